@@ -1,0 +1,104 @@
+"""What a child process may say, and how it travels: one JSON object a line, no line over 1 MB."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+FRAME_LIMIT = 1_000_000
+"""Bytes in one line of the channel; a longer one means that the child has gone wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A named part of the job has begun."""
+
+    name: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the current stage is: `done` of `total` `unit`s; no total means that it is not known."""
+
+    done: int
+    total: int | None = None
+    unit: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line that the child, or a library in it, printed. Already sanitised and redacted."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One generated token: the text that became complete with it (may be empty) and its id."""
+
+    text: str
+    id: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A figure taken inside the child while it works."""
+
+    name: str
+    value: float
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to one request of an open job; the job goes on."""
+
+    result: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The job is done."""
+
+    result: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A request, or the job, failed; the fields rebuild a `FirstlightError`."""
+
+    code: str
+    message: str
+    hint: str = ""
+    detail: str = ""
+
+
+Event = Stage | Progress | LogLine | Token | Measured | Reply | Finished | Failed
+_KINDS: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (Stage, Progress, LogLine, Token, Measured, Reply, Finished, Failed)
+}
+
+
+def encode(event: Event, request: int = 0) -> str:
+    """One line of JSON, without the newline; `request` says which request of an open job it answers."""
+    frame = {"kind": type(event).__name__, "re": request, **asdict(event)}
+    return json.dumps(frame, allow_nan=False)
+
+
+def decode(line: str | bytes) -> tuple[int, Event]:
+    """Read one line of the channel: the number of the request it answers, and the event.
+
+    Raises:
+        ValueError: the line is not an event.
+    """
+    try:
+        frame = json.loads(line)
+        kind = _KINDS[frame.pop("kind")]
+        request = int(frame.pop("re", 0))
+        event: Event = kind(**frame)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"not an event: {line[:80]!r}") from error
+    return request, event

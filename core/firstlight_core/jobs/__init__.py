@@ -1,0 +1,16 @@
+"""What runs in a child process: the only rooms that import Olive, genai, transformers or Foundry Local.
+
+A job is `function(request, context) -> result`; the heavy imports stand inside the function. Adding a job is
+one function and one row here.
+"""
+
+JOBS: dict[str, str] = {
+    "convert": "firstlight_core.jobs.convert:convert",
+    "engine": "firstlight_core.jobs.engine:engine",
+    "reference": "firstlight_core.jobs.reference:reference",
+    "render": "firstlight_core.jobs.render:render",
+    "foundry": "firstlight_core.jobs.foundry:foundry",
+    "probe": "firstlight_core.jobs.probe:probe",
+    "selftest": "firstlight_core.jobs.selftest:selftest",
+}
+"""Name → `module:function`."""

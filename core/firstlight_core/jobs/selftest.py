@@ -1,0 +1,89 @@
+"""A job that does what it is told: chatter, crash, hang, answer. The runner's own tests drive it for real."""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from firstlight_core.errors import ModelRefused
+from firstlight_core.events import Progress, Token
+from firstlight_core.worker import JobContext
+
+
+def _count(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    total = int(request["total"])
+    for number in range(1, total + 1):
+        print("a chatty library writes to stdout")  # noqa: T201
+        os.write(1, b"and so does native code\r")
+        context.emit(Progress(number, total, "numbers"))
+    return {"counted": total}
+
+
+def _refuse(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    raise ModelRefused("The folder holds no model.", hint="Choose another one.")
+
+
+def _hang(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    context.emit(Progress(0))
+    while True:
+        time.sleep(3600)
+
+
+def _crash(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    os.abort()
+
+
+def _leave(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    os._exit(int(request["code"]))
+
+
+def _garbage(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    os.write(context.channel_fd, b"\x00 this is no event\n")
+    return {}
+
+
+def _noise(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    sys.stderr.write("\x1b]52;c;UFdORUQ=\x07" + "x" * 200_000 + "\n")
+    sys.stderr.buffer.write(b"\xff\xfe broken utf-8 hf_0123456789abcdefghij\n")
+    return {}
+
+
+def _connect(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    import socket
+
+    with socket.socket() as probe:
+        probe.connect((request["host"], 9))
+    return {}
+
+
+def _serve(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    for asked in context.requests():
+        if asked["op"] == "fail":
+            raise ModelRefused("No.", hint="Ask something else.")
+        for index in range(int(asked.get("tokens", 3))):
+            if context.cancelled.is_set():
+                break
+            context.emit(Token(f"{asked['op']}{index} ", index, index))
+            if asked.get("wait"):
+                context.cancelled.wait(30)
+        context.reply({"op": asked["op"], "cancelled": context.cancelled.is_set()})
+    return {}
+
+
+_ACTS: dict[str, Callable[[dict[str, Any], JobContext], dict[str, Any]]] = {
+    "count": _count,
+    "refuse": _refuse,
+    "hang": _hang,
+    "crash": _crash,
+    "leave": _leave,
+    "garbage": _garbage,
+    "noise": _noise,
+    "connect": _connect,
+    "serve": _serve,
+}
+
+
+def selftest(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    """Do `request["act"]`."""
+    return _ACTS[str(request["act"])](request, context)

@@ -1,0 +1,153 @@
+"""The run's append-only record on disk: `runs/<id>/ledger.jsonl`, one fsynced JSON line an entry."""
+
+import contextlib
+import json
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.errors import InputRefused, StateProblem
+from firstlight_core.files import state_problem, sync_folder
+from firstlight_core.paths import find_paths
+
+LEDGER = "ledger.jsonl"
+STATUSES = ("done", "skipped", "failed", "cancelled")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line of the ledger: what a step did, and when (seconds since the epoch)."""
+
+    at: float
+    step: str
+    status: str
+    seconds: float
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One walk through the steps."""
+
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        """The folder's name: time and model."""
+        return self.folder.name
+
+    @classmethod
+    def create(cls, source: str, *, runs: Path | None = None, now: float | None = None) -> "Run":
+        """Begin a run: a new folder below `runs/`.
+
+        Raises:
+            StateProblem: the folder cannot be made.
+        """
+        root = runs if runs is not None else find_paths().runs
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).name)[:40].strip("-.") or "model"
+        for number in range(1, 1000):
+            folder = root / (f"{stamp}-{name}" + (f"-{number}" if number > 1 else ""))
+            try:
+                folder.mkdir(parents=True)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise state_problem(error, folder) from error
+            return cls(folder)
+        raise StateProblem(f"Cannot find a free name for a run below {root}.")
+
+    @classmethod
+    def open(cls, name: str, *, runs: Path | None = None) -> "Run":
+        """An earlier run, by its id or by its folder.
+
+        Raises:
+            InputRefused: there is no such run.
+        """
+        root = runs if runs is not None else find_paths().runs
+        for folder in (root / name, Path(name)):
+            with contextlib.suppress(OSError, ValueError):
+                if (folder / LEDGER).is_file():
+                    return cls(folder)
+        raise InputRefused(
+            f"There is no run {name[:80]!r}.", hint="`firstlight runs` lists the runs there are."
+        )
+
+    def record(
+        self,
+        step: str,
+        status: str,
+        *,
+        seconds: float = 0.0,
+        values: Mapping[str, Any] | None = None,
+    ) -> Entry:
+        """Append one entry and make it survive a power loss.
+
+        Raises:
+            StateProblem: the disk is full or read-only.
+        """
+        entry = Entry(
+            at=time.time(), step=step, status=status, seconds=seconds, values=values or {}
+        )
+        line = json.dumps(
+            {
+                "at": entry.at,
+                "step": step,
+                "status": status,
+                "seconds": seconds,
+                "values": entry.values,
+            },
+            allow_nan=False,
+        )
+        path = self.folder / LEDGER
+        try:
+            fresh = not path.exists()
+            with path.open("ab") as stream:
+                # A torn line of a killed run must not swallow this one.
+                lead = b"" if fresh or _ends_with_newline(path) else b"\n"
+                stream.write(lead + line.encode() + b"\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+            if fresh:
+                sync_folder(self.folder)
+        except OSError as error:
+            raise state_problem(error, path) from error
+        return entry
+
+    def entries(self) -> Iterator[Entry]:
+        """The entries in order; a torn or foreign line is passed over."""
+        path = self.folder / LEDGER
+        if not path.is_file():
+            return
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                found = json.loads(line)
+                yield Entry(
+                    at=float(found["at"]),
+                    step=str(found["step"]),
+                    status=str(found["status"]),
+                    seconds=float(found["seconds"]),
+                    values=dict(found["values"]),
+                )
+
+
+def _ends_with_newline(path: Path) -> bool:
+    with path.open("rb") as stream:
+        stream.seek(0, os.SEEK_END)
+        if stream.tell() == 0:
+            return True
+        stream.seek(-1, os.SEEK_END)
+        return stream.read(1) == b"\n"
+
+
+def list_runs(runs: Path | None = None) -> list[Run]:
+    """All runs on this machine, the newest first."""
+    root = runs if runs is not None else find_paths().runs
+    if not root.is_dir():
+        return []
+    found = [Run(path.parent) for path in root.glob(f"*/{LEDGER}")]
+    return sorted(found, key=lambda run: run.id, reverse=True)

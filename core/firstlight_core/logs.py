@@ -1,0 +1,82 @@
+"""What a child printed: split, capped, sanitised, redacted, kept in a file of limited size."""
+
+import contextlib
+import os
+import time
+from collections import deque
+from pathlib import Path
+
+from firstlight_core.text import redact, visible
+
+LINE_LIMIT = 4_000
+"""Bytes of one line that are kept; progress bars without newline arrive as one line of megabytes."""
+FILE_LIMIT = 5 * 2**20
+"""Bytes of one log file."""
+FILES_KEPT = 40
+
+
+class LogFile:
+    """Turns raw bytes into lines and keeps them; a log that cannot be written is not an error."""
+
+    def __init__(self, folder: Path | None, name: str) -> None:
+        self.path: Path | None = None
+        self.tail: deque[str] = deque(maxlen=200)
+        self._rest = b""
+        self._written = 0
+        self._descriptor: int | None = None
+        if folder is not None:
+            with contextlib.suppress(OSError):
+                folder.mkdir(parents=True, exist_ok=True)
+                _prune(folder)
+                path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-{os.urandom(3).hex()}.log"
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+                self._descriptor = os.open(path, flags, 0o600)
+                self.path = path
+
+    def feed(self, chunk: bytes) -> list[str]:
+        """The complete lines that `chunk` finished, also written to the file."""
+        pieces = (self._rest + chunk).replace(b"\r", b"\n").split(b"\n")
+        self._rest = pieces.pop()[: LINE_LIMIT + 1]
+        lines = [_clean(piece) for piece in pieces if piece.strip()]
+        for line in lines:
+            self.keep(line)
+        return lines
+
+    def close(self) -> list[str]:
+        """Flush the last, unfinished line and close the file."""
+        lines = self.feed(b"\n") if self._rest else []
+        if self._descriptor is not None:
+            with contextlib.suppress(OSError):
+                os.close(self._descriptor)
+            self._descriptor = None
+        return lines
+
+    def keep(self, line: str) -> None:
+        """Add one clean line."""
+        self.tail.append(line)
+        if self._descriptor is None or self._written > FILE_LIMIT:
+            return
+        raw = (line + "\n").encode("utf-8", "replace")
+        self._written += len(raw)
+        if self._written > FILE_LIMIT:
+            raw = b"... the log was cut here ...\n"
+        with contextlib.suppress(OSError):
+            os.write(self._descriptor, raw)
+
+
+def _clean(piece: bytes) -> str:
+    text = piece[:LINE_LIMIT].decode("utf-8", "replace")
+    return visible(redact(_without_colours(text))) + ("…" if len(piece) > LINE_LIMIT else "")
+
+
+def _without_colours(text: str) -> str:
+    """Drop colour sequences, which only decorate; every other escape stays and is made visible."""
+    import re
+
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def _prune(folder: Path) -> None:
+    logs = sorted(folder.glob("*.log"))
+    for old in logs[: max(0, len(logs) - FILES_KEPT + 1)]:
+        old.unlink(missing_ok=True)

@@ -1,0 +1,82 @@
+"""Every folder that Firstlight uses; the only user of platformdirs.
+
+`FIRSTLIGHT_HOME` moves all state into one folder with `config data cache state` below it.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paths:
+    """The folders of one user; nothing is created until something is written."""
+
+    config: Path
+    data: Path
+    cache: Path
+    state: Path
+
+    @property
+    def runs(self) -> Path:
+        """One folder a run: ledger, run.toml, logs, report."""
+        return self.data / "runs"
+
+    @property
+    def models(self) -> Path:
+        """Published artifacts: `custom/<name>/` below it, the layout that Foundry Local scans."""
+        return self.data / "models"
+
+    @property
+    def logs(self) -> Path:
+        """What the child processes printed."""
+        return self.state / "logs"
+
+    @property
+    def work(self) -> Path:
+        """Private folders of running jobs."""
+        return self.cache / "work"
+
+    @property
+    def foundry(self) -> Path:
+        """The private Foundry Local application folder (index, cache, logs)."""
+        return self.data / "foundry"
+
+    @property
+    def reference(self) -> Path:
+        """Reference logits of source models, keyed by fingerprint and prompts."""
+        return self.cache / "reference"
+
+    @property
+    def sample(self) -> Path:
+        """The sample model that ships with Firstlight."""
+        return Path(__file__).parent / "sample" / "model"
+
+    @property
+    def sample_prompts(self) -> Path:
+        """The sample model's held-out questions, as quality prompts (JSON lines)."""
+        return Path(__file__).parent / "sample" / "prompts.jsonl"
+
+    def named(self) -> dict[str, str]:
+        """What `firstlight paths` prints."""
+        names = ("sample", "config", "data", "cache", "state", "runs", "models", "logs", "foundry")
+        return {name: str(getattr(self, name)) for name in names}
+
+
+def find_paths(environ: Mapping[str, str] = os.environ) -> Paths:
+    """The folders for this user, or below `FIRSTLIGHT_HOME` when that is set."""
+    if home := environ.get("FIRSTLIGHT_HOME"):
+        root = Path(home).expanduser().absolute()
+        return Paths(
+            config=root / "config", data=root / "data", cache=root / "cache", state=root / "state"
+        )
+    found = platformdirs.PlatformDirs("firstlight", appauthor=False)
+    return Paths(
+        config=Path(found.user_config_dir),
+        data=Path(found.user_data_dir),
+        cache=Path(found.user_cache_dir),
+        state=Path(found.user_state_dir),
+    )

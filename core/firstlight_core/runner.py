@@ -1,0 +1,379 @@
+"""Runs a job in its own process and yields its events: the one async seam to a child."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from firstlight_core.errors import JobDied, OutOfMemory, error_from_code
+from firstlight_core.events import FRAME_LIMIT, Event, Failed, Finished, LogLine, Reply, decode
+from firstlight_core.logs import LogFile
+from firstlight_core.paths import find_paths
+from firstlight_core.text import shown_path
+
+TERM_SECONDS = 0.5
+"""How long a cancelled child may take to leave before it is killed."""
+LOG_BACKLOG = 2_000
+"""Events that may wait before log lines are kept in the file only."""
+
+OFFLINE = {
+    # CI is the only switch that stops Olive's heartbeat and Foundry Local's ProcessInfo upload (FACTS.md).
+    "CI": "1",
+    "DO_NOT_TRACK": "1",
+    "OLIVE_DISABLE_TELEMETRY": "1",
+    "ORT_DISABLE_TELEMETRY": "1",
+    "ORT_TELEMETRY_DISABLED": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
+    "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONSAFEPATH": "1",
+    "PYTHONUTF8": "1",
+    "NO_COLOR": "1",
+}
+_SECRETS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_TOKEN", "OPENAI_API_KEY")
+
+
+def child_environment(
+    environ: Mapping[str, str] | None = None, *, network: bool = False
+) -> dict[str, str]:
+    """The environment of every child: offline, silent, without secrets and foreign Python settings."""
+    base = dict(os.environ if environ is None else environ)
+    kept = {name: value for name, value in base.items() if not name.startswith("PYTHON")}
+    if network:
+        offline = {k: v for k, v in OFFLINE.items() if not k.endswith("_OFFLINE")}
+        return kept | offline | {"FIRSTLIGHT_NETWORK": "1"}
+    for secret in _SECRETS:
+        kept.pop(secret, None)
+    kept.pop("FIRSTLIGHT_NETWORK", None)
+    return kept | OFFLINE
+
+
+class RunJob(Protocol):
+    """The shape of `run_job`, for whoever passes a stand-in."""
+
+    def __call__(self, job: str, request: Mapping[str, Any]) -> AsyncIterator[Event]: ...
+
+
+class _Child:
+    """One worker process with its channel, its log and the events that wait to be read."""
+
+    def __init__(self, job: str, process: asyncio.subprocess.Process, log: LogFile) -> None:
+        self.job = job
+        self.process = process
+        self.log = log
+        self._events: asyncio.Queue[tuple[int, Event] | JobDied | None] = asyncio.Queue()
+        self._kills_before = oom_kills()
+        self._readers = [
+            asyncio.create_task(self._read_channel()),
+            asyncio.create_task(self._read_log()),
+        ]
+
+    @classmethod
+    async def start(
+        cls, job: str, request: Mapping[str, Any], *, network: bool, cwd: Path | None
+    ) -> "_Child":
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",
+            "-m",
+            "firstlight_core.worker",
+            job,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=child_environment(network=network),
+            cwd=str(cwd) if cwd is not None else _neutral_folder(),
+            start_new_session=True,
+        )
+        child = cls(job, process, LogFile(find_paths().logs, job))
+        await child.send(dict(request))
+        return child
+
+    async def send(self, message: Mapping[str, Any]) -> None:
+        assert self.process.stdin is not None
+        with contextlib.suppress(ConnectionError):
+            self.process.stdin.write(json.dumps(message).encode() + b"\n")
+            await self.process.stdin.drain()
+
+    async def _read_channel(self) -> None:
+        assert self.process.stdout is not None
+        rest = b""
+        while chunk := await self.process.stdout.read(65536):
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                try:
+                    self._events.put_nowait(decode(line))
+                except ValueError as error:
+                    self._events.put_nowait(self._died(f"sent garbage ({error})"))
+                    return
+            if len(rest) > FRAME_LIMIT:
+                self._events.put_nowait(self._died("sent a line without end"))
+                return
+        await self.process.wait()
+        # What the child said last on stderr explains its end; wait for it, but never for a grandchild.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(self._readers[1]), 1.0)
+        self._events.put_nowait(None)
+
+    async def _read_log(self) -> None:
+        assert self.process.stderr is not None
+        while chunk := await self.process.stderr.read(65536):
+            self._publish(self.log.feed(chunk))
+        self._publish(self.log.close())
+
+    def _publish(self, lines: list[str]) -> None:
+        for line in lines:
+            if self._events.qsize() < LOG_BACKLOG:
+                self._events.put_nowait((-1, LogLine(line)))
+
+    def _log_detail(self) -> str:
+        where = f"\nLog: {shown_path(self.log.path)}" if self.log.path else ""
+        return "\n".join([*self.log.tail][-20:]) + where
+
+    def _died(self, how: str) -> JobDied:
+        return JobDied(
+            f"The {self.job} process {how}.",
+            hint="Try again; if it happens again, the log says what it did last.",
+            detail=self._log_detail(),
+        )
+
+    def _how_it_ended(self) -> JobDied | OutOfMemory:
+        code = self.process.returncode or 0
+        killed = code == -getattr(signal, "SIGKILL", 9)
+        if killed and oom_kills() > self._kills_before:
+            return OutOfMemory(
+                f"The {self.job} process was ended by the system because memory ran out.",
+                hint="Close other programs, choose a smaller precision or a smaller model.",
+                detail=self._log_detail(),
+            )
+        if code < 0:
+            return self._died(f"was ended by {_signal_name(-code)}")
+        return self._died(f"ended without a result (exit code {code})")
+
+    async def next(self) -> tuple[int, Event]:
+        """The next event.
+
+        Raises:
+            JobDied: the process ended, or sent garbage.
+        """
+        item = await self._events.get()
+        if item is None:
+            self._events.put_nowait(None)
+            raise self._how_it_ended()
+        if isinstance(item, JobDied):
+            raise item
+        return item
+
+    def failure(self, event: Failed) -> Exception:
+        detail = event.detail or self._log_detail()
+        return error_from_code(event.code, event.message, hint=event.hint, detail=detail)
+
+    async def stop(self) -> None:
+        """End the whole process group, gently first; never raises, also when cancelled meanwhile."""
+        try:
+            if self.process.returncode is None:
+                _signal_group(self.process, signal.SIGTERM)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.process.wait(), TERM_SECONDS)
+        finally:
+            # The leader may be gone while something it started lives on in its group.
+            _signal_group(self.process, getattr(signal, "SIGKILL", signal.SIGTERM))
+            for reader in self._readers:
+                reader.cancel()
+            self.log.close()
+        await self.process.wait()
+        await asyncio.gather(*self._readers, return_exceptions=True)
+        _close_transport(self.process)
+
+
+def _close_transport(process: asyncio.subprocess.Process) -> None:
+    transport = getattr(process, "_transport", None)
+    if transport is not None:
+        transport.close()
+
+
+def _neutral_folder() -> str:
+    """A folder that is not the model's and not the user's: nothing in it can shadow a module."""
+    folder = find_paths().work
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return Path(os.sep).absolute().as_posix()
+    return str(folder)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _signal_group(process: asyncio.subprocess.Process, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
+
+
+def oom_kills() -> int:
+    """How often the kernel has ended a process for memory so far: cgroup v2, cgroup v1, whole machine."""
+    total = 0
+    for name in (
+        "/sys/fs/cgroup/memory.events",
+        "/sys/fs/cgroup/memory/memory.oom_control",
+        "/proc/vmstat",
+    ):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            for line in Path(name).read_text().splitlines():
+                if line.startswith("oom_kill "):
+                    total += int(line.split()[1])
+    return total
+
+
+async def run_job(
+    job: str,
+    request: Mapping[str, Any],
+    *,
+    network: bool = False,
+    cwd: Path | None = None,
+    started: Callable[[int], None] | None = None,
+) -> AsyncIterator[Event]:
+    """Yield a job's events until it has finished; leaving the loop early ends the whole process group.
+
+    `started` is told the process id, for whoever watches its memory. `network=True` only after an explicit yes.
+
+    Raises:
+        FirstlightError: what the job reported, rebuilt.
+        JobDied: its process ended without a result.
+    """
+    child = await _Child.start(job, request, network=network, cwd=cwd)
+    if started is not None:
+        started(child.process.pid)
+    try:
+        while True:
+            _, event = await child.next()
+            if isinstance(event, Failed):
+                raise child.failure(event)
+            yield event
+            if isinstance(event, Finished):
+                return
+    finally:
+        await child.stop()
+
+
+class OpenJob:
+    """A job that stays: load once, ask often. One request at a time."""
+
+    def __init__(self, child: _Child) -> None:
+        self._child = child
+        self._number = 0
+
+    @property
+    def pid(self) -> int:
+        """Process id of the child."""
+        return self._child.process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the child still runs."""
+        return self._child.process.returncode is None
+
+    @property
+    def log_path(self) -> Path | None:
+        """Where the child's output goes."""
+        return self._child.log.path
+
+    async def ask(self, op: str, **values: Any) -> AsyncIterator[Event]:
+        """Yield the events of one request, the last of them its `Reply`; leaving early cancels it.
+
+        Raises:
+            FirstlightError: the request failed (the job lives on), or the process died.
+        """
+        # A reader that left its loop without closing it has left its request running.
+        await self.cancel()
+        self._number += 1
+        number = self._number
+        await self._child.send({"op": op, "re": number, **values})
+        done = False
+        try:
+            while True:
+                answers, event = await self._child.next()
+                if answers not in (number, -1):
+                    continue
+                if isinstance(event, Failed):
+                    done = True
+                    raise self._child.failure(event)
+                done = isinstance(event, Reply)
+                yield event
+                if done:
+                    return
+        except JobDied:
+            done = True
+            raise
+        finally:
+            if not done:
+                await self._child.send({"op": "cancel", "re": number})
+
+    async def request(self, op: str, **values: Any) -> dict[str, Any]:
+        """Ask, ignore everything but the reply, and return its result.
+
+        Raises:
+            FirstlightError: as `ask`.
+        """
+        async for event in self.ask(op, **values):
+            if isinstance(event, Reply):
+                return event.result
+        raise JobDied("The process gave no reply.")
+
+    async def cancel(self) -> None:
+        """Stop the newest request; it still replies, with what it has so far."""
+        await self._child.send({"op": "cancel", "re": self._number})
+
+
+@asynccontextmanager
+async def open_job(
+    job: str, request: Mapping[str, Any], *, network: bool = False, cwd: Path | None = None
+) -> AsyncIterator[OpenJob]:
+    """A long-lived job; leaving the block ends its process group."""
+    child = await _Child.start(job, request, network=network, cwd=cwd)
+    try:
+        yield OpenJob(child)
+    finally:
+        await child.stop()
+
+
+async def job_result(
+    job: str,
+    request: Mapping[str, Any],
+    *,
+    on_event: Callable[[Event], None] | None = None,
+    network: bool = False,
+    cwd: Path | None = None,
+    started: Callable[[int], None] | None = None,
+) -> dict[str, Any]:
+    """Run a job to its end and return its result; every event is told to `on_event`.
+
+    Raises:
+        FirstlightError: as `run_job`.
+    """
+    result: dict[str, Any] = {}
+    events = run_job(job, request, network=network, cwd=cwd, started=started)
+    async with contextlib.aclosing(events):  # type: ignore[type-var]
+        async for event in events:
+            if on_event is not None:
+                on_event(event)
+            if isinstance(event, Finished):
+                result = event.result
+    return result

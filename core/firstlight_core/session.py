@@ -1,0 +1,86 @@
+"""The one record that walks through the steps."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Self
+
+Record = Mapping[str, Any]
+"""A JSON object as a core function returned it; treated as read-only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """What has been decided and found so far; every step returns a new one.
+
+    The field order is the step order. `None` or empty means "not answered yet".
+    """
+
+    environment: Record | None = None
+    """The doctor's document: verdict and checks."""
+    source: str | None = None
+    """Folder of the fine-tuned model."""
+    model: Record | None = None
+    """The inspection of `source`."""
+    precisions: tuple[str, ...] = ()
+    """Keys of the marked rows, in table order."""
+    method: str = "config"
+    """Conversion method of the course: `command` or `config`."""
+    artifacts: tuple[Record, ...] = ()
+    """One conversion document for each converted precision."""
+    artifact: str | None = None
+    """Folder of the artifact that the following steps work on."""
+    template: Record | None = None
+    """The template document: locked, differences, inference_model."""
+    deployment: Record | None = None
+    chat: Record | None = None
+    benchmark: Record | None = None
+    quality: Record | None = None
+
+    def decide(self, **decision: Any) -> Self:
+        """Set fields, and clear whatever depended on those that really changed.
+
+        Raises:
+            TypeError: a name is not a field.
+        """
+        changed = [name for name, value in decision.items() if getattr(self, name) != value]
+        stale = {later for name in changed for later in _DEPENDENTS[name]} - decision.keys()
+        return replace(self, **{name: _EMPTY[name] for name in stale}, **decision)
+
+    def measured(self, precision: str) -> Record | None:
+        """The conversion document of one precision, if it has been converted."""
+        return next((a for a in self.artifacts if a.get("precision") == precision), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; `from_json` is its inverse."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: Record) -> Self:
+        """Read a session back; unknown keys are ignored, so that an older wizard can open a newer record."""
+        known = {field.name for field in fields(cls)} & document.keys()
+        values = {name: document[name] for name in known}
+        for name in ("precisions", "artifacts"):
+            if name in values:
+                values[name] = tuple(values[name])
+        return cls(**values)
+
+
+_EMPTY: dict[str, Any] = {field.name: field.default for field in fields(Session)}
+
+# What becomes stale when a field changes. Chat, benchmark and quality are results of the artifact and its
+# template, not of each other; a deployment does not change what the artifact says.
+_RESULTS = ("template", "deployment", "chat", "benchmark", "quality")
+_DEPENDENTS: dict[str, tuple[str, ...]] = {
+    "environment": (),
+    "source": ("model", "precisions", "artifacts", "artifact", *_RESULTS),
+    "model": (),
+    "precisions": (),
+    "method": (),
+    "artifacts": (),
+    "artifact": _RESULTS,
+    "template": ("deployment", "chat", "benchmark", "quality"),
+    "deployment": (),
+    "chat": (),
+    "benchmark": (),
+    "quality": (),
+}

@@ -1,0 +1,93 @@
+"""Shared fixtures: every test has its own home, and the real artifacts are made once for all workers."""
+
+import asyncio
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from firstlight_core.paths import find_paths
+
+SAMPLE = find_paths().sample
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """HOME, every cache and all of Firstlight's state below a temporary folder; no tokens."""
+    home = tmp_path / "home"
+    home.mkdir()
+    for name in (
+        "HF_TOKEN",
+        "OPENAI_API_KEY",
+        "FIRSTLIGHT_OLIVE",
+        "XDG_CACHE_HOME",
+        "XDG_DATA_HOME",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("HF_HOME", str(home / "hf"))
+    monkeypatch.setenv("FIRSTLIGHT_HOME", str(home / "firstlight"))
+    return home
+
+
+@pytest.fixture
+def sample() -> Path:
+    """The sample model that ships with Firstlight; read-only."""
+    return SAMPLE
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """One folder for all xdist workers of this run."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def make_once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """Make `folder` in one of the workers while the others wait for it."""
+    with folder.with_name(folder.name + ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            part = folder.with_name(folder.name + ".part")
+            shutil.rmtree(part, ignore_errors=True)
+            make(part)
+            part.rename(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def artifact(shared_folder: Path) -> Callable[[str], Path]:
+    """`artifact("int4")`: the sample, really converted, once per run; read-only (copy it to change it)."""
+
+    def find(precision: str = "int4") -> Path:
+        def make(folder: Path) -> None:
+            from firstlight_core.conversion import convert
+
+            os.environ["FIRSTLIGHT_HOME"] = str(shared_folder / "home")
+            asyncio.run(convert(SAMPLE, folder, precision=precision))
+
+        return make_once(shared_folder / f"sample-{precision}", make)
+
+    return find
+
+
+@pytest.fixture
+def own_artifact(artifact: Callable[[str], Path], tmp_path: Path) -> Path:
+    """A private copy of the sample's int4 artifact, to be changed or broken."""
+    return Path(shutil.copytree(artifact("int4"), tmp_path / "artifact"))
+
+
+@pytest.fixture
+def clean_children() -> Iterator[None]:
+    """Fails a test that leaves a child process behind."""
+    import psutil
+
+    before = set(psutil.Process().children(recursive=True))
+    yield
+    left = [p for p in psutil.Process().children(recursive=True) if p not in before]
+    assert not left, left

@@ -1,0 +1,102 @@
+"""How every verb of the headless twin speaks: text or one JSON document, and an exit code (SPEC 2)."""
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from firstlight_core.errors import FirstlightError, Interrupted, OutOfMemory, StateProblem
+from firstlight_core.events import Event, LogLine, Progress, Stage
+from firstlight_core.text import visible
+
+Document = dict[str, Any]
+
+
+def say(text: str = "") -> None:
+    """One line of human text on stdout."""
+    sys.stdout.write(visible(text) + "\n")
+
+
+def note(text: str) -> None:
+    """One line on stderr: progress, warnings, whatever is not the answer."""
+    sys.stderr.write(visible(text) + "\n")
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """The one JSON document of a `--json` call."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False) + "\n")
+
+
+def show_events(*, log: bool = False) -> Callable[[Event], None]:
+    """A listener that tells stderr which stage a job is in; `log` adds every line the tools print."""
+
+    def show(event: Event) -> None:
+        match event:
+            case Stage(label=label):
+                note(f"- {label}")
+            case LogLine(text=text) if log:
+                note(f"  {text}")
+            case Progress() | _:
+                pass
+
+    return show
+
+
+def run_verb(
+    verb: str,
+    work: Callable[[], Document] | Callable[[], Coroutine[Any, Any, Document]],
+    show: Callable[[Document], None],
+    *,
+    as_json: bool,
+) -> None:
+    """Run a verb, print its document (or show it as text), and leave with the exit code of SPEC 2.
+
+    A document whose `ok` is false leaves with 1.
+    """
+    document: Document = {"schema": f"firstlight/{verb}/1"}
+    try:
+        answer = work()
+        result = asyncio.run(_interruptible(answer)) if asyncio.iscoroutine(answer) else answer
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        _fail(document, Interrupted("Interrupted; nothing was left half-done."), as_json)
+    except FirstlightError as error:
+        _fail(document, error, as_json)
+    except MemoryError:
+        _fail(document, OutOfMemory("Memory ran out.", hint="Close other programs."), as_json)
+    except BrokenPipeError:
+        raise SystemExit(1) from None
+    except OSError as error:
+        _fail(document, StateProblem(str(error), hint="Check the disk and permissions."), as_json)
+    else:
+        assert isinstance(result, dict)
+        document = {**document, "ok": True, **result}
+        if as_json:
+            print_json(document)
+        else:
+            show(document)
+        sys.stdout.flush()
+        raise SystemExit(0 if document["ok"] else 1)
+
+
+async def _interruptible(work: Coroutine[Any, Any, Document]) -> Document:
+    """SIGTERM and SIGHUP end a verb as Ctrl-C does: children killed, staging removed."""
+    task = asyncio.current_task()
+    assert task is not None
+    loop = asyncio.get_running_loop()
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name) and sys.platform != "win32":
+            loop.add_signal_handler(getattr(signal, name), task.cancel)
+    return await work
+
+
+def _fail(document: Document, error: FirstlightError, as_json: bool) -> None:
+    if as_json:
+        print_json({**document, "ok": False, "error": error.to_json()})
+    else:
+        note(str(error))
+        if error.hint:
+            note(f"  {error.hint}")
+    sys.stdout.flush()
+    raise SystemExit(error.exit_code) from None

@@ -1,0 +1,16 @@
+"""`firstlight paths`."""
+
+import typer
+
+from firstlight_core.paths import find_paths
+from firstlight_tui.commands.output import Document, run_verb, say
+
+
+def paths(json: bool = typer.Option(False, "--json", help="One JSON document.")) -> None:
+    """Show every folder that Firstlight uses."""
+
+    def show(document: Document) -> None:
+        for name, folder in find_paths().named().items():
+            say(f"{name:8} {folder}")
+
+    run_verb("paths", lambda: {**find_paths().named()}, show, as_json=json)
