@@ -1,0 +1,56 @@
+# Everything on a machine with Python 3.11+, make and git: `make demo` opens the wizard, `make test` runs all tests.
+
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+BIN := .venv/bin
+STAMP := .venv/.stamp-installed
+# Two workers: the real tools use every core themselves.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
+TORCH := $(shell grep '^torch==' constraints.txt)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test quick check bench shots clean
+
+help:
+	@echo "make demo    the wizard on the sample model      make test    every test, the real tools included"
+	@echo "make install only the environment                make quick   the tests without the real tools"
+	@echo "make check   ruff, mypy, import contracts        make bench   the figures of SPEC 4, into bench/results"
+	@echo "make shots   the pictures of the README          make clean   what make made, the environment included"
+
+install: $(STAMP)
+
+# torch goes first and exactly: any open range pulls gigabytes of CUDA packages (see constraints.txt).
+$(STAMP): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Firstlight needs Python 3.11 or newer; set PYTHON=/path/to/python3.11." >&2; exit 1; }
+	@test -x $(BIN)/python || { echo "making .venv with $(PYTHON)"; $(PYTHON) -m venv .venv; }
+	@echo "installing $(TORCH)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)"
+	@echo "installing firstlight with its tools"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[all,dev]"
+	@touch $@
+
+demo: $(STAMP)
+	@$(BIN)/firstlight --demo
+
+test: $(STAMP)
+	@$(PYTEST)
+
+quick: $(STAMP)
+	@$(PYTEST) -m "not real and not slow"
+
+check: $(STAMP)
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache --no-logo
+
+bench: $(STAMP)
+	@$(BIN)/python -m bench
+
+shots: $(STAMP)
+	@$(BIN)/python screenshots/take.py
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find core tui themes tests bench screenshots -name __pycache__ -type d -prune -exec rm -rf {} +
