@@ -1,0 +1,272 @@
+"""The files of a foreign folder, listed without following links and without opening anything.
+
+A folder is looked at in two passes: its top level, which says what kind of folder it is, and then everything
+below it, because Olive hashes the whole folder and follows links: a loop, a FIFO or a device would never end.
+"""
+
+import errno
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.errors import InputRefused, ModelRefused
+from firstlight_core.files import JSON_LIMIT, read_json_object, read_limited
+from firstlight_core.text import shown_path
+
+ENTRY_LIMIT = 20_000
+"""Files and folders in one model folder; a large sharded model has some hundred."""
+DEPTH_LIMIT = 8
+PATH_LIMIT = 4_096
+_SYSTEM = tuple(Path(name) for name in ("/proc", "/sys", "/dev"))
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One regular file: its name below the folder, where it really is, and what identifies its content."""
+
+    name: str
+    path: Path
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFolder:
+    """A folder whose top level has been listed; `path` is resolved."""
+
+    path: Path
+    files: dict[str, Member]
+    """The regular files of the top level."""
+    folders: tuple[str, ...]
+
+    def having(self, *suffixes: str) -> list[str]:
+        """The files of the top level that end so, sorted."""
+        return sorted(name for name in self.files if name.lower().endswith(suffixes))
+
+    def read_object(self, name: str, *, limit: int = JSON_LIMIT) -> dict[str, Any]:
+        """One JSON object of the folder, or `{}` when there is no such file.
+
+        Raises:
+            ModelRefused: it is no valid JSON object.
+        """
+        if (member := self.files.get(name)) is None:
+            return {}
+        try:
+            return read_json_object(member.path, limit=limit)
+        except InputRefused as error:
+            raise ModelRefused(str(error), hint=error.hint) from error
+
+    def read_start(self, name: str, count: int = 4096) -> bytes:
+        """The first `count` bytes of one file; empty when there is no such file or it cannot be read."""
+        if (member := self.files.get(name)) is None:
+            return b""
+        try:
+            descriptor = os.open(member.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        except OSError:
+            return b""
+        try:
+            return os.read(descriptor, count)
+        except OSError:
+            return b""
+        finally:
+            os.close(descriptor)
+
+    def read_text(self, name: str, *, limit: int = 2**20) -> str:
+        """One UTF-8 text of the folder.
+
+        Raises:
+            ModelRefused: it cannot be read, or is larger than `limit` bytes.
+        """
+        try:
+            return read_limited(self.files[name].path, limit=limit).decode("utf-8-sig", "replace")
+        except InputRefused as error:
+            raise ModelRefused(str(error), hint=error.hint) from error
+
+
+def list_folder(folder: Path) -> ModelFolder:
+    """List the top level of `folder`.
+
+    Raises:
+        ModelRefused: it is missing, no folder, unreadable, a system folder, or holds links that leave it.
+    """
+    root = _resolve(folder)
+    files: dict[str, Member] = {}
+    folders: list[str] = []
+    for name, entry in _entries(root, root, ""):
+        if isinstance(entry, Member):
+            files[name] = entry
+        else:
+            folders.append(name)
+    return ModelFolder(root, files, tuple(sorted(folders)))
+
+
+def check_tree(folder: ModelFolder) -> list[str]:
+    """Look at everything below the folder and return the names of all files, relative to it.
+
+    Raises:
+        ModelRefused: a link leaves the folder or leads to a folder, something is no file, or it is too large a tree.
+    """
+    names = list(folder.files)
+    waiting = [(name, 1) for name in folder.folders]
+    seen = len(names) + len(waiting)
+    while waiting:
+        below, depth = waiting.pop()
+        if depth > DEPTH_LIMIT:
+            raise _not_a_model(folder.path, f"nests folders more than {DEPTH_LIMIT} deep")
+        for name, entry in _entries(folder.path, folder.path / below, below + "/"):
+            seen += 1
+            if seen > ENTRY_LIMIT:
+                raise _not_a_model(folder.path, f"holds more than {ENTRY_LIMIT:,} files")
+            if isinstance(entry, Member):
+                names.append(name)
+            else:
+                waiting.append((name, depth + 1))
+    return names
+
+
+def _not_a_model(root: Path, why: str) -> ModelRefused:
+    return ModelRefused(
+        f"{shown_path(root)} {why}: that is not a model folder.",
+        hint="Choose the folder that holds config.json and the .safetensors files.",
+    )
+
+
+def _resolve(folder: Path) -> Path:
+    text = str(folder)
+    shown = shown_path(text if len(text) <= 200 else text[:199] + "…")
+    if "\0" in text:
+        raise ModelRefused(f"{shown} holds a NUL character: that is not a path.")
+    if len(os.fsencode(text)) > PATH_LIMIT:
+        raise ModelRefused(f"The path {shown} is too long for any file system.")
+    try:
+        root = folder.expanduser().resolve(strict=True)
+        mode = root.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise ModelRefused(
+            f"There is no folder {shown}.", hint="Check the path; Tab completes it in the wizard."
+        ) from None
+    except PermissionError:
+        raise ModelRefused(
+            f"You may not read {shown}.", hint="Change its permissions, or copy the folder."
+        ) from None
+    except (OSError, RuntimeError, ValueError) as error:
+        loop = isinstance(error, RuntimeError) or getattr(error, "errno", 0) == errno.ELOOP
+        reason = "it is a link that leads to itself" if loop else "the path is not usable"
+        raise ModelRefused(f"Cannot open {shown}: {reason}.") from error
+    if stat.S_ISREG(mode):
+        raise _single_file(root)
+    if not stat.S_ISDIR(mode):
+        raise ModelRefused(f"{shown} is not a folder.", hint="Choose the model's folder.")
+    if root == Path(root.anchor) or any(root.is_relative_to(system) for system in _SYSTEM):
+        raise ModelRefused(
+            f"{shown} belongs to the system: that is not a model folder.",
+            hint="Choose the folder that holds config.json and the .safetensors files.",
+        )
+    return root
+
+
+def _single_file(path: Path) -> ModelRefused:
+    shown = shown_path(path)
+    match path.suffix.lower():
+        case ".gguf":
+            return ModelRefused(
+                f"{shown} is a GGUF file, made for llama.cpp, Ollama and LM Studio.",
+                hint="Run it there, or point Firstlight at the Hugging Face folder it was made from.",
+            )
+        case ".safetensors" | ".json" | ".onnx" | ".data":
+            return ModelRefused(
+                f"{shown} is one file of a model.",
+                hint=f"Choose its folder: {shown_path(path.parent)}",
+            )
+        case ".bin" | ".pt" | ".pth" | ".ckpt" | ".pkl":
+            return ModelRefused(
+                f"{shown} is a pickle, which can run code when it is opened.",
+                hint="Save the model with `save_pretrained(..., safe_serialization=True)` and choose that folder.",
+            )
+        case ".zip" | ".gz" | ".tar" | ".tgz" | ".7z" | ".xz":
+            return ModelRefused(f"{shown} is an archive.", hint="Unpack it and choose the folder.")
+    return ModelRefused(f"{shown} is a file, not a folder.", hint="Choose the model's folder.")
+
+
+def _entries(root: Path, folder: Path, prefix: str) -> list[tuple[str, Member | None]]:
+    """Names below `folder` with a `Member` for a regular file and None for a folder."""
+    found: list[tuple[str, Member | None]] = []
+    try:
+        with os.scandir(folder) as listing:
+            for entry in listing:
+                if len(found) >= ENTRY_LIMIT:
+                    raise _not_a_model(root, f"holds more than {ENTRY_LIMIT:,} files")
+                name = prefix + entry.name
+                path = Path(entry.path)
+                if entry.is_symlink():
+                    path = _target(root, path, name)
+                status = path.lstat()
+                if stat.S_ISDIR(status.st_mode):
+                    found.append((name, None))
+                elif stat.S_ISREG(status.st_mode):
+                    found.append((name, _member(name, path, status)))
+                else:
+                    raise ModelRefused(
+                        f"{shown_path(name)} in this folder is no file but a {_what(status.st_mode)}.",
+                        hint="Remove it: no model needs that, and reading it might never end.",
+                    )
+    except PermissionError:
+        raise ModelRefused(
+            f"You may not read the folder {shown_path(folder)}.",
+            hint="Change its permissions, or copy the folder.",
+        ) from None
+    except OSError as error:
+        raise ModelRefused(f"Cannot list {shown_path(folder)}: {error.strerror}.") from error
+    return found
+
+
+def _member(name: str, path: Path, status: os.stat_result) -> Member:
+    return Member(name, path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+
+def _what(mode: int) -> str:
+    if stat.S_ISFIFO(mode):
+        return "FIFO"
+    if stat.S_ISSOCK(mode):
+        return "socket"
+    return "device"
+
+
+def _target(root: Path, link: Path, name: str) -> Path:
+    """Where a link leads, when that is a file of this folder or a blob of the hub cache it belongs to."""
+    shown = shown_path(name)
+    try:
+        target = link.resolve(strict=True)
+    except FileNotFoundError:
+        raise ModelRefused(
+            f"{shown} is a link that leads nowhere: the download is incomplete.",
+            hint="Download the model again.",
+        ) from None
+    except (OSError, RuntimeError):
+        raise ModelRefused(
+            f"{shown} is a link that leads to itself.", hint="Remove the link from the folder."
+        ) from None
+    blobs = _blobs(root)
+    if not target.is_relative_to(root) and not (blobs and target.is_relative_to(blobs)):
+        raise ModelRefused(
+            f"{shown} is a link to something outside of this folder.",
+            hint="Firstlight reads nothing outside: replace the link with a copy of the file.",
+        )
+    if target.is_dir():
+        raise ModelRefused(
+            f"{shown} is a link to a folder, which may never end when it is walked.",
+            hint="Remove the link from the folder.",
+        )
+    return target
+
+
+def _blobs(root: Path) -> Path | None:
+    """The blobs of a Hugging Face cache entry when `root` is one of its snapshots."""
+    entry = root.parent.parent
+    if root.parent.name == "snapshots" and entry.name.startswith("models--"):
+        return entry / "blobs"
+    return None

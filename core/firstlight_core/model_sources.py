@@ -1,0 +1,193 @@
+"""Where models may already be on this machine: the Hugging Face cache and the folders used before."""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from firstlight_core.errors import FirstlightError, UsageError
+from firstlight_core.files import read_json, write_json
+from firstlight_core.ledger import list_runs
+from firstlight_core.paths import find_paths
+from firstlight_core.text import one_line, shown_path
+
+RECENT_LIMIT = 30
+_SCAN_LIMIT = 500
+_PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?"
+_HUB_ID = re.compile(rf"(?:{_PART}/)?{_PART}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundModel:
+    """One row of the model table; `weight_bytes` is what the weights files take on disk, 0 when there are none."""
+
+    name: str
+    path: Path
+    origin: str
+    """`sample`, `cache` (Hugging Face) or `recent`."""
+    architecture: str
+    weight_bytes: int
+
+    def to_json(self) -> dict[str, object]:
+        """A JSON object for `--json` documents."""
+        return {
+            "name": self.name,
+            "path": shown_path(self.path),
+            "origin": self.origin,
+            "architecture": self.architecture,
+            "weight_bytes": self.weight_bytes,
+        }
+
+
+def hub_cache(environ: Mapping[str, str] = os.environ) -> Path:
+    """The Hugging Face cache, by the rules of huggingface_hub: HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME."""
+    if cache := environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE"):
+        return Path(cache).expanduser()
+    if home := environ.get("HF_HOME"):
+        return Path(home).expanduser() / "hub"
+    root = Path(environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    return root / "huggingface" / "hub"
+
+
+def check_hub_id(text: str) -> str:
+    """The id of a model on the Hugging Face hub (`owner/name`), as huggingface_hub accepts them.
+
+    Raises:
+        UsageError: it is none; nothing is looked up.
+    """
+    if len(text) > 96 or not _HUB_ID.fullmatch(text) or "--" in text or ".." in text:
+        raise UsageError(
+            f"{one_line(text, 80)!r} is neither a folder nor a model id of the Hugging Face hub.",
+            hint="An id looks like Qwen/Qwen2.5-0.5B-Instruct; a folder must exist.",
+        )
+    if text.endswith(".git"):
+        raise UsageError(
+            "A model id does not end in .git.", hint=f"Use {text.removesuffix('.git')}"
+        )
+    return text
+
+
+def looks_like_hub_id(text: str) -> bool:
+    """Whether `owner/name` could be a hub id; a single word is taken for a folder."""
+    try:
+        return "/" in text and bool(check_hub_id(text))
+    except UsageError:
+        return False
+
+
+def cached_snapshot(hub_id: str, cache: Path | None = None) -> Path | None:
+    """The newest complete snapshot of a model in the Hugging Face cache, by its `main` reference first."""
+    if not _HUB_ID.fullmatch(hub_id):
+        return None
+    entry = (cache or hub_cache()) / ("models--" + hub_id.replace("/", "--"))
+    return next(_snapshots(entry), None)
+
+
+def _snapshots(entry: Path) -> Iterator[Path]:
+    try:
+        main = (entry / "refs" / "main").read_text(errors="replace").strip()[:80]
+        if (
+            re.fullmatch(r"[0-9a-f]{4,64}", main)
+            and (entry / "snapshots" / main / "config.json").is_file()
+        ):
+            yield entry / "snapshots" / main
+    except (OSError, ValueError):
+        main = ""
+    try:
+        others = [path for path in (entry / "snapshots").iterdir() if path.name != main]
+        others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    except OSError:
+        return
+    for path in others:
+        if (path / "config.json").is_file():
+            yield path
+
+
+def find_models(*, cache: Path | None = None) -> list[FoundModel]:
+    """The sample model first, then folders used before (newest first), then the Hugging Face cache by name."""
+    paths = find_paths()
+    found = [_row(paths.sample, origin="sample", name="sample")]
+    seen = {paths.sample.resolve()}
+    for folder in _recent():
+        _add(found, seen, folder, origin="recent", name=folder.name)
+    root = cache or hub_cache()
+    try:
+        entries = sorted(path for path in root.iterdir() if path.name.startswith("models--"))
+    except OSError:
+        entries = []
+    for entry in entries[:_SCAN_LIMIT]:
+        name = entry.name.removeprefix("models--").replace("--", "/", 1)
+        if (snapshot := next(_snapshots(entry), None)) is not None:
+            _add(found, seen, snapshot, origin="cache", name=name)
+    return found
+
+
+def _add(found: list[FoundModel], seen: set[Path], folder: Path, *, origin: str, name: str) -> None:
+    try:
+        real = folder.resolve(strict=True)
+    except (OSError, RuntimeError, ValueError):
+        return
+    if real not in seen and (real / "config.json").is_file():
+        seen.add(real)
+        found.append(_row(real, origin=origin, name=name))
+
+
+def _row(folder: Path, *, origin: str, name: str) -> FoundModel:
+    size = 0
+    try:
+        size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    except OSError:
+        size = 0
+    return FoundModel(
+        name=one_line(name, 100),
+        path=folder,
+        origin=origin,
+        architecture=_architecture(folder / "config.json"),
+        weight_bytes=size,
+    )
+
+
+def _architecture(path: Path) -> str:
+    try:
+        config = read_json(path, limit=2**20)
+    except (FirstlightError, OSError):
+        return ""
+    names = config.get("architectures") if isinstance(config, dict) else None
+    return one_line(str(names[0]), 80) if isinstance(names, list) and names else ""
+
+
+def _recent_file() -> Path:
+    return find_paths().state / "recent.json"
+
+
+def _read_recent() -> list[str]:
+    try:
+        listed = read_json(_recent_file(), limit=2**20)
+    except (FirstlightError, OSError):
+        return []
+    return [str(item) for item in listed] if isinstance(listed, list) else []
+
+
+def _recent() -> list[Path]:
+    """Folders remembered by the model step, then those of earlier runs."""
+    folders = _read_recent()
+    for run in list_runs()[:RECENT_LIMIT]:
+        for entry in run.entries():
+            source = entry.values.get("source")
+            if isinstance(source, str):
+                folders.append(source)
+    return [Path(text) for text in dict.fromkeys(folders) if "\0" not in text][:RECENT_LIMIT]
+
+
+def remember_folder(folder: Path) -> None:
+    """Put a folder on top of those used before; what cannot be written is forgotten."""
+    text = str(folder)
+    try:
+        json.dumps(text).encode()
+        text.encode("utf-8")
+        kept = [text, *(item for item in _read_recent() if item != text)][:RECENT_LIMIT]
+        write_json(_recent_file(), kept)
+    except (FirstlightError, UnicodeError):
+        return
