@@ -31,6 +31,8 @@ class Precision:
     """Further keys of the ModelBuilder pass; the shim gives them the names that genai 0.18 reads."""
     half_pass: bool = False
     """A second pass turns the fp32 graph into fp16 (the builder's own fp16 cannot decode on CPU)."""
+    expected: dict[str, Any] = field(default_factory=dict)
+    """What the produced graph must hold (`jobs/gate.py` reads it back); the builder ignores unknown options."""
     note: str = ""
     """One sentence that the table shows for this row."""
 
@@ -44,6 +46,7 @@ PRECISIONS: tuple[Precision, ...] = (
         weight_bits=32,
         claim=None,
         builder_precision="fp32",
+        expected={"bits": [], "dtype": "float"},
         note="The reference: every weight as trained, the largest file.",
     ),
     Precision(
@@ -53,6 +56,7 @@ PRECISIONS: tuple[Precision, ...] = (
         claim=Claim(size="×0.5", speed="Fast", quality="Best", use="High-end hardware"),
         builder_precision="fp32",
         half_pass=True,
+        expected={"bits": [], "dtype": "float16"},
         note="On CPU: half the disk of FP32, the same speed and RAM (two passes; the builder's own FP16 cannot decode).",
     ),
     Precision(
@@ -62,6 +66,7 @@ PRECISIONS: tuple[Precision, ...] = (
         claim=Claim(size="×0.25", speed="Very Fast", quality="Good", use="Balanced choice"),
         builder_precision="int8",
         builder_options={"int4_accuracy_level": 4},
+        expected={"bits": [8], "accuracy_level": [4]},
         note="Keeps a separate FP32 embedding: a small tied model can be larger than its bf16 source.",
     ),
     Precision(
@@ -71,6 +76,7 @@ PRECISIONS: tuple[Precision, ...] = (
         claim=_INT4,
         builder_precision="int4",
         builder_options={"int4_block_size": 32, "int4_accuracy_level": 4},
+        expected={"bits": [4], "block_size": [32], "accuracy_level": [4]},
         note="The course's advice: start here; if the quality is not satisfactory, try INT8 or FP16.",
     ),
     Precision(
@@ -80,6 +86,7 @@ PRECISIONS: tuple[Precision, ...] = (
         claim=_INT4,
         builder_precision="int4",
         builder_options={"int4_block_size": 128, "int4_accuracy_level": 4},
+        expected={"bits": [4], "block_size": [128], "accuracy_level": [4]},
         note="One scale for 128 weights instead of 32: smaller, a little more drift.",
     ),
     Precision(
@@ -93,6 +100,7 @@ PRECISIONS: tuple[Precision, ...] = (
             "int4_accuracy_level": 4,
             "int4_algo_config": "k_quant_mixed",
         },
+        expected={"bits": [4, 8], "block_size": [32], "accuracy_level": [4]},
         note="k-quant mixed: the sensitive layers stay at 8 bits; closest to the original among INT4.",
     ),
 )

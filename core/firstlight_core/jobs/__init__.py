@@ -6,6 +6,7 @@ one function and one row here.
 
 JOBS: dict[str, str] = {
     "convert": "firstlight_core.jobs.convert:convert",
+    "gate": "firstlight_core.jobs.gate:gate",
     "engine": "firstlight_core.jobs.engine:engine",
     "reference": "firstlight_core.jobs.reference:reference",
     "render": "firstlight_core.jobs.render:render",

@@ -1,0 +1,153 @@
+"""The gate: a fresh process loads what was made and makes it speak, before anybody else may see it."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.errors import CheckFailed, FirstlightError
+from firstlight_core.failures import explain_text
+from firstlight_core.text import one_line, visible
+from firstlight_core.worker import JobContext, peak_rss
+
+TOKENS = 8
+"""A bad fp16 model dies on its second token; eight is what SPEC 1.4 asks for."""
+PROMPT = "Hello, what can you do?"
+
+
+def gate(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    """`{artifact, expected}` → `{smoke, built, load_s, peak_rss_bytes}`.
+
+    `expected` is what the graph must hold: `{bits, block_size, accuracy_level, dtype}`, each optional.
+
+    Raises:
+        CheckFailed: it does not load, encode, compute finite numbers or decode, or is not what was asked for.
+    """
+    folder = Path(request["artifact"])
+    built = read_graph(folder)
+    _check_expected(built, request.get("expected") or {})
+    try:
+        return {"smoke": _speak(folder), "built": built, "peak_rss_bytes": peak_rss()}
+    except FirstlightError:
+        raise
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}"
+        raise explain_text(text) or CheckFailed(
+            f"The converted model cannot be run: {one_line(text, 300)}",
+            hint="Nothing was published. Try another precision; the log has the details.",
+        ) from error
+
+
+def _speak(folder: Path) -> dict[str, Any]:
+    import numpy as np
+    import onnxruntime_genai as og
+
+    started = time.perf_counter_ns()
+    model = og.Model(str(folder))
+    tokenizer = og.Tokenizer(model)
+    loaded = time.perf_counter_ns()
+    ids = np.asarray(tokenizer.encode(PROMPT), dtype=np.int64)
+    if ids.size == 0 or int(ids.min()) < 0:
+        raise CheckFailed(
+            "The converted model's tokenizer cannot encode plain text.",
+            hint="The source lacks its tokenizer files (tokenizer.json): add them and convert again.",
+        )
+    search = og.GeneratorParams(model)
+    length = int(ids.size) + TOKENS
+    # min_length keeps an early end of turn from hiding that decoding does not work.
+    search.set_search_options(max_length=length, min_length=length, do_sample=False)
+    generator = og.Generator(model, search)
+    generator.append_tokens(ids.astype(np.int32))
+    spoken: list[int] = []
+    while not generator.is_done() and len(spoken) < TOKENS:
+        if not np.isfinite(np.asarray(generator.get_logits(), dtype=np.float32)).all():
+            raise CheckFailed(
+                "The converted model computes numbers that are not finite (NaN or infinity).",
+                hint="The source weights hold NaN, or are too large for this precision: check the training run.",
+            )
+        generator.generate_next_token()
+        spoken.append(int(generator.get_next_tokens()[0]))
+    if len(spoken) < 2:
+        raise CheckFailed("The converted model decodes fewer than two tokens.")
+    text = visible(tokenizer.decode(np.asarray(spoken, dtype=np.int32)))
+    return {
+        "tokens": len(spoken),
+        "text": text,
+        "ids": spoken,
+        "prompt": PROMPT,
+        "load_s": (loaded - started) / 1e9,
+    }
+
+
+def read_graph(folder: Path) -> dict[str, Any]:
+    """What the builder really made, read from the graph: it ignores options that it does not know.
+
+    `{bits[], block_size[], accuracy_level[], quantised_nodes, plain_matmuls, dtype, embedding}`.
+
+    Raises:
+        CheckFailed: there is no readable graph, or its weights do not lie whole in the folder.
+    """
+    import onnx
+
+    graphs = sorted(folder.glob("*.onnx"))
+    if not graphs:
+        raise CheckFailed("There is no ONNX graph in the artifact.")
+    try:
+        model = onnx.load(str(graphs[0]), load_external_data=False)
+    except Exception as error:
+        raise CheckFailed(
+            f"{graphs[0].name} is not an ONNX graph: {one_line(str(error), 200)}",
+            hint="The conversion was incomplete; nothing was published.",
+        ) from error
+    types = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    for tensor in model.graph.initializer:
+        _check_external(folder, tensor)
+    found: dict[str, set[int]] = {"bits": set(), "block_size": set(), "accuracy_level": set()}
+    quantised = plain = 0
+    embedding = ""
+    for node in model.graph.node:
+        attributes = {a.name: a.i for a in node.attribute}
+        if node.op_type == "MatMulNBits":
+            quantised += 1
+            found["bits"].add(attributes.get("bits", 4))
+            found["block_size"].add(attributes.get("block_size", 0))
+            found["accuracy_level"].add(attributes.get("accuracy_level", 0))
+        elif node.op_type == "MatMul" and any(name in types for name in node.input):
+            plain += 1
+        elif node.op_type in ("Gather", "GatherBlockQuantized") and "embed" in node.name:
+            weight = onnx.TensorProto.DataType.Name(types.get(node.input[0], 0)).lower()
+            embedding = weight if node.op_type == "Gather" else f"quantised {weight}"
+    logits = next((o for o in model.graph.output if o.name == "logits"), None)
+    kind = logits.type.tensor_type.elem_type if logits is not None else 0
+    return {
+        **{name: sorted(values) for name, values in found.items()},
+        "quantised_nodes": quantised,
+        "plain_matmuls": plain,
+        "dtype": onnx.TensorProto.DataType.Name(kind).lower(),
+        "embedding": embedding,
+    }
+
+
+def _check_external(folder: Path, tensor: Any) -> None:
+    where = {entry.key: entry.value for entry in tensor.external_data}
+    if "location" not in where:
+        return
+    name = where["location"]
+    path = folder / name
+    if "/" in name or "\\" in name or not path.is_file() or path.is_symlink():
+        raise CheckFailed(f"The graph's weights {one_line(name, 60)!r} are not in the artifact.")
+    end = int(where.get("offset", 0)) + int(where.get("length", 0))
+    if end > path.stat().st_size:
+        raise CheckFailed(
+            f"{one_line(name, 60)} is shorter than the graph says; the disk may have been full.",
+            hint="Free some space and convert again.",
+        )
+
+
+def _check_expected(built: dict[str, Any], expected: dict[str, Any]) -> None:
+    for name, wanted in expected.items():
+        made = built.get(name)
+        if made != wanted:
+            raise CheckFailed(
+                f"The builder made something else than was asked for: {name} is {made}, not {wanted}.",
+                hint="The installed onnxruntime-genai reads other option names; nothing was published.",
+            )
