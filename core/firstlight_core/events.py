@@ -43,6 +43,15 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class Tokens:
+    """Generated tokens that travel together; `engine.Engine` hands them on as `Token`s. Index: of the first."""
+
+    texts: list[str]
+    ids: list[int]
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
     """A figure taken inside the child while it works."""
 
@@ -75,10 +84,10 @@ class Failed:
     detail: str = ""
 
 
-Event = Stage | Progress | LogLine | Token | Measured | Reply | Finished | Failed
+Event = Stage | Progress | LogLine | Token | Tokens | Measured | Reply | Finished | Failed
 _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (Stage, Progress, LogLine, Token, Measured, Reply, Finished, Failed)
+    for kind in (Stage, Progress, LogLine, Token, Tokens, Measured, Reply, Finished, Failed)
 }
 
 

@@ -1,0 +1,362 @@
+"""What a target is, and whether a folder from anywhere may be opened as an ONNX Runtime GenAI model.
+
+A foreign `genai_config.json` can name a library that the runtime loads, or a file that it writes (SAFETY D6), so
+its session options are held against an allow-list before any native code sees the folder.
+"""
+
+import os
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from firstlight_core.errors import InputRefused, UsageError
+from firstlight_core.files import read_json_object
+from firstlight_core.publishing import read_manifest
+from firstlight_core.text import one_line, shown_path
+
+CONFIG = "genai_config.json"
+
+SESSION_OPTIONS = frozenset(
+    {
+        "log_id",
+        "log_severity_level",
+        "log_verbosity_level",
+        "intra_op_num_threads",
+        "inter_op_num_threads",
+        "enable_cpu_mem_arena",
+        "enable_mem_pattern",
+        "graph_optimization_level",
+        "provider_options",
+        # Every other name becomes a session config entry; these only tune the arithmetic or the threads.
+        "session.intra_op.allow_spinning",
+        "session.inter_op.allow_spinning",
+        "session.disable_prepacking",
+        "session.dynamic_block_base",
+        "session.set_denormal_as_zero",
+        "session.use_env_allocators",
+    }
+)
+"""Keys of `session_options` that neither load code nor write files (onnxruntime-genai `src/config.cpp`)."""
+
+_PARTS = ("encoder", "embedding", "vision", "speech", "mtp")
+"""Parts of `model` that belong to other kinds of models than a text decoder."""
+_DRIVE = re.compile(r"^[A-Za-z]:")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """A folder that may be opened. Sizes in bytes, lengths in tokens."""
+
+    folder: Path
+    model_type: str
+    context_length: int
+    vocab_size: int
+    eos_ids: tuple[int, ...]
+    bytes: int
+    """Sum of the files in the folder."""
+    precision: str | None = None
+    """From our manifest; None when the folder was made by something else."""
+    source: str | None = None
+    """The source folder, from our manifest."""
+    kv_bytes_per_token: int = 0
+    """Bytes of key-value cache for one token of context, at 4 bytes a value."""
+    search: Mapping[str, Any] = field(default_factory=dict)
+    """The sampling defaults of `genai_config.json`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What a verb works on: an artifact folder, a deployed name, or an endpoint."""
+
+    kind: Literal["artifact", "deployment", "endpoint"]
+    text: str
+    """As the user wrote it."""
+    folder: Path | None = None
+    """The artifact folder; None for an endpoint."""
+    base_url: str | None = None
+    model: str | None = None
+
+    @property
+    def label(self) -> str:
+        """A short name for tables."""
+        if self.kind == "artifact" and self.folder is not None:
+            return one_line(self.folder.name, 60) or shown_path(self.folder)
+        return one_line(self.text, 60)
+
+
+def find_target(text: str) -> Target:
+    """What `text` names: an existing folder first, then an endpoint, then a deployed name.
+
+    Raises:
+        UsageError: it names nothing.
+        InputRefused: it is a folder or file, but not an artifact folder.
+    """
+    if text.startswith(("http://", "https://")):
+        return _endpoint(text)
+    if not text.strip() or "\0" in text:
+        raise UsageError("The target is empty or holds a NUL character.", hint=_TARGET_HINT)
+    folder = Path(text).expanduser()
+    try:
+        mode = folder.stat().st_mode
+    except (OSError, ValueError):
+        mode = 0
+    if stat.S_ISDIR(mode):
+        return Target(kind="artifact", text=text, folder=folder.absolute())
+    if mode:
+        raise InputRefused(
+            f"{shown_path(text)} is a file; an artifact is a folder.", hint=_TARGET_HINT
+        )
+    if (deployed := _deployed_folder(text)) is not None:
+        return Target(kind="deployment", text=text, folder=deployed)
+    raise UsageError(
+        f"There is no folder and no deployment called {one_line(text, 120)!r}.", hint=_TARGET_HINT
+    )
+
+
+_TARGET_HINT = (
+    "Name a folder that `firstlight convert` made, a deployed name, or http://host:port/v1#model."
+)
+
+
+def _endpoint(text: str) -> Target:
+    base, _, model = text.partition("#")
+    return Target(kind="endpoint", text=text, base_url=base.rstrip("/"), model=model or None)
+
+
+def _deployed_folder(name: str) -> Path | None:
+    """The artifact folder of a deployment with this name, if there is one."""
+    from firstlight_core.deployment import find_deployment
+
+    found: Any = find_deployment(name)
+    return Path(found.path if hasattr(found, "path") else found["path"]) if found else None
+
+
+def artifact_folder(target: Target) -> Path:
+    """The folder behind a target.
+
+    Raises:
+        UsageError: the target is an endpoint, which this verb cannot open.
+    """
+    if target.folder is None:
+        raise UsageError(
+            "Endpoints are not supported here yet.",
+            hint="Name an artifact folder or a deployed name.",
+        )
+    return target.folder
+
+
+def check_artifact(folder: Path) -> Artifact:
+    """Read what a folder says of itself, and refuse what must not, or cannot, be opened.
+
+    Raises:
+        InputRefused: it is no artifact, is incomplete, or its configuration may load code or write files.
+    """
+    if not folder.is_dir():
+        raise InputRefused(
+            f"There is no folder {shown_path(folder)}.", hint="Check the path, or convert first."
+        )
+    if not (folder / CONFIG).exists():
+        raise InputRefused(_no_config(folder), hint=_no_config_hint(folder))
+    config = read_json_object(folder / CONFIG, strict=False)
+    model = _object(config, "model")
+    decoder = _object(model, "decoder", "model.")
+    _refuse_other_kinds(model, decoder)
+    _check_options(config, "")
+    _check_files(folder, _plain_name(decoder.get("filename"), "model.decoder.filename"))
+    manifest = read_manifest(folder) or {}
+    source = manifest.get("source")
+    precision = manifest.get("precision")
+    return Artifact(
+        folder=folder,
+        model_type=one_line(str(model.get("type", "")), 60),
+        context_length=_whole(model, "context_length", low=2),
+        vocab_size=_whole(model, "vocab_size", low=1),
+        eos_ids=_ids(model.get("eos_token_id")),
+        bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+        precision=precision if isinstance(precision, str) else None,
+        source=_source_path(source),
+        kv_bytes_per_token=_kv_bytes(decoder),
+        search=dict(_object(config, "search")) if "search" in config else {},
+    )
+
+
+def _source_path(source: Any) -> str | None:
+    if isinstance(source, Mapping):
+        source = source.get("path")
+    return source if isinstance(source, str) and source else None
+
+
+def _no_config(folder: Path) -> str:
+    if (folder / "config.json").exists():
+        return f"{shown_path(folder)} is a source model, not an artifact: it has no {CONFIG}."
+    return f"{shown_path(folder)} holds no {CONFIG}, so it is no ONNX Runtime GenAI model."
+
+
+def _no_config_hint(folder: Path) -> str:
+    if (folder / "config.json").exists():
+        return f"Convert it first: firstlight convert {shown_path(folder)} -o DIR"
+    return "Choose the folder that the conversion wrote."
+
+
+def _object(parent: Mapping[str, Any], key: str, where: str = "") -> dict[str, Any]:
+    value = parent.get(key)
+    if not isinstance(value, dict):
+        raise InputRefused(
+            f"{CONFIG} has no object {where}{key!s}, so it describes no model.",
+            hint="The file is damaged: convert the model again.",
+        )
+    return value
+
+
+def _whole(parent: Mapping[str, Any], key: str, *, low: int, high: int = 2**31 - 1) -> int:
+    value = parent.get(key)
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise InputRefused(
+            f"{CONFIG} gives {one_line(repr(value), 40)} as model.{key}; that is no usable number.",
+            hint="The file is damaged: convert the model again.",
+        )
+    return value
+
+
+def _ids(value: Any) -> tuple[int, ...]:
+    found = value if isinstance(value, list) else [value]
+    return tuple(i for i in found if isinstance(i, int) and not isinstance(i, bool) and i >= 0)
+
+
+def _kv_bytes(decoder: Mapping[str, Any]) -> int:
+    """2 (key, value) x layers x KV heads x head size x 4 bytes; 0 when a number is missing."""
+    product = 8
+    for key in ("num_hidden_layers", "num_key_value_heads", "head_size"):
+        value = decoder.get(key)
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**20:
+            return 0
+        product *= value
+    return product
+
+
+def _refuse_other_kinds(model: Mapping[str, Any], decoder: Mapping[str, Any]) -> None:
+    other = [part for part in _PARTS if part in model]
+    if "pipeline" in decoder:
+        other.append("decoder.pipeline")
+    if other:
+        raise InputRefused(
+            f"{CONFIG} describes more than a text decoder ({', '.join(other)}).",
+            hint="Firstlight talks to text models only.",
+        )
+
+
+def _check_options(node: Any, where: str) -> None:
+    """Walk the whole document: options may stand in places that we do not know."""
+    if isinstance(node, list):
+        for item in node:
+            _check_options(item, where)
+        return
+    if not isinstance(node, dict):
+        return
+    for key, value in node.items():
+        place = f"{where}.{key}" if where else key
+        if key in ("custom_ops_library", "enable_profiling"):
+            _refuse_option(place)
+        if key == "session_options":
+            _check_session_options(value, place)
+        elif key in ("run_options", "adapters", "runtime_options"):
+            if value:
+                _refuse_option(place)
+        elif key.endswith("filename") and isinstance(value, str):
+            _plain_name(value, place)
+        else:
+            _check_options(value, place)
+
+
+def _check_session_options(options: Any, place: str) -> None:
+    if not isinstance(options, dict):
+        raise InputRefused(
+            f"{CONFIG}: {one_line(place, 80)} is no object.", hint="Convert the model again."
+        )
+    for key, value in options.items():
+        if key not in SESSION_OPTIONS:
+            _refuse_option(f"{place}.{key}")
+        if key == "provider_options":
+            _check_providers(value, f"{place}.{key}")
+        elif isinstance(value, (dict, list)):
+            _refuse_option(f"{place}.{key}")
+
+
+def _check_providers(value: Any, place: str) -> None:
+    entries = value if isinstance(value, list) else [value]
+    for entry in entries:
+        for name, options in entry.items() if isinstance(entry, dict) else [(str(entry), None)]:
+            if name.lower().removesuffix("executionprovider") != "cpu":
+                raise InputRefused(
+                    f"This artifact is made for the execution provider {one_line(name, 40)!r}; "
+                    "Firstlight runs CPU artifacts.",
+                    hint="Convert the source again for the CPU.",
+                )
+            if options:
+                _refuse_option(f"{place}.{name}")
+
+
+def _refuse_option(place: str) -> None:
+    raise InputRefused(
+        f"{CONFIG} sets {one_line(place, 120)}, which may load code or write files, so the folder is not opened.",
+        hint="Remove that key if you trust the folder, or convert the model yourself.",
+    )
+
+
+def _plain_name(value: Any, place: str) -> str:
+    plain = (
+        isinstance(value, str)
+        and 0 < len(value) <= 255
+        and value not in (".", "..")
+        and not any(mark in value for mark in ("/", "\\", "\0"))
+        and not _DRIVE.match(value)
+    )
+    if not plain:
+        raise InputRefused(
+            f"{CONFIG}: {one_line(place, 80)} must be the name of a file in the folder, "
+            f"not {one_line(repr(value), 80)}.",
+            hint="Convert the model again.",
+        )
+    return str(value)
+
+
+def _check_files(folder: Path, weights: str) -> None:
+    for name in (weights, "tokenizer_config.json"):
+        if not (folder / name).exists():
+            raise InputRefused(
+                f"{shown_path(folder)} is incomplete: {one_line(name, 80)} is missing.",
+                hint="Convert the model again, or copy the whole folder.",
+            )
+    if not any((folder / name).exists() for name in ("tokenizer.json", "tokenizer.model")):
+        raise InputRefused(
+            f"{shown_path(folder)} is incomplete: tokenizer.json is missing.",
+            hint="Without it text cannot become tokens: copy the tokenizer files of the source.",
+        )
+    for entry in os.scandir(folder):
+        _check_entry(folder, entry)
+
+
+def _check_entry(folder: Path, entry: os.DirEntry[str]) -> None:
+    mode = entry.stat(follow_symlinks=False).st_mode
+    if stat.S_ISLNK(mode):
+        real = Path(entry.path).resolve()
+        inside = real.is_relative_to(folder.resolve()) or _is_hub_blob(folder, real)
+        if not (inside and real.is_file()):
+            raise InputRefused(
+                f"{one_line(entry.name, 80)} in {shown_path(folder)} is a link that leads out of the folder.",
+                hint="Copy the real file into the folder.",
+            )
+    elif not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise InputRefused(
+            f"{one_line(entry.name, 80)} in {shown_path(folder)} is not a regular file.",
+            hint="Remove it from the folder.",
+        )
+
+
+def _is_hub_blob(folder: Path, real: Path) -> bool:
+    """Hugging Face's cache keeps `snapshots/<revision>/file` as a link to `../../blobs/<hash>`."""
+    home = folder.resolve().parent
+    return home.name == "snapshots" and real.parent == home.parent / "blobs"

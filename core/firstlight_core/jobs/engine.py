@@ -1,0 +1,185 @@
+"""The open job that talks: one artifact in one process, asked again and again.
+
+Operations: `load`, `render`, `chat`, `measure` (one benchmark repetition), `compare` (drift against reference
+log-probabilities). Times are taken here, with `perf_counter_ns`.
+"""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.errors import InputRefused, ToolchainMissing
+from firstlight_core.events import Progress, Stage
+from firstlight_core.jobs.conversation import chat_template, render
+from firstlight_core.jobs.generation import Speaker
+from firstlight_core.text import visible
+from firstlight_core.worker import JobContext, peak_rss
+
+PIECES_LIMIT = 20_000
+"""Tokens of a prompt that are listed one by one; a frame has at most 1 MB."""
+
+BENCH_TEXT = (
+    "A small language model runs where its user is: on a laptop, a phone, a machine in a hall without a network. "
+    "It answers from its own weights, so nothing leaves the device, and the time to the first word depends on the "
+    "length of the prompt while the speed of the rest depends on the memory that feeds the processor. "
+)
+"""The prompt of the benchmark, repeated up to the wanted length."""
+
+
+class EngineRoom:
+    """The state of the process: the loaded model, its template, and what it measured on the way."""
+
+    def __init__(self, context: JobContext) -> None:
+        self.context = context
+        self.speaker: Speaker | None = None
+        self.folder = Path()
+        self.template = ""
+        self.special: dict[str, str] = {}
+        self.baseline = 0
+        self.limits: dict[str, int] = {}
+
+    def load(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Load the artifact. Asked: folder, context_length, max_length, threads."""
+        self.context.emit(Stage("load", "Loading the model"))
+        self.folder = Path(str(asked["folder"]))
+        try:
+            import onnxruntime_genai  # noqa: F401
+        except ImportError as error:
+            raise ToolchainMissing(
+                f"onnxruntime-genai cannot be imported: {error}",
+                hint="Install it: pip install onnxruntime-genai",
+            ) from error
+        self.baseline = rss()
+        began_cpu = time.process_time_ns()
+        self.speaker = Speaker(
+            self.folder, max_length=int(asked["max_length"]), threads=asked.get("threads")
+        )
+        self.limits = {
+            "context_length": int(asked["context_length"]),
+            "max_length": int(asked["max_length"]),
+        }
+        return {
+            "load_s": self.speaker.load_s,
+            "load_cpu_s": (time.process_time_ns() - began_cpu) / 1e9,
+            "stop_ids": sorted(self.speaker.stop_ids),
+            "rss_bytes": {"baseline": self.baseline, "loaded": rss(), "peak": peak_rss()},
+            **self.limits,
+        }
+
+    def prompt_ids(self, asked: Mapping[str, Any]) -> list[int]:
+        """The tokens of a request that carries `ids` or `messages`."""
+        if "ids" in asked:
+            return [int(i) for i in asked["ids"]]
+        return self._loaded().encode(self.prompt_text(asked))
+
+    def prompt_text(self, asked: Mapping[str, Any]) -> str:
+        """The rendered conversation of a request."""
+        if not self.template:
+            self.template, self.special = chat_template(self.folder)
+        # The parent's time limit for the template runs from its request to this event.
+        text = render(self.template, self.special, asked["messages"])
+        self.context.emit(Progress(0, None, "tokens"))
+        return text
+
+    def render(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """The prompt as text, token ids, and the text of each token."""
+        speaker = self._loaded()
+        text = self.prompt_text(asked)
+        ids = speaker.encode(text)
+        shown = ids[:PIECES_LIMIT]
+        return {
+            "text": visible(text[: 4 * PIECES_LIMIT]),
+            "ids": shown,
+            "pieces": [visible(speaker.piece(token)) for token in shown],
+            "prompt_tokens": len(ids),
+            "special_in_content": self._special_in_content(asked["messages"]),
+            "truncated": len(ids) > len(shown),
+        }
+
+    def _special_in_content(self, messages: list[Mapping[str, str]]) -> list[str]:
+        """Control tokens of the template that a message contains as text, and that become real tokens."""
+        known = {token for token in self.special.values() if token}
+        known |= {self._loaded().piece(token) for token in self._loaded().stop_ids}
+        return sorted(
+            visible(token)
+            for token in known
+            if len(token) > 1 and any(token in message["content"] for message in messages)
+        )
+
+    def chat(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Answer a conversation. Asked: messages or ids, max_tokens, search, stream."""
+        speaker = self._loaded()
+        ids = self.prompt_ids(asked)
+        answer = speaker.answer(
+            ids,
+            asked.get("search", {}),
+            limit=int(asked["max_tokens"]),
+            context=self.context,
+            stream=bool(asked.get("stream", True)),
+            fresh=bool(asked.get("fresh", False)),
+        )
+        return {
+            "text": visible(answer.text),
+            "tokens": answer.ids,
+            "finish_reason": answer.finish_reason,
+            "stats": {
+                **answer.stats(),
+                "context_used": len(ids) + len(answer.ids),
+                "context_limit": speaker.max_length,
+                "rss_bytes": rss(),
+            },
+        }
+
+    def measure(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """One repetition: exactly `prompt_tokens` in and `new_tokens` out, nothing reused, no stop token."""
+        speaker = self._loaded()
+        length, new = int(asked["prompt_tokens"]), int(asked["new_tokens"])
+        text = speaker.encode(BENCH_TEXT)
+        ids = (text * (length // len(text) + 1))[:length]
+        search = {"do_sample": False, "min_length": length + new, "repetition_penalty": 1.0}
+        cpu = time.process_time_ns()
+        answer = speaker.answer(
+            ids, search, limit=new, context=self.context, stream=False, fresh=True
+        )
+        spent = time.process_time_ns() - cpu
+        wall = answer.last - answer.began
+        return {
+            **answer.stats(),
+            "finish_reason": answer.finish_reason,
+            "cpu_s": spent / 1e9,
+            "wall_s": wall / 1e9,
+            "rss_bytes": {"now": rss(), "peak": peak_rss()},
+        }
+
+    def compare(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Drift on one prompt; see `jobs.drift`."""
+        from firstlight_core.jobs.drift import compare
+
+        return compare(self._loaded(), asked, self.context)
+
+    def _loaded(self) -> Speaker:
+        if self.speaker is None:
+            raise InputRefused("No artifact is loaded.", hint="Load one first.")
+        return self.speaker
+
+
+def rss() -> int:
+    """Resident memory of this process in bytes."""
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
+
+
+def engine(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    """Serve one artifact until the parent closes the job."""
+    room = EngineRoom(context)
+    return context.serve(
+        {
+            "load": room.load,
+            "render": room.render,
+            "chat": room.chat,
+            "measure": room.measure,
+            "compare": room.compare,
+        }
+    )

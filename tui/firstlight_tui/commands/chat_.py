@@ -1,0 +1,105 @@
+"""`firstlight chat`: one question to an artifact, or the wizard opened on its chat."""
+
+import asyncio
+import sys
+from typing import Any
+
+import typer
+
+from firstlight_core.artifacts import artifact_folder, check_artifact, find_target
+from firstlight_core.engine import DEFAULT_MAX_TOKENS, open_engine
+from firstlight_core.errors import UsageError
+from firstlight_core.events import Reply, Token
+from firstlight_core.text import seconds_text
+from firstlight_tui.commands.output import Document, note, run_verb, say
+
+
+def chat(
+    target: str = typer.Argument(help="An artifact folder or a deployed name."),
+    prompt: str | None = typer.Option(
+        None, "--prompt", help="The question; - reads standard input."
+    ),
+    system: str | None = typer.Option(None, "--system", help="A system prompt."),
+    max_tokens: int = typer.Option(
+        DEFAULT_MAX_TOKENS, "--max-tokens", help="Tokens of the answer."
+    ),
+    max_length: int | None = typer.Option(None, "--max-length", help="Tokens of context."),
+    temperature: float | None = typer.Option(None, "--temperature", help="0 is greedy."),
+    top_p: float | None = typer.Option(None, "--top-p"),
+    seed: int | None = typer.Option(None, "--seed", help="Sample, always the same way."),
+    greedy: bool = typer.Option(False, "--greedy", help="Always the likeliest token."),
+    json: bool = typer.Option(False, "--json", help="One JSON document."),
+) -> None:
+    """Ask an artifact once; without --prompt the wizard opens on its chat."""
+    if prompt is None and not json and sys.stdin.isatty() and sys.stdout.isatty():
+        raise SystemExit(_open_wizard(target))
+    settings: dict[str, Any] = {
+        "max_tokens": max_tokens,
+        "greedy": greedy,
+        "temperature": temperature,
+        "top_p": top_p,
+        "seed": seed,
+    }
+
+    async def ask() -> Document:
+        folder = artifact_folder(find_target(target))
+        messages = [{"role": "user", "content": _question(prompt)}]
+        if system is not None:
+            messages.insert(0, {"role": "system", "content": system})
+        async with open_engine(folder, max_length=max_length) as engine:
+            result: Document = {}
+            async for event in engine.chat(messages, **settings):
+                if isinstance(event, Token) and not json:
+                    sys.stdout.write(event.text)
+                    sys.stdout.flush()
+                elif isinstance(event, Reply):
+                    result = event.result
+            return {**result, "load_s": engine.loaded["load_s"]}
+
+    run_verb("chat", ask, _show, as_json=json)
+
+
+def _question(prompt: str | None) -> str:
+    """The prompt; `-`, or none with a pipe on stdin, is read from there (at most 200 kB)."""
+    if prompt is not None and prompt != "-":
+        return prompt
+    if prompt is None and sys.stdin.isatty():
+        raise UsageError("There is nothing to ask.", hint='Add --prompt "your question".')
+    raw = sys.stdin.buffer.read(200_001)
+    if len(raw) > 200_000:
+        raise UsageError("The prompt on standard input is longer than 200 kB.", hint="Shorten it.")
+    text = raw.decode("utf-8", "surrogateescape").rstrip("\n")
+    if not text:
+        raise UsageError("There is nothing to ask.", hint='Add --prompt "your question".')
+    return text
+
+
+def _open_wizard(target: str) -> int:
+    async def check() -> Document:
+        return {"folder": str(check_artifact(artifact_folder(find_target(target))).folder)}
+
+    try:
+        folder = asyncio.run(check())["folder"]
+    except Exception as error:
+        from firstlight_core.errors import FirstlightError
+
+        if not isinstance(error, FirstlightError):
+            raise
+        note(str(error))
+        note(f"  {error.hint}")
+        return error.exit_code
+    from firstlight_tui.start import start_wizard
+
+    return int(start_wizard(artifact=folder))
+
+
+def _show(document: Document) -> None:
+    stats = document["stats"]
+    say()
+    parts = [f"{stats['new_tokens']} tokens", document["finish_reason"]]
+    if "ttft_s" in stats:
+        parts.append(f"first token after {seconds_text(stats['ttft_s'])}")
+    if "decode_tps" in stats:
+        parts.append(f"{stats['decode_tps']:.1f} tokens/s")
+    parts.append(f"context {stats['context_used']} of {stats['context_limit']}")
+    note(" · ".join(parts))
