@@ -1,109 +1,115 @@
 """Turns a conversation into the prompt text, with the artifact's own chat template and real jinja2.
 
 Runs in the engine's process: genai's template language is a subset that dies of a recursive macro (FACTS,
-"Talking"), and a template is code of the folder's author, so it gets jinja's immutable sandbox and the parent's
-time limit.
+"Talking"). A template is a program of the folder's author, so it gets the sandbox, a time and a memory limit.
 """
 
-import datetime
-import json
-from collections.abc import Mapping, Sequence
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from firstlight_core.errors import TemplateRefused
-from firstlight_core.files import read_json_object, read_limited
+from firstlight_core.template_files import read_chat_template, read_special_tokens
 from firstlight_core.text import one_line, shown_path
 
-TEMPLATE_LIMIT = 1_000_000
-"""Bytes of a chat template; the longest in public use have about 20 kB."""
 PROMPT_LIMIT = 8_000_000
 """Characters of a rendered prompt."""
+RENDER_SECONDS = 5.0
+RENDER_BYTES = 512 * 2**20
+"""Address space that rendering may add to what the process has."""
 
 
-def chat_template(folder: Path) -> tuple[str, dict[str, str]]:
-    """The chat template of a folder and its special tokens by name.
+class Conversation:
+    """The chat template of one artifact, compiled once."""
 
-    Raises:
-        TemplateRefused: there is none.
-        InputRefused: a file cannot be read.
-    """
-    settings = read_json_object(folder / "tokenizer_config.json", strict=False)
-    special = {
-        name: token
-        for name in ("bos_token", "eos_token", "unk_token", "pad_token")
-        if (token := _token(settings.get(name))) is not None
-    }
-    if (folder / "chat_template.jinja").is_file():
-        raw = read_limited(folder / "chat_template.jinja", limit=TEMPLATE_LIMIT)
-        return raw.decode("utf-8", "replace"), special
-    found = settings.get("chat_template")
-    if isinstance(found, list):
-        named = {entry.get("name"): entry.get("template") for entry in found if entry}
-        found = named.get("default", next(iter(named.values()), None))
-    if not isinstance(found, str) or not found.strip():
-        raise TemplateRefused(
-            f"{shown_path(folder)} has no chat template, so a conversation cannot become a prompt.",
-            hint="Set one: firstlight template ARTIFACT --set FILE",
-        )
-    return found, special
+    def __init__(self, folder: Path) -> None:
+        """Read and compile the template.
+
+        Raises:
+            TemplateRefused: there is none, or it is broken.
+            InputRefused: a file cannot be read.
+        """
+        import jinja2
+
+        from firstlight_core.template_sandbox import compile_template
+
+        source = read_chat_template(folder)
+        if source is None or not source.strip():
+            raise TemplateRefused(
+                f"{shown_path(folder)} has no chat template, so a conversation cannot become a prompt.",
+                hint="Set one: firstlight template ARTIFACT --set FILE",
+            )
+        self.special = read_special_tokens(folder)
+        try:
+            self._template = compile_template(source)
+        except (jinja2.TemplateError, RecursionError, ValueError) as error:
+            raise _broken(str(error)) from error
+
+    def render(self, messages: Sequence[Mapping[str, str]]) -> str:
+        """The prompt text up to where the assistant speaks.
+
+        Raises:
+            TemplateRefused: the template refuses this conversation, or does not come to an end.
+        """
+        import jinja2
+
+        values: dict[str, Any] = {
+            "messages": [dict(message) for message in messages],
+            "add_generation_prompt": True,
+            **self.special,
+        }
+        try:
+            with _limits(RENDER_SECONDS, RENDER_BYTES):
+                text = str(self._template.render(values))
+        except MemoryError as error:
+            raise _broken("it asks for too much memory") from error
+        except RecursionError as error:
+            raise _broken("it calls itself without end") from error
+        except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError) as error:
+            raise _broken(str(error)) from error
+        if len(text) > PROMPT_LIMIT:
+            raise _broken(f"it makes {len(text)} characters of this conversation")
+        return text
 
 
-def _token(value: Any) -> str | None:
-    if isinstance(value, Mapping):
-        value = value.get("content")
-    return value if isinstance(value, str) else None
-
-
-def render(
-    template: str,
-    special: Mapping[str, str],
-    messages: Sequence[Mapping[str, str]],
-    *,
-    add_generation_prompt: bool = True,
-) -> str:
-    """The prompt text, rendered as transformers renders it.
-
-    Raises:
-        TemplateRefused: the template is broken, or refuses this conversation.
-    """
-    import jinja2
-    from jinja2.ext import loopcontrols
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    def refuse(message: str) -> str:
-        raise TemplateRefused(
-            f"The chat template refuses this conversation: {one_line(str(message))}",
-            hint="Leave out the system prompt, or let user and assistant take turns.",
-        )
-
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
+def _broken(reason: str) -> TemplateRefused:
+    return TemplateRefused(
+        f"The chat template cannot render this conversation: {one_line(reason)}.",
+        hint="Try it without a system prompt; firstlight template ARTIFACT --check says more.",
     )
-    environment.filters["tojson"] = _to_json
-    environment.globals["raise_exception"] = refuse
-    environment.globals["strftime_now"] = lambda form: datetime.datetime.now().strftime(form)
+
+
+@contextlib.contextmanager
+def _limits(seconds: float, memory: int) -> Iterator[None]:
+    """Interrupt what runs too long or grows too much; Windows has no such limits, the parent's clock remains."""
+    if sys.platform == "win32":
+        yield
+        return
+    import resource
+
+    def late(number: int, frame: FrameType | None) -> None:
+        raise _broken(f"it did not finish within {seconds:.0f} s")
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    if (used := _address_space()) is not None:
+        resource.setrlimit(resource.RLIMIT_AS, (used + memory, hard))
     try:
-        text = environment.from_string(template).render(
-            messages=[dict(message) for message in messages],
-            add_generation_prompt=add_generation_prompt,
-            **special,
-        )
-    except TemplateRefused:
-        raise
-    except (jinja2.TemplateError, RecursionError, TypeError, ValueError, ArithmeticError) as error:
-        reason = "it calls itself without end" if isinstance(error, RecursionError) else str(error)
-        raise TemplateRefused(
-            f"The chat template cannot be rendered: {one_line(reason)}",
-            hint="firstlight template ARTIFACT --check says more.",
-        ) from error
-    if len(text) > PROMPT_LIMIT:
-        raise TemplateRefused(
-            f"The chat template renders to {len(text)} characters; that is no prompt.",
-            hint="Shorten the conversation, or set another template.",
-        )
-    return text
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
-def _to_json(value: Any, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent)
+def _address_space() -> int | None:
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmSize:"):
+                return int(line.split()[1]) * 1024
+    return None

@@ -11,8 +11,9 @@ from typing import Any
 
 from firstlight_core.errors import InputRefused, ToolchainMissing
 from firstlight_core.events import Progress, Stage
-from firstlight_core.jobs.conversation import chat_template, render
+from firstlight_core.jobs.conversation import Conversation
 from firstlight_core.jobs.generation import Speaker
+from firstlight_core.template_files import added_tokens
 from firstlight_core.text import visible
 from firstlight_core.worker import JobContext, peak_rss
 
@@ -34,8 +35,7 @@ class EngineRoom:
         self.context = context
         self.speaker: Speaker | None = None
         self.folder = Path()
-        self.template = ""
-        self.special: dict[str, str] = {}
+        self.conversation: Conversation | None = None
         self.baseline = 0
         self.limits: dict[str, int] = {}
 
@@ -75,10 +75,10 @@ class EngineRoom:
 
     def prompt_text(self, asked: Mapping[str, Any]) -> str:
         """The rendered conversation of a request."""
-        if not self.template:
-            self.template, self.special = chat_template(self.folder)
+        if self.conversation is None:
+            self.conversation = Conversation(self.folder)
+        text = self.conversation.render(asked["messages"])
         # The parent's time limit for the template runs from its request to this event.
-        text = render(self.template, self.special, asked["messages"])
         self.context.emit(Progress(0, None, "tokens"))
         return text
 
@@ -99,11 +99,9 @@ class EngineRoom:
 
     def _special_in_content(self, messages: list[Mapping[str, str]]) -> list[str]:
         """Control tokens of the template that a message contains as text, and that become real tokens."""
-        known = {token for token in self.special.values() if token}
-        known |= {self._loaded().piece(token) for token in self._loaded().stop_ids}
         return sorted(
             visible(token)
-            for token in known
+            for token in added_tokens(self.folder)
             if len(token) > 1 and any(token in message["content"] for message in messages)
         )
 
@@ -137,7 +135,12 @@ class EngineRoom:
         length, new = int(asked["prompt_tokens"]), int(asked["new_tokens"])
         text = speaker.encode(BENCH_TEXT)
         ids = (text * (length // len(text) + 1))[:length]
-        search = {"do_sample": False, "min_length": length + new, "repetition_penalty": 1.0}
+        # One set of options for every length, or each repetition would pay for a new generator.
+        search = {
+            "do_sample": False,
+            "min_length": speaker.max_length,
+            "repetition_penalty": 1.0,
+        }
         cpu = time.process_time_ns()
         answer = speaker.answer(
             ids, search, limit=new, context=self.context, stream=False, fresh=True

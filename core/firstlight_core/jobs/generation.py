@@ -5,7 +5,6 @@ bound how long that takes.
 """
 
 import json
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -127,11 +126,11 @@ class Speaker:
         self._generator = None
         self._held = []
 
-    def prefill(self, ids: Sequence[int], search: Mapping[str, Any], context: JobContext) -> int:
-        """Bring the KV cache to `ids`; returns how many tokens of it were there already, -1 when stopped."""
+    def prefill(self, ids: Sequence[int], context: JobContext) -> int:
+        """Bring the KV cache of the open generator to `ids`; returns how many tokens of it were there already, -1 when stopped."""
         import numpy as np
 
-        generator = self._generator_for(search)
+        generator = self._generator
         kept = common_prefix(self._held, ids[:-1])
         if kept < len(self._held):
             generator.rewind_to(kept)
@@ -202,8 +201,9 @@ class Speaker:
         context: JobContext,
         stream: bool,
     ) -> Answer:
+        self.open(search)
         began = time.perf_counter_ns()
-        reused = self.prefill(ids, search, context)
+        reused = self.prefill(ids, context)
         if reused < 0:
             now = time.perf_counter_ns()
             return Answer([], "", "cancelled", len(ids), 0, began, None, now, 0)
@@ -259,9 +259,13 @@ class Speaker:
             self._generator.rewind_to(0)
             self._held = []
 
-    def _generator_for(self, search: Mapping[str, Any]) -> Any:
-        """The generator with these search options; another one when they changed, or when its random
-        numbers have been used up in part and a seed asks for them from the start."""
+    def open(self, search: Mapping[str, Any]) -> None:
+        """See to a generator with these search options: a new one, without KV cache, when they changed, or when
+        a seed asks for the random numbers from the start.
+
+        Raises:
+            JobFailed: genai refuses the options.
+        """
         wanted = {
             **search,
             "max_length": self.max_length,
@@ -282,7 +286,6 @@ class Speaker:
                     hint="Choose other sampling settings or a shorter context.",
                 ) from error
             self._search = wanted
-        return self._generator
 
 
 def common_prefix(held: Sequence[int], wanted: Sequence[int]) -> int:
@@ -291,8 +294,3 @@ def common_prefix(held: Sequence[int], wanted: Sequence[int]) -> int:
     if held[:shorter] == wanted[:shorter]:
         return shorter
     return next(i for i in range(shorter) if held[i] != wanted[i])
-
-
-def finite(value: float) -> float | None:
-    """The value, or None where JSON has no word for it."""
-    return value if math.isfinite(value) else None
