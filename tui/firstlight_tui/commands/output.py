@@ -50,10 +50,11 @@ def run_verb(
     show: Callable[[Document], None],
     *,
     as_json: bool,
+    exit_code: Callable[[Document], int] | None = None,
 ) -> None:
     """Run a verb, print its document (or show it as text), and leave with the exit code of SPEC 2.
 
-    A document whose `ok` is false leaves with 1.
+    A document whose `ok` is false leaves with 1, unless `exit_code` says otherwise.
     """
     document: Document = {"schema": f"firstlight/{verb}/1"}
     try:
@@ -77,6 +78,8 @@ def run_verb(
         else:
             show(document)
         sys.stdout.flush()
+        if exit_code is not None:
+            raise SystemExit(exit_code(document))
         raise SystemExit(0 if document["ok"] else 1)
 
 

@@ -1,0 +1,221 @@
+"""A wizard whose services are functions: fixed answers, a fixed machine, no processes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.widgets import Input
+
+from firstlight_core.events import Event, Progress, Reply, Stage, Token
+from firstlight_core.monitor import History, Sample
+from firstlight_core.paths import find_paths
+from firstlight_core.session import Session
+from firstlight_tui.app import WizardApp
+from firstlight_tui.services import Services
+
+GIB = 2**30
+ENVIRONMENT = {
+    "verdict": "warnings",
+    "checks": [
+        {"id": "python", "title": "Python", "status": "ok", "found": "3.11.7", "needed": ">= 3.11", "why": "wheels", "fix": ""},
+        {"id": "cmake", "title": "CMake", "status": "missing", "found": "not found", "needed": ">= 3.31",
+         "why": "only to build onnxruntime-genai from source", "fix": "pip install cmake"},
+    ],
+}
+MODEL = {
+    "architecture": "Qwen2ForCausalLM", "supported": True, "parameters": 2_298_112, "dtype": "bfloat16",
+    "tied_embeddings": True, "context_length": 1024, "weight_bytes": 4_598_232, "template": "chat_template.jinja",
+    "fingerprint": "f" * 64, "warnings": ["A warning with \x1b[31m escapes and [b]markup[/b]"],
+    "estimates": {
+        key: {"bytes": size, "peak_ram_bytes": GIB // 2, "seconds": 12.0, "available": key != "fp16",
+              "reason": "Not with this genai." if key == "fp16" else "", "assumes": "the formulas of FACTS"}
+        for key, size in (("fp32", 9_300_000), ("fp16", 4_700_000), ("int8", 4_980_000), ("int4", 1_740_000),
+                          ("int4-compact", 1_500_000), ("int4-quality", 2_100_000))
+    },
+}
+
+
+def conversion(precision: str, folder: str = "/models/out") -> dict[str, Any]:
+    return {
+        "artifact": f"{folder}/{precision}", "precision": precision, "bytes": 1_740_000, "seconds": 14.2,
+        "peak_rss_bytes": 600 * 2**20, "command": ["olive", "run"], "smoke": {"tokens": 8, "text": "INT4 stores each weight"},
+    }
+
+
+INFERENCE_MODEL = {
+    "Name": "sample-int4", "Description": "", "Version": "1",
+    "PromptTemplate": {
+        "system": "<|im_start|>system\n{Content}<|im_end|>\n", "user": "<|im_start|>user\n{Content}<|im_end|>\n",
+        "assistant": "<|im_start|>assistant\n{Content}<|im_end|>\n", "prompt": "<|im_start|>user\n{Content}<|im_end|>\n<|im_start|>assistant\n",
+    },
+    "ModelConfig": {"max_length": 1024, "temperature": 0.7, "top_p": 0.9, "repetition_penalty": 1.1},
+}
+TEMPLATE = {
+    "locked": True, "differences": [], "inference_model": INFERENCE_MODEL,
+    "shapes": [{"shape": "one question", "status": "same", "tokens": 12}],
+}
+DEPLOYMENT = {
+    "name": "sample-int4", "id": "sample-int4:1", "path": "/models/custom/sample-int4", "verified": True,
+    "answer": "INT4 stores each weight in four bits.", "artifact_answer": "INT4 stores each weight in four bits.",
+}
+FIGURE = {"median": 0.02, "min": 0.01, "max": 0.03}
+BENCHMARK = {
+    "machine": {"cores": 2}, "notes": [],
+    "results": [{
+        "target": "/models/out/int4", "load_s": 0.21, "rss_bytes": {"baseline": 1, "loaded": 2, "peak": 80 * 2**20},
+        "cases": [{"prompt_tokens": 32, "new_tokens": 16, "ttft_s": FIGURE,
+                   "prefill_tps": {"median": 900.0, "min": 850.0, "max": 950.0},
+                   "decode_tps": {"median": 410.0, "min": 400.0, "max": 420.0}}],
+    }],
+}
+QUALITY = {
+    "verdict": "Close to the original.",
+    "checks": [{"id": name, "title": name, "status": "pass", "evidence": "8 of 8"} for name in
+               ("domain-answers", "answer-format", "memory-leak", "consistent-speed", "edge-cases")],
+    "drift": {"top1_agreement": 0.99, "kl_mean": 0.01, "kl_p95": 0.03, "perplexity_ratio": 1.01, "worst": []},
+}
+
+
+class FakeEngine:
+    """Answers every question with the same words, one token a time."""
+
+    pid = None
+    loaded = {"load_s": 0.2, "max_length": 1024, "context_length": 1024}
+
+    def __init__(self, answer: str = "INT4 stores each weight in four bits.") -> None:
+        self.answer = answer
+        self.stopped = asyncio.Event()
+        self.asked: list[list[dict[str, str]]] = []
+
+    async def chat(self, messages: list[dict[str, str]], **options: Any) -> AsyncIterator[Event]:
+        self.asked.append(messages)
+        words = self.answer.split(" ")
+        for index, word in enumerate(words):
+            yield Token(word + " ", index, index)
+        yield Reply({
+            "text": self.answer, "finish_reason": "stop",
+            "stats": {"prompt_tokens": 12, "new_tokens": len(words), "ttft_s": 0.012, "decode_tps": 410.0, "context_used": 20},
+        })
+
+    async def cancel(self) -> None:
+        self.stopped.set()
+
+    async def render(self, messages: list[dict[str, str]]) -> dict[str, Any]:
+        return {"text": "<|im_start|>user", "ids": [1, 2], "pieces": ["<|im_start|>", "user"]}
+
+
+@dataclass
+class Called:
+    """Which services were called, with what."""
+
+    calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = field(default_factory=list)
+    engine: FakeEngine = field(default_factory=FakeEngine)
+
+    def names(self) -> list[str]:
+        return [name for name, _, _ in self.calls]
+
+
+@dataclass(frozen=True)
+class Found:
+    name: str
+    path: Path
+    origin: str
+    bytes: int
+
+
+def fake_services(called: Called, **overrides: Any) -> Services:
+    """Services that answer at once."""
+
+    def answering(name: str, document: Any) -> Callable[..., Any]:
+        async def answer(*arguments: Any, **options: Any) -> Any:
+            called.calls.append((name, arguments, options))
+            if (hear := options.get("on_event")) is not None:
+                hear(Stage("work", "Working"))
+                hear(Progress(1, 2, "parts"))
+            return document
+
+        return answer
+
+    async def run_checks(*, on_result: Any = None, only: Any = None) -> Any:
+        called.calls.append(("run_checks", (), {}))
+        for row in ENVIRONMENT["checks"]:
+            on_result(row)
+        return ENVIRONMENT
+
+    async def convert(source: Path, output: Path, *, precision: str, **options: Any) -> Any:
+        called.calls.append(("convert", (source, output), {"precision": precision, **options}))
+        options["on_event"](Stage("build", "Building the graph"))
+        return conversion(precision)
+
+    @asynccontextmanager
+    async def open_engine(artifact: Path, **options: Any) -> AsyncIterator[FakeEngine]:
+        called.calls.append(("open_engine", (artifact,), options))
+        yield called.engine
+
+    def inspect(folder: Path) -> Any:
+        called.calls.append(("inspect", (folder,), {}))
+        return MODEL
+
+    answers: dict[str, Any] = {
+        "run_checks": run_checks,
+        "find_models": lambda: [Found("sample", find_paths().sample, "sample", 4_598_232)],
+        "inspect": inspect,
+        "convert": convert,
+        "default_inference_model": lambda artifact, name: INFERENCE_MODEL,
+        "check_template": answering("check_template", TEMPLATE),
+        "settle_template": answering("settle_template", TEMPLATE),
+        "deploy": answering("deploy", DEPLOYMENT),
+        "undo": answering("undo", {"name": "sample-int4"}),
+        "open_engine": open_engine,
+        "benchmark": answering("benchmark", BENCHMARK),
+        "check_quality": answering("check_quality", QUALITY),
+        "write_report": lambda run: {"markdown": "report.md", "json": "report.json", "html": "report.html"},
+        "write_run_toml": lambda run, session: Path("run.toml"),
+    }
+    return Services(**{**answers, **overrides})
+
+
+FULL = Session(
+    environment=ENVIRONMENT, source=str(find_paths().sample), model=MODEL, precisions=("int4",),
+    artifacts=(conversion("int4"),), artifact="/models/out/int4", template=TEMPLATE, deployment=DEPLOYMENT,
+    chat=None, benchmark=BENCHMARK, quality=QUALITY,
+)
+
+
+@pytest.fixture
+def called() -> Called:
+    return Called()
+
+
+@pytest.fixture
+def history() -> History:
+    """A machine that never changes."""
+    return History(
+        read=lambda: Sample(cpu=37.0, memory_used=6 * GIB, memory_total=16 * GIB, disk_free=80 * GIB)
+    )
+
+
+@pytest.fixture
+def wizard(called: Called, history: History) -> Callable[..., WizardApp]:
+    """Build a wizard; any argument of `WizardApp` may be given."""
+
+    def build(**overrides: Any) -> WizardApp:
+        services = overrides.pop("services", None) or fake_services(called)
+        return WizardApp(
+            **{"services": services, "history": history, "sample_every": 3600.0, **overrides}
+        )
+
+    return build
+
+
+@pytest.fixture(autouse=True)
+def steady_cursor() -> Iterator[None]:
+    """A blinking cursor would make pictures differ."""
+    before = Input.cursor_blink
+    Input.cursor_blink = False  # type: ignore[assignment]
+    yield
+    Input.cursor_blink = before  # type: ignore[method-assign]

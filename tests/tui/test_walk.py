@@ -1,0 +1,65 @@
+"""The wizard by keys, step for step, at both sizes."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Button
+
+from firstlight_core.session import Session
+from firstlight_tui.app import WizardApp
+from firstlight_tui.steps import STEPS
+from firstlight_tui.steps.base import StepScreen
+from firstlight_tui.steps.chat import ChatStep
+from tests.tui.conftest import FULL, Called
+
+Build = Callable[..., WizardApp]
+SIZES = [(80, 24), (120, 40)]
+
+
+async def settle(pilot: Pilot[Any]) -> None:
+    """Until no work is running and everything is painted."""
+    waiting = ("engine", "_refresh")
+    await pilot.pause()
+    for _ in range(50):
+        running = [w for w in pilot.app.workers if w.name not in waiting and not w.is_finished]
+        if not running:
+            break
+        await pilot.app.workers.wait_for_complete(running)
+        await pilot.pause()
+    await pilot.pause()
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
+@pytest.mark.parametrize("step", STEPS, ids=lambda s: s.STEP_ID)
+async def test_every_step_opens_empty_and_full(
+    wizard: Build, step: type[StepScreen], size: tuple[int, int]
+) -> None:
+    for session in (Session(), FULL):
+        app = wizard(session=session, first=step)
+        async with app.run_test(size=size) as pilot:
+            await settle(pilot)
+            assert type(app.screen) is step
+            primary = app.screen.query_one("#primary", Button)
+            assert primary.region.height >= 1
+            assert primary.region.right <= size[0] and primary.region.bottom <= size[1]
+
+
+async def test_enter_alone_leads_from_start_to_the_first_answer(wizard: Build, called: Called) -> None:
+    app = wizard(session=Session(source=FULL.source), demo=True)
+    presses = 0
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        while not app.conversation.turns or not app.conversation.turns[-1].stats:
+            assert presses < 12, f"more than 12 keys; at {app.screen}"
+            if type(app.screen).STEP_ID == "deploy" and app.session.deployment is None:  # type: ignore[attr-defined]
+                await pilot.press("ctrl+n")
+            else:
+                await pilot.press("enter")
+            presses += 1
+            await settle(pilot)
+        assert type(app.screen) is ChatStep
+        assert app.conversation.turns[-1].text == called.engine.answer
+        assert app.conversation.turns[-1].stats["decode_tps"] == 410.0
+    assert "convert" in called.names()

@@ -1,0 +1,201 @@
+"""The application: holds the session, walks the steps, owns the running work, samples the machine."""
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.reactive import reactive
+from textual.signal import Signal
+
+from firstlight_core.errors import FirstlightError
+from firstlight_core.ledger import Run as LedgerRun
+from firstlight_core.monitor import History, Sample, read_sample
+from firstlight_core.paths import Paths, find_paths
+from firstlight_core.session import Session
+from firstlight_themes import load_themes
+from firstlight_tui.conversation import Conversation
+from firstlight_tui.modals import ConfirmScreen, HelpScreen
+from firstlight_tui.services import Services
+from firstlight_tui.steps import STEPS
+from firstlight_tui.steps.base import StepScreen
+from firstlight_tui.works import Run, Work
+
+REPAINT_SECONDS = 0.1
+
+
+class WizardApp(App[int]):
+    """The wizard. Everything that cannot be controlled is an argument with a real default."""
+
+    TITLE = "Firstlight"
+    CSS_PATH = Path(__file__).with_name("app.tcss")
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "quit", "Quit", id="app.quit", tooltip="Leave; asks while a job runs"),
+        Binding("f1", "help", "Help", id="app.help", tooltip="Keys and what this step is for"),
+        Binding("f2", "themes", "Theme", id="app.theme", show=False, tooltip="Choose a theme"),
+    ]
+
+    session: reactive[Session] = reactive(Session())
+
+    def __init__(
+        self,
+        *,
+        session: Session | None = None,
+        steps: tuple[type[StepScreen], ...] = STEPS,
+        first: type[StepScreen] | None = None,
+        services: Services | None = None,
+        history: History | None = None,
+        paths: Paths | None = None,
+        demo: bool = False,
+        sample_every: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.steps = steps
+        self.services = services or Services()
+        self.paths = paths or find_paths()
+        self.demo = demo
+        self.history = history or History(read=self._read)
+        self.sampled: Signal[Sample] = Signal(self, "sampled")
+        self.worked: Signal[Work] = Signal(self, "worked")
+        self.works: dict[str, Work] = {}
+        self.conversation = Conversation(self)
+        self.run_record: LedgerRun | None = None
+        self._first = first or steps[0]
+        self._sample_every = sample_every
+        if session is not None:
+            self.set_reactive(WizardApp.session, session)
+        themes, self.theme_failures = load_themes(self.paths.config / "themes")
+        for theme in themes:
+            self.register_theme(theme)
+        self.theme = "firstlight"
+
+    def _read(self) -> Sample:
+        pid = next((w.pid for w in self.works.values() if w.running and w.pid), None)
+        return read_sample(pid or self.conversation.pid, Path.home())
+
+    def on_mount(self) -> None:
+        self.push_screen(self._first())
+        self.set_interval(REPAINT_SECONDS, self._publish_works)
+        self.set_interval(self._sample_every, self._take_sample)
+        self.call_after_refresh(self._take_sample)
+        if sys.platform != "win32":
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+                loop.add_signal_handler(number, self._leave_on, int(number))
+
+    def on_unmount(self) -> None:
+        if sys.platform != "win32":
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+                loop.remove_signal_handler(number)
+
+    def _leave_on(self, number: int) -> None:
+        self.exit(return_code=128 + number)
+
+    async def _take_sample(self) -> None:
+        await asyncio.to_thread(self.history.take)
+        self.sampled.publish(self.history.last)
+
+    def _publish_works(self) -> None:
+        for work in list(self.works.values()):
+            if work.dirty or work.running:
+                work.dirty = False
+                self.worked.publish(work)
+
+    # Work -----------------------------------------------------------------------------------------
+
+    def start(self, name: str, label: str, run: Run) -> Work:
+        """Begin long work; while one of that name runs, it is returned instead (idempotent)."""
+        if (found := self.works.get(name)) is not None and found.running:
+            return found
+        work = self.works[name] = Work(name, label)
+        self.run_worker(self._carry_out(work, run), name=name, group=name, exclusive=True)
+        return work
+
+    async def _carry_out(self, work: Work, run: Run) -> None:
+        def started(pid: int) -> None:
+            work.pid = pid
+
+        try:
+            work.result = await run(work.hear, started)
+            work.end("done")
+        except FirstlightError as error:
+            work.error = error
+            work.end("failed")
+        except asyncio.CancelledError:
+            work.end("cancelled")
+            raise
+        finally:
+            self._publish_works()
+
+    def stop_work(self, name: str) -> None:
+        """Cancel long work; its process group is ended."""
+        if (work := self.works.get(name)) is not None and work.running:
+            self.workers.cancel_group(self, name)
+
+    @property
+    def busy(self) -> list[Work]:
+        """The work that is running now."""
+        return [work for work in self.works.values() if work.running]
+
+    def record(self, step: str, status: str, **values: Any) -> None:
+        """Note in the run's ledger what a step did; a full disk is told, never fatal."""
+        try:
+            if self.run_record is None:
+                name = self.session.source or self.session.artifact or "environment"
+                self.run_record = LedgerRun.create(name, runs=self.paths.runs)
+            seconds = float(values.pop("seconds", 0.0))
+            self.run_record.record(step, status, seconds=seconds, values=values)
+        except FirstlightError as error:
+            self.notify(f"{error} {error.hint}", severity="warning", markup=False)
+
+    # Walking --------------------------------------------------------------------------------------
+
+    @property
+    def position(self) -> int:
+        """The index of the step on the screen."""
+        for screen in reversed(self.screen_stack if self.is_running else []):
+            if type(screen) in self.steps:
+                return self.steps.index(type(screen))
+        return self.steps.index(self._first)
+
+    def go(self, offset: int) -> None:
+        """Move to the next, or previous, step that has something to ask."""
+        index = self.position + offset
+        while 0 <= index < len(self.steps) and self.steps[index].skip(self.session):
+            index += offset
+        if 0 <= index < len(self.steps):
+            self.open_step(self.steps[index])
+
+    def open_step(self, step: type[StepScreen]) -> None:
+        """Show a step; the one on the screen gives way."""
+        if type(self.screen) is not step:
+            self.switch_screen(step())
+
+    # Actions --------------------------------------------------------------------------------------
+
+    async def action_quit(self) -> None:
+        """Leave, after a question when work is running."""
+        if not self.busy:
+            self.exit(0)
+            return
+        labels = ", ".join(work.label for work in self.busy)
+        question = f"{labels}: still running. Stop it and leave? Nothing half-done stays behind."
+        self.push_screen(ConfirmScreen(question, yes="Stop and leave", no="Stay"), self._leave_if)
+
+    def _leave_if(self, yes: bool | None) -> None:
+        if yes:
+            self.exit(0)
+
+    def action_help(self) -> None:
+        """Show the keys and what the open step is for."""
+        if isinstance(self.screen, StepScreen):
+            self.push_screen(HelpScreen(self.screen))
+
+    def action_themes(self) -> None:
+        """Choose a theme from the palette."""
+        self.search_themes()

@@ -1,0 +1,54 @@
+"""`firstlight inspect SOURCE`."""
+
+from pathlib import Path
+
+import typer
+
+from firstlight_core.estimates import estimates
+from firstlight_core.models import inspect_source
+from firstlight_core.text import bytes_text, seconds_text
+from firstlight_tui.commands.output import Document, run_verb, say
+
+
+def inspect(
+    source: str = typer.Argument(
+        ..., help="A model folder, a LoRA adapter folder, a cached hub id, or `sample`."
+    ),
+    base: Path | None = typer.Option(None, "--base", help="The base of a LoRA adapter."),
+    context: int = typer.Option(2048, "--context", min=1, help="Tokens the RAM to run is for."),
+    json: bool = typer.Option(False, "--json", help="One JSON document."),
+) -> None:
+    """Say what a model folder is, from its headers only, and what it will cost."""
+
+    def work() -> Document:
+        inspection = inspect_source(source, base=base)
+        return {**inspection.to_json(), "estimates": estimates(inspection, context=context)}
+
+    run_verb("inspect", work, _show, as_json=json)
+
+
+def _show(document: Document) -> None:
+    kinds = document["parameters_by_kind"]
+    say(f"{document['source']}")
+    say(
+        f"{document['architecture']}, {document['parameters'] / 1e6:,.1f} M parameters "
+        f"(embedding {kinds['embedding'] / 1e6:,.1f}, body {kinds['body'] / 1e6:,.1f}, "
+        f"head {kinds['head'] / 1e6:,.1f}), {document['dtype']}, "
+        f"{'tied' if document['tied_embeddings'] else 'untied'} embeddings"
+    )
+    say(
+        f"{bytes_text(document['weight_bytes'])} of weights, context {document['context_length']}, "
+        f"chat template: {document['template'] or 'none'}, licence: {document['licence'] or 'not found'}"
+    )
+    say(f"fingerprint {document['fingerprint']}")
+    for warning in document["warnings"]:
+        say(f"warning: {warning}")
+    say()
+    say(
+        f"{'precision':14} {'size':>10} {'peak RAM':>10} {'time':>12} {'RAM to run':>11}  (estimates)"
+    )
+    for key, row in document["estimates"].items():
+        say(
+            f"{key:14} {bytes_text(row['bytes']):>10} {bytes_text(row['peak_ram_bytes']):>10} "
+            f"{seconds_text(row['seconds']):>12} {bytes_text(row['run_ram_bytes']):>11}  {row['reason']}"
+        )

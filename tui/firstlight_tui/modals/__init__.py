@@ -1,0 +1,7 @@
+"""Screens on top of a step."""
+
+from firstlight_tui.modals.confirm import ConfirmScreen
+from firstlight_tui.modals.detail import DetailScreen
+from firstlight_tui.modals.help import HelpScreen
+
+__all__ = ["ConfirmScreen", "DetailScreen", "HelpScreen"]

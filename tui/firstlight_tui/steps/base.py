@@ -1,0 +1,214 @@
+"""What every step of the wizard has in common."""
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import Screen
+from textual.widgets import Button, Footer
+
+from firstlight_core.errors import FirstlightError
+from firstlight_core.session import Session
+from firstlight_tui.widgets import (
+    MonitorPane,
+    ProblemPanel,
+    RailEntry,
+    StepChosen,
+    StepRail,
+    Words,
+)
+from firstlight_tui.works import Work
+
+if TYPE_CHECKING:
+    from firstlight_tui.app import WizardApp
+
+
+class StepScreen(Screen[None]):
+    """One step: reads the session, asks one question, writes the answer back.
+
+    A step owns no rule and no number; it calls the core and shows what came back.
+    """
+
+    STEP_ID: ClassVar[str]
+    STEP_TITLE: ClassVar[str]
+    PURPOSE: ClassVar[str] = ""
+    """One sentence under the title."""
+    HELP: ClassVar[str] = ""
+    WORK: ClassVar[str] = ""
+    """Name of the long work that this step starts and shows, if any."""
+    AUTO_FOCUS = ""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+n", "next", "Next", id="step.next", tooltip="Go to the next step"),
+        Binding("ctrl+b", "back", "Back", id="step.back", tooltip="Go back one step"),
+    ]
+
+    @classmethod
+    def skip(cls, session: Session) -> bool:
+        """True when this step has nothing to ask."""
+        return False
+
+    @classmethod
+    def missing(cls, session: Session) -> str | None:
+        """Why the user cannot go past this step yet, or None."""
+        return None
+
+    @classmethod
+    def done(cls, session: Session) -> bool:
+        """Whether this step has its answer."""
+        return False
+
+    @property
+    def wizard(self) -> "WizardApp":
+        """The application, with its session, services and work."""
+        return cast("WizardApp", self.app)
+
+    @property
+    def session(self) -> Session:
+        """What has been decided so far."""
+        return self.wizard.session
+
+    @property
+    def work(self) -> Work | None:
+        """This step's long work, running or ended."""
+        return self.wizard.works.get(self.WORK)
+
+    # Looks ----------------------------------------------------------------------------------------
+
+    def compose_step(self) -> ComposeResult:
+        """The widgets of this step; override me."""
+        raise NotImplementedError
+
+    def compose(self) -> ComposeResult:
+        yield StepRail(self._entries())
+        with Vertical(id="body"):
+            yield Words(self.STEP_TITLE, id="step-title")
+            yield Words(self.PURPOSE, id="purpose")
+            with VerticalScroll(id="content", can_focus=False):
+                yield from self.compose_step()
+                yield ProblemPanel()
+            with Horizontal(id="actions"):
+                yield Button("Back", id="back", compact=True)
+                yield Button("", id="primary", variant="primary", compact=True)
+                yield from self.compose_actions()
+        yield MonitorPane(self.wizard.history)
+        yield Footer(show_command_palette=False)
+
+    def compose_actions(self) -> ComposeResult:
+        """Further buttons beside the primary one."""
+        yield from ()
+
+    def on_mount(self) -> None:
+        self.query_one("#back").disabled = self.wizard.position == 0
+        self.wizard.worked.subscribe(self, self._on_work)
+        self.watch(self.wizard, "session", self._session_changed, init=False)
+        if self.work is not None:
+            self._on_work(self.work)
+        self.refresh_actions()
+        self.opened()
+        self.call_after_refresh(self._first_focus)
+
+    def opened(self) -> None:
+        """The step has come on the screen; override to start what it needs."""
+
+    def _first_focus(self) -> None:
+        if self.focused is None:
+            self.first_focus()
+
+    def first_focus(self) -> None:
+        """Where Enter goes when the step opens."""
+        self.query_one("#primary", Button).focus()
+
+    def _session_changed(self) -> None:
+        self.refresh_actions()
+
+    def refresh_actions(self) -> None:
+        """Paint rail and primary button again."""
+        self.query_one(StepRail).show(self._entries())
+        button = self.query_one("#primary", Button)
+        button.label = self.primary_label()
+        button.disabled = not self.primary_label()
+        button.variant = "warning" if self.work is not None and self.work.running else "primary"
+
+    def _entries(self) -> list[RailEntry]:
+        entries = []
+        for step in self.wizard.steps:
+            work = self.wizard.works.get(step.WORK) if step.WORK else None
+            if step is type(self):
+                state = "current"
+            elif work is not None and work.running:
+                state = "running"
+            elif work is not None and work.status == "failed":
+                state = "failed"
+            else:
+                state = "done" if step.done(self.session) else "open"
+            entries.append(RailEntry(step.STEP_TITLE, state))
+        return entries
+
+    # Work -----------------------------------------------------------------------------------------
+
+    def _on_work(self, work: Work) -> None:
+        if work.name != self.WORK or not self.is_mounted:
+            self.query_one(StepRail).show(self._entries())
+            return
+        if work.error is not None:
+            self.show_problem(work.error)
+        elif work.running:
+            self.clear_problem()
+        self.show_work(work)
+        self.refresh_actions()
+
+    def show_work(self, work: Work) -> None:
+        """Paint this step's work; called on every change, and when the step comes back."""
+
+    def show_problem(self, error: FirstlightError) -> None:
+        """Show what happened and what to do next, where the user is looking."""
+        panel = self.query_one(ProblemPanel)
+        panel.show(error)
+        panel.scroll_visible(animate=False)
+
+    def clear_problem(self) -> None:
+        """Take the problem panel away."""
+        self.query_one(ProblemPanel).clear()
+
+    # Actions --------------------------------------------------------------------------------------
+
+    def next_label(self) -> str:
+        """What the primary button says when the step has its answer."""
+        index = self.wizard.steps.index(type(self)) + 1
+        steps = self.wizard.steps
+        return f"Next: {steps[index].STEP_TITLE}" if index < len(steps) else "Finish"
+
+    def primary_label(self) -> str:
+        """What the primary button says now; empty disables it."""
+        return self.next_label()
+
+    def primary(self) -> None:
+        """What the primary button does now."""
+        self.action_next()
+
+    @on(Button.Pressed, "#primary")
+    def _primary_pressed(self) -> None:
+        self.primary()
+
+    @on(Button.Pressed, "#back")
+    def action_back(self) -> None:
+        """One step back."""
+        self.wizard.go(-1)
+
+    def action_next(self) -> None:
+        """One step on, unless an answer is missing."""
+        if reason := self.missing(self.session):
+            self.notify(reason, severity="warning", markup=False)
+        else:
+            self.wizard.go(+1)
+
+    @on(StepChosen)
+    def _jump(self, message: StepChosen) -> None:
+        steps = self.wizard.steps
+        for step in steps[: message.index]:
+            if message.index > self.wizard.position and (why := step.missing(self.session)):
+                self.notify(f"{step.STEP_TITLE}: {why}", severity="warning", markup=False)
+                return
+        self.wizard.open_step(steps[message.index])

@@ -1,0 +1,188 @@
+"""Step 8: how fast, how large, on this machine."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.widgets import Button, DataTable
+
+from firstlight_core.session import Session
+from firstlight_core.text import bytes_text, one_line
+from firstlight_tui.steps.base import StepScreen
+from firstlight_tui.widgets import Gauge, Words, WorkView, cell
+from firstlight_tui.works import OnEvent, Started, Work
+
+
+class BenchmarkStep(StepScreen):
+    """The course's metrics as gauges, then the table with median and spread."""
+
+    STEP_ID = "benchmark"
+    STEP_TITLE = "Benchmark"
+    PURPOSE = "Response time, memory, CPU: measured in the engine's process, warm-up excluded, median and spread."
+    HELP = "Several converted precisions are measured in turns, so that a busy minute hits all of them alike."
+    WORK = "benchmark"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "again", "Measure again", id="benchmark.again", tooltip="Measure once more"),
+    ]
+
+    @classmethod
+    def done(cls, session: Session) -> bool:
+        return session.benchmark is not None
+
+    def compose_step(self) -> ComposeResult:
+        with Horizontal(id="gauges"):
+            yield Gauge("TTFT", id="gauge-ttft")
+            yield Gauge("Decode", id="gauge-decode")
+            yield Gauge("RAM peak", id="gauge-rss")
+            yield Gauge("CPU", id="gauge-cpu", alert=0.8)
+        yield WorkView(id="work")
+        table: DataTable[Any] = DataTable(cursor_type="row", id="figures")
+        for label in (
+            "Artifact",
+            "Prompt",
+            "New",
+            "TTFT ms",
+            "Prefill tok/s",
+            "Decode tok/s",
+            "Load s",
+            "RAM peak",
+        ):
+            table.add_column(label)
+        yield table
+        yield Words(id="notes", classes="muted")
+
+    def compose_actions(self) -> ComposeResult:
+        yield Button("Skip", id="skip", compact=True)
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        if event.button.id == "skip":
+            self.action_next()
+
+    def opened(self) -> None:
+        if self.session.benchmark is not None:
+            self._show_document(self.session.benchmark)
+        else:
+            self.query_one("#figures").display = False
+
+    def primary_label(self) -> str:
+        if self.session.artifact is None:
+            return ""
+        if self.work is not None and self.work.running:
+            return "Cancel"
+        return self.next_label() if self.session.benchmark is not None else "Measure"
+
+    def primary(self) -> None:
+        if self.work is not None and self.work.running:
+            self.wizard.stop_work(self.WORK)
+        elif self.session.benchmark is not None:
+            self.action_next()
+        else:
+            self.action_again()
+
+    def _targets(self) -> list[Path]:
+        made = [Path(str(document["artifact"])) for document in self.session.artifacts]
+        return made or [Path(str(self.session.artifact))]
+
+    def action_again(self) -> None:
+        """Measure, or measure once more."""
+        if self.session.artifact is None:
+            return
+        targets = self._targets()
+
+        async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
+            # A chat engine that idles beside it would count in the machine's load.
+            self.wizard.conversation.close()
+            return dict(
+                await self.wizard.services.benchmark(targets, on_event=on_event, started=started)
+            )
+
+        self.wizard.start(self.WORK, "The benchmark", run)
+        self.refresh_actions()
+
+    def show_work(self, work: Work) -> None:
+        self.query_one("#work", WorkView).show(work)
+        last = self.wizard.history.last
+        if work.running:
+            self._gauges(
+                ttft=work.measured.get("ttft_s"),
+                decode=work.measured.get("decode_tps"),
+                rss=last.job_rss,
+                cpu=last.cpu / 100,
+            )
+        if work.result is not None:
+            if self.session.benchmark is not work.result:
+                self.wizard.session = self.session.decide(benchmark=work.result)
+                self.wizard.record("benchmark", "done", **work.result)
+            self._show_document(work.result)
+
+    def _gauges(
+        self, *, ttft: float | None, decode: float | None, rss: int | None, cpu: float | None
+    ) -> None:
+        self.query_one("#gauge-ttft", Gauge).show(
+            f"{ttft * 1000:.0f} ms" if ttft is not None else "–"
+        )
+        self.query_one("#gauge-decode", Gauge).show(f"{decode:.0f} tok/s" if decode else "–")
+        self.query_one("#gauge-rss", Gauge).show(bytes_text(rss) if rss else "–")
+        self.query_one("#gauge-cpu", Gauge).show(
+            f"{cpu * 100:.0f} %" if cpu is not None else "–", fraction=cpu
+        )
+
+    def _show_document(self, document: Mapping[str, Any]) -> None:
+        table = self.query_one("#figures", DataTable)
+        table.display = True
+        table.clear()
+        results = document.get("results") or []
+        for result in results:
+            for case in result.get("cases") or ():
+                rss = result.get("rss_bytes") or {}
+                table.add_row(
+                    cell(one_line(Path(str(result["target"])).name, 20), "bold"),
+                    cell(str(case["prompt_tokens"]), right=True),
+                    cell(str(case["new_tokens"]), right=True),
+                    cell(_spread(case.get("ttft_s"), 1000), right=True),
+                    cell(_spread(case.get("prefill_tps")), right=True),
+                    cell(_spread(case.get("decode_tps")), right=True),
+                    cell(
+                        f"{result['load_s']:.2f}"
+                        if isinstance(result.get("load_s"), float)
+                        else "–",
+                        right=True,
+                    ),
+                    cell(bytes_text(rss["peak"]) if rss.get("peak") else "–", right=True),
+                )
+        if results and results[0].get("cases"):
+            first = results[0]["cases"][0]
+            self._gauges(
+                ttft=(first.get("ttft_s") or {}).get("median"),
+                decode=(first.get("decode_tps") or {}).get("median"),
+                rss=(results[0].get("rss_bytes") or {}).get("peak"),
+                cpu=_share(results[0]),
+            )
+        notes = [str(note) for note in document.get("notes") or ()]
+        self.query_one("#notes", Words).update(
+            Content("\n").join(
+                [
+                    Content("median (min–max); all figures measured here"),
+                    *map(Content, map(one_line, notes)),
+                ]
+            )
+        )
+
+
+def _share(result: Mapping[str, Any]) -> float | None:
+    percent = result.get("cpu_percent")
+    if isinstance(percent, Mapping):
+        percent = percent.get("median")
+    return float(percent) / 100 if isinstance(percent, int | float) else None
+
+
+def _spread(figure: Any, scale: float = 1.0) -> str:
+    if not isinstance(figure, Mapping) or figure.get("median") is None:
+        return "–"
+    median, low, high = (float(figure[key]) * scale for key in ("median", "min", "max"))
+    digits = 1 if median < 100 else 0
+    return f"{median:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"

@@ -1,0 +1,179 @@
+"""Step 9: the course's five checks as real tests, and the drift against the original."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.widgets import Button, Input, Label
+
+from firstlight_core.session import Session
+from firstlight_core.text import one_line
+from firstlight_tui.modals import DetailScreen
+from firstlight_tui.steps.base import StepScreen
+from firstlight_tui.widgets import Words, WorkView
+from firstlight_tui.widgets.words import part
+from firstlight_tui.works import OnEvent, Started, Work
+
+MARKS = {
+    "pass": ("✓ pass      ", "$text-success"),
+    "fail": ("✗ fail      ", "$text-error"),
+    "needs-you": ("? needs you ", "$text-warning"),
+    "not-run": ("· not run   ", "$foreground-muted"),
+}
+
+
+class QualityStep(StepScreen):
+    """Each check with its status and evidence; drift in figures and words."""
+
+    STEP_ID = "quality"
+    STEP_TITLE = "Quality"
+    PURPOSE = "The course's five checks, run for real, and how far the artifact has drifted from the original."
+    HELP = 'Prompts: one JSON object a line, {"prompt": ..., "keys": [...]} or "expect" / "regex". The reference is computed once per source.'
+    WORK = "quality"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f5", "again", "Run again", id="quality.again", tooltip="Run all checks once more"),
+        Binding(
+            "f6",
+            "worst",
+            "Worst",
+            id="quality.worst",
+            tooltip="The examples that drifted most, side by side",
+        ),
+    ]
+
+    @classmethod
+    def done(cls, session: Session) -> bool:
+        return session.quality is not None
+
+    def compose_step(self) -> ComposeResult:
+        yield Label(
+            "Your prompts (JSON lines; empty: the sample's held-out questions, when it is the sample)"
+        )
+        yield Input(placeholder="prompts.jsonl", id="prompts", compact=True)
+        yield WorkView(id="work")
+        yield Words(id="checks")
+        yield Words(id="drift", classes="card")
+
+    def compose_actions(self) -> ComposeResult:
+        yield Button("Skip", id="skip", compact=True)
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        if event.button.id == "skip":
+            self.action_next()
+
+    def opened(self) -> None:
+        self.query_one("#drift").display = False
+        if self.session.quality is not None:
+            self._show_document(self.session.quality)
+
+    def primary_label(self) -> str:
+        if self.session.artifact is None:
+            return ""
+        if self.work is not None and self.work.running:
+            return "Cancel"
+        return self.next_label() if self.session.quality is not None else "Run the checks"
+
+    def primary(self) -> None:
+        if self.work is not None and self.work.running:
+            self.wizard.stop_work(self.WORK)
+        elif self.session.quality is not None:
+            self.action_next()
+        else:
+            self.action_again()
+
+    def action_again(self) -> None:
+        """Run all checks."""
+        if self.session.artifact is None:
+            return
+        target = Path(self.session.artifact)
+        text = self.query_one("#prompts", Input).value.strip()
+        on_sample = self.session.source == str(self.wizard.paths.sample)
+        prompts = (
+            Path(text).expanduser()
+            if text
+            else (self.wizard.paths.sample_prompts if on_sample else None)
+        )
+        reference = Path(self.session.source) if self.session.source else None
+
+        async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
+            self.wizard.conversation.close()
+            return dict(
+                await self.wizard.services.check_quality(
+                    target, prompts=prompts, reference=reference, on_event=on_event, started=started
+                )
+            )
+
+        self.wizard.start(self.WORK, "The quality check", run)
+        self.refresh_actions()
+
+    def show_work(self, work: Work) -> None:
+        self.query_one("#work", WorkView).show(work)
+        if work.result is not None:
+            if self.session.quality is not work.result:
+                self.wizard.session = self.session.decide(quality=work.result)
+                self.wizard.record("quality", "done", **work.result)
+            self._show_document(work.result)
+
+    def _show_document(self, document: Mapping[str, Any]) -> None:
+        lines = []
+        for check in document.get("checks") or ():
+            mark, style = MARKS.get(str(check["status"]), ("? ", "$foreground-muted"))
+            lines.append(
+                Content.assemble(
+                    part(mark, style), part(str(check.get("title") or check["id"]), "bold")
+                )
+            )
+            lines.append(
+                Content.assemble(
+                    part(f"              {_evidence(check.get('evidence'))}", "$foreground-muted")
+                )
+            )
+        self.query_one("#checks", Words).update(Content("\n").join(lines))
+        drift = document.get("drift")
+        words = self.query_one("#drift", Words)
+        words.display = isinstance(drift, Mapping)
+        if isinstance(drift, Mapping):
+            figures = [
+                f"{label} {drift[key]:.4g}"
+                for key, label in DRIFT
+                if isinstance(drift.get(key), int | float)
+            ]
+            verdict = one_line(str(document.get("verdict") or drift.get("verdict") or ""))
+            words.update(
+                Content.assemble(
+                    part("Drift against the original, measured: ", "$text-accent"),
+                    part("; ".join(figures)),
+                    part(f"\n{verdict}" if verdict else "", "bold"),
+                )
+            )
+
+    def action_worst(self) -> None:
+        """Show the examples that drifted most."""
+        drift = (self.session.quality or {}).get("drift") or {}
+        blocks = []
+        for example in drift.get("worst") or ():
+            blocks.append("\n".join(f"{key}: {value}" for key, value in example.items()))
+        self.app.push_screen(
+            DetailScreen("Worst examples", "\n\n".join(blocks) or "No drift has been measured.")
+        )
+
+
+DRIFT = (
+    ("top1_agreement", "top-1 agreement"),
+    ("kl_mean", "mean KL"),
+    ("kl_p95", "95th percentile KL"),
+    ("perplexity_ratio", "perplexity ratio"),
+)
+
+
+def _evidence(evidence: Any) -> str:
+    if isinstance(evidence, Mapping):
+        evidence = evidence.get("sentence") or "; ".join(
+            f"{k} {v}" for k, v in evidence.items() if not isinstance(v, list | dict)
+        )
+    elif isinstance(evidence, list):
+        evidence = "; ".join(map(str, evidence))
+    return one_line(str(evidence or ""), 160)

@@ -1,0 +1,81 @@
+"""The live load of the machine, on every step; keeps no samples of its own."""
+
+from typing import TYPE_CHECKING, cast
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+
+from firstlight_core.monitor import History, Sample
+from firstlight_core.text import bytes_text
+from firstlight_tui.widgets.gauge import Gauge, blocks
+from firstlight_tui.widgets.words import Words
+
+if TYPE_CHECKING:
+    from firstlight_tui.app import WizardApp
+
+# The chapter's alert thresholds (Module 5, "monitoring"): memory 85 %, CPU 80 %.
+MEMORY_ALERT = 0.85
+CPU_ALERT = 0.80
+
+
+class MonitorPane(Vertical):
+    """Gauges in a column where there is room, one line where there is not."""
+
+    DEFAULT_CSS = """
+    MonitorPane { background: $surface; padding: 1 1 0 1; }
+    MonitorPane Gauge { margin-bottom: 1; }
+    MonitorPane #strip { display: none; height: 1; }
+    """
+
+    def __init__(self, history: History) -> None:
+        super().__init__()
+        self._history = history
+
+    def compose(self) -> ComposeResult:
+        yield Words("Live, measured here", id="monitor-title", classes="muted")
+        yield Gauge("CPU", alert=CPU_ALERT, id="cpu")
+        yield Gauge("RAM", alert=MEMORY_ALERT, id="memory")
+        yield Gauge("This job", id="job")
+        yield Gauge("Disk free", id="disk")
+        yield Gauge("Decode", id="decode")
+        yield Words(id="strip")
+
+    def on_mount(self) -> None:
+        cast("WizardApp", self.app).sampled.subscribe(self, self.show_sample)
+        self.show_sample(self._history.last)
+
+    def show_sample(self, sample: Sample) -> None:
+        """Paint the newest sample and the past."""
+        past = list(self._history.samples)
+        total = sample.memory_total or 1
+        rate = cast("WizardApp", self.app).conversation.decode_rate
+        rate_text = f"{rate:.0f} tok/s" if rate else "–"
+        job_text = bytes_text(sample.job_rss) if sample.job_rss else "–"
+        self.query_one("#cpu", Gauge).show(
+            f"{sample.cpu:.0f} %", fraction=sample.cpu / 100, past=[s.cpu / 100 for s in past]
+        )
+        self.query_one("#memory", Gauge).show(
+            f"{bytes_text(sample.memory_used)} of {bytes_text(total)}",
+            fraction=sample.memory_used / total,
+        )
+        self.query_one("#job", Gauge).show(
+            job_text, past=[float(s.job_rss or 0) for s in past] if sample.job_rss else ()
+        )
+        self.query_one("#disk", Gauge).show(bytes_text(sample.disk_free))
+        self.query_one("#decode", Gauge).show(rate_text)
+        self.query_one("#strip", Words).update(
+            Content.assemble(
+                ("CPU ", "$foreground-muted"),
+                f"{sample.cpu:3.0f} % ",
+                (blocks([s.cpu for s in past], 8, 100), "$accent"),
+                ("  RAM ", "$foreground-muted"),
+                f"{sample.memory_used / 2**30:.1f}/{total / 2**30:.0f} GiB",
+                ("  job ", "$foreground-muted"),
+                job_text,
+                ("  disk ", "$foreground-muted"),
+                f"{sample.disk_free / 2**30:.0f} GiB",
+                ("  ", ""),
+                rate_text,
+            )
+        )

@@ -1,0 +1,86 @@
+"""Where we are among the steps: done, current, open, failed; a click opens a step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Static
+
+MARKS = {"done": "✓", "current": "▸", "open": "·", "failed": "✗", "running": "◐"}
+STYLES = {
+    "done": "$text-success",
+    "current": "bold $text-primary",
+    "open": "$foreground-muted",
+    "failed": "bold $text-error",
+    "running": "bold $text-accent",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RailEntry:
+    """One line of the rail."""
+
+    title: str
+    state: str
+
+
+@dataclass
+class StepChosen(Message):
+    """The user clicked a step in the rail."""
+
+    index: int
+
+
+class RailItem(Static):
+    """One clickable line."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(markup=False)
+        self._index = index
+
+    def show(self, entry: RailEntry) -> None:
+        """Paint the entry."""
+        number = f"{self._index + 1}"
+        self.update(
+            Content.assemble(
+                (f"{MARKS[entry.state]} ", STYLES[entry.state]),
+                (f"{number:>2} ", "$foreground-muted"),
+                (entry.title, STYLES[entry.state]),
+            )
+        )
+
+    def on_click(self, event: events.Click) -> None:
+        event.stop()
+        self.post_message(StepChosen(self._index))
+
+
+class StepRail(Vertical):
+    """The list of steps."""
+
+    DEFAULT_CSS = """
+    StepRail { background: $panel; padding: 1 1 0 1; }
+    StepRail RailItem { height: 1; width: 1fr; }
+    StepRail RailItem:hover { background: $boost; }
+    StepRail #brand { height: 2; color: $text-primary; text-style: bold; }
+    """
+
+    def __init__(self, entries: Sequence[RailEntry]) -> None:
+        super().__init__()
+        self._entries = entries
+
+    def compose(self) -> ComposeResult:
+        yield Static("◓ Firstlight", id="brand", markup=False)
+        for index in range(len(self._entries)):
+            yield RailItem(index)
+
+    def on_mount(self) -> None:
+        self.show(self._entries)
+
+    def show(self, entries: Sequence[RailEntry]) -> None:
+        """Paint all lines again."""
+        for item, entry in zip(self.query(RailItem), entries, strict=True):
+            item.show(entry)

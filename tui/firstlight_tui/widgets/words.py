@@ -1,0 +1,35 @@
+"""Text that is only text: no markup is read in it, and nothing in it reaches the terminal raw."""
+
+from rich.text import Text
+from textual.content import Content
+from textual.visual import VisualType
+from textual.widgets import Static
+
+from firstlight_core.text import visible
+
+
+class Words(Static):
+    """A `Static` for text from anywhere."""
+
+    def __init__(
+        self, text: str | Content = "", *, id: str | None = None, classes: str = ""
+    ) -> None:
+        super().__init__(_safe(text), id=id, classes=classes, markup=False)
+
+    def update(self, content: VisualType = "", *, layout: bool = True) -> None:
+        """Show other text; a string is sanitised, a `Content` was built from sanitised parts."""
+        super().update(_safe(content) if isinstance(content, str) else content, layout=layout)
+
+
+def _safe(text: str | Content) -> str | Content:
+    return visible(text) if isinstance(text, str) else text
+
+
+def part(text: str, style: str = "") -> tuple[str, str]:
+    """One piece for `Content.assemble`, sanitised."""
+    return visible(text), style
+
+
+def cell(text: str, style: str = "", *, right: bool = False) -> Text:
+    """A table cell: `DataTable` would read markup in a plain string."""
+    return Text(visible(text), style=style, justify="right" if right else "left", no_wrap=True)

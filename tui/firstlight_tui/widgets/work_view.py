@@ -1,0 +1,72 @@
+"""How far long work is, honestly: the stage, what is counted, the time; no invented percentages."""
+
+from textual.content import Content
+
+from firstlight_core.text import bytes_text, seconds_text
+from firstlight_tui.widgets.words import Words, part
+from firstlight_tui.works import Work
+
+SILENT_SECONDS = 120
+SPINNER = "◐◓◑◒"
+
+
+def count_text(done: int, total: int | None, unit: str) -> str:
+    """`7 of 24 layers`, `1.2 MiB of 3 MiB`, or only what is done when the total is not known."""
+    if unit == "bytes":
+        return bytes_text(done) + (f" of {bytes_text(total)}" if total else "")
+    return f"{done}" + (f" of {total}" if total else "") + (f" {unit}" if unit else "")
+
+
+class WorkView(Words):
+    """The stages of one piece of work."""
+
+    DEFAULT_CSS = "WorkView { height: auto; margin: 1 0; }"
+
+    def show(self, work: Work | None) -> None:
+        """Paint the work, or nothing."""
+        if work is None:
+            self.update("")
+            return
+        lines = [self._stage_line(work, index) for index in range(len(work.stages))]
+        lines.append(self._closing_line(work))
+        self.update(Content("\n").join(lines))
+
+    def _stage_line(self, work: Work, index: int) -> Content:
+        stage, begun = work.stages[index]
+        last = index == len(work.stages) - 1
+        until = work.seconds if last else work.stages[index + 1][1]
+        taken = part(f"  {seconds_text(until - begun)}", "$foreground-muted")
+        if not last or work.status == "done":
+            return Content.assemble(part("✓ ", "$text-success"), part(stage.label), taken)
+        if work.status != "running":
+            return Content.assemble(part("✗ ", "$text-error"), part(stage.label), taken)
+        spin = SPINNER[int(work.seconds * 4) % len(SPINNER)]
+        pieces = [part(f"{spin} ", "bold $text-accent"), part(stage.label, "bold")]
+        if (p := work.progress) is not None:
+            pieces.append(part(f"  {count_text(p.done, p.total, p.unit)}", "$text-accent"))
+            if p.total:
+                full = round(20 * min(1.0, p.done / p.total))
+                pieces += [
+                    part("  " + "━" * full, "$primary"),
+                    part("─" * (20 - full), "$foreground-muted"),
+                ]
+            if p.note:
+                pieces.append(part(f"  {p.note}", "$foreground-muted"))
+        return Content.assemble(*pieces, taken)
+
+    def _closing_line(self, work: Work) -> Content:
+        time = seconds_text(work.seconds)
+        match work.status:
+            case "running":
+                words = f"{time} so far"
+                if work.silent_seconds > SILENT_SECONDS:
+                    words += f"; no output for {seconds_text(work.silent_seconds)}, but the process lives"
+                return Content.styled(words, "$foreground-muted")
+            case "done":
+                return Content.assemble(part(f"Done in {time}", "bold $text-success"))
+            case "cancelled":
+                return Content.assemble(
+                    part(f"Cancelled after {time}; nothing was left behind", "$text-warning")
+                )
+            case _:
+                return Content.assemble(part(f"Failed after {time}", "bold $text-error"))
