@@ -1,0 +1,149 @@
+"""What one whole walk shall do; `run_file` reads and writes it, `walk` does it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.errors import InputRefused
+from firstlight_core.paths import find_paths
+from firstlight_core.precisions import DEFAULT_PRECISION
+from firstlight_core.session import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateChoice:
+    """How the prompt template is settled: a whole inference_model.json, a preset, or the tokenizer's own."""
+
+    preset: str | None = None
+    inference_model: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployChoice:
+    """Under which name and where the artifact is deployed."""
+
+    name: str
+    target: str = "foundry"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatChoice:
+    """Questions that are asked one after another in one conversation, greedily."""
+
+    prompts: tuple[str, ...]
+    system: str = ""
+    max_tokens: int = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchChoice:
+    """What is measured; `None` leaves it to `benchmark`. No precisions: the one in use."""
+
+    lengths: tuple[int, ...] | None = None
+    new_tokens: int | None = None
+    repeats: int | None = None
+    precisions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityChoice:
+    """Against what the quality is checked. No precisions: the one in use."""
+
+    prompts: Path | None = None
+    reference: Path | None = None
+    precisions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One whole walk. Either `source` is converted to `precisions`, or `artifact` is adopted as it is."""
+
+    source: Path | None = None
+    artifact: Path | None = None
+    precisions: tuple[str, ...] = ()
+    use: str | None = None
+    """The precision that template, deployment and chat work on."""
+    method: str = "config"
+    template: TemplateChoice = field(default_factory=TemplateChoice)
+    deploy: DeployChoice | None = None
+    chat: ChatChoice | None = None
+    benchmark: BenchChoice | None = None
+    quality: QualityChoice | None = None
+
+    @property
+    def subject(self) -> Path:
+        """What the walk is about: the source, or the adopted artifact."""
+        found = self.source or self.artifact
+        assert found is not None
+        return found
+
+
+def plan_of(session: Session) -> Plan:
+    """The plan that repeats what a session has decided and done.
+
+    Raises:
+        InputRefused: the session has neither a source nor an artifact yet.
+    """
+    if session.source is None and session.artifact is None:
+        raise InputRefused(
+            "There is nothing to repeat yet: no model has been chosen.",
+            hint="Choose a model first.",
+        )
+    source = Path(session.source).absolute() if session.source is not None else None
+    precisions: tuple[str, ...] = ()
+    use = None
+    if source is not None:
+        made = [str(a["precision"]) for a in session.artifacts if a.get("precision")]
+        precisions = tuple(dict.fromkeys([*session.precisions, *made])) or (DEFAULT_PRECISION,)
+        in_use = next((a for a in session.artifacts if a.get("artifact") == session.artifact), {})
+        use = str(in_use.get("precision", precisions[0]))
+    return Plan(
+        source=source,
+        artifact=Path(session.artifact or "").absolute() if source is None else None,
+        precisions=precisions,
+        use=use,
+        method=session.method,
+        template=TemplateChoice(inference_model=(session.template or {}).get("inference_model")),
+        deploy=_deploy_of(session.deployment or {}),
+        chat=_chat_of(session.chat or {}),
+        benchmark=_bench_of(session.benchmark) if session.benchmark else None,
+        quality=_quality_of(session.quality, source) if session.quality else None,
+    )
+
+
+def _deploy_of(deployment: Mapping[str, Any]) -> DeployChoice | None:
+    if not (name := deployment.get("name")):
+        return None
+    return DeployChoice(name=str(name), target=str(deployment.get("target", "foundry")))
+
+
+def _chat_of(chat: Mapping[str, Any]) -> ChatChoice | None:
+    """What the user asked, in order; one conversation."""
+    turns = chat.get("turns") or chat.get("messages") or ()
+    asked = [t.get("prompt") or (t.get("role") == "user" and t.get("content")) for t in turns]
+    prompts = [str(text) for text in [*asked, chat.get("prompt")] if text]
+    return (
+        ChatChoice(prompts=tuple(prompts), system=str(chat.get("system") or ""))
+        if prompts
+        else None
+    )
+
+
+def _bench_of(benchmark: Mapping[str, Any]) -> BenchChoice:
+    lengths = benchmark.get("lengths")
+    return BenchChoice(
+        lengths=tuple(lengths) if lengths else None,
+        new_tokens=benchmark.get("new_tokens"),
+        repeats=benchmark.get("repeats"),
+    )
+
+
+def _quality_of(quality: Mapping[str, Any], source: Path | None) -> QualityChoice:
+    prompts = quality.get("prompts")
+    compared = bool(quality.get("drift"))
+    if isinstance(prompts, str):
+        file: Path | None = Path(prompts).absolute()
+    else:
+        file = find_paths().sample_prompts if source == find_paths().sample else None
+    return QualityChoice(prompts=file, reference=source if compared else None)
