@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from firstlight_core.errors import FirstlightError, UsageError
+from firstlight_core.errors import FirstlightError, ModelRefused, UsageError
 from firstlight_core.files import read_json, write_json
 from firstlight_core.ledger import list_runs
 from firstlight_core.paths import find_paths
@@ -83,6 +83,27 @@ def cached_snapshot(hub_id: str, cache: Path | None = None) -> Path | None:
         return None
     entry = (cache or hub_cache()) / ("models--" + hub_id.replace("/", "--"))
     return next(_snapshots(entry), None)
+
+
+def find_source(text: str) -> Path:
+    """The folder that a user's text means: a path, `sample`, or the id of a model in the Hugging Face cache.
+
+    Raises:
+        ModelRefused: it is a hub id that is not on this machine, or no folder.
+    """
+    folder = Path(text).expanduser() if text.startswith("~") else Path(text)
+    if "\0" in text or os.path.lexists(folder):
+        return folder
+    if text == "sample":
+        return find_paths().sample
+    if not looks_like_hub_id(text):
+        return folder
+    if (snapshot := cached_snapshot(text)) is not None:
+        return snapshot
+    raise ModelRefused(
+        f"There is no folder {one_line(text, 96)}, and no model of that id in the Hugging Face cache.",
+        hint=f"Firstlight downloads nothing unasked. To get it: hf download {one_line(text, 96)}",
+    )
 
 
 def _snapshots(entry: Path) -> Iterator[Path]:

@@ -18,7 +18,7 @@ from firstlight_core.model_kinds import (
     refuse_unsupported,
     refuse_without_weights,
 )
-from firstlight_core.model_sources import FoundModel, find_models
+from firstlight_core.model_sources import FoundModel, find_models, find_source
 from firstlight_core.model_structure import Structure, check_structure
 from firstlight_core.model_tokenizer import TokenizerFacts, read_tokenizer
 from firstlight_core.safetensors_headers import Weights, read_weights
@@ -30,8 +30,10 @@ __all__ = [
     "Inspection",
     "UnsupportedArchitecture",
     "find_models",
+    "find_source",
     "fingerprint",
     "inspect_model",
+    "inspect_source",
 ]
 SMALL_LIMIT = 10_000_000_000
 """Parameters above which a model is not called small (SPEC 1.2)."""
@@ -143,6 +145,15 @@ def inspect_model(folder: Path, *, base: Path | None = None) -> Inspection:
             for text in _warnings(listed, names, config, shape, structure, tokenizer, weights)
         ),
     )
+
+
+def inspect_source(text: str, *, base: Path | None = None) -> Inspection:
+    """Inspect what a user typed: a folder, `sample`, or the id of a model in the Hugging Face cache.
+
+    Raises:
+        ModelRefused: as `inspect_model` and `find_source`.
+    """
+    return inspect_model(find_source(text), base=base)
 
 
 def _joined_fingerprint(folder: ModelFolder, adapter: Adapter | None) -> str:

@@ -14,14 +14,14 @@ def inspect(
     source: str = typer.Argument(
         ..., help="A model folder, a LoRA adapter folder, a cached hub id, or `sample`."
     ),
-    base: Path | None = typer.Option(None, "--base", help="The base of a LoRA adapter."),
+    base: str | None = typer.Option(None, "--base", help="The base of a LoRA adapter."),
     context: int = typer.Option(2048, "--context", min=1, help="Tokens the RAM to run is for."),
     json: bool = typer.Option(False, "--json", help="One JSON document."),
 ) -> None:
     """Say what a model folder is, from its headers only, and what it will cost."""
 
     def work() -> Document:
-        inspection = inspect_source(source, base=base)
+        inspection = inspect_source(source, base=Path(base) if base else None)
         return {**inspection.to_json(), "estimates": estimates(inspection, context=context)}
 
     run_verb("inspect", work, _show, as_json=json)

@@ -1,0 +1,76 @@
+"""What earlier conversions on this machine really took, as factors on the formulas of `estimates`."""
+
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+from firstlight_core.errors import FirstlightError
+from firstlight_core.files import read_json, write_json
+from firstlight_core.paths import find_paths
+
+KEPT = 60
+FORMULA = 1
+"""Raised whenever the formulas change: ratios against older ones mean nothing."""
+LIMITS = {"seconds": (0.2, 8.0), "peak_ram_bytes": (0.7, 1.5)}
+"""A ratio outside of this says that something else happened (a suspended laptop, another program)."""
+
+
+def _file() -> Any:
+    return find_paths().state / "calibration.json"
+
+
+def _read() -> list[dict[str, Any]]:
+    path = _file()
+    try:
+        found = read_json(path, limit=2**20) if path.exists() else []
+    except (FirstlightError, OSError):
+        return []
+    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+
+
+def remember(
+    precision: str,
+    parameters: int,
+    predicted: Mapping[str, float],
+    measured: Mapping[str, float],
+) -> None:
+    """Keep what one conversion took beside what the bare formula said; a failure to write costs nothing else."""
+    row = {
+        "formula": FORMULA,
+        "precision": precision,
+        "parameters": parameters,
+        "predicted": {name: float(value) for name, value in predicted.items()},
+        "measured": {name: float(value) for name, value in measured.items()},
+    }
+    try:
+        write_json(_file(), [*_read(), row][-KEPT:])
+    except FirstlightError:
+        return
+
+
+def factor(quantity: str, precision: str, parameters: int) -> tuple[float, int]:
+    """The median of measured ÷ predicted for models of similar size (a quarter to four times), and how many there were.
+
+    The same precision counts alone where it has been run; without any earlier run the factor is 1.
+    """
+    low, high = LIMITS[quantity]
+    same: list[float] = []
+    other: list[float] = []
+    for row in _read():
+        ratio = _ratio(row, quantity, parameters)
+        if ratio is None or not low <= ratio <= high:
+            continue
+        (same if row.get("precision") == precision else other).append(ratio)
+    ratios = (same or other)[-9:]
+    return (statistics.median(ratios), len(ratios)) if ratios else (1.0, 0)
+
+
+def _ratio(row: Mapping[str, Any], quantity: str, parameters: int) -> float | None:
+    try:
+        if row["formula"] != FORMULA:
+            return None
+        if not parameters / 4 <= row["parameters"] <= parameters * 4:
+            return None
+        return float(row["measured"][quantity]) / float(row["predicted"][quantity])
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None

@@ -1,0 +1,328 @@
+"""The rows of the environment step: what each needs, why, and how it looks."""
+
+import platform
+import shutil
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from firstlight_core.errors import FirstlightError, ToolchainMissing
+from firstlight_core.machine import (
+    core_count,
+    instruction_sets,
+    kernel_cpu_flags,
+    system_name,
+    terminal_state,
+)
+from firstlight_core.monitor import available_memory
+from firstlight_core.paths import find_paths
+from firstlight_core.probes import PROBE_SECONDS, Answer, ask_program
+from firstlight_core.runner import job_result
+from firstlight_core.text import bytes_text, one_line
+from firstlight_core.toolchain import (
+    CONVERT_PACKAGES,
+    INSTALL_CONVERT,
+    INSTALL_FOUNDRY,
+    TOOLCHAIN,
+    at_least,
+    find_pair,
+    installed_version,
+    missing_packages,
+    parse_version,
+)
+
+STATUSES = ("ok", "warning", "missing", "fail", "unknown")
+MEMORY_NEEDED = 8 * 2**30
+"""Bytes available; the course's requirement."""
+DISK_NEEDED = 5 * 2**30
+"""Bytes free; a 0.5 B model takes 4 GB while it is converted to FP32 (twice its output)."""
+CMAKE_NEEDED = "3.31"
+TOOLCHAIN_SECONDS = 90.0
+"""Importing Olive takes 3 to 10 s, and more on a cold disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one look found: a status of `STATUSES`, in words, and the command that would fix it."""
+
+    status: str
+    found: str
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One row: what is needed, why, and how to look; a `vital` row that is missing or fails blocks."""
+
+    id: str
+    title: str
+    needed: str
+    why: str
+    look: Callable[[], Awaitable[Finding]]
+    vital: bool = False
+    seconds: float = PROBE_SECONDS
+
+
+async def _python() -> Finding:
+    found = f"{platform.python_version()} ({platform.python_implementation()})"
+    if sys.version_info < (3, 11):  # noqa: UP036  (a copied source tree can be run by any Python)
+        return Finding(
+            "fail", found, "Install Python 3.11 or newer: onnxruntime-genai has no wheel below."
+        )
+    return Finding("ok", found)
+
+
+async def _system() -> Finding:
+    found, good = system_name()
+    return Finding("ok" if good else "warning", found)
+
+
+async def _cpu() -> Finding:
+    usable, total = core_count()
+    cores = f"{usable} cores" if usable == total else f"{usable} of {total} cores"
+    try:
+        told = await job_result("probe", {"what": "cpu"})
+        brand, flags = str(told["brand"]), [str(flag) for flag in told["flags"]]
+    except FirstlightError:
+        brand, flags = platform.processor() or platform.machine(), []
+    sets = instruction_sets(flags or kernel_cpu_flags())
+    found = ", ".join([cores, brand, *(sets or ["instruction sets unknown"])])
+    if not sets:
+        return Finding("unknown", found)
+    return Finding("ok" if {"AVX2", "NEON"} & set(sets) else "warning", found)
+
+
+async def _memory() -> Finding:
+    free = available_memory()
+    enough = free >= MEMORY_NEEDED
+    return Finding("ok" if enough else "warning", f"{bytes_text(free)} available")
+
+
+async def _disk() -> Finding:
+    place = find_paths().work
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    fix = "" if free >= DISK_NEEDED else "firstlight clean"
+    return Finding("ok" if not fix else "warning", f"{bytes_text(free)} free", fix)
+
+
+def _program_version(answer: Answer, name: str) -> tuple[Finding | None, str]:
+    """A finding when the program gave no version, else the version."""
+    if answer.status == "missing":
+        return Finding("missing", "not installed"), ""
+    if answer.status != "ok":
+        return Finding("warning", one_line(f"{name} {answer.text or 'failed'}")), ""
+    version = parse_version(answer.text)
+    if version is None:
+        return Finding("unknown", "could not tell its version"), ""
+    return None, str(version)
+
+
+async def _cmake() -> Finding:
+    finding, version = _program_version(await ask_program("cmake", "--version"), "cmake")
+    fix = f"python -m pip install 'cmake>={CMAKE_NEEDED}'"
+    if finding is not None:
+        status = "warning" if finding.status == "missing" else finding.status
+        return Finding(status, finding.found, fix)
+    if at_least(version, CMAKE_NEEDED):
+        return Finding("ok", version)
+    return Finding("warning", version, fix)
+
+
+def _package(name: str) -> Callable[[], Awaitable[Finding]]:
+    async def look() -> Finding:
+        version = installed_version(name)
+        if version is None:
+            return Finding("missing", "not installed", INSTALL_CONVERT)
+        new_enough = at_least(version, CONVERT_PACKAGES[name])
+        if new_enough is None:
+            return Finding("unknown", version)
+        return (
+            Finding("ok", version) if new_enough else Finding("warning", version, INSTALL_CONVERT)
+        )
+
+    return look
+
+
+async def _pair() -> Finding:
+    olive, genai = installed_version("olive-ai"), installed_version("onnxruntime-genai")
+    if olive is None or genai is None:
+        return Finding("missing", "one of the two is not installed", INSTALL_CONVERT)
+    pair = find_pair(olive, genai)
+    words = f"olive-ai {olive} × onnxruntime-genai {genai}"
+    if pair is None:
+        return Finding("warning", f"{words}: never run together here", INSTALL_CONVERT)
+    return Finding(
+        "ok" if pair.good else "fail", f"{words}: {pair.says}", "" if pair.good else INSTALL_CONVERT
+    )
+
+
+async def _toolchain() -> Finding:
+    if missing := missing_packages():
+        return Finding("missing", "not installed: " + ", ".join(missing), INSTALL_CONVERT)
+    try:
+        told = await job_result("probe", {"what": "toolchain"})
+    except ToolchainMissing as error:
+        return Finding("fail", str(error), INSTALL_CONVERT)
+    except FirstlightError as error:
+        return Finding("fail", f"Importing Olive and the builder failed: {error}", INSTALL_CONVERT)
+    lost = [
+        name for name, key in (("FP16", "half"), ("LoRA merging", "merge")) if not told.get(key)
+    ]
+    if lost:
+        return Finding("warning", "works, but without " + " and ".join(lost), INSTALL_CONVERT)
+    return Finding("ok", "Olive and the builder import and hold what the conversion calls")
+
+
+async def _foundry_sdk() -> Finding:
+    version = installed_version("foundry-local-sdk")
+    if version is None:
+        return Finding("missing", "not installed", INSTALL_FOUNDRY)
+    return Finding("ok", version)
+
+
+async def _foundry_command() -> Finding:
+    finding, version = _program_version(await ask_program("foundry", "--version"), "foundry")
+    if finding is not None:
+        return finding
+    return Finding("ok", f"{version}: {', '.join(foundry_commands(version))}")
+
+
+def foundry_commands(version: str) -> tuple[str, ...]:
+    """The commands of this `foundry` version that list and run a model (FACTS.md, "Foundry Local")."""
+    if at_least(version, "0.10"):
+        return ("foundry cache list", "foundry run NAME", "foundry server status")
+    return ("foundry cache ls", "foundry model run NAME", "foundry service status")
+
+
+async def _providers() -> Finding:
+    try:
+        told = await job_result("probe", {"what": "providers"})
+    except FirstlightError as error:
+        return Finding("fail", str(error), "python -m pip install --force-reinstall onnxruntime")
+    names = [str(name).removesuffix("ExecutionProvider") for name in told["providers"]]
+    # The Azure provider calls a cloud service; it is listed by every build and used by nothing here.
+    names = [name for name in names if name != "Azure"]
+    status = "ok" if "CPU" in names else "fail"
+    return Finding(status, ", ".join(names) or "none")
+
+
+async def _terminal() -> Finding:
+    words, lacks = terminal_state()
+    return Finding("warning" if lacks else "ok", ", ".join([words, *lacks]))
+
+
+_PACKAGE_WHY = {
+    "olive-ai": "Olive drives the conversion.",
+    "onnxruntime-genai": "Its builder writes the artifact, its runtime speaks it.",
+    "onnxruntime": "Runs the graph.",
+    "onnx": "Reads and writes the graph.",
+    "transformers": "Reads the source model; the reference for drift.",
+    "torch": "Holds the source weights while they are converted.",
+    "numpy": "Arithmetic on logits.",
+    "peft": "Merges LoRA adapters into their base.",
+}
+
+CHECKS: tuple[Check, ...] = (
+    Check(
+        id="python",
+        title="Python",
+        needed="3.11 or newer (the course says 3.10)",
+        why="onnxruntime-genai has wheels from 3.11 on.",
+        look=_python,
+        vital=True,
+    ),
+    Check(
+        id="system",
+        title="Operating system",
+        needed="Linux (glibc), macOS on Apple silicon, or Windows",
+        why="The packages have wheels for these.",
+        look=_system,
+    ),
+    Check(
+        id="cpu",
+        title="CPU",
+        needed="AVX2 or NEON; VNNI, AMX or dotprod make int4 faster",
+        why="These instructions decide how fast int4 weights are multiplied.",
+        look=_cpu,
+    ),
+    Check(
+        id="memory",
+        title="Memory",
+        needed="8 GiB available (course)",
+        why="Converting holds the weights several times; the model's own prediction decides.",
+        look=_memory,
+    ),
+    Check(
+        id="disk",
+        title="Disk",
+        needed="5 GiB free where the work goes",
+        why="Olive builds in a cache and copies: twice the artifact, three times for FP16.",
+        look=_disk,
+    ),
+    Check(
+        id="cmake",
+        title="CMake",
+        needed=f"{CMAKE_NEEDED} or newer (course)",
+        why="Only to build onnxruntime-genai from source; the wheel needs none.",
+        look=_cmake,
+    ),
+    *(
+        Check(
+            id=name,
+            title=name,
+            needed=f"{oldest} or newer",
+            why=_PACKAGE_WHY[name],
+            look=_package(name),
+            vital=name in TOOLCHAIN,
+        )
+        for name, oldest in CONVERT_PACKAGES.items()
+    ),
+    Check(
+        id="pair",
+        title="Olive × genai",
+        needed="a pair that was run together",
+        why="Most pairs convert nothing, and some say that they did.",
+        look=_pair,
+        vital=True,
+    ),
+    Check(
+        id="providers",
+        title="Execution providers",
+        needed="CPU",
+        why="What the installed onnxruntime can run on.",
+        look=_providers,
+    ),
+    Check(
+        id="foundry-sdk",
+        title="Foundry Local SDK",
+        needed="optional",
+        why="Without it an artifact cannot be registered with Foundry Local; everything else works.",
+        look=_foundry_sdk,
+    ),
+    Check(
+        id="foundry-command",
+        title="foundry command",
+        needed="optional",
+        why="Without it models are run by the SDK; its own commands are not there to copy.",
+        look=_foundry_command,
+    ),
+    Check(
+        id="terminal",
+        title="Terminal",
+        needed="80×24, UTF-8",
+        why="The wizard draws on it.",
+        look=_terminal,
+    ),
+    Check(
+        id="toolchain",
+        title="Toolchain",
+        needed="Olive and the builder import",
+        why="Version numbers alone would pass where the conversion fails.",
+        look=_toolchain,
+        vital=True,
+        seconds=TOOLCHAIN_SECONDS,
+    ),
+)
+"""Every row of the environment step, in order; the slow one last."""

@@ -1,0 +1,182 @@
+"""What a conversion will cost and give, before it is begun: bytes, peak RAM, disk, seconds, RAM to run.
+
+The formulas were fitted to conversions that were really run (docs/estimates.md holds the table that
+`bench/estimates.py` writes); each constant below says what it stands for. Seconds are those of the 2-core machine
+the table was made on, until earlier conversions on this machine calibrate them.
+"""
+
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.availability import precision_available
+from firstlight_core.calibration import factor, remember
+from firstlight_core.models import Inspection
+from firstlight_core.monitor import available_memory
+from firstlight_core.paths import find_paths
+from firstlight_core.precisions import PRECISIONS, Precision
+from firstlight_core.text import bytes_text
+
+BASE_RAM = 420_000_000
+"""Bytes that the conversion child needs before it reads a weight: Python, torch, transformers, Olive."""
+RAM_PER_PARAMETER = {
+    "fp32": 4.3,
+    "fp16": 16.0,
+    "int8": 10.0,
+    "int4": 8.0,
+    "int4-compact": 8.0,
+    "int4-quality": 8.0,
+}
+"""Peak bytes of the conversion child per parameter."""
+BASE_SECONDS = 12.0
+"""Seconds for importing, building the graph of a tiny model and checking the artifact."""
+SECONDS_PER_BILLION = {
+    "fp32": 20.0,
+    "fp16": 60.0,
+    "int8": 50.0,
+    "int4": 50.0,
+    "int4-compact": 50.0,
+    "int4-quality": 60.0,
+}
+RUN_BASE = 120_000_000
+"""Bytes of a process that runs an artifact, beside weights and KV cache."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """One row of the precision table for one model; sizes in bytes."""
+
+    precision: str
+    bytes: int
+    """Size of the artifact folder."""
+    peak_ram_bytes: int
+    """Largest resident memory of the conversion child."""
+    disk_bytes: int
+    """Disk needed while working, the artifact included."""
+    seconds: float
+    run_ram_bytes: int
+    """Resident memory of a process that runs it at `context` tokens."""
+    context: int
+    assumes: str
+    available: bool
+    reason: str
+    """Why it cannot run here; empty when it can."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The estimate object of `firstlight inspect --json`."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What this machine has left: memory in bytes, and disk in bytes where the work goes."""
+
+    memory: int
+    disk: int
+
+    @classmethod
+    def here(cls, folder: Path | None = None) -> "Room":
+        """Look now; `folder` or the nearest folder above it that exists says which disk."""
+        place = folder or find_paths().work
+        while not place.exists() and place != place.parent:
+            place = place.parent
+        return cls(memory=available_memory(), disk=shutil.disk_usage(place).free)
+
+
+def artifact_bytes(inspection: Inspection, precision: Precision) -> int:
+    """Size of the artifact folder in bytes (FACTS.md, "Sizes").
+
+    (body + V) · w for the matrices and the head, a separate embedding unless it is shared with the head, the RoPE
+    caches in float32 (context × head_size × 4), and the tokenizer files.
+    """
+    shape, structure = inspection.shape, inspection.structure
+    weight = precision.weight_bits / 8
+    full = 2.0 if precision.half_pass else 4.0
+    table = shape.vocab * shape.hidden
+    shared = structure.tied and precision.key != "int8"
+    embedding = 0.0 if shared else full * table
+    rope = shape.context * shape.head_size * 4
+    return round((structure.body + table) * weight + embedding + rope)
+
+
+def kv_cache_bytes(inspection: Inspection, context: int) -> int:
+    """Bytes of keys and values for `context` tokens: 2 × layers × kv_heads × head_size × 4 (float32 on CPU)."""
+    shape = inspection.shape
+    return 2 * shape.layers * shape.kv_heads * shape.head_size * context * 4
+
+
+def bare_estimate(inspection: Inspection, precision: Precision) -> dict[str, float]:
+    """Peak RAM and seconds by the formulas alone, without what this machine taught."""
+    count = inspection.parameters
+    return {
+        "peak_ram_bytes": BASE_RAM + RAM_PER_PARAMETER[precision.key] * count,
+        "seconds": BASE_SECONDS + SECONDS_PER_BILLION[precision.key] * count / 1e9,
+    }
+
+
+def estimate(
+    inspection: Inspection, precision: Precision, *, context: int = 2048, room: Room | None = None
+) -> Estimate:
+    """What this precision of this model will cost, and whether it can be made here."""
+    size = artifact_bytes(inspection, precision)
+    bare = bare_estimate(inspection, precision)
+    ram_factor, _ = factor("peak_ram_bytes", precision.key, inspection.parameters)
+    time_factor, runs = factor("seconds", precision.key, inspection.parameters)
+    peak = round(bare["peak_ram_bytes"] * ram_factor)
+    passes = 2 if precision.half_pass else 1
+    tokens = min(context, inspection.shape.context or context)
+    # ONNX Runtime widens fp16 weights to fp32 on a CPU (FACTS.md): the RAM is that of fp32.
+    loaded = 2 * size if precision.half_pass else size
+    disk = size * (1 + passes)
+    available, reason = _fits(precision, peak, disk, room or Room.here())
+    learnt = f"calibrated by {runs} earlier conversions here" if runs else "not yet calibrated here"
+    return Estimate(
+        precision=precision.key,
+        bytes=size,
+        peak_ram_bytes=peak,
+        disk_bytes=disk,
+        seconds=round(bare["seconds"] * time_factor, 1),
+        run_ram_bytes=RUN_BASE + loaded + kv_cache_bytes(inspection, tokens),
+        context=tokens,
+        assumes=f"CPU, {tokens} tokens of context, formulas of docs/estimates.md, {learnt}",
+        available=available,
+        reason=reason,
+    )
+
+
+def _fits(precision: Precision, peak: int, disk: int, room: Room) -> tuple[bool, str]:
+    possible, reason = precision_available(precision)
+    if not possible:
+        return False, reason
+    if peak > room.memory:
+        return False, (
+            f"Converting needs about {bytes_text(peak)} of memory; "
+            f"{bytes_text(room.memory)} is available."
+        )
+    if disk > room.disk:
+        return False, (
+            f"Converting needs about {bytes_text(disk)} of disk; {bytes_text(room.disk)} is free."
+        )
+    return True, ""
+
+
+def estimates(inspection: Inspection, *, context: int = 2048) -> dict[str, dict[str, Any]]:
+    """The estimate of every row of the precision table, by key."""
+    room = Room.here()
+    return {
+        row.key: estimate(inspection, row, context=context, room=room).to_json()
+        for row in PRECISIONS
+    }
+
+
+def remember_conversion(
+    inspection: Inspection, precision: Precision, *, seconds: float, peak_rss_bytes: int
+) -> None:
+    """Teach later estimates what one conversion on this machine took."""
+    remember(
+        precision.key,
+        inspection.parameters,
+        bare_estimate(inspection, precision),
+        {"seconds": seconds, "peak_ram_bytes": peak_rss_bytes},
+    )

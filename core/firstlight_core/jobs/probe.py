@@ -1,0 +1,85 @@
+"""Looks at heavy things in a child: whether the toolchain really works together, providers, CPU."""
+
+import importlib
+import importlib.util
+import os
+import platform
+from collections.abc import Callable
+from typing import Any
+
+from firstlight_core.errors import ToolchainMissing
+from firstlight_core.text import one_line
+from firstlight_core.worker import JobContext, peak_rss
+
+_FIX = "Install the versions that were run together: python -m pip install 'firstlight[convert]'"
+
+
+def _find(module: str, *names: str) -> Any:
+    """Import a module and make sure that it has what the conversion calls.
+
+    Raises:
+        ToolchainMissing: it cannot be imported, or lacks one of the names.
+    """
+    try:
+        found = importlib.import_module(module)
+    except (ImportError, OSError, AttributeError, RuntimeError, SyntaxError) as error:
+        reason = one_line(f"{type(error).__name__}: {error}", 300)
+        raise ToolchainMissing(f"Cannot import {module} ({reason}).", hint=_FIX) from error
+    for name in names:
+        if not hasattr(found, name):
+            raise ToolchainMissing(f"{module} has no {name}.", hint=_FIX)
+    return found
+
+
+def _toolchain(context: JobContext) -> dict[str, Any]:
+    """Import Olive and the builder, and find everything that the conversion calls in them."""
+    _find("onnxruntime_genai.models")
+    builder = _find("onnxruntime_genai.models.builder", "create_model")
+    if hasattr(builder, "check_extra_options"):
+        _find("onnxruntime_genai.models.builder", "parse_extra_options")
+    _find("olive.workflows", "run")
+    passes = _find("olive.passes.onnx.model_builder", "ModelBuilder")
+    bridged = importlib.util.find_spec("onnxruntime_genai.models.quantized_model") is None
+    if bridged and not hasattr(passes.ModelBuilder, "maybe_patch_quant"):
+        raise ToolchainMissing("Olive's ModelBuilder pass has changed its shape.", hint=_FIX)
+    half = importlib.util.find_spec("olive.passes.onnx.float16_conversion") is not None
+    merge = importlib.util.find_spec("peft") is not None
+    _find("onnxruntime.quantization.matmul_nbits_quantizer", "MatMulNBitsQuantizer")
+    return {"bridged": bridged, "half": half, "merge": merge, "rss_bytes": peak_rss()}
+
+
+def _providers(context: JobContext) -> dict[str, Any]:
+    """The execution providers that the installed onnxruntime offers."""
+    runtime = _find("onnxruntime", "get_available_providers")
+    return {"providers": [one_line(str(name), 60) for name in runtime.get_available_providers()]}
+
+
+def _cpu(context: JobContext) -> dict[str, Any]:
+    """Brand and instruction sets of the CPU."""
+    cpuinfo = _find("cpuinfo", "get_cpu_info")
+    found = cpuinfo.get_cpu_info()
+    return {
+        "brand": one_line(str(found.get("brand_raw") or platform.processor()), 100),
+        "flags": [str(flag)[:40] for flag in list(found.get("flags") or [])[:1000]],
+        "arch": one_line(str(found.get("arch") or platform.machine()), 40),
+    }
+
+
+def _foundry(context: JobContext) -> dict[str, Any]:
+    """Whether the Foundry Local SDK can be imported here."""
+    os.environ.setdefault("CI", "1")
+    _find("foundry_local_sdk")
+    return {}
+
+
+_QUESTIONS: dict[str, Callable[[JobContext], dict[str, Any]]] = {
+    "toolchain": _toolchain,
+    "providers": _providers,
+    "cpu": _cpu,
+    "foundry": _foundry,
+}
+
+
+def probe(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    """Answer `request["what"]`."""
+    return _QUESTIONS[str(request["what"])](context)

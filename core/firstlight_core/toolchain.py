@@ -1,0 +1,102 @@
+"""The converter's packages: which versions are installed, and which pairs are known to work together.
+
+Versions are read from package metadata, never by importing; the child of `jobs/probe.py` then really looks.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+
+from packaging.version import InvalidVersion, Version
+
+from firstlight_core.text import one_line
+
+CONVERT_PACKAGES: dict[str, str] = {
+    "olive-ai": "0.13",
+    "onnxruntime-genai": "0.18",
+    "onnxruntime": "1.31",
+    "onnx": "1.18",
+    "transformers": "5.0",
+    "torch": "2.10",
+    "numpy": "1.26",
+    "peft": "0.18",
+}
+"""Package → the oldest version that was run together with Firstlight (FACTS.md, constraints.txt)."""
+TOOLCHAIN = ("olive-ai", "onnxruntime-genai", "onnxruntime", "transformers", "torch")
+"""Without these nothing can be converted."""
+COURSE_INSTALLS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("pip install transformers -U", ("transformers",)),
+    ("pip install git+https://github.com/microsoft/Olive.git", ("olive-ai",)),
+    ("pip install onnxruntime-genai", ("onnxruntime-genai",)),
+    ("pip install --upgrade --pre onnxruntime-genai", ("onnxruntime-genai",)),
+)
+"""The install commands that the course shows (Module 5, section 4), and the packages they bring."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What is known of one pair of olive-ai × onnxruntime-genai (FACTS.md, "Installing"; each was run)."""
+
+    olive: str
+    genai: str
+    good: bool
+    says: str
+
+
+PAIRS: tuple[Pair, ...] = (
+    Pair("0.13", "0.18", True, "run together, through Firstlight's bridge for the newer builder"),
+    Pair("0.13", "0.13", False, "only fp32 and int4, and this genai runs code from model folders"),
+    Pair("0.13", "0.14", False, "only fp32 and int4, and this genai runs code from model folders"),
+    Pair("0.13", "0.15", False, "Olive reports success and leaves an empty folder"),
+    Pair("0.13", "0.16", False, "Olive does not find onnxruntime_genai.models.quantized_model"),
+    Pair("0.13", "0.17", False, "Olive does not find onnxruntime_genai.models.quantized_model"),
+)
+
+INSTALL_CONVERT = "python -m pip install 'firstlight[convert]'"
+"""One extra brings versions that were run together; single packages may not fit."""
+INSTALL_FOUNDRY = "python -m pip install 'firstlight[foundry]'"
+
+ReadVersion = Callable[[str], str | None]
+
+
+def installed_version(package: str) -> str | None:
+    """The version in the package's metadata; None when it is not installed or its metadata is broken."""
+    try:
+        found = metadata.version(package)
+    except (metadata.PackageNotFoundError, OSError, ValueError, KeyError):
+        return None
+    return one_line(found, 60) if isinstance(found, str) else None
+
+
+def parse_version(text: str) -> Version | None:
+    """The first version number in a text that a program printed; None when there is none."""
+    found = re.search(r"\d{1,6}(?:\.\d{1,6}){0,3}(?:[-.]?(?:rc|a|b|dev|post)\.?\d{0,6})?", text)
+    if found is None:
+        return None
+    try:
+        return Version(found[0])
+    except InvalidVersion:
+        return None
+
+
+def at_least(text: str, needed: str) -> bool | None:
+    """Whether a version text is `needed` or newer; None when it holds no version."""
+    version = parse_version(text)
+    return None if version is None else version >= Version(needed)
+
+
+def find_pair(olive: str, genai: str) -> Pair | None:
+    """What is known of this pair, by major and minor number."""
+
+    def short(text: str) -> str:
+        version = parse_version(text)
+        return f"{version.major}.{version.minor}" if version else ""
+
+    wanted = (short(olive), short(genai))
+    return next((pair for pair in PAIRS if (pair.olive, pair.genai) == wanted), None)
+
+
+def missing_packages(read: ReadVersion = installed_version) -> list[str]:
+    """The packages without which nothing can be converted, and which are not installed."""
+    return [package for package in TOOLCHAIN if read(package) is None]
