@@ -1,37 +1,45 @@
-"""Converts a model folder to an artifact: preflight, Olive in a child, the gate, one atomic publish."""
+"""Converts a model folder to artifacts: preflight, Olive in a child, the gate, one atomic publish each."""
 
 import asyncio
-import errno
-import os
+import contextlib
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from firstlight_core.conversion_plan import ConversionPlan, plan_conversion
-from firstlight_core.errors import InputRefused, ModelRefused, StateProblem
-from firstlight_core.events import Event, Stage
-from firstlight_core.files import read_json_object
+from firstlight_core.conversion_preflight import (
+    Preflight,
+    check_room,
+    check_unchanged,
+    look,
+    olive_command,
+)
+from firstlight_core.errors import FirstlightError, OutOfMemory
+from firstlight_core.estimates import remember_conversion
+from firstlight_core.events import Event, Reply, Stage
+from firstlight_core.models import inspect_model
 from firstlight_core.precisions import DEFAULT_PRECISION
 from firstlight_core.publishing import (
     Staging,
-    check_output,
+    files_in,
     open_staging,
     publish,
     tool_versions,
     write_manifest,
 )
-from firstlight_core.runner import job_result
-from firstlight_core.text import bytes_text, one_line, shown_path
+from firstlight_core.runner import OpenJob, job_result, open_job
 
-OLIVE = "FIRSTLIGHT_OLIVE"
+Document = dict[str, Any]
 Listen = Callable[[Event], None] | None
+Started = Callable[[int], None] | None
 _DROP = ("model_config.json",)
 """Olive's own note, full of paths of the work folder."""
 
-__all__ = ["ConversionPlan", "convert", "plan_conversion"]
+__all__ = ["ConversionPlan", "convert", "convert_many", "plan_conversion"]
 
 
 async def convert(
@@ -43,14 +51,15 @@ async def convert(
     config: Mapping[str, Any] | None = None,
     force: bool = False,
     on_event: Listen = None,
-    started: Callable[[int], None] | None = None,
+    started: Started = None,
     olive: str | None = None,
-) -> dict[str, Any]:
+) -> Document:
     """Convert `source` and publish the artifact as `output`; the document of SPEC 2.
 
-    `{artifact, precision, bytes, seconds, peak_rss_bytes, command, smoke{tokens, text}, method, built, source,
-    olive_seconds, total_seconds}`; seconds are those of Olive's job, total_seconds those of the whole.
-    `olive` replaces the Olive entry point (default: `FIRSTLIGHT_OLIVE`).
+    `{artifact, precision, bytes, seconds, load_seconds, peak_rss_bytes, command, smoke{tokens, text}, method, built,
+    source{path, fingerprint}, total_seconds}`; `seconds` are those of Olive, loading it included, `total_seconds`
+    those of everything. `olive` replaces the Olive entry point (default: `FIRSTLIGHT_OLIVE`). `force` goes on where
+    only an estimate or a red numbers gate stands against it.
 
     Raises:
         UsageError: an unknown precision, method or configuration.
@@ -60,76 +69,206 @@ async def convert(
     """
     begun = time.perf_counter()
     plan = plan_conversion(source, output, precision=precision, method=method, config=config)
-    check_output(plan.output, source=plan.source)
-    if plan.base is not None:
-        check_output(plan.output, source=plan.base)
-    found = await asyncio.to_thread(_preflight, plan)
-    olive = os.environ.get(OLIVE) if olive is None else olive
-    with open_staging(plan.output) as staging:
-        _check_space(plan, staging)
-        worked = await job_result(
-            "convert",
-            {
-                "config": plan.run_config,
-                "work": str(staging.work),
-                "artifact": str(staging.artifact),
-                "layers": found["layers"],
-                "olive": olive or "",
-            },
-            on_event=on_event,
-            cwd=staging.work,
-            started=started,
-        )
-        for name in _DROP:
-            (staging.artifact / name).unlink(missing_ok=True)
-        _say(on_event, Stage("check", "Loading the result in a fresh process"))
-        passed = await job_result(
-            "gate",
-            {
-                "artifact": str(staging.artifact),
-                "expected": {} if plan.edited or olive else plan.precision.expected,
-            },
-            on_event=on_event,
-            cwd=staging.work,
-        )
-        if await asyncio.to_thread(_fingerprint, plan) != found["fingerprint"]:
-            raise ModelRefused(
-                "The source changed while it was converted.",
-                hint="Let the training or download finish, then convert again.",
-            )
-        _say(on_event, Stage("publish", "Publishing"))
-        document = {
-            "artifact": str(plan.output),
-            "precision": plan.precision.key,
-            "seconds": round(worked["seconds"], 3),
-            "peak_rss_bytes": int(worked["peak_rss_bytes"]),
-            "command": plan.command,
-            "smoke": passed["smoke"],
-            "method": plan.method,
-            "built": passed["built"],
-            "source": {"path": str(plan.source), **found},
-        }
-        await _publish(plan, staging, document, forced=force)
-    document["bytes"] = folder_bytes(plan.output)
+    work = _Work([plan], force=force, on_event=on_event, started=started, olive=olive)
+    async with work:
+        document = await work.convert(plan)
     document["total_seconds"] = round(time.perf_counter() - begun, 3)
     return document
 
 
-async def _publish(
-    plan: ConversionPlan, staging: Staging, document: dict[str, Any], *, forced: bool
-) -> None:
-    """Hash, describe and publish in a thread that a cancel waits for: it is done or it is not."""
+async def convert_many(
+    source: str | Path,
+    outputs: Mapping[str, str | Path],
+    *,
+    method: str = "config",
+    force: bool = False,
+    on_event: Listen = None,
+    on_done: Callable[[str, Document], None] | None = None,
+    started: Started = None,
+    olive: str | None = None,
+) -> Document:
+    """Convert to several precisions, `{precision: output}`, with Olive loaded once.
+
+    A precision that fails does not stop the others. `on_done` is told each precision with its document, or with
+    `{"error": {...}}`. Returns `{ok, results[], failures[]: {precision, error}, total_seconds}`.
+
+    Raises:
+        FirstlightError: a plan, the source or an output is refused before anything has begun.
+    """
+    begun = time.perf_counter()
+    plans = [
+        plan_conversion(source, output, precision=key, method=method)
+        for key, output in outputs.items()
+    ]
+    results: list[Document] = []
+    failures: list[Document] = []
+    work = _Work(plans, force=force, on_event=on_event, started=started, olive=olive)
+    async with work:
+        for plan in plans:
+            told: Document
+            try:
+                told = await work.convert(plan)
+                results.append(told)
+            except FirstlightError as error:
+                told = {"error": error.to_json()}
+                failures.append({"precision": plan.precision.key, **told})
+            if on_done is not None:
+                on_done(plan.precision.key, told)
+    seconds = round(time.perf_counter() - begun, 3)
+    return {
+        "ok": not failures,
+        "results": results,
+        "failures": failures,
+        "total_seconds": seconds,
+    }
+
+
+class _Work:
+    """The stagings and the one child that several conversions of one source share."""
+
+    def __init__(
+        self,
+        plans: list[ConversionPlan],
+        *,
+        force: bool,
+        on_event: Listen,
+        started: Started,
+        olive: str | None,
+    ) -> None:
+        self._plans = plans
+        self._force = force
+        self._on_event = on_event
+        self._started = started
+        self._olive = olive_command(olive)
+        self._before: Preflight | None = None
+        self._stagings: dict[str, Staging] = {}
+        self._folders = contextlib.ExitStack()
+        self._children = contextlib.AsyncExitStack()
+        self._job: OpenJob | None = None
+
+    async def __aenter__(self) -> Self:
+        for plan in self._plans:
+            self._before = await asyncio.to_thread(look, plan)
+        try:
+            for plan in self._plans:
+                staging = self._folders.enter_context(open_staging(plan.output))
+                self._stagings[str(plan.output)] = staging
+        except BaseException:
+            self._folders.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            await self._children.aclose()
+        finally:
+            self._folders.close()
+
+    async def convert(self, plan: ConversionPlan) -> Document:
+        """One conversion: Olive, the gate, the publish."""
+        assert self._before is not None
+        staging = self._stagings[str(plan.output)]
+        before = self._before
+        if not self._olive:
+            check_room(plan, before, staging.folder, force=self._force)
+        self._say(Stage("start", f"Converting to {plan.precision.label}"))
+        worked = await self._ask(plan, staging)
+        for name in _DROP:
+            (staging.artifact / name).unlink(missing_ok=True)
+        self._say(Stage("check", "Loading the result in a fresh process"))
+        foreign = plan.edited or bool(self._olive)
+        passed = await job_result(
+            "gate",
+            {
+                "artifact": str(staging.artifact),
+                "expected": {} if foreign else plan.precision.expected,
+            },
+            on_event=self._on_event,
+            cwd=staging.work,
+        )
+        check_unchanged(plan, before)
+        fingerprint = inspect_model(plan.source).fingerprint
+        self._say(Stage("publish", "Publishing"))
+        document: Document = {
+            "artifact": str(plan.output),
+            "precision": plan.precision.key,
+            "bytes": folder_bytes(staging.artifact),
+            **worked,
+            "command": plan.command,
+            "smoke": passed["smoke"],
+            "method": plan.method,
+            "built": passed["built"],
+            "source": {"path": str(plan.source), "fingerprint": fingerprint},
+        }
+        await _publish(plan, staging, document)
+        if not foreign and "load_seconds" in worked:
+            remember_conversion(
+                before.inspection,
+                plan.precision,
+                seconds=worked["seconds"],
+                peak_rss_bytes=worked["peak_rss_bytes"],
+            )
+        return document
+
+    def _say(self, event: Event) -> None:
+        if self._on_event is not None:
+            self._on_event(event)
+
+    async def _ask(self, plan: ConversionPlan, staging: Staging) -> Document:
+        """Have the child run Olive once; a child that died before is replaced."""
+        if self._job is None or not self._job.alive:
+            await self._children.aclose()
+            request = {"work": str(staging.work), "olive": self._olive}
+            self._job = await self._children.enter_async_context(
+                open_job("convert", request, cwd=staging.work)
+            )
+            if self._started is not None:
+                self._started(self._job.pid)
+        assert self._before is not None
+        asked = self._job.ask(
+            "convert",
+            config=plan.run_config,
+            folder=str(staging.folder),
+            layers=self._before.inspection.shape.layers,
+        )
+        try:
+            async with _closing(asked) as events:
+                async for event in events:
+                    if isinstance(event, Reply):
+                        return event.result
+                    self._say(event)
+        except OutOfMemory:
+            # What a dying run holds must not be in the way of the next one.
+            await self._children.aclose()
+            raise
+        raise AssertionError("a request ends with its reply or an error")
+
+
+@contextlib.asynccontextmanager
+async def _closing(events: AsyncIterator[Event]) -> AsyncIterator[AsyncIterator[Event]]:
+    try:
+        yield events
+    finally:
+        await events.aclose()  # type: ignore[attr-defined]
+
+
+async def _publish(plan: ConversionPlan, staging: Staging, document: Document) -> None:
+    """Hash, describe and publish in a thread that a cancel waits for: it is done, or it is not."""
     stop = threading.Event()
 
     def finish() -> None:
-        shutil.rmtree(staging.work, ignore_errors=True)
+        shutil.rmtree(staging.work / "cache", ignore_errors=True)
         values = {
             **document,
             "artifact": plan.output.name,
             "run_config": plan.run_config,
             "tools": tool_versions(),
             "made_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "bytes": folder_bytes(staging.artifact),
         }
         write_manifest(staging.artifact, values, stop=stop)
         publish(staging.artifact, plan.output)
@@ -143,89 +282,6 @@ async def _publish(
         raise
 
 
-def _say(on_event: Listen, event: Event) -> None:
-    if on_event is not None:
-        on_event(event)
-
-
 def folder_bytes(folder: Path) -> int:
     """Bytes of all files of a folder, the manifest not counted."""
-    from firstlight_core.publishing import files_in
-
     return sum(path.stat().st_size for path in files_in(folder).values())
-
-
-def _preflight(plan: ConversionPlan) -> dict[str, Any]:
-    """Refuse before minutes of work what cannot succeed; `{fingerprint, layers}`."""
-    model = plan.base or plan.source
-    _check_source(model)
-    return {"fingerprint": _fingerprint(plan), "layers": _layers(model)}
-
-
-def _check_source(folder: Path) -> None:
-    shown = shown_path(folder)
-    try:
-        if not folder.exists():
-            raise ModelRefused(
-                f"There is no folder {one_line(shown)}.", hint="Name a model folder."
-            )
-        if not folder.is_dir():
-            raise ModelRefused(f"{shown} is not a folder.", hint="Name a model folder.")
-    except OSError as error:
-        raise ModelRefused(f"Cannot open {one_line(shown)}: {error.strerror}.") from error
-    try:
-        from firstlight_core.models import inspect_model
-    except ImportError:
-        _check_minimal(folder)
-        return
-    inspection = inspect_model(folder).to_json()
-    if not inspection.get("supported", True):
-        raise ModelRefused(
-            f"The architecture {one_line(str(inspection.get('architecture')), 60)} is not supported "
-            "by the installed model builder.",
-            hint=str(inspection.get("reason") or "Choose a model of a supported architecture."),
-        )
-
-
-def _check_minimal(folder: Path) -> None:
-    if not (folder / "config.json").exists():
-        raise ModelRefused(
-            f"{shown_path(folder)} has no config.json, so it is not a Hugging Face model folder."
-        )
-    read_json_object(folder / "config.json", strict=False)
-    if not any(folder.glob("*.safetensors")):
-        raise ModelRefused(f"{shown_path(folder)} has no *.safetensors weights.")
-    if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model")):
-        raise ModelRefused(f"{shown_path(folder)} has no tokenizer.")
-
-
-def _layers(folder: Path) -> int | None:
-    try:
-        value = read_json_object(folder / "config.json", strict=False).get("num_hidden_layers")
-    except InputRefused:
-        return None
-    return value if isinstance(value, int) and 0 < value < 10_000 else None
-
-
-def _fingerprint(plan: ConversionPlan) -> str:
-    from firstlight_core.models import fingerprint
-
-    marks = [str(fingerprint(folder)) for folder in (plan.base, plan.source) if folder is not None]
-    return "+".join(marks)
-
-
-def _check_space(plan: ConversionPlan, staging: Staging) -> None:
-    """The disk must hold the result twice (three times in two passes), as Olive builds in a cache and copies."""
-    weights = sum(path.stat().st_size for path in (plan.base or plan.source).glob("*.safetensors"))
-    # Against bf16 weights; an artifact is never smaller than 4 bits a weight.
-    needed = int(
-        weights / 2 * plan.precision.weight_bits / 8 * (3 if plan.precision.half_pass else 2)
-    )
-    free = shutil.disk_usage(staging.folder).free
-    if free < needed:
-        raise StateProblem(
-            f"The disk of {shown_path(plan.output.parent)} has {bytes_text(free)} free; "
-            f"this conversion needs {bytes_text(needed)}.",
-            hint="Free some space, choose a smaller precision, or name a folder on another disk.",
-            detail=errno.errorcode[errno.ENOSPC],
-        )

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.errors import ModelRefused, UsageError
-from firstlight_core.files import read_json_object
+from firstlight_core.errors import UsageError
+from firstlight_core.model_adapter import find_base, read_adapter
+from firstlight_core.model_folder import list_folder
 from firstlight_core.precisions import DEFAULT_PRECISION, Precision, find_precision
 from firstlight_core.text import one_line, shown_path
 
@@ -123,25 +124,14 @@ def absolute(path: str | Path) -> Path:
 
 
 def adapter_base(folder: Path) -> Path | None:
-    """The base model of a LoRA adapter folder; None when the folder is a whole model.
+    """The base model's folder of a LoRA adapter folder; None when the folder is a whole model.
 
     Raises:
-        ModelRefused: the adapter names no base that is on this machine.
+        ModelRefused: the adapter is broken, or its base is not on this machine.
     """
-    settings = folder / "adapter_config.json"
-    if not settings.is_file() or (folder / "config.json").exists():
+    if not (folder / "adapter_config.json").is_file() or (folder / "config.json").exists():
         return None
-    name = read_json_object(settings).get("base_model_name_or_path")
-    if not isinstance(name, str) or not name or "\0" in name:
-        raise ModelRefused("The adapter does not say which model it belongs to.")
-    for candidate in (folder / name, Path(name)):
-        if (candidate / "config.json").is_file():
-            return candidate.resolve()
-    raise ModelRefused(
-        f"The adapter's base model {one_line(name, 80)!r} is not on this machine.",
-        hint="Put the path of the base model's folder into adapter_config.json "
-        "(base_model_name_or_path), or merge the adapter first.",
-    )
+    return find_base(read_adapter(list_folder(folder))).path
 
 
 def course_command(source: Path, output: Path, precision: Precision) -> list[str]:

@@ -1,44 +1,35 @@
-"""Runs Olive once, in a private folder, and says what it really did: its exit code does not."""
+"""Runs Olive in a private folder, and says what it really did: its exit code does not."""
 
+import contextlib
+import gc
 import json
 import os
-import resource
 import shlex
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.errors import JobFailed, ModelRefused, ToolchainMissing
+from firstlight_core.errors import FirstlightError, JobFailed, ModelRefused, ToolchainMissing
 from firstlight_core.events import Stage
-from firstlight_core.failures import explain
+from firstlight_core.failures import explain, explain_text
 from firstlight_core.jobs.olive_bridge import Watch, WrittenBytes, install
 from firstlight_core.text import one_line, shown_path
 from firstlight_core.worker import JobContext, peak_rss
 
-_NEEDED = ("genai_config.json",)
-
 
 def convert(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
-    """Convert; `{config, work, artifact, layers, olive}` → `{seconds, peak_rss_bytes, load_seconds}`.
+    """An open job: `{work, olive}`, then `convert` requests; Olive is loaded by the first one.
 
-    `config` is an Olive configuration without folders; `olive` replaces the Olive entry point.
+    `convert {config, folder, layers}` → `{seconds, peak_rss_bytes, load_seconds?}`: `config` is an Olive
+    configuration without folders, `folder` a staging folder, `olive` replaces the Olive entry point.
     """
-    work, artifact = Path(request["work"]), Path(request["artifact"])
+    work = Path(request["work"])
     _own_folders(work)
-    config = {
-        **request["config"],
-        "cache_dir": str(work / "cache"),
-        "output_dir": str(artifact),
-    }
-    with WrittenBytes(work.parent, context.emit):
-        if request.get("olive"):
-            result = _run_foreign(str(request["olive"]), config, work, context)
-        else:
-            result = _run_olive(config, request.get("layers"), context)
-    _check_files(artifact)
-    return result
+    converter = _Converter(work, str(request.get("olive") or ""), context)
+    return context.serve({"convert": converter.convert})
 
 
 def _own_folders(work: Path) -> None:
@@ -55,47 +46,104 @@ def _own_folders(work: Path) -> None:
         os.environ[name] = str(path)
 
 
-def _run_olive(config: dict[str, Any], layers: int | None, context: JobContext) -> dict[str, Any]:
+def reset_peak() -> None:
+    """Begin a new peak of resident memory, where the kernel can (Linux: proc(5), clear_refs 5)."""
+    gc.collect()
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+class _Converter:
+    def __init__(self, work: Path, olive: str, context: JobContext) -> None:
+        self._work = work
+        self._olive = olive
+        self._context = context
+        self._watch: Watch | None = None
+
+    def convert(self, asked: dict[str, Any]) -> dict[str, Any]:
+        folder = Path(asked["folder"])
+        artifact = folder / "artifact"
+        config = {
+            **asked["config"],
+            "cache_dir": str(folder / "work" / "cache"),
+            "output_dir": str(artifact),
+        }
+        started = time.perf_counter_ns()
+        with WrittenBytes(folder, self._context.emit):
+            if self._olive:
+                peak = _run_foreign(self._olive, config, self._work, self._context)
+                measured = {"peak_rss_bytes": peak}
+            else:
+                measured = self._run_olive(config, asked.get("layers"), started)
+        _check_files(artifact)
+        return {"seconds": round((time.perf_counter_ns() - started) / 1e9, 3), **measured}
+
+    def _run_olive(
+        self, config: dict[str, Any], layers: int | None, started: int
+    ) -> dict[str, Any]:
+        measured: dict[str, Any] = {}
+        if self._watch is None:
+            threading.Thread(target=_fingerprint, args=(config,), daemon=True).start()
+            self._watch = _load_olive(self._context)
+            measured["load_seconds"] = round((time.perf_counter_ns() - started) / 1e9, 3)
+        else:
+            reset_peak()
+        from olive.workflows import run
+
+        watch = self._watch
+        watch.begin(layers)
+        made, cause = False, None
+        try:
+            # Olive changes the dictionary that it is given.
+            made = bool(run(json.loads(json.dumps(config))).has_output_model())
+        except Exception as error:
+            cause = error
+        _refuse_missing(watch.missing)
+        if not made:
+            raise explain(cause or watch.cause, otherwise=watch.refused)
+        return {**measured, "peak_rss_bytes": peak_rss()}
+
+
+def _fingerprint(config: dict[str, Any]) -> None:
+    """Hash the source while Olive loads, so that naming it afterwards costs nothing."""
+    from firstlight_core.models import fingerprint
+
+    model = config.get("input_model", {})
+    path = model.get("model_path") or model.get("config", {}).get("model_path")
+    with contextlib.suppress(FirstlightError, OSError, TypeError):
+        fingerprint(Path(path))
+
+
+def _load_olive(context: JobContext) -> Watch:
     context.emit(Stage("load-olive", "Loading Olive"))
-    started = time.perf_counter_ns()
     try:
         install()
-        from olive.workflows import run
-    except ImportError as error:
-        raise ToolchainMissing(
+        from olive.workflows import run  # noqa: F401
+    except (ImportError, OSError) as error:
+        known = explain_text(f"{type(error).__name__}: {error}")
+        raise known or ToolchainMissing(
             f"Olive cannot be loaded: {one_line(str(error))}.",
             hint="Install the conversion tools: pip install 'firstlight[convert]'.",
         ) from error
-    watch = Watch(context.emit, layers)
+    watch = Watch(context.emit)
     watch.attach()
-    loaded = time.perf_counter_ns()
-    made, cause = False, None
-    try:
-        made = bool(run(json.loads(json.dumps(config))).has_output_model())
-    except Exception as error:
-        cause = error
-    if watch.missing:
-        names = ", ".join(one_line(name, 80) for name in watch.missing[:3])
-        more = f" and {len(watch.missing) - 3} more" if len(watch.missing) > 3 else ""
-        raise ModelRefused(
-            f"The weights lack {names}{more}; Olive would have filled them with random numbers.",
-            hint="Save the model again with all its tensors, or download it again.",
-            detail="\n".join(watch.missing),
-        )
-    if not made:
-        raise explain(cause or watch.cause, otherwise=watch.refused)
-    ended = time.perf_counter_ns()
-    return {
-        "seconds": (ended - started) / 1e9,
-        "load_seconds": (loaded - started) / 1e9,
-        "peak_rss_bytes": peak_rss(),
-    }
+    return watch
 
 
-def _run_foreign(
-    command: str, config: dict[str, Any], work: Path, context: JobContext
-) -> dict[str, Any]:
-    """`FIRSTLIGHT_OLIVE`: only its exit code and the files in the output folder count."""
+def _refuse_missing(names: list[str]) -> None:
+    if not names:
+        return
+    shown = ", ".join(one_line(name, 80) for name in names[:3])
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    raise ModelRefused(
+        f"The weights lack {shown}{more}; Olive would have filled them with random numbers.",
+        hint="Save the model again with all its tensors, or download it again.",
+        detail="\n".join(names[:200]),
+    )
+
+
+def _run_foreign(command: str, config: dict[str, Any], work: Path, context: JobContext) -> int:
+    """`FIRSTLIGHT_OLIVE`: only its exit code and the files in the output folder count; returns its peak RSS."""
     path = work / "config.json"
     path.write_text(json.dumps(config, indent=2, allow_nan=False), "utf-8")
     try:
@@ -104,8 +152,7 @@ def _run_foreign(
         raise ToolchainMissing(f"FIRSTLIGHT_OLIVE is no command line: {error}.") from error
     if not words:
         raise ToolchainMissing("FIRSTLIGHT_OLIVE is empty.")
-    context.emit(Stage("olive", f"Running {one_line(words[0], 80)}"))
-    started = time.perf_counter_ns()
+    context.emit(Stage("olive", f"Running {one_line(Path(words[0]).name, 80)}"))
     try:
         # Same process group: whoever ends this job ends the command, and what that started, too.
         ended = subprocess.run(
@@ -116,27 +163,35 @@ def _run_foreign(
             cwd=work,
             check=False,
         )
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ToolchainMissing(
-            f"FIRSTLIGHT_OLIVE cannot be run: {shown_path(words[0])}: {error.strerror}.",
+            f"FIRSTLIGHT_OLIVE cannot be run: {shown_path(words[0])}: {reason}.",
             hint="It is a command line that is called as CMD run --config FILE.",
         ) from error
-    seconds = (time.perf_counter_ns() - started) / 1e9
     if ended.returncode != 0:
         code = ended.returncode
         how = f"was ended by signal {-code}" if code < 0 else f"left with exit code {code}"
         raise JobFailed(
             f"The command in FIRSTLIGHT_OLIVE {how}.", hint="The log says what it printed."
         )
+    return max(_children_peak(), peak_rss())
+
+
+def _children_peak() -> int:
+    """The most resident memory that a child, or a child of it, has had, in bytes."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
     # Linux counts ru_maxrss in KiB, macOS in bytes.
     unit = 1 if sys.platform == "darwin" else 1024
-    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
-    return {"seconds": seconds, "peak_rss_bytes": max(children, peak_rss())}
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
 
 
 def _check_files(artifact: Path) -> None:
     names = {path.name for path in artifact.iterdir()} if artifact.is_dir() else set()
-    lacking = [name for name in _NEEDED if name not in names]
+    lacking = ["genai_config.json"] if "genai_config.json" not in names else []
     if not any(name.endswith(".onnx") for name in names):
         lacking.append("*.onnx")
     if lacking:

@@ -23,7 +23,6 @@ _QUANTISER = "onnxruntime.quantization.matmul_nbits_quantizer"
 
 def install() -> None:
     """Adjust Olive and the builder in this process."""
-    # Olive passes option values of its own; a model folder must never be able to bring code (genai <= 0.14 ran it).
     import onnxruntime_genai.models  # noqa: F401  (puts its own folder on sys.path)
     from onnxruntime_genai.models import builder
 
@@ -80,9 +79,13 @@ def count_quantisable(nodes: Any, constants: set[str]) -> int:
 class Watch(logging.Handler):
     """Turns what Olive, transformers and the quantiser log into events, and keeps what they swallow."""
 
-    def __init__(self, emit: Callable[[Event], None], layers: int | None) -> None:
+    def __init__(self, emit: Callable[[Event], None]) -> None:
         super().__init__()
         self._emit = emit
+        self.begin(None)
+
+    def begin(self, layers: int | None) -> None:
+        """Forget the last run; `layers` of the model that comes, if known."""
         self._layers = layers
         self._quantised = 0
         self._quantisable: int | None = None
