@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.artifact_size import artifact_bytes
 from firstlight_core.availability import precision_available
 from firstlight_core.calibration import factor, remember
 from firstlight_core.models import Inspection
@@ -18,7 +19,7 @@ from firstlight_core.paths import find_paths
 from firstlight_core.precisions import PRECISIONS, Precision
 from firstlight_core.text import bytes_text
 
-BASE_RAM = 420_000_000
+BASE_RAM = 465_000_000
 """Bytes that the conversion child needs before it reads a weight: Python, torch, transformers, Olive."""
 RAM_PER_PARAMETER = {
     "fp32": 4.3,
@@ -29,7 +30,7 @@ RAM_PER_PARAMETER = {
     "int4-quality": 8.0,
 }
 """Peak bytes of the conversion child per parameter."""
-BASE_SECONDS = 12.0
+BASE_SECONDS = 3.6
 """Seconds for importing, building the graph of a tiny model and checking the artifact."""
 SECONDS_PER_BILLION = {
     "fp32": 20.0,
@@ -82,22 +83,6 @@ class Room:
         while not place.exists() and place != place.parent:
             place = place.parent
         return cls(memory=available_memory(), disk=shutil.disk_usage(place).free)
-
-
-def artifact_bytes(inspection: Inspection, precision: Precision) -> int:
-    """Size of the artifact folder in bytes (FACTS.md, "Sizes").
-
-    (body + V) · w for the matrices and the head, a separate embedding unless it is shared with the head, the RoPE
-    caches in float32 (context × head_size × 4), and the tokenizer files.
-    """
-    shape, structure = inspection.shape, inspection.structure
-    weight = precision.weight_bits / 8
-    full = 2.0 if precision.half_pass else 4.0
-    table = shape.vocab * shape.hidden
-    shared = structure.tied and precision.key != "int8"
-    embedding = 0.0 if shared else full * table
-    rope = shape.context * shape.head_size * 4
-    return round((structure.body + table) * weight + embedding + rope)
 
 
 def kv_cache_bytes(inspection: Inspection, context: int) -> int:

@@ -74,7 +74,7 @@ def _members(folder: ModelFolder) -> list[Member]:
     return [
         member
         for name, member in sorted(folder.files.items())
-        if name.endswith(_SUFFIXES) and name not in _NO_PART and not name.startswith("adapter_")
+        if name.endswith(_SUFFIXES) and name not in _NO_PART
     ]
 
 

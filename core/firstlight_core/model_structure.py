@@ -64,6 +64,10 @@ class Structure:
     head: int
     dtype: str
     tied: bool
+    matrices: tuple[tuple[int, int], ...] = ()
+    """Of the body: (columns, rows), rows summed over all matrices with so many columns; columns are the inputs."""
+    vectors: int = 0
+    """Elements of the body that are in no matrix: norms and biases."""
     warnings: tuple[str, ...] = ()
 
     @property
@@ -105,14 +109,26 @@ def check_structure(shape: ModelShape, tensors: Mapping[str, Tensor]) -> Structu
     stored = sizes.most_common(1)[0][0]
     if len(sizes) > 1:
         warnings.append("The weights mix number types; all are converted to the chosen precision.")
-    total = sum(sizes.values()) - _buffers(tensors)
     head_count = head.elements if head is not None else 0
+    matrices: Counter[int] = Counter()
+    vectors = 0
+    for name, tensor in tensors.items():
+        if tensor is embedding or tensor is head or name.endswith("inv_freq"):
+            continue
+        if tensor.dtype not in _FLOATS:
+            continue
+        if len(tensor.shape) > 1:
+            matrices[tensor.shape[-1]] += tensor.elements // max(1, tensor.shape[-1])
+        else:
+            vectors += tensor.elements
     return Structure(
         embedding=embedding.elements,
-        body=total - embedding.elements - head_count,
+        body=vectors + sum(columns * rows for columns, rows in matrices.items()),
         head=0 if tied else head_count,
         dtype=_FLOATS[stored],
         tied=tied,
+        matrices=tuple(sorted(matrices.items())),
+        vectors=vectors,
         warnings=tuple(warnings),
     )
 
@@ -131,11 +147,6 @@ def _refuse_packed(tensors: Mapping[str, Tensor]) -> None:
 
 def _only(tensors: Mapping[str, Tensor], pattern: re.Pattern[str]) -> Tensor | None:
     return next((tensors[name] for name in tensors if pattern.search(name)), None)
-
-
-def _buffers(tensors: Mapping[str, Tensor]) -> int:
-    """Elements that are constants, not parameters: old checkpoints stored the rotary frequencies."""
-    return sum(t.elements for n, t in tensors.items() if n.endswith("inv_freq"))
 
 
 def _missing(names: list[str], total: int) -> ModelRefused:

@@ -13,6 +13,7 @@ PARSE_LIMIT = 3 * 2**20
 """Bytes; a larger tokenizer.json is only looked at from both ends, to keep an inspection below 100 MiB and 1 s."""
 SIZE_LIMIT = 128 * 2**20
 _ID = re.compile(rb'"id"\s*:\s*(\d{1,10})')
+_CARRIED = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 _SPECIAL = ("bos_token", "eos_token", "pad_token", "unk_token")
 
 
@@ -24,6 +25,8 @@ class TokenizerFacts:
     special_tokens: dict[str, str] = field(default_factory=dict)
     eos_token_ids: tuple[int, ...] = ()
     largest_id: int | None = None
+    bytes: int = 0
+    """Size of the tokenizer files, which the artifact carries too."""
     warnings: tuple[str, ...] = ()
 
 
@@ -60,6 +63,7 @@ def read_tokenizer(folder: ModelFolder, config: Mapping[str, Any]) -> TokenizerF
         special_tokens=special,
         eos_token_ids=eos,
         largest_id=_largest_id(folder, whole),
+        bytes=sum(folder.files[name].size for name in _CARRIED if name in folder.files),
         warnings=tuple(warnings),
     )
 

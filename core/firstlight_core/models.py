@@ -7,7 +7,7 @@ from typing import Any
 
 from firstlight_core.model_adapter import Adapter, find_base, is_adapter, read_adapter
 from firstlight_core.model_config import ModelShape, architecture, read_shape
-from firstlight_core.model_fingerprint import fingerprint, quick_fingerprint
+from firstlight_core.model_fingerprint import content_fingerprint, fingerprint, quick_fingerprint
 from firstlight_core.model_folder import ModelFolder, check_tree, list_folder
 from firstlight_core.model_kinds import (
     PICKLES,
@@ -160,10 +160,8 @@ def _joined_fingerprint(folder: ModelFolder, adapter: Adapter | None) -> str:
     own = quick_fingerprint(folder)
     if adapter is None:
         return own
-    weights = list_folder(adapter.folder)
     total = hashlib.sha256(own.encode())
-    for name in ("adapter_config.json", "adapter_model.safetensors"):
-        total.update(weights.files[name].path.read_bytes())
+    total.update(content_fingerprint(list_folder(adapter.folder)).encode())
     return f"{own.partition(':')[0]}:{total.hexdigest()}"
 
 
