@@ -10,6 +10,7 @@ VERBS: dict[str, str] = {
     "convert": "Convert a model folder to an ONNX Runtime GenAI artifact.",
     "template": "Check or set the prompt template of an artifact.",
     "deploy": "Publish an artifact and prove that it answers.",
+    "serve": "Serve a model to every OpenAI client on this machine, until Ctrl-C.",
     "chat": "Ask an artifact, or open the wizard's chat.",
     "bench": "Measure load time, TTFT, prefill and decode rate, memory.",
     "quality": "Run the course's five checks and the drift against the original.",

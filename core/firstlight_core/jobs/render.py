@@ -1,0 +1,185 @@
+"""Renders conversations with one renderer, in a process that may be killed for it.
+
+A chat template is a program from outside: it may loop for ever, ask for gigabytes, or crash the native
+renderer (FACTS.md). So every renderer runs alone, offline, with limits on processor time, memory and output.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.errors import TemplateRefused
+from firstlight_core.template_files import read_chat_template, read_special_tokens
+from firstlight_core.text import one_line
+from firstlight_core.worker import JobContext
+
+CPU_SECONDS = 4
+"""Processor time for all conversations of a request together, after the imports."""
+MEMORY_BYTES = 512 * 2**20
+"""Address space on top of what the imports took."""
+OUTPUT_LIMIT = 256_000
+"""Characters of one rendered conversation."""
+
+Render = Callable[[Mapping[str, Any]], str]
+Encode = Callable[[str], list[int]]
+Decode = Callable[[int], str]
+
+
+def render(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    """Render `conversations` and encode `texts` with the renderer `op`: jinja, transformers or genai.
+
+    Result: `renders[]: {text, ids}` or `{error}`, `encoded[]: ids`, `pieces: {id: text}`, `eos_token_ids`.
+    """
+    folder = Path(request["folder"])
+    template = request.get("template")
+    openers = {"jinja": _open_jinja, "transformers": _open_transformers, "genai": _open_genai}
+    draw, encode, decode, more = openers[str(request["op"])](folder, template, request)
+    limit_process(int(request.get("cpu_seconds", CPU_SECONDS)))
+    renders = [_one(draw, encode, conversation) for conversation in request["conversations"]]
+    encoded = [encode(text) for text in request.get("texts", [])] if encode else []
+    ids = {token for found in renders for token in found.get("ids", [])}
+    ids |= {token for line in encoded for token in line}
+    pieces = {str(token): decode(token) for token in sorted(ids)} if decode else {}
+    result = {"renders": renders, "encoded": encoded, "pieces": pieces, **more}
+    if len(json.dumps(result)) > 900_000:
+        raise TemplateRefused("The rendered conversations are too long to compare.")
+    return result
+
+
+def limit_process(seconds: int, memory: int = MEMORY_BYTES) -> None:
+    """Cap processor time and address space of this process, counted from now; Windows has no such limits."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    spent = int(used.ru_utime + used.ru_stime) + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (spent + seconds, spent + seconds + 1))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform.startswith("linux"):
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        total = pages * resource.getpagesize() + memory
+        resource.setrlimit(resource.RLIMIT_AS, (total, total))
+
+
+def _one(draw: Render, encode: Encode | None, conversation: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        text = draw(conversation)
+    except MemoryError:
+        return {"error": "the template asks for too much memory"}
+    except Exception as error:
+        return {"error": one_line(str(error) or type(error).__name__, 300)}
+    if len(text) > OUTPUT_LIMIT:
+        return {"error": f"the template writes more than {OUTPUT_LIMIT} characters"}
+    return {"text": text} | ({"ids": encode(text)} if encode else {})
+
+
+def _join(pieces: Iterable[str]) -> str:
+    """Join a stream of text, and give up as soon as it is too long."""
+    parts: list[str] = []
+    length = 0
+    for piece in pieces:
+        parts.append(piece)
+        length += len(piece)
+        if length > OUTPUT_LIMIT:
+            raise TemplateRefused(f"the template writes more than {OUTPUT_LIMIT} characters")
+    return "".join(parts)
+
+
+Opened = tuple[Render, Encode | None, Decode | None, dict[str, Any]]
+
+
+def _open_jinja(folder: Path, template: str | None, request: Mapping[str, Any]) -> Opened:
+    """The sandbox that transformers uses, without transformers: renders text, encodes nothing."""
+    from jinja2.exceptions import TemplateError
+
+    from firstlight_core.template_sandbox import compile_template
+
+    source = template if template is not None else read_chat_template(folder)
+    if source is None:
+        raise TemplateRefused("There is no chat template.")
+    now = datetime.fromisoformat(request["now"]) if request.get("now") else None
+    try:
+        compiled = compile_template(source, now=now)
+    except TemplateError as error:
+        line = getattr(error, "lineno", None)
+        where = f" (line {line})" if line else ""
+        raise TemplateRefused(
+            f"The chat template is not valid Jinja: {one_line(str(error))}{where}."
+        ) from error
+    tokens = read_special_tokens(folder)
+
+    def draw(conversation: Mapping[str, Any]) -> str:
+        return _join(
+            compiled.generate(
+                messages=conversation["messages"],
+                tools=None,
+                documents=None,
+                add_generation_prompt=conversation["add_generation_prompt"],
+                **tokens,
+            )
+        )
+
+    return draw, None, None, {}
+
+
+def _open_transformers(folder: Path, template: str | None, request: Mapping[str, Any]) -> Opened:
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False
+        )
+    except Exception:
+        # A class that this transformers does not know; the fast tokenizer's file says all that is needed.
+        if not (folder / "tokenizer.json").is_file():
+            raise
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(str(folder), local_files_only=True)
+
+    def draw(conversation: Mapping[str, Any]) -> str:
+        return str(
+            tokenizer.apply_chat_template(
+                conversation["messages"],
+                chat_template=template,
+                tokenize=False,
+                add_generation_prompt=conversation["add_generation_prompt"],
+            )
+        )
+
+    def encode(text: str) -> list[int]:
+        found = tokenizer(text, add_special_tokens=False, verbose=False)
+        return [int(token) for token in found["input_ids"]]
+
+    def decode(token: int) -> str:
+        return str(tokenizer.decode([token], clean_up_tokenization_spaces=False))
+
+    ends = getattr(tokenizer, "eos_token_id", None)
+    return draw, encode, decode, {"eos_token_ids": [] if ends is None else [int(ends)]}
+
+
+def _open_genai(folder: Path, template: str | None, request: Mapping[str, Any]) -> Opened:
+    import onnxruntime_genai
+
+    tokenizer = onnxruntime_genai.Tokenizer(str(folder))
+
+    def draw(conversation: Mapping[str, Any]) -> str:
+        options = {} if template is None else {"template_str": template}
+        return str(
+            tokenizer.apply_chat_template(
+                json.dumps(conversation["messages"]),
+                add_generation_prompt=conversation["add_generation_prompt"],
+                **options,
+            )
+        )
+
+    def encode(text: str) -> list[int]:
+        return [int(token) for token in tokenizer.encode(text)]
+
+    def decode(token: int) -> str:
+        return str(tokenizer.decode([token])) if token >= 0 else "<unknown>"
+
+    ends = [int(token) for token in tokenizer.eos_token_ids]
+    return draw, encode, decode, {"eos_token_ids": ends}

@@ -1,0 +1,99 @@
+"""PromptTemplate from the tokenizer: render its own chat template with sentinels, and cut at them."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from firstlight_core.errors import TemplateRefused
+from firstlight_core.inference_model import CONTENT
+from firstlight_core.template_shapes import Message
+
+SYSTEM, USER, ANSWER, SECOND, CLOSE = (
+    "Q" + hashlib.sha256(f"firstlight {part}".encode()).hexdigest()[:16]
+    for part in ("system", "user", "answer", "second", "close")
+)
+"""Texts that no template contains, so that their place in a rendering is certain."""
+
+
+def _turn(role: str, text: str) -> Message:
+    return {"role": role, "content": text}
+
+
+_ONE = [_turn("user", USER)]
+_MANY = [*_ONE, _turn("assistant", ANSWER), _turn("user", SECOND), _turn("assistant", CLOSE)]
+CUT_CONVERSATIONS: tuple[dict[str, Any], ...] = (
+    {"messages": _ONE, "add_generation_prompt": True},
+    {"messages": _ONE, "add_generation_prompt": False},
+    {"messages": _MANY, "add_generation_prompt": False},
+    {"messages": [_turn("system", SYSTEM), *_ONE], "add_generation_prompt": True},
+)
+"""What the renderer is asked; `cut_template` reads the answers in this order."""
+
+
+def cut_template(renders: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The PromptTemplate that says what the renderings of CUT_CONVERSATIONS say.
+
+    `prompt` is exact for one question. A field that the template cannot have (a system prompt that it
+    refuses) is left out.
+
+    Raises:
+        TemplateRefused: the template does not render one question, or loses or doubles the user's text.
+    """
+    asked, single, many, with_system = (found.get("text") for found in renders)
+    if asked is None:
+        why = renders[0].get("error", "nothing")
+        raise TemplateRefused(f"The chat template cannot render a question: {why}.")
+    if asked.count(USER) != 1:
+        how = "drops" if USER not in asked else "repeats"
+        raise TemplateRefused(f"The chat template {how} the user's text.")
+    prompt = asked.replace(USER, CONTENT)
+    before, _, after = asked.partition(USER)
+    closing = single.partition(USER)[2] if single and single.count(USER) == 1 else ""
+    opening = after.removeprefix(closing) if after.startswith(closing) else after
+    turns = _cut_turns(many, closing)
+    fields = {
+        "system": _cut_system(with_system, turns["user"] if turns else None, asked),
+        **(turns or {"user": before + CONTENT + closing, "assistant": opening + CONTENT}),
+        "prompt": prompt,
+    }
+    kept = {name: text for name, text in fields.items() if text is not None}
+    return {name: text for name, text in kept.items() if text.count(CONTENT) == 1}
+
+
+def _cut_turns(text: str | None, closing: str) -> dict[str, str] | None:
+    """The user's and the assistant's turn as they stand in the middle of a conversation."""
+    if text is None or any(text.count(part) != 1 for part in (USER, ANSWER, SECOND, CLOSE)):
+        return None
+    _, _, rest = text.partition(USER)
+    to_answer, _, rest = rest.partition(ANSWER)
+    to_second, _, rest = rest.partition(SECOND)
+    _, _, ending = rest.partition(CLOSE)
+    if not to_answer.startswith(closing):
+        closing = ""
+    if not ending or not to_second.startswith(ending):
+        # Some templates end only the last answer, or end it differently: cut where the two agree.
+        ending = _common_prefix(to_second, ending)
+    return {
+        "user": to_second.removeprefix(ending) + CONTENT + closing,
+        "assistant": to_answer.removeprefix(closing) + CONTENT + ending,
+    }
+
+
+def _cut_system(text: str | None, user: str | None, asked: str) -> str | None:
+    """What the template writes before the first user turn when there is a system prompt."""
+    if text is None or text.count(SYSTEM) != 1 or text.count(USER) != 1:
+        return None
+    head = text.partition(USER)[0]
+    if SYSTEM not in head:
+        return None
+    opening = user.partition(CONTENT)[0] if user is not None else ""
+    if opening and head.endswith(opening):
+        head = head[: len(head) - len(opening)]
+    return head.replace(SYSTEM, CONTENT)
+
+
+def _common_prefix(left: str, right: str) -> str:
+    length = 0
+    while length < min(len(left), len(right)) and left[length] == right[length]:
+        length += 1
+    return left[:length]

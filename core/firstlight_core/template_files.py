@@ -1,0 +1,110 @@
+"""The files of a tokenizer, read under limits, and copied alone for a renderer that shall see nothing else."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.errors import InputRefused
+from firstlight_core.files import read_json_object, read_limited
+
+CHAT_TEMPLATE = "chat_template.jinja"
+TEMPLATE_LIMIT = 2 * 2**20
+"""Bytes of a chat template; the longest in public use has 40 kB."""
+TOKENIZER_LIMIT = 256 * 2**20
+"""Bytes of one tokenizer file; Gemma's tokenizer.json has 34 MB."""
+
+_FILES = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "vocab.json",
+    "merges.txt",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
+_SPECIAL = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token")
+
+
+def _config(folder: Path, name: str) -> dict[str, Any]:
+    path = folder / name
+    return read_json_object(path, strict=False) if path.is_file() else {}
+
+
+def read_chat_template(folder: Path) -> str | None:
+    """The chat template: `chat_template.jinja` first, then tokenizer_config.json, as transformers does.
+
+    Raises:
+        InputRefused: a file is unreadable or too large.
+    """
+    path = folder / CHAT_TEMPLATE
+    if path.is_file():
+        return read_limited(path, limit=TEMPLATE_LIMIT).decode("utf-8", "replace")
+    found = _config(folder, "tokenizer_config.json").get("chat_template")
+    if isinstance(found, list):
+        named = {t.get("name"): t.get("template") for t in found if isinstance(t, Mapping)}
+        found = named.get("default")
+    return found if isinstance(found, str) else None
+
+
+def read_special_tokens(folder: Path) -> dict[str, str]:
+    """`bos_token` and its like, as a chat template sees them."""
+    config = _config(folder, "tokenizer_config.json")
+    found: dict[str, str] = {}
+    for name in _SPECIAL:
+        token = config.get(name)
+        text = token.get("content") if isinstance(token, Mapping) else token
+        if isinstance(text, str):
+            found[name] = text
+    return found
+
+
+def added_tokens(folder: Path) -> dict[str, int]:
+    """The tokens that the tokenizer never splits, and their ids; empty when it has no tokenizer.json."""
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        return {}
+    listed = read_json_object(path, limit=TOKENIZER_LIMIT, strict=False).get("added_tokens")
+    found: dict[str, int] = {}
+    for entry in listed if isinstance(listed, list) else []:
+        if isinstance(entry, Mapping) and isinstance(entry.get("id"), int):
+            found[str(entry.get("content"))] = int(entry["id"])
+    return found
+
+
+def copy_tokenizer(folder: Path, destination: Path) -> None:
+    """Copy the tokenizer's files, and of the configurations only what a renderer needs.
+
+    Nothing that runs or opens other files comes along: no auto_map, no session options.
+
+    Raises:
+        InputRefused: a file is unreadable, or there is no tokenizer.
+    """
+    copied = False
+    for name in _FILES:
+        if (folder / name).is_file():
+            raw = read_limited(folder / name, limit=TOKENIZER_LIMIT)
+            (destination / name).write_bytes(raw)
+            copied = copied or name.startswith(("tokenizer", "vocab"))
+    if not copied:
+        raise InputRefused(
+            f"{folder.name} has no tokenizer files.",
+            hint="Copy tokenizer.json and tokenizer_config.json from the source model.",
+        )
+    for name in ("tokenizer_config.json", "config.json"):
+        if (folder / name).is_file():
+            kept = _config(folder, name)
+            kept.pop("auto_map", None)
+            (destination / name).write_text(json.dumps(kept), encoding="utf-8")
+    template = folder / CHAT_TEMPLATE
+    if template.is_file():
+        raw = read_limited(template, limit=TEMPLATE_LIMIT)
+        (destination / CHAT_TEMPLATE).write_bytes(raw)
+    if (folder / "genai_config.json").is_file():
+        model = _config(folder, "genai_config.json").get("model")
+        names = ("type", "bos_token_id", "eos_token_id", "pad_token_id", "context_length")
+        kept = {
+            n: model[n] for n in (*names, "vocab_size") if isinstance(model, dict) and n in model
+        }
+        (destination / "genai_config.json").write_text(
+            json.dumps({"model": kept, "search": {}}), encoding="utf-8"
+        )

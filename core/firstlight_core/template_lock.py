@@ -1,0 +1,325 @@
+"""The template lock: three renderers, eleven conversations, compared token by token."""
+
+import asyncio
+import contextlib
+import importlib.util
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.errors import (
+    InputRefused,
+    JobDied,
+    JobFailed,
+    OutOfMemory,
+    TemplateRefused,
+)
+from firstlight_core.files import read_json_object
+from firstlight_core.inference_model import (
+    build_inference_model,
+    check_name,
+    expand,
+    prompt_template_of,
+    read_inference_model,
+)
+from firstlight_core.runner import job_result
+from firstlight_core.stop_tokens import check_stop_tokens
+from firstlight_core.template_compare import differences
+from firstlight_core.template_cut import CUT_CONVERSATIONS, cut_template
+from firstlight_core.template_files import (
+    added_tokens,
+    copy_tokenizer,
+    read_chat_template,
+)
+from firstlight_core.template_shapes import Shape, lock_shapes
+from firstlight_core.text import one_line, shown_path
+
+Document = dict[str, Any]
+SECONDS = {"jinja": 15.0, "genai": 15.0, "transformers": 90.0}
+"""How long a renderer may take, start and imports included; its processor time is limited on top."""
+_SUBJECT = {"genai": "onnxruntime-genai", "prompt-template": "PromptTemplate"}
+
+
+@asynccontextmanager
+async def private_tokenizer(folder: Path) -> AsyncIterator[Path]:
+    """A temporary folder with nothing but the tokenizer's files."""
+    with tempfile.TemporaryDirectory(prefix="firstlight-", ignore_cleanup_errors=True) as made:
+        await asyncio.to_thread(copy_tokenizer, folder, Path(made))
+        yield Path(made)
+
+
+async def render(
+    op: str,
+    folder: Path,
+    conversations: Sequence[Mapping[str, Any]],
+    *,
+    texts: Sequence[str] = (),
+    template: str | None = None,
+    **more: Any,
+) -> Document:
+    """Ask one renderer, in a process of its own.
+
+    Raises:
+        TemplateRefused: it crashed, hung, or asked for too much.
+    """
+    request = {
+        "op": op,
+        "folder": str(folder),
+        "conversations": list(conversations),
+        "texts": list(texts),
+        "template": template,
+        **more,
+    }
+    name = {"genai": "onnxruntime-genai's renderer"}.get(op, "the template renderer")
+    try:
+        async with asyncio.timeout(SECONDS[op]):
+            return await job_result("render", request)
+    except TimeoutError:
+        problem = "took too long"
+    except (JobDied, OutOfMemory) as error:
+        problem = "ran out of its time or memory" if _limited(error) else "crashed"
+    except JobFailed as error:
+        raise TemplateRefused(
+            f"{name.capitalize()} failed: {error}", detail=error.detail
+        ) from error
+    raise TemplateRefused(
+        f"{name[0].upper()}{name[1:]} {problem} on this chat template.",
+        hint="Take the template of the base model's family.",
+    )
+
+
+def _limited(error: JobFailed) -> bool:
+    return any(name in str(error) for name in ("SIGXCPU", "SIGKILL", "memory"))
+
+
+async def derive_prompt_template(folder: Path) -> dict[str, str]:
+    """The PromptTemplate that the folder's own chat template implies.
+
+    Raises:
+        TemplateRefused: there is no chat template, or it does not carry a conversation.
+    """
+    if read_chat_template(folder) is None:
+        raise TemplateRefused(
+            f"{shown_path(folder.name)} has no chat template.",
+            hint="Take the template of the base model's family, for example --preset chatml.",
+        )
+    async with private_tokenizer(folder) as tokenizer:
+        return cut_template((await render("jinja", tokenizer, CUT_CONVERSATIONS))["renders"])
+
+
+async def derive_inference_model(artifact: Path, name: str) -> Document:
+    """The course's document for this artifact, with the PromptTemplate of its tokenizer.
+
+    Raises:
+        UsageError: the name is not usable.
+        TemplateRefused: as `derive_prompt_template`.
+    """
+    check_name(name)
+    return build_inference_model(name, await derive_prompt_template(artifact))
+
+
+def default_name(artifact: Path) -> str:
+    """A name for an artifact that has none: its folder's, made legal."""
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in artifact.name)
+    return kept.strip("-._")[:80].rstrip(".") or "model"
+
+
+def default_inference_model(artifact: Path | str, name: str) -> Document:
+    """`derive_inference_model` for callers without an event loop (or in a thread); about 0.4 s."""
+    return asyncio.run(derive_inference_model(Path(artifact), name))
+
+
+async def check_template(
+    artifact: Path | str,
+    source: Path | str | None = None,
+    inference_model: Mapping[str, Any] | None = None,
+) -> Document:
+    """Compare what three renderers make of the same conversations, token by token.
+
+    Without `source` the artifact's own tokenizer is the truth; without `inference_model` the one that lies in
+    the artifact is checked, or, when none does, the one that its tokenizer implies.
+    The document: `ok`, `locked`, `differences[]: {shape, between, index, expected, found, sentence}`,
+    `shapes[]`, `notes[]`, `inference_model`, `stop_tokens`, `renderers`.
+
+    Raises:
+        InputRefused: the artifact or the source has no tokenizer or no chat template.
+    """
+    folder = Path(artifact)
+    if not (folder / "genai_config.json").is_file():
+        raise InputRefused(
+            f"{shown_path(folder)} is not an artifact: it has no genai_config.json.",
+            hint="Convert the model first: firstlight convert SOURCE -o DIR",
+        )
+    truth = Path(source) if source is not None else folder
+    special = added_tokens(folder)
+    shapes = lock_shapes(tuple(special))
+    derived = await derive_prompt_template(truth)
+    document = (
+        dict(inference_model) if inference_model is not None else read_inference_model(folder)
+    )
+    if document is None:
+        document = build_inference_model(default_name(folder), derived)
+    template = prompt_template_of(document)
+    notes: list[str] = []
+    if template is None:
+        notes.append("The inference_model.json has no usable PromptTemplate; it was not compared.")
+    expansions = [_expansions(template, shape) for shape in shapes]
+    implied = [_expansions(derived, shape) for shape in shapes]
+    texts = sorted({t for found in (*expansions, *implied) for t in found})
+    reference, native = await _render_both(truth, folder, shapes, texts)
+    encoded = {t: ids for t, ids in zip(texts, native.get("encoded", []), strict=False)}
+    # A runtime's decoder shows special tokens as nothing; their own names come last and win.
+    pieces = _pieces(native) | _pieces(reference) | {token: text for text, token in special.items()}
+    rows: list[Document] = []
+    found: list[Document] = []
+    for index, shape in enumerate(shapes):
+        row, new = _compare(
+            shape,
+            reference["renders"][index],
+            native["renders"][index],
+            [encoded[t] for t in expansions[index] if t in encoded],
+            [encoded[t] for t in implied[index] if t in encoded],
+            pieces=pieces,
+            templated=template is not None,
+        )
+        rows.append(row)
+        found.extend(new)
+    stop_tokens = check_stop_tokens(
+        read_json_object(folder / "genai_config.json", strict=False), derived, special
+    )
+    locked = not found
+    return {
+        "ok": locked and bool(stop_tokens["ok"]),
+        "locked": locked,
+        "differences": found,
+        "shapes": rows,
+        "notes": notes,
+        "inference_model": document,
+        "prompt_template_of_tokenizer": derived,
+        "stop_tokens": stop_tokens,
+        "renderers": {"reference": reference["op"], "artifact": "genai"},
+    }
+
+
+def _expansions(template: Mapping[str, str] | None, shape: Shape) -> list[str]:
+    """What PromptTemplate makes of a conversation, with each way of joining turns."""
+    if template is None:
+        return []
+    joiners = ("",) if len(shape.messages) == 1 else ("", "\n")
+    found = [expand(template, shape.messages, joiner=joiner) for joiner in joiners]
+    return [text for text in found if text is not None]
+
+
+def _pieces(result: Mapping[str, Any]) -> dict[int, str]:
+    return {int(token): str(text) for token, text in result.get("pieces", {}).items()}
+
+
+async def _render_both(
+    truth: Path, artifact: Path, shapes: Sequence[Shape], texts: Sequence[str]
+) -> tuple[Document, Document]:
+    """The reference and the artifact's renderings; without transformers the sandbox renders the reference."""
+    conversations = [shape.to_json() for shape in shapes]
+    op = "transformers" if importlib.util.find_spec("transformers") else "jinja"
+    async with contextlib.AsyncExitStack() as stack:
+        of_truth = await stack.enter_async_context(private_tokenizer(truth))
+        of_artifact = await stack.enter_async_context(private_tokenizer(artifact))
+        tasks = (
+            asyncio.create_task(render(op, of_truth, conversations)),
+            asyncio.create_task(render("genai", of_artifact, conversations, texts=texts)),
+        )
+        try:
+            reference, native = await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        if op == "jinja":
+            # No tokenizer of its own: the artifact's encodes what the sandbox rendered.
+            drawn = [found.get("text") for found in reference["renders"]]
+            known = [text for text in drawn if text is not None]
+            more = await render("genai", of_artifact, [], texts=known)
+            ids = iter(more["encoded"])
+            for row in reference["renders"]:
+                if "text" in row:
+                    row["ids"] = next(ids)
+            reference["pieces"] = more["pieces"]
+    return reference | {"op": op}, native
+
+
+def _compare(
+    shape: Shape,
+    reference: Mapping[str, Any],
+    native: Mapping[str, Any],
+    expanded: Sequence[list[int]],
+    implied: Sequence[list[int]],
+    *,
+    pieces: Mapping[int, str],
+    templated: bool,
+) -> tuple[Document, list[Document]]:
+    row: Document = {"id": shape.key, "label": shape.label}
+    if "error" in reference or "error" in native:
+        return _compare_refusals(row, reference, native)
+    truth: list[int] = reference["ids"]
+    row["tokens"] = {"reference": len(truth), "genai": len(native["ids"])}
+    row["text"] = reference["text"][:4000]
+
+    def against(between: str, ids: Sequence[int]) -> list[Document]:
+        return differences(
+            shape=shape.key,
+            between=between,
+            subject=_SUBJECT[between],
+            expected=truth,
+            found=ids,
+            pieces=pieces,
+        )
+
+    found = against("genai", native["ids"])
+    row["genai"] = "differs" if found else "same"
+    if templated:
+        if expanded and truth in expanded:
+            row["prompt_template"] = "same"
+            row["tokens"]["prompt_template"] = len(truth)
+        elif truth in implied:
+            row["prompt_template"] = "differs"
+            tried = [against("prompt-template", ids) for ids in expanded]
+            found += sorted(tried, key=_size)[0] if tried else []
+        else:
+            row["prompt_template"] = "cannot"
+            row["note"] = (
+                "PromptTemplate cannot express this conversation; the runtime's own chat template does."
+            )
+    return row, found
+
+
+def _size(found: list[Document]) -> int:
+    return sum(max(len(d["expected"]), len(d["found"])) for d in found)
+
+
+def _compare_refusals(
+    row: Document, reference: Mapping[str, Any], native: Mapping[str, Any]
+) -> tuple[Document, list[Document]]:
+    """A template may refuse a conversation (no system role): then every renderer has to refuse it."""
+    if "error" in reference and "error" in native:
+        row |= {"genai": "same", "refused": True}
+        row["note"] = f"The chat template refuses it: {one_line(reference['error'], 120)}"
+        return row, []
+    refuser, error = (
+        ("The tokenizer's template", reference["error"])
+        if "error" in reference
+        else ("onnxruntime-genai", native["error"])
+    )
+    row["genai"] = "differs"
+    sentence = (
+        f"{refuser} refuses this conversation, the other renderer does not: {one_line(error, 160)}"
+    )
+    difference = {
+        "shape": row["id"],
+        "between": "genai",
+        "index": 0,
+        "expected": [],
+        "found": [],
+        "sentence": sentence,
+    }
+    return row, [difference]

@@ -1,0 +1,165 @@
+"""Writes a settled template where the runtimes read it: whole, re-read, and to be undone."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.errors import CheckFailed, FirstlightError, InputRefused, StateProblem
+from firstlight_core.files import read_json_object, read_limited, write_json, write_whole
+from firstlight_core.inference_model import INFERENCE_MODEL, validate_inference_model
+from firstlight_core.paths import find_paths
+from firstlight_core.publishing import MANIFEST, read_manifest
+from firstlight_core.template_lock import check_template
+from firstlight_core.text import shown_path
+
+GENAI_CONFIG = "genai_config.json"
+_SEARCH_KEYS = ("max_length", "temperature", "top_p", "repetition_penalty")
+Document = dict[str, Any]
+
+
+def search_values(model_config: Mapping[str, Any], context_length: int | None) -> Document:
+    """What ModelConfig means for `search` in genai_config.json, which is what the runtimes read.
+
+    `max_length` is capped by the context; a temperature of 0 means greedy.
+    """
+    found: Document = {key: model_config[key] for key in _SEARCH_KEYS if key in model_config}
+    if "max_length" in found:
+        length = int(found["max_length"])
+        found["max_length"] = min(length, context_length) if context_length else length
+    if "temperature" in found:
+        found["do_sample"] = found["temperature"] > 0
+    return found
+
+
+async def settle_template(
+    artifact: Path | str,
+    inference_model: Mapping[str, Any],
+    source: Path | str | None = None,
+    *,
+    force: bool = False,
+) -> Document:
+    """Check a template, write it with its ModelConfig into the artifact, and return the lock's document.
+
+    The document has, besides `check_template`'s keys, `written[]` and `search`. Unless `force`, a template
+    that the lock does not confirm is not written.
+
+    Raises:
+        TemplateRefused: a field breaks a rule; nothing was written.
+        CheckFailed: the lock found a difference; nothing was written.
+        StateProblem: a file cannot be written; the old ones are still there.
+    """
+    folder = Path(artifact)
+    document = validate_inference_model(inference_model)
+    checked = await check_template(folder, source, document)
+    if not checked["locked"] and not force:
+        first = checked["differences"][0]["sentence"]
+        raise CheckFailed(
+            f"The template was not written: {first}.",
+            hint="Take the tokenizer's with --mend, or write it all the same with --force.",
+        )
+    written = await asyncio.to_thread(write_template, folder, document)
+    return {**checked, **written}
+
+
+def write_template(folder: Path, document: Mapping[str, Any]) -> Document:
+    """Write inference_model.json, `search` and the manifest's hashes, each whole; `{written, search}`.
+
+    Raises:
+        StateProblem: the disk refuses, or what was read back is not what was written.
+    """
+    config = read_json_object(folder / GENAI_CONFIG)
+    model = config.get("model")
+    context = model.get("context_length") if isinstance(model, dict) else None
+    search = config.get("search")
+    values = search_values(
+        document.get("ModelConfig", {}), context if isinstance(context, int) else None
+    )
+    config["search"] = {**(search if isinstance(search, dict) else {}), **values}
+    texts = {INFERENCE_MODEL: _text(document), GENAI_CONFIG: _text(config)}
+    _remember(folder)
+    _write_all(folder, texts)
+    return {"written": [*texts], "search": values}
+
+
+def undo_template(artifact: Path | str) -> Document:
+    """Put back what `settle_template` replaced last.
+
+    Raises:
+        InputRefused: nothing was kept for this artifact.
+    """
+    folder = Path(artifact)
+    place = _kept(folder)
+    if not place.is_file():
+        raise InputRefused(f"There is no earlier template of {shown_path(folder)} to put back.")
+    kept = read_json_object(place)
+    texts = {str(name): text for name, text in kept.items() if isinstance(text, str)}
+    _remember(folder)
+    if kept.get(INFERENCE_MODEL) is None:
+        (folder / INFERENCE_MODEL).unlink(missing_ok=True)
+    _write_all(folder, texts)
+    return {"written": [*texts], "undone": True}
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _write_all(folder: Path, texts: Mapping[str, str]) -> None:
+    for name, text in texts.items():
+        write_whole(folder / name, text)
+        if read_limited(folder / name) != text.encode():
+            raise StateProblem(f"{shown_path(folder / name)} does not hold what was written to it.")
+    update_manifest(folder, tuple({*texts, INFERENCE_MODEL}))
+
+
+def update_manifest(folder: Path, names: tuple[str, ...]) -> None:
+    """Renew size and sha256 of `names` in firstlight.json; an artifact without one stays without."""
+    manifest = read_manifest(folder)
+    if manifest is None:
+        return
+    files = dict(manifest.get("files", {}))
+    for name in names:
+        if (folder / name).is_file():
+            raw = read_limited(folder / name)
+            files[name] = {"bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}
+        else:
+            files.pop(name, None)
+    write_json(folder / MANIFEST, {**manifest, "files": dict(sorted(files.items()))})
+
+
+def _kept(folder: Path) -> Path:
+    """Where the files before the last change are kept: outside the artifact, which scanners read."""
+    mark = hashlib.sha256(str(folder.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:24]
+    return find_paths().state / "templates" / f"{mark}.json"
+
+
+def _remember(folder: Path) -> None:
+    texts: dict[str, str | None] = {}
+    for name in (INFERENCE_MODEL, GENAI_CONFIG):
+        try:
+            texts[name] = read_limited(folder / name).decode("utf-8-sig", "replace")
+        except FirstlightError:
+            texts[name] = None
+    write_json(_kept(folder), texts)
+
+
+async def mend_template(
+    artifact: Path | str, source: Path | str | None = None, *, write: bool = True
+) -> Document:
+    """Replace PromptTemplate by the tokenizer's own, keep everything else, and check again.
+
+    Raises:
+        TemplateRefused: the tokenizer has no usable chat template.
+    """
+    checked = await check_template(artifact, source)
+    document = {
+        **checked["inference_model"],
+        "PromptTemplate": checked["prompt_template_of_tokenizer"],
+    }
+    if not write:
+        return await check_template(artifact, source, document)
+    # The mended PromptTemplate is right whatever genai's renderer makes of the chat template.
+    return await settle_template(artifact, document, source, force=True)

@@ -1,0 +1,51 @@
+"""`firstlight deploy`."""
+
+from pathlib import Path
+
+import typer
+
+from firstlight_core.deployment import deploy as deploy_artifact
+from firstlight_core.deployment import undo as undo_deployment
+from firstlight_core.errors import UsageError
+from firstlight_tui.commands.output import Document, run_verb, say, show_events
+
+
+def deploy(
+    artifact: Path | None = typer.Argument(None, help="An artifact folder."),
+    name: str = typer.Option(..., "--name", help="The name it is deployed under."),
+    target: str = typer.Option("foundry", help="foundry, folder, ollama, vllm or bundle."),
+    undo: bool = typer.Option(False, "--undo", help="Take the deployment back without a trace."),
+    replace: bool = typer.Option(False, "--replace", help="Replace a deployment of this name."),
+    json: bool = typer.Option(False, "--json", help="One JSON document."),
+) -> None:
+    """Publish an artifact and prove that it answers."""
+
+    async def work() -> Document:
+        if undo:
+            return await undo_deployment(name)
+        if artifact is None:
+            raise UsageError("Name the artifact to deploy.", hint="firstlight deploy DIR --name N")
+        return await deploy_artifact(
+            artifact, name, target=target, replace=replace, on_event=show_events()
+        )
+
+    run_verb("deploy", work, _show, as_json=json)
+
+
+def _show(document: Document) -> None:
+    if "removed" in document:
+        for what in document["removed"]:
+            say(f"Removed {what}")
+        return
+    say(f"{document['name']} stands in {document['path']}")
+    if "answer" in document:
+        say(f"Foundry Local lists it as {document['id']}.")
+        say(f"Asked: {document['question']}")
+        say(f"Foundry Local answered: {document['answer']}")
+        if not document["verified"]:
+            say(f"The artifact itself answers otherwise: {document['artifact_answer']}")
+        else:
+            say("The artifact itself answers the same: verified.")
+    say()
+    for command in document["commands"]:
+        say(f"  {command['command']:44} {command['does']}")

@@ -1,0 +1,88 @@
+"""`firstlight template`."""
+
+from pathlib import Path
+
+import typer
+
+from firstlight_core.errors import UsageError
+from firstlight_core.files import read_json_object
+from firstlight_core.inference_model import build_inference_model, read_inference_model
+from firstlight_core.publishing import read_manifest
+from firstlight_core.template_lock import check_template, default_name, derive_inference_model
+from firstlight_core.template_presets import find_preset
+from firstlight_core.template_settle import mend_template, settle_template, undo_template
+from firstlight_tui.commands.output import Document, run_verb, say
+
+
+def template(
+    artifact: Path = typer.Argument(..., help="An artifact folder."),
+    check: bool = typer.Option(False, "--check", help="Only compare (the default)."),
+    settle: Path | None = typer.Option(None, "--set", help="Write this inference_model.json."),
+    preset: str | None = typer.Option(None, help="Write a family's template: tokenizer, chatml, …"),
+    mend: bool = typer.Option(False, "--mend", help="Write the tokenizer's own PromptTemplate."),
+    undo: bool = typer.Option(False, "--undo", help="Put back what was written last."),
+    source: Path | None = typer.Option(None, help="Compare with this source model."),
+    force: bool = typer.Option(False, "--force", help="Write it although the lock is open."),
+    json: bool = typer.Option(False, "--json", help="One JSON document."),
+) -> None:
+    """Check or set the prompt template of an artifact."""
+
+    async def work() -> Document:
+        chosen = [check, settle is not None, preset is not None, mend, undo]
+        if sum(chosen) > 1:
+            raise UsageError("Choose one of --check, --set, --preset, --mend and --undo.")
+        truth = source if source is not None else _known_source(artifact)
+        if undo:
+            undone = undo_template(artifact)
+            return {**await check_template(artifact, truth), **undone}
+        if mend:
+            return await mend_template(artifact, truth)
+        if settle is not None:
+            document = read_json_object(settle)
+            return await settle_template(artifact, document, truth, force=force)
+        if preset is not None:
+            document = await _from_preset(artifact, preset)
+            return await settle_template(artifact, document, truth, force=force)
+        return await check_template(artifact, truth)
+
+    run_verb("template", work, _show, as_json=json)
+
+
+def _known_source(artifact: Path) -> Path | None:
+    """The source that the artifact's manifest names, when it is still there."""
+    about = (read_manifest(artifact) or {}).get("source")
+    path = about.get("path") if isinstance(about, dict) else None
+    found = Path(path) if isinstance(path, str) else None
+    return found if found is not None and (found / "tokenizer.json").is_file() else None
+
+
+async def _from_preset(artifact: Path, key: str) -> Document:
+    """The artifact's document with a family's PromptTemplate."""
+    name = default_name(artifact)
+    if key == "tokenizer":
+        fresh = await derive_inference_model(artifact, name)
+    else:
+        fresh = build_inference_model(name, find_preset(key).prompt_template)
+    kept = read_inference_model(artifact)
+    return fresh if kept is None else {**kept, "PromptTemplate": fresh["PromptTemplate"]}
+
+
+def _show(document: Document) -> None:
+    for row in document["shapes"]:
+        marks = {"same": "✓", "differs": "✗", "cannot": "–"}
+        cells = [marks.get(row.get(key, ""), " ") for key in ("genai", "prompt_template")]
+        say(
+            f"{cells[0]} {cells[1]}  {row['label']}" + (f": {row['note']}" if "note" in row else "")
+        )
+    say("(first mark: onnxruntime-genai, second: PromptTemplate, each against the tokenizer)")
+    seen: dict[str, int] = {}
+    for difference in document["differences"]:
+        seen[difference["sentence"]] = seen.get(difference["sentence"], 0) + 1
+    for sentence, count in list(seen.items())[:12]:
+        say(sentence + (f" (in {count} conversations)" if count > 1 else ""))
+    say(document["stop_tokens"]["sentence"])
+    for note in document["notes"]:
+        say(note)
+    if document.get("written"):
+        say("Written: " + ", ".join(document["written"]))
+    say("Locked." if document["locked"] else "Not locked.")
