@@ -86,7 +86,8 @@ class Speaker:
         self._og = og
         self._generator: Any = None
         self._search: dict[str, Any] = {}
-        self._held: list[int] = []
+        self.held: list[int] = []
+        """The tokens in the KV cache, in order."""
         self._chunk = CHUNK
 
     def encode(self, text: str) -> list[int]:
@@ -124,17 +125,15 @@ class Speaker:
     def forget(self) -> None:
         """Drop the generator and its KV cache."""
         self._generator = None
-        self._held = []
+        self.held = []
 
     def prefill(self, ids: Sequence[int], context: JobContext) -> int:
         """Bring the KV cache of the open generator to `ids`; returns how many tokens of it were there already, -1 when stopped."""
         import numpy as np
 
         generator = self._generator
-        kept = common_prefix(self._held, ids[:-1])
-        if kept < len(self._held):
-            generator.rewind_to(kept)
-            del self._held[kept:]
+        kept = common_prefix(self.held, ids[:-1])
+        self.rewind_to(kept)
         told = time.perf_counter_ns()
         at = kept
         while at < len(ids):
@@ -143,7 +142,7 @@ class Speaker:
             began = time.perf_counter_ns()
             chunk = list(ids[at : at + self._chunk])
             generator.append_tokens(np.array(chunk, dtype=np.int32))
-            self._held += chunk
+            self.held += chunk
             at += len(chunk)
             now = time.perf_counter_ns()
             if len(chunk) == self._chunk and now - began > CHUNK_SECONDS * 1e9:
@@ -171,7 +170,7 @@ class Speaker:
         self.check_length(ids)
         limit = min(limit, self.max_length - len(ids))
         if fresh:
-            self._rewind()
+            self.rewind_to(0)
         try:
             return self._answer(ids, search, limit, context, stream)
         except BaseException:
@@ -207,7 +206,7 @@ class Speaker:
         if reused < 0:
             now = time.perf_counter_ns()
             return Answer([], "", "cancelled", len(ids), 0, began, None, now, 0)
-        generator, held, stop_ids = self._generator, self._held, self.stop_ids
+        generator, held, stop_ids = self._generator, self.held, self.stop_ids
         decoder = self.tokenizer.create_stream()
         cancelled, clock = context.cancelled.is_set, time.perf_counter_ns
         texts: list[str] = []
@@ -243,21 +242,18 @@ class Speaker:
         """Logits of the last append: float32 array of shape (tokens, vocabulary)."""
         return self._generator.get_output("logits")[0]
 
-    def last_logits(self) -> Any:
-        """Logits that predict the next token: float32 array of shape (vocabulary,)."""
-        return self._generator.get_logits()[0, -1]
-
     def append(self, ids: Sequence[int]) -> None:
         """Append tokens without stop or progress; for teacher forcing."""
         import numpy as np
 
         self._generator.append_tokens(np.array(list(ids), dtype=np.int32))
-        self._held += ids
+        self.held += ids
 
-    def _rewind(self) -> None:
-        if self._generator is not None:
-            self._generator.rewind_to(0)
-            self._held = []
+    def rewind_to(self, length: int) -> None:
+        """Keep the first `length` tokens of the KV cache."""
+        if self._generator is not None and length < len(self.held):
+            self._generator.rewind_to(length)
+            del self.held[length:]
 
     def open(self, search: Mapping[str, Any]) -> None:
         """See to a generator with these search options: a new one, without KV cache, when they changed, or when
