@@ -5,6 +5,7 @@ import contextlib
 import importlib.util
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -127,8 +128,10 @@ def default_name(artifact: Path) -> str:
 
 
 def default_inference_model(artifact: Path | str, name: str) -> Document:
-    """`derive_inference_model` for callers without an event loop (or in a thread); about 0.4 s."""
-    return asyncio.run(derive_inference_model(Path(artifact), name))
+    """`derive_inference_model` for callers that cannot wait asynchronously; blocks for about 0.2 s."""
+    # Its own thread, so that it also works where an event loop is running already.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, derive_inference_model(Path(artifact), name)).result()
 
 
 async def check_template(
