@@ -121,7 +121,7 @@ def _deploy_of(deployment: Mapping[str, Any]) -> DeployChoice | None:
 def _chat_of(chat: Mapping[str, Any]) -> ChatChoice | None:
     """What the user asked, in order; one conversation."""
     turns = chat.get("turns") or chat.get("messages") or ()
-    asked = [t.get("prompt") or (t.get("role") == "user" and t.get("content")) for t in turns]
+    asked = [t.get("prompt") or (t.get("role") == "user" and t.get("text")) for t in turns]
     prompts = [str(text) for text in [*asked, chat.get("prompt")] if text]
     return (
         ChatChoice(prompts=tuple(prompts), system=str(chat.get("system") or ""))

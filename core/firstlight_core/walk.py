@@ -1,8 +1,8 @@
 """A whole walk without a screen: the steps of the wizard, one after another, kept in the ledger.
 
-The environment, the model, the conversion and the template are needed by whatever comes later: the first of them that
-fails ends the walk, and the later steps are `skipped`. A deployment, chat, benchmark or quality check that fails is told
-and the walk goes on. The report is written in any case.
+The environment, the model and the conversion are needed by whatever comes later: the first of them that fails ends the
+walk, and the later steps are `skipped`. Any other step that fails is told and the walk goes on; only the deployment needs
+a settled template. The report is written in any case.
 """
 
 import asyncio
@@ -33,7 +33,11 @@ STEPS: tuple[tuple[str, str], ...] = (
     ("summary", "Writing the report"),
 )
 """The ids of the wizard's steps, which are the ledger's too, and what is told while they run."""
-_NECESSARY = {"environment", "model", "precision", "convert", "template"}
+_NEEDS: dict[str, tuple[str, ...]] = {
+    "deploy": ("environment", "model", "convert", "template"),
+    "summary": (),
+}
+"""Which steps must not have failed, where it is not the usual three."""
 _LABELS = dict(STEPS)
 _NOT_PLANNED = "not in the plan"
 
@@ -69,7 +73,7 @@ class _Walk:
         self.tools = tools
         self.on_event = on_event
         self.steps: list[Document] = []
-        self.ended_by: str | None = None
+        self.failed: set[str] = set()
         self.artifacts: dict[str, Path] = {}
         self.artifact: Path | None = plan.artifact
         self.report: Document = {}
@@ -94,7 +98,6 @@ class _Walk:
                 lambda work=work, choice=choice: work(choice),  # type: ignore[misc]
                 skip=_NOT_PLANNED if choice is None else None,
             )
-        self.ended_by = None
         await self._step("summary", self._summary)
         return {
             "ok": all(step["status"] != "failed" for step in self.steps),
@@ -112,8 +115,9 @@ class _Walk:
         skip: str | None = None,
         record_done: bool = True,
     ) -> None:
-        if self.ended_by is not None:
-            skip = f"{self.ended_by} failed"
+        for needed in _NEEDS.get(step, ("environment", "model", "convert")):
+            if needed in self.failed:
+                skip = f"{needed} failed"
         if skip is not None:
             self.run.record(step, "skipped", values={"reason": skip})
             self.steps.append({"id": step, "status": "skipped", "seconds": 0.0, "reason": skip})
@@ -136,8 +140,8 @@ class _Walk:
         if status == "failed" or record_done:
             self.run.record(step, status, seconds=_since(begun), values=values)
         self.steps.append({"id": step, "status": status, "seconds": _since(begun), **told})
-        if status == "failed" and step in _NECESSARY and not values.get("goes_on"):
-            self.ended_by = step
+        if status == "failed":
+            self.failed.add(step)
 
     async def _environment(self) -> Document:
         document = await self.tools.run_checks()
@@ -176,8 +180,7 @@ class _Walk:
         name = self.plan.deploy.name if self.plan.deploy else _plain_name(self.plan)
         model = choice.inference_model or self.tools.inference_model(artifact, name, choice.preset)
         document = await self.tools.settle_template(artifact, model, source=self.plan.source)
-        # A template that differs is told; the artifact can still be deployed, asked and measured.
-        return {"ok": bool(document.get("locked", True)), "goes_on": True, **document}
+        return {**document, "ok": bool(document.get("locked", True))}
 
     async def _deploy(self, choice: DeployChoice) -> Document:
         return await self.tools.deploy(

@@ -1,0 +1,343 @@
+"""The report as Markdown: for a pull request, a wiki, a mail."""
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from firstlight_core.charts import number_text
+from firstlight_core.text import bytes_text, one_line, seconds_text
+
+Document = Mapping[str, Any]
+
+
+def plain(value: Any, limit: int = 400) -> str:
+    """Foreign text as Markdown that shows exactly that text: no link, no HTML, no table border."""
+    return re.sub(r"([\\`*_{}\[\]<>|#!~])", r"\\\1", one_line(str(value), limit))
+
+
+def _block(text: str, limit: int = 4_000) -> str:
+    """Foreign text as a code block that it cannot close."""
+    cut = text[:limit]
+    longest = max((len(run) for run in re.findall(r"`+", cut)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{cut}\n{fence}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    body = [f"| {' | '.join(row)} |" for row in rows]
+    return [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *body, ""] if body else []
+
+
+def report_markdown(document: Document) -> str:
+    """Draw the document of `report_document`."""
+    run = document["run"]
+    lines = [
+        f"# Firstlight report: {plain(run['id'])}",
+        "",
+        f"Begun {run['begun']}, written {run['written']}, Firstlight {document['firstlight']}. "
+        "*Claim* is what the course says, *estimate* what Firstlight computed beforehand, *measured* what this machine did.",
+        "",
+        "## What was done",
+        *[
+            f"- [{'x' if i['status'] == 'done' else ' '}] {i['title']}: {plain(i['note'])}"
+            for i in document["closing"]
+        ],
+        "",
+        *_table(
+            ("Step", "Status", "Seconds (measured)", "Note"), map(_step_row, document["steps"])
+        ),
+    ]
+    for draw in (
+        *(_machine, _model, _precisions, _conversions, _template, _deployment),
+        *(_chat, _benchmark, _quality, _metrics, _lists),
+    ):
+        lines += draw(document)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _step_row(step: Document) -> tuple[str, str, str, str]:
+    seconds = step.get("seconds")
+    return (
+        str(step["title"]),
+        str(step["status"]),
+        seconds_text(seconds) if seconds else "",
+        plain(step.get("reason", "")),
+    )
+
+
+def _machine(document: Document) -> list[str]:
+    machine = document.get("machine", {})
+    rows = [(plain(k), plain(v)) for k, v in machine.get("checks", {}).items()]
+    measured = machine.get("measured", {})
+    versions = ", ".join(f"{k} {v}" for k, v in (measured.get("versions") or {}).items())
+    facts = [
+        (k, plain(measured[k]))
+        for k in ("cpu", "cores", "memory", "system", "python")
+        if measured.get(k)
+    ]
+    if versions:
+        facts.append(("versions", plain(versions)))
+    found = _table(("Machine (measured)", "Found"), [*facts, *rows])
+    return ["## Machine", "", *found] if found else []
+
+
+def _model(document: Document) -> list[str]:
+    model = document.get("model")
+    if not model:
+        return []
+    rows = [
+        (
+            key,
+            bytes_text(value)
+            if key.endswith("bytes")
+            else f"`{plain(value)}`"
+            if key == "fingerprint"
+            else plain(value),
+        )
+        for key, value in model.items()
+    ]
+    return ["## Model", "", *_table(("Model (measured)", "Found"), rows)]
+
+
+def _precisions(document: Document) -> list[str]:
+    head = (
+        "Precision",
+        "Claim: size, speed, quality",
+        "Estimate: size, peak RAM, time",
+        "Measured: size, peak RAM, time",
+        "Measured: load, TTFT, prefill, decode",
+        "Measured: top-1, mean KL",
+    )
+    rows = [
+        (
+            str(row["label"]),
+            ", ".join(
+                str((row.get("claim") or {}).get(k, "")) for k in ("size", "speed", "quality")
+            ).strip(", "),
+            _size_cell(row.get("estimate", {}), "peak_ram_bytes"),
+            _size_cell(row.get("measured", {}), "peak_rss_bytes"),
+            speed_cell(row.get("measured", {})),
+            drift_cell(row.get("measured", {})),
+        )
+        for row in document.get("precisions", ())
+    ]
+    return ["## Precisions", "", *_table(head, rows)] if rows else []
+
+
+def _size_cell(figures: Document, peak: str) -> str:
+    if figures.get("available") is False:
+        return plain(figures.get("reason") or "cannot run here")
+    found = [bytes_text(figures[k]) for k in ("bytes", peak) if k in figures]
+    return ", ".join(found + ([seconds_text(figures["seconds"])] if "seconds" in figures else []))
+
+
+def speed_cell(measured: Document) -> str:
+    """Load time, TTFT and the two rates of one precision, as far as they were measured."""
+    found = [
+        f"{name} {seconds_text(measured[key])}"
+        for name, key in (("load", "load_s"), ("TTFT", "ttft_s"))
+        if measured.get(key) is not None
+    ]
+    found += [
+        f"{name} {number_text(measured[key])} tok/s"
+        for name, key in (("prefill", "prefill_tps"), ("decode", "decode_tps"))
+        if measured.get(key) is not None
+    ]
+    if found and measured.get("prompt_tokens"):
+        found.append(f"at {measured['prompt_tokens']} prompt tokens")
+    return ", ".join(found)
+
+
+def drift_cell(measured: Document) -> str:
+    """Top-1 agreement and mean KL of one precision, as far as they were measured."""
+    found = []
+    if measured.get("top1_agreement") is not None:
+        found.append(f"{100 * measured['top1_agreement']:.1f} %")
+    if measured.get("kl_mean") is not None:
+        found.append(f"KL {measured['kl_mean']:.4g}")
+    return ", ".join(found)
+
+
+def _conversions(document: Document) -> list[str]:
+    lines: list[str] = []
+    for made in document.get("conversions", ()):
+        command = made.get("command")
+        lines += [
+            f"### {plain(made.get('precision'))}",
+            "",
+            f"Artifact: `{plain(made.get('artifact'))}`",
+            "",
+        ]
+        if command:
+            lines += [
+                _block(command if isinstance(command, str) else shlex.join(map(str, command))),
+                "",
+            ]
+        if smoke := made.get("smoke"):
+            lines += [
+                "It said (measured, first tokens):",
+                "",
+                _block(str(smoke.get("text", ""))),
+                "",
+            ]
+    return ["## Conversion", "", *lines] if lines else []
+
+
+def _template(document: Document) -> list[str]:
+    template = document.get("template")
+    if not template:
+        return []
+    verdict = (
+        "Locked: all renderings give the same tokens."
+        if template.get("locked")
+        else "Not locked: renderings differ."
+    )
+    return [
+        "## Template",
+        "",
+        verdict,
+        "",
+        *[f"- {plain(d)}" for d in template.get("differences", ())[:10]],
+        "",
+    ]
+
+
+def _deployment(document: Document) -> list[str]:
+    found = document.get("deployment")
+    if not found:
+        return []
+    keys = ("name", "id", "target", "path", "base_url", "verified")
+    rows = [(k, plain(found[k])) for k in keys if found.get(k) is not None]
+    lines = ["## Deployment", "", *_table(("Deployment", "Found"), rows)]
+    if found.get("answer"):
+        lines += ["Its answer (measured):", "", _block(str(found["answer"])), ""]
+    return lines
+
+
+def _chat(document: Document) -> list[str]:
+    lines: list[str] = []
+    for pair in document.get("chat", ())[:50]:
+        lines += [f"**{plain(pair['question'])}**", "", _block(str(pair.get("answer", ""))), ""]
+        if cell := speed_cell(pair.get("measured", {})):
+            lines += [f"Measured: {cell}", ""]
+    return ["## Chat", "", *lines] if lines else []
+
+
+def _benchmark(document: Document) -> list[str]:
+    bench = document.get("benchmark")
+    if not bench:
+        return []
+    head = (
+        "Target",
+        "Prompt tokens",
+        "TTFT (measured)",
+        "Prefill tok/s (measured)",
+        "Decode tok/s (measured)",
+    )
+    rows = [
+        (
+            plain(result.get("label") or result.get("target"), 60),
+            str(case["prompt_tokens"]),
+            *(spread_cell(case.get(key)) for key in ("ttft_s", "prefill_tps", "decode_tps")),
+        )
+        for result in bench.get("results", ())
+        for case in result.get("cases", ())
+    ]
+    lines = [
+        "## Benchmark",
+        "",
+        "Median (least to most). Every sample stands in report.json.",
+        "",
+        *_table(head, rows),
+    ]
+    memory = [
+        (
+            plain(r.get("label") or r.get("target"), 60),
+            *(bytes_text(rss[k]) if k in rss else "" for k in ("baseline", "loaded", "peak")),
+        )
+        for r in bench.get("results", ())
+        if (rss := r.get("rss_bytes"))
+    ]
+    lines += _table(
+        ("Target", "Baseline (measured)", "Loaded (measured)", "Peak (measured)"), memory
+    )
+    return [*lines, *[f"- {plain(note)}" for note in bench.get("notes", ())], ""]
+
+
+def spread_cell(figures: Document | None) -> str:
+    """Median with least and most of one figure; empty when it was not measured."""
+    if not figures or figures.get("median") is None:
+        return ""
+    low, high = figures.get("min"), figures.get("max")
+    span = (
+        f" ({number_text(low)} to {number_text(high)})"
+        if low is not None and high is not None
+        else ""
+    )
+    return number_text(figures["median"]) + span
+
+
+def _quality(document: Document) -> list[str]:
+    lines: list[str] = []
+    for quality in document.get("quality", ()):
+        rows = [
+            (
+                plain(c.get("title") or c.get("id")),
+                plain(c.get("status")),
+                plain(evidence_text(c.get("evidence"))),
+            )
+            for c in quality.get("checks", ())
+        ]
+        lines += _table(("Check", "Status", "Evidence (measured)"), rows)
+        if isinstance(drift := quality.get("drift"), Mapping):
+            figures = [
+                (k, number_text(v))
+                for k, v in drift.items()
+                if isinstance(v, int | float) and not isinstance(v, bool)
+            ]
+            lines += _table(("Drift", "Measured"), figures)
+        if verdict := quality.get("verdict"):
+            lines += [plain(verdict), ""]
+    return ["## Quality", "", *lines] if lines else []
+
+
+def evidence_text(evidence: Any) -> str:
+    """The evidence of a check in one line, whatever its shape."""
+    if isinstance(evidence, Mapping):
+        return ", ".join(
+            f"{k} {number_text(v) if isinstance(v, float) else v}"
+            for k, v in evidence.items()
+            if isinstance(v, str | int | float)
+        )
+    return "" if evidence is None else str(evidence)
+
+
+def _metrics(document: Document) -> list[str]:
+    metrics = document.get("metrics")
+    if not metrics:
+        return []
+    rows = [(str(k), str(v)) for k, v in metrics["alert_thresholds"].items()]
+    return ["## Alert thresholds", "", *_table(("Threshold", "Claim (course)"), rows)]
+
+
+def _lists(document: Document) -> list[str]:
+    return [
+        *("## Production readiness", ""),
+        *_table(
+            ("Group", "Item", "Status", "Note"),
+            [
+                (i["group"], i["title"], i["status"], plain(i["note"]))
+                for i in document["production"]
+            ],
+        ),
+        *("## Limitations", ""),
+        *[f"- {plain(line)}" for line in document["limitations"]],
+        *([f"- {plain(document['fallback'])}"] if document.get("fallback") else []),
+        *("", "## Next", ""),
+        *[
+            f"- {i['title']}: `{one_line(i['command'].replace('`', ''), 400)}`"
+            for i in document["next"]
+        ],
+        "",
+    ]
