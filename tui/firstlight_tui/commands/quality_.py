@@ -1,0 +1,53 @@
+"""`firstlight quality`: the course's five checks, and the drift against the original."""
+
+from pathlib import Path
+
+import typer
+
+from firstlight_core.quality import check_quality
+from firstlight_tui.commands.output import Document, run_verb, say, show_events
+
+_MARKS = {"pass": "pass", "fail": "FAIL", "not-run": "not run", "needs-you": "needs you"}
+
+
+def quality(
+    target: str = typer.Argument(help="An artifact folder or a deployed name."),
+    prompts: Path | None = typer.Option(
+        None,
+        "--prompts",
+        help="Your questions: JSON lines with prompt and text, regex, keys or schema.",
+    ),
+    reference: str | None = typer.Option(
+        None, "--reference", help="The source model, for the drift against it."
+    ),
+    json: bool = typer.Option(False, "--json", help="One JSON document."),
+) -> None:
+    """Check an artifact's quality; leaves with 1 when a check failed."""
+
+    async def work() -> Document:
+        return await check_quality(
+            target, prompts=prompts, reference=reference, on_event=show_events()
+        )
+
+    run_verb("quality", work, _show, as_json=json)
+
+
+def _show(document: Document) -> None:
+    for number, check in enumerate(document["checks"], 1):
+        say(f"{number}. {check['title']}: {_MARKS[check['status']]}")
+        say(f"   {check['evidence']['summary']}")
+        for fault in check["evidence"].get("faults", []):
+            say(f"   - {fault['prompt']}: {fault['fault']}")
+    if "drift" in document:
+        drift = document["drift"]
+        say(
+            f"Drift over {drift['tokens']} tokens: top-1 agreement {drift['top1_agreement']:.1%}, "
+            f"KL mean {drift['kl_mean']:.3g}, 95th percentile {drift['kl_p95']:.3g} nats, "
+            f"perplexity ×{drift['perplexity_ratio']:.4f}"
+        )
+        for example in drift["worst"]:
+            if example["texts_differ_at"] is not None:
+                say(f"   {example['prompt']}")
+                say(f"     original: {example['original']}")
+                say(f"     artifact: {example['artifact']}")
+    say(document["verdict"])
