@@ -7,8 +7,8 @@ Checked against conversions of real shapes (docs/estimates.md); the layouts are 
 from firstlight_core.models import Inspection
 from firstlight_core.precisions import Precision
 
-GRAPH_BYTES = 9_000
-GRAPH_BYTES_PER_LAYER = 5_500
+GRAPH_BYTES = 5_300
+GRAPH_BYTES_PER_LAYER = 7_340
 """The graph itself (model.onnx beside model.onnx.data): nodes, names, small constants."""
 CONFIG_BYTES = 6_000
 """genai_config.json, config.json, generation_config.json and the manifest."""

@@ -17,7 +17,7 @@ from firstlight_core.model_folder import Member, ModelFolder, list_folder
 from firstlight_core.paths import find_paths
 from firstlight_core.text import shown_path
 
-READ_AT_ONCE = 64 * 2**20
+READ_AT_ONCE = 256 * 2**20
 """Bytes; up to here an inspection reads the files, above it uses the cache or the quick fingerprint."""
 RACY_SECONDS = 2.0
 """A file changed this recently may change again within one tick of its clock: its digest is not kept."""
