@@ -271,7 +271,7 @@ async def _publish(plan: ConversionPlan, staging: Staging, document: Document) -
             "made_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
         write_manifest(staging.artifact, values, stop=stop)
-        publish(staging.artifact, plan.output)
+        publish(staging.artifact, plan.output, keep_previous=True)
 
     task = asyncio.ensure_future(asyncio.to_thread(finish))
     try:

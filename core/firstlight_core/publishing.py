@@ -6,125 +6,56 @@ only a staging folder, whose lock the kernel has freed: the next start sweeps it
 """
 
 import contextlib
-import errno
 import hashlib
-import importlib.metadata
 import os
-import re
-import secrets
 import shutil
-import stat
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from firstlight_core.errors import FirstlightError, InputRefused, Interrupted, StateProblem
+from firstlight_core.errors import InputRefused, StateProblem
 from firstlight_core.exchange import rename_exchange, rename_new
-from firstlight_core.files import read_json_object, state_problem, sync_folder, write_json
-from firstlight_core.locks import Lock, try_lock
+from firstlight_core.files import state_problem, sync_folder
+from firstlight_core.manifest import (
+    MANIFEST,
+    files_in,
+    read_manifest,
+    sha256_of,
+    tool_versions,
+    write_manifest,
+)
+from firstlight_core.paths import find_paths
+from firstlight_core.staging import (
+    PREFIX,
+    Staging,
+    open_staging,
+    remove_tree,
+    short_name,
+    sweep,
+    unusable_output,
+)
 from firstlight_core.text import one_line, shown_path
 
-MANIFEST = "firstlight.json"
-MANIFEST_SCHEMA = "firstlight/manifest/1"
-PREFIX = ".firstlight-"
-PREVIOUS = ".previous"
+__all__ = [
+    "HIDDEN_MARK",
+    "MANIFEST",
+    "Staging",
+    "check_output",
+    "files_in",
+    "open_staging",
+    "previous_of",
+    "publish",
+    "read_manifest",
+    "remove_tree",
+    "restore_previous",
+    "sha256_of",
+    "sweep",
+    "tool_versions",
+    "write_manifest",
+]
 HIDDEN_MARK = "download.tmp"
 """A folder with this file is passed over by Foundry Local's scanner (cores <= 2.0)."""
+_PREVIOUS = ".previous"
 _LATER = frozenset({"inference_model.json", "chat_template.jinja", HIDDEN_MARK})
 """Names that later steps may add to a published artifact."""
-_TOOLS = ("firstlight", "olive-ai", "onnxruntime", "onnxruntime-genai", "onnx", "torch")
-_TOOLS_MORE = ("transformers", "peft", "numpy")
-_CHUNK = 2**20
-
-
-def tool_versions() -> dict[str, str]:
-    """Version of every installed package that has a say in an artifact; nothing is imported."""
-    found = {}
-    for name in _TOOLS + _TOOLS_MORE:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
-
-
-def _mark(name: str) -> str:
-    """The part of a hidden name that stands for an output's name; long names are cut and told apart by a hash."""
-    if len(name.encode("utf-8", "surrogateescape")) <= 120:
-        return name
-    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:8]
-    return f"{name[:25]}~{digest}"
-
-
-# ---------------------------------------------------------------------------------------- manifest
-
-
-def sha256_of(path: Path, *, stop: threading.Event | None = None) -> str:
-    """Hash of one file, read in pieces.
-
-    Raises:
-        Interrupted: `stop` was set meanwhile.
-    """
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            if stop is not None and stop.is_set():
-                raise Interrupted("Cancelled.")
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def files_in(folder: Path) -> dict[str, Path]:
-    """Every file below `folder` but the manifest, by its name relative to `folder`, sorted.
-
-    Raises:
-        InputRefused: something below is a link or not a regular file.
-    """
-    found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        mode = path.lstat().st_mode
-        if stat.S_ISDIR(mode):
-            continue
-        if not stat.S_ISREG(mode):
-            raise InputRefused(f"{shown_path(path)} is not a regular file.")
-        name = path.relative_to(folder).as_posix()
-        if name != MANIFEST:
-            found[name] = path
-    return found
-
-
-def write_manifest(
-    folder: Path, values: Mapping[str, Any], *, stop: threading.Event | None = None
-) -> dict[str, Any]:
-    """Write `firstlight.json`: `values` plus size (bytes) and sha256 of every file; returns the whole of it.
-
-    Raises:
-        StateProblem: it cannot be written.
-        Interrupted: `stop` was set while hashing.
-    """
-    listed = {
-        name: {"bytes": path.stat().st_size, "sha256": sha256_of(path, stop=stop)}
-        for name, path in files_in(folder).items()
-    }
-    manifest = {**values, "schema": MANIFEST_SCHEMA, "files": listed}
-    write_json(folder / MANIFEST, manifest)
-    return manifest
-
-
-def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """The manifest of an artifact; None when it has none, or one that is not ours."""
-    try:
-        manifest = read_json_object(folder / MANIFEST)
-    except FirstlightError:
-        return None
-    schema = manifest.get("schema")
-    return (
-        manifest if isinstance(schema, str) and schema.startswith("firstlight/manifest/") else None
-    )
-
-
-# ---------------------------------------------------------------------------------------- output
 
 
 def check_output(output: Path, *, source: Path | None = None) -> None:
@@ -152,12 +83,15 @@ def check_output(output: Path, *, source: Path | None = None) -> None:
             if real in origin.parents:
                 raise InputRefused(f"{shown} holds the source model itself.", hint=other)
         if not output.exists():
+            above = next((folder for folder in real.parents if folder.exists()), real)
+            if not above.is_dir():
+                raise InputRefused(f"{shown_path(above)} is a file, not a folder.", hint=other)
             return
         if not output.is_dir():
             raise InputRefused(f"{shown} is a file, not a folder.", hint=other)
         present = sorted(entry.name for entry in output.iterdir())
     except OSError as error:
-        raise _unusable(output, error) from error
+        raise unusable_output(output, error) from error
     if not present:
         return
     manifest = read_manifest(output)
@@ -172,160 +106,6 @@ def check_output(output: Path, *, source: Path | None = None) -> None:
             f"{shown} also holds {one_line(foreign[0], 60)!r}, which is not part of the artifact.",
             hint=f"Move it away, or {other[0].lower()}{other[1:]}",
         )
-
-
-def _unusable(path: Path, error: OSError) -> FirstlightError:
-    if error.errno in (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR):
-        reason = os.strerror(error.errno)
-        return InputRefused(
-            f"{shown_path(one_line(str(path)))} cannot be an output folder: {reason}.",
-            hint="Name another folder with -o.",
-        )
-    return state_problem(error, path)
-
-
-# ---------------------------------------------------------------------------------------- staging
-
-
-@dataclass(frozen=True, slots=True)
-class Staging:
-    """A private folder on the output's disk: fill `artifact`, keep everything else in `work`."""
-
-    folder: Path
-
-    @property
-    def artifact(self) -> Path:
-        """What will be published."""
-        return self.folder / "artifact"
-
-    @property
-    def work(self) -> Path:
-        """Caches and temporary files; never published."""
-        return self.folder / "work"
-
-
-@contextmanager
-def open_staging(output: Path, *, beside: Path | None = None) -> Iterator[Staging]:
-    """A staging folder for `output`, with both its folders made; whatever is left in it goes at the end.
-
-    It stands in the output's parent, or in the parent of `beside` (to stay outside a folder that is scanned).
-    Left-overs of dead runs there are swept first. One writer an output: a second one is told who is at it.
-
-    Raises:
-        StateProblem: the disk refuses, or another Firstlight is writing the same output.
-    """
-    parent = (beside if beside is not None else output).parent
-    made = _make_parents(parent)
-    try:
-        with _only_writer(parent, output):
-            sweep(parent)
-            folder, lock = _claim(parent, output)
-            try:
-                yield Staging(folder)
-            finally:
-                remove_tree(folder)
-                lock.release()
-    except OSError as error:
-        raise state_problem(error, Path(error.filename or parent)) from error
-    finally:
-        for new in reversed(made):
-            with contextlib.suppress(OSError):
-                new.rmdir()
-
-
-def _make_parents(parent: Path) -> list[Path]:
-    made: list[Path] = []
-    try:
-        missing = [folder for folder in (parent, *parent.parents) if not folder.exists()]
-        for folder in reversed(missing):
-            folder.mkdir(exist_ok=True)
-            made.append(folder)
-    except OSError as error:
-        for new in reversed(made):
-            with contextlib.suppress(OSError):
-                new.rmdir()
-        raise _unusable(parent, error) from error
-    return made
-
-
-@contextmanager
-def _only_writer(parent: Path, output: Path) -> Iterator[None]:
-    path = parent / f"{PREFIX}{_mark(output.name)}.lock"
-    lock = try_lock(path, note=f"pid {os.getpid()}")
-    if lock is None:
-        raise StateProblem(
-            f"Another Firstlight is writing {shown_path(output)} at this moment.",
-            hint="Wait for it, or name another folder with -o.",
-        )
-    try:
-        yield
-    finally:
-        lock.release(unlink=True)
-
-
-def _claim(parent: Path, output: Path) -> tuple[Path, Lock]:
-    for _ in range(100):
-        folder = parent / f"{PREFIX}{_mark(output.name)}-{secrets.token_hex(4)}"
-        with contextlib.suppress(FileExistsError, FileNotFoundError):
-            folder.mkdir(mode=0o700)
-            # A sweep between these two lines may take the folder away; then another name is tried.
-            lock = try_lock(folder / "lock")
-            if lock is not None:
-                try:
-                    (folder / "artifact").mkdir(mode=0o755)
-                    (folder / "work").mkdir()
-                except BaseException:
-                    remove_tree(folder)
-                    lock.release()
-                    raise
-                return folder, lock
-    raise StateProblem(f"Cannot make a work folder in {shown_path(parent)}.")
-
-
-def remove_tree(folder: Path) -> None:
-    """Delete a folder so that no scanner ever takes a half of it for a model; what cannot go, stays."""
-    for name in ("inference_model.json", "genai_config.json"):
-        for path in (folder / name, folder / "artifact" / name, folder / "previous" / name):
-            with contextlib.suppress(OSError):
-                path.unlink()
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def sweep(parent: Path) -> list[Path]:
-    """Remove the staging folders of runs that died in `parent`, bringing an interrupted swap to its end.
-
-    Returns the folders that were removed; those of living runs are left alone.
-    """
-    removed: list[Path] = []
-    with contextlib.suppress(OSError):
-        for folder in sorted(parent.glob(f"{PREFIX}*-????????")):
-            if not re.fullmatch("[0-9a-f]{8}", folder.name[-8:]):
-                continue
-            if folder.is_symlink() or not folder.is_dir():
-                continue
-            if (lock := try_lock(folder / "lock", create=False)) is None and (
-                folder / "lock"
-            ).exists():
-                continue
-            _finish_swap(folder)
-            remove_tree(folder)
-            if lock is not None:
-                lock.release()
-            removed.append(folder)
-    return removed
-
-
-def _finish_swap(folder: Path) -> None:
-    """Where folders cannot be exchanged, the old one stands in `previous` between two renames: put it back."""
-    target = folder / "target"
-    with contextlib.suppress(OSError, ValueError):
-        output = Path(target.read_text("utf-8", "surrogateescape"))
-        previous = folder / "previous"
-        if previous.is_dir() and output.parent.samefile(folder.parent) and not output.exists():
-            previous.rename(output)
-
-
-# ---------------------------------------------------------------------------------------- publish
 
 
 def sync_tree(folder: Path) -> None:
@@ -375,8 +155,14 @@ def publish(staged: Path, output: Path, *, keep_previous: bool = False) -> None:
 
 
 def previous_of(output: Path) -> Path:
-    """Where the version before the current one of `output` is kept, if it is."""
-    return output.parent / f"{PREFIX}{_mark(output.name)}{PREVIOUS}"
+    """Where the version before the current one of `output` is kept, if it is.
+
+    Among Firstlight's own folders; beside the output when that is on another disk.
+    """
+    digest = hashlib.sha256(os.fsencode(output.absolute())).hexdigest()[:16]
+    place = find_paths().data / "previous" / digest
+    beside = output.parent / f"{PREFIX}{short_name(output.name)}{_PREVIOUS}"
+    return beside if beside.exists() else place
 
 
 def _keep(old: Path, output: Path) -> None:
@@ -385,7 +171,13 @@ def _keep(old: Path, output: Path) -> None:
     place = previous_of(output)
     (old / HIDDEN_MARK).touch()
     remove_tree(place)
-    old.rename(place)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        old.rename(place)
+    except OSError:
+        place = output.parent / f"{PREFIX}{short_name(output.name)}{_PREVIOUS}"
+        remove_tree(place)
+        old.rename(place)
     sync_folder(place.parent)
 
 
@@ -400,12 +192,8 @@ def restore_previous(output: Path) -> bool:
     if read_manifest(place) is None:
         return False
     with open_staging(output) as staging:
-        staging.artifact.rmdir()
-        place.rename(staging.artifact)
+        # A copy, not a rename: whoever is killed here must find the previous version still kept.
+        shutil.copytree(place, staging.artifact, dirs_exist_ok=True)
         (staging.artifact / HIDDEN_MARK).unlink(missing_ok=True)
-        try:
-            publish(staging.artifact, output, keep_previous=True)
-        except BaseException:
-            staging.artifact.rename(place)
-            raise
+        publish(staging.artifact, output, keep_previous=True)
     return True

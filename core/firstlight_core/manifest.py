@@ -1,0 +1,102 @@
+"""`firstlight.json`: what an artifact is made of and how it was made, with size and hash of every file."""
+
+import contextlib
+import hashlib
+import importlib.metadata
+import stat
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.errors import FirstlightError, InputRefused, Interrupted
+from firstlight_core.files import read_json_object, write_json
+from firstlight_core.text import shown_path
+
+MANIFEST = "firstlight.json"
+MANIFEST_SCHEMA = "firstlight/manifest/1"
+_TOOLS = (
+    "firstlight",
+    "olive-ai",
+    "onnxruntime",
+    "onnxruntime-genai",
+    "onnx",
+    "torch",
+    "transformers",
+    "peft",
+    "numpy",
+)
+_CHUNK = 2**20
+
+
+def tool_versions() -> dict[str, str]:
+    """Version of every installed package that has a say in an artifact; nothing is imported."""
+    found = {}
+    for name in _TOOLS:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def sha256_of(path: Path, *, stop: threading.Event | None = None) -> str:
+    """Hash of one file, read in pieces.
+
+    Raises:
+        Interrupted: `stop` was set meanwhile.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            if stop is not None and stop.is_set():
+                raise Interrupted("Cancelled.")
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def files_in(folder: Path) -> dict[str, Path]:
+    """Every file below `folder` but the manifest, by its name relative to `folder`, sorted.
+
+    Raises:
+        InputRefused: something below is a link or not a regular file.
+    """
+    found: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*")):
+        mode = path.lstat().st_mode
+        if stat.S_ISDIR(mode):
+            continue
+        if not stat.S_ISREG(mode):
+            raise InputRefused(f"{shown_path(path)} is not a regular file.")
+        name = path.relative_to(folder).as_posix()
+        if name != MANIFEST:
+            found[name] = path
+    return found
+
+
+def write_manifest(
+    folder: Path, values: Mapping[str, Any], *, stop: threading.Event | None = None
+) -> dict[str, Any]:
+    """Write `firstlight.json`: `values` plus size (bytes) and sha256 of every file; returns the whole of it.
+
+    Raises:
+        StateProblem: it cannot be written.
+        Interrupted: `stop` was set while hashing.
+    """
+    listed = {
+        name: {"bytes": path.stat().st_size, "sha256": sha256_of(path, stop=stop)}
+        for name, path in files_in(folder).items()
+    }
+    manifest = {**values, "schema": MANIFEST_SCHEMA, "files": listed}
+    write_json(folder / MANIFEST, manifest)
+    return manifest
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The manifest of an artifact; None when it has none, or one that is not ours."""
+    try:
+        manifest = read_json_object(folder / MANIFEST)
+    except FirstlightError:
+        return None
+    schema = manifest.get("schema")
+    return (
+        manifest if isinstance(schema, str) and schema.startswith("firstlight/manifest/") else None
+    )
