@@ -60,6 +60,10 @@ class Paths:
         """The sample model's held-out questions, as quality prompts (JSON lines)."""
         return Path(__file__).parent / "sample" / "prompts.jsonl"
 
+    def model_name(self, folder: str | Path) -> str:
+        """How a model folder is called in names derived from it; the sample's own folder says only `model`."""
+        return "sample" if Path(folder) == self.sample else Path(folder).name
+
     def named(self) -> dict[str, str]:
         """What `firstlight paths` prints."""
         names = ("sample", "config", "data", "cache", "state", "runs", "models", "logs", "foundry")

@@ -11,6 +11,7 @@ import pytest
 from textual.widgets import Input
 
 from firstlight_core.events import Event, Progress, Reply, Stage, Token
+from firstlight_core.model_sources import FoundModel
 from firstlight_core.monitor import History, Sample
 from firstlight_core.paths import find_paths
 from firstlight_core.session import Session
@@ -119,14 +120,6 @@ class Called:
         return [name for name, _, _ in self.calls]
 
 
-@dataclass(frozen=True)
-class Found:
-    name: str
-    path: Path
-    origin: str
-    bytes: int
-
-
 def fake_services(called: Called, **overrides: Any) -> Services:
     """Services that answer at once."""
 
@@ -162,7 +155,12 @@ def fake_services(called: Called, **overrides: Any) -> Services:
 
     answers: dict[str, Any] = {
         "run_checks": run_checks,
-        "find_models": lambda: [Found("sample", find_paths().sample, "sample", 4_598_232)],
+        "find_models": lambda: [
+            FoundModel(
+                name="sample", path=find_paths().sample, origin="sample", architecture="Qwen2ForCausalLM",
+                weight_bytes=4_598_232,
+            )
+        ],
         "inspect": inspect,
         "convert": convert,
         "default_inference_model": lambda artifact, name: INFERENCE_MODEL,

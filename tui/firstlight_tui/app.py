@@ -142,12 +142,22 @@ class WizardApp(App[int]):
         """The work that is running now."""
         return [work for work in self.works.values() if work.running]
 
+    def run_folder(self) -> Path:
+        """The folder of this run, made when the first step has something to keep.
+
+        Raises:
+            StateProblem: it cannot be made.
+        """
+        if self.run_record is None:
+            name = self.session.source or self.session.artifact or "model"
+            self.run_record = LedgerRun.create(self.paths.model_name(name), runs=self.paths.runs)
+        return self.run_record.folder
+
     def record(self, step: str, status: str, **values: Any) -> None:
         """Note in the run's ledger what a step did; a full disk is told, never fatal."""
         try:
-            if self.run_record is None:
-                name = self.session.source or self.session.artifact or "environment"
-                self.run_record = LedgerRun.create(name, runs=self.paths.runs)
+            self.run_folder()
+            assert self.run_record is not None
             seconds = float(values.pop("seconds", 0.0))
             self.run_record.record(step, status, seconds=seconds, values=values)
         except FirstlightError as error:

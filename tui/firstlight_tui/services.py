@@ -7,7 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from firstlight_core.conversion_plan import ConversionPlan
+    from firstlight_core.ledger import Run
+    from firstlight_core.model_sources import FoundModel
+    from firstlight_core.session import Session
 
 Document = dict[str, Any]
 
@@ -18,7 +24,7 @@ async def _run_checks(**options: Any) -> Document:
     return await run_checks(**options)
 
 
-def _find_models() -> Sequence[Any]:
+def _find_models() -> "Sequence[FoundModel]":
     from firstlight_core.models import find_models
 
     return find_models()
@@ -32,7 +38,7 @@ def _inspect(folder: Path) -> Document:
     return {**inspection.to_json(), "estimates": estimates(inspection)}
 
 
-def _plan_conversion(source: Path, output: Path, **options: Any) -> Any:
+def _plan_conversion(source: Path, output: Path, **options: Any) -> "ConversionPlan":
     from firstlight_core.conversion import plan_conversion
 
     return plan_conversion(source, output, **options)
@@ -80,25 +86,25 @@ def _open_engine(artifact: Path, **options: Any) -> AbstractAsyncContextManager[
     return open_engine(artifact, **options)
 
 
-async def _benchmark(targets: Sequence[Path], **options: Any) -> Document:
+async def _benchmark(targets: Sequence[str], **options: Any) -> Document:
     from firstlight_core.benchmark import benchmark
 
     return await benchmark(targets, **options)
 
 
-async def _check_quality(target: Path, **options: Any) -> Document:
+async def _check_quality(target: str, **options: Any) -> Document:
     from firstlight_core.quality import check_quality
 
     return await check_quality(target, **options)
 
 
-def _write_report(run: Any) -> Document:
+def _write_report(run: "Run") -> Document:
     from firstlight_core.report import write_report
 
     return write_report(run)
 
 
-def _write_run_toml(run: Any, session: Any) -> Path:
+def _write_run_toml(run: "Run", session: "Session") -> Path:
     from firstlight_core.run_file import write_run_toml
 
     return write_run_toml(run, session)
@@ -109,9 +115,9 @@ class Services:
     """What the wizard can ask the core for; every field has the real thing as its default."""
 
     run_checks: Callable[..., Any] = _run_checks
-    find_models: Callable[[], Sequence[Any]] = _find_models
+    find_models: "Callable[[], Sequence[FoundModel]]" = _find_models
     inspect: Callable[[Path], Mapping[str, Any]] = _inspect
-    plan_conversion: Callable[..., Any] = _plan_conversion
+    plan_conversion: "Callable[..., ConversionPlan]" = _plan_conversion
     convert: Callable[..., Any] = _convert
     default_inference_model: Callable[[Path, str], Document] = _default_inference_model
     check_template: Callable[..., Any] = _check_template
@@ -121,5 +127,5 @@ class Services:
     open_engine: Callable[..., AbstractAsyncContextManager[Any]] = _open_engine
     benchmark: Callable[..., Any] = _benchmark
     check_quality: Callable[..., Any] = _check_quality
-    write_report: Callable[[Any], Document] = _write_report
-    write_run_toml: Callable[[Any, Any], Path] = _write_run_toml
+    write_report: "Callable[[Run], Document]" = _write_report
+    write_run_toml: "Callable[[Run, Session], Path]" = _write_run_toml

@@ -127,8 +127,10 @@ class StepScreen(Screen[None]):
         """Paint rail and primary button again."""
         self.query_one(StepRail).show(self._entries())
         button = self.query_one("#primary", Button)
-        button.label = self.primary_label()
-        button.disabled = not self.primary_label()
+        if str(button.label) != (label := self.primary_label()):
+            button.label = label
+            button.refresh(layout=True)
+        button.disabled = not label
         button.variant = "warning" if self.work is not None and self.work.running else "primary"
 
     def _entries(self) -> list[RailEntry]:

@@ -83,9 +83,9 @@ class BenchmarkStep(StepScreen):
         else:
             self.action_again()
 
-    def _targets(self) -> list[Path]:
-        made = [Path(str(document["artifact"])) for document in self.session.artifacts]
-        return made or [Path(str(self.session.artifact))]
+    def _targets(self) -> list[str]:
+        made = [str(document["artifact"]) for document in self.session.artifacts]
+        return made or [str(self.session.artifact)]
 
     def action_again(self) -> None:
         """Measure, or measure once more."""

@@ -1,5 +1,7 @@
 """Step 4: the conversion, live: what is run beside what the course says, progress, log, result."""
 
+import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -8,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
+from firstlight_core.conversion_plan import ConversionPlan
 from firstlight_core.errors import FirstlightError
 from firstlight_core.precisions import find_precision
 from firstlight_core.session import Session
@@ -66,7 +69,7 @@ class ConvertStep(StepScreen):
         labels = ", ".join(
             find_precision(key).label for key in self._pending() or self.session.precisions
         )
-        source = Path(self.session.source or "").name
+        source = self.wizard.paths.model_name(self.session.source or "")
         self.query_one("#plan", Words).update(
             Content.assemble(
                 part(one_line(source, 60), "bold"), part(" → "), part(labels, "bold $text-accent")
@@ -78,9 +81,7 @@ class ConvertStep(StepScreen):
         return [key for key in self.session.precisions if self.session.measured(key) is None]
 
     def _output(self, key: str) -> Path:
-        run = self.wizard.run_record
-        assert run is not None
-        return run.folder / "artifacts" / key
+        return self.wizard.run_folder() / "artifacts" / key
 
     def primary_label(self) -> str:
         if self.work is not None and self.work.running:
@@ -105,7 +106,11 @@ class ConvertStep(StepScreen):
     def _convert(self) -> None:
         wizard, source = self.wizard, Path(str(self.session.source))
         pending, method = self._pending(), self.session.method
-        wizard.record("convert", "begun", precisions=pending)
+        try:
+            wizard.run_folder()
+        except FirstlightError as error:
+            self.show_problem(error)
+            return
 
         async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
             made = []
@@ -156,7 +161,23 @@ class ConvertStep(StepScreen):
         except FirstlightError as error:
             self.show_problem(error)
             return
-        self.app.push_screen(DetailScreen("What the course says, and what is run", plan.as_text()))
+        self.app.push_screen(
+            DetailScreen("What the course says, and what is run", _plan_text(plan))
+        )
+
+
+def _plan_text(plan: ConversionPlan) -> str:
+    """The course's two methods and what is run, to read and to copy."""
+    return "\n\n".join(
+        (
+            "Method 1 of the course, one command:\n" + shlex.join(plan.course_command),
+            "Method 2 of the course, finetuned_conversion_config.json:\n"
+            + json.dumps(plan.course_config, indent=2),
+            "What is run here:\n" + json.dumps(plan.run_config, indent=2),
+            "Why they differ:\n" + plan.reason,
+            "To repeat it without the wizard:\n" + shlex.join(plan.command),
+        )
+    )
 
 
 def _result_line(document: Mapping[str, Any]) -> Content:

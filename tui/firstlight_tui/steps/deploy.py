@@ -154,13 +154,11 @@ class DeployStep(StepScreen):
                     part("folder   ", "$text-accent"), part(shown_path(str(document["path"])))
                 )
             )
-        commands = document.get("commands") or ()
-        shown = commands.items() if isinstance(commands, Mapping) else [("", c) for c in commands]
-        for name, command in shown:
-            words = command if isinstance(command, str) else str(command)
+        for command in document.get("commands") or ():
             lines.append(
                 Content.assemble(
-                    part(f"{str(name)[:8]:9}", "$foreground-muted"), part(one_line(words, 200))
+                    part(one_line(str(command["command"]), 100), "bold"),
+                    part(f"  {one_line(str(command['does']), 100)}", "$foreground-muted"),
                 )
             )
         outcome = self.query_one("#outcome", Words)

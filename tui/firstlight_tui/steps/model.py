@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import DataTable, Input
 
+from firstlight_core.model_sources import FoundModel
 from firstlight_core.session import Session
 from firstlight_core.text import bytes_text, one_line, shown_path
 from firstlight_tui.modals import DetailScreen
@@ -52,7 +53,7 @@ class ModelStep(StepScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._found: list[Any] = []
+        self._found: list[FoundModel] = []
 
     @classmethod
     def missing(cls, session: Session) -> str | None:
@@ -68,13 +69,8 @@ class ModelStep(StepScreen):
 
     def compose_step(self) -> ComposeResult:
         table: DataTable[Any] = DataTable(cursor_type="row", id="models")
-        for label, key in (
-            ("Model", "name"),
-            ("Size", "size"),
-            ("From", "origin"),
-            ("Where", "path"),
-        ):
-            table.add_column(label, key=key)
+        for label in ("Model", "Architecture", "Size", "From", "Where"):
+            table.add_column(label)
         yield table
         yield Input(
             placeholder="a folder, or words to search for; Enter inspects a folder",
@@ -105,7 +101,8 @@ class ModelStep(StepScreen):
             if needle.lower() in words.lower():
                 table.add_row(
                     cell(one_line(model.name, 40), "bold"),
-                    cell(bytes_text(model.bytes) if model.bytes else "–", right=True),
+                    cell(one_line(model.architecture, 24)),
+                    cell(bytes_text(model.weight_bytes) if model.weight_bytes else "–", right=True),
                     cell(model.origin),
                     cell(shown_path(model.path), "dim"),
                     key=str(model.path),

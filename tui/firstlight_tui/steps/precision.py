@@ -184,9 +184,9 @@ def _line(mark: str, words: str) -> Content:
 COLUMNS = (
     ("mark", ""),
     ("label", "Precision"),
-    ("claim", "Claim: size, speed, quality"),
+    ("claim", "Claim"),
     ("bytes", "Est. size"),
-    ("peak", "Est. peak RAM"),
+    ("peak", "Est. RAM"),
     ("seconds", "Est. time"),
     ("measured", "Measured"),
     ("took", "Took"),

@@ -88,7 +88,7 @@ class QualityStep(StepScreen):
         """Run all checks."""
         if self.session.artifact is None:
             return
-        target = Path(self.session.artifact)
+        target = self.session.artifact
         text = self.query_one("#prompts", Input).value.strip()
         on_sample = self.session.source == str(self.wizard.paths.sample)
         prompts = (

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Grid
 from textual.content import Content
 from textual.widgets import Button, Input, Label
 
@@ -80,9 +80,9 @@ class TemplateStep(StepScreen):
 
     def compose_step(self) -> ComposeResult:
         yield Words(id="lock")
-        with Vertical(id="fields"):
+        with Grid(id="fields"):
             for name in ("name", *ROLES, *NUMBERS):
-                yield Label(name.replace("_", " "))
+                yield Label(name.replace("_", " "), classes="muted")
                 yield Input(id=f"field-{name.replace('_', '-')}", compact=True)
         yield Words(id="shapes", classes="card")
 
@@ -100,7 +100,7 @@ class TemplateStep(StepScreen):
     def action_from_tokenizer(self) -> None:
         """Fill the fields from the tokenizer's own template, then prove them."""
         artifact = Path(str(self.session.artifact))
-        source = Path(self.session.source or artifact).name
+        source = self.wizard.paths.model_name(self.session.source or artifact)
         key = self._precision_key()
         name = f"{source}-{key}" if key else source
         try:
@@ -220,7 +220,9 @@ class TemplateStep(StepScreen):
         lines = [lock]
         if document.get("settled"):
             lines.append(
-                Content.styled("Saved: inference_model.json and genai_config.json.", "$foreground-muted")
+                Content.styled(
+                    "Saved: inference_model.json and genai_config.json.", "$foreground-muted"
+                )
             )
         self.query_one("#lock", Words).update(Content("\n").join(lines))
         shapes = [_shape_line(shape) for shape in document.get("shapes") or ()]
@@ -264,19 +266,19 @@ def _first_sentence(differences: Any) -> str:
 
 
 def _shape_line(shape: Mapping[str, Any]) -> Content:
-    status = str(shape.get("status", "same" if shape.get("same") else "different"))
-    mark = {"same": ("✓ ", "$text-success"), "different": ("✗ ", "$text-error")}.get(
-        status, ("· ", "$foreground-muted")
-    )
-    words = str(shape.get("title") or shape.get("shape") or shape.get("id"))
-    sentence = str(shape.get("sentence") or "")
-    tokens = shape.get("tokens")
-    return Content.assemble(
-        mark,
-        part(words),
-        part(f"  {tokens} tokens" if tokens else "", "$foreground-muted"),
-        part(f"  {one_line(sentence, 100)}" if sentence else "", "$foreground-muted"),
-    )
+    """One conversation: what each renderer made of it, and how many tokens it has."""
+    verdicts = {name: str(shape.get(name, "")) for name in ("genai", "prompt_template")}
+    different = any(verdict == "differs" for verdict in verdicts.values())
+    mark = part("✗ ", "$text-error") if different else part("✓ ", "$text-success")
+    tokens = (shape.get("tokens") or {}).get("reference")
+    pieces = [mark, part(f"{one_line(str(shape.get('label') or shape.get('id')), 34):36}")]
+    pieces.append(part(f"{tokens} tokens" if tokens is not None else "", "$foreground-muted"))
+    for name, verdict in verdicts.items():
+        if verdict not in ("same", ""):
+            words = "PromptTemplate" if name == "prompt_template" else name
+            said = "cannot express this" if verdict == "cannot" else verdict
+            pieces.append(part(f"  {words}: {said}", "$text-warning"))
+    return Content.assemble(*pieces)
 
 
 def _model_name(text: str) -> str:

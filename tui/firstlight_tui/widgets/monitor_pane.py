@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, cast
 
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.containers import Horizontal
 from textual.content import Content
 
 from firstlight_core.monitor import History, Sample
@@ -19,12 +19,12 @@ MEMORY_ALERT = 0.85
 CPU_ALERT = 0.80
 
 
-class MonitorPane(Vertical):
-    """Gauges in a column where there is room, one line where there is not."""
+class MonitorPane(Horizontal):
+    """Gauges side by side where there is room, one line where there is not; all measured, every second."""
 
     DEFAULT_CSS = """
-    MonitorPane { background: $surface; padding: 1 1 0 1; }
-    MonitorPane Gauge { margin-bottom: 1; }
+    MonitorPane { background: $surface; padding: 0 1; }
+    MonitorPane Gauge { margin-right: 2; height: 3; }
     MonitorPane #strip { display: none; height: 1; }
     """
 
@@ -33,7 +33,6 @@ class MonitorPane(Vertical):
         self._history = history
 
     def compose(self) -> ComposeResult:
-        yield Words("Live, measured here", id="monitor-title", classes="muted")
         yield Gauge("CPU", alert=CPU_ALERT, id="cpu")
         yield Gauge("RAM", alert=MEMORY_ALERT, id="memory")
         yield Gauge("This job", id="job")
@@ -56,7 +55,7 @@ class MonitorPane(Vertical):
             f"{sample.cpu:.0f} %", fraction=sample.cpu / 100, past=[s.cpu / 100 for s in past]
         )
         self.query_one("#memory", Gauge).show(
-            f"{bytes_text(sample.memory_used)} of {bytes_text(total)}",
+            f"{sample.memory_used / 2**30:.1f} of {total / 2**30:.0f} GiB",
             fraction=sample.memory_used / total,
         )
         self.query_one("#job", Gauge).show(

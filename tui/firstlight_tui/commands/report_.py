@@ -1,0 +1,23 @@
+"""`firstlight report RUN`."""
+
+import typer
+
+from firstlight_core.report import LAST, find_run, write_report
+from firstlight_tui.commands.output import Document, run_verb, say
+
+
+def report(
+    run: str = typer.Argument(LAST, help="Id or folder of a run, or `last`."),
+    json: bool = typer.Option(False, "--json", help="One JSON document."),
+) -> None:
+    """Write the report of a run."""
+
+    def work() -> Document:
+        found = find_run(run)
+        return {"run": found.id, **write_report(found)}
+
+    def show(document: Document) -> None:
+        for kind in ("markdown", "json", "html"):
+            say(f"{kind:8} {document[kind]}")
+
+    run_verb("report", work, show, as_json=json)

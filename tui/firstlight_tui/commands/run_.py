@@ -1,0 +1,56 @@
+"""`firstlight run run.toml --yes`: a whole walk without a screen."""
+
+import sys
+from pathlib import Path
+
+import typer
+
+from firstlight_core.errors import UsageError
+from firstlight_core.plan import Plan
+from firstlight_core.run_file import read_run_toml
+from firstlight_core.text import one_line, seconds_text, shown_path
+from firstlight_core.walk import walk
+from firstlight_tui.commands.output import Document, note, run_verb, say, show_events
+
+
+def run(
+    file: Path = typer.Argument(..., help="A run.toml, as the wizard or an earlier run wrote it."),
+    yes: bool = typer.Option(False, "--yes", "-y", help="Do it without asking."),
+    log: bool = typer.Option(False, "--log", help="Show every line that the tools print."),
+    json: bool = typer.Option(False, "--json", help="One JSON document."),
+) -> None:
+    """Repeat a whole walk from its run.toml."""
+
+    async def work() -> Document:
+        plan = read_run_toml(file)
+        if not yes:
+            _ask(plan)
+        return await walk(plan, on_event=show_events(log=log))
+
+    run_verb("run", work, _show, as_json=json)
+
+
+def _ask(plan: Plan) -> None:
+    """Ask on the terminal.
+
+    Raises:
+        UsageError: there is no terminal, or the answer is no.
+    """
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError("Nothing was run: this needs a yes.", hint="Add --yes.")
+    note(f"Model       {shown_path(plan.subject)}")
+    note(f"Precisions  {', '.join(plan.precisions) or 'none, the artifact is adopted'}")
+    if plan.deploy is not None:
+        note(f"Deploys as  {one_line(plan.deploy.name, 80)} ({plan.deploy.target})")
+    if not typer.confirm("Run this?", err=True):
+        raise UsageError("Nothing was run.")
+
+
+def _show(document: Document) -> None:
+    for step in document["steps"]:
+        error = step.get("error") or {}
+        reason = one_line(str(error.get("message") or step.get("reason") or ""), 160)
+        spent = seconds_text(step["seconds"]) if step["seconds"] else ""
+        say(f"{step['status']:8} {step['id']:12} {spent:>10}  {reason}".rstrip())
+    for kind, path in document["report"].items():
+        say(f"{kind:8} {path}")
