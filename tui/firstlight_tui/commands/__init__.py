@@ -17,6 +17,7 @@ VERBS: dict[str, str] = {
     "report": "Write the report of a run.",
     "run": "Repeat a whole walk from its run.toml.",
     "runs": "List earlier runs.",
+    "clean": "List left-overs with their sizes, and remove them.",
     "paths": "Show every folder that Firstlight uses.",
 }
 """Verb → one line of help. The verb's function has its name and stands in the module of its name and an underscore."""
