@@ -22,62 +22,163 @@ GIB = 2**30
 ENVIRONMENT = {
     "verdict": "warnings",
     "checks": [
-        {"id": "python", "title": "Python", "status": "ok", "found": "3.11.7", "needed": ">= 3.11", "why": "wheels", "fix": ""},
-        {"id": "cmake", "title": "CMake", "status": "missing", "found": "not found", "needed": ">= 3.31",
-         "why": "only to build onnxruntime-genai from source", "fix": "pip install cmake"},
+        {
+            "id": "python",
+            "title": "Python",
+            "status": "ok",
+            "found": "3.11.7",
+            "needed": ">= 3.11",
+            "why": "wheels",
+            "fix": "",
+        },
+        {
+            "id": "cmake",
+            "title": "CMake",
+            "status": "missing",
+            "found": "not found",
+            "needed": ">= 3.31",
+            "why": "only to build onnxruntime-genai from source",
+            "fix": "pip install cmake",
+        },
     ],
 }
 MODEL = {
-    "architecture": "Qwen2ForCausalLM", "supported": True, "parameters": 2_298_112, "dtype": "bfloat16",
-    "tied_embeddings": True, "context_length": 1024, "weight_bytes": 4_598_232, "template": "chat_template.jinja",
-    "fingerprint": "f" * 64, "warnings": ["A warning with \x1b[31m escapes and [b]markup[/b]"],
+    "architecture": "Qwen2ForCausalLM",
+    "supported": True,
+    "parameters": 2_298_112,
+    "dtype": "bfloat16",
+    "tied_embeddings": True,
+    "context_length": 1024,
+    "weight_bytes": 4_598_232,
+    "template": "chat_template.jinja",
+    "fingerprint": "f" * 64,
+    "warnings": ["A warning with \x1b[31m escapes and [b]markup[/b]"],
     "estimates": {
-        key: {"bytes": size, "peak_ram_bytes": GIB // 2, "seconds": 12.0, "available": key != "fp16",
-              "reason": "Not with this genai." if key == "fp16" else "", "assumes": "the formulas of FACTS"}
-        for key, size in (("fp32", 9_300_000), ("fp16", 4_700_000), ("int8", 4_980_000), ("int4", 1_740_000),
-                          ("int4-compact", 1_500_000), ("int4-quality", 2_100_000))
+        key: {
+            "bytes": size,
+            "peak_ram_bytes": GIB // 2,
+            "seconds": 12.0,
+            "available": key != "fp16",
+            "reason": "Not with this genai." if key == "fp16" else "",
+            "assumes": "the formulas of FACTS",
+        }
+        for key, size in (
+            ("fp32", 9_300_000),
+            ("fp16", 4_700_000),
+            ("int8", 4_980_000),
+            ("int4", 1_740_000),
+            ("int4-compact", 1_500_000),
+            ("int4-quality", 2_100_000),
+        )
     },
 }
 
 
 def conversion(precision: str, folder: str = "/models/out") -> dict[str, Any]:
     return {
-        "artifact": f"{folder}/{precision}", "precision": precision, "bytes": 1_740_000, "seconds": 14.2,
-        "peak_rss_bytes": 600 * 2**20, "command": ["olive", "run"], "smoke": {"tokens": 8, "text": "INT4 stores each weight"},
+        "artifact": f"{folder}/{precision}",
+        "precision": precision,
+        "bytes": 1_740_000,
+        "seconds": 14.2,
+        "peak_rss_bytes": 600 * 2**20,
+        "command": ["olive", "run"],
+        "smoke": {"tokens": 8, "text": "INT4 stores each weight"},
     }
 
 
 INFERENCE_MODEL = {
-    "Name": "sample-int4", "Description": "", "Version": "1",
+    "Name": "sample-int4",
+    "Description": "",
+    "Version": "1",
     "PromptTemplate": {
-        "system": "<|im_start|>system\n{Content}<|im_end|>\n", "user": "<|im_start|>user\n{Content}<|im_end|>\n",
-        "assistant": "<|im_start|>assistant\n{Content}<|im_end|>\n", "prompt": "<|im_start|>user\n{Content}<|im_end|>\n<|im_start|>assistant\n",
+        "system": "<|im_start|>system\n{Content}<|im_end|>\n",
+        "user": "<|im_start|>user\n{Content}<|im_end|>\n",
+        "assistant": "<|im_start|>assistant\n{Content}<|im_end|>\n",
+        "prompt": "<|im_start|>user\n{Content}<|im_end|>\n<|im_start|>assistant\n",
     },
-    "ModelConfig": {"max_length": 1024, "temperature": 0.7, "top_p": 0.9, "repetition_penalty": 1.1},
+    "ModelConfig": {
+        "max_length": 1024,
+        "temperature": 0.7,
+        "top_p": 0.9,
+        "repetition_penalty": 1.1,
+    },
 }
 TEMPLATE = {
-    "locked": True, "differences": [], "inference_model": INFERENCE_MODEL,
-    "shapes": [{"shape": "one question", "status": "same", "tokens": 12}],
+    "locked": True,
+    "differences": [],
+    "inference_model": INFERENCE_MODEL,
+    "shapes": [
+        {
+            "id": "single",
+            "label": "one question",
+            "genai": "same",
+            "prompt_template": "same",
+            "text": "x",
+            "tokens": {"reference": 17, "genai": 17, "prompt_template": 17},
+        },
+        {
+            "id": "tools",
+            "label": "an odd one",
+            "genai": "differs",
+            "prompt_template": "cannot",
+            "text": "y",
+            "tokens": {"reference": 20, "genai": 21},
+        },
+    ],
+    "stop_tokens": {
+        "ok": True,
+        "sentence": "The model stops at <|im_end|>, where the template ends a turn.",
+    },
 }
 DEPLOYMENT = {
-    "name": "sample-int4", "id": "sample-int4:1", "path": "/models/custom/sample-int4", "verified": True,
-    "answer": "INT4 stores each weight in four bits.", "artifact_answer": "INT4 stores each weight in four bits.",
+    "name": "sample-int4",
+    "id": "sample-int4:1",
+    "path": "/models/custom/sample-int4",
+    "verified": True,
+    "commands": [{"command": "firstlight chat sample-int4", "does": "talk to it"}],
+    "answer": "INT4 stores each weight in four bits.",
+    "artifact_answer": "INT4 stores each weight in four bits.",
 }
 FIGURE = {"median": 0.02, "min": 0.01, "max": 0.03}
 BENCHMARK = {
-    "machine": {"cores": 2}, "notes": [],
-    "results": [{
-        "target": "/models/out/int4", "load_s": 0.21, "rss_bytes": {"baseline": 1, "loaded": 2, "peak": 80 * 2**20},
-        "cases": [{"prompt_tokens": 32, "new_tokens": 16, "ttft_s": FIGURE,
-                   "prefill_tps": {"median": 900.0, "min": 850.0, "max": 950.0},
-                   "decode_tps": {"median": 410.0, "min": 400.0, "max": 420.0}}],
-    }],
+    "machine": {"cores": 2},
+    "notes": [],
+    "results": [
+        {
+            "target": "/models/out/int4",
+            "load_s": 0.21,
+            "rss_bytes": {"baseline": 1, "loaded": 2, "peak": 80 * 2**20},
+            "cases": [
+                {
+                    "prompt_tokens": 32,
+                    "new_tokens": 16,
+                    "ttft_s": FIGURE,
+                    "prefill_tps": {"median": 900.0, "min": 850.0, "max": 950.0},
+                    "decode_tps": {"median": 410.0, "min": 400.0, "max": 420.0},
+                }
+            ],
+        }
+    ],
 }
 QUALITY = {
     "verdict": "Close to the original.",
-    "checks": [{"id": name, "title": name, "status": "pass", "evidence": "8 of 8"} for name in
-               ("domain-answers", "answer-format", "memory-leak", "consistent-speed", "edge-cases")],
-    "drift": {"top1_agreement": 0.99, "kl_mean": 0.01, "kl_p95": 0.03, "perplexity_ratio": 1.01, "worst": []},
+    "checks": [
+        {"id": name, "title": name, "status": "pass", "evidence": "8 of 8"}
+        for name in (
+            "domain-answers",
+            "answer-format",
+            "memory-leak",
+            "consistent-speed",
+            "edge-cases",
+        )
+    ],
+    "drift": {
+        "top1_agreement": 0.99,
+        "kl_mean": 0.01,
+        "kl_p95": 0.03,
+        "perplexity_ratio": 1.01,
+        "worst": [],
+    },
 }
 
 
@@ -97,10 +198,19 @@ class FakeEngine:
         words = self.answer.split(" ")
         for index, word in enumerate(words):
             yield Token(word + " ", index, index)
-        yield Reply({
-            "text": self.answer, "finish_reason": "stop",
-            "stats": {"prompt_tokens": 12, "new_tokens": len(words), "ttft_s": 0.012, "decode_tps": 410.0, "context_used": 20},
-        })
+        yield Reply(
+            {
+                "text": self.answer,
+                "finish_reason": "stop",
+                "stats": {
+                    "prompt_tokens": 12,
+                    "new_tokens": len(words),
+                    "ttft_s": 0.012,
+                    "decode_tps": 410.0,
+                    "context_used": 20,
+                },
+            }
+        )
 
     async def cancel(self) -> None:
         self.stopped.set()
@@ -157,7 +267,10 @@ def fake_services(called: Called, **overrides: Any) -> Services:
         "run_checks": run_checks,
         "find_models": lambda: [
             FoundModel(
-                name="sample", path=find_paths().sample, origin="sample", architecture="Qwen2ForCausalLM",
+                name="sample",
+                path=find_paths().sample,
+                origin="sample",
+                architecture="Qwen2ForCausalLM",
                 weight_bytes=4_598_232,
             )
         ],
@@ -171,16 +284,28 @@ def fake_services(called: Called, **overrides: Any) -> Services:
         "open_engine": open_engine,
         "benchmark": answering("benchmark", BENCHMARK),
         "check_quality": answering("check_quality", QUALITY),
-        "write_report": lambda run: {"markdown": "report.md", "json": "report.json", "html": "report.html"},
+        "write_report": lambda run: {
+            "markdown": "report.md",
+            "json": "report.json",
+            "html": "report.html",
+        },
         "write_run_toml": lambda run, session: Path("run.toml"),
     }
     return Services(**{**answers, **overrides})
 
 
 FULL = Session(
-    environment=ENVIRONMENT, source=str(find_paths().sample), model=MODEL, precisions=("int4",),
-    artifacts=(conversion("int4"),), artifact="/models/out/int4", template=TEMPLATE, deployment=DEPLOYMENT,
-    chat=None, benchmark=BENCHMARK, quality=QUALITY,
+    environment=ENVIRONMENT,
+    source=str(find_paths().sample),
+    model=MODEL,
+    precisions=("int4",),
+    artifacts=(conversion("int4"),),
+    artifact="/models/out/int4",
+    template=TEMPLATE,
+    deployment=DEPLOYMENT,
+    chat=None,
+    benchmark=BENCHMARK,
+    quality=QUALITY,
 )
 
 
@@ -193,7 +318,9 @@ def called() -> Called:
 def history() -> History:
     """A machine that never changes."""
     return History(
-        read=lambda: Sample(cpu=37.0, memory_used=6 * GIB, memory_total=16 * GIB, disk_free=80 * GIB)
+        read=lambda: Sample(
+            cpu=37.0, memory_used=6 * GIB, memory_total=16 * GIB, disk_free=80 * GIB
+        )
     )
 
 

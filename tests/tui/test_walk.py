@@ -46,7 +46,9 @@ async def test_every_step_opens_empty_and_full(
             assert primary.region.right <= size[0] and primary.region.bottom <= size[1]
 
 
-async def test_enter_alone_leads_from_start_to_the_first_answer(wizard: Build, called: Called) -> None:
+async def test_enter_alone_leads_from_start_to_the_first_answer(
+    wizard: Build, called: Called
+) -> None:
     app = wizard(session=Session(source=FULL.source), demo=True)
     presses = 0
     async with app.run_test(size=(80, 24)) as pilot:
