@@ -49,7 +49,8 @@ class Run:
         """
         root = runs if runs is not None else find_paths().runs
         stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).name)[:40].strip("-.") or "model"
+        own = "sample" if Path(source) == find_paths().sample else Path(source).name
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", own)[:40].strip("-.") or "model"
         for number in range(1, 1000):
             folder = root / (f"{stamp}-{name}" + (f"-{number}" if number > 1 else ""))
             try:

@@ -185,7 +185,7 @@ def limitations(facts: RunFacts) -> list[str]:
         "Every measured figure is of this machine at that time; another processor gives others."
     )
     if bench.get("void"):
-        found.append("The benchmark is void: " + " ".join(str(n) for n in bench.get("notes", ())))
+        found.append("The benchmark is void; measure again before you use its figures.")
     if not bench:
         found.append("Speed and memory were not measured in this run.")
     if not facts.qualities:

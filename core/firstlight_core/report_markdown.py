@@ -24,6 +24,11 @@ def _block(text: str, limit: int = 4_000) -> str:
     return f"{fence}\n{cut}\n{fence}"
 
 
+def _code(text: str) -> str:
+    """Foreign text as inline code that it cannot close."""
+    return f"`{one_line(text, 600).replace('`', chr(0x2BB))}`"
+
+
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     body = [f"| {' | '.join(row)} |" for row in rows]
     return [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *body, ""] if body else []
@@ -166,7 +171,7 @@ def _conversions(document: Document) -> list[str]:
         lines += [
             f"### {plain(made.get('precision'))}",
             "",
-            f"Artifact: `{plain(made.get('artifact'))}`",
+            f"Artifact: {_code(str(made.get('artifact')))}",
             "",
         ]
         if command:
@@ -210,6 +215,9 @@ def _deployment(document: Document) -> list[str]:
     keys = ("name", "id", "target", "path", "base_url", "verified")
     rows = [(k, plain(found[k])) for k in keys if found.get(k) is not None]
     lines = ["## Deployment", "", *_table(("Deployment", "Found"), rows)]
+    for row in found.get("commands", ()):
+        lines.append(f"- {plain(row.get('does'))}: {_code(str(row.get('command')))}")
+    lines += [""] if found.get("commands") else []
     if found.get("answer"):
         lines += ["Its answer (measured):", "", _block(str(found["answer"])), ""]
     return lines
@@ -297,13 +305,35 @@ def _quality(document: Document) -> list[str]:
                 if isinstance(v, int | float) and not isinstance(v, bool)
             ]
             lines += _table(("Drift", "Measured"), figures)
+            lines += _worst(drift)
         if verdict := quality.get("verdict"):
-            lines += [plain(verdict), ""]
+            lines += [plain(verdict, 2_000), ""]
     return ["## Quality", "", *lines] if lines else []
+
+
+def _worst(drift: Document) -> list[str]:
+    """The examples that drifted most, beside the original's answer."""
+    lines: list[str] = []
+    for example in drift.get("worst") or ():
+        answers = [
+            _block(f"{name}: {one_line(str(example[key]), 600)}")
+            for name, key in (("original", "original"), ("artifact", "artifact"))
+            if example.get(key)
+        ]
+        if answers:
+            lines += [
+                f"Drifted most, mean KL {number_text(example.get('kl_mean') or 0)}: {plain(example.get('prompt', ''))}",
+                "",
+                *answers,
+                "",
+            ]
+    return lines
 
 
 def evidence_text(evidence: Any) -> str:
     """The evidence of a check in one line, whatever its shape."""
+    if isinstance(evidence, Mapping) and evidence.get("summary"):
+        return str(evidence["summary"])
     if isinstance(evidence, Mapping):
         return ", ".join(
             f"{k} {number_text(v) if isinstance(v, float) else v}"
