@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +33,8 @@ class Work:
     measured: dict[str, float] = field(default_factory=dict)
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=LINES_KEPT))
     lines_seen: int = 0
+    rows: list[Mapping[str, Any]] = field(default_factory=list)
+    """Partial results, in the order in which they came."""
     result: dict[str, Any] | None = None
     error: FirstlightError | None = None
     pid: int | None = None
@@ -75,6 +77,12 @@ class Work:
                 self.lines_seen += 1
             case Measured(name=name, value=value):
                 self.measured[name] = value
+
+    def add_row(self, row: Any) -> None:
+        """Keep one partial result; an object is asked for its `to_json()`."""
+        self.rows.append(row if isinstance(row, Mapping) else row.to_json())
+        self.heard = self.clock()
+        self.dirty = True
 
     def end(self, status: str) -> None:
         """It has ended."""

@@ -86,15 +86,15 @@ class EnvironmentStep(StepScreen):
             self._probe()
 
     def _probe(self) -> None:
+        wizard = self.wizard
+
         async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
-            return dict(await self.wizard.services.run_checks(on_result=self._show_result))
+            # The rows belong to the work: the user may walk on while the slow ones are still out.
+            return dict(
+                await wizard.services.run_checks(on_result=wizard.works["environment"].add_row)
+            )
 
-        self.wizard.start(self.WORK, "The environment check", run)
-
-    def _show_result(self, result: Any) -> None:
-        row = result if isinstance(result, Mapping) else result.to_json()
-        if self.is_mounted:
-            self._show_row(row)
+        wizard.start(self.WORK, "The environment check", run)
 
     def _show_row(self, row: Mapping[str, Any]) -> None:
         table = self.query_one("#checks", DataTable)
@@ -140,6 +140,8 @@ class EnvironmentStep(StepScreen):
         self.query_one("#check-detail", Words).update(Content("\n").join(lines))
 
     def show_work(self, work: Work) -> None:
+        for row in work.rows[len(self._rows) if work.running else 0 :]:
+            self._show_row(row)
         if work.result is not None and self.session.environment is not work.result:
             self.wizard.session = self.session.decide(environment=work.result)
             self._show_document(work.result)

@@ -170,10 +170,6 @@ DRIFT = (
 
 
 def _evidence(evidence: Any) -> str:
-    if isinstance(evidence, Mapping):
-        evidence = evidence.get("sentence") or "; ".join(
-            f"{k} {v}" for k, v in evidence.items() if not isinstance(v, list | dict)
-        )
-    elif isinstance(evidence, list):
-        evidence = "; ".join(map(str, evidence))
-    return one_line(str(evidence or ""), 160)
+    """The sentence in the evidence; the rest of it is in the report."""
+    words = evidence.get("summary", "") if isinstance(evidence, Mapping) else evidence
+    return one_line(str(words or ""), 400)
