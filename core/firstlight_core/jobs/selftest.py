@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from firstlight_core.errors import ModelRefused
-from firstlight_core.events import Progress, Token
+from firstlight_core.events import FRAME_LIMIT, Measured, Progress, Token
 from firstlight_core.worker import JobContext
 
 
@@ -30,6 +30,14 @@ def _hang(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
         time.sleep(3600)
 
 
+def _spawn(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    import subprocess
+
+    grandchild = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(3600)"])
+    context.emit(Measured("grandchild", grandchild.pid))
+    return _hang(request, context)
+
+
 def _crash(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
     os.abort()
 
@@ -43,6 +51,17 @@ def _garbage(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
     return {}
 
 
+def _endless(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    os.write(context.channel_fd, b"x" * (FRAME_LIMIT + 100_000))
+    return _hang(request, context)
+
+
+def _flood(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    for number in range(int(request["lines"])):
+        sys.stderr.write(f"{number} " + "y" * 1_000 + "\n")
+    return {}
+
+
 def _noise(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
     sys.stderr.write("\x1b]52;c;UFdORUQ=\x07" + "x" * 200_000 + "\n")
     sys.stderr.buffer.write(b"\xff\xfe broken utf-8 hf_0123456789abcdefghij\n")
@@ -52,6 +71,8 @@ def _noise(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
 def _connect(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
     import socket
 
+    if request.get("resolve"):
+        socket.create_connection((request["host"], 9), timeout=5).close()
     with socket.socket() as probe:
         probe.connect((request["host"], 9))
     return {}
@@ -75,6 +96,9 @@ _ACTS: dict[str, Callable[[dict[str, Any], JobContext], dict[str, Any]]] = {
     "count": _count,
     "refuse": _refuse,
     "hang": _hang,
+    "spawn": _spawn,
+    "endless": _endless,
+    "flood": _flood,
     "crash": _crash,
     "leave": _leave,
     "garbage": _garbage,
