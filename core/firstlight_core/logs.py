@@ -13,6 +13,10 @@ LINE_LIMIT = 4_000
 FILE_LIMIT = 5 * 2**20
 """Bytes of one log file."""
 FILES_KEPT = 40
+LINES_LIMIT = 20_000
+"""Lines after which a log counts as a flood; Olive prints some hundred."""
+FLOOD_LINES = 5
+"""Lines kept of each chunk (64 KiB) of a flood."""
 
 
 class LogFile:
@@ -23,6 +27,7 @@ class LogFile:
         self.tail: deque[str] = deque(maxlen=200)
         self._rest = b""
         self._written = 0
+        self._lines = 0
         self._descriptor: int | None = None
         if folder is not None:
             with contextlib.suppress(OSError):
@@ -37,6 +42,10 @@ class LogFile:
         """The complete lines that `chunk` finished, also written to the file."""
         pieces = (self._rest + chunk).replace(b"\r", b"\n").split(b"\n")
         self._rest = pieces.pop()[: LINE_LIMIT + 1]
+        self._lines += len(pieces)
+        if self._lines > LINES_LIMIT or self._written > FILE_LIMIT:
+            # A child that prints gigabytes must not hold up whoever listens to it: only the newest lines count.
+            pieces = pieces[-FLOOD_LINES:]
         lines = [_clean(piece) for piece in pieces if piece.strip()]
         for line in lines:
             self.keep(line)
