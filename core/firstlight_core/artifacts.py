@@ -87,13 +87,16 @@ class Target:
         return one_line(self.text, 60)
 
 
-def find_target(text: str) -> Target:
-    """What `text` names: an existing folder first, then an endpoint, then a deployed name.
+def find_target(what: str | Path | Target) -> Target:
+    """What a text or path names: an endpoint by its scheme, else an existing folder, else a deployed name.
 
     Raises:
         UsageError: it names nothing.
         InputRefused: it is a folder or file, but not an artifact folder.
     """
+    if isinstance(what, Target):
+        return what
+    text = str(what)
     if text.startswith(("http://", "https://")):
         return _endpoint(text)
     if not text.strip() or "\0" in text:
@@ -130,8 +133,8 @@ def _deployed_folder(name: str) -> Path | None:
     """The artifact folder of a deployment with this name, if there is one."""
     from firstlight_core.deployment import find_deployment
 
-    found: Any = find_deployment(name)
-    return Path(found.path if hasattr(found, "path") else found["path"]) if found else None
+    found = find_deployment(name)
+    return found.path if found is not None else None
 
 
 def artifact_folder(target: Target) -> Path:
@@ -335,8 +338,9 @@ def _check_files(folder: Path, weights: str) -> None:
             f"{shown_path(folder)} is incomplete: tokenizer.json is missing.",
             hint="Without it text cannot become tokens: copy the tokenizer files of the source.",
         )
-    for entry in os.scandir(folder):
-        _check_entry(folder, entry)
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            _check_entry(folder, entry)
 
 
 def _check_entry(folder: Path, entry: os.DirEntry[str]) -> None:

@@ -47,7 +47,7 @@ class _Subject:
 
 
 async def benchmark(
-    targets: Sequence[str | Target],
+    targets: Sequence[str | Path | Target],
     *,
     lengths: Sequence[int] = LENGTHS,
     new_tokens: int = NEW_TOKENS,
@@ -84,6 +84,7 @@ async def benchmark(
     notes += watch.notes()
     return {
         "machine": machine(),
+        "lengths": list(lengths),
         "new_tokens": new_tokens,
         "repeats": repeats,
         "interleaved": together and len(subjects) > 1,
@@ -94,7 +95,7 @@ async def benchmark(
 
 
 def _check_numbers(
-    targets: Sequence[str | Target], lengths: Sequence[int], new_tokens: int, repeats: int
+    targets: Sequence[str | Path | Target], lengths: Sequence[int], new_tokens: int, repeats: int
 ) -> None:
     if not targets:
         raise UsageError("There is nothing to measure.", hint="Name at least one target.")
@@ -110,9 +111,9 @@ def _check_numbers(
 
 
 def _subject(
-    target: str | Target, lengths: Sequence[int], new_tokens: int, notes: list[str]
+    target: str | Path | Target, lengths: Sequence[int], new_tokens: int, notes: list[str]
 ) -> _Subject:
-    found = find_target(target) if isinstance(target, str) else target
+    found = find_target(target)
     artifact = check_artifact(artifact_folder(found))
     room = artifact.context_length - new_tokens
     if room < 1:

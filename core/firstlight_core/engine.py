@@ -311,7 +311,7 @@ async def _watch(
     stillness = _Stillness(job.pid)
     try:
         while True:
-            pending = asyncio.ensure_future(anext(events))  # type: ignore[arg-type]
+            pending = asyncio.ensure_future(anext(events))
             while not (await asyncio.wait({pending}, timeout=LOOK_SECONDS))[0]:
                 if template and time.monotonic() - began > TEMPLATE_SECONDS:
                     kill_group(job.pid)

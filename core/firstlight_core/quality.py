@@ -57,7 +57,7 @@ Listener = Callable[[Event], None]
 
 
 async def check_quality(
-    target: str | Target,
+    target: str | Path | Target,
     *,
     prompts: Path | Sequence[Prompt] | None = None,
     reference: str | Path | None = None,
@@ -73,7 +73,7 @@ async def check_quality(
         InputRefused: the target, the prompts or the reference cannot be used.
         JobDied: the engine died while it was loaded.
     """
-    found = find_target(target) if isinstance(target, str) else target
+    found = find_target(target)
     artifact = check_artifact(artifact_folder(found))
     asked, origin = _prompts(artifact, prompts)
     source = find_source(str(reference)) if reference is not None else None

@@ -71,22 +71,23 @@ class EngineRoom:
         """The tokens of a request that carries `ids` or `messages`."""
         if "ids" in asked:
             return [int(i) for i in asked["ids"]]
-        return self._loaded().encode(self.prompt_text(asked))
+        ids = self._loaded().encode(self.prompt_text(asked))
+        self.context.emit(Progress(0, len(ids), "tokens"))
+        return ids
 
     def prompt_text(self, asked: Mapping[str, Any]) -> str:
         """The rendered conversation of a request."""
         if self.conversation is None:
             self.conversation = Conversation(self.folder)
-        text = self.conversation.render(asked["messages"])
-        # The parent's time limit for the template runs from its request to this event.
-        self.context.emit(Progress(0, None, "tokens"))
-        return text
+        return self.conversation.render(asked["messages"])
 
     def render(self, asked: dict[str, Any]) -> dict[str, Any]:
         """The prompt as text, token ids, and the text of each token."""
         speaker = self._loaded()
         text = self.prompt_text(asked)
         ids = speaker.encode(text)
+        # The parent's time limit for the template runs from its request to the first progress.
+        self.context.emit(Progress(0, len(ids), "tokens"))
         shown = ids[:PIECES_LIMIT]
         return {
             "text": visible(text[: 4 * PIECES_LIMIT]),

@@ -111,8 +111,8 @@ class Speaker:
             ) from None
         if any(i < 0 for i in ids):
             raise InputRefused(
-                "The artifact's tokenizer turns text into invalid tokens.",
-                hint="Its tokenizer files are missing or damaged: convert the model again.",
+                "The artifact's tokenizer has no tokens for this text.",
+                hint="If it is plain text, its tokenizer files are missing or damaged: convert again.",
             )
         return ids
 
@@ -166,6 +166,7 @@ class Speaker:
 
         Raises:
             InputRefused: the prompt is empty or does not fit in the context.
+            JobFailed: onnxruntime-genai failed.
         """
         self.check_length(ids)
         limit = min(limit, self.max_length - len(ids))
@@ -173,9 +174,14 @@ class Speaker:
             self.rewind_to(0)
         try:
             return self._answer(ids, search, limit, context, stream)
-        except BaseException:
+        except BaseException as error:
             # What the generator holds after a failure is unknown; the next prompt starts afresh.
             self.forget()
+            if isinstance(error, RuntimeError):
+                raise JobFailed(
+                    f"onnxruntime-genai failed while it computed: {one_line(str(error), 300)}",
+                    hint="Try again; if it happens again, convert the model again.",
+                ) from error
             raise
 
     def check_length(self, ids: Sequence[int]) -> None:
@@ -260,7 +266,7 @@ class Speaker:
         a seed asks for the random numbers from the start.
 
         Raises:
-            JobFailed: genai refuses the options.
+            InputRefused: genai cannot run the artifact with them.
         """
         wanted = {
             **search,
@@ -277,9 +283,9 @@ class Speaker:
                 parameters.set_search_options(**wanted)
                 self._generator = self._og.Generator(self.model, parameters)
             except Exception as error:
-                raise JobFailed(
-                    f"onnxruntime-genai refuses these settings: {one_line(str(error), 300)}",
-                    hint="Choose other sampling settings or a shorter context.",
+                raise InputRefused(
+                    f"onnxruntime-genai cannot run this artifact so: {one_line(str(error), 300)}",
+                    hint="Choose other sampling settings; if it stays so, convert the model again.",
                 ) from error
             self._search = wanted
 

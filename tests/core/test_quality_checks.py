@@ -1,0 +1,235 @@
+"""The five checks as pure functions, and the prompts file with its errors."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from firstlight_core.errors import InputRefused
+from firstlight_core.paths import find_paths
+from firstlight_core.quality import describe_drift
+from firstlight_core.quality_checks import (
+    EdgeCase,
+    Recorded,
+    answer_format,
+    consistent_speed,
+    domain_answers,
+    edge_cases,
+    memory_leak,
+    repetition,
+)
+from firstlight_core.quality_prompts import (
+    content_fault,
+    format_fault,
+    load_prompts,
+    read_prompt,
+    schema_fault,
+)
+
+MB = 2**20
+
+
+def recorded(text: str, finish: str = "stop", **prompt: Any) -> Recorded:
+    asked = read_prompt({"prompt": "?", **prompt})
+    return Recorded(prompt=asked, answer={"text": text, "finish_reason": finish})
+
+
+def test_domain_answers_pass_at_the_share_and_fail_below() -> None:
+    right = recorded("It has 4 bits.", keys=["4 BITS"])
+    wrong = recorded("No idea.", keys=["4 bits"])
+    assert domain_answers([right] * 4 + [wrong]).status == "pass"
+    failed = domain_answers([right] * 3 + [wrong])
+    assert failed.status == "fail"
+    assert failed.evidence["right"] == 3
+    assert failed.evidence["faults"][0]["fault"] == "lacks '4 bits'"
+
+
+def test_domain_answers_without_expectations_need_you() -> None:
+    assert domain_answers([]).status == "not-run"
+    check = domain_answers([recorded("Hello")])
+    assert check.status == "needs-you"
+    assert check.evidence["answers"] == [{"prompt": "?", "answer": "Hello"}]
+
+
+def test_an_error_counts_as_a_wrong_answer() -> None:
+    broken = Recorded(prompt=read_prompt({"prompt": "?", "text": "x"}), error="too long")
+    assert domain_answers([broken]).evidence["faults"][0]["fault"] == "too long"
+
+
+@pytest.mark.parametrize(
+    ("expected", "answer", "fault"),
+    [
+        ({"text": "Four  bits."}, "four bits.", None),
+        ({"text": "Four"}, "Five", "is not 'Four'"),
+        ({"regex": r"\b4\b"}, "It is 4.", None),
+        ({"regex": r"^\d+$"}, "four", r"does not match '^\\d+$'"),
+        ({"keys": {"any": ["a", "b"]}}, "xBx", None),
+        ({"keys": {"any": ["a", "b"]}}, "xyz", "has none of 'a', 'b'"),
+        ({"keys": {"all": ["a"], "any": ["b", "c"]}}, "a c", None),
+    ],
+)
+def test_content(expected: dict[str, Any], answer: str, fault: str | None) -> None:
+    assert content_fault(read_prompt({"prompt": "?", **expected}), answer) == fault
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        ('{"name": "x", "bits": 4}', None),
+        ('```json\n{"name": "x", "bits": 4}\n```', None),
+        ("four", "is not JSON"),
+        pytest.param("[" * 100_000, "is not JSON", id="deep"),
+        ('{"name": "x"}', "the answer lacks 'bits'"),
+        ('{"name": "x", "bits": true}', "the answer.bits is no integer"),
+        ('{"name": "x", "bits": 4, "tags": ["a", 1]}', "the answer.tags[1] is no string"),
+        ('{"name": "y", "bits": 4}', "the answer.name is not one of the allowed values"),
+        ("[]", "the answer is no object"),
+    ],
+)
+def test_schema(answer: str, fault: str | None) -> None:
+    schema = {
+        "type": "object",
+        "required": ["name", "bits"],
+        "properties": {
+            "name": {"enum": ["x"]},
+            "bits": {"type": "integer"},
+            "tags": {"type": "array", "items": {"type": "string"}},
+        },
+    }
+    assert format_fault(read_prompt({"prompt": "?", "schema": schema}), answer) == fault
+
+
+def test_schema_with_several_types() -> None:
+    assert schema_fault(None, {"type": ["string", "null"]}, "x") is None
+    assert schema_fault(1, {"type": ["string", "null"]}, "x") == "x is no string or null"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "empty"),
+        ("fine<|im_end|>", "contains '<|im_end|>'"),
+        ("bro\ufffdken", "unprintable"),
+        ("so " + "very good " * 9, "over and over"),
+    ],
+)
+def test_format_faults(text: str, words: str) -> None:
+    check = answer_format([recorded(text)], ["<|im_end|>"])
+    assert check.status == "fail"
+    assert words in check.evidence["faults"][0]["fault"]
+
+
+def test_format_fails_when_no_answer_ever_ends() -> None:
+    assert answer_format([recorded("a", "length"), recorded("b")]).status == "pass"
+    check = answer_format([recorded("a", "length"), recorded("b", "length")])
+    assert check.status == "fail"
+    assert "stop tokens" in check.evidence["faults"][0]["fault"]
+    assert answer_format([]).status == "not-run"
+
+
+def test_repetition_looks_at_the_end_only() -> None:
+    assert repetition("ha " * 6) == "ha"
+    assert repetition("ha " * 5) is None
+    assert repetition("no no no no no no, it ends well") is None
+
+
+def test_a_steady_leak_fails() -> None:
+    check = memory_leak([100 * MB + n * MB for n in range(20)])
+    assert check.status == "fail"
+    assert check.evidence["bytes_per_generation"]["low"] == pytest.approx(MB)
+
+
+def test_level_memory_with_noise_passes() -> None:
+    noisy = [100 * MB + (n % 3) * 4096 for n in range(20)]
+    assert memory_leak(noisy).status == "pass"
+
+
+def test_one_allocation_is_not_a_leak() -> None:
+    check = memory_leak([100 * MB] * 10 + [150 * MB] * 10)
+    assert check.status == "pass"
+    assert check.evidence["one_step"] is True
+    assert "an allocation, no leak" in check.evidence["summary"]
+    assert memory_leak([1] * 7).status == "not-run"
+
+
+def test_consistent_speed() -> None:
+    assert consistent_speed({32: [100, 101], 512: [60, 61]}).status == "pass"
+    slow = consistent_speed({32: [100, 101], 512: [20, 21]})
+    assert slow.status == "fail"
+    assert slow.evidence["slowest_share"] == pytest.approx(20.5 / 100.5)
+    assert consistent_speed({32: [100, 10], 512: [60, 61]}).status == "needs-you"
+    assert consistent_speed({32: [100]}).status == "not-run"
+
+
+def test_edge_cases() -> None:
+    good = EdgeCase(name="emoji", outcome="answered", words="ok")
+    refused = EdgeCase(name="NUL", outcome="refused", words="The prompt holds a NUL character.")
+    bad = EdgeCase(name="long", outcome="failed", words="died")
+    assert edge_cases([good, refused]).status == "pass"
+    assert edge_cases([good, bad]).status == "fail"
+    assert edge_cases([]).status == "not-run"
+
+
+@pytest.mark.parametrize(
+    ("share", "ratio", "words", "far"),
+    [
+        (1.0, 1.0, "Very close", False),
+        (0.95, 1.05, "Close to", False),
+        (0.85, 1.3, "Noticeably", False),
+        (0.99, 3.0, "Far from", True),
+        (0.2, 1.0, "Far from", True),
+    ],
+)
+def test_drift_in_words(share: float, ratio: float, words: str, far: bool) -> None:
+    drift = {"top1_agreement": share, "perplexity_ratio": ratio, "kl_mean": 0.1}
+    said, is_far = describe_drift(drift)
+    assert said.startswith(words)
+    assert is_far is far
+
+
+def test_the_sample_prompts_load() -> None:
+    prompts = load_prompts(find_paths().sample_prompts)
+    assert len(prompts) > 30
+    assert all(prompt.expects_content for prompt in prompts)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("{", "line 2"),
+        ("[]", "no JSON object"),
+        ('{"keys": ["a"]}', "either prompt or messages"),
+        ('{"prompt": "a", "messages": []}', "either prompt or messages"),
+        ('{"messages": []}', "nothing to ask"),
+        ('{"messages": [1]}', "list of objects"),
+        ('{"messages": [{"role": "boss", "content": "x"}]}', "a role must be"),
+        ('{"prompt": 3}', "role and a content"),
+        ('{"prompt": "a\\u0000b"}', "NUL"),
+        ('{"prompt": "a", "regex": "("}', "regex is wrong"),
+        ('{"prompt": "a", "keys": [1]}', "list of phrases"),
+        ('{"prompt": "a", "keys": {"some": []}}', "all and any"),
+        ('{"prompt": "a", "expect": "x"}', "'expect' is not known"),
+        ('{"prompt": "a", "schema": 1}', "schema must be"),
+        pytest.param("[" * 100_000, "line 2", id="deep"),
+    ],
+)
+def test_a_wrong_line_is_named(tmp_path: Path, line: str, words: str) -> None:
+    path = tmp_path / "prompts.jsonl"
+    path.write_text(f'{{"prompt": "fine"}}\n{line}\n')
+    with pytest.raises(InputRefused) as caught:
+        load_prompts(path)
+    assert words in str(caught.value)
+    assert "line 2" in str(caught.value)
+    assert caught.value.hint
+
+
+def test_empty_binary_and_missing_prompt_files(tmp_path: Path) -> None:
+    path = tmp_path / "prompts.jsonl"
+    path.write_text("\n# only a comment\n")
+    with pytest.raises(InputRefused, match="no prompts"):
+        load_prompts(path)
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputRefused, match="UTF-8"):
+        load_prompts(path)
+    with pytest.raises(InputRefused, match="Cannot read"):
+        load_prompts(tmp_path / "none")
