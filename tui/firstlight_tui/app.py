@@ -123,6 +123,10 @@ class WizardApp(App[int]):
         try:
             work.result = await run(work.hear, started)
             work.end("done")
+            # The step that asked for it may not be on the screen any more; its answer counts all the same.
+            for step in self.steps:
+                if work.name == step.WORK:
+                    step.finished(self, work.result, work.seconds)
         except FirstlightError as error:
             work.error = error
             work.end("failed")
@@ -158,7 +162,7 @@ class WizardApp(App[int]):
         try:
             self.run_folder()
             assert self.run_record is not None
-            seconds = float(values.pop("seconds", 0.0))
+            seconds = float(values.get("seconds", 0.0))
             self.run_record.record(step, status, seconds=seconds, values=values)
         except FirstlightError as error:
             self.notify(f"{error} {error.hint}", severity="warning", markup=False)

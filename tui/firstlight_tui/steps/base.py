@@ -1,6 +1,6 @@
 """What every step of the wizard has in common."""
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import on
 from textual.app import ComposeResult
@@ -58,6 +58,10 @@ class StepScreen(Screen[None]):
     def done(cls, session: Session) -> bool:
         """Whether this step has its answer."""
         return False
+
+    @classmethod
+    def finished(cls, wizard: "WizardApp", result: dict[str, Any], seconds: float) -> None:
+        """This step's work is done: write the answer into the session, whichever step is on the screen."""
 
     @property
     def wizard(self) -> "WizardApp":

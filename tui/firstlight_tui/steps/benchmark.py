@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -15,6 +15,9 @@ from firstlight_core.text import bytes_text, one_line
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.widgets import Gauge, Words, WorkView, cell
 from firstlight_tui.works import OnEvent, Started, Work
+
+if TYPE_CHECKING:
+    from firstlight_tui.app import WizardApp
 
 
 class BenchmarkStep(StepScreen):
@@ -32,6 +35,11 @@ class BenchmarkStep(StepScreen):
     @classmethod
     def done(cls, session: Session) -> bool:
         return session.benchmark is not None
+
+    @classmethod
+    def finished(cls, wizard: "WizardApp", result: dict[str, Any], seconds: float) -> None:
+        wizard.session = wizard.session.decide(benchmark=result)
+        wizard.record("benchmark", "done", **{"seconds": seconds, **result})
 
     def compose_step(self) -> ComposeResult:
         with Horizontal(id="gauges"):
@@ -114,9 +122,6 @@ class BenchmarkStep(StepScreen):
                 cpu=last.cpu / 100,
             )
         if work.result is not None:
-            if self.session.benchmark is not work.result:
-                self.wizard.session = self.session.decide(benchmark=work.result)
-                self.wizard.record("benchmark", "done", **work.result)
             self._show_document(work.result)
 
     def _gauges(

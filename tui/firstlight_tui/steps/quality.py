@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -16,6 +16,9 @@ from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.widgets import Words, WorkView
 from firstlight_tui.widgets.words import part
 from firstlight_tui.works import OnEvent, Started, Work
+
+if TYPE_CHECKING:
+    from firstlight_tui.app import WizardApp
 
 MARKS = {
     "pass": ("✓ pass      ", "$text-success"),
@@ -47,6 +50,12 @@ class QualityStep(StepScreen):
     @classmethod
     def done(cls, session: Session) -> bool:
         return session.quality is not None
+
+    @classmethod
+    def finished(cls, wizard: "WizardApp", result: dict[str, Any], seconds: float) -> None:
+        wizard.session = wizard.session.decide(quality=result)
+        status = "done" if result.get("ok", True) else "failed"
+        wizard.record("quality", status, **{"seconds": seconds, **result})
 
     def compose_step(self) -> ComposeResult:
         yield Label(
@@ -112,9 +121,6 @@ class QualityStep(StepScreen):
     def show_work(self, work: Work) -> None:
         self.query_one("#work", WorkView).show(work)
         if work.result is not None:
-            if self.session.quality is not work.result:
-                self.wizard.session = self.session.decide(quality=work.result)
-                self.wizard.record("quality", "done", **work.result)
             self._show_document(work.result)
 
     def _show_document(self, document: Mapping[str, Any]) -> None:
