@@ -1,6 +1,5 @@
 """The course's `inference_model.json`: its fields, its rules, and how its PromptTemplate is expanded."""
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -156,7 +155,8 @@ def _check_model_config(value: Any) -> dict[str, Any]:
             continue
         number = value[key]
         fits = isinstance(number, int | float) and not isinstance(number, bool)
-        fits = fits and math.isfinite(number) and low <= number <= high
+        # A comparison is false for NaN, and safe for whole numbers beyond every float.
+        fits = fits and low <= number <= high
         if not fits or (key == "max_length" and number != int(number)):
             raise TemplateRefused(f"`ModelConfig.{key}` must be {rule}.")
     return dict(value)
@@ -174,20 +174,30 @@ def read_inference_model(folder: Path) -> dict[str, Any] | None:
     return read_json_object(path)
 
 
-def expand(template: Mapping[str, str], messages: Messages, *, joiner: str = "") -> str | None:
+def expand(
+    template: Mapping[str, str],
+    messages: Messages,
+    *,
+    joiner: str = "",
+    opening: bool = False,
+) -> str | None:
     """The prompt that a runtime builds from PromptTemplate; None when a field that it needs is missing.
 
     One user message alone is the `prompt` field; before a last user message the other turns stand in their
-    own fields, joined by `joiner` (no runtime documents how it joins them).
+    own fields, joined by `joiner`. With `opening`, every turn stands in its own field and the beginning of
+    the assistant's follows. (No runtime documents how it joins turns.)
     """
     parts: list[str] = []
     for index, message in enumerate(messages):
-        last = index == len(messages) - 1
-        field = "prompt" if last and message["role"] == "user" else message["role"]
-        text = template.get(field)
+        last = index == len(messages) - 1 and message["role"] == "user" and not opening
+        text = template.get("prompt" if last else message["role"])
         if text is None:
             return None
         parts.append(text.replace(CONTENT, message["content"], 1))
+    if opening:
+        if "assistant" not in template:
+            return None
+        parts.append(template["assistant"].partition(CONTENT)[0])
     return joiner.join(parts)
 
 

@@ -1,7 +1,8 @@
 """PromptTemplate from the tokenizer: render its own chat template with sentinels, and cut at them."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from firstlight_core.errors import TemplateRefused
@@ -30,8 +31,12 @@ CUT_CONVERSATIONS: tuple[dict[str, Any], ...] = (
 """What the renderer is asked; `cut_template` reads the answers in this order."""
 
 
-def cut_template(renders: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def cut_template(
+    renders: Sequence[Mapping[str, Any]], special: Iterable[str] = ()
+) -> dict[str, str]:
     """The PromptTemplate that says what the renderings of CUT_CONVERSATIONS say.
+
+    `special` are the tokenizer's special tokens, which no cut may split.
 
     `prompt` is exact for one question. A field that the template cannot have (a system prompt that it
     refuses) is left out.
@@ -48,52 +53,65 @@ def cut_template(renders: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         raise TemplateRefused(f"The chat template {how} the user's text.")
     prompt = asked.replace(USER, CONTENT)
     before, _, after = asked.partition(USER)
-    closing = single.partition(USER)[2] if single and single.count(USER) == 1 else ""
-    opening = after.removeprefix(closing) if after.startswith(closing) else after
-    turns = _cut_turns(many, closing)
-    fields = {
-        "system": _cut_system(with_system, turns["user"] if turns else None, asked),
-        **(turns or {"user": before + CONTENT + closing, "assistant": opening + CONTENT}),
-        "prompt": prompt,
-    }
-    kept = {name: text for name, text in fields.items() if text is not None}
-    return {name: text for name, text in kept.items() if text.count(CONTENT) == 1}
+    pieces = _pieces_pattern(special)
+    tail = single.partition(USER)[2] if single and single.count(USER) == 1 else ""
+    turns = _cut_turns(many, tail, pieces)
+    if turns is None:
+        # A template for single questions only: the closing is where question and closed question agree.
+        closing = _agreement(after, tail, pieces)
+        turns = {
+            "user": before + CONTENT + closing,
+            "assistant": after.removeprefix(closing) + CONTENT,
+        }
+    fields = {"system": _cut_system(with_system, turns["user"]), **turns, "prompt": prompt}
+    return {name: text for name, text in fields.items() if text and text.count(CONTENT) == 1}
 
 
-def _cut_turns(text: str | None, closing: str) -> dict[str, str] | None:
-    """The user's and the assistant's turn as they stand in the middle of a conversation."""
+def _cut_turns(text: str | None, tail: str, pieces: re.Pattern[str]) -> dict[str, str] | None:
+    """The user's and the assistant's turn as they stand in the middle of a conversation.
+
+    `tail` is what follows the only question of a closed conversation; some templates end a conversation
+    otherwise than a turn (an end-of-text token), so a turn's end is where both agree.
+    """
     if text is None or any(text.count(part) != 1 for part in (USER, ANSWER, SECOND, CLOSE)):
         return None
     _, _, rest = text.partition(USER)
     to_answer, _, rest = rest.partition(ANSWER)
     to_second, _, rest = rest.partition(SECOND)
-    _, _, ending = rest.partition(CLOSE)
-    if not to_answer.startswith(closing):
-        closing = ""
-    if not ending or not to_second.startswith(ending):
-        # Some templates end only the last answer, or end it differently: cut where the two agree.
-        ending = _common_prefix(to_second, ending)
+    _, _, last = rest.partition(CLOSE)
+    closing = _agreement(to_answer, tail, pieces)
+    ending = _agreement(to_second, last, pieces)
     return {
         "user": to_second.removeprefix(ending) + CONTENT + closing,
         "assistant": to_answer.removeprefix(closing) + CONTENT + ending,
     }
 
 
-def _cut_system(text: str | None, user: str | None, asked: str) -> str | None:
+def _cut_system(text: str | None, user: str) -> str | None:
     """What the template writes before the first user turn when there is a system prompt."""
     if text is None or text.count(SYSTEM) != 1 or text.count(USER) != 1:
         return None
     head = text.partition(USER)[0]
     if SYSTEM not in head:
         return None
-    opening = user.partition(CONTENT)[0] if user is not None else ""
+    opening = user.partition(CONTENT)[0]
     if opening and head.endswith(opening):
         head = head[: len(head) - len(opening)]
     return head.replace(SYSTEM, CONTENT)
 
 
-def _common_prefix(left: str, right: str) -> str:
-    length = 0
-    while length < min(len(left), len(right)) and left[length] == right[length]:
-        length += 1
-    return left[:length]
+def _pieces_pattern(special: Iterable[str]) -> re.Pattern[str]:
+    known = "|".join(re.escape(token) for token in sorted(special, key=len, reverse=True) if token)
+    return re.compile(
+        f"{known}|<[^<>\\s]{{1,60}}>|\\w+|." if known else r"<[^<>\s]{1,60}>|\w+|.", re.S
+    )
+
+
+def _agreement(left: str, right: str, pieces: re.Pattern[str]) -> str:
+    """What both begin with, cut between pieces: a special token is never split."""
+    kept = ""
+    for one, other in zip(pieces.findall(left), pieces.findall(right), strict=False):
+        if one != other:
+            break
+        kept += one
+    return kept

@@ -34,6 +34,7 @@ from firstlight_core.template_files import (
     copy_tokenizer,
     read_chat_template,
 )
+from firstlight_core.template_rewrite import known_differences, rewrite_for_genai
 from firstlight_core.template_shapes import Shape, lock_shapes
 from firstlight_core.text import one_line, shown_path
 
@@ -107,7 +108,8 @@ async def derive_prompt_template(folder: Path) -> dict[str, str]:
             hint="Take the template of the base model's family, for example --preset chatml.",
         )
     async with private_tokenizer(folder) as tokenizer:
-        return cut_template((await render("jinja", tokenizer, CUT_CONVERSATIONS))["renders"])
+        renders = (await render("jinja", tokenizer, CUT_CONVERSATIONS))["renders"]
+    return cut_template(renders, await asyncio.to_thread(added_tokens, folder))
 
 
 async def derive_inference_model(artifact: Path, name: str) -> Document:
@@ -170,7 +172,7 @@ async def check_template(
         notes.append("The inference_model.json has no usable PromptTemplate; it was not compared.")
     expansions = [_expansions(template, shape) for shape in shapes]
     implied = [_expansions(derived, shape) for shape in shapes]
-    texts = sorted({t for found in (*expansions, *implied) for t in found})
+    texts = sorted({t for found in (*expansions, *implied) for way in found for t in way})
     reference, native = await _render_both(truth, folder, shapes, texts)
     encoded = {t: ids for t, ids in zip(texts, native.get("encoded", []), strict=False)}
     # A runtime's decoder shows special tokens as nothing; their own names come last and win.
@@ -182,8 +184,8 @@ async def check_template(
             shape,
             reference["renders"][index],
             native["renders"][index],
-            [encoded[t] for t in expansions[index] if t in encoded],
-            [encoded[t] for t in implied[index] if t in encoded],
+            [[encoded[t] for t in way] for way in expansions[index]],
+            [[encoded[t] for t in way] for way in implied[index]],
             pieces=pieces,
             templated=template is not None,
         )
@@ -192,13 +194,15 @@ async def check_template(
     stop_tokens = check_stop_tokens(
         read_json_object(folder / "genai_config.json", strict=False), derived, special
     )
+    explained, rewritten = await _explain(truth, folder, shapes, reference, found)
     locked = not found
     return {
         "ok": locked and bool(stop_tokens["ok"]),
         "locked": locked,
         "differences": found,
         "shapes": rows,
-        "notes": notes,
+        "notes": [*notes, *explained],
+        "rewritten_template": rewritten,
         "inference_model": document,
         "prompt_template_of_tokenizer": derived,
         "stop_tokens": stop_tokens,
@@ -206,13 +210,54 @@ async def check_template(
     }
 
 
-def _expansions(template: Mapping[str, str] | None, shape: Shape) -> list[str]:
-    """What PromptTemplate makes of a conversation, with each way of joining turns."""
+async def _explain(
+    truth: Path,
+    artifact: Path,
+    shapes: Sequence[Shape],
+    reference: Mapping[str, Any],
+    found: Sequence[Document],
+) -> tuple[list[str], str | None]:
+    """Why onnxruntime-genai renders otherwise, and a template that it renders right, proven on every shape."""
+    template = read_chat_template(artifact)
+    if template is None or not any(d["between"] == "genai" for d in found):
+        return [], None
+    sentences = known_differences(template)
+    rewritten = rewrite_for_genai(template)
+    if rewritten is None:
+        return sentences, None
+    try:
+        again, native = await _render_both(truth, artifact, shapes, [], template=rewritten)
+    except TemplateRefused:
+        return sentences, None
+    wanted = [row.get("ids") for row in reference["renders"]]
+    for result in (again, native):
+        if [row.get("ids") for row in result["renders"]] != wanted:
+            return sentences, None
+    sentences.append(
+        "An equivalent chat template that onnxruntime-genai renders right was found, and proven on "
+        f"{len(shapes)} conversations; --mend writes it."
+    )
+    return sentences, rewritten
+
+
+def _expansions(template: Mapping[str, str] | None, shape: Shape) -> list[list[str]]:
+    """What PromptTemplate makes of a conversation: for each way of reading it, with each way of joining turns."""
     if template is None:
-        return []
-    joiners = ("",) if len(shape.messages) == 1 else ("", "\n")
-    found = [expand(template, shape.messages, joiner=joiner) for joiner in joiners]
-    return [text for text in found if text is not None]
+        return [[], []]
+    several = len(shape.messages) > 1
+    ways: list[list[str]] = []
+    for opening in (False, True):
+        used = several and shape.generate if opening else True
+        joiners = ("", "\n") if several else ("",)
+        found = [
+            expand(template, shape.messages, joiner=joiner, opening=opening)
+            for joiner in (joiners if used else ())
+        ]
+        # Where no answer follows, what stands between turns also stands after the last.
+        ending = "" if shape.generate else "\n"
+        kept = [text for text in found if text is not None]
+        ways.append([*kept, *(text + ending for text in kept[1:] if ending)])
+    return ways
 
 
 def _pieces(result: Mapping[str, Any]) -> dict[int, str]:
@@ -220,7 +265,12 @@ def _pieces(result: Mapping[str, Any]) -> dict[int, str]:
 
 
 async def _render_both(
-    truth: Path, artifact: Path, shapes: Sequence[Shape], texts: Sequence[str]
+    truth: Path,
+    artifact: Path,
+    shapes: Sequence[Shape],
+    texts: Sequence[str],
+    *,
+    template: str | None = None,
 ) -> tuple[Document, Document]:
     """The reference and the artifact's renderings; without transformers the sandbox renders the reference."""
     conversations = [shape.to_json() for shape in shapes]
@@ -229,8 +279,10 @@ async def _render_both(
         of_truth = await stack.enter_async_context(private_tokenizer(truth))
         of_artifact = await stack.enter_async_context(private_tokenizer(artifact))
         tasks = (
-            asyncio.create_task(render(op, of_truth, conversations)),
-            asyncio.create_task(render("genai", of_artifact, conversations, texts=texts)),
+            asyncio.create_task(render(op, of_truth, conversations, template=template)),
+            asyncio.create_task(
+                render("genai", of_artifact, conversations, texts=texts, template=template)
+            ),
         )
         try:
             reference, native = await asyncio.gather(*tasks)
@@ -255,8 +307,8 @@ def _compare(
     shape: Shape,
     reference: Mapping[str, Any],
     native: Mapping[str, Any],
-    expanded: Sequence[list[int]],
-    implied: Sequence[list[int]],
+    expanded: Sequence[list[list[int]]],
+    implied: Sequence[list[list[int]]],
     *,
     pieces: Mapping[int, str],
     templated: bool,
@@ -281,19 +333,34 @@ def _compare(
     found = against("genai", native["ids"])
     row["genai"] = "differs" if found else "same"
     if templated:
-        if expanded and truth in expanded:
+        # The way of reading a PromptTemplate that fits the tokenizer's own judges this one.
+        way = next((w for w, known in zip(expanded, implied, strict=True) if truth in known), None)
+        if way is None:
+            row["prompt_template"] = "same" if any(truth in w for w in expanded) else "cannot"
+        elif truth in way:
             row["prompt_template"] = "same"
             row["tokens"]["prompt_template"] = len(truth)
-        elif truth in implied:
-            row["prompt_template"] = "differs"
-            tried = [against("prompt-template", ids) for ids in expanded]
-            found += sorted(tried, key=_size)[0] if tried else []
         else:
-            row["prompt_template"] = "cannot"
+            row["prompt_template"] = "differs"
+            tried = [against("prompt-template", ids) for ids in way]
+            found += sorted(tried, key=_size)[0] if tried else [_lacking(shape)]
+        if row["prompt_template"] == "cannot":
             row["note"] = (
                 "PromptTemplate cannot express this conversation; the runtime's own chat template does."
             )
     return row, found
+
+
+def _lacking(shape: Shape) -> Document:
+    roles = ", ".join(sorted({message["role"] for message in shape.messages}))
+    return {
+        "shape": shape.key,
+        "between": "prompt-template",
+        "index": 0,
+        "expected": [],
+        "found": [],
+        "sentence": f"PromptTemplate lacks a field that this conversation needs ({roles})",
+    }
 
 
 def _size(found: list[Document]) -> int:
@@ -314,6 +381,8 @@ def _compare_refusals(
         else ("onnxruntime-genai", native["error"])
     )
     row["genai"] = "differs"
+    if "text" in reference:
+        row["text"] = reference["text"][:4000]
     sentence = (
         f"{refuser} refuses this conversation, the other renderer does not: {one_line(error, 160)}"
     )

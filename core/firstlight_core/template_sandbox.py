@@ -22,15 +22,20 @@ class GenerationBlock(Extension):
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
+def make_environment() -> ImmutableSandboxedEnvironment:
+    """The sandbox with the block rules and tags of transformers; enough to parse a template."""
+    return ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, GenerationBlock]
+    )
+
+
 def compile_template(source: str, *, now: datetime | None = None) -> Template:
     """Compile a chat template with the settings and functions that transformers gives it.
 
     Raises:
         jinja2.TemplateSyntaxError: with its line.
     """
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, GenerationBlock]
-    )
+    environment = make_environment()
 
     def raise_exception(message: str) -> None:
         raise TemplateError(message)

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,13 @@ from firstlight_core.files import read_json_object, read_limited, write_json, wr
 from firstlight_core.inference_model import INFERENCE_MODEL, validate_inference_model
 from firstlight_core.paths import find_paths
 from firstlight_core.publishing import MANIFEST, read_manifest
+from firstlight_core.stop_tokens import eos_ids
+from firstlight_core.template_files import CHAT_TEMPLATE
 from firstlight_core.template_lock import check_template
 from firstlight_core.text import shown_path
 
 GENAI_CONFIG = "genai_config.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"
 _SEARCH_KEYS = ("max_length", "temperature", "top_p", "repetition_penalty")
 Document = dict[str, Any]
 
@@ -64,8 +67,17 @@ async def settle_template(
     return {**checked, **written}
 
 
-def write_template(folder: Path, document: Mapping[str, Any]) -> Document:
+def write_template(
+    folder: Path,
+    document: Mapping[str, Any],
+    *,
+    chat_template: str | None = None,
+    stop_ids: Sequence[int] = (),
+) -> Document:
     """Write inference_model.json, `search` and the manifest's hashes, each whole; `{written, search}`.
+
+    `chat_template` replaces the one of the tokenizer, wherever a runtime looks for it; `stop_ids` are added to
+    eos_token_id.
 
     Raises:
         StateProblem: the disk refuses, or what was read back is not what was written.
@@ -78,7 +90,13 @@ def write_template(folder: Path, document: Mapping[str, Any]) -> Document:
         document.get("ModelConfig", {}), context if isinstance(context, int) else None
     )
     config["search"] = {**(search if isinstance(search, dict) else {}), **values}
+    if stop_ids and isinstance(model, dict):
+        model["eos_token_id"] = list(dict.fromkeys([*eos_ids(config), *stop_ids]))
     texts = {INFERENCE_MODEL: _text(document), GENAI_CONFIG: _text(config)}
+    if chat_template is not None:
+        texts[CHAT_TEMPLATE] = chat_template
+        tokenizer = read_json_object(folder / TOKENIZER_CONFIG, strict=False)
+        texts[TOKENIZER_CONFIG] = _text({**tokenizer, "chat_template": chat_template})
     _remember(folder)
     _write_all(folder, texts)
     return {"written": [*texts], "search": values}
@@ -97,8 +115,9 @@ def undo_template(artifact: Path | str) -> Document:
     kept = read_json_object(place)
     texts = {str(name): text for name, text in kept.items() if isinstance(text, str)}
     _remember(folder)
-    if kept.get(INFERENCE_MODEL) is None:
-        (folder / INFERENCE_MODEL).unlink(missing_ok=True)
+    for name in (INFERENCE_MODEL, CHAT_TEMPLATE):
+        if kept.get(name) is None:
+            (folder / name).unlink(missing_ok=True)
     _write_all(folder, texts)
     return {"written": [*texts], "undone": True}
 
@@ -112,7 +131,7 @@ def _write_all(folder: Path, texts: Mapping[str, str]) -> None:
         write_whole(folder / name, text)
         if read_limited(folder / name) != text.encode():
             raise StateProblem(f"{shown_path(folder / name)} does not hold what was written to it.")
-    update_manifest(folder, tuple({*texts, INFERENCE_MODEL}))
+    update_manifest(folder, tuple({*texts, INFERENCE_MODEL, CHAT_TEMPLATE}))
 
 
 def update_manifest(folder: Path, names: tuple[str, ...]) -> None:
@@ -138,7 +157,7 @@ def _kept(folder: Path) -> Path:
 
 def _remember(folder: Path) -> None:
     texts: dict[str, str | None] = {}
-    for name in (INFERENCE_MODEL, GENAI_CONFIG):
+    for name in (INFERENCE_MODEL, GENAI_CONFIG, CHAT_TEMPLATE, TOKENIZER_CONFIG):
         try:
             texts[name] = read_limited(folder / name).decode("utf-8-sig", "replace")
         except FirstlightError:
@@ -149,17 +168,29 @@ def _remember(folder: Path) -> None:
 async def mend_template(
     artifact: Path | str, source: Path | str | None = None, *, write: bool = True
 ) -> Document:
-    """Replace PromptTemplate by the tokenizer's own, keep everything else, and check again.
+    """Mend all that can be mended, keep everything else, and check again.
+
+    PromptTemplate becomes the tokenizer's own; a chat template that onnxruntime-genai renders otherwise is
+    replaced by the equivalent one, when one was proven; what ends a turn joins eos_token_id.
 
     Raises:
         TemplateRefused: the tokenizer has no usable chat template.
     """
-    checked = await check_template(artifact, source)
-    document = {
-        **checked["inference_model"],
-        "PromptTemplate": checked["prompt_template_of_tokenizer"],
-    }
+    folder = Path(artifact)
+    checked = await check_template(folder, source)
+    document = validate_inference_model(
+        {
+            **checked["inference_model"],
+            "PromptTemplate": checked["prompt_template_of_tokenizer"],
+        }
+    )
     if not write:
-        return await check_template(artifact, source, document)
-    # The mended PromptTemplate is right whatever genai's renderer makes of the chat template.
-    return await settle_template(artifact, document, source, force=True)
+        return await check_template(folder, source, document)
+    written = await asyncio.to_thread(
+        write_template,
+        folder,
+        document,
+        chat_template=checked["rewritten_template"],
+        stop_ids=checked["stop_tokens"]["missing"],
+    )
+    return {**await check_template(folder, source), **written}

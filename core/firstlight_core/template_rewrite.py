@@ -1,0 +1,68 @@
+"""What onnxruntime-genai's Jinja subset does otherwise, said in words, and templates rewritten around it.
+
+Known differences of genai 0.18, by experiment: `'x' in some_text` is always false, `.replace()`, `.upper()`,
+`.find()` and `.count()` are unknown methods, `.title()` changes nothing, `|replace`, `|upper`, `|title` and `|first`
+are unknown filters.
+"""
+
+import re
+
+_NAME = r"[A-Za-z_][\w.]*(?:\[[^\]\n]{1,60}\])*(?:\.[A-Za-z_]\w*(?!\s*\())*"
+_TEXT = r"'[^'\n]*'|\"[^\"\n]*\""
+_IN = re.compile(rf"({_TEXT})\s+(not\s+)?in\s+({_NAME})(?![\w(])")
+_GROUP = r"\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)"
+_REPLACE = re.compile(rf"({_GROUP}|{_NAME})\.replace\(\s*({_TEXT})\s*,\s*({_TEXT})\s*\)")
+_HOLDS_TEXT = re.compile(r"content|text|prompt|system|reason|custom|instruct|output|answer", re.I)
+_TAG = re.compile(r"(\{[%{].*?[%}]\})", re.S)
+
+_UNKNOWN: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"\.replace\("), "does not know `.replace()`"),
+    (re.compile(r"\.(upper|find|count|capitalize|index)\("), "does not know a text method"),
+    (re.compile(r"\.title\("), "leaves `.title()` without effect"),
+    (re.compile(r"\|\s*(replace|upper|title|capitalize|first)\b"), "does not know a filter"),
+)
+
+
+def known_differences(template: str) -> list[str]:
+    """One sentence, with its line, for every construct that genai is known to treat otherwise."""
+    found: list[str] = []
+    for number, line in enumerate(template.splitlines(), start=1):
+        for match in _IN.finditer(line):
+            if _is_text(match[3]):
+                found.append(
+                    f"onnxruntime-genai answers `{match[0][:80]}` (line {number}) always as if the text were not there."
+                )
+        for pattern, what in _UNKNOWN:
+            if match := pattern.search(line):
+                found.append(f"onnxruntime-genai {what} (line {number}: `{match[0][:40]}`).")
+    return list(dict.fromkeys(found))[:12]
+
+
+def rewrite_for_genai(template: str) -> str | None:
+    """An equivalent template without those constructs; None when there is nothing that can be rewritten.
+
+    It is only a proposal: whoever takes it has to prove that both renderers agree on it.
+    """
+    rewritten = _TAG.sub(lambda tag: _rewrite_tag(tag[1]), template)
+    return rewritten if rewritten != template else None
+
+
+def _is_text(name: str) -> bool:
+    last = re.split(r"[.\[]", name)[-1]
+    return bool(_HOLDS_TEXT.search(last)) or ("message" in last.lower() and "_" in last)
+
+
+def _rewrite_tag(tag: str) -> str:
+    def contains(match: re.Match[str]) -> str:
+        if not _is_text(match[3]):
+            return match[0]
+        sign = "== 1" if match[2] else "> 1"
+        return f"({match[3]}.split({match[1]})|length {sign})"
+
+    tag = _IN.sub(contains, tag)
+    for _ in range(8):
+        changed = _REPLACE.sub(lambda m: f"({m[1]}.split({m[2]})|join({m[3]}))", tag)
+        if changed == tag:
+            break
+        tag = changed
+    return tag
