@@ -1,0 +1,102 @@
+"""One record, one way to change it: what depended on a changed answer is cleared, and nothing else."""
+
+from dataclasses import fields
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firstlight_core.session import Session
+
+FULL = Session(
+    environment={"verdict": "ready"},
+    source="/models/a",
+    model={"parameters": 1},
+    precisions=("int4", "int8"),
+    method="command",
+    artifacts=({"precision": "int4", "artifact": "/x"},),
+    artifact="/x",
+    template={"locked": True},
+    deployment={"name": "x"},
+    chat={"text": "x"},
+    benchmark={"results": []},
+    quality={"checks": []},
+)
+RESULTS = {"template", "deployment", "chat", "benchmark", "quality"}
+OTHER = {
+    "precisions": ("fp16",),
+    "artifacts": (),
+    "source": "/models/b",
+    "artifact": "/y",
+    "method": "config",
+}
+
+
+def cleared(after: Session, before: Session = FULL) -> set[str]:
+    return {f.name for f in fields(Session) if getattr(after, f.name) != getattr(before, f.name)}
+
+
+@pytest.mark.parametrize(
+    ("field", "stale"),
+    [
+        ("environment", set()),
+        ("source", {"model", "precisions", "artifacts", "artifact", *RESULTS}),
+        ("model", set()),
+        ("precisions", set()),
+        ("method", set()),
+        ("artifacts", set()),
+        ("artifact", RESULTS),
+        ("template", {"deployment", "chat", "benchmark", "quality"}),
+        ("deployment", set()),
+        ("chat", set()),
+        ("benchmark", set()),
+        ("quality", set()),
+    ],
+)
+def test_what_depended_on_an_answer_is_cleared(field: str, stale: set[str]) -> None:
+    after = FULL.decide(**{field: OTHER.get(field, {"new": True})})
+    assert cleared(after) == stale | {field}
+    empty = Session()
+    assert all(getattr(after, name) == getattr(empty, name) for name in stale)
+
+
+def test_every_field_has_its_row() -> None:
+    for field in fields(Session):
+        FULL.decide(**{field.name: None})
+
+
+def test_the_same_answer_clears_nothing() -> None:
+    assert FULL.decide(source=FULL.source, artifact=FULL.artifact) == FULL
+
+
+def test_what_is_decided_together_is_kept() -> None:
+    after = FULL.decide(source="/models/b", model={"parameters": 2}, precisions=("fp32",))
+    assert after.model == {"parameters": 2}
+    assert after.precisions == ("fp32",)
+    assert after.artifact is None
+
+
+def test_an_unknown_field_is_an_error() -> None:
+    with pytest.raises((TypeError, AttributeError)):
+        FULL.decide(colour="red")
+
+
+def test_a_session_survives_json_and_unknown_keys() -> None:
+    assert Session.from_json(FULL.to_json() | {"from the future": 1}) == FULL
+    assert Session.from_json({}) == Session()
+
+
+@given(st.lists(st.sampled_from([f.name for f in fields(Session)]), max_size=6))
+def test_results_never_outlive_their_artifact(changes: list[str]) -> None:
+    session = FULL
+    for number, name in enumerate(changes):
+        value = (str(number),) if name in ("precisions",) else str(number)
+        value = () if name == "artifacts" else value
+        session = session.decide(**{name: value})
+    if "source" in changes and "artifact" not in changes[changes.index("source") :]:
+        assert session.artifact is None
+
+
+def test_the_measured_document_of_a_precision() -> None:
+    assert FULL.measured("int4") == {"precision": "int4", "artifact": "/x"}
+    assert FULL.measured("int8") is None
