@@ -1,0 +1,235 @@
+"""run.toml: what a session did becomes a plan, a plan becomes the same plan again, and every mistake is named."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firstlight_core.errors import InputRefused
+from firstlight_core.ledger import Run
+from firstlight_core.paths import find_paths
+from firstlight_core.plan import (
+    BenchChoice,
+    ChatChoice,
+    DeployChoice,
+    Plan,
+    QualityChoice,
+    TemplateChoice,
+    plan_of,
+)
+from firstlight_core.precisions import PRECISIONS
+from firstlight_core.run_file import read_run_toml, write_plan, write_run_toml
+from firstlight_core.session import Session
+
+Write = Callable[[str], Path]
+KEYS = [precision.key for precision in PRECISIONS]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def put(text: str) -> Path:
+        path = tmp_path / "run.toml"
+        path.write_bytes(text.encode("utf-8", "surrogateescape"))
+        return path
+
+    return put
+
+
+def test_the_shortest_plan(write: Write) -> None:
+    plan = read_run_toml(write('source = "sample"'))
+    assert plan == Plan(source=find_paths().sample, precisions=("int4",), use="int4")
+    assert plan.subject == find_paths().sample
+
+
+def test_paths_are_relative_to_the_file(write: Write, tmp_path: Path) -> None:
+    plan = read_run_toml(
+        write('source = "models/x"\n[quality]\nprompts = "q.jsonl"\nreference = "source"')
+    )
+    assert plan.source == tmp_path / "models" / "x"
+    assert plan.quality == QualityChoice(
+        prompts=tmp_path / "q.jsonl", reference=tmp_path / "models" / "x"
+    )
+
+
+def test_the_words_for_the_sample(write: Write) -> None:
+    plan = read_run_toml(write('source = "x"\n[quality]\nprompts = "sample"\nreference = "sample"'))
+    assert plan.quality is not None
+    assert plan.quality.prompts == find_paths().sample_prompts
+    assert plan.quality.reference == find_paths().sample
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("source = ", "TOML"),
+        ("\udcff", "TOML"),
+        ("x = " + "[" * 3_000, "TOML"),
+        ("", "`source` must be given"),
+        ('source = "x"\nartifact = "y"', "not both"),
+        ('source = ""', "`source` is empty"),
+        ('source = "a\\u0000b"', "`source` must be a text"),
+        ('source = "~nobody-of-that-name/x"', "`source` names a home folder"),
+        ("source = 7", "`source` must be a text"),
+        ('source = "x"\nprecision = "int4"', "`precision` is not a key here"),
+        ('source = "x"\nprecisions = "int4"', "`precisions` must be a list"),
+        ('source = "x"\nprecisions = ["int5"]', "no precision 'int5'"),
+        ('source = "x"\nprecisions = ["int4", "int4"]', "twice"),
+        ('artifact = "x"\nprecisions = ["int4"]', "`precisions` belongs to `source`"),
+        ('source = "x"\nuse = "int8"', "`use` is none of"),
+        ('source = "x"\nmethod = "magic"', "`method` must be one of: config, command"),
+        ('source = "x"\nschema = "firstlight/run.toml/9"', "`schema`"),
+        ('source = "x"\ndeploy = "here"', "`deploy` must be a table"),
+        ('source = "x"\n[deploy]', "`deploy.name` is missing"),
+        ('source = "x"\n[deploy]\nname = "n"\nport = 1', "`deploy.port` is not a key here"),
+        ('source = "x"\n[deploy]\nname = "n"\ntarget = "moon"', "`deploy.target` must be one of"),
+        ('source = "x"\n[chat]', "`chat.prompts` must hold"),
+        ('source = "x"\n[chat]\nprompts = [1]', "`chat.prompts` must be a list of texts"),
+        (
+            'source = "x"\n[chat]\nprompts = ["a"]\nmax_tokens = 0',
+            "`chat.max_tokens` must be a whole number",
+        ),
+        ('source = "x"\n[bench]\nlengths = []', "`bench.lengths`"),
+        ('source = "x"\n[bench]\nlengths = [true]', "`bench.lengths`"),
+        ('source = "x"\n[bench]\nrepeats = 1.5', "`bench.repeats`"),
+        ('source = "x"\n[bench]\nprecisions = ["fp32"]', "`bench.precisions` names 'fp32'"),
+        (
+            'source = "x"\n[template]\npreset = "a"\n[template.inference_model]\nName = "x"',
+            "exclude each other",
+        ),
+        ('source = "x"\n"\\u001b[31m" = 1', "is not a key here"),
+        ("#" + "x" * 2**20, "larger"),
+    ],
+)
+def test_a_mistake_is_named(write: Write, text: str, word: str) -> None:
+    with pytest.raises(InputRefused) as caught:
+        read_run_toml(write(text))
+    assert word in str(caught.value)
+    assert "run.toml" in str(caught.value)
+    assert "\x1b" not in str(caught.value)
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(InputRefused, match="Cannot read"):
+        read_run_toml(tmp_path / "missing.toml")
+
+
+texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
+paths = texts.filter(lambda t: "/" not in t and "~" not in t).map(lambda t: Path("/models") / t)
+subsets = st.lists(st.sampled_from(KEYS), min_size=1, unique=True).map(tuple)
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    source = draw(st.none() | paths)
+    precisions = draw(subsets) if source else ()
+    some = st.lists(st.sampled_from(precisions), unique=True).map(tuple) if source else st.just(())
+    numbers = st.integers(1, 1000)
+    return Plan(
+        source=source,
+        artifact=None if source else draw(paths),
+        precisions=precisions,
+        use=draw(st.sampled_from(precisions)) if source else None,
+        method=draw(st.sampled_from(["config", "command"])) if source else "config",
+        template=draw(
+            st.just(TemplateChoice())
+            | texts.map(lambda t: TemplateChoice(preset=t))
+            | st.dictionaries(texts, texts | numbers, min_size=1).map(
+                lambda d: TemplateChoice(inference_model=d)
+            )
+        ),
+        deploy=draw(st.none() | st.builds(DeployChoice, name=texts)),
+        chat=draw(
+            st.none()
+            | st.builds(
+                ChatChoice,
+                prompts=st.lists(texts, min_size=1).map(tuple),
+                system=st.just("") | texts,
+                max_tokens=numbers,
+            )
+        ),
+        benchmark=draw(
+            st.none()
+            | st.builds(
+                BenchChoice,
+                lengths=st.none() | st.lists(numbers, min_size=1).map(tuple),
+                repeats=st.none() | numbers,
+                precisions=some,
+            )
+        ),
+        quality=draw(
+            st.none()
+            | st.builds(
+                QualityChoice,
+                prompts=st.none() | paths,
+                reference=st.none() | paths,
+                precisions=some,
+            )
+        ),
+    )
+
+
+@given(plan=plans())
+def test_a_plan_survives_the_file(tmp_path_factory: pytest.TempPathFactory, plan: Plan) -> None:
+    path = tmp_path_factory.mktemp("plan") / "run.toml"
+    assert read_run_toml(write_plan(path, plan)) == plan
+
+
+def session() -> Session:
+    made = {"precision": "int8", "artifact": "/runs/1/artifacts/int8", "bytes": 1}
+    return Session(
+        source=str(find_paths().sample),
+        precisions=("int4", "int8"),
+        artifacts=(made,),
+        artifact="/runs/1/artifacts/int8",
+        template={"locked": True, "inference_model": {"Name": "x", "Description": None}},
+        deployment={"name": "mine", "target": "folder", "verified": True},
+        chat={
+            "turns": [
+                {"role": "user", "text": "Hi?"},
+                {"role": "assistant", "text": "Ho."},
+                {"role": "user", "text": "And?"},
+            ]
+        },
+        benchmark={"results": [], "new_tokens": 16, "repeats": 2},
+        quality={
+            "checks": [],
+            "prompts": str(find_paths().sample_prompts),
+            "drift": {"kl_mean": 0.1},
+        },
+    )
+
+
+def test_a_session_becomes_the_plan_that_repeats_it(tmp_path: Path) -> None:
+    run = Run.create("x", runs=tmp_path)
+    plan = read_run_toml(write_run_toml(run, session()))
+    assert plan == Plan(
+        source=find_paths().sample,
+        precisions=("int4", "int8"),
+        use="int8",
+        template=TemplateChoice(inference_model={"Name": "x"}),
+        deploy=DeployChoice(name="mine", target="folder"),
+        chat=ChatChoice(prompts=("Hi?", "And?")),
+        benchmark=BenchChoice(new_tokens=16, repeats=2),
+        quality=QualityChoice(prompts=find_paths().sample_prompts, reference=find_paths().sample),
+    )
+    (entry,) = run.entries()
+    assert Session.from_json(dict(entry.values)).source == session().source
+
+
+def test_the_file_of_the_sample_holds_no_path_of_this_machine(tmp_path: Path) -> None:
+    text = write_run_toml(Run.create("x", runs=tmp_path), session()).read_text()
+    assert str(find_paths().sample.parent) not in text
+    assert 'source = "sample"' in text
+
+
+def test_an_adopted_artifact_is_not_converted(tmp_path: Path) -> None:
+    plan = plan_of(Session(artifact=str(tmp_path / "onnx")))
+    assert plan.artifact == tmp_path / "onnx"
+    assert plan.precisions == () and plan.use is None
+
+
+def test_nothing_to_repeat_yet(tmp_path: Path) -> None:
+    with pytest.raises(InputRefused, match="nothing to repeat"):
+        write_run_toml(Run.create("x", runs=tmp_path), Session())
