@@ -40,7 +40,7 @@ GENERATIONS = 32
 WARM_UP = 8
 """Generations that are not counted: caches and arenas fill in them."""
 GENERATION_TOKENS = 24
-SPEED_REPEATS = 5
+SPEED_REPEATS = 7
 DRIFT_PROMPTS = 20
 EDGE_TOKENS = 16
 

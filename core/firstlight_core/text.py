@@ -62,7 +62,9 @@ def bytes_text(count: float) -> str:
 
 
 def seconds_text(seconds: float) -> str:
-    """A duration in words: `0.42 s`, `12 s`, `3 min 20 s`, `1 h 04 min`."""
+    """A duration in words: `3.1 ms`, `0.42 s`, `12 s`, `3 min 20 s`, `1 h 04 min`."""
+    if 0 < seconds < 0.1:
+        return f"{seconds * 1000:.1f} ms"
     if seconds < 10:
         return f"{seconds:.2f} s"
     if seconds < 120:

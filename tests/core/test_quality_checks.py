@@ -156,8 +156,10 @@ def test_consistent_speed() -> None:
     assert consistent_speed({32: [100, 101], 512: [60, 61]}).status == "pass"
     slow = consistent_speed({32: [100, 101], 512: [20, 21]})
     assert slow.status == "fail"
-    assert slow.evidence["slowest_share"] == pytest.approx(20.5 / 100.5)
-    assert consistent_speed({32: [100, 10], 512: [60, 61]}).status == "needs-you"
+    assert slow.evidence["slowest_share"] == pytest.approx(21 / 101)
+    # Disturbed repetitions decide nothing: the best ones pass, or a person looks.
+    assert consistent_speed({32: [100, 10], 512: [60, 61]}).status == "pass"
+    assert consistent_speed({32: [100, 10], 512: [20, 21]}).status == "needs-you"
     assert consistent_speed({32: [100]}).status == "not-run"
 
 

@@ -33,8 +33,12 @@ def reference(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
             hint='Install the conversion tools: pip install "firstlight[convert]"',
         ) from error
     source = Path(str(request["source"]))
-    tokenizer, model = _load(transformers, torch, source, request.get("base"))
-    conversation = Conversation(source)
+    base = request.get("base")
+    # An adapter folder may bring its own tokenizer and template, or leave them to its base.
+    own = base is None or (source / "tokenizer_config.json").exists()
+    texts = source if own else Path(str(base))
+    tokenizer, model = _load(transformers, torch, source, base, texts)
+    conversation = Conversation(texts)
     stops = _stop_ids(model, tokenizer)
     prompts: list[dict[str, Any]] = []
     row = 0
@@ -72,13 +76,14 @@ def reference(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
     return {"prompts": len(prompts), "forward_s": forward, "peak_rss_bytes": peak_rss()}
 
 
-def _load(transformers: Any, torch: Any, source: Path, base: str | None) -> tuple[Any, Any]:
+def _load(
+    transformers: Any, torch: Any, source: Path, base: str | None, texts: Path
+) -> tuple[Any, Any]:
     transformers.utils.logging.set_verbosity_error()
     torch.manual_seed(0)
     settings = {"local_files_only": True, "trust_remote_code": False}
-    tokens = source if (source / "tokenizer_config.json").exists() or base is None else Path(base)
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(str(tokens), **settings)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(str(texts), **settings)
         model, report = transformers.AutoModelForCausalLM.from_pretrained(
             base or str(source),
             dtype=torch.float32,

@@ -1,0 +1,239 @@
+"""The verbs chat, bench and quality, run as a user runs them, on the really converted sample."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.real
+
+Artifact = Callable[[str], Path]
+
+
+def firstlight(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "firstlight_tui", *arguments],
+        input=stdin,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def document(*arguments: str, stdin: bytes = b"") -> tuple[int, dict[str, Any]]:
+    done = firstlight(*arguments, "--json", stdin=stdin)
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_chat_answers_correctly_and_the_same_each_time(artifact: Artifact) -> None:
+    question = ("chat", str(artifact("int4")), "--prompt", "What is int4 quantization?", "--greedy")
+    code, said = document(*question)
+    assert code == 0
+    assert said["schema"] == "firstlight/chat/1"
+    assert said["ok"] is True
+    assert "4 bits" in said["text"]
+    assert said["finish_reason"] == "stop"
+    assert said["stats"]["new_tokens"] == len(said["tokens"])
+    assert {"prompt_tokens", "ttft_s", "prefill_tps", "decode_tps"} <= said["stats"].keys()
+    again = firstlight(*question)
+    assert again.stdout.decode().strip() == said["text"]
+    assert b"tokens/s" in again.stderr
+
+
+def test_chat_reads_a_pipe_and_a_seed_repeats(artifact: Artifact) -> None:
+    folder = str(artifact("int4"))
+    code, said = document("chat", folder, "--greedy", stdin=b"What is int4 quantization?\n")
+    assert code == 0
+    assert "4 bits" in said["text"]
+    seeded = [document("chat", folder, "--prompt", "Tell me more", "--seed", "7") for _ in range(2)]
+    assert seeded[0][1]["tokens"] == seeded[1][1]["tokens"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "code", "words"),
+    [
+        ((), b"", 2, "nothing to ask"),
+        ((), b"a\0b", 1, "NUL"),
+        ((), b"\xff\xfe", 1, "UTF-8"),
+        pytest.param((), b"x" * 200_001, 2, "longer than 200 kB", id="long"),
+        pytest.param(("--prompt", "word " * 3000), b"", 1, "this context holds 1024", id="full"),
+        (("--prompt", "a", "--temperature", "-1"), b"", 2, "temperature"),
+        (("--prompt", "a", "--max-tokens", "0"), b"", 2, "at least one token"),
+        (("--prompt", "a", "--max-length", "5000"), b"", 2, "not possible"),
+    ],
+)
+def test_chat_refuses_in_one_sentence(
+    artifact: Artifact, arguments: tuple[str, ...], stdin: bytes, code: int, words: str
+) -> None:
+    got, said = document("chat", str(artifact("int4")), *arguments, stdin=stdin)
+    assert got == code
+    assert said["ok"] is False
+    assert words in said["error"]["message"]
+    assert said["error"]["hint"]
+
+
+@pytest.mark.parametrize("verb", ["chat", "bench", "quality"])
+def test_wrong_targets(verb: str, sample: Path, tmp_path: Path) -> None:
+    more = ["--prompt", "a"] if verb == "chat" else []
+    code, said = document(verb, str(tmp_path / "none"), *more)
+    assert (code, said["error"]["code"]) == (2, "usage")
+    code, said = document(verb, str(sample), *more)
+    assert (code, said["error"]["code"]) == (1, "refused")
+    assert "source model" in said["error"]["message"]
+    done = firstlight(verb, str(sample), *more)
+    assert done.returncode == 1
+    assert b"Traceback" not in done.stderr
+    assert done.stdout == b""
+
+
+def test_an_interrupted_chat_leaves_with_130_and_no_child(own_artifact: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "firstlight_tui", "bench", str(own_artifact), "--repeats", "900"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    while b"Measuring" not in process.stderr.readline():
+        pass
+    children = _children(process.pid)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert children
+    assert not any(Path(f"/proc/{pid}").exists() for pid in children)
+
+
+def _children(pid: int) -> list[int]:
+    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in listed.split()]
+
+
+def test_bench_measures_every_case(artifact: Artifact) -> None:
+    targets = [str(artifact("int4")), str(artifact("fp32"))]
+    code, said = document("bench", *targets, "--lengths", "16,64,5000", "--repeats", "2")
+    assert code == 0
+    assert said["machine"]["cpu"]
+    assert said["interleaved"] is True
+    assert [result["target"] for result in said["results"]] == targets
+    for result in said["results"]:
+        assert [case["prompt_tokens"] for case in result["cases"]] == [16, 64, 992]
+        for case in result["cases"]:
+            assert case["new_tokens"] == 32
+            for name in ("ttft_s", "prefill_tps", "decode_tps"):
+                figures = case[name]
+                assert 0 < figures["min"] <= figures["median"] <= figures["max"]
+                assert len(figures["samples"]) == 2
+        rss = result["rss_bytes"]
+        assert 0 < rss["baseline"] < rss["loaded"] <= rss["peak"]
+        assert result["load_s"] > 0
+    assert any(
+        "5000 were shortened" in note or "were shortened to 992" in note for note in said["notes"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--lengths", "a,b"), "no list of prompt lengths"),
+        (("--lengths", "0"), "prompt length"),
+        (("--new-tokens", "1"), "at least 2"),
+        (("--repeats", "0"), "repeats"),
+    ],
+)
+def test_bench_refuses_wrong_numbers(
+    artifact: Artifact, arguments: tuple[str, ...], words: str
+) -> None:
+    code, said = document("bench", str(artifact("int4")), *arguments)
+    assert code == 2
+    assert words in said["error"]["message"]
+
+
+def test_quality_of_the_sample_with_drift(artifact: Artifact, sample: Path) -> None:
+    code, said = document("quality", str(artifact("int4")), "--reference", str(sample))
+    assert code == 0, said
+    assert said["prompts"] == "sample"
+    status = {check["id"]: check["status"] for check in said["checks"]}
+    assert list(status) == [
+        "domain-answers",
+        "answer-format",
+        "memory-leak",
+        "consistent-speed",
+        "edge-cases",
+    ]
+    assert all(check["evidence"]["summary"] for check in said["checks"])
+    # The speed check may need a person on a busy machine; the others may not.
+    assert {value for key, value in status.items() if key != "consistent-speed"} == {"pass"}
+    drift = said["drift"]
+    assert drift["top1_agreement"] > 0.97
+    assert 0 <= drift["kl_mean"] < 0.02
+    assert drift["kl_mean"] <= drift["kl_p95"]
+    assert 0.95 < drift["perplexity_ratio"] < 1.05
+    assert drift["prompts_equal"] == drift["prompts"]
+    assert len(drift["worst"]) == 3
+
+
+def test_drift_grows_with_the_loss_and_the_reference_is_kept(
+    artifact: Artifact, sample: Path
+) -> None:
+    drifts = {}
+    for precision in ("fp32", "int4"):
+        code, said = document("quality", str(artifact(precision)), "--reference", str(sample))
+        assert code == 0
+        drifts[precision] = said["drift"]
+    assert drifts["fp32"]["kl_mean"] < 1e-5 < drifts["int4"]["kl_mean"]
+    assert drifts["fp32"]["reference_cached"] is False
+    assert drifts["int4"]["reference_cached"] is True
+
+
+def test_quality_says_no_when_the_answers_are_wrong(artifact: Artifact, tmp_path: Path) -> None:
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text('{"prompt": "What is int4 quantization?", "keys": ["bananas"]}\n')
+    code, said = document("quality", str(artifact("int4")), "--prompts", str(prompts))
+    assert code == 1
+    assert said["ok"] is False
+    assert said["checks"][0]["status"] == "fail"
+    assert "bananas" in said["checks"][0]["evidence"]["faults"][0]["fault"]
+    assert said["verdict"].startswith("Not good enough")
+
+
+def test_quality_names_the_wrong_line(artifact: Artifact, tmp_path: Path) -> None:
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text("{\n")
+    code, said = document("quality", str(artifact("int4")), "--prompts", str(prompts))
+    assert (code, said["error"]["code"]) == (1, "refused")
+    assert "line 1" in said["error"]["message"]
+
+
+def test_a_damaged_artifact_is_told_apart_by_drift(own_artifact: Path, sample: Path) -> None:
+    """Weights overwritten with noise still load and speak; only the drift sees it."""
+    weights = own_artifact / "model.onnx.data"
+    raw = bytearray(weights.read_bytes())
+    start = len(raw) // 2
+    raw[start : start + len(raw) // 8] = os.urandom(len(raw) // 8)
+    weights.write_bytes(raw)
+    code, said = document("quality", str(own_artifact), "--reference", str(sample))
+    assert code == 1
+    assert said["ok"] is False
+
+
+def test_the_reference_of_an_adapter_is_base_plus_adapter(
+    artifact: Artifact, sample: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(sample.parent / "adapter", tmp_path / "adapter")
+    settings = tmp_path / "adapter" / "adapter_config.json"
+    changed = json.loads(settings.read_text()) | {"base_model_name_or_path": str(sample)}
+    settings.write_text(json.dumps(changed))
+    code, said = document(
+        "quality", str(artifact("int4")), "--reference", str(tmp_path / "adapter")
+    )
+    assert "drift" in said, said
+    # The artifact was made without the adapter, so it must differ more than by its quantisation.
+    assert said["drift"]["kl_mean"] > 0.01
+    assert code in (0, 1)
