@@ -17,6 +17,7 @@ from firstlight_core.monitor import History, Sample, read_sample
 from firstlight_core.paths import Paths, find_paths
 from firstlight_core.session import Session
 from firstlight_themes import load_themes
+from firstlight_tui import net
 from firstlight_tui.conversation import Conversation
 from firstlight_tui.modals import ConfirmScreen, HelpScreen
 from firstlight_tui.services import Services
@@ -53,6 +54,7 @@ class WizardApp(App[int]):
         demo: bool = False,
         sample_every: float = 1.0,
     ) -> None:
+        net.install()
         super().__init__()
         self.steps = steps
         self.services = services or Services()
@@ -64,6 +66,8 @@ class WizardApp(App[int]):
         self.works: dict[str, Work] = {}
         self.conversation = Conversation(self)
         self.run_record: LedgerRun | None = None
+        self.kept: dict[str, Any] = {}
+        """What a step keeps between two visits: an unsaved draft, the address of a running service."""
         self._first = first or steps[0]
         self._sample_every = sample_every
         if session is not None:
