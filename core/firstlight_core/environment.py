@@ -16,6 +16,7 @@ __all__ = [
     "Check",
     "CheckResult",
     "Finding",
+    "renew",
     "report_text",
     "run_checks",
     "toolchain_missing",
@@ -102,6 +103,18 @@ def verdict(results: Iterable[CheckResult]) -> str:
     if any(row.vital and row.status in ("missing", "fail") for row in rows):
         return "blocked"
     return "ready" if all(row.status == "ok" for row in rows) else "warnings"
+
+
+def renew(document: dict[str, Any], newer: dict[str, Any]) -> dict[str, Any]:
+    """The document after some of its rows were looked at again: their new answers, and the verdict of all."""
+    again = {row["id"]: row for row in newer["checks"]}
+    rows = [again.get(row["id"], row) for row in document["checks"]]
+    fields = CheckResult.__dataclass_fields__
+    results = [
+        CheckResult(**{"vital": False, **{k: v for k, v in row.items() if k in fields}})
+        for row in rows
+    ]
+    return {**document, **newer, "checks": rows, "verdict": verdict(results)}
 
 
 def report_text(document: dict[str, Any]) -> str:

@@ -89,8 +89,11 @@ def find_source(text: str) -> Path:
     """The folder that a user's text means: a path, `sample`, or the id of a model in the Hugging Face cache.
 
     Raises:
+        UsageError: it is empty.
         ModelRefused: it is a hub id that is not on this machine, or no folder.
     """
+    if not text.strip():
+        raise UsageError("No model was named.", hint="Name a folder, or `sample`.")
     folder = Path(text).expanduser() if text.startswith("~") else Path(text)
     if "\0" in text or os.path.lexists(folder):
         return folder

@@ -14,6 +14,8 @@ from firstlight_core.text import visible
 PROBE_SECONDS = 5.0
 OUTPUT_LIMIT = 64 * 1024
 """Bytes; a program that prints more than this to a version question is stopped."""
+_LOOK_SECONDS = 0.02
+_END_SECONDS = 1.0
 _AFTER_EXIT_SECONDS = 0.2
 """How long output may still arrive after the program left: something it started may hold the pipe for ever."""
 
@@ -73,16 +75,17 @@ async def _read(process: asyncio.subprocess.Process) -> bytes:
             raw.extend(chunk[: OUTPUT_LIMIT - len(raw)])
 
     reading = asyncio.ensure_future(drain(process.stdout))
-    leaving = asyncio.ensure_future(process.wait())
     try:
-        await asyncio.wait({reading, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if len(raw) < OUTPUT_LIMIT:
-            await leaving
+        # `process.wait()` would also wait for the pipe, which a grandchild may hold open for ever.
+        while process.returncode is None and len(raw) < OUTPUT_LIMIT:
+            await asyncio.wait({reading}, timeout=_LOOK_SECONDS)
+            if reading.done():
+                await asyncio.sleep(_LOOK_SECONDS)
+        if not reading.done():
             await asyncio.wait({reading}, timeout=_AFTER_EXIT_SECONDS)
     finally:
-        for task in (reading, leaving):
-            task.cancel()
-        await asyncio.gather(reading, leaving, return_exceptions=True)
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
     return bytes(raw)
 
 
@@ -92,7 +95,9 @@ async def _end(process: asyncio.subprocess.Process) -> None:
             os.killpg(process.pid, signal.SIGKILL)
         else:
             process.kill()
-    await process.wait()
+    # A pipe that nobody reads any more would keep `wait` waiting: close it first.
     transport = getattr(process, "_transport", None)
     if transport is not None:
         transport.close()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(process.wait(), _END_SECONDS)

@@ -69,13 +69,16 @@ def installed_version(package: str) -> str | None:
     return one_line(found, 60) if isinstance(found, str) else None
 
 
+_VERSION = re.compile(
+    r"(?<![0-9.])[0-9]{1,6}(?:\.[0-9]{1,8}){1,3}(?:[-.]?(?:rc|a|b|dev|post)\.?[0-9]{0,10})?"
+)
+
+
 def parse_version(text: str) -> Version | None:
-    """The first version number in a text that a program printed; None when there is none."""
-    found = re.search(r"\d{1,6}(?:\.\d{1,6}){0,3}(?:[-.]?(?:rc|a|b|dev|post)\.?\d{0,6})?", text)
-    if found is None:
-        return None
+    """The first version number with a dot in a text that a program printed, or the text itself; None without one."""
+    found = _VERSION.search(text)
     try:
-        return Version(found[0])
+        return Version(found[0] if found else text.strip()[:20])
     except InvalidVersion:
         return None
 
