@@ -69,7 +69,7 @@ def check_unchanged(plan: ConversionPlan, before: Preflight) -> None:
 def check_room(
     plan: ConversionPlan, before: Preflight, folder: Path, *, force: bool = False
 ) -> None:
-    """Whether the toolchain, the memory and the disk of `folder` suffice; `force` overrules the memory estimate.
+    """Whether the toolchain, the memory and the disk of `folder` suffice; `force` overrules the estimates.
 
     Raises:
         ToolchainMissing: a package is not installed, or a pair of versions is known not to work.
@@ -89,11 +89,12 @@ def check_room(
             f"{bytes_text(room.memory)} is available.",
             hint=f"{_what_fits(before.inspection, room)} --force tries all the same.",
         )
-    if cost.disk_bytes > room.disk:
+    if cost.disk_bytes > room.disk and not force:
         raise StateProblem(
             f"The disk of {shown_path(plan.output.parent)} has {bytes_text(room.disk)} free; "
             f"this conversion needs about {bytes_text(cost.disk_bytes)} while it works.",
-            hint="Free some space, choose a smaller precision, or name a folder on another disk.",
+            hint="Free some space, choose a smaller precision, or name a folder on another disk. "
+            "--force tries all the same.",
         )
 
 

@@ -38,7 +38,7 @@ FAILURES: tuple[Failure, ...] = (
     ),
     Failure(
         r"DefaultCPUAllocator|not enough memory|bad allocation|std::bad_alloc|Cannot allocate memory"
-        r"|Unable to allocate|MemoryError|Failed to allocate memory",
+        r"|Unable to allocate|MemoryError|Failed to allocate memory|failed to map segment",
         "Memory ran out.",
         _SMALLER,
         OutOfMemory,

@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.errors import FirstlightError, JobFailed, ModelRefused, ToolchainMissing
+from firstlight_core.errors import FirstlightError, JobFailed, ToolchainMissing
 from firstlight_core.events import Stage
 from firstlight_core.failures import explain, explain_text
-from firstlight_core.jobs.olive_bridge import Watch, WrittenBytes, install
+from firstlight_core.jobs.olive_bridge import Watch, WrittenBytes, install, missing_tensors
 from firstlight_core.text import one_line, shown_path
 from firstlight_core.worker import JobContext, peak_rss
 
@@ -98,7 +98,8 @@ class _Converter:
             made = bool(run(json.loads(json.dumps(config))).has_output_model())
         except Exception as error:
             cause = error
-        _refuse_missing(watch.missing)
+        if watch.missing:
+            raise missing_tensors(watch.missing)
         if not made:
             raise explain(cause or watch.cause, otherwise=watch.refused)
         return {**measured, "peak_rss_bytes": peak_rss()}
@@ -128,18 +129,6 @@ def _load_olive(context: JobContext) -> Watch:
     watch = Watch(context.emit)
     watch.attach()
     return watch
-
-
-def _refuse_missing(names: list[str]) -> None:
-    if not names:
-        return
-    shown = ", ".join(one_line(name, 80) for name in names[:3])
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    raise ModelRefused(
-        f"The weights lack {shown}{more}; Olive would have filled them with random numbers.",
-        hint="Save the model again with all its tensors, or download it again.",
-        detail="\n".join(names[:200]),
-    )
 
 
 def _run_foreign(command: str, config: dict[str, Any], work: Path, context: JobContext) -> int:

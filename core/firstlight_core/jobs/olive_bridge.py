@@ -15,7 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
+from firstlight_core.errors import ModelRefused
 from firstlight_core.events import Event, Measured, Progress, Stage
+from firstlight_core.text import one_line
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _QUANTISER = "onnxruntime.quantization.matmul_nbits_quantizer"
@@ -73,6 +75,17 @@ def count_quantisable(nodes: Any, constants: set[str]) -> int:
     return sum(
         node.op_type == "MatMul" and len(node.input) == 2 and node.input[1] in constants
         for node in nodes
+    )
+
+
+def missing_tensors(names: list[str]) -> ModelRefused:
+    """The refusal of weights that lack tensors."""
+    shown = ", ".join(one_line(name, 80) for name in names[:3])
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ModelRefused(
+        f"The weights lack {shown}{more}; Olive would have filled them with random numbers.",
+        hint="Save the model again with all its tensors, or download it again.",
+        detail="\n".join(names[:200]),
     )
 
 
@@ -153,6 +166,8 @@ class Watch(logging.Handler):
         elif "LOAD REPORT" in message and "MISSING" in message:
             found = re.findall(r"^\s*(\S+)\s*\|\s*MISSING", message, re.M)
             self.missing = found or ["(names unknown)"]
+            # Stops the run here, not after minutes of quantising random numbers.
+            raise missing_tensors(self.missing)
         elif match := re.search(r"Running pass (\S+?):", message):
             if match[1] == "half":
                 self.stage("half", "Turning FP32 into FP16")

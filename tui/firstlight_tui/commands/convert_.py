@@ -21,7 +21,9 @@ def convert(
         None, "--config", help="An edited configuration file of method 2."
     ),
     dry_run: bool = typer.Option(False, "--dry-run", help="Only say what would be run, and why."),
-    force: bool = typer.Option(False, "--force", help="Publish although the numbers gate is red."),
+    force: bool = typer.Option(
+        False, "--force", help="Go on where only an estimate, or a red numbers gate, is against it."
+    ),
     log: bool = typer.Option(False, "--log", help="Show every line that the tools print."),
     json: bool = typer.Option(False, "--json", help="One JSON document."),
 ) -> None:
