@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from firstlight_core.conversion_plan import ConversionPlan
+    from firstlight_core.deployment import Deployment
+    from firstlight_core.install import InstallPlan
     from firstlight_core.ledger import Run
     from firstlight_core.model_sources import FoundModel
+    from firstlight_core.service_health import Health
     from firstlight_core.session import Session
 
 Document = dict[str, Any]
@@ -22,6 +25,42 @@ async def _run_checks(**options: Any) -> Document:
     from firstlight_core.environment import run_checks
 
     return await run_checks(**options)
+
+
+def _list_checks() -> list[tuple[str, str]]:
+    from firstlight_core.environment import CHECKS
+
+    return [(check.id, check.title) for check in CHECKS]
+
+
+def _renew_checks(document: Document, newer: Document) -> Document:
+    from firstlight_core.environment import renew
+
+    return renew(document, newer)
+
+
+def _toolchain_missing(document: Document) -> bool:
+    from firstlight_core.environment import toolchain_missing
+
+    return toolchain_missing(document)
+
+
+def _report_text(document: Document) -> str:
+    from firstlight_core.environment import report_text
+
+    return report_text(document)
+
+
+def _plan_install() -> "InstallPlan":
+    from firstlight_core.install import plan_install
+
+    return plan_install()
+
+
+async def _install(plan: "InstallPlan", **options: Any) -> Document:
+    from firstlight_core.install import install
+
+    return await install(plan, **options)
 
 
 def _find_models() -> "Sequence[FoundModel]":
@@ -68,6 +107,48 @@ async def _settle_template(artifact: Path, inference_model: Document, **options:
     return await settle_template(artifact, inference_model, **options)
 
 
+def _read_inference_model(artifact: Path) -> Document | None:
+    from firstlight_core.templates import read_inference_model
+
+    return read_inference_model(artifact)
+
+
+def _template_truth(artifact: Path, source: Path | None) -> Path | None:
+    from firstlight_core.chat_template import template_truth
+
+    return template_truth(artifact, source)
+
+
+async def _mend_template(artifact: Path, inference_model: Document, **options: Any) -> Document:
+    from firstlight_core.template_mending import mend_fields
+
+    return await mend_fields(artifact, inference_model, **options)
+
+
+def _undo_template(artifact: Path) -> Document:
+    from firstlight_core.templates import undo_template
+
+    return undo_template(artifact)
+
+
+async def _preview_template(artifact: Path, inference_model: Document) -> Document:
+    from firstlight_core.template_preview import preview_template
+
+    return await preview_template(artifact, inference_model)
+
+
+def _read_chat_template(folder: Path) -> str | None:
+    from firstlight_core.template_files import read_chat_template
+
+    return read_chat_template(folder)
+
+
+async def _settle_chat_template(artifact: Path, text: str, **options: Any) -> Document:
+    from firstlight_core.chat_template import settle_chat_template
+
+    return await settle_chat_template(artifact, text, **options)
+
+
 async def _deploy(artifact: Path, name: str, **options: Any) -> Document:
     from firstlight_core.deployment import deploy
 
@@ -78,6 +159,30 @@ async def _undo(name: str, **options: Any) -> Document:
     from firstlight_core.deployment import undo
 
     return await undo(name, **options)
+
+
+def _list_deployments() -> "Sequence[Deployment]":
+    from firstlight_core.deployment import list_deployments
+
+    return list_deployments()
+
+
+def _deploy_targets() -> Sequence[str]:
+    from firstlight_core.deployment import TARGETS
+
+    return TARGETS
+
+
+def _open_service(target: str, **options: Any) -> AbstractAsyncContextManager[Any]:
+    from firstlight_core.serving import open_service
+
+    return open_service(target, **options)
+
+
+async def _probe_service(base_url: str) -> "Health":
+    from firstlight_core.service_health import probe_service
+
+    return await probe_service(base_url)
 
 
 def _open_engine(artifact: Path, **options: Any) -> AbstractAsyncContextManager[Any]:
@@ -115,6 +220,12 @@ class Services:
     """What the wizard can ask the core for; every field has the real thing as its default."""
 
     run_checks: Callable[..., Any] = _run_checks
+    list_checks: Callable[[], Sequence[tuple[str, str]]] = _list_checks
+    renew_checks: Callable[[Document, Document], Document] = _renew_checks
+    toolchain_missing: Callable[[Document], bool] = _toolchain_missing
+    report_text: Callable[[Document], str] = _report_text
+    plan_install: "Callable[[], InstallPlan]" = _plan_install
+    install: Callable[..., Any] = _install
     find_models: "Callable[[], Sequence[FoundModel]]" = _find_models
     inspect: Callable[[Path], Mapping[str, Any]] = _inspect
     plan_conversion: "Callable[..., ConversionPlan]" = _plan_conversion
@@ -122,7 +233,18 @@ class Services:
     default_inference_model: Callable[[Path, str], Document] = _default_inference_model
     check_template: Callable[..., Any] = _check_template
     settle_template: Callable[..., Any] = _settle_template
+    read_inference_model: Callable[[Path], Document | None] = _read_inference_model
+    template_truth: Callable[[Path, Path | None], Path | None] = _template_truth
+    mend_template: Callable[..., Any] = _mend_template
+    undo_template: Callable[[Path], Document] = _undo_template
+    preview_template: Callable[..., Any] = _preview_template
+    read_chat_template: Callable[[Path], str | None] = _read_chat_template
+    settle_chat_template: Callable[..., Any] = _settle_chat_template
     deploy: Callable[..., Any] = _deploy
+    list_deployments: "Callable[[], Sequence[Deployment]]" = _list_deployments
+    deploy_targets: Callable[[], Sequence[str]] = _deploy_targets
+    open_service: Callable[..., AbstractAsyncContextManager[Any]] = _open_service
+    probe_service: Callable[..., Any] = _probe_service
     undo: Callable[..., Any] = _undo
     open_engine: Callable[..., AbstractAsyncContextManager[Any]] = _open_engine
     benchmark: Callable[..., Any] = _benchmark

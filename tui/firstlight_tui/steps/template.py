@@ -1,74 +1,84 @@
 """Step 5: the prompt template, proven token by token."""
 
-from collections.abc import Mapping
+import asyncio
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Grid
-from textual.content import Content
-from textual.widgets import Button, Input, Label
+from textual.widgets import Button
 
-from firstlight_core.errors import FirstlightError
+from firstlight_core.errors import CheckFailed
 from firstlight_core.session import Session
-from firstlight_core.text import one_line
-from firstlight_tui.modals import DetailScreen
-from firstlight_tui.steps.base import StepScreen
+from firstlight_tui.modals import ConfirmScreen
+from firstlight_tui.steps import template_verdicts as verdicts
+from firstlight_tui.steps.template_draft import TemplateDraft
+from firstlight_tui.steps.template_editor import DRAFT, TemplateEditor
 from firstlight_tui.widgets import Words
-from firstlight_tui.widgets.words import part
+from firstlight_tui.widgets.template_fields import TemplateFields
 from firstlight_tui.works import OnEvent, Started, Work
 
-ROLES = ("system", "user", "assistant", "prompt")
-NUMBERS = ("max_length", "temperature", "top_p", "repetition_penalty")
+if TYPE_CHECKING:
+    from firstlight_tui.app import WizardApp
 
 
-def escaped(text: str) -> str:
-    """A template field on one line: newlines and tabs as `\\n` and `\\t`."""
-    return text.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t")
-
-
-def unescaped(text: str) -> str:
-    """The inverse of `escaped`."""
-    pieces = text.split("\\\\")
-    return "\\".join(piece.replace("\\n", "\n").replace("\\t", "\t") for piece in pieces)
-
-
-class TemplateStep(StepScreen):
-    """Fields from the tokenizer's own template; one key proves them, one writes them."""
+class TemplateStep(TemplateEditor):
+    """Fields from the tokenizer's own template; one key proves them, one mends them, one writes them."""
 
     STEP_ID = "template"
     STEP_TITLE = "Template"
-    PURPOSE = "What the model really reads: the tokenizer's template, genai's, and the PromptTemplate, token by token."
+    PURPOSE = "What the model really reads, proven token by token."
     HELP = (
         "Foundry Local's current core reads the tokenizer's chat template and genai_config.json; older ones read "
-        "PromptTemplate. Both are written here, and compared token by token before they are."
+        "PromptTemplate. Both are written here, and compared token by token before they are. In a field, \\n is "
+        "a newline, \\t a tab, \\\\ a backslash, and {Content} the place of the text."
     )
     WORK = "template"
+    DEFAULT_CSS = """
+    TemplateStep #lock { height: auto; max-height: 3; }
+    TemplateStep #views { height: 1fr; min-height: 8; }
+    TemplateStep TabPane { padding: 0; }
+    TemplateStep TabPane VerticalScroll { height: 1fr; scrollbar-size-vertical: 1; }
+    TemplateStep #actions Button { min-width: 6; margin-right: 1; }
+    TemplateStep.-narrow #purpose { display: none; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f5", "check", "Check", id="template.check", tooltip="Compare the renderers again"),
         Binding(
-            "f5", "check", "Check", id="template.check", tooltip="Compare the three renderers again"
+            "f6", "presets", "Presets", id="template.presets", tooltip="Take a family's template"
         ),
         Binding(
-            "f6",
-            "from_tokenizer",
-            "From tokenizer",
-            id="template.tokenizer",
-            tooltip="Take every field from the tokenizer's own template",
+            "f8",
+            "mend",
+            "Mend",
+            id="template.mend",
+            tooltip="Take the tokenizer's PromptTemplate, add missing stop tokens, write, check",
         ),
+        Binding("f9", "jinja", "Jinja", id="template.jinja", tooltip="The chat template itself"),
         Binding(
             "f7",
             "json",
             "JSON",
             id="template.json",
+            show=False,
             tooltip="Show inference_model.json as it will be written",
         ),
+        Binding(
+            "f10",
+            "unsave",
+            "Undo save",
+            id="template.unsave",
+            show=False,
+            tooltip="Put back the files that were replaced last",
+        ),
+        Binding(
+            "ctrl+z", "undo", "Undo", id="template.undo", show=False, tooltip="Undo in the fields"
+        ),
+        Binding(
+            "ctrl+y", "redo", "Redo", id="template.redo", show=False, tooltip="Redo in the fields"
+        ),
     ]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._base: dict[str, Any] = {}
 
     @classmethod
     def missing(cls, session: Session) -> str | None:
@@ -78,210 +88,131 @@ class TemplateStep(StepScreen):
     def done(cls, session: Session) -> bool:
         return session.template is not None
 
-    def compose_step(self) -> ComposeResult:
-        yield Words(id="lock")
-        with Grid(id="fields"):
-            for name in ("name", *ROLES, *NUMBERS):
-                yield Label(name.replace("_", " "), classes="muted")
-                yield Input(id=f"field-{name.replace('_', '-')}", compact=True)
-        yield Words(id="shapes", classes="card")
-
-    def opened(self) -> None:
-        if self.session.artifact is None:
-            self.query_one("#lock", Words).update("There is no artifact yet: convert first.")
+    @classmethod
+    def finished(cls, wizard: "WizardApp", result: dict[str, Any], seconds: float) -> None:
+        if result.get("artifact") != wizard.session.artifact:
             return
-        settled = (self.session.template or {}).get("inference_model")
-        if settled:
-            self._fill(settled)
-            self._show_document(self.session.template or {})
-        else:
-            self.action_from_tokenizer()
+        draft = wizard.kept.get(DRAFT)
+        if result.get("settled"):
+            if isinstance(draft, TemplateDraft) and "mended" in result:
+                draft.replace(result["inference_model"])
+            wizard.session = wizard.session.decide(template=result)
+            told = {key: result.get(key) for key in ("locked", "inference_model")}
+            wizard.record("template", "done", seconds=seconds, **told)
+        elif result.get("undone"):
+            wizard.session = wizard.session.decide(template=None)
+            wizard.record("template", "undone", seconds=seconds)
 
-    def action_from_tokenizer(self) -> None:
-        """Fill the fields from the tokenizer's own template, then prove them."""
-        artifact = Path(str(self.session.artifact))
-        source = self.wizard.paths.model_name(self.session.source or artifact)
-        key = self._precision_key()
-        name = f"{source}-{key}" if key else source
-        try:
-            self._fill(self.wizard.services.default_inference_model(artifact, _model_name(name)))
-        except FirstlightError as error:
-            self.show_problem(error)
-            return
-        self.action_check()
+    def compose_actions(self) -> ComposeResult:
+        for key in ("check", "mend", "presets", "jinja"):
+            yield Button(key.capitalize(), id=f"template-{key}", compact=True)
 
-    def _precision_key(self) -> str:
-        for document in self.session.artifacts:
-            if document.get("artifact") == self.session.artifact:
-                return str(document.get("precision", ""))
-        return ""
+    # Proving and writing --------------------------------------------------------------------------
 
-    def _fill(self, model: Mapping[str, Any]) -> None:
-        self._base = dict(model)
-        prompts, numbers = model.get("PromptTemplate", {}), model.get("ModelConfig", {})
-        self._field("name").value = str(model.get("Name", ""))
-        for role in ROLES:
-            self._field(role).value = escaped(str(prompts.get(role, "")))
-        for number in NUMBERS:
-            self._field(number).value = f"{numbers.get(number, '')}"
-
-    def _field(self, name: str) -> Input:
-        return self.query_one(f"#field-{name.replace('_', '-')}", Input)
-
-    def _written(self) -> dict[str, Any]:
-        numbers: dict[str, Any] = {}
-        for number in NUMBERS:
-            text = self._field(number).value.strip()
-            try:
-                numbers[number] = int(text) if number == "max_length" else float(text)
-            except ValueError:
-                numbers[number] = text
-        return {
-            **self._base,
-            "Name": self._field("name").value.strip(),
-            "PromptTemplate": {role: unescaped(self._field(role).value) for role in ROLES},
-            "ModelConfig": numbers,
-        }
-
+    @on(Button.Pressed, "#template-check")
     def action_check(self) -> None:
         """Compare the three renderers."""
-        self._begin(settle=False)
+        self._begin("check")
 
-    def _begin(self, *, settle: bool) -> None:
-        artifact, written = Path(str(self.session.artifact)), self._written()
-        source = Path(self.session.source) if self.session.source else None
-        services = self.wizard.services
+    @on(Button.Pressed, "#template-mend")
+    def action_mend(self) -> None:
+        """Mend what can be mended, write it, and check again."""
+        self._begin("mend")
+
+    def action_unsave(self) -> None:
+        """Put back the files that were replaced last."""
+        self._begin("undo")
+
+    def _begin(self, act: str, *, force: bool = False) -> None:
+        if self.draft is None or self._checking or self._field_is_broken(act):
+            return
+        artifact, written = str(self.session.artifact), self.draft.document()
+        given = Path(self.session.source) if self.session.source else None
+        services, folder = self.wizard.services, Path(artifact)
 
         async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
-            if settle:
-                document = await services.settle_template(artifact, written, source=source)
-                return {**document, "settled": True}
-            document = await services.check_template(
-                artifact, source=source, inference_model=written
-            )
-            return {"inference_model": written, **document}
+            source = await asyncio.to_thread(services.template_truth, folder, given)
+            more: dict[str, Any] = {"artifact": artifact, "inference_model": written}
+            if act == "save":
+                try:
+                    document = await services.settle_template(
+                        folder, written, source=source, force=force
+                    )
+                    return {**document, **more, "settled": True}
+                except CheckFailed:
+                    # The evidence is worth more than the sentence: the check says where they part.
+                    more["refused"] = True
+            elif act == "mend":
+                document = await services.mend_template(folder, written, source=source)
+                return {**more, **document, "settled": True}
+            elif act == "undo":
+                more["undone"] = bool(await asyncio.to_thread(services.undo_template, folder))
+            document = await services.check_template(folder, source=source, inference_model=written)
+            return {**document, **more}
 
         self.wizard.start(self.WORK, "The template check", run)
+        self.query_one("#lock", Words).update("Rendering every conversation three ways …")
         self.refresh_actions()
+
+    def _field_is_broken(self, act: str) -> bool:
+        problem = (
+            self.draft.problem() if self.draft is not None and act in ("save", "mend") else None
+        )
+        if problem is None or (act == "mend" and "PromptTemplate" in str(problem[1])):
+            return False
+        self.notify(f"{problem[1]} {problem[1].hint}", severity="warning", markup=False)
+        self.query_one(TemplateFields).field(problem[0]).focus()
+        return True
 
     def primary_label(self) -> str:
         if self.session.artifact is None:
             return ""
-        if self.work is not None and self.work.running:
+        if self._checking:
             return "Checking …"
-        return self.next_label() if self._is_settled() else "Save template"
+        if self.draft is None:
+            return "Reading …" if not self.query_one("#problem").has_class("-shown") else ""
+        if self._is_settled():
+            return self.next_label()
+        return "Save anyway" if self._open_lock() else "Save template"
 
-    def _is_settled(self) -> bool:
-        return self.session.template is not None and self._written() == self.session.template.get(
-            "inference_model"
-        )
+    def _open_lock(self) -> bool:
+        document = self._document
+        return self._fresh and document is not None and not document.get("locked")
 
     def primary(self) -> None:
-        if self.work is not None and self.work.running:
+        if self._checking or self.draft is None:
             return
         if self._is_settled():
             self.action_next()
-        else:
-            self._begin(settle=True)
+        elif not self._open_lock():
+            self._begin("save")
+        elif not self._field_is_broken("save"):
+            said = verdicts.first_sentence(self._document or {})
+            question = f"{said}. Write the template although the renderers differ?"
+            self.app.push_screen(ConfirmScreen(question, yes="Write it", no="Keep"), self._accept)
 
-    @on(Input.Changed)
-    def _edited(self) -> None:
-        self.refresh_actions()
+    def _accept(self, yes: bool | None) -> None:
+        if yes:
+            self._begin("save", force=True)
 
     def show_work(self, work: Work) -> None:
         if work.running:
-            self.query_one("#lock", Words).update("Rendering eight conversations three ways …")
             return
-        document = work.result
-        if document is None:
-            self.query_one("#lock", Words).update("")
+        result = work.result or {}
+        if result and result.get("artifact") != self.session.artifact and self.draft is not None:
+            # The artifact was changed while its check ran; this one has had none yet.
+            self.action_check()
             return
-        if document.get("settled") and self.session.template is not document:
-            self.wizard.session = self.session.decide(template=document)
-            self.wizard.record(
-                "template",
-                "done",
-                locked=document.get("locked"),
-                inference_model=document.get("inference_model"),
-            )
-        self._show_document(document)
+        for sentence in result.pop("mended", ()) or ():
+            self.notify(sentence, markup=False)
+        self._paint()
 
-    def _show_document(self, document: Mapping[str, Any]) -> None:
-        differences = document.get("differences") or []
-        if document.get("locked"):
-            lock = Content.assemble(
-                part("● Locked: ", "bold $text-success"),
-                part("all renderers give the same tokens."),
-            )
-        else:
-            lock = Content.assemble(
-                part("○ Not locked. ", "bold $text-warning"), part(_first_sentence(differences))
-            )
-        lines = [lock]
-        if document.get("settled"):
-            lines.append(
-                Content.styled(
-                    "Saved: inference_model.json and genai_config.json.", "$foreground-muted"
-                )
-            )
-        self.query_one("#lock", Words).update(Content("\n").join(lines))
-        shapes = [_shape_line(shape) for shape in document.get("shapes") or ()]
-        stop = document.get("stop_tokens")
-        if isinstance(stop, Mapping):
-            good = bool(stop.get("ok"))
-            shapes.append(
-                Content.assemble(
-                    part("✓ " if good else "✗ ", "$text-success" if good else "$text-error"),
-                    part(f"stop token: {one_line(str(stop.get('sentence') or stop))}"),
-                )
-            )
-        self.query_one("#shapes", Words).update(Content("\n").join(shapes))
-
-    def action_json(self) -> None:
-        """Show inference_model.json as it will be written."""
-        import json
-
-        self.app.push_screen(
-            DetailScreen(
-                "inference_model.json", json.dumps(self._written(), indent=2, ensure_ascii=False)
-            )
-        )
-
-    @on(Button.Pressed, "#check")
-    def _check_pressed(self) -> None:
-        self.action_check()
-
-    def compose_actions(self) -> ComposeResult:
-        yield Button("Check", id="check", compact=True)
-
-
-def _first_sentence(differences: Any) -> str:
-    for difference in differences:
-        return one_line(
-            str(difference.get("sentence", difference))
-            if isinstance(difference, Mapping)
-            else str(difference)
-        )
-    return "The check has not run."
-
-
-def _shape_line(shape: Mapping[str, Any]) -> Content:
-    """One conversation: what each renderer made of it, and how many tokens it has."""
-    verdicts = {name: str(shape.get(name, "")) for name in ("genai", "prompt_template")}
-    different = any(verdict == "differs" for verdict in verdicts.values())
-    mark = part("✗ ", "$text-error") if different else part("✓ ", "$text-success")
-    tokens = (shape.get("tokens") or {}).get("reference")
-    pieces = [mark, part(f"{one_line(str(shape.get('label') or shape.get('id')), 34):36}")]
-    pieces.append(part(f"{tokens} tokens" if tokens is not None else "", "$foreground-muted"))
-    for name, verdict in verdicts.items():
-        if verdict not in ("same", ""):
-            words = "PromptTemplate" if name == "prompt_template" else name
-            said = "cannot express this" if verdict == "cannot" else verdict
-            pieces.append(part(f"  {words}: {said}", "$text-warning"))
-    return Content.assemble(*pieces)
-
-
-def _model_name(text: str) -> str:
-    import re
-
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:80] or "model"
+    def refresh_actions(self) -> None:
+        super().refresh_actions()
+        for key, usable in (
+            ("check", self.draft is not None and not self._checking),
+            ("presets", self.draft is not None),
+            ("mend", verdicts.needs_mending(self._document) and not self._checking),
+            ("jinja", self.session.artifact is not None),
+        ):
+            self.query_one(f"#template-{key}", Button).disabled = not usable

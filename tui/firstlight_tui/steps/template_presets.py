@@ -1,0 +1,52 @@
+"""Choose a family's template; each says where it is defined."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from firstlight_tui.widgets.words import Words, part
+
+
+class PresetScreen(ModalScreen[str | None]):
+    """Rows of `(key, label, source)`; returns the key of the chosen one, or None."""
+
+    DEFAULT_CSS = """
+    PresetScreen { align: center middle; background: $background 60%; }
+    PresetScreen OptionList { height: auto; max-height: 16; border: none; background: $surface; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "Close", id="preset.close", tooltip="Change nothing"),
+    ]
+
+    def __init__(self, title: str, rows: Sequence[tuple[str, str, str]]) -> None:
+        super().__init__()
+        self._title, self._rows = title, rows
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield Words(self._title)
+            yield OptionList(
+                *(
+                    Option(
+                        Content.assemble(
+                            part(label, "bold"), part(f"\n  {source}", "$foreground-muted")
+                        ),
+                        id=key,
+                    )
+                    for key, label, source in self._rows
+                ),
+                markup=False,
+            )
+            yield Words("Enter takes it · Esc changes nothing", classes="muted")
+
+    @on(OptionList.OptionSelected)
+    def _chosen(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(event.option.id)
