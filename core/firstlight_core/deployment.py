@@ -46,6 +46,7 @@ from firstlight_core.publishing import (
 from firstlight_core.runner import OpenJob, open_job
 from firstlight_core.template_files import read_chat_template
 from firstlight_core.template_lock import derive_inference_model
+from firstlight_core.template_settle import heal_manifest
 from firstlight_core.text import one_line, shown_path
 
 Document = dict[str, Any]
@@ -230,6 +231,7 @@ async def _publish(
         loop.call_soon_threadsafe(say, Progress(done, total, "bytes"))
 
     def work() -> None:
+        heal_manifest(folder)
         old = read_manifest(folder)
         # The staging folder stands outside `models/`, which Foundry Local's old scanners read to any depth.
         with open_staging(output, beside=find_paths().models) as staging:
@@ -254,11 +256,16 @@ async def _publish(
         raise
 
 
+def _belongs(name: str) -> bool:
+    """Hidden files are left-overs, of a killed save for example; no runtime reads one."""
+    return name not in _OWN and not name.startswith(".")
+
+
 def _copy_files(
     folder: Path, place: Path, *, stop: threading.Event, tell: Callable[[int, int], None]
 ) -> None:
     """Real copies, never links: onnx refuses hard-linked weights, onnxruntime refuses linked ones."""
-    files = {name: path for name, path in files_in(folder).items() if name not in _OWN}
+    files = {name: path for name, path in files_in(folder).items() if _belongs(name)}
     total, done = sum(path.stat().st_size for path in files.values()), 0
     if shutil.disk_usage(place).free < total:
         raise StateProblem(

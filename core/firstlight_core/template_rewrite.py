@@ -33,8 +33,8 @@ def known_differences(template: str) -> list[str]:
                     f"onnxruntime-genai answers `{match[0][:80]}` (line {number}) always as if the text were not there."
                 )
         for pattern, what in _UNKNOWN:
-            if match := pattern.search(line):
-                found.append(f"onnxruntime-genai {what} (line {number}: `{match[0][:40]}`).")
+            if known := pattern.search(line):
+                found.append(f"onnxruntime-genai {what} (line {number}: `{known[0][:40]}`).")
     return list(dict.fromkeys(found))[:12]
 
 

@@ -19,6 +19,8 @@ from firstlight_core.text import shown_path
 
 GENAI_CONFIG = "genai_config.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
+SETTLED = (INFERENCE_MODEL, GENAI_CONFIG, CHAT_TEMPLATE, TOKENIZER_CONFIG)
+"""The files of an artifact that this step may write."""
 _SEARCH_KEYS = ("max_length", "temperature", "top_p", "repetition_penalty")
 Document = dict[str, Any]
 
@@ -97,7 +99,7 @@ def write_template(
         texts[CHAT_TEMPLATE] = chat_template
         tokenizer = read_json_object(folder / TOKENIZER_CONFIG, strict=False)
         texts[TOKENIZER_CONFIG] = _text({**tokenizer, "chat_template": chat_template})
-    _remember(folder)
+    _remember(folder, texts)
     _write_all(folder, texts)
     return {"written": [*texts], "search": values}
 
@@ -112,9 +114,10 @@ def undo_template(artifact: Path | str) -> Document:
     place = _kept(folder)
     if not place.is_file():
         raise InputRefused(f"There is no earlier template of {shown_path(folder)} to put back.")
-    kept = read_json_object(place)
+    kept = read_json_object(place).get("files")
+    kept = kept if isinstance(kept, dict) else {}
     texts = {str(name): text for name, text in kept.items() if isinstance(text, str)}
-    _remember(folder)
+    _remember(folder, texts)
     for name in (INFERENCE_MODEL, CHAT_TEMPLATE):
         if kept.get(name) is None:
             (folder / name).unlink(missing_ok=True)
@@ -155,14 +158,41 @@ def _kept(folder: Path) -> Path:
     return find_paths().state / "templates" / f"{mark}.json"
 
 
-def _remember(folder: Path) -> None:
-    texts: dict[str, str | None] = {}
-    for name in (INFERENCE_MODEL, GENAI_CONFIG, CHAT_TEMPLATE, TOKENIZER_CONFIG):
+def _remember(folder: Path, texts: Mapping[str, str]) -> None:
+    """Keep what stands there now, and the hashes of what will; sweep what a killed save left."""
+    files: dict[str, str | None] = {}
+    for name in SETTLED:
         try:
-            texts[name] = read_limited(folder / name).decode("utf-8-sig", "replace")
+            files[name] = read_limited(folder / name).decode("utf-8-sig", "replace")
         except FirstlightError:
-            texts[name] = None
-    write_json(_kept(folder), texts)
+            files[name] = None
+    for name in (*SETTLED, MANIFEST):
+        for left in folder.glob(f".{name[:40]}.????????"):
+            left.unlink(missing_ok=True)
+    hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+    write_json(_kept(folder), {"files": files, "next": hashes})
+
+
+def heal_manifest(folder: Path) -> None:
+    """After a save that was killed between two files: renew the hashes of files that are surely ours."""
+    place = _kept(folder)
+    manifest = read_manifest(folder)
+    if manifest is None or not place.is_file():
+        return
+    kept = read_json_object(place)
+    before, after = kept.get("files"), kept.get("next")
+    known = set(after.values()) if isinstance(after, dict) else set()
+    for text in before.values() if isinstance(before, dict) else ():
+        if isinstance(text, str):
+            known.add(hashlib.sha256(text.encode()).hexdigest())
+    stale = []
+    for name, entry in manifest.get("files", {}).items():
+        if name in SETTLED and (folder / name).is_file() and isinstance(entry, dict):
+            found = hashlib.sha256(read_limited(folder / name)).hexdigest()
+            if found != entry.get("sha256") and found in known:
+                stale.append(name)
+    if stale:
+        update_manifest(folder, tuple(stale))
 
 
 async def mend_template(

@@ -57,12 +57,22 @@ def limit_process(seconds: int, memory: int = MEMORY_BYTES) -> None:
 
     used = resource.getrusage(resource.RUSAGE_SELF)
     spent = int(used.ru_utime + used.ru_stime) + 1
-    resource.setrlimit(resource.RLIMIT_CPU, (spent + seconds, spent + seconds + 1))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _lower(resource.RLIMIT_CPU, spent + seconds)
+    _lower(resource.RLIMIT_CORE, 0)
     if sys.platform.startswith("linux"):
         pages = int(Path("/proc/self/statm").read_text().split()[0])
-        total = pages * resource.getpagesize() + memory
-        resource.setrlimit(resource.RLIMIT_AS, (total, total))
+        _lower(resource.RLIMIT_AS, pages * resource.getpagesize() + memory)
+
+
+def _lower(limit: int, value: int) -> None:
+    """Set the soft limit, which is the one that bites; the hard one stays, so that it can be set again."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    _, hard = resource.getrlimit(limit)
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(limit, (value, hard))
 
 
 def _one(draw: Render, encode: Encode | None, conversation: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,6 +112,8 @@ def _open_jinja(folder: Path, template: str | None, request: Mapping[str, Any]) 
     if source is None:
         raise TemplateRefused("There is no chat template.")
     now = datetime.fromisoformat(request["now"]) if request.get("now") else None
+    # Jinja computes constants while it compiles: the limits must hold by then.
+    limit_process(int(request.get("cpu_seconds", CPU_SECONDS)))
     try:
         compiled = compile_template(source, now=now)
     except TemplateError as error:
@@ -109,6 +121,10 @@ def _open_jinja(folder: Path, template: str | None, request: Mapping[str, Any]) 
         where = f" (line {line})" if line else ""
         raise TemplateRefused(
             f"The chat template is not valid Jinja: {one_line(str(error))}{where}."
+        ) from error
+    except (MemoryError, OverflowError, RecursionError, ValueError) as error:
+        raise TemplateRefused(
+            f"The chat template cannot be compiled: {one_line(str(error)) or type(error).__name__}."
         ) from error
     tokens = read_special_tokens(folder)
 
@@ -127,6 +143,8 @@ def _open_jinja(folder: Path, template: str | None, request: Mapping[str, Any]) 
 
 
 def _open_transformers(folder: Path, template: str | None, request: Mapping[str, Any]) -> Opened:
+    # A tokenizer needs no torch, and importing it is nine tenths of this job's time.
+    sys.modules["torch"] = None  # type: ignore[assignment]
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     try:
