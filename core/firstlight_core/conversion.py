@@ -81,6 +81,7 @@ async def convert_many(
     outputs: Mapping[str, str | Path],
     *,
     method: str = "config",
+    configs: Mapping[str, Mapping[str, Any]] | None = None,
     force: bool = False,
     on_event: Listen = None,
     on_done: Callable[[str, Document], None] | None = None,
@@ -89,15 +90,18 @@ async def convert_many(
 ) -> Document:
     """Convert to several precisions, `{precision: output}`, with Olive loaded once.
 
-    A precision that fails does not stop the others. `on_done` is told each precision with its document, or with
-    `{"error": {...}}`. Returns `{ok, results[], failures[]: {precision, error}, total_seconds}`.
+    `configs` holds edited configurations of method `config` by precision. A precision that fails does not stop the
+    others. `on_done` is told each precision with its document, or with `{"error": {...}}`.
+    Returns `{ok, results[], failures[]: {precision, error}, total_seconds}`.
 
     Raises:
         FirstlightError: a plan, the source or an output is refused before anything has begun.
     """
     begun = time.perf_counter()
     plans = [
-        plan_conversion(source, output, precision=key, method=method)
+        plan_conversion(
+            source, output, precision=key, method=method, config=(configs or {}).get(key)
+        )
         for key, output in outputs.items()
     ]
     results: list[Document] = []
@@ -186,7 +190,7 @@ class _Work:
             "gate",
             {
                 "artifact": str(staging.artifact),
-                "expected": {} if foreign else plan.precision.expected,
+                "expected": {} if self._olive else plan.expected,
             },
             on_event=self._on_event,
             cwd=staging.work,

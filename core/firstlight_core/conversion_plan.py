@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.advanced_options import expected_of
 from firstlight_core.errors import UsageError
 from firstlight_core.model_adapter import find_base, read_adapter
 from firstlight_core.model_folder import list_folder
@@ -46,6 +47,11 @@ class ConversionPlan:
     """The base model of a LoRA adapter folder; None for a whole model."""
     edited: bool = False
     """Whether `run_config` came from the user."""
+
+    @property
+    def expected(self) -> dict[str, Any]:
+        """What the produced graph must hold, read back by the gate."""
+        return expected_of(self.run_config) if self.edited else self.precision.expected
 
     def to_json(self) -> dict[str, Any]:
         """The plan as `--dry-run` prints it."""

@@ -23,6 +23,10 @@ class Session:
     """The inspection of `source`."""
     precisions: tuple[str, ...] = ()
     """Keys of the marked rows, in table order."""
+    goal: str = "smallest"
+    """What the recommendation looks for; a key of `recommendation.GOALS`."""
+    configs: Record | None = None
+    """Edited Olive configurations by precision, for method `config`."""
     method: str = "config"
     """Conversion method of the course: `command` or `config`."""
     artifacts: tuple[Record, ...] = ()
@@ -72,9 +76,11 @@ _EMPTY: dict[str, Any] = {field.name: field.default for field in fields(Session)
 _RESULTS = ("template", "deployment", "chat", "benchmark", "quality")
 _DEPENDENTS: dict[str, tuple[str, ...]] = {
     "environment": (),
-    "source": ("model", "precisions", "artifacts", "artifact", *_RESULTS),
+    "source": ("model", "precisions", "configs", "artifacts", "artifact", *_RESULTS),
     "model": (),
     "precisions": (),
+    "goal": (),
+    "configs": (),
     "method": (),
     "artifacts": (),
     "artifact": _RESULTS,

@@ -1,7 +1,7 @@
 """Step 3: the table that puts claim, estimate and measurement side by side."""
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+import asyncio
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -9,11 +9,25 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import DataTable
 
-from firstlight_core.precisions import DEFAULT_PRECISION, PRECISIONS, find_precision
+from firstlight_core.ledger import Entry
+from firstlight_core.precisions import PRECISIONS, find_precision
+from firstlight_core.recommendation import find_goal, next_goal, recommend
 from firstlight_core.session import Session
-from firstlight_core.text import bytes_text, seconds_text
+from firstlight_core.text import one_line
+from firstlight_tui.modals import DetailScreen
 from firstlight_tui.steps.base import StepScreen
-from firstlight_tui.widgets import Words, cell
+from firstlight_tui.steps.precision_advanced import ask_options, is_tied
+from firstlight_tui.steps.precision_card import card
+from firstlight_tui.steps.precision_rows import (
+    advised,
+    estimates_of,
+    figures_of,
+    picture_of,
+    rows_of,
+)
+from firstlight_tui.widgets import Words
+from firstlight_tui.widgets.pareto import Pareto
+from firstlight_tui.widgets.precision_table import PrecisionTable
 from firstlight_tui.widgets.words import part
 
 
@@ -22,11 +36,19 @@ class PrecisionStep(StepScreen):
 
     STEP_ID = "precision"
     STEP_TITLE = "Precision"
-    PURPOSE = "Claim (the course), estimate (for this model), measured (here). Space marks a row."
+    PURPOSE = "Claim (the course), est. (computed for this model), meas. (measured here). Space marks a row."
     HELP = (
         "INT4 is marked first: the course's advice is to start with INT4 and to try INT8 or FP16 when the quality is "
-        "not satisfactory. Several rows can be marked; they are converted one after another."
+        "not satisfactory. Several rows can be marked; they are converted one after another. ★ is the row for the goal "
+        "that `g` chooses: from estimates at first, from measurements once two rows have them. ✕ cannot run here. "
+        "A `?` behind a speed: the machine was busy while it was measured. Sizes are of the whole artifact folder; "
+        "peak: memory of the conversion; run: memory of a process that runs it."
     )
+    CSS = """
+    PrecisionStep #advice { height: auto; margin-top: 1; }
+    PrecisionStep.-narrow #advice { margin-top: 0; }
+    PrecisionStep #precision-detail { margin-top: 0; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "space",
@@ -35,6 +57,35 @@ class PrecisionStep(StepScreen):
             id="precision.mark",
             tooltip="Mark or unmark this row",
             priority=True,
+        ),
+        Binding(
+            "g",
+            "goal",
+            "Goal",
+            id="precision.goal",
+            tooltip="Recommend for the next goal: smallest, fastest, closest to the original",
+        ),
+        Binding(
+            "a",
+            "advanced",
+            "Advanced",
+            id="precision.advanced",
+            tooltip="Block size, accuracy level, algorithm and embedding of this row",
+        ),
+        Binding(
+            "d",
+            "details",
+            "Details",
+            id="precision.details",
+            tooltip="Everything that is known of this row, on a page of its own",
+        ),
+        Binding(
+            "p",
+            "picture",
+            "Picture",
+            id="precision.picture",
+            show=False,
+            tooltip="Draw drift against size, or against decode speed",
         ),
     ]
 
@@ -46,155 +97,126 @@ class PrecisionStep(StepScreen):
     def done(cls, session: Session) -> bool:
         return bool(session.precisions)
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._ledger: tuple[Entry, ...] = ()
+        self._by_speed = False
+
     def compose_step(self) -> ComposeResult:
-        table: DataTable[Any] = DataTable(cursor_type="row", id="precisions")
-        for key, label in COLUMNS:
-            table.add_column(label, key=key)
-        yield table
+        yield PrecisionTable(id="precisions")
+        yield Words(id="advice")
         yield Words(id="precision-detail", classes="card")
+        yield Pareto(id="pareto")
 
     def opened(self) -> None:
         if not self.session.precisions:
-            self.wizard.session = self.session.decide(precisions=(self._advised(),))
-        table = self.query_one("#precisions", DataTable)
-        for precision in PRECISIONS:
-            table.add_row(*self._cells(precision.key), key=precision.key)
-        keys = [precision.key for precision in PRECISIONS]
-        table.move_cursor(row=keys.index(self.session.precisions[0]))
+            self.wizard.session = self.session.decide(precisions=(advised(self.session),))
+        self._table.point_at(self.session.precisions[0])
+        self._paint()
+        if self.wizard.run_record is not None:
+            self.run_worker(self._read_ledger(), name="ledger", exclusive=True)
 
-    def _advised(self) -> str:
-        """INT4, or the first row that can run when INT4 cannot."""
-        for key in (DEFAULT_PRECISION, *(precision.key for precision in PRECISIONS)):
-            if self._available(key):
-                return key
-        return DEFAULT_PRECISION
+    async def _read_ledger(self) -> None:
+        record = self.wizard.run_record
+        if record is not None:
+            self._ledger = tuple(await asyncio.to_thread(lambda: list(record.entries())))
+            self._paint()
 
-    def _estimate(self, key: str) -> Mapping[str, Any]:
-        estimates = (self.session.model or {}).get("estimates") or {}
-        found: Mapping[str, Any] = estimates.get(key, {})
-        return found
+    def _session_changed(self) -> None:
+        super()._session_changed()
+        self._paint()
+
+    # Painting -------------------------------------------------------------------------------------
+
+    @property
+    def _table(self) -> PrecisionTable:
+        return self.query_one("#precisions", PrecisionTable)
 
     def _available(self, key: str) -> bool:
-        return bool(self._estimate(key).get("available", True))
+        return bool(estimates_of(self.session).get(key, {}).get("available", True))
 
-    def _cells(self, key: str) -> tuple[Any, ...]:
-        precision, guess = find_precision(key), self._estimate(key)
-        document = self.session.measured(key)
-        dim = "" if self._available(key) else "dim strike"
-        marked = key in self.session.precisions
-        claim = precision.claim
-        return (
-            cell("●" if marked else "○", "bold" if marked else "dim"),
-            cell(precision.label, dim or ("bold" if marked else "")),
-            cell(f"{claim.size} {claim.speed}, {claim.quality}" if claim else "–", dim or "dim"),
-            cell(bytes_text(guess["bytes"]) if "bytes" in guess else "–", dim, right=True),
-            cell(
-                bytes_text(guess["peak_ram_bytes"]) if "peak_ram_bytes" in guess else "–",
-                dim,
-                right=True,
-            ),
-            cell(seconds_text(guess["seconds"]) if "seconds" in guess else "–", dim, right=True),
-            cell(
-                bytes_text(document["bytes"]) if document else "–",
-                "bold" if document else dim,
-                right=True,
-            ),
-            cell(
-                seconds_text(document["seconds"]) if document else "–",
-                "bold" if document else dim,
-                right=True,
-            ),
+    def _card(self, *, whole: bool = False) -> Content:
+        """The card of the highlighted row."""
+        session, key = self.session, self._table.highlighted
+        row = rows_of(session, figures_of(session, self._ledger))[key]
+        config = (session.configs or {}).get(key)
+        return card(row, config=config, tied=is_tied(session), whole=whole)
+
+    def _paint(self) -> None:
+        if not self.is_attached:
+            return
+        session = self.session
+        figures = figures_of(session, self._ledger)
+        advice = recommend(session.goal, estimates_of(session), figures)
+        self._table.show(list(rows_of(session, figures, advice).values()))
+        sentence = advice.sentence if advice else "No row can run here; the card says why."
+        self.query_one("#advice", Words).update(
+            Content.assemble(
+                part(f"★ {find_goal(session.goal).label}: ", "bold $text-success"),
+                part(sentence),
+                part("  g: another goal", "$foreground-muted"),
+            )
+        )
+        self.query_one("#precision-detail", Words).update(self._card())
+        picture = picture_of(figures, by_speed=self._by_speed)
+        self.query_one("#pareto", Pareto).show(
+            picture.points,
+            title=picture.title,
+            across=picture.across,
+            low=picture.low,
+            high=picture.high,
         )
 
-    def _repaint(self, key: str) -> None:
-        table = self.query_one("#precisions", DataTable)
-        for (column, _), value in zip(COLUMNS, self._cells(key), strict=True):
-            table.update_cell(key, column, value, update_width=True)
+    # Choosing -------------------------------------------------------------------------------------
 
     def action_mark(self) -> None:
         """Mark or unmark the highlighted row."""
-        table = self.query_one("#precisions", DataTable)
-        self._toggle(PRECISIONS[table.cursor_row].key)
+        self._toggle(self._table.highlighted)
+
+    @on(PrecisionTable.MarkClicked)
+    def _mark_clicked(self, event: PrecisionTable.MarkClicked) -> None:
+        self._toggle(event.key)
 
     @on(DataTable.RowSelected, "#precisions")
     def _selected(self, event: DataTable.RowSelected) -> None:
-        # Enter on a row chooses that row alone and goes on.
+        # Enter on a row chooses that row alone and goes on; several marks are not thrown away.
         key = str(event.row_key.value)
         if not self._available(key):
             self._toggle(key)
-        else:
+            return
+        if key not in self.session.precisions:
             self.wizard.session = self.session.decide(precisions=(key,))
-            for precision in PRECISIONS:
-                self._repaint(precision.key)
-            self.query_one("#primary").focus()
+        self.query_one("#primary").focus()
 
     def _toggle(self, key: str) -> None:
-        if not self._available(key):
-            reason = str(self._estimate(key).get("reason") or "This row cannot run here.")
-            self.notify(reason, severity="warning", markup=False)
+        if not self._available(key) and key not in self.session.precisions:
+            reason = str(
+                estimates_of(self.session).get(key, {}).get("reason") or "This row cannot run here."
+            )
+            self.notify(one_line(reason), severity="warning", markup=False)
             return
         marked = set(self.session.precisions) ^ {key}
         chosen = tuple(p.key for p in PRECISIONS if p.key in marked)
         self.wizard.session = self.session.decide(precisions=chosen)
-        self._repaint(key)
 
     @on(DataTable.RowHighlighted, "#precisions")
-    def _highlighted(self, event: DataTable.RowHighlighted) -> None:
-        precision = PRECISIONS[event.cursor_row]
-        guess = self._estimate(precision.key)
-        claim = precision.claim
-        lines = [Content.assemble(part(precision.label, "bold"), part(f"  {precision.note}"))]
-        if claim is not None:
-            lines.append(
-                _line(
-                    "claim",
-                    f"size {claim.size} of FP32, {claim.speed}, {claim.quality}, for: {claim.use}",
-                )
-            )
-        if guess:
-            facts = [
-                f"{label} {shown(guess[key])}"
-                for key, label, shown in ESTIMATED
-                if guess.get(key) is not None
-            ]
-            lines.append(_line("estimate", "; ".join(facts)))
-            if guess.get("assumes"):
-                lines.append(_line("", str(guess["assumes"])))
-        if (document := self.session.measured(precision.key)) is not None:
-            peak = (
-                f"; peak RAM {bytes_text(document['peak_rss_bytes'])}"
-                if document.get("peak_rss_bytes")
-                else ""
-            )
-            lines.append(
-                _line(
-                    "measured",
-                    f"{bytes_text(document['bytes'])} in {seconds_text(document['seconds'])}{peak}",
-                )
-            )
-        if not self._available(precision.key):
-            lines.append(Content.styled(f"Not here: {guess.get('reason', '')}", "$text-warning"))
-        self.query_one("#precision-detail", Words).update(Content("\n").join(lines))
+    def _highlighted(self) -> None:
+        self.query_one("#precision-detail", Words).update(self._card())
 
+    def action_goal(self) -> None:
+        """Recommend for the next goal."""
+        self.wizard.session = self.session.decide(goal=next_goal(self.session.goal).key)
 
-def _line(mark: str, words: str) -> Content:
-    return Content.assemble(part(f"{mark:9}", "$text-accent"), part(words))
+    def action_details(self) -> None:
+        """Show everything that is known of the highlighted row."""
+        label = find_precision(self._table.highlighted).label
+        self.app.push_screen(DetailScreen(label, self._card(whole=True)))
 
+    def action_picture(self) -> None:
+        """Draw the other picture."""
+        self._by_speed = not self._by_speed
+        self._paint()
 
-COLUMNS = (
-    ("mark", ""),
-    ("label", "Precision"),
-    ("claim", "Claim"),
-    ("bytes", "Est. size"),
-    ("peak", "Est. RAM"),
-    ("seconds", "Est. time"),
-    ("measured", "Measured"),
-    ("took", "Took"),
-)
-ESTIMATED = (
-    ("bytes", "size", bytes_text),
-    ("peak_ram_bytes", "peak RAM while converting", bytes_text),
-    ("disk_bytes", "disk while working", bytes_text),
-    ("seconds", "time", seconds_text),
-    ("run_ram_bytes", "RAM to run", bytes_text),
-)
+    def action_advanced(self) -> None:
+        """Choose the quantiser's options of the highlighted row."""
+        ask_options(self, self._table.highlighted)

@@ -1,0 +1,105 @@
+"""The card under the precision table: everything that is known of one row, in words."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from textual.content import Content
+
+from firstlight_core.advanced_options import options_for, read_options
+from firstlight_core.text import bytes_text, one_line, seconds_text
+from firstlight_tui.widgets.precision_table import Row, drift_text, number
+from firstlight_tui.widgets.words import part
+
+ESTIMATED: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+    ("bytes", "size", bytes_text),
+    ("peak_ram_bytes", "peak RAM while converting", bytes_text),
+    ("disk_bytes", "disk while working", bytes_text),
+    ("seconds", "time", seconds_text),
+    ("run_ram_bytes", "RAM to run", bytes_text),
+)
+
+
+def card(row: Row, *, config: Mapping[str, Any] | None, tied: bool, whole: bool = False) -> Content:
+    """Note, claim, estimate, measurements, options and, when it cannot run here, the reason.
+
+    `whole` adds what the estimate assumes.
+    """
+    lines = [
+        Content.assemble(
+            part(row.precision.label, "bold"), part(f"  {one_line(row.precision.note)}")
+        )
+    ]
+    if not row.available:
+        reason = one_line(str(row.guess.get("reason") or "It cannot run here."))
+        lines.append(_line("not here", reason, "$text-warning"))
+    if (claim := row.precision.claim) is not None:
+        words = f"size {claim.size} of FP32, {claim.speed}, {claim.quality}, for: {claim.use}"
+        lines.append(_line("claim", words))
+    if row.guess:
+        facts = [
+            f"{label} {shown(row.guess[key])}"
+            for key, label, shown in ESTIMATED
+            if row.guess.get(key) is not None
+        ]
+        assumes = one_line(str(row.guess.get("assumes") or "")) if whole else ""
+        lines.append(_line("estimate", "; ".join(facts) + (f" ({assumes})" if assumes else "")))
+    lines.append(_line("measured", measured_words(row) or "nothing yet"))
+    if options := options_words(row, config, tied=tied):
+        lines.append(_line("advanced", options))
+    return Content("\n").join(lines)
+
+
+def measured_words(row: Row) -> str:
+    """What was measured of a row; empty when nothing was."""
+    figures = row.figures
+    if figures is None:
+        return ""
+    said = []
+    if figures.bytes is not None:
+        size = bytes_text(figures.bytes)
+        if guess := row.guess.get("bytes"):
+            size += f" ({100 * (figures.bytes / guess - 1):+.1f} % against the estimate)"
+        said.append(size)
+    if figures.seconds is not None:
+        said.append(f"converted in {seconds_text(figures.seconds)}")
+    if figures.peak_rss_bytes:
+        said.append(f"peak RAM {bytes_text(figures.peak_rss_bytes)}")
+    if figures.load_s is not None:
+        said.append(f"load {1000 * figures.load_s:.0f} ms")
+    speeds = []
+    if figures.ttft_s is not None:
+        speeds.append(f"TTFT {number(1000 * figures.ttft_s)} ms")
+    if figures.prefill_tps is not None:
+        speeds.append(f"prefill {figures.prefill_tps:.0f} tok/s")
+    if figures.decode_tps is not None:
+        speeds.append(f"decode {figures.decode_tps:.0f} tok/s")
+    if speeds:
+        void = ", void: the machine was busy, measure again" if figures.void else ""
+        said.append(f"{', '.join(speeds)} (prompt of {figures.prompt_tokens} tokens{void})")
+    if figures.run_rss_bytes:
+        said.append(f"RAM running {bytes_text(figures.run_rss_bytes)}")
+    if figures.kl_mean is not None:
+        drift = f"drift: mean KL {drift_text(figures.kl_mean)}"
+        if figures.top1_agreement is not None:
+            drift += f", top-1 agreement {100 * figures.top1_agreement:.1f} %"
+        said.append(drift)
+    return "; ".join(said)
+
+
+def options_words(row: Row, config: Mapping[str, Any] | None, *, tied: bool) -> str:
+    """The advanced options that an edited configuration sets; empty when it is not edited."""
+    if config is None:
+        return ""
+    options = options_for(row.precision, tied=tied)
+    values = read_options(config)
+    said = [
+        f"{option.label.lower()} {choice.label}"
+        for option in options
+        for choice in option.choices
+        if choice.value == values[option.key]
+    ]
+    return "; ".join(said) or "an edited configuration"
+
+
+def _line(mark: str, words: str, style: str = "$text-accent") -> Content:
+    return Content.assemble(part(f"{mark:9}", style), part(words))
