@@ -1,7 +1,7 @@
 """Everything that can be known about this machine before the long step: one row a check, side by side, at once."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -56,7 +56,7 @@ async def _run(check: Check) -> CheckResult:
         found=one_line(finding.found, 300),
         needed=check.needed,
         why=check.why,
-        fix=one_line(finding.fix, 200),
+        fix=one_line(finding.fix, 500),
         vital=check.vital,
     )
 
@@ -82,9 +82,10 @@ async def run_checks(
         return result
 
     results = await asyncio.gather(*(one(check) for check in chosen))
+    rows = [result.to_json() for result in results]
     return {
-        "verdict": verdict(results),
-        "checks": [result.to_json() for result in results],
+        "verdict": verdict(rows),
+        "checks": rows,
         "course": [
             {"command": command, "satisfied": not _missing(packages)}
             for command, packages in COURSE_INSTALLS
@@ -97,24 +98,19 @@ def _missing(packages: Iterable[str]) -> list[str]:
     return [package for package in packages if installed_version(package) is None]
 
 
-def verdict(results: Iterable[CheckResult]) -> str:
+def verdict(rows: Iterable[Mapping[str, Any]]) -> str:
     """`blocked` when a vital row is missing or failed, `ready` when all is well, else `warnings`."""
-    rows = list(results)
-    if any(row.vital and row.status in ("missing", "fail") for row in rows):
+    known = list(rows)
+    if any(row["vital"] and row["status"] in ("missing", "fail") for row in known):
         return "blocked"
-    return "ready" if all(row.status == "ok" for row in rows) else "warnings"
+    return "ready" if all(row["status"] == "ok" for row in known) else "warnings"
 
 
-def renew(document: dict[str, Any], newer: dict[str, Any]) -> dict[str, Any]:
-    """The document after some of its rows were looked at again: their new answers, and the verdict of all."""
-    again = {row["id"]: row for row in newer["checks"]}
-    rows = [again.get(row["id"], row) for row in document["checks"]]
-    fields = CheckResult.__dataclass_fields__
-    results = [
-        CheckResult(**{"vital": False, **{k: v for k, v in row.items() if k in fields}})
-        for row in rows
-    ]
-    return {**document, **newer, "checks": rows, "verdict": verdict(results)}
+def renew(document: Mapping[str, Any], newer: Mapping[str, Any]) -> dict[str, Any]:
+    """The document with the rows of a partial look put in their places, and the verdict that follows."""
+    fresh = {row["id"]: row for row in newer["checks"]}
+    rows = [fresh.get(row["id"], row) for row in document["checks"]]
+    return {**document, "checks": rows, "verdict": verdict(rows), "course": newer["course"]}
 
 
 def report_text(document: dict[str, Any]) -> str:

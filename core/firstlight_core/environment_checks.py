@@ -21,11 +21,10 @@ from firstlight_core.runner import job_result
 from firstlight_core.text import bytes_text, one_line
 from firstlight_core.toolchain import (
     CONVERT_PACKAGES,
-    INSTALL_CONVERT,
-    INSTALL_FOUNDRY,
     TOOLCHAIN,
     at_least,
     find_pair,
+    install_line,
     installed_version,
     missing_packages,
     parse_version,
@@ -134,12 +133,14 @@ def _package(name: str) -> Callable[[], Awaitable[Finding]]:
     async def look() -> Finding:
         version = installed_version(name)
         if version is None:
-            return Finding("missing", "not installed", INSTALL_CONVERT)
+            return Finding("missing", "not installed", install_line("convert"))
         new_enough = at_least(version, CONVERT_PACKAGES[name])
         if new_enough is None:
             return Finding("unknown", version)
         return (
-            Finding("ok", version) if new_enough else Finding("warning", version, INSTALL_CONVERT)
+            Finding("ok", version)
+            if new_enough
+            else Finding("warning", version, install_line("convert"))
         )
 
     return look
@@ -148,37 +149,43 @@ def _package(name: str) -> Callable[[], Awaitable[Finding]]:
 async def _pair() -> Finding:
     olive, genai = installed_version("olive-ai"), installed_version("onnxruntime-genai")
     if olive is None or genai is None:
-        return Finding("missing", "one of the two is not installed", INSTALL_CONVERT)
+        return Finding("missing", "one of the two is not installed", install_line("convert"))
     pair = find_pair(olive, genai)
     words = f"olive-ai {olive} × onnxruntime-genai {genai}"
     if pair is None:
-        return Finding("warning", f"{words}: never run together here", INSTALL_CONVERT)
+        return Finding("warning", f"{words}: never run together here", install_line("convert"))
     return Finding(
-        "ok" if pair.good else "fail", f"{words}: {pair.says}", "" if pair.good else INSTALL_CONVERT
+        "ok" if pair.good else "fail",
+        f"{words}: {pair.says}",
+        "" if pair.good else install_line("convert"),
     )
 
 
 async def _toolchain() -> Finding:
     if missing := missing_packages():
-        return Finding("missing", "not installed: " + ", ".join(missing), INSTALL_CONVERT)
+        return Finding("missing", "not installed: " + ", ".join(missing), install_line("convert"))
     try:
         told = await job_result("probe", {"what": "toolchain"})
     except ToolchainMissing as error:
-        return Finding("fail", str(error), INSTALL_CONVERT)
+        return Finding("fail", str(error), install_line("convert"))
     except FirstlightError as error:
-        return Finding("fail", f"Importing Olive and the builder failed: {error}", INSTALL_CONVERT)
+        return Finding(
+            "fail", f"Importing Olive and the builder failed: {error}", install_line("convert")
+        )
     lost = [
         name for name, key in (("FP16", "half"), ("LoRA merging", "merge")) if not told.get(key)
     ]
     if lost:
-        return Finding("warning", "works, but without " + " and ".join(lost), INSTALL_CONVERT)
+        return Finding(
+            "warning", "works, but without " + " and ".join(lost), install_line("convert")
+        )
     return Finding("ok", "Olive and the builder import and hold what the conversion calls")
 
 
 async def _foundry_sdk() -> Finding:
     version = installed_version("foundry-local-sdk")
     if version is None:
-        return Finding("missing", "not installed", INSTALL_FOUNDRY)
+        return Finding("missing", "not installed", install_line("foundry"))
     return Finding("ok", version)
 
 

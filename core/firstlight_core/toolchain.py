@@ -4,10 +4,13 @@ Versions are read from package metadata, never by importing; the child of `jobs/
 """
 
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 
+from packaging.requirements import Requirement
 from packaging.version import InvalidVersion, Version
 
 from firstlight_core.text import one_line
@@ -52,10 +55,6 @@ PAIRS: tuple[Pair, ...] = (
     Pair("0.13", "0.16", False, "Olive does not find onnxruntime_genai.models.quantized_model"),
     Pair("0.13", "0.17", False, "Olive does not find onnxruntime_genai.models.quantized_model"),
 )
-
-INSTALL_CONVERT = "python -m pip install 'firstlight[convert]'"
-"""One extra brings versions that were run together; single packages may not fit."""
-INSTALL_FOUNDRY = "python -m pip install 'firstlight[foundry]'"
 
 ReadVersion = Callable[[str], str | None]
 
@@ -103,3 +102,22 @@ def find_pair(olive: str, genai: str) -> Pair | None:
 def missing_packages(read: ReadVersion = installed_version) -> list[str]:
     """The packages without which nothing can be converted, and which are not installed."""
     return [package for package in TOOLCHAIN if read(package) is None]
+
+
+@cache
+def install_line(extra: str) -> str:
+    """The pip line for the packages of one extra, from Firstlight's own metadata.
+
+    Never `firstlight[extra]`: an index could answer that name with a stranger's package.
+    """
+    try:
+        lines = metadata.requires("firstlight") or []
+    except metadata.PackageNotFoundError:
+        lines = []
+    wanted = []
+    for requirement in map(Requirement, lines):
+        marker = requirement.marker
+        if marker and not marker.evaluate({"extra": ""}) and marker.evaluate({"extra": extra}):
+            requirement.marker = None
+            wanted.append(shlex.quote(str(requirement)))
+    return "python -m pip install " + " ".join(wanted) if wanted else "Install Firstlight again."

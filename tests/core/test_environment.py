@@ -18,6 +18,7 @@ from firstlight_core.environment import (
     Check,
     CheckResult,
     Finding,
+    renew,
     report_text,
     run_checks,
     toolchain_missing,
@@ -28,7 +29,13 @@ from firstlight_core.machine import core_count, instruction_sets, kernel_cpu_fla
 from firstlight_core.precisions import find_precision
 from firstlight_core.probes import OUTPUT_LIMIT, ask_program
 from firstlight_core.text import visible
-from firstlight_core.toolchain import at_least, find_pair, installed_version, parse_version
+from firstlight_core.toolchain import (
+    at_least,
+    find_pair,
+    install_line,
+    installed_version,
+    parse_version,
+)
 
 Shim = Callable[[str, str], Path]
 
@@ -273,7 +280,27 @@ def row(status: str, *, vital: bool = False, name: str = "x", found: str = "foun
     ],
 )
 def test_verdict(rows: list[CheckResult], expected: str) -> None:
-    assert verdict(rows) == expected
+    assert verdict([one.to_json() for one in rows]) == expected
+
+
+def test_one_row_is_renewed_in_its_place() -> None:
+    before = {
+        "verdict": "blocked",
+        "checks": [row("ok", name="a").to_json(), row("fail", vital=True, name="b").to_json()],
+        "course": [],
+    }
+    newer = {"checks": [row("ok", vital=True, name="b").to_json()], "course": [1]}
+    found = renew(before, newer)
+    assert [one["status"] for one in found["checks"]] == ["ok", "ok"]
+    assert (found["verdict"], found["course"]) == ("ready", [1])
+    assert before["verdict"] == "blocked"
+
+
+def test_install_lines_name_packages_and_never_ourselves() -> None:
+    line = install_line("convert")
+    assert "olive-ai" in line and "torch" in line
+    assert "firstlight" not in line
+    assert "foundry-local-sdk" in install_line("foundry")
 
 
 def test_what_blocks_decides_the_exit_code() -> None:

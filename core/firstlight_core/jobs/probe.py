@@ -9,9 +9,10 @@ from typing import Any
 
 from firstlight_core.errors import ToolchainMissing
 from firstlight_core.text import one_line
+from firstlight_core.toolchain import install_line
 from firstlight_core.worker import JobContext, peak_rss
 
-_FIX = "Install the versions that were run together: python -m pip install 'firstlight[convert]'"
+_FIX = "Install the versions that were run together: " + install_line("convert")
 
 
 def _find(module: str, *names: str) -> Any:
