@@ -20,7 +20,7 @@ from firstlight_core.conversion_preflight import (
 )
 from firstlight_core.errors import FirstlightError, OutOfMemory
 from firstlight_core.estimates import remember_conversion
-from firstlight_core.events import Event, Reply, Stage
+from firstlight_core.events import Event, LogLine, Reply, Stage
 from firstlight_core.models import inspect_model
 from firstlight_core.precisions import DEFAULT_PRECISION
 from firstlight_core.publishing import (
@@ -32,10 +32,13 @@ from firstlight_core.publishing import (
     write_manifest,
 )
 from firstlight_core.runner import OpenJob, job_result, open_job
+from firstlight_core.text import shown_path
 
 Document = dict[str, Any]
 Listen = Callable[[Event], None] | None
 Started = Callable[[int], None] | None
+LOG_FILE = "Log file: "
+"""How the first line of a conversion's log begins; its path follows."""
 _DROP = ("model_config.json",)
 """Olive's own note, full of paths of the work folder."""
 
@@ -233,6 +236,8 @@ class _Work:
             )
             if self._started is not None:
                 self._started(self._job.pid)
+            if self._job.log_path is not None:
+                self._say(LogLine(f"{LOG_FILE}{shown_path(self._job.log_path)}"))
         assert self._before is not None
         asked = self._job.ask(
             "convert",

@@ -89,6 +89,12 @@ async def _convert(source: Path, output: Path, **options: Any) -> Document:
     return await convert(source, output, **options)
 
 
+async def _convert_many(source: Path, outputs: Mapping[str, Path], **options: Any) -> Document:
+    from firstlight_core.conversion import convert_many
+
+    return await convert_many(source, outputs, **options)
+
+
 def _default_inference_model(artifact: Path, name: str) -> Document:
     from firstlight_core.templates import default_inference_model
 
@@ -230,6 +236,7 @@ class Services:
     inspect: Callable[[Path], Mapping[str, Any]] = _inspect
     plan_conversion: "Callable[..., ConversionPlan]" = _plan_conversion
     convert: Callable[..., Any] = _convert
+    convert_many: Callable[..., Any] = _convert_many
     default_inference_model: Callable[[Path, str], Document] = _default_inference_model
     check_template: Callable[..., Any] = _check_template
     settle_template: Callable[..., Any] = _settle_template

@@ -1,0 +1,35 @@
+"""What a running conversion may be told about itself: time that is left, and memory that runs out; arithmetic only."""
+
+from dataclasses import dataclass
+
+UNCERTAINTY = 0.30
+"""Share by which a time estimate may be wrong (SPEC 4: within 30 % of what is measured)."""
+OVERRUN = 1.15
+"""Resident memory over its prediction from which the prediction counts as wrong (SPEC 4: within 15 %)."""
+SHORT = 0.10
+"""Share of all memory under which what is available counts as short."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remaining:
+    """Between how many seconds are left, by the estimate."""
+
+    low: float
+    high: float
+
+
+def remaining(estimated: float, elapsed: float) -> Remaining | None:
+    """What is left of an estimate; None once it has run longer than the estimate can be wrong."""
+    high = estimated * (1 + UNCERTAINTY) - elapsed
+    if high <= 0:
+        return None
+    return Remaining(max(0.0, estimated * (1 - UNCERTAINTY) - elapsed), high)
+
+
+def memory_alarm(
+    resident: float, predicted: float | None, *, available: float, total: float
+) -> bool:
+    """Whether a job outgrows its prediction while memory is short: time to ask before the kernel ends it. Bytes."""
+    if not predicted or total <= 0:
+        return False
+    return resident > OVERRUN * predicted and available < SHORT * total
