@@ -35,12 +35,12 @@ class TemplateStep(TemplateEditor):
         "a newline, \\t a tab, \\\\ a backslash, and {Content} the place of the text."
     )
     WORK = "template"
-    DEFAULT_CSS = """
+    CSS = """
     TemplateStep #lock { height: auto; max-height: 3; }
     TemplateStep #views { height: 1fr; min-height: 8; }
     TemplateStep TabPane { padding: 0; }
     TemplateStep TabPane VerticalScroll { height: 1fr; scrollbar-size-vertical: 1; }
-    TemplateStep #actions Button { min-width: 6; margin-right: 1; }
+    TemplateStep #body #actions Button { min-width: 6; margin-right: 1; }
     TemplateStep.-narrow #purpose { display: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -27,13 +27,14 @@ SYNTAX_SECONDS = 0.3
 class JinjaScreen(ModalScreen[dict[str, Any] | None]):
     """Returns what was written, or None; what was typed stays with the app until it is written."""
 
-    DEFAULT_CSS = """
+    CSS = """
     JinjaScreen { align: center middle; background: $background 60%; }
     JinjaScreen .dialog { width: 96%; height: 92%; padding: 0 1; }
     JinjaScreen TextArea { height: 1fr; border: none; padding: 0; }
+    JinjaScreen TextArea:focus { border: none; }
     JinjaScreen #jinja-words { height: auto; max-height: 4; }
     JinjaScreen Horizontal { height: 1; }
-    JinjaScreen Button { margin-right: 2; }
+    JinjaScreen Button { margin-right: 2; min-width: 10; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(

@@ -18,9 +18,10 @@ from firstlight_tui.widgets.words import Words, part
 class PresetScreen(ModalScreen[str | None]):
     """Rows of `(key, label, source)`; returns the key of the chosen one, or None."""
 
-    DEFAULT_CSS = """
+    CSS = """
     PresetScreen { align: center middle; background: $background 60%; }
-    PresetScreen OptionList { height: auto; max-height: 16; border: none; background: $surface; }
+    PresetScreen OptionList { height: auto; max-height: 12; border: none; padding: 0; background: $surface; }
+    PresetScreen OptionList:focus { border: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Close", id="preset.close", tooltip="Change nothing"),
@@ -36,9 +37,7 @@ class PresetScreen(ModalScreen[str | None]):
             yield OptionList(
                 *(
                     Option(
-                        Content.assemble(
-                            part(label, "bold"), part(f"\n  {source}", "$foreground-muted")
-                        ),
+                        Content.assemble(part(label, "bold"), part(f"\n  {source}")),
                         id=key,
                     )
                     for key, label, source in self._rows

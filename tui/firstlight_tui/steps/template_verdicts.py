@@ -26,7 +26,7 @@ def lock_content(document: Document | None, *, fresh: bool, saved: bool) -> Cont
     if document.get("locked"):
         pieces = [
             part("● Locked: ", "bold $text-success"),
-            part("all renderers give the same tokens."),
+            part("the same tokens everywhere."),
         ]
     else:
         pieces = [
@@ -67,14 +67,20 @@ def shapes_content(document: Document | None) -> Content:
         return Content.styled("No check yet: F5 runs it.", "$foreground-muted")
     differences = [d for d in document.get("differences") or () if isinstance(d, Mapping)]
     lines: list[Content] = []
+    told: dict[str, str] = {}
     for shape in document.get("shapes") or ():
-        lines.append(_shape_line(shape))
-        own = [d for d in differences if d.get("shape") == shape.get("id")]
-        seen: set[str] = set()
-        for difference in own:
-            if (where := str(difference.get("between"))) not in seen:
-                seen.add(where)
-                lines += _difference_lines(difference)
+        label = one_line(str(shape.get("label") or shape.get("id")), 32)
+        own = {
+            str(d.get("between")): d
+            for d in reversed(differences)
+            if d.get("shape") == shape.get("id")
+        }
+        fresh = [d for d in own.values() if str(d.get("sentence")) not in told]
+        known = [told[str(d["sentence"])] for d in own.values() if d not in fresh]
+        lines.append(_shape_line(shape, label, as_in=known[0] if known and not fresh else ""))
+        for difference in fresh:
+            told[str(difference.get("sentence"))] = label
+            lines += _difference_lines(difference)
         if note := shape.get("note"):
             lines.append(Content.styled(f"    {one_line(str(note))}", "$foreground-muted"))
     stop = document.get("stop_tokens")
@@ -88,19 +94,20 @@ def shapes_content(document: Document | None) -> Content:
     return Content("\n").join(lines)
 
 
-def _shape_line(shape: Document) -> Content:
+def _shape_line(shape: Document, label: str, *, as_in: str = "") -> Content:
     verdicts = {name: str(shape.get(name, "")) for name in ("genai", "prompt_template")}
     different = any(verdict == "differs" for verdict in verdicts.values())
     tokens = (shape.get("tokens") or {}).get("reference")
-    label = one_line(str(shape.get("label") or shape.get("id")), 32)
     pieces = [_BAD if different else _GOOD, part(f"{label:33}")]
     pieces.append(part(f"{tokens} tokens" if tokens is not None else "", "$foreground-muted"))
+    if as_in:
+        return Content.assemble(*pieces, part(f"  as in {as_in}", "$text-warning"))
     for name, verdict in verdicts.items():
-        if verdict not in ("same", ""):
-            words = "PromptTemplate" if name == "prompt_template" else name
-            said = "cannot say this" if verdict == "cannot" else verdict
-            colour = "$foreground-muted" if verdict == "cannot" else "$text-warning"
-            pieces.append(part(f"  {words}: {said}", colour))
+        who = "PromptTemplate" if name == "prompt_template" else name
+        if verdict == "differs":
+            pieces.append(part(f"  {who}", "$text-warning"))
+        elif verdict == "cannot":
+            pieces.append(part("  genai only", "$foreground-muted"))
     return Content.assemble(*pieces)
 
 
@@ -132,9 +139,9 @@ def changes_content(document: Mapping[str, Any], tokenizer: Mapping[str, str] | 
     lines = [
         Content.assemble(
             part("red ", "$text-error"),
-            part("only the tokenizer's template has it · ", "$foreground-muted"),
+            part("only in the tokenizer's · ", "$foreground-muted"),
             part("green ", "$text-success"),
-            part("only your field", "$foreground-muted"),
+            part("only in yours", "$foreground-muted"),
         )
     ]
     for role in ("system", "user", "assistant", "prompt"):

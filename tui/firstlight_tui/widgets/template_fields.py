@@ -45,7 +45,7 @@ class TemplateFields(Grid):
     TemplateFields { grid-size: 2; grid-columns: 11 1fr; grid-rows: 1; height: auto; }
     TemplateFields .numbers { column-span: 2; height: 1; }
     TemplateFields .numbers Label { width: auto; margin-right: 1; }
-    TemplateFields .numbers FieldInput { width: 8; margin-right: 2; }
+    TemplateFields .numbers FieldInput { width: 7; margin-right: 1; }
     TemplateFields FieldInput.-broken { background: $error-muted; color: $text-error; }
     TemplateFields #field-words { column-span: 2; height: auto; display: none; }
     TemplateFields #field-words.-shown { display: block; }
@@ -60,7 +60,7 @@ class TemplateFields(Grid):
             self.text = text
 
     def __init__(self, texts: Sequence[str], numbers: Sequence[str]) -> None:
-        super().__init__(id="fields")
+        super().__init__(id="template-fields")
         self._names = (tuple(texts), tuple(numbers))
         self._shown: dict[str, str] = {}
 
@@ -71,7 +71,11 @@ class TemplateFields(Grid):
             yield FieldInput(id=_id(name), escape=name != "name", placeholder="not used")
         with Horizontal(classes="numbers"):
             for name in numbers:
-                short = {"max_length": "length", "repetition_penalty": "penalty"}
+                short = {
+                    "max_length": "length",
+                    "temperature": "temp",
+                    "repetition_penalty": "penalty",
+                }
                 yield Label(short.get(name, name), classes="muted")
                 yield FieldInput(id=_id(name), escape=False)
         yield Words(id="field-words")
