@@ -25,6 +25,8 @@ class DeployChoice:
 
     name: str
     target: str = "foundry"
+    replace: bool = True
+    """Whether a deployment of that name, such as that of the walk before, gives way; undo brings it back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

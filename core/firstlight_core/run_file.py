@@ -117,7 +117,11 @@ def _deploy(section: Section) -> DeployChoice:
     name = section.text("name")
     if not name:
         raise section.wrong("name", "is missing")
-    choice = DeployChoice(name=name, target=section.choice("target", TARGETS, "foundry"))
+    choice = DeployChoice(
+        name=name,
+        target=section.choice("target", TARGETS, "foundry"),
+        replace=section.flag("replace", True),
+    )
     section.nothing_else()
     return choice
 
@@ -208,7 +212,11 @@ def plan_document(plan: Plan) -> dict[str, Any]:
             "inference_model": template.inference_model,
         }
     if deploy:
-        document["deploy"] = {"name": deploy.name, "target": deploy.target}
+        document["deploy"] = {
+            "name": deploy.name,
+            "target": deploy.target,
+            "replace": deploy.replace,
+        }
     if chat:
         document["chat"] = {
             "prompts": list(chat.prompts),

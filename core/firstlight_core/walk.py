@@ -184,7 +184,11 @@ class _Walk:
 
     async def _deploy(self, choice: DeployChoice) -> Document:
         return await self.tools.deploy(
-            self._in_use(), choice.name, target=choice.target, on_event=self.on_event
+            self._in_use(),
+            choice.name,
+            target=choice.target,
+            replace=choice.replace,
+            on_event=self.on_event,
         )
 
     async def _chat(self, choice: ChatChoice) -> Document:

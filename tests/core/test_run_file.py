@@ -84,6 +84,10 @@ def test_the_words_for_the_sample(write: Write) -> None:
         ('source = "x"\n[deploy]', "`deploy.name` is missing"),
         ('source = "x"\n[deploy]\nname = "n"\nport = 1', "`deploy.port` is not a key here"),
         ('source = "x"\n[deploy]\nname = "n"\ntarget = "moon"', "`deploy.target` must be one of"),
+        (
+            'source = "x"\n[deploy]\nname = "n"\nreplace = 1',
+            "`deploy.replace` must be true or false",
+        ),
         ('source = "x"\n[chat]', "`chat.prompts` must hold"),
         ('source = "x"\n[chat]\nprompts = [1]', "`chat.prompts` must be a list of texts"),
         (
@@ -139,7 +143,7 @@ def plans(draw: st.DrawFn) -> Plan:
                 lambda d: TemplateChoice(inference_model=d)
             )
         ),
-        deploy=draw(st.none() | st.builds(DeployChoice, name=texts)),
+        deploy=draw(st.none() | st.builds(DeployChoice, name=texts, replace=st.booleans())),
         chat=draw(
             st.none()
             | st.builds(

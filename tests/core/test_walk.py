@@ -110,7 +110,7 @@ async def test_each_step_gets_what_the_plan_says(tmp_path: Path) -> None:
     assert recorder.called("settle_template") == [
         ((used, {"Name": "n"}), {"source": Path("/models/m")})
     ]
-    assert recorder.called("deploy") == [((used, "mine"), {"target": "foundry"})]
+    assert recorder.called("deploy") == [((used, "mine"), {"target": "foundry", "replace": True})]
     assert recorder.called("chat") == [((used, ("Hi?",)), {"system": "", "max_tokens": 128})]
     both = [str(artifacts / "int4"), str(used)]
     assert recorder.called("benchmark") == [((both,), {"lengths": (16,)})]
