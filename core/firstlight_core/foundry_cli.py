@@ -29,7 +29,9 @@ class FoundryCli:
         return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
-async def find_foundry_cli(environ: Mapping[str, str] = os.environ) -> FoundryCli | None:
+async def find_foundry_cli(
+    environ: Mapping[str, str] = os.environ, *, seconds: float = SECONDS
+) -> FoundryCli | None:
     """The `foundry` on the PATH and its version; one that hangs or prints garbage costs five seconds."""
     path = shutil.which("foundry", path=environ.get("PATH"))
     if path is None:
@@ -47,7 +49,7 @@ async def find_foundry_cli(environ: Mapping[str, str] = os.environ) -> FoundryCl
         )
         assert process.stdout is not None
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(seconds):
                 said = await process.stdout.read(4096)
         except TimeoutError:
             pass

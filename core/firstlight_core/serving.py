@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.artifacts import artifact_folder, check_artifact, find_target
-from firstlight_core.deployment import find_deployment, open_foundry
+from firstlight_core.deployment import find_deployment
 from firstlight_core.errors import TemplateRefused, UsageError
 from firstlight_core.events import Event, Stage
+from firstlight_core.foundry_proof import open_foundry
 from firstlight_core.inference_model import check_name
 from firstlight_core.runner import OpenJob
 from firstlight_core.template_files import read_chat_template

@@ -17,10 +17,12 @@ from firstlight_core.errors import (
     ToolchainMissing,
     UsageError,
 )
+from firstlight_core.files import state_problem
 from firstlight_core.text import one_line, visible
-from firstlight_core.worker import JobContext, peak_rss
+from firstlight_core.worker import Handler, JobContext, peak_rss
 
 APP_NAME = "firstlight"
+OPERATIONS = ("register", "list", "load", "ask", "unload", "unregister", "serve", "stop")
 
 
 class FoundryRoom:
@@ -41,7 +43,10 @@ class FoundryRoom:
             )
         self.sdk = sdk
         cache = app_folder / "cache" / "models"
-        cache.mkdir(parents=True, exist_ok=True)
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise state_problem(error, cache) from error
         with translated("start"):
             sdk.FoundryLocalManager.initialize(
                 sdk.Configuration(
@@ -208,10 +213,28 @@ _SENTENCES: tuple[tuple[str, type[FirstlightError], str, str], ...] = (
         "Set FIRSTLIGHT_HOME to a folder that can be written.",
     ),
     (
-        "unsupported version",
+        "unsupported or malformed local model registration index",
         StateProblem,
-        "Foundry Local's index was written by a newer version.",
-        "Update foundry-local-sdk, or set FIRSTLIGHT_HOME to a fresh folder.",
+        "Foundry Local's index is damaged, or was written by a newer version.",
+        "Update foundry-local-sdk, or move the foundry folder that `firstlight paths` shows away.",
+    ),
+    (
+        "failed to parse local model registration index",
+        StateProblem,
+        "Foundry Local's index is damaged.",
+        "Move the foundry folder that `firstlight paths` shows away, and deploy again.",
+    ),
+    (
+        "out of bounds or can not be read in full",
+        InputRefused,
+        "The artifact's weights are truncated.",
+        "Convert the model again, or copy it again.",
+    ),
+    (
+        "Load model from",
+        InputRefused,
+        "The artifact's model file cannot be loaded.",
+        "Convert the model again, or copy it again.",
     ),
 )
 """What Foundry Local says (lower case is compared) → error, sentence, hint."""
@@ -237,20 +260,25 @@ def translated(act: str) -> Any:
 
 
 def foundry(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
-    """An open job; the request names `folder`, the application folder, and `port` (0: any free one)."""
-    room = FoundryRoom(Path(str(request["folder"])), port=int(request.get("port", 0)))
+    """An open job; the request names `folder`, the application folder, and `port` (0: any free one).
+
+    The runtime starts with the first question, so that its refusal is an answer and not the job's end.
+    """
+    rooms: list[FoundryRoom] = []
+
+    def ask(name: str) -> Handler:
+        def handle(asked: dict[str, Any]) -> dict[str, Any]:
+            if not rooms:
+                rooms.append(
+                    FoundryRoom(Path(str(request["folder"])), port=int(request.get("port", 0)))
+                )
+            answer: dict[str, Any] = getattr(rooms[0], name)(asked)
+            return answer
+
+        return handle
+
     try:
-        return context.serve(
-            {
-                "register": room.register,
-                "list": room.list,
-                "load": room.load,
-                "ask": room.ask,
-                "unload": room.unload,
-                "unregister": room.unregister,
-                "serve": room.serve,
-                "stop": room.stop,
-            }
-        )
+        return context.serve({name: ask(name) for name in OPERATIONS})
     finally:
-        room.close()
+        for room in rooms:
+            room.close()
