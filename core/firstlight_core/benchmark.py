@@ -200,7 +200,7 @@ async def _measure(
 
 def _cpu_percent(samples: Sequence[dict[str, Any]]) -> float:
     """Processor time of the engine over wall time, in percent of all cores."""
-    wall = sum(sample["wall_s"] for sample in samples)
+    wall = sum(sample["total_s"] for sample in samples)
     spent = sum(sample["cpu_s"] for sample in samples)
     return 100 * spent / wall / (psutil.cpu_count() or 1) if wall > 0 else 0.0
 

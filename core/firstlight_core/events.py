@@ -1,7 +1,7 @@
 """What a child process may say, and how it travels: one JSON object a line, no line over 1 MB."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 FRAME_LIMIT = 1_000_000
@@ -90,10 +90,14 @@ _KINDS: dict[str, type[Any]] = {
     for kind in (Stage, Progress, LogLine, Token, Tokens, Measured, Reply, Finished, Failed)
 }
 
+_FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _KINDS.values()}
+
 
 def encode(event: Event, request: int = 0) -> str:
     """One line of JSON, without the newline; `request` says which request of an open job it answers."""
-    frame = {"kind": type(event).__name__, "re": request, **asdict(event)}
+    frame: dict[str, Any] = {"kind": type(event).__name__, "re": request}
+    # `asdict` would copy every list element by element, which a fast decode loop feels.
+    frame |= {name: getattr(event, name) for name in _FIELDS[type(event)]}
     return json.dumps(frame, allow_nan=False)
 
 

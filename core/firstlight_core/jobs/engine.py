@@ -142,17 +142,12 @@ class EngineRoom:
             "min_length": speaker.max_length,
             "repetition_penalty": 1.0,
         }
-        cpu = time.process_time_ns()
         answer = speaker.answer(
             ids, search, limit=new, context=self.context, stream=False, fresh=True
         )
-        spent = time.process_time_ns() - cpu
-        wall = answer.last - answer.began
         return {
             **answer.stats(),
             "finish_reason": answer.finish_reason,
-            "cpu_s": spent / 1e9,
-            "wall_s": wall / 1e9,
             "rss_bytes": {"now": rss(), "peak": peak_rss()},
         }
 
