@@ -290,7 +290,7 @@ def _reason(precision: Precision, method: str, *, edited: bool, adapter: bool) -
         return "Your configuration is run as it is; only the cache and output folders are private."
     if method == "command":
         said.append(
-            "auto-opt is deprecated and stacks a second quantisation on INT8, "
+            "the course's auto-opt is deprecated and stacks a second quantisation on INT8, "
             "so its one ModelBuilder pass is run directly"
         )
     else:

@@ -65,7 +65,10 @@ def files_in(folder: Path) -> dict[str, Path]:
         if stat.S_ISDIR(mode):
             continue
         if not stat.S_ISREG(mode):
-            raise InputRefused(f"{shown_path(path)} is not a regular file.")
+            raise InputRefused(
+                f"{shown_path(path.relative_to(folder))} is not a regular file.",
+                hint="An artifact holds plain files only, no links and no devices.",
+            )
         name = path.relative_to(folder).as_posix()
         if name != MANIFEST:
             found[name] = path

@@ -111,12 +111,21 @@ def check_output(output: Path, *, source: Path | None = None) -> None:
 def sync_tree(folder: Path) -> None:
     """Bring every file below `folder`, and every name, to the disk; plain modes, no links."""
     for path in files_in(folder).values():
+        if path.stat().st_nlink != 1:
+            _own_copy(path)
         path.chmod(0o644)
         _sync_file(path)
     _sync_file(folder / MANIFEST)
     for below in sorted((p for p in folder.rglob("*") if p.is_dir()), reverse=True):
         sync_folder(below)
     sync_folder(folder)
+
+
+def _own_copy(path: Path) -> None:
+    """Olive makes hard links, which onnx >= 1.23 refuses to load external data from."""
+    own = path.with_name(f".{path.name[:100]}.own")
+    shutil.copyfile(path, own)
+    own.replace(path)
 
 
 def _sync_file(path: Path) -> None:

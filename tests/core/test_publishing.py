@@ -277,6 +277,17 @@ def test_links_are_never_published(tmp_path: Path) -> None:
         write_manifest(staging.artifact, {})
 
 
+def test_hard_links_become_copies(tmp_path: Path) -> None:
+    outside = tmp_path / "home" / "cached"
+    outside.write_text("weights")
+    with open_staging(tmp_path / "out") as staging:
+        (staging.artifact / "model.data").hardlink_to(outside)
+        write_manifest(staging.artifact, {})
+        publish(staging.artifact, tmp_path / "out")
+    assert (tmp_path / "out" / "model.data").stat().st_nlink == 1
+    assert outside.stat().st_nlink == 1
+
+
 @pytest.mark.parametrize(
     "name", ["a b", "phi-3.5", "żółć-模型", "n" * 200, "é" * 120, "new\nline", "-dash", "[b]"]
 )
