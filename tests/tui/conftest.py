@@ -192,12 +192,14 @@ class FakeEngine:
         self.answer = answer
         self.stopped = asyncio.Event()
         self.asked: list[list[dict[str, str]]] = []
+        self.options: list[dict[str, Any]] = []
 
     async def chat(self, messages: list[dict[str, str]], **options: Any) -> AsyncIterator[Event]:
         self.asked.append(messages)
+        self.options.append(options)
         words = self.answer.split(" ")
         for index, word in enumerate(words):
-            yield Token(word + " ", index, index)
+            yield Token(word + " ", sum(map(ord, word)), index)
         yield Reply(
             {
                 "text": self.answer,

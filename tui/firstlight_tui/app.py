@@ -65,6 +65,8 @@ class WizardApp(App[int]):
         self.worked: Signal[Work] = Signal(self, "worked")
         self.works: dict[str, Work] = {}
         self.conversation = Conversation(self)
+        self.beside: list[Conversation] = []
+        """Further lanes of the chat, each with an engine of its own."""
         self.run_record: LedgerRun | None = None
         self.kept: dict[str, Any] = {}
         """What a step keeps between two visits: an unsaved draft, the address of a running service."""

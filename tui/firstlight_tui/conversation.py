@@ -1,14 +1,13 @@
-"""The test conversation: turns, the engine that answers them, and what each answer cost.
+"""One lane of the test conversation: its turns, the engine that answers them, what each answer cost.
 
 Owned by the app, so that it survives a walk to another step; the chat step only paints it.
 """
 
 import asyncio
-import json
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,55 +15,71 @@ from textual.signal import Signal
 
 from firstlight_core.errors import FirstlightError, JobDied
 from firstlight_core.events import Progress, Reply, Token
-from firstlight_core.text import visible
+from firstlight_core.transcript import Turn
 
 if TYPE_CHECKING:
     from firstlight_tui.app import WizardApp
 
 DEATHS_ALLOWED = 3
 DEATH_WINDOW_SECONDS = 60.0
-
-
-@dataclass(slots=True)
-class Turn:
-    """One message: who said it, what, and for an answer its figures (measured in the engine)."""
-
-    role: str
-    text: str
-    stats: dict[str, Any] = field(default_factory=dict)
-    finish_reason: str = ""
-    rating: int = 0
+CHARACTERS_A_TOKEN = 2
+"""A cautious guess for when to count exactly: English text has about four."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sampling:
-    """How the next answers are drawn; `temperature` 0 is greedy."""
+class Drawing:
+    """How answers are drawn; `temperature` 0 is greedy. None leaves a value to the artifact's own settings."""
 
     max_tokens: int = 256
     temperature: float = 0.0
-    top_p: float = 0.9
+    top_p: float | None = None
+    top_k: int | None = None
+    repetition_penalty: float | None = None
     seed: int | None = None
+
+    def options(self) -> dict[str, Any]:
+        """The keyword arguments of `Engine.chat`."""
+        given = {
+            "top_p": self.top_p,
+            "top_k": self.top_k,
+            "repetition_penalty": self.repetition_penalty,
+            "seed": self.seed,
+        }
+        chosen: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
+        if self.temperature <= 0:
+            kept = {k: v for k, v in chosen.items() if k == "repetition_penalty"}
+            return {"max_tokens": self.max_tokens, "greedy": True, **kept}
+        return {"max_tokens": self.max_tokens, "temperature": self.temperature, **chosen}
 
 
 class Conversation:
     """Turns and their engine."""
 
-    def __init__(self, app: "WizardApp", clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        app: "WizardApp",
+        *,
+        group: str = "engine",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._app = app
+        self._group = group
         self._clock = clock
-        self.changed: Signal[str] = Signal(app, "conversation")
-        """Published with what changed: status, turn, token."""
+        self.changed: Signal[str] = Signal(app, group)
+        """Published with what changed: status, turn."""
         self.turns: list[Turn] = []
         self.system = ""
-        self.sampling = Sampling()
+        self.drawing = Drawing()
         self.status = "closed"
         """closed, opening, ready, answering or failed."""
         self.artifact: str | None = None
         self.loaded: dict[str, Any] = {}
         self.error: FirstlightError | None = None
         self.note = ""
+        self.dropped = 0
+        """How many of the oldest turns the last answer was made without."""
         self._engine: Any = None
-        self._asked: asyncio.Queue[int] = asyncio.Queue()
+        self._asked: asyncio.Queue[tuple[Turn, asyncio.Future[None]]] = asyncio.Queue()
         self._deaths: deque[float] = deque()
 
     @property
@@ -85,6 +100,24 @@ class Conversation:
         """Whether an answer is being made or waited for."""
         return self.status in ("opening", "answering")
 
+    @property
+    def limit(self) -> int:
+        """Tokens of context, prompt and answer together; 0 while nothing is loaded."""
+        return int(self.loaded.get("max_length") or self.loaded.get("context_length") or 0)
+
+    @property
+    def used(self) -> int:
+        """Tokens of context that the newest answer and its prompt took."""
+        for turn in reversed(self.turns):
+            if used := turn.stats.get("context_used"):
+                return int(used)
+        return 0
+
+    @property
+    def answers(self) -> list[Turn]:
+        """The answers so far."""
+        return [turn for turn in self.turns if turn.role == "assistant"]
+
     def open(self, artifact: str) -> None:
         """Load an artifact; a conversation with another one ends."""
         if artifact != self.artifact:
@@ -93,23 +126,25 @@ class Conversation:
         elif self.status in ("opening", "ready", "answering"):
             return
         self.artifact, self.error, self._asked = artifact, None, asyncio.Queue()
-        self._app.run_worker(self._hold(artifact), name="engine", group="engine", exclusive=True)
+        self._app.run_worker(
+            self._hold(artifact), name=self._group, group=self._group, exclusive=True
+        )
 
     def close(self) -> None:
         """Unload: end the engine's process, which is the only way to get its memory back."""
-        self._app.workers.cancel_group(self._app, "engine")
+        self._app.workers.cancel_group(self._app, self._group)
 
-    def send(self, text: str) -> None:
-        """Add a user turn and ask for its answer."""
+    def send(self, text: str) -> "asyncio.Future[None]":
+        """Add a user turn and ask for its answer; the future is done when there is one, or never will be."""
         self.turns.append(Turn("user", text))
-        self._ask()
+        return self.ask()
 
     def regenerate(self) -> None:
         """Ask for the newest answer once more."""
         while self.turns and self.turns[-1].role != "user":
             self.turns.pop()
         if self.turns:
-            self._ask()
+            self.ask()
 
     def take_back(self) -> str:
         """Remove the newest question and its answer; the question is returned, to be edited."""
@@ -139,35 +174,31 @@ class Conversation:
         rendered: dict[str, Any] = await self._engine.render(self.messages())
         return rendered
 
-    def messages(self) -> list[dict[str, str]]:
-        """The conversation as the engine is asked."""
+    def messages(self, without: int = 0) -> list[dict[str, str]]:
+        """The conversation as the engine is asked, the oldest `without` turns left out."""
         said = [{"role": turn.role, "content": turn.text} for turn in self.turns if turn.text]
         system = [{"role": "system", "content": self.system}] if self.system else []
-        return system + said
+        return system + said[without:]
 
-    def transcript(self) -> str:
-        """The conversation as Markdown, with the figures of each answer."""
-        lines = [f"# Conversation with {self.artifact}", ""]
-        if self.system:
-            lines += [f"**system:** {self.system}", ""]
-        for turn in self.turns:
-            lines += [f"**{turn.role}:** {turn.text}", ""]
-            if turn.stats:
-                lines += [f"<!-- measured: {json.dumps(turn.stats)} -->", ""]
-        return visible("\n".join(lines))
-
-    # The engine's task ----------------------------------------------------------------------------
-
-    def _ask(self) -> None:
-        self.turns.append(Turn("assistant", ""))
+    def ask(self) -> "asyncio.Future[None]":
+        """Ask for an answer to the turns as they stand."""
+        turn, answered = Turn("assistant", ""), asyncio.get_running_loop().create_future()
         if self.status in ("closed", "failed") and self.artifact is not None:
             if self._too_many_deaths():
-                self.turns.pop()
-                self.changed.publish("turn")
-                return
+                self.error = JobDied(
+                    "The engine died three times within a minute.",
+                    hint="Convert again, or choose another artifact; your conversation is kept.",
+                )
+                answered.set_result(None)
+                self.changed.publish("status")
+                return answered
             self.open(self.artifact)
-        self._asked.put_nowait(len(self.turns) - 1)
+        self.turns.append(turn)
+        self._asked.put_nowait((turn, answered))
         self.changed.publish("turn")
+        return answered
+
+    # The engine's task ----------------------------------------------------------------------------
 
     def _too_many_deaths(self) -> bool:
         while self._deaths and self._clock() - self._deaths[0] > DEATH_WINDOW_SECONDS:
@@ -180,13 +211,17 @@ class Conversation:
 
     async def _hold(self, artifact: str) -> None:
         """Load, then answer one question after another, until cancelled."""
+        asked = self._asked
         self._set("opening")
+        answered: asyncio.Future[None] | None = None
         try:
             async with self._app.services.open_engine(Path(artifact)) as engine:
                 self._engine, self.loaded = engine, dict(engine.loaded)
                 self._set("ready")
                 while True:
-                    await self._answer(await self._asked.get())
+                    turn, answered = await asked.get()
+                    await self._answer(turn)
+                    answered.set_result(None)
         except FirstlightError as error:
             self.error = error
             if isinstance(error, JobDied):
@@ -194,20 +229,36 @@ class Conversation:
             self._set("failed")
         finally:
             self._engine = None
+            self._give_up(answered, asked)
             if self.status != "failed":
                 self._set("closed")
 
-    async def _answer(self, index: int) -> None:
-        if index >= len(self.turns):
+    def _give_up(
+        self,
+        answered: "asyncio.Future[None] | None",
+        asked: "asyncio.Queue[tuple[Turn, asyncio.Future[None]]]",
+    ) -> None:
+        """Nobody waits for an answer that will not come; an empty one is taken off the screen."""
+        if answered is not None and not answered.done():
+            answered.set_result(None)
+        while not asked.empty():
+            asked.get_nowait()[1].set_result(None)
+        self.turns[:] = [turn for turn in self.turns if turn.text or turn.role == "user"]
+
+    async def _answer(self, turn: Turn) -> None:
+        if turn not in self.turns:
             return
-        turn = self.turns[index]
         self.note = ""
         self._set("answering")
         try:
-            async for event in self._engine.chat(self.messages(), **self._options()):
+            self.dropped = await self._too_much()
+            messages = self.messages(without=self.dropped)
+            async for event in self._engine.chat(messages, **self.drawing.options()):
                 match event:
-                    case Token(text=text):
+                    case Token(text=text, id=number):
                         turn.text += text
+                        turn.pieces.append(text)
+                        turn.ids.append(number)
                     case Progress(done=done, total=total):
                         self.note = f"reading the prompt, {done} of {total} tokens"
                     case Reply(result=result):
@@ -224,10 +275,16 @@ class Conversation:
                 self.turns.remove(turn)
         self._set("ready")
 
-    def _options(self) -> dict[str, Any]:
-        drawn = self.sampling
-        options: dict[str, Any] = {"max_tokens": drawn.max_tokens}
-        if drawn.temperature <= 0:
-            return options | {"greedy": True}
-        options |= {"temperature": drawn.temperature, "top_p": drawn.top_p}
-        return options | ({"seed": drawn.seed} if drawn.seed is not None else {})
+    async def _too_much(self) -> int:
+        """How many of the oldest turns must be left out so that the prompt and a short answer fit."""
+        said = sum(len(turn.text) for turn in self.turns)
+        if not self.limit or self.used + said // CHARACTERS_A_TOKEN < self.limit:
+            return 0
+        room = self.limit - min(self.drawing.max_tokens, self.limit // 4)
+        without = 0
+        while len(self.messages(without)) > 1 + bool(self.system):
+            rendered = await self._engine.render(self.messages(without))
+            if int(rendered.get("prompt_tokens", 0)) <= room:
+                break
+            without += 2
+        return min(without, len([turn for turn in self.turns if turn.text]) - 1)

@@ -1,38 +1,40 @@
-"""Step 7: talk to the artifact."""
+"""Step 7: talk to the artifact, alone or beside another one."""
 
-from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Button, Input
+from textual.containers import Container
+from textual.widgets import Button
 
+from firstlight_core.artifacts import check_artifact
+from firstlight_core.engine import check_memory
 from firstlight_core.errors import FirstlightError
-from firstlight_core.files import write_whole
 from firstlight_core.session import Session
-from firstlight_core.text import shown_path
-from firstlight_tui.conversation import Turn
-from firstlight_tui.modals import DetailScreen
+from firstlight_core.transcript import first_difference
+from firstlight_tui.conversation import Conversation, Drawing
+from firstlight_tui.modals import ChooseScreen, DetailScreen
+from firstlight_tui.modals.drawing import DrawingScreen
 from firstlight_tui.steps.base import StepScreen
-from firstlight_tui.widgets import Words
-from firstlight_tui.widgets.transcript import Transcript
+from firstlight_tui.steps.chat_commands import COMMANDS, obey
+from firstlight_tui.widgets.ask import Ask
+from firstlight_tui.widgets.lane import Lane
+from firstlight_tui.works import Work
 
 SUGGESTION = "What is int4 quantization?"
 """What an empty Enter asks the sample model; a model of one's own gets no suggestion."""
-COMMANDS = (
-    "/help /clear /system TEXT /history /stats /model /retry /edit /save /temperature N /exit"
-)
 PAINT_SECONDS = 0.05
+LANES = 3
 
 
 class ChatStep(StepScreen):
-    """Streaming answers, each with its figures."""
+    """Streaming answers, each with its figures; up to three lanes on the same questions."""
 
     STEP_ID = "chat"
     STEP_TITLE = "Chat"
-    PURPOSE = ""
-    HELP = f"Type and press Enter. Commands: {COMMANDS}. Sampling is greedy until /temperature says otherwise."
+    HELP = "Enter sends, Ctrl+J starts a new line. Commands: " + " ".join(COMMANDS)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "escape",
@@ -45,30 +47,66 @@ class ChatStep(StepScreen):
             "ctrl+r", "retry", "Again", id="chat.retry", tooltip="Answer the last question again"
         ),
         Binding(
-            "ctrl+e",
+            "ctrl+t",
             "edit",
             "Edit",
             id="chat.edit",
+            show=False,
             tooltip="Take the last question back and edit it",
         ),
         Binding(
-            "ctrl+s", "save", "Save", id="chat.save", tooltip="Save the conversation as Markdown"
+            "ctrl+s",
+            "save",
+            "Save",
+            id="chat.save",
+            show=False,
+            tooltip="Save as Markdown and JSON lines",
+        ),
+        Binding(
+            "f3",
+            "rich",
+            "Markdown",
+            id="chat.rich",
+            show=False,
+            tooltip="Answers as Markdown, or as plain text",
         ),
         Binding(
             "f4", "prompt", "Prompt", id="chat.prompt", tooltip="The rendered prompt and its tokens"
         ),
-        *(
-            Binding(
-                f"f{6 + n}",
-                f"rate({n})",
-                f"{n}",
-                id=f"chat.rate{n}",
-                show=False,
-                tooltip=f"Rate the answer {n} of 5",
-            )
-            for n in range(1, 6)
+        Binding(
+            "f5", "drawing", "Settings", id="chat.drawing", tooltip="Temperature, length, seed"
+        ),
+        Binding(
+            "f6",
+            "compare",
+            "Beside",
+            id="chat.compare",
+            tooltip="Put another precision beside this one",
+            priority=True,
+        ),
+        Binding(
+            "f7",
+            "keep",
+            "Keep",
+            id="chat.keep",
+            show=False,
+            tooltip="Keep one of the lanes, close the others",
+            priority=True,
+        ),
+        Binding(
+            "f8",
+            "rate",
+            "Rate",
+            id="chat.rate",
+            show=False,
+            tooltip="Rate the newest answer, one star more each time",
         ),
     ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._dirty = True
+        self._rich = True
 
     @classmethod
     def missing(cls, session: Session) -> str | None:
@@ -78,108 +116,80 @@ class ChatStep(StepScreen):
     def done(cls, session: Session) -> bool:
         return session.chat is not None
 
+    @property
+    def talk(self) -> Conversation:
+        """The first lane."""
+        return self.wizard.conversation
+
+    @property
+    def lanes(self) -> list[Conversation]:
+        """All lanes."""
+        return [self.talk, *self.wizard.beside]
+
     def compose_step(self) -> ComposeResult:
-        yield Words(id="engine")
-        yield Transcript(id="transcript")
-        yield Input(id="ask", compact=True)
+        yield Container(*(Lane(lane) for lane in self.lanes), id="lanes")
+        yield Ask(id="ask")
 
     def compose_actions(self) -> ComposeResult:
         yield Button("Stop", id="stop", compact=True)
 
     def opened(self) -> None:
-        self._dirty = True
-        talk = self.wizard.conversation
-        talk.changed.subscribe(self, self._changed)
+        for lane in self.lanes:
+            lane.changed.subscribe(self, self._changed)
         self.set_interval(PAINT_SECONDS, self._paint_if_needed)
-        self.query_one("#ask", Input).placeholder = (
-            f"Enter asks: {SUGGESTION}" if self._on_sample() else "Ask the model something"
+        self.query_one("#ask", Ask).placeholder = (
+            f"Enter asks: {SUGGESTION}" if self.on_sample else "Ask the model something"
         )
-        if self.session.artifact is None:
-            self.query_one("#engine", Words).update("There is no artifact yet: convert first.")
-            return
-        talk.open(self.session.artifact)
-        self._paint()
+        if self.session.artifact is not None:
+            self.talk.open(self.session.artifact)
+        self._changed("status")
 
     def first_focus(self) -> None:
-        self.query_one("#ask", Input).focus()
+        self.query_one("#ask", Ask).focus()
 
-    def _on_sample(self) -> bool:
+    @property
+    def on_sample(self) -> bool:
+        """Whether the artifact was made from the sample model."""
         return self.session.source == str(self.wizard.paths.sample)
+
+    def show_work(self, work: Work) -> None:
+        """Chat has no long work of its own."""
 
     # Asking ---------------------------------------------------------------------------------------
 
-    @on(Input.Submitted, "#ask")
-    def _asked(self, event: Input.Submitted) -> None:
-        text = event.value.strip()
+    @on(Ask.Submitted)
+    def _asked(self, event: Ask.Submitted) -> None:
+        text = event.text.strip()
         if not text:
-            if not self._on_sample() or self.wizard.conversation.turns:
+            if not self.on_sample or self.talk.turns:
                 return
             text = SUGGESTION
-        event.input.value = ""
         if text.startswith("/"):
-            self._command(text)
-        elif self.wizard.conversation.busy and self.wizard.conversation.status == "answering":
-            event.input.value = text
+            event.ask.keep("")
+            obey(self, text)
+        elif any(lane.status == "answering" for lane in self.lanes):
             self.notify("One answer at a time: Esc stops this one.", markup=False)
         elif self.session.artifact is not None:
-            self.clear_problem()
-            self.wizard.conversation.send(text)
+            event.ask.keep(text)
+            self.send(text)
 
-    def _command(self, line: str) -> None:
-        word, _, rest = line.partition(" ")
-        talk = self.wizard.conversation
-        match word:
-            case "/help":
-                self.app.push_screen(DetailScreen("Chat", f"{COMMANDS}\n\n{self.HELP}"))
-            case "/exit":
-                self.action_back()
-            case "/clear":
-                talk.clear()
-            case "/system":
-                talk.system = rest.strip()
-                self.notify(
-                    "System prompt set." if rest.strip() else "No system prompt.", markup=False
-                )
-            case "/history":
-                self.app.push_screen(DetailScreen("History", talk.transcript()))
-            case "/stats":
-                lines = [f"{t.text[:40]!r}: {t.stats}" for t in talk.turns if t.stats] or [
-                    "No answer yet."
-                ]
-                self.app.push_screen(DetailScreen("Measured", "\n".join(lines)))
-            case "/model":
-                lines = [f"{name}: {value}" for name, value in talk.loaded.items()]
-                self.app.push_screen(DetailScreen("Model", "\n".join([str(talk.artifact), *lines])))
-            case "/retry":
-                self.action_retry()
-            case "/edit":
-                self.action_edit()
-            case "/save":
-                self.action_save()
-            case "/temperature":
-                self._set_temperature(rest)
-            case _:
-                self.notify(
-                    f"No such command. There are: {COMMANDS}", severity="warning", markup=False
-                )
+    def send(self, text: str) -> None:
+        """Ask every lane, one after another, so that none slows another's figures."""
+        self.clear_problem()
+        self.wizard.run_worker(self.send_all(text), name="asking", group="asking", exclusive=True)
 
-    def _set_temperature(self, text: str) -> None:
-        try:
-            value = float(text)
-        except ValueError:
-            value = -1.0
-        if not 0 <= value <= 2:
-            self.notify(
-                "A temperature is a number from 0 (greedy) to 2.", severity="warning", markup=False
-            )
-            return
-        talk = self.wizard.conversation
-        talk.sampling = replace(talk.sampling, temperature=value)
-        self.notify("Greedy." if value == 0 else f"Temperature {value}.", markup=False)
+    async def send_all(self, text: str) -> None:
+        """Ask every lane and wait for each."""
+        for lane in self.lanes:
+            lane.system, lane.drawing = self.talk.system, self.talk.drawing
+            await lane.send(text)
+        self._changed("status")
 
     async def action_stop(self) -> None:
-        """Stop the answer that is being made."""
-        await self.wizard.conversation.stop()
+        """Stop the answers that are being made."""
+        self.wizard.workers.cancel_group(self.wizard, "asking")
+        for lane in self.lanes:
+            await lane.stop()
 
     @on(Button.Pressed, "#stop")
     async def _stop_pressed(self) -> None:
@@ -187,54 +197,125 @@ class ChatStep(StepScreen):
 
     def action_retry(self) -> None:
         """Answer the last question again."""
-        if not self.wizard.conversation.busy:
-            self.wizard.conversation.regenerate()
+        if not self.talk.busy:
+            for lane in self.lanes:
+                lane.regenerate()
 
     def action_edit(self) -> None:
         """Take the last question back into the field."""
-        if not self.wizard.conversation.busy:
-            field = self.query_one("#ask", Input)
-            field.value = self.wizard.conversation.take_back()
+        if not self.talk.busy:
+            field = self.query_one("#ask", Ask)
+            field.text = self.talk.take_back()
+            for lane in self.wizard.beside:
+                lane.take_back()
+            field.move_cursor(field.document.end)
             field.focus()
-
-    def action_rate(self, stars: int) -> None:
-        """Rate the newest answer: the course's Output Quality."""
-        for turn in reversed(self.wizard.conversation.turns):
-            if turn.role == "assistant" and turn.text:
-                turn.rating = int(stars)
-                self._remember()
-                self._paint()
-                return
 
     def action_save(self) -> None:
         """Save the conversation beside the run."""
-        self.wizard.record("chat", "saved")
-        run = self.wizard.run_record
-        folder = run.folder if run is not None else self.wizard.paths.data
-        path = folder / "conversation.md"
-        try:
-            write_whole(path, self.wizard.conversation.transcript(), mode=0o600)
-        except FirstlightError as error:
-            self.show_problem(error)
-        else:
-            self.notify(f"Saved: {shown_path(path)}", markup=False)
+        obey(self, "/save")
+
+    def action_rich(self) -> None:
+        """Answers as Markdown, or as plain text."""
+        self._rich = not self._rich
+        self._changed("turn")
+
+    def action_drawing(self) -> None:
+        """Open the settings drawer."""
+
+        def use(drawing: Drawing | None) -> None:
+            if drawing is not None:
+                self.talk.drawing = drawing
+
+        self.app.push_screen(DrawingScreen(self.talk.drawing), use)
+
+    def action_rate(self) -> None:
+        """One star more for the newest answer."""
+        for turn in reversed(self.talk.answers):
+            self.rate(turn.rating % 5 + 1)
+            return
+
+    def rate(self, stars: int) -> None:
+        """Rate the newest answer: the course's Output Quality."""
+        if self.talk.answers:
+            self.talk.answers[-1].rating = stars
+            self._changed("status")
 
     async def action_prompt(self) -> None:
         """Show the rendered prompt and its tokens."""
-        talk = self.wizard.conversation
-        if talk.status != "ready":
+        if self.talk.status != "ready":
             self.notify("The model is not ready, or is answering.", markup=False)
             return
         try:
-            rendered = await talk.render()
+            rendered = await self.talk.render()
         except FirstlightError as error:
             self.show_problem(error)
             return
-        pieces = rendered.get("pieces") or []
-        ids = rendered.get("ids") or []
-        rows = [f"{i:6d}  {p!r}" for i, p in zip(ids, pieces, strict=False)]
-        text = f"{rendered.get('text', '')}\n\n{len(ids)} tokens\n" + "\n".join(rows)
+        ids, pieces = rendered.get("ids") or [], rendered.get("pieces") or []
+        rows = [f"{number:6d}  {piece!r}" for number, piece in zip(ids, pieces, strict=False)]
+        count = rendered.get("prompt_tokens", len(ids))
+        text = f"{rendered.get('text', '')}\n\n{count} tokens\n" + "\n".join(rows)
         self.app.push_screen(DetailScreen("The rendered prompt", text))
+
+    # Side by side ---------------------------------------------------------------------------------
+
+    def action_compare(self) -> None:
+        """Put another converted precision beside this one."""
+        open_now = {lane.artifact for lane in self.lanes}
+        rows = [
+            (str(document["artifact"]), f"{document['precision']}  {document['artifact']}")
+            for document in self.session.artifacts
+            if document["artifact"] not in open_now
+        ]
+        if not rows or len(self.lanes) >= LANES:
+            words = (
+                "Three lanes are enough."
+                if rows
+                else "Convert a second precision first: mark it in the Precision step."
+            )
+            self.notify(words, markup=False)
+            return
+        self.app.push_screen(ChooseScreen("Put beside it", rows), self._beside)
+
+    def _beside(self, artifact: str | None) -> None:
+        if artifact is None:
+            return
+        try:
+            checked = check_artifact(Path(artifact))
+            check_memory(checked, self.talk.limit or checked.context_length)
+        except FirstlightError as error:
+            self.show_problem(error)
+            return
+        lane = Conversation(self.wizard, group=f"engine-{len(self.lanes) + 1}")
+        self.wizard.beside.append(lane)
+        lane.changed.subscribe(self, self._changed)
+        lane.open(artifact)
+
+        self.query_one("#lanes", Container).mount(Lane(lane))
+        self._changed("status")
+
+    def action_keep(self) -> None:
+        """Choose the lane to keep."""
+        if len(self.lanes) == 1:
+            self.notify("There is only one lane: F6 puts another beside it.", markup=False)
+            return
+        rows = [(str(lane.artifact), Path(str(lane.artifact)).name) for lane in self.lanes]
+        self.app.push_screen(ChooseScreen("Keep which one?", rows), self._keep)
+
+    def _keep(self, artifact: str | None) -> None:
+        if artifact is None:
+            return
+        for lane in self.lanes:
+            if lane.artifact != artifact:
+                lane.close()
+        self.wizard.conversation = next(lane for lane in self.lanes if lane.artifact == artifact)
+        self.wizard.beside.clear()
+        for shown in self.query(Lane):
+            if shown.talk is not self.talk:
+                shown.remove()
+        if self.session.artifact != artifact:
+            self.wizard.session = self.session.decide(artifact=artifact)
+        self._changed("status")
 
     # Painting -------------------------------------------------------------------------------------
 
@@ -242,82 +323,42 @@ class ChatStep(StepScreen):
         self._dirty = True
         if what == "status":
             self._remember()
-            self._paint()
+            self._paint_if_needed()
 
     def _remember(self) -> None:
-        answers = [t for t in self.wizard.conversation.turns if t.role == "assistant" and t.stats]
+        answers = [turn for turn in self.talk.answers if turn.stats]
         if not answers:
             return
         chat: dict[str, Any] = {
-            "turns": [{"role": t.role, "text": t.text} for t in self.wizard.conversation.turns],
-            "stats": [t.stats for t in answers],
-            "ratings": [t.rating for t in answers if t.rating],
+            "turns": [{"role": turn.role, "text": turn.text} for turn in self.talk.turns],
+            "stats": [turn.stats for turn in answers],
+            "ratings": [turn.rating for turn in answers if turn.rating],
         }
         if self.session.chat != chat:
-            fresh = self.session.chat is None or len(self.session.chat["stats"]) != len(answers)
             self.wizard.session = self.session.decide(chat=chat)
-            if fresh:
-                self.wizard.record(
-                    "chat", "done", prompt=_last_prompt(self.wizard.conversation.turns), **chat
-                )
+            asked = [turn.text for turn in self.talk.turns if turn.role == "user"]
+            self.wizard.record("chat", "done", prompt=asked[-1] if asked else "", **chat)
 
     def _paint_if_needed(self) -> None:
-        if self._dirty or self.wizard.conversation.status == "answering":
-            self._paint()
-
-    def _paint(self) -> None:
+        if not self.is_attached or not (self._dirty or any(lane.busy for lane in self.lanes)):
+            return
         self._dirty = False
-        talk = self.wizard.conversation
-        live = talk.status == "answering"
-        self.query_one(Transcript).show(
-            talk.turns, [figures(turn) for turn in talk.turns], live=live
-        )
-        words = {
-            "closed": "No model is loaded.",
-            "opening": "Loading the model in its own process …",
-            "ready": _ready_words(talk.loaded, talk.turns),
-            "answering": talk.note or "Answering … Esc stops",
-            "failed": "The engine is not running; ask again to start it anew. Your conversation is kept.",
-        }[talk.status]
-        self.query_one("#engine", Words).update(words)
-        self.query_one("#stop").display = live
-        if talk.error is not None:
-            self.show_problem(talk.error)
+        shown = list(self.query(Lane))
+        if not all(lane.is_mounted for lane in shown):
+            self._dirty = True
+            return
+        for lane in shown:
+            lane.show(rich=self._rich, named=len(shown) > 1, differs_at=self._differs_at(lane.talk))
+        self.query_one("#stop").display = any(lane.status == "answering" for lane in self.lanes)
+        for talk in self.lanes:
+            if talk.error is not None:
+                self.show_problem(talk.error)
+                talk.error = None
 
-
-def figures(turn: Turn) -> str:
-    """What an answer cost, measured in the engine."""
-    stats = turn.stats
-    if not stats:
-        return ""
-    parts = [f"{stats.get('prompt_tokens', '?')} → {stats.get('new_tokens', '?')} tokens"]
-    if (ttft := stats.get("ttft_s")) is not None:
-        parts.append(f"TTFT {ttft * 1000:.0f} ms")
-    if (rate := stats.get("decode_tps")) is not None:
-        parts.append(f"{rate:.0f} tok/s")
-    if reused := stats.get("reused_tokens"):
-        parts.append(f"{reused} from the KV cache")
-    if turn.finish_reason and turn.finish_reason != "stop":
-        parts.append(
-            {"length": "cut at the token limit", "cancelled": "stopped"}.get(
-                turn.finish_reason, turn.finish_reason
-            )
-        )
-    return "measured: " + ", ".join(parts)
-
-
-def _ready_words(loaded: dict[str, Any], turns: list[Turn]) -> str:
-    limit = loaded.get("max_length") or loaded.get("context_length") or 0
-    used = next(
-        (t.stats.get("context_used") for t in reversed(turns) if t.stats.get("context_used")), 0
-    )
-    load = loaded.get("load_s")
-    return (
-        f"Ready (loaded in {load:.2f} s). Context {used} of {limit} tokens."
-        if load is not None
-        else "Ready."
-    )
-
-
-def _last_prompt(turns: list[Turn]) -> str:
-    return next((t.text for t in reversed(turns) if t.role == "user"), "")
+    def _differs_at(self, lane: Conversation) -> int | None:
+        """Where a further lane's newest answer departs from the first lane's."""
+        if lane is self.talk or any(talk.busy for talk in self.lanes):
+            return None
+        if not lane.answers or not self.talk.answers:
+            return None
+        return first_difference(self.talk.answers[-1].ids, lane.answers[-1].ids)

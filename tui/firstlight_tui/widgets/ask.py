@@ -1,0 +1,103 @@
+"""The multi-line field of the chat: Enter sends, Ctrl+J starts a new line, up and down recall earlier questions."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import TextArea
+
+from firstlight_core.text import visible
+
+PASTE_LIMIT = 200_000
+"""Characters; a 1 MB line freezes a text area for seconds (SAFETY 1.5)."""
+
+
+class Ask(TextArea):
+    """Where a question is written."""
+
+    DEFAULT_CSS = """
+    Ask { height: auto; min-height: 1; max-height: 6; border: none; background: $panel; padding: 0 1; margin-top: 1; }
+    Ask:focus { border: none; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "enter", "submit", "Send", id="ask.send", tooltip="Send the question", priority=True
+        ),
+        Binding(
+            "ctrl+j,shift+enter",
+            "line",
+            "New line",
+            id="ask.line",
+            show=False,
+            tooltip="Start a new line",
+        ),
+    ]
+
+    @dataclass
+    class Submitted(Message):
+        """The question is complete."""
+
+        ask: "Ask"
+        text: str
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(
+            id=id, soft_wrap=True, show_line_numbers=False, tab_behavior="focus", compact=True
+        )
+        self.past: list[str] = []
+        self._at = 0
+
+    def action_submit(self) -> None:
+        """Send what is written."""
+        self.post_message(self.Submitted(self, self.text))
+
+    def action_line(self) -> None:
+        """Start a new line."""
+        self.insert("\n")
+
+    def keep(self, text: str) -> None:
+        """Empty the field and remember the question."""
+        if text.strip():
+            self.past.append(text)
+        self._at = len(self.past)
+        self.text = ""
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        event.stop()
+        event.prevent_default()
+        text = event.text
+        if len(text) > PASTE_LIMIT:
+            self.app.notify(
+                f"The paste had {len(text):,} characters; the first {PASTE_LIMIT:,} were taken.",
+                severity="warning",
+                markup=False,
+            )
+            text = text[:PASTE_LIMIT]
+        clean = visible(text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", ""))
+        self.insert(clean)
+
+    def action_cursor_up(self, select: bool = False) -> None:
+        """One row up; from the first row, the question before."""
+        if self.cursor_location[0] == 0 and not select and self._at > 0:
+            self._at -= 1
+            self._recall(self.past[self._at])
+        else:
+            super().action_cursor_up(select)
+
+    def action_cursor_down(self, select: bool = False) -> None:
+        """One row down; from the last row, the question after."""
+        if (
+            self.cursor_location[0] == self.document.line_count - 1
+            and not select
+            and self._at < len(self.past)
+        ):
+            self._at += 1
+            self._recall(self.past[self._at] if self._at < len(self.past) else "")
+        else:
+            super().action_cursor_down(select)
+
+    def _recall(self, text: str) -> None:
+        self.text = text
+        self.move_cursor(self.document.end)
