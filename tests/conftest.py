@@ -5,6 +5,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -68,8 +69,15 @@ def artifact(shared_folder: Path) -> Callable[[str], Path]:
         def make(folder: Path) -> None:
             from firstlight_core.conversion import convert
 
+            own = os.environ.get("FIRSTLIGHT_HOME")
             os.environ["FIRSTLIGHT_HOME"] = str(shared_folder / "home")
-            asyncio.run(convert(SAMPLE, folder, precision=precision))
+            # In a thread of its own: the test that asks may be a coroutine.
+            try:
+                with ThreadPoolExecutor(1) as pool:
+                    pool.submit(asyncio.run, convert(SAMPLE, folder, precision=precision)).result()
+            finally:
+                if own is not None:
+                    os.environ["FIRSTLIGHT_HOME"] = own
 
         return make_once(shared_folder / f"sample-{precision}", make)
 

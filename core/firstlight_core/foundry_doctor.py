@@ -101,7 +101,8 @@ def _looks_like_model(folder: Path) -> bool:
 
 def _model_folders(root: Path) -> Iterator[Path]:
     """Folders with either of the two files; a complete one is a leaf. Link loops end, unlike in the scanner."""
-    waiting, seen = [root], set()
+    waiting: list[Path] = [root]
+    seen: set[Path] = set()
     while waiting and len(seen) < FOLDER_LIMIT:
         folder = waiting.pop()
         try:

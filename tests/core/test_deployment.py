@@ -1,0 +1,234 @@
+"""Deploying for real: Foundry Local lists, loads, answers; and what happens when it cannot."""
+
+import json
+import shutil
+import socket
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from firstlight_core.deployment import deploy, find_deployment, list_deployments, undo
+from firstlight_core.errors import (
+    FirstlightError,
+    InputRefused,
+    StateProblem,
+    TemplateRefused,
+    UsageError,
+)
+from firstlight_core.foundry_proof import open_foundry
+from firstlight_core.paths import find_paths
+from firstlight_core.publishing import read_manifest
+from firstlight_core.serving import check_port, open_service, snippets
+from tests import faultkit
+
+ANSWER = "int4 stores each weight in 4 bits"
+
+
+def left_behind() -> list[str]:
+    """What a failed or undone deployment may not leave: anything but logs and Foundry Local's own index."""
+    data = find_paths().data
+    kept = ("foundry.local.modelinfo.json", "foundry.local.modelinfo.lock")
+    return [
+        str(path.relative_to(data))
+        for path in data.rglob("*")
+        if path.is_file() and path.suffix != ".log" and path.name not in kept
+    ]
+
+
+async def registered() -> list[str]:
+    async with open_foundry() as job:
+        return [model["id"] for model in (await job.request("list"))["models"]]
+
+
+@pytest.mark.real
+@pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+@pytest.mark.usefixtures("clean_children")
+async def test_a_deployment_answers_and_goes_without_a_trace(
+    artifact: Callable[[str], Path],
+) -> None:
+    folder = artifact("int4")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    document = await deploy(folder, "sample-int4")
+    assert document["verified"] and document["ok"]
+    assert document["id"] == "sample-int4:1" and ANSWER in document["answer"]
+    assert document["answer"] == document["artifact_answer"]
+    output = Path(document["path"])
+    assert output == find_paths().models / "custom" / "sample-int4"
+    for path in output.iterdir():
+        assert path.stat().st_nlink == 1 and stat.S_ISREG(path.lstat().st_mode)
+    assert json.loads((output / "inference_model.json").read_text())["Name"] == "sample-int4"
+    manifest = read_manifest(output)
+    assert manifest is not None and set(manifest["files"]) == {p.name for p in output.iterdir()} - {
+        "firstlight.json"
+    }
+    assert list(faultkit.foundry_sees(str(find_paths().models))) == ["sample-int4:0"]
+    assert document["folder_drop"]["listed"] and document["folder_drop"]["id"] == "sample-int4:0"
+    found = find_deployment("sample-int4")
+    assert found is not None and found.path == output and found.precision == "int4"
+    assert [d.name for d in list_deployments()] == ["sample-int4"]
+    assert await registered() == ["sample-int4:1"]
+    removed = await undo("sample-int4")
+    assert removed["removed"] == ["sample-int4:1", str(output)]
+    assert left_behind() == [] and await registered() == []
+    assert find_deployment("sample-int4") is None and not find_paths().models.exists()
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.real
+async def test_a_taken_name_is_refused_and_replaced_on_request(own_artifact: Path) -> None:
+    await deploy(own_artifact, "a", target="folder")
+    for name in ("a", "A"):
+        with pytest.raises(InputRefused, match="The name a is taken"):
+            await deploy(own_artifact, name)
+    assert find_deployment("a").target == "folder"  # type: ignore[union-attr]
+    assert (await deploy(own_artifact, "a", replace=True))["id"] == "a:1"
+    assert (await deploy(own_artifact, "a", replace=True))["id"] == "a:2"
+    assert await registered() == ["a:2"]
+    await undo("a")
+    assert left_behind() == [] and await registered() == []
+
+
+@pytest.mark.real
+async def test_a_replacement_that_fails_leaves_the_old_deployment(own_artifact: Path) -> None:
+    await deploy(own_artifact, "a")
+    shutil.rmtree(own_artifact / "nothing", ignore_errors=True)
+    weights = own_artifact / "model.onnx.data"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    (own_artifact / "firstlight.json").unlink()
+    with pytest.raises(InputRefused, match="weights are truncated"):
+        await deploy(own_artifact, "a", replace=True)
+    found = find_deployment("a")
+    assert found is not None and found.id == "a:1" and await registered() == ["a:1"]
+    async with open_foundry() as job:
+        await job.request("load", id="a:1")
+
+
+def break_index(version: int) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        index = find_paths().foundry / "cache" / "models" / "foundry.local.modelinfo.json"
+        index.parent.mkdir(parents=True)
+        index.write_text(json.dumps({"catalog_name": "local", "models": [], "version": version}))
+
+    return spoil
+
+
+def block_foundry(folder: Path) -> None:
+    find_paths().data.mkdir(parents=True)
+    find_paths().foundry.write_text("a file where a folder belongs")
+
+
+def truncate(folder: Path) -> None:
+    (folder / "model.onnx.data").write_bytes(b"short")
+
+
+def flip(folder: Path) -> None:
+    raw = bytearray((folder / "model.onnx.data").read_bytes())
+    raw[5000] ^= 1
+    (folder / "model.onnx.data").write_bytes(raw)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("spoil", "kind", "said"),
+    [
+        (lambda f: (f / "chat_template.jinja").unlink(), TemplateRefused, "no chat template"),
+        (
+            lambda f: (f / "chat_template.jinja").write_text("{{ 1 }}"),
+            TemplateRefused,
+            "drops the user's text",
+        ),
+        (truncate, InputRefused, "5 bytes instead of"),
+        (flip, InputRefused, "other content, same size"),
+        (lambda f: (f / "config.json").unlink(), InputRefused, "has lost its file config.json"),
+        (lambda f: (f / "tokenizer.json").unlink(), InputRefused, "tokenizer.json is missing"),
+        (lambda f: (f / "genai_config.json").unlink(), InputRefused, "genai_config.json"),
+        (break_index(99), StateProblem, "written by a newer version"),
+        (block_foundry, StateProblem, "Cannot write"),
+    ],
+    ids=[
+        "no-template",
+        "bad-template",
+        "truncated",
+        "flipped",
+        "lost",
+        "tokenizer",
+        "config",
+        "newer-index",
+        "folder",
+    ],
+)
+@pytest.mark.usefixtures("clean_children")
+async def test_a_failure_is_one_sentence_and_leaves_nothing(
+    own_artifact: Path, spoil: Callable[[Path], Any], kind: type[FirstlightError], said: str
+) -> None:
+    spoil(own_artifact)
+    with pytest.raises(kind) as caught:
+        await deploy(own_artifact, "a")
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+    assert caught.value.hint or said == "drops the user's text"
+    assert [name for name in left_behind() if name != "foundry"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "said"),
+    [
+        ("a b", "foundry", "cannot be the name"),
+        ("../a", "folder", "cannot be the name"),
+        ("x-cuda-gpu", "folder", "demand that hardware"),
+        ("a", "cloud", "no target 'cloud'"),
+    ],
+)
+async def test_bad_words_are_usage_errors(
+    tmp_path: Path, name: str, target: str, said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        await deploy(tmp_path, name, target=target)
+
+
+async def test_undo_of_nothing(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no deployment 'a'"):
+        await undo("a")
+    foreign = find_paths().models / "custom" / "mine"
+    foreign.mkdir(parents=True)
+    (foreign / "photo.jpg").write_text("x")
+    with pytest.raises(UsageError, match="no deployment 'mine'"):
+        await undo("mine")
+    assert (foreign / "photo.jpg").exists()
+
+
+def test_a_port_that_is_taken_or_none() -> None:
+    assert check_port(0) == 0
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(UsageError, match="cannot be used"):
+            check_port(taken.getsockname()[1])
+    with pytest.raises(UsageError, match="65536 is no port"):
+        check_port(65536)
+
+
+@pytest.mark.real
+@pytest.mark.usefixtures("clean_children")
+async def test_a_folder_is_served_without_a_trace(own_artifact: Path) -> None:
+    from openai import AsyncOpenAI
+
+    async with (
+        open_service(str(own_artifact)) as service,
+        AsyncOpenAI(base_url=service.base_url, api_key="x", max_retries=0) as client,
+    ):
+        models = [model.id async for model in client.models.list()]
+        assert models == [service.model]
+        answer = await client.chat.completions.create(
+            model=service.model,
+            max_tokens=40,
+            temperature=0,
+            messages=[{"role": "user", "content": "What is int4 quantization?"}],
+        )
+        assert ANSWER in str(answer.choices[0].message.content)
+        assert service.base_url in snippets(service.base_url, service.model)["curl"]
+    assert left_behind() == []
