@@ -344,7 +344,7 @@ class ChatStep(StepScreen):
             return
         self._dirty = False
         shown = list(self.query(Lane))
-        if not all(lane.is_mounted for lane in shown):
+        if not all(lane.composed for lane in shown):
             self._dirty = True
             return
         for lane in shown:

@@ -44,6 +44,11 @@ class Lane(Vertical):
     def __init__(self, talk: Conversation) -> None:
         super().__init__()
         self.talk = talk
+        self.composed = False
+        """Whether its parts are there; `is_mounted` is true a moment before."""
+
+    def on_mount(self) -> None:
+        self.composed = True
 
     def compose(self) -> ComposeResult:
         yield Words(id="standing")
