@@ -1,31 +1,62 @@
 """Step 6: publish the artifact, and prove that Foundry Local's own runtime answers with it."""
 
-from collections.abc import Mapping
+import asyncio
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.content import Content
-from textual.widgets import Button, Input, Label
+from textual.containers import Grid
+from textual.widgets import Button, Input, Label, RadioButton, RadioSet
 
+from firstlight_core.errors import FirstlightError
 from firstlight_core.session import Session
-from firstlight_core.text import one_line, shown_path
-from firstlight_tui.steps.base import StepScreen
+from firstlight_tui.modals import ConfirmScreen
+from firstlight_tui.steps.deploy_outcome import TARGETS, Outcome, name_words
+from firstlight_tui.steps.deploy_service import SERVE, ServicePanel, ServingStep
 from firstlight_tui.widgets import LogView, Words, WorkView
-from firstlight_tui.widgets.words import part
 from firstlight_tui.works import OnEvent, Started, Work
 
+if TYPE_CHECKING:
+    from firstlight_tui.app import WizardApp
 
-class DeployStep(StepScreen):
-    """Name it, deploy it, see its answer; undo takes it away without a trace."""
+CHOICE = "deploy-choice"
+
+
+class DeployStep(ServingStep):
+    """Name it, deploy it, see its answer; serve it; undo takes it away without a trace."""
 
     STEP_ID = "deploy"
     STEP_TITLE = "Deploy"
     PURPOSE = "Register with Foundry Local, load it there, ask it one question, compare the answer."
-    HELP = "This step is optional: chat, benchmark and quality work on the artifact itself. Undo removes registration and files."
+    HELP = (
+        "This step is optional: chat, benchmark and quality work on the artifact itself. Undo removes registration "
+        "and files. The service listens on this machine only, and ends with the wizard; "
+        "`firstlight serve NAME` in another terminal outlives it."
+    )
     WORK = "deploy"
+    CSS = """
+    DeployStep #choice { grid-size: 2; grid-columns: 8 1fr; grid-rows: auto; height: auto; }
+    DeployStep RadioSet { layout: horizontal; border: none; padding: 0; background: transparent; height: 1; }
+    DeployStep RadioButton { width: auto; margin-right: 1; }
+    DeployStep #choice Words { height: auto; }
+    DeployStep #work { margin: 0; }
+    DeployStep.-narrow #purpose { display: none; }
+    DeployStep.-narrow Outcome #answers.-shown { layout: vertical; }
+    DeployStep.-narrow Outcome #answers Vertical { width: 100%; }
+    DeployStep #body #actions Button { min-width: 6; margin-right: 1; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "pagedown",
+            "scroll(1)",
+            "Down",
+            id="deploy.down",
+            show=False,
+            tooltip="Read on below",
+        ),
+        Binding("pageup", "scroll(-1)", "Up", id="deploy.up", show=False, tooltip="Read above"),
         Binding(
             "f8",
             "undo",
@@ -35,70 +66,170 @@ class DeployStep(StepScreen):
         ),
     ]
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._taken: dict[str, str] = {}
+
     @classmethod
     def done(cls, session: Session) -> bool:
-        return bool((session.deployment or {}).get("verified"))
+        return session.deployment is not None and bool(session.deployment.get("ok", True))
+
+    @classmethod
+    def finished(cls, wizard: "WizardApp", result: dict[str, Any], seconds: float) -> None:
+        if "undone" in result:
+            wizard.session = wizard.session.decide(deployment=None)
+            wizard.record("deploy", "undone", seconds=seconds, name=result["undone"])
+        else:
+            wizard.session = wizard.session.decide(deployment=result)
+            good = result.get("verified") or "answer" not in result
+            values = {"seconds": seconds, **result}
+            wizard.record("deploy", "done" if good else "failed", **values)
 
     def compose_step(self) -> ComposeResult:
-        yield Label("Name")
-        yield Input(id="deploy-name", compact=True)
+        name, marked = self._initial()
+        with Grid(id="choice"):
+            yield Label("Name", classes="muted")
+            yield Input(name, id="deploy-name", compact=True, max_length=200)
+            yield Label("")
+            yield Words(id="name-words")
+            yield Label("Target", classes="muted")
+            with RadioSet(id="targets", compact=True):
+                for target in self.wizard.services.deploy_targets():
+                    yield RadioButton(target, target == marked, id=f"target-{target}", compact=True)
+            yield Label("")
+            yield Words(id="target-words", classes="muted")
+        yield ServicePanel(id="service")
         yield WorkView(id="work")
-        yield Words(id="outcome", classes="card")
+        yield Outcome(id="outcome")
         yield LogView(id="log")
 
-    def opened(self) -> None:
-        self.query_one("#outcome").display = False
-        model = (self.session.template or {}).get("inference_model") or {}
-        name = (self.session.deployment or {}).get("name") or model.get("Name") or ""
-        self.query_one("#deploy-name", Input).value = str(name)
-        if self.session.deployment is not None:
-            self._show_deployment(self.session.deployment)
-
     def compose_actions(self) -> ComposeResult:
-        yield Button("Skip", id="skip", compact=True)
+        for key, label in (
+            ("skip", "Skip"),
+            ("serve", "Serve"),
+            ("copy", "Copy"),
+            ("undo", "Undo"),
+        ):
+            yield Button(label, id=f"deploy-{key}", compact=True)
 
-    def on_button_pressed(self, event: Button.Pressed) -> None:
-        if event.button.id == "skip":
-            self.action_next()
+    def opened(self) -> None:
+        self.run_worker(self._look(), group="deployments", exclusive=True)
+        self._paint()
+        self.show_service()
+
+    def _initial(self) -> tuple[str, str]:
+        """Name and target: as they were left, else as deployed, else what the template suggests."""
+        from firstlight_core.template_lock import default_name
+
+        kept = self.wizard.kept.get(CHOICE)
+        if kept is not None and kept[0] == self.session.artifact:
+            return kept[1], kept[2]
+        deployed = self.session.deployment or {}
+        model = (self.session.template or {}).get("inference_model") or {}
+        name = deployed.get("name") or model.get("Name")
+        if not name and self.session.artifact:
+            name = default_name(Path(self.session.artifact))
+        return str(name or ""), str(deployed.get("target") or "foundry")
+
+    async def _look(self) -> None:
+        """Which names are taken on this machine."""
+        try:
+            found = await asyncio.to_thread(self.wizard.services.list_deployments)
+        except (FirstlightError, OSError):
+            return
+        self._taken = {row.name.lower(): row.target for row in found}
+        self._paint()
+
+    # Choosing -------------------------------------------------------------------------------------
+
+    @property
+    def chosen_name(self) -> str:
+        """The name as it is typed."""
+        return self.query_one("#deploy-name", Input).value.strip()
+
+    @property
+    def chosen_target(self) -> str:
+        """The target that is marked."""
+        marked = self.query_one(RadioSet).pressed_button
+        return str(marked.id).removeprefix("target-") if marked is not None else "foundry"
+
+    @on(Input.Changed, "#deploy-name")
+    @on(RadioSet.Changed)
+    def _chosen(self) -> None:
+        choice = (self.session.artifact, self.chosen_name, self.chosen_target)
+        self.wizard.kept[CHOICE] = choice
+        self._paint()
+
+    @property
+    def _is_deployed(self) -> bool:
+        """Whether what is chosen is what is deployed."""
+        deployed = self.session.deployment
+        if deployed is None or deployed.get("name") != self.chosen_name:
+            return False
+        return deployed.get("target") in (None, self.chosen_target)
+
+    def _paint(self) -> None:
+        if self.session.artifact is None:
+            self.query_one("#name-words", Words).update("There is no artifact yet: convert first.")
+            return
+        current = self.chosen_name if self._is_deployed else None
+        _, words = name_words(self.chosen_name, self._taken, current)
+        self.query_one("#name-words", Words).update(words)
+        self.query_one("#target-words", Words).update(TARGETS.get(self.chosen_target, ""))
+        if self.session.deployment is not None:
+            self.query_one(Outcome).show(self.session.deployment)
+        self.refresh_actions()
+
+    # Deploying ------------------------------------------------------------------------------------
 
     def primary_label(self) -> str:
         if self.session.artifact is None:
             return ""
         if self.work is not None and self.work.running:
             return "Cancel"
-        return self.next_label() if self.session.deployment is not None else "Deploy"
+        if self._is_deployed:
+            return self.next_label()
+        return "Replace" if self.chosen_name.lower() in self._taken else "Deploy"
 
     def primary(self) -> None:
         if self.work is not None and self.work.running:
             self.wizard.stop_work(self.WORK)
-        elif self.session.deployment is not None:
+        elif self._is_deployed:
             self.action_next()
+        elif not name_words(self.chosen_name, self._taken, None)[0]:
+            self.query_one("#deploy-name", Input).focus()
+        elif self.chosen_name.lower() in self._taken:
+            question = f"Replace the deployment {self.chosen_name}? Until the new one is proven, the old one stays."
+            self.app.push_screen(ConfirmScreen(question, yes="Replace", no="Keep"), self._replace)
         else:
-            self._deploy()
+            self._deploy(replace=False)
 
-    def _deploy(self) -> None:
-        artifact, name = (
-            Path(str(self.session.artifact)),
-            self.query_one("#deploy-name", Input).value.strip(),
-        )
+    def _replace(self, yes: bool | None) -> None:
+        if yes:
+            self._deploy(replace=True)
+
+    def _deploy(self, *, replace: bool) -> None:
+        artifact, name = Path(str(self.session.artifact)), self.chosen_name
+        options: dict[str, Any] = {"target": self.chosen_target}
+        options |= {"replace": True} if replace else {}
 
         async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
-            return dict(
-                await self.wizard.services.deploy(
-                    artifact, name, on_event=on_event, started=started
-                )
+            document = await self.wizard.services.deploy(
+                artifact, name, on_event=on_event, started=started, **options
             )
+            return {"target": options["target"], **document}
 
         self.wizard.start(self.WORK, "The deployment", run)
         self.refresh_actions()
 
+    @on(Button.Pressed, "#deploy-undo")
     def action_undo(self) -> None:
         """Remove the deployment."""
-        deployment = self.session.deployment
-        if deployment is None:
+        if self.session.deployment is None:
             self.notify("There is nothing to undo.", markup=False)
             return
-        name = str(deployment["name"])
+        name = str(self.session.deployment["name"])
+        self.wizard.stop_work(SERVE)
 
         async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
             return {"undone": name, **await self.wizard.services.undo(name)}
@@ -106,61 +237,27 @@ class DeployStep(StepScreen):
         self.wizard.start(self.WORK, "The undo", run)
         self.refresh_actions()
 
+    def action_scroll(self, pages: int) -> None:
+        """Scroll what does not fit."""
+        content = self.query_one("#content")
+        content.scroll_relative(y=pages * (content.size.height - 1), animate=False)
+
+    @on(Button.Pressed, "#deploy-skip")
+    def _skipped(self) -> None:
+        self.action_next()
+
     def show_work(self, work: Work) -> None:
-        self.query_one("#work", WorkView).show(work)
+        view = self.query_one("#work", WorkView)
+        # Once it is done, the outcome says it all.
+        view.display = work.status != "done"
+        view.show(work)
         self.query_one("#log", LogView).show(work.lines, work.lines_seen)
-        if work.result is None:
+        if work.running:
             return
-        if "undone" in work.result:
-            self._forget()
-        elif self.session.deployment != work.result:
-            self.wizard.session = self.session.decide(deployment=work.result)
-            status = "done" if work.result.get("verified") else "failed"
-            self.wizard.record("deploy", status, seconds=work.seconds, **work.result)
-            self._show_deployment(work.result)
-        else:
-            self._show_deployment(work.result)
+        if work.result is not None and self.session.deployment is None and "undone" in work.result:
+            self.query_one(Outcome).say("Undone: the registration and the files are gone.")
+        self.run_worker(self._look(), group="deployments", exclusive=True)
 
-    def _forget(self) -> None:
-        if self.session.deployment is not None:
-            self.wizard.session = self.session.decide(deployment=None)
-            self.wizard.record("deploy", "undone")
-        outcome = self.query_one("#outcome", Words)
-        outcome.display = True
-        outcome.update("Undone: the registration and the files are gone.")
-
-    def _show_deployment(self, document: Mapping[str, Any]) -> None:
-        good = bool(document.get("verified"))
-        head = (
-            ("✓ Verified: Foundry Local answered. ", "bold $text-success")
-            if good
-            else ("! Published, but not verified. ", "bold $text-warning")
-        )
-        lines = [Content.assemble(head, part(str(document.get("id") or ""), "bold"))]
-        for label, key in (
-            ("Foundry", "answer"),
-            ("artifact", "artifact_answer"),
-            ("reason", "reason"),
-        ):
-            if document.get(key):
-                lines.append(
-                    Content.assemble(
-                        part(f"{label:9}", "$text-accent"), part(one_line(str(document[key]), 300))
-                    )
-                )
-        if document.get("path"):
-            lines.append(
-                Content.assemble(
-                    part("folder   ", "$text-accent"), part(shown_path(str(document["path"])))
-                )
-            )
-        for command in document.get("commands") or ():
-            lines.append(
-                Content.assemble(
-                    part(one_line(str(command["command"]), 100), "bold"),
-                    part(f"  {one_line(str(command['does']), 100)}", "$foreground-muted"),
-                )
-            )
-        outcome = self.query_one("#outcome", Words)
-        outcome.display = True
-        outcome.update(Content("\n").join(lines))
+    def refresh_actions(self) -> None:
+        super().refresh_actions()
+        self.query_one("#deploy-undo", Button).disabled = self.session.deployment is None

@@ -1,0 +1,119 @@
+"""What a deployment came to, in words and colours: both answers, the place, the commands."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+
+from firstlight_core.text import one_line, seconds_text, shown_path, visible
+from firstlight_tui.widgets.token_view import change_content
+from firstlight_tui.widgets.words import Words, part
+
+TARGETS: Mapping[str, str] = {
+    "foundry": "A copy under a name, registered with Foundry Local, loaded there and asked one question.",
+    "folder": "A copy under models/custom, for old Foundry CLIs and your own programs; nothing is asked.",
+    "ollama": "An Ollama Modelfile with the settled template and its parameters.",
+    "vllm": "Command, compose file and manifests for vLLM: when one machine is not enough.",
+    "bundle": "One zip with a manifest and checksums, and a sample program.",
+}
+"""What each target of the core means; one without words is shown by its name alone."""
+
+
+class Outcome(Vertical):
+    """Foundry Local's answer beside the artifact's own, and what can be done next."""
+
+    DEFAULT_CSS = """
+    Outcome { height: auto; display: none; margin-top: 1; }
+    Outcome.-shown { display: block; }
+    Outcome #answers { height: auto; display: none; }
+    Outcome #answers.-shown { display: block; layout: horizontal; }
+    Outcome #answers Vertical { height: auto; width: 1fr; border: round $panel-lighten-2; padding: 0 1; border-title-color: $text-accent; }
+    Outcome Words { height: auto; }
+    """
+
+    def compose(self) -> ComposeResult:
+        yield Words(id="verdict")
+        with Horizontal(id="answers"):
+            for key, title in (("foundry", "Foundry Local"), ("own", "The artifact itself")):
+                with Vertical() as card:
+                    card.border_title = Content(title)
+                    yield Words(id=f"answer-{key}")
+        yield Words(id="places")
+
+    def show(self, document: Mapping[str, Any]) -> None:
+        """Show a deployment's document."""
+        self.add_class("-shown")
+        self.query_one("#verdict", Words).update(_verdict(document))
+        answer, own = (visible(str(document.get(k) or "")) for k in ("answer", "artifact_answer"))
+        self.query_one("#answers").set_class(bool(answer or own), "-shown")
+        same = answer.strip() == own.strip()
+        self.query_one("#answer-foundry", Words).update(
+            Content.assemble(part(answer)) if same else change_content(own, answer)
+        )
+        self.query_one("#answer-own", Words).update(own)
+        self.query_one("#places", Words).update(_places(document))
+
+    def say(self, sentence: str) -> None:
+        """One sentence in place of a deployment."""
+        self.add_class("-shown")
+        self.query_one("#answers").remove_class("-shown")
+        self.query_one("#verdict", Words).update(sentence)
+        self.query_one("#places", Words).update("")
+
+
+def _verdict(document: Mapping[str, Any]) -> Content:
+    name = part(one_line(str(document.get("id") or document.get("name") or ""), 90), "bold")
+    if document.get("verified"):
+        head = part(
+            "✓ Verified: Foundry Local answers as the artifact does. ", "bold $text-success"
+        )
+    elif "answer" in document:
+        head = part("! Published, but the answers differ. ", "bold $text-warning")
+    else:
+        head = part("✓ Published; nothing was asked. ", "bold $text-success")
+    pieces = [head, name]
+    for key, label in (("load_seconds", "loaded in"), ("answer_seconds", "answered in")):
+        if isinstance(seconds := document.get(key), int | float):
+            pieces.append(part(f"  {label} {seconds_text(seconds)}", "$foreground-muted"))
+    return Content.assemble(*pieces)
+
+
+def _places(document: Mapping[str, Any]) -> Content:
+    lines = []
+    for label, key in (("asked", "question"), ("reason", "reason"), ("folder", "path")):
+        if value := document.get(key):
+            shown = shown_path(str(value)) if key == "path" else one_line(str(value), 300)
+            lines.append(Content.assemble(part(f"{label:8}", "$text-accent"), part(shown)))
+    for row in command_rows(document):
+        lines.append(
+            Content.assemble(part(row[1], "bold"), part(f"  {row[2]}", "$foreground-muted"))
+        )
+    return Content("\n").join(lines)
+
+
+def command_rows(document: Mapping[str, Any] | None) -> list[tuple[str, str, str]]:
+    """`(key, command, what it does)` for each command of a deployment."""
+    rows = (document or {}).get("commands") or ()
+    return [
+        (str(index), one_line(str(row["command"]), 300), one_line(str(row["does"]), 160))
+        for index, row in enumerate(rows)
+    ]
+
+
+def name_words(name: str, taken: Mapping[str, str], current: str | None) -> tuple[bool, Content]:
+    """Whether a deployment may have this name, and that in words; `taken` is lower-case name → target."""
+    from firstlight_core.errors import UsageError
+    from firstlight_core.inference_model import check_name
+
+    try:
+        check_name(name)
+    except UsageError as error:
+        return False, Content.assemble(part(f"✗ {error} {error.hint}", "$text-error"))
+    if name == current:
+        return True, Content.assemble(part("✓ deployed under this name", "$text-success"))
+    if (target := taken.get(name.lower())) is not None:
+        words = f"! taken ({one_line(target, 30)}): deploying replaces it, after a question"
+        return True, Content.assemble(part(words, "$text-warning"))
+    return True, Content.assemble(part("✓ the name is free", "$text-success"))
