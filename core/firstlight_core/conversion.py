@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from firstlight_core.conversion_plan import ConversionPlan, plan_conversion
+from firstlight_core.conversion_plan import LOG_FILE, ConversionPlan, plan_conversion
 from firstlight_core.conversion_preflight import (
     Preflight,
     check_room,
@@ -18,7 +18,7 @@ from firstlight_core.conversion_preflight import (
     look,
     olive_command,
 )
-from firstlight_core.errors import FirstlightError, OutOfMemory
+from firstlight_core.errors import CheckFailed, FirstlightError, OutOfMemory
 from firstlight_core.estimates import remember_conversion
 from firstlight_core.events import Event, LogLine, Reply, Stage
 from firstlight_core.models import inspect_model
@@ -37,10 +37,11 @@ from firstlight_core.text import shown_path
 Document = dict[str, Any]
 Listen = Callable[[Event], None] | None
 Started = Callable[[int], None] | None
-LOG_FILE = "Log file: "
-"""How the first line of a conversion's log begins; its path follows."""
 _DROP = ("model_config.json",)
 """Olive's own note, full of paths of the work folder."""
+RED_BELOW = 0.5
+"""Share of the original's greedy tokens that must be the artifact's first choice too. Quantisation alone costs some
+percent (the sample: 96 % and more in every precision); a wrong or damaged graph agrees on next to nothing."""
 
 __all__ = ["ConversionPlan", "convert", "convert_many", "plan_conversion"]
 
@@ -187,6 +188,7 @@ class _Work:
         worked = await self._ask(plan, staging)
         for name in _DROP:
             (staging.artifact / name).unlink(missing_ok=True)
+        answers = [] if self._olive else (await self._request("answers", plan))["answers"]
         self._say(Stage("check", "Loading the result in a fresh process"))
         foreign = plan.edited or bool(self._olive)
         passed = await job_result(
@@ -210,6 +212,7 @@ class _Work:
             "smoke": passed["smoke"],
             "method": plan.method,
             "built": passed["built"],
+            **numbers,
             "source": {"path": str(plan.source), "fingerprint": fingerprint},
         }
         await _publish(plan, staging, document)
@@ -239,14 +242,17 @@ class _Work:
             if self._job.log_path is not None:
                 self._say(LogLine(f"{LOG_FILE}{shown_path(self._job.log_path)}"))
         assert self._before is not None
-        asked = self._job.ask(
+        return await self._request(
             "convert",
-            config=plan.run_config,
+            plan,
             folder=str(staging.folder),
             layers=self._before.inspection.shape.layers,
         )
+
+    async def _request(self, op: str, plan: ConversionPlan, **values: Any) -> Document:
+        assert self._job is not None
         try:
-            async with _closing(asked) as events:
+            async with _closing(self._job.ask(op, config=plan.run_config, **values)) as events:
                 async for event in events:
                     if isinstance(event, Reply):
                         return event.result
@@ -256,6 +262,28 @@ class _Work:
             await self._children.aclose()
             raise
         raise AssertionError("a request ends with its reply or an error")
+
+
+def judge(agreement: Document | None, *, force: bool) -> Document:
+    """The numbers gate: what goes into the document of a comparison with the original.
+
+    Raises:
+        CheckFailed: the artifact says something else than its original, and nobody insists.
+    """
+    if agreement is None:
+        return {}
+    if agreement["top1"] >= RED_BELOW:
+        return {"agreement": agreement}
+    reason = (
+        f"The artifact agrees with its original on only {agreement['top1']:.0%} "
+        f"of {agreement['positions']} tokens."
+    )
+    if not force:
+        raise CheckFailed(
+            reason,
+            hint="That is damage, not drift: try another precision, or --force to publish it all the same.",
+        )
+    return {"agreement": agreement, "forced": reason}
 
 
 @contextlib.asynccontextmanager

@@ -15,6 +15,8 @@ from firstlight_core.text import one_line, shown_path
 
 METHODS = ("config", "command")
 COURSE_CONFIG_NAME = "finetuned_conversion_config.json"
+LOG_FILE = "Log file: "
+"""How the first line of a conversion's log begins; its path follows."""
 _COURSE_PRECISION = {"int4-compact": "int4", "int4-quality": "int4"}
 _PASSES = ("ModelBuilder", "OnnxFloatToFloat16", "MergeAdapterWeights")
 _FORBIDDEN = ("trust_remote_code", "user_script", "script_dir", "hf_remote", "user_module_loader")

@@ -20,7 +20,7 @@ Values = Mapping[str, int | str | bool]
 class AdvancedScreen(ModalScreen[dict[str, int | str | bool] | None]):
     """Returns the chosen values by option, an empty object for the row's own, or None when nothing changes."""
 
-    DEFAULT_CSS = """
+    CSS = """
     AdvancedScreen { align: center middle; background: $background 60%; }
     AdvancedScreen .option { height: auto; margin-top: 1; }
     AdvancedScreen .option-label { width: 16; padding: 0 1 0 0; text-style: bold; }

@@ -44,18 +44,19 @@ class MethodTexts:
 class MethodScreen(ModalScreen[MethodAnswer | None]):
     """Shows, switches, copies and edits; None when nothing changes."""
 
-    DEFAULT_CSS = """
+    CSS = """
     MethodScreen { align: center middle; background: $background 60%; }
-    MethodScreen .dialog { width: 94%; height: 94%; padding: 0 1; }
+    MethodScreen .dialog { width: 94%; max-width: 110; height: 94%; max-height: 100%; padding: 0 1; }
     MethodScreen RadioSet { layout: horizontal; height: 1; border: none; background: transparent; padding: 0; }
     MethodScreen RadioSet:focus { border: none; }
     MethodScreen RadioButton { margin-right: 3; background: transparent; border: none; padding: 0; }
     MethodScreen .title { color: $text-accent; height: 1; }
-    MethodScreen #course { height: auto; max-height: 30%; background: $panel; }
+    MethodScreen #course { height: auto; max-height: 6; background: $panel; }
     MethodScreen TextArea { height: 1fr; min-height: 3; border: none; background: $panel; padding: 0; }
     MethodScreen #verdict { height: auto; max-height: 3; }
-    MethodScreen #why { color: $foreground-muted; height: auto; max-height: 4; }
-    MethodScreen .dialog-buttons { height: 1; margin-top: 0; }
+    MethodScreen #why { color: $foreground-muted; height: auto; max-height: 3; }
+    MethodScreen .dialog-buttons { height: 1; margin-top: 0; align-horizontal: left; }
+    MethodScreen .dialog-buttons Button { margin: 0 1 0 0; min-width: 6; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Cancel", id="method.cancel", tooltip="Change nothing"),

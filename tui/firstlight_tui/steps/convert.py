@@ -1,45 +1,60 @@
 """Step 4: the conversion, live: what is run beside what the course says, progress, log, result."""
 
-import json
-import shlex
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.content import Content
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
 
-from firstlight_core.conversion_plan import ConversionPlan
+from firstlight_core.conversion_plan import LOG_FILE
 from firstlight_core.errors import FirstlightError
 from firstlight_core.precisions import find_precision
 from firstlight_core.session import Session
-from firstlight_core.text import bytes_text, one_line, seconds_text
-from firstlight_tui.modals import DetailScreen
+from firstlight_tui.modals.method import MethodAnswer, MethodScreen, MethodTexts
 from firstlight_tui.steps.base import StepScreen
-from firstlight_tui.widgets import LogView, Words, WorkView
-from firstlight_tui.widgets.words import part
-from firstlight_tui.works import OnEvent, Started, Work
+from firstlight_tui.steps.convert_job import WORK, ConversionJob
+from firstlight_tui.steps.convert_words import (
+    METHODS,
+    course_words,
+    plan_words,
+    result_words,
+    run_words,
+)
+from firstlight_tui.steps.precision_advanced import configured
+from firstlight_tui.steps.precision_rows import estimates_of
+from firstlight_tui.widgets import LogView, Words
+from firstlight_tui.widgets.conversion_view import ConversionView
+from firstlight_tui.works import Work
 
 
 class ConvertStep(StepScreen):
-    """One conversion after another; the job belongs to the app and goes on when you look elsewhere."""
+    """The queue of marked precisions; the job belongs to the app and goes on when you look elsewhere."""
 
     STEP_ID = "convert"
     STEP_TITLE = "Convert"
     PURPOSE = "Microsoft Olive makes the artifact; it counts only once a fresh process has spoken with it."
     HELP = (
         "The course shows two methods: one command, and a configuration file. `m` shows both beside what is really run, "
-        "and why they differ. Cancel at any time: nothing half-done stays behind."
+        "and why they differ; method 2 can be edited there. Several marked precisions share one Olive. Cancel at any "
+        "time: nothing half-done stays behind. Enter on a result makes it the artifact that the next steps use."
     )
-    WORK = "convert"
+    WORK = WORK
+    CSS = """
+    ConvertStep #plan { height: auto; }
+    ConvertStep #results { height: auto; max-height: 8; border: none; background: transparent; padding: 0; }
+    ConvertStep #log-path { color: $foreground-muted; height: auto; }
+    ConvertStep.-narrow ConversionView { margin: 0; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "m",
             "methods",
             "Methods",
             id="convert.methods",
-            tooltip="The course's two methods and what is run",
+            tooltip="The course's two methods and what is run: see, switch, edit",
         ),
         Binding("escape", "cancel", "Cancel", id="convert.cancel", tooltip="Stop the conversion"),
     ]
@@ -61,20 +76,24 @@ class ConvertStep(StepScreen):
 
     def compose_step(self) -> ComposeResult:
         yield Words(id="plan")
-        yield WorkView(id="work")
-        yield Words(id="result", classes="card")
+        yield ConversionView(id="work")
+        yield OptionList(id="results", markup=False, compact=True)
         yield LogView(id="log")
+        yield Words(id="log-path")
 
     def opened(self) -> None:
-        labels = ", ".join(
-            find_precision(key).label for key in self._pending() or self.session.precisions
-        )
+        self._paint()
+
+    def _session_changed(self) -> None:
+        super()._session_changed()
+        self._paint()
+
+    def _paint(self) -> None:
+        if not self.is_attached:
+            return
         source = self.wizard.paths.model_name(self.session.source or "")
-        self.query_one("#plan", Words).update(
-            Content.assemble(
-                part(one_line(source, 60), "bold"), part(" → "), part(labels, "bold $text-accent")
-            )
-        )
+        words = plan_words(self.session, source, self._pending())
+        self.query_one("#plan", Words).update(words)
         self._show_results()
 
     def _pending(self) -> list[str]:
@@ -89,7 +108,8 @@ class ConvertStep(StepScreen):
         pending = self._pending()
         if not pending:
             return self.next_label()
-        return "Convert" if len(pending) == 1 else f"Convert {len(pending)} precisions"
+        again = "Retry" if self.work is not None and self.work.status == "failed" else "Convert"
+        return again if len(pending) == 1 else f"{again} {len(pending)} precisions"
 
     def primary(self) -> None:
         if self.work is not None and self.work.running:
@@ -104,94 +124,90 @@ class ConvertStep(StepScreen):
         self.wizard.stop_work(self.WORK)
 
     def _convert(self) -> None:
-        wizard, source = self.wizard, Path(str(self.session.source))
-        pending, method = self._pending(), self.session.method
+        session = self.session
         try:
-            wizard.run_folder()
+            outputs = {key: self._output(key) for key in self._pending()}
         except FirstlightError as error:
             self.show_problem(error)
             return
-
-        async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
-            made = []
-            for key in pending:
-                try:
-                    document = await wizard.services.convert(
-                        source,
-                        self._output(key),
-                        precision=key,
-                        method=method,
-                        on_event=on_event,
-                        started=started,
-                    )
-                except FirstlightError as error:
-                    wizard.record("convert", "failed", precision=key, error=error.to_json())
-                    raise
-                made.append(document)
-                # Each finished precision counts at once: a later failure must not lose it.
-                artifacts = (*wizard.session.artifacts, document)
-                first = wizard.session.artifact or str(document["artifact"])
-                wizard.session = wizard.session.decide(artifacts=artifacts, artifact=first)
-                wizard.record("convert", "done", **document)
-            return {"artifacts": made}
-
-        wizard.start(self.WORK, "The conversion", run)
+        job = ConversionJob(
+            self.wizard,
+            str(session.source),
+            outputs,
+            method=session.method,
+            configs=session.configs or {},
+            estimates=estimates_of(session),
+        )
+        self.clear_problem()
+        self.wizard.start(self.WORK, "The conversion", job.run)
         self.refresh_actions()
 
     def show_work(self, work: Work) -> None:
-        self.query_one("#work", WorkView).show(work)
+        estimates = estimates_of(self.session)
+        self.query_one("#work", ConversionView).show_conversion(work, estimates)
         self.query_one("#log", LogView).show(work.lines, work.lines_seen)
-        self._show_results()
+        path = next((line for line in work.lines if line.startswith(LOG_FILE)), None)
+        if path is not None:
+            self.query_one("#log-path", Words).update(path)
+
+    # Results --------------------------------------------------------------------------------------
 
     def _show_results(self) -> None:
-        words = self.query_one("#result", Words)
-        words.display = bool(self.session.artifacts)
-        words.update(
-            Content("\n").join(_result_line(document) for document in self.session.artifacts)
-        )
+        results = self.query_one("#results", OptionList)
+        results.display = bool(self.session.artifacts)
+        at = results.highlighted
+        results.clear_options()
+        for document in self.session.artifacts:
+            used = str(document["artifact"]) == self.session.artifact
+            results.add_option(
+                Option(result_words(document, used=used), id=str(document["precision"]))
+            )
+        results.highlighted = at if at is not None and at < results.option_count else None
+
+    @on(OptionList.OptionSelected, "#results")
+    def _use(self, event: OptionList.OptionSelected) -> None:
+        """Make one result the artifact that the next steps use."""
+        document = self.session.measured(str(event.option_id))
+        if document is None or str(document["artifact"]) == self.session.artifact:
+            return
+        self.wizard.session = self.session.decide(artifact=str(document["artifact"]))
+        label = find_precision(str(event.option_id)).label
+        self.notify(f"The next steps use {label}.", markup=False)
+
+    # Methods --------------------------------------------------------------------------------------
 
     def action_methods(self) -> None:
-        """Show the course's two methods beside what is really run."""
-        if not self.session.source or not self.session.precisions:
+        """Show the course's two methods beside what is really run; switch and edit."""
+        session = self.session
+        if not session.source or not session.precisions:
             return
+        key = (self._pending() or list(session.precisions))[0]
+        source, output = Path(session.source), Path("OUTPUT")
+        plan = self.wizard.services.plan_conversion
+        edited = (session.configs or {}).get(key)
         try:
-            plan = self.wizard.services.plan_conversion(
-                Path(self.session.source), Path("OUTPUT"), precision=self.session.precisions[0]
-            )
+            plans = {m: plan(source, output, precision=key, method=m) for m in METHODS}
+            yours = plan(source, output, precision=key, config=edited) if edited else None
         except FirstlightError as error:
             self.show_problem(error)
             return
-        self.app.push_screen(
-            DetailScreen("What the course says, and what is run", _plan_text(plan))
+        texts = MethodTexts(
+            label=find_precision(key).label,
+            course={m: course_words(found, m) for m, found in plans.items()},
+            reasons={m: found.reason for m, found in plans.items()},
+            own=run_words(plans["config"]),
+            edited=run_words(yours) if yours else None,
         )
 
+        def check(config: Any) -> None:
+            plan(source, output, precision=key, config=config)
 
-def _plan_text(plan: ConversionPlan) -> str:
-    """The course's two methods and what is run, to read and to copy."""
-    return "\n\n".join(
-        (
-            "Method 1 of the course, one command:\n" + shlex.join(plan.course_command),
-            "Method 2 of the course, finetuned_conversion_config.json:\n"
-            + json.dumps(plan.course_config, indent=2),
-            "What is run here:\n" + json.dumps(plan.run_config, indent=2),
-            "Why they differ:\n" + plan.reason,
-            "To repeat it without the wizard:\n" + shlex.join(plan.command),
-        )
-    )
+        def use(answer: MethodAnswer | None) -> None:
+            if answer is None:
+                return
+            changed = self.session
+            if answer.method == "config":
+                changed = configured(changed, key, answer.config)
+            self.wizard.session = changed.decide(method=answer.method)
 
-
-def _result_line(document: Mapping[str, Any]) -> Content:
-    smoke = document.get("smoke") or {}
-    label = find_precision(str(document["precision"])).label
-    peak = document.get("peak_rss_bytes")
-    facts = [bytes_text(document["bytes"]), seconds_text(document["seconds"])]
-    if peak:
-        facts.append(f"peak RAM {bytes_text(peak)}")
-    said = one_line(str(smoke.get("text", "")), 60)
-    return Content.assemble(
-        part("✓ ", "$text-success"),
-        part(f"{label:13}", "bold"),
-        part("measured  ", "$text-accent"),
-        part(", ".join(facts)),
-        part(f"  it said: “{said}”" if said else "", "$foreground-muted"),
-    )
+        self.app.push_screen(MethodScreen(texts, method=session.method, check=check), use)

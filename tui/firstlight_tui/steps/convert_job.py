@@ -1,0 +1,176 @@
+"""One queue of conversions: carries it out, keeps what is finished, watches its memory."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from firstlight_core.conversion_progress import memory_alarm
+from firstlight_core.errors import FirstlightError, error_from_code
+from firstlight_core.monitor import Sample
+from firstlight_core.precisions import find_precision
+from firstlight_core.text import bytes_text
+from firstlight_tui.modals import ConfirmScreen
+from firstlight_tui.widgets.conversion_view import Estimates, current_row, predicted_peak
+from firstlight_tui.works import OnEvent, Started, Work
+
+if TYPE_CHECKING:
+    from firstlight_tui.app import WizardApp
+
+WORK = "convert"
+
+
+class ConversionJob:
+    """What the app's work `convert` does; it knows no step and outlives them."""
+
+    def __init__(
+        self,
+        wizard: "WizardApp",
+        source: str,
+        outputs: Mapping[str, Path],
+        *,
+        method: str,
+        configs: Mapping[str, Any],
+        estimates: Estimates,
+    ) -> None:
+        self._wizard = wizard
+        self._source = source
+        self._outputs = outputs
+        self._method = method
+        self._configs = configs if method == "config" else {}
+        self._estimates = estimates
+        self._asked = False
+        self._failures: list[tuple[str, Mapping[str, str]]] = []
+
+    @property
+    def _work(self) -> Work:
+        return self._wizard.works[WORK]
+
+    async def run(self, on_event: OnEvent, started: Started) -> dict[str, Any]:
+        """Convert every precision of the queue; those that are finished count even if a later one fails.
+
+        Raises:
+            FirstlightError: a precision could not be converted.
+        """
+        keys = list(self._outputs)
+        self._work.rows[:] = [{"precision": key, "state": "waiting"} for key in keys]
+        self._begin(keys[0])
+        self._wizard.sampled.subscribe(self._wizard, self.watch)
+        options: dict[str, Any] = {
+            "method": self._method,
+            "on_event": on_event,
+            "started": started,
+        }
+        try:
+            if len(keys) == 1:
+                await self._convert_one(keys[0], options)
+            else:
+                await self._wizard.services.convert_many(
+                    Path(self._source),
+                    self._outputs,
+                    configs={k: v for k, v in self._configs.items() if k in keys} or None,
+                    on_done=self.finished,
+                    **options,
+                )
+        except asyncio.CancelledError:
+            key = str(current_row(self._work).get("precision", keys[0]))
+            self._wizard.record("convert", "cancelled", precision=key)
+            raise
+        except FirstlightError as error:
+            # Refused as a whole, before anything has begun.
+            if not self._failures:
+                self._fail(keys[0], error.to_json())
+            raise
+        finally:
+            self._wizard.sampled.unsubscribe(self._wizard)
+        if self._failures:
+            raise _failure(self._failures, len(keys))
+        return {"converted": keys}
+
+    async def _convert_one(self, key: str, options: Mapping[str, Any]) -> None:
+        try:
+            document = await self._wizard.services.convert(
+                Path(self._source),
+                self._outputs[key],
+                precision=key,
+                config=self._configs.get(key),
+                **options,
+            )
+        except FirstlightError as error:
+            self._fail(key, error.to_json())
+            raise
+        self.finished(key, document)
+
+    def finished(self, key: str, document: Mapping[str, Any]) -> None:
+        """One precision has its artifact, or its error; the next one begins."""
+        wizard = self._wizard
+        if "error" in document:
+            self._fail(key, document["error"])
+        else:
+            self._set(key, state="done")
+            wizard.record("convert", "done", **document)
+            # Another model may have been chosen meanwhile: its session is not ours to fill.
+            if wizard.session.source == self._source:
+                others = (a for a in wizard.session.artifacts if a.get("precision") != key)
+                wizard.session = wizard.session.decide(
+                    artifacts=(*others, document),
+                    artifact=wizard.session.artifact or str(document["artifact"]),
+                )
+        waiting = [row for row in self._work.rows if row["state"] == "waiting"]
+        if waiting:
+            self._begin(waiting[0]["precision"])
+
+    def _begin(self, key: str) -> None:
+        self._set(key, state="running", begun=self._work.seconds)
+
+    def _fail(self, key: str, error: Mapping[str, str]) -> None:
+        self._failures.append((key, error))
+        self._set(key, state="failed")
+        self._wizard.record("convert", "failed", precision=key, error=dict(error))
+
+    def _set(self, key: str, **values: Any) -> None:
+        rows = self._work.rows
+        rows[:] = [{**row, **values} if row["precision"] == key else row for row in rows]
+        self._work.dirty = True
+
+    def watch(self, sample: Sample) -> None:
+        """Keep the peak of the job's memory; ask once when it outgrows the prediction while memory is short."""
+        work = self._work
+        if not work.running or not sample.job_rss:
+            return
+        work.measured["peak_rss_bytes"] = max(
+            float(sample.job_rss), work.measured.get("peak_rss_bytes", 0.0)
+        )
+        work.dirty = True
+        predicted = predicted_peak(work, self._estimates)
+        left = sample.memory_total - sample.memory_used
+        if self._asked or not memory_alarm(
+            sample.job_rss, predicted, available=left, total=sample.memory_total
+        ):
+            return
+        self._asked = True
+        question = (
+            f"The conversion uses {bytes_text(sample.job_rss)}, more than the predicted "
+            f"{bytes_text(predicted or 0)}, and only {bytes_text(left)} of memory is left: it will probably not fit. "
+            "Stop it now? Nothing half-done stays behind."
+        )
+        self._wizard.push_screen(
+            ConfirmScreen(question, yes="Stop now", no="Let it go on"), self._stop_if
+        )
+
+    def _stop_if(self, yes: bool | None) -> None:
+        if yes:
+            self._wizard.stop_work(WORK)
+
+
+def _failure(failures: Sequence[tuple[str, Mapping[str, str]]], queued: int) -> FirstlightError:
+    key, first = failures[0]
+    words = f"{find_precision(key).label}: {first.get('message', '')}"
+    if queued > 1:
+        words = f"{len(failures)} of {queued} precisions could not be converted. {words}"
+    return error_from_code(
+        str(first.get("code", "")),
+        words,
+        hint=str(first.get("hint", "")),
+        detail=str(first.get("detail", "")),
+    )
