@@ -196,10 +196,12 @@ class _Work:
             {
                 "artifact": str(staging.artifact),
                 "expected": {} if self._olive else plan.expected,
+                "answers": answers or [],
             },
             on_event=self._on_event,
             cwd=staging.work,
         )
+        numbers = judge(passed.get("agreement"), force=self._force)
         check_unchanged(plan, before)
         fingerprint = inspect_model(plan.source).fingerprint
         self._say(Stage("publish", "Publishing"))

@@ -16,6 +16,7 @@ from firstlight_core.errors import FirstlightError, JobFailed, ToolchainMissing
 from firstlight_core.events import Stage
 from firstlight_core.failures import explain, explain_text
 from firstlight_core.jobs.olive_bridge import Watch, WrittenBytes, install, missing_tensors
+from firstlight_core.jobs.original import original_answers
 from firstlight_core.text import one_line, shown_path
 from firstlight_core.worker import JobContext, peak_rss
 
@@ -25,11 +26,12 @@ def convert(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
 
     `convert {config, folder, layers}` → `{seconds, peak_rss_bytes, load_seconds?}`: `config` is an Olive
     configuration without folders, `folder` a staging folder, `olive` replaces the Olive entry point.
+    `answers {config}` → what the original says to three prompts.
     """
     work = Path(request["work"])
     _own_folders(work)
     converter = _Converter(work, str(request.get("olive") or ""), context)
-    return context.serve({"convert": converter.convert})
+    return context.serve({"convert": converter.convert, "answers": converter.answers})
 
 
 def _own_folders(work: Path) -> None:
@@ -59,6 +61,7 @@ class _Converter:
         self._olive = olive
         self._context = context
         self._watch: Watch | None = None
+        self._answers: list[dict[str, Any]] | None = None
 
     def convert(self, asked: dict[str, Any]) -> dict[str, Any]:
         folder = Path(asked["folder"])
@@ -102,7 +105,19 @@ class _Converter:
             raise missing_tensors(watch.missing)
         if not made:
             raise explain(cause or watch.cause, otherwise=watch.refused)
-        return {**measured, "peak_rss_bytes": peak_rss()}
+        measured["peak_rss_bytes"] = peak_rss()
+        return measured
+
+    def answers(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """`{config}` → `{answers}`: what the original says; asked once, with Olive's libraries still loaded."""
+        if self._answers is None and not self._olive:
+            model = asked["config"]["input_model"]
+            inner = model.get("config") or {}
+            self._context.emit(Stage("original", "Asking the original, to compare"))
+            self._answers = original_answers(
+                str(model.get("model_path") or inner.get("model_path")), model.get("adapter_path")
+            )
+        return {"answers": self._answers}
 
 
 def _fingerprint(config: dict[str, Any]) -> None:

@@ -16,9 +16,10 @@ PROMPTS = ("Hello, what can you do?", "HELLO 123", "1 2 3")
 
 
 def gate(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
-    """`{artifact, expected}` → `{smoke, built, load_s, peak_rss_bytes}`.
+    """`{artifact, expected, answers}` → `{smoke, built, agreement?, peak_rss_bytes}`.
 
     `expected` is what the graph must hold: `{bits, block_size, accuracy_level, dtype}`, each optional.
+    `answers` are the original's (`jobs/original.py`); without them there is no agreement.
 
     Raises:
         CheckFailed: it does not load, encode, compute finite numbers or decode, or is not what was asked for.
@@ -27,7 +28,8 @@ def gate(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
     built = read_graph(folder)
     _check_expected(built, request.get("expected") or {})
     try:
-        return {"smoke": _speak(folder), "built": built, "peak_rss_bytes": peak_rss()}
+        spoken = _speak(folder, request.get("answers") or [])
+        return {**spoken, "built": built, "peak_rss_bytes": peak_rss()}
     except FirstlightError:
         raise
     except Exception as error:
@@ -38,7 +40,7 @@ def gate(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
         ) from error
 
 
-def _speak(folder: Path) -> dict[str, Any]:
+def _speak(folder: Path, answers: list[dict[str, Any]]) -> dict[str, Any]:
     import numpy as np
     import onnxruntime_genai as og
 
@@ -46,7 +48,7 @@ def _speak(folder: Path) -> dict[str, Any]:
     model = og.Model(str(folder))
     tokenizer = og.Tokenizer(model)
     loaded = time.perf_counter_ns()
-    for prompt in PROMPTS:
+    for prompt in (*(str(answer["prompt"]) for answer in answers[:1]), *PROMPTS):
         ids = np.asarray(tokenizer.encode(prompt), dtype=np.int64)
         if ids.size and int(ids.min()) >= 0:
             break
@@ -55,30 +57,90 @@ def _speak(folder: Path) -> dict[str, Any]:
             "The converted model's tokenizer cannot encode plain text.",
             hint="The source lacks its tokenizer files (tokenizer.json): add them and convert again.",
         )
-    search = og.GeneratorParams(model)
-    length = int(ids.size) + TOKENS
+    if answers:
+        # Rendered by the source's own tokenizer: what it says is what a user would read.
+        ids = np.asarray(answers[0]["ids"], dtype=np.int64)
     # min_length keeps an early end of turn from hiding that decoding does not work.
-    search.set_search_options(max_length=length, min_length=length, do_sample=False)
-    generator = og.Generator(model, search)
-    generator.append_tokens(ids.astype(np.int32))
+    generator = _begin(model, ids, TOKENS, least=TOKENS)
     spoken: list[int] = []
     while not generator.is_done() and len(spoken) < TOKENS:
-        if not np.isfinite(np.asarray(generator.get_logits(), dtype=np.float32)).all():
-            raise CheckFailed(
-                "The converted model computes numbers that are not finite (NaN or infinity).",
-                hint="The source weights hold NaN, or are too large for this precision: check the training run.",
-            )
+        _last_logits(generator)
         generator.generate_next_token()
         spoken.append(int(generator.get_next_tokens()[0]))
     if len(spoken) < 2:
         raise CheckFailed("The converted model decodes fewer than two tokens.")
     text = visible(tokenizer.decode(np.asarray(spoken, dtype=np.int32)))
-    return {
+    smoke = {
         "tokens": len(spoken),
         "text": text,
         "ids": spoken,
         "prompt": prompt,
         "load_s": (loaded - started) / 1e9,
+    }
+    return {"smoke": smoke} | (
+        {"agreement": _compare(model, tokenizer, answers)} if answers else {}
+    )
+
+
+def _begin(model: Any, ids: Any, new: int, *, least: int = 0) -> Any:
+    import numpy as np
+    import onnxruntime_genai as og
+
+    search = og.GeneratorParams(model)
+    length = len(ids) + new
+    search.set_search_options(
+        max_length=length, min_length=len(ids) + least if least else 0, do_sample=False
+    )
+    generator = og.Generator(model, search)
+    generator.append_tokens(np.asarray(ids, dtype=np.int32))
+    return generator
+
+
+def _last_logits(generator: Any) -> Any:
+    import numpy as np
+
+    logits = np.asarray(generator.get_logits(), dtype=np.float32)
+    if not np.isfinite(logits).all():
+        raise CheckFailed(
+            "The converted model computes numbers that are not finite (NaN or infinity).",
+            hint="The source weights hold NaN, or are too large for this precision: check the training run.",
+        )
+    return logits.reshape(-1, logits.shape[-1])[-1]
+
+
+def _compare(model: Any, tokenizer: Any, answers: list[dict[str, Any]]) -> dict[str, Any]:
+    """Walk along the original's greedy answers: how often is its next token the artifact's first choice too?
+
+    `{top1, positions, same_answers, prompts, texts[]: {prompt, original, same_tokens}}`; top1 is a share of positions.
+    """
+    import numpy as np
+
+    agreed = positions = same = 0
+    texts = []
+    for answer in answers:
+        wanted = [int(token) for token in answer["answer"]]
+        generator = _begin(model, answer["ids"], len(wanted))
+        hits = []
+        for token in wanted:
+            hits.append(int(_last_logits(generator).argmax()) == token)
+            if len(hits) < len(wanted):
+                generator.append_tokens(np.asarray([token], dtype=np.int32))
+        agreed += sum(hits)
+        positions += len(hits)
+        same += all(hits)
+        texts.append(
+            {
+                "prompt": answer["prompt"],
+                "original": visible(tokenizer.decode(np.asarray(wanted, dtype=np.int32))),
+                "same_tokens": hits.index(False) if False in hits else len(hits),
+            }
+        )
+    return {
+        "top1": round(agreed / positions, 4),
+        "positions": positions,
+        "same_answers": same,
+        "prompts": len(answers),
+        "texts": texts,
     }
 
 
