@@ -343,7 +343,8 @@ class ChatStep(StepScreen):
         if not self.is_attached or not (self._dirty or any(lane.busy for lane in self.lanes)):
             return
         self._dirty = False
-        shown = list(self.query(Lane))
+        # A lane that was just closed is still there for a moment, without its parts.
+        shown = [lane for lane in self.query(Lane) if lane.talk in self.lanes]
         if not all(lane.composed for lane in shown):
             self._dirty = True
             return
