@@ -117,6 +117,8 @@ async def test_a_system_prompt_and_settings_reach_the_engine(wizard: Build, call
         assert app.conversation.drawing.temperature == 0.5
 
 
+# faultkit leaves the files that it wrote to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_two_precisions_side_by_side(wizard: Build, called: Called, tmp_path: Path) -> None:
     for name in ("int4", "int8"):
         faultkit.tiny_genai(str(tmp_path / name))
