@@ -11,6 +11,7 @@ JOBS: dict[str, str] = {
     "reference": "firstlight_core.jobs.reference:reference",
     "render": "firstlight_core.jobs.render:render",
     "foundry": "firstlight_core.jobs.foundry:foundry",
+    "download": "firstlight_core.jobs.download:download",
     "probe": "firstlight_core.jobs.probe:probe",
     "selftest": "firstlight_core.jobs.selftest:selftest",
 }
