@@ -1,0 +1,62 @@
+"""Time left and memory running out: arithmetic; and the text of a configuration."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firstlight_core.config_text import LIMIT, line_of, parse_config
+from firstlight_core.conversion_progress import memory_alarm, remaining
+from firstlight_core.errors import UsageError
+
+
+def test_what_is_left_is_a_range_that_ends() -> None:
+    left = remaining(100.0, 20.0)
+    assert left is not None
+    assert (left.low, left.high) == pytest.approx((50.0, 110.0))
+    late = remaining(100.0, 120.0)
+    assert late is not None and late.low == 0.0 and late.high == pytest.approx(10.0)
+    assert remaining(100.0, 130.0) is None
+
+
+@given(st.floats(0.1, 1e6), st.floats(0, 1e6))
+def test_what_is_left_is_never_negative(estimated: float, elapsed: float) -> None:
+    left = remaining(estimated, elapsed)
+    assert left is None or 0 <= left.low <= left.high
+
+
+@pytest.mark.parametrize(
+    ("resident", "predicted", "available", "alarm"),
+    [
+        (116, 100, 9, True),
+        (114, 100, 9, False),
+        (116, 100, 10, False),
+        (116, None, 1, False),
+        (50, 100, 1, False),
+    ],
+)
+def test_the_alarm_needs_a_broken_prediction_and_short_memory(
+    resident: float, predicted: float | None, available: float, alarm: bool
+) -> None:
+    assert memory_alarm(resident, predicted, available=available, total=100) is alarm
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{\n  "a": 1,\n  "b": }\n', "Line 3, column 8"),
+        ("[1]", "not a JSON object"),
+        ("", "Line 1, column 1"),
+        ('{"a": NaN}', "NaN is not a number"),
+        ("[" * 100_000, "nested too deeply"),
+        (" " * (LIMIT + 1), f"{LIMIT} are the most"),
+    ],
+)
+def test_a_wrong_text_is_named_by_its_line(text: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        parse_config(text)
+
+
+def test_the_line_of_a_key() -> None:
+    text = '{\n  "passes": {\n    "build": {"type": "Evil"}\n  }\n}'
+    assert line_of(text, "In the configuration, passes.build.type must be one of X") == 3
+    assert line_of(text, "In the configuration, something else") is None
