@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from firstlight_core.errors import FirstlightError, ToolchainMissing
 from firstlight_core.machine import (
+    accelerators,
     core_count,
     instruction_sets,
     kernel_cpu_flags,
@@ -212,7 +213,9 @@ async def _providers() -> Finding:
     # The Azure provider calls a cloud service; it is listed by every build and used by nothing here.
     names = [name for name in names if name != "Azure"]
     status = "ok" if "CPU" in names else "fail"
-    return Finding(status, ", ".join(names) or "none")
+    idle = accelerators()
+    words = f"; found and not used: {', '.join(idle)}" if idle else "; no accelerator found"
+    return Finding(status, (", ".join(names) or "none") + words)
 
 
 async def _terminal() -> Finding:

@@ -62,6 +62,22 @@ def kernel_cpu_flags(path: Path = Path("/proc/cpuinfo")) -> list[str]:
     return []
 
 
+_ACCELERATORS: tuple[tuple[str, str], ...] = (
+    ("NVIDIA GPU", "/dev/nvidia0"),
+    ("AMD GPU (ROCm)", "/dev/kfd"),
+    ("NPU", "/dev/accel/accel0"),
+    ("GPU", "/dev/dri/renderD128"),
+)
+
+
+def accelerators(root: Path = Path("/")) -> list[str]:
+    """Accelerators whose device a Linux kernel shows, and Apple's own; nothing is opened."""
+    found = [name for name, device in _ACCELERATORS if (root / device.lstrip("/")).exists()]
+    if platform.system() == "Darwin" and platform.machine() == "arm64":
+        found.append("Apple GPU and Neural Engine")
+    return found[:1] if found == ["NVIDIA GPU", "GPU"] else found
+
+
 def system_name() -> tuple[str, bool]:
     """The operating system in words, and whether the packages used have wheels for it."""
     system, machine = platform.system(), platform.machine()

@@ -105,7 +105,7 @@ def find_source(text: str) -> Path:
         return snapshot
     raise ModelRefused(
         f"There is no folder {one_line(text, 96)}, and no model of that id in the Hugging Face cache.",
-        hint=f"Firstlight downloads nothing unasked. To get it: hf download {one_line(text, 96)}",
+        hint=f"Nothing is downloaded unasked. To fetch it: firstlight inspect {one_line(text, 96)} --download",
     )
 
 

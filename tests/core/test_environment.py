@@ -25,7 +25,7 @@ from firstlight_core.environment import (
     verdict,
 )
 from firstlight_core.environment_checks import foundry_commands
-from firstlight_core.machine import core_count, instruction_sets, kernel_cpu_flags
+from firstlight_core.machine import accelerators, core_count, instruction_sets, kernel_cpu_flags
 from firstlight_core.precisions import find_precision
 from firstlight_core.probes import OUTPUT_LIMIT, ask_program
 from firstlight_core.text import visible
@@ -329,6 +329,13 @@ def test_cores_and_instruction_sets(tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_bytes(b"processor: 0\nFeatures\t: fp asimd asimddp\n\xff")
     assert instruction_sets(kernel_cpu_flags(tmp_path / "cpuinfo")) == ["NEON", "DotProd"]
     assert kernel_cpu_flags(tmp_path / "none") == []
+
+
+def test_accelerators_are_devices(tmp_path: Path) -> None:
+    assert accelerators(tmp_path) == []
+    (tmp_path / "dev" / "accel").mkdir(parents=True)
+    (tmp_path / "dev" / "accel" / "accel0").touch()
+    assert accelerators(tmp_path) == ["NPU"]
 
 
 @pytest.mark.real

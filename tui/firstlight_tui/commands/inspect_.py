@@ -5,9 +5,10 @@ from pathlib import Path
 import typer
 
 from firstlight_core.estimates import estimates
+from firstlight_core.model_download import download_model, resolve_hub_id
 from firstlight_core.models import inspect_source
 from firstlight_core.text import bytes_text, seconds_text
-from firstlight_tui.commands.output import Document, run_verb, say
+from firstlight_tui.commands.output import Document, run_verb, say, show_events
 
 
 def inspect(
@@ -16,11 +17,16 @@ def inspect(
     ),
     base: str | None = typer.Option(None, "--base", help="The base of a LoRA adapter."),
     context: int = typer.Option(2048, "--context", min=1, help="Tokens the RAM to run is for."),
+    download: bool = typer.Option(
+        False, "--download", help="Yes: fetch a hub id that is not on this machine."
+    ),
     json: bool = typer.Option(False, "--json", help="One JSON document."),
 ) -> None:
     """Say what a model folder is, from its headers only, and what it will cost."""
 
-    def work() -> Document:
+    async def work() -> Document:
+        if download and not Path(source).exists() and resolve_hub_id(source) is None:
+            await download_model(source, agreed=True, on_event=show_events())
         inspection = inspect_source(source, base=Path(base) if base else None)
         return {**inspection.to_json(), "estimates": estimates(inspection, context=context)}
 
