@@ -6,7 +6,7 @@ the table was made on, until earlier conversions on this machine calibrate them.
 """
 
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ SECONDS_PER_BILLION = {
     "int4-compact": 50.0,
     "int4-quality": 60.0,
 }
+_NOTHING_FITS = "No precision fits: choose a smaller model, or convert it on a larger machine."
 RUN_BASE = 120_000_000
 """Bytes of a process that runs an artifact, beside weights and KV cache."""
 
@@ -61,8 +62,10 @@ class Estimate:
     context: int
     assumes: str
     available: bool
+    blocked_by: str
+    """`toolchain`, `memory` or `disk`; empty when it can run here."""
     reason: str
-    """Why it cannot run here; empty when it can."""
+    """Why it cannot run here, and what could; empty when it can."""
 
     def to_json(self) -> dict[str, Any]:
         """The estimate object of `firstlight inspect --json`."""
@@ -114,7 +117,7 @@ def estimate(
     # ONNX Runtime widens fp16 weights to fp32 on a CPU (FACTS.md): the RAM is that of fp32.
     loaded = 2 * size if precision.half_pass else size
     disk = size * (1 + passes)
-    available, reason = _fits(precision, peak, disk, room or Room.here())
+    blocked_by, reason = _fits(precision, peak, disk, room or Room.here())
     learnt = f"calibrated by {runs} earlier conversions here" if runs else "not yet calibrated here"
     return Estimate(
         precision=precision.key,
@@ -125,33 +128,42 @@ def estimate(
         run_ram_bytes=RUN_BASE + loaded + kv_cache_bytes(inspection, tokens),
         context=tokens,
         assumes=f"CPU, {tokens} tokens of context, formulas of docs/estimates.md, {learnt}",
-        available=available,
+        available=not blocked_by,
+        blocked_by=blocked_by,
         reason=reason,
     )
 
 
-def _fits(precision: Precision, peak: int, disk: int, room: Room) -> tuple[bool, str]:
+def _fits(precision: Precision, peak: int, disk: int, room: Room) -> tuple[str, str]:
+    """What stands in the way, and the sentence that says so; two empty texts when nothing does."""
     possible, reason = precision_available(precision)
     if not possible:
-        return False, reason
+        return "toolchain", reason
     if peak > room.memory:
-        return False, (
+        return "memory", (
             f"Converting needs about {bytes_text(peak)} of memory; "
             f"{bytes_text(room.memory)} is available."
         )
     if disk > room.disk:
-        return False, (
+        return "disk", (
             f"Converting needs about {bytes_text(disk)} of disk; {bytes_text(room.disk)} is free."
         )
-    return True, ""
+    return "", ""
 
 
-def estimates(inspection: Inspection, *, context: int = 2048) -> dict[str, dict[str, Any]]:
-    """The estimate of every row of the precision table, by key."""
-    room = Room.here()
+def estimates(
+    inspection: Inspection, *, context: int = 2048, room: Room | None = None
+) -> dict[str, dict[str, Any]]:
+    """The estimate of every row of the precision table, by key; what does not fit says what would."""
+    room = room or Room.here()
+    found = {row.key: estimate(inspection, row, context=context, room=room) for row in PRECISIONS}
+    fitting = ", ".join(row.label for row in PRECISIONS if found[row.key].available)
+    advice = f" It would fit as: {fitting}." if fitting else f" {_NOTHING_FITS}"
     return {
-        row.key: estimate(inspection, row, context=context, room=room).to_json()
-        for row in PRECISIONS
+        key: replace(row, reason=row.reason + advice).to_json()
+        if row.blocked_by in ("memory", "disk")
+        else row.to_json()
+        for key, row in found.items()
     }
 
 

@@ -200,6 +200,8 @@ def _recent() -> list[Path]:
     for run in list_runs()[:RECENT_LIMIT]:
         for entry in run.entries():
             source = entry.values.get("source")
+            if isinstance(source, dict):
+                source = source.get("path")
             if isinstance(source, str):
                 folders.append(source)
     return [Path(text) for text in dict.fromkeys(folders) if "\0" not in text][:RECENT_LIMIT]

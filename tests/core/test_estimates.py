@@ -86,6 +86,18 @@ def test_what_does_not_fit_says_so(sample: Path) -> None:
     assert not disk.available and "disk" in disk.reason
 
 
+def test_what_would_fit_is_said(sample: Path) -> None:
+    inspection = inspect_model(sample)
+    needs = {row.key: estimate(inspection, row, room=PLENTY).peak_ram_bytes for row in PRECISIONS}
+    room = Room(memory=needs["fp32"], disk=2**45)
+    found = estimates(inspection, room=room)
+    assert found["fp32"]["available"] and found["fp32"]["reason"] == ""
+    assert found["fp16"]["blocked_by"] == "memory"
+    assert found["fp16"]["reason"].endswith("It would fit as: FP32.")
+    none = estimates(inspection, room=Room(memory=1, disk=1))
+    assert none["int4"]["reason"].endswith("on a larger machine.")
+
+
 def test_earlier_conversions_calibrate(sample: Path) -> None:
     inspection, row = inspect_model(sample), find_precision("int4")
     before = estimate(inspection, row, room=PLENTY)

@@ -13,6 +13,7 @@ import pytest
 
 from firstlight_core.builder_support import supported_architectures
 from firstlight_core.errors import ModelRefused, UsageError
+from firstlight_core.ledger import Run
 from firstlight_core.model_sources import (
     check_hub_id,
     find_models,
@@ -192,6 +193,27 @@ def test_sources(sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_hub_ids_are_checked(text: str) -> None:
     with pytest.raises(UsageError):
         check_hub_id(text)
+
+
+def test_folders_of_earlier_runs_are_listed(tmp_path: Path) -> None:
+    first, second = honest_folder(tmp_path / "first"), honest_folder(tmp_path / "second")
+    run = Run.create("first")
+    run.record("model", "done", values={"source": str(first)})
+    run.record("convert", "done", values={"source": {"path": str(second)}})
+    assert [m.name for m in find_models()] == ["sample", "first", "second"]
+
+
+def test_nothing_is_written_into_the_source(sample: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(sample, tmp_path / "copy"))
+
+    def state() -> list[tuple[str, int, int]]:
+        found = [copy, *copy.rglob("*")]
+        return sorted((str(p), p.stat().st_mtime_ns, p.stat().st_size) for p in found)
+
+    before = state()
+    inspect_model(copy)
+    fingerprint(copy)
+    assert state() == before
 
 
 # ------------------------------------------------------------------ cost

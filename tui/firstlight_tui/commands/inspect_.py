@@ -6,6 +6,7 @@ import typer
 
 from firstlight_core.estimates import estimates
 from firstlight_core.model_download import download_model, resolve_hub_id
+from firstlight_core.model_sources import remember_folder
 from firstlight_core.models import inspect_source
 from firstlight_core.text import bytes_text, seconds_text
 from firstlight_tui.commands.output import Document, run_verb, say, show_events
@@ -28,6 +29,7 @@ def inspect(
         if download and not Path(source).exists() and resolve_hub_id(source) is None:
             await download_model(source, agreed=True, on_event=show_events())
         inspection = inspect_source(source, base=Path(base) if base else None)
+        remember_folder(inspection.adapter.folder if inspection.adapter else inspection.folder)
         return {**inspection.to_json(), "estimates": estimates(inspection, context=context)}
 
     run_verb("inspect", work, _show, as_json=json)
