@@ -1,4 +1,4 @@
-"""The shortest honest onnxruntime-genai loop: `python -m bench.bare_genai ARTIFACT PROMPT_TOKENS NEW_TOKENS`."""
+"""The shortest honest onnxruntime-genai loop: `python bench/bare_genai.py ARTIFACT PROMPT_TOKENS NEW_TOKENS`."""
 
 import json
 import statistics

@@ -11,6 +11,7 @@ from firstlight_core.paths import find_paths
 from firstlight_core.runner import OFFLINE
 
 RUNS = 3
+_BY_HAND = Path(__file__).with_name("hand_olive.py")
 THREE = ("fp32", "int8", "int4")
 
 
@@ -25,7 +26,7 @@ def measure() -> list[Figure]:
         for number in range(RUNS):
             config = place / f"hand-{number}.json"
             config.write_text(json.dumps(_hand_config(sample, place / f"hand-{number}")))
-            seconds, peak = timed([sys.executable, "-m", "bench.hand_olive", config], env=OFFLINE)
+            seconds, peak = timed([sys.executable, _BY_HAND, config], env=OFFLINE)
             by_hand.append(seconds)
             hand_peak.append(peak / 2**20)
             output = place / f"ours-{number}"

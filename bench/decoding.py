@@ -9,6 +9,7 @@ from firstlight_core.paths import find_paths
 from firstlight_core.runner import OFFLINE
 
 RUNS = 5
+_BARE = Path(__file__).with_name("bare_genai.py")
 PROMPT, NEW = 256, 256
 
 
@@ -24,7 +25,7 @@ def measure() -> list[Figure]:
         spoken([command, "convert", find_paths().sample, "-o", artifact, "--json"], env=env)
         for _ in range(RUNS):
             bare = spoken(
-                [sys.executable, "-m", "bench.bare_genai", artifact, str(PROMPT), str(NEW)],
+                [sys.executable, _BARE, artifact, str(PROMPT), str(NEW)],
                 env=OFFLINE,
             )
             rates["bare"].append(bare["decode_tps"])

@@ -1,4 +1,4 @@
-"""Olive as one would run it by hand: `python -m bench.hand_olive CONFIG`.
+"""Olive as one would run it by hand: `python bench/hand_olive.py CONFIG`.
 
 olive-ai 0.13 does not run with onnxruntime-genai 0.18 without the compatibility layer, so that is installed here too.
 """
