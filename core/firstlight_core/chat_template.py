@@ -19,8 +19,8 @@ from firstlight_core.template_cut import (
     cut_template,
 )
 from firstlight_core.template_files import TEMPLATE_LIMIT, added_tokens, read_chat_template
-from firstlight_core.template_lock import default_name, private_tokenizer, render
 from firstlight_core.template_presets import Preset
+from firstlight_core.template_rendering import default_name, private_tokenizer, render
 from firstlight_core.template_settle import write_template
 from firstlight_core.text import one_line
 

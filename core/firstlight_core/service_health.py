@@ -33,16 +33,15 @@ def check_loopback(base_url: str) -> tuple[str, int, str]:
     Raises:
         UsageError: it is another machine, or no such address.
     """
-    parts = urlsplit(base_url)
-    host = parts.hostname or ""
     try:
-        port = parts.port or 80
+        parts = urlsplit(base_url)
+        host, port = parts.hostname or "", parts.port or 80
         local = host == "localhost" or ipaddress.ip_address(host).is_loopback
+        if parts.scheme == "http" and local:
+            return host, port, parts.path.rstrip("/")
     except ValueError:
-        port, local = 0, False
-    if parts.scheme != "http" or not local:
-        raise UsageError(f"{one_line(base_url, 80)} is no http address on this machine.")
-    return host, port, parts.path.rstrip("/")
+        pass
+    raise UsageError(f"{one_line(base_url, 80)!r} is no http address on this machine.")
 
 
 async def probe_service(base_url: str, *, seconds: float = SECONDS) -> Health:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.inference_model import validate_inference_model
+from firstlight_core.template_files import read_chat_template
 from firstlight_core.template_lock import check_template
 from firstlight_core.template_settle import write_template
 
@@ -18,7 +19,7 @@ async def mend_fields(
     """Give the fields the tokenizer's own PromptTemplate, write them, and check again.
 
     What ends a turn joins eos_token_id; a chat template that onnxruntime-genai renders otherwise is replaced by
-    the proven equivalent when there is one. The document is the lock's, with `written[]`, `search` and
+    the source's, when it is another, or by the proven equivalent when there is one. The document is the lock's, with `written[]`, `search` and
     `mended[]`, a sentence for each thing that was changed.
 
     Raises:
@@ -30,6 +31,8 @@ async def mend_fields(
     derived = checked["prompt_template_of_tokenizer"]
     model = validate_inference_model({**inference_model, "PromptTemplate": derived})
     rewritten = checked.get("rewritten_template")
+    if rewritten is None and any(d["between"] == "genai" for d in checked["differences"]):
+        rewritten = await asyncio.to_thread(_template_of_source, folder, source)
     missing = checked["stop_tokens"]["missing"]
     mended = []
     if inference_model.get("PromptTemplate") != derived:
@@ -37,8 +40,14 @@ async def mend_fields(
     if missing:
         mended.append(f"eos_token_id has {', '.join(map(str, missing))} now.")
     if rewritten is not None:
-        mended.append("The chat template was replaced by its proven equivalent.")
+        mended.append("The chat template is one that every renderer reads as the source's.")
     written = await asyncio.to_thread(
         write_template, folder, model, chat_template=rewritten, stop_ids=missing
     )
     return {**await check_template(folder, source, model), **written, "mended": mended}
+
+
+def _template_of_source(folder: Path, source: Path | str | None) -> str | None:
+    """The source's chat template, when the artifact has another one."""
+    theirs = read_chat_template(Path(source)) if source is not None else None
+    return theirs if theirs != read_chat_template(folder) else None

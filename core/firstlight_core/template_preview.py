@@ -7,7 +7,7 @@ from typing import Any
 
 from firstlight_core.inference_model import CONTENT, prompt_template_of
 from firstlight_core.template_files import added_tokens
-from firstlight_core.template_lock import private_tokenizer, render
+from firstlight_core.template_rendering import private_tokenizer, render
 from firstlight_core.template_shapes import Message
 
 Document = dict[str, Any]

@@ -93,6 +93,9 @@ class TemplateStep(TemplateEditor):
         if result.get("artifact") != wizard.session.artifact:
             return
         draft = wizard.kept.get(DRAFT)
+        if result.get("settled") or result.get("undone"):
+            # A loaded engine has the old template in its memory; the next question loads it again.
+            wizard.conversation.close()
         if result.get("settled"):
             if isinstance(draft, TemplateDraft) and "mended" in result:
                 draft.replace(result["inference_model"])

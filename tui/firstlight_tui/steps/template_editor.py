@@ -99,7 +99,7 @@ class TemplateEditor(StepScreen):
         self._first_focus()
 
     def _suggested_name(self) -> str:
-        from firstlight_core.template_lock import default_name
+        from firstlight_core.template_rendering import default_name
 
         artifact = str(self.session.artifact)
         source = self.wizard.paths.model_name(self.session.source or artifact)
@@ -263,6 +263,7 @@ class TemplateEditor(StepScreen):
         if written is None:
             return
         self.clear_problem()
+        self.wizard.conversation.close()
         if self.draft is None:
             self._begin_draft(written["inference_model"])
         else:

@@ -173,7 +173,7 @@ class JinjaScreen(ModalScreen[dict[str, Any] | None]):
         """Take a family's template, or the source model's own."""
         from firstlight_core.template_presets import PRESETS
 
-        rows = [(p.key, p.label, p.source) for p in PRESETS if p.key != "qwen"]
+        rows = [(p.key, p.label, p.source) for p in PRESETS]
         if self._source is not None:
             rows.insert(0, ("source", "The source model's own", one_line(self._source.name, 80)))
         self.app.push_screen(PresetScreen("Chat template of which family?", rows), self._taken)
