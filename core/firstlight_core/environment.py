@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from firstlight_core.availability import precision_available
 from firstlight_core.environment_checks import CHECKS, STATUSES, Check, Finding
 from firstlight_core.errors import FirstlightError
+from firstlight_core.precisions import PRECISIONS
 from firstlight_core.text import one_line, redact
 from firstlight_core.toolchain import COURSE_INSTALLS, TOOLCHAIN, installed_version
 
@@ -69,8 +71,8 @@ async def run_checks(
 ) -> dict[str, Any]:
     """Look at everything (or at the rows `only` names) side by side; `on_result` gets each row as it is known.
 
-    The document has `verdict` (`ready`, `warnings`, `blocked`), `checks` in table order, and the course's own
-    install commands with whether they are already satisfied.
+    The document has `verdict` (`ready`, `warnings`, `blocked`), `checks` in table order, `precisions` that this
+    toolchain can make, and the course's own install commands with whether they are already satisfied.
     """
     wanted = None if only is None else set(only)
     chosen = [check for check in checks if wanted is None or check.id in wanted]
@@ -86,11 +88,18 @@ async def run_checks(
     return {
         "verdict": verdict(rows),
         "checks": rows,
+        "precisions": _precisions(),
         "course": [
             {"command": command, "satisfied": not _missing(packages)}
             for command, packages in COURSE_INSTALLS
         ],
     }
+
+
+def _precisions() -> dict[str, dict[str, Any]]:
+    """Which precisions the toolchain can make, whatever the model."""
+    found = {row.key: precision_available(row) for row in PRECISIONS}
+    return {key: {"available": can, "reason": why} for key, (can, why) in found.items()}
 
 
 def _missing(packages: Iterable[str]) -> list[str]:
@@ -110,7 +119,13 @@ def renew(document: Mapping[str, Any], newer: Mapping[str, Any]) -> dict[str, An
     """The document with the rows of a partial look put in their places, and the verdict that follows."""
     fresh = {row["id"]: row for row in newer["checks"]}
     rows = [fresh.get(row["id"], row) for row in document["checks"]]
-    return {**document, "checks": rows, "verdict": verdict(rows), "course": newer["course"]}
+    return {
+        **document,
+        "checks": rows,
+        "verdict": verdict(rows),
+        "course": newer["course"],
+        "precisions": newer["precisions"],
+    }
 
 
 def report_text(document: dict[str, Any]) -> str:

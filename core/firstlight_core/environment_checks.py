@@ -6,6 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from firstlight_core.cgroups import memory_limit
 from firstlight_core.errors import FirstlightError, ToolchainMissing
 from firstlight_core.machine import (
     accelerators,
@@ -94,8 +95,10 @@ async def _cpu() -> Finding:
 
 async def _memory() -> Finding:
     free = available_memory()
-    enough = free >= MEMORY_NEEDED
-    return Finding("ok" if enough else "warning", f"{bytes_text(free)} available")
+    limit = memory_limit()
+    words = f", limited to {bytes_text(limit)} by a control group" if limit is not None else ""
+    status = "ok" if free >= MEMORY_NEEDED else "warning"
+    return Finding(status, f"{bytes_text(free)} available{words}")
 
 
 async def _disk() -> Finding:

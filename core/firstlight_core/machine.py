@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from firstlight_core.cgroups import cpu_quota
+
 INSTRUCTION_SETS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("AVX2", ("avx2",)),
     ("AVX-512", ("avx512f",)),
@@ -29,21 +31,9 @@ def core_count() -> tuple[int, int]:
     if hasattr(os, "sched_getaffinity"):
         with contextlib.suppress(OSError):
             usable = min(usable, len(os.sched_getaffinity(0)))
-    if (quota := _cpu_quota()) is not None:
+    if (quota := cpu_quota()) is not None:
         usable = min(usable, max(1, round(quota)))
     return max(1, usable), max(1, total)
-
-
-def _cpu_quota() -> float | None:
-    """Cores that the cgroup allows (v2, then v1); None without a limit."""
-    with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()[:2]
-        return None if quota == "max" else int(quota) / int(period)
-    with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
-        quota = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").read_text()
-        period = Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us").read_text()
-        return int(quota) / int(period) if int(quota) > 0 else None
-    return None
 
 
 def instruction_sets(flags: Iterable[str]) -> list[str]:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import psutil
 
+from firstlight_core.cgroups import memory_left
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
@@ -24,26 +26,11 @@ class Sample:
 EMPTY_SAMPLE = Sample(cpu=0.0, memory_used=0, memory_total=1)
 
 
-def memory_limit() -> int | None:
-    """The smallest memory limit of our control group (v2, then v1) in bytes; None when there is none."""
-    for name in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        with contextlib.suppress(OSError, ValueError):
-            limit = int(Path(name).read_text().strip())
-            # cgroup v1 writes "no limit" as a number near 2^63.
-            if limit < 2**60:
-                return limit
-    return None
-
-
 def available_memory() -> int:
-    """Bytes a new job may use: what the machine has available, capped by what the cgroup has left."""
+    """Bytes a new job may use: what the machine has available, capped by what the cgroups have left."""
     available = int(psutil.virtual_memory().available)
-    if (limit := memory_limit()) is None:
-        return available
-    for name in ("/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes"):
-        with contextlib.suppress(OSError, ValueError):
-            return max(0, min(available, limit - int(Path(name).read_text().strip())))
-    return min(available, limit)
+    left = memory_left()
+    return available if left is None else min(available, left)
 
 
 def tree_rss(pid: int) -> int | None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from packaging.version import Version
 
 from firstlight_core.availability import precision_available
@@ -76,6 +78,7 @@ async def test_all_rows_and_the_order(own_home: Path) -> None:
     assert {"python", "memory", "disk", "cpu", "cmake", "pair", "foundry-sdk"} <= set(quick)
     assert CHECKS[-1].id == "toolchain"
     assert all(line["satisfied"] for line in document["course"])
+    assert all(found["available"] for found in document["precisions"].values())
 
 
 async def test_a_slow_row_does_not_hold_the_others() -> None:
@@ -208,6 +211,14 @@ def test_versions_are_read_from_anything(text: str, version: str | None) -> None
     assert (found and Version(str(found))) == (version and Version(version))
 
 
+@settings(deadline=None)
+@given(st.text(max_size=60) | st.from_regex(r"[v ]*[0-9]{1,9}[.0-9a-z+-]{0,40}", fullmatch=True))
+def test_no_text_breaks_the_reading_of_versions(text: str) -> None:
+    parse_version(text)
+    at_least(text, "3.31")
+    find_pair(text, text)
+
+
 def test_unknown_version_is_not_a_verdict() -> None:
     assert at_least("no idea", "3.31") is None
     assert at_least("3.31.0", "3.31") is True
@@ -289,7 +300,11 @@ def test_one_row_is_renewed_in_its_place() -> None:
         "checks": [row("ok", name="a").to_json(), row("fail", vital=True, name="b").to_json()],
         "course": [],
     }
-    newer = {"checks": [row("ok", vital=True, name="b").to_json()], "course": [1]}
+    newer = {
+        "checks": [row("ok", vital=True, name="b").to_json()],
+        "course": [1],
+        "precisions": {},
+    }
     found = renew(before, newer)
     assert [one["status"] for one in found["checks"]] == ["ok", "ok"]
     assert (found["verdict"], found["course"]) == ("ready", [1])

@@ -16,6 +16,7 @@ from firstlight_core.errors import ModelRefused, UsageError
 from firstlight_core.ledger import Run
 from firstlight_core.model_sources import (
     check_hub_id,
+    complete_folder,
     find_models,
     find_source,
     hub_cache,
@@ -201,6 +202,24 @@ def test_folders_of_earlier_runs_are_listed(tmp_path: Path) -> None:
     run.record("model", "done", values={"source": str(first)})
     run.record("convert", "done", values={"source": {"path": str(second)}})
     assert [m.name for m in find_models()] == ["sample", "first", "second"]
+
+
+def test_paths_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "apple").mkdir()
+    honest_folder(tmp_path / "apricot")
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / "a\x1b[2Jb").mkdir()
+    (tmp_path / "a.txt").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    assert complete_folder(f"{tmp_path}/a") == [f"{tmp_path}/apricot/", f"{tmp_path}/apple/"]
+    assert complete_folder(f"{tmp_path}/.") == [f"{tmp_path}/.hidden/"]
+    assert complete_folder(f"{tmp_path}/nowhere/x") == []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert complete_folder("app") == ["apple/"]
+    assert complete_folder("~/app") == ["~/apple/"]
+    assert "/tmp/" in complete_folder("/tm")
+    assert complete_folder("") == complete_folder("a\0") == []
 
 
 def test_nothing_is_written_into_the_source(sample: Path, tmp_path: Path) -> None:
