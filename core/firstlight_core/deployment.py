@@ -12,6 +12,7 @@ from firstlight_core.artifacts import check_artifact
 from firstlight_core.deployment_copy import publish_copy
 from firstlight_core.errors import InputRefused, TemplateRefused, ToolchainMissing, UsageError
 from firstlight_core.events import Event, Stage
+from firstlight_core.exports import EXPORTS, export
 from firstlight_core.foundry_cli import cli_commands, find_foundry_cli
 from firstlight_core.foundry_doctor import diagnose
 from firstlight_core.foundry_proof import open_foundry, prove
@@ -25,11 +26,11 @@ from firstlight_core.publishing import previous_of, read_manifest, remove_tree, 
 from firstlight_core.template_files import read_chat_template
 from firstlight_core.template_lock import derive_inference_model
 from firstlight_core.text import one_line, shown_path
+from firstlight_core.vllm import Capacity
 
 Document = dict[str, Any]
 QUESTION = "What is int4 quantization?"
-TARGETS = ("foundry", "folder")
-LATER_TARGETS = ("ollama", "vllm", "bundle")
+TARGETS = ("foundry", "folder", *EXPORTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +97,8 @@ async def deploy(
     target: str = "foundry",
     question: str = QUESTION,
     replace: bool = False,
+    source: Path | None = None,
+    capacity: Capacity | None = None,
     on_event: Callable[[Event], None] | None = None,
     started: Callable[[int], None] | None = None,
 ) -> Document:
@@ -103,7 +106,8 @@ async def deploy(
 
     The document: `name, id, path, target, verified, commands[]`, and for Foundry Local `question, answer,
     artifact_answer, finish_reason, load_seconds, answer_seconds`. `ok` is false when the answers differ.
-    Whatever fails, nothing of the new deployment is left, and an old one stays.
+    The targets bundle, ollama and vllm write an export instead (`exports.export`); the last two want the
+    original weights: `source`, or what the manifest names. Whatever fails, nothing of the new deployment is left, and an old one stays.
 
     Raises:
         UsageError: the name or the target is not usable.
@@ -120,10 +124,14 @@ async def deploy(
             f"{shown_path(folder)} has no chat template, so no runtime can talk to it.",
             hint="Copy chat_template.jinja from the source, or from the base model.",
         )
+    if target in EXPORTS:
+        settled = await _document(folder, name)
+        return await export(
+            folder, name, target, settled, source=source, capacity=capacity, say=say
+        )
     output = _free_place(name, folder, replace=replace)
     before = _read(output) if replace else None
-    document = read_inference_model(folder) or await derive_inference_model(folder, name)
-    document = validate_inference_model({**document, "Name": name})
+    document = await _document(folder, name)
     say(Stage("publish", f"Publishing {name}"))
     identifier = _identifier(name, target, before)
     await publish_copy(folder, output, document, target=target, identifier=identifier, say=say)
@@ -157,11 +165,13 @@ async def deploy(
     return result
 
 
+async def _document(folder: Path, name: str) -> Document:
+    """The artifact's settled document, or the one that its tokenizer implies, under the deployed name."""
+    document = read_inference_model(folder) or await derive_inference_model(folder, name)
+    return validate_inference_model({**document, "Name": name})
+
+
 def _check_target(target: str) -> None:
-    if target in LATER_TARGETS:
-        raise UsageError(
-            f"The target {target!r} is not there yet.", hint=f"Choose one of: {', '.join(TARGETS)}."
-        )
     if target not in TARGETS:
         raise UsageError(
             f"There is no target {one_line(target, 40)!r}.",

@@ -74,6 +74,16 @@ async def publish_copy(
         raise
 
 
+def copy_complete(folder: Path, place: Path, document: Mapping[str, Any]) -> None:
+    """Copy an artifact into `place` with this inference_model.json and a manifest, checked as a deployment is."""
+    heal_manifest(folder)
+    old = read_manifest(folder)
+    _copy_files(folder, place, stop=threading.Event(), tell=lambda done, total: None)
+    write_json(place / INFERENCE_MODEL, document)
+    kept = {k: v for k, v in (old or {"tools": tool_versions()}).items() if k != "files"}
+    _compare_files(old, write_manifest(place, kept))
+
+
 def _belongs(name: str) -> bool:
     """Hidden files are left-overs, of a killed save for example; no runtime reads one."""
     return name not in _OWN and not name.startswith(".")

@@ -174,6 +174,15 @@ def read_inference_model(folder: Path) -> dict[str, Any] | None:
     return read_json_object(path)
 
 
+def opening_of(template: Mapping[str, str]) -> str:
+    """What invites the answer: the end of `prompt` behind the user's turn, or else the assistant's beginning."""
+    after = template.get("prompt", "").partition(CONTENT)[2]
+    closing = template.get("user", "").partition(CONTENT)[2]
+    if "user" in template and "prompt" in template and after.startswith(closing):
+        return after.removeprefix(closing)
+    return template.get("assistant", "").partition(CONTENT)[0]
+
+
 def expand(
     template: Mapping[str, str],
     messages: Messages,
@@ -184,8 +193,8 @@ def expand(
     """The prompt that a runtime builds from PromptTemplate; None when a field that it needs is missing.
 
     One user message alone is the `prompt` field; before a last user message the other turns stand in their
-    own fields, joined by `joiner`. With `opening`, every turn stands in its own field and the beginning of
-    the assistant's follows. (No runtime documents how it joins turns.)
+    own fields, joined by `joiner`. With `opening`, every turn stands in its own field and what invites the
+    answer follows. (No runtime documents how it joins turns.)
     """
     parts: list[str] = []
     for index, message in enumerate(messages):
@@ -197,7 +206,7 @@ def expand(
     if opening:
         if "assistant" not in template:
             return None
-        parts.append(template["assistant"].partition(CONTENT)[0])
+        parts.append(opening_of(template))
     return joiner.join(parts)
 
 

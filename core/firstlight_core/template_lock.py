@@ -26,7 +26,7 @@ from firstlight_core.template_rendering import (
     private_tokenizer,
     render,
 )
-from firstlight_core.template_rewrite import known_differences, rewrite_for_genai
+from firstlight_core.template_rewrite import known_differences, rewrite_for_genai, suspicious_parts
 from firstlight_core.template_shapes import Shape, lock_shapes
 from firstlight_core.text import one_line, shown_path
 
@@ -78,6 +78,7 @@ async def check_template(
     notes: list[str] = []
     if template is None:
         notes.append("The inference_model.json has no usable PromptTemplate; it was not compared.")
+    notes += suspicious_parts(read_chat_template(folder) or "")
     expansions = [_expansions(template, shape) for shape in shapes]
     implied = [_expansions(derived, shape) for shape in shapes]
     texts = sorted({t for found in (*expansions, *implied) for way in found for t in way})
@@ -259,6 +260,11 @@ def _compare(
     return row, found
 
 
+def _cause(error: str) -> str:
+    """What a renderer said, without the excerpt of the template that genai adds."""
+    return one_line(error.partition(" at row ")[0], 160)
+
+
 def _lacking(shape: Shape) -> Document:
     roles = ", ".join(sorted({message["role"] for message in shape.messages}))
     return {
@@ -291,9 +297,7 @@ def _compare_refusals(
     row["genai"] = "differs"
     if "text" in reference:
         row["text"] = reference["text"][:4000]
-    sentence = (
-        f"{refuser} refuses this conversation, the other renderer does not: {one_line(error, 160)}"
-    )
+    sentence = f"{refuser} refuses this conversation, the other renderer does not: {_cause(error)}"
     difference = {
         "shape": row["id"],
         "between": "genai",

@@ -38,6 +38,33 @@ def known_differences(template: str) -> list[str]:
     return list(dict.fromkeys(found))[:12]
 
 
+_URL = re.compile(r"https?://[^\s'\"{}]{1,80}", re.I)
+_HIDDEN = re.compile(
+    "[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\U000e0000-\U000e007f]"
+)
+_CONDITION = re.compile(rf"\{{%-?\s*(?:el)?if\b[^%]*?({_TEXT})\s+(?:not\s+)?in\s+({_NAME})")
+
+
+def suspicious_parts(template: str) -> list[str]:
+    """What a poisoned template would have, one sentence each: addresses, unseen characters, conditions on what is said.
+
+    Conditions on markup (`</think>`, `[INST]`, `/no_think`) are ordinary and not named.
+    """
+    found: list[str] = []
+    for number, line in enumerate(template.splitlines(), start=1):
+        if match := _URL.search(line):
+            found.append(f"The chat template holds an address (line {number}): {match[0][:80]}")
+        if match := _HIDDEN.search(line):
+            code = f"U+{ord(match[0]):04X}"
+            found.append(f"The chat template holds an unseen character (line {number}): {code}.")
+        for match in _CONDITION.finditer(line):
+            if _is_text(match[2]) and re.fullmatch(r"[A-Za-z][\w ,.'-]+", match[1][1:-1]):
+                found.append(
+                    f"The chat template acts on what is said (line {number}): {match[1][:60]} in {match[2][:40]}."
+                )
+    return found[:8]
+
+
 def rewrite_for_genai(template: str) -> str | None:
     """An equivalent template without those constructs; None when there is nothing that can be rewritten.
 

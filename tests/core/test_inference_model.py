@@ -1,6 +1,7 @@
 """The course's document: shape, rules, expansion."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,13 @@ from firstlight_core.inference_model import (
     build_inference_model,
     check_name,
     expand,
+    opening_of,
     validate_inference_model,
 )
 from firstlight_core.template_presets import PRESETS, find_preset
+
+EXAMPLES = int(os.environ.get("FIRSTLIGHT_FUZZ", "400"))
+"""Inputs of each property test; `FIRSTLIGHT_FUZZ=20000` for the long run."""
 
 # EdgeAI for Beginners, Module 5, section 4, part 3, as printed there.
 COURSE = r"""{
@@ -132,9 +137,17 @@ def test_content_is_replaced_literally() -> None:
     two = [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]
     assert expand(template, two, joiner="\n") == "[s]\n<u>u</u>"
     assert expand(template, [{"role": "assistant", "content": "a"}]) is None
+    turns = {
+        "user": f"<u>{CONTENT}</u>",
+        "prompt": f"<u>{CONTENT}</u>A: ",
+        "assistant": f"A:{CONTENT}.",
+    }
+    assert expand({**template, **turns}, two, opening=True) == "[s]<u>u</u>A: "
     assert (
-        expand({**template, "user": CONTENT, "assistant": "A:{Content}."}, two, opening=True)
-        == "[s]uA:"
+        opening_of(
+            {"prompt": f"{CONTENT}</p>", "user": f"{CONTENT}</u>", "assistant": f"A:{CONTENT}"}
+        )
+        == "A:"
     )
 
 
@@ -164,7 +177,7 @@ FIELDS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(FIELDS | JSONISH)
 @example({"Name": "a", "PromptTemplate": {"prompt": CONTENT}, "ModelConfig": {"top_p": 10**400}})
 def test_whatever_comes_is_refused_in_words_or_can_be_written(document: Any) -> None:
@@ -181,7 +194,7 @@ def test_whatever_comes_is_refused_in_words_or_can_be_written(document: Any) -> 
     json.dumps({**known, "ModelConfig": config}, allow_nan=False)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.text(), st.text(), st.text())
 def test_any_text_stands_whole_in_the_prompt(before: str, text: str, after: str) -> None:
     if (

@@ -1,6 +1,7 @@
 """The renderers' limits: a hostile template costs seconds and one sentence, never the program."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from firstlight_core.template_lock import private_tokenizer, render
 from firstlight_core.template_sandbox import compile_template
 from tests.core.template_families import FAMILIES, write_family
 
+EXAMPLES = int(os.environ.get("FIRSTLIGHT_FUZZ", "400"))
+"""Inputs of each property test; `FIRSTLIGHT_FUZZ=20000` for the long run."""
 ONE = [{"messages": [{"role": "user", "content": "hi"}], "add_generation_prompt": True}]
 
 RECURSION = "{% macro m(n) %}{{ m(n) }}{% endmacro %}{{ m(1) }}"
@@ -165,7 +168,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(PIECES, max_size=25).map(" ".join) | st.text(max_size=60))
 def test_any_text_compiles_or_is_a_template_error(source: str) -> None:
     """Compiled only; what compiles is rendered in a child, where limits hold."""
@@ -182,7 +185,7 @@ RENDERS = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(RENDERS)
 def test_no_rendering_breaks_the_cutter(renders: list[dict[str, str]]) -> None:
     try:

@@ -18,6 +18,7 @@ VERBS: dict[str, str] = {
     "run": "Repeat a whole walk from its run.toml.",
     "runs": "List earlier runs.",
     "clean": "List left-overs with their sizes, and remove them.",
+    "verify": "Check a bundle, an artifact or a report against its checksums.",
     "paths": "Show every folder that Firstlight uses.",
 }
 """Verb → one line of help. The verb's function has its name and stands in the module of its name and an underscore."""

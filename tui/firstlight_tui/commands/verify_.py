@@ -1,0 +1,23 @@
+"""`firstlight verify`."""
+
+from pathlib import Path
+
+import typer
+
+from firstlight_core.bundle import verify as verify_files
+from firstlight_tui.commands.output import Document, run_verb, say
+
+
+def verify(
+    place: Path = typer.Argument(..., help="A bundle, an artifact folder or a report's JSON."),
+    json: bool = typer.Option(False, "--json", help="One JSON document."),
+) -> None:
+    """Check every file against the checksums that were written with it."""
+
+    def show(document: Document) -> None:
+        for problem in document["problems"]:
+            say(problem)
+        verdict = "all as written" if document["ok"] else "not as written"
+        say(f"{document['files']} files: {verdict}.")
+
+    run_verb("verify", lambda: verify_files(place), show, as_json=json)
