@@ -1,176 +1,268 @@
 """Step 1: is this machine ready?"""
 
+import asyncio
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.content import Content
-from textual.widgets import DataTable
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Button, DataTable
 
 from firstlight_core.session import Session
-from firstlight_core.text import one_line, redact
+from firstlight_core.text import shown_path
+from firstlight_tui.modals import DetailScreen
 from firstlight_tui.steps.base import StepScreen
-from firstlight_tui.widgets import Words, cell
-from firstlight_tui.widgets.words import part
+from firstlight_tui.steps.environment_install import Installation
+from firstlight_tui.steps.environment_rows import (
+    COLUMNS,
+    course_text,
+    detail_words,
+    row_cells,
+    verdict_words,
+)
+from firstlight_tui.widgets import Words
+from firstlight_tui.widgets.fitted_table import FittedTable
 from firstlight_tui.works import OnEvent, Started, Work
 
-MARKS = {
-    "ok": ("✓", "$text-success"),
-    "warning": ("!", "$text-warning"),
-    "missing": ("–", "$text-warning"),
-    "fail": ("✗", "$text-error"),
-    "unknown": ("?", "$foreground-muted"),
-}
-VERDICTS = {
-    "ready": ("Ready.", "bold $text-success"),
-    "warnings": ("Ready, with warnings.", "bold $text-warning"),
-    "blocked": ("Blocked: something must be fixed first.", "bold $text-error"),
-}
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from firstlight_tui.app import WizardApp
+
+Row = Mapping[str, Any]
+REPORT_NAME = "environment-report.txt"
 
 
 class EnvironmentStep(StepScreen):
-    """Rows of checks, live, each with its reason and its remedy."""
+    """Live rows; a red one shows the command that mends it."""
 
     STEP_ID = "environment"
     STEP_TITLE = "Environment"
     PURPOSE = "What this machine has, what is needed, and the command that mends it."
-    HELP = "Every row is probed in its own process with a time limit. Nothing is changed on your machine."
+    HELP = (
+        "Every row is probed in its own process with a time limit. Nothing is changed on your machine unless you "
+        "say so: `i` shows the command that installs what is missing, and runs it after a yes."
+    )
     WORK = "environment"
+    CSS = """
+    EnvironmentStep #checks { height: 1fr; min-height: 5; }
+    EnvironmentStep #check-card { max-height: 50%; overflow-y: auto; scrollbar-size-vertical: 1; }
+    EnvironmentStep.-narrow #check-card { margin-top: 0; }
+    EnvironmentStep #check-card Horizontal { height: 1; }
+    EnvironmentStep #check-card Button { margin-right: 2; }
+    EnvironmentStep.-narrow #actions Button { margin-right: 1; min-width: 6; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "r",
-            "recheck",
-            "Check again",
-            id="environment.recheck",
-            tooltip="Probe everything again",
-        ),
-        Binding(
-            "c",
-            "copy_fix",
-            "Copy fix",
-            id="environment.fix",
-            tooltip="Copy the command of this row",
-        ),
+        Binding("r", "recheck", "Check all", id="environment.recheck", tooltip="Probe everything"),
+        Binding("e", "recheck_one", "This row", id="environment.one", tooltip="Probe this row"),
+        Binding("c", "copy_fix", "Copy fix", id="environment.fix", tooltip="Copy this row's fix"),
         Binding(
             "y",
             "copy_report",
-            "Copy report",
+            "Report",
             id="environment.report",
-            tooltip="Copy all rows, without name, tokens and paths",
+            tooltip="Copy all rows and keep them in a file, without name, tokens and paths",
+        ),
+        Binding(
+            "w",
+            "course",
+            "Course",
+            id="environment.course",
+            tooltip="The course's install commands, with what is already satisfied",
+        ),
+        Binding(
+            "i",
+            "install",
+            "Install",
+            id="environment.install",
+            tooltip="Show the command that installs what is missing; again: stop it",
         ),
     ]
 
     def __init__(self) -> None:
         super().__init__()
-        self._rows: dict[str, Mapping[str, Any]] = {}
+        self._rows: dict[str, Row] = {}
 
     @classmethod
     def done(cls, session: Session) -> bool:
         return session.environment is not None
 
+    @classmethod
+    def finished(cls, wizard: "WizardApp", result: dict[str, Any], seconds: float) -> None:
+        wizard.session = wizard.session.decide(environment=result)
+
     def compose_step(self) -> ComposeResult:
         yield Words("Looking …", id="verdict")
-        table: DataTable[Any] = DataTable(cursor_type="row", id="checks", zebra_stripes=False)
-        table.add_column("", key="mark", width=1)
-        table.add_column("Check", key="title")
-        table.add_column("Found", key="found")
-        yield table
-        yield Words(id="check-detail", classes="card")
+        yield FittedTable(COLUMNS, id="checks")
+        with Vertical(id="check-card", classes="card"):
+            yield Words(id="check-detail")
+            with Horizontal():
+                yield Button("Check this row", id="one", compact=True)
+                yield Button("Copy fix", id="copy-fix", compact=True)
+        yield Installation(id="installation")
+
+    def compose_actions(self) -> ComposeResult:
+        yield Button("Check all", id="recheck", compact=True)
+        yield Button("Report", id="report", compact=True)
+        yield Button("Course", id="course", compact=True)
+        yield Button("Install", id="install", variant="warning", compact=True)
 
     def opened(self) -> None:
+        self.query_one("#install").display = False
+        if (work := self.wizard.works.get(Installation.WORK)) is not None:
+            self._on_work(work)
         if self.session.environment is not None:
             self._show_document(self.session.environment)
         elif self.work is None:
             self._probe()
 
-    def _probe(self) -> None:
-        wizard = self.wizard
+    # Looking --------------------------------------------------------------------------------------
+
+    def _probe(self, only: str | None = None) -> None:
+        wizard, before = self.wizard, self.session.environment
+        known = dict(self._rows)
+        if self.work is not None and self.work.running:
+            self.notify("Still looking.")
+            return
 
         async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
             # The rows belong to the work: the user may walk on while the slow ones are still out.
-            return dict(
-                await wizard.services.run_checks(on_result=wizard.works["environment"].add_row)
-            )
+            tell = wizard.works["environment"].add_row
+            services = wizard.services
+            if only is None:
+                for key, title in await asyncio.to_thread(services.list_checks):
+                    found = known.get(key, {}).get("found", "")
+                    tell({"id": key, "title": title, "status": "looking", "found": found})
+            else:
+                tell({**known[only], "status": "looking"})
+            newer = await services.run_checks(on_result=tell, only=None if only is None else [only])
+            document = dict(newer)
+            if only is not None and before is not None:
+                document = services.renew_checks(dict(before), document)
+            return document
 
         wizard.start(self.WORK, "The environment check", run)
 
-    def _show_row(self, row: Mapping[str, Any]) -> None:
-        table = self.query_one("#checks", DataTable)
-        key = str(row["id"])
-        mark, style = MARKS.get(str(row["status"]), ("?", "$foreground-muted"))
-        colour = self.app.theme_variables.get(style.removeprefix("$"), "")
-        cells = (
-            cell(mark, f"bold {colour}" if colour and not colour.startswith("auto") else "bold"),
-            cell(str(row.get("title", key))),
-            cell(one_line(str(row.get("found", "")), 90)),
-        )
-        if key in self._rows:
-            for column, value in zip(("mark", "title", "found"), cells, strict=True):
-                table.update_cell(key, column, value, update_width=True)
+    def _on_work(self, work: Work) -> None:
+        if work.name == Installation.WORK and self.is_mounted:
+            self.query_one(Installation).show(work)
+            if work.error is not None:
+                self.show_problem(work.error)
+            elif work.running:
+                self.clear_problem()
+            elif work.result is not None and self.session.environment is not None:
+                self._show_document(self.session.environment)
+            self.query_one("#install", Button).label = "Stop" if work.running else "Install"
         else:
-            table.add_row(*cells, key=key)
+            super()._on_work(work)
+
+    def show_work(self, work: Work) -> None:
+        if work.result is not None:
+            self._show_document(work.result)
+            return
+        for row in {str(row["id"]): row for row in work.rows}.values():
+            if self._rows.get(row["id"]) != row:
+                self._show_row(row)
+        if work.running:
+            waiting = sum(row["status"] == "looking" for row in self._rows.values())
+            self.query_one("#verdict", Words).update(
+                f"Looking … {len(self._rows) - waiting} of {len(self._rows)} rows, {work.seconds:.0f} s"
+            )
+
+    def _show_row(self, row: Row) -> None:
+        table = self.query_one("#checks", FittedTable)
+        key = str(row["id"])
         self._rows[key] = row
-        if table.cursor_row == table.get_row_index(key):
+        table.show_row(key, row_cells(row, self.app.theme_variables))
+        if table.current == key:
             self._show_detail(row)
 
     def _show_document(self, document: Mapping[str, Any]) -> None:
-        for row in document.get("checks", ()):
-            self._show_row(row)
-        words, style = VERDICTS.get(str(document.get("verdict")), ("", ""))
-        self.query_one("#verdict", Words).update(Content.styled(words, style))
+        rows = {str(row["id"]): row for row in document.get("checks", ())}
+        if rows != self._rows or not self._rows:
+            self._rows = dict(rows)
+            colours = self.app.theme_variables
+            self.query_one("#checks", FittedTable).show_rows(
+                (key, row_cells(row, colours)) for key, row in rows.items()
+            )
+        self.query_one("#verdict", Words).update(verdict_words(document))
+        self.query_one("#install").display = self.wizard.services.toolchain_missing(dict(document))
+        if (current := self._current()) is not None:
+            self._show_detail(current)
+
+    def _current(self) -> Row | None:
+        key = self.query_one("#checks", FittedTable).current
+        return self._rows.get(key) if key is not None else None
 
     @on(DataTable.RowHighlighted, "#checks")
     def _highlighted(self, event: DataTable.RowHighlighted) -> None:
-        if event.row_key is not None and event.row_key.value in self._rows:
-            self._show_detail(self._rows[event.row_key.value])
+        if (row := self._current()) is not None:
+            self._show_detail(row)
 
-    def _show_detail(self, row: Mapping[str, Any]) -> None:
-        lines = [
-            Content.assemble(part(f"{name:7}", "$foreground-muted"), part(str(row[key])))
-            for name, key in (
-                ("Found", "found"),
-                ("Needed", "needed"),
-                ("Why", "why"),
-                ("Fix", "fix"),
-            )
-            if row.get(key)
-        ]
-        self.query_one("#check-detail", Words).update(Content("\n").join(lines))
+    @on(DataTable.RowSelected, "#checks")
+    def _chosen(self, event: DataTable.RowSelected) -> None:
+        self.action_recheck_one()
 
-    def show_work(self, work: Work) -> None:
-        for row in work.rows[len(self._rows) if work.running else 0 :]:
-            self._show_row(row)
-        if work.result is not None and self.session.environment is not work.result:
-            self.wizard.session = self.session.decide(environment=work.result)
-            self._show_document(work.result)
-        elif work.running:
-            rows = len(self._rows)
-            self.query_one("#verdict", Words).update(
-                f"Looking … {rows} rows so far, {work.seconds:.0f} s"
-            )
+    def _show_detail(self, row: Row) -> None:
+        self.query_one("#check-detail", Words).update(detail_words(row))
+        self.query_one("#copy-fix").display = bool(row.get("fix"))
 
+    # Actions --------------------------------------------------------------------------------------
+
+    @on(Button.Pressed, "#recheck")
     def action_recheck(self) -> None:
         """Probe everything again."""
         self._probe()
 
+    @on(Button.Pressed, "#one")
+    def action_recheck_one(self) -> None:
+        """Probe the highlighted row again."""
+        if (row := self._current()) is not None and self.session.environment is not None:
+            self._probe(str(row["id"]))
+
+    @on(Button.Pressed, "#copy-fix")
     def action_copy_fix(self) -> None:
         """Copy the command of the highlighted row."""
-        table = self.query_one("#checks", DataTable)
-        if not self._rows or table.cursor_row < 0:
-            return
-        key = table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value
-        fix = str(self._rows[str(key)].get("fix") or "")
+        fix = str((self._current() or {}).get("fix") or "")
         if fix:
             self.app.copy_to_clipboard(fix)
         self.notify(f"Copied: {fix}" if fix else "Nothing to mend in this row.", markup=False)
 
+    @on(Button.Pressed, "#report")
     def action_copy_report(self) -> None:
-        """Copy all rows, redacted."""
-        lines = [
-            f"{r['status']:8} {r.get('title', r['id'])}: {r.get('found', '')}"
-            for r in self._rows.values()
-        ]
-        self.app.copy_to_clipboard(redact("\n".join(lines)))
-        self.notify("Report copied, without your name, tokens and paths.", markup=False)
+        """Copy all rows, redacted, and keep them in a file."""
+        if self.session.environment is None:
+            self.notify("Wait until every row has its answer.", severity="warning")
+            return
+        text = self.wizard.services.report_text(dict(self.session.environment))
+        self.app.copy_to_clipboard(text)
+        path = self.wizard.paths.state / REPORT_NAME
+        self.run_worker(self._keep(path, text), group="report", exclusive=True)
+
+    async def _keep(self, path: "Path", text: str) -> None:
+        from firstlight_core.errors import StateProblem
+        from firstlight_core.files import write_whole
+
+        try:
+            await asyncio.to_thread(write_whole, path, text)
+        except StateProblem as error:
+            self.notify(f"Copied. {error} {error.hint}", severity="warning", markup=False)
+        else:
+            words = f"Copied, without your name, tokens and paths. Also in {shown_path(path)}"
+            self.notify(words, markup=False)
+
+    @on(Button.Pressed, "#course")
+    def action_course(self) -> None:
+        """Show the course's own install commands."""
+        self.app.push_screen(
+            DetailScreen(
+                "The course's install commands", course_text(self.session.environment or {})
+            )
+        )
+
+    @on(Button.Pressed, "#install")
+    def action_install(self) -> None:
+        """Show what would be installed and ask; while it runs, stop it."""
+        self.query_one(Installation).ask_or_stop()

@@ -1,0 +1,96 @@
+"""How the rows of the environment step look, in the table, in the card, and in words."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from rich.text import Text
+from textual.content import Content
+
+from firstlight_core.text import one_line
+from firstlight_tui.widgets import cell
+from firstlight_tui.widgets.fitted_table import Column
+from firstlight_tui.widgets.words import part
+
+COLUMNS = (
+    Column(key="mark", width=1),
+    Column(key="title", label="Check", width=19),
+    Column(key="found", label="Found"),
+)
+MARKS = {
+    "ok": ("✓", "text-success"),
+    "warning": ("!", "text-warning"),
+    "missing": ("–", "text-warning"),
+    "fail": ("✗", "text-error"),
+    "unknown": ("?", "foreground-muted"),
+    "looking": ("·", "foreground-muted"),
+}
+VERDICTS = {
+    "ready": ("Ready.", "bold $text-success"),
+    "warnings": ("Ready, with warnings.", "bold $text-warning"),
+    "blocked": ("Blocked: something must be mended first.", "bold $text-error"),
+}
+WORDS = {"ok": "fine", "warning": "to look at", "missing": "missing", "fail": "failed"}
+DETAILS = (("Found", "found"), ("Needed", "needed"), ("Why", "why"), ("Fix", "fix"))
+
+
+def row_cells(row: Mapping[str, Any], colours: Mapping[str, str]) -> dict[str, Text]:
+    """The cells of one row; `colours` are the theme's variables."""
+    status = str(row["status"])
+    mark, variable = MARKS.get(status, ("?", "foreground-muted"))
+    found = one_line(str(row.get("found", "")), 300) or ("…" if status == "looking" else "")
+    return {
+        "mark": cell(mark, f"bold {_colour(variable, colours)}".strip()),
+        "title": cell(one_line(str(row.get("title", row["id"])), 40)),
+        "found": cell(found, "dim" if status == "looking" else ""),
+    }
+
+
+def _colour(variable: str, colours: Mapping[str, str]) -> str:
+    """A theme colour as Rich reads it; the `auto` ones depend on the background and are left out."""
+    value = colours.get(variable, "")
+    return value if value.startswith("#") and len(value) == 7 else ""
+
+
+def verdict_words(document: Mapping[str, Any]) -> Content:
+    """The verdict, and how many rows are of which kind."""
+    words, style = VERDICTS.get(str(document.get("verdict")), ("", ""))
+    counted = Counter(str(row["status"]) for row in document.get("checks", ()))
+    counts = ", ".join(f"{counted[key]} {word}" for key, word in WORDS.items() if counted[key])
+    if counted["unknown"]:
+        counts += f", {counted['unknown']} unknown"
+    return Content.assemble(part(words, style), part(f"  {counts}", "$foreground-muted"))
+
+
+def detail_words(row: Mapping[str, Any]) -> Content:
+    """Found, needed, why, fix: what the card under the table says."""
+    lines = [
+        Content.assemble(part(f"{name:7}", "$foreground-muted"), part(str(row[key])))
+        for name, key in DETAILS
+        if row.get(key)
+    ]
+    return Content("\n").join(lines)
+
+
+def course_text(document: Mapping[str, Any]) -> Content:
+    """The course's own install commands with what is already satisfied, and the one that is used here."""
+    lines = [Content("Module 5, section 4 installs these; nothing of it is run here."), Content("")]
+    for line in document.get("course") or ():
+        satisfied = bool(line.get("satisfied"))
+        mark = ("✓ ", "$text-success") if satisfied else ("· ", "$text-warning")
+        said = "already satisfied" if satisfied else "not yet"
+        lines.append(
+            Content.assemble(
+                mark, part(str(line.get("command", "")), "bold"), part(f"  {said}", mark[1])
+            )
+        )
+    if len(lines) == 2:
+        lines.append(Content("Wait until the check has ended: then this says what is satisfied."))
+    lines += [
+        Content(""),
+        Content(
+            "Newest versions of each do not fit together: most pairs convert nothing, and some"
+        ),
+        Content("say that they did. `i` installs the versions that were run together."),
+    ]
+    return Content("\n").join(lines)

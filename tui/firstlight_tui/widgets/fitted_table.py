@@ -1,0 +1,115 @@
+"""A table that always fits: fixed columns, the others share what is left; nothing scrolls sideways."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.text import Text
+from textual import events
+from textual.widgets import DataTable
+
+Cells = Mapping[str, Text]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column; widths in terminal cells."""
+
+    key: str
+    label: str = ""
+    width: int = 0
+    """0: it takes a share of what the fixed columns leave."""
+    share: int = 1
+    from_width: int = 0
+    """The table must be at least this wide for the column to be shown."""
+
+
+class FittedTable(DataTable[Text]):
+    """Rows by key; a cell that is too long ends in an ellipsis, and is whole again when there is room."""
+
+    DEFAULT_CSS = """
+    FittedTable { overflow-x: hidden; scrollbar-gutter: stable; }
+    """
+
+    def __init__(self, columns: Sequence[Column], *, id: str) -> None:
+        super().__init__(cursor_type="row", id=id)
+        self._spec = tuple(columns)
+        self._labels = {column.key: column.label for column in columns}
+        self._shown: dict[str, Cells] = {}
+        self._fitted_to = 0
+
+    def on_mount(self) -> None:
+        self._rebuild()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Fit the columns to the new width."""
+        if self._room() != self._fitted_to:
+            self._rebuild()
+
+    def _room(self) -> int:
+        return self.scrollable_content_region.width
+
+    @property
+    def current(self) -> str | None:
+        """Key of the row under the cursor."""
+        keys = list(self._shown)
+        return keys[self.cursor_row] if 0 <= self.cursor_row < len(keys) else None
+
+    def show_row(self, key: str, cells: Cells) -> None:
+        """Add a row at the end, or paint one again."""
+        known = key in self._shown
+        self._shown[key] = cells
+        if not known:
+            self.add_row(*self._row(cells), key=key)
+            return
+        for column in self._visible():
+            self.update_cell(key, column.key, self._row(cells, only=column.key)[0])
+
+    def show_rows(self, rows: Iterable[tuple[str, Cells]]) -> None:
+        """Show these rows instead of those before; the cursor stays on its row if that is still there."""
+        current = self.current
+        self._shown = dict(rows)
+        self._rebuild(current)
+
+    def label(self, labels: Mapping[str, str]) -> None:
+        """Show other words in the header."""
+        self._labels |= labels
+        self._rebuild()
+
+    def select(self, key: str) -> None:
+        """Put the cursor on a row, if it is there."""
+        if key in self._shown:
+            self.move_cursor(row=list(self._shown).index(key))
+
+    def _visible(self) -> list[Column]:
+        return [c for c in self._spec if self._fitted_to >= c.from_width or not self._fitted_to]
+
+    def _row(self, cells: Cells, only: str | None = None) -> list[Text]:
+        row = []
+        for column in self._visible():
+            if only is None or column.key == only:
+                text = cells.get(column.key, Text()).copy()
+                text.no_wrap, text.overflow = True, "ellipsis"
+                row.append(text)
+        return row
+
+    def _rebuild(self, current: str | None = None) -> None:
+        current = current or self.current
+        focused_row = self.scroll_y
+        self._fitted_to = self._room()
+        columns = self._visible()
+        left = (
+            self._fitted_to
+            - sum(column.width for column in columns)
+            - 2 * self.cell_padding * len(columns)
+        )
+        shares = sum(column.share for column in columns if not column.width) or 1
+        self.clear(columns=True)
+        for column in columns:
+            width = column.width or max(4, left * column.share // shares)
+            self.add_column(self._labels[column.key], key=column.key, width=width)
+        for key, cells in self._shown.items():
+            self.add_row(*self._row(cells), key=key)
+        if current is not None and current in self._shown:
+            self.move_cursor(row=list(self._shown).index(current))
+        else:
+            self.scroll_y = min(focused_row, self.max_scroll_y)
