@@ -1,4 +1,4 @@
-"""What the installed onnxruntime-genai model builder can convert, read from its own source.
+"""What the installed onnxruntime-genai model builder and transformers know, read from their own source.
 
 Importing the builder needs torch and transformers (seconds); its dispatch is a chain of
 `config.architectures[0] == "Name"` comparisons, so reading the file is enough and takes a millisecond.
@@ -13,33 +13,49 @@ from firstlight_core.errors import InputRefused
 from firstlight_core.files import read_limited
 
 _DISPATCH = re.compile(r'config\.architectures\[0\] == "(\w{3,80})"')
+_CAUSAL = re.compile(r'\("([\w.-]{1,80})", "(\w{3,80}ForCausalLM)"\)')
 _CUDA_ONLY = ("PhiMoEForCausalLM",)
 """Architectures that the builder itself forces onto CUDA, whatever was asked for (genai 0.18, builder.py)."""
 
 
-@lru_cache(maxsize=1)
-def builder_file() -> Path | None:
-    """The installed `onnxruntime_genai/models/builder.py`, found without importing anything of it."""
+def _installed(package: str, below: str) -> Path | None:
+    """A file of an installed package, found without importing anything of it."""
     try:
-        spec = importlib.util.find_spec("onnxruntime_genai")
+        spec = importlib.util.find_spec(package)
     except (ImportError, ValueError):
         return None
     for folder in (spec.submodule_search_locations or []) if spec else []:
-        if (path := Path(folder) / "models" / "builder.py").is_file():
+        if (path := Path(folder) / below).is_file():
             return path
     return None
+
+
+def _source(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return read_limited(path, limit=4 * 2**20).decode("utf-8", "replace")
+    except InputRefused:
+        return ""
 
 
 @lru_cache(maxsize=4)
 def supported_architectures(builder: Path | None = None) -> frozenset[str] | None:
     """The architecture names the builder dispatches on for a CPU; None when that cannot be told."""
-    path = builder or builder_file()
-    if path is None:
-        return None
-    try:
-        source = read_limited(path, limit=4 * 2**20).decode("utf-8", "replace")
-    except InputRefused:
-        return None
-    names = frozenset(_DISPATCH.findall(source)) - frozenset(_CUDA_ONLY)
+    path = builder or _installed("onnxruntime_genai", "models/builder.py")
+    names = frozenset(_DISPATCH.findall(_source(path))) - frozenset(_CUDA_ONLY)
     # A builder that dispatches in another way must not make every model "unsupported".
     return names if "LlamaForCausalLM" in names else None
+
+
+@lru_cache(maxsize=4)
+def native_models(mapping: Path | None = None) -> dict[str, frozenset[str]] | None:
+    """Model type → the causal language models transformers has for it; None when that cannot be told.
+
+    A type that is not here can only be loaded by code from the model's own folder, which is never run.
+    """
+    path = mapping or _installed("transformers", "models/auto/modeling_auto.py")
+    found: dict[str, set[str]] = {}
+    for model_type, name in _CAUSAL.findall(_source(path)):
+        found.setdefault(model_type, set()).add(name)
+    return {key: frozenset(names) for key, names in found.items()} if "llama" in found else None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from firstlight_core.builder_support import supported_architectures
+from firstlight_core.builder_support import native_models, supported_architectures
 from firstlight_core.errors import ModelRefused
 from firstlight_core.model_config import architecture
 from firstlight_core.model_folder import ModelFolder
@@ -154,7 +154,8 @@ def refuse_unsupported(name: str, config: Mapping[str, Any]) -> bool | None:
     if known is None:
         return None
     if name not in known:
-        common = [n for n in sorted(known) if n.endswith("ForCausalLM")]
+        native = frozenset[str]().union(*(native_models() or {"": known}).values())
+        common = [n for n in sorted(known & native) if n.endswith("ForCausalLM")]
         raise UnsupportedArchitecture(
             f"The installed onnxruntime-genai builder does not convert {name}.",
             hint="It converts " + ", ".join(n.removesuffix("ForCausalLM") for n in common) + ".",
@@ -164,7 +165,32 @@ def refuse_unsupported(name: str, config: Mapping[str, Any]) -> bool | None:
             "config.json lacks original_max_position_embeddings, which the builder needs for Phi-3.",
             hint="Download config.json again from where the model was published.",
         )
+    _refuse_own_code(name, config)
     return True
+
+
+def _refuse_own_code(name: str, config: Mapping[str, Any]) -> None:
+    """Refuse a model that only code from its own folder could load."""
+    native = native_models()
+    model_type = config.get("model_type")
+    if native is None:
+        return
+    if not isinstance(model_type, str):
+        raise ModelRefused(
+            "config.json names no model_type.",
+            hint='It needs a line such as "model_type": "llama"; download it again.',
+        )
+    if model_type not in native:
+        raise UnsupportedArchitecture(
+            f"The installed transformers does not know {one_line(model_type, 60)}: "
+            f"{name} would need code from its own folder, which is never run.",
+            hint="Choose a model whose type transformers knows, or a version of this one that was ported to it.",
+        )
+    if name.endswith("ForCausalLM") and name not in native[model_type]:
+        raise ModelRefused(
+            f"config.json contradicts itself: {name} is not of the type {one_line(model_type, 60)}.",
+            hint="It was edited: download it again from where the model was published.",
+        )
 
 
 def refuse_without_weights(folder: ModelFolder) -> ModelRefused:

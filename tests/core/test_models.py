@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from firstlight_core.builder_support import supported_architectures
+from firstlight_core.builder_support import native_models, supported_architectures
 from firstlight_core.errors import ModelRefused, UsageError
 from firstlight_core.ledger import Run
 from firstlight_core.model_sources import (
@@ -83,8 +83,9 @@ def test_artifact_is_named_as_such(tmp_path: Path) -> None:
 def test_builder_is_asked_without_importing_it(tmp_path: Path) -> None:
     code = (
         "import sys\n"
-        "from firstlight_core.builder_support import supported_architectures as s\n"
+        "from firstlight_core.builder_support import native_models, supported_architectures as s\n"
         "assert 'Qwen2ForCausalLM' in s() and 'PhiMoEForCausalLM' not in s()\n"
+        "assert 'Qwen2ForCausalLM' in n()['qwen2'] and 'internlm2' not in n()\n"
         "assert not {'onnxruntime_genai', 'torch', 'transformers'} & sys.modules.keys()\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=tmp_path)
@@ -94,6 +95,7 @@ def test_builder_that_dispatches_in_another_way_tells_nothing(tmp_path: Path) ->
     (tmp_path / "builder.py").write_text("MODELS = {'LlamaForCausalLM': Llama}\n")
     assert supported_architectures(tmp_path / "builder.py") is None
     assert supported_architectures(tmp_path / "nowhere.py") is None
+    assert native_models(tmp_path / "builder.py") is None
 
 
 def test_unsupported_architecture_says_what_is(tmp_path: Path) -> None:
