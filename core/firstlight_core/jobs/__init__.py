@@ -8,6 +8,7 @@ JOBS: dict[str, str] = {
     "convert": "firstlight_core.jobs.convert:convert",
     "gate": "firstlight_core.jobs.gate:gate",
     "engine": "firstlight_core.jobs.engine:engine",
+    "endpoint": "firstlight_core.jobs.endpoint:endpoint",
     "reference": "firstlight_core.jobs.reference:reference",
     "render": "firstlight_core.jobs.render:render",
     "foundry": "firstlight_core.jobs.foundry:foundry",

@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from firstlight_core.artifacts import artifact_folder, check_artifact, find_target
+from firstlight_core.endpoint import open_endpoint
 from firstlight_core.engine import DEFAULT_MAX_TOKENS, open_engine
 from firstlight_core.errors import UsageError
 from firstlight_core.events import Reply, Token
@@ -15,7 +16,9 @@ from firstlight_tui.commands.output import Document, note, run_verb, say
 
 
 def chat(
-    target: str = typer.Argument(help="An artifact folder or a deployed name."),
+    target: str = typer.Argument(
+        help="An artifact folder, a deployed name, or http://host:port/v1#model."
+    ),
     prompt: str | None = typer.Option(
         None, "--prompt", help="The question; - reads standard input."
     ),
@@ -28,6 +31,11 @@ def chat(
     top_p: float | None = typer.Option(None, "--top-p"),
     seed: int | None = typer.Option(None, "--seed", help="Sample, always the same way."),
     greedy: bool = typer.Option(False, "--greedy", help="Always the likeliest token."),
+    network: bool = typer.Option(
+        False,
+        "--network",
+        help="Allow an endpoint on another machine; your question leaves this one.",
+    ),
     json: bool = typer.Option(False, "--json", help="One JSON document."),
 ) -> None:
     """Ask an artifact once; without --prompt the wizard opens on its chat."""
@@ -42,11 +50,16 @@ def chat(
     }
 
     async def ask() -> Document:
-        folder = artifact_folder(find_target(target))
+        found = find_target(target)
         messages = [{"role": "user", "content": _question(prompt)}]
         if system is not None:
             messages.insert(0, {"role": "system", "content": system})
-        async with open_engine(folder, max_length=max_length) as engine:
+        speaker = (
+            open_endpoint(found, network=network)
+            if found.kind == "endpoint"
+            else open_engine(artifact_folder(found), max_length=max_length)
+        )
+        async with speaker as engine:
             result: Document = {}
             async for event in engine.chat(messages, **settings):
                 if isinstance(event, Token) and not json:
@@ -101,5 +114,6 @@ def _show(document: Document) -> None:
         parts.append(f"first token after {seconds_text(stats['ttft_s'])}")
     if "decode_tps" in stats:
         parts.append(f"{stats['decode_tps']:.1f} tokens/s")
-    parts.append(f"context {stats['context_used']} of {stats['context_limit']}")
+    if "context_used" in stats:
+        parts.append(f"context {stats['context_used']} of {stats['context_limit']}")
     note(" · ".join(parts))
