@@ -83,7 +83,7 @@ def test_artifact_is_named_as_such(tmp_path: Path) -> None:
 def test_builder_is_asked_without_importing_it(tmp_path: Path) -> None:
     code = (
         "import sys\n"
-        "from firstlight_core.builder_support import native_models, supported_architectures as s\n"
+        "from firstlight_core.builder_support import native_models as n, supported_architectures as s\n"
         "assert 'Qwen2ForCausalLM' in s() and 'PhiMoEForCausalLM' not in s()\n"
         "assert 'Qwen2ForCausalLM' in n()['qwen2'] and 'internlm2' not in n()\n"
         "assert not {'onnxruntime_genai', 'torch', 'transformers'} & sys.modules.keys()\n"
