@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.artifacts import check_artifact
-from firstlight_core.deployment_copy import publish_copy
+from firstlight_core.deployment_copy import mark_proven, publish_copy
 from firstlight_core.errors import InputRefused, TemplateRefused, ToolchainMissing, UsageError
 from firstlight_core.events import Event, Stage
 from firstlight_core.exports import EXPORTS, export
@@ -43,6 +43,8 @@ class Deployment:
     id: str
     """Foundry Local's id, or the name where Foundry Local was not asked."""
     precision: str | None = None
+    proven: bool = True
+    """False when Firstlight was killed between publishing it and its first answer."""
 
     def to_json(self) -> Document:
         """A JSON object."""
@@ -52,6 +54,7 @@ class Deployment:
             "target": self.target,
             "id": self.id,
             "precision": self.precision,
+            "proven": self.proven,
         }
 
 
@@ -79,6 +82,7 @@ def _read(path: Path) -> Deployment | None:
         target=str(about.get("target", "folder")),
         id=str(about.get("id", path.name)),
         precision=precision if isinstance(precision, str) else None,
+        proven=about.get("proven") is not False,
     )
 
 
@@ -129,6 +133,9 @@ async def deploy(
         return await export(
             folder, name, target, settled, source=source, capacity=capacity, say=say
         )
+    # What a killed deployment left is replaced without asking: it was never proven to work.
+    unfinished = _read(_custom() / name)
+    replace = replace or (unfinished is not None and not unfinished.proven)
     output = _free_place(name, folder, replace=replace)
     before = _read(output) if replace else None
     document = await _document(folder, name)
@@ -152,6 +159,7 @@ async def deploy(
             # Whatever stopped it: the half-proven deployment does not stay. A replaced one comes back.
             await asyncio.shield(_take_back(name, output, before))
             raise
+        await asyncio.to_thread(mark_proven, output)
         result |= proof
         result["ok"] = result["verified"]
     models = find_paths().models

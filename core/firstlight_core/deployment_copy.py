@@ -56,7 +56,12 @@ async def publish_copy(
             output.parent.mkdir(parents=True, exist_ok=True)
             _copy_files(folder, staging.artifact, stop=stop, tell=tell)
             write_json(staging.artifact / INFERENCE_MODEL, document)
-            about = {"target": target, "id": identifier, "at": time.time()}
+            about = {
+                "target": target,
+                "id": identifier,
+                "at": time.time(),
+                "proven": target != "foundry",
+            }
             kept = {k: v for k, v in (old or {"tools": tool_versions()}).items() if k != "files"}
             new = write_manifest(staging.artifact, {**kept, "deployment": about}, stop=stop)
             _compare_files(old, new)
@@ -72,6 +77,16 @@ async def publish_copy(
         if not task.cancelled() and task.exception() is None:
             remove_tree(output)
         raise
+
+
+def mark_proven(output: Path) -> None:
+    """Note in the manifest that the runtime has answered; without it a deployment counts as unfinished."""
+    manifest = read_manifest(output)
+    if manifest is not None and isinstance(manifest.get("deployment"), dict):
+        write_json(
+            output / MANIFEST,
+            {**manifest, "deployment": {**manifest["deployment"], "proven": True}},
+        )
 
 
 def copy_complete(folder: Path, place: Path, document: Mapping[str, Any]) -> None:

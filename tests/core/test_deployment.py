@@ -108,6 +108,20 @@ async def test_a_replacement_that_fails_leaves_the_old_deployment(own_artifact: 
         await job.request("load", id="a:1")
 
 
+@pytest.mark.real
+async def test_what_a_killed_deployment_left_is_replaced(own_artifact: Path) -> None:
+    await deploy(own_artifact, "a")
+    output = find_paths().models / "custom" / "a"
+    manifest = json.loads((output / "firstlight.json").read_text())
+    assert manifest["deployment"]["proven"] is True
+    manifest["deployment"]["proven"] = False
+    (output / "firstlight.json").write_text(json.dumps(manifest))
+    assert not list_deployments()[0].proven
+    document = await deploy(own_artifact, "a")
+    assert document["verified"] and document["id"] == "a:2" and await registered() == ["a:2"]
+    assert list_deployments()[0].proven
+
+
 def break_index(version: int) -> Callable[[Path], None]:
     def spoil(folder: Path) -> None:
         index = find_paths().foundry / "cache" / "models" / "foundry.local.modelinfo.json"
