@@ -24,6 +24,8 @@ from firstlight_core.text import bytes_text, one_line
 from firstlight_core.toolchain import (
     CONVERT_PACKAGES,
     TOOLCHAIN,
+    TWINS,
+    ReadVersion,
     at_least,
     find_pair,
     install_line,
@@ -133,19 +135,26 @@ async def _cmake() -> Finding:
     return Finding("warning", version, fix)
 
 
-def _package(name: str) -> Callable[[], Awaitable[Finding]]:
+def package_check(
+    name: str, *, read: ReadVersion = installed_version
+) -> Callable[[], Awaitable[Finding]]:
+    """Looks for one package of `CONVERT_PACKAGES`, and for other builds of it that would overwrite it."""
+
     async def look() -> Finding:
-        version = installed_version(name)
-        if version is None:
+        twins = [twin for twin in TWINS.get(name, ()) if read(twin) is not None]
+        version = read(name)
+        if version is None and not twins:
             return Finding("missing", "not installed", install_line("convert"))
+        if twins and (version is not None or len(twins) > 1):
+            both = ", ".join([name, *twins] if version is not None else twins)
+            remove = f"python -m pip uninstall {' '.join(twins)}"
+            return Finding("warning", f"{both}: one overwrites the other's files", remove)
+        version = version or f"{twins[0]} {read(twins[0])}"
         new_enough = at_least(version, CONVERT_PACKAGES[name])
         if new_enough is None:
             return Finding("unknown", version)
-        return (
-            Finding("ok", version)
-            if new_enough
-            else Finding("warning", version, install_line("convert"))
-        )
+        fix = "" if new_enough else install_line("convert")
+        return Finding("ok" if new_enough else "warning", version, fix)
 
     return look
 
@@ -287,7 +296,7 @@ CHECKS: tuple[Check, ...] = (
             title=name,
             needed=f"{oldest} or newer",
             why=_PACKAGE_WHY[name],
-            look=_package(name),
+            look=package_check(name),
             vital=name in TOOLCHAIN,
         )
         for name, oldest in CONVERT_PACKAGES.items()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.adapter_bases import remembered_base
 from firstlight_core.errors import ModelRefused
 from firstlight_core.model_folder import ModelFolder, list_folder
 from firstlight_core.model_sources import cached_snapshot
@@ -94,18 +95,24 @@ def read_adapter(folder: ModelFolder) -> Adapter:
     )
 
 
+class BaseMissing(ModelRefused):
+    """The base of a LoRA adapter is not on this machine; naming its folder helps."""
+
+    code = "base-missing"
+
+
 def find_base(adapter: Adapter, base: Path | None = None) -> ModelFolder:
     """The base model's folder: the one given, else a local path, else the Hugging Face cache.
 
     Raises:
-        ModelRefused: the base is not on this machine.
+        BaseMissing: the base is not on this machine.
     """
     for candidate in _candidates(adapter, base):
         if (candidate / "config.json").is_file():
             found = list_folder(candidate)
             if found.path != adapter.folder:
                 return found
-    raise ModelRefused(
+    raise BaseMissing(
         f"This is a LoRA adapter for {adapter.base}, and that base model is not on this machine.",
         hint=f"Download the base first (`hf download {adapter.base}`), or merge the adapter where it was trained.",
     )
@@ -115,6 +122,8 @@ def _candidates(adapter: Adapter, base: Path | None) -> Iterable[Path]:
     if base is not None:
         yield base
         return
+    if (named := remembered_base(adapter.folder)) is not None:
+        yield named
     if Path(adapter.base).is_absolute():
         yield Path(adapter.base)
         return

@@ -4,11 +4,13 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from firstlight_core.errors import InputRefused, UsageError
 from firstlight_core.events import Event
 from firstlight_core.model_sources import cached_snapshot, check_hub_id
 from firstlight_core.runner import job_result
+from firstlight_core.text import one_line
 
 _YES = ("1", "ON", "YES", "TRUE")
 
@@ -17,6 +19,12 @@ def is_offline(environ: Mapping[str, str] = os.environ) -> bool:
     """Whether the user has told Hugging Face libraries to stay offline."""
     names = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
     return any(environ.get(name, "").upper() in _YES for name in names)
+
+
+def hub_host(environ: Mapping[str, str] = os.environ) -> str:
+    """The host that a download would connect to, by the rules of huggingface_hub."""
+    endpoint = environ.get("HF_ENDPOINT") or "https://huggingface.co"
+    return one_line(urlsplit(endpoint).hostname or endpoint, 80)
 
 
 def resolve_hub_id(text: str) -> Path | None:

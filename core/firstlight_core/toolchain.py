@@ -26,6 +26,16 @@ CONVERT_PACKAGES: dict[str, str] = {
     "peft": "0.18",
 }
 """Package → the oldest version that was run together with Firstlight (FACTS.md, constraints.txt)."""
+TWINS: dict[str, tuple[str, ...]] = {
+    "onnxruntime": (
+        "onnxruntime-gpu",
+        "onnxruntime-directml",
+        "onnxruntime-openvino",
+        "onnxruntime-qnn",
+    ),
+    "onnxruntime-genai": ("onnxruntime-genai-cuda", "onnxruntime-genai-directml"),
+}
+"""Builds of one package that install into the same folder: with two of them neither is whole."""
 TOOLCHAIN = ("olive-ai", "onnxruntime-genai", "onnxruntime", "transformers", "torch")
 """Without these nothing can be converted."""
 COURSE_INSTALLS: tuple[tuple[str, tuple[str, ...]], ...] = (

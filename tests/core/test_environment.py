@@ -26,7 +26,7 @@ from firstlight_core.environment import (
     toolchain_missing,
     verdict,
 )
-from firstlight_core.environment_checks import foundry_commands
+from firstlight_core.environment_checks import foundry_commands, package_check
 from firstlight_core.machine import accelerators, core_count, instruction_sets, kernel_cpu_flags
 from firstlight_core.precisions import find_precision
 from firstlight_core.probes import OUTPUT_LIMIT, ask_program
@@ -230,6 +230,22 @@ def test_pairs() -> None:
     assert not find_pair("0.13.0", "0.15.2").good  # type: ignore[union-attr]
     assert find_pair("0.99", "0.18") is None
     assert find_pair("?", "0.18") is None
+
+
+@pytest.mark.parametrize(
+    ("installed", "status", "words"),
+    [
+        ({"onnxruntime": "1.31.0"}, "ok", "1.31.0"),
+        ({"onnxruntime": "1.20.1"}, "warning", "1.20.1"),
+        ({}, "missing", "not installed"),
+        ({"onnxruntime": "1.31.0", "onnxruntime-gpu": "1.31.0"}, "warning", "overwrites"),
+        ({"onnxruntime-gpu": "1.31.0"}, "ok", "onnxruntime-gpu 1.31.0"),
+        ({"onnxruntime": "?"}, "unknown", "?"),
+    ],
+)
+async def test_packages(installed: dict[str, str], status: str, words: str) -> None:
+    found = await package_check("onnxruntime", read=installed.get)()
+    assert (found.status, words in found.found) == (status, True), found
 
 
 def test_broken_metadata_is_not_installed() -> None:
