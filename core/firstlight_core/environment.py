@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from firstlight_core.availability import precision_available
-from firstlight_core.environment_checks import CHECKS, STATUSES, Check, Finding
+from firstlight_core.environment_checks import CHECKS, Check
+from firstlight_core.environment_looks import STATUSES, Finding
 from firstlight_core.errors import FirstlightError
 from firstlight_core.precisions import PRECISIONS
 from firstlight_core.text import one_line, redact

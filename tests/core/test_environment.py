@@ -26,7 +26,7 @@ from firstlight_core.environment import (
     toolchain_missing,
     verdict,
 )
-from firstlight_core.environment_checks import foundry_commands, package_check
+from firstlight_core.environment_looks import foundry_commands, package_check
 from firstlight_core.machine import accelerators, core_count, instruction_sets, kernel_cpu_flags
 from firstlight_core.precisions import find_precision
 from firstlight_core.probes import OUTPUT_LIMIT, ask_program
