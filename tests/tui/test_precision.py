@@ -200,6 +200,9 @@ async def test_advanced_options_become_the_rows_configuration(wizard: Build) -> 
         assert session.measured("int4") is None and session.artifact == "/models/out/int8"
         assert row(pilot, "int4")["label"] == "INT4*"
         assert "block size 64 weights" in text(pilot, "#precision-detail")
+        # The estimates were those of the row's own options.
+        assert row(pilot, "int4")["bytes"] == row(pilot, "int4")["seconds"] == "–"
+        assert "not estimated for edited options" in text(pilot, "#precision-detail")
         await pilot.press("a")
         await settle(pilot)
         await pilot.click("#own")
@@ -245,3 +248,12 @@ def test_points_on_top_of_each_other_are_all_drawn() -> None:
     drawn = "".join(text for line in place(points, 40) for text, _ in line)
     assert all(point.label in drawn for point in points)
     assert scale(10.0, 1.0, 100.0, 11) == 5
+
+
+async def test_arrow_keys_go_to_the_rows(wizard: Build) -> None:
+    async with wizard(session=OPEN, first=PrecisionStep).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert isinstance(pilot.app.focused, Button)
+        await pilot.press("down", "down", "space")
+        await settle(pilot)
+        assert pilot.app.session.precisions == ("int4", "int4-compact")  # type: ignore[attr-defined]

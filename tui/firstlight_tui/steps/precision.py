@@ -36,7 +36,7 @@ class PrecisionStep(StepScreen):
 
     STEP_ID = "precision"
     STEP_TITLE = "Precision"
-    PURPOSE = "Claim (the course), est. (computed for this model), meas. (measured here). Space marks a row."
+    PURPOSE = "claim: the course · est.: computed · meas.: measured here"
     HELP = (
         "INT4 is marked first: the course's advice is to start with INT4 and to try INT8 or FP16 when the quality is "
         "not satisfactory. Several rows can be marked; they are converted one after another. ★ is the row for the goal "
@@ -57,6 +57,14 @@ class PrecisionStep(StepScreen):
             id="precision.mark",
             tooltip="Mark or unmark this row",
             priority=True,
+        ),
+        Binding(
+            "up,down",
+            "to_table",
+            "Rows",
+            id="precision.rows",
+            show=False,
+            tooltip="Go to the rows of the table",
         ),
         Binding(
             "g",
@@ -202,6 +210,10 @@ class PrecisionStep(StepScreen):
     @on(DataTable.RowHighlighted, "#precisions")
     def _highlighted(self) -> None:
         self.query_one("#precision-detail", Words).update(self._card())
+
+    def action_to_table(self) -> None:
+        """Let the arrow keys move between the rows."""
+        self._table.focus()
 
     def action_goal(self) -> None:
         """Recommend for the next goal."""

@@ -42,6 +42,8 @@ def card(row: Row, *, config: Mapping[str, Any] | None, tied: bool, whole: bool 
             if row.guess.get(key) is not None
         ]
         assumes = one_line(str(row.guess.get("assumes") or "")) if whole else ""
+        if row.edited:
+            assumes = "size and time are not estimated for edited options"
         lines.append(_line("estimate", "; ".join(facts) + (f" ({assumes})" if assumes else "")))
     lines.append(_line("measured", measured_words(row) or "nothing yet"))
     if options := options_words(row, config, tied=tied):
@@ -88,7 +90,7 @@ def measured_words(row: Row) -> str:
 
 def options_words(row: Row, config: Mapping[str, Any] | None, *, tied: bool) -> str:
     """The advanced options that an edited configuration sets; empty when it is not edited."""
-    if config is None:
+    if config is None or not row.edited:
         return ""
     options = options_for(row.precision, tied=tied)
     values = read_options(config)

@@ -13,9 +13,26 @@ from firstlight_tui.widgets.pareto import Point
 from firstlight_tui.widgets.precision_table import Row
 
 
+KEPT_WHEN_EDITED = ("peak_ram_bytes", "available", "reason")
+
+
+def is_edited(session: Session, key: str) -> bool:
+    """Whether an edited configuration stands behind a row."""
+    return session.method == "config" and key in (session.configs or {})
+
+
 def estimates_of(session: Session) -> Estimates:
-    """The estimate of every row; empty when the model was not inspected."""
-    return (session.model or {}).get("estimates") or {}
+    """The estimate of every row; empty when the model was not inspected.
+
+    The formulas know the rows' own options: of an edited row only what does not hang on its options is left.
+    """
+    found: Estimates = (session.model or {}).get("estimates") or {}
+    return {
+        key: {name: guess[name] for name in KEPT_WHEN_EDITED if name in guess}
+        if is_edited(session, key)
+        else guess
+        for key, guess in found.items()
+    }
 
 
 def advised(session: Session) -> str:
@@ -42,7 +59,7 @@ def rows_of(
             figures=figures.get(precision.key),
             marked=precision.key in session.precisions,
             recommended=advice is not None and advice.precision == precision.key,
-            edited=precision.key in (session.configs or {}),
+            edited=is_edited(session, precision.key),
         )
         for precision in PRECISIONS
     }
