@@ -22,9 +22,7 @@ class Ask(TextArea):
     Ask:focus { border: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "enter", "submit", "Send", id="ask.send", tooltip="Send the question", priority=True
-        ),
+        Binding("enter", "submit", "Send", id="ask.send", tooltip="Send the question"),
         Binding(
             "ctrl+j,shift+enter",
             "line",
@@ -48,6 +46,15 @@ class Ask(TextArea):
         )
         self.past: list[str] = []
         self._at = 0
+
+    async def _on_key(self, event: events.Key) -> None:
+        # A priority binding would overtake the letters that wait in this widget's queue.
+        if event.key == "enter":
+            event.stop()
+            event.prevent_default()
+            self.action_submit()
+        else:
+            await super()._on_key(event)
 
     def action_submit(self) -> None:
         """Send what is written."""
