@@ -163,7 +163,8 @@ def check_artifact(folder: Path) -> Artifact:
         )
     if not (folder / CONFIG).exists():
         raise InputRefused(_no_config(folder), hint=_no_config_hint(folder))
-    config = read_json_object(folder / CONFIG, strict=False)
+    # Strict, because genai reads a key that stands twice both times, and Python would see the last one only.
+    config = read_json_object(folder / CONFIG)
     model = _object(config, "model")
     decoder = _object(model, "decoder", "model.")
     _refuse_other_kinds(model, decoder)

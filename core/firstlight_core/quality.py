@@ -1,8 +1,9 @@
 """Runs the course's five checks and the drift against the original on a real artifact."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from firstlight_core.artifacts import (
     Artifact,
@@ -13,8 +14,9 @@ from firstlight_core.artifacts import (
 )
 from firstlight_core.benchmark import LENGTHS
 from firstlight_core.drift import find_reference, measure_drift
-from firstlight_core.engine import Engine, open_engine
-from firstlight_core.errors import FirstlightError, JobDied, OutOfMemory
+from firstlight_core.endpoint import open_endpoint
+from firstlight_core.engine import Engine, Message, open_engine
+from firstlight_core.errors import FirstlightError, JobDied, OutOfMemory, UsageError
 from firstlight_core.events import Event, Progress, Stage
 from firstlight_core.models import find_source
 from firstlight_core.paths import find_paths
@@ -56,6 +58,15 @@ GENERAL_PROMPTS = (
 Listener = Callable[[Event], None]
 
 
+class Speaker(Protocol):
+    """Whatever answers: an engine or an endpoint."""
+
+    @property
+    def alive(self) -> bool: ...
+
+    async def answer(self, messages: Sequence[Message], **settings: Any) -> dict[str, Any]: ...
+
+
 async def check_quality(
     target: str | Path | Target,
     *,
@@ -74,10 +85,12 @@ async def check_quality(
         JobDied: the engine died while it was loaded.
     """
     found = find_target(target)
+    tell = on_event or (lambda event: None)
+    if found.kind == "endpoint":
+        return await _check_endpoint(found, prompts, reference, tell)
     artifact = check_artifact(artifact_folder(found))
     asked, origin = _prompts(artifact, prompts)
     source = find_source(str(reference)) if reference is not None else None
-    tell = on_event or (lambda event: None)
     conversations = [prompt.messages for prompt in asked[:DRIFT_PROMPTS]]
     original = None
     if source is not None:
@@ -91,7 +104,52 @@ async def check_quality(
         checks.append(consistent_speed(await _speeds(engine, tell)))
         if original is not None:
             drift = await measure_drift(engine, original, conversations, on_event=on_event)
-    checks.append(edge_cases(await _edges(artifact, special, tell, started)))
+
+    def reopen() -> AbstractAsyncContextManager[Speaker]:
+        return open_engine(artifact.folder, started=started)
+
+    checks.append(
+        edge_cases(await _edges(reopen, edge_inputs(special, artifact.context_length), tell))
+    )
+    return _document(found, origin, recorded, checks, drift)
+
+
+async def _check_endpoint(
+    found: Target,
+    prompts: Path | Sequence[Prompt] | None,
+    reference: str | Path | None,
+    tell: Listener,
+) -> dict[str, Any]:
+    """What can be checked from outside: answers, format, edge cases. Memory and speed are the server's own."""
+    if reference is not None:
+        raise UsageError(
+            "Drift needs the artifact itself; an endpoint does not tell its probabilities.",
+            hint="Name the artifact folder, or leave out --reference.",
+        )
+    asked, origin = _prompts(None, prompts)
+    async with open_endpoint(found) as server:
+        recorded = await _ask(server, asked, tell)
+
+    def reopen() -> AbstractAsyncContextManager[Speaker]:
+        return open_endpoint(found)
+
+    checks = [
+        domain_answers(recorded),
+        answer_format(recorded),
+        memory_leak([]),
+        consistent_speed({}),
+    ]
+    checks.append(edge_cases(await _edges(reopen, edge_inputs([], 20_000), tell)))
+    return _document(found, origin, recorded, checks, None)
+
+
+def _document(
+    found: Target,
+    origin: str,
+    recorded: Sequence[Recorded],
+    checks: Sequence[Check],
+    drift: dict[str, Any] | None,
+) -> dict[str, Any]:
     verdict, usable = _verdict(checks, drift)
     return {
         "ok": usable,
@@ -105,7 +163,7 @@ async def check_quality(
 
 
 def _prompts(
-    artifact: Artifact, prompts: Path | Sequence[Prompt] | None
+    artifact: Artifact | None, prompts: Path | Sequence[Prompt] | None
 ) -> tuple[list[Prompt], str]:
     """The questions, and where they come from."""
     if isinstance(prompts, Path):
@@ -113,7 +171,11 @@ def _prompts(
     if prompts is not None:
         return list(prompts), "given"
     paths = find_paths()
-    if artifact.source and Path(artifact.source).resolve() == paths.sample.resolve():
+    if (
+        artifact is not None
+        and artifact.source
+        and Path(artifact.source).resolve() == paths.sample.resolve()
+    ):
         return load_prompts(paths.sample_prompts), "sample"
     return [read_prompt({"prompt": text}) for text in GENERAL_PROMPTS], "general"
 
@@ -125,7 +187,7 @@ def _answer(entry: Recorded) -> dict[str, Any]:
     }
 
 
-async def _ask(engine: Engine, prompts: Sequence[Prompt], tell: Listener) -> list[Recorded]:
+async def _ask(engine: Speaker, prompts: Sequence[Prompt], tell: Listener) -> list[Recorded]:
     tell(Stage("answers", "Asking the questions"))
     recorded = []
     for number, prompt in enumerate(prompts):
@@ -200,17 +262,16 @@ def edge_inputs(special: Sequence[str], context: int) -> dict[str, str]:
 
 
 async def _edges(
-    artifact: Artifact,
-    special: Sequence[str],
+    reopen: Callable[[], AbstractAsyncContextManager[Speaker]],
+    inputs: Mapping[str, str],
     tell: Listener,
-    started: Callable[[int], None] | None,
 ) -> list[EdgeCase]:
     """Try every unusual input; an engine that dies is started again for the next one."""
     tell(Stage("edges", "Trying unusual inputs"))
     cases: list[EdgeCase] = []
-    waiting = list(edge_inputs(special, artifact.context_length).items())
+    waiting = list(inputs.items())
     while waiting:
-        async with open_engine(artifact.folder, started=started) as engine:
+        async with reopen() as engine:
             while waiting and engine.alive:
                 name, text = waiting.pop(0)
                 cases.append(await _edge(engine, name, text))
@@ -219,7 +280,7 @@ async def _edges(
     return cases
 
 
-async def _edge(engine: Engine, name: str, text: str) -> EdgeCase:
+async def _edge(engine: Speaker, name: str, text: str) -> EdgeCase:
     messages = [{"role": "user", "content": text}]
     try:
         answer = await engine.answer(messages, greedy=True, max_tokens=EDGE_TOKENS)

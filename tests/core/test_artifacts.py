@@ -99,6 +99,14 @@ def test_hostile_and_broken_configs_get_one_clean_sentence(
     assert str(caught.value).isprintable()
 
 
+def test_an_option_cannot_hide_behind_a_key_that_stands_twice(folder: Path) -> None:
+    path = folder / "genai_config.json"
+    twice = '"session_options": {"custom_ops_library": "x.so"}, "session_options"'
+    path.write_text(path.read_text().replace('"session_options"', twice, 1))
+    with pytest.raises(InputRefused, match="stands twice"):
+        check_artifact(folder)
+
+
 @pytest.mark.parametrize("entries", [[{"cpu": {}}], [{"CPUExecutionProvider": {}}], []])
 def test_the_cpu_provider_is_fine(folder: Path, entries: list[Any]) -> None:
     change(folder, lambda c: decoder(c)["session_options"].update(provider_options=entries))

@@ -137,7 +137,7 @@ async def test_hostile_text_is_made_visible(script: Script) -> None:
         (lambda s: setattr(s, "lines", [b"data: " + b"x" * 1_200_000]), JobFailed, "without end"),
         (
             lambda s: setattr(s, "lines", [b'data: {"error": {"message": "no GPU"}}\n\n']),
-            JobFailed,
+            InputRefused,
             "no GPU",
         ),
         (lambda s: setattr(s, "lines", [b'data: {"choices": [3]}\n\n']), JobFailed, "cannot be"),

@@ -21,6 +21,7 @@ from firstlight_core.worker import JobContext
 CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 120.0
 """How long a server may be silent: a prompt of thousands of tokens on a slow processor takes that long."""
+BURST_NS = 50_000_000
 LINE_LIMIT = 1_000_000
 ANSWER_LIMIT = 4_000_000
 """Bytes of a whole answer."""
@@ -183,7 +184,9 @@ def _events(response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
             return
         chunk = _json(value)
         if isinstance(chunk, dict) and "error" in chunk:
-            raise JobFailed(f"The server reports: {_words(value)}.", hint="See the server's log.")
+            raise InputRefused(
+                f"The server reports: {_words(value)}.", hint="Its own log may say more."
+            )
         yield chunk if isinstance(chunk, dict) else {}
 
 
@@ -229,7 +232,8 @@ def _stats(
         stats["ttft_s"] = (first - began) / 1e9
         if "prompt_tokens" in stats and stats["ttft_s"] > 0:
             stats["prefill_tps"] = stats["prompt_tokens"] / stats["ttft_s"]
-        if new > 1 and last > first:
+        # A server that sends its words in one burst tells nothing about its decode rate.
+        if new > 1 and last - first >= BURST_NS:
             stats["decode_tps"] = (new - 1) * 1e9 / (last - first)
     return stats
 
