@@ -1,7 +1,8 @@
 """LoRA adapter folders (PEFT): what they are, and where the model they adapt is on this machine."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from firstlight_core.adapter_bases import remembered_base
 from firstlight_core.errors import ModelRefused
 from firstlight_core.model_folder import ModelFolder, list_folder
 from firstlight_core.model_sources import cached_snapshot
-from firstlight_core.safetensors_headers import read_header
+from firstlight_core.safetensors_headers import Tensor, read_header
 from firstlight_core.text import one_line, shown_path
 
 CONFIG = "adapter_config.json"
@@ -27,6 +28,8 @@ class Adapter:
     targets: tuple[str, ...]
     parameters: int
     weight_bytes: int
+    sides: Mapping[str, tuple[int | None, int | None]] = field(default_factory=dict, repr=False)
+    """Module → (inputs, outputs) that its two low-rank factors expect."""
 
     def to_json(self) -> dict[str, Any]:
         """The `adapter` object of an inspection."""
@@ -92,7 +95,47 @@ def read_adapter(folder: ModelFolder) -> Adapter:
         targets=tuple(sorted(one_line(n, 60) for n in names[:200] if isinstance(n, str))),
         parameters=sum(tensor.elements for tensor in tensors.values()),
         weight_bytes=member.size,
+        sides=_sides(tensors),
     )
+
+
+_FACTOR = re.compile(r"(?:base_model\.model\.)?(.+)\.lora_([AB])(?:\.\w+)?\.weight")
+
+
+def _sides(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int | None, int | None]]:
+    """Inputs from each factor A (rank × inputs), outputs from each factor B (outputs × rank)."""
+    found: dict[str, tuple[int | None, int | None]] = {}
+    for name, tensor in tensors.items():
+        match = _FACTOR.fullmatch(name)
+        if match is None or len(tensor.shape) != 2:
+            continue
+        inputs, outputs = found.get(match[1], (None, None))
+        if match[2] == "A":
+            inputs = tensor.shape[1]
+        else:
+            outputs = tensor.shape[0]
+        found[match[1]] = (inputs, outputs)
+    return found
+
+
+def check_fit(adapter: Adapter, tensors: Mapping[str, Tensor]) -> None:
+    """Hold every factor of the adapter against the weight of the base that it changes.
+
+    Raises:
+        ModelRefused: a weight is not there, or has another shape: the adapter belongs to another model.
+    """
+    for module, (inputs, outputs) in adapter.sides.items():
+        name = f"{module}.weight"
+        weight = tensors.get(name) or tensors.get(name.removeprefix("model."))
+        fits = weight is not None and len(weight.shape) == 2
+        if weight is not None and fits:
+            fits = outputs in (None, weight.shape[0]) and inputs in (None, weight.shape[1])
+        if not fits:
+            raise ModelRefused(
+                f"The adapter does not fit this base: {one_line(name, 80)} "
+                + ("is not in it." if weight is None else "has another shape there."),
+                hint=f"It was trained on {adapter.base}: choose that model as its base.",
+            )
 
 
 class BaseMissing(ModelRefused):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.model_adapter import Adapter, find_base, is_adapter, read_adapter
+from firstlight_core.model_adapter import Adapter, check_fit, find_base, is_adapter, read_adapter
 from firstlight_core.model_config import ModelShape, architecture, read_shape
 from firstlight_core.model_fingerprint import content_fingerprint, fingerprint, quick_fingerprint
 from firstlight_core.model_folder import ModelFolder, check_tree, list_folder
@@ -128,6 +128,8 @@ def inspect_model(folder: Path, *, base: Path | None = None) -> Inspection:
     if weights is None:
         raise refuse_without_weights(listed)
     structure = check_structure(shape, weights.tensors)
+    if adapter is not None:
+        check_fit(adapter, weights.tensors)
     tokenizer = read_tokenizer(listed, config)
     return Inspection(
         folder=listed.path,

@@ -226,6 +226,20 @@ def _adapter(folder: Path, **settings: Any) -> Path:
     return adapter
 
 
+def _foreign_adapter(folder: Path) -> Path:
+    adapter = _adapter(folder)
+    tensors = {"base_model.model.model.layers.7.mlp.up_proj.lora_A.weight": ("F32", (4, 64))}
+    faultkit.safetensors(str(adapter / "adapter_model.safetensors"), tensors)
+    return adapter
+
+
+def _misshapen_adapter(folder: Path) -> Path:
+    adapter = _adapter(folder)
+    tensors = {"base_model.model.model.layers.0.mlp.up_proj.lora_B.weight": ("F32", (64, 4))}
+    faultkit.safetensors(str(adapter / "adapter_model.safetensors"), tensors)
+    return adapter
+
+
 def _pickled_adapter(folder: Path) -> Path:
     adapter = _adapter(folder)
     (adapter / "adapter_model.safetensors").rename(adapter / "adapter_model.bin")
@@ -271,6 +285,8 @@ add("adapter_rank_text", lambda f: _adapter(f, r="8"), "usable rank")
 add("adapter_alpha_text", lambda f: _adapter(f, lora_alpha="x"), "lora_alpha")
 add("adapter_pickled", _pickled_adapter, "are a pickle")
 add("adapter_without_weights", _empty_adapter, "are missing")
+add("adapter_of_another_model", _foreign_adapter, "is not in it")
+add("adapter_misshapen", _misshapen_adapter, "has another shape there")
 add("adapter_cut", _cut_adapter, "cut off")
 
 
