@@ -69,12 +69,24 @@ def _find_models() -> "Sequence[FoundModel]":
     return find_models()
 
 
-def _inspect(folder: Path) -> Document:
+def _inspect(folder: Path, *, base: Path | None = None) -> Document:
     from firstlight_core.estimates import estimates
     from firstlight_core.models import inspect_model
 
-    inspection = inspect_model(folder)
+    inspection = inspect_model(folder, base=base)
     return {**inspection.to_json(), "estimates": estimates(inspection)}
+
+
+def _resolve_hub_id(text: str) -> Path | None:
+    from firstlight_core.model_download import resolve_hub_id
+
+    return resolve_hub_id(text)
+
+
+async def _download(hub_id: str, **options: Any) -> Document:
+    from firstlight_core.model_download import download_model
+
+    return await download_model(hub_id, **options)
 
 
 def _plan_conversion(source: Path, output: Path, **options: Any) -> "ConversionPlan":
@@ -233,7 +245,9 @@ class Services:
     plan_install: "Callable[[], InstallPlan]" = _plan_install
     install: Callable[..., Any] = _install
     find_models: "Callable[[], Sequence[FoundModel]]" = _find_models
-    inspect: Callable[[Path], Mapping[str, Any]] = _inspect
+    inspect: Callable[..., Mapping[str, Any]] = _inspect
+    resolve_hub_id: Callable[[str], Path | None] = _resolve_hub_id
+    download: Callable[..., Any] = _download
     plan_conversion: "Callable[..., ConversionPlan]" = _plan_conversion
     convert: Callable[..., Any] = _convert
     convert_many: Callable[..., Any] = _convert_many

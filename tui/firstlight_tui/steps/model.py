@@ -1,35 +1,46 @@
 """Step 2: which model?"""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.widgets import DataTable, Input
+from textual.widgets import Button, DataTable, Input
 
+from firstlight_core.errors import FirstlightError, InputRefused
 from firstlight_core.model_sources import FoundModel
 from firstlight_core.session import Session
-from firstlight_core.text import bytes_text, one_line, shown_path
-from firstlight_tui.modals import DetailScreen
+from firstlight_tui.modals import ConfirmScreen, DetailScreen
 from firstlight_tui.steps.base import StepScreen
-from firstlight_tui.widgets import Words, cell
-from firstlight_tui.widgets.words import part
-from firstlight_tui.works import OnEvent, Started, Work
+from firstlight_tui.steps.model_inspection import (
+    Named,
+    decided,
+    download_question,
+    find_named,
+    inspection,
+)
+from firstlight_tui.steps.model_words import (
+    COLUMNS,
+    ORIGINS,
+    SORTS,
+    WHY_ONNX,
+    adopted_words,
+    choose_models,
+    facts_words,
+    model_cells,
+)
+from firstlight_tui.widgets import Words, WorkView
+from firstlight_tui.widgets.fitted_table import FittedTable
+from firstlight_tui.widgets.path_input import PathInput, looks_like_path, plain_path
+from firstlight_tui.works import Work
 
-WHY_ONNX = """Why ONNX (the course's four reasons)
-  1. Hardware independence: the same artifact on CPU, GPU and NPU, chosen by an execution provider.
-  2. Performance: graph optimisation and quantised kernels of ONNX Runtime.
-  3. Portability: one format from Python, C#, C++, JavaScript, on Windows, macOS and Linux.
-  4. Deployment: Foundry Local serves it behind an OpenAI-compatible API, offline.
-
-When something else fits better
-  llama.cpp / Ollama   GGUF already at hand, or a runtime in every package manager
-  MLX                  Apple silicon only, and nothing else
-  vLLM                 a GPU server with many users at once
-Firstlight writes the files for Ollama and vLLM too, so the choice is not final."""
+if TYPE_CHECKING:
+    from firstlight_tui.app import WizardApp
 
 
 class ModelStep(StepScreen):
@@ -37,23 +48,38 @@ class ModelStep(StepScreen):
 
     STEP_ID = "model"
     STEP_TITLE = "Model"
-    PURPOSE = "The fine-tuned model: a Hugging Face folder. Only its headers are read here."
-    HELP = "Enter on a row, or a path typed below, inspects the folder. `w` says why ONNX, and when something else is better."
+    PURPOSE = "The fine-tuned model: a Hugging Face folder. Only headers are read."
+    HELP = (
+        "Enter on a row inspects it. Below, type words to search, a folder (Tab completes; paste or drag one in), or "
+        "a hub id such as owner/name: it is downloaded only after your yes. `w` says why ONNX, and when something "
+        "else is better."
+    )
     WORK = "inspect"
+    CSS = """
+    ModelStep #models { height: 1fr; min-height: 4; max-height: 100%; }
+    ModelStep #work, ModelStep #base, ModelStep #facts-card { display: none; }
+    ModelStep #facts-card { max-height: 60%; scrollbar-size-vertical: 1; }
+    ModelStep.-narrow #facts-card { margin-top: 0; }
+    ModelStep PathInput { background: $panel; }
+    ModelStep #base { border-left: thick $warning; }
+    ModelStep.-narrow #actions Button { margin-right: 1; min-width: 6; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "search", "Search", id="model.search", tooltip="Filter the table"),
+        Binding("slash", "search", "Search", id="model.search", tooltip="Words, folder or hub id"),
+        Binding("s", "sort", "Sort", id="model.sort", tooltip="Next order; or click a header"),
         Binding(
-            "w",
-            "why",
-            "Why ONNX",
-            id="model.why",
-            tooltip="Why ONNX, and when something else fits better",
+            "f", "filter", "From", id="model.filter", tooltip="All, sample, used before, cache"
         ),
+        Binding("w", "why", "Why ONNX", id="model.why", tooltip="And when something else fits"),
+        Binding("escape", "cancel", "Cancel", id="model.cancel", show=False, tooltip="Stop it"),
     ]
 
     def __init__(self) -> None:
         super().__init__()
-        self._found: list[FoundModel] = []
+        self._found: Sequence[FoundModel] = ()
+        self._needle = self._sort = self._origin = ""
+        self._refused = ""
+        """The adapter folder whose base is asked for."""
 
     @classmethod
     def missing(cls, session: Session) -> str | None:
@@ -67,164 +93,189 @@ class ModelStep(StepScreen):
             session.source is None and session.artifact is not None
         )
 
+    @classmethod
+    def finished(cls, wizard: "WizardApp", result: dict[str, Any], seconds: float) -> None:
+        wizard.session = decided(wizard.session, result)
+
     def compose_step(self) -> ComposeResult:
-        table: DataTable[Any] = DataTable(cursor_type="row", id="models")
-        for label in ("Model", "Architecture", "Size", "From", "Where"):
-            table.add_column(label)
-        yield table
-        yield Input(
-            placeholder="a folder, or words to search for; Enter inspects a folder",
-            id="path",
-            compact=True,
-        )
-        yield Words(id="facts", classes="card")
+        yield FittedTable(COLUMNS, id="models")
+        yield PathInput("words, a folder, or owner/name; Enter inspects", id="path")
+        yield WorkView(id="work")
+        with VerticalScroll(id="facts-card", classes="card"):
+            yield Words(id="facts")
+        yield PathInput("the base model: its folder, or owner/name; Enter", id="base")
+
+    def compose_actions(self) -> ComposeResult:
+        yield Button("From: all", id="filter", compact=True)
+        yield Button("Sort", id="sort", compact=True)
+        yield Button("Why ONNX", id="why", compact=True)
 
     def opened(self) -> None:
-        self.query_one("#facts").display = False
         self.run_worker(self._list_models(), group="models", exclusive=True)
         if self.session.model is not None:
-            self._show_facts(self.session.model)
-        elif self.session.source is not None:
-            self._inspect(self.session.source)
+            self._show_card(facts_words(str(self.session.source), self.session.model))
+        elif self.session.source is not None and self.work is None:
+            self._inspect(Named(Path(self.session.source)))
+
+    # The table ------------------------------------------------------------------------------------
 
     async def _list_models(self) -> None:
-        import asyncio
-
         self._found = list(await asyncio.to_thread(self.wizard.services.find_models))
-        self._fill("")
+        self._fill()
+        if self.session.source is not None:
+            self.query_one(FittedTable).select(self.session.source)
 
-    def _fill(self, needle: str) -> None:
-        table = self.query_one("#models", DataTable)
-        table.clear()
-        for model in self._found:
-            words = f"{model.name} {model.origin} {model.path}"
-            if needle.lower() in words.lower():
-                table.add_row(
-                    cell(one_line(model.name, 40), "bold"),
-                    cell(one_line(model.architecture, 24)),
-                    cell(bytes_text(model.weight_bytes) if model.weight_bytes else "–", right=True),
-                    cell(model.origin),
-                    cell(shown_path(model.path), "dim"),
-                    key=str(model.path),
-                )
+    def _fill(self) -> None:
+        chosen = choose_models(
+            self._found, needle=self._needle, origin=self._origin, sort=self._sort
+        )
+        table = self.query_one("#models", FittedTable)
+        table.show_rows((str(model.path), model_cells(model)) for model in chosen)
 
     @on(DataTable.RowSelected, "#models")
     def _row_chosen(self, event: DataTable.RowSelected) -> None:
-        self._inspect(str(event.row_key.value))
+        self._inspect(Named(Path(str(event.row_key.value))))
+
+    @on(DataTable.HeaderSelected, "#models")
+    def _header(self, event: DataTable.HeaderSelected) -> None:
+        key = str(event.column_key.value)
+        self._order("" if key == self._sort else key)
+
+    def _order(self, key: str) -> None:
+        self._sort = key
+        marks = {c.key: c.label + (" ▾" if c.key == key else "") for c in COLUMNS}
+        self.query_one("#models", FittedTable).label(marks)
+        self._fill()
+
+    @on(Button.Pressed, "#sort")
+    def action_sort(self) -> None:
+        """As found, then by name, size, place; once more starts again."""
+        index = SORTS.index(self._sort) if self._sort in SORTS else 0
+        self._order(SORTS[(index + 1) % len(SORTS)])
+
+    @on(Button.Pressed, "#filter")
+    def action_filter(self) -> None:
+        """Show the models of one place only."""
+        self._origin = ORIGINS[(ORIGINS.index(self._origin) + 1) % len(ORIGINS)]
+        button = self.query_one("#filter", Button)
+        button.label = f"From: {self._origin or 'all'}"
+        button.refresh(layout=True)
+        self._fill()
+
+    # The fields -----------------------------------------------------------------------------------
+
+    def on_paste(self, event: events.Paste) -> None:
+        """A folder dragged onto the terminal lands in the field, wherever the focus is."""
+        event.stop()
+        self.query_one("#path", PathInput).take(event.text)
 
     @on(Input.Changed, "#path")
     def _typed(self, event: Input.Changed) -> None:
-        looks_like_path = event.value.startswith(("/", "~", ".")) or "\\" in event.value
-        self._fill("" if looks_like_path else event.value.strip())
+        self._needle = "" if looks_like_path(event.value) else event.value.strip()
+        self._fill()
 
-    @on(Input.Submitted, "#path")
-    def _path_given(self, event: Input.Submitted) -> None:
-        text = event.value.strip().strip("'\"").removeprefix("file://")
+    @on(Input.Submitted, "#path,#base")
+    def _given(self, event: Input.Submitted) -> None:
+        text = plain_path(event.value)
         if not text:
             return
-        table = self.query_one("#models", DataTable)
-        if table.row_count == 1 and not Path(text).expanduser().exists():
-            text = str(table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value)
-        self._inspect(str(Path(text).expanduser()))
+        table = self.query_one("#models", FittedTable)
+        if event.input.id == "path" and table.row_count == 1 and not looks_like_path(text):
+            text = str(table.current)
+        base_for = self._refused if event.input.id == "base" else ""
+        self.run_worker(self._resolve(text, base_for), group="resolve", exclusive=True)
 
-    def _inspect(self, folder: str) -> None:
-        """Read the headers in a thread; the answer is there in well under a second."""
+    async def _resolve(self, text: str, base_for: str) -> None:
+        """Say at once what a text means; a hub id that is not here is asked about first."""
+        try:
+            named = await asyncio.to_thread(find_named, self.wizard, text)
+        except (FirstlightError, OSError, ValueError, RuntimeError) as error:
+            self._refuse(
+                error
+                if isinstance(error, FirstlightError)
+                else InputRefused("That cannot be a folder.", hint="Name another one.")
+            )
+            return
+        first, base = (Named(Path(base_for)), named) if base_for else (named, None)
+        if not named.hub_id:
+            self._inspect(first, base)
+            return
+        from firstlight_core.model_download import is_offline
+
+        if is_offline():
+            self._refuse(
+                InputRefused(
+                    f"{named.hub_id} is not in the Hugging Face cache, and HF_HUB_OFFLINE forbids to download it.",
+                    hint="Unset HF_HUB_OFFLINE, or copy the model folder onto this machine.",
+                )
+            )
+            return
+        self.app.push_screen(
+            ConfirmScreen(download_question(named.hub_id), yes="Download", no="No"),
+            lambda yes: self._inspect(first, base) if yes else None,
+        )
+
+    # Inspection -----------------------------------------------------------------------------------
+
+    def _refuse(self, error: FirstlightError) -> None:
+        self._show_card(None)
+        self.show_problem(error)
+
+    def _inspect(self, named: Named, base: Named | None = None) -> None:
         self.wizard.stop_work(self.WORK)
         self.wizard.works.pop(self.WORK, None)
-
-        async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
-            import asyncio
-
-            path = Path(folder)
-            if (path / "genai_config.json").is_file():
-                from firstlight_core.artifacts import check_artifact
-
-                await asyncio.to_thread(check_artifact, path)
-                return {"adopted": str(path)}
-            document = await asyncio.to_thread(self.wizard.services.inspect, path)
-            return {"source": folder, "model": dict(document)}
-
-        self.wizard.start(self.WORK, "The inspection", run)
+        self._refused = str(named.folder or "")
+        self.clear_problem()
+        self.wizard.start(self.WORK, "The inspection", inspection(self.wizard, named, base=base))
+        self.refresh_actions()
 
     def show_work(self, work: Work) -> None:
-        if work.result is None:
-            if work.running:
-                self.query_one("#facts", Words).update("Reading headers …")
-            return
-        if (adopted := work.result.get("adopted")) is not None:
-            if self.session.artifact != adopted:
-                self.wizard.session = Session(
-                    environment=self.session.environment, artifact=adopted
-                )
-            self._show_adopted(adopted)
-            return
-        if self.session.model != work.result["model"]:
-            self.wizard.session = self.session.decide(source=work.result["source"]).decide(
-                model=work.result["model"]
-            )
-        self._show_facts(work.result["model"])
+        view = self.query_one("#work", WorkView)
+        view.display = bool(work.stages) and work.status in ("running", "cancelled")
+        view.show(work)
+        if work.error is not None:
+            self._show_card(None)
+            if work.error.code == "base-missing":
+                base = self.query_one("#base", PathInput)
+                base.display = True
+                base.focus()
+        elif work.result is not None:
+            self.query_one("#base").display = False
+            if (adopted := work.result.get("adopted")) is not None:
+                self._show_card(adopted_words(adopted, work.result["facts"]))
+            else:
+                self._show_card(facts_words(work.result["source"], work.result["model"]))
+            self.call_after_refresh(self.query_one("#primary").focus)
 
-    def _show_adopted(self, folder: str) -> None:
-        facts = self.query_one("#facts", Words)
-        facts.display = True
-        facts.update(
-            f"{shown_path(folder)}\nAn ONNX Runtime GenAI artifact: adopted, conversion is skipped."
-        )
-        self.query_one("#primary").focus()
+    def _show_card(self, words: Content | None) -> None:
+        self.query_one("#facts-card").display = words is not None
+        self.query_one("#facts", Words).update(words or "")
 
-    def _show_facts(self, model: Mapping[str, Any]) -> None:
-        facts = self.query_one("#facts", Words)
-        facts.display = True
-        supported = model.get("supported")
-        mark = ("✓ supported", "$text-success") if supported else ("✗ not supported", "$text-error")
-        size = model.get("weight_bytes")
-        lines = [
-            Content.assemble(part(shown_path(str(self.session.source or "")), "bold")),
-            Content.assemble(
-                part(f"{model.get('architecture')}  "),
-                mark,
-                part(f"  {_millions(model.get('parameters'))} parameters"),
-            ),
-            Content.assemble(
-                part(f"{model.get('dtype')}, {bytes_text(size) if size else '–'} of weights, "),
-                part("tied embeddings" if model.get("tied_embeddings") else "separate lm_head"),
-                part(f", context {model.get('context_length')} tokens"),
-            ),
-            Content.assemble(part("chat template: "), part(_template_words(model))),
-        ]
-        if model.get("licence"):
-            lines.append(Content.assemble(part(f"licence: {model['licence']}")))
-        lines += [
-            Content.styled(f"! {one_line(str(w))}", "$text-warning")
-            for w in model.get("warnings") or ()
-        ]
-        facts.update(Content("\n").join(lines))
-        self.query_one("#primary").focus()
+    # Actions --------------------------------------------------------------------------------------
 
     def action_search(self) -> None:
-        """Go to the path field, which also filters."""
+        """Go to the field that searches and takes folders."""
         self.query_one("#path", Input).focus()
 
+    def action_cancel(self) -> None:
+        """Stop a download or an inspection."""
+        self.wizard.stop_work(self.WORK)
+
+    @on(Button.Pressed, "#why")
     def action_why(self) -> None:
         """Show why ONNX."""
         self.app.push_screen(DetailScreen("Why ONNX, and when not", WHY_ONNX))
 
+    def _downloading(self) -> bool:
+        return self.work is not None and self.work.running and bool(self.work.stages)
+
     def primary_label(self) -> str:
+        if self._downloading():
+            return "Cancel"
         return "" if self.missing(self.session) else self.next_label()
 
-
-def _millions(count: Any) -> str:
-    if not isinstance(count, int):
-        return "?"
-    return f"{count / 1e9:.2f} B" if count >= 1e9 else f"{count / 1e6:.1f} M"
-
-
-def _template_words(model: Mapping[str, Any]) -> str:
-    template = model.get("template")
-    if isinstance(template, Mapping):
-        return (
-            f"found in {template.get('file', template.get('source', 'the tokenizer'))}"
-            if template.get("found", True)
-            else "none"
-        )
-    return str(template) if template else "none found: the Template step helps"
+    def primary(self) -> None:
+        if self._downloading():
+            self.action_cancel()
+        else:
+            self.action_next()

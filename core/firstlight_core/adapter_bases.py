@@ -1,0 +1,39 @@
+"""Which base model the user named for an adapter folder, so that every later step finds it again."""
+
+from pathlib import Path
+
+from firstlight_core.errors import FirstlightError
+from firstlight_core.files import read_json_object, write_json
+from firstlight_core.paths import find_paths
+
+KEPT = 100
+_FILE_LIMIT = 1 << 20
+
+
+def _file() -> Path:
+    return find_paths().state / "adapter-bases.json"
+
+
+def _read() -> dict[str, str]:
+    try:
+        found = read_json_object(_file(), limit=_FILE_LIMIT)
+    except FirstlightError:
+        return {}
+    return {key: value for key, value in found.items() if isinstance(value, str)}
+
+
+def remembered_base(adapter: Path) -> Path | None:
+    """The folder that was named as the base of this adapter folder; None when none was."""
+    text = _read().get(str(adapter.absolute()))
+    return Path(text) if text and "\0" not in text else None
+
+
+def remember_base(adapter: Path, base: Path) -> None:
+    """Keep the user's answer; what cannot be written is forgotten."""
+    kept = _read()
+    kept.pop(str(adapter.absolute()), None)
+    entries = [*kept.items(), (str(adapter.absolute()), str(base.absolute()))][-KEPT:]
+    try:
+        write_json(_file(), dict(entries))
+    except (FirstlightError, UnicodeError):
+        return
