@@ -192,7 +192,8 @@ def _verify_report(place: Path) -> dict[str, Any]:
     files = 0
     for folder in folders:
         try:
-            found = verify_folder(Path(folder))
+            # A report is redacted: the home folder is written as ~ in it.
+            found = verify_folder(Path(folder).expanduser())
         except InputRefused as error:
             problems.append(str(error))
             continue

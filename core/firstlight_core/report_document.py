@@ -6,10 +6,12 @@ Every figure stands below a key `claim`, `estimate` or `measured`. All text is v
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from firstlight_core import __version__
 from firstlight_core.ledger import Run
+from firstlight_core.manifest import read_manifest
 from firstlight_core.precisions import PRECISIONS
 from firstlight_core.report_facts import RunFacts, collect_facts
 from firstlight_core.report_lists import (
@@ -139,7 +141,14 @@ def _measured(facts: RunFacts, precision: str) -> Document:
 
 def _conversion(made: Mapping[str, Any]) -> Document:
     keys = ("precision", "artifact", "method", "command", "smoke", "built")
-    return {key: made[key] for key in keys if key in made}
+    found = {key: made[key] for key in keys if key in made}
+    manifest = read_manifest(Path(str(made.get("artifact")))) or {}
+    hashes = {
+        name: file["sha256"]
+        for name, file in (manifest.get("files") or {}).items()
+        if isinstance(file, Mapping) and file.get("sha256")
+    }
+    return found | ({"sha256": hashes} if hashes else {})
 
 
 def _template(template: Mapping[str, Any]) -> Document:

@@ -179,6 +179,10 @@ def _conversions(document: Document) -> list[str]:
                 _block(command if isinstance(command, str) else shlex.join(map(str, command))),
                 "",
             ]
+        hashes = made.get("sha256", {})
+        lines += _table(
+            ("File", "sha256"), [(plain(n), f"`{plain(h)}`") for n, h in hashes.items()]
+        )
         if smoke := made.get("smoke"):
             lines += [
                 "It said (measured, first tokens):",

@@ -40,6 +40,7 @@ _NEEDS: dict[str, tuple[str, ...]] = {
 """Which steps must not have failed, where it is not the usual three."""
 _LABELS = dict(STEPS)
 _NOT_PLANNED = "not in the plan"
+_NO = "everything ran, and the answer is no"
 
 
 async def walk(
@@ -130,7 +131,7 @@ class _Walk:
             values = await work()
             status = "done" if values.get("ok", True) else "failed"
             if status == "failed":
-                told = {"reason": "everything ran, and the answer is no"}
+                told = {"error": values["error"]} if "error" in values else {"reason": _NO}
         except FirstlightError as error:
             status, values = "failed", {"error": error.to_json()}
             told = values
@@ -140,7 +141,8 @@ class _Walk:
         if status == "failed" or record_done:
             self.run.record(step, status, seconds=_since(begun), values=values)
         self.steps.append({"id": step, "status": status, "seconds": _since(begun), **told})
-        if status == "failed":
+        # Where only another precision failed, the one in use can still be deployed, asked and measured.
+        if status == "failed" and not (step == "convert" and self.artifact is not None):
             self.failed.add(step)
 
     async def _environment(self) -> Document:
@@ -159,20 +161,29 @@ class _Walk:
     async def _convert(self) -> Document:
         """Each finished precision is recorded at once: a later failure must not lose it."""
         assert self.plan.source is not None
-        for precision in self.plan.precisions:
+        outputs = {key: self.run.folder / "artifacts" / key for key in self.plan.precisions}
+        begun = time.perf_counter()
+
+        def done(precision: str, document: Document) -> None:
+            nonlocal begun
+            failed = "error" in document
+            values = {"precision": precision, **document} if failed else document
+            status = "failed" if failed else "done"
+            self.run.record("convert", status, seconds=_since(begun), values=values)
             begun = time.perf_counter()
-            output = self.run.folder / "artifacts" / precision
-            document = await self.tools.convert(
-                self.plan.source,
-                output,
-                precision=precision,
-                method=self.plan.method,
-                on_event=self.on_event,
-            )
-            self.artifacts[precision] = output
-            self.run.record("convert", "done", seconds=_since(begun), values=document)
-        self.artifact = self.artifacts[self.plan.use or self.plan.precisions[0]]
-        return {}
+            if not failed:
+                self.artifacts[precision] = outputs[precision]
+
+        converted = await self.tools.convert(
+            self.plan.source,
+            outputs,
+            method=self.plan.method,
+            on_event=self.on_event,
+            on_done=done,
+        )
+        self.artifact = self.artifacts.get(self.plan.use or self.plan.precisions[0])
+        failures = converted.get("failures") or ()
+        return {"ok": not failures} | ({"error": failures[0]["error"]} if failures else {})
 
     async def _template(self) -> Document:
         artifact = self._in_use()
@@ -230,7 +241,8 @@ class _Walk:
         return self.artifact
 
     def _subjects(self, precisions: Sequence[str]) -> list[Path]:
-        return [self.artifacts[key] for key in precisions] or [self._in_use()]
+        found = [self.artifacts[key] for key in precisions if key in self.artifacts]
+        return found or [self._in_use()]
 
 
 def _since(begun: float) -> float:

@@ -1,6 +1,6 @@
 """The core functions that a walk calls, in one place, so that tests pass functions instead of patches."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,10 +32,10 @@ def _adopt(folder: Path) -> Document:
     return {"artifact": str(artifact.folder), "bytes": folder_bytes(artifact.folder)}
 
 
-async def _convert(source: Path, output: Path, **options: Any) -> Document:
-    from firstlight_core.conversion import convert
+async def _convert(source: Path, outputs: Mapping[str, Path], **options: Any) -> Document:
+    from firstlight_core.conversion import convert_many
 
-    return await convert(source, output, **options)
+    return await convert_many(source, outputs, **options)
 
 
 def _inference_model(artifact: Path, name: str, preset: str | None) -> Document:

@@ -50,13 +50,28 @@ class Recorder:
     def now(self, name: str, answer: Any) -> Callable[..., Any]:
         return lambda *args, **options: self.tell(name, answer, args, options)
 
+    async def convert(
+        self, source: Path, outputs: dict[str, Path], **options: Any
+    ) -> dict[str, Any]:
+        done = options.pop("on_done")
+        self.tell("convert", {}, (source, outputs), options)
+        failures = []
+        for precision in outputs:
+            if found := self.failing.get(precision):
+                told = {"error": found.to_json()}
+                failures.append({"precision": precision, **told})
+            else:
+                told = {"precision": precision, "bytes": 1}
+            done(precision, told)
+        return {"ok": not failures, "failures": failures}
+
     @property
     def tools(self) -> Tools:
         return Tools(
             run_checks=self.later("run_checks", {"verdict": "ready", "checks": []}),
             inspect=self.now("inspect", {"architecture": "X"}),
             adopt=self.now("adopt", {"artifact": "/onnx"}),
-            convert=self.later("convert", {"precision": "any", "bytes": 1}),
+            convert=self.convert,
             inference_model=self.now("inference_model", {"Name": "n"}),
             settle_template=self.later("settle_template", {"locked": True}),
             deploy=self.later("deploy", {"verified": True, "ok": True}),
@@ -89,7 +104,7 @@ async def test_every_step_happens_once_and_in_order(tmp_path: Path) -> None:
     assert document["ok"] is True
     assert document["report"] == {"html": "report.html"}
     assert [call[0] for call in recorder.calls] == [
-        *("run_checks", "inspect", "convert", "convert", "inference_model", "settle_template"),
+        *("run_checks", "inspect", "convert", "inference_model", "settle_template"),
         *("deploy", "chat", "benchmark", "check_quality", "write_report"),
     ]
     assert [(e.step, e.status) for e in run.entries()] == [
@@ -102,10 +117,8 @@ async def test_every_step_happens_once_and_in_order(tmp_path: Path) -> None:
 async def test_each_step_gets_what_the_plan_says(tmp_path: Path) -> None:
     _, recorder, run = await walked(tmp_path)
     artifacts = run.folder / "artifacts"
-    assert recorder.called("convert") == [
-        ((Path("/models/m"), artifacts / key), {"precision": key, "method": "config"})
-        for key in ("int4", "int8")
-    ]
+    outputs = {key: artifacts / key for key in ("int4", "int8")}
+    assert recorder.called("convert") == [((Path("/models/m"), outputs), {"method": "config"})]
     used = artifacts / "int8"
     assert recorder.called("settle_template") == [
         ((used, {"Name": "n"}), {"source": Path("/models/m")})
@@ -160,24 +173,26 @@ async def test_what_failed_is_told_with_its_hint(tmp_path: Path) -> None:
     assert entry.values["error"]["message"] == "It broke."
 
 
-async def test_a_failed_precision_does_not_lose_the_one_before(tmp_path: Path) -> None:
-    recorder = Recorder()
-    made: list[str] = []
-
-    async def convert(source: Path, output: Path, **options: Any) -> dict[str, Any]:
-        if made:
-            raise JobFailed("no")
-        made.append(options["precision"])
-        return {"precision": options["precision"]}
-
-    tools = recorder.tools
-    tools = Tools(**{name: getattr(tools, name) for name in Tools.__slots__} | {"convert": convert})
-    document = await walk(PLAN, runs=tmp_path, tools=tools)
-    run = Run.open(document["run"], runs=tmp_path)
-    converted = [
+async def test_a_precision_that_fails_does_not_lose_the_others(tmp_path: Path) -> None:
+    document, recorder, run = await walked(tmp_path, int4=JobFailed("It broke.", hint="Mend it."))
+    found = statuses(document)
+    assert found["convert"] == "failed" and "skipped" not in found.values()
+    (step,) = [s for s in document["steps"] if s["id"] == "convert"]
+    assert step["error"]["message"] == "It broke."
+    assert [
         (e.status, e.values.get("precision")) for e in run.entries() if e.step == "convert"
+    ] == [
+        ("failed", "int4"),
+        ("done", "int8"),
+        ("failed", None),
     ]
-    assert converted == [("done", "int4"), ("failed", None)]
+    assert recorder.called("benchmark")[0][0] == ([str(run.folder / "artifacts" / "int8")],)
+
+
+async def test_without_the_precision_in_use_nothing_later_happens(tmp_path: Path) -> None:
+    document, recorder, _ = await walked(tmp_path, int8=JobFailed("no"))
+    assert list(statuses(document).values()).count("skipped") == 5
+    assert not recorder.called("deploy")
 
 
 async def test_a_short_plan_skips_what_it_does_not_name(tmp_path: Path) -> None:

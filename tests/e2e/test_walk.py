@@ -1,5 +1,6 @@
 """The whole walk with the real tools: from the sample to the report, repeated from its own file, without a network."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -91,6 +92,10 @@ def test_a_whole_walk_and_its_repetition(plan: Path) -> None:
     assert len(checks) == 5
     assert all(status in ("pass", "needs-you") for status in checks.values()), checks
     assert checks["domain-answers"] == "pass"
+
+    hashes = report["conversions"][0]["sha256"]
+    model = folder / "artifacts" / "int4" / "model.onnx"
+    assert hashes["model.onnx"] == hashlib.sha256(model.read_bytes()).hexdigest()
 
     assert [e.step for e in Run.open(first["run"]).entries()][-1] == "summary"
     assert not list(find_paths().models.rglob(".firstlight-*-????????"))
