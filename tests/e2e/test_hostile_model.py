@@ -1,0 +1,96 @@
+"""A model that speaks escape sequences, or never stops, or dies, in the real wizard in a real pseudo-terminal."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests import faultkit
+from tests.core.tiny_models import puppet
+from tests.e2e.test_terminal import CTRL_Q, environment, gone
+
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal"),
+]
+
+
+def chat(folder: Path) -> list[str]:
+    return [sys.executable, "-m", "firstlight_tui", "chat", str(folder)]
+
+
+def cut(text: str, size: int) -> list[bytes]:
+    """`text` in pieces of `size` bytes, so that escape sequences and characters are split across tokens."""
+    raw = text.encode()
+    pieces = [raw[i : i + size] for i in range(0, len(raw), size)]
+    # The puppet says every chunk once only; a number makes equal pieces differ.
+    seen: dict[bytes, int] = {}
+    unique = []
+    for piece in pieces:
+        seen[piece] = seen.get(piece, 0) + 1
+        unique.append(piece if seen[piece] == 1 else piece + str(seen[piece]).encode())
+    return unique
+
+
+@pytest.mark.parametrize("size", [7, 64, 400])
+def test_nothing_hostile_reaches_the_terminal(tmp_path: Path, size: int) -> None:
+    folder = puppet(tmp_path / "puppet", [*cut(faultkit.PAYLOAD, size), "THE END"])
+    steps = [
+        (b"loaded in", b"hi\r"),
+        (b"measured:", b"/history\r"),
+        (1.0, b"\x1b"),
+        (0.5, b"/stats\r"),
+        (1.0, b"\x1b"),
+        (0.5, CTRL_Q),
+    ]
+    ran = faultkit.pty_run(chat(folder), steps, secs=30, env=environment(tmp_path))
+    assert ran["left"] == [], ran["out"][-2000:]
+    assert ran["rc"] == 0
+    assert faultkit.leaks(ran["out"]) == []
+
+
+def test_an_endless_answer_stops_at_escape(tmp_path: Path) -> None:
+    folder = puppet(tmp_path / "puppet", [f"word{n} " for n in range(50)], loop=True)
+    steps = [
+        (b"loaded in", b"\x1b[15~"),  # F5: settings
+        (b"longest answer", b"100000\r"),
+        (0.5, b"hi\r"),
+        (b"word7", None),
+        (1.5, b"\x1b"),
+        (b"stopped", CTRL_Q),
+    ]
+    ran = faultkit.pty_run(chat(folder), steps, secs=30, env=environment(tmp_path))
+    assert ran["left"] == [] and ran["rc"] == 0, ran["out"][-3000:]
+
+
+def to_engine(number: signal.Signals) -> Callable[[int], None]:
+    """Send a signal to the engine that the wizard started."""
+
+    def send(pid: int) -> None:
+        for child in psutil.Process(pid).children():
+            if "firstlight_core.worker" in child.cmdline() and "engine" in child.cmdline():
+                os.kill(child.pid, number)
+
+    return send
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
+def test_a_dying_engine_leaves_the_wizard_and_its_history(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    folder = puppet(tmp_path / "puppet", [f"word{n} " for n in range(20)])
+    steps = [
+        (b"loaded in", b"first\r"),
+        (b"measured:", to_engine(number)),
+        (1.5, b"second\r"),
+        (b"measured:", b"/history\r"),
+        (b"first", b"\x1b"),
+        (0.5, CTRL_Q),
+    ]
+    ran = faultkit.pty_run(chat(folder), steps, secs=30, env=environment(tmp_path))
+    assert ran["left"] == [] and ran["rc"] == 0, ran["out"][-3000:]
+    assert gone(tmp_path) == []
