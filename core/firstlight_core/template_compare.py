@@ -56,9 +56,9 @@ def differences(
             "found": _tokens(found[f1:f2], pieces),
             "sentence": _sentence(
                 subject,
-                before=_text(expected[:e1], pieces),
-                expected=_text(expected[e1:e2], pieces),
-                found=_text(found[f1:f2], pieces),
+                before=_text(expected[max(0, e1 - 60) : e1], pieces),
+                expected=_text(expected[e1 : min(e2, e1 + 60)], pieces),
+                found=_text(found[f1 : min(f2, f1 + 60)], pieces),
                 counts=(e2 - e1, f2 - f1),
             ),
         }
@@ -67,7 +67,7 @@ def differences(
 
 
 def _text(ids: Sequence[int], pieces: Mapping[int, str]) -> str:
-    return "".join(pieces.get(token, "�") for token in ids[-400:])
+    return "".join(pieces.get(token, "�") for token in ids)
 
 
 def _tokens(ids: Sequence[int], pieces: Mapping[int, str]) -> list[dict[str, Any]]:

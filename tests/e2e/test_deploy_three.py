@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -46,6 +48,57 @@ async def test_three_precisions_answer_stream_and_go(artifact: Callable[[str], P
     for found in list_deployments():
         await undo(found.name)
     assert list_deployments() == []
+
+
+@pytest.mark.real
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
+def test_serve_says_where_it_serves_and_ends_with_its_service(
+    own_artifact: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    import psutil
+    from openai import OpenAI
+
+    with subprocess.Popen(
+        [sys.executable, "-m", "firstlight_tui", "serve", str(own_artifact), "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "FIRSTLIGHT_HOME": str(tmp_path / "own")},
+        stdin=subprocess.DEVNULL,
+    ) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline()]
+        while lines[-1].rstrip() != "}":
+            assert lines[-1], process.stderr.read() if process.stderr else ""
+            lines.append(process.stdout.readline())
+        document = json.loads("".join(lines))
+        assert document["ok"] and document["schema"] == "firstlight/serve/1"
+        with OpenAI(base_url=document["base_url"], api_key="x", max_retries=0) as client:
+            answer = client.chat.completions.create(
+                model=document["model"],
+                max_tokens=40,
+                temperature=0,
+                messages=[{"role": "user", "content": QUESTION}],
+            )
+        assert "4 bits" in str(answer.choices[0].message.content)
+        curl = shutil.which("curl")
+        if curl is not None:
+            done = subprocess.run(
+                ["sh", "-c", document["snippets"]["curl"]], capture_output=True, timeout=60
+            )
+            assert b"choices" in done.stdout
+        snippet = subprocess.run(
+            [sys.executable, "-c", document["snippets"]["python"]],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert snippet.returncode == 0 and snippet.stdout.strip(), snippet.stderr
+        process.send_signal(number)
+        assert process.wait(20) == 130
+        assert process.stderr is not None and "Traceback" not in process.stderr.read()
+    assert not psutil.pid_exists(document["pid"])
 
 
 def firstlight(*arguments: str, home: Path) -> tuple[int, dict[str, Any], str]:

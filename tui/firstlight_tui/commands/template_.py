@@ -84,5 +84,6 @@ def _show(document: Document) -> None:
     for note in document["notes"]:
         say(note)
     if document.get("written"):
-        say("Written: " + ", ".join(document["written"]))
+        done = "Put back" if document.get("undone") else "Written"
+        say(f"{done}: " + ", ".join(document["written"]))
     say("Locked." if document["locked"] else "Not locked.")
