@@ -1,49 +1,24 @@
 """Converts a model folder to artifacts: preflight, Olive in a child, the gate, one atomic publish each."""
 
 import asyncio
-import contextlib
-import shutil
-import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from firstlight_core.conversion_plan import LOG_FILE, ConversionPlan, plan_conversion
-from firstlight_core.conversion_preflight import (
-    Preflight,
-    check_room,
-    check_unchanged,
-    look,
-    olive_command,
+from firstlight_core.conversion_plan import ConversionPlan, plan_conversion
+from firstlight_core.conversion_work import (
+    Built,
+    ConversionWork,
+    Document,
+    Listen,
+    Started,
+    folder_bytes,
 )
-from firstlight_core.errors import CheckFailed, FirstlightError, OutOfMemory
-from firstlight_core.estimates import remember_conversion
-from firstlight_core.events import Event, LogLine, Reply, Stage
-from firstlight_core.models import inspect_model
+from firstlight_core.errors import FirstlightError
 from firstlight_core.precisions import DEFAULT_PRECISION
-from firstlight_core.publishing import (
-    Staging,
-    files_in,
-    open_staging,
-    publish,
-    tool_versions,
-    write_manifest,
-)
-from firstlight_core.runner import OpenJob, job_result, open_job
-from firstlight_core.text import shown_path
 
-Document = dict[str, Any]
-Listen = Callable[[Event], None] | None
-Started = Callable[[int], None] | None
-_DROP = ("model_config.json",)
-"""Olive's own note, full of paths of the work folder."""
-RED_BELOW = 0.5
-"""Share of the original's greedy tokens that must be among the artifact's best hundredth. Rounding moves a token a few
-ranks, even where random weights make all ranks close; a damaged graph puts it anywhere."""
-
-__all__ = ["ConversionPlan", "convert", "convert_many", "plan_conversion"]
+__all__ = ["ConversionPlan", "convert", "convert_many", "folder_bytes", "plan_conversion"]
 
 
 async def convert(
@@ -73,9 +48,9 @@ async def convert(
     """
     begun = time.perf_counter()
     plan = plan_conversion(source, output, precision=precision, method=method, config=config)
-    work = _Work([plan], force=force, on_event=on_event, started=started, olive=olive)
+    work = ConversionWork([plan], force=force, on_event=on_event, started=started, olive=olive)
     async with work:
-        document = await work.convert(plan)
+        document = await work.settle(await work.build(plan))
     document["total_seconds"] = round(time.perf_counter() - begun, 3)
     return document
 
@@ -108,219 +83,71 @@ async def convert_many(
         )
         for key, output in outputs.items()
     ]
-    results: list[Document] = []
-    failures: list[Document] = []
-    work = _Work(plans, force=force, on_event=on_event, started=started, olive=olive)
+    work = ConversionWork(plans, force=force, on_event=on_event, started=started, olive=olive)
     async with work:
-        for plan in plans:
-            told: Document
-            try:
-                told = await work.convert(plan)
-                results.append(told)
-            except FirstlightError as error:
-                told = {"error": error.to_json()}
-                failures.append({"precision": plan.precision.key, **told})
-            if on_done is not None:
-                on_done(plan.precision.key, told)
+        queue = _Queue(work, on_done)
+        await queue.run(plans)
     seconds = round(time.perf_counter() - begun, 3)
     return {
-        "ok": not failures,
-        "results": results,
-        "failures": failures,
+        "ok": not queue.failures,
+        "results": queue.results,
+        "failures": queue.failures,
         "total_seconds": seconds,
     }
 
 
-class _Work:
-    """The stagings and the one child that several conversions of one source share."""
+class _Queue:
+    """Builds one plan after the other, while the one before is checked and published beside it."""
 
     def __init__(
-        self,
-        plans: list[ConversionPlan],
-        *,
-        force: bool,
-        on_event: Listen,
-        started: Started,
-        olive: str | None,
+        self, work: ConversionWork, on_done: Callable[[str, Document], None] | None
     ) -> None:
-        self._plans = plans
-        self._force = force
-        self._on_event = on_event
-        self._started = started
-        self._olive = olive_command(olive)
-        self._before: Preflight | None = None
-        self._stagings: dict[str, Staging] = {}
-        self._folders = contextlib.ExitStack()
-        self._children = contextlib.AsyncExitStack()
-        self._job: OpenJob | None = None
+        self._work = work
+        self._on_done = on_done
+        self._settling: asyncio.Task[None] | None = None
+        self.results: list[Document] = []
+        self.failures: list[Document] = []
 
-    async def __aenter__(self) -> Self:
-        for plan in self._plans:
-            self._before = await asyncio.to_thread(look, plan)
+    async def run(self, plans: list[ConversionPlan]) -> None:
         try:
-            for plan in self._plans:
-                staging = self._folders.enter_context(open_staging(plan.output))
-                self._stagings[str(plan.output)] = staging
+            for place, plan in enumerate(plans):
+                try:
+                    built = await self._work.build(plan)
+                except FirstlightError as error:
+                    await self._settled()
+                    self._tell(plan, error)
+                    continue
+                await self._settled()
+                last = place + 1 == len(plans)
+                beside = not last and self._work.roomy(plans[place + 1])
+                self._settling = asyncio.create_task(self._settle(built, quiet=beside))
+                if not beside:
+                    await self._settled()
+            await self._settled()
         except BaseException:
-            self._folders.close()
+            if self._settling is not None:
+                self._settling.cancel()
+                await asyncio.wait({self._settling})
             raise
-        return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def _settled(self) -> None:
+        if self._settling is not None:
+            await self._settling
+            self._settling = None
+
+    async def _settle(self, built: Built, *, quiet: bool) -> None:
         try:
-            await self._children.aclose()
-        finally:
-            self._folders.close()
+            told: Document | FirstlightError = await self._work.settle(built, quiet=quiet)
+        except FirstlightError as error:
+            told = error
+        self._tell(built.plan, told)
 
-    async def convert(self, plan: ConversionPlan) -> Document:
-        """One conversion: Olive, the gate, the publish."""
-        assert self._before is not None
-        staging = self._stagings[str(plan.output)]
-        before = self._before
-        if not self._olive:
-            check_room(plan, before, staging.folder, force=self._force)
-        self._say(Stage("start", f"Converting to {plan.precision.label}"))
-        worked = await self._ask(plan, staging)
-        for name in _DROP:
-            (staging.artifact / name).unlink(missing_ok=True)
-        answers = [] if self._olive else (await self._request("answers", plan))["answers"]
-        self._say(Stage("check", "Loading the result in a fresh process"))
-        foreign = plan.edited or bool(self._olive)
-        passed = await job_result(
-            "gate",
-            {
-                "artifact": str(staging.artifact),
-                "expected": {} if self._olive else plan.expected,
-                "answers": answers or [],
-            },
-            on_event=self._on_event,
-            cwd=staging.work,
-        )
-        numbers = judge(passed.get("agreement"), force=self._force)
-        check_unchanged(plan, before)
-        fingerprint = inspect_model(plan.source).fingerprint
-        self._say(Stage("publish", "Publishing"))
-        document: Document = {
-            "artifact": str(plan.output),
-            "precision": plan.precision.key,
-            "bytes": folder_bytes(staging.artifact),
-            **worked,
-            "command": plan.command,
-            "smoke": passed["smoke"],
-            "method": plan.method,
-            "built": passed["built"],
-            **numbers,
-            "source": {"path": str(plan.source), "fingerprint": fingerprint},
-        }
-        await _publish(plan, staging, document)
-        if not foreign and "load_seconds" in worked:
-            remember_conversion(
-                before.inspection,
-                plan.precision,
-                seconds=worked["seconds"],
-                peak_rss_bytes=worked["peak_rss_bytes"],
-            )
-        return document
-
-    def _say(self, event: Event) -> None:
-        if self._on_event is not None:
-            self._on_event(event)
-
-    async def _ask(self, plan: ConversionPlan, staging: Staging) -> Document:
-        """Have the child run Olive once; a child that died before is replaced."""
-        if self._job is None or not self._job.alive:
-            await self._children.aclose()
-            request = {"work": str(staging.work), "olive": self._olive}
-            self._job = await self._children.enter_async_context(
-                open_job("convert", request, cwd=staging.work)
-            )
-            if self._started is not None:
-                self._started(self._job.pid)
-            if self._job.log_path is not None:
-                self._say(LogLine(f"{LOG_FILE}{shown_path(self._job.log_path)}"))
-        assert self._before is not None
-        return await self._request(
-            "convert",
-            plan,
-            folder=str(staging.folder),
-            layers=self._before.inspection.shape.layers,
-        )
-
-    async def _request(self, op: str, plan: ConversionPlan, **values: Any) -> Document:
-        assert self._job is not None
-        try:
-            async with _closing(self._job.ask(op, config=plan.run_config, **values)) as events:
-                async for event in events:
-                    if isinstance(event, Reply):
-                        return event.result
-                    self._say(event)
-        except OutOfMemory:
-            # What a dying run holds must not be in the way of the next one.
-            await self._children.aclose()
-            raise
-        raise AssertionError("a request ends with its reply or an error")
-
-
-def judge(agreement: Document | None, *, force: bool) -> Document:
-    """The numbers gate: what goes into the document of a comparison with the original.
-
-    Raises:
-        CheckFailed: the artifact says something else than its original, and nobody insists.
-    """
-    if agreement is None:
-        return {}
-    if agreement["near"] >= RED_BELOW:
-        return {"agreement": agreement}
-    reason = (
-        "The artifact does not compute what its original does: "
-        f"{agreement['near']:.0%} of {agreement['positions']} tokens are near."
-    )
-    if not force:
-        raise CheckFailed(
-            reason,
-            hint="That is damage, not drift: try another precision, or --force to publish it all the same.",
-        )
-    return {"agreement": agreement, "forced": reason}
-
-
-@contextlib.asynccontextmanager
-async def _closing(events: AsyncIterator[Event]) -> AsyncIterator[AsyncIterator[Event]]:
-    try:
-        yield events
-    finally:
-        await events.aclose()  # type: ignore[attr-defined]
-
-
-async def _publish(plan: ConversionPlan, staging: Staging, document: Document) -> None:
-    """Hash, describe and publish in a thread that a cancel waits for: it is done, or it is not."""
-    stop = threading.Event()
-
-    def finish() -> None:
-        shutil.rmtree(staging.work / "cache", ignore_errors=True)
-        values = {
-            **document,
-            "artifact": plan.output.name,
-            "run_config": plan.run_config,
-            "tools": tool_versions(),
-            "made_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        }
-        write_manifest(staging.artifact, values, stop=stop)
-        publish(staging.artifact, plan.output, keep_previous=True)
-
-    task = asyncio.ensure_future(asyncio.to_thread(finish))
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        stop.set()
-        await asyncio.wait({task})
-        raise
-
-
-def folder_bytes(folder: Path) -> int:
-    """Bytes of all files of a folder, the manifest not counted."""
-    return sum(path.stat().st_size for path in files_in(folder).values())
+    def _tell(self, plan: ConversionPlan, told: Document | FirstlightError) -> None:
+        key = plan.precision.key
+        if isinstance(told, FirstlightError):
+            told = {"error": told.to_json()}
+            self.failures.append({"precision": key, **told})
+        else:
+            self.results.append(told)
+        if self._on_done is not None:
+            self._on_done(key, told)
