@@ -87,7 +87,13 @@ async def test_details_say_everything_at_any_size(wizard: Build, size: tuple[int
         await settle(pilot)
         assert isinstance(pilot.app.screen, DetailScreen)
         words = str(pilot.app.screen.query_one("VerticalScroll Words", Words).content)
-        for said in ("Resource-limited", "the formulas of FACTS", "TTFT 20 ms", "mean KL 0.02"):
+        share = "×0.125 of FP32, Fastest, Acceptable, for: Resource-limited; this model: ×0.19"
+        for said in (
+            f"{share} (measured, of FP32's estimate)",
+            "the formulas of FACTS",
+            "TTFT 20 ms",
+            "mean KL 0.02",
+        ):
             assert said in words
 
 
@@ -162,6 +168,9 @@ async def test_the_picture_comes_with_the_second_measured_row(wizard: Build) -> 
         words = text(pilot, "Pareto")
         assert "against decode speed" in words and "410 tok/s" in words
         assert "● INT8" in words and "● INT4" in words
+        await pilot.click(Pareto)
+        await settle(pilot)
+        assert "against size" in text(pilot, "Pareto")
 
 
 async def test_a_void_benchmark_is_marked(wizard: Build) -> None:
@@ -257,3 +266,14 @@ async def test_arrow_keys_go_to_the_rows(wizard: Build) -> None:
         await pilot.press("down", "down", "space")
         await settle(pilot)
         assert pilot.app.session.precisions == ("int4", "int4-compact")  # type: ignore[attr-defined]
+
+
+async def test_a_row_larger_than_its_source_says_so(wizard: Build) -> None:
+    async with wizard(session=OPEN, first=PrecisionStep).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        table(pilot).point_at("int8")
+        await settle(pilot)
+        assert "1.08 × the source" in text(pilot, "#precision-detail")
+        table(pilot).point_at("int4")
+        await settle(pilot)
+        assert "× the source" not in text(pilot, "#precision-detail")

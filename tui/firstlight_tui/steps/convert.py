@@ -1,5 +1,6 @@
 """Step 4: the conversion, live: what is run beside what the course says, progress, log, result."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,16 +14,10 @@ from firstlight_core.conversion_plan import LOG_FILE
 from firstlight_core.errors import FirstlightError
 from firstlight_core.precisions import find_precision
 from firstlight_core.session import Session
-from firstlight_tui.modals.method import MethodAnswer, MethodScreen, MethodTexts
+from firstlight_tui.modals.method import MethodAnswer, MethodScreen
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.convert_job import WORK, ConversionJob
-from firstlight_tui.steps.convert_words import (
-    METHODS,
-    course_words,
-    plan_words,
-    result_words,
-    run_words,
-)
+from firstlight_tui.steps.convert_words import method_texts, plan_words, result_words
 from firstlight_tui.steps.precision_advanced import configured
 from firstlight_tui.steps.precision_rows import estimates_of
 from firstlight_tui.widgets import LogView, Words
@@ -182,25 +177,16 @@ class ConvertStep(StepScreen):
         if not session.source or not session.precisions:
             return
         key = (self._pending() or list(session.precisions))[0]
-        source, output = Path(session.source), Path("OUTPUT")
-        plan = self.wizard.services.plan_conversion
+        source, plan = Path(session.source), self.wizard.services.plan_conversion
         edited = (session.configs or {}).get(key)
         try:
-            plans = {m: plan(source, output, precision=key, method=m) for m in METHODS}
-            yours = plan(source, output, precision=key, config=edited) if edited else None
+            texts = method_texts(partial(plan, source, Path("OUTPUT"), precision=key), key, edited)
         except FirstlightError as error:
             self.show_problem(error)
             return
-        texts = MethodTexts(
-            label=find_precision(key).label,
-            course={m: course_words(found, m) for m, found in plans.items()},
-            reasons={m: found.reason for m, found in plans.items()},
-            own=run_words(plans["config"]),
-            edited=run_words(yours) if yours else None,
-        )
 
         def check(config: Any) -> None:
-            plan(source, output, precision=key, config=config)
+            plan(source, Path("OUTPUT"), precision=key, config=config)
 
         def use(answer: MethodAnswer | None) -> None:
             if answer is None:

@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from textual.content import Content
@@ -11,6 +11,7 @@ from firstlight_core.conversion_plan import ConversionPlan
 from firstlight_core.precisions import find_precision
 from firstlight_core.session import Session
 from firstlight_core.text import bytes_text, one_line, seconds_text
+from firstlight_tui.modals.method import MethodTexts
 from firstlight_tui.widgets.words import part
 
 METHODS = {"command": "method 1, one command", "config": "method 2, a configuration file"}
@@ -26,6 +27,24 @@ def course_words(plan: ConversionPlan, method: str) -> str:
 def run_words(plan: ConversionPlan) -> str:
     """The Olive configuration that is run."""
     return json.dumps(plan.run_config, indent=2)
+
+
+def method_texts(
+    plan: Callable[..., ConversionPlan], precision: str, edited: Mapping[str, Any] | None
+) -> MethodTexts:
+    """What the method screen shows; `plan` lays out one conversion, given `method` or `config`.
+
+    Raises:
+        FirstlightError: no plan can be made.
+    """
+    plans = {method: plan(method=method) for method in METHODS}
+    return MethodTexts(
+        label=find_precision(precision).label,
+        course={method: course_words(found, method) for method, found in plans.items()},
+        reasons={method: found.reason for method, found in plans.items()},
+        own=run_words(plans["config"]),
+        edited=run_words(plan(config=edited)) if edited else None,
+    )
 
 
 def plan_words(session: Session, source: str, pending: list[str]) -> Content:

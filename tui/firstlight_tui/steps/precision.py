@@ -3,21 +3,22 @@
 import asyncio
 from typing import ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.widgets import DataTable
 
 from firstlight_core.ledger import Entry
 from firstlight_core.precisions import PRECISIONS, find_precision
-from firstlight_core.recommendation import find_goal, next_goal, recommend
+from firstlight_core.recommendation import REFERENCE, find_goal, next_goal, recommend
 from firstlight_core.session import Session
 from firstlight_core.text import one_line
 from firstlight_tui.modals import DetailScreen
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.precision_advanced import ask_options, is_tied
 from firstlight_tui.steps.precision_card import card
+from firstlight_tui.steps.precision_keys import HELP, KEYS
 from firstlight_tui.steps.precision_rows import (
     advised,
     estimates_of,
@@ -37,65 +38,13 @@ class PrecisionStep(StepScreen):
     STEP_ID = "precision"
     STEP_TITLE = "Precision"
     PURPOSE = "claim: the course · est.: computed · meas.: measured here"
-    HELP = (
-        "INT4 is marked first: the course's advice is to start with INT4 and to try INT8 or FP16 when the quality is "
-        "not satisfactory. Several rows can be marked; they are converted one after another. ★ is the row for the goal "
-        "that `g` chooses: from estimates at first, from measurements once two rows have them. ✕ cannot run here. "
-        "A `?` behind a speed: the machine was busy while it was measured. Sizes are of the whole artifact folder; "
-        "peak: memory of the conversion; run: memory of a process that runs it."
-    )
+    HELP = HELP
     CSS = """
     PrecisionStep #advice { height: auto; margin-top: 1; }
     PrecisionStep.-narrow #advice { margin-top: 0; }
     PrecisionStep #precision-detail { margin-top: 0; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "space",
-            "mark",
-            "Mark",
-            id="precision.mark",
-            tooltip="Mark or unmark this row",
-            priority=True,
-        ),
-        Binding(
-            "up,down",
-            "to_table",
-            "Rows",
-            id="precision.rows",
-            show=False,
-            tooltip="Go to the rows of the table",
-        ),
-        Binding(
-            "g",
-            "goal",
-            "Goal",
-            id="precision.goal",
-            tooltip="Recommend for the next goal: smallest, fastest, closest to the original",
-        ),
-        Binding(
-            "a",
-            "advanced",
-            "Advanced",
-            id="precision.advanced",
-            tooltip="Block size, accuracy level, algorithm and embedding of this row",
-        ),
-        Binding(
-            "d",
-            "details",
-            "Details",
-            id="precision.details",
-            tooltip="Everything that is known of this row, on a page of its own",
-        ),
-        Binding(
-            "p",
-            "picture",
-            "Picture",
-            id="precision.picture",
-            show=False,
-            tooltip="Draw drift against size, or against decode speed",
-        ),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = KEYS
 
     @classmethod
     def missing(cls, session: Session) -> str | None:
@@ -146,9 +95,15 @@ class PrecisionStep(StepScreen):
     def _card(self, *, whole: bool = False) -> Content:
         """The card of the highlighted row."""
         session, key = self.session, self._table.highlighted
-        row = rows_of(session, figures_of(session, self._ledger))[key]
-        config = (session.configs or {}).get(key)
-        return card(row, config=config, tied=is_tied(session), whole=whole)
+        rows = rows_of(session, figures_of(session, self._ledger))
+        return card(
+            rows[key],
+            config=(session.configs or {}).get(key),
+            tied=is_tied(session),
+            reference=rows[REFERENCE],
+            source_bytes=(session.model or {}).get("weight_bytes"),
+            whole=whole,
+        )
 
     def _paint(self) -> None:
         if not self.is_attached:
@@ -224,6 +179,7 @@ class PrecisionStep(StepScreen):
         label = find_precision(self._table.highlighted).label
         self.app.push_screen(DetailScreen(label, self._card(whole=True)))
 
+    @on(events.Click, "#pareto")
     def action_picture(self) -> None:
         """Draw the other picture."""
         self._by_speed = not self._by_speed

@@ -19,9 +19,18 @@ ESTIMATED: tuple[tuple[str, str, Callable[[float], str]], ...] = (
 )
 
 
-def card(row: Row, *, config: Mapping[str, Any] | None, tied: bool, whole: bool = False) -> Content:
+def card(
+    row: Row,
+    *,
+    config: Mapping[str, Any] | None,
+    tied: bool,
+    reference: Row | None = None,
+    source_bytes: float | None = None,
+    whole: bool = False,
+) -> Content:
     """Note, claim, estimate, measurements, options and, when it cannot run here, the reason.
 
+    `reference` is the FP32 row, of which the claims are shares; `source_bytes` the size of the source's weights;
     `whole` adds what the estimate assumes.
     """
     lines = [
@@ -34,6 +43,8 @@ def card(row: Row, *, config: Mapping[str, Any] | None, tied: bool, whole: bool 
         lines.append(_line("not here", reason, "$text-warning"))
     if (claim := row.precision.claim) is not None:
         words = f"size {claim.size} of FP32, {claim.speed}, {claim.quality}, for: {claim.use}"
+        if share := _share(row, reference):
+            words += f"; this model: {share}"
         lines.append(_line("claim", words))
     if row.guess:
         facts = [
@@ -42,6 +53,8 @@ def card(row: Row, *, config: Mapping[str, Any] | None, tied: bool, whole: bool 
             if row.guess.get(key) is not None
         ]
         assumes = one_line(str(row.guess.get("assumes") or "")) if whole else ""
+        if source_bytes and (guess := row.guess.get("bytes")) and guess > source_bytes:
+            facts[0] += f", {guess / source_bytes:.2f} × the source"
         if row.edited:
             assumes = "size and time are not estimated for edited options"
         lines.append(_line("estimate", "; ".join(facts) + (f" ({assumes})" if assumes else "")))
@@ -49,6 +62,25 @@ def card(row: Row, *, config: Mapping[str, Any] | None, tied: bool, whole: bool 
     if options := options_words(row, config, tied=tied):
         lines.append(_line("advanced", options))
     return Content("\n").join(lines)
+
+
+def _share(row: Row, reference: Row | None) -> str:
+    """Size of a row as a share of FP32, and whose figures these are; empty when it is not known."""
+    mine, whole = row_bytes(row), row_bytes(reference) if reference else None
+    if mine is None or not whole or whole[0] <= 0:
+        return ""
+    kinds = "measured" if mine[1] == whole[1] == "measured" else "estimate"
+    if mine[1] == "measured" and kinds == "estimate":
+        kinds = "measured, of FP32's estimate"
+    return f"×{mine[0] / whole[0]:.2f} ({kinds})"
+
+
+def row_bytes(row: Row) -> tuple[float, str] | None:
+    """Size of a row and its mark: measured if it was, else estimated."""
+    if row.figures is not None and row.figures.bytes is not None:
+        return row.figures.bytes, "measured"
+    guess = row.guess.get("bytes")
+    return (guess, "estimate") if guess else None
 
 
 def measured_words(row: Row) -> str:

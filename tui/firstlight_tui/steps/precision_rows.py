@@ -12,7 +12,6 @@ from firstlight_core.text import bytes_text
 from firstlight_tui.widgets.pareto import Point
 from firstlight_tui.widgets.precision_table import Row
 
-
 KEPT_WHEN_EDITED = ("peak_ram_bytes", "available", "reason")
 
 
