@@ -101,6 +101,10 @@ class Transcript(VerticalScroll):
     Transcript { height: 1fr; width: 1fr; scrollbar-size-vertical: 1; background: $surface; padding: 0 1; }
     """
 
+    def on_mount(self) -> None:
+        # Stay at the end while it grows, until the reader scrolls up.
+        self.anchor()
+
     def show(
         self,
         turns: Sequence[Turn],
@@ -112,7 +116,6 @@ class Transcript(VerticalScroll):
     ) -> None:
         """Paint all turns; `live` shows a cursor at the newest."""
         messages = list(self.query(Message))
-        at_end = self.scroll_offset.y >= self.max_scroll_y - 1
         for extra in messages[len(turns) :]:
             extra.remove()
         missing = [Message() for _ in turns[len(messages) :]]
@@ -126,5 +129,3 @@ class Transcript(VerticalScroll):
                 rich=rich,
                 differs_at=differs_at if last else None,
             )
-        if at_end:
-            self.scroll_end(animate=False)
