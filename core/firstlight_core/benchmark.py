@@ -3,7 +3,6 @@
 import contextlib
 import importlib.metadata
 import platform
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 import psutil
 
 from firstlight_core.artifacts import Artifact, Target, artifact_folder, check_artifact, find_target
+from firstlight_core.disturbance import Watch
 from firstlight_core.engine import Engine, open_engine
 from firstlight_core.errors import InputRefused, UsageError
 from firstlight_core.events import Event, Measured, Progress, Stage
@@ -24,11 +24,6 @@ LENGTHS = (32, 128, 512)
 """Prompt lengths in tokens."""
 NEW_TOKENS = 32
 REPEATS = 5
-SLEPT_SECONDS = 1.0
-"""A larger gap between the clock that counts sleep and the one that does not makes a run void (SAFETY 1.6)."""
-BUSY_SHARE = 0.25
-"""Share of all cores used by other programs above which a run is void."""
-
 Listener = Callable[[Event], None]
 
 
@@ -54,6 +49,7 @@ async def benchmark(
     repeats: int = REPEATS,
     on_event: Listener | None = None,
     started: Callable[[int], None] | None = None,
+    watch: Watch | None = None,
 ) -> dict[str, Any]:
     """Measure every target at every prompt length, `repeats` times after one warm-up that is not counted.
 
@@ -75,7 +71,7 @@ async def benchmark(
         notes.append(
             "The targets do not fit into memory together, so they were measured one after another."
         )
-    watch = _Watch()
+    watch = watch or Watch()
     groups = [subjects] if together else [[subject] for subject in subjects]
     total = sum(len(subject.lengths) for subject in subjects) * (repeats + 1)
     count = _Count(total, tell)
@@ -158,7 +154,7 @@ async def _measure_group(
     new_tokens: int,
     repeats: int,
     count: _Count,
-    watch: "_Watch",
+    watch: Watch,
     started: Callable[[int], None] | None,
 ) -> None:
     async with AsyncExitStack() as stack:
@@ -239,69 +235,6 @@ def _case(length: int, samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
         **figures,
         "latency_s": {"p50": percentile(totals, 50), "p95": percentile(totals, 95)},
     }
-
-
-class _Watch:
-    """Notices what makes figures worthless: a sleeping machine, or one that is busy with something else."""
-
-    def __init__(self) -> None:
-        self._slept = 0.0
-        self._busiest = 0.0
-        self._start: tuple[float, float, float, float] | None = None
-        self._pids: list[int] = []
-
-    def begin(self, pids: list[int]) -> None:
-        self._pids = pids
-        self._start = (awake_clock(), whole_clock(), _busy_seconds(), self._ours())
-
-    def end(self) -> None:
-        assert self._start is not None
-        awake, whole, busy, ours = self._start
-        passed = awake_clock() - awake
-        self._slept += max(0.0, whole_clock() - whole - passed)
-        others = (_busy_seconds() - busy) - (self._ours() - ours)
-        share = others / passed / (psutil.cpu_count() or 1) if passed > 0 else 0.0
-        self._busiest = max(self._busiest, share)
-
-    def _ours(self) -> float:
-        total = sum(psutil.Process().cpu_times()[:2])
-        for pid in self._pids:
-            with contextlib.suppress(psutil.Error):
-                total += sum(psutil.Process(pid).cpu_times()[:2])
-        return total
-
-    def notes(self) -> list[str]:
-        found = []
-        if self._slept > SLEPT_SECONDS:
-            found.append(
-                f"Void: the machine slept for {self._slept:.0f} s while it was measured. Measure again."
-            )
-        if self._busiest > BUSY_SHARE:
-            found.append(
-                f"Void: other programs used {100 * self._busiest:.0f} % of the processor while it was measured. "
-                "Close them and measure again."
-            )
-        return found
-
-
-def awake_clock() -> float:
-    """Seconds that do not count sleep, where the system tells them apart."""
-    if hasattr(time, "CLOCK_MONOTONIC"):
-        return time.clock_gettime(time.CLOCK_MONOTONIC)
-    return time.monotonic()
-
-
-def whole_clock() -> float:
-    """Seconds that count sleep; the same as `awake_clock` where the system has no such clock."""
-    if hasattr(time, "CLOCK_BOOTTIME"):
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    return awake_clock()
-
-
-def _busy_seconds() -> float:
-    """Processor seconds that all programs have used since the start."""
-    times = psutil.cpu_times()
-    return float(times.user + times.system + getattr(times, "nice", 0.0))
 
 
 def machine() -> dict[str, Any]:

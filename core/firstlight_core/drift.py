@@ -27,6 +27,8 @@ CONTINUATION = 64
 EXACT_BYTES = 256 * 2**20
 """Above this, log-probabilities are kept as float16: likely tokens have small ones, which float16 holds well."""
 WORST = 3
+UNKNOWN_VOCAB = 200_000
+"""Tokens that are reckoned with where config.json names no vocabulary."""
 _FORMAT = 1
 """Part of the cache key; a change of the job's output makes old entries unfindable."""
 
@@ -68,17 +70,20 @@ async def find_reference(
     asked = [[dict(message) for message in messages] for messages in conversations]
     key = hashlib.sha256(json.dumps([_FORMAT, marks, asked, new_tokens]).encode()).hexdigest()[:32]
     folder = (cache if cache is not None else find_paths().reference) / key
-    if not (folder / "reference.json").is_file():
-        vocab = int(inspection.to_json().get("vocab_size") or 0) or 200_000
-        request = {
-            "source": str(source.absolute()),
-            "base": str(base.absolute()) if base is not None else None,
-            "conversations": asked,
-            "new_tokens": new_tokens,
-        }
-        await _compute(folder, request, vocab, on_event, started)
-        return _read(folder, cached=False)
-    return _read(folder, cached=True)
+    if (kept := await asyncio.to_thread(_read, folder, cached=True)) is not None:
+        return kept
+    request = {
+        "source": str(source.absolute()),
+        "base": str(base.absolute()) if base is not None else None,
+        "conversations": asked,
+        "new_tokens": new_tokens,
+    }
+    vocab = int(inspection.to_json().get("vocab_size") or 0) or UNKNOWN_VOCAB
+    await _compute(folder, request, vocab, on_event, started)
+    fresh = await asyncio.to_thread(_read, folder, cached=False)
+    if fresh is None:
+        raise StateProblem("The reference could not be read back.", hint="Check the disk.")
+    return fresh
 
 
 async def _compute(
@@ -122,9 +127,10 @@ async def _compute(
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _read(folder: Path, *, cached: bool) -> Reference:
-    described = read_json_object(folder / "reference.json", limit=64 * 2**20)
+def _read(folder: Path, *, cached: bool) -> Reference | None:
+    """A cache entry; None when there is none, or when it is damaged, which costs a computation and no more."""
     try:
+        described = read_json_object(folder / "reference.json", limit=64 * 2**20)
         found = Reference(
             rows=folder / "rows.bin",
             dtype=str(described["dtype"]),
@@ -136,13 +142,9 @@ def _read(folder: Path, *, cached: bool) -> Reference:
         rows = sum(len(p["ids"]) - int(p["prompt_tokens"]) for p in found.prompts)
         width = {"float32": 4, "float16": 2}[found.dtype]
         whole = found.rows.stat().st_size == rows * found.vocab * width
-    except (KeyError, TypeError, ValueError, OSError):
-        whole = False
-    if not whole:
-        # A damaged entry costs a computation, not the result.
-        shutil.rmtree(folder, ignore_errors=True)
-        raise StateProblem("The cached reference was damaged and is gone.", hint="Run it again.")
-    return found
+    except (InputRefused, KeyError, TypeError, ValueError, OSError):
+        return None
+    return found if whole else None
 
 
 async def measure_drift(

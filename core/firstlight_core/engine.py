@@ -264,6 +264,7 @@ async def open_engine(
             "load",
             folder=str(checked.folder.absolute()),
             context_length=checked.context_length,
+            vocab_size=checked.vocab_size,
             max_length=length,
             threads=threads,
         )

@@ -7,7 +7,6 @@ import pytest
 
 from firstlight_core.errors import InputRefused
 from firstlight_core.paths import find_paths
-from firstlight_core.quality import describe_drift
 from firstlight_core.quality_checks import (
     EdgeCase,
     Recorded,
@@ -25,6 +24,7 @@ from firstlight_core.quality_prompts import (
     read_prompt,
     schema_fault,
 )
+from firstlight_core.quality_verdict import describe_drift, give_verdict
 
 MB = 2**20
 
@@ -187,6 +187,20 @@ def test_drift_in_words(share: float, ratio: float, words: str, far: bool) -> No
     said, is_far = describe_drift(drift)
     assert said.startswith(words)
     assert is_far is far
+
+
+def test_the_verdict_weighs_checks_and_drift() -> None:
+    good = edge_cases([EdgeCase(name="a", outcome="answered", words="")])
+    bad = edge_cases([EdgeCase(name="a", outcome="failed", words="")])
+    look = domain_answers([recorded("Hello")])
+    far = {"top1_agreement": 0.2, "perplexity_ratio": 9.0, "kl_mean": 2.0}
+    assert give_verdict([good], None)[0].startswith("Usable. 1 of 1")
+    assert give_verdict([good, look], None)[0].startswith("Usable with caution. 1 of 2")
+    words, usable = give_verdict([good, bad], None)
+    assert (words.split(".")[0], usable) == ("Not good enough", False)
+    words, usable = give_verdict([good], far)
+    assert (words.split(".")[0], usable) == ("Not good enough", False)
+    assert "Far from the original" in words
 
 
 def test_the_sample_prompts_load() -> None:

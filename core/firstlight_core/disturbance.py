@@ -1,0 +1,91 @@
+"""Notices what makes measurements worthless: a machine that slept, or one that was busy with something else."""
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+
+import psutil
+
+SLEPT_SECONDS = 1.0
+"""A larger gap between the clock that counts sleep and the one that does not makes a run void (SAFETY 1.6)."""
+BUSY_SHARE = 0.25
+"""Share of all cores used by other programs above which a run is void."""
+
+
+class Watch:
+    """Notices what makes figures worthless: a sleeping machine, or one that is busy with something else."""
+
+    def __init__(
+        self,
+        *,
+        awake: Callable[[], float] | None = None,
+        whole: Callable[[], float] | None = None,
+        busy: Callable[[], float] | None = None,
+        ours: Callable[[Sequence[int]], float] | None = None,
+    ) -> None:
+        """Clocks in seconds: not counting sleep, counting it; processor time of everything, and of ours."""
+        self._awake = awake or awake_clock
+        self._whole = whole or whole_clock
+        self._busy = busy or busy_seconds
+        self._ours = ours or processor_seconds
+        self._slept = 0.0
+        self._busiest = 0.0
+        self._start = (0.0, 0.0, 0.0, 0.0)
+        self._pids: list[int] = []
+
+    def begin(self, pids: list[int]) -> None:
+        """Measuring starts; `pids` are the engines."""
+        self._pids = pids
+        self._start = (self._awake(), self._whole(), self._busy(), self._ours(pids))
+
+    def end(self) -> None:
+        """Measuring has stopped, the engines still run."""
+        awake, whole, busy, ours = self._start
+        passed = self._awake() - awake
+        self._slept += max(0.0, self._whole() - whole - passed)
+        others = (self._busy() - busy) - (self._ours(self._pids) - ours)
+        if passed > 0:
+            self._busiest = max(self._busiest, others / passed / (psutil.cpu_count() or 1))
+
+    def notes(self) -> list[str]:
+        """One sentence for each reason to throw the figures away."""
+        found = []
+        if self._slept > SLEPT_SECONDS:
+            found.append(
+                f"Void: the machine slept for {self._slept:.0f} s while it was measured. Measure again."
+            )
+        if self._busiest > BUSY_SHARE:
+            found.append(
+                f"Void: other programs used {100 * self._busiest:.0f} % of the processor while it was measured. "
+                "Close them and measure again."
+            )
+        return found
+
+
+def awake_clock() -> float:
+    """Seconds that do not count sleep, where the system tells them apart."""
+    if hasattr(time, "CLOCK_MONOTONIC"):
+        return time.clock_gettime(time.CLOCK_MONOTONIC)
+    return time.monotonic()
+
+
+def whole_clock() -> float:
+    """Seconds that count sleep; the same as `awake_clock` where the system has no such clock."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return awake_clock()
+
+
+def processor_seconds(pids: Sequence[int]) -> float:
+    """Processor seconds of this process and of those named; one that is gone counts nothing."""
+    total = sum(psutil.Process().cpu_times()[:2])
+    for pid in pids:
+        with contextlib.suppress(psutil.Error):
+            total += sum(psutil.Process(pid).cpu_times()[:2])
+    return float(total)
+
+
+def busy_seconds() -> float:
+    """Processor seconds that all programs have used since the start."""
+    times = psutil.cpu_times()
+    return float(times.user + times.system + getattr(times, "nice", 0.0))
