@@ -56,9 +56,7 @@ def test_nothing_hostile_reaches_the_terminal(tmp_path: Path, size: int) -> None
 def test_an_endless_answer_stops_at_the_limit_and_says_so(tmp_path: Path) -> None:
     folder = puppet(tmp_path / "puppet", [f"word{n} " for n in range(50)], loop=True)
     steps = [
-        (b"loaded in", b"\x1b[15~"),  # F5: settings
-        (b"longest answer", b"100000\r"),
-        (0.5, b"hi\r"),
+        (b"loaded in", b"hi\r"),
         (b"cut at the", CTRL_Q),
     ]
     ran = faultkit.pty_run(chat(folder), steps, secs=30, env=environment(tmp_path))
