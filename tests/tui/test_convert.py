@@ -407,3 +407,35 @@ def test_silence_and_overlong_work_are_said() -> None:
 def test_what_the_graph_holds_in_words() -> None:
     assert built_words({"bits": [4, 8], "block_size": [32]}) == "4 and 8 bits in blocks of 32"
     assert built_words({"bits": []}) == built_words(None) == ""
+
+
+async def test_a_precision_may_begin_before_the_one_before_is_checked(
+    wizard: Build, called: Called
+) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def convert_many(source: Path, outputs: Mapping[str, Path], **options: Any) -> Any:
+        for key in outputs:
+            options["on_event"](Stage("start", f"Converting to {key}"))
+            options["on_event"](Stage("build", f"Building {key}"))
+        begun.set()
+        await go_on.wait()
+        for key in outputs:
+            options["on_done"](key, conversion(key))
+
+    app = wizard(
+        session=MARKED,
+        first=ConvertStep,
+        services=fake_services(called, convert_many=convert_many),
+    )
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("enter")
+        await begun.wait()
+        await repaint(pilot)
+        words = text(pilot, "#work")
+        assert "◐ INT8   ◐ INT4" in words
+        assert "Building int4" in words and "Building int8" not in words
+        go_on.set()
+        await settle(pilot)
+        assert "✓ INT8   ✓ INT4" in text(pilot, "#work")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from firstlight_core.conversion_progress import memory_alarm
 from firstlight_core.errors import FirstlightError, error_from_code
+from firstlight_core.events import Event, Stage
 from firstlight_core.monitor import Sample
 from firstlight_core.precisions import find_precision
 from firstlight_core.text import bytes_text
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from firstlight_tui.app import WizardApp
 
 WORK = "convert"
+START = "start"
+"""The stage with which the core begins a precision."""
 
 
 class ConversionJob:
@@ -40,6 +43,7 @@ class ConversionJob:
         self._configs = configs if method == "config" else {}
         self._estimates = estimates
         self._asked = False
+        self._starts = 0
         self._failures: list[tuple[str, Mapping[str, str]]] = []
 
     @property
@@ -56,11 +60,14 @@ class ConversionJob:
         self._work.rows[:] = [{"precision": key, "state": "waiting"} for key in keys]
         self._begin(keys[0])
         self._wizard.sampled.subscribe(self._wizard, self.watch)
-        options: dict[str, Any] = {
-            "method": self._method,
-            "on_event": on_event,
-            "started": started,
-        }
+
+        def hear(event: Event) -> None:
+            # The core builds one precision while the one before is still being checked.
+            if isinstance(event, Stage) and event.name == START:
+                self._started()
+            on_event(event)
+
+        options: dict[str, Any] = {"method": self._method, "on_event": hear, "started": started}
         try:
             if len(keys) == 1:
                 await self._convert_one(keys[0], options)
@@ -116,6 +123,17 @@ class ConversionJob:
                     artifacts=(*others, document),
                     artifact=wizard.session.artifact or str(document["artifact"]),
                 )
+        if all(row["state"] != "running" for row in self._work.rows):
+            self._begin_next()
+
+    def _started(self) -> None:
+        """The core has begun a precision; the first one is known already."""
+        self._starts += 1
+        begun = sum("begun" in row for row in self._work.rows)
+        if self._starts > begun:
+            self._begin_next()
+
+    def _begin_next(self) -> None:
         waiting = [row for row in self._work.rows if row["state"] == "waiting"]
         if waiting:
             self._begin(waiting[0]["precision"])
