@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from firstlight_core.availability import precision_available
 from firstlight_core.conversion_plan import ConversionPlan
@@ -96,6 +97,12 @@ def check_room(
             hint="Free some space, choose a smaller precision, or name a folder on another disk. "
             "--force tries all the same.",
         )
+
+
+def estimate_of(plan: ConversionPlan, before: Preflight) -> dict[str, Any]:
+    """The estimate of a plan on the disk that it would be written to, as JSON."""
+    room = Room.here(plan.output.parent)
+    return estimate(before.inspection, plan.precision, room=room).to_json()
 
 
 def _what_fits(inspection: Inspection, room: Room) -> str:

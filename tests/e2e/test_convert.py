@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from firstlight_core.conversion import convert, convert_many
+from firstlight_core.conversion_work import RED_BELOW, judge
 from firstlight_core.errors import (
     CheckFailed,
     JobDied,
@@ -22,6 +23,7 @@ from firstlight_core.errors import (
 )
 from firstlight_core.events import Event, Progress, Stage
 from firstlight_core.publishing import read_manifest, sha256_of
+from firstlight_core.runner import job_result
 from tests import faultkit
 
 pytestmark = pytest.mark.real
@@ -359,3 +361,25 @@ def test_a_source_that_changes_meanwhile_is_refused(source: Path, tmp_path: Path
     with pytest.raises(ModelRefused, match=r"changed while.*config\.json"):
         run(source, tmp_path / "out", on_event=touch)
     assert not (tmp_path / "out").exists()
+
+
+def test_original_and_artifact_agree_on_the_sample(artifact: Callable[[str], Path]) -> None:
+    manifest = read_manifest(artifact("int4"))
+    assert manifest is not None
+    agreement = manifest["agreement"]
+    assert agreement["top1"] >= 0.9
+    assert agreement["positions"] > 10
+    assert agreement["prompts"] == 3
+    assert all(text["original"].strip() for text in agreement["texts"])
+
+
+def test_damage_is_not_published_unless_forced(artifact: Callable[[str], Path]) -> None:
+    """The artifact is asked about answers that its original would never give."""
+    wrong = [{"prompt": "Hi", "ids": [5, 6, 7, 8], "answer": [1900 + n for n in range(8)]}]
+    passed = asyncio.run(job_result("gate", {"artifact": str(artifact("int4")), "answers": wrong}))
+    assert passed["agreement"]["near"] < RED_BELOW
+    with pytest.raises(CheckFailed, match="does not compute what its original does") as caught:
+        judge(passed["agreement"], force=False)
+    assert "--force" in caught.value.hint
+    assert "forced" in judge(passed["agreement"], force=True)
+    assert judge(None, force=False) == {}

@@ -1,5 +1,6 @@
 """`firstlight convert SOURCE -o DIR`."""
 
+import json as json_module
 import shlex
 from pathlib import Path
 
@@ -7,13 +8,17 @@ import typer
 
 from firstlight_core.conversion import convert as convert_model
 from firstlight_core.conversion import plan_conversion
+from firstlight_core.conversion_plan import COURSE_CONFIG_NAME, absolute
+from firstlight_core.errors import InputRefused, UsageError
 from firstlight_core.files import read_json_object
-from firstlight_core.text import bytes_text, seconds_text
+from firstlight_core.text import bytes_text, seconds_text, shown_path
 from firstlight_tui.commands.output import Document, run_verb, say, show_events
 
 
 def convert(
-    source: str = typer.Argument(..., help="Folder of the fine-tuned model, or of a LoRA adapter."),
+    source: str | None = typer.Argument(
+        None, help="Folder of the fine-tuned model, or of a LoRA adapter."
+    ),
     output: str = typer.Option(..., "--output", "-o", help="Folder to publish the artifact as."),
     precision: str = typer.Option("int4", "--precision", "-p", help="A row of the table."),
     method: str = typer.Option("config", "--method", help="The course's method: command, config."),
@@ -24,35 +29,38 @@ def convert(
     force: bool = typer.Option(
         False, "--force", help="Go on where only an estimate, or a red numbers gate, is against it."
     ),
+    undo: bool = typer.Option(False, "--undo", help="Bring back the version before this one."),
     log: bool = typer.Option(False, "--log", help="Show every line that the tools print."),
     json: bool = typer.Option(False, "--json", help="One JSON document."),
 ) -> None:
     """Convert a model folder to an ONNX Runtime GenAI artifact."""
 
-    def show_plan(document: Document) -> None:
-        say(f"The course, method 1:\n  {shlex.join(document['course_command'])}")
-        say(f"What is run:\n  {shlex.join(document['command'])}")
-        say(f"Why: {document['reason']}")
-
-    def show(document: Document) -> None:
-        say(f"Artifact   {document['artifact']}  ({bytes_text(document['bytes'])})")
-        say(
-            f"Measured   {seconds_text(document['seconds'])} in Olive, "
-            f"{bytes_text(document['peak_rss_bytes'])} peak memory"
-        )
-        say(f"It says    {document['smoke']['text']!r}")
+    def wanted() -> str:
+        if source is None:
+            raise UsageError("Name the model folder to convert.", hint="firstlight convert --help")
+        return source
 
     def edited() -> Document | None:
-        return read_json_object(Path(config)) if config is not None else None
+        if config is None:
+            return None
+        if not Path(config).is_file():
+            raise UsageError(
+                f"There is no file {shown_path(config)}.",
+                hint="--dry-run prints a configuration that can be edited.",
+            )
+        return read_json_object(Path(config))
 
     def plan() -> Document:
-        return plan_conversion(
-            source, output, precision=precision, method=method, config=edited()
-        ).to_json()
+        from firstlight_core.conversion_preflight import estimate_of, look
+
+        laid_out = plan_conversion(
+            wanted(), output, precision=precision, method=method, config=edited()
+        )
+        return {**laid_out.to_json(), "estimate": estimate_of(laid_out, look(laid_out))}
 
     async def work() -> Document:
         return await convert_model(
-            source,
+            wanted(),
             output,
             precision=precision,
             method=method,
@@ -62,6 +70,55 @@ def convert(
         )
 
     if dry_run:
-        run_verb("convert", plan, show_plan, as_json=json)
+        run_verb("convert", plan, _show_plan, as_json=json)
+    elif undo:
+        run_verb("convert", lambda: _undo(output), _show_undo, as_json=json)
     else:
-        run_verb("convert", work, show, as_json=json)
+        run_verb("convert", work, _show, as_json=json)
+
+
+def _undo(output: str) -> Document:
+    from firstlight_core.publishing import check_output, restore_previous
+
+    folder = absolute(output)
+    check_output(folder)
+    if not restore_previous(folder):
+        raise InputRefused(
+            f"No earlier version of {shown_path(folder)} is kept.",
+            hint="A version is kept when a conversion replaces it.",
+        )
+    return {"artifact": str(folder), "restored": True}
+
+
+def _show_undo(document: Document) -> None:
+    say(f"{document['artifact']} is the version before again; --undo once more changes it back.")
+
+
+def _show_plan(document: Document) -> None:
+    course = json_module.dumps(document["course_config"], indent=2)
+    run = json_module.dumps(document["run_config"], indent=2)
+    say(f"The course, method 1:\n  {shlex.join(document['course_command'])}")
+    say(f"The course, method 2: olive run --config ./{COURSE_CONFIG_NAME}, with\n{course}")
+    say(f"What is run:\n  {shlex.join(document['command'])}\nwith\n{run}")
+    say(f"Why: {document['reason']}")
+    estimate = document["estimate"]
+    say(
+        f"Estimate: {bytes_text(estimate['bytes'])}, {bytes_text(estimate['peak_ram_bytes'])} of memory, "
+        f"{seconds_text(estimate['seconds'])}"
+    )
+    if not estimate["available"]:
+        say(f"It cannot run here: {estimate['reason']}")
+
+
+def _show(document: Document) -> None:
+    say(f"Artifact   {document['artifact']}  ({bytes_text(document['bytes'])})")
+    say(
+        f"Measured   {seconds_text(document['seconds'])} in Olive, "
+        f"{bytes_text(document['peak_rss_bytes'])} peak memory"
+    )
+    say(f"It says    {document['smoke']['text']!r}")
+    if agreement := document.get("agreement"):
+        say(
+            f"Original   {agreement['top1']:.0%} of {agreement['positions']} tokens are the same, "
+            f"{agreement['same_answers']} of {agreement['prompts']} answers"
+        )
