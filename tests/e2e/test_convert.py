@@ -104,7 +104,16 @@ def test_old_artifact_is_replaced_whole_with_honest_progress(
     before = {p: p.stat().st_mtime_ns for p in sample.iterdir()}
     document = run(sample, output, precision="int4-compact", on_event=events.append)
     stages = [event.name for event in events if isinstance(event, Stage)]
-    assert stages == ["start", "load-olive", "build", "quantise", "save", "check", "publish"]
+    assert stages == [
+        "start",
+        "load-olive",
+        "build",
+        "quantise",
+        "save",
+        "original",
+        "check",
+        "publish",
+    ]
     ticks = [e for e in events if isinstance(e, Progress) and e.unit == "nodes"]
     assert [(t.done, t.total) for t in ticks] == [(n, 16) for n in range(17)]
     layers = [e for e in events if isinstance(e, Progress) and e.unit == "layers"]

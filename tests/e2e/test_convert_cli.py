@@ -105,7 +105,7 @@ def test_mistakes_have_their_exit_codes(
         ((sample, "-o", out, "--config", broken), 1, "refused"),
         ((sample, "-o", out, "--config", tmp_path / "none"), 2, "usage"),
         ((tmp_path / "none", "-o", out), 1, "model-refused"),
-        ((tmp_path, "-o", out), 1, "model-refused"),
+        ((tmp_path / "home", "-o", out), 1, "model-refused"),
         ((sample, "-o", "/"), 1, "refused"),
         ((sample, "-o", ""), 2, "usage"),
         ((sample, "-o", sample / "out"), 1, "refused"),
