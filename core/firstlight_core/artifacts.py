@@ -1,49 +1,16 @@
-"""What a target is, and whether a folder from anywhere may be opened as an ONNX Runtime GenAI model.
-
-A foreign `genai_config.json` can name a library that the runtime loads, or a file that it writes (SAFETY D6), so
-its session options are held against an allow-list before any native code sees the folder.
-"""
+"""What a target is, and whether a folder from anywhere may be opened as an ONNX Runtime GenAI model."""
 
 import os
-import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from firstlight_core.artifact_config import CONFIG, check_config, plain_name, section
 from firstlight_core.errors import InputRefused, UsageError
-from firstlight_core.files import read_json_object
 from firstlight_core.publishing import read_manifest
 from firstlight_core.text import one_line, shown_path
-
-CONFIG = "genai_config.json"
-
-SESSION_OPTIONS = frozenset(
-    {
-        "log_id",
-        "log_severity_level",
-        "log_verbosity_level",
-        "intra_op_num_threads",
-        "inter_op_num_threads",
-        "enable_cpu_mem_arena",
-        "enable_mem_pattern",
-        "graph_optimization_level",
-        "provider_options",
-        # Every other name becomes a session config entry; these only tune the arithmetic or the threads.
-        "session.intra_op.allow_spinning",
-        "session.inter_op.allow_spinning",
-        "session.disable_prepacking",
-        "session.dynamic_block_base",
-        "session.set_denormal_as_zero",
-        "session.use_env_allocators",
-    }
-)
-"""Keys of `session_options` that neither load code nor write files (onnxruntime-genai `src/config.cpp`)."""
-
-_PARTS = ("encoder", "embedding", "vision", "speech", "mtp")
-"""Parts of `model` that belong to other kinds of models than a text decoder."""
-_DRIVE = re.compile(r"^[A-Za-z]:")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,11 +132,10 @@ def check_artifact(folder: Path) -> Artifact:
         raise InputRefused(_no_config(folder), hint=_no_config_hint(folder))
     # Strict, because genai reads a key that stands twice both times, and Python would see the last one only.
     config = read_json_object(folder / CONFIG)
-    model = _object(config, "model")
-    decoder = _object(model, "decoder", "model.")
-    _refuse_other_kinds(model, decoder)
-    _check_options(config, "")
-    _check_files(folder, _plain_name(decoder.get("filename"), "model.decoder.filename"))
+    model = section(config, "model")
+    decoder = section(model, "decoder", "model.")
+    check_config(config)
+    _check_files(folder, plain_name(decoder.get("filename"), "model.decoder.filename"))
     manifest = read_manifest(folder) or {}
     source = manifest.get("source")
     precision = manifest.get("precision")
@@ -183,7 +149,7 @@ def check_artifact(folder: Path) -> Artifact:
         precision=precision if isinstance(precision, str) else None,
         source=_source_path(source),
         kv_bytes_per_token=_kv_bytes(decoder),
-        search=dict(_object(config, "search")) if "search" in config else {},
+        search=dict(section(config, "search")) if "search" in config else {},
     )
 
 
@@ -203,16 +169,6 @@ def _no_config_hint(folder: Path) -> str:
     if (folder / "config.json").exists():
         return f"Convert it first: firstlight convert {shown_path(folder)} -o DIR"
     return "Choose the folder that the conversion wrote."
-
-
-def _object(parent: Mapping[str, Any], key: str, where: str = "") -> dict[str, Any]:
-    value = parent.get(key)
-    if not isinstance(value, dict):
-        raise InputRefused(
-            f"{CONFIG} has no object {where}{key!s}, so it describes no model.",
-            hint="The file is damaged: convert the model again.",
-        )
-    return value
 
 
 def _whole(parent: Mapping[str, Any], key: str, *, low: int, high: int = 2**31 - 1) -> int:
@@ -239,92 +195,6 @@ def _kv_bytes(decoder: Mapping[str, Any]) -> int:
             return 0
         product *= value
     return product
-
-
-def _refuse_other_kinds(model: Mapping[str, Any], decoder: Mapping[str, Any]) -> None:
-    other = [part for part in _PARTS if part in model]
-    if "pipeline" in decoder:
-        other.append("decoder.pipeline")
-    if other:
-        raise InputRefused(
-            f"{CONFIG} describes more than a text decoder ({', '.join(other)}).",
-            hint="Firstlight talks to text models only.",
-        )
-
-
-def _check_options(node: Any, where: str) -> None:
-    """Walk the whole document: options may stand in places that we do not know."""
-    if isinstance(node, list):
-        for item in node:
-            _check_options(item, where)
-        return
-    if not isinstance(node, dict):
-        return
-    for key, value in node.items():
-        place = f"{where}.{key}" if where else key
-        if key in ("custom_ops_library", "enable_profiling"):
-            _refuse_option(place)
-        if key == "session_options":
-            _check_session_options(value, place)
-        elif key in ("run_options", "adapters", "runtime_options"):
-            if value:
-                _refuse_option(place)
-        elif key.endswith("filename") and isinstance(value, str):
-            _plain_name(value, place)
-        else:
-            _check_options(value, place)
-
-
-def _check_session_options(options: Any, place: str) -> None:
-    if not isinstance(options, dict):
-        raise InputRefused(
-            f"{CONFIG}: {one_line(place, 80)} is no object.", hint="Convert the model again."
-        )
-    for key, value in options.items():
-        if key not in SESSION_OPTIONS:
-            _refuse_option(f"{place}.{key}")
-        if key == "provider_options":
-            _check_providers(value, f"{place}.{key}")
-        elif isinstance(value, (dict, list)):
-            _refuse_option(f"{place}.{key}")
-
-
-def _check_providers(value: Any, place: str) -> None:
-    entries = value if isinstance(value, list) else [value]
-    for entry in entries:
-        for name, options in entry.items() if isinstance(entry, dict) else [(str(entry), None)]:
-            if name.lower().removesuffix("executionprovider") != "cpu":
-                raise InputRefused(
-                    f"This artifact is made for the execution provider {one_line(name, 40)!r}; "
-                    "Firstlight runs CPU artifacts.",
-                    hint="Convert the source again for the CPU.",
-                )
-            if options:
-                _refuse_option(f"{place}.{name}")
-
-
-def _refuse_option(place: str) -> None:
-    raise InputRefused(
-        f"{CONFIG} sets {one_line(place, 120)}, which may load code or write files, so the folder is not opened.",
-        hint="Remove that key if you trust the folder, or convert the model yourself.",
-    )
-
-
-def _plain_name(value: Any, place: str) -> str:
-    plain = (
-        isinstance(value, str)
-        and 0 < len(value) <= 255
-        and value not in (".", "..")
-        and not any(mark in value for mark in ("/", "\\", "\0"))
-        and not _DRIVE.match(value)
-    )
-    if not plain:
-        raise InputRefused(
-            f"{CONFIG}: {one_line(place, 80)} must be the name of a file in the folder, "
-            f"not {one_line(repr(value), 80)}.",
-            hint="Convert the model again.",
-        )
-    return str(value)
 
 
 def _check_files(folder: Path, weights: str) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from firstlight_core.artifacts import Target
-from firstlight_core.engine import DEFAULT_MAX_TOKENS, Message, Sampling, check_messages
+from firstlight_core.engine import DEFAULT_MAX_TOKENS
 from firstlight_core.errors import JobDied, UsageError
 from firstlight_core.events import Event, Reply, Token, Tokens
 from firstlight_core.runner import OpenJob, open_job
+from firstlight_core.sampling import Message, Sampling, check_messages
 from firstlight_core.text import one_line, visible
 
 

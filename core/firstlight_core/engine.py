@@ -1,101 +1,36 @@
-"""Talks to an artifact in a process of its own: load once, ask often, survive whatever happens to it.
+"""Talks to an artifact in a process of its own: load once, ask often, survive whatever happens to it."""
 
-The engine cannot send a heartbeat, because onnxruntime-genai holds the GIL while it computes. So a silent
-engine is judged by what the system says of it: suspended, or not using the processor at all.
-"""
-
-import asyncio
 import contextlib
-import os
-import signal
-import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from firstlight_core.artifacts import Artifact, check_artifact
-from firstlight_core.errors import InputRefused, JobDied, OutOfMemory, TemplateRefused, UsageError
-from firstlight_core.events import Event, Progress, Reply, Token, Tokens
+from firstlight_core.errors import JobDied, OutOfMemory, UsageError
+from firstlight_core.events import Event, Reply, Token, Tokens
 from firstlight_core.monitor import available_memory
 from firstlight_core.runner import OpenJob, open_job
+from firstlight_core.sampling import Message, Sampling, check_messages
+from firstlight_core.stillness import Patience, watch
 from firstlight_core.text import bytes_text, visible
 
 DEFAULT_CONTEXT = 2048
 """Tokens; the course's `max_length`. The KV cache for all of them is allocated up front."""
 DEFAULT_MAX_TOKENS = 512
-LOOK_SECONDS = 0.5
-"""How often a silent engine is looked at."""
-SUSPENDED_SECONDS = 3.0
-"""Silence of a suspended engine (SIGSTOP) that is taken for its end."""
-IDLE_SECONDS = 15.0
-"""Silence without any processor time that is taken for its end."""
-TEMPLATE_SECONDS = 10.0
-"""How long a chat template may take before the first token is processed."""
-
-Message = Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sampling:
-    """How the next token is chosen; None leaves what the artifact's `genai_config.json` says."""
-
-    greedy: bool = False
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    repetition_penalty: float | None = None
-    seed: int | None = None
-
-    def search(self, defaults: Mapping[str, Any]) -> dict[str, Any]:
-        """Search options for onnxruntime-genai.
-
-        Raises:
-            UsageError: a value is out of its range (genai itself accepts a negative temperature).
-        """
-        self._check()
-        named = {
-            "temperature": self.temperature,
-            "top_p": self.top_p,
-            "top_k": self.top_k,
-            "repetition_penalty": self.repetition_penalty,
-            "random_seed": self.seed,
-        }
-        search = {name: value for name, value in named.items() if value is not None}
-        asks_for_sampling = any(
-            value is not None for value in (self.temperature, self.top_p, self.top_k, self.seed)
-        )
-        if self.greedy or self.temperature == 0:
-            kept = {k: v for k, v in search.items() if k == "repetition_penalty"}
-            return {**kept, "do_sample": False}
-        return {**search, "do_sample": bool(asks_for_sampling or defaults.get("do_sample", False))}
-
-    def _check(self) -> None:
-        for name, value, low, high in (
-            ("temperature", self.temperature, 0.0, 10.0),
-            ("top_p", self.top_p, 1e-6, 1.0),
-            ("top_k", self.top_k, 1, 100_000),
-            ("repetition_penalty", self.repetition_penalty, 0.1, 10.0),
-            ("seed", self.seed, 0, 2**31 - 1),
-        ):
-            if value is not None and not low <= value <= high:
-                raise UsageError(
-                    f"The {name} {value!r} is out of range.",
-                    hint=f"It must lie between {low} and {high}.",
-                )
 
 
 class Engine:
     """A loaded artifact. One question at a time."""
 
-    def __init__(self, artifact: Artifact, job: OpenJob, loaded: dict[str, Any]) -> None:
+    def __init__(
+        self, artifact: Artifact, job: OpenJob, loaded: dict[str, Any], patience: Patience
+    ) -> None:
         self.artifact = artifact
         self.loaded = loaded
         """load_s (seconds), context_length, max_length (tokens), rss_bytes {baseline, loaded, peak}, stop_ids."""
         self._job = job
+        self._patience = patience
 
     @property
     def pid(self) -> int:
@@ -153,7 +88,9 @@ class Engine:
             max_tokens=max_tokens,
             search=sampling.search(self.artifact.search),
         )
-        async with contextlib.aclosing(_watch(asked, self._job, template=True)) as events:  # type: ignore[type-var]
+        async with contextlib.aclosing(
+            watch(asked, self._job, self._patience, template=True)
+        ) as events:  # type: ignore[type-var]
             async for event in events:
                 if isinstance(event, Tokens):
                     for number, (text, token) in enumerate(
@@ -190,48 +127,13 @@ class Engine:
             JobDied: the engine died, or hung and was ended.
         """
         asked = self._job.ask(op, **values)
-        async with contextlib.aclosing(_watch(asked, self._job, template=template)) as events:  # type: ignore[type-var]
+        async with contextlib.aclosing(
+            watch(asked, self._job, self._patience, template=template)
+        ) as events:  # type: ignore[type-var]
             async for event in events:
                 if isinstance(event, Reply):
                     return event.result
         raise JobDied("The engine gave no answer.")
-
-
-def check_messages(messages: Sequence[Message]) -> list[dict[str, str]]:
-    """The messages as plain objects with a role and a content.
-
-    Raises:
-        UsageError: a message is none, or there is none.
-        InputRefused: a content holds a NUL or half a character.
-    """
-    if not messages:
-        raise UsageError("There is nothing to ask.", hint="Give at least one message.")
-    checked = []
-    for message in messages:
-        role, content = message.get("role"), message.get("content")
-        if not isinstance(role, str) or not isinstance(content, str):
-            raise UsageError("Every message needs a role and a content, both text.")
-        check_text(content)
-        checked.append({"role": role, "content": content})
-    return checked
-
-
-def check_text(text: str) -> None:
-    """Refuse what a tokenizer would silently cut or cannot take.
-
-    Raises:
-        InputRefused: the text holds a NUL character or a lone surrogate.
-    """
-    if "\0" in text:
-        raise InputRefused(
-            "The prompt holds a NUL character.", hint="Remove it; it may come from a binary file."
-        )
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise InputRefused(
-            "The prompt holds bytes that are no UTF-8 text.", hint="Save or type it as UTF-8."
-        ) from None
 
 
 @asynccontextmanager
@@ -242,18 +144,21 @@ async def open_engine(
     threads: int | None = None,
     on_event: Callable[[Event], None] | None = None,
     started: Callable[[int], None] | None = None,
+    patience: Patience | None = None,
 ) -> AsyncIterator[Engine]:
     """Load an artifact in a new process; leaving the block ends it and gives its memory back.
 
     Args:
         max_length: tokens of context, prompt and answer together; by default the artifact's own, at most 2048.
         threads: intra-op threads; by default onnxruntime's choice.
+        patience: how long a silent engine is waited for.
 
     Raises:
         InputRefused: the folder may not or cannot be opened.
         OutOfMemory: it cannot fit into the memory that is available.
         JobDied: the engine died while loading.
     """
+    patience = patience or Patience()
     checked = check_artifact(artifact)
     length = _context(checked, max_length)
     check_memory(checked, length)
@@ -269,13 +174,13 @@ async def open_engine(
             threads=threads,
         )
         loaded: dict[str, Any] = {}
-        async with contextlib.aclosing(_watch(asked, job)) as events:  # type: ignore[type-var]
+        async with contextlib.aclosing(watch(asked, job, patience)) as events:  # type: ignore[type-var]
             async for event in events:
                 if isinstance(event, Reply):
                     loaded = event.result
                 elif on_event is not None:
                     on_event(event)
-        yield Engine(checked, job, loaded)
+        yield Engine(checked, job, loaded, patience)
 
 
 def _context(artifact: Artifact, wanted: int | None) -> int:
@@ -289,103 +194,17 @@ def _context(artifact: Artifact, wanted: int | None) -> int:
     return wanted
 
 
-def check_memory(artifact: Artifact, max_length: int) -> None:
+def check_memory(
+    artifact: Artifact, max_length: int, *, available: Callable[[], int] = available_memory
+) -> None:
     """Refuse what cannot fit: weights and KV cache are the least that loading takes.
 
     Raises:
         OutOfMemory: available memory is less than that.
     """
     least = artifact.bytes + artifact.kv_bytes_per_token * max_length
-    if least > (available := available_memory()):
+    if least > (left := available()):
         raise OutOfMemory(
-            f"This artifact needs at least {bytes_text(least)} of memory; {bytes_text(available)} is available.",
+            f"This artifact needs at least {bytes_text(least)} of memory; {bytes_text(left)} is available.",
             hint="Close other programs, or choose a smaller precision or a shorter context.",
         )
-
-
-async def _watch(
-    events: AsyncIterator[Event], job: OpenJob, *, template: bool = False
-) -> AsyncIterator[Event]:
-    """Hand on a request's events; end an engine that is silent for a reason that will not pass."""
-    began = time.monotonic()
-    pending: asyncio.Future[Event] | None = None
-    stillness = _Stillness(job.pid)
-    try:
-        while True:
-            pending = asyncio.ensure_future(anext(events))
-            while not (await asyncio.wait({pending}, timeout=LOOK_SECONDS))[0]:
-                if template and time.monotonic() - began > TEMPLATE_SECONDS:
-                    kill_group(job.pid)
-                    raise TemplateRefused(
-                        f"The chat template did not finish within {TEMPLATE_SECONDS:.0f} s, so the engine was ended.",
-                        hint="Set another template: firstlight template ARTIFACT --set FILE",
-                    )
-                if (why := stillness.look()) is not None:
-                    kill_group(job.pid)
-                    raise JobDied(
-                        f"The engine {why}, so it was ended.",
-                        hint="Load the artifact again; the conversation is kept.",
-                    )
-            try:
-                event = pending.result()
-            except StopAsyncIteration:
-                return
-            stillness.heard()
-            if isinstance(event, (Progress, Tokens, Reply)):
-                template = False
-            yield event
-    finally:
-        if pending is not None and not pending.done():
-            pending.cancel()
-            await asyncio.gather(pending, return_exceptions=True)
-        await events.aclose()  # type: ignore[attr-defined]
-
-
-class _Stillness:
-    """Whether a silent process has stopped for good: suspended, or without any processor time."""
-
-    def __init__(self, pid: int) -> None:
-        self._process: psutil.Process | None = None
-        with contextlib.suppress(psutil.Error):
-            self._process = psutil.Process(pid)
-        self._spent = -1.0
-        self._since = time.monotonic()
-        self._suspended_since: float | None = None
-
-    def heard(self) -> None:
-        """An event came."""
-        self._since = time.monotonic()
-        self._suspended_since = None
-
-    def look(self) -> str | None:
-        """Why the process will not answer any more; None while it may."""
-        if self._process is None:
-            return None
-        try:
-            status = self._process.status()
-            times = self._process.cpu_times()
-        except psutil.Error:
-            # It is gone: the channel says so better.
-            return None
-        now = time.monotonic()
-        if status != psutil.STATUS_STOPPED:
-            self._suspended_since = None
-        elif self._suspended_since is None:
-            self._suspended_since = now
-        elif now - self._suspended_since >= SUSPENDED_SECONDS:
-            return f"has been suspended for {SUSPENDED_SECONDS:.0f} s"
-        spent = times.user + times.system
-        if spent > self._spent or status == psutil.STATUS_DISK_SLEEP:
-            self._spent, self._since = spent, now
-        elif now - self._since >= IDLE_SECONDS:
-            return f"has done nothing for {IDLE_SECONDS:.0f} s"
-        return None
-
-
-def kill_group(pid: int) -> None:
-    """End a child's whole process group at once, a suspended one too."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if hasattr(os, "killpg"):
-            os.killpg(pid, signal.SIGKILL)
-        else:
-            psutil.Process(pid).kill()

@@ -15,7 +15,7 @@ from firstlight_core.artifacts import (
 from firstlight_core.benchmark import LENGTHS
 from firstlight_core.drift import find_reference, measure_drift
 from firstlight_core.endpoint import open_endpoint
-from firstlight_core.engine import Engine, Message, open_engine
+from firstlight_core.engine import Engine, open_engine
 from firstlight_core.errors import FirstlightError, JobDied, OutOfMemory, UsageError
 from firstlight_core.events import Event, Progress, Stage
 from firstlight_core.models import find_source
@@ -32,6 +32,7 @@ from firstlight_core.quality_checks import (
 )
 from firstlight_core.quality_prompts import Prompt, load_prompts, read_prompt
 from firstlight_core.quality_verdict import give_verdict
+from firstlight_core.sampling import Message
 from firstlight_core.template_files import added_tokens
 from firstlight_core.text import shown_path
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.engine import check_messages
 from firstlight_core.errors import FirstlightError, InputRefused
 from firstlight_core.files import read_limited
+from firstlight_core.sampling import check_messages
 from firstlight_core.text import one_line, shown_path
 
 PROMPTS_LIMIT = 5_000

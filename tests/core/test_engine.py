@@ -11,8 +11,8 @@ from typing import Any
 import psutil
 import pytest
 
-from firstlight_core import engine as engine_module
-from firstlight_core.engine import Engine, Sampling, check_memory, check_messages, open_engine
+from firstlight_core.artifacts import check_artifact
+from firstlight_core.engine import Engine, check_memory, open_engine
 from firstlight_core.errors import (
     InputRefused,
     JobDied,
@@ -21,6 +21,8 @@ from firstlight_core.errors import (
     UsageError,
 )
 from firstlight_core.events import Event, Progress, Reply, Token
+from firstlight_core.sampling import Sampling, check_messages
+from firstlight_core.stillness import Patience, Stillness
 from tests import faultkit
 from tests.core.tiny_models import puppet, tiny_genai
 
@@ -198,10 +200,10 @@ async def test_a_killed_engine_is_one_clear_error(tmp_path: Path, name: str) -> 
             await listen(engine)
 
 
-async def test_a_suspended_engine_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "SUSPENDED_SECONDS", 0.6)
+async def test_a_suspended_engine_is_ended(tmp_path: Path) -> None:
     folder = puppet(tmp_path / "p", ["a", "b"], loop=True)
-    async with open_engine(folder, max_length=100_000) as engine:
+    patience = Patience(look=0.1, suspended=0.5)
+    async with open_engine(folder, max_length=100_000, patience=patience) as engine:
         with pytest.raises(JobDied, match="suspended"):
             async for event in engine.chat(QUESTION, greedy=True, max_tokens=99_000):
                 if isinstance(event, Token) and event.index == 0:
@@ -229,12 +231,10 @@ async def test_bad_templates_are_refused_and_the_engine_lives(
         assert engine.alive
 
 
-async def test_a_template_that_loops_is_interrupted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_template_that_loops_is_interrupted(tmp_path: Path) -> None:
     loops = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
-    monkeypatch.setattr(engine_module, "TEMPLATE_SECONDS", 1.0)
-    async with open_engine(tiny_genai(tmp_path / "t", template=loops)) as engine:
+    folder = tiny_genai(tmp_path / "t", template=loops)
+    async with open_engine(folder, patience=Patience(template=1.0)) as engine:
         with pytest.raises(TemplateRefused, match="did not finish"):
             await listen(engine)
 
@@ -278,14 +278,12 @@ async def test_a_context_outside_the_model_is_a_usage_error(tmp_path: Path) -> N
                 pass
 
 
-def test_what_cannot_fit_is_refused_before_loading(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    artifact = engine_module.check_artifact(tiny_genai(tmp_path / "t"))
-    check_memory(artifact, 128)
-    monkeypatch.setattr(engine_module, "available_memory", lambda: artifact.bytes)
+def test_what_cannot_fit_is_refused_before_loading(tmp_path: Path) -> None:
+    artifact = check_artifact(tiny_genai(tmp_path / "t"))
+    least = artifact.bytes + 128 * artifact.kv_bytes_per_token
+    check_memory(artifact, 128, available=lambda: least)
     with pytest.raises(OutOfMemory, match="at least"):
-        check_memory(artifact, 128)
+        check_memory(artifact, 128, available=lambda: least - 1)
 
 
 def test_sampling_options() -> None:
@@ -324,12 +322,11 @@ def test_messages_need_role_and_content() -> None:
             check_messages(bad)  # type: ignore[arg-type]
 
 
-async def test_an_idle_silent_process_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_idle_silent_process_is_noticed() -> None:
     """A process that neither speaks nor computes is ended; one that computes is not."""
-    monkeypatch.setattr(engine_module, "IDLE_SECONDS", 0.3)
     process = await asyncio.create_subprocess_exec("sleep", "60")
     try:
-        look = engine_module._Stillness(process.pid)
+        look = Stillness(process.pid, Patience(idle=0.3))
         deadline = time.monotonic() + 5
         while (why := look.look()) is None and time.monotonic() < deadline:
             await asyncio.sleep(0.05)

@@ -1,0 +1,95 @@
+"""What a question may be: messages that a tokenizer can take, and how the next token is chosen."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from firstlight_core.errors import InputRefused, UsageError
+
+Message = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How the next token is chosen; None leaves what the artifact's `genai_config.json` says."""
+
+    greedy: bool = False
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    repetition_penalty: float | None = None
+    seed: int | None = None
+
+    def search(self, defaults: Mapping[str, Any]) -> dict[str, Any]:
+        """Search options for onnxruntime-genai.
+
+        Raises:
+            UsageError: a value is out of its range (genai itself accepts a negative temperature).
+        """
+        self._check()
+        named = {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "top_k": self.top_k,
+            "repetition_penalty": self.repetition_penalty,
+            "random_seed": self.seed,
+        }
+        search = {name: value for name, value in named.items() if value is not None}
+        asks_for_sampling = any(
+            value is not None for value in (self.temperature, self.top_p, self.top_k, self.seed)
+        )
+        if self.greedy or self.temperature == 0:
+            kept = {k: v for k, v in search.items() if k == "repetition_penalty"}
+            return {**kept, "do_sample": False}
+        return {**search, "do_sample": bool(asks_for_sampling or defaults.get("do_sample", False))}
+
+    def _check(self) -> None:
+        for name, value, low, high in (
+            ("temperature", self.temperature, 0.0, 10.0),
+            ("top_p", self.top_p, 1e-6, 1.0),
+            ("top_k", self.top_k, 1, 100_000),
+            ("repetition_penalty", self.repetition_penalty, 0.1, 10.0),
+            ("seed", self.seed, 0, 2**31 - 1),
+        ):
+            if value is not None and not low <= value <= high:
+                raise UsageError(
+                    f"The {name} {value!r} is out of range.",
+                    hint=f"It must lie between {low} and {high}.",
+                )
+
+
+def check_messages(messages: Sequence[Message]) -> list[dict[str, str]]:
+    """The messages as plain objects with a role and a content.
+
+    Raises:
+        UsageError: a message is none, or there is none.
+        InputRefused: a content holds a NUL or half a character.
+    """
+    if not messages:
+        raise UsageError("There is nothing to ask.", hint="Give at least one message.")
+    checked = []
+    for message in messages:
+        role, content = message.get("role"), message.get("content")
+        if not isinstance(role, str) or not isinstance(content, str):
+            raise UsageError("Every message needs a role and a content, both text.")
+        check_text(content)
+        checked.append({"role": role, "content": content})
+    return checked
+
+
+def check_text(text: str) -> None:
+    """Refuse what a tokenizer would silently cut or cannot take.
+
+    Raises:
+        InputRefused: the text holds a NUL character or a lone surrogate.
+    """
+    if "\0" in text:
+        raise InputRefused(
+            "The prompt holds a NUL character.", hint="Remove it; it may come from a binary file."
+        )
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InputRefused(
+            "The prompt holds bytes that are no UTF-8 text.", hint="Save or type it as UTF-8."
+        ) from None
