@@ -113,7 +113,7 @@ class DeployStep(ServingStep):
             yield Button(label, id=f"deploy-{key}", compact=True)
 
     def opened(self) -> None:
-        self.run_worker(self._look(), group="deployments", exclusive=True)
+        self.run_worker(self._look, group="deployments", exclusive=True)
         self._paint()
         self.show_service()
 
@@ -256,7 +256,7 @@ class DeployStep(ServingStep):
             return
         if work.result is not None and self.session.deployment is None and "undone" in work.result:
             self.query_one(Outcome).say("Undone: the registration and the files are gone.")
-        self.run_worker(self._look(), group="deployments", exclusive=True)
+        self.run_worker(self._look, group="deployments", exclusive=True)
 
     def refresh_actions(self) -> None:
         super().refresh_actions()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ class TemplateEditor(StepScreen):
 
     def _read(self) -> None:
         self.query_one("#lock", Words).update("Reading the tokenizer's own template …")
-        self.run_worker(self._load(), group="template-load", exclusive=True)
+        self.run_worker(self._load, group="template-load", exclusive=True)
 
     async def _load(self) -> None:
         """The fields that lie in the artifact, else those that its tokenizer implies; then the check."""
@@ -169,7 +170,9 @@ class TemplateEditor(StepScreen):
             verdicts.preview_content(segments, tokens if fits else None, problem)
         )
         if not fits and not problem:
-            self.run_worker(self._count(document), group="template-preview", exclusive=True)
+            self.run_worker(
+                partial(self._count, document), group="template-preview", exclusive=True
+            )
 
     async def _count(self, document: dict[str, Any]) -> None:
         """Ask the artifact's tokenizer for the preview's tokens, once typing pauses."""
@@ -222,7 +225,7 @@ class TemplateEditor(StepScreen):
         if key is None or self.draft is None:
             return
         if key == "tokenizer":
-            self.run_worker(self._from_tokenizer(), group="template-load", exclusive=True)
+            self.run_worker(self._from_tokenizer, group="template-load", exclusive=True)
             return
         self.draft.replace_prompts(find_preset(key).prompt_template)
         self._paint()

@@ -1,5 +1,6 @@
 """The chat template itself: edited with its syntax checked by line, written only when both renderers agree."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -40,8 +41,18 @@ class JinjaScreen(ModalScreen[dict[str, Any] | None]):
         Binding(
             "escape", "leave", "Close", id="jinja.close", tooltip="Back; what was typed is kept"
         ),
-        Binding("f5", "write", "Write", id="jinja.write", tooltip="Prove it and write it"),
-        Binding("f6", "families", "Families", id="jinja.families", tooltip="Take a family's"),
+        # Before the editor, which has its own F6.
+        Binding(
+            "f5", "write", "Write", id="jinja.write", tooltip="Prove and write it", priority=True
+        ),
+        Binding(
+            "f6",
+            "families",
+            "Families",
+            id="jinja.families",
+            tooltip="Take a family's",
+            priority=True,
+        ),
     ]
 
     def __init__(self, artifact: Path, source: Path | None) -> None:
@@ -75,7 +86,7 @@ class JinjaScreen(ModalScreen[dict[str, Any] | None]):
         if kept is not None and kept[0] == str(self._artifact):
             self._area.text = kept[1]
         else:
-            self.run_worker(self._load(), group="jinja", exclusive=True)
+            self.run_worker(self._load, group="jinja", exclusive=True)
         self._area.focus()
 
     @property
@@ -104,7 +115,7 @@ class JinjaScreen(ModalScreen[dict[str, Any] | None]):
     @on(TextArea.Changed)
     def _typed(self) -> None:
         self.wizard.kept[KEPT] = (str(self._artifact), self._area.text)
-        self.run_worker(self._look(), group="jinja-syntax", exclusive=True)
+        self.run_worker(self._look, group="jinja-syntax", exclusive=True)
 
     async def _look(self) -> None:
         """Say where the syntax breaks, or what a reader should doubt."""
@@ -132,7 +143,7 @@ class JinjaScreen(ModalScreen[dict[str, Any] | None]):
     def action_write(self) -> None:
         """Prove the template in both renderers, and write it."""
         self.workers.cancel_group(self, "jinja-syntax")
-        self.run_worker(self._write(self._area.text), group="jinja", exclusive=True)
+        self.run_worker(partial(self._write, self._area.text), group="jinja", exclusive=True)
 
     async def _write(self, text: str) -> None:
         import asyncio

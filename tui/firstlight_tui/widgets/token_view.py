@@ -1,5 +1,7 @@
 """Prompts on the screen: what the template writes told from what is said, and every token in its own colour."""
 
+import difflib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +11,8 @@ from firstlight_tui.widgets.words import part
 
 TOKENS_SHOWN = 400
 _COLOURS = ("$text-primary on $primary-muted", "$text-secondary on $secondary-muted")
+_WORD = re.compile(r"<[^<>\s]{1,60}>|\\[ntr\\]|\w+|\s+|.", re.S)
+"""What changes as one: a special token, an escape, a word."""
 _SPECIAL = "bold $text-accent on $accent-muted"
 
 
@@ -51,16 +55,15 @@ def first_difference(one: Sequence[Any], other: Sequence[Any]) -> int | None:
 
 def change_content(before: str, after: str) -> Content:
     """What stands only in `before` struck out in red, what stands only in `after` in green."""
-    import difflib
-
-    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
+    old, new = _WORD.findall(before), _WORD.findall(after)
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
     pieces = []
     for tag, a, b, c, d in matcher.get_opcodes():
         if tag == "equal":
-            pieces.append(part(before[a:b], "$foreground-muted"))
+            pieces.append(part("".join(old[a:b]), "$foreground-muted"))
             continue
         if b > a:
-            pieces.append(part(before[a:b], "strike $text-error on $error-muted"))
+            pieces.append(part("".join(old[a:b]), "strike $text-error on $error-muted"))
         if d > c:
-            pieces.append(part(after[c:d], "bold $text-success on $success-muted"))
+            pieces.append(part("".join(new[c:d]), "bold $text-success on $success-muted"))
     return Content.assemble(*pieces)
