@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.charts import bar_chart, line_chart, number_text
-from firstlight_core.report_markdown import drift_cell, evidence_text, speed_cell, spread_cell
+from firstlight_core.report_cells import drift_cell, evidence_text, speed_cell, spread_cell
 from firstlight_core.text import bytes_text, seconds_text
 
 _PAGE = Path(__file__).with_name("report_page.html")

@@ -1,37 +1,24 @@
 """The report as Markdown: for a pull request, a wiki, a mail."""
 
-import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from firstlight_core.charts import number_text
+from firstlight_core.report_cells import (
+    block,
+    code,
+    drift_cell,
+    evidence_text,
+    plain,
+    size_cell,
+    speed_cell,
+    spread_cell,
+    table,
+)
 from firstlight_core.text import bytes_text, one_line, seconds_text
 
 Document = Mapping[str, Any]
-
-
-def plain(value: Any, limit: int = 400) -> str:
-    """Foreign text as Markdown that shows exactly that text: no link, no HTML, no table border."""
-    return re.sub(r"([\\`*_{}\[\]<>|#!~])", r"\\\1", one_line(str(value), limit))
-
-
-def _block(text: str, limit: int = 4_000) -> str:
-    """Foreign text as a code block that it cannot close."""
-    cut = text[:limit]
-    longest = max((len(run) for run in re.findall(r"`+", cut)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}\n{cut}\n{fence}"
-
-
-def _code(text: str) -> str:
-    """Foreign text as inline code that it cannot close."""
-    return f"`{one_line(text, 600).replace('`', chr(0x2BB))}`"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    body = [f"| {' | '.join(row)} |" for row in rows]
-    return [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *body, ""] if body else []
 
 
 def report_markdown(document: Document) -> str:
@@ -49,9 +36,7 @@ def report_markdown(document: Document) -> str:
             for i in document["closing"]
         ],
         "",
-        *_table(
-            ("Step", "Status", "Seconds (measured)", "Note"), map(_step_row, document["steps"])
-        ),
+        *table(("Step", "Status", "Seconds (measured)", "Note"), map(_step_row, document["steps"])),
     ]
     for draw in (
         *(_machine, _model, _precisions, _conversions, _template, _deployment),
@@ -83,7 +68,7 @@ def _machine(document: Document) -> list[str]:
     ]
     if versions:
         facts.append(("versions", plain(versions)))
-    found = _table(("Machine (measured)", "Found"), [*facts, *rows])
+    found = table(("Machine (measured)", "Found"), [*facts, *rows])
     return ["## Machine", "", *found] if found else []
 
 
@@ -102,7 +87,7 @@ def _model(document: Document) -> list[str]:
         )
         for key, value in model.items()
     ]
-    return ["## Model", "", *_table(("Model (measured)", "Found"), rows)]
+    return ["## Model", "", *table(("Model (measured)", "Found"), rows)]
 
 
 def _precisions(document: Document) -> list[str]:
@@ -120,48 +105,14 @@ def _precisions(document: Document) -> list[str]:
             ", ".join(
                 str((row.get("claim") or {}).get(k, "")) for k in ("size", "speed", "quality")
             ).strip(", "),
-            _size_cell(row.get("estimate", {}), "peak_ram_bytes"),
-            _size_cell(row.get("measured", {}), "peak_rss_bytes"),
+            size_cell(row.get("estimate", {}), "peak_ram_bytes"),
+            size_cell(row.get("measured", {}), "peak_rss_bytes"),
             speed_cell(row.get("measured", {})),
             drift_cell(row.get("measured", {})),
         )
         for row in document.get("precisions", ())
     ]
-    return ["## Precisions", "", *_table(head, rows)] if rows else []
-
-
-def _size_cell(figures: Document, peak: str) -> str:
-    if figures.get("available") is False:
-        return plain(figures.get("reason") or "cannot run here")
-    found = [bytes_text(figures[k]) for k in ("bytes", peak) if k in figures]
-    return ", ".join(found + ([seconds_text(figures["seconds"])] if "seconds" in figures else []))
-
-
-def speed_cell(measured: Document) -> str:
-    """Load time, TTFT and the two rates of one precision, as far as they were measured."""
-    found = [
-        f"{name} {seconds_text(measured[key])}"
-        for name, key in (("load", "load_s"), ("TTFT", "ttft_s"))
-        if measured.get(key) is not None
-    ]
-    found += [
-        f"{name} {number_text(measured[key])} tok/s"
-        for name, key in (("prefill", "prefill_tps"), ("decode", "decode_tps"))
-        if measured.get(key) is not None
-    ]
-    if found and measured.get("prompt_tokens"):
-        found.append(f"at {measured['prompt_tokens']} prompt tokens")
-    return ", ".join(found)
-
-
-def drift_cell(measured: Document) -> str:
-    """Top-1 agreement and mean KL of one precision, as far as they were measured."""
-    found = []
-    if measured.get("top1_agreement") is not None:
-        found.append(f"{100 * measured['top1_agreement']:.1f} %")
-    if measured.get("kl_mean") is not None:
-        found.append(f"KL {measured['kl_mean']:.4g}")
-    return ", ".join(found)
+    return ["## Precisions", "", *table(head, rows)] if rows else []
 
 
 def _conversions(document: Document) -> list[str]:
@@ -171,23 +122,21 @@ def _conversions(document: Document) -> list[str]:
         lines += [
             f"### {plain(made.get('precision'))}",
             "",
-            f"Artifact: {_code(str(made.get('artifact')))}",
+            f"Artifact: {code(str(made.get('artifact')))}",
             "",
         ]
         if command:
             lines += [
-                _block(command if isinstance(command, str) else shlex.join(map(str, command))),
+                block(command if isinstance(command, str) else shlex.join(map(str, command))),
                 "",
             ]
         hashes = made.get("sha256", {})
-        lines += _table(
-            ("File", "sha256"), [(plain(n), f"`{plain(h)}`") for n, h in hashes.items()]
-        )
+        lines += table(("File", "sha256"), [(plain(n), f"`{plain(h)}`") for n, h in hashes.items()])
         if smoke := made.get("smoke"):
             lines += [
                 "It said (measured, first tokens):",
                 "",
-                _block(str(smoke.get("text", ""))),
+                block(str(smoke.get("text", ""))),
                 "",
             ]
     return ["## Conversion", "", *lines] if lines else []
@@ -218,19 +167,19 @@ def _deployment(document: Document) -> list[str]:
         return []
     keys = ("name", "id", "target", "path", "base_url", "verified")
     rows = [(k, plain(found[k])) for k in keys if found.get(k) is not None]
-    lines = ["## Deployment", "", *_table(("Deployment", "Found"), rows)]
+    lines = ["## Deployment", "", *table(("Deployment", "Found"), rows)]
     for row in found.get("commands", ()):
-        lines.append(f"- {plain(row.get('does'))}: {_code(str(row.get('command')))}")
+        lines.append(f"- {plain(row.get('does'))}: {code(str(row.get('command')))}")
     lines += [""] if found.get("commands") else []
     if found.get("answer"):
-        lines += ["Its answer (measured):", "", _block(str(found["answer"])), ""]
+        lines += ["Its answer (measured):", "", block(str(found["answer"])), ""]
     return lines
 
 
 def _chat(document: Document) -> list[str]:
     lines: list[str] = []
     for pair in document.get("chat", ())[:50]:
-        lines += [f"**{plain(pair['question'])}**", "", _block(str(pair.get("answer", ""))), ""]
+        lines += [f"**{plain(pair['question'])}**", "", block(str(pair.get("answer", ""))), ""]
         if cell := speed_cell(pair.get("measured", {})):
             lines += [f"Measured: {cell}", ""]
     return ["## Chat", "", *lines] if lines else []
@@ -261,7 +210,7 @@ def _benchmark(document: Document) -> list[str]:
         "",
         "Median (least to most). Every sample stands in report.json.",
         "",
-        *_table(head, rows),
+        *table(head, rows),
     ]
     memory = [
         (
@@ -271,23 +220,10 @@ def _benchmark(document: Document) -> list[str]:
         for r in bench.get("results", ())
         if (rss := r.get("rss_bytes"))
     ]
-    lines += _table(
+    lines += table(
         ("Target", "Baseline (measured)", "Loaded (measured)", "Peak (measured)"), memory
     )
     return [*lines, *[f"- {plain(note)}" for note in bench.get("notes", ())], ""]
-
-
-def spread_cell(figures: Document | None) -> str:
-    """Median with least and most of one figure; empty when it was not measured."""
-    if not figures or figures.get("median") is None:
-        return ""
-    low, high = figures.get("min"), figures.get("max")
-    span = (
-        f" ({number_text(low)} to {number_text(high)})"
-        if low is not None and high is not None
-        else ""
-    )
-    return number_text(figures["median"]) + span
 
 
 def _quality(document: Document) -> list[str]:
@@ -301,14 +237,14 @@ def _quality(document: Document) -> list[str]:
             )
             for c in quality.get("checks", ())
         ]
-        lines += _table(("Check", "Status", "Evidence (measured)"), rows)
+        lines += table(("Check", "Status", "Evidence (measured)"), rows)
         if isinstance(drift := quality.get("drift"), Mapping):
             figures = [
                 (k, number_text(v))
                 for k, v in drift.items()
                 if isinstance(v, int | float) and not isinstance(v, bool)
             ]
-            lines += _table(("Drift", "Measured"), figures)
+            lines += table(("Drift", "Measured"), figures)
             lines += _worst(drift)
         if verdict := quality.get("verdict"):
             lines += [plain(verdict, 2_000), ""]
@@ -320,7 +256,7 @@ def _worst(drift: Document) -> list[str]:
     lines: list[str] = []
     for example in drift.get("worst") or ():
         answers = [
-            _block(f"{name}: {one_line(str(example[key]), 600)}")
+            block(f"{name}: {one_line(str(example[key]), 600)}")
             for name, key in (("original", "original"), ("artifact", "artifact"))
             if example.get(key)
         ]
@@ -334,31 +270,18 @@ def _worst(drift: Document) -> list[str]:
     return lines
 
 
-def evidence_text(evidence: Any) -> str:
-    """The evidence of a check in one line, whatever its shape."""
-    if isinstance(evidence, Mapping) and evidence.get("summary"):
-        return str(evidence["summary"])
-    if isinstance(evidence, Mapping):
-        return ", ".join(
-            f"{k} {number_text(v) if isinstance(v, float) else v}"
-            for k, v in evidence.items()
-            if isinstance(v, str | int | float)
-        )
-    return "" if evidence is None else str(evidence)
-
-
 def _metrics(document: Document) -> list[str]:
     metrics = document.get("metrics")
     if not metrics:
         return []
     rows = [(str(k), str(v)) for k, v in metrics["alert_thresholds"].items()]
-    return ["## Alert thresholds", "", *_table(("Threshold", "Claim (course)"), rows)]
+    return ["## Alert thresholds", "", *table(("Threshold", "Claim (course)"), rows)]
 
 
 def _lists(document: Document) -> list[str]:
     return [
         *("## Production readiness", ""),
-        *_table(
+        *table(
             ("Group", "Item", "Status", "Note"),
             [
                 (i["group"], i["title"], i["status"], plain(i["note"]))
