@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from firstlight_core.artifact_config import CONFIG, check_config, plain_name, section
 from firstlight_core.errors import InputRefused, UsageError
+from firstlight_core.files import read_json_object
 from firstlight_core.publishing import read_manifest
 from firstlight_core.text import one_line, shown_path
 
