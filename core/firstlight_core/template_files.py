@@ -46,6 +46,12 @@ def read_chat_template(folder: Path) -> str | None:
     return found if isinstance(found, str) else None
 
 
+def has_chat_tokenizer(folder: Path) -> bool:
+    """Whether the folder has both a tokenizer and a chat template."""
+    names = ("tokenizer.json", "tokenizer.model", "vocab.json")
+    return any((folder / name).is_file() for name in names) and bool(read_chat_template(folder))
+
+
 def read_special_tokens(folder: Path) -> dict[str, str]:
     """`bos_token` and its like, as a chat template sees them."""
     config = _config(folder, "tokenizer_config.json")

@@ -17,7 +17,7 @@ from firstlight_core.inference_model import (
 )
 from firstlight_core.stop_tokens import check_stop_tokens
 from firstlight_core.template_compare import differences
-from firstlight_core.template_files import added_tokens, read_chat_template
+from firstlight_core.template_files import added_tokens, has_chat_tokenizer, read_chat_template
 from firstlight_core.template_rendering import (
     default_inference_model,
     default_name,
@@ -65,7 +65,15 @@ async def check_template(
             f"{shown_path(folder)} is not an artifact: it has no genai_config.json.",
             hint="Convert the model first: firstlight convert SOURCE -o DIR",
         )
-    truth = Path(source) if source is not None else folder
+    truth = folder
+    notes: list[str] = []
+    if source is not None and has_chat_tokenizer(Path(source)):
+        truth = Path(source)
+    elif source is not None:
+        # A LoRA adapter's folder, for example, or a base model without a template.
+        notes.append(
+            "The source has no tokenizer with a chat template; the artifact's own was the measure."
+        )
     special = added_tokens(folder)
     shapes = lock_shapes(tuple(special))
     derived = await derive_prompt_template(truth)
@@ -75,7 +83,6 @@ async def check_template(
     if document is None:
         document = build_inference_model(default_name(folder), derived)
     template = prompt_template_of(document)
-    notes: list[str] = []
     if template is None:
         notes.append("The inference_model.json has no usable PromptTemplate; it was not compared.")
     notes += suspicious_parts(read_chat_template(folder) or "")

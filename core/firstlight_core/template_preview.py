@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.inference_model import CONTENT, prompt_template_of
+from firstlight_core.inference_model import CONTENT, opening_of, prompt_template_of
 from firstlight_core.template_files import added_tokens
 from firstlight_core.template_rendering import private_tokenizer, render
 from firstlight_core.template_shapes import Message
@@ -38,7 +38,7 @@ def conversation_segments(
 ) -> list[Segment]:
     """Every turn in its own field, and the opening of the answer; a turn without a field is left out."""
     parts = [part for said in messages for part in _around(template.get(said["role"], ""), said)]
-    opening = template.get("assistant", "").partition(CONTENT)[0]
+    opening = opening_of(template)
     return [*parts, Segment(opening)] if opening else parts
 
 

@@ -201,6 +201,16 @@ async def test_no_chat_template_is_one_sentence(tmp_path: Path) -> None:
         await check_template(folder)
 
 
+@pytest.mark.real
+async def test_a_source_without_a_tokenizer_is_said_and_not_failed(tmp_path: Path) -> None:
+    folder = write_family(tmp_path / "phi", family_of("phi-3"))
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text("{}")
+    document = await check_template(folder, adapter)
+    assert document["locked"] and "the artifact's own was the measure" in document["notes"][0]
+
+
 async def test_a_source_folder_is_no_artifact(sample: Path) -> None:
     with pytest.raises(InputRefused, match=r"no genai_config\.json"):
         await check_template(sample)
