@@ -65,6 +65,11 @@ async def check_template(
             f"{shown_path(folder)} is not an artifact: it has no genai_config.json.",
             hint="Convert the model first: firstlight convert SOURCE -o DIR",
         )
+    if source is not None and not Path(source).is_dir():
+        raise InputRefused(
+            f"There is no source folder {shown_path(source)}.",
+            hint="Leave --source out to compare with the artifact's own tokenizer.",
+        )
     truth = folder
     notes: list[str] = []
     if source is not None and has_chat_tokenizer(Path(source)):

@@ -209,6 +209,8 @@ async def test_a_source_without_a_tokenizer_is_said_and_not_failed(tmp_path: Pat
     (adapter / "adapter_config.json").write_text("{}")
     document = await check_template(folder, adapter)
     assert document["locked"] and "the artifact's own was the measure" in document["notes"][0]
+    with pytest.raises(InputRefused, match="no source folder"):
+        await check_template(folder, tmp_path / "gone")
 
 
 async def test_a_source_folder_is_no_artifact(sample: Path) -> None:
