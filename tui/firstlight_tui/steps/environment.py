@@ -40,7 +40,7 @@ class EnvironmentStep(StepScreen):
 
     STEP_ID = "environment"
     STEP_TITLE = "Environment"
-    PURPOSE = "What this machine has, what is needed, and the command that mends it."
+    PURPOSE = "What this machine has, what is needed, what mends it."
     HELP = (
         "Every row is probed in its own process with a time limit. Nothing is changed on your machine unless you "
         "say so: `i` shows the command that installs what is missing, and runs it after a yes."

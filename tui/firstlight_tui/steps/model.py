@@ -48,7 +48,7 @@ class ModelStep(StepScreen):
 
     STEP_ID = "model"
     STEP_TITLE = "Model"
-    PURPOSE = "The fine-tuned model: a Hugging Face folder. Only headers are read."
+    PURPOSE = "A Hugging Face folder; only its headers are read."
     HELP = (
         "Enter on a row inspects it. Below, type words to search, a folder (Tab completes; paste or drag one in), or "
         "a hub id such as owner/name: it is downloaded only after your yes. `w` says why ONNX, and when something "
@@ -116,6 +116,12 @@ class ModelStep(StepScreen):
             self._show_card(facts_words(str(self.session.source), self.session.model))
         elif self.session.source is not None and self.work is None:
             self._inspect(Named(Path(self.session.source)))
+
+    def first_focus(self) -> None:
+        if self.missing(self.session) and self.work is None:
+            self.query_one("#models").focus()
+        else:
+            super().first_focus()
 
     # The table ------------------------------------------------------------------------------------
 

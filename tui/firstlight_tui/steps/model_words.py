@@ -85,7 +85,7 @@ def count_words(count: Any) -> str:
 
 
 def facts_words(source: str, model: Mapping[str, Any]) -> Content:
-    """The card of one inspected model; every figure read from headers, the last line an estimate."""
+    """The card of one inspected model; every figure read from headers, but for the line that says estimate."""
     size = model.get("weight_bytes")
     kinds = model.get("parameters_by_kind") or {}
     tied = bool(model.get("tied_embeddings"))
@@ -97,6 +97,11 @@ def facts_words(source: str, model: Mapping[str, Any]) -> Content:
     lines = [
         Content.assemble(part(shown_path(source), "bold")),
         Content.assemble(part(f"{model.get('architecture')}  "), mark),
+        fit_words(model.get("estimates") or {}),
+        *(
+            Content.styled(f"! {one_line(str(warning), 300)}", "$text-warning")
+            for warning in model.get("warnings") or ()
+        ),
         _line("parameters", f"{count_words(model.get('parameters'))}", ", ".join(by_kind)),
         _line(
             "weights",
@@ -115,11 +120,6 @@ def facts_words(source: str, model: Mapping[str, Any]) -> Content:
         lines.append(_line("adapter", lora, f"base found: {base}"))
     digest = str(model.get("fingerprint") or "")
     lines.append(_line("fingerprint", digest[: digest.find(":") + 13] + "…" if digest else "–"))
-    lines.append(fit_words(model.get("estimates") or {}))
-    lines += [
-        Content.styled(f"! {one_line(str(warning), 300)}", "$text-warning")
-        for warning in model.get("warnings") or ()
-    ]
     return Content("\n").join(lines)
 
 
