@@ -1,7 +1,7 @@
 """Talks to an artifact in a process of its own: load once, ask often, survive whatever happens to it."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from firstlight_core.errors import JobDied, OutOfMemory, UsageError
 from firstlight_core.events import Event, Reply, Token, Tokens
 from firstlight_core.monitor import available_memory
 from firstlight_core.runner import OpenJob, open_job
-from firstlight_core.sampling import Message, Sampling, check_messages
+from firstlight_core.sampling import Message, Sampling, check_messages, guidance
 from firstlight_core.stillness import Patience, watch
 from firstlight_core.text import bytes_text, visible
 
@@ -58,6 +58,8 @@ class Engine:
         top_k: int | None = None,
         repetition_penalty: float | None = None,
         seed: int | None = None,
+        json_schema: Mapping[str, Any] | None = None,
+        regex: str | None = None,
     ) -> AsyncIterator[Event]:
         """Stream an answer: `Progress` of the prefill, `Token`s, last a `Reply` with the chat document.
 
@@ -87,6 +89,7 @@ class Engine:
             messages=check_messages(messages),
             max_tokens=max_tokens,
             search=sampling.search(self.artifact.search),
+            guidance=guidance(json_schema, regex),
         )
         async with contextlib.aclosing(
             watch(asked, self._job, self._patience, template=True)

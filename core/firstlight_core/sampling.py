@@ -1,5 +1,6 @@
 """What a question may be: messages that a tokenizer can take, and how the next token is chosen."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -93,3 +94,26 @@ def check_text(text: str) -> None:
         raise InputRefused(
             "The prompt holds bytes that are no UTF-8 text.", hint="Save or type it as UTF-8."
         ) from None
+
+
+def guidance(json_schema: Mapping[str, Any] | None, regex: str | None) -> dict[str, str] | None:
+    """What holds an answer to a form, as onnxruntime-genai wants it; None when nothing does.
+
+    Raises:
+        UsageError: both forms are asked for, or one is not usable.
+    """
+    if json_schema is not None and regex is not None:
+        raise UsageError("An answer follows a JSON schema or a regex, not both.")
+    if json_schema is not None:
+        try:
+            # Free white space lets a small model write line breaks until its tokens are used up.
+            tight = {"x-guidance": {"whitespace_flexible": False}, **json_schema}
+            return {"type": "json_schema", "grammar": json.dumps(tight, allow_nan=False)}
+        except (TypeError, ValueError, RecursionError) as error:
+            raise UsageError("The schema is no JSON.", hint="Give a JSON schema object.") from error
+    if regex is None:
+        return None
+    check_text(regex)
+    if not regex:
+        raise UsageError("The regex is empty.")
+    return {"type": "regex", "grammar": regex}

@@ -21,7 +21,7 @@ from firstlight_core.errors import (
     UsageError,
 )
 from firstlight_core.events import Event, Progress, Reply, Token
-from firstlight_core.sampling import Sampling, check_messages
+from firstlight_core.sampling import Sampling, check_messages, guidance
 from firstlight_core.stillness import Patience, Stillness
 from tests import faultkit
 from tests.core.tiny_models import puppet, tiny_genai
@@ -184,6 +184,29 @@ async def test_a_seed_repeats_and_sampling_varies(tmp_path: Path) -> None:
         first, other, again = await sample(1), await sample(2), await sample(1)
     assert first == again
     assert first != other
+
+
+async def test_a_regex_guides_the_answer_and_only_that_answer(tmp_path: Path) -> None:
+    folder = puppet(tmp_path / "p", ["one", " two"])
+    async with open_engine(folder, max_length=256) as engine:
+        guided = await engine.answer(QUESTION, greedy=True, max_tokens=9, regex="yes|no")
+        free = await engine.answer(QUESTION, greedy=True, max_tokens=9)
+        with pytest.raises(InputRefused, match="regex"):
+            await engine.answer(QUESTION, greedy=True, regex="(")
+        after = await engine.answer(QUESTION, greedy=True, max_tokens=9)
+    assert guided["text"] in ("yes", "no")
+    assert free["text"] == after["text"] == "one two"
+
+
+def test_forms_of_an_answer() -> None:
+    assert guidance(None, None) is None
+    assert guidance(None, "a+") == {"type": "regex", "grammar": "a+"}
+    found = guidance({"type": "object"}, None)
+    assert found is not None
+    assert json.loads(found["grammar"])["type"] == "object"
+    for schema, regex in (({}, "a"), (None, ""), ({"a": float("nan")}, None)):
+        with pytest.raises(UsageError):
+            guidance(schema, regex)
 
 
 @pytest.mark.parametrize("name", ["SIGSEGV", "SIGKILL"])

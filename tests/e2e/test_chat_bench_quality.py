@@ -79,6 +79,27 @@ def test_chat_refuses_in_one_sentence(
     assert said["error"]["hint"]
 
 
+def test_an_answer_follows_a_schema(artifact: Artifact, tmp_path: Path) -> None:
+    schema = tmp_path / "schema.json"
+    wanted = {
+        "type": "object",
+        "properties": {"bits": {"enum": [4, 8, 16]}, "good": {"type": "boolean"}},
+        "required": ["bits", "good"],
+        "additionalProperties": False,
+    }
+    schema.write_text(json.dumps(wanted))
+    folder = str(artifact("int4"))
+    asked = ("--prompt", "What is int4?", "--greedy", "--json-schema", str(schema))
+    code, said = document("chat", folder, *asked)
+    assert code == 0
+    answer = json.loads(said["text"])
+    assert answer["bits"] in (4, 8, 16)
+    assert isinstance(answer["good"], bool)
+    code, said = document("chat", "http://127.0.0.1:1/v1", *asked)
+    assert code == 2
+    assert "not of an endpoint" in said["error"]["message"]
+
+
 @pytest.mark.parametrize("verb", ["chat", "bench", "quality"])
 def test_wrong_targets(verb: str, sample: Path, tmp_path: Path) -> None:
     more = ["--prompt", "a"] if verb == "chat" else []

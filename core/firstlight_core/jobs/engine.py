@@ -108,7 +108,7 @@ class EngineRoom:
         )
 
     def chat(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Answer a conversation. Asked: messages or ids, max_tokens, search, stream."""
+        """Answer a conversation. Asked: messages or ids, max_tokens, search, stream, guidance."""
         speaker = self._loaded()
         ids = self.prompt_ids(asked)
         answer = speaker.answer(
@@ -118,6 +118,7 @@ class EngineRoom:
             context=self.context,
             stream=bool(asked.get("stream", True)),
             fresh=bool(asked.get("fresh", False)),
+            guidance=asked.get("guidance"),
         )
         return {
             "text": visible(answer.text),

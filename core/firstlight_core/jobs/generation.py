@@ -89,6 +89,7 @@ class Speaker:
         self._og = og
         self._generator: Any = None
         self._search: dict[str, Any] = {}
+        self._guided = False
         self.held: list[int] = []
         """The tokens in the KV cache, in order."""
         self._chunk = CHUNK
@@ -164,6 +165,7 @@ class Speaker:
         context: JobContext,
         stream: bool = True,
         fresh: bool = False,
+        guidance: Mapping[str, str] | None = None,
     ) -> Answer:
         """Prefill and decode up to `limit` tokens; a stopped answer keeps what it has.
 
@@ -176,7 +178,8 @@ class Speaker:
         if fresh:
             self.rewind_to(0)
         try:
-            return self._answer(ids, search, limit, context, stream)
+            self.open(search, guidance)
+            return self._answer(ids, limit, context, stream)
         except BaseException as error:
             # What the generator holds after a failure is unknown; the next prompt starts afresh.
             self.forget()
@@ -204,12 +207,10 @@ class Speaker:
     def _answer(
         self,
         ids: Sequence[int],
-        search: Mapping[str, Any],
         limit: int,
         context: JobContext,
         stream: bool,
     ) -> Answer:
-        self.open(search)
         began, spent = time.perf_counter_ns(), time.process_time_ns()
         reused = self.prefill(ids, context)
         if reused < 0:
@@ -266,9 +267,9 @@ class Speaker:
             self._generator.rewind_to(length)
             del self.held[length:]
 
-    def open(self, search: Mapping[str, Any]) -> None:
-        """See to a generator with these search options: a new one, without KV cache, when they changed, or when
-        a seed asks for the random numbers from the start.
+    def open(self, search: Mapping[str, Any], guidance: Mapping[str, str] | None = None) -> None:
+        """See to a generator with these search options: a new one, without KV cache, when they changed, when a
+        seed asks for the random numbers from the start, or when a grammar guides the answer from its first token.
 
         Raises:
             InputRefused: genai cannot run the artifact with them.
@@ -281,18 +282,20 @@ class Speaker:
             "num_return_sequences": 1,
         }
         seeded = wanted.get("random_seed", -1) >= 0 and wanted.get("do_sample", False)
-        if self._generator is None or wanted != self._search or seeded:
+        if self._generator is None or wanted != self._search or seeded or guidance or self._guided:
             self.forget()
             parameters = self._og.GeneratorParams(self.model)
             try:
                 parameters.set_search_options(**wanted)
+                if guidance:
+                    parameters.set_guidance(guidance["type"], guidance["grammar"])
                 self._generator = self._og.Generator(self.model, parameters)
             except Exception as error:
                 raise InputRefused(
                     f"onnxruntime-genai cannot run this artifact so: {one_line(str(error), 300)}",
-                    hint="Choose other sampling settings; if it stays so, convert the model again.",
+                    hint="Choose other settings; if it stays so, convert the model again.",
                 ) from error
-            self._search = wanted
+            self._search, self._guided = wanted, bool(guidance)
 
 
 def common_prefix(held: Sequence[int], wanted: Sequence[int]) -> int:

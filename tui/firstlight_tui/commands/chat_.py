@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -11,6 +12,7 @@ from firstlight_core.endpoint import open_endpoint
 from firstlight_core.engine import DEFAULT_MAX_TOKENS, open_engine
 from firstlight_core.errors import UsageError
 from firstlight_core.events import Reply, Token
+from firstlight_core.files import read_json_object
 from firstlight_core.text import seconds_text
 from firstlight_tui.commands.output import Document, note, run_verb, say
 
@@ -31,6 +33,10 @@ def chat(
     top_p: float | None = typer.Option(None, "--top-p"),
     seed: int | None = typer.Option(None, "--seed", help="Sample, always the same way."),
     greedy: bool = typer.Option(False, "--greedy", help="Always the likeliest token."),
+    schema: Path | None = typer.Option(
+        None, "--json-schema", help="A file: the answer is JSON of this schema."
+    ),
+    regex: str | None = typer.Option(None, "--regex", help="The answer matches this pattern."),
     network: bool = typer.Option(
         False,
         "--network",
@@ -51,6 +57,15 @@ def chat(
 
     async def ask() -> Document:
         found = find_target(target)
+        if schema is not None:
+            settings["json_schema"] = read_json_object(schema)
+        if regex is not None:
+            settings["regex"] = regex
+        if found.kind == "endpoint" and settings.keys() & {"json_schema", "regex"}:
+            raise UsageError(
+                "A form can be asked of an artifact only, not of an endpoint.",
+                hint="Leave out --json-schema and --regex.",
+            )
         messages = [{"role": "user", "content": _question(prompt)}]
         if system is not None:
             messages.insert(0, {"role": "system", "content": system})
