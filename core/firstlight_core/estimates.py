@@ -19,27 +19,33 @@ from firstlight_core.paths import find_paths
 from firstlight_core.precisions import PRECISIONS, Precision
 from firstlight_core.text import bytes_text
 
-BASE_RAM = 465_000_000
+BASE_RAM = 464_000_000
 """Bytes that the conversion child needs before it reads a weight: Python, torch, transformers, Olive."""
-RAM_PER_PARAMETER = {
-    "fp32": 4.3,
-    "fp16": 16.0,
-    "int8": 10.0,
-    "int4": 8.0,
-    "int4-compact": 8.0,
-    "int4-quality": 8.0,
+BASE_SECONDS = 3.2
+"""Seconds for importing, and for the graph of a tiny model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one precision costs: peak bytes per weight, bytes per weight of a second vocabulary table, seconds.
+
+    A weight is one of the body or of the one table that a tied model has; an untied model has a second one.
+    """
+
+    ram: float
+    ram_untied: float
+    seconds_per_billion: float
+
+
+COSTS = {
+    "fp32": Cost(4.3, 2.0, 45.0),
+    "fp16": Cost(16.3, 16.0, 95.0),
+    "int8": Cost(10.3, 2.0, 45.0),
+    "int4": Cost(8.35, 6.0, 39.0),
+    "int4-compact": Cost(8.4, 6.0, 36.0),
+    "int4-quality": Cost(15.5, 6.0, 180.0),
 }
-"""Peak bytes of the conversion child per parameter."""
-BASE_SECONDS = 3.6
-"""Seconds for importing, building the graph of a tiny model and checking the artifact."""
-SECONDS_PER_BILLION = {
-    "fp32": 20.0,
-    "fp16": 60.0,
-    "int8": 50.0,
-    "int4": 50.0,
-    "int4-compact": 50.0,
-    "int4-quality": 60.0,
-}
+"""Fitted to docs/estimates.md."""
 _NOTHING_FITS = "No precision fits: choose a smaller model, or convert it on a larger machine."
 RUN_BASE = 120_000_000
 """Bytes of a process that runs an artifact, beside weights and KV cache."""
@@ -96,10 +102,15 @@ def kv_cache_bytes(inspection: Inspection, context: int) -> int:
 
 def bare_estimate(inspection: Inspection, precision: Precision) -> dict[str, float]:
     """Peak RAM and seconds by the formulas alone, without what this machine taught."""
-    count = inspection.parameters
+    shape, structure = inspection.shape, inspection.structure
+    # A row that has not been measured yet costs what the plain row of its builder precision does.
+    cost = COSTS.get(precision.key) or COSTS[precision.builder_precision]
+    table = shape.vocab * shape.hidden
+    weights = structure.body + table
+    untied = 0 if structure.tied else table
     return {
-        "peak_ram_bytes": BASE_RAM + RAM_PER_PARAMETER[precision.key] * count,
-        "seconds": BASE_SECONDS + SECONDS_PER_BILLION[precision.key] * count / 1e9,
+        "peak_ram_bytes": BASE_RAM + cost.ram * weights + cost.ram_untied * untied,
+        "seconds": BASE_SECONDS + cost.seconds_per_billion * weights / 1e9,
     }
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,12 @@ def test_blocks_are_padded() -> None:
 @pytest.mark.parametrize(("layers", "promoted"), [(1, 1), (3, 2), (24, 12), (30, 14), (32, 16)])
 def test_promoted_layers(layers: int, promoted: int) -> None:
     assert promoted_layers(layers) == promoted
+
+
+def test_a_new_row_needs_no_figures_of_its_own(sample: Path) -> None:
+    row = replace(find_precision("int4"), key="int4-new")
+    inspection = inspect_model(sample)
+    assert estimate(inspection, row, room=PLENTY).seconds > 0
 
 
 def test_kv_cache(sample: Path) -> None:
