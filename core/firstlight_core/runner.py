@@ -310,7 +310,9 @@ class OpenJob:
         try:
             while True:
                 answers, event = await self._child.next()
-                if answers not in (number, -1):
+                # 0 is no request: the job failed before it listened to any.
+                before_all = answers == 0 and isinstance(event, Failed)
+                if answers not in (number, -1) and not before_all:
                     continue
                 if isinstance(event, Failed):
                     done = True
