@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from firstlight_core.engine import open_engine
+
 pytestmark = pytest.mark.real
 
 Artifact = Callable[[str], Path]
@@ -258,3 +260,20 @@ def test_the_reference_of_an_adapter_is_base_plus_adapter(
     # The artifact was made without the adapter, so it must differ more than by its quantisation.
     assert said["drift"]["kl_mean"] > 0.01
     assert code in (0, 1)
+
+
+async def test_a_second_turn_from_the_cache_answers_as_one_without(artifact: Artifact) -> None:
+    turns: list[dict[str, str]] = []
+    for question in ("What is int4 quantization?", "And int8?", "Which one is smaller?"):
+        turns.append({"role": "user", "content": question})
+        async with open_engine(artifact("int4")) as kept:
+            # The whole conversation again, turn by turn, so that the cache is used at each of them.
+            for end in range(1, len(turns) + 1, 2):
+                warm = await kept.answer(turns[:end], greedy=True, max_tokens=48)
+        async with open_engine(artifact("int4")) as fresh:
+            cold = await fresh.answer(turns, greedy=True, max_tokens=48)
+        assert warm["tokens"] == cold["tokens"]
+        assert cold["stats"]["reused_tokens"] == 0
+        if len(turns) > 1:
+            assert warm["stats"]["reused_tokens"] > 16
+        turns.append({"role": "assistant", "content": cold["text"]})
