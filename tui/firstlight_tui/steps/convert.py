@@ -167,7 +167,8 @@ class ConvertStep(StepScreen):
             return
         self.wizard.session = self.session.decide(artifact=str(document["artifact"]))
         label = find_precision(str(event.option_id)).label
-        self.notify(f"The next steps use {label}.", markup=False)
+        words = f"The next steps use {label}; what was answered after this step is open again."
+        self.notify(words, markup=False)
 
     # Methods --------------------------------------------------------------------------------------
 

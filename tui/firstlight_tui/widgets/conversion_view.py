@@ -44,6 +44,22 @@ class ConversionView(WorkView):
             lines.append(line)
         self.update(Content("\n").join(lines))
 
+    def _stage_line(self, work: Work, index: int) -> Content:
+        # The queue has failed as a whole, but the precision that ran last may be a good one.
+        if work.status == "failed" and current_row(work).get("state") == "done":
+            stage, begun = work.stages[index]
+            later = [at for _, at in work.stages[index + 1 :]] or [work.seconds]
+            took = part(f"  {seconds_text(later[0] - begun)}", "$foreground-muted")
+            return Content.assemble(part("✓ ", "$text-success"), part(stage.label), took)
+        return super()._stage_line(work, index)
+
+    def _closing_line(self, work: Work) -> Content:
+        failed = sum(row.get("state") == "failed" for row in work.rows)
+        if work.status == "failed" and 0 < failed < len(work.rows):
+            words = f"{failed} of {len(work.rows)} failed; ended after {seconds_text(work.seconds)}"
+            return Content.styled(words, "bold $text-error")
+        return super()._closing_line(work)
+
     def _queue_line(self, work: Work) -> Content:
         pieces = []
         for row in work.rows:
