@@ -123,6 +123,25 @@ class Engine:
         """
         return await self.request("render", template=True, messages=check_messages(messages))
 
+    async def alternatives(
+        self, messages: Sequence[Message], tokens: Sequence[int], *, count: int = 5
+    ) -> list[dict[str, Any]]:
+        """The likeliest next tokens {id, text, probability} after the first `tokens` of an answer to `messages`.
+
+        Probabilities before sampling settings, likeliest first.
+
+        Raises:
+            FirstlightError: as `chat`.
+        """
+        found = await self.request(
+            "alternatives",
+            template=True,
+            messages=check_messages(messages),
+            tokens=list(tokens),
+            count=max(1, min(count, 100)),
+        )
+        return list(found["alternatives"])
+
     async def request(self, op: str, *, template: bool = False, **values: Any) -> dict[str, Any]:
         """One operation of the engine job, watched; `template` limits the time of its first event.
 

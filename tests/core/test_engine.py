@@ -198,6 +198,20 @@ async def test_a_regex_guides_the_answer_and_only_that_answer(tmp_path: Path) ->
     assert free["text"] == after["text"] == "one two"
 
 
+async def test_the_alternatives_of_a_token(tmp_path: Path) -> None:
+    folder = puppet(tmp_path / "p", ["one", " two"])
+    async with open_engine(folder, max_length=256) as engine:
+        document = await engine.answer(QUESTION, greedy=True)
+        first = await engine.alternatives(QUESTION, [])
+        second = await engine.alternatives(QUESTION, document["tokens"][:1], count=3)
+    assert first[0]["text"] == "one"
+    assert (len(first), len(second)) == (5, 3)
+    assert second[0]["id"] == document["tokens"][1]
+    chances = [entry["probability"] for entry in first]
+    assert chances == sorted(chances, reverse=True)
+    assert 0 < sum(chances) <= 1
+
+
 def test_forms_of_an_answer() -> None:
     assert guidance(None, None) is None
     assert guidance(None, "a+") == {"type": "regex", "grammar": "a+"}

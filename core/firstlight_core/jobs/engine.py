@@ -1,7 +1,7 @@
 """The open job that talks: one artifact in one process, asked again and again.
 
 Operations: `load`, `render`, `chat`, `measure` (one benchmark repetition), `compare` (drift against reference
-log-probabilities). Times are taken here, with `perf_counter_ns`.
+log-probabilities), `alternatives` (likeliest tokens at one place). Times are taken here, with `perf_counter_ns`.
 """
 
 import time
@@ -153,6 +153,31 @@ class EngineRoom:
             "rss_bytes": {"now": rss(), "peak": peak_rss()},
         }
 
+    def alternatives(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """The likeliest tokens at one place of an answer. Asked: messages or ids, tokens (the answer up to it), count."""
+        import numpy as np
+
+        speaker = self._loaded()
+        ids = [*self.prompt_ids(asked), *(int(i) for i in asked["tokens"])]
+        speaker.check_length(ids)
+        speaker.open({"do_sample": False})
+        if speaker.prefill(ids, self.context) < 0:
+            return {"alternatives": []}
+        logits = np.asarray(speaker.logits()[-1], dtype=np.float64)
+        chances = np.exp(logits - logits.max())
+        chances /= chances.sum()
+        best = np.argsort(-chances, kind="stable")[: int(asked["count"])]
+        return {
+            "alternatives": [
+                {
+                    "id": int(token),
+                    "text": visible(speaker.piece(int(token))),
+                    "probability": float(chances[token]),
+                }
+                for token in best
+            ]
+        }
+
     def _bench_ids(self) -> list[int]:
         """The benchmark's text; for a tokenizer that cannot read it, the vocabulary in its order."""
         speaker = self._loaded()
@@ -191,5 +216,6 @@ def engine(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
             "chat": room.chat,
             "measure": room.measure,
             "compare": room.compare,
+            "alternatives": room.alternatives,
         }
     )
