@@ -1,6 +1,7 @@
 """Runs Olive in a private folder, and says what it really did: its exit code does not."""
 
 import contextlib
+import ctypes
 import gc
 import json
 import os
@@ -12,6 +13,8 @@ import time
 import traceback
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from firstlight_core.errors import FirstlightError, JobFailed, ToolchainMissing
 from firstlight_core.events import Stage
@@ -49,9 +52,16 @@ def _own_folders(work: Path) -> None:
         os.environ[name] = str(path)
 
 
+def give_back_memory() -> None:
+    """Return what the last run has freed to the system; glibc keeps it in its arenas otherwise."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def reset_peak() -> None:
     """Begin a new peak of resident memory, where the kernel can (Linux: proc(5), clear_refs 5)."""
-    gc.collect()
+    give_back_memory()
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
@@ -116,8 +126,10 @@ class _Converter:
             inner = model.get("config") or {}
             self._context.emit(Stage("original", "Asking the original, to compare"))
             path = str(model.get("model_path") or inner.get("model_path"))
+            give_back_memory()
+            room = peak_rss() - psutil.Process().memory_info().rss
             try:
-                self._answers = original_answers(path, model.get("adapter_path"))
+                self._answers = original_answers(path, model.get("adapter_path"), room=room)
             except Exception:
                 # The artifact may be good all the same: then it is published without a comparison.
                 traceback.print_exc()

@@ -15,19 +15,25 @@ SHARE_OF_MEMORY = 0.5
 """The original in float32 may take this share of the memory that is available; else it is not asked."""
 
 
-def original_answers(model_path: str, adapter_path: str | None) -> list[dict[str, Any]] | None:
-    """Greedy answers of the original in float32: `[{prompt, ids[], answer[]}]`; None when it does not fit.
+def original_answers(
+    model_path: str, adapter_path: str | None, *, room: int
+) -> list[dict[str, Any]] | None:
+    """Greedy answers of the original: `[{prompt, ids[], answer[]}]`; None when it does not fit.
 
-    `ids` is the rendered prompt, `answer` what follows it, the end of turn included.
+    `ids` is the rendered prompt, `answer` what follows it, the end of turn included. It is computed in float32 when
+    that stays within `room` bytes, so that asking does not raise the conversion's peak; else as it is stored.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    if not _fits(Path(model_path)):
+    stored = sum(path.stat().st_size for path in Path(model_path).glob("*.safetensors"))
+    if not _fits(stored):
         return None
+    # The mapped bf16 file and the float32 copy stand side by side while it is read.
+    exact = 3 * stored < room
     tokenizer = AutoTokenizer.from_pretrained(model_path, trust_remote_code=False)
     model = AutoModelForCausalLM.from_pretrained(
-        model_path, dtype=torch.float32, trust_remote_code=False
+        model_path, dtype=torch.float32 if exact else "auto", trust_remote_code=False
     )
     if adapter_path:
         from peft import PeftModel
@@ -42,12 +48,11 @@ def original_answers(model_path: str, adapter_path: str | None) -> list[dict[str
     ]
 
 
-def _fits(folder: Path) -> bool:
+def _fits(stored: int) -> bool:
     from firstlight_core.monitor import available_memory
 
-    size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
     # Against bf16 weights; float32 is twice that.
-    return 2 * size < SHARE_OF_MEMORY * available_memory()
+    return 2 * stored < SHARE_OF_MEMORY * available_memory()
 
 
 def _threads() -> int:
