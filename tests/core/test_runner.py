@@ -165,9 +165,11 @@ def test_only_an_explicit_yes_opens_the_network() -> None:
     assert found["DO_NOT_TRACK"] == "1"
 
 
-async def test_leaving_the_loop_ends_the_child_and_its_children() -> None:
+@pytest.mark.parametrize("stubborn", [False, True])
+async def test_leaving_the_loop_ends_the_child_and_its_children(stubborn: bool) -> None:
     pids: list[int] = []
-    events = run_job("selftest", {"act": "spawn"}, started=pids.append)
+    request = {"act": "spawn", "stubborn": stubborn}
+    events = run_job("selftest", request, started=pids.append)
     async with contextlib.aclosing(events):  # type: ignore[type-var]
         async for event in events:
             if isinstance(event, Measured):

@@ -31,8 +31,12 @@ def _hang(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
 
 
 def _spawn(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    import signal
     import subprocess
 
+    if request.get("stubborn"):
+        # What is ignored stays ignored in the grandchild.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     grandchild = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(3600)"])
     context.emit(Measured("grandchild", grandchild.pid))
     return _hang(request, context)
