@@ -177,7 +177,7 @@ async def test_a_void_benchmark_is_marked(wizard: Build) -> None:
     session = MEASURED.decide(benchmark={**MEASURED.benchmark, "void": True})  # type: ignore[dict-item]
     async with wizard(session=session, first=PrecisionStep).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        assert row(pilot, "int4")["decode"] == "410?"
+        assert row(pilot, "int4")["decode"] == "410?" and row(pilot, "int4")["load"] == "210?"
         assert row(pilot, "int4")["measured"] == "1.66"
 
 

@@ -121,7 +121,7 @@ def _measured(name: str, scale: float = 1.0) -> Callable[[Row, Units], str]:
     def show(row: Row, units: Units) -> str:
         value = getattr(row.figures, name, None)
         text = number(None if value is None else value * scale)
-        speed = name in ("ttft_s", "prefill_tps", "decode_tps")
+        speed = name in ("load_s", "ttft_s", "prefill_tps", "decode_tps")
         return (
             f"{text}?" if speed and value is not None and row.figures and row.figures.void else text
         )
