@@ -35,6 +35,8 @@ class Cost:
     ram: float
     ram_untied: float
     seconds_per_billion: float
+    ram_table: float = 0.0
+    """Bytes per weight of the vocabulary table on top: k-quant works on the whole output head at once."""
 
 
 COSTS = {
@@ -43,7 +45,7 @@ COSTS = {
     "int8": Cost(10.3, 2.0, 45.0),
     "int4": Cost(8.35, 6.0, 39.0),
     "int4-compact": Cost(8.4, 6.0, 36.0),
-    "int4-quality": Cost(15.5, 6.0, 180.0),
+    "int4-quality": Cost(8.35, 6.0, 180.0, 34.0),
 }
 """Fitted to docs/estimates.md."""
 _NOTHING_FITS = "No precision fits: choose a smaller model, or convert it on a larger machine."
@@ -109,7 +111,10 @@ def bare_estimate(inspection: Inspection, precision: Precision) -> dict[str, flo
     weights = structure.body + table
     untied = 0 if structure.tied else table
     return {
-        "peak_ram_bytes": BASE_RAM + cost.ram * weights + cost.ram_untied * untied,
+        "peak_ram_bytes": BASE_RAM
+        + cost.ram * weights
+        + cost.ram_table * table
+        + cost.ram_untied * untied,
         "seconds": BASE_SECONDS + cost.seconds_per_billion * weights / 1e9,
     }
 
