@@ -1,6 +1,5 @@
 """`firstlight chat`: one question to an artifact, or the wizard opened on its chat."""
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import typer
 from firstlight_core.artifacts import artifact_folder, check_artifact, find_target
 from firstlight_core.endpoint import open_endpoint
 from firstlight_core.engine import DEFAULT_MAX_TOKENS, open_engine
-from firstlight_core.errors import UsageError
+from firstlight_core.errors import FirstlightError, UsageError
 from firstlight_core.events import Reply, Token
 from firstlight_core.files import read_json_object
 from firstlight_core.text import seconds_text
@@ -103,22 +102,16 @@ def _question(prompt: str | None) -> str:
 
 
 def _open_wizard(target: str) -> int:
-    async def check() -> Document:
-        return {"folder": str(check_artifact(artifact_folder(find_target(target))).folder)}
-
+    """The wizard on its chat; an artifact that cannot be opened is said here, in the shell."""
     try:
-        folder = asyncio.run(check())["folder"]
-    except Exception as error:
-        from firstlight_core.errors import FirstlightError
-
-        if not isinstance(error, FirstlightError):
-            raise
+        folder = check_artifact(artifact_folder(find_target(target))).folder
+    except FirstlightError as error:
         note(str(error))
         note(f"  {error.hint}")
         return error.exit_code
     from firstlight_tui.start import start_wizard
 
-    return int(start_wizard(artifact=folder))
+    return start_wizard(artifact=folder)
 
 
 def _show(document: Document) -> None:
