@@ -5,13 +5,10 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Button
 
 from firstlight_core.paths import find_paths
-from firstlight_core.session import Session
 from firstlight_themes import load_themes
 from firstlight_tui.app import WizardApp
-from firstlight_tui.steps.environment import EnvironmentStep
 from firstlight_tui.steps.model import ModelStep
 from firstlight_tui.steps.precision import PrecisionStep
 from tests.tui.conftest import Called, fake_services
@@ -80,28 +77,25 @@ async def by_mouse(pilot: Pilot[Any], machine: Machine) -> None:
     await settle(pilot)
 
 
+# One theme in every run; the others repeat the same walk and only their colours differ.
+SHOWN = [THEMES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in THEMES[1:])]
+
+
+@pytest.mark.parametrize("theme", SHOWN)
 @pytest.mark.parametrize("way", [by_keys, by_mouse], ids=lambda way: way.__name__)
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
 async def test_both_steps_are_complete(
-    wizard: Callable[..., WizardApp], called: Called, size: tuple[int, int], way: Way
+    wizard: Callable[..., WizardApp], called: Called, size: tuple[int, int], way: Way, theme: str
 ) -> None:
     machine = Machine()
     services = fake_services(called, run_checks=machine, list_checks=lambda: TITLES)
     app = wizard(services=services)
+    app.theme = theme
     async with app.run_test(size=size) as pilot:
-        for theme in THEMES:
-            app.theme = theme
-            app.works.clear()
-            app.session = Session()
-            app.open_step(EnvironmentStep)
-            await settle(pilot)
-            if app.session.environment is None:
-                app.screen.query_one("#recheck", Button).press()
-                await settle(pilot)
-            app.copy_to_clipboard("")
-            await way(pilot, machine)
-            assert type(app.screen) is PrecisionStep, theme
-            assert app.session.source == str(find_paths().sample), theme
+        await settle(pilot)
+        await way(pilot, machine)
+        assert type(app.screen) is PrecisionStep
+        assert app.session.source == str(find_paths().sample)
 
 
 def test_all_themes_are_walked() -> None:

@@ -1,7 +1,6 @@
 """Step 2: which model?"""
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,7 +12,6 @@ from textual.content import Content
 from textual.widgets import Button, DataTable, Input
 
 from firstlight_core.errors import FirstlightError, InputRefused
-from firstlight_core.model_sources import FoundModel
 from firstlight_core.session import Session
 from firstlight_tui.modals import ConfirmScreen, DetailScreen
 from firstlight_tui.steps.base import StepScreen
@@ -24,18 +22,9 @@ from firstlight_tui.steps.model_inspection import (
     find_named,
     inspection,
 )
-from firstlight_tui.steps.model_words import (
-    COLUMNS,
-    ORIGINS,
-    SORTS,
-    WHY_ONNX,
-    adopted_words,
-    choose_models,
-    facts_words,
-    model_cells,
-)
+from firstlight_tui.steps.model_table import ModelTable
+from firstlight_tui.steps.model_words import WHY_ONNX, adopted_words, facts_words
 from firstlight_tui.widgets import Words, WorkView
-from firstlight_tui.widgets.fitted_table import FittedTable
 from firstlight_tui.widgets.path_input import PathInput, looks_like_path, plain_path
 from firstlight_tui.works import Work
 
@@ -76,8 +65,6 @@ class ModelStep(StepScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._found: Sequence[FoundModel] = ()
-        self._needle = self._sort = self._origin = ""
         self._refused = ""
         """The adapter folder whose base is asked for."""
 
@@ -98,7 +85,7 @@ class ModelStep(StepScreen):
         wizard.session = decided(wizard.session, result)
 
     def compose_step(self) -> ComposeResult:
-        yield FittedTable(COLUMNS, id="models")
+        yield ModelTable(id="models")
         yield PathInput("words, a folder, or owner/name; Enter inspects", id="path")
         yield WorkView(id="work")
         with VerticalScroll(id="facts-card", classes="card"):
@@ -126,47 +113,31 @@ class ModelStep(StepScreen):
     # The table ------------------------------------------------------------------------------------
 
     async def _list_models(self) -> None:
-        self._found = list(await asyncio.to_thread(self.wizard.services.find_models))
-        self._fill()
+        found = list(await asyncio.to_thread(self.wizard.services.find_models))
+        self._table.fill(found)
         if self.session.source is not None:
-            self.query_one(FittedTable).select(self.session.source)
+            self._table.select(self.session.source)
 
-    def _fill(self) -> None:
-        chosen = choose_models(
-            self._found, needle=self._needle, origin=self._origin, sort=self._sort
-        )
-        table = self.query_one("#models", FittedTable)
-        table.show_rows((str(model.path), model_cells(model)) for model in chosen)
+    @property
+    def _table(self) -> ModelTable:
+        return self.query_one(ModelTable)
 
     @on(DataTable.RowSelected, "#models")
     def _row_chosen(self, event: DataTable.RowSelected) -> None:
         self._inspect(Named(Path(str(event.row_key.value))))
 
-    @on(DataTable.HeaderSelected, "#models")
-    def _header(self, event: DataTable.HeaderSelected) -> None:
-        key = str(event.column_key.value)
-        self._order("" if key == self._sort else key)
-
-    def _order(self, key: str) -> None:
-        self._sort = key
-        marks = {c.key: c.label + (" ▾" if c.key == key else "") for c in COLUMNS}
-        self.query_one("#models", FittedTable).label(marks)
-        self._fill()
-
     @on(Button.Pressed, "#sort")
     def action_sort(self) -> None:
-        """As found, then by name, size, place; once more starts again."""
-        index = SORTS.index(self._sort) if self._sort in SORTS else 0
-        self._order(SORTS[(index + 1) % len(SORTS)])
+        """The next order."""
+        self._table.next_order()
 
     @on(Button.Pressed, "#filter")
     def action_filter(self) -> None:
         """Show the models of one place only."""
-        self._origin = ORIGINS[(ORIGINS.index(self._origin) + 1) % len(ORIGINS)]
+        self._table.next_origin()
         button = self.query_one("#filter", Button)
-        button.label = f"From: {self._origin or 'all'}"
+        button.label = f"From: {self._table.origin or 'all'}"
         button.refresh(layout=True)
-        self._fill()
 
     # The fields -----------------------------------------------------------------------------------
 
@@ -177,17 +148,15 @@ class ModelStep(StepScreen):
 
     @on(Input.Changed, "#path")
     def _typed(self, event: Input.Changed) -> None:
-        self._needle = "" if looks_like_path(event.value) else event.value.strip()
-        self._fill()
+        self._table.search("" if looks_like_path(event.value) else event.value.strip())
 
     @on(Input.Submitted, "#path,#base")
     def _given(self, event: Input.Submitted) -> None:
         text = plain_path(event.value)
         if not text:
             return
-        table = self.query_one("#models", FittedTable)
-        if event.input.id == "path" and table.row_count == 1 and not looks_like_path(text):
-            text = str(table.current)
+        if event.input.id == "path" and self._table.row_count == 1 and not looks_like_path(text):
+            text = str(self._table.current)
         base_for = self._refused if event.input.id == "base" else ""
         self.run_worker(self._resolve(text, base_for), group="resolve", exclusive=True)
 
@@ -261,7 +230,8 @@ class ModelStep(StepScreen):
 
     def action_search(self) -> None:
         """Go to the field that searches and takes folders."""
-        self.query_one("#path", Input).focus()
+        # At once, not at the next turn: what is typed right after the key belongs in the field.
+        self.set_focus(self.query_one("#path"))
 
     def action_cancel(self) -> None:
         """Stop a download or an inspection."""

@@ -26,8 +26,6 @@ SUPPORT: Mapping[bool | None, tuple[str, str]] = {
     False: ("✗ not supported", "$text-error"),
     None: ("? no builder here to ask", "$foreground-muted"),
 }
-SORTS = ("", "name", "size", "origin")
-ORIGINS = ("", "sample", "recent", "cache")
 WHY_ONNX = """Why ONNX (the course's four reasons)
   1. Hardware independence: the same artifact on CPU, GPU and NPU, chosen by an execution provider.
   2. Performance: graph optimisation and quantised kernels of ONNX Runtime.
