@@ -6,7 +6,7 @@ import time
 
 from bench.measuring import machine_line, write_result
 
-BENCHES = ("startup", "inspection", "conversion", "decoding")
+BENCHES = ("startup", "responsiveness", "inspection", "conversion", "decoding")
 
 
 def main(names: list[str]) -> int:
