@@ -1,0 +1,79 @@
+"""Issue 5 in the wizard, on the real sample: a broken template changes the answer, the mended one is right."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from firstlight_core.session import Session
+from firstlight_tui.app import WizardApp
+from firstlight_tui.services import Services
+from firstlight_tui.steps.template import TemplateStep
+from firstlight_tui.steps.template_jinja import JinjaScreen
+from firstlight_tui.widgets import Words
+
+Build = Callable[..., WizardApp]
+QUESTION = "What is int4 quantization?"
+
+
+async def until(pilot: Pilot[Any], reached: Callable[[], Any]) -> None:
+    """Let the app run until something is so."""
+    async with asyncio.timeout(90):
+        while not reached():
+            await pilot.pause(0.05)
+
+
+async def answer(app: WizardApp, pilot: Pilot[Any]) -> str:
+    """The model's greedy answer to the question, asked anew."""
+    talk = app.conversation
+    # A template that was written unloads the engine, which still had the old one in its memory.
+    await until(pilot, lambda: talk.status == "closed")
+    talk.clear()
+    talk.open(str(app.session.artifact))
+    talk.send(QUESTION)
+    await until(pilot, lambda: talk.turns and talk.turns[-1].stats)
+    return talk.turns[-1].text
+
+
+@pytest.mark.real
+@pytest.mark.slow
+async def test_a_model_answers_otherwise_with_a_broken_template_and_right_with_the_mended_one(
+    wizard: Build, own_artifact: Path, sample: Path
+) -> None:
+    session = Session(source=str(sample), artifact=str(own_artifact))
+    app = wizard(session=session, first=TemplateStep, services=Services())
+
+    def lock() -> str:
+        return str(app.screen.query_one("#lock", Words).visual)
+
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "Locked" in lock())
+        right = await answer(app, pilot)
+        assert "4 bits" in right and right == right.strip()
+
+        # The course's fields alone: caught with the exact sentence.
+        await pilot.press("f6", "down", "down", "enter")
+        await until(pilot, lambda: "Not locked" in lock())
+        assert "PromptTemplate lacks the newline after `assistant`: 1 token" in lock()
+
+        # The same text as the chat template, which is what the runtimes read: the answer changes.
+        await pilot.press("f9")
+        await until(pilot, lambda: isinstance(app.screen, JinjaScreen))
+        await pilot.press("f6", "down", "down", "enter")
+        await until(pilot, lambda: isinstance(app.screen, JinjaScreen))
+        await pilot.press("f5")
+        await until(pilot, lambda: type(app.screen) is TemplateStep)
+        await until(pilot, lambda: "genai lacks the newline after" in lock())
+        broken = await answer(app, pilot)
+        assert broken != right and broken.startswith("\n"), broken
+
+        # One key mends fields and chat template, writes them, and the model is right again.
+        await pilot.press("f8")
+        await until(pilot, lambda: "● Locked" in lock() and "Saved" in lock())
+        assert app.session.template is not None and app.session.template["locked"]
+        assert await answer(app, pilot) == right
+        app.conversation.close()
+        await until(pilot, lambda: app.conversation.status == "closed")
