@@ -33,6 +33,7 @@ async def answer(app: WizardApp, pilot: Pilot[Any]) -> str:
     await until(pilot, lambda: talk.status == "closed")
     talk.clear()
     talk.open(str(app.session.artifact))
+    await until(pilot, lambda: talk.status == "ready")
     talk.send(QUESTION)
     await until(pilot, lambda: talk.turns and talk.turns[-1].stats)
     return talk.turns[-1].text
