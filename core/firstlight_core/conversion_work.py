@@ -19,9 +19,10 @@ from firstlight_core.conversion_preflight import (
     look,
     olive_command,
 )
-from firstlight_core.errors import CheckFailed, OutOfMemory
+from firstlight_core.errors import OutOfMemory
 from firstlight_core.estimates import Room, estimate, remember_conversion
 from firstlight_core.events import Event, LogLine, Reply, Stage
+from firstlight_core.gate import Gate, judge
 from firstlight_core.models import inspect_model
 from firstlight_core.publishing import (
     Staging,
@@ -31,7 +32,7 @@ from firstlight_core.publishing import (
     tool_versions,
     write_manifest,
 )
-from firstlight_core.runner import OpenJob, job_result, open_job
+from firstlight_core.runner import OpenJob, open_job
 from firstlight_core.text import shown_path
 
 Document = dict[str, Any]
@@ -39,9 +40,6 @@ Listen = Callable[[Event], None] | None
 Started = Callable[[int], None] | None
 _DROP = ("model_config.json",)
 """Olive's own note, full of paths of the work folder."""
-RED_BELOW = 0.5
-"""Share of the original's greedy tokens that must be among the artifact's best hundredth. Rounding moves a token a few
-ranks, even where random weights make all ranks close; a damaged graph puts it anywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +48,8 @@ class Built:
 
     plan: ConversionPlan
     measured: Document
+    gate: Gate
+    """Where the check is under way."""
     answers: list[Document]
     """What the original says; empty when it was not asked."""
 
@@ -76,6 +76,7 @@ class ConversionWork:
         self._folders = contextlib.ExitStack()
         self._children = contextlib.AsyncExitStack()
         self._job: OpenJob | None = None
+        self._answers: list[Document] | None = None
 
     async def __aenter__(self) -> Self:
         for plan in self._plans:
@@ -111,11 +112,20 @@ class ConversionWork:
         if not self._olive:
             check_room(plan, self._before, staging.folder, force=self._force)
         self._say(Stage("start", f"Converting to {plan.precision.label}"))
-        measured = await self._ask(plan, staging)
-        for name in _DROP:
-            (staging.artifact / name).unlink(missing_ok=True)
-        answers = None if self._olive else (await self._request("answers", plan))["answers"]
-        return Built(plan, measured, answers or [])
+        gate = Gate()
+        try:
+            await gate.open(staging.folder)
+            measured = await self._ask(plan, staging)
+            for name in _DROP:
+                (staging.artifact / name).unlink(missing_ok=True)
+            gate.begin(staging.artifact, {} if self._olive else plan.expected)
+            if self._answers is None:
+                asked = {} if self._olive else await self._request("answers", plan)
+                self._answers = asked.get("answers") or []
+            return Built(plan, measured, gate, self._answers)
+        except BaseException:
+            await gate.close()
+            raise
 
     async def settle(self, built: Built, *, quiet: bool = False) -> Document:
         """The gate and the publish; `quiet` while the next one is being built, whose events count.
@@ -123,22 +133,19 @@ class ConversionWork:
         Raises:
             FirstlightError: the gate is closed, or the disk refuses; an earlier output is untouched.
         """
+        try:
+            return await self._settle(built, quiet=quiet)
+        finally:
+            await built.gate.close()
+
+    async def _settle(self, built: Built, *, quiet: bool) -> Document:
         assert self._before is not None
         plan, measured = built.plan, built.measured
         staging = self._staging(plan)
         listen = None if quiet else self._on_event
         if listen is not None:
             listen(Stage("check", "Loading the result in a fresh process"))
-        passed = await job_result(
-            "gate",
-            {
-                "artifact": str(staging.artifact),
-                "expected": {} if self._olive else plan.expected,
-                "answers": built.answers,
-            },
-            on_event=listen,
-            cwd=staging.folder,
-        )
+        passed = await built.gate.result(built.answers)
         numbers = judge(passed.get("agreement"), force=self._force)
         check_unchanged(plan, self._before)
         fingerprint = inspect_model(plan.source).fingerprint
@@ -213,28 +220,6 @@ class ConversionWork:
             await self._children.aclose()
             raise
         raise AssertionError("a request ends with its reply or an error")
-
-
-def judge(agreement: Document | None, *, force: bool) -> Document:
-    """The numbers gate: what goes into the document of a comparison with the original.
-
-    Raises:
-        CheckFailed: the artifact says something else than its original, and nobody insists.
-    """
-    if agreement is None:
-        return {}
-    if agreement["near"] >= RED_BELOW:
-        return {"agreement": agreement}
-    reason = (
-        "The artifact does not compute what its original does: "
-        f"{agreement['near']:.0%} of {agreement['positions']} tokens are near."
-    )
-    if not force:
-        raise CheckFailed(
-            reason,
-            hint="That is damage, not drift: try another precision, or --force to publish it all the same.",
-        )
-    return {"agreement": agreement, "forced": reason}
 
 
 @contextlib.asynccontextmanager

@@ -48,6 +48,7 @@ __all__ = [
     "restore_previous",
     "sha256_of",
     "sweep",
+    "sync_tree",
     "tool_versions",
     "write_manifest",
 ]

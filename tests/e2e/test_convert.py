@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from firstlight_core.conversion import convert, convert_many
-from firstlight_core.conversion_work import RED_BELOW, judge
 from firstlight_core.errors import (
     CheckFailed,
     JobDied,
@@ -22,8 +21,8 @@ from firstlight_core.errors import (
     OutOfMemory,
 )
 from firstlight_core.events import Event, Progress, Stage
+from firstlight_core.gate import RED_BELOW, judge
 from firstlight_core.publishing import read_manifest, sha256_of
-from firstlight_core.runner import job_result
 from tests import faultkit
 
 pytestmark = pytest.mark.real
@@ -382,10 +381,22 @@ def test_original_and_artifact_agree_on_the_sample(artifact: Callable[[str], Pat
     assert all(text["original"].strip() for text in agreement["texts"])
 
 
-def test_damage_is_not_published_unless_forced(artifact: Callable[[str], Path]) -> None:
+def test_damage_is_not_published_unless_forced(
+    artifact: Callable[[str], Path], tmp_path: Path
+) -> None:
     """The artifact is asked about answers that its original would never give."""
     wrong = [{"prompt": "Hi", "ids": [5, 6, 7, 8], "answer": [1900 + n for n in range(8)]}]
-    passed = asyncio.run(job_result("gate", {"artifact": str(artifact("int4")), "answers": wrong}))
+
+    async def ask() -> dict[str, Any]:
+        gate = Gate()
+        try:
+            await gate.open(tmp_path)
+            gate.begin(Path(shutil.copytree(artifact("int4"), tmp_path / "copy")), {})
+            return await gate.result(wrong)
+        finally:
+            await gate.close()
+
+    passed = asyncio.run(ask())
     assert passed["agreement"]["near"] < RED_BELOW
     with pytest.raises(CheckFailed, match="does not compute what its original does") as caught:
         judge(passed["agreement"], force=False)

@@ -1,13 +1,14 @@
 """The gate: a fresh process loads what was made and makes it speak, before anybody else may see it."""
 
-import time
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from firstlight_core.errors import CheckFailed, FirstlightError
 from firstlight_core.failures import explain_text
 from firstlight_core.text import one_line, visible
-from firstlight_core.worker import JobContext, peak_rss
+from firstlight_core.worker import JobContext
 
 TOKENS = 8
 """A bad fp16 model dies on its second token; eight is what SPEC 1.4 asks for."""
@@ -16,20 +17,61 @@ PROMPTS = ("Hello, what can you do?", "HELLO 123", "1 2 3")
 
 
 def gate(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
-    """`{artifact, expected, answers}` → `{smoke, built, agreement?, peak_rss_bytes}`.
+    """An open job: `check {artifact, expected}` → `{smoke, built}`, then `compare {answers}` → `{smoke, agreement}`.
 
     `expected` is what the graph must hold: `{bits, block_size, accuracy_level, dtype}`, each optional.
-    `answers` are the original's (`jobs/original.py`); without them there is no agreement.
-
-    Raises:
-        CheckFailed: it does not load, encode, compute finite numbers or decode, or is not what was asked for.
+    `answers` are the original's (`jobs/original.py`).
     """
-    folder = Path(request["artifact"])
-    built = read_graph(folder)
-    _check_expected(built, request.get("expected") or {})
+    with contextlib.suppress(ImportError):
+        # Before the artifact is there; what is missing is said when it is needed.
+        import onnxruntime_genai  # noqa: F401
+    checker = _Checker()
+    return context.serve({"check": checker.check, "compare": checker.compare})
+
+
+class _Checker:
+    def __init__(self) -> None:
+        self._model: Any = None
+        self._tokenizer: Any = None
+
+    def check(self, asked: dict[str, Any]) -> dict[str, Any]:
+        folder = Path(asked["artifact"])
+        built = read_graph(folder)
+        _check_expected(built, asked.get("expected") or {})
+        with _explained():
+            return {"smoke": self._load_and_speak(folder), "built": built}
+
+    def compare(self, asked: dict[str, Any]) -> dict[str, Any]:
+        answers = asked["answers"]
+        first = answers[0]
+        with _explained():
+            # Rendered by the source's own tokenizer: what it says is what a user would read.
+            smoke = _speak(self._model, self._tokenizer, first["ids"])
+            agreement = _compare(self._model, self._tokenizer, answers)
+        return {"smoke": {**smoke, "prompt": first["prompt"]}, "agreement": agreement}
+
+    def _load_and_speak(self, folder: Path) -> dict[str, Any]:
+        import numpy as np
+        import onnxruntime_genai as og
+
+        self._model = og.Model(str(folder))
+        self._tokenizer = og.Tokenizer(self._model)
+        for prompt in PROMPTS:
+            ids = np.asarray(self._tokenizer.encode(prompt), dtype=np.int64)
+            if ids.size and int(ids.min()) >= 0:
+                break
+        else:
+            raise CheckFailed(
+                "The converted model's tokenizer cannot encode plain text.",
+                hint="The source lacks its tokenizer files (tokenizer.json): add them and convert again.",
+            )
+        return {**_speak(self._model, self._tokenizer, ids.tolist()), "prompt": prompt}
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
     try:
-        spoken = _speak(folder, request.get("answers") or [])
-        return {**spoken, "built": built, "peak_rss_bytes": peak_rss()}
+        yield
     except FirstlightError:
         raise
     except Exception as error:
@@ -40,26 +82,9 @@ def gate(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
         ) from error
 
 
-def _speak(folder: Path, answers: list[dict[str, Any]]) -> dict[str, Any]:
+def _speak(model: Any, tokenizer: Any, ids: list[int]) -> dict[str, Any]:
     import numpy as np
-    import onnxruntime_genai as og
 
-    started = time.perf_counter_ns()
-    model = og.Model(str(folder))
-    tokenizer = og.Tokenizer(model)
-    loaded = time.perf_counter_ns()
-    for prompt in (*(str(answer["prompt"]) for answer in answers[:1]), *PROMPTS):
-        ids = np.asarray(tokenizer.encode(prompt), dtype=np.int64)
-        if ids.size and int(ids.min()) >= 0:
-            break
-    else:
-        raise CheckFailed(
-            "The converted model's tokenizer cannot encode plain text.",
-            hint="The source lacks its tokenizer files (tokenizer.json): add them and convert again.",
-        )
-    if answers:
-        # Rendered by the source's own tokenizer: what it says is what a user would read.
-        ids = np.asarray(answers[0]["ids"], dtype=np.int64)
     # min_length keeps an early end of turn from hiding that decoding does not work.
     generator = _begin(model, ids, TOKENS, least=TOKENS)
     spoken: list[int] = []
@@ -70,16 +95,7 @@ def _speak(folder: Path, answers: list[dict[str, Any]]) -> dict[str, Any]:
     if len(spoken) < 2:
         raise CheckFailed("The converted model decodes fewer than two tokens.")
     text = visible(tokenizer.decode(np.asarray(spoken, dtype=np.int32)))
-    smoke = {
-        "tokens": len(spoken),
-        "text": text,
-        "ids": spoken,
-        "prompt": prompt,
-        "load_s": (loaded - started) / 1e9,
-    }
-    return {"smoke": smoke} | (
-        {"agreement": _compare(model, tokenizer, answers)} if answers else {}
-    )
+    return {"tokens": len(spoken), "text": text, "ids": spoken}
 
 
 def _begin(model: Any, ids: Any, new: int, *, least: int = 0) -> Any:
