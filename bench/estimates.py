@@ -127,7 +127,9 @@ def source_folder(name: str, work: Path) -> Path:
     folder = work / "sources" / name
     if not (folder / "model.safetensors").is_file():
         shape = next(shape for shape in SHAPES if shape.name == name)
-        write_model(folder, shape)
+        part = folder.with_name(folder.name + ".part")
+        shutil.rmtree(part, ignore_errors=True)
+        write_model(part, shape).rename(folder)
     return folder
 
 

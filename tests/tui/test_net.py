@@ -69,5 +69,3 @@ def test_text_without_a_style_meets_the_net_too() -> None:
 @pytest.mark.parametrize("text", ["plain", "ü ✓ 漢 \U0001f600", "▌━─"])
 def test_honest_text_passes_unchanged(text: str) -> None:
     assert net._one_row(text) == text
-
-

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,7 +24,7 @@ from firstlight_tui.modals import ConfirmScreen, HelpScreen
 from firstlight_tui.services import Services
 from firstlight_tui.steps import STEPS
 from firstlight_tui.steps.base import StepScreen
-from firstlight_tui.works import Run, Work
+from firstlight_tui.works import Run, Work, begin
 
 REPAINT_SECONDS = 0.1
 
@@ -119,13 +120,14 @@ class WizardApp(App[int]):
         if (found := self.works.get(name)) is not None and found.running:
             return found
         work = self.works[name] = Work(name, label)
-        self.run_worker(self._carry_out(work, run), name=name, group=name, exclusive=True)
+        begin(self, partial(self._carry_out, work, run), name=name, group=name)
         return work
 
     async def _carry_out(self, work: Work, run: Run) -> None:
         def started(pid: int) -> None:
             work.pid = pid
 
+        work.entered = True
         try:
             work.result = await run(work.hear, started)
             work.end("done")
@@ -146,6 +148,10 @@ class WizardApp(App[int]):
         """Cancel long work; its process group is ended."""
         if (work := self.works.get(name)) is not None and work.running:
             self.workers.cancel_group(self, name)
+            if not work.entered:
+                # Cancelled before its first step: nothing of it runs that could say so.
+                work.end("cancelled")
+                self._publish_works()
 
     @property
     def busy(self) -> list[Work]:

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from textual.signal import Signal
 from firstlight_core.errors import FirstlightError, JobDied
 from firstlight_core.events import Progress, Reply, Token
 from firstlight_core.transcript import Turn
+from firstlight_tui.works import begin
 
 if TYPE_CHECKING:
     from firstlight_tui.app import WizardApp
@@ -126,9 +128,9 @@ class Conversation:
         elif self.status in ("opening", "ready", "answering"):
             return
         self.artifact, self.error, self._asked = artifact, None, asyncio.Queue()
-        self._app.run_worker(
-            self._hold(artifact), name=self._group, group=self._group, exclusive=True
-        )
+        # At once, and not when the worker begins: whoever asks next must not open it again.
+        self._set("opening")
+        begin(self._app, partial(self._hold, artifact), name=self._group, group=self._group)
 
     def close(self) -> None:
         """Unload: end the engine's process, which is the only way to get its memory back."""
@@ -212,7 +214,6 @@ class Conversation:
     async def _hold(self, artifact: str) -> None:
         """Load, then answer one question after another, until cancelled."""
         asked = self._asked
-        self._set("opening")
         answered: asyncio.Future[None] | None = None
         try:
             async with self._app.services.open_engine(Path(artifact)) as engine:

@@ -4,7 +4,9 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
+
+from textual.dom import DOMNode
 
 from firstlight_core.errors import FirstlightError
 from firstlight_core.events import Event, LogLine, Measured, Progress, Stage
@@ -15,6 +17,15 @@ Run = Callable[[OnEvent, Started], Awaitable[dict[str, Any]]]
 """Long work: told whom to tell, it returns its document."""
 
 LINES_KEPT = 2_000
+
+
+def begin(node: DOMNode, work: Callable[[], Awaitable[Any]], *, group: str, name: str = "") -> None:
+    """Run `work` beside the screen; an earlier one of the same group is cancelled.
+
+    A function is passed, never a coroutine: one that is cancelled before it begins was then never made. Textual's types
+    do not know that its `run_worker` takes such functions.
+    """
+    node.run_worker(cast(Any, work), name=name, group=group, exclusive=True)
 
 
 @dataclass(slots=True)
@@ -43,6 +54,8 @@ class Work:
     heard: float = 0.0
     """When the work last said anything."""
     dirty: bool = False
+    entered: bool = False
+    """Whether its first step has run."""
 
     def __post_init__(self) -> None:
         self.begun = self.heard = self.clock()

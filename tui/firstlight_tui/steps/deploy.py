@@ -16,7 +16,7 @@ from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.steps.deploy_outcome import TARGETS, Outcome, name_words
 from firstlight_tui.steps.deploy_service import SERVE, ServicePanel, ServingStep
 from firstlight_tui.widgets import LogView, Words, WorkView
-from firstlight_tui.works import OnEvent, Started, Work
+from firstlight_tui.works import OnEvent, Started, Work, begin
 
 if TYPE_CHECKING:
     from firstlight_tui.app import WizardApp
@@ -113,7 +113,7 @@ class DeployStep(ServingStep):
             yield Button(label, id=f"deploy-{key}", compact=True)
 
     def opened(self) -> None:
-        self.run_worker(self._look, group="deployments", exclusive=True)
+        begin(self, self._look, group="deployments")
         self._paint()
         self.show_service()
 
@@ -256,7 +256,7 @@ class DeployStep(ServingStep):
             return
         if work.result is not None and self.session.deployment is None and "undone" in work.result:
             self.query_one(Outcome).say("Undone: the registration and the files are gone.")
-        self.run_worker(self._look, group="deployments", exclusive=True)
+        begin(self, self._look, group="deployments")
 
     def refresh_actions(self) -> None:
         super().refresh_actions()

@@ -20,6 +20,7 @@ from firstlight_tui.steps.template_jinja import JinjaScreen
 from firstlight_tui.steps.template_presets import PresetScreen
 from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.template_fields import TemplateFields
+from firstlight_tui.works import begin
 
 DRAFT = "template-draft"
 PREVIEW_SECONDS = 0.4
@@ -78,7 +79,7 @@ class TemplateEditor(StepScreen):
 
     def _read(self) -> None:
         self.query_one("#lock", Words).update("Reading the tokenizer's own template …")
-        self.run_worker(self._load, group="template-load", exclusive=True)
+        begin(self, self._load, group="template-load")
 
     async def _load(self) -> None:
         """The fields that lie in the artifact, else those that its tokenizer implies; then the check."""
@@ -170,9 +171,7 @@ class TemplateEditor(StepScreen):
             verdicts.preview_content(segments, tokens if fits else None, problem)
         )
         if not fits and not problem:
-            self.run_worker(
-                partial(self._count, document), group="template-preview", exclusive=True
-            )
+            begin(self, partial(self._count, document), group="template-preview")
 
     async def _count(self, document: dict[str, Any]) -> None:
         """Ask the artifact's tokenizer for the preview's tokens, once typing pauses."""
@@ -225,7 +224,7 @@ class TemplateEditor(StepScreen):
         if key is None or self.draft is None:
             return
         if key == "tokenizer":
-            self.run_worker(self._from_tokenizer, group="template-load", exclusive=True)
+            begin(self, self._from_tokenizer, group="template-load")
             return
         self.draft.replace_prompts(find_preset(key).prompt_template)
         self._paint()

@@ -16,6 +16,7 @@ from firstlight_core.errors import CheckFailed, FirstlightError
 from firstlight_core.text import one_line, visible
 from firstlight_tui.steps.template_presets import PresetScreen
 from firstlight_tui.widgets.words import Words, part
+from firstlight_tui.works import begin
 
 if TYPE_CHECKING:
     from firstlight_tui.app import WizardApp
@@ -86,7 +87,7 @@ class JinjaScreen(ModalScreen[dict[str, Any] | None]):
         if kept is not None and kept[0] == str(self._artifact):
             self._area.text = kept[1]
         else:
-            self.run_worker(self._load, group="jinja", exclusive=True)
+            begin(self, self._load, group="jinja")
         self._area.focus()
 
     @property
@@ -115,7 +116,7 @@ class JinjaScreen(ModalScreen[dict[str, Any] | None]):
     @on(TextArea.Changed)
     def _typed(self) -> None:
         self.wizard.kept[KEPT] = (str(self._artifact), self._area.text)
-        self.run_worker(self._look, group="jinja-syntax", exclusive=True)
+        begin(self, self._look, group="jinja-syntax")
 
     async def _look(self) -> None:
         """Say where the syntax breaks, or what a reader should doubt."""
@@ -143,7 +144,7 @@ class JinjaScreen(ModalScreen[dict[str, Any] | None]):
     def action_write(self) -> None:
         """Prove the template in both renderers, and write it."""
         self.workers.cancel_group(self, "jinja-syntax")
-        self.run_worker(partial(self._write, self._area.text), group="jinja", exclusive=True)
+        begin(self, partial(self._write, self._area.text), group="jinja")
 
     async def _write(self, text: str) -> None:
         import asyncio
