@@ -21,7 +21,7 @@ from firstlight_core.errors import (
     OutOfMemory,
 )
 from firstlight_core.events import Event, Progress, Stage
-from firstlight_core.gate import RED_BELOW, judge
+from firstlight_core.gate import RED_BELOW, Gate, judge
 from firstlight_core.publishing import read_manifest, sha256_of
 from tests import faultkit
 
