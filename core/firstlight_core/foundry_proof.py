@@ -32,6 +32,7 @@ async def prove(
     started: Callable[[int], None] | None,
     replace: bool,
 ) -> Document:
+    """Register a published folder with Foundry Local, ask it one question, and compare with the artifact's own answer."""
     messages = [{"role": "user", "content": question}]
     name = identifier.partition(":")[0]
     say(Stage("register", "Registering with Foundry Local"))
