@@ -29,6 +29,9 @@ async def settle(pilot: Pilot[Any]) -> None:
         await pilot.app.workers.wait_for_complete(running)
         await pilot.pause()
     await pilot.pause()
+    # A button takes no second press while it still looks pressed.
+    while pilot.app.screen.query("Button.-active"):
+        await pilot.pause(0.02)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")

@@ -160,7 +160,8 @@ class StepScreen(Screen[None]):
             return
         if work.error is not None:
             self.show_problem(work.error)
-        elif work.running:
+        elif work.status in ("running", "done"):
+            # A quick retry may be done before anyone saw it run.
             self.clear_problem()
         self.show_work(work)
         self.refresh_actions()

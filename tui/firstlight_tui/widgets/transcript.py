@@ -101,6 +101,11 @@ class Transcript(VerticalScroll):
     Transcript { height: 1fr; width: 1fr; scrollbar-size-vertical: 1; background: $surface; padding: 0 1; }
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._messages: list[Message] = []
+        """The messages in use; one that was removed can still be found for a moment, without its parts."""
+
     def on_mount(self) -> None:
         # Stay at the end while it grows, until the reader scrolls up.
         self.anchor()
@@ -115,12 +120,12 @@ class Transcript(VerticalScroll):
         differs_at: int | None = None,
     ) -> None:
         """Paint all turns; `live` shows a cursor at the newest."""
-        messages = list(self.query(Message))
-        for extra in messages[len(turns) :]:
+        for extra in self._messages[len(turns) :]:
             extra.remove()
-        missing = [Message() for _ in turns[len(messages) :]]
+        missing = [Message() for _ in turns[len(self._messages) :]]
+        self._messages = [*self._messages[: len(turns)], *missing]
         self.mount_all(missing)
-        for index, message in enumerate([*messages, *missing][: len(turns)]):
+        for index, message in enumerate(self._messages):
             last = index == len(turns) - 1
             message.show(
                 turns[index],
