@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from bench.measuring import Figure, spoken, timed
-from firstlight_core.conversion import plan_conversion
+from firstlight_core.conversion.convert import plan_conversion
 from firstlight_core.paths import find_paths
 from firstlight_core.runner import OFFLINE
 

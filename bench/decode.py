@@ -16,10 +16,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.benchmark import machine
-from firstlight_core.engine import Engine, open_engine
 from firstlight_core.events import Reply
 from firstlight_core.jobs.generation import THREADING
+from firstlight_core.measure.benchmark import machine
+from firstlight_core.talk.engine import Engine, open_engine
 
 QUESTION = [{"role": "user", "content": "What is int4 quantization, and when is it worth it?"}]
 

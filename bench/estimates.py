@@ -19,16 +19,16 @@ from typing import Any
 
 from bench.random_model import SHAPES, write_model
 from firstlight_core import __version__
-from firstlight_core.artifact_size import artifact_bytes
-from firstlight_core.conversion import convert
+from firstlight_core.conversion.convert import convert
+from firstlight_core.environment.machine import core_count
+from firstlight_core.environment.toolchain import CONVERT_PACKAGES, installed_version
 from firstlight_core.errors import FirstlightError
-from firstlight_core.estimates import bare_estimate
+from firstlight_core.estimate.artifact_size import artifact_bytes
+from firstlight_core.estimate.estimates import bare_estimate
 from firstlight_core.files import read_json_object, write_json, write_whole
-from firstlight_core.machine import core_count
-from firstlight_core.models import Inspection, inspect_model
+from firstlight_core.model.inspection import Inspection, inspect_model
 from firstlight_core.paths import find_paths
 from firstlight_core.precisions import PRECISIONS, Precision
-from firstlight_core.toolchain import CONVERT_PACKAGES, installed_version
 
 DOCS = Path(__file__).parent.parent / "docs"
 GOALS = {"bytes": 0.03, "peak_ram_bytes": 0.15, "seconds": 0.30}

@@ -54,7 +54,7 @@ def busy_share(seconds: float = 1.0) -> float:
 
 def machine_line() -> str:
     """Processor, cores, memory and system in one line."""
-    from firstlight_core.benchmark import machine
+    from firstlight_core.measure.benchmark import machine
 
     found = machine()
     return f"{found['cpu']}, {found['threads']} threads, {found['memory']}, {found['system']}, Python {found['python']}"

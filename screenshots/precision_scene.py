@@ -42,11 +42,11 @@ def precision_scene() -> WizardApp:
 
 async def measure(folder: Path) -> dict[str, Any]:
     """Convert the sample to three precisions, measure speed and drift; the session as JSON."""
-    from firstlight_core.benchmark import benchmark
-    from firstlight_core.conversion import convert_many
-    from firstlight_core.estimates import estimates
-    from firstlight_core.models import inspect_model
-    from firstlight_core.quality import check_quality
+    from firstlight_core.conversion.convert import convert_many
+    from firstlight_core.estimate.estimates import estimates
+    from firstlight_core.measure.benchmark import benchmark
+    from firstlight_core.measure.quality import check_quality
+    from firstlight_core.model.inspection import inspect_model
 
     sample = find_paths().sample
     inspection = inspect_model(sample)

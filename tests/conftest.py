@@ -67,7 +67,7 @@ def artifact(shared_folder: Path) -> Callable[[str], Path]:
 
     def find(precision: str = "int4") -> Path:
         def make(folder: Path) -> None:
-            from firstlight_core.conversion import convert
+            from firstlight_core.conversion.convert import convert
 
             own = os.environ.get("FIRSTLIGHT_HOME")
             os.environ["FIRSTLIGHT_HOME"] = str(shared_folder / "home")

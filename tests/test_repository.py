@@ -166,7 +166,7 @@ def test_every_file_that_the_documents_show_exists() -> None:
 
 
 def test_the_plan_in_the_readme_can_be_read(tmp_path: Path) -> None:
-    from firstlight_core.run_file import read_run_toml
+    from firstlight_core.report.run_file import read_run_toml
 
     (example,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
     path = tmp_path / "run.toml"

@@ -5,9 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from firstlight_core.advanced_options import expected_of, options_for, read_options, with_options
-from firstlight_core.conversion import convert
-from firstlight_core.conversion_plan import plan_conversion, run_config
+from firstlight_core.conversion.advanced_options import (
+    expected_of,
+    options_for,
+    read_options,
+    with_options,
+)
+from firstlight_core.conversion.convert import convert
+from firstlight_core.conversion.plan import plan_conversion, run_config
 from firstlight_core.errors import UsageError
 from firstlight_core.precisions import PRECISIONS, find_precision
 

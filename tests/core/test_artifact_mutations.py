@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from firstlight_core.artifacts import check_artifact
-from firstlight_core.engine import open_engine
 from firstlight_core.errors import FirstlightError
+from firstlight_core.talk.artifacts import check_artifact
+from firstlight_core.talk.engine import open_engine
 from tests.core.tiny_models import tiny_genai
 
 QUESTION = [{"role": "user", "content": "HI"}]

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from firstlight_core.artifacts import Target, artifact_folder, check_artifact, find_target
 from firstlight_core.errors import InputRefused, UsageError
+from firstlight_core.talk.artifacts import Target, artifact_folder, check_artifact, find_target
 from tests.core.tiny_models import tiny_genai, tiny_hf
 
 

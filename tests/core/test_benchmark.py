@@ -8,10 +8,10 @@ from typing import Any
 import psutil
 import pytest
 
-from firstlight_core.benchmark import benchmark, machine
-from firstlight_core.disturbance import Watch, awake_clock, whole_clock
 from firstlight_core.errors import InputRefused, UsageError
 from firstlight_core.events import Event, Measured, Progress
+from firstlight_core.measure.benchmark import benchmark, machine
+from firstlight_core.measure.disturbance import Watch, awake_clock, whole_clock
 from tests.core.tiny_models import tiny_genai
 
 

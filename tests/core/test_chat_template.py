@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from firstlight_core.chat_template import (
+from firstlight_core.errors import CheckFailed, TemplateRefused
+from firstlight_core.template.chat_template import (
     family_chat_template,
     settle_chat_template,
     syntax_problem,
     template_doubts,
     template_truth,
 )
-from firstlight_core.errors import CheckFailed, TemplateRefused
-from firstlight_core.template_cut import CUT_CONVERSATIONS, cut_template
-from firstlight_core.template_files import read_chat_template
-from firstlight_core.template_presets import PRESETS, find_preset
-from firstlight_core.template_sandbox import compile_template
-from firstlight_core.template_settle import undo_template
+from firstlight_core.template.cut import CUT_CONVERSATIONS, cut_template
+from firstlight_core.template.files import read_chat_template
+from firstlight_core.template.presets import PRESETS, find_preset
+from firstlight_core.template.sandbox import compile_template
+from firstlight_core.template.settle import undo_template
 from tests.core.template_families import FAMILIES, write_family
 
 CHATML = replace(
@@ -39,7 +39,7 @@ def bare(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda p: p.key)
 def test_a_familys_template_writes_what_its_fields_say(preset: object) -> None:
-    from firstlight_core.template_presets import Preset
+    from firstlight_core.template.presets import Preset
 
     assert isinstance(preset, Preset)
     template = family_chat_template(preset)

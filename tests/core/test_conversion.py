@@ -13,9 +13,10 @@ from typing import Any
 import psutil
 import pytest
 
-from firstlight_core.conversion import convert, convert_many
-from firstlight_core.conversion_plan import checked_config, plan_conversion
-from firstlight_core.conversion_preflight import check_room, look
+from firstlight_core.conversion.convert import convert, convert_many
+from firstlight_core.conversion.plan import checked_config, plan_conversion
+from firstlight_core.conversion.preflight import check_room, look
+from firstlight_core.conversion.publishing import open_staging, read_manifest, restore_previous
 from firstlight_core.errors import (
     CheckFailed,
     FirstlightError,
@@ -27,7 +28,6 @@ from firstlight_core.errors import (
     UsageError,
 )
 from firstlight_core.events import Event, LogLine, Stage
-from firstlight_core.publishing import open_staging, read_manifest, restore_previous
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -345,8 +345,8 @@ def test_config_belongs_to_its_method(sample: Path, tmp_path: Path) -> None:
 def test_force_overrules_estimates_only(
     sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from firstlight_core import estimates
     from firstlight_core.errors import OutOfMemory
+    from firstlight_core.estimate import estimates
 
     plan = plan_conversion(sample, tmp_path / "out")
     before = look(plan)
@@ -361,7 +361,7 @@ def test_heavy_packages_stay_out_of_this_process(sample: Path, tmp_path: Path) -
     import subprocess
 
     program = (
-        "import sys\nfrom firstlight_core.conversion import convert, plan_conversion\n"
+        "import sys\nfrom firstlight_core.conversion.convert import convert, plan_conversion\n"
         f"plan_conversion({str(sample)!r}, {str(tmp_path / 'out')!r})\n"
         "heavy = {'olive', 'torch', 'transformers', 'onnx', 'onnxruntime', 'onnxruntime_genai'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstlight_core.config_text import LIMIT, line_of, parse_config
-from firstlight_core.conversion_progress import memory_alarm, remaining
+from firstlight_core.conversion.config_text import LIMIT, line_of, parse_config
+from firstlight_core.conversion.progress import memory_alarm, remaining
 from firstlight_core.errors import UsageError
 
 

@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
-from firstlight_core.deployment import deploy, find_deployment, list_deployments, undo
+from firstlight_core.conversion.publishing import read_manifest
+from firstlight_core.deploy.deployment import deploy, find_deployment, list_deployments, undo
+from firstlight_core.deploy.foundry_proof import open_foundry
+from firstlight_core.deploy.serving import check_port, open_service, snippets
 from firstlight_core.errors import (
     FirstlightError,
     InputRefused,
@@ -18,10 +21,7 @@ from firstlight_core.errors import (
     TemplateRefused,
     UsageError,
 )
-from firstlight_core.foundry_proof import open_foundry
 from firstlight_core.paths import find_paths
-from firstlight_core.publishing import read_manifest
-from firstlight_core.serving import check_port, open_service, snippets
 from tests import faultkit
 
 ANSWER = "int4 stores each weight in 4 bits"

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from firstlight_core import metrics
-from firstlight_core.drift import Reference, find_reference, measure_drift
 from firstlight_core.errors import CheckFailed, InputRefused, ModelRefused
 from firstlight_core.jobs.drift import _score
+from firstlight_core.measure import metrics
+from firstlight_core.measure.drift import Reference, find_reference, measure_drift
 from tests.core.tiny_models import tiny_hf
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from firstlight_core.artifacts import find_target
-from firstlight_core.endpoint import is_loopback, open_endpoint
 from firstlight_core.errors import InputRefused, JobFailed, UsageError
 from firstlight_core.events import Event, Reply, Token
+from firstlight_core.talk.artifacts import find_target
+from firstlight_core.talk.endpoint import is_loopback, open_endpoint
 from tests import faultkit
 
 QUESTION = [{"role": "user", "content": "hi"}]

@@ -11,8 +11,6 @@ from typing import Any
 import psutil
 import pytest
 
-from firstlight_core.artifacts import check_artifact
-from firstlight_core.engine import Engine, check_memory, open_engine
 from firstlight_core.errors import (
     InputRefused,
     JobDied,
@@ -21,8 +19,10 @@ from firstlight_core.errors import (
     UsageError,
 )
 from firstlight_core.events import Event, Progress, Reply, Token
-from firstlight_core.sampling import Sampling, check_messages, guidance
-from firstlight_core.stillness import Patience, Stillness
+from firstlight_core.talk.artifacts import check_artifact
+from firstlight_core.talk.engine import Engine, check_memory, open_engine
+from firstlight_core.talk.sampling import Sampling, check_messages, guidance
+from firstlight_core.talk.stillness import Patience, Stillness
 from tests import faultkit
 from tests.core.tiny_models import puppet, tiny_genai
 

@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from firstlight_core.availability import precision_available
-from firstlight_core.environment import (
+from firstlight_core.environment.doctor import (
     CHECKS,
     STATUSES,
     Check,
@@ -26,18 +25,24 @@ from firstlight_core.environment import (
     toolchain_missing,
     verdict,
 )
-from firstlight_core.environment_looks import foundry_commands, package_check
-from firstlight_core.machine import accelerators, core_count, instruction_sets, kernel_cpu_flags
-from firstlight_core.precisions import find_precision
-from firstlight_core.probes import OUTPUT_LIMIT, ask_program
-from firstlight_core.text import visible
-from firstlight_core.toolchain import (
+from firstlight_core.environment.looks import foundry_commands, package_check
+from firstlight_core.environment.machine import (
+    accelerators,
+    core_count,
+    instruction_sets,
+    kernel_cpu_flags,
+)
+from firstlight_core.environment.probes import OUTPUT_LIMIT, ask_program
+from firstlight_core.environment.toolchain import (
     at_least,
     find_pair,
     install_line,
     installed_version,
     parse_version,
 )
+from firstlight_core.estimate.availability import precision_available
+from firstlight_core.precisions import find_precision
+from firstlight_core.text import visible
 
 Shim = Callable[[str, str], Path]
 

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from firstlight_core.artifact_size import artifact_bytes, promoted_layers, quantised_bytes
-from firstlight_core.calibration import factor, remember
-from firstlight_core.estimates import (
+from firstlight_core.estimate.artifact_size import artifact_bytes, promoted_layers, quantised_bytes
+from firstlight_core.estimate.calibration import factor, remember
+from firstlight_core.estimate.estimates import (
     Room,
     estimate,
     estimates,
     kv_cache_bytes,
     remember_conversion,
 )
-from firstlight_core.models import inspect_model
+from firstlight_core.model.inspection import inspect_model
 from firstlight_core.paths import find_paths
 from firstlight_core.precisions import PRECISIONS, find_precision
 

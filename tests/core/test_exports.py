@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 import yaml
 
-from firstlight_core.bundle import verify, verify_bundle, write_bundle
-from firstlight_core.deployment import deploy
+from firstlight_core.conversion.publishing import write_manifest
+from firstlight_core.deploy.bundle import verify, verify_bundle, write_bundle
+from firstlight_core.deploy.deployment import deploy
+from firstlight_core.deploy.exports import export, export_place, source_of, undo_export
+from firstlight_core.deploy.ollama import default_system, go_template, modelfile, render_go
+from firstlight_core.deploy.vllm import Capacity, compose, kubernetes, serve_arguments
 from firstlight_core.errors import InputRefused, TemplateRefused, UsageError
-from firstlight_core.exports import export, export_place, source_of, undo_export
-from firstlight_core.inference_model import build_inference_model, opening_of
-from firstlight_core.ollama import default_system, go_template, modelfile, render_go
 from firstlight_core.paths import find_paths
-from firstlight_core.publishing import write_manifest
-from firstlight_core.template_presets import PRESETS, find_preset
-from firstlight_core.template_rendering import derive_prompt_template
-from firstlight_core.vllm import Capacity, compose, kubernetes, serve_arguments
+from firstlight_core.template.inference_model import build_inference_model, opening_of
+from firstlight_core.template.presets import PRESETS, find_preset
+from firstlight_core.template.rendering import derive_prompt_template
 from tests.core.template_families import FAMILIES, write_family
 
 

@@ -4,6 +4,7 @@ import errno
 
 import pytest
 
+from firstlight_core.conversion.failures import FAILURES, explain, explain_text
 from firstlight_core.errors import (
     JobFailed,
     ModelRefused,
@@ -11,7 +12,6 @@ from firstlight_core.errors import (
     StateProblem,
     ToolchainMissing,
 )
-from firstlight_core.failures import FAILURES, explain, explain_text
 
 SAID = {
     "OSError: [Errno 28] No space left on device: '/x/model.onnx.data'": (StateProblem, "full"),

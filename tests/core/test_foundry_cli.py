@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from firstlight_core.foundry_cli import cli_commands, find_foundry_cli
+from firstlight_core.deploy.foundry_cli import cli_commands, find_foundry_cli
 
 
 def fake(folder: Path, body: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from firstlight_core.foundry_doctor import diagnose, scan
+from firstlight_core.deploy.foundry_doctor import diagnose, scan
 from tests import faultkit
 
 # The fault kit leaves its files to the garbage collector.

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from firstlight_core.errors import ModelRefused
-from firstlight_core.model_folder import list_folder
-from firstlight_core.models import inspect_model
-from firstlight_core.safetensors_headers import BITS, INDEX, Tensor, read_header, read_weights
+from firstlight_core.model.folder import list_folder
+from firstlight_core.model.inspection import inspect_model
+from firstlight_core.model.safetensors_headers import BITS, INDEX, Tensor, read_header, read_weights
 from firstlight_core.text import visible
 from tests import faultkit
 from tests.core.zoo import header_of, honest_folder, shard, write_header

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from firstlight_core.errors import TemplateRefused, UsageError
 from firstlight_core.files import write_json
-from firstlight_core.inference_model import (
+from firstlight_core.template.inference_model import (
     CONTENT,
     build_inference_model,
     check_name,
@@ -19,7 +19,7 @@ from firstlight_core.inference_model import (
     opening_of,
     validate_inference_model,
 )
-from firstlight_core.template_presets import PRESETS, find_preset
+from firstlight_core.template.presets import PRESETS, find_preset
 
 EXAMPLES = int(os.environ.get("FIRSTLIGHT_FUZZ", "400"))
 """Inputs of each property test; `FIRSTLIGHT_FUZZ=20000` for the long run."""

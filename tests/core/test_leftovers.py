@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from firstlight_core.leftovers import find_leftovers, folder_size, remove_leftovers
+from firstlight_core.conversion.staging import open_staging
 from firstlight_core.locks import try_lock
 from firstlight_core.paths import Paths, find_paths
-from firstlight_core.staging import open_staging
+from firstlight_core.report.leftovers import find_leftovers, folder_size, remove_leftovers
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstlight_core import metrics
+from firstlight_core.measure import metrics
 
 
 def test_spread_of_an_even_count_interpolates() -> None:

@@ -11,23 +11,23 @@ from typing import Any
 
 import pytest
 
-from firstlight_core.builder_support import native_models, supported_architectures
 from firstlight_core.errors import ModelRefused, UsageError
 from firstlight_core.ledger import Run
-from firstlight_core.model_sources import (
+from firstlight_core.model.builder_support import native_models, supported_architectures
+from firstlight_core.model.inspection import (
+    AlreadyArtifact,
+    UnsupportedArchitecture,
+    fingerprint,
+    inspect_model,
+    inspect_source,
+)
+from firstlight_core.model.sources import (
     check_hub_id,
     complete_folder,
     find_models,
     find_source,
     hub_cache,
     remember_folder,
-)
-from firstlight_core.models import (
-    AlreadyArtifact,
-    UnsupportedArchitecture,
-    fingerprint,
-    inspect_model,
-    inspect_source,
 )
 from firstlight_core.paths import find_paths
 from tests.core.zoo import edit_config, honest_folder
@@ -83,7 +83,7 @@ def test_artifact_is_named_as_such(tmp_path: Path) -> None:
 def test_builder_is_asked_without_importing_it(tmp_path: Path) -> None:
     code = (
         "import sys\n"
-        "from firstlight_core.builder_support import native_models as n, supported_architectures as s\n"
+        "from firstlight_core.model.builder_support import native_models as n, supported_architectures as s\n"
         "assert 'Qwen2ForCausalLM' in s() and 'PhiMoEForCausalLM' not in s()\n"
         "assert 'Qwen2ForCausalLM' in n()['qwen2'] and 'internlm2' not in n()\n"
         "assert not {'onnxruntime_genai', 'torch', 'transformers'} & sys.modules.keys()\n"
@@ -293,8 +293,8 @@ _MEASURE = """
 import sys, time
 from pathlib import Path
 began = time.perf_counter()
-from firstlight_core.models import inspect_model
-from firstlight_core.estimates import estimates
+from firstlight_core.model.inspection import inspect_model
+from firstlight_core.estimate.estimates import estimates
 found = inspect_model(Path(sys.argv[1]))
 estimates(found)
 seconds = time.perf_counter() - began

@@ -13,9 +13,9 @@ import pytest
 
 from firstlight_core.errors import InputRefused, ModelRefused, UsageError
 from firstlight_core.events import Event, Progress, Stage
-from firstlight_core.model_download import download_model, is_offline, resolve_hub_id
-from firstlight_core.model_sources import hub_cache
-from firstlight_core.models import inspect_model
+from firstlight_core.model.download import download_model, is_offline, resolve_hub_id
+from firstlight_core.model.inspection import inspect_model
+from firstlight_core.model.sources import hub_cache
 from tests import faultkit
 from tests.core.zoo import edit_config, header_of, honest_folder, set_traps
 

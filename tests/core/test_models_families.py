@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from firstlight_core.artifact_size import artifact_bytes
-from firstlight_core.model_structure import LAYER_PARTS
-from firstlight_core.models import inspect_model
+from firstlight_core.estimate.artifact_size import artifact_bytes
+from firstlight_core.model.inspection import inspect_model
+from firstlight_core.model.structure import LAYER_PARTS
 from firstlight_core.precisions import PRECISIONS
 from tests.core.zoo import honest_folder
 

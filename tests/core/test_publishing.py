@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from firstlight_core import exchange, publishing
-from firstlight_core.errors import FirstlightError, InputRefused, Interrupted, StateProblem
-from firstlight_core.locks import try_lock
-from firstlight_core.publishing import (
+from firstlight_core import exchange
+from firstlight_core.conversion import publishing
+from firstlight_core.conversion.publishing import (
     MANIFEST,
     check_output,
     open_staging,
@@ -24,6 +23,8 @@ from firstlight_core.publishing import (
     sweep,
     write_manifest,
 )
+from firstlight_core.errors import FirstlightError, InputRefused, Interrupted, StateProblem
+from firstlight_core.locks import try_lock
 from tests import faultkit
 
 # The fault kit leaves closing its files to the garbage collector.
@@ -318,7 +319,7 @@ def _program(output: Path, mark: str) -> tuple[list[str], dict[str, str]]:
     program = """
 import sys
 from pathlib import Path
-from firstlight_core.publishing import open_staging, publish, write_manifest
+from firstlight_core.conversion.publishing import open_staging, publish, write_manifest
 with open_staging(Path(sys.argv[1])) as staging:
     for name in ("model.onnx", "genai_config.json"):
         (staging.artifact / name).write_text(sys.argv[2] * 3000)

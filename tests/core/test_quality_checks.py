@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from firstlight_core.errors import InputRefused
-from firstlight_core.paths import find_paths
-from firstlight_core.quality_checks import (
+from firstlight_core.measure.quality_checks import (
     EdgeCase,
     Recorded,
     answer_format,
@@ -17,14 +16,15 @@ from firstlight_core.quality_checks import (
     memory_leak,
     repetition,
 )
-from firstlight_core.quality_prompts import (
+from firstlight_core.measure.quality_prompts import (
     content_fault,
     format_fault,
     load_prompts,
     read_prompt,
     schema_fault,
 )
-from firstlight_core.quality_verdict import describe_drift, give_verdict
+from firstlight_core.measure.quality_verdict import describe_drift, give_verdict
+from firstlight_core.paths import find_paths
 
 MB = 2**20
 

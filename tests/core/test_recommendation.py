@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firstlight_core.estimate.measured_figures import Figures, Measurements, measured_figures
+from firstlight_core.estimate.recommendation import GOALS, next_goal, pareto_front, recommend
 from firstlight_core.ledger import Entry
-from firstlight_core.measured_figures import Figures, Measurements, measured_figures
-from firstlight_core.recommendation import GOALS, next_goal, pareto_front, recommend
 from firstlight_core.session import Session
 
 MIB = 2**20

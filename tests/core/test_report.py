@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstlight_core.charts import bar_chart, line_chart, number_text
 from firstlight_core.errors import InputRefused
 from firstlight_core.ledger import Run
-from firstlight_core.report import find_run, write_report
-from firstlight_core.report_cells import plain
-from firstlight_core.report_document import report_document
-from firstlight_core.report_html import report_html
-from firstlight_core.report_markdown import report_markdown
-from firstlight_core.run_file import write_run_toml
+from firstlight_core.report.cells import plain
+from firstlight_core.report.charts import bar_chart, line_chart, number_text
+from firstlight_core.report.document import report_document
+from firstlight_core.report.html import report_html
+from firstlight_core.report.markdown import report_markdown
+from firstlight_core.report.report import find_run, write_report
+from firstlight_core.report.run_file import write_run_toml
 from firstlight_core.session import Session
 from tests import faultkit
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from firstlight_core.errors import InputRefused
 from firstlight_core.ledger import Run
 from firstlight_core.paths import find_paths
-from firstlight_core.plan import (
+from firstlight_core.precisions import PRECISIONS
+from firstlight_core.report.plan import (
     BenchChoice,
     ChatChoice,
     DeployChoice,
@@ -19,8 +20,7 @@ from firstlight_core.plan import (
     TemplateChoice,
     plan_of,
 )
-from firstlight_core.precisions import PRECISIONS
-from firstlight_core.run_file import read_run_toml, write_plan, write_run_toml
+from firstlight_core.report.run_file import read_run_toml, write_plan, write_run_toml
 from firstlight_core.session import Session
 
 Write = Callable[[str], Path]

@@ -6,8 +6,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from firstlight_core.deploy.service_health import probe_service
 from firstlight_core.errors import UsageError
-from firstlight_core.service_health import probe_service
 
 Serve = Callable[[int, bytes], str]
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firstlight_core.template_compare import differences, hunks
+from firstlight_core.template.compare import differences, hunks
 
 
 def said(expected: str, found: str) -> list[str]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstlight_core.template_escapes import escaped, unescaped
+from firstlight_core.template.escapes import escaped, unescaped
 from firstlight_core.text import visible
 
 ANY_TEXT = st.text(alphabet=st.characters(exclude_categories=()), max_size=60)

@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 
 from firstlight_core.errors import InputRefused, TemplateRefused
-from firstlight_core.inference_model import build_inference_model, expand
-from firstlight_core.template_lock import (
+from firstlight_core.template.inference_model import build_inference_model, expand
+from firstlight_core.template.lock import (
     check_template,
     default_inference_model,
     default_name,
     derive_prompt_template,
 )
-from firstlight_core.template_presets import find_preset
-from firstlight_core.template_rewrite import known_differences, rewrite_for_genai, suspicious_parts
-from firstlight_core.template_settle import mend_template
-from firstlight_core.template_shapes import Shape, lock_shapes
+from firstlight_core.template.presets import find_preset
+from firstlight_core.template.rewrite import known_differences, rewrite_for_genai, suspicious_parts
+from firstlight_core.template.settle import mend_template
+from firstlight_core.template.shapes import Shape, lock_shapes
 from tests.core.template_families import FAMILIES, Family, encode, write_family
 
 GENAI_DIRECTLY = """

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from firstlight_core.chat_template import family_chat_template, settle_chat_template
-from firstlight_core.inference_model import build_inference_model, read_inference_model
-from firstlight_core.template_files import read_chat_template
-from firstlight_core.template_lock import check_template
-from firstlight_core.template_mending import mend_fields
-from firstlight_core.template_presets import find_preset
+from firstlight_core.template.chat_template import family_chat_template, settle_chat_template
+from firstlight_core.template.files import read_chat_template
+from firstlight_core.template.inference_model import build_inference_model, read_inference_model
+from firstlight_core.template.lock import check_template
+from firstlight_core.template.mending import mend_fields
+from firstlight_core.template.presets import find_preset
 from tests.core.template_families import FAMILIES, write_family
 
 CHATML = replace(

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from firstlight_core.chat_template import family_chat_template
-from firstlight_core.inference_model import expand
-from firstlight_core.template_presets import PRESETS, Preset, find_preset
-from firstlight_core.template_preview import (
+from firstlight_core.template.chat_template import family_chat_template
+from firstlight_core.template.inference_model import expand
+from firstlight_core.template.presets import PRESETS, Preset, find_preset
+from firstlight_core.template.preview import (
     CONVERSATION,
     QUESTION,
     conversation_segments,

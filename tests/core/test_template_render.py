@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from jinja2 import TemplateError
 
 from firstlight_core.errors import TemplateRefused
-from firstlight_core.template_cut import cut_template
-from firstlight_core.template_files import copy_tokenizer, read_chat_template
-from firstlight_core.template_lock import private_tokenizer, render
-from firstlight_core.template_sandbox import compile_template
+from firstlight_core.template.cut import cut_template
+from firstlight_core.template.files import copy_tokenizer, read_chat_template
+from firstlight_core.template.lock import private_tokenizer, render
+from firstlight_core.template.sandbox import compile_template
 from tests.core.template_families import FAMILIES, write_family
 
 EXAMPLES = int(os.environ.get("FIRSTLIGHT_FUZZ", "400"))
@@ -206,7 +206,7 @@ def test_no_rendering_breaks_the_cutter(renders: list[dict[str, str]]) -> None:
 async def test_a_template_that_loses_the_text_is_refused(
     folder: Path, template: str, said: str
 ) -> None:
-    from firstlight_core.template_lock import derive_prompt_template
+    from firstlight_core.template.lock import derive_prompt_template
 
     (folder / "chat_template.jinja").write_text(template)
     with pytest.raises(TemplateRefused, match=said):

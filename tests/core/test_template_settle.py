@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from firstlight_core.conversion.publishing import read_manifest, write_manifest
 from firstlight_core.errors import CheckFailed, InputRefused, StateProblem, TemplateRefused
-from firstlight_core.inference_model import build_inference_model
-from firstlight_core.publishing import read_manifest, write_manifest
-from firstlight_core.template_presets import find_preset
-from firstlight_core.template_settle import (
+from firstlight_core.template.inference_model import build_inference_model
+from firstlight_core.template.presets import find_preset
+from firstlight_core.template.settle import (
     heal_manifest,
     search_values,
     settle_template,
@@ -128,13 +128,15 @@ def test_a_save_that_fails_says_why(folder: Path) -> None:
 SAVE = """
 import json, sys
 from pathlib import Path
-from firstlight_core.template_settle import write_template
+from firstlight_core.template.settle import write_template
 write_template(Path(sys.argv[1]), json.loads(sys.argv[2]))
 """
 
 
 # The fault kit leaves its traces to the garbage collector.
-@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 @pytest.mark.parametrize("mode", ["signal=KILL", "error=ENOSPC"])

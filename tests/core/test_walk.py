@@ -10,10 +10,10 @@ import pytest
 from firstlight_core.errors import CheckFailed, JobFailed, StateProblem, ToolchainMissing
 from firstlight_core.events import Event, Stage
 from firstlight_core.ledger import Run
-from firstlight_core.plan import BenchChoice, ChatChoice, DeployChoice, Plan, QualityChoice
-from firstlight_core.run_file import read_run_toml
-from firstlight_core.walk import STEPS, walk
-from firstlight_core.walk_tools import Tools
+from firstlight_core.report.plan import BenchChoice, ChatChoice, DeployChoice, Plan, QualityChoice
+from firstlight_core.report.run_file import read_run_toml
+from firstlight_core.report.walk import STEPS, walk
+from firstlight_core.report.walk_tools import Tools
 
 PLAN = Plan(
     source=Path("/models/m"),

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from firstlight_core.errors import ModelRefused
-from firstlight_core.models import inspect_model
+from firstlight_core.model.inspection import inspect_model
 from firstlight_core.text import visible
 from tests.core.zoo import CANARY, ZOO, Animal, build
 

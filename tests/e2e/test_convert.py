@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
-from firstlight_core.conversion import convert, convert_many
+from firstlight_core.conversion.convert import convert, convert_many
+from firstlight_core.conversion.gate import RED_BELOW, Gate, judge
+from firstlight_core.conversion.publishing import read_manifest, sha256_of
 from firstlight_core.errors import (
     CheckFailed,
     JobDied,
@@ -21,8 +23,6 @@ from firstlight_core.errors import (
     OutOfMemory,
 )
 from firstlight_core.events import Event, Progress, Stage
-from firstlight_core.gate import RED_BELOW, Gate, judge
-from firstlight_core.publishing import read_manifest, sha256_of
 from tests import faultkit
 
 pytestmark = pytest.mark.real
@@ -340,7 +340,7 @@ def test_readonly_source_and_long_names_work_and_paths_stay_out_of_the_result(
 
 @pytest.mark.slow
 def test_edited_configuration_is_run_as_it_is(sample: Path, tmp_path: Path) -> None:
-    from firstlight_core.conversion import plan_conversion
+    from firstlight_core.conversion.convert import plan_conversion
 
     config = plan_conversion(sample, tmp_path / "out").run_config
     config["passes"]["build"]["int4_block_size"] = 64
@@ -351,7 +351,7 @@ def test_edited_configuration_is_run_as_it_is(sample: Path, tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_course_configuration_runs_with_its_own_limits(sample: Path, tmp_path: Path) -> None:
-    from firstlight_core.conversion import plan_conversion
+    from firstlight_core.conversion.convert import plan_conversion
 
     config = plan_conversion(sample, tmp_path / "out").course_config
     document = run(sample, tmp_path / "out", config=config)

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from firstlight_core.deployment import deploy, list_deployments, undo
-from firstlight_core.serving import open_service
+from firstlight_core.deploy.deployment import deploy, list_deployments, undo
+from firstlight_core.deploy.serving import open_service
 
 QUESTION = "What is int4 quantization?"
 

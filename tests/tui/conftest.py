@@ -11,7 +11,7 @@ import pytest
 from textual.widgets import Input
 
 from firstlight_core.events import Event, Progress, Reply, Stage, Token
-from firstlight_core.model_sources import FoundModel
+from firstlight_core.model.sources import FoundModel
 from firstlight_core.monitor import History, Sample
 from firstlight_core.paths import find_paths
 from firstlight_core.session import Session

@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 
 from firstlight_core.errors import JobDied
 from firstlight_core.events import Event, Token
-from firstlight_core.transcript import load_conversation
+from firstlight_core.talk.transcript import load_conversation
 from firstlight_tui.app import WizardApp
 from firstlight_tui.steps.chat import ChatStep
 from firstlight_tui.widgets.ask import PASTE_LIMIT, Ask

@@ -11,10 +11,10 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Button, Input, RadioButton
 
-from firstlight_core.deployment import Deployment
+from firstlight_core.deploy.deployment import Deployment
+from firstlight_core.deploy.service_health import Health
+from firstlight_core.deploy.serving import Service
 from firstlight_core.errors import StateProblem, ToolchainMissing
-from firstlight_core.service_health import Health
-from firstlight_core.serving import Service
 from firstlight_tui.app import WizardApp
 from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.steps.deploy import DeployStep

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from textual.widgets import Button
 
-from firstlight_core.environment import renew
+from firstlight_core.environment.doctor import renew
+from firstlight_core.environment.install import InstallPlan, install, plan_install
 from firstlight_core.errors import ToolchainMissing
 from firstlight_core.events import LogLine, Stage
-from firstlight_core.install import InstallPlan, install, plan_install
 from firstlight_core.session import Session
 from firstlight_tui.app import WizardApp
 from firstlight_tui.modals import ConfirmScreen, DetailScreen

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from firstlight_core.model_sources import FoundModel
+from firstlight_core.model.sources import FoundModel
 from firstlight_tui.app import WizardApp
 from firstlight_tui.steps import STEPS
 from firstlight_tui.steps.base import StepScreen

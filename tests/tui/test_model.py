@@ -12,11 +12,11 @@ from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from firstlight_core.adapter_bases import remembered_base
 from firstlight_core.errors import ModelRefused
 from firstlight_core.events import Progress, Stage
-from firstlight_core.model_adapter import BaseMissing
-from firstlight_core.model_sources import FoundModel
+from firstlight_core.model.adapter import BaseMissing
+from firstlight_core.model.adapter_bases import remembered_base
+from firstlight_core.model.sources import FoundModel
 from firstlight_core.paths import find_paths
 from firstlight_core.session import Session
 from firstlight_tui.app import WizardApp
@@ -347,8 +347,8 @@ async def test_an_adapter_without_its_base_asks_for_it(
 
 
 def test_a_remembered_base_is_found_by_every_later_step(sample: Path, tmp_path: Path) -> None:
-    from firstlight_core.adapter_bases import remember_base
-    from firstlight_core.conversion_plan import adapter_base
+    from firstlight_core.conversion.plan import adapter_base
+    from firstlight_core.model.adapter_bases import remember_base
 
     adapter = Path(shutil.copytree(sample.parent / "adapter", tmp_path / "far" / "adapter"))
     with pytest.raises(BaseMissing):
@@ -384,7 +384,7 @@ def test_other_weights_in_the_same_folder_clear_what_depended_on_them() -> None:
 
 
 async def test_a_chosen_folder_is_there_again_next_time(build: Build, tmp_path: Path) -> None:
-    from firstlight_core.model_sources import find_models
+    from firstlight_core.model.sources import find_models
 
     folder = Path(shutil.copytree(SAMPLE, tmp_path / "mine"))
     app = build()
@@ -443,7 +443,7 @@ def test_a_warning_from_a_model_is_only_text() -> None:
 
 
 def test_unwritable_state_forgets_a_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from firstlight_core.adapter_bases import remember_base
+    from firstlight_core.model.adapter_bases import remember_base
 
     monkeypatch.setenv("FIRSTLIGHT_HOME", os.devnull + "/nowhere")
     remember_base(tmp_path, tmp_path)

@@ -7,7 +7,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Button, Select
 
-from firstlight_core.advanced_options import read_options
+from firstlight_core.conversion.advanced_options import read_options
 from firstlight_core.session import Session
 from firstlight_tui.app import WizardApp
 from firstlight_tui.modals import DetailScreen

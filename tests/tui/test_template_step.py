@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 from textual.widgets import Button, Input, TabbedContent
 
 from firstlight_core.errors import CheckFailed, StateProblem, TemplateRefused
-from firstlight_core.template_presets import find_preset
+from firstlight_core.template.presets import find_preset
 from firstlight_tui.app import WizardApp
 from firstlight_tui.modals import ConfirmScreen, DetailScreen
 from firstlight_tui.steps.template import TemplateStep
@@ -414,7 +414,7 @@ async def test_nothing_of_a_hostile_model_reaches_the_screen_raw(
 
 
 async def test_every_preset_can_be_taken(wizard: Build, called: Called) -> None:
-    from firstlight_core.template_presets import PRESETS
+    from firstlight_core.template.presets import PRESETS
 
     app = wizard(session=OPEN, first=TemplateStep, services=services(called))
     async with app.run_test(size=(80, 24)) as pilot:

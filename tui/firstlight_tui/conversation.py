@@ -16,7 +16,7 @@ from textual.signal import Signal
 
 from firstlight_core.errors import FirstlightError, JobDied
 from firstlight_core.events import Progress, Reply, Token
-from firstlight_core.transcript import Turn
+from firstlight_core.talk.transcript import Turn
 from firstlight_tui.works import begin
 
 if TYPE_CHECKING:

@@ -10,225 +10,225 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from firstlight_core.conversion_plan import ConversionPlan
-    from firstlight_core.deployment import Deployment
-    from firstlight_core.install import InstallPlan
+    from firstlight_core.conversion.plan import ConversionPlan
+    from firstlight_core.deploy.deployment import Deployment
+    from firstlight_core.deploy.service_health import Health
+    from firstlight_core.environment.install import InstallPlan
     from firstlight_core.ledger import Run
-    from firstlight_core.model_sources import FoundModel
-    from firstlight_core.service_health import Health
+    from firstlight_core.model.sources import FoundModel
     from firstlight_core.session import Session
 
 Document = dict[str, Any]
 
 
 async def _run_checks(**options: Any) -> Document:
-    from firstlight_core.environment import run_checks
+    from firstlight_core.environment.doctor import run_checks
 
     return await run_checks(**options)
 
 
 def _list_checks() -> list[tuple[str, str]]:
-    from firstlight_core.environment import CHECKS
+    from firstlight_core.environment.doctor import CHECKS
 
     return [(check.id, check.title) for check in CHECKS]
 
 
 def _renew_checks(document: Document, newer: Document) -> Document:
-    from firstlight_core.environment import renew
+    from firstlight_core.environment.doctor import renew
 
     return renew(document, newer)
 
 
 def _toolchain_missing(document: Document) -> bool:
-    from firstlight_core.environment import toolchain_missing
+    from firstlight_core.environment.doctor import toolchain_missing
 
     return toolchain_missing(document)
 
 
 def _report_text(document: Document) -> str:
-    from firstlight_core.environment import report_text
+    from firstlight_core.environment.doctor import report_text
 
     return report_text(document)
 
 
 def _plan_install() -> "InstallPlan":
-    from firstlight_core.install import plan_install
+    from firstlight_core.environment.install import plan_install
 
     return plan_install()
 
 
 async def _install(plan: "InstallPlan", **options: Any) -> Document:
-    from firstlight_core.install import install
+    from firstlight_core.environment.install import install
 
     return await install(plan, **options)
 
 
 def _find_models() -> "Sequence[FoundModel]":
-    from firstlight_core.models import find_models
+    from firstlight_core.model.inspection import find_models
 
     return find_models()
 
 
 def _inspect(folder: Path, *, base: Path | None = None) -> Document:
-    from firstlight_core.estimates import estimates
-    from firstlight_core.models import inspect_model
+    from firstlight_core.estimate.estimates import estimates
+    from firstlight_core.model.inspection import inspect_model
 
     inspection = inspect_model(folder, base=base)
     return {**inspection.to_json(), "estimates": estimates(inspection)}
 
 
 def _resolve_hub_id(text: str) -> Path | None:
-    from firstlight_core.model_download import resolve_hub_id
+    from firstlight_core.model.download import resolve_hub_id
 
     return resolve_hub_id(text)
 
 
 async def _download(hub_id: str, **options: Any) -> Document:
-    from firstlight_core.model_download import download_model
+    from firstlight_core.model.download import download_model
 
     return await download_model(hub_id, **options)
 
 
 def _plan_conversion(source: Path, output: Path, **options: Any) -> "ConversionPlan":
-    from firstlight_core.conversion import plan_conversion
+    from firstlight_core.conversion.convert import plan_conversion
 
     return plan_conversion(source, output, **options)
 
 
 async def _convert(source: Path, output: Path, **options: Any) -> Document:
-    from firstlight_core.conversion import convert
+    from firstlight_core.conversion.convert import convert
 
     return await convert(source, output, **options)
 
 
 async def _convert_many(source: Path, outputs: Mapping[str, Path], **options: Any) -> Document:
-    from firstlight_core.conversion import convert_many
+    from firstlight_core.conversion.convert import convert_many
 
     return await convert_many(source, outputs, **options)
 
 
 def _default_inference_model(artifact: Path, name: str) -> Document:
-    from firstlight_core.templates import default_inference_model
+    from firstlight_core.template.templates import default_inference_model
 
     return default_inference_model(artifact, name)
 
 
 async def _check_template(artifact: Path, **options: Any) -> Document:
-    from firstlight_core.templates import check_template
+    from firstlight_core.template.templates import check_template
 
     return await check_template(artifact, **options)
 
 
 async def _settle_template(artifact: Path, inference_model: Document, **options: Any) -> Document:
-    from firstlight_core.templates import settle_template
+    from firstlight_core.template.templates import settle_template
 
     return await settle_template(artifact, inference_model, **options)
 
 
 def _read_inference_model(artifact: Path) -> Document | None:
-    from firstlight_core.templates import read_inference_model
+    from firstlight_core.template.templates import read_inference_model
 
     return read_inference_model(artifact)
 
 
 def _template_truth(artifact: Path, source: Path | None) -> Path | None:
-    from firstlight_core.chat_template import template_truth
+    from firstlight_core.template.chat_template import template_truth
 
     return template_truth(artifact, source)
 
 
 async def _mend_template(artifact: Path, inference_model: Document, **options: Any) -> Document:
-    from firstlight_core.template_mending import mend_fields
+    from firstlight_core.template.mending import mend_fields
 
     return await mend_fields(artifact, inference_model, **options)
 
 
 def _undo_template(artifact: Path) -> Document:
-    from firstlight_core.templates import undo_template
+    from firstlight_core.template.templates import undo_template
 
     return undo_template(artifact)
 
 
 async def _preview_template(artifact: Path, inference_model: Document) -> Document:
-    from firstlight_core.template_preview import preview_template
+    from firstlight_core.template.preview import preview_template
 
     return await preview_template(artifact, inference_model)
 
 
 def _read_chat_template(folder: Path) -> str | None:
-    from firstlight_core.template_files import read_chat_template
+    from firstlight_core.template.files import read_chat_template
 
     return read_chat_template(folder)
 
 
 async def _settle_chat_template(artifact: Path, text: str, **options: Any) -> Document:
-    from firstlight_core.chat_template import settle_chat_template
+    from firstlight_core.template.chat_template import settle_chat_template
 
     return await settle_chat_template(artifact, text, **options)
 
 
 async def _deploy(artifact: Path, name: str, **options: Any) -> Document:
-    from firstlight_core.deployment import deploy
+    from firstlight_core.deploy.deployment import deploy
 
     return await deploy(artifact, name, **options)
 
 
 async def _undo(name: str, **options: Any) -> Document:
-    from firstlight_core.deployment import undo
+    from firstlight_core.deploy.deployment import undo
 
     return await undo(name, **options)
 
 
 def _list_deployments() -> "Sequence[Deployment]":
-    from firstlight_core.deployment import list_deployments
+    from firstlight_core.deploy.deployment import list_deployments
 
     return list_deployments()
 
 
 def _deploy_targets() -> Sequence[str]:
-    from firstlight_core.deployment import TARGETS
+    from firstlight_core.deploy.deployment import TARGETS
 
     return TARGETS
 
 
 def _open_service(target: str, **options: Any) -> AbstractAsyncContextManager[Any]:
-    from firstlight_core.serving import open_service
+    from firstlight_core.deploy.serving import open_service
 
     return open_service(target, **options)
 
 
 async def _probe_service(base_url: str) -> "Health":
-    from firstlight_core.service_health import probe_service
+    from firstlight_core.deploy.service_health import probe_service
 
     return await probe_service(base_url)
 
 
 def _open_engine(artifact: Path, **options: Any) -> AbstractAsyncContextManager[Any]:
-    from firstlight_core.engine import open_engine
+    from firstlight_core.talk.engine import open_engine
 
     return open_engine(artifact, **options)
 
 
 async def _benchmark(targets: Sequence[str], **options: Any) -> Document:
-    from firstlight_core.benchmark import benchmark
+    from firstlight_core.measure.benchmark import benchmark
 
     return await benchmark(targets, **options)
 
 
 async def _check_quality(target: str, **options: Any) -> Document:
-    from firstlight_core.quality import check_quality
+    from firstlight_core.measure.quality import check_quality
 
     return await check_quality(target, **options)
 
 
 def _write_report(run: "Run") -> Document:
-    from firstlight_core.report import write_report
+    from firstlight_core.report.report import write_report
 
     return write_report(run)
 
 
 def _write_run_toml(run: "Run", session: "Session") -> Path:
-    from firstlight_core.run_file import write_run_toml
+    from firstlight_core.report.run_file import write_run_toml
 
     return write_run_toml(run, session)
 

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from firstlight_core.errors import TemplateRefused
-from firstlight_core.template_files import read_chat_template, read_special_tokens
+from firstlight_core.template.files import read_chat_template, read_special_tokens
 from firstlight_core.text import one_line, shown_path
 
 PROMPT_LIMIT = 8_000_000
@@ -35,7 +35,7 @@ class Conversation:
         """
         import jinja2
 
-        from firstlight_core.template_sandbox import compile_template
+        from firstlight_core.template.sandbox import compile_template
 
         source = read_chat_template(folder)
         if source is None or not source.strip():

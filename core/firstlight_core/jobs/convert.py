@@ -16,9 +16,9 @@ from typing import Any
 
 import psutil
 
+from firstlight_core.conversion.failures import explain, explain_text
 from firstlight_core.errors import FirstlightError, JobFailed, ToolchainMissing
 from firstlight_core.events import Stage
-from firstlight_core.failures import explain, explain_text
 from firstlight_core.jobs.olive_bridge import Watch, WrittenBytes, install, missing_tensors
 from firstlight_core.jobs.original import original_answers
 from firstlight_core.text import one_line, shown_path
@@ -138,7 +138,7 @@ class _Converter:
 
 def _fingerprint(config: dict[str, Any]) -> None:
     """Hash the source while Olive loads, so that naming it afterwards costs nothing."""
-    from firstlight_core.models import fingerprint
+    from firstlight_core.model.inspection import fingerprint
 
     model = config.get("input_model", {})
     path = model.get("model_path") or model.get("config", {}).get("model_path")

@@ -12,9 +12,9 @@ from firstlight_core.errors import InputRefused, ModelRefused, StateProblem
 from firstlight_core.events import Progress, Stage
 from firstlight_core.files import read_json_object
 from firstlight_core.jobs.hub_blobs import RESUMED_FROM, fetch_blob
-from firstlight_core.model_config import architecture
-from firstlight_core.model_folder import ModelFolder
-from firstlight_core.model_kinds import refuse_config_kind
+from firstlight_core.model.config import architecture
+from firstlight_core.model.folder import ModelFolder
+from firstlight_core.model.kinds import refuse_config_kind
 from firstlight_core.text import bytes_text, one_line
 from firstlight_core.worker import JobContext
 

@@ -13,7 +13,7 @@ from firstlight_core.errors import InputRefused, ToolchainMissing
 from firstlight_core.events import Progress, Stage
 from firstlight_core.jobs.conversation import Conversation
 from firstlight_core.jobs.generation import Speaker
-from firstlight_core.template_files import added_tokens
+from firstlight_core.template.files import added_tokens
 from firstlight_core.text import visible
 from firstlight_core.worker import JobContext, peak_rss
 

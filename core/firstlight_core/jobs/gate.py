@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.conversion.failures import explain_text
 from firstlight_core.errors import CheckFailed, FirstlightError
-from firstlight_core.failures import explain_text
 from firstlight_core.text import one_line, visible
 from firstlight_core.worker import JobContext
 

@@ -7,9 +7,9 @@ import platform
 from collections.abc import Callable
 from typing import Any
 
+from firstlight_core.environment.toolchain import install_line
 from firstlight_core.errors import ToolchainMissing
 from firstlight_core.text import one_line
-from firstlight_core.toolchain import install_line
 from firstlight_core.worker import JobContext, peak_rss
 
 _FIX = "Install the versions that were run together: " + install_line("convert")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.errors import TemplateRefused
-from firstlight_core.template_files import read_chat_template, read_special_tokens
+from firstlight_core.template.files import read_chat_template, read_special_tokens
 from firstlight_core.text import one_line
 from firstlight_core.worker import JobContext
 
@@ -106,7 +106,7 @@ def _open_jinja(folder: Path, template: str | None, request: Mapping[str, Any]) 
     """The sandbox that transformers uses, without transformers: renders text, encodes nothing."""
     from jinja2.exceptions import TemplateError
 
-    from firstlight_core.template_sandbox import compile_template
+    from firstlight_core.template.sandbox import compile_template
 
     source = template if template is not None else read_chat_template(folder)
     if source is None:

@@ -2,8 +2,8 @@
 
 import typer
 
-from firstlight_core.benchmark import LENGTHS, NEW_TOKENS, REPEATS, benchmark
 from firstlight_core.errors import UsageError
+from firstlight_core.measure.benchmark import LENGTHS, NEW_TOKENS, REPEATS, benchmark
 from firstlight_core.text import bytes_text, seconds_text
 from firstlight_tui.commands.output import Document, note, run_verb, say, show_events
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import typer
 
-from firstlight_core.artifacts import artifact_folder, check_artifact, find_target
-from firstlight_core.endpoint import open_endpoint
-from firstlight_core.engine import DEFAULT_MAX_TOKENS, open_engine
 from firstlight_core.errors import FirstlightError, UsageError
 from firstlight_core.events import Reply, Token
 from firstlight_core.files import read_json_object
+from firstlight_core.talk.artifacts import artifact_folder, check_artifact, find_target
+from firstlight_core.talk.endpoint import open_endpoint
+from firstlight_core.talk.engine import DEFAULT_MAX_TOKENS, open_engine
 from firstlight_core.text import seconds_text
 from firstlight_tui.commands.output import Document, note, run_verb, say
 

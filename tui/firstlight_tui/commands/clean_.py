@@ -2,7 +2,7 @@
 
 import typer
 
-from firstlight_core.leftovers import ASKED_FOR, Leftover, find_leftovers, remove_leftovers
+from firstlight_core.report.leftovers import ASKED_FOR, Leftover, find_leftovers, remove_leftovers
 from firstlight_core.text import bytes_text, shown_path
 from firstlight_tui.commands.output import Document, run_verb, say
 

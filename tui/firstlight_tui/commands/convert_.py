@@ -6,9 +6,9 @@ from pathlib import Path
 
 import typer
 
-from firstlight_core.conversion import convert as convert_model
-from firstlight_core.conversion import plan_conversion
-from firstlight_core.conversion_plan import COURSE_CONFIG_NAME, absolute
+from firstlight_core.conversion.convert import convert as convert_model
+from firstlight_core.conversion.convert import plan_conversion
+from firstlight_core.conversion.plan import COURSE_CONFIG_NAME, absolute
 from firstlight_core.errors import InputRefused, UsageError
 from firstlight_core.files import read_json_object
 from firstlight_core.text import bytes_text, seconds_text, shown_path
@@ -51,7 +51,7 @@ def convert(
         return read_json_object(Path(config))
 
     def plan() -> Document:
-        from firstlight_core.conversion_preflight import estimate_of, look
+        from firstlight_core.conversion.preflight import estimate_of, look
 
         laid_out = plan_conversion(
             wanted(), output, precision=precision, method=method, config=edited()
@@ -78,7 +78,7 @@ def convert(
 
 
 def _undo(output: str) -> Document:
-    from firstlight_core.publishing import check_output, restore_previous
+    from firstlight_core.conversion.publishing import check_output, restore_previous
 
     folder = absolute(output)
     check_output(folder)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import typer
 
-from firstlight_core.deployment import deploy as deploy_artifact
-from firstlight_core.deployment import undo as undo_deployment
+from firstlight_core.deploy.deployment import deploy as deploy_artifact
+from firstlight_core.deploy.deployment import undo as undo_deployment
+from firstlight_core.deploy.exports import EXPORTS, undo_export
+from firstlight_core.deploy.vllm import Capacity
 from firstlight_core.errors import UsageError
-from firstlight_core.exports import EXPORTS, undo_export
-from firstlight_core.vllm import Capacity
 from firstlight_tui.commands.output import Document, run_verb, say, show_events
 
 

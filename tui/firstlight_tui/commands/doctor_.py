@@ -2,7 +2,12 @@
 
 import typer
 
-from firstlight_core.environment import CheckResult, report_text, run_checks, toolchain_missing
+from firstlight_core.environment.doctor import (
+    CheckResult,
+    report_text,
+    run_checks,
+    toolchain_missing,
+)
 from firstlight_core.errors import CheckFailed, FirstlightError, ToolchainMissing
 from firstlight_tui.commands.output import Document, note, run_verb, say
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import typer
 
-from firstlight_core.estimates import estimates
-from firstlight_core.model_download import download_model, resolve_hub_id
-from firstlight_core.model_sources import remember_folder
-from firstlight_core.models import inspect_source
+from firstlight_core.estimate.estimates import estimates
+from firstlight_core.model.download import download_model, resolve_hub_id
+from firstlight_core.model.inspection import inspect_source
+from firstlight_core.model.sources import remember_folder
 from firstlight_core.text import bytes_text, seconds_text
 from firstlight_tui.commands.output import Document, run_verb, say, show_events
 

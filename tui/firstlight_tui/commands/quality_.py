@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from firstlight_core.quality import check_quality
+from firstlight_core.measure.quality import check_quality
 from firstlight_tui.commands.output import Document, run_verb, say, show_events
 
 _MARKS = {"pass": "pass", "fail": "FAIL", "not-run": "not run", "needs-you": "needs you"}

@@ -2,7 +2,7 @@
 
 import typer
 
-from firstlight_core.report import LAST, find_run, write_report
+from firstlight_core.report.report import LAST, find_run, write_report
 from firstlight_tui.commands.output import Document, run_verb, say
 
 

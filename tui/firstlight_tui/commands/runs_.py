@@ -5,7 +5,7 @@ from typing import Any
 import typer
 
 from firstlight_core.ledger import Run, list_runs
-from firstlight_core.report_facts import collect_facts
+from firstlight_core.report.facts import collect_facts
 from firstlight_core.text import shown_path
 from firstlight_tui.commands.output import Document, run_verb, say
 

@@ -5,8 +5,8 @@ import sys
 
 import typer
 
+from firstlight_core.deploy.serving import open_service
 from firstlight_core.errors import JobDied
-from firstlight_core.serving import open_service
 from firstlight_tui.commands.output import Document, note, print_json, run_verb, say, show_events
 
 

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import typer
 
+from firstlight_core.conversion.publishing import read_manifest
 from firstlight_core.errors import UsageError
 from firstlight_core.files import read_json_object
-from firstlight_core.inference_model import build_inference_model, read_inference_model
-from firstlight_core.publishing import read_manifest
-from firstlight_core.template_lock import check_template, default_name, derive_inference_model
-from firstlight_core.template_presets import find_preset
-from firstlight_core.template_settle import mend_template, settle_template, undo_template
+from firstlight_core.template.inference_model import build_inference_model, read_inference_model
+from firstlight_core.template.lock import check_template, default_name, derive_inference_model
+from firstlight_core.template.presets import find_preset
+from firstlight_core.template.settle import mend_template, settle_template, undo_template
 from firstlight_tui.commands.output import Document, run_verb, say
 
 

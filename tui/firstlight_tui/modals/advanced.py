@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Select
 
-from firstlight_core.advanced_options import Option
+from firstlight_core.conversion.advanced_options import Option
 from firstlight_core.text import visible
 from firstlight_tui.widgets.words import Words
 

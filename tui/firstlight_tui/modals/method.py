@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, RadioButton, RadioSet, TextArea
 
-from firstlight_core.config_text import LIMIT, line_of, parse_config
+from firstlight_core.conversion.config_text import LIMIT, line_of, parse_config
 from firstlight_core.errors import FirstlightError
 from firstlight_core.text import visible
 from firstlight_tui.widgets.words import Words, part

@@ -9,11 +9,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.widgets import Button
 
-from firstlight_core.artifacts import check_artifact
-from firstlight_core.engine import check_memory
 from firstlight_core.errors import FirstlightError
 from firstlight_core.session import Session
-from firstlight_core.transcript import first_difference
+from firstlight_core.talk.artifacts import check_artifact
+from firstlight_core.talk.engine import check_memory
+from firstlight_core.talk.transcript import first_difference
 from firstlight_tui.conversation import Conversation, Drawing
 from firstlight_tui.modals import ChooseScreen, DetailScreen
 from firstlight_tui.modals.drawing import DrawingScreen

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firstlight_core.errors import FirstlightError
+from firstlight_core.talk.transcript import as_markdown, load_conversation, save_conversation
 from firstlight_core.text import shown_path
-from firstlight_core.transcript import as_markdown, load_conversation, save_conversation
 from firstlight_tui.modals import DetailScreen
 from firstlight_tui.modals.drawing import read_setting
 

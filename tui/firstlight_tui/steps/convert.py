@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from firstlight_core.conversion_plan import LOG_FILE
+from firstlight_core.conversion.plan import LOG_FILE
 from firstlight_core.errors import FirstlightError
 from firstlight_core.precisions import find_precision
 from firstlight_core.session import Session

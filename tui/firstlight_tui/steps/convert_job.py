@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firstlight_core.conversion_progress import memory_alarm
+from firstlight_core.conversion.progress import memory_alarm
 from firstlight_core.errors import FirstlightError, error_from_code
 from firstlight_core.events import Event, Stage
 from firstlight_core.monitor import Sample

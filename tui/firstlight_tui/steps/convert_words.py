@@ -7,7 +7,7 @@ from typing import Any
 
 from textual.content import Content
 
-from firstlight_core.conversion_plan import ConversionPlan
+from firstlight_core.conversion.plan import ConversionPlan
 from firstlight_core.precisions import find_precision
 from firstlight_core.session import Session
 from firstlight_core.text import bytes_text, one_line, seconds_text

@@ -119,7 +119,7 @@ class DeployStep(ServingStep):
 
     def _initial(self) -> tuple[str, str]:
         """Name and target: as they were left, else as deployed, else what the template suggests."""
-        from firstlight_core.template_rendering import default_name
+        from firstlight_core.template.rendering import default_name
 
         kept = self.wizard.kept.get(CHOICE)
         if kept is not None and kept[0] == self.session.artifact:

@@ -105,7 +105,7 @@ def command_rows(document: Mapping[str, Any] | None) -> list[tuple[str, str, str
 def name_words(name: str, taken: Mapping[str, str], current: str | None) -> tuple[bool, Content]:
     """Whether a deployment may have this name, and that in words; `taken` is lower-case name → target."""
     from firstlight_core.errors import UsageError
-    from firstlight_core.inference_model import check_name
+    from firstlight_core.template.inference_model import check_name
 
     try:
         check_name(name)

@@ -175,7 +175,7 @@ class ModelStep(StepScreen):
         if not named.hub_id:
             self._inspect(first, base)
             return
-        from firstlight_core.model_download import is_offline
+        from firstlight_core.model.download import is_offline
 
         if is_offline():
             self._refuse(

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firstlight_core.adapter_bases import remember_base
 from firstlight_core.events import Stage
-from firstlight_core.model_sources import looks_like_hub_id, remember_folder
+from firstlight_core.model.adapter_bases import remember_base
+from firstlight_core.model.sources import looks_like_hub_id, remember_folder
 from firstlight_core.session import Session
 from firstlight_core.text import one_line
 from firstlight_tui.works import OnEvent, Run, Started
@@ -44,8 +44,8 @@ def find_named(wizard: "WizardApp", text: str) -> Named:
 
 def download_question(hub_id: str) -> str:
     """What is asked before the network is touched."""
-    from firstlight_core.model_download import hub_host
-    from firstlight_core.model_sources import hub_cache
+    from firstlight_core.model.download import hub_host
+    from firstlight_core.model.sources import hub_cache
 
     return (
         f"{one_line(hub_id, 96)} is not in the Hugging Face cache. Download it?\n\n"
@@ -84,7 +84,7 @@ def inspection(
 def _look(wizard: "WizardApp", folder: Path, base: Path | None) -> dict[str, Any]:
     """Inspect, or adopt an ONNX GenAI folder after its allow-list was checked; runs in a thread."""
     if (folder / ARTIFACT_MARK).is_file():
-        from firstlight_core.artifacts import check_artifact
+        from firstlight_core.talk.artifacts import check_artifact
 
         found = check_artifact(folder)
         facts = {

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from textual import on
 from textual.widgets import DataTable
 
-from firstlight_core.model_sources import FoundModel
+from firstlight_core.model.sources import FoundModel
 from firstlight_tui.steps.model_words import COLUMNS, choose_models, model_cells
 from firstlight_tui.widgets.fitted_table import FittedTable
 

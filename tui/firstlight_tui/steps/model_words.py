@@ -7,7 +7,7 @@ from typing import Any
 from rich.text import Text
 from textual.content import Content
 
-from firstlight_core.model_sources import FoundModel
+from firstlight_core.model.sources import FoundModel
 from firstlight_core.precisions import DEFAULT_PRECISION, find_precision
 from firstlight_core.text import bytes_text, one_line, seconds_text, shown_path
 from firstlight_tui.widgets import cell

@@ -9,9 +9,9 @@ from textual.binding import BindingType
 from textual.content import Content
 from textual.widgets import DataTable
 
+from firstlight_core.estimate.recommendation import REFERENCE, find_goal, next_goal, recommend
 from firstlight_core.ledger import Entry
 from firstlight_core.precisions import PRECISIONS, find_precision
-from firstlight_core.recommendation import REFERENCE, find_goal, next_goal, recommend
 from firstlight_core.session import Session
 from firstlight_core.text import one_line
 from firstlight_tui.modals import DetailScreen

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firstlight_core.advanced_options import options_for, read_options, with_options
+from firstlight_core.conversion.advanced_options import options_for, read_options, with_options
 from firstlight_core.errors import FirstlightError
 from firstlight_core.precisions import find_precision
 from firstlight_core.session import Session

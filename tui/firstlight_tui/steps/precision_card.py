@@ -5,7 +5,7 @@ from typing import Any
 
 from textual.content import Content
 
-from firstlight_core.advanced_options import options_for, read_options
+from firstlight_core.conversion.advanced_options import options_for, read_options
 from firstlight_core.text import bytes_text, one_line, seconds_text
 from firstlight_tui.widgets.precision_table import Row, drift_text, number
 from firstlight_tui.widgets.words import part

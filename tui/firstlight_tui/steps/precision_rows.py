@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from firstlight_core.estimate.measured_figures import Figures, Measurements, measured_figures
+from firstlight_core.estimate.recommendation import Estimates, Recommendation, pareto_front
 from firstlight_core.ledger import Entry
-from firstlight_core.measured_figures import Figures, Measurements, measured_figures
 from firstlight_core.precisions import DEFAULT_PRECISION, PRECISIONS, find_precision
-from firstlight_core.recommendation import Estimates, Recommendation, pareto_front
 from firstlight_core.session import Session
 from firstlight_core.text import bytes_text
 from firstlight_tui.widgets.pareto import Point

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from firstlight_core.errors import InputRefused
-from firstlight_core.inference_model import PROMPT_FIELDS, validate_inference_model
-from firstlight_core.template_escapes import escaped, unescaped
+from firstlight_core.template.escapes import escaped, unescaped
+from firstlight_core.template.inference_model import PROMPT_FIELDS, validate_inference_model
 
 NUMBERS = ("max_length", "temperature", "top_p", "repetition_penalty")
 FIELDS = ("name", *PROMPT_FIELDS, *NUMBERS)

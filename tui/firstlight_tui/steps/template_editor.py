@@ -101,7 +101,7 @@ class TemplateEditor(StepScreen):
         self._first_focus()
 
     def _suggested_name(self) -> str:
-        from firstlight_core.template_rendering import default_name
+        from firstlight_core.template.rendering import default_name
 
         artifact = str(self.session.artifact)
         source = self.wizard.paths.model_name(self.session.source or artifact)
@@ -155,7 +155,7 @@ class TemplateEditor(StepScreen):
     # Preview --------------------------------------------------------------------------------------
 
     def _paint_preview(self, problem: str = "") -> None:
-        from firstlight_core.template_preview import conversation_segments, question_segments
+        from firstlight_core.template.preview import conversation_segments, question_segments
 
         if self.draft is None or self.query_one(TabbedContent).active != "view-preview":
             return
@@ -210,7 +210,7 @@ class TemplateEditor(StepScreen):
     @on(Button.Pressed, "#template-presets")
     def action_presets(self) -> None:
         """Choose where the fields come from."""
-        from firstlight_core.template_presets import PRESETS
+        from firstlight_core.template.presets import PRESETS
 
         if self.draft is None:
             return
@@ -219,7 +219,7 @@ class TemplateEditor(StepScreen):
         self.app.push_screen(PresetScreen("Fields of which family?", rows), self._preset)
 
     def _preset(self, key: str | None) -> None:
-        from firstlight_core.template_presets import find_preset
+        from firstlight_core.template.presets import find_preset
 
         if key is None or self.draft is None:
             return

@@ -122,7 +122,7 @@ class JinjaScreen(ModalScreen[dict[str, Any] | None]):
         """Say where the syntax breaks, or what a reader should doubt."""
         import asyncio
 
-        from firstlight_core.chat_template import syntax_problem, template_doubts
+        from firstlight_core.template.chat_template import syntax_problem, template_doubts
 
         await asyncio.sleep(SYNTAX_SECONDS)
         text = self._area.text
@@ -149,7 +149,7 @@ class JinjaScreen(ModalScreen[dict[str, Any] | None]):
     async def _write(self, text: str) -> None:
         import asyncio
 
-        from firstlight_core.chat_template import syntax_problem
+        from firstlight_core.template.chat_template import syntax_problem
 
         problem = await asyncio.to_thread(syntax_problem, text)
         if problem is not None:
@@ -183,7 +183,7 @@ class JinjaScreen(ModalScreen[dict[str, Any] | None]):
     @on(Button.Pressed, "#jinja-families")
     def action_families(self) -> None:
         """Take a family's template, or the source model's own."""
-        from firstlight_core.template_presets import PRESETS
+        from firstlight_core.template.presets import PRESETS
 
         rows = [(p.key, p.label, p.source) for p in PRESETS]
         if self._source is not None:
@@ -191,8 +191,8 @@ class JinjaScreen(ModalScreen[dict[str, Any] | None]):
         self.app.push_screen(PresetScreen("Chat template of which family?", rows), self._taken)
 
     def _taken(self, key: str | None) -> None:
-        from firstlight_core.chat_template import family_chat_template
-        from firstlight_core.template_presets import find_preset
+        from firstlight_core.template.chat_template import family_chat_template
+        from firstlight_core.template.presets import find_preset
 
         if key is None:
             return

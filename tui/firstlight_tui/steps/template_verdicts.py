@@ -5,7 +5,7 @@ from typing import Any
 
 from textual.content import Content
 
-from firstlight_core.template_escapes import escaped
+from firstlight_core.template.escapes import escaped
 from firstlight_core.text import one_line
 from firstlight_tui.widgets.token_view import (
     change_content,

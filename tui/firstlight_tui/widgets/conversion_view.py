@@ -5,7 +5,7 @@ from typing import Any
 
 from textual.content import Content
 
-from firstlight_core.conversion_progress import OVERRUN, UNCERTAINTY, remaining
+from firstlight_core.conversion.progress import OVERRUN, UNCERTAINTY, remaining
 from firstlight_core.precisions import find_precision
 from firstlight_core.text import bytes_text, one_line, seconds_text
 from firstlight_tui.widgets.words import part

@@ -6,8 +6,8 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 
+from firstlight_core.talk.transcript import Turn
 from firstlight_core.text import bytes_text, one_line
-from firstlight_core.transcript import Turn
 from firstlight_tui.conversation import Conversation
 from firstlight_tui.widgets.transcript import Transcript
 from firstlight_tui.widgets.words import Words, part

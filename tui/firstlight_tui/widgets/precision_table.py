@@ -9,7 +9,7 @@ from textual import events
 from textual.message import Message
 from textual.widgets import DataTable
 
-from firstlight_core.measured_figures import Figures
+from firstlight_core.estimate.measured_figures import Figures
 from firstlight_core.precisions import PRECISIONS, Precision
 from firstlight_tui.widgets.words import cell
 

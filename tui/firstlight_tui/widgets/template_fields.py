@@ -8,7 +8,7 @@ from textual.containers import Grid, Horizontal
 from textual.message import Message
 from textual.widgets import Input, Label
 
-from firstlight_core.template_escapes import escaped
+from firstlight_core.template.escapes import escaped
 from firstlight_core.text import one_line
 from firstlight_tui.widgets.words import Words
 

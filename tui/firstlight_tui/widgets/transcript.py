@@ -8,8 +8,8 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Markdown
 
+from firstlight_core.talk.transcript import Turn
 from firstlight_core.text import visible
-from firstlight_core.transcript import Turn
 from firstlight_tui.widgets.words import Words, part
 
 SHOWN_CHARACTERS = 8_000

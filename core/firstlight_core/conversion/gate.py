@@ -1,0 +1,97 @@
+"""The gate's side of the drawing process: one warm, fresh child for each artifact, and the verdict on its numbers."""
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.conversion.manifest import files_in
+from firstlight_core.conversion.publishing import sync_tree
+from firstlight_core.errors import CheckFailed, FirstlightError
+from firstlight_core.runner import OpenJob, open_job
+
+Document = dict[str, Any]
+RED_BELOW = 0.5
+"""Share of the original's greedy tokens that must be among the artifact's best hundredth. Rounding moves a token a few
+ranks, even where random weights make all ranks close; a damaged graph puts it anywhere."""
+
+
+class Gate:
+    """A process that loads one artifact and nothing before it.
+
+    It is started while Olive still works, so that its libraries are loaded when the artifact is there.
+    """
+
+    def __init__(self) -> None:
+        self._children = contextlib.AsyncExitStack()
+        self._job: OpenJob | None = None
+        self._checking: asyncio.Task[Document] | None = None
+
+    async def open(self, cwd: Path) -> None:
+        """Start the process."""
+        self._job = await self._children.enter_async_context(open_job("gate", {}, cwd=cwd))
+
+    def begin(self, artifact: Path, expected: Document) -> None:
+        """Have the artifact loaded and made to speak, while somebody else works; `result` says how it went."""
+        self._checking = asyncio.create_task(self._check(artifact, expected))
+
+    async def _check(self, artifact: Path, expected: Document) -> Document:
+        assert self._job is not None
+        # The publish syncs every file again; by then the disk has little left to do.
+        flushed = asyncio.create_task(asyncio.to_thread(_flush, artifact))
+        try:
+            return await self._job.request("check", artifact=str(artifact), expected=expected)
+        finally:
+            await flushed
+
+    async def result(self, answers: list[Document]) -> Document:
+        """`{smoke, built, agreement?}`: what the artifact is, says, and how that compares with the original's answers.
+
+        Raises:
+            CheckFailed: it does not load, speak, or hold what was asked for.
+            FirstlightError: its process died.
+        """
+        assert self._checking is not None
+        assert self._job is not None
+        passed = await self._checking
+        if answers:
+            passed = {**passed, **await self._job.request("compare", answers=answers)}
+        return passed
+
+    async def close(self) -> None:
+        """End the process, whatever it does."""
+        if self._checking is not None:
+            self._checking.cancel()
+            await asyncio.wait({self._checking})
+            if not self._checking.cancelled():
+                self._checking.exception()
+        await self._children.aclose()
+
+
+def _flush(artifact: Path) -> None:
+    # What cannot be synced now is refused, with its reason, when it is published.
+    with contextlib.suppress(OSError, FirstlightError):
+        if files_in(artifact):
+            sync_tree(artifact)
+
+
+def judge(agreement: Document | None, *, force: bool) -> Document:
+    """The numbers gate: what goes into the document of a comparison with the original.
+
+    Raises:
+        CheckFailed: the artifact says something else than its original, and nobody insists.
+    """
+    if agreement is None:
+        return {}
+    if agreement["near"] >= RED_BELOW:
+        return {"agreement": agreement}
+    reason = (
+        "The artifact does not compute what its original does: "
+        f"{agreement['near']:.0%} of {agreement['positions']} tokens are near."
+    )
+    if not force:
+        raise CheckFailed(
+            reason,
+            hint="That is damage, not drift: try another precision, or --force to publish it all the same.",
+        )
+    return {"agreement": agreement, "forced": reason}

@@ -1,0 +1,123 @@
+"""What is looked at before Olive starts: minutes of work are not begun that cannot succeed."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.conversion.plan import ConversionPlan
+from firstlight_core.conversion.publishing import check_output
+from firstlight_core.errors import ModelRefused, OutOfMemory, StateProblem, ToolchainMissing
+from firstlight_core.estimate.availability import precision_available
+from firstlight_core.estimate.estimates import Room, estimate
+from firstlight_core.model.inspection import Inspection, inspect_model
+from firstlight_core.text import bytes_text, shown_path
+
+Stamp = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """A source that may be converted, and what identifies its files: size, mtime (ns) and inode."""
+
+    inspection: Inspection
+    stamps: Mapping[str, Stamp]
+
+
+def look(plan: ConversionPlan) -> Preflight:
+    """Inspect the source and the output of a plan; nothing is written.
+
+    Raises:
+        ModelRefused: the source cannot be converted.
+        InputRefused: the output may not be written.
+    """
+    check_output(plan.output, source=plan.source)
+    inspection = inspect_model(plan.source)
+    check_output(plan.output, source=inspection.folder)
+    return Preflight(inspection, read_stamps(plan, inspection))
+
+
+def read_stamps(plan: ConversionPlan, inspection: Inspection) -> dict[str, Stamp]:
+    """What identifies the files of the source, and of an adapter's base, at this moment."""
+    stamps: dict[str, Stamp] = {}
+    for folder in {inspection.folder, plan.source}:
+        for entry in sorted(folder.iterdir()):
+            if entry.is_file():
+                status = entry.stat()
+                stamps[str(entry)] = (status.st_size, status.st_mtime_ns, status.st_ino)
+    return stamps
+
+
+def check_unchanged(plan: ConversionPlan, before: Preflight) -> None:
+    """Whether the source is what it was when the work began.
+
+    Raises:
+        ModelRefused: a file was changed, added or removed meanwhile.
+    """
+    try:
+        now = read_stamps(plan, before.inspection)
+    except OSError as error:
+        raise ModelRefused(f"The source went away while it was converted: {error}.") from error
+    changed = [name for name in {*now, *before.stamps} if now.get(name) != before.stamps.get(name)]
+    if changed:
+        raise ModelRefused(
+            f"The source changed while it was converted: {shown_path(Path(min(changed)).name)}.",
+            hint="Let the training or download finish, then convert again.",
+        )
+
+
+def check_room(
+    plan: ConversionPlan, before: Preflight, folder: Path, *, force: bool = False
+) -> None:
+    """Whether the toolchain, the memory and the disk of `folder` suffice; `force` overrules the estimates.
+
+    Raises:
+        ToolchainMissing: a package is not installed, or a pair of versions is known not to work.
+        OutOfMemory: the estimated peak is more than what is available.
+        StateProblem: the disk has less than what is needed while working.
+    """
+    possible, reason = precision_available(plan.precision)
+    if not possible:
+        raise ToolchainMissing(
+            reason, hint="Install the conversion tools: pip install 'firstlight[convert]'."
+        )
+    room = Room.here(folder)
+    cost = estimate(before.inspection, plan.precision, room=room)
+    if cost.peak_ram_bytes > room.memory and not force:
+        raise OutOfMemory(
+            f"This conversion needs about {bytes_text(cost.peak_ram_bytes)} of memory; "
+            f"{bytes_text(room.memory)} is available.",
+            hint=f"{_what_fits(before.inspection, room)} --force tries all the same.",
+        )
+    if cost.disk_bytes > room.disk and not force:
+        raise StateProblem(
+            f"The disk of {shown_path(plan.output.parent)} has {bytes_text(room.disk)} free; "
+            f"this conversion needs about {bytes_text(cost.disk_bytes)} while it works.",
+            hint="Free some space, choose a smaller precision, or name a folder on another disk. "
+            "--force tries all the same.",
+        )
+
+
+def estimate_of(plan: ConversionPlan, before: Preflight) -> dict[str, Any]:
+    """The estimate of a plan on the disk that it would be written to, as JSON."""
+    room = Room.here(plan.output.parent)
+    return estimate(before.inspection, plan.precision, room=room).to_json()
+
+
+def _what_fits(inspection: Inspection, room: Room) -> str:
+    from firstlight_core.precisions import PRECISIONS
+
+    fitting = [
+        row.key
+        for row in PRECISIONS
+        if estimate(inspection, row, room=room).peak_ram_bytes <= room.memory
+    ]
+    if fitting:
+        return f"Close other programs, or choose a precision that fits: {', '.join(fitting)}."
+    return "Close other programs, or choose a smaller model."
+
+
+def olive_command(given: str | None) -> str:
+    """What replaces the Olive entry point: the argument, else `FIRSTLIGHT_OLIVE`, else nothing."""
+    return os.environ.get("FIRSTLIGHT_OLIVE", "") if given is None else given

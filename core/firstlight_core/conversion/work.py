@@ -1,0 +1,260 @@
+"""The work that several conversions of one source share: the stagings, one child, the gate, the publish."""
+
+import asyncio
+import contextlib
+import shutil
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from firstlight_core.conversion.gate import Gate, judge
+from firstlight_core.conversion.plan import LOG_FILE, ConversionPlan
+from firstlight_core.conversion.preflight import (
+    Preflight,
+    check_room,
+    check_unchanged,
+    look,
+    olive_command,
+)
+from firstlight_core.conversion.publishing import (
+    Staging,
+    files_in,
+    open_staging,
+    publish,
+    tool_versions,
+    write_manifest,
+)
+from firstlight_core.errors import OutOfMemory
+from firstlight_core.estimate.estimates import Room, estimate, remember_conversion
+from firstlight_core.events import Event, LogLine, Reply, Stage
+from firstlight_core.model.inspection import inspect_model
+from firstlight_core.runner import OpenJob, open_job
+from firstlight_core.text import shown_path
+
+Document = dict[str, Any]
+Listen = Callable[[Event], None] | None
+Started = Callable[[int], None] | None
+_DROP = ("model_config.json",)
+"""Olive's own note, full of paths of the work folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What Olive has built and nobody has checked yet."""
+
+    plan: ConversionPlan
+    measured: Document
+    gate: Gate
+    """Where the check is under way."""
+    answers: list[Document]
+    """What the original says; empty when it was not asked."""
+
+
+class ConversionWork:
+    """The stagings and the one child that several conversions of one source share."""
+
+    def __init__(
+        self,
+        plans: list[ConversionPlan],
+        *,
+        force: bool,
+        on_event: Listen,
+        started: Started,
+        olive: str | None,
+    ) -> None:
+        self._plans = plans
+        self._force = force
+        self._on_event = on_event
+        self._started = started
+        self._olive = olive_command(olive)
+        self._before: Preflight | None = None
+        self._stagings: dict[str, Staging] = {}
+        self._folders = contextlib.ExitStack()
+        self._children = contextlib.AsyncExitStack()
+        self._job: OpenJob | None = None
+        self._answers: list[Document] | None = None
+
+    async def __aenter__(self) -> Self:
+        for plan in self._plans:
+            self._before = await asyncio.to_thread(look, plan)
+        try:
+            for plan in self._plans:
+                staging = self._folders.enter_context(open_staging(plan.output))
+                self._stagings[str(plan.output)] = staging
+        except BaseException:
+            self._folders.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            await self._children.aclose()
+        finally:
+            self._folders.close()
+
+    async def build(self, plan: ConversionPlan) -> Built:
+        """Have Olive build one plan into its staging; the original is asked the first time.
+
+        Raises:
+            FirstlightError: there is no room, or Olive failed.
+        """
+        assert self._before is not None
+        staging = self._staging(plan)
+        if not self._olive:
+            check_room(plan, self._before, staging.folder, force=self._force)
+        self._say(Stage("start", f"Converting to {plan.precision.label}"))
+        gate = Gate()
+        try:
+            await gate.open(staging.folder)
+            measured = await self._ask(plan, staging)
+            for name in _DROP:
+                (staging.artifact / name).unlink(missing_ok=True)
+            gate.begin(staging.artifact, {} if self._olive else plan.expected)
+            if self._answers is None:
+                asked = {} if self._olive else await self._request("answers", plan)
+                self._answers = asked.get("answers") or []
+            return Built(plan, measured, gate, self._answers)
+        except BaseException:
+            await gate.close()
+            raise
+
+    async def settle(self, built: Built, *, quiet: bool = False) -> Document:
+        """The gate and the publish; `quiet` while the next one is being built, whose events count.
+
+        Raises:
+            FirstlightError: the gate is closed, or the disk refuses; an earlier output is untouched.
+        """
+        try:
+            return await self._settle(built, quiet=quiet)
+        finally:
+            await built.gate.close()
+
+    async def _settle(self, built: Built, *, quiet: bool) -> Document:
+        assert self._before is not None
+        plan, measured = built.plan, built.measured
+        staging = self._staging(plan)
+        listen = None if quiet else self._on_event
+        if listen is not None:
+            listen(Stage("check", "Loading the result in a fresh process"))
+        passed = await built.gate.result(built.answers)
+        numbers = judge(passed.get("agreement"), force=self._force)
+        check_unchanged(plan, self._before)
+        fingerprint = inspect_model(plan.source).fingerprint
+        if listen is not None:
+            listen(Stage("publish", "Publishing"))
+        document: Document = {
+            "artifact": str(plan.output),
+            "precision": plan.precision.key,
+            "bytes": folder_bytes(staging.artifact),
+            **measured,
+            "command": plan.command,
+            "smoke": passed["smoke"],
+            "method": plan.method,
+            "built": passed["built"],
+            **numbers,
+            "source": {"path": str(plan.source), "fingerprint": fingerprint},
+        }
+        await _publish(plan, staging, document)
+        if "load_seconds" in measured and not plan.edited:
+            remember_conversion(
+                self._before.inspection,
+                plan.precision,
+                seconds=measured["seconds"],
+                peak_rss_bytes=measured["peak_rss_bytes"],
+            )
+        return document
+
+    def roomy(self, plan: ConversionPlan) -> bool:
+        """Whether a gate may run beside the build of `plan`: the memory is twice what the build needs."""
+        assert self._before is not None
+        room = Room.here(self._staging(plan).folder)
+        cost = estimate(self._before.inspection, plan.precision, room=room)
+        return room.memory > 2 * cost.peak_ram_bytes
+
+    def _staging(self, plan: ConversionPlan) -> Staging:
+        return self._stagings[str(plan.output)]
+
+    def _say(self, event: Event) -> None:
+        if self._on_event is not None:
+            self._on_event(event)
+
+    async def _ask(self, plan: ConversionPlan, staging: Staging) -> Document:
+        """Have the child run Olive once; a child that died before is replaced."""
+        if self._job is None or not self._job.alive:
+            await self._children.aclose()
+            request = {"work": str(staging.work), "olive": self._olive}
+            self._job = await self._children.enter_async_context(
+                open_job("convert", request, cwd=staging.work)
+            )
+            if self._started is not None:
+                self._started(self._job.pid)
+            if self._job.log_path is not None:
+                self._say(LogLine(f"{LOG_FILE}{shown_path(self._job.log_path)}"))
+        assert self._before is not None
+        return await self._request(
+            "convert",
+            plan,
+            folder=str(staging.folder),
+            layers=self._before.inspection.shape.layers,
+        )
+
+    async def _request(self, op: str, plan: ConversionPlan, **values: Any) -> Document:
+        assert self._job is not None
+        try:
+            async with _closing(self._job.ask(op, config=plan.run_config, **values)) as events:
+                async for event in events:
+                    if isinstance(event, Reply):
+                        return event.result
+                    self._say(event)
+        except OutOfMemory:
+            # What a dying run holds must not be in the way of the next one.
+            await self._children.aclose()
+            raise
+        raise AssertionError("a request ends with its reply or an error")
+
+
+@contextlib.asynccontextmanager
+async def _closing(events: AsyncIterator[Event]) -> AsyncIterator[AsyncIterator[Event]]:
+    try:
+        yield events
+    finally:
+        await events.aclose()  # type: ignore[attr-defined]
+
+
+async def _publish(plan: ConversionPlan, staging: Staging, document: Document) -> None:
+    """Hash, describe and publish in a thread that a cancel waits for: it is done, or it is not."""
+    stop = threading.Event()
+
+    def finish() -> None:
+        shutil.rmtree(staging.work / "cache", ignore_errors=True)
+        values = {
+            **document,
+            "artifact": plan.output.name,
+            "run_config": plan.run_config,
+            "tools": tool_versions(),
+            "made_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+        write_manifest(staging.artifact, values, stop=stop)
+        publish(staging.artifact, plan.output, keep_previous=True)
+
+    task = asyncio.ensure_future(asyncio.to_thread(finish))
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        stop.set()
+        await asyncio.wait({task})
+        raise
+
+
+def folder_bytes(folder: Path) -> int:
+    """Bytes of all files of a folder, the manifest not counted."""
+    return sum(path.stat().st_size for path in files_in(folder).values())

@@ -1,0 +1,1 @@
+"""Step 6: Foundry Local and every other road out."""

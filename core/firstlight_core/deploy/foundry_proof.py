@@ -1,0 +1,78 @@
+"""Foundry Local's own runtime as the judge of a deployment: listed, loaded, asked, compared."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.errors import InputRefused, StateProblem
+from firstlight_core.events import Event, Reply, Stage
+from firstlight_core.paths import find_paths
+from firstlight_core.runner import OpenJob, open_job
+from firstlight_core.talk.engine import open_engine
+
+Document = dict[str, Any]
+ANSWER_TOKENS = 64
+
+
+@asynccontextmanager
+async def open_foundry(*, folder: Path | None = None, port: int = 0) -> AsyncIterator[OpenJob]:
+    """Foundry Local's runtime with Firstlight's private application folder."""
+    place = folder if folder is not None else find_paths().foundry
+    async with open_job("foundry", {"folder": str(place), "port": port}) as job:
+        yield job
+
+
+async def prove(
+    output: Path,
+    identifier: str,
+    question: str,
+    *,
+    say: Callable[[Event], None],
+    started: Callable[[int], None] | None,
+    replace: bool,
+) -> Document:
+    """Register a published folder with Foundry Local, ask it one question, and compare with the artifact's own answer."""
+    messages = [{"role": "user", "content": question}]
+    name = identifier.partition(":")[0]
+    say(Stage("register", "Registering with Foundry Local"))
+    async with open_foundry() as job:
+        if started is not None:
+            started(job.pid)
+        if replace:
+            await job.request("unregister", name=name)
+        await job.request("register", folder=str(output), id=identifier)
+        listed = (await job.request("list"))["models"]
+        if identifier not in [model["id"] for model in listed]:
+            raise InputRefused(
+                f"Foundry Local registered {identifier}, but does not list it.",
+                hint="Its log is in the foundry folder that `firstlight paths` shows.",
+            )
+        say(Stage("load", "Loading it in Foundry Local"))
+        loaded = await job.request("load", id=identifier)
+        say(Stage("ask", "Asking it one question"))
+        answer = await job.request(
+            "ask", id=identifier, messages=messages, max_tokens=ANSWER_TOKENS
+        )
+    say(Stage("compare", "Asking the artifact itself"))
+    own = await _own_answer(output, messages, started)
+    return {
+        "verified": bool(answer["text"].strip()) and answer["text"].strip() == own.strip(),
+        "question": question,
+        "answer": answer["text"],
+        "artifact_answer": own,
+        "finish_reason": answer["finish_reason"],
+        "load_seconds": loaded["seconds"],
+        "answer_seconds": answer["seconds"],
+    }
+
+
+async def _own_answer(
+    folder: Path, messages: list[dict[str, str]], started: Callable[[int], None] | None
+) -> str:
+    """The artifact's own greedy answer, by onnxruntime-genai without Foundry Local."""
+    async with open_engine(folder, started=started) as engine:
+        async for event in engine.chat(messages, max_tokens=ANSWER_TOKENS, greedy=True):
+            if isinstance(event, Reply):
+                return str(event.result["text"])
+    raise StateProblem("The artifact gave no answer of its own.")

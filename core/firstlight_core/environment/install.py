@@ -1,0 +1,189 @@
+"""Installs the converter's packages into the running Python, with pip in a child; only after an explicit yes.
+
+The requirements are read from Firstlight's own metadata: asking an index for a package called `firstlight` could
+bring a stranger's.
+"""
+
+import asyncio
+import contextlib
+import importlib
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from importlib.util import find_spec
+from typing import Any
+
+from packaging.requirements import Requirement
+
+from firstlight_core.environment.toolchain import installed_version
+from firstlight_core.errors import ToolchainMissing
+from firstlight_core.events import Event, LogLine, Stage
+from firstlight_core.logs import LogFile
+from firstlight_core.paths import find_paths
+from firstlight_core.runner import child_environment
+from firstlight_core.text import shown_path
+
+PIP_OPTIONS = ("--no-input", "--no-color", "--progress-bar", "off", "--disable-pip-version-check")
+_STAGES = (
+    ("Installing collected packages", "install", "Installing"),
+    ("Collecting", "collect", "Collecting and downloading"),
+    ("Looking in indexes", "collect", "Collecting and downloading"),
+)
+"""How a line of pip begins, and the stage that it begins."""
+TERM_SECONDS = 0.5
+CHUNK = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallPlan:
+    """What would be run: an argument list, never a shell line."""
+
+    command: tuple[str, ...]
+    requirements: tuple[str, ...]
+    missing: tuple[str, ...]
+    """Names of the packages that are not installed yet."""
+
+    @property
+    def line(self) -> str:
+        """The command as it can be pasted into a shell."""
+        return shlex.join(self.command)
+
+
+def plan_install(
+    extra: str = "convert", *, requires: Callable[[], list[str] | None] | None = None
+) -> InstallPlan:
+    """The pip command that brings the packages of one extra into the Python that runs this.
+
+    Raises:
+        ToolchainMissing: Firstlight's own metadata, or pip, is not there.
+    """
+    try:
+        lines = (requires or (lambda: metadata.requires("firstlight")))() or []
+    except metadata.PackageNotFoundError:
+        lines = []
+    wanted = []
+    for requirement in map(Requirement, lines):
+        marker = requirement.marker
+        if (
+            marker is None
+            or marker.evaluate({"extra": ""})
+            or not marker.evaluate({"extra": extra})
+        ):
+            continue
+        requirement.marker = None
+        wanted.append(requirement)
+    if not wanted:
+        raise ToolchainMissing(
+            f"Firstlight's own metadata names no packages for {extra}.",
+            hint="Install Firstlight again, with pip, in this environment.",
+        )
+    if find_spec("pip") is None:
+        words = " ".join(shlex.quote(str(requirement)) for requirement in wanted)
+        raise ToolchainMissing(
+            "This Python has no pip.",
+            hint=f"With uv: uv pip install --python {shlex.quote(sys.executable)} {words}",
+        )
+    names = tuple(str(requirement) for requirement in wanted)
+    return InstallPlan(
+        command=(sys.executable, "-m", "pip", "install", *PIP_OPTIONS, *names),
+        requirements=names,
+        missing=tuple(r.name for r in wanted if installed_version(r.name) is None),
+    )
+
+
+async def install(
+    plan: InstallPlan,
+    *,
+    on_event: Callable[[Event], None] | None = None,
+    started: Callable[[int], None] | None = None,
+) -> dict[str, Any]:
+    """Run the plan's command to its end; what pip prints is told line by line and kept in a log file.
+
+    Raises:
+        ToolchainMissing: pip failed; its last lines are the detail.
+    """
+    hear = on_event or (lambda event: None)
+    hear(Stage("start", "Starting pip"))
+    log = LogFile(find_paths().logs, "install")
+    process = await asyncio.create_subprocess_exec(
+        *plan.command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=child_environment(),
+        cwd=os.sep,
+        start_new_session=True,
+    )
+    if started is not None:
+        started(process.pid)
+    try:
+        stage = "start"
+        assert process.stdout is not None
+        while chunk := await process.stdout.read(CHUNK):
+            for line in log.feed(chunk):
+                if (begun := _stage(line)) is not None and begun.name != stage:
+                    stage = begun.name
+                    hear(begun)
+                hear(LogLine(line))
+        for line in log.close():
+            hear(LogLine(line))
+        code = await process.wait()
+    finally:
+        await _end(process)
+        log.close()
+    if code != 0:
+        where = f"\nLog: {shown_path(log.path)}" if log.path else ""
+        raise ToolchainMissing(
+            f"pip could not install the packages (exit code {code}).",
+            hint=_hint("\n".join(log.tail)),
+            detail="\n".join([*log.tail][-20:]) + where,
+        )
+    importlib.invalidate_caches()
+    return {"command": list(plan.command), "installed": list(plan.requirements)}
+
+
+def _stage(line: str) -> Stage | None:
+    for start, name, label in _STAGES:
+        if line.startswith(start):
+            return Stage(name, label)
+    return None
+
+
+def _hint(said: str) -> str:
+    """What to do about the failures that pip's users meet most."""
+    if "No space left" in said:
+        return "The disk is full: free some space and try again."
+    if "externally-managed-environment" in said:
+        return "This Python belongs to the system: make a virtual environment and install there."
+    if "Could not find a version" in said or "No matching distribution" in said:
+        return (
+            "The package index does not offer these versions for this Python, or is out of reach."
+        )
+    if "Connection" in said or "resolve" in said or "timed out" in said:
+        return "The package index is out of reach: check the network or pip's index setting."
+    return "The details show what pip said last."
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """End pip and whatever it started, gently first."""
+    if process.returncode is None:
+        _signal(process, signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), TERM_SECONDS)
+    _signal(process, getattr(signal, "SIGKILL", signal.SIGTERM))
+    await process.wait()
+    transport = getattr(process, "_transport", None)
+    if transport is not None:
+        transport.close()
+
+
+def _signal(process: asyncio.subprocess.Process, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, number)
+        elif process.returncode is None:
+            process.send_signal(number)

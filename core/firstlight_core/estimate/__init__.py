@@ -1,0 +1,1 @@
+"""Step 3: what a conversion will cost, what was measured, what to recommend."""

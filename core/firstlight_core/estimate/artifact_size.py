@@ -1,0 +1,61 @@
+"""Size of an artifact before it is built: the same sums the builder does, over shapes instead of weights.
+
+Checked against conversions of real shapes (docs/estimates.md); the layouts are those of onnxruntime-genai 0.18
+(`builders/base.py`) and of ONNX Runtime's MatMulNBits.
+"""
+
+from firstlight_core.model.inspection import Inspection
+from firstlight_core.precisions import Precision
+
+GRAPH_BYTES = 5_300
+GRAPH_BYTES_PER_LAYER = 7_340
+"""The graph itself (model.onnx beside model.onnx.data): nodes, names, small constants."""
+CONFIG_BYTES = 6_000
+"""genai_config.json, config.json, generation_config.json and the manifest."""
+
+
+def quantised_bytes(
+    columns: int, rows: float, bits: int, block: int, *, zero_points: bool
+) -> float:
+    """Bytes of `rows` × `columns` weights in MatMulNBits: packed blocks, a float32 scale and maybe a zero point each."""
+    blocks = -(-columns // block)
+    packed = blocks * (block * bits / 8 + 4)
+    return rows * (packed + (blocks * bits / 8 if zero_points else 0))
+
+
+def promoted_layers(layers: int) -> int:
+    """How many layers k-quant mixed keeps at 8 bits (`make_matmul_mixed_precision`, after llama.cpp)."""
+    eighth = layers / 8
+    return sum(n < eighth or n >= 7 * eighth or (n - round(eighth)) % 3 == 2 for n in range(layers))
+
+
+def artifact_bytes(inspection: Inspection, precision: Precision) -> int:
+    """Size of the artifact folder in bytes."""
+    shape, structure = inspection.shape, inspection.structure
+    table = shape.vocab * shape.hidden
+    rope = shape.context * shape.head_size * 4
+    layers = shape.layers
+    around = (
+        GRAPH_BYTES + GRAPH_BYTES_PER_LAYER * layers + CONFIG_BYTES + inspection.tokenizer.bytes
+    )
+    if precision.builder_precision == "fp32":
+        width = 2 if precision.half_pass else 4
+        tables = table if structure.tied else 2 * table
+        return round((structure.body + tables + rope / 4) * width + around)
+    bits = 8 if precision.builder_precision == "int8" else 4
+    block = int(precision.builder_options.get("int4_block_size", 32))
+    mixed = "k_quant" in str(precision.builder_options.get("int4_algo_config", ""))
+    rows = list(structure.matrices)
+    total = sum(quantised_bytes(k, n, bits, block, zero_points=mixed) for k, n in rows)
+    head_bits = 8 if mixed else bits
+    total += quantised_bytes(shape.hidden, shape.vocab, head_bits, block, zero_points=mixed)
+    if mixed:
+        queries = shape.heads * shape.head_size + 2 * shape.kv_heads * shape.head_size
+        for columns, out in ((shape.hidden, queries), (shape.intermediate, shape.hidden)):
+            eight = quantised_bytes(columns, out, 8, block, zero_points=True)
+            four = quantised_bytes(columns, out, 4, block, zero_points=True)
+            total += promoted_layers(layers) * (eight - four)
+    # A tied table is shared with the 4-bit head; the builder keeps every other one beside it in float32.
+    shared = structure.tied and precision.builder_precision == "int4"
+    embedding = 0 if shared else 4 * table
+    return round(total + embedding + 4 * structure.vectors + rope + around)

@@ -1,0 +1,195 @@
+"""What a conversion will cost and give, before it is begun: bytes, peak RAM, disk, seconds, RAM to run.
+
+The formulas were fitted to conversions that were really run (docs/estimates.md holds the table that
+`bench/estimates.py` writes); each constant below says what it stands for. Seconds are those of the 2-core machine
+the table was made on, until earlier conversions on this machine calibrate them.
+"""
+
+import shutil
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.estimate.artifact_size import artifact_bytes
+from firstlight_core.estimate.availability import precision_available
+from firstlight_core.estimate.calibration import factor, remember
+from firstlight_core.model.inspection import Inspection
+from firstlight_core.monitor import available_memory
+from firstlight_core.paths import find_paths
+from firstlight_core.precisions import PRECISIONS, Precision
+from firstlight_core.text import bytes_text
+
+BASE_RAM = 464_000_000
+"""Bytes that the conversion child needs before it reads a weight: Python, torch, transformers, Olive."""
+BASE_SECONDS = 3.2
+"""Seconds for importing, and for the graph of a tiny model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one precision costs: peak bytes per weight, bytes per weight of a second vocabulary table, seconds.
+
+    A weight is one of the body or of the one table that a tied model has; an untied model has a second one.
+    """
+
+    ram: float
+    ram_untied: float
+    seconds_per_billion: float
+    ram_table: float = 0.0
+    """Bytes per weight of the vocabulary table on top: k-quant works on the whole output head at once."""
+
+
+COSTS = {
+    "fp32": Cost(4.3, 2.0, 45.0),
+    "fp16": Cost(16.3, 16.0, 95.0),
+    "int8": Cost(10.3, 2.0, 45.0),
+    "int4": Cost(8.35, 6.0, 39.0),
+    "int4-compact": Cost(8.4, 6.0, 36.0),
+    "int4-quality": Cost(8.35, 6.0, 180.0, 34.0),
+}
+"""Fitted to docs/estimates.md."""
+_NOTHING_FITS = "No precision fits: choose a smaller model, or convert it on a larger machine."
+RUN_BASE = 120_000_000
+"""Bytes of a process that runs an artifact, beside weights and KV cache."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """One row of the precision table for one model; sizes in bytes."""
+
+    precision: str
+    bytes: int
+    """Size of the artifact folder."""
+    peak_ram_bytes: int
+    """Largest resident memory of the conversion child."""
+    disk_bytes: int
+    """Disk needed while working, the artifact included."""
+    seconds: float
+    run_ram_bytes: int
+    """Resident memory of a process that runs it at `context` tokens."""
+    context: int
+    assumes: str
+    available: bool
+    blocked_by: str
+    """`toolchain`, `memory` or `disk`; empty when it can run here."""
+    reason: str
+    """Why it cannot run here, and what could; empty when it can."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The estimate object of `firstlight inspect --json`."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What this machine has left: memory in bytes, and disk in bytes where the work goes."""
+
+    memory: int
+    disk: int
+
+    @classmethod
+    def here(cls, folder: Path | None = None) -> "Room":
+        """Look now; `folder` or the nearest folder above it that exists says which disk."""
+        place = folder or find_paths().work
+        while not place.exists() and place != place.parent:
+            place = place.parent
+        return cls(memory=available_memory(), disk=shutil.disk_usage(place).free)
+
+
+def kv_cache_bytes(inspection: Inspection, context: int) -> int:
+    """Bytes of keys and values for `context` tokens: 2 × layers × kv_heads × head_size × 4 (float32 on CPU)."""
+    shape = inspection.shape
+    return 2 * shape.layers * shape.kv_heads * shape.head_size * context * 4
+
+
+def bare_estimate(inspection: Inspection, precision: Precision) -> dict[str, float]:
+    """Peak RAM and seconds by the formulas alone, without what this machine taught."""
+    shape, structure = inspection.shape, inspection.structure
+    # A row that has not been measured yet costs what the plain row of its builder precision does.
+    cost = COSTS.get(precision.key) or COSTS[precision.builder_precision]
+    table = shape.vocab * shape.hidden
+    weights = structure.body + table
+    untied = 0 if structure.tied else table
+    return {
+        "peak_ram_bytes": BASE_RAM
+        + cost.ram * weights
+        + cost.ram_table * table
+        + cost.ram_untied * untied,
+        "seconds": BASE_SECONDS + cost.seconds_per_billion * weights / 1e9,
+    }
+
+
+def estimate(
+    inspection: Inspection, precision: Precision, *, context: int = 2048, room: Room | None = None
+) -> Estimate:
+    """What this precision of this model will cost, and whether it can be made here."""
+    size = artifact_bytes(inspection, precision)
+    bare = bare_estimate(inspection, precision)
+    ram_factor, _ = factor("peak_ram_bytes", precision.key, inspection.parameters)
+    time_factor, runs = factor("seconds", precision.key, inspection.parameters)
+    peak = round(bare["peak_ram_bytes"] * ram_factor)
+    passes = 2 if precision.half_pass else 1
+    tokens = min(context, inspection.shape.context or context)
+    # ONNX Runtime widens fp16 weights to fp32 on a CPU (FACTS.md): the RAM is that of fp32.
+    loaded = 2 * size if precision.half_pass else size
+    disk = size * (1 + passes)
+    blocked_by, reason = _fits(precision, peak, disk, room or Room.here())
+    learnt = f"calibrated by {runs} earlier conversions here" if runs else "not yet calibrated here"
+    return Estimate(
+        precision=precision.key,
+        bytes=size,
+        peak_ram_bytes=peak,
+        disk_bytes=disk,
+        seconds=round(bare["seconds"] * time_factor, 1),
+        run_ram_bytes=RUN_BASE + loaded + kv_cache_bytes(inspection, tokens),
+        context=tokens,
+        assumes=f"CPU, {tokens} tokens of context, formulas of docs/estimates.md, {learnt}",
+        available=not blocked_by,
+        blocked_by=blocked_by,
+        reason=reason,
+    )
+
+
+def _fits(precision: Precision, peak: int, disk: int, room: Room) -> tuple[str, str]:
+    """What stands in the way, and the sentence that says so; two empty texts when nothing does."""
+    possible, reason = precision_available(precision)
+    if not possible:
+        return "toolchain", reason
+    if peak > room.memory:
+        return "memory", (
+            f"Converting needs about {bytes_text(peak)} of memory; "
+            f"{bytes_text(room.memory)} is available."
+        )
+    if disk > room.disk:
+        return "disk", (
+            f"Converting needs about {bytes_text(disk)} of disk; {bytes_text(room.disk)} is free."
+        )
+    return "", ""
+
+
+def estimates(
+    inspection: Inspection, *, context: int = 2048, room: Room | None = None
+) -> dict[str, dict[str, Any]]:
+    """The estimate of every row of the precision table, by key; what does not fit says what would."""
+    room = room or Room.here()
+    found = {row.key: estimate(inspection, row, context=context, room=room) for row in PRECISIONS}
+    fitting = ", ".join(row.label for row in PRECISIONS if found[row.key].available)
+    advice = f" It would fit as: {fitting}." if fitting else f" {_NOTHING_FITS}"
+    return {
+        key: replace(row, reason=row.reason + advice).to_json()
+        if row.blocked_by in ("memory", "disk")
+        else row.to_json()
+        for key, row in found.items()
+    }
+
+
+def remember_conversion(
+    inspection: Inspection, precision: Precision, *, seconds: float, peak_rss_bytes: int
+) -> None:
+    """Teach later estimates what one conversion on this machine took."""
+    remember(
+        precision.key,
+        inspection.parameters,
+        bare_estimate(inspection, precision),
+        {"seconds": seconds, "peak_ram_bytes": peak_rss_bytes},
+    )

@@ -1,0 +1,214 @@
+"""The user's questions and what a right answer is: one JSON object a line."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.errors import FirstlightError, InputRefused
+from firstlight_core.files import read_limited
+from firstlight_core.talk.sampling import check_messages
+from firstlight_core.text import one_line, shown_path
+
+PROMPTS_LIMIT = 5_000
+_ROLES = ("system", "user", "assistant", "tool")
+_KEYS = {"prompt", "system", "messages", "text", "regex", "keys", "schema", "id", "note"}
+_HINT = (
+    'One object a line, for example {"prompt": "What is int4?", "keys": ["4 bits"]}; '
+    "expected answers: text, regex, keys or schema."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """One question; what is None is not asked of the answer."""
+
+    messages: tuple[Mapping[str, str], ...]
+    text: str | None = None
+    """The whole answer, white space and letter case aside."""
+    regex: str | None = None
+    """A pattern that occurs in the answer."""
+    all_keys: tuple[str, ...] = ()
+    """Phrases that all occur in the answer, letter case aside."""
+    any_keys: tuple[str, ...] = ()
+    """Phrases of which one occurs."""
+    schema: Mapping[str, Any] | None = None
+    """A JSON schema (type, properties, required, items, enum) for an answer that is JSON."""
+
+    @property
+    def question(self) -> str:
+        """The last message, for tables."""
+        return one_line(self.messages[-1]["content"], 120)
+
+    @property
+    def expects_content(self) -> bool:
+        """Whether something about the content of the answer can be checked."""
+        return bool(self.text is not None or self.regex or self.all_keys or self.any_keys)
+
+    @property
+    def expects_format(self) -> bool:
+        """Whether the form of the answer can be checked."""
+        return bool(self.regex or self.schema is not None)
+
+
+def load_prompts(path: Path) -> list[Prompt]:
+    """Read a prompts file (JSON lines); empty lines and lines that begin with # are passed over.
+
+    Raises:
+        InputRefused: it cannot be read, or a line is wrong; the message names the line.
+    """
+    try:
+        lines = read_limited(path).decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputRefused(
+            f"{shown_path(path)} is not UTF-8 text.", hint="Save it as UTF-8."
+        ) from error
+    prompts: list[Prompt] = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        try:
+            prompts.append(read_prompt(json.loads(line)))
+        except (ValueError, RecursionError, FirstlightError) as error:
+            reason = one_line(str(error)).rstrip(".")
+            raise InputRefused(
+                f"{shown_path(path)}, line {number}: {reason}.", hint=_HINT
+            ) from error
+        if len(prompts) > PROMPTS_LIMIT:
+            raise InputRefused(f"{shown_path(path)} holds more than {PROMPTS_LIMIT} prompts.")
+    if not prompts:
+        raise InputRefused(f"{shown_path(path)} holds no prompts.", hint=_HINT)
+    return prompts
+
+
+def read_prompt(entry: Any) -> Prompt:
+    """One line of a prompts file.
+
+    Raises:
+        ValueError: a key or value is wrong.
+        FirstlightError: a message is.
+    """
+    if not isinstance(entry, dict):
+        raise ValueError("it is no JSON object")
+    if unknown := sorted(entry.keys() - _KEYS):
+        raise ValueError(f"the key {unknown[0]!r} is not known")
+    regex = _text(entry, "regex")
+    if regex is not None:
+        try:
+            re.compile(regex)
+        except re.error as error:
+            raise ValueError(f"the regex is wrong: {error}") from error
+    schema = entry.get("schema")
+    if schema is not None and not isinstance(schema, dict):
+        raise ValueError("schema must be an object")
+    all_keys, any_keys = _phrases(entry.get("keys"))
+    return Prompt(
+        messages=_messages(entry),
+        text=_text(entry, "text"),
+        regex=regex,
+        all_keys=all_keys,
+        any_keys=any_keys,
+        schema=schema,
+    )
+
+
+def _text(entry: Mapping[str, Any], key: str) -> str | None:
+    value = entry.get(key)
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"{key} must be text")
+    return value
+
+
+def _messages(entry: Mapping[str, Any]) -> tuple[Mapping[str, str], ...]:
+    if ("prompt" in entry) == ("messages" in entry):
+        raise ValueError("it needs either prompt or messages")
+    if "messages" in entry:
+        listed = entry["messages"]
+        if not isinstance(listed, list) or not all(isinstance(m, dict) for m in listed):
+            raise ValueError("messages must be a list of objects")
+    else:
+        listed = [{"role": "user", "content": entry["prompt"]}]
+    if (system := _text(entry, "system")) is not None:
+        listed = [{"role": "system", "content": system}, *listed]
+    messages = check_messages(listed)
+    if any(message["role"] not in _ROLES for message in messages):
+        raise ValueError(f"a role must be one of {', '.join(_ROLES)}")
+    return tuple(messages)
+
+
+def _phrases(value: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    groups = value if isinstance(value, dict) else {"all": value or []}
+    if groups.keys() - {"all", "any"}:
+        raise ValueError("keys must be a list, or an object with all and any")
+    found: list[tuple[str, ...]] = []
+    for name in ("all", "any"):
+        phrases = groups.get(name, [])
+        if not isinstance(phrases, list) or not all(isinstance(p, str) and p for p in phrases):
+            raise ValueError("keys must be a list of phrases")
+        found.append(tuple(phrases))
+    return found[0], found[1]
+
+
+def content_fault(prompt: Prompt, answer: str) -> str | None:
+    """Why the content of an answer is not what is expected; None when it is."""
+    low = answer.lower()
+    if prompt.text is not None and " ".join(low.split()) != " ".join(prompt.text.lower().split()):
+        return f"is not {one_line(prompt.text, 80)!r}"
+    if prompt.regex is not None and not re.search(prompt.regex, answer):
+        return f"does not match {one_line(prompt.regex, 80)!r}"
+    if missing := [key for key in prompt.all_keys if key.lower() not in low]:
+        return f"lacks {', '.join(repr(one_line(key, 40)) for key in missing)}"
+    if prompt.any_keys and not any(key.lower() in low for key in prompt.any_keys):
+        return f"has none of {', '.join(repr(one_line(key, 40)) for key in prompt.any_keys)}"
+    return None
+
+
+def format_fault(prompt: Prompt, answer: str) -> str | None:
+    """Why the form of an answer is not what is expected; None when it is."""
+    if prompt.regex is not None and not re.search(prompt.regex, answer):
+        return f"does not match {one_line(prompt.regex, 80)!r}"
+    if prompt.schema is not None:
+        bare = answer.strip().removeprefix("```json").removeprefix("```").removesuffix("```")
+        try:
+            value = json.loads(bare)
+        except (ValueError, RecursionError):
+            return "is not JSON"
+        return schema_fault(value, prompt.schema, "the answer")
+    return None
+
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "object": (dict,),
+    "array": (list,),
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "null": (type(None),),
+}
+
+
+def schema_fault(value: Any, schema: Mapping[str, Any], where: str) -> str | None:
+    """The first way in which a value breaks a schema of type, enum, properties, required and items."""
+    wanted = schema.get("type")
+    names: Sequence[Any] = wanted if isinstance(wanted, list) else [wanted] if wanted else []
+    kinds = tuple(kind for name in names for kind in _TYPES.get(str(name), ()))
+    wrong_bool = isinstance(value, bool) and bool not in kinds
+    if kinds and (wrong_bool or not isinstance(value, kinds)):
+        return f"{where} is no {' or '.join(map(str, names))}"
+    if "enum" in schema and value not in schema["enum"]:
+        return f"{where} is not one of the allowed values"
+    if isinstance(value, dict):
+        for key in schema.get("required", []):
+            if key not in value:
+                return f"{where} lacks {one_line(str(key), 40)!r}"
+        for key, below in schema.get("properties", {}).items():
+            if key in value and (fault := schema_fault(value[key], below, f"{where}.{key}")):
+                return fault
+    if isinstance(value, list) and isinstance(schema.get("items"), dict):
+        for index, item in enumerate(value):
+            if fault := schema_fault(item, schema["items"], f"{where}[{index}]"):
+                return fault
+    return None

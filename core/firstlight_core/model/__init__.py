@@ -1,0 +1,1 @@
+"""Step 2: what a model folder is, from its headers; where models are found."""

@@ -1,0 +1,224 @@
+"""Names a folder for what it is, when it is not a model that can be converted: one sentence and the remedy."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from firstlight_core.errors import ModelRefused
+from firstlight_core.model.builder_support import native_models, supported_architectures
+from firstlight_core.model.config import architecture
+from firstlight_core.model.folder import ModelFolder
+from firstlight_core.text import one_line, shown_path
+
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+_SAFE = "Save it again with `save_pretrained(..., safe_serialization=True)` and choose that folder."
+
+
+class AlreadyArtifact(ModelRefused):
+    """The folder is an ONNX Runtime GenAI artifact: adopt it, there is nothing to convert."""
+
+    code = "already-artifact"
+
+
+class UnsupportedArchitecture(ModelRefused):
+    """The installed builder does not know this architecture."""
+
+    code = "unsupported-architecture"
+
+
+def refuse_foreign_kind(folder: ModelFolder) -> None:
+    """Refuse folders that are recognised by their file names alone, before config.json is read.
+
+    Raises:
+        ModelRefused: says what the folder is and what to do.
+    """
+    names = folder.files.keys()
+    shown = shown_path(folder.path)
+    if "genai_config.json" in names:
+        raise AlreadyArtifact(
+            f"{shown} is already an ONNX GenAI artifact: adopt it, there is nothing to convert.",
+            hint="Use it as it is: `firstlight chat`, `bench`, `quality` and `deploy` take this folder.",
+        )
+    if "config.json" in names:
+        return
+    if "model_index.json" in names:
+        raise ModelRefused(
+            f"{shown} is a diffusers pipeline, which makes images.",
+            hint="Firstlight deploys text models; choose a causal language model.",
+        )
+    if not names and not folder.folders:
+        raise ModelRefused(f"{shown} is empty.", hint="Choose the model's folder.")
+    if inner := _inner_models(folder):
+        raise ModelRefused(
+            f"{shown} holds no config.json, but the folder {one_line(inner, 60)} in it does.",
+            hint=f"Choose {shown_path(folder.path / inner)}",
+        )
+    for suffixes, what, hint in _WITHOUT_CONFIG:
+        if folder.having(*suffixes):
+            raise ModelRefused(f"{shown} {what}.", hint=hint)
+    raise ModelRefused(
+        f"{shown} holds no config.json: that is not a Hugging Face model folder.",
+        hint="Choose the folder that `save_pretrained` wrote: config.json, .safetensors, tokenizer files.",
+    )
+
+
+_WITHOUT_CONFIG: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    (
+        (".gguf",),
+        "holds a GGUF model, made for llama.cpp, Ollama and LM Studio",
+        "Run it there, or choose the Hugging Face folder it was made from.",
+    ),
+    (
+        (".onnx",),
+        "holds an ONNX model without genai_config.json",
+        "Only ONNX Runtime GenAI folders can be adopted; convert the original model instead.",
+    ),
+    (
+        (".safetensors",),
+        "holds weights, but no config.json",
+        "Copy config.json and the tokenizer files of the same model beside the weights.",
+    ),
+    (PICKLES, "holds only pickled weights and no config.json", _SAFE),
+    ((".h5", ".msgpack", ".tflite"), "holds TensorFlow or Flax weights", _SAFE),
+    ((".mlmodel", ".mlpackage"), "holds a Core ML model", "Choose the original model's folder."),
+)
+
+
+def _inner_models(folder: ModelFolder) -> str:
+    """The last checkpoint folder, or the only folder, directly below that holds a config.json."""
+
+    def step(name: str) -> tuple[int, str]:
+        tail = name.rpartition("-")[2]
+        return (int(tail) if tail.isdecimal() and len(tail) < 12 else -1, name)
+
+    inner = [name for name in folder.folders if (folder.path / name / "config.json").is_file()]
+    return max(inner, key=step) if inner else ""
+
+
+_ENCODERS = (
+    "ForMaskedLM",
+    "ForSequenceClassification",
+    "ForTokenClassification",
+    "ForQuestionAnswering",
+    "ForMultipleChoice",
+    "ForPreTraining",
+)
+_SIGHT = ("vision_config", "audio_config", "vision_tower", "image_token_id", "mm_vision_tower")
+
+
+def refuse_config_kind(folder: ModelFolder, config: Mapping[str, Any]) -> None:
+    """Refuse models whose config.json says that they are no plain, unquantised text decoder.
+
+    Raises:
+        ModelRefused: says what the model is and what to do.
+    """
+    name = architecture(config)
+    quantised = config.get("quantization_config")
+    if quantised is not None:
+        method = quantised.get("quant_method") if isinstance(quantised, dict) else None
+        how = f" ({one_line(method, 30)})" if isinstance(method, str) else ""
+        raise ModelRefused(
+            f"These weights are already quantised{how}; quantising them again would lose more.",
+            hint="Choose the original model in float16, bfloat16 or float32.",
+        )
+    if config.get("is_encoder_decoder") is True:
+        raise ModelRefused(
+            f"{name or 'This model'} is an encoder-decoder model; only decoders are converted here.",
+            hint="Choose a causal language model (an architecture that ends in ForCausalLM).",
+        )
+    if name.endswith(_ENCODERS) or (name.endswith("Model") and config.get("is_decoder") is False):
+        raise ModelRefused(
+            f"{name} is an encoder: it reads text and does not write any.",
+            hint="Choose a causal language model (an architecture that ends in ForCausalLM).",
+        )
+    if any(config.get(key) is not None for key in _SIGHT):
+        raise ModelRefused(
+            f"{name or 'This model'} sees or hears; only text models are converted here.",
+            hint="Save its language model alone (the ...ForCausalLM part) and choose that folder.",
+        )
+    refuse_unsupported(name, config)
+
+
+def refuse_unsupported(name: str, config: Mapping[str, Any]) -> bool | None:
+    """Whether the installed builder converts this architecture; None when that cannot be told.
+
+    Raises:
+        ModelRefused: config.json names no architecture.
+        UnsupportedArchitecture: the builder does not know it.
+    """
+    if not name:
+        raise ModelRefused(
+            "config.json names no architecture.",
+            hint='It needs a line such as "architectures": ["LlamaForCausalLM"].',
+        )
+    known = supported_architectures()
+    if known is None:
+        return None
+    if name not in known:
+        native = frozenset[str]().union(*(native_models() or {"": known}).values())
+        common = [n for n in sorted(known & native) if n.endswith("ForCausalLM")]
+        raise UnsupportedArchitecture(
+            f"The installed onnxruntime-genai builder does not convert {name}.",
+            hint="It converts " + ", ".join(n.removesuffix("ForCausalLM") for n in common) + ".",
+        )
+    if name == "Phi3ForCausalLM" and "original_max_position_embeddings" not in config:
+        raise ModelRefused(
+            "config.json lacks original_max_position_embeddings, which the builder needs for Phi-3.",
+            hint="Download config.json again from where the model was published.",
+        )
+    _refuse_own_code(name, config)
+    return True
+
+
+def _refuse_own_code(name: str, config: Mapping[str, Any]) -> None:
+    """Refuse a model that only code from its own folder could load."""
+    native = native_models()
+    model_type = config.get("model_type")
+    if native is None:
+        return
+    if not isinstance(model_type, str):
+        raise ModelRefused(
+            "config.json names no model_type.",
+            hint='It needs a line such as "model_type": "llama"; download it again.',
+        )
+    if model_type not in native:
+        raise UnsupportedArchitecture(
+            f"The installed transformers does not know {one_line(model_type, 60)}: "
+            f"{name} would need code from its own folder, which is never run.",
+            hint="Choose a model whose type transformers knows, or a version of this one that was ported to it.",
+        )
+    if name.endswith("ForCausalLM") and name not in native[model_type]:
+        raise ModelRefused(
+            f"config.json contradicts itself: {name} is not of the type {one_line(model_type, 60)}.",
+            hint="It was edited: download it again from where the model was published.",
+        )
+
+
+def refuse_without_weights(folder: ModelFolder) -> ModelRefused:
+    """Why a folder with a config.json has no safetensors weights that transformers would load."""
+    shown = shown_path(folder.path)
+    if folder.having(".gguf"):
+        return ModelRefused(
+            f"{shown} holds its weights as GGUF only.",
+            hint="Choose the folder with the original .safetensors files.",
+        )
+    if pickles := folder.having(*PICKLES):
+        return ModelRefused(
+            f"{shown} holds its weights only as pickles ({one_line(pickles[0], 60)}), which can run code when opened.",
+            hint=_SAFE,
+        )
+    if folder.having(".onnx"):
+        return ModelRefused(
+            f"{shown} holds an ONNX model without genai_config.json.",
+            hint="Only ONNX Runtime GenAI folders can be adopted; convert the original model instead.",
+        )
+    if folder.having(".h5", ".msgpack"):
+        return ModelRefused(f"{shown} holds TensorFlow or Flax weights only.", hint=_SAFE)
+    if found := folder.having(".safetensors"):
+        return ModelRefused(
+            f"{shown} holds {one_line(found[0], 60)}, but neither model.safetensors nor an index.",
+            hint="Rename a single weights file to model.safetensors, or add model.safetensors.index.json.",
+        )
+    return ModelRefused(
+        f"{shown} holds a config.json, but no weights.",
+        hint="The download is incomplete: download the model again.",
+    )

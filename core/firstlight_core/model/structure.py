@@ -1,0 +1,231 @@
+"""Whether the tensors are those that config.json describes, and how many parameters of which kind they are.
+
+Olive fills a missing tensor with random numbers and goes on (FACTS.md), so what is missing is refused here.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from firstlight_core.errors import ModelRefused
+from firstlight_core.model.config import ModelShape
+from firstlight_core.model.safetensors_headers import Tensor
+from firstlight_core.text import one_line
+
+_LAYER = re.compile(r"(?:^|\.)layers\.(\d{1,6})\.(.+)$")
+_EMBEDDING = re.compile(r"(?:^|\.)(embed_tokens|wte|word_embeddings|tok_embeddings)\.weight$")
+_HEAD = re.compile(r"(?:^|\.)(lm_head|output_layer|embed_out)\.weight$|^output\.weight$")
+_FLOATS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+_PACKED = (
+    "qweight",
+    "qzeros",
+    "weight_scale",
+    "weight_scale_inv",
+    "weight_packed",
+    "absmax",
+    "scales",
+)
+_NORMS = ("input_layernorm", "post_attention_layernorm")
+_MLP = ("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
+_ATTENTION = tuple(f"self_attn.{part}_proj" for part in "qkvo")
+_QK_NORMS = ("self_attn.q_norm", "self_attn.k_norm")
+_FOUR_NORMS = (*_NORMS, "pre_feedforward_layernorm", "post_feedforward_layernorm")
+_PLAIN = (*_NORMS, *_ATTENTION, *_MLP)
+LAYER_PARTS: dict[str, tuple[str, ...]] = {
+    "LlamaForCausalLM": _PLAIN,
+    "MistralForCausalLM": _PLAIN,
+    "Qwen2ForCausalLM": _PLAIN,
+    "Qwen3ForCausalLM": (*_PLAIN, *_QK_NORMS),
+    "GemmaForCausalLM": _PLAIN,
+    "Gemma2ForCausalLM": (*_FOUR_NORMS, *_ATTENTION, *_MLP),
+    "Gemma3ForCausalLM": (*_FOUR_NORMS, *_ATTENTION, *_QK_NORMS, *_MLP),
+    "GraniteForCausalLM": _PLAIN,
+    "SmolLM3ForCausalLM": _PLAIN,
+    "OlmoForCausalLM": (*_ATTENTION, *_MLP),
+    "Ernie4_5ForCausalLM": _PLAIN,
+    "Phi3ForCausalLM": (
+        *_NORMS,
+        "self_attn.qkv_proj",
+        "self_attn.o_proj",
+        "mlp.gate_up_proj",
+        "mlp.down_proj",
+    ),
+}
+"""The `.weight` tensors each layer must have, by architecture (transformers 5.23, modeling_*.py)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Structure:
+    """Parameters by kind, the type most of them are stored in, and whether the output head is the embedding."""
+
+    embedding: int
+    body: int
+    head: int
+    dtype: str
+    tied: bool
+    matrices: tuple[tuple[int, int], ...] = ()
+    """Of the body: (columns, rows), rows summed over all matrices with so many columns; columns are the inputs."""
+    vectors: int = 0
+    """Elements of the body that are in no matrix: norms and biases."""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def parameters(self) -> int:
+        """All parameters; a tied head is counted once."""
+        return self.embedding + self.body + self.head
+
+
+def check_structure(shape: ModelShape, tensors: Mapping[str, Tensor]) -> Structure:
+    """Compare the tensors with config.json and count them.
+
+    Raises:
+        ModelRefused: tensors are missing, of another shape than config.json says, or quantised.
+    """
+    _refuse_packed(tensors)
+    embedding = _only(tensors, _EMBEDDING)
+    head = _only(tensors, _HEAD)
+    if embedding is None:
+        raise ModelRefused(
+            "The weights hold no token embedding: they are only a part of a model.",
+            hint="Choose the folder with the whole model.",
+        )
+    tied = shape.tied if shape.tied is not None else head is None
+    warnings: list[str] = []
+    if head is None and not tied:
+        raise _missing(["lm_head.weight"], len(tensors) + 1)
+    if head is not None and tied:
+        warnings.append("The weights hold an output head that config.json ties away: it is unused.")
+    _check_shape(shape, "embed_tokens.weight", embedding, (None, shape.hidden))
+    if embedding.shape[0] != shape.vocab:
+        raise _contradiction("embed_tokens.weight", embedding, f"vocab_size {shape.vocab}")
+    if head is not None and not tied:
+        _check_shape(shape, "lm_head.weight", head, (shape.vocab, shape.hidden))
+    _check_layers(shape, tensors)
+    sizes: Counter[str] = Counter()
+    for tensor in tensors.values():
+        if tensor.dtype in _FLOATS:
+            sizes[tensor.dtype] += tensor.elements
+    stored = sizes.most_common(1)[0][0]
+    if len(sizes) > 1:
+        warnings.append("The weights mix number types; all are converted to the chosen precision.")
+    head_count = head.elements if head is not None else 0
+    matrices: Counter[int] = Counter()
+    vectors = 0
+    for name, tensor in tensors.items():
+        if tensor is embedding or tensor is head or name.endswith("inv_freq"):
+            continue
+        if tensor.dtype not in _FLOATS:
+            continue
+        if len(tensor.shape) > 1:
+            matrices[tensor.shape[-1]] += tensor.elements // max(1, tensor.shape[-1])
+        else:
+            vectors += tensor.elements
+    return Structure(
+        embedding=embedding.elements,
+        body=vectors + sum(columns * rows for columns, rows in matrices.items()),
+        head=0 if tied else head_count,
+        dtype=_FLOATS[stored],
+        tied=tied,
+        matrices=tuple(sorted(matrices.items())),
+        vectors=vectors,
+        warnings=tuple(warnings),
+    )
+
+
+def _refuse_packed(tensors: Mapping[str, Tensor]) -> None:
+    for name, tensor in tensors.items():
+        small = tensor.dtype not in _FLOATS and tensor.dtype != "BOOL" and tensor.elements > 4096
+        if small or name.rpartition(".")[2] in _PACKED:
+            raise ModelRefused(
+                f"These weights are already quantised ({one_line(name, 60)} is {tensor.dtype}).",
+                hint="Choose the original model in float16, bfloat16 or float32.",
+            )
+    if not any(tensor.dtype in _FLOATS for tensor in tensors.values()):
+        raise ModelRefused("The weights hold no floating point tensor.", hint="Choose a model.")
+
+
+def _only(tensors: Mapping[str, Tensor], pattern: re.Pattern[str]) -> Tensor | None:
+    return next((tensors[name] for name in tensors if pattern.search(name)), None)
+
+
+def _missing(names: list[str], total: int) -> ModelRefused:
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return ModelRefused(
+        f"The weights are incomplete: {one_line(names[0], 80)}{more} of {total} tensors missing.",
+        hint="Download or save the model again; the converter would fill them with random numbers.",
+    )
+
+
+def _contradiction(name: str, tensor: Tensor, what: str) -> ModelRefused:
+    return ModelRefused(
+        f"config.json and the weights contradict each other: {name} is "
+        f"{'×'.join(map(str, tensor.shape))}, which does not fit {what}.",
+        hint="The config.json of another model was copied here, or it was edited: restore it.",
+    )
+
+
+def _check_shape(
+    shape: ModelShape, name: str, tensor: Tensor, expected: tuple[int | None, ...]
+) -> None:
+    fits = len(tensor.shape) == len(expected) and all(
+        want is None or have == want for have, want in zip(tensor.shape, expected, strict=True)
+    )
+    if not fits:
+        raise _contradiction(name, tensor, f"hidden_size {shape.hidden}, {shape.heads} heads")
+
+
+def _check_layers(shape: ModelShape, tensors: Mapping[str, Tensor]) -> None:
+    layers: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if found := _LAYER.search(name):
+            layers.setdefault(int(found[1]), {})[found[2]] = tensor
+    if not layers and shape.architecture not in LAYER_PARTS:
+        return
+    gone = [f"layers.{n}" for n in range(shape.layers) if n not in layers]
+    if gone:
+        raise _missing(gone, shape.layers)
+    extra = [n for n in layers if n >= shape.layers]
+    if extra:
+        raise ModelRefused(
+            f"config.json says {shape.layers} layers, the weights hold {len(layers)}.",
+            hint="The config.json of another model was copied here, or it was edited: restore it.",
+        )
+    parts = LAYER_PARTS.get(shape.architecture)
+    if parts is None:
+        return
+    lost = [
+        f"layers.{number}.{part}.weight"
+        for number in range(shape.layers)
+        for part in parts
+        if f"{part}.weight" not in layers[number]
+    ]
+    if lost:
+        raise _missing(lost, len(tensors) + len(lost))
+    if not any(re.search(r"(?:^|\.)norm\.weight$", name) for name in tensors) and (
+        shape.architecture != "OlmoForCausalLM"
+    ):
+        raise _missing(["norm.weight"], len(tensors) + 1)
+    expected = _shapes(shape)
+    for number, layer in layers.items():
+        for part, size in expected.items():
+            if part in layer:
+                _check_shape(shape, f"layers.{number}.{part}", layer[part], size)
+
+
+def _shapes(shape: ModelShape) -> dict[str, tuple[int, ...]]:
+    """What config.json makes of the matrices of one layer: rows × columns."""
+    queries, keys = shape.heads * shape.head_size, shape.kv_heads * shape.head_size
+    hidden, wide = shape.hidden, shape.intermediate
+    return {
+        "self_attn.q_proj.weight": (queries, hidden),
+        "self_attn.k_proj.weight": (keys, hidden),
+        "self_attn.v_proj.weight": (keys, hidden),
+        "self_attn.o_proj.weight": (hidden, queries),
+        "self_attn.qkv_proj.weight": (queries + 2 * keys, hidden),
+        "mlp.gate_proj.weight": (wide, hidden),
+        "mlp.up_proj.weight": (wide, hidden),
+        "mlp.down_proj.weight": (hidden, wide),
+        "mlp.gate_up_proj.weight": (2 * wide, hidden),
+        "input_layernorm.weight": (hidden,),
+    }

@@ -1,0 +1,179 @@
+"""What the tokenizer files of a model folder say, without loading a tokenizer."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from firstlight_core.errors import ModelRefused
+from firstlight_core.model.folder import ModelFolder
+from firstlight_core.text import one_line, shown_path
+
+PARSE_LIMIT = 3 * 2**20
+"""Bytes; a larger tokenizer.json is only looked at from both ends, to keep an inspection below 100 MiB and 1 s."""
+SIZE_LIMIT = 128 * 2**20
+_ID = re.compile(rb'"id"\s*:\s*(\d{1,10})')
+_CARRIED = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+_SPECIAL = ("bos_token", "eos_token", "pad_token", "unk_token")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenizerFacts:
+    """What was found: the template's place (None: there is none), special tokens, stop ids, and what to warn of."""
+
+    template: str | None = None
+    special_tokens: dict[str, str] = field(default_factory=dict)
+    eos_token_ids: tuple[int, ...] = ()
+    largest_id: int | None = None
+    bytes: int = 0
+    """Size of the tokenizer files, which the artifact carries too."""
+    warnings: tuple[str, ...] = ()
+
+
+def read_tokenizer(folder: ModelFolder, config: Mapping[str, Any]) -> TokenizerFacts:
+    """Look at tokenizer.json, tokenizer_config.json, chat templates and generation_config.json.
+
+    Raises:
+        ModelRefused: there is no tokenizer, or one of the files is broken.
+    """
+    warnings: list[str] = []
+    settings = folder.read_object("tokenizer_config.json")
+    generation = folder.read_object("generation_config.json")
+    whole = _tokenizer_file(folder, warnings)
+    place, text = _template(folder, settings)
+    special = {
+        name: one_line(found, 60) for name in _SPECIAL if (found := _token(settings.get(name)))
+    }
+    if place is None:
+        warnings.append(
+            "No chat template: the model gets plain text until you choose one in the Template step."
+        )
+    bos = special.get("bos_token", "")
+    if bos and text and _adds_bos(settings, whole) and _begins_with_bos(text, bos):
+        warnings.append(
+            "The tokenizer adds a beginning-of-text token and so does the template: prompts may begin with two."
+        )
+    eos = _ids(generation.get("eos_token_id")) or _ids(config.get("eos_token_id"))
+    if not eos:
+        warnings.append("No end-of-text token is named: answers may not stop by themselves.")
+    if isinstance(settings.get("auto_map"), dict):
+        warnings.append("The tokenizer asks for code of its own (auto_map); it is never run.")
+    return TokenizerFacts(
+        template=place,
+        special_tokens=special,
+        eos_token_ids=eos,
+        largest_id=_largest_id(folder, whole),
+        bytes=sum(folder.files[name].size for name in _CARRIED if name in folder.files),
+        warnings=tuple(warnings),
+    )
+
+
+def _tokenizer_file(folder: ModelFolder, warnings: list[str]) -> dict[str, Any]:
+    """The parsed tokenizer.json, or `{}` when it is too large to parse here or another kind is used."""
+    if member := folder.files.get("tokenizer.json"):
+        if member.size > SIZE_LIMIT:
+            raise ModelRefused("tokenizer.json is larger than 128 MiB; no tokenizer is.")
+        start = folder.read_start("tokenizer.json", 200).lstrip(b"\xef\xbb\xbf \t\r\n")
+        if start.startswith(b"version https://git-lfs"):
+            raise ModelRefused(
+                "tokenizer.json is a Git LFS pointer, not the tokenizer.",
+                hint="Run `git lfs pull` in the folder, or download the file itself.",
+            )
+        if not start.startswith(b"{"):
+            raise ModelRefused(
+                "tokenizer.json is no JSON object.", hint="Download that file again."
+            )
+        if member.size <= PARSE_LIMIT:
+            return folder.read_object("tokenizer.json")
+        with member.path.open("rb") as stream:
+            stream.seek(-64, 2)
+            if not stream.read().rstrip().endswith(b"}"):
+                raise ModelRefused("tokenizer.json is cut off.", hint="Download that file again.")
+        return {}
+    if {"vocab.json", "merges.txt"} <= folder.files.keys():
+        warnings.append("No tokenizer.json: it is made from vocab.json and merges.txt.")
+        return {}
+    if folder.files.keys() & {"tokenizer.model", "spiece.model"}:
+        warnings.append("No tokenizer.json: it is made from the SentencePiece model.")
+        return {}
+    raise ModelRefused(
+        f"{shown_path(folder.path)} holds no tokenizer (tokenizer.json).",
+        hint="Copy the tokenizer files of the base model into the folder: without them no text can be encoded.",
+    )
+
+
+def _template(folder: ModelFolder, settings: Mapping[str, Any]) -> tuple[str | None, str]:
+    """Where the chat template stands, and its text; transformers reads the .jinja file first."""
+    if "chat_template.jinja" in folder.files:
+        text = folder.read_text("chat_template.jinja")
+        return ("chat_template.jinja", text) if text.strip() else (None, "")
+    found = settings.get("chat_template")
+    if isinstance(found, list):
+        named = {
+            entry["name"]: entry.get("template")
+            for entry in found
+            if isinstance(entry, dict) and isinstance(entry.get("name"), str)
+        }
+        found = named.get("default") or next(iter(named.values()), None)
+    if isinstance(found, str) and found.strip():
+        return "tokenizer_config.json", found
+    if "chat_template.json" in folder.files:
+        found = folder.read_object("chat_template.json").get("chat_template")
+        if isinstance(found, str) and found.strip():
+            return "chat_template.json", found
+    return None, ""
+
+
+def _token(value: object) -> str:
+    if isinstance(value, dict):
+        value = value.get("content")
+    return value if isinstance(value, str) else ""
+
+
+def _adds_bos(settings: Mapping[str, Any], whole: Mapping[str, Any]) -> bool:
+    if settings.get("add_bos_token") is True:
+        return True
+    steps = whole.get("post_processor")
+    if not isinstance(steps, dict):
+        return False
+    inner = steps.get("processors")
+    parts = [steps, *(inner if isinstance(inner, list) else [])]
+    for part in parts:
+        single = part.get("single") if isinstance(part, dict) else None
+        if (
+            isinstance(single, list)
+            and single
+            and isinstance(single[0], dict)
+            and "SpecialToken" in single[0]
+        ):
+            return True
+    return False
+
+
+def _begins_with_bos(template: str, bos: str) -> bool:
+    return "bos_token" in template[:400] or template.lstrip().startswith(bos)
+
+
+def _ids(value: object) -> tuple[int, ...]:
+    found = value if isinstance(value, list) else [value]
+    return tuple(n for n in found[:64] if isinstance(n, int) and not isinstance(n, bool) and n >= 0)
+
+
+def _largest_id(folder: ModelFolder, whole: Mapping[str, Any]) -> int | None:
+    """The largest token id: of the whole vocabulary when it was parsed, else of the added tokens at the file's start."""
+    found: list[int] = []
+    model = whole.get("model")
+    vocabulary = model.get("vocab") if isinstance(model, dict) else None
+    if isinstance(vocabulary, dict):
+        found += [n for n in vocabulary.values() if isinstance(n, int)]
+    elif isinstance(vocabulary, list):
+        found.append(len(vocabulary) - 1)
+    added = whole.get("added_tokens")
+    for entry in added if isinstance(added, list) else []:
+        if isinstance(entry, dict) and isinstance(entry.get("id"), int):
+            found.append(entry["id"])
+    if not whole:
+        head = folder.read_start("tokenizer.json", 2**18)
+        before, split, _ = head.partition(b'"model"')
+        found += [int(n) for n in _ID.findall(before)] if split else []
+    return max(found, default=None)

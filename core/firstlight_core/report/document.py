@@ -1,0 +1,181 @@
+"""One run as one JSON document: the content of report.json, and what the Markdown and HTML reports are drawn from.
+
+Every figure stands below a key `claim`, `estimate` or `measured`. All text is visible, redacted and safe to show.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from firstlight_core import __version__
+from firstlight_core.conversion.manifest import read_manifest
+from firstlight_core.ledger import Run
+from firstlight_core.precisions import PRECISIONS
+from firstlight_core.report.facts import RunFacts, collect_facts
+from firstlight_core.report.lists import (
+    closing_items,
+    fallback,
+    limitations,
+    next_commands,
+    production_items,
+    service_metrics,
+)
+from firstlight_core.text import redact, visible
+
+Document = dict[str, Any]
+SCHEMA = "firstlight/report.json/1"
+_MODEL_KEYS = (
+    *("source", "path", "artifact", "architecture", "parameters", "dtype", "tied_embeddings"),
+    *("context_length", "weight_bytes", "licence", "fingerprint"),
+)
+_SERIES = ("ttft_s", "prefill_tps", "decode_tps", "total_s")
+
+
+def report_document(run: Run, *, now: float | None = None) -> Document:
+    """Everything the report says about a run; what was not measured is absent."""
+    facts = collect_facts(run)
+    written = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
+    bench = facts.document("benchmark")
+    artifact = _artifact(facts)
+    document: Document = {
+        "schema": SCHEMA,
+        "run": {
+            "id": facts.id,
+            "begun": facts.begun,
+            "written": written,
+            "folder": str(run.folder),
+        },
+        "firstlight": __version__,
+        "closing": closing_items(facts),
+        "steps": [asdict(step) for step in facts.steps],
+        "machine": _machine(facts),
+        "model": {
+            key: value
+            for key in _MODEL_KEYS
+            if (value := facts.document("model").get(key)) is not None
+        },
+        "precisions": _precision_rows(facts),
+        "conversions": [_conversion(c) for c in facts.conversions],
+        "template": _template(facts.document("template")),
+        "deployment": dict(facts.document("deploy")),
+        "chat": _chat(facts.document("chat")),
+        "benchmark": dict(bench),
+        "quality": [dict(q) for q in facts.qualities],
+        "metrics": service_metrics(bench, written),
+        "production": production_items(facts),
+        "limitations": limitations(facts),
+        "fallback": fallback(facts),
+        "next": next_commands(facts, artifact),
+    }
+    shown: Document = _shown({k: v for k, v in document.items() if v not in (None, {}, [], "")})
+    return shown
+
+
+def _shown(value: Any) -> Any:
+    """The same document with every text made visible and redacted."""
+    if isinstance(value, str):
+        return visible(redact(value))
+    if isinstance(value, Mapping):
+        return {str(_shown(str(key))): _shown(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shown(item) for item in value]
+    return value
+
+
+def _artifact(facts: RunFacts) -> str | None:
+    for step in ("chat", "template", "model"):
+        if path := facts.document(step).get("artifact"):
+            return str(path)
+    return str(facts.conversions[0]["artifact"]) if facts.conversions else None
+
+
+def _machine(facts: RunFacts) -> Document:
+    """What the benchmark measured on, else what the environment check found."""
+    checks = facts.document("environment").get("checks", ())
+    rows = {str(c.get("title") or c.get("id")): str(c.get("found", "")) for c in checks}
+    measured = facts.document("benchmark").get("machine")
+    return ({"measured": dict(measured)} if measured else {}) | ({"checks": rows} if rows else {})
+
+
+def _precision_rows(facts: RunFacts) -> list[Document]:
+    """The course's table with three kinds of figures side by side: claim, estimate, measured."""
+    estimates = facts.document("model").get("estimates") or {}
+    rows = []
+    for precision in PRECISIONS:
+        row: Document = {"precision": precision.key, "label": precision.label}
+        if precision.claim is not None:
+            row["claim"] = asdict(precision.claim)
+        if estimate := estimates.get(precision.key):
+            keys = ("bytes", "peak_ram_bytes", "seconds", "available", "reason")
+            row["estimate"] = {k: estimate[k] for k in keys if estimate.get(k) is not None}
+        if measured := _measured(facts, precision.key):
+            row["measured"] = measured
+        if "estimate" in row or "measured" in row:
+            rows.append(row)
+    return rows
+
+
+def _measured(facts: RunFacts, precision: str) -> Document:
+    found: Document = {}
+    for made in facts.conversions:
+        if made.get("precision") == precision:
+            found |= {k: made[k] for k in ("bytes", "seconds", "peak_rss_bytes") if k in made}
+            folder = made.get("artifact")
+            for quality in facts.qualities:
+                same = quality.get("target") == folder or len(facts.conversions) == 1
+                drift = quality.get("drift") or {}
+                if same or quality.get("precision") == precision:
+                    keys = ("top1_agreement", "kl_mean", "kl_p95", "perplexity_ratio")
+                    found |= {k: drift[k] for k in keys if drift.get(k) is not None}
+    for result in facts.document("benchmark").get("results", ()):
+        if result.get("precision") == precision and result.get("cases"):
+            case = result["cases"][-1]
+            found |= {"load_s": result.get("load_s"), "prompt_tokens": case.get("prompt_tokens")}
+            for name in ("ttft_s", "prefill_tps", "decode_tps"):
+                if (median := (case.get(name) or {}).get("median")) is not None:
+                    found[name] = median
+    return found
+
+
+def _conversion(made: Mapping[str, Any]) -> Document:
+    keys = ("precision", "artifact", "method", "command", "smoke", "built")
+    found = {key: made[key] for key in keys if key in made}
+    manifest = read_manifest(Path(str(made.get("artifact")))) or {}
+    hashes = {
+        name: file["sha256"]
+        for name, file in (manifest.get("files") or {}).items()
+        if isinstance(file, Mapping) and file.get("sha256")
+    }
+    return found | ({"sha256": hashes} if hashes else {})
+
+
+def _template(template: Mapping[str, Any]) -> Document:
+    found = {k: template[k] for k in ("locked", "inference_model") if template.get(k) is not None}
+    differences = template.get("differences") or ()
+    if differences:
+        found["differences"] = [
+            d.get("sentence") or str(d) if isinstance(d, Mapping) else str(d) for d in differences
+        ]
+    return found
+
+
+def _chat(chat: Mapping[str, Any]) -> list[Document]:
+    """Question and answer pairs of either shape: the walk's turns, or the wizard's roles."""
+    pairs: list[Document] = []
+    stats = iter(chat.get("stats") or ())
+    for turn in chat.get("turns") or ():
+        if "prompt" in turn:
+            pairs.append(
+                {"question": turn["prompt"], "answer": turn.get("text", "")} | _stats(turn)
+            )
+        elif turn.get("role") == "user":
+            pairs.append({"question": turn.get("text", "")})
+        elif turn.get("role") == "assistant" and pairs:
+            pairs[-1] |= {"answer": turn.get("text", "")} | _stats({"stats": next(stats, None)})
+    return pairs
+
+
+def _stats(turn: Mapping[str, Any]) -> Document:
+    return {"measured": dict(turn["stats"])} if turn.get("stats") else {}

@@ -1,0 +1,92 @@
+"""The report as one HTML file that needs nothing else: inline styles, inline SVG, no script, nothing from elsewhere."""
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.report.cells import drift_cell, evidence_text, speed_cell, spread_cell
+from firstlight_core.report.charts import bar_chart, line_chart, number_text
+from firstlight_core.text import bytes_text, seconds_text
+
+_PAGE = Path(__file__).with_name("report_page.html")
+
+
+def report_html(document: Mapping[str, Any]) -> str:
+    """Draw the document of `report_document`; every text in it is escaped."""
+    import jinja2
+    from markupsafe import Markup
+
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {
+        "bytes": bytes_text,
+        "seconds": seconds_text,
+        "number": number_text,
+        "speed": speed_cell,
+        "drift": drift_cell,
+        "spread": spread_cell,
+        "evidence": evidence_text,
+        "command": _command,
+    }
+    # What charts draws is escaped there.
+    charts = {name: Markup(svg) for name, svg in _charts(document).items()}
+    page = environment.from_string(_PAGE.read_text(encoding="utf-8"))
+    return page.render(d=document, charts=charts) + "\n"
+
+
+def _command(command: Any) -> str:
+    return command if isinstance(command, str) else shlex.join(map(str, command))
+
+
+def _charts(document: Mapping[str, Any]) -> dict[str, str]:
+    measured = [
+        (r["label"], r["measured"]) for r in document.get("precisions", ()) if "measured" in r
+    ]
+    results = document.get("benchmark", {}).get("results") or ()
+    return {
+        "sizes": bar_chart(
+            "Size of the artifact (measured)",
+            [(label, m["bytes"] / 2**20) for label, m in measured if "bytes" in m],
+            "MiB",
+        ),
+        "decode": bar_chart(
+            "Decode rate (measured, median)",
+            [(label, m["decode_tps"]) for label, m in measured if "decode_tps" in m],
+            "tok/s",
+        ),
+        "prefill": _by_length(
+            "Prefill rate by prompt length (measured)", results, "prefill_tps", "tok/s"
+        ),
+        "lengths": _by_length(
+            "Time to first token by prompt length (measured)", results, "ttft_s", "s"
+        ),
+        "memory": bar_chart(
+            "Resident memory (measured)",
+            [
+                (f"{_name(result)} {name}", result["rss_bytes"][name] / 2**20)
+                for result in results
+                for name in ("baseline", "loaded", "peak")
+                if name in (result.get("rss_bytes") or {})
+            ],
+            "MiB",
+        ),
+    }
+
+
+def _by_length(title: str, results: Any, key: str, unit: str) -> str:
+    lines = [
+        (
+            _name(result),
+            [
+                (float(case["prompt_tokens"]), float(case[key]["median"]))
+                for case in result.get("cases") or ()
+                if case.get(key)
+            ],
+        )
+        for result in results
+    ]
+    return line_chart(title, lines, "prompt tokens", unit)
+
+
+def _name(result: Mapping[str, Any]) -> str:
+    return str(result.get("precision") or result.get("label") or result.get("target"))[:24]

@@ -1,0 +1,159 @@
+"""Talks to a running OpenAI-compatible server with the words of `engine.Engine`."""
+
+import contextlib
+import ipaddress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+from firstlight_core.errors import JobDied, UsageError
+from firstlight_core.events import Event, Reply, Token, Tokens
+from firstlight_core.runner import OpenJob, open_job
+from firstlight_core.talk.artifacts import Target
+from firstlight_core.talk.engine import DEFAULT_MAX_TOKENS
+from firstlight_core.talk.sampling import Message, Sampling, check_messages
+from firstlight_core.text import one_line, visible
+
+
+class Endpoint:
+    """A connected server. One question at a time; there is no prompt to render and no memory to measure."""
+
+    def __init__(self, target: Target, job: OpenJob, loaded: dict[str, Any]) -> None:
+        self.target = target
+        self.loaded = loaded
+        """load_s (seconds until the models were listed), model, models."""
+        self._job = job
+
+    @property
+    def pid(self) -> int:
+        """Process id of the job that speaks to the server."""
+        return self._job.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether that process still runs."""
+        return self._job.alive
+
+    async def chat(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int = DEFAULT_MAX_TOKENS,
+        greedy: bool = False,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        top_k: int | None = None,
+        repetition_penalty: float | None = None,
+        seed: int | None = None,
+    ) -> AsyncIterator[Event]:
+        """As `Engine.chat`; token ids are -1, because a server does not tell them.
+
+        Raises:
+            UsageError: a setting is out of range.
+            InputRefused: the server refuses the question or does not answer.
+            JobFailed: its answer cannot be used.
+        """
+        sampling = Sampling(
+            greedy=greedy,
+            temperature=temperature,
+            top_p=top_p,
+            top_k=top_k,
+            repetition_penalty=repetition_penalty,
+            seed=seed,
+        )
+        if max_tokens < 1:
+            raise UsageError(
+                "An answer needs at least one token.", hint="Set max-tokens to 1 or more."
+            )
+        asked = self._job.ask(
+            "chat",
+            messages=check_messages(messages),
+            max_tokens=max_tokens,
+            options=_options(sampling),
+        )
+        async with contextlib.aclosing(asked) as events:  # type: ignore[type-var]
+            async for event in events:
+                if isinstance(event, Tokens):
+                    for number, text in enumerate(event.texts):
+                        yield Token(visible(text), -1, event.index + number)
+                else:
+                    yield event
+
+    async def answer(self, messages: Sequence[Message], **settings: Any) -> dict[str, Any]:
+        """The chat document of one answer, without the stream; settings and errors as for `chat`."""
+        async with contextlib.aclosing(self.chat(messages, **settings)) as events:  # type: ignore[type-var]
+            async for event in events:
+                if isinstance(event, Reply):
+                    return event.result
+        raise JobDied("The server gave no answer.")
+
+    async def cancel(self) -> None:
+        """Stop the running answer; its `Reply` comes with finish_reason `cancelled`."""
+        await self._job.cancel()
+
+
+def _options(sampling: Sampling) -> dict[str, Any]:
+    """The sampling settings under the names of the OpenAI API; `top_k` of 1 makes Foundry Local greedy too."""
+    search = sampling.search({})
+    if sampling.greedy or sampling.temperature == 0:
+        return {"temperature": 0, "top_k": 1}
+    names = {
+        "temperature": "temperature",
+        "top_p": "top_p",
+        "top_k": "top_k",
+        "random_seed": "seed",
+    }
+    return {name: search[key] for key, name in names.items() if key in search}
+
+
+def is_loopback(base_url: str) -> bool:
+    """Whether an address means this machine."""
+    host = urlsplit(base_url).hostname or ""
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
+
+
+@asynccontextmanager
+async def open_endpoint(
+    target: Target,
+    *,
+    network: bool = False,
+    on_event: Callable[[Event], None] | None = None,
+) -> AsyncIterator[Endpoint]:
+    """Connect to a server; leaving the block ends the job that speaks to it, not the server.
+
+    Args:
+        network: whether another machine may be asked; only after an explicit yes.
+
+    Raises:
+        UsageError: the address is wrong, on another machine without `network`, or names no model of several.
+        InputRefused: nothing answers there.
+    """
+    address = target.base_url or ""
+    try:
+        parts = urlsplit(address)
+        usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable or "@" in parts.netloc:
+        raise UsageError(
+            f"{one_line(address, 120)!r} is no address of a server.",
+            hint="Write http://host:port/v1#model, without user and password.",
+        )
+    if not network and not is_loopback(address):
+        raise UsageError(
+            f"{one_line(parts.hostname or '', 80)} is another machine, and Firstlight connects to none unasked.",
+            hint="Add --network if your questions may leave this machine.",
+        )
+    async with open_job("endpoint", {}, network=network) as job:
+        asked = job.ask("load", base_url=address, model=target.model)
+        loaded: dict[str, Any] = {}
+        async with contextlib.aclosing(asked) as events:  # type: ignore[type-var]
+            async for event in events:
+                if isinstance(event, Reply):
+                    loaded = event.result
+                elif on_event is not None:
+                    on_event(event)
+        yield Endpoint(target, job, loaded)

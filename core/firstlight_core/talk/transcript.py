@@ -1,0 +1,104 @@
+"""A conversation on disk: JSON lines that can be asked again, and Markdown to read."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.errors import InputRefused
+from firstlight_core.files import read_limited, write_whole
+from firstlight_core.text import shown_path, visible
+
+ROLES = ("system", "user", "assistant")
+
+
+@dataclass(slots=True)
+class Turn:
+    """One message: who said it, what, and for an answer its tokens and figures (measured in the engine)."""
+
+    role: str
+    text: str
+    ids: list[int] = field(default_factory=list)
+    pieces: list[str] = field(default_factory=list)
+    """The text that became complete with each token; together they are the answer as it streamed."""
+    stats: dict[str, Any] = field(default_factory=dict)
+    finish_reason: str = ""
+    rating: int = 0
+    """The reader's judgement, 1 to 5; 0 is none. The course's Output Quality."""
+
+    def to_json(self) -> dict[str, Any]:
+        """One line of a saved conversation."""
+        line: dict[str, Any] = {"role": self.role, "content": self.text}
+        for name in ("stats", "finish_reason", "rating"):
+            if value := getattr(self, name):
+                line[name] = value
+        return line | ({"tokens": self.ids} if self.ids else {})
+
+
+def first_difference(a: Sequence[int], b: Sequence[int]) -> int | None:
+    """Index of the first token in which two answers differ; None when they are equal."""
+    for index, (left, right) in enumerate(zip(a, b, strict=False)):
+        if left != right:
+            return index
+    return None if len(a) == len(b) else min(len(a), len(b))
+
+
+def as_markdown(target: str, system: str, turns: Iterable[Turn]) -> str:
+    """The conversation to read, with the figures of each answer."""
+    lines = [f"# Conversation with {target}", ""]
+    if system:
+        lines += [f"**system:** {system}", ""]
+    for turn in turns:
+        lines += [f"**{turn.role}:** {turn.text}", ""]
+        if turn.rating:
+            lines += [f"Rated {turn.rating} of 5.", ""]
+        if turn.stats:
+            lines += [f"<!-- measured: {json.dumps(turn.stats)} -->", ""]
+    return visible("\n".join(lines))
+
+
+def save_conversation(
+    folder: Path, target: str, system: str, turns: Sequence[Turn]
+) -> tuple[Path, Path]:
+    """Write `conversation.md` and `conversation.jsonl`, readable by the user alone.
+
+    Raises:
+        StateProblem: the folder cannot be written.
+    """
+    markdown, lines = folder / "conversation.md", folder / "conversation.jsonl"
+    said = [{"role": "system", "content": system}] if system else []
+    said += [turn.to_json() for turn in turns]
+    write_whole(markdown, as_markdown(target, system, turns), mode=0o600)
+    write_whole(
+        lines, "".join(json.dumps(line, allow_nan=False) + "\n" for line in said), mode=0o600
+    )
+    return markdown, lines
+
+
+def load_conversation(path: Path) -> tuple[str, list[Turn]]:
+    """Read a saved conversation back: its system prompt and its turns.
+
+    Raises:
+        InputRefused: the file cannot be read, or a line of it is no message; the line is named.
+    """
+    system, turns = "", []
+    text = read_limited(path).decode("utf-8-sig", "replace")
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            said = json.loads(line)
+            role, content = said["role"], said["content"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            role, content = None, None
+        if role not in ROLES or not isinstance(content, str):
+            raise InputRefused(
+                f"Line {number} of {shown_path(path)} is no message.",
+                hint='Each line is a JSON object with "role" (system, user or assistant) and "content".',
+            )
+        if role == "system":
+            system = content
+        else:
+            turns.append(Turn(role, content))
+    return system, turns

@@ -1,0 +1,226 @@
+"""The chat template itself: where its syntax breaks, a family's for a model without one, and how it is written."""
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.errors import CheckFailed, TemplateRefused
+from firstlight_core.template.cut import (
+    ANSWER,
+    CLOSE,
+    CUT_CONVERSATIONS,
+    SECOND,
+    SYSTEM,
+    USER,
+    cut_template,
+)
+from firstlight_core.template.files import TEMPLATE_LIMIT, added_tokens, read_chat_template
+from firstlight_core.template.inference_model import (
+    CONTENT,
+    build_inference_model,
+    read_inference_model,
+)
+from firstlight_core.template.presets import Preset
+from firstlight_core.template.rendering import default_name, private_tokenizer, render
+from firstlight_core.template.settle import write_template
+from firstlight_core.text import one_line
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SyntaxProblem:
+    """Where a template stops being Jinja; `line` counts from 1, 0 when it is not known."""
+
+    line: int
+    sentence: str
+
+
+def syntax_problem(text: str) -> SyntaxProblem | None:
+    """What is wrong with the template's syntax; it is only parsed here, never compiled or rendered."""
+    # jinja2 takes 50 ms to import, and the first paint needs none of it.
+    from jinja2 import TemplateSyntaxError
+
+    from firstlight_core.template.sandbox import make_environment
+
+    if not text.strip():
+        return SyntaxProblem(0, "The chat template is empty.")
+    if len(text) > TEMPLATE_LIMIT:
+        return SyntaxProblem(0, f"The chat template is longer than {TEMPLATE_LIMIT} characters.")
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        return SyntaxProblem(line, f"Line {line}: a NUL character, where a prompt would end.")
+    try:
+        make_environment().parse(text)
+    except TemplateSyntaxError as error:
+        said = one_line(error.message or "not valid Jinja")
+        return SyntaxProblem(error.lineno, f"Line {error.lineno}: {said}")
+    except RecursionError:
+        return SyntaxProblem(0, "The chat template is nested too deeply.")
+    return None
+
+
+def family_chat_template(preset: Preset) -> str:
+    """The Jinja template that writes what the preset's fields say, in words that every renderer knows.
+
+    A family without a system role (its system field begins like a user turn) opens the first user turn with it.
+    """
+    user, assistant = preset.user.partition(CONTENT), preset.assistant.partition(CONTENT)
+    begin = preset.prompt.partition(user[0])[0] if user[0] else ""
+    system = preset.system.removeprefix(begin).partition(CONTENT)
+    lines = ["{{- " + _quoted(begin) + " -}}"] if begin else []
+    if user[0] and system[0] == user[0]:
+        # The system text stands inside the user's turn, before the user's own words.
+        lines += [
+            "{%- set ns = namespace(system='') -%}",
+            "{%- for message in messages -%}",
+            "{%- if message['role'] == 'system' -%}",
+            "{%- set ns.system = message['content'] + " + _quoted(system[2]) + " -%}",
+            "{%- elif message['role'] == 'user' -%}",
+            "{{- " + _quoted(user[0]) + " + ns.system + message['content'] + "
+            f"{_quoted(user[2])} " + "-}}",
+            "{%- set ns.system = '' -%}",
+        ]
+    else:
+        lines += [
+            "{%- for message in messages -%}",
+            "{%- if message['role'] == 'system' -%}",
+            _said(system),
+            "{%- elif message['role'] == 'user' -%}",
+            _said(user),
+        ]
+    lines += [
+        "{%- elif message['role'] == 'assistant' -%}",
+        _said(assistant),
+        "{%- endif -%}",
+        "{%- endfor -%}",
+    ]
+    opening = preset.prompt.removeprefix(begin).removeprefix(user[0] + CONTENT + user[2])
+    if opening and opening != preset.prompt:
+        lines += ["{%- if add_generation_prompt -%}", "{{- " + _quoted(opening) + " -}}"]
+        lines += ["{%- endif -%}"]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    """A Jinja string literal of the text, in escapes that both renderers read."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
+
+
+def _said(field: tuple[str, str, str]) -> str:
+    around = [_quoted(field[0])] if field[0] else []
+    behind = [_quoted(field[2])] if field[2] else []
+    return "{{- " + " + ".join([*around, "message['content']", *behind]) + " -}}"
+
+
+_DOUBTS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"https?://[^\s'\"}]{1,80}"), "names an address"),
+    (
+        re.compile(r"(content|text)[^%{}\n]{0,20}(==|\bin\b)|\bin\s+\w*\.?\[?'?content"),
+        "decides by what a message says",
+    ),
+    (re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"), "hides"),
+)
+
+
+def template_doubts(text: str) -> list[str]:
+    """What a reader should look at before trusting a template from outside, a sentence each, with its line."""
+    found = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        for pattern, what in _DOUBTS:
+            if match := pattern.search(line):
+                shown = "characters that cannot be seen" if what == "hides" else f"`{match[0]}`"
+                found.append(f"Line {number} {what}: {one_line(shown, 100)}")
+    return found[:20]
+
+
+def template_truth(artifact: Path | str, source: Path | str | None) -> Path | None:
+    """The source, when it has a chat template to compare with; else None, and the artifact is its own truth."""
+    if source is None or read_chat_template(Path(source)) is None:
+        return None
+    return Path(source)
+
+
+async def settle_chat_template(artifact: Path | str, text: str, *, force: bool = False) -> Document:
+    """Prove a chat template in both renderers and write it wherever a runtime looks for it.
+
+    PromptTemplate follows it. The document: `written[]`, `doubts[]`, `differences[]` (sentences), and
+    `inference_model` as it was written. `undo_template` takes it back.
+
+    Raises:
+        TemplateRefused: it is not Jinja, does not render, or loses the user's text; nothing was written.
+        CheckFailed: the renderers disagree, or a turn is lost, and not `force`; nothing was written.
+    """
+    folder = Path(artifact)
+    if (problem := await asyncio.to_thread(syntax_problem, text)) is not None:
+        raise TemplateRefused(problem.sentence, hint="Nothing was written: mend that line.")
+    async with private_tokenizer(folder) as tokenizer:
+        drawn = (await render("jinja", tokenizer, CUT_CONVERSATIONS, template=text))["renders"]
+        derived = cut_template(drawn, await asyncio.to_thread(added_tokens, folder))
+        try:
+            native = (await render("genai", tokenizer, CUT_CONVERSATIONS, template=text))["renders"]
+            differences = _differences(drawn, native)
+        except TemplateRefused as error:
+            differences = [str(error)]
+    differences = [*_losses(drawn), *differences]
+    if differences and not force:
+        raise CheckFailed(
+            f"The chat template was not written: {differences[0]}",
+            hint="Mend it, or write it all the same.",
+            detail="\n".join(differences),
+        )
+    kept = await asyncio.to_thread(read_inference_model, folder)
+    model = (
+        build_inference_model(default_name(folder), derived)
+        if kept is None
+        else {**kept, "PromptTemplate": derived}
+    )
+    written = await asyncio.to_thread(write_template, folder, model, chat_template=text)
+    return {
+        **written,
+        "inference_model": model,
+        "doubts": template_doubts(text),
+        "differences": differences,
+    }
+
+
+_NAMES = (
+    "one question",
+    "a question without a generation prompt",
+    "several turns",
+    "a system prompt",
+)
+
+
+def _differences(
+    drawn: Sequence[Mapping[str, Any]], native: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    return [
+        f"onnxruntime-genai renders {name} otherwise than transformers' Jinja."
+        for name, one, other in zip(_NAMES, drawn, native, strict=True)
+        if one.get("text") != other.get("text")
+    ]
+
+
+def _losses(drawn: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Turns that the template drops or doubles, and a missing generation prompt."""
+    found = []
+    roles = {
+        USER: "first user",
+        ANSWER: "assistant",
+        SECOND: "second user",
+        CLOSE: "last assistant",
+    }
+    several, with_system = drawn[2].get("text"), drawn[3].get("text")
+    for mark, role in roles.items():
+        if several is not None and (count := several.count(mark)) != 1:
+            found.append(f"The {role} turn is {'lost' if count == 0 else 'doubled'}.")
+    if with_system is not None and with_system.count(SYSTEM) != 1:
+        how = "lost" if SYSTEM not in with_system else "doubled"
+        found.append(f"The system prompt is {how}.")
+    if drawn[0].get("text") == drawn[1].get("text"):
+        found.append("It ends without a generation prompt: nothing opens the assistant's turn.")
+    return found

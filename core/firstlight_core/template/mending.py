@@ -1,0 +1,53 @@
+"""Mends an edited template as `mend_template` mends the one on the disk: what can be mended, in one go."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.template.files import read_chat_template
+from firstlight_core.template.inference_model import validate_inference_model
+from firstlight_core.template.lock import check_template
+from firstlight_core.template.settle import write_template
+
+Document = dict[str, Any]
+
+
+async def mend_fields(
+    artifact: Path | str, inference_model: Mapping[str, Any], source: Path | str | None = None
+) -> Document:
+    """Give the fields the tokenizer's own PromptTemplate, write them, and check again.
+
+    What ends a turn joins eos_token_id; a chat template that onnxruntime-genai renders otherwise is replaced by
+    the source's, when it is another, or by the proven equivalent when there is one. The document is the lock's, with `written[]`, `search` and
+    `mended[]`, a sentence for each thing that was changed.
+
+    Raises:
+        TemplateRefused: the tokenizer has no usable chat template, or another field breaks a rule.
+        StateProblem: a file cannot be written; the old ones are still there.
+    """
+    folder = Path(artifact)
+    checked = await check_template(folder, source, inference_model)
+    derived = checked["prompt_template_of_tokenizer"]
+    model = validate_inference_model({**inference_model, "PromptTemplate": derived})
+    rewritten = checked.get("rewritten_template")
+    if rewritten is None and any(d["between"] == "genai" for d in checked["differences"]):
+        rewritten = await asyncio.to_thread(_template_of_source, folder, source)
+    missing = checked["stop_tokens"]["missing"]
+    mended = []
+    if inference_model.get("PromptTemplate") != derived:
+        mended.append("PromptTemplate is the tokenizer's own now.")
+    if missing:
+        mended.append(f"eos_token_id has {', '.join(map(str, missing))} now.")
+    if rewritten is not None:
+        mended.append("The chat template is one that every renderer reads as the source's.")
+    written = await asyncio.to_thread(
+        write_template, folder, model, chat_template=rewritten, stop_ids=missing
+    )
+    return {**await check_template(folder, source, model), **written, "mended": mended}
+
+
+def _template_of_source(folder: Path, source: Path | str | None) -> str | None:
+    """The source's chat template, when the artifact has another one."""
+    theirs = read_chat_template(Path(source)) if source is not None else None
+    return theirs if theirs != read_chat_template(folder) else None

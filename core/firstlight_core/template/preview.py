@@ -1,0 +1,96 @@
+"""A whole conversation as the fields would write it: at once as text, and in tokens when a tokenizer was asked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.template.files import added_tokens
+from firstlight_core.template.inference_model import CONTENT, opening_of, prompt_template_of
+from firstlight_core.template.rendering import private_tokenizer, render
+from firstlight_core.template.shapes import Message
+
+Document = dict[str, Any]
+QUESTION: tuple[Message, ...] = ({"role": "user", "content": "What is int4 quantization?"},)
+CONVERSATION: tuple[Message, ...] = (
+    {"role": "system", "content": "You are a careful assistant."},
+    *QUESTION,
+    {"role": "assistant", "content": "Weights are stored in four bits."},
+    {"role": "user", "content": "And int8?"},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of a prompt: written by the template (`role` empty) or said by someone."""
+
+    text: str
+    role: str = ""
+
+
+def question_segments(template: Mapping[str, str]) -> list[Segment]:
+    """One question through the field `prompt`; empty when the field is missing."""
+    return _around(template.get("prompt", ""), QUESTION[0])
+
+
+def conversation_segments(
+    template: Mapping[str, str], messages: Sequence[Message] = CONVERSATION
+) -> list[Segment]:
+    """Every turn in its own field, and the opening of the answer; a turn without a field is left out."""
+    parts = [part for said in messages for part in _around(template.get(said["role"], ""), said)]
+    opening = opening_of(template)
+    return [*parts, Segment(opening)] if opening else parts
+
+
+def _around(text: str, said: Message) -> list[Segment]:
+    before, place, after = text.partition(CONTENT)
+    if not place:
+        return [Segment(text)] if text else []
+    parts = [Segment(before), Segment(said["content"], said["role"]), Segment(after)]
+    return [part for part in parts if part.text]
+
+
+def segments_text(segments: Sequence[Segment]) -> str:
+    """What the runtime would read."""
+    return "".join(segment.text for segment in segments)
+
+
+async def preview_template(artifact: Path | str, inference_model: Mapping[str, Any]) -> Document:
+    """The preview's conversations in tokens, by the artifact's own tokenizer.
+
+    The document: `conversations[]: {id, text, tokens[]: {id, text, special}}`, where `question` and
+    `conversation` are written by PromptTemplate, and `chat-template` by the tokenizer's own template for the
+    same question (absent when that does not render).
+
+    Raises:
+        InputRefused: there is no tokenizer.
+        TemplateRefused: the renderer crashed, hung, or asked for too much.
+    """
+    folder = Path(artifact)
+    template = prompt_template_of(inference_model)
+    named: dict[str, str] = {}
+    if template is not None:
+        named["question"] = segments_text(question_segments(template))
+        named["conversation"] = segments_text(conversation_segments(template))
+    asked = {"messages": list(QUESTION), "add_generation_prompt": True}
+    async with private_tokenizer(folder) as tokenizer:
+        answer = await render("genai", tokenizer, [asked], texts=list(named.values()))
+    special = {token: text for text, token in added_tokens(folder).items()}
+    pieces = {int(token): str(text) for token, text in answer["pieces"].items()} | special
+    found = dict(zip(named, answer["encoded"], strict=True))
+    drawn = answer["renders"][0]
+    if "ids" in drawn:
+        named["chat-template"], found["chat-template"] = drawn["text"], drawn["ids"]
+    return {
+        "conversations": [
+            {
+                "id": key,
+                "text": named[key],
+                "tokens": [
+                    {"id": token, "text": pieces.get(token, ""), "special": token in special}
+                    for token in ids
+                ],
+            }
+            for key, ids in found.items()
+        ]
+    }

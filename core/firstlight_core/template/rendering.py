@@ -1,0 +1,112 @@
+"""Asks one renderer at a time, in a process that may die of it, and makes PromptTemplate from what it says."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.errors import JobDied, JobFailed, OutOfMemory, TemplateRefused
+from firstlight_core.runner import job_result
+from firstlight_core.template.cut import CUT_CONVERSATIONS, cut_template
+from firstlight_core.template.files import added_tokens, copy_tokenizer, read_chat_template
+from firstlight_core.template.inference_model import build_inference_model, check_name
+from firstlight_core.text import shown_path
+
+Document = dict[str, Any]
+SECONDS = {"jinja": 15.0, "genai": 15.0, "transformers": 90.0}
+"""How long a renderer may take, start and imports included; its processor time is limited on top."""
+
+
+@asynccontextmanager
+async def private_tokenizer(folder: Path) -> AsyncIterator[Path]:
+    """A temporary folder with nothing but the tokenizer's files."""
+    with tempfile.TemporaryDirectory(prefix="firstlight-", ignore_cleanup_errors=True) as made:
+        await asyncio.to_thread(copy_tokenizer, folder, Path(made))
+        yield Path(made)
+
+
+async def render(
+    op: str,
+    folder: Path,
+    conversations: Sequence[Mapping[str, Any]],
+    *,
+    texts: Sequence[str] = (),
+    template: str | None = None,
+    **more: Any,
+) -> Document:
+    """Ask one renderer, in a process of its own.
+
+    Raises:
+        TemplateRefused: it crashed, hung, or asked for too much.
+    """
+    request = {
+        "op": op,
+        "folder": str(folder),
+        "conversations": list(conversations),
+        "texts": list(texts),
+        "template": template,
+        **more,
+    }
+    name = {"genai": "onnxruntime-genai's renderer"}.get(op, "the template renderer")
+    try:
+        async with asyncio.timeout(SECONDS[op]):
+            return await job_result("render", request)
+    except TimeoutError:
+        problem = "took too long"
+    except (JobDied, OutOfMemory) as error:
+        problem = "ran out of its time or memory" if _limited(error) else "crashed"
+    except JobFailed as error:
+        raise TemplateRefused(
+            f"{name.capitalize()} failed: {error}", detail=error.detail
+        ) from error
+    raise TemplateRefused(
+        f"{name[0].upper()}{name[1:]} {problem} on this chat template.",
+        hint="Take the template of the base model's family.",
+    )
+
+
+def _limited(error: JobFailed) -> bool:
+    return any(name in str(error) for name in ("SIGXCPU", "SIGKILL", "memory"))
+
+
+async def derive_prompt_template(folder: Path) -> dict[str, str]:
+    """The PromptTemplate that the folder's own chat template implies.
+
+    Raises:
+        TemplateRefused: there is no chat template, or it does not carry a conversation.
+    """
+    if read_chat_template(folder) is None:
+        raise TemplateRefused(
+            f"{shown_path(folder.name)} has no chat template.",
+            hint="Take the template of the base model's family, for example --preset chatml.",
+        )
+    async with private_tokenizer(folder) as tokenizer:
+        renders = (await render("jinja", tokenizer, CUT_CONVERSATIONS))["renders"]
+    return cut_template(renders, await asyncio.to_thread(added_tokens, folder))
+
+
+async def derive_inference_model(artifact: Path, name: str) -> Document:
+    """The course's document for this artifact, with the PromptTemplate of its tokenizer.
+
+    Raises:
+        UsageError: the name is not usable.
+        TemplateRefused: as `derive_prompt_template`.
+    """
+    check_name(name)
+    return build_inference_model(name, await derive_prompt_template(artifact))
+
+
+def default_name(artifact: Path) -> str:
+    """A name for an artifact that has none: its folder's, made legal."""
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in artifact.name)
+    return kept.strip("-._")[:80].rstrip(".") or "model"
+
+
+def default_inference_model(artifact: Path | str, name: str) -> Document:
+    """`derive_inference_model` for callers that cannot wait asynchronously; blocks for about 0.2 s."""
+    # Its own thread, so that it also works where an event loop is running already.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, derive_inference_model(Path(artifact), name)).result()

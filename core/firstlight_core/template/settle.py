@@ -1,0 +1,226 @@
+"""Writes a settled template where the runtimes read it: whole, re-read, and to be undone."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.conversion.publishing import MANIFEST, read_manifest
+from firstlight_core.errors import CheckFailed, FirstlightError, InputRefused, StateProblem
+from firstlight_core.files import read_json_object, read_limited, write_json, write_whole
+from firstlight_core.paths import find_paths
+from firstlight_core.template.files import CHAT_TEMPLATE
+from firstlight_core.template.inference_model import INFERENCE_MODEL, validate_inference_model
+from firstlight_core.template.lock import check_template
+from firstlight_core.template.stop_tokens import eos_ids
+from firstlight_core.text import shown_path
+
+GENAI_CONFIG = "genai_config.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"
+SETTLED = (INFERENCE_MODEL, GENAI_CONFIG, CHAT_TEMPLATE, TOKENIZER_CONFIG)
+"""The files of an artifact that this step may write."""
+_SEARCH_KEYS = ("max_length", "temperature", "top_p", "repetition_penalty")
+Document = dict[str, Any]
+
+
+def search_values(model_config: Mapping[str, Any], context_length: int | None) -> Document:
+    """What ModelConfig means for `search` in genai_config.json, which is what the runtimes read.
+
+    `max_length` is capped by the context; a temperature of 0 means greedy.
+    """
+    found: Document = {key: model_config[key] for key in _SEARCH_KEYS if key in model_config}
+    if "max_length" in found:
+        length = int(found["max_length"])
+        found["max_length"] = min(length, context_length) if context_length else length
+    if "temperature" in found:
+        found["do_sample"] = found["temperature"] > 0
+    return found
+
+
+async def settle_template(
+    artifact: Path | str,
+    inference_model: Mapping[str, Any],
+    source: Path | str | None = None,
+    *,
+    force: bool = False,
+) -> Document:
+    """Check a template, write it with its ModelConfig into the artifact, and return the lock's document.
+
+    The document has, besides `check_template`'s keys, `written[]` and `search`. Unless `force`, a template
+    that the lock does not confirm is not written.
+
+    Raises:
+        TemplateRefused: a field breaks a rule; nothing was written.
+        CheckFailed: the lock found a difference; nothing was written.
+        StateProblem: a file cannot be written; the old ones are still there.
+    """
+    folder = Path(artifact)
+    document = validate_inference_model(inference_model)
+    checked = await check_template(folder, source, document)
+    if not checked["locked"] and not force:
+        first = checked["differences"][0]["sentence"]
+        raise CheckFailed(
+            f"The template was not written: {first}.",
+            hint="Take the tokenizer's with --mend, or write it all the same with --force.",
+        )
+    written = await asyncio.to_thread(write_template, folder, document)
+    return {**checked, **written}
+
+
+def write_template(
+    folder: Path,
+    document: Mapping[str, Any],
+    *,
+    chat_template: str | None = None,
+    stop_ids: Sequence[int] = (),
+) -> Document:
+    """Write inference_model.json, `search` and the manifest's hashes, each whole; `{written, search}`.
+
+    `chat_template` replaces the one of the tokenizer, wherever a runtime looks for it; `stop_ids` are added to
+    eos_token_id.
+
+    Raises:
+        StateProblem: the disk refuses, or what was read back is not what was written.
+    """
+    config = read_json_object(folder / GENAI_CONFIG)
+    model = config.get("model")
+    context = model.get("context_length") if isinstance(model, dict) else None
+    search = config.get("search")
+    values = search_values(
+        document.get("ModelConfig", {}), context if isinstance(context, int) else None
+    )
+    config["search"] = {**(search if isinstance(search, dict) else {}), **values}
+    if stop_ids and isinstance(model, dict):
+        model["eos_token_id"] = list(dict.fromkeys([*eos_ids(config), *stop_ids]))
+    texts = {INFERENCE_MODEL: _text(document), GENAI_CONFIG: _text(config)}
+    if chat_template is not None:
+        texts[CHAT_TEMPLATE] = chat_template
+        tokenizer = read_json_object(folder / TOKENIZER_CONFIG, strict=False)
+        texts[TOKENIZER_CONFIG] = _text({**tokenizer, "chat_template": chat_template})
+    _remember(folder, texts)
+    _write_all(folder, texts)
+    return {"written": [*texts], "search": values}
+
+
+def undo_template(artifact: Path | str) -> Document:
+    """Put back what `settle_template` replaced last.
+
+    Raises:
+        InputRefused: nothing was kept for this artifact.
+    """
+    folder = Path(artifact)
+    place = _kept(folder)
+    if not place.is_file():
+        raise InputRefused(f"There is no earlier template of {shown_path(folder)} to put back.")
+    kept = read_json_object(place).get("files")
+    kept = kept if isinstance(kept, dict) else {}
+    texts = {str(name): text for name, text in kept.items() if isinstance(text, str)}
+    _remember(folder, texts)
+    for name in (INFERENCE_MODEL, CHAT_TEMPLATE):
+        if kept.get(name) is None:
+            (folder / name).unlink(missing_ok=True)
+    _write_all(folder, texts)
+    return {"written": [*texts], "undone": True}
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _write_all(folder: Path, texts: Mapping[str, str]) -> None:
+    for name, text in texts.items():
+        write_whole(folder / name, text)
+        if read_limited(folder / name) != text.encode():
+            raise StateProblem(f"{shown_path(folder / name)} does not hold what was written to it.")
+    update_manifest(folder, tuple({*texts, INFERENCE_MODEL, CHAT_TEMPLATE}))
+
+
+def update_manifest(folder: Path, names: tuple[str, ...]) -> None:
+    """Renew size and sha256 of `names` in firstlight.json; an artifact without one stays without."""
+    manifest = read_manifest(folder)
+    if manifest is None:
+        return
+    files = dict(manifest.get("files", {}))
+    for name in names:
+        if (folder / name).is_file():
+            raw = read_limited(folder / name)
+            files[name] = {"bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}
+        else:
+            files.pop(name, None)
+    write_json(folder / MANIFEST, {**manifest, "files": dict(sorted(files.items()))})
+
+
+def _kept(folder: Path) -> Path:
+    """Where the files before the last change are kept: outside the artifact, which scanners read."""
+    mark = hashlib.sha256(str(folder.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:24]
+    return find_paths().state / "templates" / f"{mark}.json"
+
+
+def _remember(folder: Path, texts: Mapping[str, str]) -> None:
+    """Keep what stands there now, and the hashes of what will; sweep what a killed save left."""
+    files: dict[str, str | None] = {}
+    for name in SETTLED:
+        try:
+            files[name] = read_limited(folder / name).decode("utf-8-sig", "replace")
+        except FirstlightError:
+            files[name] = None
+    for name in (*SETTLED, MANIFEST):
+        for left in folder.glob(f".{name[:40]}.????????"):
+            left.unlink(missing_ok=True)
+    hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+    write_json(_kept(folder), {"files": files, "next": hashes})
+
+
+def heal_manifest(folder: Path) -> None:
+    """After a save that was killed between two files: renew the hashes of files that are surely ours."""
+    place = _kept(folder)
+    manifest = read_manifest(folder)
+    if manifest is None or not place.is_file():
+        return
+    kept = read_json_object(place)
+    before, after = kept.get("files"), kept.get("next")
+    known = set(after.values()) if isinstance(after, dict) else set()
+    for text in before.values() if isinstance(before, dict) else ():
+        if isinstance(text, str):
+            known.add(hashlib.sha256(text.encode()).hexdigest())
+    stale = []
+    for name, entry in manifest.get("files", {}).items():
+        if name in SETTLED and (folder / name).is_file() and isinstance(entry, dict):
+            found = hashlib.sha256(read_limited(folder / name)).hexdigest()
+            if found != entry.get("sha256") and found in known:
+                stale.append(name)
+    if stale:
+        update_manifest(folder, tuple(stale))
+
+
+async def mend_template(
+    artifact: Path | str, source: Path | str | None = None, *, write: bool = True
+) -> Document:
+    """Mend all that can be mended, keep everything else, and check again.
+
+    PromptTemplate becomes the tokenizer's own; a chat template that onnxruntime-genai renders otherwise is
+    replaced by the equivalent one, when one was proven; what ends a turn joins eos_token_id.
+
+    Raises:
+        TemplateRefused: the tokenizer has no usable chat template.
+    """
+    folder = Path(artifact)
+    checked = await check_template(folder, source)
+    document = validate_inference_model(
+        {
+            **checked["inference_model"],
+            "PromptTemplate": checked["prompt_template_of_tokenizer"],
+        }
+    )
+    if not write:
+        return await check_template(folder, source, document)
+    written = await asyncio.to_thread(
+        write_template,
+        folder,
+        document,
+        chat_template=checked["rewritten_template"],
+        stop_ids=checked["stop_tokens"]["missing"],
+    )
+    return {**await check_template(folder, source), **written}

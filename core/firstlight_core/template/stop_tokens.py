@@ -1,0 +1,46 @@
+"""Whether the runtime stops where the template ends a turn."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from firstlight_core.template.inference_model import CONTENT
+
+
+def turn_ends(prompt_template: Mapping[str, str], special: Mapping[str, int]) -> dict[str, int]:
+    """The special token that ends the assistant's turn in this template, and its id."""
+    tail = prompt_template.get("assistant", CONTENT).partition(CONTENT)[2]
+    found = sorted((tail.index(text), text) for text in special if text and text in tail)
+    return {found[0][1]: special[found[0][1]]} if found else {}
+
+
+def eos_ids(genai_config: Mapping[str, Any]) -> list[int]:
+    """`model.eos_token_id` as a list."""
+    model = genai_config.get("model")
+    value = model.get("eos_token_id") if isinstance(model, Mapping) else None
+    values = value if isinstance(value, list) else [value]
+    return [token for token in values if isinstance(token, int) and not isinstance(token, bool)]
+
+
+def check_stop_tokens(
+    genai_config: Mapping[str, Any], prompt_template: Mapping[str, str], special: Mapping[str, int]
+) -> dict[str, Any]:
+    """`{ok, eos_token_ids, turn_ends, missing, sentence}`; ok is true when nothing is known to be missing."""
+    stops, ends = eos_ids(genai_config), turn_ends(prompt_template, special)
+    missing = {text: token for text, token in ends.items() if token not in stops}
+    if missing:
+        text, token = next(iter(missing.items()))
+        sentence = (
+            f"The template ends a turn with {text} (id {token}), "
+            "which is not in eos_token_id of genai_config.json: the model would not stop."
+        )
+    elif ends:
+        sentence = f"The model stops at {next(iter(ends))}, where the template ends a turn."
+    else:
+        sentence = "The template ends the assistant's turn with no special token; nothing to check."
+    return {
+        "ok": not missing,
+        "eos_token_ids": stops,
+        "turn_ends": ends,
+        "missing": list(missing.values()),
+        "sentence": sentence,
+    }
