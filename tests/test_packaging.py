@@ -62,7 +62,7 @@ def test_the_wheel_holds_three_packages_and_nothing_else(names: set[str]) -> Non
     "name",
     [
         "firstlight_core/py.typed",
-        "firstlight_core/report_page.html",
+        "firstlight_core/report/report_page.html",
         "firstlight_core/sample/README.md",
         "firstlight_core/sample/prompts.jsonl",
         "firstlight_core/sample/model/model.safetensors",

@@ -18,40 +18,43 @@ README = (REPOSITORY / "README.md").read_text()
 TEXT = (".py", ".md", ".toml", ".txt", ".tcss", ".yaml", ".jinja", ".html", "")
 
 CONTRACT: dict[str, dict[str, tuple[str, ...]]] = {
-    "environment": {"run_checks": ("on_result", "only")},
-    "models": {"inspect_model": ("folder",), "find_models": (), "fingerprint": ()},
-    "estimates": {"estimate": ("inspection", "precision", "context"), "estimates": ("inspection",)},
-    "conversion": {
+    "environment.doctor": {"run_checks": ("on_result", "only")},
+    "model.inspection": {"inspect_model": ("folder",), "find_models": (), "fingerprint": ()},
+    "estimate.estimates": {
+        "estimate": ("inspection", "precision", "context"),
+        "estimates": ("inspection",),
+    },
+    "conversion.convert": {
         "plan_conversion": ("source", "output", "precision", "method"),
         "convert": ("source", "output", "precision", "method", "config", "on_event", "started"),
     },
-    "publishing": {
+    "conversion.publishing": {
         "open_staging": ("output",),
         "publish": ("staged", "output"),
         "sweep": ("parent",),
     },
-    "artifacts": {"find_target": (), "check_artifact": ("folder",)},
-    "engine": {"open_engine": ("artifact", "max_length")},
-    "benchmark": {
+    "talk.artifacts": {"find_target": (), "check_artifact": ("folder",)},
+    "talk.engine": {"open_engine": ("artifact", "max_length")},
+    "measure.benchmark": {
         "benchmark": ("targets", "lengths", "new_tokens", "repeats", "on_event", "started")
     },
-    "quality": {
+    "measure.quality": {
         "check_quality": ("target", "prompts", "reference", "on_event", "started"),
         "load_prompts": ("path",),
     },
-    "templates": {
+    "template.templates": {
         "default_inference_model": ("artifact", "name"),
         "validate_inference_model": (),
         "check_template": ("artifact", "source", "inference_model"),
         "settle_template": ("artifact", "inference_model", "source"),
     },
-    "deployment": {
+    "deploy.deployment": {
         "deploy": ("artifact", "name", "target", "on_event", "started"),
         "undo": ("name",),
         "list_deployments": (),
     },
-    "report": {"write_report": ("run",)},
-    "walk": {
+    "report.report": {"write_report": ("run",)},
+    "report.walk": {
         "walk": ("plan", "on_event"),
         "read_run_toml": ("path",),
         "write_run_toml": ("run", "session"),
