@@ -21,7 +21,7 @@ from firstlight_core.text import bytes_text
 
 BASE_RAM = 464_000_000
 """Bytes that the conversion child needs before it reads a weight: Python, torch, transformers, Olive."""
-BASE_SECONDS = 3.2
+BASE_SECONDS = 3.25
 """Seconds for importing, and for the graph of a tiny model."""
 
 
@@ -34,20 +34,26 @@ class Cost:
 
     ram: float
     ram_untied: float
-    seconds_per_billion: float
+    seconds_body: float
+    """Seconds per 10^9 weights of the body."""
+    seconds_table: float
+    """Seconds per 10^9 weights of the vocabulary table, which is one huge matrix and costs more than many small ones."""
+    seconds_untied: float = 0.0
+    """Seconds per 10^9 weights of a second vocabulary table."""
     ram_table: float = 0.0
     """Bytes per weight of the vocabulary table on top: k-quant works on the whole output head at once."""
 
 
 COSTS = {
-    "fp32": Cost(4.3, 2.0, 45.0),
-    "fp16": Cost(16.3, 16.0, 95.0),
-    "int8": Cost(10.3, 2.0, 45.0),
-    "int4": Cost(8.35, 6.0, 39.0),
-    "int4-compact": Cost(8.4, 6.0, 36.0),
-    "int4-quality": Cost(8.35, 6.0, 180.0, 34.0),
+    "fp32": Cost(4.3, 2.0, 12.0, 65.0),
+    "fp16": Cost(16.3, 16.0, 18.0, 205.0, 100.0),
+    "int8": Cost(10.3, 2.0, 13.0, 60.0),
+    "int4": Cost(8.35, 6.0, 13.0, 40.0, 10.0),
+    "int4-compact": Cost(8.4, 6.0, 12.0, 35.0, 30.0),
+    "int4-quality": Cost(8.35, 6.0, 14.0, 675.0, 0.0, 34.0),
 }
-"""Fitted to docs/estimates.md."""
+"""Fitted to docs/estimates.md: models of 2 M to 630 M parameters, two cores. Larger models are extrapolated, other machines
+are learnt from their own conversions (`calibration`)."""
 _NOTHING_FITS = "No precision fits: choose a smaller model, or convert it on a larger machine."
 RUN_BASE = 120_000_000
 """Bytes of a process that runs an artifact, beside weights and KV cache."""
@@ -115,7 +121,13 @@ def bare_estimate(inspection: Inspection, precision: Precision) -> dict[str, flo
         + cost.ram * weights
         + cost.ram_table * table
         + cost.ram_untied * untied,
-        "seconds": BASE_SECONDS + cost.seconds_per_billion * weights / 1e9,
+        "seconds": BASE_SECONDS
+        + (
+            cost.seconds_body * structure.body
+            + cost.seconds_table * table
+            + cost.seconds_untied * untied
+        )
+        / 1e9,
     }
 
 
