@@ -19,7 +19,7 @@ from textual.widgets import Button
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
-WIDE, NARROW = (120, 36), (80, 24)
+SIZE = (120, 36)
 THEMES = ("firstlight", "ember", "paper", "dawn", "contrast")
 STEP_SECONDS = 180
 
@@ -57,7 +57,7 @@ async def photograph(pilot: Pilot[Any], name: str) -> None:
     write_png(pilot.app.export_screenshot(title="firstlight"), name)
 
 
-async def walk(size: tuple[int, int], suffix: str) -> None:
+async def walk() -> None:
     """The demo, Enter by Enter, with a picture of every step."""
     from firstlight_core.paths import find_paths
     from firstlight_core.session import Session
@@ -65,7 +65,7 @@ async def walk(size: tuple[int, int], suffix: str) -> None:
     from firstlight_tui.steps import STEPS
 
     app = WizardApp(session=Session(source=str(find_paths().sample)), demo=True)
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=SIZE) as pilot:
         for step in STEPS:
             await quiet(pilot)
             assert type(app.screen) is step, f"expected {step.STEP_TITLE}, at {app.screen}"
@@ -79,7 +79,7 @@ async def walk(size: tuple[int, int], suffix: str) -> None:
                         break
                     app.screen.query_one("#primary", Button).press()
                     await quiet(pilot)
-            await photograph(pilot, f"{step.STEP_ID}{suffix}")
+            await photograph(pilot, step.STEP_ID)
             app.screen.action_next() if step is not STEPS[-1] else None
 
 
@@ -89,7 +89,7 @@ async def themes() -> None:
 
     for theme in THEMES:
         app = precision_scene()
-        async with app.run_test(size=WIDE) as pilot:
+        async with app.run_test(size=SIZE) as pilot:
             app.theme = theme
             await pilot.pause(0.5)
             await photograph(pilot, "precision" if theme == THEMES[0] else f"theme-{theme}")
@@ -102,10 +102,7 @@ def main() -> int:
         return 3
     with tempfile.TemporaryDirectory() as home:
         os.environ["FIRSTLIGHT_HOME"] = home
-        asyncio.run(walk(WIDE, ""))
-    with tempfile.TemporaryDirectory() as home:
-        os.environ["FIRSTLIGHT_HOME"] = home
-        asyncio.run(walk(NARROW, "-80x24"))
+        asyncio.run(walk())
     asyncio.run(themes())
     return 0
 
