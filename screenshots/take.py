@@ -32,6 +32,9 @@ def write_png(svg: str, name: str) -> None:
     # librsvg knows no textLength: widen this font's cells to the picture's, and keep leading spaces.
     local = local.replace("<text ", '<text xml:space="preserve" letter-spacing="0.16" ')
     local = local.replace("&#160;", " ")
+    # No folder of the machine that took the picture.
+    for place, shown in ((os.environ.get("FIRSTLIGHT_HOME", ""), "~"), (str(HERE.parent), "~")):
+        local = local.replace(place, shown) if place else local
     with tempfile.NamedTemporaryFile("w", suffix=".svg", encoding="utf-8") as file:
         file.write(local)
         file.flush()

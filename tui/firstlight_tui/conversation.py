@@ -65,7 +65,7 @@ class Conversation:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app = app
-        self._group = group
+        self.group = group
         self._clock = clock
         self.changed: Signal[str] = Signal(app, group)
         """Published with what changed: status, turn."""
@@ -130,11 +130,11 @@ class Conversation:
         self.artifact, self.error, self._asked = artifact, None, asyncio.Queue()
         # At once, and not when the worker begins: whoever asks next must not open it again.
         self._set("opening")
-        begin(self._app, partial(self._hold, artifact), name=self._group, group=self._group)
+        begin(self._app, partial(self._hold, artifact), name=self.group, group=self.group)
 
     def close(self) -> None:
         """Unload: end the engine's process, which is the only way to get its memory back."""
-        self._app.workers.cancel_group(self._app, self._group)
+        self._app.workers.cancel_group(self._app, self.group)
 
     def send(self, text: str) -> "asyncio.Future[None]":
         """Add a user turn and ask for its answer; the future is done when there is one, or never will be."""

@@ -87,6 +87,10 @@ class ModelFolder:
             raise ModelRefused(str(error), hint=error.hint) from error
 
 
+_MARKS = ("config.json", "adapter_config.json", "genai_config.json", "model.safetensors.index.json")
+"""Without any of these names a folder is not worth a closer look."""
+
+
 def list_folder(folder: Path) -> ModelFolder:
     """List the top level of `folder`.
 
@@ -96,11 +100,17 @@ def list_folder(folder: Path) -> ModelFolder:
     root = _resolve(folder)
     files: dict[str, Member] = {}
     folders: list[str] = []
-    for name, entry in _entries(root, root, ""):
-        if isinstance(entry, Member):
-            files[name] = entry
-        else:
-            folders.append(name)
+    try:
+        for name, entry in _entries(root, root, ""):
+            if isinstance(entry, Member):
+                files[name] = entry
+            else:
+                folders.append(name)
+    except ModelRefused as error:
+        # /etc is full of links, but what is wrong with it is that it is no model.
+        if not any(os.path.lexists(root / name) for name in _MARKS):
+            raise _not_a_model(root, "holds no config.json") from error
+        raise
     return ModelFolder(root, files, tuple(sorted(folders)))
 
 

@@ -1,6 +1,5 @@
 """Step 7: talk to the artifact, alone or beside another one."""
 
-from pathlib import Path
 from typing import Any, ClassVar
 
 from textual import on
@@ -11,12 +10,10 @@ from textual.widgets import Button
 
 from firstlight_core.errors import FirstlightError
 from firstlight_core.session import Session
-from firstlight_core.talk.artifacts import check_artifact
-from firstlight_core.talk.engine import check_memory
-from firstlight_core.talk.transcript import first_difference
 from firstlight_tui.conversation import Conversation, Drawing
-from firstlight_tui.modals import ChooseScreen, DetailScreen
+from firstlight_tui.modals import DetailScreen
 from firstlight_tui.modals.drawing import DrawingScreen
+from firstlight_tui.steps import chat_beside
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.chat_commands import COMMANDS, obey
 from firstlight_tui.widgets.ask import Ask
@@ -26,7 +23,6 @@ from firstlight_tui.works import Work
 SUGGESTION = "What is int4 quantization?"
 """What an empty Enter asks the sample model; a model of one's own gets no suggestion."""
 PAINT_SECONDS = 0.05
-LANES = 3
 
 
 class ChatStep(StepScreen):
@@ -135,14 +131,14 @@ class ChatStep(StepScreen):
 
     def opened(self) -> None:
         for lane in self.lanes:
-            lane.changed.subscribe(self, self._changed)
+            lane.changed.subscribe(self, self.changed)
         self.set_interval(PAINT_SECONDS, self._paint_if_needed)
         self.query_one("#ask", Ask).placeholder = (
             f"Enter asks: {SUGGESTION}" if self.on_sample else "Ask the model something"
         )
         if self.session.artifact is not None:
             self.talk.open(self.session.artifact)
-        self._changed("status")
+        self.changed("status")
 
     def first_focus(self) -> None:
         self.query_one("#ask", Ask).focus()
@@ -183,7 +179,7 @@ class ChatStep(StepScreen):
         for lane in self.lanes:
             lane.system, lane.drawing = self.talk.system, self.talk.drawing
             await lane.send(text)
-        self._changed("status")
+        self.changed("status")
 
     async def action_stop(self) -> None:
         """Stop the answers that are being made."""
@@ -218,7 +214,7 @@ class ChatStep(StepScreen):
     def action_rich(self) -> None:
         """Answers as Markdown, or as plain text."""
         self._rich = not self._rich
-        self._changed("turn")
+        self.changed("turn")
 
     def action_drawing(self) -> None:
         """Open the settings drawer."""
@@ -239,7 +235,7 @@ class ChatStep(StepScreen):
         """Rate the newest answer: the course's Output Quality."""
         if self.talk.answers:
             self.talk.answers[-1].rating = stars
-            self._changed("status")
+            self.changed("status")
 
     async def action_prompt(self) -> None:
         """Show the rendered prompt and its tokens."""
@@ -261,65 +257,16 @@ class ChatStep(StepScreen):
 
     def action_compare(self) -> None:
         """Put another converted precision beside this one."""
-        open_now = {lane.artifact for lane in self.lanes}
-        rows = [
-            (str(document["artifact"]), f"{document['precision']}  {document['artifact']}")
-            for document in self.session.artifacts
-            if document["artifact"] not in open_now
-        ]
-        if not rows or len(self.lanes) >= LANES:
-            words = (
-                "Three lanes are enough."
-                if rows
-                else "Convert a second precision first: mark it in the Precision step."
-            )
-            self.notify(words, markup=False)
-            return
-        self.app.push_screen(ChooseScreen("Put beside it", rows), self._beside)
-
-    def _beside(self, artifact: str | None) -> None:
-        if artifact is None:
-            return
-        try:
-            checked = check_artifact(Path(artifact))
-            check_memory(checked, self.talk.limit or checked.context_length)
-        except FirstlightError as error:
-            self.show_problem(error)
-            return
-        lane = Conversation(self.wizard, group=f"engine-{len(self.lanes) + 1}")
-        self.wizard.beside.append(lane)
-        lane.changed.subscribe(self, self._changed)
-        lane.open(artifact)
-
-        self.query_one("#lanes", Container).mount(Lane(lane))
-        self._changed("status")
+        chat_beside.compare(self)
 
     def action_keep(self) -> None:
         """Choose the lane to keep."""
-        if len(self.lanes) == 1:
-            self.notify("There is only one lane: F6 puts another beside it.", markup=False)
-            return
-        rows = [(str(lane.artifact), Path(str(lane.artifact)).name) for lane in self.lanes]
-        self.app.push_screen(ChooseScreen("Keep which one?", rows), self._keep)
-
-    def _keep(self, artifact: str | None) -> None:
-        if artifact is None:
-            return
-        for lane in self.lanes:
-            if lane.artifact != artifact:
-                lane.close()
-        self.wizard.conversation = next(lane for lane in self.lanes if lane.artifact == artifact)
-        self.wizard.beside.clear()
-        for shown in self.query(Lane):
-            if shown.talk is not self.talk:
-                shown.remove()
-        if self.session.artifact != artifact:
-            self.wizard.session = self.session.decide(artifact=artifact)
-        self._changed("status")
+        chat_beside.keep(self)
 
     # Painting -------------------------------------------------------------------------------------
 
-    def _changed(self, what: str) -> None:
+    def changed(self, what: str) -> None:
+        """A lane has news: paint soon, or at once when its status changed."""
         self._dirty = True
         if what == "status":
             self._remember()
@@ -349,17 +296,13 @@ class ChatStep(StepScreen):
             self._dirty = True
             return
         for lane in shown:
-            lane.show(rich=self._rich, named=len(shown) > 1, differs_at=self._differs_at(lane.talk))
+            lane.show(
+                rich=self._rich,
+                named=len(shown) > 1,
+                differs_at=chat_beside.differs_at(self, lane.talk),
+            )
         self.query_one("#stop").display = any(lane.status == "answering" for lane in self.lanes)
         for talk in self.lanes:
             if talk.error is not None:
                 self.show_problem(talk.error)
                 talk.error = None
-
-    def _differs_at(self, lane: Conversation) -> int | None:
-        """Where a further lane's newest answer departs from the first lane's."""
-        if lane is self.talk or any(talk.busy for talk in self.lanes):
-            return None
-        if not lane.answers or not self.talk.answers:
-            return None
-        return first_difference(self.talk.answers[-1].ids, lane.answers[-1].ids)
