@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from jinja2 import Template, nodes
-from jinja2.exceptions import TemplateError
+from jinja2.exceptions import TemplateError, TemplateSyntaxError
 from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -49,4 +49,9 @@ def compile_template(source: str, *, now: datetime | None = None) -> Template:
     environment.filters["tojson"] = tojson
     environment.globals["raise_exception"] = raise_exception
     environment.globals["strftime_now"] = strftime_now
-    return environment.from_string(source)
+    try:
+        return environment.from_string(source)
+    except SyntaxError as error:
+        # Jinja writes Python and lets Python find some faults, `{% break %}` outside of a loop among them. The line
+        # is one of the Python it wrote, so it is not told.
+        raise TemplateSyntaxError(str(error.msg), 0) from error
