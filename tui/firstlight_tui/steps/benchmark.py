@@ -8,11 +8,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.widgets import Button, DataTable
+from textual.widgets import DataTable
 
 from firstlight_core.session import Session
 from firstlight_core.text import bytes_text, one_line
-from firstlight_tui.steps.base import StepScreen
+from firstlight_tui.steps.measuring import MeasuringStep
 from firstlight_tui.widgets import Gauge, Words, WorkView, cell
 from firstlight_tui.works import OnEvent, Started, Work
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from firstlight_tui.app import WizardApp
 
 
-class BenchmarkStep(StepScreen):
+class BenchmarkStep(MeasuringStep):
     """The course's metrics as gauges, then the table with median and spread."""
 
     STEP_ID = "benchmark"
@@ -28,6 +28,8 @@ class BenchmarkStep(StepScreen):
     PURPOSE = "Response time, memory, CPU: measured in the engine's process, warm-up excluded, median and spread."
     HELP = "Several converted precisions are measured in turns, so that a busy minute hits all of them alike."
     WORK = "benchmark"
+    FIELD = "benchmark"
+    RUN_LABEL = "Measure"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "again", "Measure again", id="benchmark.again", tooltip="Measure once more"),
     ]
@@ -63,33 +65,11 @@ class BenchmarkStep(StepScreen):
         yield table
         yield Words(id="notes", classes="muted")
 
-    def compose_actions(self) -> ComposeResult:
-        yield Button("Skip", id="skip", compact=True)
-
-    def on_button_pressed(self, event: Button.Pressed) -> None:
-        if event.button.id == "skip":
-            self.action_next()
-
     def opened(self) -> None:
         if self.session.benchmark is not None:
             self._show_document(self.session.benchmark)
         else:
             self.query_one("#figures").display = False
-
-    def primary_label(self) -> str:
-        if self.session.artifact is None:
-            return ""
-        if self.work is not None and self.work.running:
-            return "Cancel"
-        return self.next_label() if self.session.benchmark is not None else "Measure"
-
-    def primary(self) -> None:
-        if self.work is not None and self.work.running:
-            self.wizard.stop_work(self.WORK)
-        elif self.session.benchmark is not None:
-            self.action_next()
-        else:
-            self.action_again()
 
     def _targets(self) -> list[str]:
         made = [str(document["artifact"]) for document in self.session.artifacts]
@@ -102,8 +82,7 @@ class BenchmarkStep(StepScreen):
         targets = self._targets()
 
         async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
-            # A chat engine that idles beside it would count in the machine's load.
-            self.wizard.conversation.close()
+            self.quiet_the_chat()
             return dict(
                 await self.wizard.services.benchmark(targets, on_event=on_event, started=started)
             )

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.widgets import Button, Input, Label
+from textual.widgets import Input, Label
 
 from firstlight_core.session import Session
 from firstlight_core.text import one_line
 from firstlight_tui.modals import DetailScreen
-from firstlight_tui.steps.base import StepScreen
+from firstlight_tui.steps.measuring import MeasuringStep
 from firstlight_tui.widgets import Words, WorkView
 from firstlight_tui.widgets.words import part
 from firstlight_tui.works import OnEvent, Started, Work
@@ -28,7 +28,7 @@ MARKS = {
 }
 
 
-class QualityStep(StepScreen):
+class QualityStep(MeasuringStep):
     """Each check with its status and evidence; drift in figures and words."""
 
     STEP_ID = "quality"
@@ -36,6 +36,8 @@ class QualityStep(StepScreen):
     PURPOSE = "The course's five checks, run for real, and how far the artifact has drifted from the original."
     HELP = 'Prompts: one JSON object a line, {"prompt": ..., "keys": [...]} or "expect" / "regex". The reference is computed once per source.'
     WORK = "quality"
+    FIELD = "quality"
+    RUN_LABEL = "Run the checks"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f5", "again", "Run again", id="quality.again", tooltip="Run all checks once more"),
         Binding(
@@ -66,32 +68,10 @@ class QualityStep(StepScreen):
         yield Words(id="checks")
         yield Words(id="drift", classes="card")
 
-    def compose_actions(self) -> ComposeResult:
-        yield Button("Skip", id="skip", compact=True)
-
-    def on_button_pressed(self, event: Button.Pressed) -> None:
-        if event.button.id == "skip":
-            self.action_next()
-
     def opened(self) -> None:
         self.query_one("#drift").display = False
         if self.session.quality is not None:
             self._show_document(self.session.quality)
-
-    def primary_label(self) -> str:
-        if self.session.artifact is None:
-            return ""
-        if self.work is not None and self.work.running:
-            return "Cancel"
-        return self.next_label() if self.session.quality is not None else "Run the checks"
-
-    def primary(self) -> None:
-        if self.work is not None and self.work.running:
-            self.wizard.stop_work(self.WORK)
-        elif self.session.quality is not None:
-            self.action_next()
-        else:
-            self.action_again()
 
     def action_again(self) -> None:
         """Run all checks."""
@@ -108,7 +88,7 @@ class QualityStep(StepScreen):
         reference = Path(self.session.source) if self.session.source else None
 
         async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
-            self.wizard.conversation.close()
+            self.quiet_the_chat()
             return dict(
                 await self.wizard.services.check_quality(
                     target, prompts=prompts, reference=reference, on_event=on_event, started=started

@@ -1,0 +1,56 @@
+"""What the steps that measure an artifact have in common: run, cancel, skip, show what there is."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.widgets import Button
+
+from firstlight_tui.steps.base import StepScreen
+
+
+class MeasuringStep(StepScreen):
+    """A step whose answer is one document of the session, made by one piece of long work."""
+
+    FIELD: ClassVar[str]
+    """The session's field that holds the answer."""
+    RUN_LABEL: ClassVar[str]
+    """What the primary button says before there is an answer."""
+
+    @property
+    def answer(self) -> Mapping[str, Any] | None:
+        """The document, once there is one."""
+        found: Mapping[str, Any] | None = getattr(self.session, self.FIELD)
+        return found
+
+    def compose_actions(self) -> ComposeResult:
+        yield Button("Skip", id="skip", compact=True)
+
+    @on(Button.Pressed, "#skip")
+    def _skip(self) -> None:
+        self.action_next()
+
+    def primary_label(self) -> str:
+        if self.session.artifact is None:
+            return ""
+        if self.work is not None and self.work.running:
+            return "Cancel"
+        return self.next_label() if self.answer is not None else self.RUN_LABEL
+
+    def primary(self) -> None:
+        if self.work is not None and self.work.running:
+            self.wizard.stop_work(self.WORK)
+        elif self.answer is not None:
+            self.action_next()
+        else:
+            self.action_again()
+
+    def action_again(self) -> None:
+        """Begin the work, or begin it once more; override me."""
+        raise NotImplementedError
+
+    def quiet_the_chat(self) -> None:
+        """End the chat's engines: one that idles beside a measurement would count in the machine's load."""
+        for lane in (self.wizard.conversation, *self.wizard.beside):
+            lane.close()
