@@ -59,7 +59,8 @@ def test_an_endless_answer_stops_at_the_limit_and_says_so(tmp_path: Path) -> Non
         (b"loaded in", b"hi\r"),
         (b"cut at the", CTRL_Q),
     ]
-    ran = faultkit.pty_run(chat(folder), steps, secs=30, env=environment(tmp_path))
+    # Wide, so that the line of figures is not broken within these words.
+    ran = faultkit.pty_run(chat(folder), steps, secs=30, cols=160, env=environment(tmp_path))
     assert ran["left"] == [] and ran["rc"] == 0, ran["out"][-3000:]
 
 
