@@ -45,13 +45,6 @@ class Figure:
         return f"{self.name}: {self.median:.4g} {self.unit} ({spread}){ratio}{goal}"
 
 
-def busy_share(seconds: float = 1.0) -> float:
-    """Share of all cores that was in use during some seconds before the bench; 0 is an idle machine."""
-    import psutil
-
-    return float(psutil.cpu_percent(seconds)) / 100
-
-
 def machine_line() -> str:
     """Processor, cores, memory and system in one line."""
     from firstlight_core.measure.benchmark import machine

@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from firstlight_core.errors import JobDied, OutOfMemory, error_from_code
 from firstlight_core.events import FRAME_LIMIT, Event, Failed, Finished, LogLine, Reply, decode
@@ -56,12 +56,6 @@ def child_environment(
         kept.pop(secret, None)
     kept.pop("FIRSTLIGHT_NETWORK", None)
     return kept | OFFLINE
-
-
-class RunJob(Protocol):
-    """The shape of `run_job`, for whoever passes a stand-in."""
-
-    def __call__(self, job: str, request: Mapping[str, Any]) -> AsyncIterator[Event]: ...
 
 
 class _Child:

@@ -30,7 +30,6 @@ _MODEL_KEYS = (
     *("source", "path", "artifact", "architecture", "parameters", "dtype", "tied_embeddings"),
     *("context_length", "weight_bytes", "licence", "fingerprint"),
 )
-_SERIES = ("ttft_s", "prefill_tps", "decode_tps", "total_s")
 
 
 def report_document(run: Run, *, now: float | None = None) -> Document:

@@ -7,17 +7,20 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from firstlight_core.errors import JobDied, UsageError
+from firstlight_core.errors import UsageError
 from firstlight_core.events import Event, Reply, Token, Tokens
 from firstlight_core.runner import OpenJob, open_job
+from firstlight_core.talk.answering import Answering
 from firstlight_core.talk.artifacts import Target
 from firstlight_core.talk.engine import DEFAULT_MAX_TOKENS
-from firstlight_core.talk.sampling import Message, Sampling, check_messages
+from firstlight_core.talk.sampling import Message, Sampling, check_max_tokens, check_messages
 from firstlight_core.text import one_line, visible
 
 
-class Endpoint:
+class Endpoint(Answering):
     """A connected server. One question at a time; there is no prompt to render and no memory to measure."""
+
+    NAME = "server"
 
     def __init__(self, target: Target, job: OpenJob, loaded: dict[str, Any]) -> None:
         self.target = target
@@ -62,10 +65,7 @@ class Endpoint:
             repetition_penalty=repetition_penalty,
             seed=seed,
         )
-        if max_tokens < 1:
-            raise UsageError(
-                "An answer needs at least one token.", hint="Set max-tokens to 1 or more."
-            )
+        check_max_tokens(max_tokens)
         asked = self._job.ask(
             "chat",
             messages=check_messages(messages),
@@ -79,18 +79,6 @@ class Endpoint:
                         yield Token(visible(text), -1, event.index + number)
                 else:
                     yield event
-
-    async def answer(self, messages: Sequence[Message], **settings: Any) -> dict[str, Any]:
-        """The chat document of one answer, without the stream; settings and errors as for `chat`."""
-        async with contextlib.aclosing(self.chat(messages, **settings)) as events:  # type: ignore[type-var]
-            async for event in events:
-                if isinstance(event, Reply):
-                    return event.result
-        raise JobDied("The server gave no answer.")
-
-    async def cancel(self) -> None:
-        """Stop the running answer; its `Reply` comes with finish_reason `cancelled`."""
-        await self._job.cancel()
 
 
 def _options(sampling: Sampling) -> dict[str, Any]:

@@ -10,8 +10,15 @@ from firstlight_core.errors import JobDied, OutOfMemory, UsageError
 from firstlight_core.events import Event, Reply, Token, Tokens
 from firstlight_core.monitor import available_memory
 from firstlight_core.runner import OpenJob, open_job
+from firstlight_core.talk.answering import Answering
 from firstlight_core.talk.artifacts import Artifact, check_artifact
-from firstlight_core.talk.sampling import Message, Sampling, check_messages, guidance
+from firstlight_core.talk.sampling import (
+    Message,
+    Sampling,
+    check_max_tokens,
+    check_messages,
+    guidance,
+)
 from firstlight_core.talk.stillness import Patience, watch
 from firstlight_core.text import bytes_text, visible
 
@@ -20,8 +27,10 @@ DEFAULT_CONTEXT = 2048
 DEFAULT_MAX_TOKENS = 512
 
 
-class Engine:
+class Engine(Answering):
     """A loaded artifact. One question at a time."""
+
+    NAME = "engine"
 
     def __init__(
         self, artifact: Artifact, job: OpenJob, loaded: dict[str, Any], patience: Patience
@@ -80,10 +89,7 @@ class Engine:
             repetition_penalty=repetition_penalty,
             seed=seed,
         )
-        if max_tokens < 1:
-            raise UsageError(
-                "An answer needs at least one token.", hint="Set max-tokens to 1 or more."
-            )
+        check_max_tokens(max_tokens)
         asked = self._job.ask(
             "chat",
             messages=check_messages(messages),
@@ -102,18 +108,6 @@ class Engine:
                         yield Token(visible(text), token, event.index + number)
                 else:
                     yield event
-
-    async def answer(self, messages: Sequence[Message], **settings: Any) -> dict[str, Any]:
-        """The chat document of one answer, without the stream; settings and errors as for `chat`."""
-        async with contextlib.aclosing(self.chat(messages, **settings)) as events:  # type: ignore[type-var]
-            async for event in events:
-                if isinstance(event, Reply):
-                    return event.result
-        raise JobDied("The engine gave no answer.")
-
-    async def cancel(self) -> None:
-        """Stop the running answer; its `Reply` comes with finish_reason `cancelled`."""
-        await self._job.cancel()
 
     async def render(self, messages: Sequence[Message]) -> dict[str, Any]:
         """The prompt that a conversation becomes: text, ids, pieces (text of each token), prompt_tokens.

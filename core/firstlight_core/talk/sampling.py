@@ -59,6 +59,16 @@ class Sampling:
                 )
 
 
+def check_max_tokens(count: int) -> None:
+    """The longest answer, in tokens.
+
+    Raises:
+        UsageError: it leaves no room for any.
+    """
+    if count < 1:
+        raise UsageError("An answer needs at least one token.", hint="Set max-tokens to 1 or more.")
+
+
 def check_messages(messages: Sequence[Message]) -> list[dict[str, str]]:
     """The messages as plain objects with a role and a content.
 

@@ -36,14 +36,6 @@ class Turn:
         return line | ({"tokens": self.ids} if self.ids else {})
 
 
-def first_difference(a: Sequence[int], b: Sequence[int]) -> int | None:
-    """Index of the first token in which two answers differ; None when they are equal."""
-    for index, (left, right) in enumerate(zip(a, b, strict=False)):
-        if left != right:
-            return index
-    return None if len(a) == len(b) else min(len(a), len(b))
-
-
 def as_markdown(target: str, system: str, turns: Iterable[Turn]) -> str:
     """The conversation to read, with the figures of each answer."""
     lines = [f"# Conversation with {target}", ""]

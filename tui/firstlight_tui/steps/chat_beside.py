@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from textual.containers import Container
 
 from firstlight_core.errors import FirstlightError
+from firstlight_core.measure.metrics import first_difference
 from firstlight_core.talk.artifacts import check_artifact
 from firstlight_core.talk.engine import check_memory
-from firstlight_core.talk.transcript import first_difference
 from firstlight_tui.conversation import Conversation
 from firstlight_tui.modals import ChooseScreen
 from firstlight_tui.widgets.lane import Lane

@@ -5,11 +5,11 @@ from typing import Any
 
 from textual.content import Content
 
+from firstlight_core.measure.metrics import first_difference
 from firstlight_core.template.escapes import escaped
 from firstlight_core.text import one_line
 from firstlight_tui.widgets.token_view import (
     change_content,
-    first_difference,
     prompt_content,
     tokens_content,
 )

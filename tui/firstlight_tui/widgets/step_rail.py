@@ -71,6 +71,7 @@ class StepRail(Vertical):
     def __init__(self, entries: Sequence[RailEntry]) -> None:
         super().__init__()
         self._entries = entries
+        self._shown: Sequence[RailEntry] = ()
 
     def compose(self) -> ComposeResult:
         yield Static("◓ Firstlight", id="brand", markup=False)
@@ -81,6 +82,9 @@ class StepRail(Vertical):
         self.show(self._entries)
 
     def show(self, entries: Sequence[RailEntry]) -> None:
-        """Paint all lines again."""
+        """Paint the lines, when one of them has changed: running work asks for it ten times a second."""
+        if entries == self._shown:
+            return
+        self._shown = entries
         for item, entry in zip(self.query(RailItem), entries, strict=True):
             item.show(entry)

@@ -45,14 +45,6 @@ def tokens_content(tokens: Sequence[Mapping[str, Any]], *, first: int = 0) -> Co
     return Content.assemble(*pieces)
 
 
-def first_difference(one: Sequence[Any], other: Sequence[Any]) -> int | None:
-    """The index of the first place where two sequences part; None when they are the same."""
-    for index, (left, right) in enumerate(zip(one, other, strict=False)):
-        if left != right:
-            return index
-    return None if len(one) == len(other) else min(len(one), len(other))
-
-
 def change_content(before: str, after: str) -> Content:
     """What stands only in `before` struck out in red, what stands only in `after` in green."""
     old, new = _WORD.findall(before), _WORD.findall(after)
