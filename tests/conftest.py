@@ -26,6 +26,9 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "FIRSTLIGHT_OLIVE",
         "XDG_CACHE_HOME",
         "XDG_DATA_HOME",
+        # A terminal's size in the environment would overrule the pseudo-terminal's own.
+        "COLUMNS",
+        "LINES",
     ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(home))
