@@ -10,9 +10,8 @@ from urllib.parse import urlsplit
 from firstlight_core.errors import UsageError
 from firstlight_core.events import Event, Reply, Token, Tokens
 from firstlight_core.runner import OpenJob, open_job
-from firstlight_core.talk.answering import Answering
+from firstlight_core.talk.answering import DEFAULT_MAX_TOKENS, Answering
 from firstlight_core.talk.artifacts import Target
-from firstlight_core.talk.engine import DEFAULT_MAX_TOKENS
 from firstlight_core.talk.sampling import Message, Sampling, check_max_tokens, check_messages
 from firstlight_core.text import one_line, visible
 
@@ -27,16 +26,6 @@ class Endpoint(Answering):
         self.loaded = loaded
         """load_s (seconds until the models were listed), model, models."""
         self._job = job
-
-    @property
-    def pid(self) -> int:
-        """Process id of the job that speaks to the server."""
-        return self._job.pid
-
-    @property
-    def alive(self) -> bool:
-        """Whether that process still runs."""
-        return self._job.alive
 
     async def chat(
         self,
@@ -109,6 +98,7 @@ async def open_endpoint(
     *,
     network: bool = False,
     on_event: Callable[[Event], None] | None = None,
+    started: Callable[[int], None] | None = None,
 ) -> AsyncIterator[Endpoint]:
     """Connect to a server; leaving the block ends the job that speaks to it, not the server.
 
@@ -136,6 +126,8 @@ async def open_endpoint(
             hint="Add --network if your questions may leave this machine.",
         )
     async with open_job("endpoint", {}, network=network) as job:
+        if started is not None:
+            started(job.pid)
         asked = job.ask("load", base_url=address, model=target.model)
         loaded: dict[str, Any] = {}
         async with contextlib.aclosing(asked) as events:  # type: ignore[type-var]

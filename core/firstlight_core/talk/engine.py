@@ -10,7 +10,7 @@ from firstlight_core.errors import JobDied, OutOfMemory, UsageError
 from firstlight_core.events import Event, Reply, Token, Tokens
 from firstlight_core.monitor import available_memory
 from firstlight_core.runner import OpenJob, open_job
-from firstlight_core.talk.answering import Answering
+from firstlight_core.talk.answering import DEFAULT_MAX_TOKENS, Answering
 from firstlight_core.talk.artifacts import Artifact, check_artifact
 from firstlight_core.talk.sampling import (
     Message,
@@ -24,7 +24,6 @@ from firstlight_core.text import bytes_text, visible
 
 DEFAULT_CONTEXT = 2048
 """Tokens; the course's `max_length`. The KV cache for all of them is allocated up front."""
-DEFAULT_MAX_TOKENS = 512
 
 
 class Engine(Answering):
@@ -40,16 +39,6 @@ class Engine(Answering):
         """load_s (seconds), context_length, max_length (tokens), rss_bytes {baseline, loaded, peak}, stop_ids."""
         self._job = job
         self._patience = patience
-
-    @property
-    def pid(self) -> int:
-        """Process id of the engine."""
-        return self._job.pid
-
-    @property
-    def alive(self) -> bool:
-        """Whether its process still runs."""
-        return self._job.alive
 
     @property
     def log_path(self) -> Path | None:

@@ -9,9 +9,9 @@ import typer
 from firstlight_core.errors import FirstlightError, UsageError
 from firstlight_core.events import Reply, Token
 from firstlight_core.files import read_json_object
+from firstlight_core.talk.answering import DEFAULT_MAX_TOKENS
 from firstlight_core.talk.artifacts import artifact_folder, check_artifact, find_target
-from firstlight_core.talk.endpoint import open_endpoint
-from firstlight_core.talk.engine import DEFAULT_MAX_TOKENS, open_engine
+from firstlight_core.talk.targets import open_target
 from firstlight_core.text import seconds_text
 from firstlight_tui.commands.output import Document, note, run_verb, say
 
@@ -68,12 +68,7 @@ def chat(
         messages = [{"role": "user", "content": _question(prompt)}]
         if system is not None:
             messages.insert(0, {"role": "system", "content": system})
-        speaker = (
-            open_endpoint(found, network=network)
-            if found.kind == "endpoint"
-            else open_engine(artifact_folder(found), max_length=max_length)
-        )
-        async with speaker as engine:
+        async with open_target(found, max_length=max_length, network=network) as engine:
             result: Document = {}
             async for event in engine.chat(messages, **settings):
                 if isinstance(event, Token) and not json:

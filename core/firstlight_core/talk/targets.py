@@ -1,0 +1,46 @@
+"""Opens whatever a target is, so that Chat, Benchmark and Quality ask one interface: `answering.Answering`."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from firstlight_core.events import Event
+from firstlight_core.talk.answering import Answering
+from firstlight_core.talk.artifacts import Target, artifact_folder, find_target
+from firstlight_core.talk.endpoint import open_endpoint
+from firstlight_core.talk.engine import open_engine
+
+
+@asynccontextmanager
+async def open_target(
+    target: str | Path | Target,
+    *,
+    max_length: int | None = None,
+    network: bool = False,
+    on_event: Callable[[Event], None] | None = None,
+    started: Callable[[int], None] | None = None,
+) -> AsyncIterator[Answering]:
+    """An `Engine` for an artifact folder or a deployed name, an `Endpoint` for a server's address.
+
+    Args:
+        max_length: tokens of context; an endpoint has its own and ignores it.
+        network: whether a server on another machine may be asked; only after an explicit yes.
+        started: told the process id; of an endpoint it is the job that speaks to the server, not the server.
+
+    Raises:
+        UsageError: the target names nothing, or another machine without `network`.
+        InputRefused: the folder may not be opened, or nothing answers at the address.
+        OutOfMemory: the artifact cannot fit.
+        JobDied: the engine died while loading.
+    """
+    found = find_target(target)
+    if found.kind == "endpoint":
+        async with open_endpoint(
+            found, network=network, on_event=on_event, started=started
+        ) as server:
+            yield server
+    else:
+        async with open_engine(
+            artifact_folder(found), max_length=max_length, on_event=on_event, started=started
+        ) as engine:
+            yield engine
