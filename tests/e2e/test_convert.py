@@ -249,7 +249,7 @@ def test_too_small_disk_is_refused_before_olive(sample: Path, tmp_path: Path) ->
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "FIRSTLIGHT_HOME": "/nonexistent/home"},
+        env={**os.environ, "FIRSTLIGHT_HOME": f"{tmp_path}-home"},
     )
     if done.returncode == 77:
         pytest.skip("tmpfs cannot be mounted")

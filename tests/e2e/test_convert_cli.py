@@ -77,6 +77,12 @@ def test_undo_brings_the_version_before_back(
     assert (code, document["error"]["code"]) == (1, "refused")
 
 
+def test_the_sample_can_be_named(environment: dict[str, str], tmp_path: Path) -> None:
+    code, document, _ = call(environment, "sample", "-o", tmp_path / "out", "--dry-run")
+    assert code == 0
+    assert document["ok"] is True
+
+
 def test_dry_run_says_everything_and_writes_nothing(
     environment: dict[str, str], sample: Path, tmp_path: Path
 ) -> None:

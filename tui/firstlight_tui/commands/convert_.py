@@ -11,13 +11,14 @@ from firstlight_core.conversion.convert import plan_conversion
 from firstlight_core.conversion.plan import COURSE_CONFIG_NAME, absolute
 from firstlight_core.errors import InputRefused, UsageError
 from firstlight_core.files import read_json_object
+from firstlight_core.model.sources import find_source
 from firstlight_core.text import bytes_text, seconds_text, shown_path
 from firstlight_tui.commands.output import Document, run_verb, say, show_events
 
 
 def convert(
     source: str | None = typer.Argument(
-        None, help="Folder of the fine-tuned model, or of a LoRA adapter."
+        None, help="Folder of the fine-tuned model or of a LoRA adapter, or `sample`."
     ),
     output: str = typer.Option(..., "--output", "-o", help="Folder to publish the artifact as."),
     precision: str = typer.Option("int4", "--precision", "-p", help="A row of the table."),
@@ -35,10 +36,10 @@ def convert(
 ) -> None:
     """Convert a model folder to an ONNX Runtime GenAI artifact."""
 
-    def wanted() -> str:
+    def wanted() -> Path:
         if source is None:
             raise UsageError("Name the model folder to convert.", hint="firstlight convert --help")
-        return source
+        return find_source(source)
 
     def edited() -> Document | None:
         if config is None:
