@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub import scan_cache_dir
 
 from firstlight_core.errors import ModelRefused, UsageError
 from firstlight_core.ledger import Run
@@ -178,6 +179,16 @@ def test_models_are_listed_sample_first(sample: Path, tmp_path: Path) -> None:
     assert found[1].architecture == "LlamaForCausalLM"
     assert found[0].weight_bytes == 4_598_232
     assert inspect_source("me/tiny").folder == found[2].path
+
+
+def test_a_download_that_was_cut_short_is_listed_and_named() -> None:
+    snapshot = honest_folder(hub_cache() / "models--me--cut" / "snapshots" / "abcdef12")
+    (snapshot / "model.safetensors").unlink()
+    (snapshot / "model.safetensors").symlink_to("../../blobs/missing")
+    assert scan_cache_dir(hub_cache()).repos == frozenset(), "the hub's scanner lists it: use that"
+    assert [m.name for m in find_models() if m.origin == "cache"] == ["me/cut"]
+    with pytest.raises(ModelRefused, match=r"model\.safetensors"):
+        inspect_source("me/cut")
 
 
 def test_sources(sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

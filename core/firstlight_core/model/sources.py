@@ -131,7 +131,11 @@ def _snapshots(entry: Path) -> Iterator[Path]:
 
 
 def find_models(*, cache: Path | None = None) -> list[FoundModel]:
-    """The sample model first, then folders used before (newest first), then the Hugging Face cache by name."""
+    """The sample model first, then folders used before (newest first), then the Hugging Face cache by name.
+
+    Not by `huggingface_hub.scan_cache_dir`: one dangling link makes that drop the whole repository, and a download that
+    was cut short is just what should be listed, so that the inspection can name what it lacks.
+    """
     paths = find_paths()
     found = [_row(paths.sample, origin="sample", name="sample")]
     seen = {paths.sample.resolve()}
