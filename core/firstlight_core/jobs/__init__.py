@@ -10,6 +10,7 @@ JOBS: dict[str, str] = {
     "engine": "firstlight_core.jobs.engine:engine",
     "endpoint": "firstlight_core.jobs.endpoint:endpoint",
     "reference": "firstlight_core.jobs.reference:reference",
+    "original": "firstlight_core.jobs.original_chat:original",
     "render": "firstlight_core.jobs.render:render",
     "foundry": "firstlight_core.jobs.foundry:foundry",
     "download": "firstlight_core.jobs.download:download",

@@ -2,18 +2,18 @@
 
 import contextlib
 import ipaddress
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 from firstlight_core.errors import UsageError
-from firstlight_core.events import Event, Reply, Token, Tokens
+from firstlight_core.events import Event, Reply
 from firstlight_core.runner import OpenJob, open_job
-from firstlight_core.talk.answering import DEFAULT_MAX_TOKENS, Answering
+from firstlight_core.talk.answering import Answering
 from firstlight_core.talk.artifacts import Target
-from firstlight_core.talk.sampling import Message, Sampling, check_max_tokens, check_messages
-from firstlight_core.text import one_line, visible
+from firstlight_core.talk.sampling import Message, Sampling
+from firstlight_core.text import one_line
 
 
 class Endpoint(Answering):
@@ -27,47 +27,17 @@ class Endpoint(Answering):
         """load_s (seconds until the models were listed), model, models."""
         self._job = job
 
-    async def chat(
+    def _ask(
         self,
         messages: Sequence[Message],
-        *,
-        max_tokens: int = DEFAULT_MAX_TOKENS,
-        greedy: bool = False,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        top_k: int | None = None,
-        repetition_penalty: float | None = None,
-        seed: int | None = None,
+        max_tokens: int,
+        sampling: Sampling,
+        form: Mapping[str, str] | None,
     ) -> AsyncIterator[Event]:
-        """As `Engine.chat`; token ids are -1, because a server does not tell them.
-
-        Raises:
-            UsageError: a setting is out of range.
-            InputRefused: the server refuses the question or does not answer.
-            JobFailed: its answer cannot be used.
-        """
-        sampling = Sampling(
-            greedy=greedy,
-            temperature=temperature,
-            top_p=top_p,
-            top_k=top_k,
-            repetition_penalty=repetition_penalty,
-            seed=seed,
+        """Token ids are -1, because a server does not tell them."""
+        return self._job.ask(
+            "chat", messages=list(messages), max_tokens=max_tokens, options=_options(sampling)
         )
-        check_max_tokens(max_tokens)
-        asked = self._job.ask(
-            "chat",
-            messages=check_messages(messages),
-            max_tokens=max_tokens,
-            options=_options(sampling),
-        )
-        async with contextlib.aclosing(asked) as events:  # type: ignore[type-var]
-            async for event in events:
-                if isinstance(event, Tokens):
-                    for number, text in enumerate(event.texts):
-                        yield Token(visible(text), -1, event.index + number)
-                else:
-                    yield event
 
 
 def _options(sampling: Sampling) -> dict[str, Any]:

@@ -7,20 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.errors import JobDied, OutOfMemory, UsageError
-from firstlight_core.events import Event, Reply, Token, Tokens
+from firstlight_core.events import Event, Reply
 from firstlight_core.monitor import available_memory
 from firstlight_core.runner import OpenJob, open_job
-from firstlight_core.talk.answering import DEFAULT_MAX_TOKENS, Answering
+from firstlight_core.talk.answering import Answering
 from firstlight_core.talk.artifacts import Artifact, check_artifact
 from firstlight_core.talk.sampling import (
     Message,
     Sampling,
-    check_max_tokens,
     check_messages,
-    guidance,
 )
 from firstlight_core.talk.stillness import Patience, watch
-from firstlight_core.text import bytes_text, visible
+from firstlight_core.text import bytes_text
 
 DEFAULT_CONTEXT = 2048
 """Tokens; the course's `max_length`. The KV cache for all of them is allocated up front."""
@@ -30,6 +28,7 @@ class Engine(Answering):
     """A loaded artifact. One question at a time."""
 
     NAME = "engine"
+    FORMS = True
 
     def __init__(
         self, artifact: Artifact, job: OpenJob, loaded: dict[str, Any], patience: Patience
@@ -45,77 +44,29 @@ class Engine(Answering):
         """Where the engine's output goes."""
         return self._job.log_path
 
-    async def chat(
+    def _ask(
         self,
         messages: Sequence[Message],
-        *,
-        max_tokens: int = DEFAULT_MAX_TOKENS,
-        greedy: bool = False,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        top_k: int | None = None,
-        repetition_penalty: float | None = None,
-        seed: int | None = None,
-        json_schema: Mapping[str, Any] | None = None,
-        regex: str | None = None,
+        max_tokens: int,
+        sampling: Sampling,
+        form: Mapping[str, str] | None,
     ) -> AsyncIterator[Event]:
-        """Stream an answer: `Progress` of the prefill, `Token`s, last a `Reply` with the chat document.
-
-        The document: text, tokens (ids without the stop token), finish_reason (stop, length or cancelled), stats
-        {prompt_tokens, reused_tokens, new_tokens, ttft_s, prefill_tps, decode_tps, context_used, context_limit}.
-
-        Raises:
-            UsageError: a setting is out of range, or a message has no role and content.
-            InputRefused: the prompt holds a NUL or does not fit in the context.
-            TemplateRefused: the artifact has no usable chat template.
-            JobDied: the engine died, or hung and was ended.
-        """
-        sampling = Sampling(
-            greedy=greedy,
-            temperature=temperature,
-            top_p=top_p,
-            top_k=top_k,
-            repetition_penalty=repetition_penalty,
-            seed=seed,
-        )
-        check_max_tokens(max_tokens)
         asked = self._job.ask(
             "chat",
-            messages=check_messages(messages),
+            messages=list(messages),
             max_tokens=max_tokens,
             search=sampling.search(self.artifact.search),
-            guidance=guidance(json_schema, regex),
+            guidance=form,
         )
-        async with contextlib.aclosing(
-            watch(asked, self._job, self._patience, template=True)
-        ) as events:  # type: ignore[type-var]
-            async for event in events:
-                if isinstance(event, Tokens):
-                    for number, (text, token) in enumerate(
-                        zip(event.texts, event.ids, strict=True)
-                    ):
-                        yield Token(visible(text), token, event.index + number)
-                else:
-                    yield event
+        return watch(asked, self._job, self._patience, template=True)
 
     async def render(self, messages: Sequence[Message]) -> dict[str, Any]:
-        """The prompt that a conversation becomes: text, ids, pieces (text of each token), prompt_tokens.
-
-        Raises:
-            FirstlightError: as `chat`.
-        """
         return await self.request("render", template=True, messages=check_messages(messages))
 
     async def alternatives(
         self, messages: Sequence[Message], tokens: Sequence[int], *, count: int = 5
     ) -> list[dict[str, Any]]:
-        """The likeliest next tokens {id, text, probability} after the first `tokens` of an answer to `messages`.
-
-        Probabilities before sampling settings, likeliest first.
-
-        Raises:
-            FirstlightError: as `chat`.
-        """
+        """Probabilities before sampling settings, likeliest first."""
         found = await self.request(
             "alternatives",
             template=True,
