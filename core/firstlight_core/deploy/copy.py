@@ -20,10 +20,10 @@ from firstlight_core.conversion.publishing import (
     tool_versions,
     write_manifest,
 )
+from firstlight_core.deploy.caches import ModelCache
 from firstlight_core.errors import InputRefused, StateProblem
 from firstlight_core.events import Event, Progress
 from firstlight_core.files import state_problem, write_json
-from firstlight_core.paths import find_paths
 from firstlight_core.template.inference_model import INFERENCE_MODEL
 from firstlight_core.template.settle import heal_manifest
 from firstlight_core.text import one_line, shown_path
@@ -37,6 +37,7 @@ async def publish_copy(
     output: Path,
     document: Mapping[str, Any],
     *,
+    cache: ModelCache,
     target: str,
     identifier: str,
     say: Callable[[Event], None],
@@ -51,8 +52,8 @@ async def publish_copy(
     def work() -> None:
         heal_manifest(folder)
         old = read_manifest(folder)
-        # The staging folder stands outside `models/`, which Foundry Local's old scanners read to any depth.
-        with open_staging(output, beside=find_paths().models) as staging:
+        # The staging folder stands outside the root, which Foundry Local's old scanners read to any depth.
+        with open_staging(output, beside=cache.root) as staging:
             output.parent.mkdir(parents=True, exist_ok=True)
             _copy_files(folder, staging.artifact, stop=stop, tell=tell)
             write_json(staging.artifact / INFERENCE_MODEL, document)

@@ -3,26 +3,27 @@
 import asyncio
 import contextlib
 import importlib.util
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.conversion.publishing import (
-    previous_of,
-    read_manifest,
-    remove_tree,
-    restore_previous,
-)
+from firstlight_core.conversion.publishing import previous_of, remove_tree, restore_previous
+from firstlight_core.deploy.caches import ModelCache, choose_cache, remember, seen_by
 from firstlight_core.deploy.copy import mark_proven, publish_copy
 from firstlight_core.deploy.exports import EXPORTS, export
 from firstlight_core.deploy.foundry_cli import cli_commands, find_foundry_cli
 from firstlight_core.deploy.foundry_doctor import diagnose
 from firstlight_core.deploy.foundry_proof import open_foundry, prove
+from firstlight_core.deploy.published import (
+    Deployment,
+    find_deployment,
+    folders_in,
+    list_deployments,
+    read_deployment,
+)
 from firstlight_core.deploy.vllm import Capacity
 from firstlight_core.errors import InputRefused, TemplateRefused, ToolchainMissing, UsageError
 from firstlight_core.events import Event, Stage
-from firstlight_core.paths import find_paths
 from firstlight_core.talk.artifacts import check_artifact
 from firstlight_core.template.files import read_chat_template
 from firstlight_core.template.inference_model import (
@@ -33,70 +34,10 @@ from firstlight_core.template.inference_model import (
 from firstlight_core.template.lock import derive_inference_model
 from firstlight_core.text import one_line, shown_path
 
+__all__ = ["Deployment", "deploy", "describe", "find_deployment", "list_deployments", "undo"]
 Document = dict[str, Any]
 QUESTION = "What is int4 quantization?"
 TARGETS = ("foundry", "folder", *EXPORTS)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deployment:
-    """An artifact that was published under a name."""
-
-    name: str
-    path: Path
-    target: str
-    id: str
-    """Foundry Local's id, or the name where Foundry Local was not asked."""
-    precision: str | None = None
-    proven: bool = True
-    """False when Firstlight was killed between publishing it and its first answer."""
-
-    def to_json(self) -> Document:
-        """A JSON object."""
-        return {
-            "name": self.name,
-            "path": str(self.path),
-            "target": self.target,
-            "id": self.id,
-            "precision": self.precision,
-            "proven": self.proven,
-        }
-
-
-def _custom() -> Path:
-    return find_paths().models / "custom"
-
-
-def list_deployments() -> list[Deployment]:
-    """Everything that is published on this machine, by name."""
-    root = _custom()
-    if not root.is_dir():
-        return []
-    return [found for path in sorted(root.iterdir()) if (found := _read(path)) is not None]
-
-
-def _read(path: Path) -> Deployment | None:
-    manifest = read_manifest(path) if path.is_dir() and not path.is_symlink() else None
-    about = manifest.get("deployment") if manifest is not None else None
-    if manifest is None or not isinstance(about, Mapping):
-        return None
-    precision = manifest.get("precision")
-    return Deployment(
-        name=path.name,
-        path=path,
-        target=str(about.get("target", "folder")),
-        id=str(about.get("id", path.name)),
-        precision=precision if isinstance(precision, str) else None,
-        proven=about.get("proven") is not False,
-    )
-
-
-def find_deployment(name: str) -> Deployment | None:
-    """The deployment of this name; None when there is none."""
-    try:
-        return _read(_custom() / check_name(name))
-    except (UsageError, OSError):
-        return None
 
 
 async def deploy(
@@ -106,6 +47,7 @@ async def deploy(
     target: str = "foundry",
     question: str = QUESTION,
     replace: bool = False,
+    cache: str = "private",
     source: Path | None = None,
     capacity: Capacity | None = None,
     on_event: Callable[[Event], None] | None = None,
@@ -113,7 +55,8 @@ async def deploy(
 ) -> Document:
     """Publish a real copy under `models/custom/<name>/`, and let Foundry Local prove that it answers.
 
-    The document: `name, id, path, target, verified, commands[]`, and for Foundry Local `question, answer,
+    `cache` is one of `caches.CACHES`: Firstlight's own, or that of the `foundry` command.
+    The document: `name, id, path, target, verified, cache, seen_by[], folder_drop, commands[]`, and for Foundry Local `question, answer,
     artifact_answer, finish_reason, load_seconds, answer_seconds`. `ok` is false when the answers differ.
     The targets bundle, ollama and vllm write an export instead (`exports.export`); the last two want the
     original weights: `source`, or what the manifest names. Whatever fails, nothing of the new deployment is left, and an old one stays.
@@ -138,15 +81,19 @@ async def deploy(
         return await export(
             folder, name, target, settled, source=source, capacity=capacity, say=say
         )
+    place = await choose_cache(cache)
     # What a killed deployment left is replaced without asking: it was never proven to work.
-    unfinished = _read(_custom() / name)
+    unfinished = read_deployment(place.custom / name, place)
     replace = replace or (unfinished is not None and not unfinished.proven)
-    output = _free_place(name, folder, replace=replace)
-    before = _read(output) if replace else None
+    output = _free_place(name, folder, place, replace=replace)
+    before = read_deployment(output, place) if replace else None
     document = await _document(folder, name)
     say(Stage("publish", f"Publishing {name}"))
     identifier = _identifier(name, target, before)
-    await publish_copy(folder, output, document, target=target, identifier=identifier, say=say)
+    await asyncio.to_thread(remember, place)
+    await publish_copy(
+        folder, output, document, cache=place, target=target, identifier=identifier, say=say
+    )
     result: Document = {
         "name": name,
         "id": identifier,
@@ -157,25 +104,32 @@ async def deploy(
     }
     if target == "foundry":
         try:
-            proof = await prove(
-                output, identifier, question, say=say, started=started, replace=replace
-            )
+            proof = await prove(output, identifier, question, cache=place, say=say, started=started)
         except BaseException:
             # Whatever stopped it: the half-proven deployment does not stay. A replaced one comes back.
-            await asyncio.shield(_take_back(name, output, before))
+            await asyncio.shield(_take_back(name, output, place, before))
             raise
         await asyncio.to_thread(mark_proven, output)
         result |= proof
         result["ok"] = result["verified"]
-    models = find_paths().models
-    result["folder_drop"] = (await asyncio.to_thread(diagnose, output, models)).to_json()
+    return result | await describe(output, place)
+
+
+async def describe(output: Path, cache: ModelCache) -> Document:
+    """Who finds the deployment in this folder, and what to type: `cache, seen_by[], folder_drop, commands[]`."""
     cli = await find_foundry_cli()
-    result["commands"] = [
-        {"command": f"firstlight serve {name}", "does": "serve it to every OpenAI client"},
-        {"command": f"firstlight chat {name}", "does": "talk to it"},
-        *cli_commands(cli, name, str(models)),
-    ]
-    return result
+    name = output.name
+    typed = cli_commands(cli, name, cache.root if cache.id == "private" else None)
+    return {
+        "cache": cache.id,
+        "seen_by": [reader.to_json() for reader in seen_by(cache, cli)],
+        "folder_drop": (await asyncio.to_thread(diagnose, output, cache.root)).to_json(),
+        "commands": [
+            {"command": f"firstlight serve {name}", "does": "serve it to every OpenAI client"},
+            {"command": f"firstlight chat {name}", "does": "talk to it"},
+            *(command.to_json() for command in typed),
+        ],
+    }
 
 
 async def _document(folder: Path, name: str) -> Document:
@@ -205,28 +159,32 @@ def _identifier(name: str, target: str, before: Deployment | None) -> str:
     return f"{name}:{int(version) + 1 if version.isdecimal() else 1}"
 
 
-def _free_place(name: str, artifact: Path, *, replace: bool) -> Path:
-    output = _custom() / name
+def _free_place(name: str, artifact: Path, cache: ModelCache, *, replace: bool) -> Path:
+    output = cache.custom / name
     if artifact.resolve() == output.resolve():
         raise InputRefused(f"{name} is deployed from that very folder already.")
+    hint = f"Choose another one, or remove it: firstlight deploy --name {name} --undo"
+    for found in list_deployments():
+        if found.name.lower() == name.lower() and found.home != cache:
+            where = shown_path(found.home.root)
+            raise InputRefused(
+                f"The name {one_line(found.name, 80)} is taken in {where}.", hint=hint
+            )
     taken = output if output.exists() or output.is_symlink() else None
-    if taken is None and _custom().is_dir():
+    if taken is None:
         # Foundry Local's names and some file systems do not tell case apart.
-        twins = [path for path in _custom().iterdir() if path.name.lower() == name.lower()]
+        twins = [path for path in folders_in(cache) if path.name.lower() == name.lower()]
         taken = twins[0] if twins else None
     if taken is not None and not replace:
-        raise InputRefused(
-            f"The name {one_line(taken.name, 80)} is taken.",
-            hint=f"Choose another one, or remove it: firstlight deploy --name {name} --undo",
-        )
+        raise InputRefused(f"The name {one_line(taken.name, 80)} is taken.", hint=hint)
     return output
 
 
-async def _take_back(name: str, output: Path, before: Deployment | None) -> None:
+async def _take_back(name: str, output: Path, cache: ModelCache, before: Deployment | None) -> None:
     """Undo a deployment that was not proven; the one that it replaced stands there again."""
     with contextlib.suppress(Exception):
-        async with open_foundry() as job:
-            await job.request("unregister", name=name)
+        async with open_foundry(cache=cache) as job:
+            await job.request("unregister", name=name, folder=str(output))
     if before is None:
         await asyncio.to_thread(_remove, output)
         return
@@ -234,7 +192,7 @@ async def _take_back(name: str, output: Path, before: Deployment | None) -> None
     await asyncio.to_thread(remove_tree, previous_of(output))
     if before.target == "foundry":
         with contextlib.suppress(Exception):
-            async with open_foundry() as job:
+            async with open_foundry(cache=cache) as job:
                 await job.request("register", folder=str(output), id=before.id)
 
 
@@ -247,8 +205,8 @@ async def undo(name: str) -> Document:
         UsageError: there is no deployment of this name.
         ToolchainMissing: it is registered, and foundry-local-sdk is gone.
     """
-    output = _custom() / check_name(name)
-    found = _read(output)
+    check_name(name)
+    found = find_deployment(name)
     if found is None:
         known = ", ".join(d.name for d in list_deployments()[:8])
         raise UsageError(
@@ -257,10 +215,11 @@ async def undo(name: str) -> Document:
         )
     removed: list[str] = []
     if found.target == "foundry":
-        async with open_foundry() as job:
-            removed += (await job.request("unregister", name=name))["removed"]
-    await asyncio.to_thread(_remove, output)
-    return {"name": name, "removed": [*removed, str(output)]}
+        async with open_foundry(cache=found.home) as job:
+            done = await job.request("unregister", name=name, folder=str(found.path))
+            removed += done["removed"]
+    await asyncio.to_thread(_remove, found.path)
+    return {"name": name, "removed": [*removed, str(found.path)]}
 
 
 def _remove(output: Path) -> None:

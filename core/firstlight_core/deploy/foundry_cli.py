@@ -1,17 +1,25 @@
-"""The `foundry` command: which version is there, and what it calls things."""
+"""The `foundry` command: which version is there, what it calls things, and running one of its commands on request."""
 
-import asyncio
-import contextlib
 import os
 import re
-import shutil
-from collections.abc import Mapping
+import shlex
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from firstlight_core.runner import child_environment
-from firstlight_core.text import one_line
+from firstlight_core.environment.probes import PROBE_SECONDS, ask_program
+from firstlight_core.errors import JobFailed, ToolchainMissing
+from firstlight_core.events import Event, LogLine, Stage
+from firstlight_core.logs import LogFile
+from firstlight_core.paths import find_paths
+from firstlight_core.programs import run_program
+from firstlight_core.text import one_line, seconds_text, shown_path
 
-SECONDS = 5.0
+Document = dict[str, Any]
+COMMAND_SECONDS = 120.0
+"""How long a command may take; starting the service loads execution providers first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,55 +36,129 @@ class FoundryCli:
         found = re.search(r"(\d+)\.(\d+)", self.version)
         return (int(found[1]), int(found[2])) if found else (0, 0)
 
+    @property
+    def old(self) -> bool:
+        """Whether its core scans folders and has `cache cd` (up to 0.8); an unknown version counts as old."""
+        return self.release < (0, 10)
+
 
 async def find_foundry_cli(
-    environ: Mapping[str, str] = os.environ, *, seconds: float = SECONDS
+    environ: Mapping[str, str] = os.environ, *, seconds: float = PROBE_SECONDS
 ) -> FoundryCli | None:
     """The `foundry` on the PATH and its version; one that hangs or prints garbage costs five seconds."""
-    path = shutil.which("foundry", path=environ.get("PATH"))
-    if path is None:
+    answer = await ask_program("foundry", "--version", seconds=seconds, environ=environ)
+    if not answer.path:
         return None
-    said = b""
-    with contextlib.suppress(OSError):
-        process = await asyncio.create_subprocess_exec(
-            path,
-            "--version",
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env=child_environment(environ),
-            start_new_session=True,
-        )
-        assert process.stdout is not None
-        try:
-            async with asyncio.timeout(seconds):
-                said = await process.stdout.read(4096)
-        except TimeoutError:
-            pass
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-    found = re.search(rb"\d+\.\d+(\.\d+)?", said)
-    return FoundryCli(path=path, version=one_line(found[0].decode()) if found else "")
+    found = re.search(r"\d+\.\d+(\.\d+)?", answer.text) if answer.status == "ok" else None
+    return FoundryCli(path=answer.path, version=found[0] if found else "")
 
 
-def cli_commands(cli: FoundryCli | None, name: str, models: str) -> list[dict[str, str]]:
-    """What to type with this CLI, each `{command, does}`; with none, what the versions call it."""
-    release = cli.release if cli is not None else None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CliCommand:
+    """One command of the CLI: what to type, what it does, and whether it can be run from here."""
+
+    arguments: tuple[str, ...]
+    does: str
+    ends: bool = True
+    """False for a conversation: it wants a terminal of its own."""
+
+    @property
+    def line(self) -> str:
+        """As it is typed into a shell."""
+        return shlex.join(("foundry", *self.arguments))
+
+    @property
+    def moves_cache(self) -> bool:
+        """Whether it changes where the CLI keeps every model."""
+        return self.arguments[:2] == ("cache", "cd")
+
+    def to_json(self) -> Document:
+        """One element of `commands`."""
+        return {"command": self.line, "does": self.does, "runs": self.ends}
+
+
+def cli_commands(cli: FoundryCli | None, name: str, root: Path | None) -> list[CliCommand]:
+    """The commands of this CLI for a model; with none, or an unknown version, those of all of them.
+
+    `root` is the folder that the CLI's cache has to be moved to; None when the model is in that cache already.
+    """
+    move = CliCommand(
+        arguments=("cache", "cd", str(root)),
+        does="CLI up to 0.8: use this folder as its cache (it changes the cache for every model)",
+    )
     old = [
-        {
-            "command": f"foundry cache cd {models}",
-            "does": "CLI up to 0.8: use this folder as its cache (it changes the cache for every model)",
-        },
-        {"command": "foundry cache ls", "does": "CLI up to 0.8: list what it sees"},
-        {"command": f"foundry model run {name}", "does": "CLI up to 0.8: talk to it"},
+        *([move] if root is not None else []),
+        CliCommand(arguments=("cache", "ls"), does="CLI up to 0.8: list what it sees"),
+        CliCommand(arguments=("model", "run", name), does="CLI up to 0.8: talk to it", ends=False),
+        CliCommand(arguments=("service", "status"), does="CLI up to 0.8: is its service running"),
     ]
     new = [
-        {"command": "foundry cache list", "does": "CLI 0.10 and later: list what it sees"},
-        {"command": f"foundry run {name}", "does": "CLI 0.10 and later: talk to it"},
-        {"command": "foundry server start", "does": "CLI 0.10 and later: start its service"},
+        CliCommand(arguments=("cache", "list"), does="CLI 0.10 and later: list what it sees"),
+        CliCommand(arguments=("run", name), does="CLI 0.10 and later: talk to it", ends=False),
+        CliCommand(arguments=("server", "start"), does="CLI 0.10 and later: start its service"),
+        CliCommand(
+            arguments=("server", "status"), does="CLI 0.10 and later: is its service running"
+        ),
     ]
-    if release is None or release == (0, 0):
+    if cli is None or cli.release == (0, 0):
         return [*old, *new]
-    return new if release >= (0, 10) else old
+    return old if cli.old else new
+
+
+async def run_foundry(
+    arguments: Sequence[str],
+    *,
+    environ: Mapping[str, str] = os.environ,
+    seconds: float = COMMAND_SECONDS,
+    on_event: Callable[[Event], None] | None = None,
+    started: Callable[[int], None] | None = None,
+) -> Document:
+    """Run one command of the `foundry` on the PATH and tell its output line by line.
+
+    The document: `command, lines[], seconds` (measured).
+
+    Raises:
+        ToolchainMissing: there is no such program, or it cannot be started.
+        JobFailed: it ended with an error, or took longer than `seconds`.
+    """
+    hear = on_event or (lambda event: None)
+    cli = await find_foundry_cli(environ)
+    if cli is None:
+        raise ToolchainMissing(
+            "There is no `foundry` command on this machine.",
+            hint="Firstlight does not need it: `firstlight serve` and `firstlight chat` use the SDK.",
+        )
+    line = shlex.join(("foundry", *arguments))
+    hear(Stage("run", line))
+    log, said = LogFile(find_paths().logs, "foundry-cli"), list[str]()
+
+    def tell(text: str) -> None:
+        said.append(text)
+        hear(LogLine(text))
+
+    began = time.monotonic()
+    try:
+        code = await run_program(
+            (cli.path, *arguments),
+            log=log,
+            on_line=tell,
+            started=started,
+            seconds=seconds,
+            environ=environ,
+        )
+    finally:
+        log.close()
+    if code == 0:
+        return {"command": line, "lines": said[-2_000:], "seconds": time.monotonic() - began}
+    where = f"\nLog: {shown_path(log.path)}" if log.path else ""
+    how = (
+        f"was ended: it took longer than {seconds_text(seconds)}"
+        if code is None
+        else f"ended with the exit code {code}"
+    )
+    last = f"; it said last: {one_line(said[-1], 160)}" if said else "."
+    raise JobFailed(
+        f"`{one_line(line, 120)}` {how}{last}",
+        hint="Its own words are below; try it in a terminal.",
+        detail="\n".join(said[-20:]) + where,
+    )

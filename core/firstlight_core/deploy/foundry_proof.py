@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.deploy.caches import ModelCache
 from firstlight_core.errors import InputRefused, StateProblem
 from firstlight_core.events import Event, Reply, Stage
 from firstlight_core.paths import find_paths
@@ -16,10 +17,14 @@ ANSWER_TOKENS = 64
 
 
 @asynccontextmanager
-async def open_foundry(*, folder: Path | None = None, port: int = 0) -> AsyncIterator[OpenJob]:
-    """Foundry Local's runtime with Firstlight's private application folder."""
+async def open_foundry(
+    *, folder: Path | None = None, cache: ModelCache | None = None, port: int = 0
+) -> AsyncIterator[OpenJob]:
+    """Foundry Local's runtime with Firstlight's private application folder, or another one; `cache` holds its index."""
     place = folder if folder is not None else find_paths().foundry
-    async with open_job("foundry", {"folder": str(place), "port": port}) as job:
+    index = cache.index if cache is not None else place / "cache" / "models"
+    request = {"folder": str(place), "index": str(index), "port": port}
+    async with open_job("foundry", request) as job:
         yield job
 
 
@@ -28,19 +33,19 @@ async def prove(
     identifier: str,
     question: str,
     *,
+    cache: ModelCache,
     say: Callable[[Event], None],
     started: Callable[[int], None] | None,
-    replace: bool,
 ) -> Document:
     """Register a published folder with Foundry Local, ask it one question, and compare with the artifact's own answer."""
     messages = [{"role": "user", "content": question}]
     name = identifier.partition(":")[0]
     say(Stage("register", "Registering with Foundry Local"))
-    async with open_foundry() as job:
+    async with open_foundry(cache=cache) as job:
         if started is not None:
             started(job.pid)
-        if replace:
-            await job.request("unregister", name=name)
+        # What an earlier version, or a folder that was deleted by hand, left in the index.
+        await job.request("unregister", name=name, folder=str(output))
         await job.request("register", folder=str(output), id=identifier)
         listed = (await job.request("list"))["models"]
         if identifier not in [model["id"] for model in listed]:

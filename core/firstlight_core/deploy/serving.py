@@ -128,7 +128,8 @@ async def open_service(
                     )
                 )
             )
-        job = await stack.enter_async_context(open_foundry(folder=place, port=port))
+        cache = deployed.home if place is None and deployed is not None else None
+        job = await stack.enter_async_context(open_foundry(folder=place, cache=cache, port=port))
         if place is None and deployed is not None:
             identifier = deployed.id
         else:

@@ -4,12 +4,8 @@ The requirements are read from Firstlight's own metadata: asking an index for a 
 bring a stranger's.
 """
 
-import asyncio
-import contextlib
 import importlib
-import os
 import shlex
-import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +20,7 @@ from firstlight_core.errors import ToolchainMissing
 from firstlight_core.events import Event, LogLine, Stage
 from firstlight_core.logs import LogFile
 from firstlight_core.paths import find_paths
-from firstlight_core.runner import child_environment
+from firstlight_core.programs import run_program
 from firstlight_core.text import shown_path
 
 PIP_OPTIONS = ("--no-input", "--no-color", "--progress-bar", "off", "--disable-pip-version-check")
@@ -34,8 +30,6 @@ _STAGES = (
     ("Looking in indexes", "collect", "Collecting and downloading"),
 )
 """How a line of pip begins, and the stage that it begins."""
-TERM_SECONDS = 0.5
-CHUNK = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,31 +103,18 @@ async def install(
     hear = on_event or (lambda event: None)
     hear(Stage("start", "Starting pip"))
     log = LogFile(find_paths().logs, "install")
-    process = await asyncio.create_subprocess_exec(
-        *plan.command,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env=child_environment(),
-        cwd=os.sep,
-        start_new_session=True,
-    )
-    if started is not None:
-        started(process.pid)
+    stage = "start"
+
+    def tell(line: str) -> None:
+        nonlocal stage
+        if (begun := _stage(line)) is not None and begun.name != stage:
+            stage = begun.name
+            hear(begun)
+        hear(LogLine(line))
+
     try:
-        stage = "start"
-        assert process.stdout is not None
-        while chunk := await process.stdout.read(CHUNK):
-            for line in log.feed(chunk):
-                if (begun := _stage(line)) is not None and begun.name != stage:
-                    stage = begun.name
-                    hear(begun)
-                hear(LogLine(line))
-        for line in log.close():
-            hear(LogLine(line))
-        code = await process.wait()
+        code = await run_program(plan.command, log=log, on_line=tell, started=started)
     finally:
-        await _end(process)
         log.close()
     if code != 0:
         where = f"\nLog: {shown_path(log.path)}" if log.path else ""
@@ -166,24 +147,3 @@ def _hint(said: str) -> str:
     if "Connection" in said or "resolve" in said or "timed out" in said:
         return "The package index is out of reach: check the network or pip's index setting."
     return "The details show what pip said last."
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """End pip and whatever it started, gently first."""
-    if process.returncode is None:
-        _signal(process, signal.SIGTERM)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), TERM_SECONDS)
-    _signal(process, getattr(signal, "SIGKILL", signal.SIGTERM))
-    await process.wait()
-    transport = getattr(process, "_transport", None)
-    if transport is not None:
-        transport.close()
-
-
-def _signal(process: asyncio.subprocess.Process, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, number)
-        elif process.returncode is None:
-            process.send_signal(number)

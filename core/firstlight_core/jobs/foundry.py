@@ -28,7 +28,7 @@ OPERATIONS = ("register", "list", "load", "ask", "unload", "unregister", "serve"
 class FoundryRoom:
     """One Foundry Local manager with its local catalog."""
 
-    def __init__(self, app_folder: Path, *, port: int = 0) -> None:
+    def __init__(self, app_folder: Path, *, index: Path, port: int = 0) -> None:
         try:
             import foundry_local_sdk as sdk
         except ImportError as error:
@@ -42,17 +42,16 @@ class FoundryRoom:
                 hint="Install a newer one: pip install 'foundry-local-sdk>=2.2.1,<2.3'",
             )
         self.sdk = sdk
-        cache = app_folder / "cache" / "models"
         try:
-            cache.mkdir(parents=True, exist_ok=True)
+            index.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise state_problem(error, cache) from error
+            raise state_problem(error, index) from error
         with translated("start"):
             sdk.FoundryLocalManager.initialize(
                 sdk.Configuration(
                     app_name=APP_NAME,
                     app_data_dir=str(app_folder),
-                    model_cache_dir=str(cache),
+                    model_cache_dir=str(index),
                     logs_dir=str(app_folder / "logs"),
                     log_level=sdk.LogLevel.WARNING,
                     web=sdk.Configuration.WebService(urls=f"http://127.0.0.1:{port}"),
@@ -152,9 +151,14 @@ class FoundryRoom:
         return {}
 
     def unregister(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Forget every registration of the name: `{removed[]}`; none is no error."""
-        name = str(asked["name"])
-        ids = [m["id"] for m in self.list({})["models"] if m["id"].partition(":")[0] == name]
+        """Forget every registration of `name` that points at `folder`, or at nothing: `{removed[]}`; none is no error."""
+        name, folder = str(asked["name"]), Path(str(asked["folder"]))
+        ids = [
+            model["id"]
+            for model in self.list({})["models"]
+            if model["id"].partition(":")[0] == name
+            and (Path(model["path"]) == folder or not Path(model["path"]).exists())
+        ]
         with translated("unregister"):
             for identifier in ids:
                 self.catalog.unregister_model(identifier)
@@ -260,7 +264,7 @@ def translated(act: str) -> Any:
 
 
 def foundry(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
-    """An open job; the request names `folder`, the application folder, and `port` (0: any free one).
+    """An open job; the request names the application `folder`, the folder of the `index`, and `port` (0: any free one).
 
     The runtime starts with the first question, so that its refusal is an answer and not the job's end.
     """
@@ -269,9 +273,8 @@ def foundry(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
     def ask(name: str) -> Handler:
         def handle(asked: dict[str, Any]) -> dict[str, Any]:
             if not rooms:
-                rooms.append(
-                    FoundryRoom(Path(str(request["folder"])), port=int(request.get("port", 0)))
-                )
+                folder, index = Path(str(request["folder"])), Path(str(request["index"]))
+                rooms.append(FoundryRoom(folder, index=index, port=int(request["port"])))
             answer: dict[str, Any] = getattr(rooms[0], name)(asked)
             return answer
 
