@@ -25,6 +25,11 @@ from firstlight_core.files import state_problem
 from firstlight_core.jobs import JOBS
 from firstlight_core.text import one_line, redact, visible
 
+BESIDE = ("convert", "probe", "reference")
+"""Jobs that use every core while someone works with the wizard, and whose speed is no figure of the model's."""
+NICENESS = 5
+"""A third of the weight of the process that draws, so that this one has the processor as soon as a key comes."""
+
 Request = dict[str, Any]
 Handler = Callable[[Request], Request]
 
@@ -145,6 +150,8 @@ def _loopback(host: str) -> bool:
 
 def main() -> int:
     """Run one job; the exit code is 0 when an answer, good or bad, was delivered."""
+    if sys.argv[1] in BESIDE and hasattr(os, "nice"):
+        os.nice(NICENESS)
     context = JobContext(os.dup(1))
     # From here on a stray write to stdout, Python's or native, lands in the log and not in the channel.
     os.dup2(2, 1)

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
+from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.reactive import reactive
@@ -21,6 +22,7 @@ from firstlight_themes import load_themes
 from firstlight_tui import net
 from firstlight_tui.conversation import Conversation
 from firstlight_tui.modals import ConfirmScreen, HelpScreen
+from firstlight_tui.quiet import LOOK_SECONDS, Quiet, read_styles, screens_of
 from firstlight_tui.services import Services
 from firstlight_tui.steps import STEPS
 from firstlight_tui.steps.base import StepScreen
@@ -54,6 +56,7 @@ class WizardApp(App[int]):
         paths: Paths | None = None,
         demo: bool = False,
         sample_every: float = 1.0,
+        quiet: Quiet | None = None,
     ) -> None:
         net.install()
         super().__init__()
@@ -73,6 +76,8 @@ class WizardApp(App[int]):
         """What a step keeps between two visits: an unsaved draft, the address of a running service."""
         self._first = first or steps[0]
         self._sample_every = sample_every
+        self._quiet = quiet
+        """The chores between the keys; the wizard of a test has none."""
         if session is not None:
             self.set_reactive(WizardApp.session, session)
         themes, self.theme_failures = load_themes(self.paths.config / "themes")
@@ -84,7 +89,16 @@ class WizardApp(App[int]):
         pid = next((w.pid for w in self.works.values() if w.running and w.pid), None)
         return read_sample(pid or self.conversation.pid, Path.home())
 
+    async def on_event(self, event: events.Event) -> None:
+        """Every key and every movement of the mouse passes here."""
+        if self._quiet is not None and isinstance(event, events.InputEvent):
+            self._quiet.touch()
+        await super().on_event(event)
+
     def on_mount(self) -> None:
+        read_styles(self, screens_of("firstlight_tui"))
+        if self._quiet is not None:
+            self.set_interval(LOOK_SECONDS, self._quiet.look)
         self.push_screen(self._first())
         self.set_interval(REPAINT_SECONDS, self._publish_works)
         self.set_interval(self._sample_every, self._take_sample)
