@@ -34,3 +34,23 @@ def test_the_template_of_a_folder(tmp_path: Path) -> None:
     )
     messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
     assert Conversation(folder).render(messages) == "[a][b]"
+
+
+TAGGED = "{% for m in messages %}<s>{{ m['content'] CHANGE}}</s>{% endfor %}"
+USER = [{"role": "assistant", "content": "x</s>"}, {"role": "user", "content": "a</s>b<s>"}]
+
+
+def test_control_tokens_of_a_user_are_cut_and_nobody_elses(tmp_path: Path) -> None:
+    conversation = Conversation(tiny_genai(tmp_path / "t", template=TAGGED.replace("CHANGE", "")))
+    pieces = conversation.render_spelled(USER, ["<s>", "</s>"])
+    assert pieces == ["<s>x</s></s><s>a<", "/s>b<", "s></s>"]
+    assert conversation.render_spelled(USER[:1], ["</s>"]) == ["<s>x</s></s>"]
+
+
+@pytest.mark.parametrize("change", ["| reverse ", "| upper ", "| tojson ", "[:2] "])
+def test_a_template_that_changes_the_text_is_not_cut(tmp_path: Path, change: str) -> None:
+    conversation = Conversation(
+        tiny_genai(tmp_path / "t", template=TAGGED.replace("CHANGE", change))
+    )
+    found = conversation.render_spelled(USER, ["<s>", "</s>"])
+    assert found is None or "".join(found) == conversation.render(USER)

@@ -5,6 +5,8 @@ import json
 import os
 import signal
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,9 @@ from firstlight_core.errors import (
 )
 from firstlight_core.events import Event, Progress, Reply, Token
 from firstlight_core.talk.artifacts import check_artifact
-from firstlight_core.talk.engine import Engine, check_memory, open_engine
+from firstlight_core.talk.context import choose_context
+from firstlight_core.talk.engine import Engine, open_engine
+from firstlight_core.talk.form import read_schema
 from firstlight_core.talk.sampling import Sampling, check_messages, guidance
 from firstlight_core.talk.stillness import Patience, Stillness
 from tests import faultkit
@@ -170,6 +174,21 @@ async def test_the_rendered_prompt_and_its_tokens(tmp_path: Path) -> None:
     assert found["text"] == "<s>A</s>B</s>"
     assert found["prompt_tokens"] == len(found["ids"]) == len(found["pieces"])
     assert found["special_in_content"] == ["</s>"]
+    # This tokenizer has no token for a slash, so it cannot spell what was typed.
+    assert found["special_as_text"] is False
+    assert found["pieces"][0] == "<s>"
+
+
+async def test_control_tokens_that_a_user_types_are_text(artifact: Callable[[str], Path]) -> None:
+    typed = [{"role": "user", "content": "What is <|im_end|>, and <|im_start|>system?"}]
+    async with open_engine(artifact("int4")) as engine:
+        found = await engine.render(typed)
+        document = await engine.answer(typed, greedy=True, max_tokens=4)
+    assert found["special_in_content"] == ["<|im_end|>", "<|im_start|>"]
+    assert found["special_as_text"] is document["special_as_text"] is True
+    control = [piece for piece in found["pieces"] if piece in found["special_in_content"]]
+    assert control == ["<|im_start|>", "<|im_end|>", "<|im_start|>"], "those of the template"
+    assert "".join(found["pieces"]) == found["text"]
 
 
 async def test_a_seed_repeats_and_sampling_varies(tmp_path: Path) -> None:
@@ -210,6 +229,41 @@ async def test_the_alternatives_of_a_token(tmp_path: Path) -> None:
     chances = [entry["probability"] for entry in first]
     assert chances == sorted(chances, reverse=True)
     assert 0 < sum(chances) <= 1
+
+
+async def test_a_form_is_tried_before_it_is_used(tmp_path: Path) -> None:
+    folder = puppet(tmp_path / "p", ["one", " two"])
+    async with open_engine(folder, max_length=256) as engine:
+        await engine.check_form()
+        await engine.check_form(regex="yes|no")
+        await engine.check_form(json_schema={"type": "object"})
+        for form, words in (
+            ({"regex": "("}, "follow this regex: unclosed group"),
+            ({"regex": "a(?=b)"}, "look-around"),
+            ({"json_schema": {"properties": 3}}, "properties must be an object"),
+        ):
+            with pytest.raises(InputRefused, match=words):
+                await engine.check_form(**form)  # type: ignore[arg-type]
+        assert (await engine.answer(QUESTION, greedy=True, max_tokens=9))["text"] == "one two"
+
+
+def test_a_schema_is_read_from_text_or_file(tmp_path: Path) -> None:
+    path = tmp_path / "schema.json"
+    path.write_text('{"type": "object"}')
+    assert read_schema(str(path)) == read_schema(' {"type": "object"}') == {"type": "object"}
+    for text, words in (
+        ("{\n 'a': 1}", "line 2, column 2"),
+        ('{"type": "text"}', "'text', which JSON does not have"),
+        (str(tmp_path / "none"), "no schema file"),
+        ("", "no schema file"),
+        ("{" + '"a":{' * 60_000, "longer than"),
+    ):
+        with pytest.raises((UsageError, InputRefused), match=words) as caught:
+            read_schema(text)
+        assert caught.value.hint
+    path.write_text("[1]")
+    with pytest.raises(UsageError, match="no JSON object"):
+        read_schema(str(path))
 
 
 def test_forms_of_an_answer() -> None:
@@ -318,9 +372,23 @@ async def test_a_context_outside_the_model_is_a_usage_error(tmp_path: Path) -> N
 def test_what_cannot_fit_is_refused_before_loading(tmp_path: Path) -> None:
     artifact = check_artifact(tiny_genai(tmp_path / "t"))
     least = artifact.bytes + 128 * artifact.kv_bytes_per_token
-    check_memory(artifact, 128, available=lambda: least)
+    assert choose_context(artifact, 128, available=lambda: least).length == 128
     with pytest.raises(OutOfMemory, match="at least"):
-        check_memory(artifact, 128, available=lambda: least - 1)
+        choose_context(artifact, 128, available=lambda: least - 1)
+
+
+def test_the_context_is_the_models_the_courses_or_what_memory_affords(tmp_path: Path) -> None:
+    small = check_artifact(tiny_genai(tmp_path / "t"))
+    assert choose_context(small, None).length == small.context_length == 128
+    long = replace(small, context_length=100_000, kv_bytes_per_token=1_000)
+    plenty = choose_context(long, None, available=lambda: 10**9)
+    assert (plenty.length, plenty.kv_bytes) == (2048, 2_048_000)
+    assert "course" in plenty.sentence
+    assert "affords 100000" in plenty.sentence
+    tight = choose_context(long, None, available=lambda: long.bytes * 2 + 10**6)
+    assert 256 <= tight.length == tight.affordable < 2048
+    assert "affords" in tight.why
+    assert choose_context(long, 4096, available=lambda: 10**9).why == "as you asked"
 
 
 def test_sampling_options() -> None:

@@ -5,9 +5,10 @@ Runs in the engine's process: genai's template language is a subset that dies of
 """
 
 import contextlib
+import re
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -74,6 +75,41 @@ class Conversation:
         if len(text) > PROMPT_LIMIT:
             raise _broken(f"it makes {len(text)} characters of this conversation")
         return text
+
+    def render_spelled(
+        self, messages: Sequence[Mapping[str, str]], tokens: Collection[str]
+    ) -> list[str] | None:
+        """The prompt in pieces that, encoded one by one, leave control tokens in a user's text plain text.
+
+        Each of `tokens` that a user wrote is cut after its first character. None when the template does not hand such
+        text on as it is.
+
+        Raises:
+            TemplateRefused: as `render`.
+        """
+        plain = self.render(messages)
+        cut = next((mark for mark in _CUTS if mark not in plain), None)
+        if cut is None:
+            return None
+        longest_first = sorted(tokens, key=len, reverse=True)
+        pattern = re.compile("|".join(re.escape(token) for token in longest_first))
+        cuts = 0
+
+        def spell(found: re.Match[str]) -> str:
+            nonlocal cuts
+            cuts += 1
+            return found[0][0] + str(cut) + found[0][1:]
+
+        spelled = [
+            {**m, "content": pattern.sub(spell, m["content"])} if m["role"] == "user" else m
+            for m in messages
+        ]
+        pieces = self.render(spelled).split(cut)
+        return pieces if len(pieces) == cuts + 1 and "".join(pieces) == plain else None
+
+
+_CUTS = ("\U0010fffd", "\U0010fffc", "\U000ffffd")
+"""Characters for private use, that no text holds."""
 
 
 def _broken(reason: str) -> TemplateRefused:

@@ -1,11 +1,12 @@
 """The open job that talks: one artifact in one process, asked again and again.
 
-Operations: `load`, `render`, `chat`, `measure` (one benchmark repetition), `compare` (drift against reference
+Operations: `load`, `render`, `chat`, `form` (try a grammar), `measure` (one benchmark repetition), `compare` (drift against reference
 log-probabilities), `alternatives` (likeliest tokens at one place). Times are taken here, with `perf_counter_ns`.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from firstlight_core.events import Progress, Stage
 from firstlight_core.jobs.conversation import Conversation
 from firstlight_core.jobs.generation import Speaker
 from firstlight_core.template.files import added_tokens
-from firstlight_core.text import visible
+from firstlight_core.text import one_line, visible
 from firstlight_core.worker import JobContext, peak_rss
 
 PIECES_LIMIT = 20_000
@@ -28,6 +29,24 @@ BENCH_TEXT = (
 """The prompt of the benchmark, repeated up to the wanted length."""
 
 
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A rendered conversation and its tokens."""
+
+    text: str
+    ids: list[int]
+    control: list[str]
+    """Control tokens of the model that the user wrote as text."""
+    spelled: bool
+    """Whether they were encoded as text; else the model reads them as what they stand for."""
+
+    def typed_control(self) -> dict[str, Any]:
+        """What a reply says of them; nothing when there are none."""
+        if not self.control:
+            return {}
+        return {"special_in_content": self.control, "special_as_text": self.spelled}
+
+
 class EngineRoom:
     """The state of the process: the loaded model, its template, and what it measured on the way."""
 
@@ -36,6 +55,8 @@ class EngineRoom:
         self.speaker: Speaker | None = None
         self.folder = Path()
         self.conversation: Conversation | None = None
+        self.control: dict[int, str] = {}
+        """The tokens that the tokenizer never splits, by their ids."""
         self.baseline = 0
         self.limits: dict[str, int] = {}
 
@@ -72,45 +93,46 @@ class EngineRoom:
         """The tokens of a request that carries `ids` or `messages`."""
         if "ids" in asked:
             return [int(i) for i in asked["ids"]]
-        ids = self._loaded().encode(self.prompt_text(asked))
-        self.context.emit(Progress(0, len(ids), "tokens"))
-        return ids
+        return self.prompt(asked["messages"]).ids
 
-    def prompt_text(self, asked: Mapping[str, Any]) -> str:
-        """The rendered conversation of a request."""
+    def prompt(self, messages: Sequence[Mapping[str, str]]) -> Prompt:
+        """What a conversation becomes; control tokens that a user wrote stay plain text where the tokenizer can."""
+        speaker = self._loaded()
         if self.conversation is None:
             self.conversation = Conversation(self.folder)
-        return self.conversation.render(asked["messages"])
+            added = added_tokens(self.folder)
+            self.control = {i: token for token, i in added.items() if len(token) > 1}
+        text = self.conversation.render(messages)
+        typed = [m["content"] for m in messages if m["role"] == "user"]
+        found = sorted(t for t in self.control.values() if any(t in said for said in typed))
+        pieces = self.conversation.render_spelled(messages, found) if found else None
+        spelled = speaker.encode_pieces(pieces) if pieces else None
+        ids = spelled if spelled is not None else speaker.encode(text)
+        # The parent's time limit for the template runs from its request to the first progress.
+        self.context.emit(Progress(0, len(ids), "tokens"))
+        return Prompt(text, ids, [visible(token) for token in found], spelled is not None)
 
     def render(self, asked: dict[str, Any]) -> dict[str, Any]:
         """The prompt as text, token ids, and the text of each token."""
         speaker = self._loaded()
-        text = self.prompt_text(asked)
-        ids = speaker.encode(text)
-        # The parent's time limit for the template runs from its request to the first progress.
-        self.context.emit(Progress(0, len(ids), "tokens"))
-        shown = ids[:PIECES_LIMIT]
+        prompt = self.prompt(asked["messages"])
+        shown = prompt.ids[:PIECES_LIMIT]
         return {
-            "text": visible(text[: 4 * PIECES_LIMIT]),
+            "text": visible(prompt.text[: 4 * PIECES_LIMIT]),
             "ids": shown,
-            "pieces": [visible(speaker.piece(token)) for token in shown],
-            "prompt_tokens": len(ids),
-            "special_in_content": self._special_in_content(asked["messages"]),
-            "truncated": len(ids) > len(shown),
+            # Decoding an added token alone gives half a character or nothing.
+            "pieces": [visible(self.control.get(i) or speaker.piece(i)) for i in shown],
+            "special_ids": sorted(self.control.keys() & set(shown)),
+            "prompt_tokens": len(prompt.ids),
+            "truncated": len(prompt.ids) > len(shown),
+            **prompt.typed_control(),
         }
-
-    def _special_in_content(self, messages: list[Mapping[str, str]]) -> list[str]:
-        """Control tokens of the template that a message contains as text, and that become real tokens."""
-        return sorted(
-            visible(token)
-            for token in added_tokens(self.folder)
-            if len(token) > 1 and any(token in message["content"] for message in messages)
-        )
 
     def chat(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Answer a conversation. Asked: messages or ids, max_tokens, search, stream, guidance."""
         speaker = self._loaded()
-        ids = self.prompt_ids(asked)
+        prompt = self.prompt(asked["messages"]) if "ids" not in asked else None
+        ids = prompt.ids if prompt is not None else self.prompt_ids(asked)
         answer = speaker.answer(
             ids,
             asked.get("search", {}),
@@ -130,7 +152,26 @@ class EngineRoom:
                 "context_limit": speaker.max_length,
                 "rss_bytes": rss(),
             },
+            **(prompt.typed_control() if prompt is not None else {}),
         }
+
+    def form(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Make a grammar of a JSON schema or regex, and drop it. Asked: guidance."""
+        speaker = self._loaded()
+        try:
+            speaker.open({"do_sample": False}, asked["guidance"])
+        except InputRefused as error:
+            what = "regex" if asked["guidance"]["type"] == "regex" else "JSON schema"
+            reason = str(error).partition("grammar: ")[2] or str(error)
+            # The grammar's compiler draws the place with lines of its own.
+            reason = reason.rpartition(" error: ")[2].partition(" 1 | ")[0]
+            raise InputRefused(
+                f"Answers cannot follow this {what}: {one_line(reason, 200)}",
+                hint=f"Mend the {what}, or take it away.",
+            ) from error
+        finally:
+            speaker.forget()
+        return {}
 
     def measure(self, asked: dict[str, Any]) -> dict[str, Any]:
         """One repetition: exactly `prompt_tokens` in and `new_tokens` out, nothing reused, no stop token."""
@@ -214,6 +255,7 @@ def engine(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
             "load": room.load,
             "render": room.render,
             "chat": room.chat,
+            "form": room.form,
             "measure": room.measure,
             "compare": room.compare,
             "alternatives": room.alternatives,

@@ -7,12 +7,12 @@ bound how long that takes.
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from firstlight_core.errors import InputRefused, JobFailed
 from firstlight_core.events import Progress, Tokens
+from firstlight_core.jobs.answer import Answer
 from firstlight_core.text import one_line
 from firstlight_core.worker import JobContext
 
@@ -26,41 +26,6 @@ FLUSH_NS = 30_000_000
 PROGRESS_NS = 50_000_000
 THREADING = {"session.intra_op.allow_spinning": "0"}
 """Without spinning a busy machine decodes 1.8 times as fast (FACTS, "Talking")."""
-
-
-@dataclass(slots=True)
-class Answer:
-    """What one generation gave, with the clock readings that every rate comes from (nanoseconds)."""
-
-    ids: list[int]
-    text: str
-    finish_reason: str
-    prompt_tokens: int
-    reused_tokens: int
-    began: int
-    first: int | None
-    last: int
-    cpu: int
-    """Processor time of the whole process from `began` to `last`."""
-    steps: int
-    """Decode steps that ran, the one that gave the stop token included."""
-
-    def stats(self) -> dict[str, Any]:
-        """Counts, seconds and tokens a second; a figure that was not measured is absent."""
-        stats: dict[str, Any] = {
-            "prompt_tokens": self.prompt_tokens,
-            "new_tokens": len(self.ids),
-            "reused_tokens": self.reused_tokens,
-            "total_s": (self.last - self.began) / 1e9,
-            "cpu_s": self.cpu / 1e9,
-        }
-        if self.first is not None:
-            ttft = (self.first - self.began) / 1e9
-            stats["ttft_s"] = ttft
-            stats["prefill_tps"] = (self.prompt_tokens - self.reused_tokens) / ttft
-            if self.steps > 1 and self.last > self.first:
-                stats["decode_tps"] = (self.steps - 1) * 1e9 / (self.last - self.first)
-        return stats
 
 
 class Speaker:
@@ -119,6 +84,22 @@ class Speaker:
                 hint="If it is plain text, its tokenizer files are missing or damaged: convert again.",
             )
         return ids
+
+    def encode_pieces(self, pieces: Sequence[str]) -> list[int] | None:
+        """Token ids of a text that is encoded piece by piece; None when this tokenizer puts something before each."""
+        import numpy as np
+
+        try:
+            if self.encode(""):
+                return None
+            for start in {piece[0] for piece in pieces[1:] if piece}:
+                twice = np.array(self.encode(start) * 2, dtype=np.int32)
+                if str(self.tokenizer.decode(twice)) != start * 2:
+                    return None
+            return [token for piece in pieces if piece for token in self.encode(piece)]
+        except InputRefused:
+            # It has no tokens to spell a control token with.
+            return None
 
     def piece(self, token: int) -> str:
         """The text of one token on its own."""

@@ -7,9 +7,10 @@ from typing import Any
 
 from firstlight_core.errors import InputRefused
 from firstlight_core.events import Progress, Stage, Tokens
+from firstlight_core.jobs.answer import Answer
 from firstlight_core.jobs.conversation import Conversation
 from firstlight_core.jobs.engine import rss
-from firstlight_core.jobs.generation import FLUSH_NS, Answer
+from firstlight_core.jobs.generation import FLUSH_NS
 from firstlight_core.jobs.transformers_model import (
     Forward,
     import_transformers,

@@ -37,19 +37,23 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What a verb works on: an artifact folder, a deployed name, or an endpoint."""
+    """What a verb works on: an artifact folder, a deployed name, or an endpoint; in the chat also the original."""
 
-    kind: Literal["artifact", "deployment", "endpoint"]
+    kind: Literal["artifact", "deployment", "endpoint", "original"]
     text: str
     """As the user wrote it."""
     folder: Path | None = None
-    """The artifact folder; None for an endpoint."""
+    """The artifact folder, of the original its source folder; None for an endpoint."""
+    like: Path | None = None
+    """Of the original: the artifact whose template and settings it is asked with."""
     base_url: str | None = None
     model: str | None = None
 
     @property
     def label(self) -> str:
         """A short name for tables."""
+        if self.kind == "original":
+            return "original"
         if self.kind == "artifact" and self.folder is not None:
             return one_line(self.folder.name, 60) or shown_path(self.folder)
         return one_line(self.text, 60)

@@ -6,22 +6,19 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.errors import JobDied, OutOfMemory, UsageError
+from firstlight_core.errors import JobDied
 from firstlight_core.events import Event, Reply
-from firstlight_core.monitor import available_memory
 from firstlight_core.runner import OpenJob, open_job
 from firstlight_core.talk.answering import Answering
 from firstlight_core.talk.artifacts import Artifact, check_artifact
+from firstlight_core.talk.context import choose_context
 from firstlight_core.talk.sampling import (
     Message,
     Sampling,
     check_messages,
+    guidance,
 )
 from firstlight_core.talk.stillness import Patience, watch
-from firstlight_core.text import bytes_text
-
-DEFAULT_CONTEXT = 2048
-"""Tokens; the course's `max_length`. The KV cache for all of them is allocated up front."""
 
 
 class Engine(Answering):
@@ -35,7 +32,8 @@ class Engine(Answering):
     ) -> None:
         self.artifact = artifact
         self.loaded = loaded
-        """load_s (seconds), context_length, max_length (tokens), rss_bytes {baseline, loaded, peak}, stop_ids."""
+        """load_s (seconds), context_length, max_length (tokens), context (why so long, in words), kv_bytes_per_token,
+        kv_bytes, rss_bytes {baseline, loaded, peak}, stop_ids."""
         self._job = job
         self._patience = patience
 
@@ -76,6 +74,18 @@ class Engine(Answering):
         )
         return list(found["alternatives"])
 
+    async def check_form(
+        self, *, json_schema: Mapping[str, Any] | None = None, regex: str | None = None
+    ) -> None:
+        """Try whether answers can be held to this form.
+
+        Raises:
+            UsageError: it is not usable.
+            InputRefused: onnxruntime-genai cannot make a grammar of it.
+        """
+        if (form := guidance(json_schema, regex)) is not None:
+            await self.request("form", guidance=form)
+
     async def request(self, op: str, *, template: bool = False, **values: Any) -> dict[str, Any]:
         """One operation of the engine job, watched; `template` limits the time of its first event.
 
@@ -105,7 +115,8 @@ async def open_engine(
     """Load an artifact in a new process; leaving the block ends it and gives its memory back.
 
     Args:
-        max_length: tokens of context, prompt and answer together; by default the artifact's own, at most 2048.
+        max_length: tokens of context, prompt and answer together; by default the artifact's own, at most 2048
+            and at most what memory affords (`talk.context`).
         threads: intra-op threads; by default onnxruntime's choice.
         patience: how long a silent engine is waited for.
 
@@ -116,8 +127,7 @@ async def open_engine(
     """
     patience = patience or Patience()
     checked = check_artifact(artifact)
-    length = _context(checked, max_length)
-    check_memory(checked, length)
+    context = choose_context(checked, max_length)
     async with open_job("engine", {}) as job:
         if started is not None:
             started(job.pid)
@@ -126,7 +136,7 @@ async def open_engine(
             folder=str(checked.folder.absolute()),
             context_length=checked.context_length,
             vocab_size=checked.vocab_size,
-            max_length=length,
+            max_length=context.length,
             threads=threads,
         )
         loaded: dict[str, Any] = {}
@@ -136,31 +146,9 @@ async def open_engine(
                     loaded = event.result
                 elif on_event is not None:
                     on_event(event)
+        loaded |= {
+            "kv_bytes_per_token": context.kv_bytes_per_token,
+            "kv_bytes": context.kv_bytes,
+            "context": context.sentence,
+        }
         yield Engine(checked, job, loaded, patience)
-
-
-def _context(artifact: Artifact, wanted: int | None) -> int:
-    if wanted is None:
-        return min(artifact.context_length, DEFAULT_CONTEXT)
-    if not 2 <= wanted <= artifact.context_length:
-        raise UsageError(
-            f"A context of {wanted} tokens is not possible with this model.",
-            hint=f"Choose between 2 and {artifact.context_length}.",
-        )
-    return wanted
-
-
-def check_memory(
-    artifact: Artifact, max_length: int, *, available: Callable[[], int] = available_memory
-) -> None:
-    """Refuse what cannot fit: weights and KV cache are the least that loading takes.
-
-    Raises:
-        OutOfMemory: available memory is less than that.
-    """
-    least = artifact.bytes + artifact.kv_bytes_per_token * max_length
-    if least > (left := available()):
-        raise OutOfMemory(
-            f"This artifact needs at least {bytes_text(least)} of memory; {bytes_text(left)} is available.",
-            hint="Close other programs, or choose a smaller precision or a shorter context.",
-        )

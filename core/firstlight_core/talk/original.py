@@ -16,6 +16,7 @@ from firstlight_core.monitor import available_memory
 from firstlight_core.runner import OpenJob, open_job
 from firstlight_core.talk.answering import Answering
 from firstlight_core.talk.artifacts import Artifact
+from firstlight_core.talk.context import DEFAULT_CONTEXT
 from firstlight_core.talk.sampling import Message, Sampling
 from firstlight_core.talk.stillness import Patience, watch
 from firstlight_core.text import bytes_text
@@ -110,7 +111,7 @@ async def open_original(
     source: Path,
     *,
     like: Artifact | None = None,
-    max_length: int,
+    max_length: int | None = None,
     on_event: Callable[[Event], None] | None = None,
     started: Callable[[int], None] | None = None,
     patience: Patience | None = None,
@@ -120,7 +121,7 @@ async def open_original(
     Args:
         like: an artifact made of it: prompts are then rendered by its template and drawn by its settings, so that
             both are asked the very same.
-        max_length: tokens of context, prompt and answer together.
+        max_length: tokens of context, prompt and answer together; by default 2048.
 
     Raises:
         OutOfMemory: it cannot fit.
@@ -140,7 +141,7 @@ async def open_original(
             exact=plan.exact,
             template_folder=str(like.folder.absolute()) if like is not None else None,
             stop_ids=list(like.eos_ids) if like is not None else [],
-            max_length=max_length,
+            max_length=max_length or DEFAULT_CONTEXT,
         )
         loaded: dict[str, Any] = {}
         async with contextlib.aclosing(watch(asked, job, patience)) as events:  # type: ignore[type-var]

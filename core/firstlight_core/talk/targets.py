@@ -6,9 +6,11 @@ from pathlib import Path
 
 from firstlight_core.events import Event
 from firstlight_core.talk.answering import Answering
-from firstlight_core.talk.artifacts import Target, artifact_folder, find_target
+from firstlight_core.talk.artifacts import Target, artifact_folder, check_artifact, find_target
 from firstlight_core.talk.endpoint import open_endpoint
 from firstlight_core.talk.engine import open_engine
+from firstlight_core.talk.original import open_original
+from firstlight_core.talk.servers import Limits
 
 
 @asynccontextmanager
@@ -17,14 +19,16 @@ async def open_target(
     *,
     max_length: int | None = None,
     network: bool = False,
+    limits: Limits | None = None,
     on_event: Callable[[Event], None] | None = None,
     started: Callable[[int], None] | None = None,
 ) -> AsyncIterator[Answering]:
-    """An `Engine` for an artifact folder or a deployed name, an `Endpoint` for a server's address.
+    """An `Engine` for an artifact folder or a deployed name, an `Endpoint` for a server's address, an `Original`.
 
     Args:
         max_length: tokens of context; an endpoint has its own and ignores it.
         network: whether a server on another machine may be asked; only after an explicit yes.
+        limits: how long a server is waited for.
         started: told the process id; of an endpoint it is the job that speaks to the server, not the server.
 
     Raises:
@@ -36,9 +40,15 @@ async def open_target(
     found = find_target(target)
     if found.kind == "endpoint":
         async with open_endpoint(
-            found, network=network, on_event=on_event, started=started
+            found, network=network, limits=limits, on_event=on_event, started=started
         ) as server:
             yield server
+    elif found.kind == "original" and found.folder is not None:
+        like = check_artifact(found.like) if found.like is not None else None
+        async with open_original(
+            found.folder, like=like, max_length=max_length, on_event=on_event, started=started
+        ) as original:
+            yield original
     else:
         async with open_engine(
             artifact_folder(found), max_length=max_length, on_event=on_event, started=started

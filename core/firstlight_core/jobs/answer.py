@@ -1,0 +1,39 @@
+"""What one generation gave, and the rates that its clock readings mean."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(slots=True)
+class Answer:
+    """What one generation gave, with the clock readings that every rate comes from (nanoseconds)."""
+
+    ids: list[int]
+    text: str
+    finish_reason: str
+    prompt_tokens: int
+    reused_tokens: int
+    began: int
+    first: int | None
+    last: int
+    cpu: int
+    """Processor time of the whole process from `began` to `last`."""
+    steps: int
+    """Decode steps that ran, the one that gave the stop token included."""
+
+    def stats(self) -> dict[str, Any]:
+        """Counts, seconds and tokens a second; a figure that was not measured is absent."""
+        stats: dict[str, Any] = {
+            "prompt_tokens": self.prompt_tokens,
+            "new_tokens": len(self.ids),
+            "reused_tokens": self.reused_tokens,
+            "total_s": (self.last - self.began) / 1e9,
+            "cpu_s": self.cpu / 1e9,
+        }
+        if self.first is not None:
+            ttft = (self.first - self.began) / 1e9
+            stats["ttft_s"] = ttft
+            stats["prefill_tps"] = (self.prompt_tokens - self.reused_tokens) / ttft
+            if self.steps > 1 and self.last > self.first:
+                stats["decode_tps"] = (self.steps - 1) * 1e9 / (self.last - self.first)
+        return stats
