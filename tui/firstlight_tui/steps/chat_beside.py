@@ -8,7 +8,7 @@ from textual.containers import Container
 from firstlight_core.errors import FirstlightError
 from firstlight_core.measure.metrics import first_difference
 from firstlight_core.talk.artifacts import check_artifact
-from firstlight_core.talk.engine import check_memory
+from firstlight_core.talk.context import choose_context
 from firstlight_tui.conversation import Conversation
 from firstlight_tui.modals import ChooseScreen
 from firstlight_tui.widgets.lane import Lane
@@ -43,7 +43,7 @@ def _open(step: "ChatStep", artifact: str | None) -> None:
         return
     try:
         checked = check_artifact(Path(artifact))
-        check_memory(checked, step.talk.limit or checked.context_length)
+        choose_context(checked, None)
     except FirstlightError as error:
         step.show_problem(error)
         return
