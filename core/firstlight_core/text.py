@@ -41,7 +41,7 @@ def shown_path(path: str | Path) -> str:
 def redact(text: str, *, home: str | None = None) -> str:
     """Take tokens, the user's home folder and name out of a text that may leave the machine."""
     text = _TOKEN.sub("<token>", text)
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "OPENAI_API_KEY"):
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "OPENAI_API_KEY", "FIRSTLIGHT_API_KEY"):
         if value := os.environ.get(name):
             text = text.replace(value, "<token>")
     folder = home if home is not None else str(Path.home())

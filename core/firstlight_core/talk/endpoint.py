@@ -1,19 +1,17 @@
 """Talks to a running OpenAI-compatible server with the words of `engine.Engine`."""
 
 import contextlib
-import ipaddress
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from typing import Any
-from urllib.parse import urlsplit
 
-from firstlight_core.errors import UsageError
 from firstlight_core.events import Event, Reply
 from firstlight_core.runner import OpenJob, open_job
 from firstlight_core.talk.answering import Answering
 from firstlight_core.talk.artifacts import Target
 from firstlight_core.talk.sampling import Message, Sampling
-from firstlight_core.text import one_line
+from firstlight_core.talk.servers import WELL_KNOWN, Limits, api_key, check_address
 
 
 class Endpoint(Answering):
@@ -26,6 +24,14 @@ class Endpoint(Answering):
         self.loaded = loaded
         """load_s (seconds until the models were listed), model, models."""
         self._job = job
+
+    async def request(self, op: str, **values: Any) -> dict[str, Any]:
+        """One operation of the endpoint job: `measure` or `crowd`, greedy.
+
+        Raises:
+            FirstlightError: as `chat`.
+        """
+        return await self._job.request(op, options=_options(Sampling(greedy=True)), **values)
 
     def _ask(
         self,
@@ -54,19 +60,12 @@ def _options(sampling: Sampling) -> dict[str, Any]:
     return {name: search[key] for key, name in names.items() if key in search}
 
 
-def is_loopback(base_url: str) -> bool:
-    """Whether an address means this machine."""
-    host = urlsplit(base_url).hostname or ""
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
-
-
 @asynccontextmanager
 async def open_endpoint(
     target: Target,
     *,
     network: bool = False,
+    limits: Limits | None = None,
     on_event: Callable[[Event], None] | None = None,
     started: Callable[[int], None] | None = None,
 ) -> AsyncIterator[Endpoint]:
@@ -74,31 +73,24 @@ async def open_endpoint(
 
     Args:
         network: whether another machine may be asked; only after an explicit yes.
+        limits: how long the server is waited for.
 
     Raises:
         UsageError: the address is wrong, on another machine without `network`, or names no model of several.
         InputRefused: nothing answers there.
+        JobFailed: what answers there speaks another language, or is silent.
     """
-    address = target.base_url or ""
-    try:
-        parts = urlsplit(address)
-        usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        usable = False
-    if not usable or "@" in parts.netloc:
-        raise UsageError(
-            f"{one_line(address, 120)!r} is no address of a server.",
-            hint="Write http://host:port/v1#model, without user and password.",
-        )
-    if not network and not is_loopback(address):
-        raise UsageError(
-            f"{one_line(parts.hostname or '', 80)} is another machine, and Firstlight connects to none unasked.",
-            hint="Add --network if your questions may leave this machine.",
-        )
+    address = check_address(target.base_url or "", network=network)
     async with open_job("endpoint", {}, network=network) as job:
         if started is not None:
             started(job.pid)
-        asked = job.ask("load", base_url=address, model=target.model)
+        asked = job.ask(
+            "load",
+            base_url=address,
+            model=target.model,
+            key=api_key(),
+            limits=asdict(limits or Limits()),
+        )
         loaded: dict[str, Any] = {}
         async with contextlib.aclosing(asked) as events:  # type: ignore[type-var]
             async for event in events:
@@ -107,3 +99,29 @@ async def open_endpoint(
                 elif on_event is not None:
                     on_event(event)
         yield Endpoint(target, job, loaded)
+
+
+async def find_servers(
+    address: str | None = None,
+    *,
+    known: Sequence[tuple[str, str]] = WELL_KNOWN,
+    network: bool = False,
+) -> list[dict[str, Any]]:
+    """What answers at one address, or at all `known` (name, base URL) ones, asked side by side.
+
+    Each server: name, base_url, ok, models (as the server writes them), seconds (measured), or sentence and hint when
+    it is not ok. The API key is sent to a typed address only, never to whatever listens on a usual port.
+
+    Raises:
+        UsageError: the typed address is none, or on another machine without `network`.
+    """
+    servers = [{"name": name, "base_url": base} for name, base in known]
+    key = None
+    if address is not None:
+        base, key = check_address(address, network=network), api_key()
+        servers = [{"name": next((n for n, url in known if url == base), ""), "base_url": base}]
+    async with open_job("endpoint", {}, network=network) as job:
+        found: list[dict[str, Any]] = (await job.request("find", servers=servers, key=key))[
+            "servers"
+        ]
+    return found

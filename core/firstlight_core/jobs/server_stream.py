@@ -1,0 +1,193 @@
+"""An answer as it streams in: its text, its end, and when its tokens arrived."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from firstlight_core.errors import InputRefused, JobFailed
+from firstlight_core.jobs.server_call import Call, Stopped, error_words, read_json, unusable
+from firstlight_core.text import one_line, visible
+
+LINE_LIMIT = 1_000_000
+STREAM_LIMIT = 64_000_000
+"""Bytes of a whole stream: some 250,000 tokens with what is written around each."""
+TEXT_LIMIT = 4_000_000
+"""Characters of a whole answer."""
+FEWEST_ARRIVALS = 3
+"""Tokens that arrive in fewer portions were buffered somewhere, and say nothing about the decode rate."""
+
+
+def piece_limit(max_tokens: int) -> int:
+    """Pieces of text after which an answer of `max_tokens` is cut; a server may split a token's text."""
+    return 2 * max_tokens + 16
+
+
+@dataclass(slots=True)
+class Heard:
+    """What came of one answer. Times in nanoseconds of `perf_counter_ns`."""
+
+    began: int
+    limit: int
+    """The most tokens that were asked for."""
+    texts: list[str] = field(default_factory=list)
+    pieces: int = 0
+    """Portions of text, thinking included, which is not part of the answer."""
+    usage: dict[str, Any] = field(default_factory=dict)
+    finish: str = ""
+    first: int | None = None
+    last: int | None = None
+    first_portion: int = 0
+    """Pieces that came with the first arrival."""
+    arrivals: int = 0
+    ended: int = 0
+
+    def take(self, at: int) -> None:
+        """One piece has arrived."""
+        self.pieces += 1
+        if at != self.last:
+            self.arrivals += 1
+        if self.first is None:
+            self.first = at
+        if at == self.first:
+            self.first_portion += 1
+        self.last = at
+
+    def document(self) -> dict[str, Any]:
+        """The chat document: text, finish_reason, stats."""
+        return {
+            "text": visible("".join(self.texts)),
+            "finish_reason": self.finish or "stop",
+            "stats": self.stats(),
+        }
+
+    def stats(self) -> dict[str, Any]:
+        """Counts from the server where it gives them; times as this machine sees them; nothing that was not measured."""
+        told = _count(self.usage.get("completion_tokens"), 0, self.limit)
+        new = self.pieces if told is None else told
+        stats: dict[str, Any] = {
+            "new_tokens": new,
+            "counted_by": "chunks" if told is None else "server",
+            "total_s": (self.ended - self.began) / 1e9,
+        }
+        if (prompt := _count(self.usage.get("prompt_tokens"), 1, 100_000_000)) is not None:
+            stats["prompt_tokens"] = prompt
+        if self.first is None or self.last is None:
+            return stats
+        stats["ttft_s"] = (self.first - self.began) / 1e9
+        if prompt is not None:
+            stats["prefill_tps"] = prompt / stats["ttft_s"]
+        if self.arrivals >= FEWEST_ARRIVALS:
+            # The tokens of the first arrival took no part in the time after it.
+            later = new * (self.pieces - self.first_portion) / self.pieces
+            stats["decode_tps"] = later * 1e9 / (self.last - self.first)
+        return stats
+
+
+def _count(value: Any, low: int, high: int) -> int | None:
+    """A count that can be true."""
+    usable = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+    return value if usable else None
+
+
+def listen(
+    call: Call,
+    body: dict[str, Any],
+    stop: Any,
+    *,
+    hear: Callable[[str, int], None] | None = None,
+) -> Heard:
+    """Ask for one streamed answer and take it in; `hear` is told each text and its number.
+
+    A server that goes on past `max_tokens` is cut there, with the finish reason `length`.
+
+    Raises:
+        InputRefused: the server refuses the question, or reports an error in its answer.
+        JobFailed: the answer cannot be used, breaks off, or takes too long.
+        Stopped: the user stopped it; only before the first byte, afterwards the answer is `cancelled`.
+    """
+    heard = Heard(began=time.perf_counter_ns(), limit=int(body["max_tokens"]))
+    most = piece_limit(heard.limit)
+    size = 0
+    with call.ask("POST", "/chat/completions", body) as response:
+        try:
+            for chunk in _events(response, call, heard, stop):
+                usage = chunk.get("usage")
+                heard.usage = usage if isinstance(usage, dict) else heard.usage
+                for text in _texts(chunk, heard):
+                    heard.take(response.arrivals.at)
+                    if text:
+                        heard.texts.append(text)
+                        size += len(text)
+                        if hear is not None:
+                            hear(text, len(heard.texts) - 1)
+                if heard.pieces > most:
+                    heard.finish = "length"
+                    break
+                if size > TEXT_LIMIT or response.arrivals.bytes > STREAM_LIMIT:
+                    raise JobFailed(
+                        f"{call.where} sends an answer of more than {TEXT_LIMIT // 1_000_000} MB.",
+                        hint="Check the server; no model answers like this.",
+                    )
+        except OSError:
+            # A read that was hung up on purpose ends like a broken one.
+            if not stop.is_set():
+                raise
+            heard.finish = "cancelled"
+    heard.ended = time.perf_counter_ns()
+    return heard
+
+
+def _events(response: Any, call: Call, heard: Heard, stop: Any) -> Iterator[dict[str, Any]]:
+    """The objects of a stream of server-sent events, to its end."""
+    some = False
+    while line := response.readline(LINE_LIMIT + 1):
+        if len(line) > LINE_LIMIT:
+            raise JobFailed(f"{call.where} sent a line without end.", hint="Check the server.")
+        name, _, value = line.strip().partition(b":")
+        if name != b"data":
+            continue
+        if value.strip() == b"[DONE]":
+            return
+        chunk = read_json(value)
+        if not isinstance(chunk, dict):
+            raise unusable(ValueError("an event is no JSON object"))
+        if chunk.get("error"):
+            raise InputRefused(
+                f"The server reports: {error_words(value)}.", hint="Its own log may say more."
+            )
+        some = True
+        yield chunk
+    if stop.is_set():
+        heard.finish = "cancelled"
+    elif call.late:
+        raise TimeoutError
+    elif not some:
+        raise JobFailed(
+            f"{call.where} answers, but not with a stream of events.",
+            hint="Is it an OpenAI-compatible address? It usually ends in /v1.",
+        )
+    elif not heard.finish:
+        raise JobFailed(
+            f"{call.where} broke off in the middle of its answer.",
+            hint="The server may have crashed: look at its log, then ask again.",
+        )
+
+
+def _texts(chunk: dict[str, Any], heard: Heard) -> Iterator[str]:
+    """The pieces in one event: text of the answer, or an empty one for a piece of thinking."""
+    choices = chunk.get("choices")
+    for choice in choices if isinstance(choices, list) else []:
+        delta = choice.get("delta") if isinstance(choice, dict) else None
+        if not isinstance(choice, dict) or not isinstance(delta, dict | None):
+            raise unusable(ValueError("a choice is of the wrong shape"))
+        heard.finish = one_line(str(choice.get("finish_reason") or heard.finish), 40)
+        text = (delta or {}).get("content")
+        thought = (delta or {}).get("reasoning_content") or (delta or {}).get("reasoning")
+        if isinstance(text, str) and text:
+            yield text
+        elif isinstance(thought, str) and thought:
+            yield ""
+
+
+__all__ = ["Heard", "Stopped", "listen", "piece_limit"]
