@@ -20,6 +20,8 @@ class Script:
         self.lines: list[bytes] = []
         self.repeat: bytes | None = None
         """Sent again and again until the client hangs up."""
+        self.counts = False
+        """Tell usage: 10 tokens for the template and 2 for each word."""
         self.stall = False
         """Keep the connection open after the last line, and say nothing."""
         self.raw: bytes | None = None
@@ -29,7 +31,8 @@ class Script:
         self.together = 0
         """The most chat requests that were answered at the same time."""
         self.meet: threading.Barrier | None = None
-        """Answers wait for each other here."""
+        """Answers wait for each other here, after the first `alone` ones."""
+        self.alone = 0
         self.url = ""
         self.over = threading.Event()
         self._lock = threading.Lock()
@@ -48,21 +51,29 @@ class Script:
         """List these models."""
         self.models = json.dumps({"data": [{"id": name} for name in names]}).encode()
 
-    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+    def _usage(self, asked: dict[str, Any]) -> list[bytes]:
+        if not self.counts:
+            return []
+        words = sum(len(message["content"].split()) for message in asked["messages"])
+        usage = {"prompt_tokens": 10 + 2 * words, "completion_tokens": 2}
+        return [event({"choices": [], "usage": usage})]
+
+    def answer(self, handler: BaseHTTPRequestHandler, asked: dict[str, Any]) -> None:
         """Answer one chat request."""
         with self._lock:
             self._now += 1
             self.together = max(self.together, self._now)
             status = self.statuses.pop(0) if self.statuses else self.status
         try:
-            if self.meet is not None:
+            if self.meet is not None and len(self.asked) > self.alone:
                 with suppress(threading.BrokenBarrierError):
                     self.meet.wait(5)
             handler.send_response(status)
             for name, value in self.more_headers.items():
                 handler.send_header(name, value)
             handler.end_headers()
-            for line in self.lines if status == 200 else [b'{"error": {"message": "not now"}}']:
+            lines = self.lines if status == 200 else [b'{"error": {"message": "not now"}}']
+            for line in [*self._usage(asked), *lines]:
                 handler.wfile.write(line)
                 handler.wfile.flush()
             while self.repeat is not None and status == 200 and not self.over.is_set():
@@ -110,8 +121,9 @@ def serving() -> Iterator[Script]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             script.headers.append(dict(self.headers))
-            script.asked.append(json.loads(body))
-            script.answer(self)
+            asked = json.loads(body)
+            script.asked.append(asked)
+            script.answer(self, asked)
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

@@ -14,19 +14,13 @@ from firstlight_core.errors import InputRefused, ToolchainMissing
 from firstlight_core.events import Progress, Stage
 from firstlight_core.jobs.conversation import Conversation
 from firstlight_core.jobs.generation import Speaker
+from firstlight_core.measure.wording import BENCH_TEXT
 from firstlight_core.template.files import added_tokens
 from firstlight_core.text import one_line, visible
 from firstlight_core.worker import JobContext, peak_rss
 
 PIECES_LIMIT = 20_000
 """Tokens of a prompt that are listed one by one; a frame has at most 1 MB."""
-
-BENCH_TEXT = (
-    "A small language model runs where its user is: on a laptop, a phone, a machine in a hall without a network. "
-    "It answers from its own weights, so nothing leaves the device, and the time to the first word depends on the "
-    "length of the prompt while the speed of the rest depends on the memory that feeds the processor. "
-)
-"""The prompt of the benchmark, repeated up to the wanted length."""
 
 
 @dataclass(frozen=True, slots=True)

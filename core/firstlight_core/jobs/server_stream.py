@@ -15,7 +15,9 @@ STREAM_LIMIT = 64_000_000
 TEXT_LIMIT = 4_000_000
 """Characters of a whole answer."""
 FEWEST_ARRIVALS = 3
-"""Tokens that arrive in fewer portions were buffered somewhere, and say nothing about the decode rate."""
+LARGEST_PORTION = 4
+"""Tokens that arrive in fewer portions, or in larger ones on average, were buffered somewhere, and say nothing about
+the decode rate."""
 
 
 def piece_limit(max_tokens: int) -> int:
@@ -77,7 +79,7 @@ class Heard:
         stats["ttft_s"] = (self.first - self.began) / 1e9
         if prompt is not None:
             stats["prefill_tps"] = prompt / stats["ttft_s"]
-        if self.arrivals >= FEWEST_ARRIVALS:
+        if self.arrivals >= max(FEWEST_ARRIVALS, self.pieces / LARGEST_PORTION):
             # The tokens of the first arrival took no part in the time after it.
             later = new * (self.pieces - self.first_portion) / self.pieces
             stats["decode_tps"] = later * 1e9 / (self.last - self.first)

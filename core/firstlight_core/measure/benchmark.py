@@ -1,50 +1,39 @@
-"""Measures artifacts on this machine: load, TTFT, prefill and decode rate, memory, processor; interleaved."""
+"""Measures artifacts and servers from this machine: load, TTFT, prefill and decode rate, memory; interleaved."""
 
 import contextlib
 import importlib.metadata
 import platform
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from firstlight_core.errors import InputRefused, UsageError
-from firstlight_core.events import Event, Measured, Progress, Stage
+from firstlight_core.deploy.serving import open_service
+from firstlight_core.errors import JobFailed, UsageError
+from firstlight_core.events import Event, Progress, Stage
+from firstlight_core.measure.crowd import check_clients, measure_crowd
 from firstlight_core.measure.disturbance import Watch
-from firstlight_core.measure.metrics import percentile, spread
-from firstlight_core.monitor import available_memory
-from firstlight_core.talk.artifacts import (
-    Artifact,
-    Target,
-    artifact_folder,
-    check_artifact,
-    find_target,
+from firstlight_core.measure.overhead import overhead
+from firstlight_core.measure.server_subject import EndpointSubject
+from firstlight_core.measure.subjects import (
+    ArtifactSubject,
+    AskedArtifact,
+    Subject,
 )
-from firstlight_core.talk.engine import Engine, open_engine
+from firstlight_core.measure.wording import Wording
+from firstlight_core.monitor import available_memory
+from firstlight_core.talk.artifacts import Target, find_target
 from firstlight_core.text import bytes_text, one_line
 
 LENGTHS = (32, 128, 512)
 """Prompt lengths in tokens."""
 NEW_TOKENS = 32
 REPEATS = 5
+FOUNDRY = "Foundry Local"
 Listener = Callable[[Event], None]
-
-
-@dataclass(slots=True)
-class _Subject:
-    """One target while it is measured."""
-
-    target: Target
-    artifact: Artifact
-    lengths: list[int]
-    max_length: int
-    engine: Engine | None = None
-    loaded: dict[str, Any] = field(default_factory=dict)
-    samples: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
-    peak: int = 0
+Started = Callable[[int], None] | None
 
 
 async def benchmark(
@@ -53,44 +42,92 @@ async def benchmark(
     lengths: Sequence[int] = LENGTHS,
     new_tokens: int = NEW_TOKENS,
     repeats: int = REPEATS,
+    clients: Sequence[int] = (),
+    through_foundry: bool = False,
+    network: bool = False,
     on_event: Listener | None = None,
-    started: Callable[[int], None] | None = None,
+    started: Started = None,
     watch: Watch | None = None,
 ) -> dict[str, Any]:
     """Measure every target at every prompt length, `repeats` times after one warm-up that is not counted.
 
-    Returns the document of SPEC 2: machine, new_tokens, repeats, results[] {target, folder, precision, load_s, cases[],
-    rss_bytes, cpu_percent}, notes[], void. Rates in tokens a second, times in seconds, sizes in bytes; each figure
-    with median, min and max. A prompt that does not fit is shortened, and `notes` says so.
+    Returns the document of SPEC 2: machine, new_tokens, repeats, results[] {target, label, load_s, cases[]}, notes[],
+    void. An artifact's result also has folder, precision, bytes, rss_bytes and cpu_percent; a server's endpoint, model,
+    errors and error_rate, and clients[] after a sweep. Rates in tokens a second, times in seconds, sizes in bytes;
+    each figure with median, min and max. A prompt that does not fit is shortened, and `notes` says so.
+
+    Args:
+        clients: numbers of clients that ask every server at the same time, one sweep after another.
+        through_foundry: each artifact is also served by Foundry Local and asked the same questions both ways, in
+            turns; `overhead[]` has what the service adds, see `measure.overhead`.
+        network: whether a server on another machine may be asked; only after an explicit yes.
 
     Raises:
         UsageError: a number is out of range, or a target is none.
-        InputRefused: a target cannot be opened.
+        InputRefused: a target cannot be opened, or a server refuses.
+        JobFailed: a server gave nothing that can be measured.
         JobDied: an engine died.
     """
     _check_numbers(targets, lengths, new_tokens, repeats)
-    tell = on_event or (lambda event: None)
-    notes: list[str] = []
-    subjects = [_subject(target, lengths, new_tokens, notes) for target in targets]
-    together = _fit_together(subjects)
-    if not together:
-        notes.append(
-            "The targets do not fit into memory together, so they were measured one after another."
+    found = [find_target(target) for target in targets]
+    levels = check_clients(clients)
+    artifacts = [target for target in found if target.kind != "endpoint"]
+    if through_foundry and not artifacts:
+        raise UsageError(
+            "Only an artifact can be measured through Foundry Local's service.",
+            hint="Name an artifact folder or a deployed name.",
         )
+    if levels and len(artifacts) == len(found) and not through_foundry:
+        raise UsageError(
+            "An artifact is asked by one client; several at once need a server.",
+            hint="Name http://host:port/v1#model, or add --through-foundry.",
+        )
+    tell = on_event or (lambda event: None)
     watch = watch or Watch()
-    groups = [subjects] if together else [[subject] for subject in subjects]
-    total = sum(len(subject.lengths) for subject in subjects) * (repeats + 1)
-    count = _Count(total, tell)
-    for group in groups:
-        await _measure_group(group, new_tokens, repeats, count, watch, started)
+    notes: list[str] = []
+    sweeps: dict[int, list[dict[str, Any]]] = {}
+    async with AsyncExitStack() as services:
+        subjects: list[Subject] = []
+        pairs: list[tuple[AskedArtifact, EndpointSubject]] = []
+        for target in found:
+            if target.kind == "endpoint":
+                subjects.append(EndpointSubject(target, lengths, network=network))
+            elif through_foundry:
+                pairs.append(await _pair(target, lengths, new_tokens, services, tell))
+                subjects += pairs[-1]
+            else:
+                subjects.append(ArtifactSubject(target, lengths, new_tokens))
+        together = _fit_together(subjects)
+        notes += [s.note for s in subjects if isinstance(s, ArtifactSubject) and s.note]
+        if not together:
+            notes.append(
+                "The targets do not fit into memory together, so they were measured one after another."
+            )
+        groups = [subjects] if together or pairs else [[subject] for subject in subjects]
+        count = _Count(subjects, repeats, levels, tell)
+        for group in groups:
+            async with AsyncExitStack() as stack:
+                await _open(group, stack, started, tell)
+                watch.begin(*_processes(group))
+                notes += await _measure(group, new_tokens, repeats, count)
+                await _sweep(group, levels, new_tokens, repeats, count, sweeps)
+                watch.end()
+        results = [_result(subject, sweeps) for subject in subjects]
+        overheads = [overhead(*pair, name=FOUNDRY) for pair in pairs]
     notes += watch.notes()
+    if any(isinstance(subject, EndpointSubject) for subject in subjects):
+        notes.append(
+            "Servers are measured from outside, a new connection for every question; their answers end when they "
+            "like, and their memory is not measured."
+        )
     return {
         "machine": machine(),
         "lengths": list(lengths),
         "new_tokens": new_tokens,
         "repeats": repeats,
         "interleaved": together and len(subjects) > 1,
-        "results": [_result(subject) for subject in subjects],
+        "results": results,
+        **({"overhead": overheads} if overheads else {}),
         "notes": notes,
         "void": bool(watch.notes()),
     }
@@ -112,135 +149,111 @@ def _check_numbers(
         raise UsageError("A decode rate needs at least 2 new tokens.")
 
 
-def _subject(
-    target: str | Path | Target, lengths: Sequence[int], new_tokens: int, notes: list[str]
-) -> _Subject:
-    found = find_target(target)
-    artifact = check_artifact(artifact_folder(found))
-    room = artifact.context_length - new_tokens
-    if room < 1:
-        raise InputRefused(
-            f"{found.label} has a context of {artifact.context_length} tokens; {new_tokens} new ones leave no prompt.",
-            hint="Ask for fewer new tokens.",
-        )
-    fitting = sorted({min(length, room) for length in lengths})
-    if too_long := [length for length in lengths if length > room]:
-        notes.append(
-            f"{found.label}: prompts of {', '.join(map(str, too_long))} tokens were shortened to {room}, "
-            f"which is what a context of {artifact.context_length} holds."
-        )
-    return _Subject(found, artifact, fitting, fitting[-1] + new_tokens)
-
-
-def _fit_together(subjects: Sequence[_Subject]) -> bool:
-    if len(subjects) == 1:
-        return True
-    # Weights are held about twice while they are repacked for the processor.
-    needed = sum(
-        2 * s.artifact.bytes + s.artifact.kv_bytes_per_token * s.max_length for s in subjects
+async def _pair(
+    target: Target,
+    lengths: Sequence[int],
+    new_tokens: int,
+    services: AsyncExitStack,
+    tell: Listener,
+) -> tuple[AskedArtifact, EndpointSubject]:
+    """An artifact and the service that serves it, which runs until `services` is closed."""
+    wording = Wording()
+    direct = AskedArtifact(target, lengths, new_tokens, wording)
+    tell(Stage("serve", f"Starting {FOUNDRY} with {target.label}"))
+    service = await services.enter_async_context(open_service(target.text, on_event=tell))
+    address = Target(
+        kind="endpoint",
+        text=f"{service.base_url}#{service.model}",
+        base_url=service.base_url,
+        model=service.model,
     )
-    return needed < available_memory()
+    through = EndpointSubject(
+        address, direct.lengths, wording=wording, like=direct, served_by=[service.pid]
+    )
+    return direct, through
+
+
+def _fit_together(subjects: Sequence[Subject]) -> bool:
+    artifacts = [s for s in subjects if isinstance(s, ArtifactSubject)]
+    return len(artifacts) < 2 or sum(s.least_bytes for s in artifacts) < available_memory()
 
 
 class _Count:
     """Tells how many of all measurements are done."""
 
-    def __init__(self, total: int, tell: Listener) -> None:
+    def __init__(
+        self, subjects: Sequence[Subject], repeats: int, levels: Sequence[int], tell: Listener
+    ) -> None:
         self.tell = tell
         self._done = 0
-        self._total = total
+        servers = sum(isinstance(s, EndpointSubject) for s in subjects)
+        lengths = sum(len(s.lengths) for s in subjects)
+        self._total = lengths * (repeats + 1) + servers * len(levels)
 
     def step(self, note: str) -> None:
         self._done += 1
         self.tell(Progress(self._done, self._total, "measurements", note))
 
 
-async def _measure_group(
-    group: Sequence[_Subject],
-    new_tokens: int,
-    repeats: int,
-    count: _Count,
-    watch: Watch,
-    started: Callable[[int], None] | None,
+async def _open(
+    group: Sequence[Subject], stack: AsyncExitStack, started: Started, tell: Listener
 ) -> None:
-    async with AsyncExitStack() as stack:
-        for subject in group:
-            count.tell(Stage("load", f"Loading {subject.target.label}"))
-            subject.engine = await stack.enter_async_context(
-                open_engine(subject.artifact.folder, max_length=subject.max_length, started=started)
-            )
-            subject.loaded = subject.engine.loaded
-        count.tell(Stage("measure", "Measuring"))
-        watch.begin([s.engine.pid for s in group if s.engine is not None])
-        cases = sorted({length for subject in group for length in subject.lengths})
-        for repeat in range(repeats + 1):
-            for length in cases:
-                for subject in group:
-                    if length in subject.lengths:
-                        await _measure(
-                            subject, length, new_tokens, warm_up=repeat == 0, tell=count.tell
-                        )
-                        count.step(f"{subject.target.label}, {length} tokens")
-        watch.end()
+    # Servers first: they tell how many words make a prompt, for artifacts that are asked the same.
+    for subject in sorted(group, key=lambda s: not isinstance(s, EndpointSubject)):
+        tell(Stage("load", f"Loading {subject.label}"))
+        await subject.open(stack, started)
+
+
+def _processes(group: Sequence[Subject]) -> tuple[list[int], bool]:
+    """The processes that work for the group, and whether these are all."""
+    known = [subject.pids for subject in group]
+    return [pid for pids in known for pid in pids or ()], None not in known
 
 
 async def _measure(
-    subject: _Subject, length: int, new_tokens: int, *, warm_up: bool, tell: Listener
+    group: Sequence[Subject], new_tokens: int, repeats: int, count: _Count
+) -> list[str]:
+    """Every subject in turns, round by round; sentences about lengths that had to be left out."""
+    count.tell(Stage("measure", "Measuring"))
+    notes = []
+    for repeat in range(repeats + 1):
+        for length in sorted({length for subject in group for length in subject.lengths}):
+            for subject in group:
+                if length not in subject.lengths:
+                    continue
+                if repeat == 0:
+                    notes.append(await subject.warm_up(length, new_tokens))
+                else:
+                    await subject.repeat(length, new_tokens, count.tell)
+                count.step(f"{subject.label}, {length} tokens")
+    return [note for note in notes if note]
+
+
+async def _sweep(
+    group: Sequence[Subject],
+    levels: Sequence[int],
+    new_tokens: int,
+    repeats: int,
+    count: _Count,
+    clients: dict[int, list[dict[str, Any]]],
 ) -> None:
-    assert subject.engine is not None
-    sample = await subject.engine.request("measure", prompt_tokens=length, new_tokens=new_tokens)
-    subject.peak = max(subject.peak, int(sample["rss_bytes"]["peak"]))
-    if warm_up:
-        return
-    subject.samples.setdefault(length, []).append(sample)
-    for name, unit in (("ttft_s", "s"), ("decode_tps", "tokens/s"), ("prefill_tps", "tokens/s")):
-        if name in sample:
-            tell(Measured(name, sample[name], unit))
-    tell(Measured("rss_bytes", float(sample["rss_bytes"]["now"]), "bytes"))
-    tell(Measured("cpu_percent", _cpu_percent([sample]), "%"))
+    for subject in group:
+        if isinstance(subject, EndpointSubject):
+            for level in levels:
+                count.tell(Stage("clients", f"{level} clients at once"))
+                found = await measure_crowd(subject, level, new_tokens=new_tokens, repeats=repeats)
+                clients.setdefault(id(subject), []).append(found)
+                count.step(f"{subject.label}, {level} clients")
 
 
-def _cpu_percent(samples: Sequence[dict[str, Any]]) -> float:
-    """Processor time of the engine over wall time, in percent of all cores."""
-    wall = sum(sample["total_s"] for sample in samples)
-    spent = sum(sample["cpu_s"] for sample in samples)
-    return 100 * spent / wall / (psutil.cpu_count() or 1) if wall > 0 else 0.0
-
-
-def _result(subject: _Subject) -> dict[str, Any]:
-    everything = [sample for samples in subject.samples.values() for sample in samples]
-    precision = subject.artifact.precision
-    return {
-        "target": subject.target.text,
-        "label": subject.target.label,
-        "folder": str(subject.artifact.folder),
-        **({"precision": precision} if precision else {}),
-        "bytes": subject.artifact.bytes,
-        "load_s": subject.loaded["load_s"],
-        "context": subject.max_length,
-        "cases": [_case(length, subject.samples[length]) for length in subject.lengths],
-        "rss_bytes": {
-            "baseline": subject.loaded["rss_bytes"]["baseline"],
-            "loaded": subject.loaded["rss_bytes"]["loaded"],
-            "peak": subject.peak,
-        },
-        "cpu_percent": _cpu_percent(everything),
-    }
-
-
-def _case(length: int, samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    figures: dict[str, Any] = {}
-    for name in ("ttft_s", "prefill_tps", "decode_tps", "total_s"):
-        values = [sample[name] for sample in samples if name in sample]
-        if values:
-            figures[name] = {**spread(values), "samples": values}
-    totals = [sample["total_s"] for sample in samples]
-    return {
-        "prompt_tokens": length,
-        "new_tokens": samples[0]["new_tokens"],
-        **figures,
-        "latency_s": {"p50": percentile(totals, 50), "p95": percentile(totals, 95)},
-    }
+def _result(subject: Subject, clients: dict[int, list[dict[str, Any]]]) -> dict[str, Any]:
+    if isinstance(subject, EndpointSubject) and not any(subject.samples.values()):
+        raise JobFailed(
+            f"Every question to {subject.label} failed: {subject.faults[-1]}",
+            hint="Look at the server's log, then measure again.",
+        )
+    sweep = clients.get(id(subject))
+    return {**subject.document(), **({"clients": sweep} if sweep else {})}
 
 
 def machine() -> dict[str, Any]:

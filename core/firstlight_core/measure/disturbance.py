@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -32,10 +33,12 @@ class Watch:
         self._busiest = 0.0
         self._start = (0.0, 0.0, 0.0, 0.0)
         self._pids: list[int] = []
+        self._all_known = True
 
-    def begin(self, pids: list[int]) -> None:
-        """Measuring starts; `pids` are the engines."""
+    def begin(self, pids: list[int], all_known: bool = True) -> None:
+        """Measuring starts; `pids` work for it. Unless these are all, nobody can say what other programs took."""
         self._pids = pids
+        self._all_known = all_known
         self._start = (self._awake(), self._whole(), self._busy(), self._ours(pids))
 
     def end(self) -> None:
@@ -44,7 +47,7 @@ class Watch:
         passed = self._awake() - awake
         self._slept += max(0.0, self._whole() - whole - passed)
         others = (self._busy() - busy) - (self._ours(self._pids) - ours)
-        if passed > 0:
+        if passed > 0 and self._all_known:
             self._busiest = max(self._busiest, others / passed / (psutil.cpu_count() or 1))
 
     def notes(self) -> list[str]:
@@ -60,6 +63,20 @@ class Watch:
                 "Close them and measure again."
             )
         return found
+
+
+def server_processes(base_url: str) -> list[int]:
+    """The processes of the server that listens at an address of this machine; none when the system does not tell."""
+    port = urlsplit(base_url).port or (443 if base_url.startswith("https") else 80)
+    found: list[int] = []
+    with contextlib.suppress(psutil.Error, OSError):
+        for connection in psutil.net_connections("tcp"):
+            listens = connection.status == psutil.CONN_LISTEN
+            if listens and tuple(connection.laddr)[1:2] == (port,) and connection.pid:
+                # Ollama and vLLM compute in children of the process that listens.
+                children = psutil.Process(connection.pid).children(recursive=True)
+                found += [connection.pid, *(child.pid for child in children)]
+    return found
 
 
 def awake_clock() -> float:

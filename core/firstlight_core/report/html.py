@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.measure.crowd import service_sentences
 from firstlight_core.report.cells import drift_cell, evidence_text, speed_cell, spread_cell
 from firstlight_core.report.charts import bar_chart, line_chart, number_text
 from firstlight_core.text import bytes_text, seconds_text
@@ -26,6 +27,7 @@ def report_html(document: Mapping[str, Any]) -> str:
         "drift": drift_cell,
         "spread": spread_cell,
         "evidence": evidence_text,
+        "service_sentences": service_sentences,
         "command": _command,
     }
     # What charts draws is escaped there.
@@ -80,7 +82,7 @@ def _by_length(title: str, results: Any, key: str, unit: str) -> str:
             [
                 (float(case["prompt_tokens"]), float(case[key]["median"]))
                 for case in result.get("cases") or ()
-                if case.get(key)
+                if case.get(key) and case.get("prompt_tokens")
             ],
         )
         for result in results

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from firstlight_core.measure.crowd import service_sentences
 from firstlight_core.report.cells import (
     block,
     code,
@@ -199,7 +200,7 @@ def _benchmark(document: Document) -> list[str]:
     rows = [
         (
             plain(result.get("label") or result.get("target"), 60),
-            str(case["prompt_tokens"]),
+            str(case.get("prompt_tokens", "not told")),
             *(spread_cell(case.get(key)) for key in ("ttft_s", "prefill_tps", "decode_tps")),
         )
         for result in bench.get("results", ())
@@ -223,7 +224,8 @@ def _benchmark(document: Document) -> list[str]:
     lines += table(
         ("Target", "Baseline (measured)", "Loaded (measured)", "Peak (measured)"), memory
     )
-    return [*lines, *[f"- {plain(note)}" for note in bench.get("notes", ())], ""]
+    said = [*service_sentences(bench), *bench.get("notes", ())]
+    return [*lines, *[f"- {plain(note)}" for note in said], ""]
 
 
 def _quality(document: Document) -> list[str]:

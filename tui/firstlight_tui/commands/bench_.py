@@ -1,43 +1,62 @@
-"""`firstlight bench`: load time, TTFT, prefill and decode rate, memory."""
+"""`firstlight bench`: load time, TTFT, prefill and decode rate, memory; servers and what a service costs."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import typer
 
 from firstlight_core.errors import UsageError
 from firstlight_core.measure.benchmark import LENGTHS, NEW_TOKENS, REPEATS, benchmark
+from firstlight_core.measure.crowd import service_sentences
 from firstlight_core.text import bytes_text, seconds_text
 from firstlight_tui.commands.output import Document, note, run_verb, say, show_events
 
 
 def bench(
-    targets: list[str] = typer.Argument(help="Artifact folders or deployed names."),
+    targets: list[str] = typer.Argument(
+        help="Artifact folders, deployed names, or http://host:port/v1#model."
+    ),
     lengths: str = typer.Option(
         ",".join(map(str, LENGTHS)), "--lengths", help="Prompt lengths in tokens, comma-separated."
     ),
     new_tokens: int = typer.Option(NEW_TOKENS, "--new-tokens", help="Tokens to generate."),
     repeats: int = typer.Option(REPEATS, "--repeats", help="Repetitions after the warm-up."),
+    clients: str = typer.Option(
+        "", "--clients", help="Ask every server by so many clients at once: 1,2,4."
+    ),
+    through_foundry: bool = typer.Option(
+        False,
+        "--through-foundry",
+        help="Measure each artifact directly and through Foundry Local's service, and say what that costs.",
+    ),
+    network: bool = typer.Option(
+        False, "--network", help="Allow a server on another machine; the prompts leave this one."
+    ),
     json: bool = typer.Option(False, "--json", help="One JSON document."),
 ) -> None:
-    """Measure one or more targets on this machine, interleaved."""
+    """Measure one or more targets, interleaved."""
 
     async def work() -> Document:
         return await benchmark(
             targets,
-            lengths=_lengths(lengths),
+            lengths=_numbers(lengths, "prompt lengths", "--lengths 32,128"),
             new_tokens=new_tokens,
             repeats=repeats,
+            clients=_numbers(clients, "numbers of clients", "--clients 1,2,4") if clients else (),
+            through_foundry=through_foundry,
+            network=network,
             on_event=show_events(),
         )
 
     run_verb("bench", work, _show, as_json=json)
 
 
-def _lengths(text: str) -> list[int]:
+def _numbers(text: str, what: str, example: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:
         raise UsageError(
-            f"{text[:60]!r} is no list of prompt lengths.",
-            hint="Write for example --lengths 32,128",
+            f"{text[:60]!r} is no list of {what}.", hint=f"Write for example {example}"
         ) from None
 
 
@@ -45,20 +64,50 @@ def _show(document: Document) -> None:
     machine = document["machine"]
     say(f"{machine['cpu']}, {machine['cores']} cores, {machine['memory']} (measured)")
     for result in document["results"]:
-        rss = result["rss_bytes"]
         say()
+        say(f"{result['label']}: {_head(result)}")
         say(
-            f"{result['label']}: loaded in {seconds_text(result['load_s'])}, "
-            f"memory {bytes_text(rss['loaded'])}, peak {bytes_text(rss['peak'])}, "
-            f"CPU {result['cpu_percent']:.0f} %"
+            "  prompt   new  TTFT (median, min-max)           prefill tok/s  decode tok/s (min-max)"
         )
-        say("  prompt  TTFT (median, min-max)           prefill tok/s  decode tok/s (min-max)")
         for case in result["cases"]:
-            ttft, prefill, decode = case["ttft_s"], case["prefill_tps"], case["decode_tps"]
-            span = f"{seconds_text(ttft['min'])} - {seconds_text(ttft['max'])}"
             say(
-                f"  {case['prompt_tokens']:6}  {seconds_text(ttft['median']):>8}  {span:21} "
-                f"{prefill['median']:13.1f}  {decode['median']:8.1f} ({decode['min']:.1f}-{decode['max']:.1f})"
+                f"  {_length(case):>6} {case.get('new_tokens', '-'):>5}  {_seconds(case.get('ttft_s')):30} "
+                f"{_rate(case.get('prefill_tps')):>13}  {_rate(case.get('decode_tps'), spread=True)}"
             )
+    if said := service_sentences(document):
+        say()
+        for sentence in said:
+            say(sentence)
     for line in document["notes"]:
         note(line)
+
+
+def _head(result: Mapping[str, Any]) -> str:
+    if "rss_bytes" not in result:
+        failed = f", {result['errors']} questions failed" if result["errors"] else ""
+        return f"models listed in {seconds_text(result['load_s'])}{failed}"
+    rss = result["rss_bytes"]
+    return (
+        f"loaded in {seconds_text(result['load_s'])}, memory {bytes_text(rss['loaded'])}, "
+        f"peak {bytes_text(rss['peak'])}, CPU {result['cpu_percent']:.0f} %"
+    )
+
+
+def _length(case: Mapping[str, Any]) -> str:
+    """Tokens of prompt; of a server that does not tell them, the words."""
+    told = case.get("prompt_tokens")
+    return str(told) if told is not None else f"{case.get('prompt_words', '-')} w"
+
+
+def _seconds(figure: Mapping[str, float] | None) -> str:
+    if not figure:
+        return "-"
+    span = f"{seconds_text(figure['min'])} - {seconds_text(figure['max'])}"
+    return f"{seconds_text(figure['median']):>8}  {span}"
+
+
+def _rate(figure: Mapping[str, float] | None, *, spread: bool = False) -> str:
+    if not figure:
+        return "-"
+    span = f" ({figure['min']:.1f}-{figure['max']:.1f})" if spread else ""
+    return f"{figure['median']:.1f}{span}"

@@ -1,0 +1,212 @@
+"""What can be measured, and an artifact as such: by exactly so many tokens, or asked in words as a server is."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+
+import psutil
+
+from firstlight_core.errors import InputRefused
+from firstlight_core.events import Event, Measured
+from firstlight_core.measure.metrics import percentile, spread
+from firstlight_core.measure.wording import Wording
+from firstlight_core.talk.artifacts import Target, artifact_folder, check_artifact
+from firstlight_core.talk.engine import Engine, open_engine
+
+Tell = Callable[[Event], None]
+Sample = dict[str, Any]
+
+TEMPLATE_TOKENS = 64
+"""Room for the chat template and the prompt's own beginning, when an artifact is asked in words."""
+FIGURES = ("ttft_s", "prefill_tps", "decode_tps", "total_s")
+
+
+class Subject(ABC):
+    """One target while it is measured. Lengths in tokens of prompt."""
+
+    def __init__(self, target: Target, lengths: Sequence[int]) -> None:
+        self.target = target
+        self.lengths = sorted(set(lengths))
+        self.samples: dict[int, list[Sample]] = {length: [] for length in self.lengths}
+        self.faults: list[str] = []
+        """A sentence for each repetition that failed."""
+        self.loaded: dict[str, Any] = {}
+
+    @property
+    def label(self) -> str:
+        """A short name for tables."""
+        return self.target.label
+
+    @property
+    @abstractmethod
+    def pids(self) -> list[int] | None:
+        """The processes whose work is this subject's; None when they cannot be known."""
+
+    @abstractmethod
+    async def open(self, stack: AsyncExitStack, started: Callable[[int], None] | None) -> None:
+        """Load it, until the stack is closed."""
+
+    @abstractmethod
+    async def measure(self, length: int, new_tokens: int) -> Sample:
+        """One repetition: its stats."""
+
+    async def warm_up(self, length: int, new_tokens: int) -> str | None:
+        """A repetition that is not counted; a sentence when this length cannot be measured."""
+        await self.measure(length, new_tokens)
+        return None
+
+    async def repeat(self, length: int, new_tokens: int, tell: Tell) -> None:
+        """A repetition that counts."""
+        sample = await self.measure(length, new_tokens)
+        self.samples[length].append(sample)
+        for name, unit in (
+            ("ttft_s", "s"),
+            ("decode_tps", "tokens/s"),
+            ("prefill_tps", "tokens/s"),
+        ):
+            if name in sample:
+                tell(Measured(name, sample[name], unit))
+
+    def document(self) -> dict[str, Any]:
+        """This subject's entry in `results[]`."""
+        return {
+            "target": self.target.text,
+            "label": self.label,
+            "load_s": self.loaded["load_s"],
+            "cases": [self.case(length, self.samples[length]) for length in self.lengths],
+        }
+
+    def case(self, length: int, samples: Sequence[Sample]) -> dict[str, Any]:
+        """The figures at one prompt length; what was not measured is absent."""
+        figures: dict[str, Any] = {}
+        for name in FIGURES:
+            if values := [sample[name] for sample in samples if name in sample]:
+                figures[name] = {**spread(values), "samples": values}
+        if totals := [sample["total_s"] for sample in samples]:
+            figures["latency_s"] = {"p50": percentile(totals, 50), "p95": percentile(totals, 95)}
+            figures["new_tokens"] = round(percentile([s["new_tokens"] for s in samples], 50))
+        return figures
+
+
+class ArtifactSubject(Subject):
+    """An artifact, measured on exactly so many tokens; no stop token ends its answer."""
+
+    def __init__(self, target: Target, lengths: Sequence[int], new_tokens: int) -> None:
+        self.artifact = check_artifact(artifact_folder(target))
+        room = self.artifact.context_length - new_tokens - self._margin()
+        if room < 1:
+            raise InputRefused(
+                f"{target.label} has a context of {self.artifact.context_length} tokens; "
+                f"{new_tokens} new ones leave no prompt.",
+                hint="Ask for fewer new tokens.",
+            )
+        super().__init__(target, [min(length, room) for length in lengths])
+        self.max_length = self.lengths[-1] + new_tokens + self._margin()
+        too_long = [length for length in lengths if length > room]
+        self.note = (
+            f"{target.label}: prompts of {', '.join(map(str, too_long))} tokens were shortened to {room}, "
+            f"which is what a context of {self.artifact.context_length} holds."
+            if too_long
+            else ""
+        )
+        self.peak = 0
+        self._engine: Engine | None = None
+
+    def _margin(self) -> int:
+        return 0
+
+    @property
+    def least_bytes(self) -> int:
+        """The least memory that it takes; weights are held about twice while they are repacked for the processor."""
+        return 2 * self.artifact.bytes + self.artifact.kv_bytes_per_token * self.max_length
+
+    @property
+    def engine(self) -> Engine:
+        """The loaded engine."""
+        assert self._engine is not None
+        return self._engine
+
+    @property
+    def pids(self) -> list[int] | None:
+        return [self.engine.pid]
+
+    async def open(self, stack: AsyncExitStack, started: Callable[[int], None] | None) -> None:
+        self._engine = await stack.enter_async_context(
+            open_engine(self.artifact.folder, max_length=self.max_length, started=started)
+        )
+        self.loaded = self._engine.loaded
+
+    async def measure(self, length: int, new_tokens: int) -> Sample:
+        sample = await self.engine.request("measure", prompt_tokens=length, new_tokens=new_tokens)
+        self.peak = max(self.peak, int(sample["rss_bytes"]["peak"]))
+        return sample
+
+    async def repeat(self, length: int, new_tokens: int, tell: Tell) -> None:
+        await super().repeat(length, new_tokens, tell)
+        sample = self.samples[length][-1]
+        tell(Measured("rss_bytes", float(sample["rss_bytes"]["now"]), "bytes"))
+        tell(Measured("cpu_percent", cpu_percent([sample]), "%"))
+
+    def document(self) -> dict[str, Any]:
+        everything = [sample for samples in self.samples.values() for sample in samples]
+        precision = self.artifact.precision
+        return {
+            **super().document(),
+            "folder": str(self.artifact.folder),
+            **({"precision": precision} if precision else {}),
+            "bytes": self.artifact.bytes,
+            "context": self.max_length,
+            "rss_bytes": {
+                "baseline": self.loaded["rss_bytes"]["baseline"],
+                "loaded": self.loaded["rss_bytes"]["loaded"],
+                "peak": self.peak,
+            },
+            "cpu_percent": cpu_percent(everything),
+        }
+
+    def case(self, length: int, samples: Sequence[Sample]) -> dict[str, Any]:
+        return {"prompt_tokens": length, **super().case(length, samples)}
+
+
+class AskedArtifact(ArtifactSubject):
+    """An artifact that is asked the very conversations that a server of the same artifact is asked."""
+
+    def __init__(
+        self, target: Target, lengths: Sequence[int], new_tokens: int, wording: Wording
+    ) -> None:
+        super().__init__(target, lengths, new_tokens)
+        self.wording = wording
+        self.question: list[dict[str, str]] = []
+        """What was asked last, for the server to be asked the same."""
+
+    def _margin(self) -> int:
+        return TEMPLATE_TOKENS
+
+    async def measure(self, length: int, new_tokens: int) -> Sample:
+        self.question = self.wording.conversation(self.wording.words(length))
+        answer = await self.engine.request(
+            "chat",
+            template=True,
+            messages=self.question,
+            max_tokens=new_tokens,
+            search={"do_sample": False},
+            fresh=True,
+            stream=False,
+        )
+        stats = dict(answer["stats"])
+        now = stats.pop("rss_bytes")
+        self.peak = max(self.peak, int(now))
+        return {**stats, "text": answer["text"], "rss_bytes": {"now": now}}
+
+    def case(self, length: int, samples: Sequence[Sample]) -> dict[str, Any]:
+        told = [sample["prompt_tokens"] for sample in samples]
+        found = super().case(length, samples)
+        return {**found, "asked_tokens": length, "prompt_tokens": round(percentile(told, 50))}
+
+
+def cpu_percent(samples: Sequence[Sample]) -> float:
+    """Processor time of the engine over wall time, in percent of all cores."""
+    wall = sum(sample["total_s"] for sample in samples)
+    spent = sum(sample["cpu_s"] for sample in samples)
+    return 100 * spent / wall / (psutil.cpu_count() or 1) if wall > 0 else 0.0
