@@ -1,7 +1,6 @@
 """What Firstlight's care costs: `firstlight convert` in turn with the same Olive run by hand, on two models."""
 
 import json
-import os
 import sys
 import tempfile
 import time
@@ -9,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from bench.measuring import Figure, spoken, timed
-from bench.random_model import SHAPES, write_model
+from bench.random_model import bench_folder, big_source
 from firstlight_core.conversion.convert import plan_conversion
 from firstlight_core.paths import find_paths
 from firstlight_core.runner import OFFLINE
 
 PAIRS = 5
 THREES = 2
-BIG = "qwen2.5-0.5b-tied"
 THREE = ("int8", "int4", "int4-compact")
 _BY_HAND = Path(__file__).with_name("hand_olive.py")
 _MANY = """
@@ -33,13 +31,8 @@ print(json.dumps(len(made["results"])))
 def measure() -> list[Figure]:
     """Wall and peak memory against Olive by hand; three precisions against one; the sample and a 0.5 B shape."""
     figures = []
-    # FIRSTLIGHT_BENCH_FOLDER keeps the gigabyte of random weights for the next time.
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(os.environ.get("FIRSTLIGHT_BENCH_FOLDER") or temporary)
-        source = folder / "sources" / BIG
-        if not (source / "model.safetensors").is_file():
-            write_model(source, next(shape for shape in SHAPES if shape.name == BIG))
-        for name, model in (("sample", find_paths().sample), ("0.5 B shape", source)):
+    with bench_folder() as folder:
+        for name, model in (("sample", find_paths().sample), ("0.5 B shape", big_source(folder))):
             with tempfile.TemporaryDirectory(dir=folder) as place:
                 figures += _pairs(name, model, Path(place))
     return figures

@@ -38,8 +38,17 @@ class Figure:
             self.median / statistics.median(self.against_samples) if self.against_samples else None
         )
 
+    @property
+    def tail(self) -> dict[str, float]:
+        """The 99th percentile and the worst, where there are samples enough to speak of one."""
+        if len(self.samples) < 100:
+            return {}
+        ordered = sorted(self.samples)
+        return {"p99": ordered[round(0.99 * (len(ordered) - 1))], "worst": ordered[-1]}
+
     def __str__(self) -> str:
         spread = f"{min(self.samples):.4g} to {max(self.samples):.4g}"
+        spread += "".join(f", {name} {value:.4g}" for name, value in self.tail.items())
         ratio = f", {self.ratio:.3f} × {self.against}" if self.ratio is not None else ""
         goal = f" (to reach: {self.target})" if self.target else ""
         return f"{self.name}: {self.median:.4g} {self.unit} ({spread}){ratio}{goal}"
@@ -66,7 +75,7 @@ def write_result(name: str, figures: Sequence[Figure]) -> str:
             "machine": machine_line(),
             "load_average": [round(value, 2) for value in os.getloadavg()],
             "figures": [
-                {**asdict(figure), "median": figure.median}
+                {**asdict(figure), "median": figure.median, **figure.tail}
                 | ({"ratio": figure.ratio} if figure.ratio is not None else {})
                 for figure in figures
             ],

@@ -4,14 +4,19 @@ The tokenizer is the sample's, its vocabulary padded to the shape's size so that
 """
 
 import json
+import os
 import struct
+import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bench.measuring import timed
 from firstlight_core.paths import find_paths
 
 
@@ -112,6 +117,36 @@ def _qwen25(*, tied: bool) -> Shape:
 
 
 SHAPES = tuple(make(tied=tied) for make in (_smollm2, _qwen25) for tied in (True, False))
+
+BIG = "qwen2.5-0.5b-tied"
+
+
+@contextmanager
+def bench_folder() -> Iterator[Path]:
+    """Where the gigabyte of random weights lies; FIRSTLIGHT_BENCH_FOLDER keeps it for the next time."""
+    with tempfile.TemporaryDirectory() as temporary:
+        yield Path(os.environ.get("FIRSTLIGHT_BENCH_FOLDER") or temporary)
+
+
+def big_source(folder: Path) -> Path:
+    """The source of the 0.5 B shape below `folder`, written when it is not there."""
+    source = folder / "sources" / BIG
+    if not (source / "model.safetensors").is_file():
+        write_model(source, next(shape for shape in SHAPES if shape.name == BIG))
+    return source
+
+
+def int4_of(source: Path, folder: Path) -> Path:
+    """The int4 artifact of a source below `folder`, converted when it is not there."""
+    artifact = folder / "artifacts" / f"{source.name}-int4"
+    if not artifact.is_dir():
+        artifact.parent.mkdir(parents=True, exist_ok=True)
+        command = Path(sys.executable).with_name("firstlight")
+        timed(
+            [command, "convert", source, "-o", artifact],
+            env={"FIRSTLIGHT_HOME": str(folder / "home")},
+        )
+    return artifact
 
 
 def write_model(folder: Path, shape: Shape, *, seed: int = 0) -> Path:
