@@ -1,135 +1,199 @@
-"""An Ollama Modelfile from a settled template, and a small reader of its TEMPLATE that proves it."""
+"""An Ollama TEMPLATE from a settled PromptTemplate, and a small renderer of it that proves it.
 
-import json
+`render_go` knows only what `go_template` writes; tests hold it against Go's own text/template.
+"""
+
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 from firstlight_core.errors import TemplateRefused
 from firstlight_core.template.inference_model import CONTENT, opening_of
 
 _ROLES = ("system", "user", "assistant")
 _GO = re.compile(r"\{\{(.*?)\}\}", re.S)
+_QUOTED = re.compile(r'"\\u([0-9a-f]{4})"|"\\U([0-9a-f]{8})"')
+_BRACES_AND_QUOTES = re.compile(r'\{(?=\{|\Z)|"(?=")|\A"|"\Z')
+"""A brace that would open an action with what follows, and quotes that could join Modelfile's own three."""
+_RANGE = "range $i, $_ := .Messages"
+_UNASKED = "if not .System"
+_NOT_MERGED = "if not (and $.System (eq $i 1))"
+_ROLE = re.compile(r'(?:else )?if eq \.Role "(\w+)"')
 
 
-def go_template(prompt_template: Mapping[str, str], *, begin: str = "") -> str:
+def go_template(
+    prompt_template: Mapping[str, str],
+    *,
+    begin: str = "",
+    runner_begins: bool = False,
+    merged: bool = False,
+) -> str:
     """The PromptTemplate in Go template syntax: every turn in its own field, then the answer's opening.
 
-    `begin` is the begin-of-text token, which Ollama's runner adds itself.
+    `begin` is the begin-of-text token; it stands in front of the first turn, whoever speaks it, unless Ollama's
+    runner puts it there itself. With `merged` the system text opens the first user's turn, as Gemma has it.
     """
-    parts = ["{{ range .Messages }}"]
+    fields = {key: text.removeprefix(begin) for key, text in prompt_template.items()}
+    begins = prompt_template.get("prompt", "").startswith(begin) and not runner_begins
+    parts = [_literal(begin) if begins else ""]
+    if (lead := _lead(fields)) and default_system(fields) is None:
+        # What the chat template says before the first turn when there is no system text.
+        parts.append(f"{{{{ {_UNASKED} }}}}{_literal(lead)}{{{{ end }}}}")
+    parts.append(f"{{{{ {_RANGE} }}}}")
     word = "if"
     for role in _ROLES:
-        field = prompt_template.get(role)
+        field = fields.get(role)
         if field is None:
             continue
-        before, _, after = field.removeprefix(begin).partition(CONTENT)
-        parts.append(f'{{{{ {word} eq .Role "{role}" }}}}')
-        parts.append(_literal(before) + "{{ .Content }}" + _literal(after))
+        before, _, after = (_literal(part) for part in field.partition(CONTENT))
+        if merged and role == "user":
+            before = f"{{{{ {_NOT_MERGED} }}}}{before}{{{{ end }}}}"
+        parts.append(f'{{{{ {word} eq .Role "{role}" }}}}{before}{{{{ .Content }}}}{after}')
         word = "else if"
     parts.append("{{ end }}{{ end }}")
-    parts.append(_literal(opening_of(prompt_template)))
+    parts.append(_literal(opening_of(fields)))
     return "".join(parts)
 
 
+def _lead(fields: Mapping[str, str]) -> str:
+    user = fields.get("user", "").partition(CONTENT)[0]
+    return fields.get("prompt", "").partition(CONTENT)[0].removesuffix(user)
+
+
+def default_system(prompt_template: Mapping[str, str]) -> str | None:
+    """The system text that the chat template writes when nobody gives one; None when it writes none."""
+    before, _, after = prompt_template.get("system", "").partition(CONTENT)
+    lead = _lead(prompt_template)
+    whole = lead.startswith(before) and lead.endswith(after)
+    if "system" in prompt_template and whole and len(lead) > len(before + after):
+        return lead[len(before) : len(lead) - len(after)]
+    return None
+
+
 def _literal(text: str) -> str:
-    """Text that Go shall not read as an action."""
-    if '"""' in text:
-        raise TemplateRefused('A template with """ cannot stand in a Modelfile.')
-    return text.replace("{{", '{{ "{{" }}')
+    """Text that neither Go reads as an action nor Ollama's reader of Modelfiles changes."""
+    safe = _BRACES_AND_QUOTES.sub(lambda match: _action(match[0]), text)
+    return "".join(c if c.isprintable() or c in "\n\t" else _action(c) for c in safe)
+
+
+def _action(character: str) -> str:
+    point = ord(character)
+    escape = f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"
+    return f'{{{{ "{escape}" }}}}'
+
+
+def collate(messages: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """The messages as Ollama hands them to a TEMPLATE: neighbours of one role are one message (template.go)."""
+    found: list[dict[str, str]] = []
+    for message in messages:
+        if found and found[-1]["role"] == message["role"]:
+            found[-1]["content"] += "\n\n" + message["content"]
+        else:
+            found.append(dict(message))
+    return found
 
 
 def render_go(template: str, messages: Sequence[Mapping[str, str]]) -> str:
-    """What Ollama makes of a TEMPLATE that `go_template` wrote: range, if eq .Role, else if, end, .Content.
+    """What Ollama makes of a TEMPLATE that `go_template` wrote.
 
     Raises:
         TemplateRefused: it holds an action of another kind.
     """
     pieces = _GO.split(template)
-    actions = [piece.strip() for piece in pieces[1::2]]
-    if "range .Messages" not in actions or actions.count("end") != 2:
-        raise TemplateRefused("This TEMPLATE is not of the kind that Firstlight writes.")
-    start = actions.index("range .Messages")
-    stop = len(actions) - 1 - actions[::-1].index("end")
-    head = pieces[0]
-    body = "".join(
-        _render_turn(pieces[2 * start + 2 : 2 * stop + 1], message) for message in messages
-    )
-    tail, rest = pieces[2 * stop + 2], pieces[2 * stop + 3 :]
-    for index in range(0, len(rest), 2):
-        tail += _quoted(rest[index]) + rest[index + 1]
-    return head + body + tail
-
-
-def _render_turn(pieces: Sequence[str], message: Mapping[str, str]) -> str:
-    """One turn of the loop; `pieces` are text and actions in turn, text first."""
-    out, chosen, active = pieces[0], False, True
-    for action, text in zip(pieces[1::2], pieces[2::2], strict=True):
-        action = action.strip()
-        if match := re.fullmatch(r'(else )?if eq \.Role "(\w+)"', action):
-            active = not chosen and match[2] == message["role"]
-            chosen = chosen or active
-        elif action == "end":
-            active = True
-        elif action == ".Content":
-            out += message["content"] if active else ""
-        else:
-            out += _quoted(action) if active else ""
-        out += text if active else ""
+    # Text and actions in turn, text first.
+    reader = _Reader([(i % 2 == 1, p.strip() if i % 2 else p) for i, p in enumerate(pieces)])
+    system = "\n\n".join(m["content"] for m in messages if m["role"] == "system")
+    out = reader.block(_Turn(system=system), collate(messages))
+    if reader.place != len(reader.pieces):
+        raise _unknown()
     return out
 
 
+def _unknown() -> TemplateRefused:
+    return TemplateRefused("This TEMPLATE is not of the kind that Firstlight writes.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Turn:
+    """Where the renderer stands: `index` and `role` only within the loop."""
+
+    system: str
+    index: int = -1
+    role: str = ""
+    content: str | None = None
+
+
+class _Reader:
+    """Renders while it reads; a block that is not chosen is read all the same."""
+
+    def __init__(self, pieces: list[tuple[bool, str]]) -> None:
+        self.pieces = pieces
+        self.place = 0
+
+    def block(self, turn: _Turn, messages: Sequence[Mapping[str, str]] = ()) -> str:
+        """Everything up to the `end` or `else if` that closes this block, which is left to be read."""
+        out = ""
+        while self.place < len(self.pieces):
+            is_action, text = self.pieces[self.place]
+            if is_action and (text == "end" or text.startswith("else")):
+                break
+            self.place += 1
+            if not is_action:
+                out += text
+            elif text == _RANGE and turn.content is None:
+                out += self._range(turn, messages)
+            elif text.startswith("if "):
+                self.place -= 1
+                out += self._choice(turn)
+            elif text == ".Content" and turn.content is not None:
+                out += turn.content
+            else:
+                out += _quoted(text)
+        return out
+
+    def _range(self, turn: _Turn, messages: Sequence[Mapping[str, str]]) -> str:
+        start, out = self.place, ""
+        for index, message in enumerate(messages):
+            self.place = start
+            role, content = message["role"], message["content"]
+            out += self.block(_Turn(system=turn.system, index=index, role=role, content=content))
+        if not messages:
+            self.block(_Turn(system=turn.system, content=""))
+        self._end()
+        return out
+
+    def _choice(self, turn: _Turn) -> str:
+        out, chosen = "", False
+        while (action := self._action()) != "end":
+            holds = _holds(action, turn) and not chosen
+            said = self.block(turn)
+            out += said if holds else ""
+            chosen = chosen or holds
+        return out
+
+    def _end(self) -> None:
+        if self._action() != "end":
+            raise _unknown()
+
+    def _action(self) -> str:
+        if self.place >= len(self.pieces):
+            raise _unknown()
+        self.place += 1
+        return self.pieces[self.place - 1][1]
+
+
+def _holds(action: str, turn: _Turn) -> bool:
+    if action == _UNASKED and turn.content is None:
+        return not turn.system
+    if action == _NOT_MERGED:
+        return not (turn.system and turn.index == 1)
+    if match := _ROLE.fullmatch(action):
+        return match[1] == turn.role
+    raise _unknown()
+
+
 def _quoted(action: str) -> str:
-    try:
-        found = json.loads(action.strip())
-    except ValueError:
-        found = None
-    if not isinstance(found, str):
-        raise TemplateRefused("This TEMPLATE holds an action that Firstlight does not write.")
-    return found
-
-
-def default_system(prompt_template: Mapping[str, str]) -> str | None:
-    """The system text that the chat template writes when nobody gives one; None when it writes none."""
-    system, user, prompt = (prompt_template.get(f, "") for f in ("system", "user", "prompt"))
-    before, _, after = system.partition(CONTENT)
-    lead = prompt.partition(CONTENT)[0].removesuffix(user.partition(CONTENT)[0])
-    if (
-        system
-        and lead.startswith(before)
-        and lead.endswith(after)
-        and len(lead) > len(before + after)
-    ):
-        return lead[len(before) : len(lead) - len(after)]
-    return None
-
-
-def modelfile(
-    source: Path, document: Mapping[str, Any], *, begin: str = "", stops: Sequence[str] = ()
-) -> str:
-    """The Modelfile: FROM the source's weights, TEMPLATE, PARAMETERs and SYSTEM of the settled template.
-
-    Raises:
-        TemplateRefused: a text cannot stand in a Modelfile.
-    """
-    template: Mapping[str, str] = document["PromptTemplate"]
-    names = {
-        "max_length": "num_ctx",
-        "temperature": "temperature",
-        "top_p": "top_p",
-        "repetition_penalty": "repeat_penalty",
-    }
-    lines = [
-        "# Written by Firstlight. FROM are the original weights: Ollama reads safetensors or GGUF, not ONNX.",
-        f"FROM {source}",
-        "",
-        f'TEMPLATE """{go_template(template, begin=begin)}"""',
-    ]
-    if (system := default_system(template)) is not None:
-        lines += ["", f'SYSTEM """{_literal(system)}"""']
-    lines.append("")
-    config = document.get("ModelConfig", {})
-    lines += [f"PARAMETER {names[key]} {config[key]}" for key in names if key in config]
-    lines += [f"PARAMETER stop {json.dumps(stop, ensure_ascii=False)}" for stop in stops]
-    return "\n".join(lines) + "\n"
+    match = _QUOTED.fullmatch(action)
+    if match is None:
+        raise _unknown()
+    return chr(int(match[1] or match[2], 16))

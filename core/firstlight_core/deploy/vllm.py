@@ -1,18 +1,27 @@
-"""What a vLLM server needs to run the original weights with the settled chat template.
+"""The `vllm serve` command for the original weights with the settled template, and how big its server must be.
 
-For those who outgrow one machine: the command, a compose file and Kubernetes manifests. The YAML is written with
-JSON scalars, which YAML includes.
+For those who outgrow one machine. A LoRA adapter is served with `--enable-lora` on its base, not merged: nothing
+has to be written, several adapters can share one base, and its answers were the merged artifact's (docs/vllm.md).
 """
 
 import json
 import shlex
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-from firstlight_core.errors import UsageError
+from firstlight_core.errors import InputRefused, UsageError
+from firstlight_core.files import read_json_object
+from firstlight_core.text import one_line
 
-IMAGE = "vllm/vllm-openai:v0.32.0"
-"""The release that FACTS.md ran on CPU; the images carry the same number."""
 PORT = 8000
+LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""The ranks that `--max-lora-rank` takes (vLLM 0.32, vllm/config/lora.py)."""
+RUNTIME_BYTES = 2 * 2**30
+"""Memory of the server's processes besides weights and KV cache: 1.4 GiB measured on CPU (vLLM 0.32), rounded up."""
+GPU_UTILIZATION = 0.92
+"""The share of a GPU's memory that vLLM takes by itself (vLLM 0.32, vllm/config/cache.py)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +53,113 @@ class Capacity:
         return self
 
 
-def serve_arguments(model: str, name: str, capacity: Capacity, *, host: str) -> list[str]:
-    """`vllm serve` for this model; the settled chat template lies beside the weights."""
-    arguments = ["vllm", "serve", model, "--served-model-name", name, "--host", host]
-    arguments += ["--port", str(PORT), "--max-model-len", str(capacity.context)]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """What is served under a name."""
+
+    name: str
+    weights: Path
+    """The original weights, or the base of `adapter`."""
+    adapter: Path | None = None
+    rank: int = 0
+    """The adapter's rank."""
+    weight_bytes: int = 0
+    kv_bytes_per_token: int = 0
+    """At two bytes a value; 0 when it is not known."""
+    heads: int = 0
+    """Attention heads; 0 when they are not known."""
+    sampling: Mapping[str, float] = field(default_factory=dict)
+    """The settled defaults, under the names of generation_config.json."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizing:
+    """What one replica needs. Every number is an estimate."""
+
+    kv_cache_bytes: int
+    """`concurrency` requests that all fill their context: tokens x layers x KV heads x head size x 2 x 2 bytes."""
+    memory_bytes: int
+    """Main memory of the server."""
+    gpu_bytes: int | None
+    """Memory that one GPU must have; None on the CPU. Activations and CUDA graphs are put at 2 GiB."""
+    cpus: int
+    """vLLM's own advice: an API server, an engine core and one worker a GPU want a core each."""
+    startup_seconds: int
+    """Five minutes, and the weights read over 1 Gbit/s."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object."""
+        known = {"gpu_bytes": self.gpu_bytes} if self.gpu_bytes is not None else {}
+        return {
+            "kv_cache_bytes": self.kv_cache_bytes,
+            "memory_bytes": self.memory_bytes,
+            **known,
+            "cpus": self.cpus,
+            "startup_seconds": self.startup_seconds,
+        }
+
+
+def size(served: Served, capacity: Capacity) -> Sizing:
+    """Estimate what one replica of `capacity` needs.
+
+    Raises:
+        UsageError: the attention heads cannot be shared out among the GPUs, which vLLM refuses.
+    """
+    gpus = capacity.gpus
+    if served.heads and gpus > 1 and served.heads % gpus:
+        fitting = [n for n in range(1, min(served.heads, 64) + 1) if served.heads % n == 0]
+        raise UsageError(
+            f"The model's {served.heads} attention heads cannot be shared out among {gpus} GPUs.",
+            hint=f"Take one of: {', '.join(map(str, fitting))}.",
+        )
+    cache = served.kv_bytes_per_token * capacity.context * capacity.concurrency
+    gpu = None
+    if gpus:
+        gpu = int(((served.weight_bytes + cache) / gpus + 2 * 2**30) / GPU_UTILIZATION)
+    return Sizing(
+        kv_cache_bytes=cache,
+        # Weights pass through main memory on their way to a GPU, shard by shard: an upper bound.
+        memory_bytes=RUNTIME_BYTES * max(1, gpus)
+        + served.weight_bytes
+        + (0 if gpus else max(cache, 2**30)),
+        gpu_bytes=gpu,
+        cpus=2 + max(1, gpus),
+        startup_seconds=300 + served.weight_bytes // 125_000_000,
+    )
+
+
+def cpu_environment(sizing: Sizing) -> dict[str, str]:
+    """What a server without GPU is told by environment: GiB of KV cache."""
+    return {"VLLM_CPU_KVCACHE_SPACE": str(max(1, -(-sizing.kv_cache_bytes // 2**30)))}
+
+
+QUIET = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+"""The server asks nobody for files and reports to nobody."""
+
+
+def serve_arguments(
+    served: Served,
+    capacity: Capacity,
+    *,
+    host: str = "127.0.0.1",
+    model: str | None = None,
+    adapter: str | None = None,
+    template: str = "chat_template.jinja",
+) -> list[str]:
+    """`vllm serve` for this model; `model`, `adapter` and `template` are the paths where it runs."""
+    lora = served.adapter is not None
+    arguments = ["vllm", "serve", model or str(served.weights)]
+    arguments += ["--served-model-name", f"{served.name}-base" if lora else served.name]
+    arguments += ["--host", host, "--port", str(PORT)]
+    arguments += ["--max-model-len", str(capacity.context)]
     arguments += ["--max-num-seqs", str(capacity.concurrency)]
-    arguments += ["--chat-template", "chat_template.jinja"]
+    arguments += ["--chat-template", template]
+    if served.sampling:
+        arguments += ["--override-generation-config", json.dumps(dict(served.sampling))]
+    if lora:
+        module = {"name": served.name, "path": adapter or str(served.adapter)}
+        arguments += ["--enable-lora", "--max-lora-rank", str(lora_rank(served.rank))]
+        arguments += ["--lora-modules", json.dumps(module)]
     if capacity.gpus > 1:
         arguments += ["--tensor-parallel-size", str(capacity.gpus)]
     if capacity.gpus == 0:
@@ -57,152 +167,54 @@ def serve_arguments(model: str, name: str, capacity: Capacity, *, host: str) -> 
     return arguments
 
 
-def serve_script(source: str, name: str, capacity: Capacity) -> str:
+def lora_rank(rank: int) -> int:
+    """The smallest `--max-lora-rank` that holds an adapter of this rank.
+
+    Raises:
+        InputRefused: vLLM holds none of this rank.
+    """
+    for largest in LORA_RANKS:
+        if rank <= largest:
+            return largest
+    raise InputRefused(
+        f"vLLM takes adapters up to rank {LORA_RANKS[-1]}; this one has {rank}.",
+        hint="Merge it into its base, and name the merged folder: --source FOLDER",
+    )
+
+
+def check_adapter(adapter: Path) -> None:
+    """Whether vLLM can serve this adapter on its base (vLLM 0.32, vllm/lora/peft_helper.py).
+
+    Raises:
+        InputRefused: it uses what vLLM does not know.
+    """
+    settings = read_json_object(adapter / "adapter_config.json")
+    saved = settings.get("modules_to_save")
+    found = [key for key in _NOT_SERVED if settings.get(key)]
+    if saved:
+        found.append("modules_to_save")
+    start = settings.get("init_lora_weights")
+    if isinstance(start, str) and start.lower() not in _PLAIN_STARTS:
+        found.append(f"init_lora_weights={one_line(start, 40)}")
+    if settings.get("bias", "none") != "none":
+        found.append("bias")
+    if found:
+        raise InputRefused(
+            f"vLLM cannot serve this adapter: it uses {', '.join(found)}.",
+            hint="Merge it into its base, and name the merged folder: --source FOLDER",
+        )
+
+
+_NOT_SERVED = (
+    *("use_dora", "lora_bias", "alora_invocation_tokens", "layer_replication"),
+    *("use_bdlora", "use_qalora"),
+)
+_PLAIN_STARTS = ("gaussian", "eva", "orthogonal", "mica", "lora_ga")
+
+
+def serve_script(served: Served, capacity: Capacity, sizing: Sizing) -> str:
     """A shell script that serves the weights on this machine, on loopback."""
-    command = shlex.join(serve_arguments(source, name, capacity, host="127.0.0.1"))
+    told = QUIET | (cpu_environment(sizing) if capacity.gpus == 0 else {})
     lines = ["#!/bin/sh", "# Written by Firstlight.", 'cd "$(dirname "$0")" || exit 1']
-    if capacity.gpus == 0:
-        lines.append("export VLLM_CPU_KVCACHE_SPACE=1")
-    return "\n".join([*lines, f"exec {command}", ""])
-
-
-def _container_arguments(name: str, capacity: Capacity) -> list[str]:
-    # The image's entry point is `vllm serve` itself.
-    arguments = serve_arguments("/model", name, capacity, host="0.0.0.0")[2:]
-    place = arguments.index("chat_template.jinja")
-    return [*arguments[:place], "/settled/chat_template.jinja", *arguments[place + 1 :]]
-
-
-def compose(source: str, name: str, capacity: Capacity) -> str:
-    """A compose file with the weights mounted read-only, on loopback, with a health check."""
-    health = f"import urllib.request as u; u.urlopen('http://127.0.0.1:{PORT}/health', timeout=3)"
-    service: dict[str, object] = {
-        "image": IMAGE,
-        "command": _container_arguments(name, capacity),
-        "ports": [f"127.0.0.1:{PORT}:{PORT}"],
-        "volumes": [
-            # A dollar sign would be taken for a variable.
-            {
-                "type": "bind",
-                "source": source.replace("$", "$$"),
-                "target": "/model",
-                "read_only": True,
-            },
-            {"type": "bind", "source": ".", "target": "/settled", "read_only": True},
-        ],
-        "ipc": "host",
-        "restart": "unless-stopped",
-        "environment": {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"},
-        "healthcheck": {
-            "test": ["CMD", "python3", "-c", health],
-            "interval": "10s",
-            "timeout": "5s",
-            "retries": 3,
-            "start_period": "300s",
-        },
-    }
-    if capacity.gpus:
-        device = {"driver": "nvidia", "count": capacity.gpus, "capabilities": ["gpu"]}
-        service["deploy"] = {"resources": {"reservations": {"devices": [device]}}}
-    return _yaml({"services": {"vllm": service}})
-
-
-def kubernetes(name: str, capacity: Capacity, *, template: str, weights_gib: int) -> str:
-    """ConfigMap, Deployment with probes and limits, and Service; the weights come from a volume claim."""
-    app = name.lower().replace("_", "-").replace(".", "-").strip("-")[:50].strip("-") or "model"
-    labels = {"app.kubernetes.io/name": app, "app.kubernetes.io/component": "vllm"}
-
-    def probe(path: str, **more: int) -> dict[str, object]:
-        return {"httpGet": {"path": path, "port": PORT}, "timeoutSeconds": 5, **more}
-
-    memory = f"{max(4, 2 * weights_gib)}Gi"
-    limits: dict[str, object] = {"memory": memory}
-    if capacity.gpus:
-        limits["nvidia.com/gpu"] = capacity.gpus
-    container = {
-        "name": "vllm",
-        "image": IMAGE,
-        "args": _container_arguments(name, capacity),
-        "ports": [{"name": "http", "containerPort": PORT}],
-        "env": [
-            {"name": "HF_HUB_OFFLINE", "value": "1"},
-            {"name": "VLLM_NO_USAGE_STATS", "value": "1"},
-        ],
-        "resources": {"requests": {"cpu": "2", "memory": memory}, "limits": limits},
-        # Loading takes minutes; until the model answers, no other probe counts.
-        "startupProbe": probe("/v1/models", periodSeconds=10, failureThreshold=120),
-        "readinessProbe": probe("/v1/models", periodSeconds=10, failureThreshold=3),
-        "livenessProbe": probe("/health", periodSeconds=20, failureThreshold=3),
-        "volumeMounts": [
-            {"name": "weights", "mountPath": "/model", "readOnly": True},
-            {"name": "settled", "mountPath": "/settled", "readOnly": True},
-            {"name": "shared-memory", "mountPath": "/dev/shm"},
-        ],
-    }
-    volumes = [
-        {
-            "name": "weights",
-            "persistentVolumeClaim": {"claimName": f"{app}-weights", "readOnly": True},
-        },
-        {"name": "settled", "configMap": {"name": f"{app}-settled"}},
-        {"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": "2Gi"}},
-    ]
-    pod = {"metadata": {"labels": labels}, "spec": {"containers": [container], "volumes": volumes}}
-    documents: list[dict[str, object]] = [
-        {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": {"name": f"{app}-settled", "labels": labels},
-            "data": {"chat_template.jinja": template},
-        },
-        {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"name": app, "labels": labels},
-            "spec": {
-                "replicas": capacity.replicas,
-                "selector": {"matchLabels": labels},
-                "template": pod,
-            },
-        },
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": app, "labels": labels},
-            "spec": {
-                "selector": labels,
-                "ports": [{"name": "http", "port": 80, "targetPort": "http"}],
-            },
-        },
-    ]
-    return "---\n".join(_yaml(document) for document in documents)
-
-
-def _yaml(value: object) -> str:
-    return "\n".join(_lines(value)) + "\n"
-
-
-def _lines(value: object, indent: int = 0) -> list[str]:
-    """Block style for what nests, JSON for scalars and lists of scalars."""
-    pad = "  " * indent
-    if isinstance(value, dict):
-        lines = []
-        for key, item in value.items():
-            if _nests(item):
-                lines += [f"{pad}{key}:", *_lines(item, indent + 1)]
-            else:
-                lines.append(f"{pad}{key}: {json.dumps(item)}")
-        return lines
-    if isinstance(value, list):
-        lines = []
-        for item in value:
-            below = _lines(item, indent + 1)
-            lines += [f"{pad}- {below[0].lstrip()}", *below[1:]]
-        return lines
-    return [pad + json.dumps(value)]
-
-
-def _nests(value: object) -> bool:
-    if isinstance(value, dict):
-        return bool(value)
-    return isinstance(value, list) and any(isinstance(item, dict | list) for item in value)
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in told.items()]
+    return "\n".join([*lines, f"exec {shlex.join(serve_arguments(served, capacity))}", ""])

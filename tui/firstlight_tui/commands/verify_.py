@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from firstlight_core.deploy.bundle import verify as verify_files
+from firstlight_core.deploy.verification import verify as verify_files
 from firstlight_tui.commands.output import Document, run_verb, say
 
 
