@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from firstlight_core.conversion.plan import ConversionPlan
+    from firstlight_core.deploy.background import BackgroundService
     from firstlight_core.deploy.deployment import Deployment
+    from firstlight_core.deploy.foundry_cache import CacheChange
     from firstlight_core.deploy.service_health import Health
+    from firstlight_core.deploy.visibility import FoundryOffer
     from firstlight_core.environment.install import InstallPlan
     from firstlight_core.ledger import Run
     from firstlight_core.model.sources import FoundModel
@@ -203,6 +206,60 @@ async def _probe_service(base_url: str) -> "Health":
     return await probe_service(base_url)
 
 
+async def _start_background(target: str, **options: Any) -> "BackgroundService":
+    from firstlight_core.deploy.background import start_background
+
+    return await start_background(target, **options)
+
+
+def _list_background() -> "Sequence[BackgroundService]":
+    from firstlight_core.deploy.background import list_background
+
+    return list_background()
+
+
+def _stop_background(service: "BackgroundService") -> None:
+    from firstlight_core.deploy.background import stop_background
+
+    stop_background(service)
+
+
+async def _examine(name: str | None = None, **options: Any) -> Document:
+    from firstlight_core.deploy.visibility import examine
+
+    return await examine(name, **options)
+
+
+async def _run_foundry(arguments: Sequence[str], **options: Any) -> Document:
+    from firstlight_core.deploy.foundry_cli import run_foundry
+
+    return await run_foundry(arguments, **options)
+
+
+async def _move_cache(place: Path, **options: Any) -> Document:
+    from firstlight_core.deploy.foundry_cache import move_cache
+
+    return await move_cache(place, **options)
+
+
+def _read_cache_change() -> "CacheChange | None":
+    from firstlight_core.deploy.foundry_cache import read_change
+
+    return read_change()
+
+
+async def _put_cache_back(**options: Any) -> Document:
+    from firstlight_core.deploy.foundry_cache import put_cache_back
+
+    return await put_cache_back(**options)
+
+
+async def _offer_commands(name: str, cache: str) -> "FoundryOffer":
+    from firstlight_core.deploy.visibility import offer_commands
+
+    return await offer_commands(name, cache=cache)
+
+
 def _open_engine(artifact: Path, **options: Any) -> AbstractAsyncContextManager[Any]:
     from firstlight_core.talk.engine import open_engine
 
@@ -266,6 +323,15 @@ class Services:
     deploy_targets: Callable[[], Sequence[str]] = _deploy_targets
     open_service: Callable[..., AbstractAsyncContextManager[Any]] = _open_service
     probe_service: Callable[..., Any] = _probe_service
+    start_background: Callable[..., Any] = _start_background
+    list_background: "Callable[[], Sequence[BackgroundService]]" = _list_background
+    stop_background: "Callable[[BackgroundService], None]" = _stop_background
+    examine: Callable[..., Any] = _examine
+    offer_commands: Callable[..., Any] = _offer_commands
+    run_foundry: Callable[..., Any] = _run_foundry
+    move_cache: Callable[..., Any] = _move_cache
+    read_cache_change: "Callable[[], CacheChange | None]" = _read_cache_change
+    put_cache_back: Callable[..., Any] = _put_cache_back
     undo: Callable[..., Any] = _undo
     open_engine: Callable[..., AbstractAsyncContextManager[Any]] = _open_engine
     benchmark: Callable[..., Any] = _benchmark
