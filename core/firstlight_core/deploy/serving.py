@@ -1,5 +1,6 @@
 """Foundry Local's OpenAI-compatible service on loopback, in its own process."""
 
+import errno
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -8,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.deploy.deployment import find_deployment
 from firstlight_core.deploy.foundry_proof import open_foundry
+from firstlight_core.deploy.published import find_deployment
 from firstlight_core.errors import TemplateRefused, UsageError
 from firstlight_core.events import Event, Stage
 from firstlight_core.runner import OpenJob
@@ -65,11 +66,15 @@ def snippets(base_url: str, model: str) -> dict[str, str]:
             '    messages: [{ role: "user", content: "Hello" }] }),\n});\n'
             "console.log((await answer.json()).choices[0].message.content);\n"
         ),
+        # Its OpenAIChatClient speaks the Responses API, this one the Chat Completions API.
         "agent_framework": (
-            "from agent_framework.openai import OpenAIChatClient\n\n"
-            f'client = OpenAIChatClient(base_url="{base_url}", api_key="not-needed", model_id="{model}")\n'
-            'agent = client.create_agent(name="local", instructions="You are helpful.")\n'
-            'print(await agent.run("Hello"))\n'
+            "# pip install agent-framework-openai\n"
+            "import asyncio\n\n"
+            "from agent_framework import Agent\n"
+            "from agent_framework.openai import OpenAIChatCompletionClient\n\n"
+            f'client = OpenAIChatCompletionClient(base_url="{base_url}", api_key="not-needed", model="{model}")\n'
+            'agent = Agent(client=client, instructions="You are helpful.", default_options={"max_tokens": 64})\n'
+            'print(asyncio.run(agent.run("Hello")))\n'
         ),
     }
 
@@ -78,20 +83,26 @@ def check_port(port: int) -> int:
     """The port itself when it is free on loopback; 0 stands for any.
 
     Raises:
-        UsageError: it is out of range or taken.
+        UsageError: it is out of range, taken, or kept for the system.
     """
-    hint = "Choose another one with --port, or leave it out for a free one."
+    hint = "Choose another one, or 0 for any free one."
     if not 0 <= port <= 65535:
-        raise UsageError(f"{port} is no port.", hint=hint)
+        raise UsageError(f"{port} is no port: they go from 1 to 65535.", hint=hint)
     if port:
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
-            except OSError as error:
+            except PermissionError as error:
+                why = f"Port {port} is kept for the system's own services."
                 raise UsageError(
-                    f"Port {port} cannot be used: {error.strerror}.", hint=hint
+                    why, hint="Choose one from 1024 on, or 0 for any free one."
                 ) from error
+            except OSError as error:
+                taken = (
+                    "another program uses it" if error.errno == errno.EADDRINUSE else error.strerror
+                )
+                raise UsageError(f"Port {port} cannot be used: {taken}.", hint=hint) from error
     return port
 
 

@@ -7,6 +7,7 @@ import typer
 from firstlight_core.deploy.deployment import deploy as deploy_artifact
 from firstlight_core.deploy.deployment import undo as undo_deployment
 from firstlight_core.deploy.exports import EXPORTS, undo_export
+from firstlight_core.deploy.visibility import examine
 from firstlight_core.deploy.vllm import Capacity
 from firstlight_core.errors import UsageError
 from firstlight_tui.commands.output import Document, run_verb, say, show_events
@@ -14,9 +15,15 @@ from firstlight_tui.commands.output import Document, run_verb, say, show_events
 
 def deploy(
     artifact: Path | None = typer.Argument(None, help="An artifact folder."),
-    name: str = typer.Option(..., "--name", help="The name it is deployed under."),
+    name: str | None = typer.Option(None, "--name", help="The name it is deployed under."),
     target: str = typer.Option("foundry", help="foundry, folder, ollama, vllm or bundle."),
+    cache: str | None = typer.Option(
+        None, help="foundry, folder: private (Firstlight's own) or foundry (that of its CLI)."
+    ),
     undo: bool = typer.Option(False, "--undo", help="Take the deployment back without a trace."),
+    doctor: bool = typer.Option(
+        False, "--doctor", help="Say what Foundry Local finds in the cache, and why not the rest."
+    ),
     source: Path | None = typer.Option(None, help="ollama, vllm: folder of the original weights."),
     gpus: int = typer.Option(1, help="vllm: GPUs of one replica; 0 for CPU."),
     context: int = typer.Option(2048, help="vllm: tokens of prompt and answer together."),
@@ -28,6 +35,10 @@ def deploy(
     """Publish an artifact and prove that it answers."""
 
     async def work() -> Document:
+        if doctor:
+            return await examine(name, cache=cache)
+        if name is None:
+            raise UsageError("Name the deployment.", hint="firstlight deploy DIR --name N")
         if undo:
             if target in EXPORTS:
                 return undo_export(name, target)
@@ -40,6 +51,7 @@ def deploy(
             name,
             target=target,
             replace=replace,
+            cache=cache or "private",
             source=source,
             capacity=capacity,
             on_event=show_events(),
@@ -49,6 +61,9 @@ def deploy(
 
 
 def _show(document: Document) -> None:
+    if "folders" in document:
+        _show_examination(document)
+        return
     if "removed" in document:
         for what in document["removed"]:
             say(f"Removed {what}")
@@ -65,5 +80,33 @@ def _show(document: Document) -> None:
     for text in document.get("notes", []):
         say(text)
     say()
+    for row in document.get("seen_by", []):
+        say(f"  {'found by' if row['sees'] else 'not by':9} {row['reader']}: {row['why']}")
+    say()
     for command in document["commands"]:
         say(f"  {command['command']:44} {command['does']}")
+
+
+def _show_examination(document: Document) -> None:
+    say(f"Cache ({document['cache']}): {document['root']}")
+    cli = document["cli"]
+    say(f"foundry command: {cli['version'] or 'of no known version' if cli else 'none'}")
+    if (moved := document["moved"]) is not None:
+        say(f"Its cache was moved from {moved['before']}; `foundry cache cd` puts it back.")
+    for row in document["seen_by"]:
+        say(f"  {'found by' if row['sees'] else 'not by':9} {row['reader']}: {row['why']}")
+    say()
+    say("Folders, as cores up to 2.0 scan them:")
+    for row in document["folders"]:
+        say(
+            f"  {'listed' if row['listed'] else 'NOT LISTED':10}  {row['id'] or '-'}  {row['folder']}"
+        )
+        for reason in row["reasons"]:
+            say(f"{'':14}{reason}")
+    say("Registrations, as cores from 2.1 on read them:")
+    for row in document["registered"]:
+        say(f"  {'there' if row['there'] else 'GONE':10}  {row['id']}  {row['path']}")
+    if document["registered_problem"]:
+        say(f"  {document['registered_problem']}")
+    if not document["folders"] + document["registered"]:
+        say("  nothing is deployed here")

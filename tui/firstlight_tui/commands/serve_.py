@@ -5,42 +5,92 @@ import sys
 
 import typer
 
+from firstlight_core.deploy.background import (
+    find_background,
+    list_background,
+    start_background,
+    stop_background,
+)
 from firstlight_core.deploy.serving import open_service
-from firstlight_core.errors import JobDied
+from firstlight_core.errors import JobDied, UsageError
+from firstlight_core.text import one_line
 from firstlight_tui.commands.output import Document, note, print_json, run_verb, say, show_events
 
 
 def serve(
-    target: str = typer.Argument(..., help="A deployed name or an artifact folder."),
+    target: str | None = typer.Argument(None, help="A deployed name or an artifact folder."),
     port: int = typer.Option(0, help="Port on loopback; 0 takes a free one."),
+    background: bool = typer.Option(
+        False, "--background", help="Return as soon as it serves, and let it run."
+    ),
+    stop: bool = typer.Option(
+        False, "--stop", help="Stop the background service of TARGET, or every one."
+    ),
     json: bool = typer.Option(False, "--json", help="One JSON document as soon as it serves."),
 ) -> None:
     """Serve a model to every OpenAI client on this machine, until Ctrl-C."""
 
     async def work() -> Document:
-        async with open_service(target, port=port, on_event=show_events()) as service:
-            document = {"schema": "firstlight/serve/1", "ok": True, **service.to_json()}
-            if json:
-                print_json(document)
-            else:
-                _show(document)
-            sys.stdout.flush()
-            try:
-                while service.job.alive:
-                    await asyncio.sleep(0.5)
-            except asyncio.CancelledError:
-                # For a service, being stopped is its normal end.
-                note("Stopped.")
-                raise SystemExit(130) from None
-        raise JobDied("Foundry Local's service ended by itself.", hint="Start it again.")
+        if stop:
+            return await asyncio.to_thread(_stop, target)
+        if target is None:
+            running = [service.to_json() for service in list_background()]
+            if not running:
+                raise UsageError(
+                    "Name what is to be served.", hint="firstlight serve NAME_OR_ARTIFACT"
+                )
+            return {"running": running}
+        if background:
+            service = await start_background(target, port=port, on_event=show_events())
+            return {**service.to_json(), "background": True}
+        return await _hold(target, port, json)
 
     run_verb("serve", work, _show, as_json=json)
 
 
+async def _hold(target: str, port: int, as_json: bool) -> Document:
+    async with open_service(target, port=port, on_event=show_events()) as service:
+        document = {"schema": "firstlight/serve/1", "ok": True, **service.to_json()}
+        if as_json:
+            print_json(document)
+        else:
+            _show(document)
+        sys.stdout.flush()
+        try:
+            while service.job.alive:
+                await asyncio.sleep(0.5)
+        except asyncio.CancelledError:
+            # For a service, being stopped is its normal end.
+            note("Stopped.")
+            raise SystemExit(130) from None
+    raise JobDied("Foundry Local's service ended by itself.", hint="Start it again.")
+
+
+def _stop(target: str | None) -> Document:
+    found = list_background()
+    if target is not None:
+        one = find_background(target)
+        found = [one] if one is not None else []
+    if not found:
+        what = f"No background service of {one_line(target, 120)!r}" if target else "None"
+        raise UsageError(f"{what} is running.", hint="`firstlight serve` lists those that run.")
+    for service in found:
+        stop_background(service)
+    return {"stopped": [{k: v for k, v in s.to_json().items() if k != "snippets"} for s in found]}
+
+
 def _show(document: Document) -> None:
+    if "stopped" in document or "running" in document:
+        for row in document.get("stopped") or document["running"]:
+            state = "Stopped" if "stopped" in document else "Running"
+            say(f"{state}: {row['model']} at {row['base_url']} (process {row['pid']})")
+        return
     say(f"Base URL: {document['base_url']}")
     say(f"Model:    {document['model']}")
     say(f"Process:  {document['pid']}")
     say()
     say(document["snippets"]["python"])
-    say("Ctrl-C stops it.")
+    if document.get("background"):
+        say(f"It keeps running; this stops it: firstlight serve --stop {document['model']}")
+    else:
+        say("Ctrl-C stops it.")

@@ -11,15 +11,6 @@ from firstlight_core.text import one_line, seconds_text, shown_path, visible
 from firstlight_tui.widgets.token_view import change_content
 from firstlight_tui.widgets.words import Words, part
 
-TARGETS: Mapping[str, str] = {
-    "foundry": "A copy under a name, registered with Foundry Local, loaded there and asked one question.",
-    "folder": "A copy under models/custom, for old Foundry CLIs and your own programs; nothing is asked.",
-    "ollama": "An Ollama Modelfile with the settled template and its parameters.",
-    "vllm": "Command, compose file and manifests for vLLM: when one machine is not enough.",
-    "bundle": "One zip with a manifest and checksums, and a sample program.",
-}
-"""What each target of the core means; one without words is shown by its name alone."""
-
 
 class Outcome(Vertical):
     """Foundry Local's answer beside the artifact's own, and what can be done next."""
@@ -85,7 +76,13 @@ def _places(document: Mapping[str, Any]) -> Content:
     for label, key in (("asked", "question"), ("reason", "reason"), ("folder", "path")):
         if value := document.get(key):
             shown = shown_path(str(value)) if key == "path" else one_line(str(value), 300)
-            lines.append(Content.assemble(part(f"{label:8}", "$text-accent"), part(shown)))
+            lines.append(Content.assemble(part(f"{label:9}", "$text-accent"), part(shown)))
+    if readers := [row for row in document.get("seen_by") or () if row["sees"] or row["here"]]:
+        seen = "; ".join(
+            f"{'' if row['sees'] else 'not by '}{one_line(str(row['reader']), 80)}"
+            for row in readers
+        )
+        lines.append(Content.assemble(part("found by ", "$text-accent"), part(f"{seen} (F3)")))
     for row in command_rows(document):
         lines.append(
             Content.assemble(part(row[1], "bold"), part(f"  {row[2]}", "$foreground-muted"))
@@ -100,20 +97,3 @@ def command_rows(document: Mapping[str, Any] | None) -> list[tuple[str, str, str
         (str(index), one_line(str(row["command"]), 300), one_line(str(row["does"]), 160))
         for index, row in enumerate(rows)
     ]
-
-
-def name_words(name: str, taken: Mapping[str, str], current: str | None) -> tuple[bool, Content]:
-    """Whether a deployment may have this name, and that in words; `taken` is lower-case name → target."""
-    from firstlight_core.errors import UsageError
-    from firstlight_core.template.inference_model import check_name
-
-    try:
-        check_name(name)
-    except UsageError as error:
-        return False, Content.assemble(part(f"✗ {error} {error.hint}", "$text-error"))
-    if name == current:
-        return True, Content.assemble(part("✓ deployed under this name", "$text-success"))
-    if (target := taken.get(name.lower())) is not None:
-        words = f"! taken ({one_line(target, 30)}): deploying replaces it, after a question"
-        return True, Content.assemble(part(words, "$text-warning"))
-    return True, Content.assemble(part("✓ the name is free", "$text-success"))

@@ -1,105 +1,83 @@
-"""Foundry Local's loopback service from the deploy step: it belongs to the app, and ends with the wizard."""
+"""Foundry Local's loopback service from the deploy step: it belongs to the app and ends with it, unless it shall stay."""
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
 
 from textual import on
 from textual.binding import Binding, BindingType
-from textual.content import Content
-from textual.widgets import Button
+from textual.widgets import Button, Checkbox, Input
 
-from firstlight_core.errors import JobDied
-from firstlight_core.text import one_line, seconds_text
+from firstlight_core.errors import FirstlightError, JobDied
 from firstlight_tui.steps.base import StepScreen
-from firstlight_tui.steps.deploy_outcome import command_rows
-from firstlight_tui.steps.template_presets import PresetScreen
-from firstlight_tui.widgets.words import Words, part
-from firstlight_tui.works import OnEvent, Started, Work
+from firstlight_tui.steps.deploy_service_view import ServiceForm, ServicePanel
+from firstlight_tui.works import OnEvent, Started, Work, begin
 
 if TYPE_CHECKING:
+    from firstlight_core.deploy.background import BackgroundService
     from firstlight_tui.app import WizardApp
 
 SERVE = "serve"
-"""The name of the work, and of what the app keeps about it."""
+"""The name of the work, and of what the app keeps about the service that runs."""
+WISH = "serve-wish"
+"""What the app keeps of the form: `(port, stays)`."""
+AGAIN = "serve-again"
+"""What the app keeps while a service ends with the wizard: the event that restarts it."""
 HEALTH_SECONDS = 2.0
 """Between two looks at `/models`."""
 
 
 async def hold_service(
-    wizard: "WizardApp", target: str, on_event: OnEvent, started: Started
+    wizard: "WizardApp", target: str, port: int, on_event: OnEvent, started: Started
 ) -> dict[str, Any]:
-    """Serve until cancelled, and look every two seconds whether it answers.
+    """Serve until cancelled, look every two seconds whether it answers, and start again on request, at the same port.
 
     Raises:
         FirstlightError: it did not start, or ended by itself.
     """
-    services = wizard.services
-    async with services.open_service(target, on_event=on_event) as service:
-        started(service.pid)
-        try:
-            while service.job.alive:
-                health = await services.probe_service(service.base_url)
-                wizard.kept[SERVE] = {**service.to_json(), "health": health}
-                await asyncio.sleep(HEALTH_SECONDS)
-        finally:
+    services, again = wizard.services, asyncio.Event()
+    wizard.kept[AGAIN] = again
+    try:
+        while True:
+            async with services.open_service(target, port=port, on_event=on_event) as service:
+                started(service.pid)
+                port = urlsplit(service.base_url).port or port
+                while service.job.alive and not again.is_set():
+                    health = await services.probe_service(service.base_url)
+                    wizard.kept[SERVE] = {**service.to_json(), "health": health, "stays": False}
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(again.wait(), HEALTH_SECONDS)
+            if not again.is_set():
+                raise JobDied("Foundry Local's service ended by itself.", hint="Start it again.")
+            again.clear()
             wizard.kept.pop(SERVE, None)
-    raise JobDied("Foundry Local's service ended by itself.", hint="Start it again.")
-
-
-class ServicePanel(Words):
-    """Whether the service runs, where, and what it said last."""
-
-    DEFAULT_CSS = "ServicePanel { height: auto; margin-top: 1; }"
-
-    def show(self, work: Work | None, served: Mapping[str, Any] | None) -> None:
-        """Paint the service; nothing when there was none."""
-        if work is None or (not work.running and work.status != "cancelled"):
-            self.update("")
-        elif not work.running:
-            self.update("The service is stopped.")
-        elif served is None:
-            label = work.stage.label if work.stage is not None else "Starting Foundry Local"
-            self.update(Content.assemble(part("◐ ", "$text-accent"), part(f"{label} …")))
-        else:
-            self.update(_running(work, served))
-
-
-def _running(work: Work, served: Mapping[str, Any]) -> Content:
-    health = served["health"]
-    if health.ok:
-        words = f"/models answers in {seconds_text(health.seconds)}: {', '.join(health.models)}"
-        state = Content.assemble(part("● ", "$text-success"), part(one_line(words, 160)))
-    else:
-        state = Content.assemble(part("○ ", "$text-error"), part(health.sentence))
-    lines = [
-        Content.assemble(
-            part("Serving  ", "bold $text-success"),
-            part(one_line(str(served["base_url"]), 120), "bold"),
-            part(f"  for {seconds_text(round(work.seconds))}", "$foreground-muted"),
-        ),
-        Content.assemble(
-            part("model    ", "$text-accent"),
-            part(one_line(str(served["model"]), 90)),
-            part(f"  process {served['pid']}", "$foreground-muted"),
-        ),
-        state,
-        Content.styled(
-            "F6 copies a snippet · F7 stops it · it ends with the wizard", "$foreground-muted"
-        ),
-    ]
-    return Content("\n").join(lines)
+    finally:
+        wizard.kept.pop(SERVE, None)
+        wizard.kept.pop(AGAIN, None)
 
 
 class ServingStep(StepScreen):
-    """A step that starts and stops the service, and copies its snippets."""
+    """A step that starts, stops and restarts the service."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f6", "copy", "Copy", id="deploy.copy", tooltip="Copy a command or a snippet"),
         Binding(
             "f7", "serve", "Serve", id="deploy.serve", tooltip="Start or stop the local service"
         ),
+        Binding(
+            "ctrl+r",
+            "restart",
+            "Restart",
+            id="deploy.restart",
+            show=False,
+            tooltip="Stop the local service and start it again, at the same port",
+        ),
     ]
+
+    def opened(self) -> None:
+        self.set_interval(HEALTH_SECONDS, self._look_later)
+        self._look_later()
 
     def _on_work(self, work: Work) -> None:
         super()._on_work(work)
@@ -108,12 +86,73 @@ class ServingStep(StepScreen):
                 self.show_problem(work.error)
             self.show_service()
 
+    # The service that stays -----------------------------------------------------------------------
+
+    def _look_later(self) -> None:
+        if AGAIN not in self.wizard.kept:
+            begin(self, self._look_at_background, group="service")
+
+    async def _look_at_background(self) -> None:
+        """Whether a service of an earlier wizard, or of this one, runs without it; and whether it answers."""
+        services = self.wizard.services
+        found = await asyncio.to_thread(services.list_background)
+        own = next((s for s in found if s.target == self.serve_target), found[0] if found else None)
+        if own is None and AGAIN not in self.wizard.kept:
+            self.wizard.kept.pop(SERVE, None)
+        elif own is not None:
+            health = await services.probe_service(own.base_url)
+            if AGAIN in self.wizard.kept:
+                return
+            self.wizard.kept[SERVE] = {**own.to_json(), "health": health, "stays": own}
+        self.show_service()
+
+    @property
+    def _background(self) -> "BackgroundService | None":
+        return (self.wizard.kept.get(SERVE) or {}).get("stays") or None
+
+    async def _end_background(self, service: "BackgroundService", *, restart: bool) -> None:
+        try:
+            await asyncio.to_thread(self.wizard.services.stop_background, service)
+        except FirstlightError as error:
+            self.show_problem(error)
+            return
+        self.wizard.kept.pop(SERVE, None)
+        if restart:
+            self._start_background(service.target, urlsplit(service.base_url).port or 0)
+        else:
+            self.notify("The service is stopped.", markup=False)
+        self.show_service()
+
+    def _start_background(self, target: str, port: int) -> None:
+        async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
+            service = await self.wizard.services.start_background(
+                target, port=port, on_event=on_event
+            )
+            self.wizard.kept[SERVE] = {**service.to_json(), "stays": service}
+            return dict(service.to_json())
+
+        self.wizard.start(SERVE, "The local service", run)
+
+    # Actions --------------------------------------------------------------------------------------
+
+    @property
+    def serve_target(self) -> str:
+        """What would be served: the deployment by its name, or the artifact as it stands."""
+        return str((self.session.deployment or {}).get("name") or self.session.artifact)
+
+    @on(Input.Changed, "#serve-port")
+    @on(Checkbox.Changed, "#serve-stays")
+    def _wished(self) -> None:
+        form = self.query_one(ServiceForm)
+        self.wizard.kept[WISH] = (form.port, form.stays)
+
     def show_service(self) -> None:
         """Paint what is known about the service."""
-        work = self.wizard.works.get(SERVE)
-        self.query_one(ServicePanel).show(work, self.wizard.kept.get(SERVE))
-        label = "Stop" if work is not None and work.running else "Serve"
-        self.query_one("#deploy-serve", Button).label = label
+        work, served = self.wizard.works.get(SERVE), self.wizard.kept.get(SERVE)
+        serving = served is not None or (work is not None and work.running)
+        self.query_one(ServicePanel).show(work, served)
+        self.query_one(ServiceForm).set_class(serving, "-serving")
+        self.query_one("#deploy-serve", Button).label = "Stop" if serving else "Serve"
 
     @on(Button.Pressed, "#deploy-serve")
     def action_serve(self) -> None:
@@ -121,38 +160,34 @@ class ServingStep(StepScreen):
         if (work := self.wizard.works.get(SERVE)) is not None and work.running:
             self.wizard.stop_work(SERVE)
             return
+        if (service := self._background) is not None:
+            begin(self, partial(self._end_background, service, restart=False), group="service")
+            return
         if self.session.artifact is None:
             self.notify("There is nothing to serve yet.", severity="warning", markup=False)
             return
-        target = str((self.session.deployment or {}).get("name") or self.session.artifact)
+        form, target = self.query_one(ServiceForm), self.serve_target
+        port = form.port
 
         async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
-            return await hold_service(self.wizard, target, on_event, started)
+            return await hold_service(self.wizard, target, port, on_event, started)
 
         self.clear_problem()
-        self.wizard.start(SERVE, "The local service", run)
+        if form.stays:
+            self._start_background(target, port)
+        else:
+            self.wizard.start(SERVE, "The local service", run)
         self.show_service()
 
-    @on(Button.Pressed, "#deploy-copy")
-    def action_copy(self) -> None:
-        """Choose a snippet of the service, or a command of the deployment, and copy it."""
-        served = self.wizard.kept.get(SERVE) or {}
-        snippets = dict(served.get("snippets") or {})
-        rows = [(f"snippet:{key}", key.replace("_", " "), text) for key, text in snippets.items()]
-        commands = command_rows(self.session.deployment)
-        rows += [(f"command:{key}", command, does) for key, command, does in commands]
-        if not rows:
-            self.notify("Deploy or serve first; then there is something to copy.", markup=False)
-            return
-        texts = {f"snippet:{key}": text for key, text in snippets.items()}
-        texts |= {f"command:{key}": command for key, command, _ in commands}
-
-        def taken(key: str | None) -> None:
-            if key is not None:
-                self.app.copy_to_clipboard(texts[key])
-                self.notify(f"Copied: {one_line(texts[key], 60)}", markup=False)
-
-        self.app.push_screen(PresetScreen("Copy what?", rows), taken)
+    @on(Button.Pressed, "#serve-restart")
+    def action_restart(self) -> None:
+        """Stop the service and start it again, at the same port."""
+        if (again := self.wizard.kept.get(AGAIN)) is not None:
+            again.set()
+        elif (service := self._background) is not None:
+            begin(self, partial(self._end_background, service, restart=True), group="service")
+        else:
+            self.notify("Nothing is served.", markup=False)
 
     def refresh_actions(self) -> None:
         super().refresh_actions()

@@ -1,0 +1,80 @@
+"""The doctor's answer in words and colours: who finds the models of a cache, and why not."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from textual.content import Content
+
+from firstlight_core.text import one_line, shown_path
+from firstlight_tui.widgets.words import part
+
+
+def examination_words(document: Mapping[str, Any]) -> Content:
+    """The document of `visibility.examine` as one text to read."""
+    cli = document["cli"]
+    lines: list[Content | str] = [
+        _pair("cache", shown_path(str(document["root"]))),
+        _pair(
+            "foundry",
+            f"command {cli['version'] or 'of no known version'}" if cli else "no such command here",
+        ),
+    ]
+    if (moved := document["moved"]) is not None:
+        words = f"its cache was moved here from {shown_path(moved['before'])}; F9 puts it back"
+        lines.append(Content.assemble(part(f"{'':9}{words}", "$text-warning")))
+    lines += ["", _heading("Who finds a model in this cache")]
+    for row in document["seen_by"]:
+        here = part("  on this machine", "bold") if row["here"] else part("")
+        lines.append(
+            Content.assemble(
+                _sign(row["sees"]),
+                part(str(row["reader"])),
+                part(f": {row['why']}", "$foreground-muted"),
+                here,
+            )
+        )
+    lines += ["", _heading("Folders, as cores up to 2.0 (CLI up to 0.8) scan them")]
+    folders = [line for row in document["folders"] for line in _folder(row)]
+    lines += folders or [_none()]
+    lines += ["", _heading("Registrations, as cores from 2.1 on read them")]
+    for row in document["registered"]:
+        gone = "" if row["there"] else "  its folder is gone: deploy it again, or undo it"
+        lines.append(
+            Content.assemble(
+                _sign(row["there"]),
+                part(one_line(str(row["id"]), 90), "bold"),
+                part(f"  {shown_path(str(row['path']))}", "$foreground-muted"),
+                part(gone, "$text-error"),
+            )
+        )
+    if problem := document["registered_problem"]:
+        lines.append(Content.assemble(part(str(problem), "$text-error")))
+    elif not document["registered"]:
+        lines.append(_none())
+    return Content("\n").join(Content(line) if isinstance(line, str) else line for line in lines)
+
+
+def _folder(row: Mapping[str, Any]) -> list[Content]:
+    head = Content.assemble(
+        _sign(row["listed"]),
+        part(str(row["id"] or "not listed"), "bold"),
+        part(f"  {shown_path(str(row['folder']))}", "$foreground-muted"),
+    )
+    style = "$text-warning" if row["listed"] else "$text-error"
+    return [head, *(Content.assemble(part(f"    {why}", style)) for why in row["reasons"])]
+
+
+def _sign(good: bool) -> tuple[str, str]:
+    return part("✓ ", "$text-success") if good else part("✗ ", "$text-error")
+
+
+def _pair(label: str, words: str) -> Content:
+    return Content.assemble(part(f"{label:9}", "$text-accent"), part(words))
+
+
+def _heading(words: str) -> Content:
+    return Content.assemble(part(words, "bold $text-accent"))
+
+
+def _none() -> Content:
+    return Content.assemble(part("none", "$foreground-muted"))
