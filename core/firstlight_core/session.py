@@ -33,6 +33,9 @@ class Session:
     """One conversion document for each converted precision."""
     artifact: str | None = None
     """Folder of the artifact that the following steps work on."""
+    endpoint: Record | None = None
+    """The server that Chat, Benchmark and Quality ask instead: target (address#model), server, model, and network,
+    the explicit yes to another machine."""
     template: Record | None = None
     """The template document: locked, differences, inference_model."""
     deployment: Record | None = None
@@ -49,6 +52,16 @@ class Session:
         changed = [name for name, value in decision.items() if getattr(self, name) != value]
         stale = {later for name in changed for later in _DEPENDENTS[name]} - decision.keys()
         return replace(self, **{name: _EMPTY[name] for name in stale}, **decision)
+
+    @property
+    def target(self) -> str | None:
+        """What Chat, Benchmark and Quality work on: the connected server, else the artifact."""
+        return str(self.endpoint["target"]) if self.endpoint is not None else self.artifact
+
+    @property
+    def network(self) -> bool:
+        """Whether the connected server may be on another machine."""
+        return self.endpoint is not None and bool(self.endpoint.get("network"))
 
     def measured(self, precision: str) -> Record | None:
         """The conversion document of one precision, if it has been converted."""
@@ -76,7 +89,7 @@ _EMPTY: dict[str, Any] = {field.name: field.default for field in fields(Session)
 _RESULTS = ("template", "deployment", "chat", "benchmark", "quality")
 _DEPENDENTS: dict[str, tuple[str, ...]] = {
     "environment": (),
-    "source": ("model", "precisions", "configs", "artifacts", "artifact", *_RESULTS),
+    "source": ("model", "precisions", "configs", "artifacts", "artifact", "endpoint", *_RESULTS),
     "model": (),
     "precisions": (),
     "goal": (),
@@ -84,6 +97,7 @@ _DEPENDENTS: dict[str, tuple[str, ...]] = {
     "method": (),
     "artifacts": (),
     "artifact": _RESULTS,
+    "endpoint": ("chat", "benchmark", "quality"),
     "template": ("deployment", "chat", "benchmark", "quality"),
     "deployment": (),
     "chat": (),

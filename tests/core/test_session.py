@@ -46,6 +46,7 @@ def cleared(after: Session, before: Session = FULL) -> set[str]:
         ("method", set()),
         ("artifacts", set()),
         ("artifact", RESULTS),
+        ("endpoint", {"chat", "benchmark", "quality"}),
         ("template", {"deployment", "chat", "benchmark", "quality"}),
         ("deployment", set()),
         ("chat", set()),
@@ -100,3 +101,14 @@ def test_results_never_outlive_their_artifact(changes: list[str]) -> None:
 def test_the_measured_document_of_a_precision() -> None:
     assert FULL.measured("int4") == {"precision": "int4", "artifact": "/x"}
     assert FULL.measured("int8") is None
+
+
+def test_a_server_takes_the_artifacts_place_until_another_model_is_chosen() -> None:
+    assert (FULL.target, FULL.network) == ("/x", False)
+    endpoint = {"target": "http://127.0.0.1:1/v1#m", "server": "", "model": "m", "network": True}
+    connected = FULL.decide(endpoint=endpoint)
+    assert (connected.target, connected.network) == (endpoint["target"], True)
+    assert (connected.artifact, connected.template) == (FULL.artifact, FULL.template)
+    assert Session.from_json(connected.to_json()) == connected
+    assert connected.decide(endpoint=None).target == "/x"
+    assert connected.decide(source="/models/b").target is None

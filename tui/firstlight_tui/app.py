@@ -22,6 +22,7 @@ from firstlight_themes import load_themes
 from firstlight_tui import net
 from firstlight_tui.conversation import Conversation
 from firstlight_tui.modals import ConfirmScreen, HelpScreen
+from firstlight_tui.modals.connect import connect
 from firstlight_tui.quiet import LOOK_SECONDS, Quiet, read_styles, screens_of
 from firstlight_tui.services import Services
 from firstlight_tui.steps import STEPS
@@ -40,6 +41,14 @@ class WizardApp(App[int]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "Quit", id="app.quit", tooltip="Leave; asks while a job runs"),
         Binding("f1", "help", "Help", id="app.help", tooltip="Keys and what this step is for"),
+        Binding(
+            "f9",
+            "connect",
+            "Connect",
+            id="app.connect",
+            show=False,
+            tooltip="Talk to, measure and check a running server instead",
+        ),
         Binding("f2", "themes", "Theme", id="app.theme", show=False, tooltip="Choose a theme"),
     ]
 
@@ -206,7 +215,7 @@ class WizardApp(App[int]):
     def go(self, offset: int) -> None:
         """Move to the next, or previous, step that has something to ask."""
         index = self.position + offset
-        while 0 <= index < len(self.steps) and self.steps[index].skip(self.session):
+        while 0 <= index < len(self.steps) and self.steps[index].passed_by(self.session):
             index += offset
         if 0 <= index < len(self.steps):
             self.open_step(self.steps[index])
@@ -235,6 +244,11 @@ class WizardApp(App[int]):
         """Show the keys and what the open step is for."""
         if isinstance(self.screen, StepScreen):
             self.push_screen(HelpScreen(self.screen))
+
+    def action_connect(self) -> None:
+        """Choose a running server for Chat, Benchmark and Quality."""
+        if isinstance(self.screen, StepScreen):
+            connect(self)
 
     def action_themes(self) -> None:
         """Choose a theme from the palette."""

@@ -70,6 +70,16 @@ def check_address(address: str, *, network: bool) -> str:
     return base
 
 
+def typed_address(text: str) -> str:
+    """The address that a person means: `localhost:1234` and `http://host:port` are completed, `#model` stays."""
+    address, mark, model = text.strip().partition("#")
+    if address and "://" not in address:
+        address = f"http://{address}"
+    if address.count("/") == 2 or (address.count("/") == 3 and address.endswith("/")):
+        address = address.rstrip("/") + "/v1"
+    return address + mark + model
+
+
 def is_loopback(base_url: str) -> bool:
     """Whether an address means this machine."""
     host = urlsplit(base_url).hostname or ""

@@ -38,6 +38,8 @@ class StepScreen(Screen[None]):
     HELP: ClassVar[str] = ""
     WORK: ClassVar[str] = ""
     """Name of the long work that this step starts and shows, if any."""
+    ABOUT_A_MODEL: ClassVar[bool] = False
+    """Whether this step works on a model of the user's own; a connected server has no use for it."""
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+n", "next", "Next", id="step.next", tooltip="Go to the next step"),
@@ -48,6 +50,11 @@ class StepScreen(Screen[None]):
     def skip(cls, session: Session) -> bool:
         """True when this step has nothing to ask."""
         return False
+
+    @classmethod
+    def passed_by(cls, session: Session) -> bool:
+        """Whether walking leads past this step."""
+        return cls.skip(session) or (cls.ABOUT_A_MODEL and session.endpoint is not None)
 
     @classmethod
     def missing(cls, session: Session) -> str | None:
@@ -183,9 +190,9 @@ class StepScreen(Screen[None]):
 
     def next_label(self) -> str:
         """What the primary button says when the step has its answer."""
-        index = self.wizard.steps.index(type(self)) + 1
-        steps = self.wizard.steps
-        return f"Next: {steps[index].STEP_TITLE}" if index < len(steps) else "Finish"
+        later = self.wizard.steps[self.wizard.steps.index(type(self)) + 1 :]
+        following = next((step for step in later if not step.passed_by(self.session)), None)
+        return f"Next: {following.STEP_TITLE}" if following is not None else "Finish"
 
     def primary_label(self) -> str:
         """What the primary button says now; empty disables it."""
@@ -214,8 +221,15 @@ class StepScreen(Screen[None]):
     @on(StepChosen)
     def _jump(self, message: StepChosen) -> None:
         steps = self.wizard.steps
+        chosen = steps[message.index]
+        if chosen.ABOUT_A_MODEL and self.session.endpoint is not None:
+            words = f"{chosen.STEP_TITLE} is about a model of your own; F9 disconnects the server."
+            self.notify(words, markup=False)
+            return
         for step in steps[: message.index]:
+            if step.passed_by(self.session):
+                continue
             if message.index > self.wizard.position and (why := step.missing(self.session)):
                 self.notify(f"{step.STEP_TITLE}: {why}", severity="warning", markup=False)
                 return
-        self.wizard.open_step(steps[message.index])
+        self.wizard.open_step(chosen)

@@ -30,6 +30,7 @@ class ConvertStep(StepScreen):
 
     STEP_ID = "convert"
     STEP_TITLE = "Convert"
+    ABOUT_A_MODEL = True
     PURPOSE = "Microsoft Olive makes the artifact; it counts only once a fresh process has spoken with it."
     HELP = (
         "The course shows two methods: one command, and a configuration file. `m` shows both beside what is really run, "

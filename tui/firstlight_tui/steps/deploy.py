@@ -26,6 +26,7 @@ class DeployStep(PublishStep):
 
     STEP_ID = "deploy"
     STEP_TITLE = "Deploy"
+    ABOUT_A_MODEL = True
     PURPOSE = "Register with Foundry Local, load it there, ask it one question, compare the answer."
     HELP = (
         "This step is optional: chat, benchmark and quality work on the artifact itself. Undo removes registration "

@@ -60,6 +60,13 @@ class ModelStep(StepScreen):
             "f", "filter", "From", id="model.filter", tooltip="All, sample, used before, cache"
         ),
         Binding("w", "why", "Why ONNX", id="model.why", tooltip="And when something else fits"),
+        Binding(
+            "f9",
+            "app.connect",
+            "Connect",
+            id="model.connect",
+            tooltip="Use a running server instead",
+        ),
         Binding("escape", "cancel", "Cancel", id="model.cancel", show=False, tooltip="Stop it"),
     ]
 
@@ -70,15 +77,13 @@ class ModelStep(StepScreen):
 
     @classmethod
     def missing(cls, session: Session) -> str | None:
-        if session.artifact is not None or session.model is not None:
+        if session.target is not None or session.model is not None:
             return None
-        return "Choose a model first: Enter on a row, or a path in the field."
+        return "Choose a model first: Enter on a row, or a path in the field; or connect with F9."
 
     @classmethod
     def done(cls, session: Session) -> bool:
-        return session.model is not None or (
-            session.source is None and session.artifact is not None
-        )
+        return session.model is not None or (session.source is None and session.target is not None)
 
     @classmethod
     def finished(cls, wizard: "WizardApp", result: dict[str, Any], seconds: float) -> None:

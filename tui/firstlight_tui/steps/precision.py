@@ -37,6 +37,7 @@ class PrecisionStep(StepScreen):
 
     STEP_ID = "precision"
     STEP_TITLE = "Precision"
+    ABOUT_A_MODEL = True
     PURPOSE = "claim: the course · est.: computed · meas.: measured here"
     HELP = HELP
     CSS = """

@@ -28,6 +28,7 @@ class TemplateStep(TemplateEditor):
 
     STEP_ID = "template"
     STEP_TITLE = "Template"
+    ABOUT_A_MODEL = True
     PURPOSE = "What the model really reads, proven token by token."
     HELP = (
         "Foundry Local's current core reads the tokenizer's chat template and genai_config.json; older ones read "

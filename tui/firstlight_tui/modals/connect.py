@@ -1,0 +1,216 @@
+"""Connect to a running server: what answers on this machine, or an address that is typed in."""
+
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, OptionList
+from textual.widgets.option_list import Option
+
+from firstlight_core.errors import FirstlightError
+from firstlight_core.talk.servers import KEY_VARIABLE, WELL_KNOWN, is_loopback, typed_address
+from firstlight_core.text import one_line
+from firstlight_tui.modals.confirm import ConfirmScreen
+from firstlight_tui.widgets.words import Words, part
+
+if TYPE_CHECKING:
+    from firstlight_tui.app import WizardApp
+
+Find = Callable[..., Awaitable[Sequence[Mapping[str, Any]]]]
+DISCONNECT: Mapping[str, Any] = {}
+"""The answer that means: no server any more."""
+
+
+class ConnectScreen(ModalScreen[Mapping[str, Any] | None]):
+    """Returns the session's `endpoint`, `DISCONNECT`, or None when nothing was chosen."""
+
+    CSS = """
+    ConnectScreen { align: center middle; background: $background 60%; }
+    ConnectScreen .dialog { width: 76; padding: 0 2; }
+    ConnectScreen OptionList { height: auto; max-height: 9; border: none; padding: 0; background: $surface; }
+    ConnectScreen OptionList:focus { border: none; }
+    ConnectScreen #fault { color: $text-error; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "Close", id="connect.close", tooltip="Change nothing"),
+        Binding("f5", "look", "Look again", id="connect.look", tooltip="Ask all usual ports again"),
+    ]
+
+    def __init__(
+        self,
+        find: Find,
+        *,
+        connected: Mapping[str, Any] | None = None,
+        own: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """`find` is `talk.endpoint.find_servers`; `own` are services that Firstlight itself runs."""
+        super().__init__()
+        self._find = find
+        self._connected = connected
+        self._known = [*own, *WELL_KNOWN]
+        self._rows: list[dict[str, Any]] = []
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as box:
+            box.border_title = Content("Connect to a running server")
+            box.border_subtitle = Content("Enter takes it · F5 looks again · Esc closes")
+            yield Words("Looking on this machine …", id="state")
+            yield OptionList(id="servers", markup=False)
+            yield Words(id="silent", classes="muted")
+            yield Input(placeholder="or type an address: http://host:port/v1", id="address")
+            yield Words(id="fault")
+            is_set = "set" if os.environ.get(KEY_VARIABLE) else "not set"
+            yield Words(
+                f"API key: from the environment only, {KEY_VARIABLE} is {is_set}.", classes="muted"
+            )
+            with Horizontal(classes="dialog-buttons"):
+                if self._connected is not None:
+                    yield Button("Disconnect", id="disconnect", compact=True)
+                yield Button("Look again", id="look", compact=True)
+                yield Button("Close", id="close", compact=True)
+
+    def on_mount(self) -> None:
+        self.query_one("#servers").display = False
+        self.query_one("#address").focus()
+        self.action_look()
+
+    # Looking --------------------------------------------------------------------------------------
+
+    @on(Button.Pressed, "#look")
+    def action_look(self) -> None:
+        """Ask the usual ports of this machine again."""
+        self._begin(None)
+
+    @on(Input.Submitted, "#address")
+    def _typed(self, event: Input.Submitted) -> None:
+        if not (address := typed_address(event.value)):
+            return
+        # The core decides what is an address; this only asks before another machine is.
+        host = one_line(address.partition("://")[2].partition("/")[0], 80)
+        try:
+            away = "@" not in host and bool(host) and not is_loopback(address)
+        except ValueError:
+            away = False
+        if not away:
+            self._begin(address)
+            return
+        plain = " Plain http can be read on the way." if address.startswith("http://") else ""
+        question = f"{host} is another machine. Your questions, and its answers, would leave this one.{plain} Connect?"
+        self.app.push_screen(
+            ConfirmScreen(question, yes="Connect", no="No"),
+            lambda yes: self._begin(address, network=True) if yes else None,
+        )
+
+    def _begin(self, address: str | None, *, network: bool = False) -> None:
+        self.query_one("#fault", Words).update("")
+        where = "at that address" if address else "on this machine"
+        self.query_one("#state", Words).update(f"Looking {where} …")
+        self.run_worker(self._look(address, network), group="look", exclusive=True)
+
+    async def _look(self, address: str | None, network: bool) -> None:
+        try:
+            servers = await self._find(address, known=self._known, network=network)
+        except FirstlightError as error:
+            self._show([], network=network)
+            self.query_one("#fault", Words).update(f"{error} {error.hint}".strip())
+            return
+        wanted = (address or "").partition("#")[2]
+        self._show(servers, network=network, wanted=wanted)
+        if address is not None and not servers[0]["ok"]:
+            self.query_one("#fault", Words).update(
+                f"{servers[0]['sentence']} {servers[0]['hint']}".strip()
+            )
+
+    # Showing --------------------------------------------------------------------------------------
+
+    def _show(
+        self, servers: Sequence[Mapping[str, Any]], *, network: bool, wanted: str = ""
+    ) -> None:
+        self._rows = [
+            {
+                "target": f"{server['base_url']}#{model}",
+                "server": server["name"],
+                "model": model,
+                "network": network,
+            }
+            for server in servers
+            if server["ok"]
+            for model in server["models"]
+            if wanted in ("", model)
+        ]
+        rows = self.query_one("#servers", OptionList)
+        rows.clear_options()
+        rows.add_options([Option(self._row(row)) for row in self._rows])
+        rows.display = bool(self._rows)
+        if self._rows:
+            rows.highlighted = 0
+            rows.focus()
+        self.query_one("#state", Words).update(_state(servers, len(self._rows), wanted))
+        silent = [f"{s['name']} ({_port(s)})" for s in servers if not s["ok"] and s["name"]]
+        self.query_one("#silent", Words).update(
+            f"Nothing usable at: {', '.join(silent)}." if silent else ""
+        )
+
+    def _row(self, row: Mapping[str, Any]) -> Content:
+        now = self._connected is not None and self._connected["target"] == row["target"]
+        where = one_line(row["target"].partition("://")[2].partition("/")[0], 30)
+        return Content.assemble(
+            part("● " if now else "○ ", "$text-success" if now else "$foreground-muted"),
+            part(f"{one_line(row['model'], 60)}  ", "bold"),
+            part(f"{row['server']}  {where}".strip(), "$foreground-muted"),
+        )
+
+    # Choosing -------------------------------------------------------------------------------------
+
+    @on(OptionList.OptionSelected, "#servers")
+    def _chosen(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(self._rows[event.option_index])
+
+    @on(Button.Pressed, "#disconnect")
+    def _disconnect(self) -> None:
+        self.dismiss(DISCONNECT)
+
+    @on(Button.Pressed, "#close")
+    def _close(self) -> None:
+        self.dismiss(None)
+
+
+def _state(servers: Sequence[Mapping[str, Any]], rows: int, wanted: str) -> str:
+    answering = sum(bool(server["ok"]) for server in servers)
+    if not answering:
+        return "No server answers."
+    if not rows:
+        named = f" called {one_line(wanted, 60)!r}" if wanted else ""
+        return f"A server answers, but it offers no model{named}."
+    return f"{answering} server{'s' * (answering != 1)}, {rows} model{'s' * (rows != 1)}:"
+
+
+def _port(server: Mapping[str, Any]) -> str:
+    return one_line(str(server["base_url"]).rpartition(":")[2].partition("/")[0], 8)
+
+
+def connect(wizard: "WizardApp") -> None:
+    """Ask for a server; Chat, Benchmark and Quality then work on it."""
+    served = wizard.kept.get("serve") or {}
+    own = [("Foundry Local, served here", str(served["base_url"]))] if served else []
+    now = wizard.session.endpoint
+
+    def use(chosen: Mapping[str, Any] | None) -> None:
+        if chosen is None:
+            return
+        wizard.session = wizard.session.decide(endpoint=chosen or None)
+        if chosen:
+            wizard.record("connect", "done", **chosen)
+            words = f"Connected to {one_line(chosen['target'], 100)}: Chat, Benchmark and Quality ask it now."
+        else:
+            words = "Disconnected: the steps work on your own artifact again."
+        wizard.notify(words, markup=False)
+
+    screen = ConnectScreen(wizard.services.find_servers, connected=now, own=own)
+    wizard.push_screen(screen, use)
