@@ -266,6 +266,12 @@ def _open_engine(artifact: Path, **options: Any) -> AbstractAsyncContextManager[
     return open_engine(artifact, **options)
 
 
+async def _find_servers(address: str | None = None, **options: Any) -> Sequence[Document]:
+    from firstlight_core.talk.endpoint import find_servers
+
+    return await find_servers(address, **options)
+
+
 async def _benchmark(targets: Sequence[str], **options: Any) -> Document:
     from firstlight_core.measure.benchmark import benchmark
 
@@ -334,6 +340,7 @@ class Services:
     put_cache_back: Callable[..., Any] = _put_cache_back
     undo: Callable[..., Any] = _undo
     open_engine: Callable[..., AbstractAsyncContextManager[Any]] = _open_engine
+    find_servers: Callable[..., Any] = _find_servers
     benchmark: Callable[..., Any] = _benchmark
     check_quality: Callable[..., Any] = _check_quality
     write_report: "Callable[[Run], Document]" = _write_report
