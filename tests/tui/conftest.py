@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from textual.widgets import Input
 
+from firstlight_core.errors import InputRefused
 from firstlight_core.events import Event, Progress, Reply, Stage, Token
 from firstlight_core.model.sources import FoundModel
 from firstlight_core.monitor import History, Sample
 from firstlight_core.paths import find_paths
 from firstlight_core.session import Session
+from firstlight_core.talk.artifacts import Target
 from firstlight_tui.app import WizardApp
 from firstlight_tui.services import Services
 
@@ -220,6 +222,20 @@ class FakeEngine:
     async def render(self, messages: list[dict[str, str]]) -> dict[str, Any]:
         return {"text": "<|im_start|>user", "ids": [1, 2], "pieces": ["<|im_start|>", "user"]}
 
+    async def alternatives(
+        self, messages: list[dict[str, str]], tokens: list[int]
+    ) -> list[dict[str, Any]]:
+        self.asked.append(messages)
+        likely = [("INT4 ", 0.9), ("It ", 0.1)]
+        return [
+            {"id": sum(map(ord, text.strip())), "text": text, "probability": chance}
+            for text, chance in likely
+        ]
+
+    async def check_form(self, **form: Any) -> None:
+        if form.get("regex") == "(":
+            raise InputRefused("Answers cannot follow this regex: unclosed group", hint="Mend it.")
+
 
 @dataclass
 class Called:
@@ -257,8 +273,8 @@ def fake_services(called: Called, **overrides: Any) -> Services:
         return conversion(precision)
 
     @asynccontextmanager
-    async def open_engine(artifact: Path, **options: Any) -> AsyncIterator[FakeEngine]:
-        called.calls.append(("open_engine", (artifact,), options))
+    async def open_target(target: Target, **options: Any) -> AsyncIterator[FakeEngine]:
+        called.calls.append(("open_target", (target,), options))
         yield called.engine
 
     def inspect(folder: Path) -> Any:
@@ -283,7 +299,7 @@ def fake_services(called: Called, **overrides: Any) -> Services:
         "settle_template": answering("settle_template", TEMPLATE),
         "deploy": answering("deploy", DEPLOYMENT),
         "undo": answering("undo", {"name": "sample-int4"}),
-        "open_engine": open_engine,
+        "open_target": open_target,
         "benchmark": answering("benchmark", BENCHMARK),
         "check_quality": answering("check_quality", QUALITY),
         "write_report": lambda run: {

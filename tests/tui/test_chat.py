@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 
 from firstlight_core.errors import JobDied
 from firstlight_core.events import Event, Token
+from firstlight_core.talk.artifacts import Target
 from firstlight_core.talk.transcript import load_conversation
 from firstlight_tui.app import WizardApp
 from firstlight_tui.steps.chat import ChatStep
@@ -128,13 +129,13 @@ async def test_two_precisions_side_by_side(wizard: Build, called: Called, tmp_pa
     }
 
     @asynccontextmanager
-    async def open_engine(artifact: Path, **options: Any) -> AsyncIterator[FakeEngine]:
-        yield engines[artifact.name]
+    async def open_target(target: Target, **options: Any) -> AsyncIterator[FakeEngine]:
+        yield engines[target.label]
 
     made = tuple(conversion(name, str(tmp_path)) for name in ("int4", "int8"))
     session = OWN.decide(artifacts=made, artifact=str(tmp_path / "int4"))
     app = wizard(
-        session=session, first=ChatStep, services=fake_services(called, open_engine=open_engine)
+        session=session, first=ChatStep, services=fake_services(called, open_target=open_target)
     )
     async with app.run_test(size=(120, 40)) as pilot:
         await idle(pilot)
@@ -188,15 +189,15 @@ async def test_an_engine_that_dies_keeps_the_history_and_comes_back(
             yield Token("half ", 1, 0)
             raise JobDied("The engine process was ended by SIGSEGV.", hint="Try again.")
 
-    opened: list[Path] = []
+    opened: list[Target] = []
 
     @asynccontextmanager
-    async def open_engine(artifact: Path, **options: Any) -> AsyncIterator[FakeEngine]:
-        opened.append(artifact)
+    async def open_target(target: Target, **options: Any) -> AsyncIterator[FakeEngine]:
+        opened.append(target)
         yield Dying() if len(opened) < 2 else called.engine
 
     app = wizard(
-        session=OWN, first=ChatStep, services=fake_services(called, open_engine=open_engine)
+        session=OWN, first=ChatStep, services=fake_services(called, open_target=open_target)
     )
     async with app.run_test(size=(100, 30)) as pilot:
         await idle(pilot)
@@ -209,7 +210,7 @@ async def test_an_engine_that_dies_keeps_the_history_and_comes_back(
 
 
 async def test_three_deaths_in_a_minute_are_enough(wizard: Build, called: Called) -> None:
-    opened: list[Path] = []
+    opened: list[Target] = []
 
     class Dead(FakeEngine):
         async def chat(self, messages: Any, **options: Any) -> AsyncIterator[Event]:
@@ -217,12 +218,12 @@ async def test_three_deaths_in_a_minute_are_enough(wizard: Build, called: Called
             yield
 
     @asynccontextmanager
-    async def open_engine(artifact: Path, **options: Any) -> AsyncIterator[FakeEngine]:
-        opened.append(artifact)
+    async def open_target(target: Target, **options: Any) -> AsyncIterator[FakeEngine]:
+        opened.append(target)
         yield Dead()
 
     app = wizard(
-        session=OWN, first=ChatStep, services=fake_services(called, open_engine=open_engine)
+        session=OWN, first=ChatStep, services=fake_services(called, open_target=open_target)
     )
     async with app.run_test(size=(100, 30)) as pilot:
         await idle(pilot)
@@ -233,7 +234,9 @@ async def test_three_deaths_in_a_minute_are_enough(wizard: Build, called: Called
 
 
 @pytest.mark.parametrize(
-    ("text", "kept"), [("a" * (PASTE_LIMIT + 5), PASTE_LIMIT), ("a\x00b", 2), ("a\x1b[31mb", 7)]
+    ("text", "kept"),
+    [("a" * (PASTE_LIMIT + 5), PASTE_LIMIT), ("a\x00b", 2), ("a\x1b[31mb", 7)],
+    ids=["long", "nul", "escape"],
 )
 async def test_a_paste_is_cut_and_cleaned(wizard: Build, text: str, kept: int) -> None:
     app = wizard(session=OWN, first=ChatStep)
@@ -261,11 +264,11 @@ async def test_the_oldest_turns_give_way_when_the_context_is_full(
     engine = Small(answer="0123456789")
 
     @asynccontextmanager
-    async def open_engine(artifact: Path, **options: Any) -> AsyncIterator[FakeEngine]:
+    async def open_target(target: Target, **options: Any) -> AsyncIterator[FakeEngine]:
         yield engine
 
     app = wizard(
-        session=OWN, first=ChatStep, services=fake_services(called, open_engine=open_engine)
+        session=OWN, first=ChatStep, services=fake_services(called, open_target=open_target)
     )
     async with app.run_test(size=(100, 30)) as pilot:
         await idle(pilot)
@@ -276,4 +279,4 @@ async def test_the_oldest_turns_give_way_when_the_context_is_full(
         assert engine.asked[-1][0] == {"role": "system", "content": "SYS"}
         assert engine.asked[-1][-1]["content"] == "question 3"
         assert len(app.conversation.turns) == 8, "the screen keeps what the prompt leaves out"
-        assert "left out" in str(app.screen.query_one("#standing").render())
+        assert f"without the {app.conversation.dropped} oldest turns" in shown(app)

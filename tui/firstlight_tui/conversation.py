@@ -1,4 +1,4 @@
-"""One lane of the test conversation: its turns, the engine that answers them, what each answer cost.
+"""One lane of the test conversation: its turns, who answers them, what each answer cost.
 
 Owned by the app, so that it survives a walk to another step; the chat step only paints it.
 """
@@ -7,16 +7,17 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textual.signal import Signal
 
-from firstlight_core.errors import FirstlightError, JobDied
+from firstlight_core.errors import FirstlightError, JobDied, UsageError
 from firstlight_core.events import Progress, Reply, Token
+from firstlight_core.talk.artifacts import Target
 from firstlight_core.talk.transcript import Turn
+from firstlight_tui.drawing import Drawing
+from firstlight_tui.turns import Turns
 from firstlight_tui.works import begin
 
 if TYPE_CHECKING:
@@ -28,34 +29,8 @@ CHARACTERS_A_TOKEN = 2
 """A cautious guess for when to count exactly: English text has about four."""
 
 
-@dataclass(frozen=True, slots=True)
-class Drawing:
-    """How answers are drawn; `temperature` 0 is greedy. None leaves a value to the artifact's own settings."""
-
-    max_tokens: int = 256
-    temperature: float = 0.0
-    top_p: float | None = None
-    top_k: int | None = None
-    repetition_penalty: float | None = None
-    seed: int | None = None
-
-    def options(self) -> dict[str, Any]:
-        """The keyword arguments of `Engine.chat`."""
-        given = {
-            "top_p": self.top_p,
-            "top_k": self.top_k,
-            "repetition_penalty": self.repetition_penalty,
-            "seed": self.seed,
-        }
-        chosen: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
-        if self.temperature <= 0:
-            kept = {k: v for k, v in chosen.items() if k == "repetition_penalty"}
-            return {"max_tokens": self.max_tokens, "greedy": True, **kept}
-        return {"max_tokens": self.max_tokens, "temperature": self.temperature, **chosen}
-
-
-class Conversation:
-    """Turns and their engine."""
+class Conversation(Turns):
+    """Turns and who answers them: an engine, a server or the original."""
 
     def __init__(
         self,
@@ -64,18 +39,17 @@ class Conversation:
         group: str = "engine",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__()
         self._app = app
         self.group = group
         self._clock = clock
         self.changed: Signal[str] = Signal(app, group)
         """Published with what changed: status, turn."""
-        self.turns: list[Turn] = []
-        self.system = ""
-        self.drawing = Drawing()
         self.status = "closed"
         """closed, opening, ready, answering or failed."""
-        self.artifact: str | None = None
-        self.loaded: dict[str, Any] = {}
+        self.target: Target | None = None
+        self.network = False
+        """Whether a server on another machine may be asked; only after an explicit yes."""
         self.error: FirstlightError | None = None
         self.note = ""
         self.dropped = 0
@@ -85,52 +59,44 @@ class Conversation:
         self._deaths: deque[float] = deque()
 
     @property
+    def artifact(self) -> str | None:
+        """The folder of the artifact that answers; None when a server or the original does."""
+        if self.target is None or self.target.kind not in ("artifact", "deployment"):
+            return None
+        return str(self.target.folder)
+
+    @property
+    def name(self) -> str:
+        """Who answers, in a word or two."""
+        return self.target.label if self.target is not None else ""
+
+    @property
     def pid(self) -> int | None:
         """Process id of the engine, for the monitor."""
         return getattr(self._engine, "pid", None)
-
-    @property
-    def decode_rate(self) -> float | None:
-        """Decode tokens per second of the newest answer, as measured in the engine."""
-        for turn in reversed(self.turns):
-            if rate := turn.stats.get("decode_tps"):
-                return float(rate)
-        return None
 
     @property
     def busy(self) -> bool:
         """Whether an answer is being made or waited for."""
         return self.status in ("opening", "answering")
 
-    @property
-    def limit(self) -> int:
-        """Tokens of context, prompt and answer together; 0 while nothing is loaded."""
-        return int(self.loaded.get("max_length") or self.loaded.get("context_length") or 0)
-
-    @property
-    def used(self) -> int:
-        """Tokens of context that the newest answer and its prompt took."""
-        for turn in reversed(self.turns):
-            if used := turn.stats.get("context_used"):
-                return int(used)
-        return 0
-
-    @property
-    def answers(self) -> list[Turn]:
-        """The answers so far."""
-        return [turn for turn in self.turns if turn.role == "assistant"]
-
-    def open(self, artifact: str) -> None:
-        """Load an artifact; a conversation with another one ends."""
-        if artifact != self.artifact:
+    def open(self, target: Target, *, network: bool = False) -> None:
+        """Load an artifact or the original, or connect to a server; a conversation with another one ends."""
+        if target != self.target:
             self.turns.clear()
             self._deaths.clear()
         elif self.status in ("opening", "ready", "answering"):
             return
-        self.artifact, self.error, self._asked = artifact, None, asyncio.Queue()
+        self.target, self.network, self.error, self._asked = target, network, None, asyncio.Queue()
         # At once, and not when the worker begins: whoever asks next must not open it again.
         self._set("opening")
-        begin(self._app, partial(self._hold, artifact), name=self.group, group=self.group)
+        begin(self._app, partial(self._hold, target), name=self.group, group=self.group)
+
+    def open_again(self) -> None:
+        """Load anew, with the context that the settings ask for; the turns stay."""
+        if self.target is not None:
+            self.status = "closed"
+            self.open(self.target, network=self.network)
 
     def close(self) -> None:
         """Unload: end the engine's process, which is the only way to get its memory back."""
@@ -167,25 +133,44 @@ class Conversation:
         if self._engine is not None and self.status == "answering":
             await self._engine.cancel()
 
+    async def alternatives(self, answer: Turn, place: int) -> list[dict[str, Any]]:
+        """The likeliest tokens at one place of an answer.
+
+        Raises:
+            FirstlightError: whoever answers does not tell them, or is gone.
+        """
+        found: list[dict[str, Any]] = await self._ready().alternatives(
+            answer.prompt, answer.ids[:place]
+        )
+        return found
+
+    async def check_form(self, drawing: Drawing) -> None:
+        """Try the form of the settings on the engine.
+
+        Raises:
+            FirstlightError: answers cannot be held to it.
+        """
+        if drawing.form():
+            await self._ready().check_form(**drawing.form())
+
+    def _ready(self) -> Any:
+        if self._engine is None or self.status != "ready":
+            raise UsageError("The model is not ready, or is answering.", hint="Try again then.")
+        return self._engine
+
     async def render(self) -> dict[str, Any]:
         """The prompt as the engine renders it, with its tokens.
 
         Raises:
             FirstlightError: the engine refused, or is gone.
         """
-        rendered: dict[str, Any] = await self._engine.render(self.messages())
+        rendered: dict[str, Any] = await self._ready().render(self.messages())
         return rendered
-
-    def messages(self, without: int = 0) -> list[dict[str, str]]:
-        """The conversation as the engine is asked, the oldest `without` turns left out."""
-        said = [{"role": turn.role, "content": turn.text} for turn in self.turns if turn.text]
-        system = [{"role": "system", "content": self.system}] if self.system else []
-        return system + said[without:]
 
     def ask(self) -> "asyncio.Future[None]":
         """Ask for an answer to the turns as they stand."""
         turn, answered = Turn("assistant", ""), asyncio.get_running_loop().create_future()
-        if self.status in ("closed", "failed") and self.artifact is not None:
+        if self.status in ("closed", "failed") and self.target is not None:
             if self._too_many_deaths():
                 self.error = JobDied(
                     "The engine died three times within a minute.",
@@ -194,7 +179,7 @@ class Conversation:
                 answered.set_result(None)
                 self.changed.publish("status")
                 return answered
-            self.open(self.artifact)
+            self.open(self.target, network=self.network)
         self.turns.append(turn)
         self._asked.put_nowait((turn, answered))
         self.changed.publish("turn")
@@ -211,12 +196,14 @@ class Conversation:
         self.status = status
         self.changed.publish("status")
 
-    async def _hold(self, artifact: str) -> None:
+    async def _hold(self, target: Target) -> None:
         """Load, then answer one question after another, until cancelled."""
         asked = self._asked
         answered: asyncio.Future[None] | None = None
         try:
-            async with self._app.services.open_engine(Path(artifact)) as engine:
+            async with self._app.services.open_target(
+                target, max_length=self.drawing.context, network=self.network
+            ) as engine:
                 self._engine, self.loaded = engine, dict(engine.loaded)
                 self._set("ready")
                 while True:
@@ -253,28 +240,45 @@ class Conversation:
         self._set("answering")
         try:
             self.dropped = await self._too_much()
-            messages = self.messages(without=self.dropped)
-            async for event in self._engine.chat(messages, **self.drawing.options()):
+            turn.prompt = self.messages(without=self.dropped)
+            async for event in self._engine.chat(turn.prompt, **self.drawing.options()):
                 match event:
                     case Token(text=text, id=number):
-                        turn.text += text
                         turn.pieces.append(text)
                         turn.ids.append(number)
                     case Progress(done=done, total=total):
                         self.note = f"reading the prompt, {done} of {total} tokens"
                     case Reply(result=result):
-                        turn.text = str(result.get("text", turn.text))
+                        turn.text = str(result.get("text", ""))
                         turn.stats = dict(result.get("stats", {}))
                         turn.finish_reason = str(result.get("finish_reason", ""))
+                        turn.note = self._note(result)
                         self.error = None
         except JobDied:
             raise
         except FirstlightError as error:
             # The request was refused; the engine lives on and the question stays in the history.
             self.error = error
-            if not turn.text and turn in self.turns:
+        finally:
+            # One text at the end: adding each piece to it would cost more with every token.
+            turn.text = turn.text or "".join(turn.pieces)
+            if self.error is not None and not turn.text and turn in self.turns:
                 self.turns.remove(turn)
         self._set("ready")
+
+    def _note(self, result: dict[str, Any]) -> str:
+        """What should be known of this answer's prompt."""
+        notes = []
+        if self.dropped:
+            notes.append(f"made without the {self.dropped} oldest turns: the context is full")
+        if control := result.get("special_in_content"):
+            what = ", ".join(control[:3])
+            notes.append(
+                f"{what} was read as text"
+                if result.get("special_as_text")
+                else f"{what} in your text works as a control token"
+            )
+        return "; ".join(notes)
 
     async def _too_much(self) -> int:
         """How many of the oldest turns must be left out so that the prompt and a short answer fit."""
@@ -284,8 +288,12 @@ class Conversation:
         room = self.limit - min(self.drawing.max_tokens, self.limit // 4)
         without = 0
         while len(self.messages(without)) > 1 + bool(self.system):
-            rendered = await self._engine.render(self.messages(without))
+            try:
+                rendered = await self._engine.render(self.messages(without))
+            except UsageError:
+                # The original counts for itself; what is too long is refused there.
+                return 0
             if int(rendered.get("prompt_tokens", 0)) <= room:
                 break
             without += 2
-        return min(without, len([turn for turn in self.turns if turn.text]) - 1)
+        return min(without, len(self.messages()) - bool(self.system) - 1)

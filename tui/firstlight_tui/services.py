@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from firstlight_core.ledger import Run
     from firstlight_core.model.sources import FoundModel
     from firstlight_core.session import Session
+    from firstlight_core.talk.artifacts import Target
 
 Document = dict[str, Any]
 
@@ -260,10 +261,10 @@ async def _offer_commands(name: str, cache: str) -> "FoundryOffer":
     return await offer_commands(name, cache=cache)
 
 
-def _open_engine(artifact: Path, **options: Any) -> AbstractAsyncContextManager[Any]:
-    from firstlight_core.talk.engine import open_engine
+def _open_target(target: "Target", **options: Any) -> AbstractAsyncContextManager[Any]:
+    from firstlight_core.talk.targets import open_target
 
-    return open_engine(artifact, **options)
+    return open_target(target, **options)
 
 
 async def _find_servers(address: str | None = None, **options: Any) -> Sequence[Document]:
@@ -339,7 +340,7 @@ class Services:
     read_cache_change: "Callable[[], CacheChange | None]" = _read_cache_change
     put_cache_back: Callable[..., Any] = _put_cache_back
     undo: Callable[..., Any] = _undo
-    open_engine: Callable[..., AbstractAsyncContextManager[Any]] = _open_engine
+    open_target: Callable[..., AbstractAsyncContextManager[Any]] = _open_target
     find_servers: Callable[..., Any] = _find_servers
     benchmark: Callable[..., Any] = _benchmark
     check_quality: Callable[..., Any] = _check_quality

@@ -59,6 +59,11 @@ class Target:
         return one_line(self.text, 60)
 
 
+def artifact_target(folder: str | Path) -> Target:
+    """The target that an artifact folder is; whether it can be opened is seen when it is."""
+    return Target(kind="artifact", text=str(folder), folder=Path(folder))
+
+
 def find_target(what: str | Path | Target) -> Target:
     """What a text or path names: an endpoint by its scheme, else an existing folder, else a deployed name.
 

@@ -27,6 +27,16 @@ class Context:
     affordable: int
     """The longest whose KV cache fits into the memory that is available now."""
     kv_bytes_per_token: int
+    needed: int
+    """Weights and KV cache, the least that loading takes."""
+    available: int
+
+    @property
+    def memory_sentence(self) -> str:
+        """What it takes and what there is."""
+        return (
+            f"needs at least {bytes_text(self.needed)}; {bytes_text(self.available)} is available"
+        )
 
     @property
     def kv_bytes(self) -> int:
@@ -73,25 +83,19 @@ def choose_context(
         length, why = DEFAULT_CONTEXT, "the course's max_length"
     if wanted is None and MIN_CONTEXT <= affordable < length:
         length, why = affordable, "what the available memory affords"
+    least = artifact.bytes + length * per_token
     chosen = Context(
         length=length,
         why=why,
         longest=longest,
         affordable=affordable,
         kv_bytes_per_token=per_token,
+        needed=least,
+        available=left,
     )
-    check_memory(artifact, chosen.kv_bytes, left)
-    return chosen
-
-
-def check_memory(artifact: Artifact, kv_bytes: int, available: int) -> None:
-    """Refuse what cannot fit: weights and KV cache are the least that loading takes.
-
-    Raises:
-        OutOfMemory: available memory is less than that.
-    """
-    if (least := artifact.bytes + kv_bytes) > available:
+    if least > left:
         raise OutOfMemory(
-            f"This artifact needs at least {bytes_text(least)} of memory; {bytes_text(available)} is available.",
+            f"This artifact {chosen.memory_sentence}.",
             hint="Close other programs, or choose a smaller precision or a shorter context.",
         )
+    return chosen

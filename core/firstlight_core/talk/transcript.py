@@ -8,6 +8,7 @@ from typing import Any
 
 from firstlight_core.errors import InputRefused
 from firstlight_core.files import read_limited, write_whole
+from firstlight_core.measure.metrics import first_difference
 from firstlight_core.text import shown_path, visible
 
 ROLES = ("system", "user", "assistant")
@@ -26,6 +27,20 @@ class Turn:
     finish_reason: str = ""
     rating: int = 0
     """The reader's judgement, 1 to 5; 0 is none. The course's Output Quality."""
+    note: str = ""
+    """What should be known of it: turns that were left out, control tokens that were typed."""
+    prompt: list[dict[str, str]] = field(default_factory=list)
+    """The messages that an answer was asked with."""
+
+    def end_of_text(self, limit: int) -> str:
+        """The last `limit` characters or a little more, whole pieces, while the answer is still being made."""
+        if self.text:
+            return self.text[-limit:]
+        length, first = 0, len(self.pieces)
+        while first and length < limit:
+            first -= 1
+            length += len(self.pieces[first])
+        return "".join(self.pieces[first:])
 
     def to_json(self) -> dict[str, Any]:
         """One line of a saved conversation."""
@@ -34,6 +49,33 @@ class Turn:
             if value := getattr(self, name):
                 line[name] = value
         return line | ({"tokens": self.ids} if self.ids else {})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parting:
+    """Where an answer departs from another one: a span of its characters, and the token where that is known."""
+
+    start: int
+    end: int
+    token: int | None = None
+
+
+def parting(answer: Turn, other: Turn) -> Parting | None:
+    """Where `answer` departs from `other`, by token ids, or by words where a server tells no ids; None: nowhere."""
+    if min([*answer.ids, *other.ids, 0]) == 0 and answer.ids and other.ids:
+        at = first_difference(answer.ids, other.ids)
+        if at is None:
+            return None
+        start = len("".join(answer.pieces[:at]))
+        # Half a character is held back: the text of a token may come with the next one.
+        piece = next((text for text in answer.pieces[at:] if text), "")
+        return Parting(start=start, end=start + len(piece), token=at)
+    at = first_difference(answer.text, other.text)
+    if at is None:
+        return None
+    start = max(answer.text.rfind(" ", 0, at), answer.text.rfind("\n", 0, at)) + 1
+    ends = [end for mark in " \n" if (end := answer.text.find(mark, max(at, start + 1))) > 0]
+    return Parting(start=start, end=min(ends, default=len(answer.text)))
 
 
 def as_markdown(target: str, system: str, turns: Iterable[Turn]) -> str:

@@ -1,15 +1,19 @@
 """The settings drawer of the chat: how answers are drawn."""
 
-from dataclasses import fields
+import json
+from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Grid, Horizontal, Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Button, Input, Label
+from textual.widgets import Button, Input, Label, TextArea
 
-from firstlight_tui.conversation import Drawing
+from firstlight_core.errors import FirstlightError
+from firstlight_core.talk.form import read_schema
+from firstlight_core.talk.sampling import guidance
+from firstlight_tui.drawing import Drawing
 from firstlight_tui.widgets.words import Words
 
 RANGES: dict[str, tuple[type[int] | type[float], float, float, str]] = {
@@ -19,6 +23,7 @@ RANGES: dict[str, tuple[type[int] | type[float], float, float, str]] = {
     "top_k": (int, 1, 1_000, "empty: the artifact's own"),
     "repetition_penalty": (float, 0.5, 2.0, "empty: the artifact's own"),
     "seed": (int, 0, 2**31 - 1, "empty: a new one each time"),
+    "context": (int, 2, 10_000_000, "tokens; another one loads anew"),
 }
 """Name → type, least, most, one hint."""
 
@@ -43,13 +48,24 @@ def read_setting(name: str, text: str) -> Any:
     return value
 
 
+def _text(value: float) -> str:
+    # A large whole number must not become 1e+06.
+    return str(value) if isinstance(value, int) else f"{value:g}"
+
+
 class DrawingScreen(ModalScreen[Drawing | None]):
-    """Returns the new settings, or None."""
+    """Returns the new settings, or None; a form has been tried by then."""
 
     DEFAULT_CSS = """
     DrawingScreen { align: center middle; background: $background 60%; }
+    DrawingScreen .dialog { padding: 0 2; }
     DrawingScreen Grid { grid-size: 3; grid-columns: 20 12 1fr; grid-rows: 1; height: auto; }
+    DrawingScreen .form { height: auto; }
+    DrawingScreen .form Label { width: 20; }
+    DrawingScreen #json_schema { height: 3; width: 1fr; border: none; padding: 0; background: $panel; }
+    DrawingScreen #regex { width: 1fr; }
     DrawingScreen #wrong { color: $text-error; }
+    DrawingScreen .dialog-buttons { margin-top: 0; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
@@ -61,22 +77,41 @@ class DrawingScreen(ModalScreen[Drawing | None]):
         ),
     ]
 
-    def __init__(self, drawing: Drawing) -> None:
+    def __init__(
+        self, drawing: Drawing, facts: str, check_form: Callable[[Drawing], Awaitable[None]]
+    ) -> None:
+        """`facts` are said below the settings; `check_form` raises when answers cannot be held to the form."""
         super().__init__()
         self._drawing = drawing
+        self._facts = facts
+        self._check_form = check_form
 
     def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog"):
+        with Vertical(classes="dialog") as box:
+            box.border_title = "Settings"
             with Grid():
-                for field in fields(Drawing):
-                    value = getattr(self._drawing, field.name)
-                    yield Label(field.name.replace("_", " "))
-                    yield Input("" if value is None else f"{value:g}", id=field.name, compact=True)
-                    yield Label(f" {RANGES[field.name][3]}", classes="muted")
+                for name, (_, _, _, hint) in RANGES.items():
+                    value = getattr(self._drawing, name)
+                    yield Label(name.replace("_", " "))
+                    yield Input("" if value is None else _text(value), id=name, compact=True)
+                    yield Label(f" {hint}", classes="muted")
+            schema = self._drawing.json_schema
+            with Horizontal(classes="form"):
+                yield Label("JSON schema,\nor a file of one")
+                yield TextArea(
+                    json.dumps(schema) if schema else "",
+                    id="json_schema",
+                    tab_behavior="focus",
+                    compact=True,
+                )
+            with Horizontal(classes="form"):
+                yield Label("or a regex")
+                yield Input(self._drawing.regex or "", id="regex", compact=True)
+            yield Words(self._facts, classes="muted")
             yield Words(id="wrong")
             with Horizontal(classes="dialog-buttons"):
-                yield Button("Cancel", id="no")
-                yield Button("Use", id="yes", variant="primary")
+                yield Button("Cancel", id="no", compact=True)
+                yield Button("Use", id="yes", variant="primary", compact=True)
 
     def on_input_submitted(self) -> None:
         self._use()
@@ -88,13 +123,32 @@ class DrawingScreen(ModalScreen[Drawing | None]):
             self.dismiss(None)
 
     def _use(self) -> None:
-        values = {}
-        for field in fields(Drawing):
-            box = self.query_one(f"#{field.name}", Input)
+        values: dict[str, Any] = {}
+        for name in RANGES:
+            box = self.query_one(f"#{name}", Input)
             try:
-                values[field.name] = read_setting(field.name, box.value)
+                values[name] = read_setting(name, box.value)
             except ValueError as error:
-                self.query_one("#wrong", Words).update(str(error))
+                self._refuse(str(error))
                 box.focus()
                 return
-        self.dismiss(Drawing(**values))
+        try:
+            schema = self.query_one("#json_schema", TextArea).text.strip()
+            values["json_schema"] = read_schema(schema) if schema else None
+            values["regex"] = self.query_one("#regex", Input).value or None
+            guidance(values["json_schema"], values["regex"])
+        except FirstlightError as error:
+            self._refuse(f"{error} {error.hint}")
+            return
+        self.run_worker(self._try(Drawing(**values)), exclusive=True)
+
+    async def _try(self, drawing: Drawing) -> None:
+        try:
+            await self._check_form(drawing)
+        except FirstlightError as error:
+            self._refuse(f"{error} {error.hint}")
+        else:
+            self.dismiss(drawing)
+
+    def _refuse(self, words: str) -> None:
+        self.query_one("#wrong", Words).update(words)

@@ -1,14 +1,18 @@
-"""Lanes side by side in the chat: put a precision beside another, mark where they part, keep one."""
+"""Lanes side by side in the chat: put somebody beside the first, mark where they part, keep one."""
 
+import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual.containers import Container
 
 from firstlight_core.errors import FirstlightError
-from firstlight_core.measure.metrics import first_difference
-from firstlight_core.talk.artifacts import check_artifact
+from firstlight_core.session import Session
+from firstlight_core.talk.artifacts import Target, artifact_target, check_artifact
 from firstlight_core.talk.context import choose_context
+from firstlight_core.talk.original import plan_original
+from firstlight_core.talk.transcript import Parting, parting
 from firstlight_tui.conversation import Conversation
 from firstlight_tui.modals import ChooseScreen
 from firstlight_tui.widgets.lane import Lane
@@ -17,33 +21,79 @@ if TYPE_CHECKING:
     from firstlight_tui.steps.chat import ChatStep
 
 LANES = 3
+Row = tuple[Target, str]
+"""Who may answer, and in words what that takes, or why it cannot."""
 
 
-def compare(step: "ChatStep") -> None:
-    """Ask which converted precision to put beside the ones that are open."""
-    open_now = {lane.artifact for lane in step.lanes}
-    rows = [
-        (str(document["artifact"]), f"{document['precision']}  {document['artifact']}")
-        for document in step.session.artifacts
-        if document["artifact"] not in open_now
-    ]
+def compare(step: "ChatStep", rest: str = "") -> None:
+    """Ask whom to put beside the lanes that are open."""
     if len(step.lanes) >= LANES:
         step.notify("Three lanes are enough.", markup=False)
-    elif not rows:
+    elif step.answering:
+        step.notify("An answer is being made: Esc stops it.", markup=False)
+    else:
+        step.run_worker(_offer(step), group="beside", exclusive=True)
+
+
+async def _offer(step: "ChatStep") -> None:
+    open_now = [lane.target for lane in step.lanes]
+    rows = await asyncio.to_thread(partners, step.session, step.talk.artifact)
+    rows = [(target, words) for target, words in rows if target not in open_now]
+    if not rows:
         words = "Convert a second precision first: mark it in the Precision step."
         step.notify(words, markup=False)
-    else:
-        step.app.push_screen(
-            ChooseScreen("Put beside it", rows), lambda chosen: _open(step, chosen)
-        )
-
-
-def _open(step: "ChatStep", artifact: str | None) -> None:
-    if artifact is None:
         return
+    named = [(str(number), words) for number, (_, words) in enumerate(rows)]
+
+    def chosen(key: str | None) -> None:
+        if key is not None:
+            put_beside(step, rows[int(key)][0])
+
+    step.app.push_screen(ChooseScreen("Put beside it", named), chosen)
+
+
+def partners(session: Session, artifact: str | None) -> list[Row]:
+    """Who can answer beside `artifact`: other precisions and the original, each with the memory that it takes."""
+    rows: list[Row] = []
+    for document in session.artifacts:
+        if document["artifact"] != artifact:
+            target = artifact_target(str(document["artifact"]))
+            rows.append((target, f"{document['precision']}: {_takes(target)}"))
+    if artifact is not None and (source := _source(session, Path(artifact))) is not None:
+        target = Target(kind="original", text=str(source), folder=source, like=Path(artifact))
+        rows.append((target, f"the original, through transformers: {_takes(target)}"))
+    return rows
+
+
+def _source(session: Session, artifact: Path) -> Path | None:
+    """The source that an artifact was made of, when it is still there."""
+    said = session.source
+    if said is None:
+        try:
+            said = check_artifact(artifact).source
+        except FirstlightError:
+            return None
+    return Path(said) if said and Path(said).is_dir() else None
+
+
+def _takes(target: Target) -> str:
+    """The memory that a lane takes and what is available; or why it cannot be opened."""
+    assert target.folder is not None
     try:
-        checked = check_artifact(Path(artifact))
-        choose_context(checked, None)
+        if target.kind == "original":
+            return plan_original(target.folder).sentence
+        return choose_context(check_artifact(target.folder), None).memory_sentence
+    except FirstlightError as error:
+        return str(error)
+
+
+def put_beside(step: "ChatStep", target: Target, *, network: bool = False) -> None:
+    """Open another lane; it answers the newest question at once, after the same turns as the first lane."""
+    try:
+        if target.kind == "original" and target.folder is not None:
+            plan_original(target.folder)
+        elif target.folder is not None:
+            choose_context(check_artifact(target.folder), step.talk.drawing.context)
     except FirstlightError as error:
         step.show_problem(error)
         return
@@ -51,42 +101,60 @@ def _open(step: "ChatStep", artifact: str | None) -> None:
     taken = {lane.group for lane in step.lanes}
     group = next(name for n in range(2, LANES + 2) if (name := f"engine-{n}") not in taken)
     lane = Conversation(step.wizard, group=group)
+    lane.system, lane.drawing = step.talk.system, step.talk.drawing
     step.wizard.beside.append(lane)
     lane.changed.subscribe(step, step.changed)
-    lane.open(artifact)
+    lane.open(target, network=network)
+    turns = list(step.talk.turns)
+    while turns and turns[-1].role != "user":
+        turns.pop()
+    lane.turns = [replace(turn, stats={}, rating=0, note="") for turn in turns]
     step.query_one("#lanes", Container).mount(Lane(lane))
+    if lane.turns:
+        lane.ask()
     step.changed("status")
 
 
-def keep(step: "ChatStep") -> None:
+def keep(step: "ChatStep", rest: str = "") -> None:
     """Ask which lane to keep."""
     if len(step.lanes) == 1:
         step.notify("There is only one lane: F6 puts another beside it.", markup=False)
         return
-    rows = [(str(lane.artifact), Path(str(lane.artifact)).name) for lane in step.lanes]
-    step.app.push_screen(ChooseScreen("Keep which one?", rows), lambda chosen: _keep(step, chosen))
+    rows = [(str(number), lane.name) for number, lane in enumerate(step.lanes)]
+
+    def chosen(key: str | None) -> None:
+        if key is not None:
+            keep_lane(step, step.lanes[int(key)])
+
+    step.app.push_screen(ChooseScreen("Keep which one?", rows), chosen)
 
 
-def _keep(step: "ChatStep", artifact: str | None) -> None:
-    if artifact is None:
-        return
+def keep_lane(step: "ChatStep", kept: Conversation) -> None:
+    """Close the other lanes; an artifact that is kept is the one that the following steps work on."""
     for lane in step.lanes:
-        if lane.artifact != artifact:
+        if lane is not kept:
             lane.close()
-    step.wizard.conversation = next(lane for lane in step.lanes if lane.artifact == artifact)
+    step.wizard.conversation = kept
     step.wizard.beside.clear()
     for shown in step.query(Lane):
-        if shown.talk is not step.talk:
+        if shown.talk is not kept:
             shown.remove()
-    if step.session.artifact != artifact:
-        step.wizard.session = step.session.decide(artifact=artifact)
+    if kept.artifact is not None and step.session.artifact != kept.artifact:
+        step.wizard.session = step.session.decide(artifact=kept.artifact)
     step.changed("status")
 
 
-def differs_at(step: "ChatStep", lane: Conversation) -> int | None:
-    """The token from which a further lane's newest answer departs from the first lane's."""
-    if lane is step.talk or any(talk.busy for talk in step.lanes):
-        return None
-    if not lane.answers or not step.talk.answers:
-        return None
-    return first_difference(step.talk.answers[-1].ids, lane.answers[-1].ids)
+def comparison(lanes: list[Conversation], lane: Conversation) -> tuple[Parting | None, str]:
+    """Where a lane's newest answer departs, and that in words; of the first lane against the nearest other."""
+    if len(lanes) == 1 or any(talk.busy for talk in lanes) or not all(t.answers for t in lanes):
+        return None, ""
+    first = lanes[0].answers[-1]
+    if lane is not lanes[0]:
+        found = parting(lane.answers[-1], first)
+        if found is None:
+            return None, f"same as {lanes[0].name}"
+        return found, "differs" + (
+            f" from token {found.token + 1}" if found.token is not None else ""
+        )
+    places = [found for other in lanes[1:] if (found := parting(first, other.answers[-1]))]
+    return min(places, key=lambda found: found.start, default=None), ""

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 
 from firstlight_core.errors import FirstlightError
-from firstlight_core.talk.transcript import as_markdown, load_conversation, save_conversation
-from firstlight_core.text import shown_path
-from firstlight_tui.modals import DetailScreen
+from firstlight_core.talk.form import read_schema
+from firstlight_core.text import one_line
+from firstlight_tui.drawing import Drawing
+from firstlight_tui.modals import ChooseScreen
 from firstlight_tui.modals.drawing import read_setting
+from firstlight_tui.steps import chat_beside, chat_records, chat_views
+from firstlight_tui.widgets.ask import Ask
 
 if TYPE_CHECKING:
     from firstlight_tui.steps.chat import ChatStep
@@ -18,8 +21,49 @@ Command = Callable[["ChatStep", str], None]
 
 
 def _help(step: "ChatStep", rest: str) -> None:
-    rows = [f"{name:14} {words}" for name, (_, words) in COMMANDS.items()]
-    step.app.push_screen(DetailScreen("Chat commands", "\n".join(rows)))
+    rows = [(name, f"{name:13}{words}") for name, (_, words, _) in COMMANDS.items()]
+
+    def chosen(name: str | None) -> None:
+        if name is None:
+            return
+        if COMMANDS[name][2]:
+            # It wants a word: let the user write it.
+            _write(step, f"{name} ")
+        else:
+            obey(step, name)
+
+    step.app.push_screen(ChooseScreen("Chat: Enter does it", rows), chosen)
+
+
+def _retry(step: "ChatStep", rest: str) -> None:
+    """Answer the last question again, in every lane, with the settings as they are now."""
+    if not step.answering and (question := _take_back(step)):
+        step.send(question)
+
+
+def _edit(step: "ChatStep", rest: str) -> None:
+    """Take the last question back into the field."""
+    if not step.answering:
+        _write(step, _take_back(step))
+
+
+def _take_back(step: "ChatStep") -> str:
+    for lane in step.wizard.beside:
+        lane.take_back()
+    return step.talk.take_back()
+
+
+def _write(step: "ChatStep", text: str) -> None:
+    field = step.query_one("#ask", Ask)
+    field.text = text
+    field.move_cursor(field.document.end)
+    field.focus()
+
+
+def _markdown(step: "ChatStep", rest: str) -> None:
+    step.rich = not step.rich
+    step.notify("Markdown." if step.rich else "Plain text.", markup=False)
+    step.changed("turn")
 
 
 def _exit(step: "ChatStep", rest: str) -> None:
@@ -36,92 +80,95 @@ def _system(step: "ChatStep", rest: str) -> None:
     step.notify("System prompt set." if rest else "No system prompt.", markup=False)
 
 
-def _history(step: "ChatStep", rest: str) -> None:
-    talk = step.talk
-    text = as_markdown(str(talk.artifact), talk.system, talk.turns)
-    step.app.push_screen(DetailScreen("History", text))
-
-
-def _stats(step: "ChatStep", rest: str) -> None:
-    rows = [f"{turn.text[:40]!r}: {turn.stats}" for turn in step.talk.answers if turn.stats]
-    step.app.push_screen(DetailScreen("Measured", "\n".join(rows) or "No answer yet."))
-
-
-def _model(step: "ChatStep", rest: str) -> None:
-    rows = [f"{name}: {value}" for name, value in step.talk.loaded.items()]
-    step.app.push_screen(DetailScreen("Model", "\n".join([str(step.talk.artifact), *rows])))
-
-
-def _retry(step: "ChatStep", rest: str) -> None:
-    step.action_retry()
-
-
-def _edit(step: "ChatStep", rest: str) -> None:
-    step.action_edit()
-
-
-def _temperature(step: "ChatStep", rest: str) -> None:
+def _change(step: "ChatStep", rest: str, *, name: str) -> None:
     try:
-        value = read_setting("temperature", rest)
+        value = read_setting(name, rest)
     except ValueError as error:
         step.notify(str(error), severity="warning", markup=False)
         return
-    step.talk.drawing = replace(step.talk.drawing, temperature=value)
-    step.notify("Greedy." if value == 0 else f"Temperature {value:g}.", markup=False)
+    chat_views.apply(step, replace(step.talk.drawing, **{name: value}))
+    words = "greedy" if (name, value) == ("temperature", 0) else value
+    step.notify(f"{name.replace('_', ' ')}: {words}", markup=False)
+
+
+def _form(step: "ChatStep", drawing: Drawing) -> None:
+    """Use a form once the engine has tried it."""
+
+    async def try_it() -> None:
+        try:
+            await step.talk.check_form(drawing)
+        except FirstlightError as error:
+            step.show_problem(error)
+        else:
+            step.clear_problem()
+            chat_views.apply(step, drawing)
+            words = "Answers follow this form now." if drawing.form() else "Answers are free."
+            step.notify(words, markup=False)
+
+    step.run_worker(try_it(), group="form", exclusive=True)
+
+
+def _schema(step: "ChatStep", rest: str) -> None:
+    try:
+        schema = read_schema(rest) if rest else None
+    except FirstlightError as error:
+        step.show_problem(error)
+    else:
+        _form(step, replace(step.talk.drawing, json_schema=schema, regex=None))
+
+
+def _regex(step: "ChatStep", rest: str) -> None:
+    _form(step, replace(step.talk.drawing, json_schema=None, regex=rest or None))
+
+
+def _copy(step: "ChatStep", rest: str) -> None:
+    answers = [turn.text for turn in step.talk.answers if turn.text]
+    if answers:
+        step.app.copy_to_clipboard(answers[-1])
+        step.notify(f"Copied {len(answers[-1])} characters.", markup=False)
+    else:
+        step.notify("There is no answer yet.", markup=False)
 
 
 def _rate(step: "ChatStep", rest: str) -> None:
     if rest in ("1", "2", "3", "4", "5"):
         step.rate(int(rest))
-    else:
+    elif rest or not step.talk.answers:
         step.notify("Rate an answer from 1 to 5: /rate 4", severity="warning", markup=False)
-
-
-def _save(step: "ChatStep", rest: str) -> None:
-    talk = step.talk
-    try:
-        folder = Path(rest).expanduser() if rest else step.wizard.run_folder()
-        paths = save_conversation(folder, str(talk.artifact), talk.system, talk.turns)
-    except FirstlightError as error:
-        step.show_problem(error)
     else:
-        step.notify(f"Saved: {shown_path(paths[0])} and {paths[1].name}", markup=False)
+        rows = [(str(n), "★" * n + "☆" * (5 - n)) for n in range(5, 0, -1)]
+        step.app.push_screen(
+            ChooseScreen("How good is this answer?", rows),
+            lambda stars: step.rate(int(stars)) if stars else None,
+        )
 
 
-def _replay(step: "ChatStep", rest: str) -> None:
-    try:
-        default = step.wizard.run_folder() / "conversation.jsonl"
-        system, turns = load_conversation(Path(rest).expanduser() if rest else default)
-    except FirstlightError as error:
-        step.show_problem(error)
-        return
-    questions = [turn.text for turn in turns if turn.role == "user"]
-    for lane in step.lanes:
-        lane.clear()
-    step.talk.system = system
-    step.wizard.run_worker(_ask_all(step, questions), name="asking", group="asking", exclusive=True)
-
-
-async def _ask_all(step: "ChatStep", questions: list[str]) -> None:
-    for question in questions:
-        await step.send_all(question)
-
-
-COMMANDS: dict[str, tuple[Command, str]] = {
-    "/help": (_help, "these commands"),
-    "/clear": (_clear, "forget the conversation"),
-    "/system": (_system, "TEXT: set the system prompt; nothing: none"),
-    "/history": (_history, "the whole conversation, to read and copy"),
-    "/stats": (_stats, "what each answer cost"),
-    "/model": (_model, "the artifact and how it is loaded"),
-    "/retry": (_retry, "answer the last question again"),
-    "/edit": (_edit, "take the last question back and edit it"),
-    "/temperature": (_temperature, "N: 0 is greedy"),
-    "/rate": (_rate, "1..5: rate the newest answer"),
-    "/save": (_save, "[FOLDER]: save as Markdown and JSON lines"),
-    "/replay": (_replay, "[FILE]: ask the questions of a saved conversation again"),
-    "/exit": (_exit, "one step back"),
+COMMANDS: dict[str, tuple[Command, str, bool]] = {
+    "/help": (_help, "this list", False),
+    "/retry": (_retry, "answer the last question again (Ctrl+R)", False),
+    "/edit": (_edit, "change the last question (Ctrl+T)", False),
+    "/copy": (_copy, "copy the newest answer (Ctrl+O)", False),
+    "/tokens": (chat_views.tokens, "its tokens, and what else was likely (F10)", False),
+    "/rate": (_rate, "[1..5] rate the newest answer (F8)", False),
+    "/beside": (chat_beside.compare, "put another lane beside (F6)", False),
+    "/keep": (chat_beside.keep, "keep one lane, close the others (F7)", False),
+    "/system": (_system, "TEXT: the system prompt; nothing: none", True),
+    "/settings": (chat_views.settings, "how answers are drawn (F5)", False),
+    "/temperature": (partial(_change, name="temperature"), "N: 0 is greedy", True),
+    "/context": (partial(_change, name="context"), "N tokens of context", True),
+    "/schema": (_schema, "FILE or JSON: answers follow it; nothing: free", True),
+    "/regex": (_regex, "PATTERN: answers match it; nothing: free", True),
+    "/clear": (_clear, "forget the conversation", False),
+    "/history": (chat_records.history, "the whole conversation, to read and copy", False),
+    "/prompt": (chat_views.prompt, "what the model really reads (F4)", False),
+    "/markdown": (_markdown, "Markdown or plain text (F3)", False),
+    "/stats": (chat_records.stats, "what each answer cost", False),
+    "/model": (chat_records.model, "who answers, its memory and context", False),
+    "/save": (chat_records.save, "[FOLDER] as Markdown and JSON lines (Ctrl+S)", False),
+    "/replay": (chat_records.replay, "[FILE] ask a saved conversation again", False),
+    "/exit": (_exit, "one step back", False),
 }
+"""Name → what it does, in words, and whether it wants a word."""
 
 
 def obey(step: "ChatStep", line: str) -> None:
@@ -129,9 +176,10 @@ def obey(step: "ChatStep", line: str) -> None:
     word, _, rest = line.partition(" ")
     if word in COMMANDS:
         COMMANDS[word][0](step, rest.strip())
+        return
+    near = [name for name in COMMANDS if len(word) > 1 and name.startswith(word)]
+    if len(near) == 1:
+        obey(step, line.replace(word, near[0], 1))
     else:
-        step.notify(
-            f"There is no {word[:20]}. There are: {' '.join(COMMANDS)}",
-            severity="warning",
-            markup=False,
-        )
+        words = f"Did you mean {' or '.join(near)}?" if near else "/help lists them."
+        step.notify(f"There is no {one_line(word, 20)}. {words}", severity="warning", markup=False)

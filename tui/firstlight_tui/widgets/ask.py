@@ -56,6 +56,10 @@ class Ask(TextArea):
         else:
             await super()._on_key(event)
 
+    def take(self, event: events.Key) -> None:
+        """A key that reached the screen instead of this field, in the order in which it was typed."""
+        self.post_message(events.Key(event.key, event.character))
+
     def action_submit(self) -> None:
         """Send what is written."""
         self.post_message(self.Submitted(self, self.text))

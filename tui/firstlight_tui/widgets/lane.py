@@ -1,18 +1,17 @@
-"""One lane of the chat: which artifact, how it stands, what was said."""
-
-from pathlib import Path
+"""One lane of the chat: who answers, how it stands, what was said."""
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 
-from firstlight_core.talk.transcript import Turn
+from firstlight_core.talk.transcript import Parting, Turn
 from firstlight_core.text import bytes_text, one_line
 from firstlight_tui.conversation import Conversation
 from firstlight_tui.widgets.transcript import Transcript
 from firstlight_tui.widgets.words import Words, part
 
-BAR = 12
+BAR = 8
+GAP = " · "
 
 
 def figures(turn: Turn) -> str:
@@ -30,7 +29,8 @@ def figures(turn: Turn) -> str:
     ends = {"length": "cut at the token limit", "cancelled": "stopped"}
     if turn.finish_reason and turn.finish_reason != "stop":
         parts.append(ends.get(turn.finish_reason, turn.finish_reason))
-    return "measured: " + ", ".join(parts)
+    note = f"\n{turn.note}" if turn.note else ""
+    return "measured: " + ", ".join(parts) + note
 
 
 class Lane(Vertical):
@@ -54,19 +54,39 @@ class Lane(Vertical):
         yield Words(id="standing")
         yield Transcript()
 
-    def show(self, *, rich: bool, named: bool, differs_at: int | None = None) -> None:
-        """Paint the lane; `named` says which artifact it is, where there are several."""
+    def show(
+        self,
+        *,
+        rich: bool,
+        named: bool,
+        differs: Parting | None = None,
+        compared: str = "",
+    ) -> None:
+        """Paint the lane; `named` says who answers, where there are several, `compared` how its answer compares."""
         talk = self.talk
-        name = f"{one_line(Path(talk.artifact or '').name, 20)}: " if named else ""
+        words = self._standing()
+        if compared:
+            words.insert(
+                0, part(compared, "$text-warning" if differs is not None else "$text-success")
+            )
+        # What stands first is needed most; in a narrow lane the last words go.
+        name = f"{one_line(talk.name, 24)}: " if named else ""
+        room = self.size.width - len(name)
+        kept = [words[0]]
+        for piece in words[1:]:
+            room_left = room - sum(len(text) + len(GAP) for text, _ in kept) - len(piece[0])
+            if room_left < 0:
+                break
+            kept += [part(GAP), piece]
         self.query_one("#standing", Words).update(
-            Content.assemble(part(name, "bold $text-accent"), *self._standing())
+            Content.assemble(part(name, "bold $text-accent"), *kept)
         )
         self.query_one(Transcript).show(
             talk.turns,
-            [figures(turn) for turn in talk.turns],
+            figures,
             live=talk.status == "answering",
             rich=rich,
-            differs_at=differs_at,
+            differs=differs,
         )
 
     def _standing(self) -> list[tuple[str, str]]:
@@ -75,27 +95,31 @@ class Lane(Vertical):
             case "closed":
                 return [part("no model is loaded")]
             case "opening":
-                return [part("loading the model in its own process …")]
+                return [part("loading in its own process …")]
             case "answering":
-                return [part(talk.note or "answering, Esc stops")]
+                return [part(talk.note or "answering, Esc stops"), *self._memory()]
             case "failed":
                 return [
                     part(
                         "the engine is gone; ask again to start it anew, your conversation is kept"
                     )
                 ]
-        used, limit = talk.used, talk.limit or 1
-        full = min(BAR, round(BAR * used / limit))
-        words = [
-            part("context ", ""),
-            part("━" * full, "$primary"),
-            part("─" * (BAR - full), "$foreground-muted"),
-            part(f" {used} of {limit} tokens"),
-        ]
-        if (load := talk.loaded.get("load_s")) is not None:
-            words.append(part(f", loaded in {load:.2f} s"))
-        if peak := (talk.loaded.get("rss_bytes") or {}).get("loaded"):
-            words.append(part(f", RAM {bytes_text(peak)}"))
-        if talk.dropped:
-            words.append(part(f", {talk.dropped} oldest turns left out", "$text-warning"))
-        return words
+        words = []
+        if (rate := talk.decode_rate) is not None:
+            words.append(part(f"{rate:.0f} tok/s", "$foreground"))
+        elif (load := talk.loaded.get("load_s")) is not None:
+            words.append(part(f"loaded in {load:.2f} s", "$foreground"))
+        words += self._memory()
+        if talk.limit:
+            full = min(BAR, round(BAR * talk.used / talk.limit))
+            bar = "━" * full + "─" * (BAR - full)
+            words.append(part(f"{bar} {talk.used} of {talk.limit} tokens", "$foreground-muted"))
+        if kv := talk.loaded.get("kv_bytes"):
+            words.append(part(f"KV cache {bytes_text(kv)}"))
+        return words or [part("ready")]
+
+    def _memory(self) -> list[tuple[str, str]]:
+        if (rss := self.talk.rss_bytes) is not None:
+            return [part(f"RAM {bytes_text(rss)}", "$foreground")]
+        known = self.talk.target is not None and self.talk.target.kind == "endpoint"
+        return [part("RAM: the server's own")] if known else []

@@ -45,6 +45,45 @@ def tokens_content(tokens: Sequence[Mapping[str, Any]], *, first: int = 0) -> Co
     return Content.assemble(*pieces)
 
 
+def prompt_tokens_content(rendered: Mapping[str, Any]) -> Content:
+    """A rendered prompt: its tokens side by side, then one a line with its number."""
+    special = set(rendered.get("special_ids", ()))
+    tokens = [
+        {"id": number, "text": text, "special": number in special}
+        for number, text in zip(rendered.get("ids", ()), rendered.get("pieces", ()), strict=False)
+    ]
+    lines = [
+        part("The colour turns with each token; control tokens stand out.\n", "$foreground-muted")
+    ]
+    if control := rendered.get("special_in_content"):
+        how = (
+            "was typed and is read as text"
+            if rendered.get("special_as_text")
+            else "was typed and works as a control token"
+        )
+        lines.append(part(f"{', '.join(control)} {how}.\n", "$text-warning"))
+    rows = [
+        part(f"\n{number:5d}  {token['id']:7d}  {token['text']!r}", "$foreground")
+        for number, token in enumerate(tokens[:TOKENS_SHOWN])
+    ]
+    return Content.assemble(
+        *lines,
+        "\n",
+        tokens_content(tokens),
+        part("\n\nplace       id  text", "$foreground-muted"),
+        *rows,
+    )
+
+
+def walk_content(pieces: Sequence[str], place: int, *, before: int, after: int) -> Content:
+    """The tokens around one place, which stands in reverse."""
+    shown = []
+    for index in range(max(0, place - before), min(len(pieces), place + after)):
+        style = "bold reverse $text-accent" if index == place else _COLOURS[index % 2]
+        shown.append(part(seen(pieces[index]) or "·", style))
+    return Content.assemble(part("… " if place > before else ""), *shown)
+
+
 def change_content(before: str, after: str) -> Content:
     """What stands only in `before` struck out in red, what stands only in `after` in green."""
     old, new = _WORD.findall(before), _WORD.findall(after)

@@ -1,19 +1,25 @@
 """A conversation on the screen: plain text while it streams, Markdown when an answer is complete."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
+from textual import message
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Markdown
 
-from firstlight_core.talk.transcript import Turn
+from firstlight_core.talk.transcript import Parting, Turn
 from firstlight_core.text import visible
 from firstlight_tui.widgets.words import Words, part
 
-SHOWN_CHARACTERS = 8_000
-"""Of one message; a longer one shows its end, so that an endless answer does not slow the screen."""
+LIVE_CHARACTERS = 4_000
+"""Of an answer that is being made; a longer one shows its end, so that every token costs the same."""
+RICH_CHARACTERS = 8_000
+"""Longer answers stay plain text: Markdown would hold the screen for too long."""
+SHOWN_CHARACTERS = 100_000
+"""Of a complete message: 50 ms of layout."""
 
 
 class Message(Vertical):
@@ -32,7 +38,8 @@ class Message(Vertical):
 
     def __init__(self) -> None:
         super().__init__()
-        self._painted: tuple[str, str, bool, int | None] | None = None
+        self._turn: Turn | None = None
+        self._painted: tuple[object, ...] = ()
         self._rich_text = ""
         self._composed = False
         self._pending: Callable[[], None] | None = None
@@ -49,48 +56,56 @@ class Message(Vertical):
         yield Words(id="figures")
 
     def show(
-        self, turn: Turn, figures: str, *, live: bool, rich: bool, differs_at: int | None
+        self,
+        turn: Turn,
+        figures: Callable[[Turn], str],
+        *,
+        live: bool,
+        rich: bool,
+        differs: Parting | None,
     ) -> None:
-        """Paint the turn; `differs_at` is the token from which it departs from the lane beside it."""
+        """Paint the turn, when anything of it changed; `differs` is where it departs from the lane beside it."""
         if not self._composed:
-            self._pending = partial(
-                self.show, turn, figures, live=live, rich=rich, differs_at=differs_at
-            )
+            self._pending = partial(self.show, turn, figures, live=live, rich=rich, differs=differs)
             return
         self.set_class(turn.role == "user", "-user")
         self.set_class(turn.role == "assistant", "-assistant")
-        rich = rich and turn.role == "assistant" and not live and differs_at is None
-        state = (turn.text, figures + str(turn.rating), live, differs_at)
-        if state != self._painted:
-            self._painted = state
-            said = (
-                _differing(turn, differs_at) if differs_at is not None else _plain(turn.text, live)
-            )
+        rich = rich and turn.role == "assistant" and not live and differs is None
+        rich = rich and 0 < len(turn.text) <= RICH_CHARACTERS
+        # Lengths, not texts: a turn only grows, and comparing long ones would cost more and more.
+        grown = (len(turn.pieces), len(turn.text), turn.rating, len(turn.stats), live, differs)
+        if turn is not self._turn or grown != self._painted:
+            self._turn, self._painted = turn, grown
+            said = _differing(turn.text, differs) if differs is not None else _plain(turn, live)
             self.query_one("#said", Words).update(said)
             stars = "  " + "★" * turn.rating + "☆" * (5 - turn.rating) if turn.rating else ""
+            cost = figures(turn)
             words = self.query_one("#figures", Words)
-            words.display = bool(figures or stars)
-            words.update(Content.assemble(part(figures), part(stars, "$text-warning")))
+            words.display = bool(cost or stars)
+            words.update(Content.assemble(part(cost), part(stars, "$text-warning")))
         if rich and turn.text != self._rich_text:
             self._rich_text = turn.text
             self.query_one(Markdown).update(visible(turn.text))
-        self.set_class(rich and bool(turn.text), "-rich")
+        self.set_class(rich, "-rich")
 
 
-def _plain(text: str, live: bool) -> Content:
-    said = visible(text)
-    if len(said) > SHOWN_CHARACTERS:
-        said = "… " + said[-SHOWN_CHARACTERS:]
-    return Content.assemble(part(said), part("▌" if live else "", "$primary"))
-
-
-def _differing(turn: Turn, at: int) -> Content:
-    """The same words plainly, the first differing token in reverse, what follows in the warning colour."""
-    same, token, rest = turn.pieces[:at], turn.pieces[at : at + 1], turn.pieces[at + 1 :]
+def _plain(turn: Turn, live: bool) -> Content:
+    limit = LIVE_CHARACTERS if live else SHOWN_CHARACTERS
+    said = turn.end_of_text(limit)
+    cut = len(said) >= limit
     return Content.assemble(
-        part("".join(same)),
-        part("".join(token) or "(ends here)", "bold reverse $text-warning"),
-        part("".join(rest)[-SHOWN_CHARACTERS:], "$text-warning"),
+        part("… " if cut else "", "$foreground-muted"),
+        part(said[-limit:]),
+        part("▌" if live else "", "$primary"),
+    )
+
+
+def _differing(text: str, at: Parting) -> Content:
+    """The same words plainly, what differs first in reverse, what follows in the warning colour."""
+    return Content.assemble(
+        part(text[max(0, at.start - SHOWN_CHARACTERS) : at.start]),
+        part(text[at.start : at.end] or "(ends here)", "bold reverse $text-warning"),
+        part(text[at.end : at.end + SHOWN_CHARACTERS], "$text-warning"),
     )
 
 
@@ -101,36 +116,73 @@ class Transcript(VerticalScroll):
     Transcript { height: 1fr; width: 1fr; scrollbar-size-vertical: 1; background: $surface; padding: 0 1; }
     """
 
+    @dataclass
+    class Scrolled(message.Message):
+        """The reader went to another place: so many rows into which message, or to the end."""
+
+        transcript: "Transcript"
+        index: int
+        rows: int
+        at_end: bool
+
     def __init__(self) -> None:
         super().__init__()
         self._messages: list[Message] = []
         """The messages in use; one that was removed can still be found for a moment, without its parts."""
+        self._led = False
+        """Whether another transcript moves this one."""
 
     def on_mount(self) -> None:
         # Stay at the end while it grows, until the reader scrolls up.
         self.anchor()
 
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Tell the others where the reader is."""
+        super().watch_scroll_y(old_value, new_value)
+        if self._led or round(old_value) == round(new_value) or not self._messages:
+            return
+        top = round(new_value)
+        ends = [shown.virtual_region.bottom for shown in self._messages]
+        index = next((i for i, end in enumerate(ends) if end > top), len(ends) - 1)
+        rows = top - self._messages[index].virtual_region.y
+        self.post_message(self.Scrolled(self, index, rows, top >= self.max_scroll_y))
+
+    def follow(self, moved: Scrolled) -> None:
+        """Go to the same place as another transcript."""
+        if not self._messages:
+            return
+        self._led = True
+        shown = self._messages[min(moved.index, len(self._messages) - 1)].virtual_region
+        place = shown.y + min(moved.rows, max(0, shown.height - 1))
+        if moved.at_end:
+            place = self.max_scroll_y
+        else:
+            self.release_anchor()
+        self.scroll_to(y=place, animate=False, immediate=True, force=True)
+        self._led = False
+
     def show(
         self,
         turns: Sequence[Turn],
-        figures: Sequence[str],
+        figures: Callable[[Turn], str],
         *,
         live: bool,
         rich: bool = True,
-        differs_at: int | None = None,
+        differs: Parting | None = None,
     ) -> None:
-        """Paint all turns; `live` shows a cursor at the newest."""
+        """Paint all turns; `live` shows a cursor at the newest, `figures` says what an answer cost."""
         for extra in self._messages[len(turns) :]:
             extra.remove()
         missing = [Message() for _ in turns[len(self._messages) :]]
         self._messages = [*self._messages[: len(turns)], *missing]
-        self.mount_all(missing)
-        for index, message in enumerate(self._messages):
+        if missing:
+            self.mount_all(missing)
+        for index, painted in enumerate(self._messages):
             last = index == len(turns) - 1
-            message.show(
+            painted.show(
                 turns[index],
-                figures[index],
+                figures,
                 live=live and last,
                 rich=rich,
-                differs_at=differs_at if last else None,
+                differs=differs if last else None,
             )

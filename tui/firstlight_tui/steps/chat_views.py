@@ -1,0 +1,64 @@
+"""What the chat opens over itself: the rendered prompt, the tokens of an answer, the settings."""
+
+from typing import TYPE_CHECKING
+
+from firstlight_core.errors import FirstlightError
+from firstlight_tui.drawing import Drawing
+from firstlight_tui.modals import DetailScreen
+from firstlight_tui.modals.alternatives import AlternativesScreen
+from firstlight_tui.modals.drawing import DrawingScreen
+from firstlight_tui.widgets.token_view import prompt_tokens_content
+
+if TYPE_CHECKING:
+    from firstlight_tui.steps.chat import ChatStep
+
+
+def prompt(step: "ChatStep", rest: str = "") -> None:
+    """The rendered prompt and its tokens."""
+    step.run_worker(_prompt(step), group="prompt", exclusive=True)
+
+
+async def _prompt(step: "ChatStep") -> None:
+    try:
+        rendered = await step.talk.render()
+    except FirstlightError as error:
+        step.show_problem(error)
+    else:
+        title = f"The prompt: {rendered.get('prompt_tokens', 0)} tokens"
+        step.app.push_screen(DetailScreen(title, prompt_tokens_content(rendered)))
+
+
+def tokens(step: "ChatStep", rest: str = "") -> None:
+    """The newest answer, token by token, each with what else was likely."""
+    talk = step.talk
+    answer = next((turn for turn in reversed(talk.answers) if turn.text), None)
+    if answer is None or step.answering:
+        step.notify("There is no complete answer yet.", markup=False)
+    elif not answer.ids or min(answer.ids) < 0:
+        step.notify("A server does not tell the tokens of its answers.", markup=False)
+    else:
+        step.app.push_screen(
+            AlternativesScreen(answer, lambda place: talk.alternatives(answer, place))
+        )
+
+
+def settings(step: "ChatStep", rest: str = "") -> None:
+    """The settings drawer; another context loads the artifact again."""
+    talk = step.talk
+
+    def use(drawing: Drawing | None) -> None:
+        if drawing is not None:
+            apply(step, drawing)
+
+    facts = str(talk.loaded.get("context", ""))
+    step.app.push_screen(DrawingScreen(talk.drawing, facts, talk.check_form), use)
+
+
+def apply(step: "ChatStep", drawing: Drawing) -> None:
+    """Use these settings for the next answers of every lane."""
+    again = drawing.context != step.talk.drawing.context
+    for lane in step.lanes:
+        lane.drawing = drawing
+        if again:
+            lane.open_again()
+    step.changed("status")
