@@ -1,8 +1,6 @@
 """Deploying for real: Foundry Local lists, loads, answers; and what happens when it cannot."""
 
 import json
-import shutil
-import socket
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +9,19 @@ from typing import Any
 import pytest
 
 from firstlight_core.conversion.publishing import read_manifest
+from firstlight_core.deploy.caches import (
+    ModelCache,
+    choose_cache,
+    known_caches,
+    remember,
+    seen_by,
+)
 from firstlight_core.deploy.deployment import deploy, find_deployment, list_deployments, undo
+from firstlight_core.deploy.foundry_cache import move_cache
+from firstlight_core.deploy.foundry_cli import find_foundry_cli
 from firstlight_core.deploy.foundry_proof import open_foundry
-from firstlight_core.deploy.serving import check_port, open_service, snippets
+from firstlight_core.deploy.serving import open_service, snippets
+from firstlight_core.deploy.visibility import examine
 from firstlight_core.errors import (
     FirstlightError,
     InputRefused,
@@ -23,6 +31,7 @@ from firstlight_core.errors import (
 )
 from firstlight_core.paths import find_paths
 from tests import faultkit
+from tests.core.fake_foundry import environment, fake_foundry
 
 ANSWER = "int4 stores each weight in 4 bits"
 
@@ -91,21 +100,6 @@ async def test_a_taken_name_is_refused_and_replaced_on_request(own_artifact: Pat
     assert await registered() == ["a:2"]
     await undo("a")
     assert left_behind() == [] and await registered() == []
-
-
-@pytest.mark.real
-async def test_a_replacement_that_fails_leaves_the_old_deployment(own_artifact: Path) -> None:
-    await deploy(own_artifact, "a")
-    shutil.rmtree(own_artifact / "nothing", ignore_errors=True)
-    weights = own_artifact / "model.onnx.data"
-    weights.write_bytes(weights.read_bytes()[:1000])
-    (own_artifact / "firstlight.json").unlink()
-    with pytest.raises(InputRefused, match="weights are truncated"):
-        await deploy(own_artifact, "a", replace=True)
-    found = find_deployment("a")
-    assert found is not None and found.id == "a:1" and await registered() == ["a:1"]
-    async with open_foundry() as job:
-        await job.request("load", id="a:1")
 
 
 @pytest.mark.real
@@ -215,17 +209,6 @@ async def test_undo_of_nothing(tmp_path: Path) -> None:
     assert (foreign / "photo.jpg").exists()
 
 
-def test_a_port_that_is_taken_or_none() -> None:
-    assert check_port(0) == 0
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        with pytest.raises(UsageError, match="cannot be used"):
-            check_port(taken.getsockname()[1])
-    with pytest.raises(UsageError, match="65536 is no port"):
-        check_port(65536)
-
-
 @pytest.mark.real
 @pytest.mark.usefixtures("clean_children")
 async def test_a_folder_is_served_without_a_trace(own_artifact: Path) -> None:
@@ -246,3 +229,93 @@ async def test_a_folder_is_served_without_a_trace(own_artifact: Path) -> None:
         assert ANSWER in str(answer.choices[0].message.content)
         assert service.base_url in snippets(service.base_url, service.model)["curl"]
     assert left_behind() == []
+
+
+# Caches -----------------------------------------------------------------------------------------------
+
+
+async def registered_in(cache: ModelCache) -> list[str]:
+    async with open_foundry(cache=cache) as job:
+        return [model["id"] for model in (await job.request("list"))["models"]]
+
+
+@pytest.mark.real
+@pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+@pytest.mark.usefixtures("clean_children")
+async def test_a_deployment_in_the_foundry_commands_cache(
+    own_artifact: Path, own_home: Path
+) -> None:
+    root = own_home / ".foundry" / "cache" / "models"
+    document = await deploy(own_artifact, "a", cache="foundry")
+    assert document["verified"] and document["cache"] == "foundry"
+    assert Path(document["path"]) == root / "custom" / "a"
+    assert list(faultkit.foundry_sees(str(root))) == ["a:0"]
+    seen = {row["reader"]: row["sees"] for row in document["seen_by"]}
+    assert seen["foundry CLI up to 0.8 (cores up to 2.0)"] and seen["foundry CLI 0.12 and later"]
+    assert not any("cache cd" in row["command"] for row in document["commands"])
+    found = find_deployment("a")
+    assert (
+        found is not None and found.home.id == "foundry" and found.to_json()["cache"] == "foundry"
+    )
+    assert await registered_in(found.home) == ["a:1"] and await registered() == []
+    async with open_service("a") as service:
+        assert service.model == "a:1"
+    # One name is one deployment, wherever it stands.
+    with pytest.raises(InputRefused, match="The name a is taken in"):
+        await deploy(own_artifact, "A", target="folder", replace=True)
+    assert (await examine("a"))["ok"] and (await examine("a"))["cache"] == "foundry"
+    await undo("a")
+    assert await registered_in(found.home) == [] and list_deployments() == []
+    assert {path.name for path in (own_home / ".foundry").rglob("*")} == {
+        "cache",
+        "models",
+        "foundry.local.modelinfo.json",
+        "foundry.local.modelinfo.lock",
+    }
+
+
+async def test_the_caches_and_who_finds_a_model_there(tmp_path: Path, own_home: Path) -> None:
+    place = tmp_path / "of the cli"
+    environ = environment(fake_foundry(tmp_path / "bin", "0.8", cache=place))
+    cli = await find_foundry_cli(environ)
+    private, foundry = await choose_cache("private"), await choose_cache("foundry", environ)
+    assert (foundry.root, foundry.index) == (place, place)
+    assert (await choose_cache("foundry", {"PATH": ""})).root == own_home / ".foundry/cache/models"
+    old = {row.reader: row for row in seen_by(private, cli)}[
+        "foundry CLI up to 0.8 (cores up to 2.0)"
+    ]
+    assert old.here and not old.sees and str(find_paths().models) in old.why
+    assert all(row.sees for row in seen_by(foundry, cli) if row.here)
+    assert place not in [cache.root for cache in known_caches()]
+    remember(foundry)
+    assert place in [cache.root for cache in known_caches()]
+    # When the CLI's cache has been moved to Firstlight's folder, there is one cache.
+    await move_cache(find_paths().models, environ=environ)
+    assert (await choose_cache("foundry", environ)).id == "private"
+    with pytest.raises(UsageError, match="no cache 'cloud'"):
+        await choose_cache("cloud")
+
+
+@pytest.mark.real
+async def test_the_doctor_tells_both_roads_apart(own_artifact: Path, tmp_path: Path) -> None:
+    assert (await examine())["folders"] == []
+    await deploy(own_artifact, "listed")
+    await deploy(own_artifact, "scanned", target="folder")
+    hidden = Path((await deploy(own_artifact, "hidden"))["path"])
+    (hidden / "download.tmp").touch()
+    document = await examine()
+    listed = {Path(row["folder"]).name: row["listed"] for row in document["folders"]}
+    assert listed == {"listed": True, "scanned": True, "hidden": False}
+    assert {row["id"]: row["there"] for row in document["registered"]} == {
+        "listed:1": True,
+        "hidden:1": True,
+    }
+    assert (await examine("hidden"))["ok"]
+    assert (await examine("scanned"))["registered"] == []
+    nothing = await examine("nothing")
+    assert not nothing["ok"] and nothing["folders"][0]["reasons"] == ["There is no such folder."]
+    break_index_of = find_paths().foundry / "cache" / "models" / "foundry.local.modelinfo.json"
+    break_index_of.write_text('{"catalog_name": "local", "models": [], "version": 99}')
+    assert "newer version" in (await examine())["registered_problem"]
