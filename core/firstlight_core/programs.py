@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from firstlight_core.errors import ToolchainMissing
 from firstlight_core.logs import LogFile
-from firstlight_core.runner import child_environment
+from firstlight_core.runner import child_environment, close_transport
 from firstlight_core.text import one_line
 
 TERM_SECONDS = 0.5
@@ -64,7 +64,7 @@ async def run_program(
     finally:
         if not succeeded:
             await end_program(process)
-        _close(process)
+        close_transport(process)
 
 
 async def _read(
@@ -113,9 +113,3 @@ def _signal(process: asyncio.subprocess.Process, number: int) -> None:
             os.killpg(process.pid, number)
         elif process.returncode is None:
             process.send_signal(number)
-
-
-def _close(process: asyncio.subprocess.Process) -> None:
-    transport = getattr(process, "_transport", None)
-    if transport is not None:
-        transport.close()

@@ -193,10 +193,11 @@ class _Child:
             self.log.close()
         await self.process.wait()
         await asyncio.gather(*self._readers, return_exceptions=True)
-        _close_transport(self.process)
+        close_transport(self.process)
 
 
-def _close_transport(process: asyncio.subprocess.Process) -> None:
+def close_transport(process: asyncio.subprocess.Process) -> None:
+    """Close the pipes of a program that has ended."""
     transport = getattr(process, "_transport", None)
     if transport is not None:
         transport.close()

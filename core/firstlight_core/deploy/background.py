@@ -27,7 +27,7 @@ from firstlight_core.events import Event, Stage
 from firstlight_core.files import read_json_object, write_json
 from firstlight_core.logs import LogFile
 from firstlight_core.paths import find_paths
-from firstlight_core.runner import child_environment
+from firstlight_core.runner import child_environment, close_transport
 from firstlight_core.text import one_line, shown_path
 
 START_SECONDS = 120.0
@@ -46,6 +46,11 @@ class BackgroundService:
     target: str
     base_url: str
     model: str
+
+    @property
+    def record(self) -> Path:
+        """The file that says so."""
+        return _folder() / f"{self.pid}.json"
 
     def to_json(self) -> dict[str, Any]:
         """`base_url, model, pid, target, snippets`."""
@@ -145,7 +150,7 @@ async def start_background(
             # The process that serves is in the group of the one that was started.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+        close_transport(process)
     if "pid" not in said:
         raise error_from_code(said["code"], said["message"], hint=said["hint"])
     return BackgroundService(**said)
@@ -176,7 +181,7 @@ def stop_background(service: BackgroundService, *, seconds: float = STOP_SECONDS
             ) from error
         if alive:
             raise StateProblem(f"Process {service.pid} does not end.")
-    (_folder() / f"{service.pid}.json").unlink(missing_ok=True)
+    service.record.unlink(missing_ok=True)
 
 
 async def _serve(target: str, port: int) -> None:
@@ -187,7 +192,7 @@ async def _serve(target: str, port: int) -> None:
     assert task is not None
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    path = _folder() / f"{os.getpid()}.json"
+    record: BackgroundService | None = None
     try:
         async with open_service(target, port=port) as service:
             born = psutil.Process().create_time()
@@ -198,15 +203,16 @@ async def _serve(target: str, port: int) -> None:
                 base_url=service.base_url,
                 model=service.model,
             )
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_json(path, asdict(record))
+            record.record.parent.mkdir(parents=True, exist_ok=True)
+            write_json(record.record, asdict(record))
             _tell(asdict(record))
             while service.job.alive:
                 await asyncio.sleep(_LOOK_SECONDS)
     except FirstlightError as error:
         _tell({"code": error.code, "message": str(error), "hint": error.hint})
     finally:
-        path.unlink(missing_ok=True)
+        if record is not None:
+            record.record.unlink(missing_ok=True)
 
 
 def _tell(document: dict[str, Any]) -> None:

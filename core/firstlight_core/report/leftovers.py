@@ -13,11 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.conversion.staging import PREFIX, remove_tree, sweep
+from firstlight_core.deploy.background import list_background, stop_background
+from firstlight_core.deploy.caches import known_caches
 from firstlight_core.locks import try_lock
 from firstlight_core.paths import Paths, find_paths
 
-ASKED_FOR = ("artifacts", "previous")
+ASKED_FOR = ("artifacts", "previous", "service")
 """Kinds that somebody may still want."""
+
+_PREVIOUS = "the deployment before the last one"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +30,7 @@ class Leftover:
 
     path: str
     kind: str
-    """reference, logs, staging, artifacts or previous."""
+    """reference, logs, staging, artifacts, previous or service."""
     why: str
     bytes: int
 
@@ -59,13 +63,18 @@ def find_leftovers(paths: Paths | None = None) -> list[Leftover]:
         ),
         *(
             item
+            for folder in (paths.data / "previous").glob("*")
+            for item in _one(folder, "previous", _PREVIOUS)
+        ),
+        *(
+            item
             for folder in paths.runs.glob("*/artifacts")
             for item in _one(
                 folder, "artifacts", "artifacts of an earlier run; deployed copies stay"
             )
         ),
     ]
-    return sorted(found, key=lambda item: item.bytes, reverse=True)
+    return sorted([*found, *_services()], key=lambda item: item.bytes, reverse=True)
 
 
 def remove_leftovers(leftovers: Iterable[Leftover], *, everything: bool = False) -> list[Leftover]:
@@ -75,7 +84,11 @@ def remove_leftovers(leftovers: Iterable[Leftover], *, everything: bool = False)
         if item.kind in ASKED_FOR and not everything:
             continue
         folder = Path(item.path)
-        if item.kind == "staging":
+        if item.kind == "service":
+            for service in list_background():
+                if service.record == folder:
+                    stop_background(service)
+        elif item.kind == "staging":
             # Only the sweep knows how to bring an interrupted swap to its end, and which one still runs.
             sweep(folder.parent)
         else:
@@ -92,9 +105,25 @@ def _one(folder: Path, kind: str, why: str) -> list[Leftover]:
     return [Leftover(path=str(folder), kind=kind, why=why, bytes=size)] if size else []
 
 
+def _services() -> list[Leftover]:
+    """Services that outlive the wizard because that was asked for; their memory is not counted here."""
+    return [
+        Leftover(
+            path=str(service.record),
+            kind="service",
+            why=f"serves {service.model} at {service.base_url}, process {service.pid}",
+            bytes=0,
+        )
+        for service in list_background()
+    ]
+
+
 def _places(paths: Paths) -> list[Path]:
-    """Where Firstlight publishes: beside a published folder its staging stands."""
-    return [*paths.runs.glob("*/artifacts"), paths.models, paths.models / "custom"]
+    """Where Firstlight publishes: beside a published folder, or beside its cache, its staging stands."""
+    foreign = [cache for cache in known_caches() if cache.id != "private"]
+    elsewhere = [place for c in foreign for place in (c.root.parent, c.root, c.custom)]
+    own = [paths.data, paths.models, paths.models / "custom"]
+    return [*paths.runs.glob("*/artifacts"), *own, *elsewhere]
 
 
 def _hidden(place: Path) -> list[Path]:
@@ -103,9 +132,7 @@ def _hidden(place: Path) -> list[Path]:
 
 def _hidden_one(folder: Path) -> list[Leftover]:
     if folder.name.endswith(".previous"):
-        return _one(
-            folder, "previous", "the deployment before the last one, which undo brings back"
-        )
+        return _one(folder, "previous", _PREVIOUS)
     if not re.fullmatch(r".+-[0-9a-f]{8}", folder.name) or _alive(folder):
         return []
     return _one(folder, "staging", "an interrupted conversion or deployment")
