@@ -17,7 +17,7 @@ from firstlight_core.events import Progress, Reply, Token
 from firstlight_core.talk.artifacts import Target
 from firstlight_core.talk.transcript import Turn
 from firstlight_tui.drawing import Drawing
-from firstlight_tui.turns import Turns
+from firstlight_tui.turns import Turns, prompt_note
 from firstlight_tui.works import begin
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ class Conversation(Turns):
         self.status = "closed"
         """closed, opening, ready, answering or failed."""
         self.target: Target | None = None
+        self.wanted: str | None = None
+        """The session's target when this was opened or kept: another one there opens another conversation."""
         self.network = False
         """Whether a server on another machine may be asked; only after an explicit yes."""
         self.error: FirstlightError | None = None
@@ -79,6 +81,11 @@ class Conversation(Turns):
     def busy(self) -> bool:
         """Whether an answer is being made or waited for."""
         return self.status in ("opening", "answering")
+
+    @property
+    def asked(self) -> bool:
+        """Whether an answer is being made, or waited for while the model loads."""
+        return self.status == "answering" or not self._asked.empty()
 
     def open(self, target: Target, *, network: bool = False) -> None:
         """Load an artifact or the original, or connect to a server; a conversation with another one ends."""
@@ -129,9 +136,12 @@ class Conversation(Turns):
         self.changed.publish("turn")
 
     async def stop(self) -> None:
-        """Stop the answer that is being made; what there is of it stays."""
+        """Stop the answer that is being made; what there is of it stays. One that waits is not made at all."""
         if self._engine is not None and self.status == "answering":
             await self._engine.cancel()
+        elif self.asked:
+            self._give_up(None, self._asked)
+            self.changed.publish("status")
 
     async def alternatives(self, answer: Turn, place: int) -> list[dict[str, Any]]:
         """The likeliest tokens at one place of an answer.
@@ -159,12 +169,13 @@ class Conversation(Turns):
         return self._engine
 
     async def render(self) -> dict[str, Any]:
-        """The prompt as the engine renders it, with its tokens.
+        """The prompt of the newest answer as the model read it, with its tokens; before any, that of the system prompt.
 
         Raises:
-            FirstlightError: the engine refused, or is gone.
+            FirstlightError: whoever answers does not show it, or is gone.
         """
-        rendered: dict[str, Any] = await self._ready().render(self.messages())
+        asked = next((turn.prompt for turn in reversed(self.answers) if turn.prompt), None)
+        rendered: dict[str, Any] = await self._ready().render(asked or self.messages())
         return rendered
 
     def ask(self) -> "asyncio.Future[None]":
@@ -244,6 +255,7 @@ class Conversation(Turns):
             async for event in self._engine.chat(turn.prompt, **self.drawing.options()):
                 match event:
                     case Token(text=text, id=number):
+                        self.note = ""
                         turn.pieces.append(text)
                         turn.ids.append(number)
                     case Progress(done=done, total=total):
@@ -252,7 +264,7 @@ class Conversation(Turns):
                         turn.text = str(result.get("text", ""))
                         turn.stats = dict(result.get("stats", {}))
                         turn.finish_reason = str(result.get("finish_reason", ""))
-                        turn.note = self._note(result)
+                        turn.note = prompt_note(result, self.dropped)
                         self.error = None
         except JobDied:
             raise
@@ -265,20 +277,6 @@ class Conversation(Turns):
             if self.error is not None and not turn.text and turn in self.turns:
                 self.turns.remove(turn)
         self._set("ready")
-
-    def _note(self, result: dict[str, Any]) -> str:
-        """What should be known of this answer's prompt."""
-        notes = []
-        if self.dropped:
-            notes.append(f"made without the {self.dropped} oldest turns: the context is full")
-        if control := result.get("special_in_content"):
-            what = ", ".join(control[:3])
-            notes.append(
-                f"{what} was read as text"
-                if result.get("special_as_text")
-                else f"{what} in your text works as a control token"
-            )
-        return "; ".join(notes)
 
     async def _too_much(self) -> int:
         """How many of the oldest turns must be left out so that the prompt and a short answer fit."""

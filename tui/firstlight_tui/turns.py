@@ -1,5 +1,7 @@
 """What was said in one lane of the chat, and what its newest figures mean."""
 
+from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from firstlight_core.talk.transcript import Turn
@@ -53,10 +55,21 @@ class Turns:
     def messages(self, without: int = 0) -> list[dict[str, str]]:
         """The conversation as it is asked, the oldest `without` turns left out, and questions without an answer too."""
         said = [turn for turn in self.turns if turn.text]
+        # A question that was never answered is not said again: templates want question and answer in turn.
         answered = [
-            turn
-            for turn, later in zip(said, [*said[1:], None], strict=True)
-            if later is None or turn.role != later.role
+            t for t, later in pairwise([*said, None]) if t and (not later or t.role != later.role)
         ]
         system = [{"role": "system", "content": self.system}] if self.system else []
         return system + [{"role": t.role, "content": t.text} for t in answered[without:]]
+
+
+def prompt_note(result: Mapping[str, Any], dropped: int) -> str:
+    """What should be known of the prompt of an answer, from its chat document; empty when it is as it was typed."""
+    notes = []
+    if dropped:
+        notes.append(f"made without the {dropped} oldest turns: the context is full")
+    if control := result.get("special_in_content"):
+        what = ", ".join(control[:3])
+        as_text = "was read as text" if result.get("special_as_text") else "acts as a control token"
+        notes.append(f"{what} in your text {as_text}")
+    return "; ".join(notes)

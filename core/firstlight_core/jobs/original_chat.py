@@ -13,6 +13,7 @@ from firstlight_core.jobs.engine import rss
 from firstlight_core.jobs.generation import FLUSH_NS
 from firstlight_core.jobs.transformers_model import (
     Forward,
+    idle_cores,
     import_transformers,
     load_original,
     stop_ids,
@@ -82,6 +83,7 @@ class OriginalRoom:
 
     def _answer(self, ids: list[int], search: Mapping[str, Any], limit: int) -> Answer:
         torch, _ = import_transformers()
+        torch.set_num_threads(idle_cores())
         pieces = _Pieces(self.tokenizer)
         out: list[int] = []
         texts: list[str] = []

@@ -1,5 +1,6 @@
 """The original in transformers: read offline, from safetensors only, and without running anything of its folder."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,13 @@ def import_transformers() -> tuple[Any, Any]:
         ) from error
     transformers.utils.logging.set_verbosity_error()
     return torch, transformers
+
+
+def idle_cores() -> int:
+    """The cores that nobody uses: torch's threads wait for each other busily, which on a busy machine costs 4 ×."""
+    cores = os.cpu_count() or 1
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return max(1, min(cores, round(cores + 1 - load)))
 
 
 def tokenizer_folder(source: Path, base: str | None) -> Path:

@@ -1,5 +1,6 @@
 """Connect to a running server: what answers on this machine, or an address that is typed in."""
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -47,13 +48,13 @@ class ConnectScreen(ModalScreen[Mapping[str, Any] | None]):
         find: Find,
         *,
         connected: Mapping[str, Any] | None = None,
-        own: Sequence[tuple[str, str]] = (),
+        own: Callable[[], Sequence[tuple[str, str]]] = list,
     ) -> None:
-        """`find` is `talk.endpoint.find_servers`; `own` are services that Firstlight itself runs."""
+        """`find` is `talk.endpoint.find_servers`; `own` lists services that Firstlight itself started."""
         super().__init__()
         self._find = find
         self._connected = connected
-        self._known = [*own, *WELL_KNOWN]
+        self._own = own
         self._rows: list[dict[str, Any]] = []
 
     def compose(self) -> ComposeResult:
@@ -115,7 +116,8 @@ class ConnectScreen(ModalScreen[Mapping[str, Any] | None]):
 
     async def _look(self, address: str | None, network: bool) -> None:
         try:
-            servers = await self._find(address, known=self._known, network=network)
+            known = [*await asyncio.to_thread(self._own), *WELL_KNOWN]
+            servers = await self._find(address, known=known, network=network)
         except FirstlightError as error:
             self._show([], network=network)
             self.query_one("#fault", Words).update(f"{error} {error.hint}".strip())
@@ -195,11 +197,22 @@ def _port(server: Mapping[str, Any]) -> str:
     return one_line(str(server["base_url"]).rpartition(":")[2].partition("/")[0], 8)
 
 
+def ask_server(wizard: "WizardApp", use: Callable[[Mapping[str, Any] | None], None]) -> None:
+    """Let the user choose a running server."""
+
+    def own() -> list[tuple[str, str]]:
+        served = wizard.kept.get("serve") or {}
+        here = [str(served["base_url"])] if served else []
+        stay = [service.base_url for service in wizard.services.list_background()]
+        return [("Foundry Local, served by Firstlight", url) for url in dict.fromkeys(here + stay)]
+
+    now = wizard.session.endpoint
+    screen = ConnectScreen(wizard.services.find_servers, connected=now, own=own)
+    wizard.push_screen(screen, use)
+
+
 def connect(wizard: "WizardApp") -> None:
     """Ask for a server; Chat, Benchmark and Quality then work on it."""
-    served = wizard.kept.get("serve") or {}
-    own = [("Foundry Local, served here", str(served["base_url"]))] if served else []
-    now = wizard.session.endpoint
 
     def use(chosen: Mapping[str, Any] | None) -> None:
         if chosen is None:
@@ -212,5 +225,4 @@ def connect(wizard: "WizardApp") -> None:
             words = "Disconnected: the steps work on your own artifact again."
         wizard.notify(words, markup=False)
 
-    screen = ConnectScreen(wizard.services.find_servers, connected=now, own=own)
-    wizard.push_screen(screen, use)
+    ask_server(wizard, use)

@@ -9,7 +9,7 @@ from textual.containers import Container
 from textual.widgets import Button
 
 from firstlight_core.session import Session
-from firstlight_core.talk.artifacts import artifact_target
+from firstlight_core.talk.artifacts import artifact_target, find_target
 from firstlight_tui.conversation import Conversation
 from firstlight_tui.steps import chat_beside, chat_records
 from firstlight_tui.steps.base import StepScreen
@@ -41,7 +41,8 @@ class ChatStep(StepScreen):
 
     @classmethod
     def missing(cls, session: Session) -> str | None:
-        return None if session.artifact else "Convert a model, or adopt an artifact, first."
+        words = "Convert a model, adopt an artifact, or connect to a server (F9) first."
+        return None if session.target else words
 
     @classmethod
     def done(cls, session: Session) -> bool:
@@ -59,8 +60,8 @@ class ChatStep(StepScreen):
 
     @property
     def answering(self) -> bool:
-        """Whether an answer is being made."""
-        return any(lane.status == "answering" for lane in self.lanes)
+        """Whether an answer is being made or waited for."""
+        return any(lane.asked for lane in self.lanes)
 
     def compose_step(self) -> ComposeResult:
         yield Container(*(Lane(lane) for lane in self.lanes), id="lanes")
@@ -77,9 +78,22 @@ class ChatStep(StepScreen):
         self.query_one("#ask", Ask).placeholder = (
             f"Enter asks: {SUGGESTION}" if self.on_sample else "Ask the model something"
         )
-        if self.session.artifact is not None:
-            self.talk.open(artifact_target(self.session.artifact))
+        self._open_wanted()
+        self.watch(self.wizard, "session", self._open_wanted, init=False)
         self.changed("status")
+
+    def _open_wanted(self) -> None:
+        """Load what the session names; a lane that was kept on purpose stays until the session names another."""
+        session, talk = self.session, self.talk
+        if session.target is None:
+            return
+        if talk.wanted != session.target:
+            talk.wanted = session.target
+            served = session.endpoint is not None
+            find = find_target if served else artifact_target
+            talk.open(find(session.target), network=session.network)
+        elif talk.target is not None and talk.status == "closed":
+            talk.open(talk.target, network=talk.network)
 
     def first_focus(self) -> None:
         if self.message_queue_size:
@@ -152,17 +166,6 @@ class ChatStep(StepScreen):
     @on(Button.Pressed, "#more")
     def _more(self) -> None:
         obey(self, "/help")
-
-    def action_rate(self) -> None:
-        """One star more for the newest answer."""
-        if self.talk.answers:
-            self.rate(self.talk.answers[-1].rating % 5 + 1)
-
-    def rate(self, stars: int) -> None:
-        """Rate the newest answer: the course's Output Quality."""
-        if self.talk.answers:
-            self.talk.answers[-1].rating = stars
-            self.changed("status")
 
     # Painting -------------------------------------------------------------------------------------
 

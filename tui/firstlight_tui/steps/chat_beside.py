@@ -1,26 +1,29 @@
 """Lanes side by side in the chat: put somebody beside the first, mark where they part, keep one."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual.containers import Container
 
 from firstlight_core.errors import FirstlightError
 from firstlight_core.session import Session
-from firstlight_core.talk.artifacts import Target, artifact_target, check_artifact
+from firstlight_core.talk.artifacts import Target, artifact_target, check_artifact, find_target
 from firstlight_core.talk.context import choose_context
 from firstlight_core.talk.original import plan_original
 from firstlight_core.talk.transcript import Parting, parting
 from firstlight_tui.conversation import Conversation
 from firstlight_tui.modals import ChooseScreen
+from firstlight_tui.modals.connect import ask_server
 from firstlight_tui.widgets.lane import Lane
 
 if TYPE_CHECKING:
     from firstlight_tui.steps.chat import ChatStep
 
 LANES = 3
+SERVER = "server"
 Row = tuple[Target, str]
 """Who may answer, and in words what that takes, or why it cannot."""
 
@@ -39,15 +42,18 @@ async def _offer(step: "ChatStep") -> None:
     open_now = [lane.target for lane in step.lanes]
     rows = await asyncio.to_thread(partners, step.session, step.talk.artifact)
     rows = [(target, words) for target, words in rows if target not in open_now]
-    if not rows:
-        words = "Convert a second precision first: mark it in the Precision step."
-        step.notify(words, markup=False)
-        return
     named = [(str(number), words) for number, (_, words) in enumerate(rows)]
+    named.append((SERVER, "a running server …"))
 
     def chosen(key: str | None) -> None:
-        if key is not None:
+        if key == SERVER:
+            ask_server(step.wizard, served)
+        elif key is not None:
             put_beside(step, rows[int(key)][0])
+
+    def served(server: Mapping[str, Any] | None) -> None:
+        if server:
+            put_beside(step, find_target(server["target"]), network=bool(server["network"]))
 
     step.app.push_screen(ChooseScreen("Put beside it", named), chosen)
 
@@ -130,7 +136,7 @@ def keep(step: "ChatStep", rest: str = "") -> None:
 
 
 def keep_lane(step: "ChatStep", kept: Conversation) -> None:
-    """Close the other lanes; an artifact that is kept is the one that the following steps work on."""
+    """Close the other lanes; the following steps work on the artifact or the server that is kept."""
     for lane in step.lanes:
         if lane is not kept:
             lane.close()
@@ -139,8 +145,16 @@ def keep_lane(step: "ChatStep", kept: Conversation) -> None:
     for shown in step.query(Lane):
         if shown.talk is not kept:
             shown.remove()
-    if kept.artifact is not None and step.session.artifact != kept.artifact:
-        step.wizard.session = step.session.decide(artifact=kept.artifact)
+    session, target = step.session, kept.target
+    if kept.artifact is not None:
+        session = session.decide(artifact=kept.artifact, endpoint=None)
+    elif target is not None and target.kind == "endpoint":
+        served = {"target": target.text, "server": "", "model": target.model or ""}
+        session = session.decide(endpoint={**served, "network": kept.network})
+    # First who is wanted, or the change of the session would open it anew.
+    kept.wanted = session.target
+    if session != step.session:
+        step.wizard.session = session
     step.changed("status")
 
 

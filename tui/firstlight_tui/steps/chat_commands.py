@@ -131,16 +131,23 @@ def _copy(step: "ChatStep", rest: str) -> None:
 
 
 def _rate(step: "ChatStep", rest: str) -> None:
-    if rest in ("1", "2", "3", "4", "5"):
-        step.rate(int(rest))
-    elif rest or not step.talk.answers:
+    """The course's Output Quality: 1 to 5 stars for the newest answer, `+` for one more."""
+    newest = step.talk.answers[-1] if step.talk.answers else None
+
+    def rate(stars: str | None) -> None:
+        if newest is not None and stars:
+            newest.rating = int(stars)
+            step.changed("status")
+
+    if newest is not None and rest == "+":
+        rate(str(newest.rating % 5 + 1))
+    elif newest is not None and rest in ("1", "2", "3", "4", "5"):
+        rate(rest)
+    elif rest or newest is None:
         step.notify("Rate an answer from 1 to 5: /rate 4", severity="warning", markup=False)
     else:
         rows = [(str(n), "★" * n + "☆" * (5 - n)) for n in range(5, 0, -1)]
-        step.app.push_screen(
-            ChooseScreen("How good is this answer?", rows),
-            lambda stars: step.rate(int(stars)) if stars else None,
-        )
+        step.app.push_screen(ChooseScreen("How good is this answer?", rows), rate)
 
 
 COMMANDS: dict[str, tuple[Command, str, bool]] = {

@@ -18,7 +18,7 @@ def _key(key: str, name: str, does: str, tooltip: str, *, show: bool = False) ->
         key,
         f"obey('{does}')" if command else does,
         name,
-        id=f"chat.{does.removeprefix('/')}",
+        id=f"chat.{does.removeprefix('/').split()[0]}",
         show=show,
         tooltip=tooltip,
         priority=taken,
@@ -37,5 +37,5 @@ KEYS: list[BindingType] = [
     _key("f5", "Settings", "/settings", "Temperature, length, seed, context, form", show=True),
     _key("f6", "Beside", "/beside", "Put a precision, the original or a server beside", show=True),
     _key("f7", "Keep", "/keep", "Keep one of the lanes, close the others"),
-    _key("f8", "Rate", "rate", "Rate the newest answer, one star more each time"),
+    _key("f8", "Rate", "/rate +", "Rate the newest answer, one star more each time"),
 ]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def prompt(step: "ChatStep", rest: str = "") -> None:
-    """The rendered prompt and its tokens."""
+    """The prompt of the newest answer, as the model read it, and its tokens."""
     step.run_worker(_prompt(step), group="prompt", exclusive=True)
 
 

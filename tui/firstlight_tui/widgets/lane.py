@@ -71,13 +71,12 @@ class Lane(Vertical):
             )
         # What stands first is needed most; in a narrow lane the last words go.
         name = f"{one_line(talk.name, 24)}: " if named else ""
-        room = self.size.width - len(name)
+        room = self.size.width - len(name) - len(words[0][0])
         kept = [words[0]]
-        for piece in words[1:]:
-            room_left = room - sum(len(text) + len(GAP) for text, _ in kept) - len(piece[0])
-            if room_left < 0:
-                break
-            kept += [part(GAP), piece]
+        for text, style in words[1:]:
+            room -= len(GAP) + len(text)
+            if room >= 0:
+                kept += [part(GAP), (text, style)]
         self.query_one("#standing", Words).update(
             Content.assemble(part(name, "bold $text-accent"), *kept)
         )

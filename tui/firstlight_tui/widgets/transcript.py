@@ -145,20 +145,22 @@ class Transcript(VerticalScroll):
         ends = [shown.virtual_region.bottom for shown in self._messages]
         index = next((i for i, end in enumerate(ends) if end > top), len(ends) - 1)
         rows = top - self._messages[index].virtual_region.y
-        self.post_message(self.Scrolled(self, index, rows, top >= self.max_scroll_y))
+        # A short conversation that is held at its end stands above the start.
+        at_end = top < 0 or top >= self.max_scroll_y
+        self.post_message(self.Scrolled(self, index, rows, at_end))
 
     def follow(self, moved: Scrolled) -> None:
         """Go to the same place as another transcript."""
         if not self._messages:
             return
         self._led = True
-        shown = self._messages[min(moved.index, len(self._messages) - 1)].virtual_region
-        place = shown.y + min(moved.rows, max(0, shown.height - 1))
         if moved.at_end:
-            place = self.max_scroll_y
+            self.anchor()
         else:
+            shown = self._messages[min(moved.index, len(self._messages) - 1)].virtual_region
             self.release_anchor()
-        self.scroll_to(y=place, animate=False, immediate=True, force=True)
+            place = shown.y + min(moved.rows, max(0, shown.height - 1))
+            self.scroll_to(y=place, animate=False, immediate=True, force=True)
         self._led = False
 
     def show(
