@@ -173,7 +173,7 @@ def test_targets(folder: Path, tmp_path: Path) -> None:
         "http://127.0.0.1:8080/v1",
         "phi",
     )
-    with pytest.raises(UsageError, match="not supported"):
+    with pytest.raises(UsageError, match="is a server"):
         artifact_folder(endpoint)
     for text in ("nothing-here", "", " ", "a\0b", "x" * 5_000):
         with pytest.raises(UsageError):

@@ -4,15 +4,22 @@ import asyncio
 import gc
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from firstlight_core.session import Session
 
 
-def start_wizard(*, demo: bool = False, artifact: Path | None = None) -> int:
+def start_wizard(
+    *,
+    demo: bool = False,
+    artifact: Path | None = None,
+    endpoint: Mapping[str, Any] | None = None,
+) -> int:
     """Run the wizard to its end; the result is the exit code.
 
-    `demo` preselects the sample model; `artifact` opens the wizard on Chat with that artifact.
+    `demo` preselects the sample model; `artifact` or `endpoint` opens the wizard on Chat with it.
     """
     # Nothing that is made while the modules load is ever garbage; looking would cost a tenth of the start.
     gc.disable()
@@ -26,7 +33,9 @@ def start_wizard(*, demo: bool = False, artifact: Path | None = None) -> int:
         session = session.decide(source=str(find_paths().sample))
     if artifact is not None:
         session = session.decide(artifact=str(artifact))
-    first = ChatStep if artifact is not None else None
+    if endpoint is not None:
+        session = session.decide(endpoint=endpoint)
+    first = ChatStep if session.target is not None else None
     app = WizardApp(session=session, demo=demo, first=first, quiet=Quiet())
     settle_garbage()
     gc.enable()

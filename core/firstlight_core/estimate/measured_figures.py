@@ -90,7 +90,8 @@ def measured_figures(
             for result in _list(document.get("results")):
                 _join(figures, result, _speeds(result, void=bool(document.get("void"))))
         elif step == "quality":
-            for result in _list(document.get("results")) or [document]:
+            several = _list(document.get("results")) or _list(document.get("artifacts"))
+            for result in several or [document]:
                 _join(figures, result, _drift(result))
     return {found.precision: found for found in figures.values()}
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from firstlight_core.measure.metrics import coefficient_of_variation, slope
+from firstlight_core.measure.metrics import coefficient_of_variation, mean, slope
 from firstlight_core.measure.quality_prompts import Prompt, content_fault, format_fault
 from firstlight_core.text import bytes_text, one_line
 
@@ -13,6 +13,8 @@ Status = Literal["pass", "fail", "not-run", "needs-you"]
 
 RIGHT_SHARE = 0.8
 """Share of domain questions that must be answered as expected."""
+RATED_WELL = 3.5
+"""Mean of a person's ratings, 1 to 5, from which answers count as good: better than the middle. Our choice."""
 LEAK_BYTES = 16 * 1024
 """Growth of resident memory for each generation that is certainly (lower end of the 95 % interval) exceeded by a leak;
 below it lie the allocator's own movements."""
@@ -68,20 +70,29 @@ class Check:
         }
 
 
-def domain_answers(recorded: Sequence[Recorded], *, right_share: float = RIGHT_SHARE) -> Check:
-    """1: does it answer the questions of its field as expected?"""
+def domain_answers(
+    recorded: Sequence[Recorded], *, right_share: float = RIGHT_SHARE, ratings: Sequence[int] = ()
+) -> Check:
+    """1: does it answer the questions of its field as expected, and what does a person think of its answers?
+
+    `ratings` are 1 to 5 each, given in the chat.
+    """
     title = "Domain questions are answered"
     checked = [entry for entry in recorded if entry.prompt.expects_content]
+    said, liked = _rated(ratings)
+    rated = {"ratings": list(ratings)} if ratings else {}
     if not checked:
-        summary = "No question says what a right answer is."
         status: Status = "not-run"
-        if recorded:
-            status, summary = "needs-you", summary + " Read the answers and rate them."
+        summary = "No question says what a right answer is."
+        if ratings:
+            status, summary = "pass" if liked else "fail", f"{summary} {said}"
+        elif recorded:
+            status, summary = "needs-you", summary + " Read the answers and rate them in the chat."
         return Check(
             id="domain-answers",
             title=title,
             status=status,
-            evidence={"summary": summary, "answers": _answers(recorded)},
+            evidence={"summary": summary, "answers": _answers(recorded), **rated},
         )
     faults = [
         {
@@ -93,17 +104,33 @@ def domain_answers(recorded: Sequence[Recorded], *, right_share: float = RIGHT_S
         if entry.error or content_fault(entry.prompt, entry.text)
     ]
     right = len(checked) - len(faults)
+    summary = f"{right} of {len(checked)} answers are as expected ({right_share:.0%} needed)."
+    status = "pass" if right >= right_share * len(checked) else "fail"
+    if ratings:
+        summary = f"{summary} {said}"
+        # Right by the file and poor in a person's eyes: neither of the two is to be overruled silently.
+        status = "needs-you" if status == "pass" and not liked else status
     return Check(
         id="domain-answers",
         title=title,
-        status="pass" if right >= right_share * len(checked) else "fail",
+        status=status,
         evidence={
-            "summary": f"{right} of {len(checked)} answers are as expected ({right_share:.0%} needed).",
+            "summary": summary,
             "right": right,
             "asked": len(checked),
             "faults": faults,
+            **rated,
         },
     )
+
+
+def _rated(ratings: Sequence[int]) -> tuple[str, bool]:
+    """The ratings in words, and whether they are good enough."""
+    if not ratings:
+        return "", False
+    average = mean([float(stars) for stars in ratings])
+    count = f"{len(ratings)} answer{'s' * (len(ratings) != 1)}"
+    return f"You rated {count} {average:.1f} of 5 ({RATED_WELL} needed).", average >= RATED_WELL
 
 
 def _answers(recorded: Sequence[Recorded]) -> list[dict[str, str]]:

@@ -26,6 +26,11 @@ SESSION_OPTIONS = frozenset(
         # Every other name becomes a session config entry; these only tune the arithmetic or the threads.
         "session.intra_op.allow_spinning",
         "session.inter_op.allow_spinning",
+        "session.intra_op.spin_duration_us",
+        "session.intra_op.spin_backoff_max",
+        "session.inter_op.spin_duration_us",
+        "session.inter_op.spin_backoff_max",
+        "session.force_spinning_stop",
         "session.disable_prepacking",
         "session.dynamic_block_base",
         "session.set_denormal_as_zero",

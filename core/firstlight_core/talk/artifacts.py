@@ -122,7 +122,7 @@ def artifact_folder(target: Target) -> Path:
     """
     if target.folder is None:
         raise UsageError(
-            "Endpoints are not supported here yet.",
+            f"{target.label} is a server; this needs an artifact.",
             hint="Name an artifact folder or a deployed name.",
         )
     return target.folder

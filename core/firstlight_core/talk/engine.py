@@ -117,7 +117,7 @@ async def open_engine(
     Args:
         max_length: tokens of context, prompt and answer together; by default the artifact's own, at most 2048
             and at most what memory affords (`talk.context`).
-        threads: intra-op threads; by default onnxruntime's choice.
+        threads: intra-op threads; by default one for each physical core that may be used.
         patience: how long a silent engine is waited for.
 
     Raises:

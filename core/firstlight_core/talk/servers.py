@@ -15,13 +15,15 @@ KEY_VARIABLE = "FIRSTLIGHT_API_KEY"
 """A name of our own: a key in OPENAI_API_KEY is OpenAI's, and no other server is to see it."""
 
 WELL_KNOWN = (
-    ("Foundry Local", "http://127.0.0.1:5273/v1"),
+    ("Foundry Local", "http://127.0.0.1:5273/catalogs/local/v1"),
+    ("Foundry Local's catalog", "http://127.0.0.1:5273/v1"),
     ("Ollama", "http://127.0.0.1:11434/v1"),
     ("vLLM", "http://127.0.0.1:8000/v1"),
     ("llama.cpp", "http://127.0.0.1:8080/v1"),
     ("LM Studio", "http://127.0.0.1:1234/v1"),
 )
-"""Server and its default address, from each one's documentation; whatever else may listen there."""
+"""Server and its default address, from each one's documentation; whatever else may listen there. A registered model
+stands in Foundry Local's local catalog only."""
 MODELS_SHOWN = 500
 MODEL_NAME_LIMIT = 300
 """Characters; a longer name is left out, because a shortened one could not be asked for."""

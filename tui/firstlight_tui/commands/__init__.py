@@ -11,6 +11,7 @@ VERBS: dict[str, str] = {
     "template": "Check or set the prompt template of an artifact.",
     "deploy": "Publish an artifact and prove that it answers.",
     "serve": "Serve a model to every OpenAI client on this machine, until Ctrl-C.",
+    "connect": "List running OpenAI-compatible servers and their models.",
     "chat": "Ask an artifact, or open the wizard's chat.",
     "bench": "Measure load time, TTFT, prefill and decode rate, memory.",
     "quality": "Run the course's five checks and the drift against the original.",

@@ -1,5 +1,6 @@
-"""`firstlight chat`: one question to an artifact, or the wizard opened on its chat."""
+"""`firstlight chat`: one question to an artifact or a server, or the wizard opened on its chat."""
 
+import asyncio
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from firstlight_core.errors import FirstlightError, UsageError
 from firstlight_core.events import Reply, Token
 from firstlight_core.files import read_json_object
 from firstlight_core.talk.answering import DEFAULT_MAX_TOKENS
-from firstlight_core.talk.artifacts import artifact_folder, check_artifact, find_target
+from firstlight_core.talk.artifacts import Target, artifact_folder, check_artifact, find_target
+from firstlight_core.talk.endpoint import open_endpoint
 from firstlight_core.talk.targets import open_target
 from firstlight_core.text import seconds_text
 from firstlight_tui.commands.output import Document, note, run_verb, say
@@ -43,9 +45,9 @@ def chat(
     ),
     json: bool = typer.Option(False, "--json", help="One JSON document."),
 ) -> None:
-    """Ask an artifact once; without --prompt the wizard opens on its chat."""
+    """Ask an artifact or a server once; without --prompt the wizard opens on its chat."""
     if prompt is None and not json and sys.stdin.isatty() and sys.stdout.isatty():
-        raise SystemExit(_open_wizard(target))
+        raise SystemExit(_open_wizard(target, network=network))
     settings: dict[str, Any] = {
         "max_tokens": max_tokens,
         "greedy": greedy,
@@ -60,11 +62,6 @@ def chat(
             settings["json_schema"] = read_json_object(schema)
         if regex is not None:
             settings["regex"] = regex
-        if found.kind == "endpoint" and settings.keys() & {"json_schema", "regex"}:
-            raise UsageError(
-                "A form can be asked of an artifact only, not of an endpoint.",
-                hint="Leave out --json-schema and --regex.",
-            )
         messages = [{"role": "user", "content": _question(prompt)}]
         if system is not None:
             messages.insert(0, {"role": "system", "content": system})
@@ -81,32 +78,56 @@ def chat(
     run_verb("chat", ask, _show, as_json=json)
 
 
+_NOTHING = (
+    'Add --prompt "your question", or pipe it in: echo "your question" | firstlight chat TARGET'
+)
+
+
 def _question(prompt: str | None) -> str:
     """The prompt; `-`, or none with a pipe on stdin, is read from there (at most 200 kB)."""
     if prompt is not None and prompt != "-":
         return prompt
     if prompt is None and sys.stdin.isatty():
-        raise UsageError("There is nothing to ask.", hint='Add --prompt "your question".')
+        raise UsageError("There is nothing to ask.", hint=_NOTHING)
     raw = sys.stdin.buffer.read(200_001)
     if len(raw) > 200_000:
         raise UsageError("The prompt on standard input is longer than 200 kB.", hint="Shorten it.")
     text = raw.decode("utf-8", "surrogateescape").rstrip("\n")
     if not text:
-        raise UsageError("There is nothing to ask.", hint='Add --prompt "your question".')
+        raise UsageError("There is nothing to ask.", hint=_NOTHING)
     return text
 
 
-def _open_wizard(target: str) -> int:
-    """The wizard on its chat; an artifact that cannot be opened is said here, in the shell."""
+def _open_wizard(target: str, *, network: bool) -> int:
+    """The wizard on its chat; a target that cannot be opened is said here, in the shell."""
+    chosen: dict[str, Any] = {}
     try:
-        folder = check_artifact(artifact_folder(find_target(target))).folder
+        found = find_target(target)
+        if found.kind == "endpoint":
+            chosen["endpoint"] = asyncio.run(_look(found, network=network))
+        else:
+            chosen["artifact"] = check_artifact(artifact_folder(found)).folder
     except FirstlightError as error:
         note(str(error))
         note(f"  {error.hint}")
         return error.exit_code
+    except KeyboardInterrupt:
+        return 130
     from firstlight_tui.start import start_wizard
 
-    return start_wizard(artifact=folder)
+    return start_wizard(**chosen)
+
+
+async def _look(found: Target, *, network: bool) -> dict[str, Any]:
+    """The server as the session keeps it, once it has answered."""
+    async with open_endpoint(found, network=network) as server:
+        model = found.model or server.loaded["models"][0]
+    return {
+        "target": f"{found.base_url}#{model}",
+        "server": "",
+        "model": model,
+        "network": network,
+    }
 
 
 def _show(document: Document) -> None:

@@ -1,17 +1,21 @@
 """`firstlight quality`: the course's five checks, and the drift against the original."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import typer
 
-from firstlight_core.measure.quality import check_quality
+from firstlight_core.measure.quality import check_quality_of_each
 from firstlight_tui.commands.output import Document, run_verb, say, show_events
 
 _MARKS = {"pass": "pass", "fail": "FAIL", "not-run": "not run", "needs-you": "needs you"}
 
 
 def quality(
-    target: str = typer.Argument(help="An artifact folder or a deployed name."),
+    targets: list[str] = typer.Argument(
+        help="Artifact folders, deployed names, or http://host:port/v1#model."
+    ),
     prompts: Path | None = typer.Option(
         None,
         "--prompts",
@@ -20,19 +24,29 @@ def quality(
     reference: str | None = typer.Option(
         None, "--reference", help="The source model, for the drift against it."
     ),
+    network: bool = typer.Option(
+        False, "--network", help="Allow a server on another machine; your questions leave this one."
+    ),
     json: bool = typer.Option(False, "--json", help="One JSON document."),
 ) -> None:
-    """Check an artifact's quality; leaves with 1 when a check failed."""
+    """Check the quality of one or more targets; leaves with 1 when a check failed."""
 
     async def work() -> Document:
-        return await check_quality(
-            target, prompts=prompts, reference=reference, on_event=show_events()
+        return await check_quality_of_each(
+            targets, prompts=prompts, reference=reference, network=network, on_event=show_events()
         )
 
     run_verb("quality", work, _show, as_json=json)
 
 
 def _show(document: Document) -> None:
+    for number, one in enumerate(several := document.get("artifacts") or [document]):
+        if len(several) > 1:
+            say(("\n" if number else "") + str(one["target"]))
+        _show_one(one)
+
+
+def _show_one(document: Mapping[str, Any]) -> None:
     for number, check in enumerate(document["checks"], 1):
         say(f"{number}. {check['title']}: {_MARKS[check['status']]}")
         say(f"   {check['evidence']['summary']}")

@@ -10,6 +10,7 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import DataTable
 
+from firstlight_core.measure.crowd import service_sentences
 from firstlight_core.session import Session
 from firstlight_core.text import bytes_text, one_line
 from firstlight_tui.steps.measuring import MeasuringStep
@@ -20,18 +21,38 @@ if TYPE_CHECKING:
     from firstlight_tui.app import WizardApp
 
 
+CLIENTS = (1, 2, 4, 8)
+
+
 class BenchmarkStep(MeasuringStep):
     """The course's metrics as gauges, then the table with median and spread."""
 
     STEP_ID = "benchmark"
     STEP_TITLE = "Benchmark"
     PURPOSE = "Response time, memory, CPU: measured in the engine's process, warm-up excluded, median and spread."
-    HELP = "Several converted precisions are measured in turns, so that a busy minute hits all of them alike."
+    HELP = (
+        "Several converted precisions, and a connected server (Ctrl+L), are measured in turns, so that a busy minute hits "
+        "all of them alike. A server is timed from outside: its memory and load are its own."
+    )
     WORK = "benchmark"
     FIELD = "benchmark"
     RUN_LABEL = "Measure"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "again", "Measure again", id="benchmark.again", tooltip="Measure once more"),
+        Binding(
+            "o",
+            "overhead",
+            "Through Foundry",
+            id="benchmark.overhead",
+            tooltip="The artifact directly and through Foundry Local's service: what the service costs",
+        ),
+        Binding(
+            "c",
+            "clients",
+            "Clients",
+            id="benchmark.clients",
+            tooltip="Ask the connected server by 1, 2, 4 and 8 clients at once",
+        ),
     ]
 
     @classmethod
@@ -73,18 +94,39 @@ class BenchmarkStep(MeasuringStep):
 
     def _targets(self) -> list[str]:
         made = [str(document["artifact"]) for document in self.session.artifacts]
-        return made or [str(self.session.artifact)]
+        adopted = [self.session.artifact] if self.session.artifact is not None and not made else []
+        server = [str(self.session.target)] if self.session.endpoint is not None else []
+        return made + adopted + server
 
     def action_again(self) -> None:
         """Measure, or measure once more."""
+        self._measure(self._targets())
+
+    def action_overhead(self) -> None:
+        """Measure the artifact directly and through Foundry Local's service."""
         if self.session.artifact is None:
+            self.notify("That needs an artifact of your own: convert or choose one.", markup=False)
+        else:
+            self._measure([self.session.artifact], through_foundry=True)
+
+    def action_clients(self) -> None:
+        """Ask the connected server by several clients at once."""
+        if self.session.endpoint is None:
+            self.notify("Several clients need a server: connect to one with Ctrl+L.", markup=False)
+        else:
+            self._measure([str(self.session.target)], clients=CLIENTS)
+
+    def _measure(self, targets: list[str], **options: Any) -> None:
+        if not targets:
             return
-        targets = self._targets()
+        network = self.session.network
 
         async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
             self.quiet_the_chat()
             return dict(
-                await self.wizard.services.benchmark(targets, on_event=on_event, started=started)
+                await self.wizard.services.benchmark(
+                    targets, network=network, on_event=on_event, started=started, **options
+                )
             )
 
         self.wizard.start(self.WORK, "The benchmark", run)
@@ -124,9 +166,9 @@ class BenchmarkStep(MeasuringStep):
             for case in result.get("cases") or ():
                 rss = result.get("rss_bytes") or {}
                 table.add_row(
-                    cell(one_line(Path(str(result["target"])).name, 20), "bold"),
-                    cell(str(case["prompt_tokens"]), right=True),
-                    cell(str(case["new_tokens"]), right=True),
+                    cell(_name(result), "bold"),
+                    cell(_length(case), right=True),
+                    cell(str(case.get("new_tokens", "–")), right=True),
                     cell(_spread(case.get("ttft_s"), 1000), right=True),
                     cell(_spread(case.get("prefill_tps")), right=True),
                     cell(_spread(case.get("decode_tps")), right=True),
@@ -146,15 +188,26 @@ class BenchmarkStep(MeasuringStep):
                 rss=(results[0].get("rss_bytes") or {}).get("peak"),
                 cpu=_share(results[0]),
             )
-        notes = [str(note) for note in document.get("notes") or ()]
+        notes = [*service_sentences(document), *map(str, document.get("notes") or ())]
         self.query_one("#notes", Words).update(
             Content("\n").join(
                 [
                     Content("median (min–max); all figures measured here"),
-                    *map(Content, map(one_line, notes)),
+                    *(Content(one_line(note, 400)) for note in notes),
                 ]
             )
         )
+
+
+def _name(result: Mapping[str, Any]) -> str:
+    """An artifact's folder, or a server's model."""
+    return one_line(str(result.get("model") or Path(str(result["target"])).name), 20)
+
+
+def _length(case: Mapping[str, Any]) -> str:
+    """Tokens of prompt; of a server that does not tell them, the words."""
+    told = case.get("prompt_tokens")
+    return str(told) if told is not None else f"{case.get('prompt_words', '–')} words"
 
 
 def _share(result: Mapping[str, Any]) -> float | None:

@@ -1,4 +1,4 @@
-"""What the steps that measure an artifact have in common: run, cancel, skip, show what there is."""
+"""What the steps that measure an artifact, or a server, have in common: run, cancel, skip, show what there is."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -32,7 +32,7 @@ class MeasuringStep(StepScreen):
         self.action_next()
 
     def primary_label(self) -> str:
-        if self.session.artifact is None:
+        if self.session.target is None:
             return ""
         if self.work is not None and self.work.running:
             return "Cancel"

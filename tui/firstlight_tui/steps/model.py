@@ -61,7 +61,7 @@ class ModelStep(StepScreen):
         ),
         Binding("w", "why", "Why ONNX", id="model.why", tooltip="And when something else fits"),
         Binding(
-            "f9",
+            "ctrl+l",
             "app.connect",
             "Connect",
             id="model.connect",
@@ -79,7 +79,9 @@ class ModelStep(StepScreen):
     def missing(cls, session: Session) -> str | None:
         if session.target is not None or session.model is not None:
             return None
-        return "Choose a model first: Enter on a row, or a path in the field; or connect with F9."
+        return (
+            "Choose a model first: Enter on a row, or a path in the field; or connect with Ctrl+L."
+        )
 
     @classmethod
     def done(cls, session: Session) -> bool:

@@ -75,23 +75,31 @@ class QualityStep(MeasuringStep):
 
     def action_again(self) -> None:
         """Run all checks."""
-        if self.session.artifact is None:
+        if (target := self.session.target) is None:
             return
-        target = self.session.artifact
+        session = self.session
         text = self.query_one("#prompts", Input).value.strip()
-        on_sample = self.session.source == str(self.wizard.paths.sample)
+        on_sample = session.source == str(self.wizard.paths.sample)
         prompts = (
             Path(text).expanduser()
             if text
             else (self.wizard.paths.sample_prompts if on_sample else None)
         )
-        reference = Path(self.session.source) if self.session.source else None
+        # A server does not tell its probabilities, so there is no drift to measure.
+        reference = Path(session.source) if session.source and session.endpoint is None else None
+        ratings = [int(stars) for stars in (session.chat or {}).get("ratings") or ()]
 
         async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
             self.quiet_the_chat()
             return dict(
                 await self.wizard.services.check_quality(
-                    target, prompts=prompts, reference=reference, on_event=on_event, started=started
+                    target,
+                    prompts=prompts,
+                    reference=reference,
+                    ratings=ratings,
+                    network=session.network,
+                    on_event=on_event,
+                    started=started,
                 )
             )
 

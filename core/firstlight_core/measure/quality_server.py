@@ -1,0 +1,95 @@
+"""The quality checks of a server: what can be seen from outside, and why the rest is not run."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import replace
+
+from firstlight_core.events import Progress, Stage
+from firstlight_core.measure.benchmark import LENGTHS
+from firstlight_core.measure.quality_checks import (
+    Check,
+    Recorded,
+    answer_format,
+    consistent_speed,
+    domain_answers,
+    edge_cases,
+    memory_leak,
+)
+from firstlight_core.measure.quality_prompts import Prompt
+from firstlight_core.measure.quality_runs import (
+    EDGE_TOKENS,
+    Listener,
+    ask_questions,
+    edge_inputs,
+    try_edges,
+)
+from firstlight_core.measure.server_subject import EndpointSubject
+from firstlight_core.talk.answering import Answering
+from firstlight_core.talk.artifacts import Target
+from firstlight_core.talk.endpoint import open_endpoint
+
+OVERLONG_WORDS = 20_000
+"""Words of the over-long input: the context of a server is not known."""
+ROUNDS = 3
+"""Repetitions of each prompt length, after one that is not counted."""
+
+
+async def check_server(
+    target: Target,
+    asked: Sequence[Prompt],
+    ratings: Sequence[int],
+    tell: Listener,
+    *,
+    network: bool,
+) -> tuple[list[Recorded], list[Check]]:
+    """The answers of a server, and the course's five checks of it.
+
+    Raises:
+        FirstlightError: as `talk.endpoint.open_endpoint`.
+    """
+    async with open_endpoint(target, network=network) as server:
+        recorded = await ask_questions(server, asked, tell)
+    rates, why = await _rates(target, tell, network=network)
+
+    def reopen() -> AbstractAsyncContextManager[Answering]:
+        return open_endpoint(target, network=network)
+
+    checks = [
+        domain_answers(recorded, ratings=ratings),
+        answer_format(recorded),
+        _because(memory_leak([]), "A server's memory cannot be seen from outside."),
+        consistent_speed(rates) if not why else _because(consistent_speed({}), why),
+        edge_cases(await try_edges(reopen, edge_inputs([], OVERLONG_WORDS), tell)),
+    ]
+    return recorded, checks
+
+
+def _because(check: Check, why: str) -> Check:
+    """A check that was not run, with the reason."""
+    return replace(check, evidence={"summary": why})
+
+
+async def _rates(
+    target: Target, tell: Listener, *, network: bool
+) -> tuple[dict[int, list[float]], str]:
+    """Decode rates by prompt length, as the stream shows them; or why there are none."""
+    tell(Stage("speed", "Measuring speed over prompt lengths"))
+    subject = EndpointSubject(target, LENGTHS, network=network)
+    async with AsyncExitStack() as stack:
+        await subject.open(stack, None)
+        for number in range(ROUNDS + 1):
+            for length in list(subject.lengths):
+                if number:
+                    await subject.repeat(length, EDGE_TOKENS, tell)
+                else:
+                    await subject.warm_up(length, EDGE_TOKENS)
+            tell(Progress(number + 1, ROUNDS + 1, "rounds"))
+    rates = {
+        length: [sample["decode_tps"] for sample in samples if "decode_tps" in sample]
+        for length, samples in subject.samples.items()
+    }
+    if subject.faults:
+        return {}, f"The server failed while its speed was measured: {subject.faults[-1]}"
+    if sum(bool(values) for values in rates.values()) < 2:
+        return {}, "The server sends its words in portions, which tell no decode rate."
+    return rates, ""
