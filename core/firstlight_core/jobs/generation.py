@@ -13,6 +13,7 @@ from typing import Any
 from firstlight_core.errors import InputRefused, JobFailed
 from firstlight_core.events import Progress, Tokens
 from firstlight_core.jobs.answer import Answer
+from firstlight_core.talk.session_options import session_options
 from firstlight_core.text import one_line
 from firstlight_core.worker import JobContext
 
@@ -24,8 +25,6 @@ MIN_CHUNK = 16
 FLUSH_NS = 30_000_000
 """Tokens travel together for at most this long: one frame a token would cost more than a fast decode step."""
 PROGRESS_NS = 50_000_000
-THREADING = {"session.intra_op.allow_spinning": "0"}
-"""Without spinning a busy machine decodes 1.8 times as fast (FACTS, "Talking")."""
 
 
 class Speaker:
@@ -34,9 +33,7 @@ class Speaker:
     def __init__(self, folder: Path, *, max_length: int, threads: int | None = None) -> None:
         import onnxruntime_genai as og
 
-        options: dict[str, Any] = dict(THREADING)
-        if threads is not None:
-            options["intra_op_num_threads"] = threads
+        options = session_options(threads)
         began = time.perf_counter_ns()
         try:
             config = og.Config(str(folder))
