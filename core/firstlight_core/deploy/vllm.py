@@ -213,8 +213,9 @@ _PLAIN_STARTS = ("gaussian", "eva", "orthogonal", "mica", "lora_ga")
 
 
 def serve_script(served: Served, capacity: Capacity, sizing: Sizing) -> str:
-    """A shell script that serves the weights on this machine, on loopback."""
+    """A shell script that serves the weights on this machine, on loopback; it passes on what it is given."""
     told = QUIET | (cpu_environment(sizing) if capacity.gpus == 0 else {})
     lines = ["#!/bin/sh", "# Written by Firstlight.", 'cd "$(dirname "$0")" || exit 1']
     lines += [f"export {name}={shlex.quote(value)}" for name, value in told.items()]
-    return "\n".join([*lines, f"exec {shlex.join(serve_arguments(served, capacity))}", ""])
+    command = shlex.join(serve_arguments(served, capacity))
+    return "\n".join([*lines, f'exec {command} "$@"', ""])

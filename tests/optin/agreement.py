@@ -1,0 +1,44 @@
+"""How far two sets of answers are the same: whole texts, and tokens up to the first that differs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.measure.metrics import first_difference
+from firstlight_core.talk.sampling import Message
+from firstlight_core.talk.targets import open_target
+
+ANSWER_TOKENS = 96
+
+
+async def ask_all(target: str | Path, questions: Sequence[Sequence[Message]]) -> list[str]:
+    """The greedy answer to each question."""
+    async with open_target(target) as speaker:
+        return [
+            (await speaker.answer(list(asked), greedy=True, max_tokens=ANSWER_TOKENS))["text"]
+            for asked in questions
+        ]
+
+
+def agreement(left: Sequence[str], right: Sequence[str], tokenizer: Path) -> dict[str, Any]:
+    """`{answers, same_text, tokens, same_tokens, share, first_different}`; tokens of `tokenizer.json`."""
+    from tokenizers import Tokenizer
+
+    encoder = Tokenizer.from_file(str(tokenizer))
+    total = same = 0
+    different: list[dict[str, str]] = []
+    for one, other in zip(left, right, strict=True):
+        ids = [encoder.encode(text, add_special_tokens=False).ids for text in (one, other)]
+        place = first_difference(ids[0], ids[1])
+        total += max(len(ids[0]), len(ids[1]))
+        same += len(ids[0]) if place is None else place
+        if one != other:
+            different.append({"left": one, "right": other})
+    return {
+        "answers": len(left),
+        "same_text": len(left) - len(different),
+        "tokens": total,
+        "same_tokens": same,
+        "share": same / max(1, total),
+        **({"first_different": different[0]} if different else {}),
+    }
