@@ -217,6 +217,8 @@ async def test_the_samples_bundle_speaks(own_artifact: Path, tmp_path: Path) -> 
     assert "4 bits" in done.stdout
     with pytest.raises(InputRefused, match="a bundle export sample already"):
         await deploy(own_artifact, "sample", target="bundle")
+    again = await deploy(own_artifact, "sample", target="bundle", replace=True)
+    assert again["sha256"] == document["sha256"]
     undo_export("sample", "bundle")
     assert not (find_paths().data / "exports").exists()
     with pytest.raises(UsageError, match="no bundle export"):

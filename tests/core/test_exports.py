@@ -63,6 +63,9 @@ async def test_vllm_of_the_sample_and_its_adapter(own_artifact: Path, sample: Pa
     assert (Path(document["path"]) / "serve.sh").stat().st_mode & 0o111
     with pytest.raises(InputRefused, match="a vllm export sample already"):
         await deploy(own_artifact, "sample", target="vllm")
+    await deploy(own_artifact, "sample", target="vllm", replace=True)
+    assert "--dtype" in script
+    assert "--dtype" not in (Path(document["path"]) / "serve.sh").read_text()
     undo_export("sample", "vllm")
     with pytest.raises(UsageError, match="4 attention heads"):
         await deploy(own_artifact, "sample", target="vllm", capacity=Capacity(gpus=3))

@@ -198,20 +198,29 @@ def _tool(name: str) -> str:
 
 
 @pytest.mark.parametrize("served", [MODEL, ADAPTED], ids=lambda served: served.name)
-def test_the_schemas_accept_the_files(served: Served, tmp_path: Path) -> None:
-    schema, manifests = _tool("check-jsonschema"), _tool("kubernetes-validate")
-    composes = []
+def test_the_schema_of_compose_accepts_the_files(served: Served, tmp_path: Path) -> None:
+    tool = _tool("check-jsonschema")
     for number, capacity in enumerate(SIZES):
-        sizing = size(served, capacity)
-        composes.append(tmp_path / f"{number}.yaml")
-        composes[-1].write_text(compose(served, capacity, sizing))
-        text = kubernetes(served, capacity, sizing, template=TEMPLATE)
-        (tmp_path / f"k{number}.yaml").write_text(text)
-    run = {"cwd": tmp_path, "capture_output": True, "text": True, "timeout": 60}
-    command = [schema, "--builtin-schema", "vendor.compose-spec", *map(str, composes)]
-    done = subprocess.run(command, **run)
-    assert done.returncode == 0, done.stdout
+        text = compose(served, capacity, size(served, capacity))
+        (tmp_path / f"{number}.yaml").write_text(text)
+    (tmp_path / "wrong").write_text(text.replace("healthcheck:", "health:"))
+    accepted = [f"{number}.yaml" for number in range(len(SIZES))]
+    assert _run(tool, "--builtin-schema", "vendor.compose-spec", *accepted, folder=tmp_path) == 0
+    assert _run(tool, "--builtin-schema", "vendor.compose-spec", "wrong", folder=tmp_path) == 1
+
+
+@pytest.mark.parametrize("served", [MODEL, ADAPTED], ids=lambda served: served.name)
+def test_the_schemas_of_kubernetes_accept_the_files(served: Served, tmp_path: Path) -> None:
+    tool = _tool("kubernetes-validate")
+    for number, capacity in enumerate(SIZES):
+        text = kubernetes(served, capacity, size(served, capacity), template=TEMPLATE)
+        (tmp_path / f"{number}.yaml").write_text(text)
+    (tmp_path / "wrong").write_text(text.replace("containerPort:", "port:"))
+    accepted = [f"{number}.yaml" for number in range(len(SIZES))]
     for version in ("1.25", "1.37"):
-        names = [f"k{number}.yaml" for number in range(len(SIZES))]
-        done = subprocess.run([manifests, "--strict", "-k", version, *names], **run)
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert _run(tool, "--strict", "-k", version, *accepted, folder=tmp_path) == 0
+    assert _run(tool, "--strict", "-k", "1.37", "wrong", folder=tmp_path) == 1
+
+
+def _run(*command: str, folder: Path) -> int:
+    return subprocess.run(command, cwd=folder, capture_output=True, timeout=60).returncode

@@ -79,7 +79,14 @@ async def deploy(
     if target in EXPORTS:
         settled = await _document(folder, name)
         return await export(
-            folder, name, target, settled, source=source, capacity=capacity, say=say
+            folder,
+            name,
+            target,
+            settled,
+            source=source,
+            capacity=capacity,
+            replace=replace,
+            say=say,
         )
     place = await choose_cache(cache)
     # What a killed deployment left is replaced without asking: it was never proven to work.

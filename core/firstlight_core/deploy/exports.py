@@ -47,6 +47,7 @@ async def export(
     *,
     source: Path | None = None,
     capacity: Capacity | None = None,
+    replace: bool = False,
     say: Callable[[Event], None],
 ) -> Document:
     """Write one export; `document` is the settled inference_model.json.
@@ -61,10 +62,11 @@ async def export(
     """
     check_name(name)
     place = export_place(name, target)
-    if place.exists():
+    if place.exists() and not replace:
         raise InputRefused(
             f"There is a {target} export {name} already.",
-            hint=f"Remove it first: firstlight deploy --name {name} --target {target} --undo",
+            hint="Add --replace, or remove it: "
+            f"firstlight deploy --name {name} --target {target} --undo",
         )
     say(Stage("export", f"Writing {target} for {name}"))
     base: Document = {"name": name, "id": name, "path": str(place), "target": target}
@@ -133,7 +135,7 @@ def _bundle(
             tell=lambda done, total: say(Progress(done, total, "bytes")),
         )
         checked = verify_bundle(zipped)
-        zipped.rename(place)
+        zipped.replace(place)
     return {
         "verified": checked["ok"],
         "files": [place.name],

@@ -105,8 +105,8 @@ def _notes(served: Served, capacity: Capacity, sizing: Sizing) -> list[str]:
         notes.append(f"Estimate: {bytes_text(sizing.gpu_bytes)} of memory on {each}, with {cache}.")
     else:
         notes.append(f"Estimate: {bytes_text(sizing.memory_bytes)} of memory, with {cache}.")
-    inside = "its folders base and adapter" if served.adapter else "it"
-    notes.append(f"In a cluster, put the weights into {inside}: claim {claim_name(served.name)}.")
+    inside = "base and adapter into folders of these names in" if served.adapter else "weights into"
+    notes.append(f"In a cluster, put the {inside} the claim {claim_name(served.name)}.")
     if served.adapter is not None:
         notes.append(
             f"{served.name} is the adapter on its base, which answers as {served.name}-base beside it."
