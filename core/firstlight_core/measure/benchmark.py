@@ -240,7 +240,7 @@ async def _sweep(
     for subject in group:
         if isinstance(subject, EndpointSubject):
             for level in levels:
-                count.tell(Stage("clients", f"{level} clients at once"))
+                count.tell(Stage("clients", f"{level} client{'s' * (level != 1)} at once"))
                 found = await measure_crowd(subject, level, new_tokens=new_tokens, repeats=repeats)
                 clients.setdefault(id(subject), []).append(found)
                 count.step(f"{subject.label}, {level} clients")

@@ -59,6 +59,7 @@ def report_document(run: Run, *, now: float | None = None) -> Document:
         "conversions": [_conversion(c) for c in facts.conversions],
         "template": _template(facts.document("template")),
         "deployment": dict(facts.document("deploy")),
+        "server": dict(facts.document("connect")),
         "chat": _chat(facts.document("chat")),
         "benchmark": dict(bench),
         "quality": [dict(q) for q in facts.qualities],

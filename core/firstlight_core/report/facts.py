@@ -72,6 +72,9 @@ def collect_facts(run: Run) -> RunFacts:
         value = session.get(_SESSION_FIELDS.get(step, step))
         if isinstance(value, Mapping) and value:
             documents[step] = value
+    if session and not session.get("endpoint"):
+        # Connected once, and disconnected again.
+        documents.pop("connect", None)
     for made in session.get("artifacts") or ():
         conversions[str(made.get("precision"))] = made
     quality = documents.get("quality", {})

@@ -41,7 +41,7 @@ def report_markdown(document: Document) -> str:
     ]
     for draw in (
         *(_machine, _model, _precisions, _conversions, _template, _deployment),
-        *(_chat, _benchmark, _quality, _metrics, _lists),
+        *(_server, _chat, _benchmark, _quality, _metrics, _lists),
     ):
         lines += draw(document)
     return "\n".join(lines).rstrip() + "\n"
@@ -141,6 +141,20 @@ def _conversions(document: Document) -> list[str]:
                 "",
             ]
     return ["## Conversion", "", *lines] if lines else []
+
+
+def _server(document: Document) -> list[str]:
+    server = document.get("server")
+    if not server:
+        return []
+    where = "on another machine" if server.get("network") else "on this machine"
+    return [
+        "## Server",
+        "",
+        f"Chat, benchmark and quality asked a running server {where}, not an artifact of this run: "
+        f"{code(str(server.get('target', '')))}.",
+        "",
+    ]
 
 
 def _template(document: Document) -> list[str]:

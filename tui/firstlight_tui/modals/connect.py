@@ -64,7 +64,10 @@ class ConnectScreen(ModalScreen[Mapping[str, Any] | None]):
             yield Words("Looking on this machine …", id="state")
             yield OptionList(id="servers", markup=False)
             yield Words(id="silent", classes="muted")
-            yield Input(placeholder="or type an address: http://host:port/v1", id="address")
+            yield Words("Another one:", classes="heading")
+            yield Input(
+                placeholder="http://host:port/v1, Enter looks there", id="address", compact=True
+            )
             yield Words(id="fault")
             is_set = "set" if os.environ.get(KEY_VARIABLE) else "not set"
             yield Words(
@@ -165,7 +168,7 @@ class ConnectScreen(ModalScreen[Mapping[str, Any] | None]):
         return Content.assemble(
             part("● " if now else "○ ", "$text-success" if now else "$foreground-muted"),
             part(f"{one_line(row['model'], 60)}  ", "bold"),
-            part(f"{row['server']}  {where}".strip(), "$foreground-muted"),
+            part(f"{row['server']}  {where}".strip()),
         )
 
     # Choosing -------------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 """Step 8: how fast, how large, on this machine."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
@@ -10,18 +9,25 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import DataTable
 
-from firstlight_core.measure.crowd import service_sentences
 from firstlight_core.session import Session
 from firstlight_core.text import bytes_text, one_line
+from firstlight_tui.steps.benchmark_rows import (
+    CLIENTS,
+    FIGURES,
+    client_rows,
+    figure_rows,
+    processor_share,
+)
 from firstlight_tui.steps.measuring import MeasuringStep
-from firstlight_tui.widgets import Gauge, Words, WorkView, cell
+from firstlight_tui.widgets import Gauge, Words, WorkView
 from firstlight_tui.works import OnEvent, Started, Work
 
 if TYPE_CHECKING:
     from firstlight_tui.app import WizardApp
 
 
-CLIENTS = (1, 2, 4, 8)
+LEVELS = (1, 2, 4, 8)
+"""Clients at once."""
 
 
 class BenchmarkStep(MeasuringStep):
@@ -31,7 +37,7 @@ class BenchmarkStep(MeasuringStep):
     STEP_TITLE = "Benchmark"
     PURPOSE = "Response time, memory, CPU: measured in the engine's process, warm-up excluded, median and spread."
     HELP = (
-        "Several converted precisions, and a connected server (Ctrl+L), are measured in turns, so that a busy minute hits "
+        "Several converted precisions, and a connected server (Ctrl+G), are measured in turns, so that a busy minute hits "
         "all of them alike. A server is timed from outside: its memory and load are its own."
     )
     WORK = "benchmark"
@@ -71,26 +77,16 @@ class BenchmarkStep(MeasuringStep):
             yield Gauge("RAM peak", id="gauge-rss")
             yield Gauge("CPU", id="gauge-cpu", alert=0.8)
         yield WorkView(id="work")
-        table: DataTable[Any] = DataTable(cursor_type="row", id="figures")
-        for label in (
-            "Artifact",
-            "Prompt",
-            "New",
-            "TTFT ms",
-            "Prefill tok/s",
-            "Decode tok/s",
-            "Load s",
-            "RAM peak",
-        ):
-            table.add_column(label)
-        yield table
+        for name, labels in (("figures", FIGURES), ("clients", CLIENTS)):
+            table: DataTable[Any] = DataTable(cursor_type="row", id=name)
+            table.add_columns(*labels)
+            table.display = False
+            yield table
         yield Words(id="notes", classes="muted")
 
     def opened(self) -> None:
         if self.session.benchmark is not None:
             self._show_document(self.session.benchmark)
-        else:
-            self.query_one("#figures").display = False
 
     def _targets(self) -> list[str]:
         made = [str(document["artifact"]) for document in self.session.artifacts]
@@ -112,9 +108,9 @@ class BenchmarkStep(MeasuringStep):
     def action_clients(self) -> None:
         """Ask the connected server by several clients at once."""
         if self.session.endpoint is None:
-            self.notify("Several clients need a server: connect to one with Ctrl+L.", markup=False)
+            self.notify("Several clients need a server: connect to one with Ctrl+G.", markup=False)
         else:
-            self._measure([str(self.session.target)], clients=CLIENTS)
+            self._measure([str(self.session.target)], clients=LEVELS)
 
     def _measure(self, targets: list[str], **options: Any) -> None:
         if not targets:
@@ -133,7 +129,10 @@ class BenchmarkStep(MeasuringStep):
         self.refresh_actions()
 
     def show_work(self, work: Work) -> None:
-        self.query_one("#work", WorkView).show(work)
+        view = self.query_one("#work", WorkView)
+        # Once there are figures they deserve the room.
+        view.display = work.running or work.error is not None
+        view.show(work)
         last = self.wizard.history.last
         if work.running:
             self._gauges(
@@ -158,37 +157,22 @@ class BenchmarkStep(MeasuringStep):
         )
 
     def _show_document(self, document: Mapping[str, Any]) -> None:
-        table = self.query_one("#figures", DataTable)
-        table.display = True
-        table.clear()
+        for name, rows in (("figures", figure_rows), ("clients", client_rows)):
+            table = self.query_one(f"#{name}", DataTable)
+            table.clear()
+            table.add_rows(rows(document))
+            table.display = table.row_count > 0
         results = document.get("results") or []
-        for result in results:
-            for case in result.get("cases") or ():
-                rss = result.get("rss_bytes") or {}
-                table.add_row(
-                    cell(_name(result), "bold"),
-                    cell(_length(case), right=True),
-                    cell(str(case.get("new_tokens", "–")), right=True),
-                    cell(_spread(case.get("ttft_s"), 1000), right=True),
-                    cell(_spread(case.get("prefill_tps")), right=True),
-                    cell(_spread(case.get("decode_tps")), right=True),
-                    cell(
-                        f"{result['load_s']:.2f}"
-                        if isinstance(result.get("load_s"), float)
-                        else "–",
-                        right=True,
-                    ),
-                    cell(bytes_text(rss["peak"]) if rss.get("peak") else "–", right=True),
-                )
         if results and results[0].get("cases"):
             first = results[0]["cases"][0]
             self._gauges(
                 ttft=(first.get("ttft_s") or {}).get("median"),
                 decode=(first.get("decode_tps") or {}).get("median"),
                 rss=(results[0].get("rss_bytes") or {}).get("peak"),
-                cpu=_share(results[0]),
+                cpu=processor_share(results[0]),
             )
-        notes = [*service_sentences(document), *map(str, document.get("notes") or ())]
+        added = [case["summary"] for o in document.get("overhead") or () for case in o["cases"]]
+        notes = [*map(str, added), *map(str, document.get("notes") or ())]
         self.query_one("#notes", Words).update(
             Content("\n").join(
                 [
@@ -197,29 +181,3 @@ class BenchmarkStep(MeasuringStep):
                 ]
             )
         )
-
-
-def _name(result: Mapping[str, Any]) -> str:
-    """An artifact's folder, or a server's model."""
-    return one_line(str(result.get("model") or Path(str(result["target"])).name), 20)
-
-
-def _length(case: Mapping[str, Any]) -> str:
-    """Tokens of prompt; of a server that does not tell them, the words."""
-    told = case.get("prompt_tokens")
-    return str(told) if told is not None else f"{case.get('prompt_words', '–')} words"
-
-
-def _share(result: Mapping[str, Any]) -> float | None:
-    percent = result.get("cpu_percent")
-    if isinstance(percent, Mapping):
-        percent = percent.get("median")
-    return float(percent) / 100 if isinstance(percent, int | float) else None
-
-
-def _spread(figure: Any, scale: float = 1.0) -> str:
-    if not isinstance(figure, Mapping) or figure.get("median") is None:
-        return "–"
-    median, low, high = (float(figure[key]) * scale for key in ("median", "min", "max"))
-    digits = 1 if median < 100 else 0
-    return f"{median:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"

@@ -41,7 +41,7 @@ class ChatStep(StepScreen):
 
     @classmethod
     def missing(cls, session: Session) -> str | None:
-        words = "Convert a model, adopt an artifact, or connect to a server (F9) first."
+        words = "Convert a model, adopt an artifact, or connect to a server (Ctrl+G) first."
         return None if session.target else words
 
     @classmethod
@@ -89,8 +89,7 @@ class ChatStep(StepScreen):
             return
         if talk.wanted != session.target:
             talk.wanted = session.target
-            served = session.endpoint is not None
-            find = find_target if served else artifact_target
+            find = artifact_target if session.endpoint is None else find_target
             talk.open(find(session.target), network=session.network)
         elif talk.target is not None and talk.status == "closed":
             talk.open(talk.target, network=talk.network)

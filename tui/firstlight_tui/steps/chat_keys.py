@@ -36,6 +36,7 @@ KEYS: list[BindingType] = [
     _key("f4", "Prompt", "/prompt", "The rendered prompt and its tokens", show=True),
     _key("f5", "Settings", "/settings", "Temperature, length, seed, context, form", show=True),
     _key("f6", "Beside", "/beside", "Put a precision, the original or a server beside", show=True),
+    _key("ctrl+g", "Connect", "app.connect", "Talk to a running server instead", show=True),
     _key("f7", "Keep", "/keep", "Keep one of the lanes, close the others"),
     _key("f8", "Rate", "/rate +", "Rate the newest answer, one star more each time"),
 ]

@@ -49,6 +49,13 @@ class DeployStep(PublishStep):
             show=False,
             tooltip="Read on below",
         ),
+        Binding(
+            "ctrl+g",
+            "app.connect",
+            "Connect",
+            id="deploy.connect",
+            tooltip="Use a running server instead of deploying",
+        ),
         Binding("pageup", "scroll(-1)", "Up", id="deploy.up", show=False, tooltip="Read above"),
     ]
 

@@ -23,7 +23,12 @@ from firstlight_tui.steps.model_inspection import (
     inspection,
 )
 from firstlight_tui.steps.model_table import ModelTable
-from firstlight_tui.steps.model_words import WHY_ONNX, adopted_words, facts_words
+from firstlight_tui.steps.model_words import (
+    WHY_ONNX,
+    adopted_words,
+    facts_words,
+    server_words,
+)
 from firstlight_tui.widgets import Words, WorkView
 from firstlight_tui.widgets.path_input import PathInput, looks_like_path, plain_path
 from firstlight_tui.works import Work
@@ -61,7 +66,7 @@ class ModelStep(StepScreen):
         ),
         Binding("w", "why", "Why ONNX", id="model.why", tooltip="And when something else fits"),
         Binding(
-            "ctrl+l",
+            "ctrl+g",
             "app.connect",
             "Connect",
             id="model.connect",
@@ -80,7 +85,7 @@ class ModelStep(StepScreen):
         if session.target is not None or session.model is not None:
             return None
         return (
-            "Choose a model first: Enter on a row, or a path in the field; or connect with Ctrl+L."
+            "Choose a model first: Enter on a row, or a path in the field; or connect with Ctrl+G."
         )
 
     @classmethod
@@ -106,10 +111,20 @@ class ModelStep(StepScreen):
 
     def opened(self) -> None:
         self.run_worker(self._list_models(), group="models", exclusive=True)
-        if self.session.model is not None:
+        if self.session.endpoint is not None:
+            self._show_card(server_words(self.session.endpoint))
+        elif self.session.model is not None:
             self._show_card(facts_words(str(self.session.source), self.session.model))
         elif self.session.source is not None and self.work is None:
             self._inspect(Named(Path(self.session.source)))
+
+    def _session_changed(self) -> None:
+        super()._session_changed()
+        if self.session.endpoint is not None:
+            self._show_card(server_words(self.session.endpoint))
+            self.query_one("#primary").focus()
+        elif self.session.target is None and self.session.model is None:
+            self._show_card(None)
 
     def first_focus(self) -> None:
         if self.missing(self.session) and self.work is None:

@@ -104,14 +104,19 @@ def _look(wizard: "WizardApp", folder: Path, base: Path | None) -> dict[str, Any
 
 
 def decided(session: Session, result: dict[str, Any]) -> Session:
-    """The session after an inspection; another model, or other weights in the same folder, clear what depended on it."""
+    """The session after an inspection; another model, or other weights in the same folder, clear what depended on it.
+
+    Whoever chooses a model leaves the server that was connected.
+    """
     if (adopted := result.get("adopted")) is not None:
         same = session.source is None and session.artifact == adopted
-        return session if same else Session(environment=session.environment, artifact=str(adopted))
+        if same:
+            return session.decide(endpoint=None)
+        return Session(environment=session.environment, artifact=str(adopted))
     model = result["model"]
     changed = session.model is not None and session.model.get("fingerprint") != model.get(
         "fingerprint"
     )
     if changed or session.source is None:
         session = Session(environment=session.environment)
-    return session.decide(source=result["source"]).decide(model=model)
+    return session.decide(source=result["source"], endpoint=None).decide(model=model)

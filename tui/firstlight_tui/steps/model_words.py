@@ -174,3 +174,24 @@ def adopted_words(folder: str, facts: Mapping[str, Any]) -> Content:
         ),
     ]
     return Content("\n").join(lines)
+
+
+def server_words(endpoint: Mapping[str, Any]) -> Content:
+    """The card of a connected server."""
+    where = (
+        f"another machine, {endpoint['target']}" if endpoint.get("network") else endpoint["target"]
+    )
+    return Content("\n").join(
+        [
+            Content.assemble(part(one_line(str(endpoint["model"]), 80), "bold")),
+            Content.styled(
+                "✓ A running server: nothing is converted or deployed.", "$text-success"
+            ),
+            _line(
+                "server",
+                one_line(str(endpoint.get("server") or "at your address"), 80),
+                one_line(where, 200),
+            ),
+            _line("next", "Chat, Benchmark, Quality", "Ctrl+G disconnects"),
+        ]
+    )

@@ -47,7 +47,7 @@ class SummaryStep(StepScreen):
 
     def action_write(self) -> None:
         """Write run.toml and the report of this run."""
-        if self.session.artifact is None:
+        if self.session.target is None:
             return
         self.wizard.record("summary", "done", session=self.session.to_json())
         run_record, session, services = self.wizard.run_record, self.session, self.wizard.services
@@ -55,9 +55,12 @@ class SummaryStep(StepScreen):
             return
 
         async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
-            path = await asyncio.to_thread(services.write_run_toml, run_record, session)
-            document = await asyncio.to_thread(services.write_report, run_record)
-            return {"run_toml": str(path), **document}
+            made: dict[str, Any] = {}
+            if session.artifact is not None:
+                # A walk converts and deploys; of a server there is nothing of that to repeat.
+                path = await asyncio.to_thread(services.write_run_toml, run_record, session)
+                made["run_toml"] = str(path)
+            return made | await asyncio.to_thread(services.write_report, run_record)
 
         self.wizard.start(self.WORK, "The report", run)
 
@@ -78,9 +81,12 @@ class SummaryStep(StepScreen):
             for key, label in names
             if work.result.get(key)
         ]
-        lines.append(
-            Content.assemble(part("again    ", "$text-accent"), part(self._command(work), "bold"))
-        )
+        if work.result.get("run_toml"):
+            lines.append(
+                Content.assemble(
+                    part("again    ", "$text-accent"), part(self._command(work), "bold")
+                )
+            )
         files = self.query_one("#files", Words)
         files.display = True
         files.update(Content("\n").join(lines))
@@ -90,7 +96,7 @@ class SummaryStep(StepScreen):
 
     def action_copy(self) -> None:
         """Copy the command that repeats the run."""
-        if self.work is not None and self.work.result is not None:
+        if self.work is not None and (self.work.result or {}).get("run_toml"):
             self.app.copy_to_clipboard(self._command(self.work))
             self.notify("Copied.", markup=False)
 
@@ -108,6 +114,8 @@ class SummaryStep(StepScreen):
 def _closing(session: Session) -> list[Content]:
     """The course's closing items, each done or not, with what was found."""
     lines = []
+    if session.endpoint is not None:
+        lines.append(_item(True, "Connected to a running server", str(session.endpoint["target"])))
     made = session.artifacts
     sizes = ", ".join(f"{d['precision']} {bytes_text(d['bytes'])}" for d in made)
     lines.append(
@@ -140,7 +148,10 @@ def _closing(session: Session) -> list[Content]:
     )
     lines.append(
         _item(
-            session.quality is not None, "Validated against the original", _verdict(session.quality)
+            session.quality is not None,
+            # Only an artifact has an original beside it.
+            "Validated against the original" if session.endpoint is None else "Quality checked",
+            _verdict(session.quality),
         )
     )
     return lines
@@ -164,10 +175,11 @@ def _speed(benchmark: Mapping[str, Any] | None) -> str:
 
 
 def _verdict(quality: Mapping[str, Any] | None) -> str:
-    checks = (quality or {}).get("checks") or ()
-    passed = sum(1 for check in checks if check.get("status") == "pass")
-    return (
-        f"{passed} of {len(checks)} checks passed. {(quality or {}).get('verdict') or ''}"
-        if checks
-        else ""
-    )
+    said = []
+    for one in (quality or {}).get("artifacts") or [quality or {}]:
+        checks = one.get("checks") or ()
+        passed = sum(1 for check in checks if check.get("status") == "pass")
+        if checks:
+            verdict = f"{passed} of {len(checks)} checks passed. {one.get('verdict') or ''}"
+            said.append(verdict.strip())
+    return " ".join(said)
