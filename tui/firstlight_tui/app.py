@@ -42,7 +42,7 @@ class WizardApp(App[int]):
         Binding("ctrl+q", "quit", "Quit", id="app.quit", tooltip="Leave; asks while a job runs"),
         Binding("f1", "help", "Help", id="app.help", tooltip="Keys and what this step is for"),
         Binding(
-            "ctrl+l",
+            "ctrl+g,f9",
             "connect",
             "Connect",
             id="app.connect",

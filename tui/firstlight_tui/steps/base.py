@@ -223,7 +223,7 @@ class StepScreen(Screen[None]):
         steps = self.wizard.steps
         chosen = steps[message.index]
         if chosen.ABOUT_A_MODEL and self.session.endpoint is not None:
-            words = f"{chosen.STEP_TITLE} is about a model of your own; Ctrl+L disconnects the server."
+            words = f"{chosen.STEP_TITLE} is about a model of your own; Ctrl+G disconnects the server."
             self.notify(words, markup=False)
             return
         for step in steps[: message.index]:
