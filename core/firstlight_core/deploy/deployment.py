@@ -10,7 +10,7 @@ from typing import Any
 from firstlight_core.conversion.publishing import previous_of, remove_tree, restore_previous
 from firstlight_core.deploy.caches import ModelCache, choose_cache, remember, seen_by
 from firstlight_core.deploy.copy import mark_proven, publish_copy
-from firstlight_core.deploy.exports import EXPORTS, export
+from firstlight_core.deploy.exports import EXPORTS, export, undo_export
 from firstlight_core.deploy.foundry_cli import cli_commands, find_foundry_cli
 from firstlight_core.deploy.foundry_doctor import diagnose
 from firstlight_core.deploy.foundry_proof import open_foundry, prove
@@ -203,8 +203,8 @@ async def _take_back(name: str, output: Path, cache: ModelCache, before: Deploym
                 await job.request("register", folder=str(output), id=before.id)
 
 
-async def undo(name: str) -> Document:
-    """Take a deployment back without a trace: registration, files, and what it replaced.
+async def undo(name: str, *, target: str = "foundry") -> Document:
+    """Take a deployment, or an export of `target`, back without a trace: registration, files, what it replaced.
 
     The document: `name, removed[]`.
 
@@ -213,6 +213,8 @@ async def undo(name: str) -> Document:
         ToolchainMissing: it is registered, and foundry-local-sdk is gone.
     """
     check_name(name)
+    if target in EXPORTS:
+        return await asyncio.to_thread(undo_export, name, target)
     found = find_deployment(name)
     if found is None:
         known = ", ".join(d.name for d in list_deployments()[:8])

@@ -6,7 +6,6 @@ import typer
 
 from firstlight_core.deploy.deployment import deploy as deploy_artifact
 from firstlight_core.deploy.deployment import undo as undo_deployment
-from firstlight_core.deploy.exports import EXPORTS, undo_export
 from firstlight_core.deploy.visibility import examine
 from firstlight_core.deploy.vllm import Capacity
 from firstlight_core.errors import UsageError
@@ -24,7 +23,9 @@ def deploy(
     doctor: bool = typer.Option(
         False, "--doctor", help="Say what Foundry Local finds in the cache, and why not the rest."
     ),
-    source: Path | None = typer.Option(None, help="ollama, vllm: folder of the original weights."),
+    source: Path | None = typer.Option(
+        None, help="ollama, vllm: the original weights (ollama: or a GGUF)."
+    ),
     gpus: int = typer.Option(1, help="vllm: GPUs of one replica; 0 for CPU."),
     context: int = typer.Option(2048, help="vllm: tokens of prompt and answer together."),
     concurrency: int = typer.Option(16, help="vllm: requests worked on side by side."),
@@ -40,9 +41,7 @@ def deploy(
         if name is None:
             raise UsageError("Name the deployment.", hint="firstlight deploy DIR --name N")
         if undo:
-            if target in EXPORTS:
-                return undo_export(name, target)
-            return await undo_deployment(name)
+            return await undo_deployment(name, target=target)
         if artifact is None:
             raise UsageError("Name the artifact to deploy.", hint="firstlight deploy DIR --name N")
         capacity = Capacity(gpus=gpus, context=context, concurrency=concurrency, replicas=replicas)

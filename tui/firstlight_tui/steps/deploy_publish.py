@@ -7,8 +7,10 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.widgets import Button, Input
 
+from firstlight_core.deploy.vllm import Capacity
 from firstlight_core.session import Session
 from firstlight_tui.modals import ConfirmScreen
+from firstlight_tui.modals.capacity import CapacityScreen
 from firstlight_tui.steps.deploy_choice import CACHED, name_words
 from firstlight_tui.steps.deploy_foundry import FoundryStep
 from firstlight_tui.steps.deploy_outcome import Outcome
@@ -18,6 +20,8 @@ from firstlight_tui.works import OnEvent, Started, Work, begin
 
 if TYPE_CHECKING:
     from firstlight_tui.app import WizardApp
+
+CAPACITY = "deploy-capacity"
 
 
 class PublishStep(FoundryStep):
@@ -95,10 +99,21 @@ class PublishStep(FoundryStep):
         options: dict[str, Any] = {"target": choice.target}
         options |= {"cache": choice.cache} if choice.target in CACHED else {}
         options |= {"replace": True} if replace else {}
+        if choice.target != "vllm":
+            self._publish(artifact, choice.name, options)
+            return
 
+        def sized(capacity: Capacity | None) -> None:
+            if capacity is not None:
+                self.wizard.kept[CAPACITY] = capacity
+                self._publish(artifact, choice.name, {**options, "capacity": capacity})
+
+        self.app.push_screen(CapacityScreen(self.wizard.kept.get(CAPACITY, Capacity())), sized)
+
+    def _publish(self, artifact: Path, name: str, options: dict[str, Any]) -> None:
         async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
             document = await self.wizard.services.deploy(
-                artifact, choice.name, on_event=on_event, started=started, **options
+                artifact, name, on_event=on_event, started=started, **options
             )
             return {"target": options["target"], **document}
 
@@ -112,10 +127,11 @@ class PublishStep(FoundryStep):
             self.notify("There is nothing to undo.", markup=False)
             return
         name = str(self.session.deployment["name"])
+        target = str(self.session.deployment.get("target") or "foundry")
         self.wizard.stop_work(SERVE)
 
         async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
-            return {"undone": name, **await self.wizard.services.undo(name)}
+            return {"undone": name, **await self.wizard.services.undo(name, target=target)}
 
         self.wizard.start(self.WORK, "The undo", run)
         self.refresh_actions()
