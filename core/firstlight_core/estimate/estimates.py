@@ -140,11 +140,11 @@ def estimate(
     ram_factor, _ = factor("peak_ram_bytes", precision.key, inspection.parameters)
     time_factor, runs = factor("seconds", precision.key, inspection.parameters)
     peak = round(bare["peak_ram_bytes"] * ram_factor)
-    passes = 2 if precision.half_pass else 1
     tokens = min(context, inspection.shape.context or context)
     # ONNX Runtime widens fp16 weights to fp32 on a CPU (FACTS.md): the RAM is that of fp32.
     loaded = 2 * size if precision.half_pass else size
-    disk = size * (1 + passes)
+    # Olive's cache and its output are one file with two names; the FP32 graph of a second pass is twice its FP16.
+    disk = size * (3 if precision.half_pass else 1)
     blocked_by, reason = _fits(precision, peak, disk, room or Room.here())
     learnt = f"calibrated by {runs} earlier conversions here" if runs else "not yet calibrated here"
     return Estimate(

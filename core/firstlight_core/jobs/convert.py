@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import threading
@@ -19,8 +20,9 @@ import psutil
 from firstlight_core.conversion.failures import explain, explain_text
 from firstlight_core.errors import FirstlightError, JobFailed, ToolchainMissing
 from firstlight_core.events import Stage
+from firstlight_core.jobs import lazy_weights, olive_files
 from firstlight_core.jobs.olive_bridge import Watch, WrittenBytes, install, missing_tensors
-from firstlight_core.jobs.original import original_answers
+from firstlight_core.jobs.original import Answers, kept_answers, original_answers
 from firstlight_core.text import one_line, shown_path
 from firstlight_core.worker import JobContext, peak_rss
 
@@ -72,7 +74,7 @@ class _Converter:
         self._olive = olive
         self._context = context
         self._watch: Watch | None = None
-        self._answers: list[dict[str, Any]] | None = None
+        self._answers: Answers | None = None
 
     def convert(self, asked: dict[str, Any]) -> dict[str, Any]:
         folder = Path(asked["folder"])
@@ -89,6 +91,8 @@ class _Converter:
                 measured = {"peak_rss_bytes": peak}
             else:
                 measured = self._run_olive(config, asked.get("layers"), started)
+        # Without it every file of the artifact has one name only, as onnx wants it.
+        shutil.rmtree(config["cache_dir"], ignore_errors=True)
         _check_files(artifact)
         return {"seconds": round((time.perf_counter_ns() - started) / 1e9, 3), **measured}
 
@@ -126,10 +130,15 @@ class _Converter:
             inner = model.get("config") or {}
             self._context.emit(Stage("original", "Asking the original, to compare"))
             path = str(model.get("model_path") or inner.get("model_path"))
-            give_back_memory()
-            room = peak_rss() - psutil.Process().memory_info().rss
+            adapter = model.get("adapter_path") or inner.get("adapter_path")
+
+            def ask() -> Answers | None:
+                give_back_memory()
+                room = peak_rss() - psutil.Process().memory_info().rss
+                return original_answers(path, adapter, room=room)
+
             try:
-                self._answers = original_answers(path, model.get("adapter_path"), room=room)
+                self._answers = kept_answers(path, adapter, ask)
             except Exception:
                 # The artifact may be good all the same: then it is published without a comparison.
                 traceback.print_exc()
@@ -150,6 +159,8 @@ def _load_olive(context: JobContext) -> Watch:
     context.emit(Stage("load-olive", "Loading Olive"))
     try:
         install()
+        lazy_weights.install()
+        olive_files.install()
         from olive.workflows import run  # noqa: F401
     except (ImportError, OSError) as error:
         known = explain_text(f"{type(error).__name__}: {error}")

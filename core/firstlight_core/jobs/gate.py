@@ -127,8 +127,8 @@ def _last_logits(generator: Any) -> Any:
 def _compare(model: Any, tokenizer: Any, answers: list[dict[str, Any]]) -> dict[str, Any]:
     """Walk along the original's greedy answers: how often is its next token the artifact's first choice too?
 
-    `{top1, near, positions, same_answers, prompts, texts[]: {prompt, original, same_tokens}}`: top1 and near are shares
-    of positions; near counts a token that is among the best hundredth of the vocabulary.
+    `{top1, near, positions, same_answers, prompts, original_dtype, texts[]: {prompt, original, same_tokens}}`: top1 and near
+    are shares of positions; near counts a token that is among the best hundredth of the vocabulary.
     """
     import numpy as np
 
@@ -161,6 +161,7 @@ def _compare(model: Any, tokenizer: Any, answers: list[dict[str, Any]]) -> dict[
         "positions": positions,
         "same_answers": same,
         "prompts": len(answers),
+        "original_dtype": str(answers[0].get("dtype", "")),
         "texts": texts,
     }
 

@@ -154,7 +154,9 @@ class ConversionJob:
     def watch(self, sample: Sample) -> None:
         """Keep the peak of the job's memory; ask once when it outgrows the prediction while memory is short."""
         work = self._work
-        if not work.running or not sample.job_rss:
+        # The original is asked beside the prediction, and only where there is room for it.
+        asking = work.stage is not None and work.stage.name == "original"
+        if not work.running or not sample.job_rss or asking:
             return
         work.measured["peak_rss_bytes"] = max(
             float(sample.job_rss), work.measured.get("peak_rss_bytes", 0.0)
