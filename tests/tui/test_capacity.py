@@ -10,7 +10,7 @@ from firstlight_tui.app import WizardApp
 from firstlight_tui.modals.capacity import CapacityScreen
 from firstlight_tui.steps.deploy import DeployStep
 from firstlight_tui.widgets import Words
-from tests.tui.conftest import FULL, Called
+from tests.tui.conftest import FULL, Called, fake_services
 from tests.tui.test_walk import SIZES, settle
 
 Build = Callable[..., WizardApp]
@@ -59,3 +59,33 @@ async def test_escape_writes_nothing_and_a_wrong_number_is_said(
         await pilot.click("#cancel")
         await settle(pilot)
     assert "deploy" not in called.names()
+
+
+@pytest.mark.parametrize(
+    "verified,said", [(True, "read back and checked"), (False, "Written. sample")]
+)
+async def test_an_export_is_not_called_verified_by_foundry_local(
+    wizard: Build, called: Called, verified: bool, said: str
+) -> None:
+    document = {
+        **{"name": "sample", "id": "sample", "target": "bundle", "verified": verified},
+        **{"files": ["sample.zip"], "notes": ["TEMPLATE was \x1b[31mcompared."], "commands": []},
+    }
+
+    async def deploy(*arguments: object, **options: object) -> object:
+        return document
+
+    app = wizard(session=OPEN, first=DeployStep, services=fake_services(called, deploy=deploy))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.click("#target-bundle")
+        await pilot.click("#primary")
+        await settle(pilot)
+        assert said in str(app.screen.query_one("#verdict", Words).visual)
+        assert "Foundry" not in str(app.screen.query_one("#verdict", Words).visual)
+        places = str(app.screen.query_one("#places", Words).visual)
+        assert "TEMPLATE was" in places and "\x1b" not in places
+        await pilot.press("f8")
+        await settle(pilot)
+    undone = next(options for name, _, options in called.calls if name == "undo")
+    assert undone == {"target": "bundle"}

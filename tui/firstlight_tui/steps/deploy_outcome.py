@@ -56,12 +56,17 @@ class Outcome(Vertical):
 
 def _verdict(document: Mapping[str, Any]) -> Content:
     name = part(one_line(str(document.get("id") or document.get("name") or ""), 90), "bold")
-    if document.get("verified"):
+    verified, asked = document.get("verified"), "answer" in document
+    if verified and asked:
         head = part(
             "✓ Verified: Foundry Local answers as the artifact does. ", "bold $text-success"
         )
-    elif "answer" in document:
+    elif asked:
         head = part("! Published, but the answers differ. ", "bold $text-warning")
+    elif verified:
+        head = part("✓ Written, read back and checked. ", "bold $text-success")
+    elif "files" in document:
+        head = part("✓ Written. ", "bold $text-success")
     else:
         head = part("✓ Published; nothing was asked. ", "bold $text-success")
     pieces = [head, name]
@@ -83,6 +88,7 @@ def _places(document: Mapping[str, Any]) -> Content:
             for row in readers
         )
         lines.append(Content.assemble(part("found by ", "$text-accent"), part(f"{seen} (F3)")))
+    lines += [Content.assemble(part(one_line(str(n), 400))) for n in document.get("notes") or ()]
     for row in command_rows(document):
         lines.append(
             Content.assemble(part(row[1], "bold"), part(f"  {row[2]}", "$foreground-muted"))
