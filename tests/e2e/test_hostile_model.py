@@ -59,8 +59,10 @@ def test_an_endless_answer_stops_at_the_limit_and_says_so(tmp_path: Path) -> Non
         (b"loaded in", b"hi\r"),
         (b"cut at the", CTRL_Q),
     ]
-    # Wide, so that the line of figures is not broken within these words.
-    ran = faultkit.pty_run(chat(folder), steps, secs=30, cols=160, env=environment(tmp_path))
+    # Wide, so that the line of figures is not broken within these words. Said in the environment too: readline, which
+    # pytest loads, writes a width of its own into the one that children get.
+    wide = {**environment(tmp_path), "COLUMNS": "160", "LINES": "30"}
+    ran = faultkit.pty_run(chat(folder), steps, secs=30, cols=160, env=wide)
     assert ran["left"] == [] and ran["rc"] == 0, ran["out"][-3000:]
 
 
@@ -87,6 +89,24 @@ def test_a_dying_engine_leaves_the_wizard_and_its_history(
         (b"measured:", b"/history\r"),
         (b"first", b"\x1b"),
         (0.5, CTRL_Q),
+    ]
+    ran = faultkit.pty_run(chat(folder), steps, secs=30, env=environment(tmp_path))
+    assert ran["left"] == [] and ran["rc"] == 0, ran["out"][-3000:]
+    assert gone(tmp_path) == []
+
+
+def test_a_suspended_engine_is_told_ended_and_started_anew(tmp_path: Path) -> None:
+    folder = puppet(tmp_path / "puppet", [f"word{n} " for n in range(20)])
+    steps = [
+        (b"loaded in", b"first\r"),
+        (b"measured:", to_engine(signal.SIGSTOP)),
+        (0.3, b"second\r"),
+        # Stop cannot reach it; the wizard answers keys all the same.
+        (0.5, b"\x1b"),
+        (b"suspended", b"third\r"),
+        # The question is on the screen, and then an answer from the new engine; the first one is still above it.
+        (b"third", None),
+        (b"measured:", CTRL_Q),
     ]
     ran = faultkit.pty_run(chat(folder), steps, secs=30, env=environment(tmp_path))
     assert ran["left"] == [] and ran["rc"] == 0, ran["out"][-3000:]

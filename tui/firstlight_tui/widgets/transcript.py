@@ -50,6 +50,11 @@ class Message(Vertical):
         if self._pending is not None:
             self._pending()
 
+    def drop(self) -> None:
+        """Go, without painting what still waits for the parts: they go first."""
+        self._pending = None
+        self.remove()
+
     def compose(self) -> ComposeResult:
         yield Words(id="said")
         yield Markdown(open_links=False)
@@ -174,7 +179,7 @@ class Transcript(VerticalScroll):
     ) -> None:
         """Paint all turns; `live` shows a cursor at the newest, `figures` says what an answer cost."""
         for extra in self._messages[len(turns) :]:
-            extra.remove()
+            extra.drop()
         missing = [Message() for _ in turns[len(self._messages) :]]
         self._messages = [*self._messages[: len(turns)], *missing]
         if missing:
