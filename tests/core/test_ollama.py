@@ -71,9 +71,53 @@ def conversations(seed: int) -> list[list[dict[str, str]]]:
     return made + [list(map(dict, shape.messages)) for shape in lock_shapes(("<|im_end|>",))]
 
 
+def random_fields(count: int) -> list[dict[str, str]]:
+    """PromptTemplates of what breaks writers: braces, quotes, trim marks, backslashes, what nobody sees."""
+    chance = random.Random(11)
+    bits = ("{", "}", "{{", "}}", '"', '""', "-", "{{- ", " -}}", " ", "\n", "\t", "\r", "\\")
+    bits += (
+        "x",
+        "<|a|>",
+        "`",
+        "'",
+        "🙂",
+        "\u200b",
+        "\u2028",
+        "\x00",
+        "\x7f",
+        "\U000e0041",
+        "<s>",
+        "#",
+    )
+
+    def text() -> str:
+        return "".join(chance.choice(bits) for _ in range(chance.randrange(6)))
+
+    return [
+        {key: f"{text()}{{Content}}{text()}" for key in ("system", "user", "assistant", "prompt")}
+        for _ in range(count)
+    ]
+
+
+def test_a_modelfile_is_read_back_as_it_was_meant() -> None:
+    for fields in [*HARD_FIELDS, *random_fields(400)]:
+        try:
+            text = write_modelfile(
+                Path("/w x"), build_inference_model("a", fields), stops=["<|a|>"]
+            )
+        except TemplateRefused:
+            # A default system prompt of characters that SYSTEM cannot carry.
+            assert default_system(fields) is not None
+            continue
+        said = dict(read_modelfile(text))
+        assert said["template"] == go_template(fields)
+        assert said["from"] == "/w x" and said["stop"] == "<|a|>" and said["temperature"] == "0.7"
+        assert said.get("system") == default_system(fields)
+
+
 @pytest.mark.skipif(shutil.which("go") is None, reason="needs Go (Debian: golang-go)")
 def test_our_renderer_says_what_go_says(tmp_path: Path) -> None:
-    fields = [preset.prompt_template for preset in PRESETS] + list(HARD_FIELDS)
+    fields = [preset.prompt_template for preset in PRESETS] + [*HARD_FIELDS, *random_fields(60)]
     cases = [
         (go_template(template, begin="<s>", merged=bool(number % 2)), messages)
         for number, template in enumerate([*fields, *fields[::-1]])

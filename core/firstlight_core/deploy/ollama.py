@@ -13,8 +13,8 @@ from firstlight_core.template.inference_model import CONTENT, opening_of
 _ROLES = ("system", "user", "assistant")
 _GO = re.compile(r"\{\{(.*?)\}\}", re.S)
 _QUOTED = re.compile(r'"\\u([0-9a-f]{4})"|"\\U([0-9a-f]{8})"')
-_BRACES_AND_QUOTES = re.compile(r'\{(?=\{|\Z)|"(?=")|\A"|"\Z')
-"""A brace that would open an action with what follows, and quotes that could join Modelfile's own three."""
+_BRACES_AND_QUOTES = re.compile(r'\{|"(?=")|\A"|"\Z')
+"""What could open an action with what follows, and quotes that could join Modelfile's own three."""
 _RANGE = "range $i, $_ := .Messages"
 _UNASKED = "if not .System"
 _NOT_MERGED = "if not (and $.System (eq $i 1))"
