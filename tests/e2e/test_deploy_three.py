@@ -1,4 +1,4 @@
-"""Three precisions under three names, served to openai-python with streaming, undone without a trace."""
+"""Three precisions under three names, served to every kind of client with streaming, undone without a trace."""
 
 import json
 import os
@@ -6,16 +6,21 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from firstlight_core.deploy.deployment import deploy, list_deployments, undo
 from firstlight_core.deploy.serving import open_service
+from tests.core.test_deployment import left_behind, registered
 
 QUESTION = "What is int4 quantization?"
+ANSWER = (
+    "int4 stores each weight in 4 bits, half a byte, so a model shrinks to about an eighth of fp32."
+)
 
 
 @pytest.mark.real
@@ -24,10 +29,13 @@ QUESTION = "What is int4 quantization?"
 async def test_three_precisions_answer_stream_and_go(artifact: Callable[[str], Path]) -> None:
     from openai import AsyncOpenAI
 
+    ids = []
     for precision in ("int4", "int8", "fp32"):
         document = await deploy(artifact(precision), f"sample-{precision}", question=QUESTION)
-        assert document["verified"], document
-        assert "4 bits" in document["answer"]
+        assert document["verified"] and document["load_seconds"] > 0, document
+        assert document["answer"] == document["artifact_answer"] == ANSWER
+        ids.append(document["id"])
+    assert await registered() == sorted(ids) == ["sample-fp32:1", "sample-int4:1", "sample-int8:1"]
     assert [d.precision for d in list_deployments()] == ["fp32", "int4", "int8"]
     for found in list_deployments():
         async with (
@@ -44,10 +52,35 @@ async def test_three_precisions_answer_stream_and_go(artifact: Callable[[str], P
             )
             pieces = [part.choices[0].delta.content or "" async for part in stream if part.choices]
         assert len([piece for piece in pieces if piece]) > 3
-        assert "4 bits" in "".join(pieces)
+        assert "".join(pieces).strip() == ANSWER
     for found in list_deployments():
         await undo(found.name)
-    assert list_deployments() == []
+    assert list_deployments() == [] and await registered() == [] and left_behind() == []
+
+
+def first_document(process: "subprocess.Popen[str]") -> dict[str, Any]:
+    """The JSON document that a verb prints while it goes on."""
+    assert process.stdout is not None and process.stderr is not None
+    lines = [process.stdout.readline()]
+    while lines[-1].rstrip() != "}":
+        assert lines[-1], process.stderr.read()
+        lines.append(process.stdout.readline())
+    found: dict[str, Any] = json.loads("".join(lines))
+    return found
+
+
+def answers(command: Sequence[str], text: str, **environ: str) -> str:
+    """What a client program says, given its text on stdin; the service samples, so it may be anything."""
+    done = subprocess.run(
+        command,
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, **environ},
+    )
+    assert done.returncode == 0 and done.stdout.strip(), done.stderr
+    return done.stdout
 
 
 @pytest.mark.real
@@ -56,9 +89,6 @@ async def test_three_precisions_answer_stream_and_go(artifact: Callable[[str], P
 def test_serve_says_where_it_serves_and_ends_with_its_service(
     own_artifact: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
-    import psutil
-    from openai import OpenAI
-
     with subprocess.Popen(
         [sys.executable, "-m", "firstlight_tui", "serve", str(own_artifact), "--json"],
         stdout=subprocess.PIPE,
@@ -67,38 +97,82 @@ def test_serve_says_where_it_serves_and_ends_with_its_service(
         env={**os.environ, "FIRSTLIGHT_HOME": str(tmp_path / "own")},
         stdin=subprocess.DEVNULL,
     ) as process:
-        assert process.stdout is not None
-        lines = [process.stdout.readline()]
-        while lines[-1].rstrip() != "}":
-            assert lines[-1], process.stderr.read() if process.stderr else ""
-            lines.append(process.stdout.readline())
-        document = json.loads("".join(lines))
-        assert document["ok"] and document["schema"] == "firstlight/serve/1"
-        with OpenAI(base_url=document["base_url"], api_key="x", max_retries=0) as client:
-            answer = client.chat.completions.create(
-                model=document["model"],
-                max_tokens=40,
-                temperature=0,
-                messages=[{"role": "user", "content": QUESTION}],
+        try:
+            document = first_document(process)
+            assert document["ok"] and document["schema"] == "firstlight/serve/1"
+            snippets = {
+                key: text.replace("Hello", QUESTION) for key, text in document["snippets"].items()
+            }
+            assert answers([sys.executable, "-"], snippets["python"])
+            if shutil.which("curl"):
+                assert "choices" in answers(["sh"], snippets["curl"])
+            if shutil.which("node"):
+                assert answers(
+                    ["node", "--input-type=module"], snippets["javascript"], NODE_OPTIONS=""
+                )
+            # A client that names no address finds it in the environment.
+            asks = f"""
+from openai import OpenAI
+answer = OpenAI().chat.completions.create(
+    model="{document["model"]}", max_tokens=40, messages=[{{"role": "user", "content": "{QUESTION}"}}]
+)
+print(answer.choices[0].message.content)
+"""
+            shell = (
+                f"{snippets['environment']}exec {sys.executable} - <<'PROGRAM'\n{asks}\nPROGRAM\n"
             )
-        assert "4 bits" in str(answer.choices[0].message.content)
-        curl = shutil.which("curl")
-        if curl is not None:
-            done = subprocess.run(
-                ["sh", "-c", document["snippets"]["curl"]], capture_output=True, timeout=60
-            )
-            assert b"choices" in done.stdout
-        snippet = subprocess.run(
-            [sys.executable, "-c", document["snippets"]["python"]],
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert snippet.returncode == 0 and snippet.stdout.strip(), snippet.stderr
-        process.send_signal(number)
-        assert process.wait(20) == 130
-        assert process.stderr is not None and "Traceback" not in process.stderr.read()
+            assert answers(["sh"], shell)
+            process.send_signal(number)
+            assert process.wait(20) == 130
+            assert process.stderr is not None and "Traceback" not in process.stderr.read()
+        finally:
+            # Without it a failed assertion would wait for the service for ever.
+            process.kill()
     assert not psutil.pid_exists(document["pid"])
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_the_agent_frameworks_snippet_answers(own_artifact: Path, tmp_path: Path) -> None:
+    """Where Microsoft's Agent Framework is installed: `FIRSTLIGHT_AGENT_PYTHON`, or this Python itself."""
+    python = os.environ.get("FIRSTLIGHT_AGENT_PYTHON", sys.executable)
+    looks = subprocess.run([python, "-c", "import agent_framework.openai"], capture_output=True)
+    if looks.returncode != 0:
+        pytest.skip("the Agent Framework is not installed")
+    home = tmp_path / "own"
+    code, document, _ = firstlight("serve", str(own_artifact), "--background", home=home)
+    try:
+        assert code == 0
+        text = document["snippets"]["agent_framework"].replace("Hello", QUESTION)
+        assert answers([python, "-"], text)
+    finally:
+        firstlight("serve", "--stop", home=home)
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_a_service_that_stays_is_listed_and_stopped_by_the_verbs(
+    own_artifact: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "own"
+    code, document, _ = firstlight("serve", str(own_artifact), "--background", home=home)
+    assert (code, document["schema"], document["background"]) == (0, "firstlight/serve/1", True)
+    try:
+        assert psutil.pid_exists(document["pid"])
+        code, again, _ = firstlight("serve", str(own_artifact), "--background", home=home)
+        assert code == 2 and "served already" in again["error"]["message"]
+        code, listed, _ = firstlight("serve", home=home)
+        assert code == 0 and listed["running"][0]["base_url"] == document["base_url"]
+        code, found, _ = firstlight("clean", home=home)
+        assert [row["kept"] for row in found["left_overs"] if row["kind"] == "service"] == [True]
+        code, none, _ = firstlight("serve", "--stop", "other", home=home)
+        assert code == 2 and none["error"]["code"] == "usage"
+    finally:
+        code, stopped, _ = firstlight("serve", "--stop", home=home)
+    assert code == 0 and stopped["stopped"][0]["pid"] == document["pid"]
+    assert not psutil.pid_exists(document["pid"])
+    code, nothing, _ = firstlight("serve", home=home)
+    assert code == 2 and "Name what is to be served" in nothing["error"]["message"]
 
 
 def firstlight(*arguments: str, home: Path) -> tuple[int, dict[str, Any], str]:
@@ -138,6 +212,14 @@ def test_the_verbs_and_their_exit_codes(own_artifact: Path, tmp_path: Path) -> N
     assert code == 1 and document["error"]["message"] == "The name one is taken."
     code, document, _ = firstlight("deploy", str(own_artifact), "--name", "a b", home=home)
     assert code == 2 and document["error"]["code"] == "usage"
+    code, document, _ = firstlight("deploy", "--doctor", home=home)
+    assert code == 0 and document["folders"][0]["listed"] and document["registered"][0]["there"]
+    code, document, _ = firstlight("deploy", "--doctor", "--name", "two", home=home)
+    assert code == 1 and document["folders"][0]["reasons"] == ["There is no such folder."]
+    code, document, _ = firstlight("deploy", "--doctor", "--cache", "cloud", home=home)
+    assert code == 2 and "no cache 'cloud'" in document["error"]["message"]
+    code, document, _ = firstlight("deploy", str(own_artifact), home=home)
+    assert code == 2 and document["error"]["message"] == "Name the deployment."
     code, document, _ = firstlight("deploy", "--name", "one", "--undo", home=home)
     assert code == 0 and document["removed"]
     code, document, error = firstlight("deploy", str(tmp_path / "no"), "--name", "x", home=home)
