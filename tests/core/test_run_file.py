@@ -1,12 +1,14 @@
 """run.toml: what a session did becomes a plan, a plan becomes the same plan again, and every mistake is named."""
 
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firstlight_core.deploy.vllm import Capacity
 from firstlight_core.errors import InputRefused
 from firstlight_core.ledger import Run
 from firstlight_core.paths import find_paths
@@ -83,6 +85,11 @@ def test_the_words_for_the_sample(write: Write) -> None:
         ('source = "x"\ndeploy = "here"', "`deploy` must be a table"),
         ('source = "x"\n[deploy]', "`deploy.name` is missing"),
         ('source = "x"\n[deploy]\nname = "n"\nport = 1', "`deploy.port` is not a key here"),
+        ('source = "x"\n[deploy]\nname = "n"\ngpus = 1', "`deploy.gpus` is not a key here"),
+        (
+            'source = "x"\n[deploy]\nname = "n"\ntarget = "vllm"\ngpus = 99',
+            "`deploy.gpus` must be a whole number from 0 to 64",
+        ),
         ('source = "x"\n[deploy]\nname = "n"\ntarget = "moon"', "`deploy.target` must be one of"),
         (
             'source = "x"\n[deploy]\nname = "n"\nreplace = 1',
@@ -143,7 +150,16 @@ def plans(draw: st.DrawFn) -> Plan:
                 lambda d: TemplateChoice(inference_model=d)
             )
         ),
-        deploy=draw(st.none() | st.builds(DeployChoice, name=texts, replace=st.booleans())),
+        deploy=draw(
+            st.none()
+            | st.builds(DeployChoice, name=texts, replace=st.booleans())
+            | st.builds(
+                DeployChoice,
+                name=texts,
+                target=st.just("vllm"),
+                capacity=st.none() | st.builds(Capacity, gpus=st.integers(0, 64)),
+            )
+        ),
         chat=draw(
             st.none()
             | st.builds(
@@ -220,6 +236,13 @@ def test_a_session_becomes_the_plan_that_repeats_it(tmp_path: Path) -> None:
     )
     (entry,) = run.entries()
     assert Session.from_json(dict(entry.values)).source == session().source
+
+
+def test_the_size_of_a_vllm_server_is_kept(tmp_path: Path) -> None:
+    sized = {"name": "mine", "target": "vllm", "capacity": asdict(Capacity(gpus=4, replicas=2))}
+    path = write_run_toml(Run.create("x", runs=tmp_path), replace(session(), deployment=sized))
+    deploy = read_run_toml(path).deploy
+    assert deploy is not None and deploy.capacity == Capacity(gpus=4, replicas=2)
 
 
 def test_the_file_of_the_sample_holds_no_path_of_this_machine(tmp_path: Path) -> None:

@@ -24,6 +24,15 @@ GPU_UTILIZATION = 0.92
 """The share of a GPU's memory that vLLM takes by itself (vLLM 0.32, vllm/config/cache.py)."""
 
 
+CAPACITY_LIMITS = {
+    "gpus": (0, 64),
+    "context": (16, 2**20),
+    "concurrency": (1, 4096),
+    "replicas": (1, 1000),
+}
+"""Least and most of each number in the form."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
     """The small form: how big the server shall be."""
@@ -42,12 +51,7 @@ class Capacity:
         Raises:
             UsageError: a number is out of its range.
         """
-        for name, low, high in (
-            ("gpus", 0, 64),
-            ("context", 16, 2**20),
-            ("concurrency", 1, 4096),
-            ("replicas", 1, 1000),
-        ):
+        for name, (low, high) in CAPACITY_LIMITS.items():
             if not low <= getattr(self, name) <= high:
                 raise UsageError(f"{name} must be a whole number from {low} to {high}.")
         return self

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ def vllm_export(
     place: Path,
     capacity: Capacity,
 ) -> tuple[dict[str, str], dict[str, Any]]:
-    """The files of a vLLM server by name, and the export's `notes`, `commands` and `estimates`.
+    """The files of a vLLM server by name, and the export's `notes`, `commands`, `capacity`, `estimates`.
 
     Raises:
         InputRefused: there is no chat template, or the weights are nothing that vLLM serves.
@@ -84,6 +84,7 @@ def vllm_export(
     return texts, {
         "notes": _notes(served, capacity, sizing),
         "commands": commands,
+        "capacity": asdict(capacity),
         "estimates": sizing.to_json(),
     }
 

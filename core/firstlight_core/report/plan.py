@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.deploy.vllm import Capacity
 from firstlight_core.errors import InputRefused
 from firstlight_core.paths import find_paths
 from firstlight_core.precisions import DEFAULT_PRECISION
@@ -27,6 +28,8 @@ class DeployChoice:
     target: str = "foundry"
     replace: bool = True
     """Whether a deployment of that name, such as that of the walk before, gives way; undo brings it back."""
+    capacity: Capacity | None = None
+    """How big a vLLM server; None leaves it to `deploy`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +120,12 @@ def plan_of(session: Session) -> Plan:
 def _deploy_of(deployment: Mapping[str, Any]) -> DeployChoice | None:
     if not (name := deployment.get("name")):
         return None
-    return DeployChoice(name=str(name), target=str(deployment.get("target", "foundry")))
+    asked = deployment.get("capacity")
+    return DeployChoice(
+        name=str(name),
+        target=str(deployment.get("target", "foundry")),
+        capacity=Capacity(**asked) if isinstance(asked, Mapping) else None,
+    )
 
 
 def _chat_of(chat: Mapping[str, Any]) -> ChatChoice | None:

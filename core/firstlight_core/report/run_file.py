@@ -5,11 +5,13 @@ Sections that are absent are steps that are skipped. Relative paths are relative
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
+from firstlight_core.deploy.vllm import CAPACITY_LIMITS, Capacity
 from firstlight_core.errors import InputRefused, UsageError
 from firstlight_core.files import read_limited, write_whole
 from firstlight_core.ledger import Run
@@ -117,13 +119,24 @@ def _deploy(section: Section) -> DeployChoice:
     name = section.text("name")
     if not name:
         raise section.wrong("name", "is missing")
+    target = section.choice("target", TARGETS, "foundry")
     choice = DeployChoice(
         name=name,
-        target=section.choice("target", TARGETS, "foundry"),
+        target=target,
         replace=section.flag("replace", True),
+        capacity=_capacity(section) if target == "vllm" else None,
     )
     section.nothing_else()
     return choice
+
+
+def _capacity(section: Section) -> Capacity | None:
+    asked = {
+        key: value
+        for key, (least, most) in CAPACITY_LIMITS.items()
+        if (value := section.number(key, least=least, most=most)) is not None
+    }
+    return Capacity(**asked) if asked else None
 
 
 def _chat(section: Section) -> ChatChoice:
@@ -216,6 +229,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
             "name": deploy.name,
             "target": deploy.target,
             "replace": deploy.replace,
+            **(asdict(deploy.capacity) if deploy.capacity else {}),
         }
     if chat:
         document["chat"] = {

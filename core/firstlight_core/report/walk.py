@@ -199,6 +199,7 @@ class _Walk:
             choice.name,
             target=choice.target,
             replace=choice.replace,
+            **({"capacity": choice.capacity} if choice.capacity else {}),
             on_event=self.on_event,
         )
 
