@@ -46,10 +46,10 @@ class CliScreen(ModalScreen[None]):
 
     def __init__(self, services: Services, name: str, cache: str) -> None:
         super().__init__()
-        self._services, self._name, self._cache = services, name, cache
+        self._services, self._model, self._cache_id = services, name, cache
         self._commands: dict[str, CliCommand] = {}
         self._offer: FoundryOffer | None = None
-        self._running = False
+        self._working = False
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -large") as box:
@@ -66,7 +66,7 @@ class CliScreen(ModalScreen[None]):
 
     async def _look(self) -> None:
         """Ask again what is installed and where its cache is."""
-        self._offer = offer = await self._services.offer_commands(self._name, self._cache)
+        self._offer = offer = await self._services.offer_commands(self._model, cache=self._cache_id)
         self._commands = {f"command-{i}": command for i, command in enumerate(offer.commands)}
         self.query_one("#cli-words", Words).update(_offer_words(offer))
         rows = [
@@ -86,7 +86,7 @@ class CliScreen(ModalScreen[None]):
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:
         offer, key = self._offer, str(event.option.id)
-        if offer is None or self._running:
+        if offer is None or self._working:
             return
         if key == PUT_BACK:
             self._begin(self._services.put_cache_back)
@@ -118,7 +118,7 @@ class CliScreen(ModalScreen[None]):
             self._begin(partial(self._services.run_foundry, command.arguments))
 
     def _begin(self, work: Any) -> None:
-        self._running = True
+        self._working = True
         self.query_one(RichLog).clear()
         begin(self, partial(self._run, work), group="cli")
 
@@ -133,7 +133,7 @@ class CliScreen(ModalScreen[None]):
         except FirstlightError as error:
             self._say(f"{error} {error.hint}", "bold red")
         finally:
-            self._running = False
+            self._working = False
         if self.is_attached:
             await self._look()
 
@@ -143,7 +143,7 @@ class CliScreen(ModalScreen[None]):
 
     def action_leave(self) -> None:
         """Stop what runs; with nothing running, close."""
-        if self._running:
+        if self._working:
             self.workers.cancel_group(self, "cli")
             self._say("Stopped.", "bold")
         else:
