@@ -1,5 +1,7 @@
 """Bundles: whole, reproducible, and every change, trap and damage of one is seen without unpacking it."""
 
+import asyncio
+import contextlib
 import hashlib
 import json
 import os
@@ -15,6 +17,7 @@ import pytest
 
 from firstlight_core.conversion.publishing import write_manifest
 from firstlight_core.deploy.bundle import SUMS, write_bundle
+from firstlight_core.deploy.bundle_export import bundle_export
 from firstlight_core.deploy.deployment import deploy
 from firstlight_core.deploy.exports import undo_export
 from firstlight_core.deploy.verification import verify
@@ -194,6 +197,28 @@ def test_a_folder_and_a_report_are_verified(tmp_path: Path) -> None:
     report.write_text("{}")
     with pytest.raises(InputRefused, match="names no artifact"):
         verify(report)
+
+
+async def test_a_cancelled_bundle_leaves_what_stood_there(tmp_path: Path) -> None:
+    folder = small_artifact(tmp_path / "artifact")
+    place = tmp_path / "exports" / "a.zip"
+    place.parent.mkdir()
+    place.write_bytes(b"old")
+    document = {"Name": "a"}
+    heard: list[object] = []
+
+    def say(event: object) -> None:
+        heard.append(event)
+        task.cancel()
+
+    task = asyncio.create_task(bundle_export(folder, place, document, source=None, say=say))
+    # However far it came when the first byte was told of, nothing half-written is there.
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    assert heard and [path.name for path in place.parent.iterdir()] == ["a.zip"]
+    assert place.read_bytes() == b"old" or verify(place)["ok"]
+    again = await bundle_export(folder, place, document, source=None, say=heard.append)
+    assert again["verified"] and verify(place)["ok"]
 
 
 @pytest.mark.real

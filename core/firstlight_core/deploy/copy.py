@@ -90,14 +90,20 @@ def mark_proven(output: Path) -> None:
         )
 
 
-def copy_complete(folder: Path, place: Path, document: Mapping[str, Any]) -> None:
+def copy_complete(
+    folder: Path,
+    place: Path,
+    document: Mapping[str, Any],
+    *,
+    stop: threading.Event | None = None,
+) -> None:
     """Copy an artifact into `place` with this inference_model.json and a manifest, checked as a deployment is."""
     heal_manifest(folder)
     old = read_manifest(folder)
-    _copy_files(folder, place, stop=threading.Event(), tell=lambda done, total: None)
+    _copy_files(folder, place, stop=stop or threading.Event(), tell=lambda done, total: None)
     write_json(place / INFERENCE_MODEL, document)
     kept = {k: v for k, v in (old or {"tools": tool_versions()}).items() if k != "files"}
-    _compare_files(old, write_manifest(place, kept))
+    _compare_files(old, write_manifest(place, kept, stop=stop))
 
 
 def _belongs(name: str) -> bool:

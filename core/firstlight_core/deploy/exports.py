@@ -11,23 +11,20 @@ from firstlight_core.conversion.publishing import (
     publish,
     read_manifest,
     remove_tree,
-    sha256_of,
     tool_versions,
     write_manifest,
 )
-from firstlight_core.deploy.bundle import write_bundle
+from firstlight_core.deploy.bundle_export import bundle_export
 from firstlight_core.deploy.ollama_export import ollama_export
-from firstlight_core.deploy.verification import verify_bundle
 from firstlight_core.deploy.vllm import Capacity
 from firstlight_core.deploy.vllm_export import vllm_export
-from firstlight_core.deploy.weights import Weights, changed_since, licences, original_weights
-from firstlight_core.errors import FirstlightError, InputRefused, UsageError
-from firstlight_core.events import Event, Progress, Stage
+from firstlight_core.deploy.weights import Weights, changed_since, original_weights
+from firstlight_core.errors import InputRefused, UsageError
+from firstlight_core.events import Event, Stage
 from firstlight_core.files import write_whole
 from firstlight_core.paths import find_paths
 from firstlight_core.talk.artifacts import check_artifact
 from firstlight_core.template.inference_model import check_name
-from firstlight_core.text import one_line
 
 Document = dict[str, Any]
 EXPORTS = ("bundle", "ollama", "vllm")
@@ -71,7 +68,7 @@ async def export(
     say(Stage("export", f"Writing {target} for {name}"))
     base: Document = {"name": name, "id": name, "path": str(place), "target": target}
     if target == "bundle":
-        return base | await asyncio.to_thread(_bundle, artifact, place, document, source, say)
+        return base | await bundle_export(artifact, place, document, source=source, say=say)
     weights = await asyncio.to_thread(original_weights, artifact, source)
     if target == "ollama":
         texts, found = await _ollama(artifact, weights, name, document, place)
@@ -113,57 +110,6 @@ def _write_folder(place: Path, texts: Mapping[str, str]) -> None:
     for file in texts:
         if file.endswith(".sh"):
             (place / file).chmod(0o755)
-
-
-def _bundle(
-    artifact: Path,
-    place: Path,
-    document: Mapping[str, Any],
-    source: Path | None,
-    say: Callable[[Event], None],
-) -> Document:
-    from firstlight_core.deploy.copy import copy_complete
-
-    found = _licences(artifact, source)
-    with open_staging(place) as staging:
-        copy_complete(artifact, staging.artifact, document)
-        zipped = staging.work / place.name
-        write_bundle(
-            staging.artifact,
-            zipped,
-            licences=found,
-            tell=lambda done, total: say(Progress(done, total, "bytes")),
-        )
-        checked = verify_bundle(zipped)
-        zipped.replace(place)
-    return {
-        "verified": checked["ok"],
-        "files": [place.name],
-        "bytes": place.stat().st_size,
-        "sha256": sha256_of(place),
-        "notes": [_licence_note(found)],
-        "commands": [
-            {"command": shlex.join(["firstlight", "verify", str(place)]), "does": "check it"},
-            {"command": 'python chat.py "Your question"', "does": "talk to it, once unpacked"},
-        ],
-    }
-
-
-def _licences(artifact: Path, source: Path | None) -> dict[str, bytes]:
-    """The licence files of the artifact and of the weights that it was made of, as far as they are still there."""
-    try:
-        weights = original_weights(artifact, source)
-    except FirstlightError:
-        return licences(artifact)
-    return licences(artifact, weights.adapter, weights.folder)
-
-
-def _licence_note(found: Mapping[str, bytes]) -> str:
-    if found:
-        return f"The licence goes with it: {', '.join(one_line(name, 40) for name in found)}."
-    return (
-        "No licence file was found beside the weights: look up their terms before you pass it on."
-    )
 
 
 async def _ollama(
