@@ -31,6 +31,8 @@ class Precision:
     """Further keys of the ModelBuilder pass; the shim gives them the names that genai 0.18 reads."""
     half_pass: bool = False
     """A second pass turns the fp32 graph into fp16 (the builder's own fp16 cannot decode on CPU)."""
+    tied_only: bool = False
+    """Only models whose output head is their embedding differ from the row before."""
     expected: dict[str, Any] = field(default_factory=dict)
     """What the produced graph must hold (`jobs/gate.py` reads it back); the builder ignores unknown options."""
     note: str = ""
@@ -68,6 +70,20 @@ PRECISIONS: tuple[Precision, ...] = (
         builder_options={"int4_accuracy_level": 4},
         expected={"bits": [8], "accuracy_level": [4]},
         note="Keeps a separate FP32 embedding: a small tied model can be larger than its bf16 source.",
+    ),
+    Precision(
+        key="int8-compact",
+        label="INT8 compact",
+        weight_bits=9,
+        claim=Claim(size="×0.25", speed="Very Fast", quality="Good", use="Balanced choice"),
+        builder_precision="int8",
+        builder_options={
+            "int4_accuracy_level": 4,
+            "extra_options": {"shared_embeddings": True},
+        },
+        tied_only=True,
+        expected={"bits": [8], "accuracy_level": [4], "embedding": "quantised uint8"},
+        note="One 8-bit table for embedding and output head of a tied model: INT8 that is smaller than FP16.",
     ),
     Precision(
         key="int4",

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from firstlight_core.estimate.artifact_size import artifact_bytes
+from firstlight_core.estimate.estimates import Room, estimate
 from firstlight_core.model.inspection import inspect_model
 from firstlight_core.model.structure import LAYER_PARTS
-from firstlight_core.precisions import PRECISIONS
+from firstlight_core.precisions import PRECISIONS, find_precision
 from tests.core.zoo import honest_folder
 
 
@@ -173,5 +174,18 @@ def test_small_tied_int8_can_be_larger_than_its_source(tmp_path: Path) -> None:
     """SPEC 1.3 wants this said: a separate FP32 embedding."""
     family = next(family for family in FAMILIES if family.name == "qwen2.5-0.5b")
     found = inspect_model(write(tmp_path / "m", family))
-    int8 = next(row for row in PRECISIONS if row.key == "int8")
-    assert artifact_bytes(found, int8) > found.weight_bytes
+    int8, compact, fp16 = (
+        artifact_bytes(found, find_precision(key)) for key in ("int8", "int8-compact", "fp16")
+    )
+    assert int8 > found.weight_bytes
+    assert compact < 0.6 * fp16
+    # Measured: conversions of random weights of this shape.
+    assert compact == pytest.approx(569_286_876, rel=0.01)
+
+
+def test_a_row_that_shares_a_table_needs_a_tied_model(tmp_path: Path) -> None:
+    for family in FAMILIES:
+        found = inspect_model(write(tmp_path / family.name, family))
+        row = estimate(found, find_precision("int8-compact"), room=Room(memory=2**50, disk=2**50))
+        assert (row.blocked_by == "model") is not family.tied, family.name
+        assert row.available is family.tied

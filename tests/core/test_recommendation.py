@@ -18,6 +18,7 @@ ESTIMATES: dict[str, dict[str, Any]] = {
         ("fp32", 90, 200),
         ("fp16", 45, 200),
         ("int8", 50, 160),
+        ("int8-compact", 30, 150),
         ("int4", 18, 130),
         ("int4-compact", 15, 128),
         ("int4-quality", 23, 135),

@@ -17,7 +17,7 @@ METHODS = ("config", "command")
 COURSE_CONFIG_NAME = "finetuned_conversion_config.json"
 LOG_FILE = "Log file: "
 """How the first line of a conversion's log begins; its path follows."""
-_COURSE_PRECISION = {"int4-compact": "int4", "int4-quality": "int4"}
+_COURSE_PRECISION = {"int8-compact": "int8", "int4-compact": "int4", "int4-quality": "int4"}
 _PASSES = ("ModelBuilder", "OnnxFloatToFloat16", "MergeAdapterWeights")
 _FORBIDDEN = ("trust_remote_code", "user_script", "script_dir", "hf_remote", "user_module_loader")
 _EXTERNAL = {
@@ -194,14 +194,15 @@ def run_config(source: Path, precision: Precision, *, base: Path | None = None) 
     """The configuration that works: explicit device, current option names, no remote code."""
     model: dict[str, Any] = {"type": "HfModel", "model_path": str(base or source)}
     passes: dict[str, Any] = {}
+    options = precision.builder_options
     if base is not None:
         model["adapter_path"] = str(source)
         passes["merge"] = {"type": "MergeAdapterWeights"}
     passes["build"] = {
         "type": "ModelBuilder",
         "precision": precision.builder_precision,
-        **precision.builder_options,
-        "extra_options": {"hf_remote": False},
+        **options,
+        "extra_options": {"hf_remote": False, **options.get("extra_options", {})},
     }
     if precision.half_pass:
         passes["half"] = {"type": "OnnxFloatToFloat16", **_EXTERNAL}

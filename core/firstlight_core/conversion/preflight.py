@@ -10,7 +10,7 @@ from firstlight_core.conversion.plan import ConversionPlan
 from firstlight_core.conversion.publishing import check_output
 from firstlight_core.errors import ModelRefused, OutOfMemory, StateProblem, ToolchainMissing
 from firstlight_core.estimate.availability import precision_available
-from firstlight_core.estimate.estimates import Room, estimate
+from firstlight_core.estimate.estimates import Room, estimate, pointless
 from firstlight_core.model.inspection import Inspection, inspect_model
 from firstlight_core.text import bytes_text, shown_path
 
@@ -73,10 +73,13 @@ def check_room(
     """Whether the toolchain, the memory and the disk of `folder` suffice; `force` overrules the estimates.
 
     Raises:
+        ModelRefused: the row makes no sense for this model.
         ToolchainMissing: a package is not installed, or a pair of versions is known not to work.
         OutOfMemory: the estimated peak is more than what is available.
         StateProblem: the disk has less than what is needed while working.
     """
+    if reason := pointless(before.inspection, plan.precision):
+        raise ModelRefused(reason, hint="Choose another precision.")
     possible, reason = precision_available(plan.precision)
     if not possible:
         raise ToolchainMissing(

@@ -55,7 +55,7 @@ def artifact_bytes(inspection: Inspection, precision: Precision) -> int:
             eight = quantised_bytes(columns, out, 8, block, zero_points=True)
             four = quantised_bytes(columns, out, 4, block, zero_points=True)
             total += promoted_layers(layers) * (eight - four)
-    # A tied table is shared with the 4-bit head; the builder keeps every other one beside it in float32.
-    shared = structure.tied and precision.builder_precision == "int4"
+    # A tied table is shared with a 4-bit head, or where the row asks for it; every other one stands beside it in float32.
+    shared = structure.tied and (precision.builder_precision == "int4" or precision.tied_only)
     embedding = 0 if shared else 4 * table
     return round(total + embedding + 4 * structure.vectors + rope + around)

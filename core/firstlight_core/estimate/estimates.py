@@ -77,7 +77,7 @@ class Estimate:
     assumes: str
     available: bool
     blocked_by: str
-    """`toolchain`, `memory` or `disk`; empty when it can run here."""
+    """`model`, `toolchain`, `memory` or `disk`; empty when it can run here."""
     reason: str
     """Why it cannot run here, and what could; empty when it can."""
 
@@ -145,7 +145,10 @@ def estimate(
     loaded = 2 * size if precision.half_pass else size
     # Olive's cache and its output are one file with two names; the FP32 graph of a second pass is twice its FP16.
     disk = size * (3 if precision.half_pass else 1)
-    blocked_by, reason = _fits(precision, peak, disk, room or Room.here())
+    if reason := pointless(inspection, precision):
+        blocked_by = "model"
+    else:
+        blocked_by, reason = _fits(precision, peak, disk, room or Room.here())
     learnt = f"calibrated by {runs} earlier conversions here" if runs else "not yet calibrated here"
     return Estimate(
         precision=precision.key,
@@ -160,6 +163,13 @@ def estimate(
         blocked_by=blocked_by,
         reason=reason,
     )
+
+
+def pointless(inspection: Inspection, precision: Precision) -> str:
+    """Why a row makes no sense for this model; empty when it does."""
+    if precision.tied_only and not inspection.structure.tied:
+        return "The model's output head is not its embedding, so there is no table to share: INT8 makes the same."
+    return ""
 
 
 def _fits(precision: Precision, peak: int, disk: int, room: Room) -> tuple[str, str]:

@@ -20,7 +20,7 @@ import psutil
 from firstlight_core.conversion.failures import explain, explain_text
 from firstlight_core.errors import FirstlightError, JobFailed, ToolchainMissing
 from firstlight_core.events import Stage
-from firstlight_core.jobs import lazy_weights, olive_files
+from firstlight_core.jobs import lazy_weights, olive_files, tied_int8
 from firstlight_core.jobs.olive_bridge import Watch, WrittenBytes, install, missing_tensors
 from firstlight_core.jobs.original import Answers, kept_answers, original_answers
 from firstlight_core.text import one_line, shown_path
@@ -161,6 +161,7 @@ def _load_olive(context: JobContext) -> Watch:
         install()
         lazy_weights.install()
         olive_files.install()
+        tied_int8.install()
         from olive.workflows import run  # noqa: F401
     except (ImportError, OSError) as error:
         known = explain_text(f"{type(error).__name__}: {error}")

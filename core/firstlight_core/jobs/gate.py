@@ -190,6 +190,8 @@ def read_graph(folder: Path) -> dict[str, Any]:
     for tensor in model.graph.initializer:
         _check_external(folder, tensor)
     found: dict[str, set[int]] = {"bits": set(), "block_size": set(), "accuracy_level": set()}
+    # A shared table is read through a Reshape.
+    tables = {n.output[0]: n.input[0] for n in model.graph.node if n.op_type == "Reshape"}
     quantised = plain = 0
     embedding = ""
     for node in model.graph.node:
@@ -202,7 +204,8 @@ def read_graph(folder: Path) -> dict[str, Any]:
         elif node.op_type == "MatMul" and any(name in types for name in node.input):
             plain += 1
         elif node.op_type in ("Gather", "GatherBlockQuantized") and "embed" in node.name:
-            weight = onnx.TensorProto.DataType.Name(types.get(node.input[0], 0)).lower()
+            table = tables.get(node.input[0], node.input[0])
+            weight = onnx.TensorProto.DataType.Name(types.get(table, 0)).lower()
             embedding = weight if node.op_type == "Gather" else f"quantised {weight}"
     logits = next((o for o in model.graph.output if o.name == "logits"), None)
     kind = logits.type.tensor_type.elem_type if logits is not None else 0

@@ -49,6 +49,9 @@ def install() -> None:
         places = (model_name, input_path, output_dir)
         if "hf_details" not in extra and "_effective_builder_config" not in extra:
             precision = str(getattr(precision, "value", precision))
+            if precision == "int8":
+                # Whoever wants one table for both ends says so (`tied_int8`); the builder knows only two.
+                extra.setdefault("shared_embeddings", False)
             extra = builder.parse_extra_options(
                 *places, precision, execution_provider, cache_dir, _option_lines(extra)
             )
