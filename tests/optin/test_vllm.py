@@ -126,7 +126,8 @@ async def test_vllm_serves_what_firstlight_wrote(
     undo_export("sample", "vllm")
     figures["adapter"] = await serve_adapter(sample, tmp_path)
     figures["load_average_after"] = [round(value, 2) for value in os.getloadavg()]
-    write_figures(figures)
+    if not write_figures(figures):
+        sys.stderr.write("The machine was busy: docs/vllm.* keep the figures of a quieter run.\n")
 
     # bf16 and fp32 may part at a near tie; a wrong template or wrong weights part everywhere.
     assert figures["agreement"]["fp32"]["share"] > 0.95

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.conversion.publishing import tool_versions
-from firstlight_core.files import write_json, write_whole
+from firstlight_core.files import read_json_object, write_json, write_whole
 from firstlight_core.measure.benchmark import machine
 from firstlight_core.text import bytes_text, seconds_text
 
@@ -39,13 +39,20 @@ def surroundings(programs: Path) -> dict[str, Any]:
     }
 
 
-def write_figures(figures: Mapping[str, Any]) -> None:
-    """Write both files; where a target lay on this machine is nobody else's matter."""
+def write_figures(figures: Mapping[str, Any]) -> bool:
+    """Write both files, unless this run was disturbed and the one before was not; whether they were written.
+
+    Where a target lay on this machine is nobody else's matter.
+    """
     for result in figures["bench"]["results"]:
         for place in ("target", "folder", "endpoint"):
             result.pop(place, None)
-    write_json(DOCS / "vllm.json", figures)
+    kept = DOCS / "vllm.json"
+    if figures["bench"]["void"] and kept.is_file() and not read_json_object(kept)["bench"]["void"]:
+        return False
+    write_json(kept, figures)
     write_whole(DOCS / "vllm.md", _markdown(figures))
+    return True
 
 
 def _markdown(figures: Mapping[str, Any]) -> str:
