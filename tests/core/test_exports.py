@@ -1,6 +1,7 @@
 """Exports through the deploy verb: what is written, noted, refused and taken back."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,14 @@ def test_weights_that_are_gone_are_named(tmp_path: Path) -> None:
         original_weights(tmp_path / "artifact", tmp_path / "gone")
     with pytest.raises(InputRefused, match="no safetensors"):
         original_weights(tmp_path / "artifact", tmp_path / "artifact")
+
+
+def test_a_path_that_no_file_can_name_is_refused(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(b"x")
+    with pytest.raises(InputRefused, match="not UTF-8"):
+        original_weights(tmp_path, folder)
 
 
 def test_licences_of_adapter_and_base_are_both_found(tmp_path: Path) -> None:
@@ -75,6 +84,20 @@ async def test_vllm_of_the_sample_and_its_adapter(own_artifact: Path, sample: Pa
     assert "--enable-lora --max-lora-rank 8" in script and str(adapter) in script
     assert f"vllm serve {sample} " in script and "tuned-base" in document["notes"][-1]
     assert not export_place("sample", "vllm").exists()
+
+
+@pytest.mark.real
+async def test_links_that_a_container_does_not_see_are_noted(
+    own_artifact: Path, sample: Path, tmp_path: Path
+) -> None:
+    snapshot = tmp_path / "hub" / "snapshots" / "1"
+    snapshot.mkdir(parents=True)
+    for path in sample.iterdir():
+        (snapshot / path.name).symlink_to(path)
+    document = await deploy(own_artifact, "linked", target="vllm", source=snapshot)
+    assert "a container does not see" in document["notes"][-1]
+    with pytest.raises(InputRefused, match="links out of their folder"):
+        await deploy(own_artifact, "linked", target="ollama", source=snapshot)
 
 
 @pytest.mark.real

@@ -6,7 +6,7 @@ from typing import Any
 
 from firstlight_core.deploy.modelfile import read_modelfile, write_modelfile
 from firstlight_core.deploy.ollama import render_go
-from firstlight_core.deploy.weights import Weights, licences
+from firstlight_core.deploy.weights import Weights, licences, links_out
 from firstlight_core.errors import CheckFailed, InputRefused
 from firstlight_core.files import read_json_object
 from firstlight_core.measure.metrics import first_difference
@@ -55,13 +55,12 @@ def check_import(weights: Weights) -> list[str]:
 
 
 def _check_files(folder: Path) -> None:
-    files = sorted(folder.glob("model*.safetensors"))
-    if not files:
+    if not any(folder.glob("model*.safetensors")):
         raise InputRefused(
             f"Ollama looks for model*.safetensors, and {shown_path(folder)} holds none.",
             hint="Name another folder, or a GGUF file: --source PLACE",
         )
-    if any(not path.resolve().is_relative_to(folder.resolve()) for path in files):
+    if links_out(folder):
         raise InputRefused(
             "Ollama refuses weights that are links out of their folder, as in Hugging Face's cache.",
             hint="Download real files: hf download ID --local-dir FOLDER, then --source FOLDER",

@@ -16,7 +16,7 @@ from firstlight_core.deploy.vllm import (
     size,
 )
 from firstlight_core.deploy.vllm_files import claim_name, compose, kubernetes
-from firstlight_core.deploy.weights import Weights
+from firstlight_core.deploy.weights import Weights, links_out
 from firstlight_core.errors import InputRefused
 from firstlight_core.files import read_json_object
 from firstlight_core.talk.artifact_config import CONFIG, section
@@ -108,6 +108,11 @@ def _notes(served: Served, capacity: Capacity, sizing: Sizing) -> list[str]:
         notes.append(f"Estimate: {bytes_text(sizing.memory_bytes)} of memory, with {cache}.")
     inside = "base and adapter into folders of these names in" if served.adapter else "weights into"
     notes.append(f"In a cluster, put the {inside} the claim {claim_name(served.name)}.")
+    if links_out(served.weights):
+        notes.append(
+            "The weights are links out of their folder, which a container does not see: download real files "
+            "(hf download ID --local-dir FOLDER), and name them with --source."
+        )
     if served.adapter is not None:
         notes.append(
             f"{served.name} is the adapter on its base, which answers as {served.name}-base beside it."

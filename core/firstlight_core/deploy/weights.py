@@ -54,6 +54,13 @@ def original_weights(artifact: Path, source: Path | None = None) -> Weights:
         InputRefused: they are not there, or are an adapter whose base is not there.
     """
     folder = (source if source is not None else source_of(artifact)).absolute()
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError as error:
+        raise InputRefused(
+            f"The path {shown_path(folder)} is not UTF-8, so no file can name it.",
+            hint="Rename the folder, or make a link to it under a plain name.",
+        ) from error
     if folder.suffix == ".gguf" and folder.is_file():
         return Weights(folder=folder, bytes=folder.stat().st_size)
     if not folder.is_dir():
@@ -73,6 +80,12 @@ def _weight_bytes(folder: Path) -> int:
             hint="Name the folder of the original model: --source FOLDER",
         )
     return total
+
+
+def links_out(folder: Path) -> bool:
+    """Whether weights are links out of their folder, as in Hugging Face's cache."""
+    home = folder.resolve()
+    return any(not p.resolve().is_relative_to(home) for p in folder.glob("*.safetensors"))
 
 
 def changed_since(artifact: Path, weights: Weights) -> bool:
