@@ -163,6 +163,13 @@ def test_claim_estimate_and_measured_stand_apart(run: Run) -> None:
         assert kind in markdown and kind in html
 
 
+def test_an_export_is_taken_back_as_what_it_is(run: Run) -> None:
+    undo = "firstlight deploy --name mine {}--undo"
+    assert undo.format("") in [row["command"] for row in drawn(run)[0]["next"]]
+    run.record("deploy", "done", values={"name": "mine", "target": "vllm"})
+    assert undo.format("--target vllm ") in [row["command"] for row in drawn(run)[0]["next"]]
+
+
 def test_every_sample_is_kept(run: Run) -> None:
     document, _, html = drawn(run)
     assert (

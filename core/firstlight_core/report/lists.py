@@ -222,12 +222,10 @@ def next_commands(facts: RunFacts, artifact: str | None) -> list[Item]:
     if artifact and not deployed:
         rows.append(("Deploy it", ("firstlight", "deploy", artifact, "--name", "my-model")))
     elif deployed.get("name") and artifact:
-        rows.append(
-            (
-                "Take the deployment back",
-                ("firstlight", "deploy", artifact, "--name", str(deployed["name"]), "--undo"),
-            )
-        )
+        words = ["firstlight", "deploy", "--name", str(deployed["name"])]
+        if (target := str(deployed.get("target") or "foundry")) != "foundry":
+            words += ["--target", target]
+        rows.append(("Take the deployment back", (*words, "--undo")))
     return [{"title": title, "command": shlex.join(command)} for title, command in rows]
 
 
