@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firstlight_core.conversion.advanced_options import with_options
+from firstlight_core.conversion.plan import checked_config, course_config, run_config
 from firstlight_core.deploy.vllm import Capacity
 from firstlight_core.errors import InputRefused
 from firstlight_core.ledger import Run
 from firstlight_core.paths import find_paths
-from firstlight_core.precisions import PRECISIONS
+from firstlight_core.precisions import PRECISIONS, find_precision
 from firstlight_core.report.plan import (
     BenchChoice,
     ChatChoice,
@@ -110,6 +112,27 @@ def test_the_words_for_the_sample(write: Write) -> None:
             "exclude each other",
         ),
         ('source = "x"\n"\\u001b[31m" = 1', "is not a key here"),
+        ('artifact = "x"\n[configs.int4]', "`configs` belongs to `source`"),
+        ('source = "x"\n[configs.int8]', "`configs.int8` is none of `precisions`"),
+        ('source = "x"\nconfigs = 1', "`configs` must be a table"),
+        ('source = "x"\n[configs]\nint4 = 1', "`configs.int4` must be a table"),
+        (
+            'source = "x"\n[configs.int4]',
+            "`configs.int4` cannot be run: In the configuration, passes",
+        ),
+        (
+            'source = "x"\nmethod = "command"\n[configs.int4.passes.build]\ntype = "ModelBuilder"',
+            "`configs` belongs to the method `config`",
+        ),
+        (
+            'source = "x"\n[configs.int4.passes.build]\ntype = "ModelBuilder"\n'
+            "extra_options.hf_remote = true",
+            "hf_remote would run foreign code",
+        ),
+        (
+            'source = "x"\n[configs.int4.passes.build]\ntype = "ModelBuilder"\nblock = inf',
+            "`configs.int4` holds a date or a number",
+        ),
         ("#" + "x" * 2**20, "larger"),
     ],
 )
@@ -124,6 +147,47 @@ def test_a_mistake_is_named(write: Write, text: str, word: str) -> None:
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(InputRefused, match="Cannot read"):
         read_run_toml(tmp_path / "missing.toml")
+
+
+def test_edited_configurations_come_back_in_another_place(tmp_path: Path) -> None:
+    """What the advanced options left, and a whole file of method 2; the plan moves together with its source."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    source = here / "model"
+    advanced = with_options(
+        run_config(source, find_precision("int4")),
+        {"block_size": 64, "shared_embeddings": False},
+        precision=find_precision("int4"),
+        tied=True,
+    )
+    edited = course_config(source, here / "out", find_precision("int8"))
+    edited["log_severity_level"] = 0
+    session = Session().decide(
+        source=str(source),
+        precisions=("int4", "int8", "fp32"),
+        configs={"int4": advanced, "int8": edited, "fp16": advanced},
+        method="config",
+    )
+    plan = plan_of(session)
+    assert sorted(plan.configs) == ["int4", "int8"]
+    here.mkdir()
+    path = write_plan(here / "run.toml", plan)
+    assert "block_size = 64" in path.read_text()
+    read = read_run_toml(path)
+    for key, config in (("int4", advanced), ("int8", edited)):
+        assert read.configs[key] == checked_config(config, source=source)
+    moved = path.read_text().replace(f'source = "{source}"', 'source = "model"')
+    assert str(here) in moved, "the course's input_model is kept as the user left it"
+    kept = moved[: moved.index("[configs.int8")] + "\n"
+    there.mkdir()
+    (there / "run.toml").write_text(kept)
+    config = read_run_toml(there / "run.toml").configs["int4"]
+    assert config["input_model"]["model_path"] == str(there / "model")
+    assert config["passes"] == advanced["passes"]
+
+
+def test_other_methods_have_no_configurations() -> None:
+    session = Session().decide(source="/m", precisions=("int4",), configs={"int4": {"passes": {}}})
+    assert plan_of(replace(session, method="command")).configs == {}
 
 
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,15 @@ async def test_every_step_happens_once_and_in_order(tmp_path: Path) -> None:
         *(("convert", "done"), ("template", "done"), ("deploy", "done"), ("chat", "done")),
         *(("benchmark", "done"), ("quality", "done"), ("summary", "done")),
     ]
+
+
+async def test_edited_configurations_reach_the_conversion(tmp_path: Path) -> None:
+    configs = {"int4": {"passes": {"build": {"type": "ModelBuilder"}}}}
+    _, recorder, run = await walked(tmp_path, replace(PLAN, configs=configs))
+    ((_, options),) = recorder.called("convert")
+    assert options == {"method": "config", "configs": configs}
+    (entry,) = [e for e in run.entries() if e.step == "precision"]
+    assert entry.values["edited"] == ["int4"]
 
 
 async def test_each_step_gets_what_the_plan_says(tmp_path: Path) -> None:

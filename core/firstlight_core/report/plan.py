@@ -70,6 +70,8 @@ class Plan:
     use: str | None = None
     """The precision that template, deployment and chat work on."""
     method: str = "config"
+    configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Edited Olive configurations by precision (method `config`); the others are converted as their rows say."""
     template: TemplateChoice = field(default_factory=TemplateChoice)
     deploy: DeployChoice | None = None
     chat: ChatChoice | None = None
@@ -109,6 +111,11 @@ def plan_of(session: Session) -> Plan:
         precisions=precisions,
         use=use,
         method=session.method,
+        configs={
+            key: config
+            for key, config in (session.configs or {}).items()
+            if key in precisions and session.method == "config"
+        },
         template=TemplateChoice(inference_model=(session.template or {}).get("inference_model")),
         deploy=_deploy_of(session.deployment or {}),
         chat=_chat_of(session.chat or {}),

@@ -26,6 +26,7 @@ from firstlight_core.report.plan import (
     TemplateChoice,
     plan_of,
 )
+from firstlight_core.report.plan_configs import portable, read_configs
 from firstlight_core.report.plan_values import Section
 from firstlight_core.session import Session
 from firstlight_core.text import one_line, shown_path
@@ -80,13 +81,18 @@ def _plan(top: Section) -> Plan:
     use = top.text("use", precisions[0] if precisions else None)
     if use is not None and use not in precisions:
         raise top.wrong("use", "is none of `precisions`")
+    method = top.choice("method", METHODS, "config")
+    configs = read_configs(top, source, precisions)
+    if configs and method != "config":
+        raise top.wrong("configs", "belongs to the method `config`")
     template = top.section("template")
     return Plan(
         source=source,
         artifact=artifact,
         precisions=precisions,
         use=use,
-        method=top.choice("method", METHODS, "config"),
+        method=method,
+        configs=configs,
         template=_template(template) if template else TemplateChoice(),
         deploy=_deploy(section) if (section := top.section("deploy")) else None,
         chat=_chat(section) if (section := top.section("chat")) else None,
@@ -214,6 +220,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
             "precisions": list(plan.precisions),
             "use": plan.use,
             "method": plan.method,
+            "configs": portable(plan.configs, plan.source) or None,
         }
     else:
         document["artifact"] = str(plan.artifact)

@@ -156,7 +156,8 @@ class _Walk:
         return await asyncio.to_thread(self.tools.adopt, self.plan.subject)
 
     async def _precision(self) -> Document:
-        return {"precisions": list(self.plan.precisions), "method": self.plan.method}
+        edited = {"edited": sorted(self.plan.configs)} if self.plan.configs else {}
+        return {"precisions": list(self.plan.precisions), "method": self.plan.method, **edited}
 
     async def _convert(self) -> Document:
         """Each finished precision is recorded at once: a later failure must not lose it."""
@@ -180,6 +181,7 @@ class _Walk:
             method=self.plan.method,
             on_event=self.on_event,
             on_done=done,
+            **({"configs": self.plan.configs} if self.plan.configs else {}),
         )
         self.artifact = self.artifacts.get(self.plan.use or self.plan.precisions[0])
         failures = converted.get("failures") or ()
