@@ -17,7 +17,7 @@ from firstlight_core.deploy.caches import (
     seen_by,
 )
 from firstlight_core.deploy.deployment import deploy, find_deployment, list_deployments, undo
-from firstlight_core.deploy.foundry_cache import move_cache
+from firstlight_core.deploy.foundry_cache import find_cache, move_cache
 from firstlight_core.deploy.foundry_cli import find_foundry_cli
 from firstlight_core.deploy.foundry_proof import open_foundry
 from firstlight_core.deploy.serving import open_service, snippets
@@ -294,6 +294,8 @@ async def test_the_caches_and_who_finds_a_model_there(tmp_path: Path, own_home: 
     # When the CLI's cache has been moved to Firstlight's folder, there is one cache.
     await move_cache(find_paths().models, environ=environ)
     assert (await choose_cache("foundry", environ)).id == "private"
+    moved = {row.reader: row for row in seen_by(private, cli, await find_cache(environ))}
+    assert moved[old.reader].sees
     with pytest.raises(UsageError, match="no cache 'cloud'"):
         await choose_cache("cloud")
 

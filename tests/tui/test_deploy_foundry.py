@@ -132,6 +132,7 @@ async def test_the_doctor_names_every_reason(
         else:
             await pilot.press(key)
         await until(pilot, lambda: isinstance(app.screen, DetailScreen))
+        await settle(pilot)
         text = str(app.screen.query_one(Words).visual)
         assert "good:0" in text and "is not valid JSON" in text and "\x1b" not in text
         assert "foundry CLI up to 0.8 (cores up to 2.0)" in text and "on this machine" in text
@@ -228,6 +229,7 @@ async def test_the_cache_is_moved_after_a_question_and_put_back_after_a_restart(
         mark(await open_cli(app, pilot), "foundry cache cd")
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await settle(pilot)
         asked = str(app.screen.query_one(Words).visual).replace("\n", "")
         assert "cache of every model" in asked and str(mine)[-20:] in asked
         await pilot.press("escape")
@@ -235,20 +237,21 @@ async def test_the_cache_is_moved_after_a_question_and_put_back_after_a_restart(
         assert await find_cache(environ) == mine
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await settle(pilot)
         await pilot.click("#yes")
         await until(pilot, lambda: "Done in" in output(app))
         assert await find_cache(environ) == find_paths().models
         await settle(pilot)
         await pilot.press("escape")
-        await until(pilot, lambda: "F9 puts it back" in words(app, "#moved"))
+        await until(pilot, lambda: "F5 puts it back" in words(app, "#moved"))
     app = wizard(session=OPEN, first=DeployStep, services=services)
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         assert app.screen.query_one("#moved").display
-        await pilot.press("f9")
+        await pilot.press("f5")
         await until(pilot, lambda: not app.screen.query_one("#moved").display)
         assert await find_cache(environ) == mine and read_change() is None
-        await pilot.press("f9")
+        await pilot.press("f5")
         await settle(pilot)
         assert "has not moved" in words(app, "#problem-words")
 

@@ -116,7 +116,7 @@ async def test_by_mouse_alone_with_another_target(
         await settle(pilot)
         await pilot.click("#target-folder")
         await settle(pilot)
-        assert "nothing is asked" in words(app, "#target-words")
+        assert "nothing asked" in words(app, "#target-words")
         await pilot.click("#primary")
         await settle(pilot)
         asked = next(options for name, _, options in called.calls if name == "deploy")

@@ -105,13 +105,17 @@ def remember(cache: ModelCache) -> None:
         write_json(_record(), {"roots": [str(root) for root in (*roots, cache.root)]})
 
 
-def seen_by(cache: ModelCache, cli: FoundryCli | None) -> list[Reader]:
-    """Which programs find a model in this cache, and how (FACTS.md, "Foundry Local")."""
+def seen_by(cache: ModelCache, cli: FoundryCli | None, place: Path | None = None) -> list[Reader]:
+    """Which programs find a model in this cache, and how (FACTS.md, "Foundry Local").
+
+    `place` is where the CLI's cache is now: `foundry cache cd` may have moved it here.
+    """
     old = cli is not None and cli.release != (0, 0) and cli.old
     middle = cli is not None and (0, 10) <= cli.release < (0, 12)
     new = cli is not None and cli.release >= (0, 12)
     root, index = shown_path(cache.root), shown_path(cache.index)
     private = cache.id == "private"
+    here = place is not None and place.resolve() == cache.root.resolve()
     return [
         Reader(
             reader="Firstlight's chat, benchmark, quality and serve",
@@ -127,8 +131,10 @@ def seen_by(cache: ModelCache, cli: FoundryCli | None) -> list[Reader]:
         ),
         Reader(
             reader="foundry CLI up to 0.8 (cores up to 2.0)",
-            sees=not private,
-            why=f"after `foundry cache cd {root}`" if private else "by scanning folders",
+            sees=here or not private,
+            why="by scanning folders"
+            if here or not private
+            else f"after `foundry cache cd {root}`",
             here=old,
         ),
         Reader(

@@ -5,7 +5,7 @@ import re
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -82,27 +82,35 @@ def cli_commands(cli: FoundryCli | None, name: str, root: Path | None) -> list[C
 
     `root` is the folder that the CLI's cache has to be moved to; None when the model is in that cache already.
     """
-    move = CliCommand(
-        arguments=("cache", "cd", str(root)),
-        does="CLI up to 0.8: use this folder as its cache (it changes the cache for every model)",
+    old = _commands(
+        (("cache", "cd", str(root)), "use this folder as its cache: it moves for every model")
+        if root is not None
+        else None,
+        (("cache", "ls"), "list what it sees"),
+        (("model", "run", name), "talk to it"),
+        (("service", "status"), "is its service running"),
     )
-    old = [
-        *([move] if root is not None else []),
-        CliCommand(arguments=("cache", "ls"), does="CLI up to 0.8: list what it sees"),
-        CliCommand(arguments=("model", "run", name), does="CLI up to 0.8: talk to it", ends=False),
-        CliCommand(arguments=("service", "status"), does="CLI up to 0.8: is its service running"),
-    ]
-    new = [
-        CliCommand(arguments=("cache", "list"), does="CLI 0.10 and later: list what it sees"),
-        CliCommand(arguments=("run", name), does="CLI 0.10 and later: talk to it", ends=False),
-        CliCommand(arguments=("server", "start"), does="CLI 0.10 and later: start its service"),
-        CliCommand(
-            arguments=("server", "status"), does="CLI 0.10 and later: is its service running"
-        ),
-    ]
+    new = _commands(
+        (("cache", "list"), "list what it sees"),
+        (("run", name), "talk to it"),
+        (("server", "start"), "start its service"),
+        (("server", "status"), "is its service running"),
+    )
     if cli is None or cli.release == (0, 0):
-        return [*old, *new]
+        return [
+            replace(command, does=f"{release}: {command.does}")
+            for release, commands in (("CLI up to 0.8", old), ("CLI 0.10 and later", new))
+            for command in commands
+        ]
     return old if cli.old else new
+
+
+def _commands(*rows: tuple[tuple[str, ...], str] | None) -> list[CliCommand]:
+    """A conversation (`run`) does not end by itself."""
+    return [
+        CliCommand(arguments=arguments, does=does, ends="run" not in arguments[:2])
+        for arguments, does in filter(None, rows)
+    ]
 
 
 async def run_foundry(

@@ -45,13 +45,16 @@ async def offer_commands(
     Raises:
         UsageError: there is no such cache.
     """
-    place = await choose_cache(cache, environ)
+    chosen = await choose_cache(cache, environ)
     cli = await find_foundry_cli(environ)
-    root = place.root if place.id == "private" else None
+    place = await find_cache(environ) if cli is not None else None
+    there = chosen.id == "foundry" or (
+        place is not None and place.resolve() == chosen.root.resolve()
+    )
     return FoundryOffer(
         cli=cli,
-        commands=tuple(cli_commands(cli, name, root)),
-        place=await find_cache(environ) if cli is not None else None,
+        commands=tuple(cli_commands(cli, name, None if there else chosen.root)),
+        place=place,
         moved=read_change(),
     )
 
@@ -79,6 +82,7 @@ async def examine(
         else await choose_cache(cache or "private", environ)
     )
     cli = await find_foundry_cli(environ)
+    foreign = await find_cache(environ) if cli is not None else None
     change = read_change()
     verdicts = await asyncio.to_thread(_folders, place, name)
     registered, problem = await _registered(place)
@@ -90,7 +94,7 @@ async def examine(
         "index": str(place.index),
         "cli": asdict(cli) if cli is not None else None,
         "moved": asdict(change) if change is not None else None,
-        "seen_by": [reader.to_json() for reader in seen_by(place, cli)],
+        "seen_by": [reader.to_json() for reader in seen_by(place, cli, foreign)],
         "folders": [verdict.to_json() for verdict in verdicts],
         "registered": registered,
         "registered_problem": problem,

@@ -6,6 +6,7 @@ import typer
 
 from firstlight_core.deploy.deployment import deploy as deploy_artifact
 from firstlight_core.deploy.deployment import undo as undo_deployment
+from firstlight_core.deploy.foundry_cache import put_cache_back
 from firstlight_core.deploy.visibility import examine
 from firstlight_core.deploy.vllm import Capacity
 from firstlight_core.errors import UsageError
@@ -23,6 +24,9 @@ def deploy(
     doctor: bool = typer.Option(
         False, "--doctor", help="Say what Foundry Local finds in the cache, and why not the rest."
     ),
+    put_back: bool = typer.Option(
+        False, "--put-back", help="Put the foundry command's cache back where the wizard found it."
+    ),
     source: Path | None = typer.Option(
         None, help="ollama, vllm: the original weights (ollama: or a GGUF)."
     ),
@@ -36,6 +40,8 @@ def deploy(
     """Publish an artifact and prove that it answers."""
 
     async def work() -> Document:
+        if put_back:
+            return await put_cache_back(on_event=show_events(log=True))
         if doctor:
             return await examine(name, cache=cache)
         if name is None:
@@ -60,6 +66,9 @@ def deploy(
 
 
 def _show(document: Document) -> None:
+    if "now" in document:
+        say(f"The foundry command's cache is at {document['now']} again.")
+        return
     if "folders" in document:
         _show_examination(document)
         return
@@ -91,7 +100,9 @@ def _show_examination(document: Document) -> None:
     cli = document["cli"]
     say(f"foundry command: {cli['version'] or 'of no known version' if cli else 'none'}")
     if (moved := document["moved"]) is not None:
-        say(f"Its cache was moved from {moved['before']}; `foundry cache cd` puts it back.")
+        say(
+            f"Its cache was moved from {moved['before']}; `firstlight deploy --put-back` undoes that."
+        )
     for row in document["seen_by"]:
         say(f"  {'found by' if row['sees'] else 'not by':9} {row['reader']}: {row['why']}")
     say()

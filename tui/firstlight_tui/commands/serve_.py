@@ -72,8 +72,11 @@ def _stop(target: str | None) -> Document:
         one = find_background(target)
         found = [one] if one is not None else []
     if not found:
-        what = f"No background service of {one_line(target, 120)!r}" if target else "None"
-        raise UsageError(f"{what} is running.", hint="`firstlight serve` lists those that run.")
+        whose = f" of {one_line(target, 120)!r}" if target else ""
+        raise UsageError(
+            f"No background service{whose} is running.",
+            hint="`firstlight serve` lists those that run.",
+        )
     for service in found:
         stop_background(service)
     return {"stopped": [{k: v for k, v in s.to_json().items() if k != "snippets"} for s in found]}

@@ -15,16 +15,16 @@ from firstlight_core.text import one_line
 from firstlight_tui.widgets.words import Words, part
 
 TARGETS: Mapping[str, str] = {
-    "foundry": "A copy under a name; Foundry Local lists, loads, asks it.",
-    "folder": "A copy for old Foundry CLIs and programs; nothing is asked.",
-    "ollama": "A Modelfile with the settled template and parameters.",
-    "vllm": "Command, compose file and manifests for vLLM: when one machine is not enough.",
-    "bundle": "One zip with a manifest and checksums, and a sample program.",
+    "foundry": "A copy; Foundry Local lists, loads and asks it.",
+    "folder": "A copy for old CLIs and programs; nothing asked.",
+    "ollama": "A Modelfile with the settled template.",
+    "vllm": "Files to serve it with vLLM, on more machines.",
+    "bundle": "One zip: manifest, checksums, sample programs.",
 }
 """What each target of the core means; one without words is shown by its name alone."""
 CACHES: Mapping[str, tuple[str, str]] = {
-    "private": ("Firstlight's own", "Found by Firstlight, and apps that open it."),
-    "foundry": ("the foundry command's", "Found by the foundry command too."),
+    "private": ("Firstlight's own", "Found by Firstlight and apps that open it"),
+    "foundry": ("the foundry command's", "Found by the foundry command too"),
 }
 """Label and meaning of each cache of the core."""
 CACHED = ("foundry", "folder")
@@ -41,9 +41,14 @@ class Choice:
 
 
 class _Compact(RadioButton):
-    """Five of them fit beside each other into 51 columns."""
+    """Five of them fit beside each other into 51 columns; the mark is told by its shape, not by its colour alone."""
 
     BUTTON_LEFT = BUTTON_RIGHT = ""
+
+    @property
+    def BUTTON_INNER(self) -> str:  # type: ignore[override]
+        """The mark."""
+        return "●" if self.value else "○"
 
 
 class ChoiceForm(Grid):
@@ -111,7 +116,7 @@ class ChoiceForm(Grid):
         self.set_class(choice.target in CACHED, "-cached")
         self.query_one("#name-words", Words).update(name_words)
         self.query_one("#target-words", Words).update(TARGETS.get(choice.target, ""))
-        self.query_one("#cache-words", Words).update(f"{CACHES[choice.cache][1]} F3: more")
+        self.query_one("#cache-words", Words).update(f"{CACHES[choice.cache][1]} (F3).")
 
 
 def name_words(name: str, taken: Mapping[str, str], current: str | None) -> tuple[bool, Content]:

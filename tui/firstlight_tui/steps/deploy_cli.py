@@ -66,7 +66,11 @@ class CliScreen(ModalScreen[None]):
 
     async def _look(self) -> None:
         """Ask again what is installed and where its cache is."""
-        self._offer = offer = await self._services.offer_commands(self._model, cache=self._cache_id)
+        offer = await self._services.offer_commands(self._model, cache=self._cache_id)
+        if not self.query("#cli-output"):
+            # Closed meanwhile.
+            return
+        self._offer = offer
         self._commands = {f"command-{i}": command for i, command in enumerate(offer.commands)}
         self.query_one("#cli-words", Words).update(_offer_words(offer))
         rows = [
@@ -76,7 +80,7 @@ class CliScreen(ModalScreen[None]):
         if offer.moved is not None and offer.cli is not None:
             back = f"foundry cache cd {shown_path(offer.moved.before)}"
             does = "\n  put its cache back to where it was"
-            rows.insert(0, Option(Content.assemble(part(back, "bold"), part(does)), id=PUT_BACK))
+            rows.append(Option(Content.assemble(part(back, "bold"), part(does)), id=PUT_BACK))
         listed = self.query_one(OptionList)
         marked = listed.highlighted
         listed.set_options(rows)
@@ -107,7 +111,7 @@ class CliScreen(ModalScreen[None]):
                 old = shown_path(offer.place)
             question = (
                 f"This moves the cache of every model of the foundry command, from {old} to {shown_path(place)}. "
-                "The old place is written down; F9 on the step puts it back, also after a restart."
+                "The old place is written down; F5 on the step puts it back, also after a restart."
             )
             move = partial(self._services.move_cache, place)
             self.app.push_screen(
@@ -134,11 +138,10 @@ class CliScreen(ModalScreen[None]):
             self._say(f"{error} {error.hint}", "bold red")
         finally:
             self._working = False
-        if self.is_attached:
-            await self._look()
+        await self._look()
 
     def _say(self, text: str, style: str = "") -> None:
-        if self.is_attached:
+        if self.query("#cli-output"):
             self.query_one(RichLog).write(Text(visible(text), style=style))
 
     def action_leave(self) -> None:

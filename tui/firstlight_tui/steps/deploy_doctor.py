@@ -20,7 +20,7 @@ def examination_words(document: Mapping[str, Any]) -> Content:
         ),
     ]
     if (moved := document["moved"]) is not None:
-        words = f"its cache was moved here from {shown_path(moved['before'])}; F9 puts it back"
+        words = f"its cache was moved here from {shown_path(moved['before'])}; F5 puts it back"
         lines.append(Content.assemble(part(f"{'':9}{words}", "$text-warning")))
     lines += ["", _heading("Who finds a model in this cache")]
     for row in document["seen_by"]:

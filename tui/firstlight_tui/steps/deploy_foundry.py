@@ -23,10 +23,17 @@ from firstlight_tui.works import begin
 
 
 class FoundryStep(ServingStep):
-    """A step with the doctor (F3), the foundry command (F4), and its cache put back (F9)."""
+    """A step with the doctor (F3), the foundry command (F4), and its cache put back (F5)."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f6", "copy", "Copy", id="deploy.copy", tooltip="Copy a command or a snippet"),
+        Binding(
+            "f6",
+            "copy",
+            "Copy",
+            id="deploy.copy",
+            show=False,
+            tooltip="Copy a command or a snippet",
+        ),
         Binding(
             "f3",
             "doctor",
@@ -42,7 +49,7 @@ class FoundryStep(ServingStep):
             tooltip="The commands of the foundry command, copied or run here",
         ),
         Binding(
-            "f9",
+            "f5",
             "put_back",
             "Put back",
             id="deploy.put-back",
@@ -68,10 +75,12 @@ class FoundryStep(ServingStep):
     async def _look_at_cache(self) -> None:
         """Whether Firstlight has moved the foundry command's cache and not put it back."""
         change = await asyncio.to_thread(self.wizard.services.read_cache_change)
+        if not self.query("#moved"):
+            return
         words = self.query_one("#moved", Words)
         words.display = change is not None
         if change is not None:
-            said = f"! The foundry command's cache was moved from {shown_path(change.before)}: F9 puts it back."
+            said = f"! The foundry command's cache was moved from {shown_path(change.before)}: F5 puts it back."
             words.update(Content.assemble(part(said, "$text-warning")))
 
     @on(Button.Pressed, "#deploy-doctor")

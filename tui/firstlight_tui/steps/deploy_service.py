@@ -147,7 +147,9 @@ class ServingStep(StepScreen):
         self.wizard.kept[WISH] = (form.port, form.stays)
 
     def show_service(self) -> None:
-        """Paint what is known about the service."""
+        """Paint what is known about the service, if this step is still there."""
+        if not self.query(ServicePanel):
+            return
         work, served = self.wizard.works.get(SERVE), self.wizard.kept.get(SERVE)
         serving = served is not None or (work is not None and work.running)
         self.query_one(ServicePanel).show(work, served)

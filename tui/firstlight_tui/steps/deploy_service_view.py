@@ -13,6 +13,15 @@ from firstlight_tui.widgets.words import Words, part
 from firstlight_tui.works import Work
 
 
+class _Tick(Checkbox):
+    """Told by its shape, not by its colour alone."""
+
+    @property
+    def BUTTON_INNER(self) -> str:  # type: ignore[override]
+        """The mark."""
+        return "✓" if self.value else " "
+
+
 class ServiceForm(Horizontal):
     """The port, and whether the service outlives the wizard."""
 
@@ -41,7 +50,7 @@ class ServiceForm(Horizontal):
             max_length=6,
             tooltip="The port on this machine; empty takes a free one",
         )
-        yield Checkbox(
+        yield _Tick(
             "outlives the wizard",
             self._stays,
             id="serve-stays",
