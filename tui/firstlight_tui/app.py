@@ -83,7 +83,8 @@ class WizardApp(App[int]):
         self.run_record: LedgerRun | None = None
         self.kept: dict[str, Any] = {}
         """What a step keeps between two visits: an unsaved draft, the address of a running service."""
-        self._first = first or steps[0]
+        self._at = first or steps[0]
+        """The step on the screen, or the last one that was."""
         self._sample_every = sample_every
         self._quiet = quiet
         """The chores between the keys; the wizard of a test has none."""
@@ -108,7 +109,7 @@ class WizardApp(App[int]):
         read_styles(self, screens_of("firstlight_tui"))
         if self._quiet is not None:
             self.set_interval(LOOK_SECONDS, self._quiet.look)
-        self.push_screen(self._first())
+        self.push_screen(self._at())
         self.set_interval(REPAINT_SECONDS, self._publish_works)
         self.set_interval(self._sample_every, self._take_sample)
         self.call_after_refresh(self._take_sample)
@@ -206,11 +207,8 @@ class WizardApp(App[int]):
 
     @property
     def position(self) -> int:
-        """The index of the step on the screen."""
-        for screen in reversed(self.screen_stack if self.is_running else []):
-            if type(screen) in self.steps:
-                return self.steps.index(type(screen))
-        return self.steps.index(self._first)
+        """The index of the step on the screen; after the end, of the last one."""
+        return self.steps.index(self._at)
 
     def go(self, offset: int) -> None:
         """Move to the next, or previous, step that has something to ask."""
@@ -223,6 +221,7 @@ class WizardApp(App[int]):
     def open_step(self, step: type[StepScreen]) -> None:
         """Show a step; the one on the screen gives way."""
         if type(self.screen) is not step:
+            self._at = step
             self.switch_screen(step())
 
     # Actions --------------------------------------------------------------------------------------

@@ -6,15 +6,16 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import Screen
-from textual.widgets import Button, Footer
+from textual.widgets import Button
 
 from firstlight_core.errors import FirstlightError
 from firstlight_core.session import Session
+from firstlight_tui.steps.early_keys import PatientScreen
+from firstlight_tui.steps.rail import hindrance, rail_entries
 from firstlight_tui.widgets import (
+    KeyBar,
     MonitorPane,
     ProblemPanel,
-    RailEntry,
     StepChosen,
     StepRail,
     Words,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from firstlight_tui.app import WizardApp
 
 
-class StepScreen(Screen[None]):
+class StepScreen(PatientScreen):
     """One step: reads the session, asks one question, writes the answer back.
 
     A step owns no rule and no number; it calls the core and shows what came back.
@@ -85,14 +86,12 @@ class StepScreen(Screen[None]):
         """This step's long work, running or ended."""
         return self.wizard.works.get(self.WORK)
 
-    # Looks ----------------------------------------------------------------------------------------
-
     def compose_step(self) -> ComposeResult:
         """The widgets of this step; override me."""
         raise NotImplementedError
 
     def compose(self) -> ComposeResult:
-        yield StepRail(self._entries())
+        yield StepRail(rail_entries(self.wizard, type(self)))
         with Vertical(id="body"):
             yield Words(self.STEP_TITLE, id="step-title")
             yield Words(self.PURPOSE, id="purpose")
@@ -104,7 +103,7 @@ class StepScreen(Screen[None]):
                 yield Button("", id="primary", variant="primary", compact=True)
                 yield from self.compose_actions()
         yield MonitorPane(self.wizard.history)
-        yield Footer(show_command_palette=False)
+        yield KeyBar()
 
     def compose_actions(self) -> ComposeResult:
         """Further buttons beside the primary one."""
@@ -118,14 +117,10 @@ class StepScreen(Screen[None]):
             self._on_work(self.work)
         self.refresh_actions()
         self.opened()
-        self.call_after_refresh(self._first_focus)
+        self.settle_focus()
 
     def opened(self) -> None:
         """The step has come on the screen; override to start what it needs."""
-
-    def _first_focus(self) -> None:
-        if self.focused is None:
-            self.first_focus()
 
     def first_focus(self) -> None:
         """Where Enter goes when the step opens."""
@@ -136,7 +131,7 @@ class StepScreen(Screen[None]):
 
     def refresh_actions(self) -> None:
         """Paint rail and primary button again."""
-        self.query_one(StepRail).show(self._entries())
+        self.query_one(StepRail).show(rail_entries(self.wizard, type(self)))
         button = self.query_one("#primary", Button)
         if str(button.label) != (label := self.primary_label()):
             button.label = label
@@ -144,26 +139,9 @@ class StepScreen(Screen[None]):
         button.disabled = not label
         button.variant = "warning" if self.work is not None and self.work.running else "primary"
 
-    def _entries(self) -> list[RailEntry]:
-        entries = []
-        for step in self.wizard.steps:
-            work = self.wizard.works.get(step.WORK) if step.WORK else None
-            if step is type(self):
-                state = "current"
-            elif work is not None and work.running:
-                state = "running"
-            elif work is not None and work.status == "failed":
-                state = "failed"
-            else:
-                state = "done" if step.done(self.session) else "open"
-            entries.append(RailEntry(step.STEP_TITLE, state))
-        return entries
-
-    # Work -----------------------------------------------------------------------------------------
-
     def _on_work(self, work: Work) -> None:
         if work.name != self.WORK or not self.is_mounted:
-            self.query_one(StepRail).show(self._entries())
+            self.query_one(StepRail).show(rail_entries(self.wizard, type(self)))
             return
         if work.error is not None:
             self.show_problem(work.error)
@@ -185,8 +163,6 @@ class StepScreen(Screen[None]):
     def clear_problem(self) -> None:
         """Take the problem panel away."""
         self.query_one(ProblemPanel).clear()
-
-    # Actions --------------------------------------------------------------------------------------
 
     def next_label(self) -> str:
         """What the primary button says when the step has its answer."""
@@ -220,16 +196,7 @@ class StepScreen(Screen[None]):
 
     @on(StepChosen)
     def _jump(self, message: StepChosen) -> None:
-        steps = self.wizard.steps
-        chosen = steps[message.index]
-        if chosen.ABOUT_A_MODEL and self.session.endpoint is not None:
-            words = f"{chosen.STEP_TITLE} is about a model of your own; Ctrl+G disconnects the server."
-            self.notify(words, markup=False)
-            return
-        for step in steps[: message.index]:
-            if step.passed_by(self.session):
-                continue
-            if message.index > self.wizard.position and (why := step.missing(self.session)):
-                self.notify(f"{step.STEP_TITLE}: {why}", severity="warning", markup=False)
-                return
-        self.wizard.open_step(chosen)
+        if why := hindrance(self.wizard, message.index):
+            self.notify(why, severity="warning", markup=False)
+        else:
+            self.wizard.open_step(self.wizard.steps[message.index])

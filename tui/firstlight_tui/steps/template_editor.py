@@ -98,7 +98,7 @@ class TemplateEditor(StepScreen):
             return
         self._begin_draft(model)
         self.action_check()
-        self._first_focus()
+        self.settle_focus()
 
     def _suggested_name(self) -> str:
         from firstlight_core.template.rendering import default_name

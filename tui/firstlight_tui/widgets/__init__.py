@@ -1,6 +1,7 @@
 """The building blocks of the steps; none of them knows a step."""
 
 from firstlight_tui.widgets.gauge import Gauge
+from firstlight_tui.widgets.key_bar import KeyBar
 from firstlight_tui.widgets.log_view import LogView
 from firstlight_tui.widgets.monitor_pane import MonitorPane
 from firstlight_tui.widgets.problem import ProblemPanel
@@ -10,6 +11,7 @@ from firstlight_tui.widgets.work_view import WorkView
 
 __all__ = [
     "Gauge",
+    "KeyBar",
     "LogView",
     "MonitorPane",
     "ProblemPanel",

@@ -1,0 +1,38 @@
+"""What the step rail says of each step, and whether a click may go there."""
+
+from typing import TYPE_CHECKING
+
+from firstlight_tui.widgets import RailEntry
+
+if TYPE_CHECKING:
+    from firstlight_tui.app import WizardApp
+    from firstlight_tui.steps.base import StepScreen
+
+
+def rail_entries(wizard: "WizardApp", current: "type[StepScreen]") -> list[RailEntry]:
+    """One line a step: current, running, failed, done or open."""
+    return [RailEntry(step.STEP_TITLE, _state(wizard, step, current)) for step in wizard.steps]
+
+
+def _state(wizard: "WizardApp", step: "type[StepScreen]", current: "type[StepScreen]") -> str:
+    work = wizard.works.get(step.WORK) if step.WORK else None
+    if step is current:
+        return "current"
+    if work is not None and work.running:
+        return "running"
+    if work is not None and work.status == "failed":
+        return "failed"
+    return "done" if step.done(wizard.session) else "open"
+
+
+def hindrance(wizard: "WizardApp", index: int) -> str:
+    """Why the step at `index` cannot be opened now; empty when it can."""
+    chosen, session = wizard.steps[index], wizard.session
+    if chosen.ABOUT_A_MODEL and session.endpoint is not None:
+        return f"{chosen.STEP_TITLE} is about a model of your own; Ctrl+G disconnects the server."
+    if index <= wizard.position:
+        return ""
+    for step in wizard.steps[:index]:
+        if not step.passed_by(session) and (why := step.missing(session)):
+            return f"{step.STEP_TITLE}: {why}"
+    return ""

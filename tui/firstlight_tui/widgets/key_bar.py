@@ -1,0 +1,102 @@
+"""The keys of the open step in one line; a click presses one.
+
+One widget that draws itself: Textual's own footer makes a widget a key, and all of them anew whenever the focus moves,
+which was a third of what a step cost to open.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from textual import events
+from textual.binding import ActiveBinding
+from textual.screen import Screen
+from textual.strip import Strip
+from textual.widget import Widget
+
+from firstlight_core.text import visible
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """One key with its words, from column `start` up to `end`."""
+
+    key: str
+    name: str
+    words: str
+    enabled: bool
+    tooltip: str
+    start: int
+    end: int
+
+
+class KeyBar(Widget, can_focus=False):
+    """Whole keys only: what does not fit is in the help, whose key always stands first."""
+
+    ALLOW_SELECT = False
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"key-bar--key", "key-bar--words", "key-bar--off"}
+    DEFAULT_CSS = """
+    KeyBar { height: 1; background: $footer-background; color: $footer-foreground; }
+    KeyBar .key-bar--key { color: $footer-key-foreground; background: $footer-key-background; text-style: bold; }
+    KeyBar .key-bar--words { color: $footer-description-foreground; background: $footer-description-background; }
+    KeyBar .key-bar--off { color: $foreground-disabled; background: $footer-background; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._keys: list[_Key] = []
+
+    def on_mount(self) -> None:
+        self.screen.bindings_updated_signal.subscribe(self, self._changed)
+        self._lay_out(self.screen)
+
+    def on_resize(self) -> None:
+        """Another width has room for other keys."""
+        self._lay_out(self.screen)
+
+    def _changed(self, screen: Screen[Any]) -> None:
+        if self.is_attached and screen is self.screen:
+            self._lay_out(screen)
+
+    def _lay_out(self, screen: Screen[Any]) -> None:
+        shown: dict[str, ActiveBinding] = {}
+        for found in screen.active_bindings.values():
+            if found.binding.show:
+                shown.setdefault(found.binding.action, found)
+        keys: list[_Key] = []
+        at = 0
+        for action in sorted(shown, key=lambda name: name != "help"):
+            _, binding, enabled, tooltip = shown[action]
+            name, words = f" {self.app.get_key_display(binding)} ", visible(binding.description)
+            width = cell_len(name) + cell_len(words) + 1
+            if at + width <= self.size.width:
+                keys.append(_Key(binding.key, name, f"{words} ", enabled, tooltip, at, at + width))
+                at += width
+        if keys != self._keys:
+            self._keys = keys
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """The one line."""
+        key_style = self.get_component_rich_style("key-bar--key")
+        words_style = self.get_component_rich_style("key-bar--words")
+        off = self.get_component_rich_style("key-bar--off")
+        pieces = []
+        for key in self._keys:
+            pieces.append(Segment(key.name, key_style if key.enabled else off))
+            pieces.append(Segment(key.words, words_style if key.enabled else off))
+        return Strip(pieces).adjust_cell_length(self.size.width, self.rich_style)
+
+    def _under(self, event: events.MouseEvent) -> _Key | None:
+        return next((key for key in self._keys if key.start <= event.x < key.end), None)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """The tooltip is of the key under the pointer."""
+        key = self._under(event)
+        self.tooltip = key.tooltip if key else None
+
+    def on_click(self, event: events.Click) -> None:
+        """Press the key that was clicked."""
+        if (key := self._under(event)) is not None and key.enabled:
+            self.app.simulate_key(key.key)
