@@ -1,40 +1,53 @@
-"""The shortest honest onnxruntime-genai loop: `python bench/bare_genai.py ARTIFACT PROMPT_TOKENS NEW_TOKENS`."""
+"""The shortest honest onnxruntime-genai loop, for as many requests as it is asked: `python bench/bare_genai.py ARTIFACT [OPTIONS]`.
+
+OPTIONS are session options as JSON; without them onnxruntime chooses. A line of stdin is a request {ids, tokens,
+max_length}, a line of stdout its answer {decode_tps, prefill_tps, cpu_s, text}.
+"""
 
 import json
-import statistics
 import sys
 import time
 
-if __name__ == "__main__":
+
+def main() -> None:
+    """Load once, then one prefill and `tokens` decode steps a request."""
     import numpy
     import onnxruntime_genai as genai
 
-    folder, prompt, new = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    model = genai.Model(folder)
+    config = genai.Config(sys.argv[1])
+    if len(sys.argv) > 2:
+        options = {"model": {"decoder": {"session_options": json.loads(sys.argv[2])}}}
+        config.overlay(json.dumps(options))
+    model = genai.Model(config)
     tokenizer = genai.Tokenizer(model)
-    unit = tokenizer.encode("The quick brown fox jumps over the lazy dog. ")
-    ids = numpy.resize(unit, prompt)
-    decode, prefill = [], []
-    # The first one warms up, as in `firstlight bench`.
-    for repeat in range(4):
+    for line in sys.stdin:
+        asked = json.loads(line)
+        ids, new = asked["ids"], asked["tokens"]
         parameters = genai.GeneratorParams(model)
         # min_length keeps it from stopping early, so that every run decodes the same number.
         parameters.set_search_options(
-            do_sample=False, max_length=prompt + new, min_length=prompt + new
+            do_sample=False, max_length=asked["max_length"], min_length=len(ids) + new
         )
         generator = genai.Generator(model, parameters)
-        begun = time.perf_counter_ns()
-        generator.append_tokens(ids)
+        stream = tokenizer.create_stream()
+        spent, begun = time.process_time_ns(), time.perf_counter_ns()
+        generator.append_tokens(numpy.array(ids, dtype=numpy.int32))
         generator.generate_next_token()
         first = time.perf_counter_ns()
+        text = stream.decode(generator.get_next_tokens()[0])
         for _ in range(new - 1):
             generator.generate_next_token()
+            text += stream.decode(generator.get_next_tokens()[0])
         last = time.perf_counter_ns()
-        if repeat:
-            prefill.append(prompt / ((first - begun) / 1e9))
-            decode.append((new - 1) / ((last - first) / 1e9))
-    sys.stdout.write(
-        json.dumps(
-            {"decode_tps": statistics.median(decode), "prefill_tps": statistics.median(prefill)}
-        )
-    )
+        answer = {
+            "decode_tps": (new - 1) * 1e9 / (last - first),
+            "prefill_tps": len(ids) * 1e9 / (first - begun),
+            "cpu_s": (time.process_time_ns() - spent) / 1e9,
+            "text": text,
+        }
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,61 +1,185 @@
-"""What Firstlight's engine costs: its decode and prefill rates in turn with a bare onnxruntime-genai loop."""
+"""What Firstlight's engine costs on top of onnxruntime-genai, and what the kept KV cache saves.
 
+In turn, each at every place of the order: a bare loop as onnxruntime sets itself up, the same loop with our threads,
+the engine behind the wizard's chat, and `firstlight chat --json`. On the sample, which decodes so fast that fixed costs
+weigh more than on any real model, and on the shape of a 0.5 B model.
+"""
+
+import asyncio
+import json
+import subprocess
 import sys
-import tempfile
+from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 from bench.measuring import Figure, spoken
+from bench.random_model import bench_folder, big_source, int4_of
+from bench.terminal import firstlight
 from firstlight_core.paths import find_paths
-from firstlight_core.runner import OFFLINE
+from firstlight_core.runner import child_environment
+from firstlight_core.talk.engine import Engine, open_engine
+from firstlight_core.talk.session_options import session_options
 
-RUNS = 5
+ROUNDS = 9
+QUESTION = "What is int4 quantization, and when is it worth it?"
+HISTORY, TURNS = 1_000, 3
+"""Tokens of history before the second turn, and how often that is measured."""
 _BARE = Path(__file__).with_name("bare_genai.py")
-PROMPT, NEW = 256, 256
+Samples = dict[str, list[float]]
 
 
 def measure() -> list[Figure]:
-    """Rates on the sample's int4 artifact. It decodes so fast that fixed costs weigh more than on a real model."""
-    command = Path(sys.executable).with_name("firstlight")
-    rates: dict[str, list[float]] = {
-        name: [] for name in ("ours", "bare", "ours_prefill", "bare_prefill")
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        env = {"FIRSTLIGHT_HOME": str(Path(folder) / "state")}
-        artifact = Path(folder) / "int4"
-        spoken([command, "convert", find_paths().sample, "-o", artifact, "--json"], env=env)
-        for _ in range(RUNS):
-            bare = spoken(
-                [sys.executable, _BARE, artifact, str(PROMPT), str(NEW)],
-                env=OFFLINE,
+    """Both models: decode, prefill, processor time a token, and the second turn."""
+    figures = []
+    with bench_folder() as folder:
+        for name, source, tokens in (
+            ("sample", find_paths().sample, 256),
+            ("0.5 B shape", big_source(folder), 64),
+        ):
+            artifact = int4_of(source, folder)
+            home = {"FIRSTLIGHT_HOME": str(folder / "home")}
+            figures += asyncio.run(_measure(name, artifact, tokens, home))
+    return figures
+
+
+async def _measure(name: str, artifact: Path, tokens: int, home: dict[str, str]) -> list[Figure]:
+    found: dict[str, Samples] = defaultdict(lambda: defaultdict(list))
+    bare = {"bare": _Bare(artifact), "bare, our threads": _Bare(artifact, session_options())}
+    try:
+        async with open_engine(artifact) as engine:
+            ids = (await engine.render([_said(QUESTION)]))["ids"]
+            length = engine.loaded["max_length"]
+
+            async def ask(who: str) -> dict[str, Any]:
+                if who == "engine":
+                    return await _engine_answer(engine, ids, tokens)
+                if who == "chat --json":
+                    # Beside the event loop: the engine's pipes must be read meanwhile.
+                    return await asyncio.to_thread(_chat_answer, artifact, tokens, home)
+                return await asyncio.to_thread(bare[who].answer, ids, tokens, length)
+
+            order = ["engine", "chat --json", *bare]
+            for number in range(ROUNDS + 1):
+                texts = set()
+                turn = number % len(order)
+                for who in order[turn:] + order[:turn]:
+                    answer = await ask(who)
+                    if who != "chat --json":
+                        texts.add(answer["text"])
+                    # The first round warms up.
+                    for what in ("decode_tps", "prefill_tps", "cpu_s") if number else ():
+                        found[who][what].append(float(answer[what]))
+                # The same words, or they did not do the same work.
+                assert len(texts) == 1, texts
+            kept, full = await _second_turns(engine)
+    finally:
+        for child in bare.values():
+            child.close()
+    turn_figure = Figure(
+        name=f"TTFT of a second turn, {name}",
+        unit="s",
+        samples=tuple(kept),
+        target="<= 0.3 × a full prefill",
+        against="a full prefill",
+        against_samples=tuple(full),
+    )
+    return [*_figures(name, found, tokens), turn_figure]
+
+
+def _figures(name: str, found: dict[str, Samples], tokens: int) -> list[Figure]:
+    figures = []
+    for who, what, unit, against, target in (
+        ("engine", "decode_tps", "tok/s", "bare", ">= 0.98 × a bare loop"),
+        ("chat --json", "decode_tps", "tok/s", "bare", ">= 0.98 × a bare loop"),
+        ("engine", "decode_tps", "tok/s", "bare, our threads", ""),
+        ("engine", "prefill_tps", "tok/s", "bare", ""),
+        ("engine", "prefill_tps", "tok/s", "bare, our threads", ""),
+        ("engine", "cpu_s", "s", "bare, our threads", ""),
+    ):
+        label = {"decode_tps": "decode", "prefill_tps": "prefill"}.get(
+            what, f"processor time of {tokens} tokens"
+        )
+        figures.append(
+            Figure(
+                name=f"{label} of the {who}, {name}",
+                unit=unit,
+                samples=tuple(found[who][what]),
+                target=target,
+                against=f"the loop: {against}",
+                against_samples=tuple(found[against][what]),
             )
-            rates["bare"].append(bare["decode_tps"])
-            rates["bare_prefill"].append(bare["prefill_tps"])
-            options = [
-                "--lengths",
-                str(PROMPT),
-                "--new-tokens",
-                str(NEW),
-                "--repeats",
-                "3",
-                "--json",
-            ]
-            case = spoken([command, "bench", artifact, *options], env=env)["results"][0]["cases"][0]
-            rates["ours"].append(case["decode_tps"]["median"])
-            rates["ours_prefill"].append(case["prefill_tps"]["median"])
-    return [
-        Figure(
-            name="decode rate of `bench`",
-            unit="tok/s",
-            samples=tuple(rates["ours"]),
-            target=">= 0.98 × bare",
-            against="a bare genai loop",
-            against_samples=tuple(rates["bare"]),
-        ),
-        Figure(
-            name="prefill rate of `bench`",
-            unit="tok/s",
-            samples=tuple(rates["ours_prefill"]),
-            against="a bare genai loop",
-            against_samples=tuple(rates["bare_prefill"]),
-        ),
-    ]
+        )
+    return figures
+
+
+class _Bare:
+    """A process of bench/bare_genai.py."""
+
+    def __init__(self, artifact: Path, options: dict[str, Any] | None = None) -> None:
+        given = [json.dumps(options)] if options else []
+        self._process = subprocess.Popen(
+            [sys.executable, str(_BARE), str(artifact), *given],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=child_environment(),
+            text=True,
+        )
+
+    def answer(self, ids: list[int], tokens: int, max_length: int) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        asked = {"ids": ids, "tokens": tokens, "max_length": max_length}
+        self._process.stdin.write(json.dumps(asked) + "\n")
+        self._process.stdin.flush()
+        return dict(json.loads(self._process.stdout.readline()))
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(10)
+
+
+def _said(text: str, role: str = "user") -> dict[str, str]:
+    return {"role": role, "content": text}
+
+
+async def _engine_answer(engine: Engine, ids: list[int], tokens: int) -> dict[str, Any]:
+    """As the chat asks it, held to exactly `tokens` tokens and without the KV cache."""
+    search = {"do_sample": False, "min_length": len(ids) + tokens}
+    result = await engine.request("chat", ids=ids, max_tokens=tokens, fresh=True, search=search)
+    return {**result["stats"], "text": result["text"]}
+
+
+def _chat_answer(artifact: Path, tokens: int, home: dict[str, str]) -> dict[str, Any]:
+    asked = ["--prompt", QUESTION, "--greedy", "--max-tokens", str(tokens), "--json"]
+    return dict(spoken([firstlight(), "chat", artifact, *asked], env=home)["stats"])
+
+
+async def _second_turns(engine: Engine) -> tuple[list[float], list[float]]:
+    """TTFT of a follow-up question with the KV cache of the history, and without any."""
+    limit = min(HISTORY, engine.loaded["max_length"] - 100)
+    history: list[dict[str, str]] = []
+    while True:
+        longer = [
+            *history,
+            _said(QUESTION),
+            _said("It stores weights in 4 bits. " * 8, "assistant"),
+        ]
+        if (await engine.render(longer))["prompt_tokens"] > limit:
+            break
+        history = longer
+    first = [*history, _said("What does it cost?")]
+
+    async def ask(messages: list[dict[str, str]], *, fresh: bool) -> dict[str, Any]:
+        return await engine.request(
+            "chat", messages=messages, max_tokens=8, search={"do_sample": False}, fresh=fresh
+        )
+
+    kept, full = [], []
+    for _ in range(TURNS):
+        answer = await ask(first, fresh=True)
+        second = [*first, _said(answer["text"], "assistant"), _said("And how do I measure that?")]
+        kept.append((await ask(second, fresh=False))["stats"]["ttft_s"])
+        full.append((await ask(second, fresh=True))["stats"]["ttft_s"])
+    return kept, full

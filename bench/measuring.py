@@ -33,10 +33,13 @@ class Figure:
 
     @property
     def ratio(self) -> float | None:
-        """Ours to the plain tool's, median to median."""
-        return (
-            self.median / statistics.median(self.against_samples) if self.against_samples else None
-        )
+        """Ours to the plain tool's: the median of the pairs that were taken in turn, else median to median."""
+        if not self.against_samples:
+            return None
+        if len(self.samples) == len(self.against_samples):
+            pairs = zip(self.samples, self.against_samples, strict=True)
+            return statistics.median(ours / theirs for ours, theirs in pairs)
+        return self.median / statistics.median(self.against_samples)
 
     @property
     def tail(self) -> dict[str, float]:
