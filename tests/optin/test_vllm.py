@@ -19,6 +19,7 @@ from firstlight_core.measure.benchmark import benchmark
 from firstlight_core.measure.quality import check_quality, load_prompts
 from firstlight_core.paths import find_paths
 from tests.optin.agreement import agreement, ask_all
+from tests.optin.prompts import prompt_agreement
 from tests.optin.vllm_figures import surroundings, write_figures
 from tests.optin.vllm_server import serving, vllm_environment
 
@@ -107,6 +108,7 @@ async def test_vllm_serves_what_firstlight_wrote(
         target = f"{server.base_url}#sample"
         figures["ready_seconds"] = server.ready_seconds
         assert "4 bits" in chat_as_a_user(target)["text"]
+        figures["prompts"] = await prompt_agreement(server.base_url, "sample", local["int4"])
         answers = await ask_all(target, questions)
         figures["agreement"] = {
             name: agreement(answers, texts, sample / "tokenizer.json")
@@ -129,6 +131,7 @@ async def test_vllm_serves_what_firstlight_wrote(
     if not write_figures(figures):
         sys.stderr.write("The machine was busy: docs/vllm.* keep the figures of a quieter run.\n")
 
+    assert figures["prompts"]["different"] == []
     # bf16 and fp32 may part at a near tie; a wrong template or wrong weights part everywhere.
     assert figures["agreement"]["fp32"]["share"] > 0.95
     assert figures["adapter"]["share"] > 0.95 and figures["adapter"]["base_differs"] == len(LUMEN)

@@ -74,6 +74,8 @@ def _markdown(figures: Mapping[str, Any]) -> str:
         f"left. vLLM's own parser knows the {figures['flags']} flags that Firstlight writes, for every size and adapters.",
         "",
         "## Are the answers the same?",
+        f"{figures['prompts']['same']} of {figures['prompts']['conversations']} conversations of the template lock become "
+        "the same prompt tokens in vLLM as in the artifact. "
         f"The sample's {figures['agreement']['fp32']['answers']} held-out questions, greedy, at most 96 tokens each. vLLM serves the original bf16 weights.",
         "",
         "| vLLM against | same text | same tokens up to the first difference |",
