@@ -7,7 +7,7 @@ from textual.content import Content
 
 from firstlight_core.conversion.advanced_options import options_for, read_options
 from firstlight_core.text import bytes_text, one_line, seconds_text
-from firstlight_tui.widgets.precision_table import Row, drift_text, number
+from firstlight_tui.widgets.precision_columns import Row, drift_text, number
 from firstlight_tui.widgets.words import part
 
 ESTIMATED: tuple[tuple[str, str, Callable[[float], str]], ...] = (
@@ -53,10 +53,12 @@ def card(
             if row.guess.get(key) is not None
         ]
         assumes = one_line(str(row.guess.get("assumes") or "")) if whole else ""
-        if source_bytes and (guess := row.guess.get("bytes")) and guess > source_bytes:
+        if facts and source_bytes and (guess := row.guess.get("bytes")) and guess > source_bytes:
             facts[0] += f", {guess / source_bytes:.2f} × the source"
         if row.edited:
-            assumes = "size and time are not estimated for edited options"
+            assumes = "size with your options; time is not estimated for them"
+            if not row.guess.get("bytes"):
+                assumes = "size and time are not estimated for this configuration"
         lines.append(_line("estimate", "; ".join(facts) + (f" ({assumes})" if assumes else "")))
     lines.append(_line("measured", measured_words(row) or "nothing yet"))
     if options := options_words(row, config, tied=tied):

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from firstlight_core.estimate.edited_size import edited_bytes
 from firstlight_core.estimate.measured_figures import Figures, Measurements, measured_figures
 from firstlight_core.estimate.recommendation import Estimates, Recommendation, pareto_front
 from firstlight_core.ledger import Entry
@@ -10,7 +12,7 @@ from firstlight_core.precisions import DEFAULT_PRECISION, PRECISIONS, find_preci
 from firstlight_core.session import Session
 from firstlight_core.text import bytes_text
 from firstlight_tui.widgets.pareto import Point
-from firstlight_tui.widgets.precision_table import Row
+from firstlight_tui.widgets.precision_columns import Row
 
 KEPT_WHEN_EDITED = ("peak_ram_bytes", "available", "reason")
 
@@ -23,15 +25,20 @@ def is_edited(session: Session, key: str) -> bool:
 def estimates_of(session: Session) -> Estimates:
     """The estimate of every row; empty when the model was not inspected.
 
-    The formulas know the rows' own options: of an edited row only what does not hang on its options is left.
+    The formulas know the rows' own options: of an edited row they know the size, and what does not hang on options.
     """
     found: Estimates = (session.model or {}).get("estimates") or {}
     return {
-        key: {name: guess[name] for name in KEPT_WHEN_EDITED if name in guess}
-        if is_edited(session, key)
-        else guess
+        key: _edited_estimate(session, key, guess) if is_edited(session, key) else guess
         for key, guess in found.items()
     }
+
+
+def _edited_estimate(session: Session, key: str, guess: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {name: guess[name] for name in KEPT_WHEN_EDITED if name in guess}
+    config = (session.configs or {})[key]
+    size = edited_bytes(session.model or {}, find_precision(key), config)
+    return kept if size is None else {"bytes": size, **kept}
 
 
 def advised(session: Session) -> str:

@@ -1,0 +1,59 @@
+"""Size of an artifact whose quantiser's options were edited: the row's own estimate, and what the options change of it.
+
+Works on the document of `firstlight inspect`, which the wizard keeps: nothing is read.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from firstlight_core.conversion.advanced_options import read_options
+from firstlight_core.estimate.artifact_size import promoted_layers, quantised_bytes
+from firstlight_core.precisions import Precision
+
+Document = Mapping[str, Any]
+
+
+def edited_bytes(model: Document, precision: Precision, config: Document) -> int | None:
+    """Bytes of the artifact folder; None when the configuration is not one quantising pass of this row's precision.
+
+    The matrices are those of a plain decoder layer, scaled to the parameters that the body really has: only the
+    difference of two such sums counts.
+    """
+    own = {"passes": {"build": {"type": "ModelBuilder", **precision.builder_options}}}
+    guess = model.get("estimates", {}).get(precision.key, {}).get("bytes")
+    bits = {"int4": 4, "int8": 8}.get(precision.builder_precision)
+    passes = [p for p in config["passes"].values() if p["type"] != "MergeAdapterWeights"]
+    if guess is None or bits is None or [p["type"] for p in passes] != ["ModelBuilder"]:
+        return None
+    if (passes[0].get("config") or passes[0]).get("precision") != precision.builder_precision:
+        return None
+    try:
+        changed = _sum(model, read_options(config), bits) - _sum(model, read_options(own), bits)
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None
+    return round(float(guess) + changed)
+
+
+def _sum(model: Document, options: Mapping[str, Any], bits: int) -> float:
+    block, algorithm = int(options["block_size"]), str(options["algorithm"])
+    zero_points = algorithm.startswith("k_quant")
+    hidden, inner = model["hidden_size"], model["intermediate_size"]
+    queries = model["attention_heads"] * model["head_size"]
+    packed = queries + 2 * model["key_value_heads"] * model["head_size"]
+    layer = ((hidden, packed), (queries, hidden), (hidden, 2 * inner), (inner, hidden))
+
+    def size(columns: int, rows: int, width: int) -> float:
+        return quantised_bytes(columns, rows, width, block, zero_points=zero_points)
+
+    layers = model["layers"]
+    plain = layers * sum(columns * rows for columns, rows in layer)
+    scale = model["parameters_by_kind"]["body"] / plain
+    total = scale * layers * sum(size(*matrix, bits) for matrix in layer)
+    head = 8 if algorithm in ("k_quant_last", "k_quant_mixed") else bits
+    total += size(hidden, model["vocab_size"], head)
+    if algorithm == "k_quant_mixed":
+        for matrix in (layer[0], layer[3]):
+            total += promoted_layers(layers) * (size(*matrix, 8) - size(*matrix, bits))
+    shared = model["tied_embeddings"] and bits == 4 and options["shared_embeddings"]
+    # The float32 table beside the head, where the two do not share one.
+    return float(total + (0 if shared else 4 * model["vocab_size"] * hidden))

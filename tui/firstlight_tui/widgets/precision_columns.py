@@ -1,0 +1,213 @@
+"""The columns of the precision table: whose figure it is (claim, estimate, measured), and how a row shows it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from firstlight_core.estimate.measured_figures import Figures
+from firstlight_core.precisions import Precision
+
+NOTHING = "–"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What is known of one precision."""
+
+    precision: Precision
+    guess: Mapping[str, Any]
+    figures: Figures | None
+    marked: bool = False
+    recommended: bool = False
+    edited: bool = False
+    """Whether advanced options, or an edited configuration, stand behind it."""
+
+    @property
+    def available(self) -> bool:
+        """Whether it can be made here."""
+        return bool(self.guess.get("available", True)) or self.figures is not None
+
+
+@dataclass(frozen=True, slots=True)
+class SizeUnit:
+    """One unit for all sizes of a kind, so that they can be compared at a glance."""
+
+    name: str
+    size: int
+
+    @classmethod
+    def fitting(cls, sizes: Sequence[float]) -> "SizeUnit":
+        """MiB, or GiB when one of the sizes would have more than four digits of MiB."""
+        large = bool(sizes) and max(sizes) >= 9_999 * 2**20
+        return cls("GiB", 2**30) if large else cls("MiB", 2**20)
+
+    def show(self, size: float | None) -> str:
+        """A size in this unit, without its name."""
+        return number(None if size is None else size / self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """The units of the table: of sizes on disk, and of memory."""
+
+    disk: SizeUnit
+    memory: SizeUnit
+
+    @classmethod
+    def fitting(cls, rows: Sequence[Row]) -> "Units":
+        """Those in which every figure of these rows is short."""
+        disk = [row.guess["bytes"] for row in rows if row.guess.get("bytes")]
+        disk += [row.figures.bytes for row in rows if row.figures and row.figures.bytes]
+        names = ("peak_ram_bytes", "run_ram_bytes")
+        memory = [row.guess[name] for row in rows for name in names if row.guess.get(name)]
+        return cls(SizeUnit.fitting(disk), SizeUnit.fitting(memory))
+
+
+def number(value: float | None) -> str:
+    """A figure of at most five characters: `0.034`, `1.78`, `461`, `12.7k`."""
+    if value is None:
+        return NOTHING
+    if abs(value) >= 9999.5:
+        return f"{value / 1000:.3g}k" if abs(value) < 999_500 else f"{value / 1e6:.3g}M"
+    if abs(value) >= 99.5:
+        return f"{value:.0f}"
+    return f"{value:.3g}" if abs(value) >= 1 else f"{value:.2g}"
+
+
+def drift_text(kl: float | None) -> str:
+    """A mean KL divergence of at most six characters: `0.012`, `4.7e-6`."""
+    if kl is None:
+        return NOTHING
+    if kl >= 0.001 or kl == 0:
+        return f"{kl:.2g}"
+    mantissa, exponent = f"{kl:.1e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column: whose figure it is, what it is, how wide, and how a row shows it."""
+
+    key: str
+    mark: str
+    """claim, est. or meas.; empty for the name."""
+    name: str
+    unit: str
+    width: int
+    show: Callable[[Row, Units], str]
+    narrow: bool = False
+    """Whether it stays when the terminal is narrow; the card below always shows everything."""
+
+
+def _claim_size(row: Row, units: Units) -> str:
+    return row.precision.claim.size if row.precision.claim else NOTHING
+
+
+def _claim_words(row: Row, units: Units) -> str:
+    return row.precision.claim.speed if row.precision.claim else NOTHING
+
+
+def _guess_memory(name: str) -> Callable[[Row, Units], str]:
+    return lambda row, units: units.memory.show(row.guess.get(name))
+
+
+def _measured(name: str, scale: float = 1.0) -> Callable[[Row, Units], str]:
+    def show(row: Row, units: Units) -> str:
+        value = getattr(row.figures, name, None)
+        text = number(None if value is None else value * scale)
+        speed = name in ("load_s", "ttft_s", "prefill_tps", "decode_tps")
+        return (
+            f"{text}?" if speed and value is not None and row.figures and row.figures.void else text
+        )
+
+    return show
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column(
+        key="claim",
+        mark="claim",
+        name="size",
+        unit="×FP32",
+        width=6,
+        show=_claim_size,
+        narrow=True,
+    ),
+    Column(key="claimed-speed", mark="claim", name="speed", unit="", width=9, show=_claim_words),
+    Column(
+        key="bytes",
+        mark="est.",
+        name="size",
+        unit="{disk}",
+        width=4,
+        show=lambda row, units: units.disk.show(row.guess.get("bytes")),
+        narrow=True,
+    ),
+    Column(
+        key="peak",
+        mark="est.",
+        name="peak",
+        unit="{memory}",
+        width=4,
+        show=_guess_memory("peak_ram_bytes"),
+    ),
+    Column(
+        key="seconds",
+        mark="est.",
+        name="time",
+        unit="s",
+        width=4,
+        show=lambda row, units: number(row.guess.get("seconds")),
+        narrow=True,
+    ),
+    Column(
+        key="run",
+        mark="est.",
+        name="run",
+        unit="{memory}",
+        width=4,
+        show=_guess_memory("run_ram_bytes"),
+    ),
+    Column(
+        key="measured",
+        mark="meas.",
+        name="size",
+        unit="{disk}",
+        width=5,
+        show=lambda row, units: units.disk.show(row.figures.bytes if row.figures else None),
+        narrow=True,
+    ),
+    Column(
+        key="load", mark="meas.", name="load", unit="ms", width=5, show=_measured("load_s", 1000)
+    ),
+    Column(
+        key="ttft", mark="meas.", name="TTFT", unit="ms", width=5, show=_measured("ttft_s", 1000)
+    ),
+    Column(
+        key="prefill",
+        mark="meas.",
+        name="prefill",
+        unit="tok/s",
+        width=7,
+        show=_measured("prefill_tps"),
+    ),
+    Column(
+        key="decode",
+        mark="meas.",
+        name="decode",
+        unit="tok/s",
+        width=6,
+        show=_measured("decode_tps"),
+        narrow=True,
+    ),
+    Column(
+        key="drift",
+        mark="meas.",
+        name="drift",
+        unit="KL",
+        width=6,
+        show=lambda row, units: drift_text(row.figures.kl_mean if row.figures else None),
+        narrow=True,
+    ),
+)
+STYLES = {"claim": "dim", "est.": "", "meas.": "bold"}
