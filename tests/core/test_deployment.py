@@ -30,6 +30,9 @@ from firstlight_core.errors import (
     UsageError,
 )
 from firstlight_core.paths import find_paths
+from firstlight_core.report.plan import plan_of
+from firstlight_core.report.run_file import read_run_toml, write_plan
+from firstlight_core.session import Session
 from tests import faultkit
 from tests.core.fake_foundry import environment, fake_foundry
 
@@ -321,3 +324,16 @@ async def test_the_doctor_tells_both_roads_apart(own_artifact: Path, tmp_path: P
     break_index_of = find_paths().foundry / "cache" / "models" / "foundry.local.modelinfo.json"
     break_index_of.write_text('{"catalog_name": "local", "models": [], "version": 99}')
     assert "newer version" in (await examine())["registered_problem"]
+
+
+def test_a_walk_that_is_repeated_deploys_into_the_same_cache(tmp_path: Path) -> None:
+    session = Session().decide(
+        artifact=str(tmp_path),
+        deployment={"name": "a", "target": "folder", "cache": "foundry"},
+    )
+    place = write_plan(tmp_path / "run.toml", plan_of(session))
+    choice = read_run_toml(place).deploy
+    assert choice is not None and (choice.target, choice.cache) == ("folder", "foundry")
+    place.write_text(place.read_text().replace('"foundry"', '"cloud"'))
+    with pytest.raises(FirstlightError, match=r"`deploy\.cache` must be one of: private, foundry"):
+        read_run_toml(place)

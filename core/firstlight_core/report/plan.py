@@ -28,6 +28,8 @@ class DeployChoice:
     target: str = "foundry"
     replace: bool = True
     """Whether a deployment of that name, such as that of the walk before, gives way; undo brings it back."""
+    cache: str = "private"
+    """Whose cache it stands in: Firstlight's own, or `foundry`, that of the foundry command."""
     capacity: Capacity | None = None
     """How big a vLLM server; None leaves it to `deploy`."""
 
@@ -131,6 +133,7 @@ def _deploy_of(deployment: Mapping[str, Any]) -> DeployChoice | None:
     return DeployChoice(
         name=str(name),
         target=str(deployment.get("target", "foundry")),
+        cache=str(deployment.get("cache", "private")),
         capacity=Capacity(**asked) if isinstance(asked, Mapping) else None,
     )
 

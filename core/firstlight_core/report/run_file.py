@@ -11,6 +11,7 @@ from typing import Any
 
 import tomli_w
 
+from firstlight_core.deploy.caches import CACHES
 from firstlight_core.deploy.vllm import CAPACITY_LIMITS, Capacity
 from firstlight_core.errors import InputRefused, UsageError
 from firstlight_core.files import read_limited, write_whole
@@ -130,6 +131,7 @@ def _deploy(section: Section) -> DeployChoice:
         name=name,
         target=target,
         replace=section.flag("replace", True),
+        cache=section.choice("cache", CACHES, "private"),
         capacity=_capacity(section) if target == "vllm" else None,
     )
     section.nothing_else()
@@ -236,6 +238,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
             "name": deploy.name,
             "target": deploy.target,
             "replace": deploy.replace,
+            **({"cache": deploy.cache} if deploy.cache != "private" else {}),
             **(asdict(deploy.capacity) if deploy.capacity else {}),
         }
     if chat:

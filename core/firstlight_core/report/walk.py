@@ -201,6 +201,7 @@ class _Walk:
             choice.name,
             target=choice.target,
             replace=choice.replace,
+            **({"cache": choice.cache} if choice.cache != "private" else {}),
             **({"capacity": choice.capacity} if choice.capacity else {}),
             on_event=self.on_event,
         )
