@@ -154,8 +154,11 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path, raw: bytes) -> None:
     (tmp_path / "a.zip").write_bytes(raw)
     with pytest.raises(InputRefused, match=r"a\.zip"):
         verify(tmp_path / "a.zip")
-    with pytest.raises(InputRefused, match="There is no"):
+    with pytest.raises(InputRefused, match="is not there"):
         verify(tmp_path / "nothing.zip")
+    os.mkfifo(tmp_path / "pipe.zip")
+    with pytest.raises(InputRefused, match="neither a file nor a folder"):
+        verify(tmp_path / "pipe.zip")
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as made:
         made.writestr("a", "b")
     with pytest.raises(InputRefused, match="no bundle of Firstlight"):

@@ -167,7 +167,8 @@ def verify(place: Path) -> dict[str, Any]:
     if place.is_dir():
         return verify_folder(place)
     if not place.is_file():
-        raise InputRefused(f"There is no {shown_path(place)}.")
+        what = "is neither a file nor a folder" if place.exists() else "is not there"
+        raise InputRefused(f"{shown_path(place)} {what}.")
     if place.suffix == ".json":
         return _verify_report(place)
     return verify_bundle(place)

@@ -18,6 +18,7 @@ def verify(
         for problem in document["problems"]:
             say(problem)
         verdict = "all as written" if document["ok"] else "not as written"
-        say(f"{document['files']} files: {verdict}.")
+        count = document["files"]
+        say(f"{count} file{'' if count == 1 else 's'}: {verdict}.")
 
     run_verb("verify", lambda: verify_files(place), show, as_json=json)
