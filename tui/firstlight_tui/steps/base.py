@@ -12,14 +12,7 @@ from firstlight_core.errors import FirstlightError
 from firstlight_core.session import Session
 from firstlight_tui.steps.early_keys import PatientScreen
 from firstlight_tui.steps.rail import hindrance, rail_entries
-from firstlight_tui.widgets import (
-    KeyBar,
-    MonitorPane,
-    ProblemPanel,
-    StepChosen,
-    StepRail,
-    Words,
-)
+from firstlight_tui.widgets import KeyBar, MonitorPane, ProblemPanel, StepChosen, StepRail, Words
 from firstlight_tui.works import Work
 
 if TYPE_CHECKING:

@@ -1,20 +1,21 @@
 """Step 1: is this machine ready?"""
 
-import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, DataTable
 
 from firstlight_core.session import Session
-from firstlight_core.text import shown_path
 from firstlight_tui.modals import DetailScreen
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.environment_install import Installation
+from firstlight_tui.steps.environment_keys import HELP, KEYS
+from firstlight_tui.steps.environment_probing import probe
+from firstlight_tui.steps.environment_report import copy_report
 from firstlight_tui.steps.environment_rows import (
     COLUMNS,
     course_text,
@@ -24,15 +25,12 @@ from firstlight_tui.steps.environment_rows import (
 )
 from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.fitted_table import FittedTable
-from firstlight_tui.works import OnEvent, Started, Work
+from firstlight_tui.works import Work, begin
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from firstlight_tui.app import WizardApp
 
 Row = Mapping[str, Any]
-REPORT_NAME = "environment-report.txt"
 
 
 class EnvironmentStep(StepScreen):
@@ -41,10 +39,7 @@ class EnvironmentStep(StepScreen):
     STEP_ID = "environment"
     STEP_TITLE = "Environment"
     PURPOSE = "What this machine has, what is needed, what mends it."
-    HELP = (
-        "Every row is probed in its own process with a time limit. Nothing is changed on your machine unless you "
-        "say so: `i` shows the command that installs what is missing, and runs it after a yes."
-    )
+    HELP = HELP
     WORK = "environment"
     CSS = """
     EnvironmentStep #checks { height: 1fr; min-height: 5; }
@@ -54,32 +49,7 @@ class EnvironmentStep(StepScreen):
     EnvironmentStep #check-card Button { margin-right: 2; }
     EnvironmentStep.-narrow #actions Button { margin-right: 1; min-width: 6; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "recheck", "Check all", id="environment.recheck", tooltip="Probe everything"),
-        Binding("e", "recheck_one", "This row", id="environment.one", tooltip="Probe this row"),
-        Binding("c", "copy_fix", "Copy fix", id="environment.fix", tooltip="Copy this row's fix"),
-        Binding(
-            "y",
-            "copy_report",
-            "Report",
-            id="environment.report",
-            tooltip="Copy all rows and keep them in a file, without name, tokens and paths",
-        ),
-        Binding(
-            "w",
-            "course",
-            "Course",
-            id="environment.course",
-            tooltip="The course's install commands, with what is already satisfied",
-        ),
-        Binding(
-            "i",
-            "install",
-            "Install",
-            id="environment.install",
-            tooltip="Show the command that installs what is missing; again: stop it",
-        ),
-    ]
+    BINDINGS = KEYS
 
     def __init__(self) -> None:
         super().__init__()
@@ -118,32 +88,14 @@ class EnvironmentStep(StepScreen):
         elif self.work is None:
             self._probe()
 
-    # Looking --------------------------------------------------------------------------------------
-
     def _probe(self, only: str | None = None) -> None:
-        wizard, before = self.wizard, self.session.environment
-        known = dict(self._rows)
         if self.work is not None and self.work.running:
             self.notify("Still looking.")
             return
-
-        async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
-            # The rows belong to the work: the user may walk on while the slow ones are still out.
-            tell = wizard.works["environment"].add_row
-            services = wizard.services
-            if only is None:
-                for key, title in await asyncio.to_thread(services.list_checks):
-                    found = known.get(key, {}).get("found", "")
-                    tell({"id": key, "title": title, "status": "looking", "found": found})
-            else:
-                tell({**known[only], "status": "looking"})
-            newer = await services.run_checks(on_result=tell, only=None if only is None else [only])
-            document = dict(newer)
-            if only is not None and before is not None:
-                document = services.renew_checks(dict(before), document)
-            return document
-
-        wizard.start(self.WORK, "The environment check", run)
+        probing = partial(
+            probe, self.wizard, known=dict(self._rows), before=self.session.environment, only=only
+        )
+        self.wizard.start(self.WORK, "The environment check", probing)
 
     def _on_work(self, work: Work) -> None:
         if work.name == Installation.WORK and self.is_mounted:
@@ -209,8 +161,6 @@ class EnvironmentStep(StepScreen):
         self.query_one("#check-detail", Words).update(detail_words(row))
         self.query_one("#copy-fix").display = bool(row.get("fix"))
 
-    # Actions --------------------------------------------------------------------------------------
-
     @on(Button.Pressed, "#recheck")
     def action_recheck(self) -> None:
         """Probe everything again."""
@@ -237,30 +187,13 @@ class EnvironmentStep(StepScreen):
             self.notify("Wait until every row has its answer.", severity="warning")
             return
         text = self.wizard.services.report_text(dict(self.session.environment))
-        self.app.copy_to_clipboard(text)
-        path = self.wizard.paths.state / REPORT_NAME
-        self.run_worker(self._keep(path, text), group="report", exclusive=True)
-
-    async def _keep(self, path: "Path", text: str) -> None:
-        from firstlight_core.errors import StateProblem
-        from firstlight_core.files import write_whole
-
-        try:
-            await asyncio.to_thread(write_whole, path, text)
-        except StateProblem as error:
-            self.notify(f"Copied. {error} {error.hint}", severity="warning", markup=False)
-        else:
-            words = f"Copied, without your name, tokens and paths. Also in {shown_path(path)}"
-            self.notify(words, markup=False)
+        begin(self, partial(copy_report, self.wizard, text), group="report")
 
     @on(Button.Pressed, "#course")
     def action_course(self) -> None:
         """Show the course's own install commands."""
-        self.app.push_screen(
-            DetailScreen(
-                "The course's install commands", course_text(self.session.environment or {})
-            )
-        )
+        text = course_text(self.session.environment or {})
+        self.app.push_screen(DetailScreen("The course's install commands", text))
 
     @on(Button.Pressed, "#install")
     def action_install(self) -> None:
