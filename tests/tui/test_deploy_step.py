@@ -177,6 +177,32 @@ async def test_a_taken_name_is_replaced_only_after_a_yes(wizard: Build, called: 
     assert asked["replace"] is True
 
 
+async def test_an_export_has_a_name_of_its_own_and_is_not_what_is_served(
+    wizard: Build, called: Called
+) -> None:
+    foundry = FakeFoundry()
+    services = fake_services(
+        called,
+        list_deployments=lambda: [TAKEN],
+        open_service=foundry.open_service,
+        probe_service=foundry.probe,
+    )
+    bundled = {"name": "old-one", "id": "old-one", "target": "bundle", "path": "/x.zip"}
+    app = wizard(session=FULL.decide(deployment=bundled), first=DeployStep, services=services)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        rename(app, "OLD-one")
+        await pilot.pause()
+        assert "free" in words(app, "#name-words") and primary(app) == "Deploy"
+        await pilot.click("#target-foundry")
+        await settle(pilot)
+        assert primary(app) == "Replace"
+        await pilot.press("f7")
+        await until(pilot, lambda: foundry.opened == ["/models/out/int4"])
+        await pilot.press("f7")
+        await until(pilot, lambda: foundry.closed == 1)
+
+
 async def test_the_choice_survives_a_walk(wizard: Build) -> None:
     app = wizard(session=OPEN, first=DeployStep)
     async with app.run_test(size=(80, 24)) as pilot:

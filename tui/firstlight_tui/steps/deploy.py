@@ -144,8 +144,11 @@ class DeployStep(PublishStep):
         if self.session.artifact is None:
             form.show("There is no artifact yet: convert first.")
             return
-        name = form.choice.name
-        form.show(name_words(name, self.taken, name if self.is_deployed else None)[1])
+        choice = form.choice
+        # An export has a name of its own.
+        taken = self.taken if choice.target in CACHED else {}
+        current = choice.name if self.is_deployed else None
+        form.show(name_words(choice.name, taken, current)[1])
         if self.session.deployment is not None:
             self.query_one(Outcome).show(self.session.deployment)
         self.refresh_actions()

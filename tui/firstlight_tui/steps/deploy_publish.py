@@ -75,7 +75,13 @@ class PublishStep(FoundryStep):
             return "Cancel"
         if self.is_deployed:
             return self.next_label()
-        return "Replace" if self.choice.name.lower() in self.taken else "Deploy"
+        return "Replace" if self._is_taken else "Deploy"
+
+    @property
+    def _is_taken(self) -> bool:
+        """Whether a deployment of this name would have to give way; exports have names of their own."""
+        choice = self.choice
+        return choice.target in CACHED and choice.name.lower() in self.taken
 
     def primary(self) -> None:
         if self.work is not None and self.work.running:
@@ -84,7 +90,7 @@ class PublishStep(FoundryStep):
             self.action_next()
         elif not name_words(self.choice.name, self.taken, None)[0]:
             self.query_one("#deploy-name", Input).focus()
-        elif self.choice.name.lower() in self.taken:
+        elif self._is_taken:
             question = f"Replace the deployment {self.choice.name}? Until the new one is proven, the old one stays."
             self.app.push_screen(ConfirmScreen(question, yes="Replace", no="Keep"), self._replace)
         else:
@@ -145,7 +151,7 @@ class PublishStep(FoundryStep):
         if work.running:
             return
         if work.result is not None and self.session.deployment is None and "undone" in work.result:
-            self.query_one(Outcome).say("Undone: the registration and the files are gone.")
+            self.query_one(Outcome).say("Undone: its files and its registration are gone.")
         begin(self, self.look, group="deployments")
 
     def refresh_actions(self) -> None:

@@ -12,6 +12,7 @@ from textual.widgets import Button, Checkbox, Input
 
 from firstlight_core.errors import FirstlightError, JobDied
 from firstlight_tui.steps.base import StepScreen
+from firstlight_tui.steps.deploy_choice import CACHED
 from firstlight_tui.steps.deploy_service_view import ServiceForm, ServicePanel
 from firstlight_tui.works import OnEvent, Started, Work, begin
 
@@ -137,8 +138,11 @@ class ServingStep(StepScreen):
 
     @property
     def serve_target(self) -> str:
-        """What would be served: the deployment by its name, or the artifact as it stands."""
-        return str((self.session.deployment or {}).get("name") or self.session.artifact)
+        """What would be served: the deployment by its name, or the artifact as it stands; an export serves nothing."""
+        deployed = self.session.deployment or {}
+        if deployed.get("target", "foundry") in CACHED and deployed.get("name"):
+            return str(deployed["name"])
+        return str(self.session.artifact)
 
     @on(Input.Changed, "#serve-port")
     @on(Checkbox.Changed, "#serve-stays")
