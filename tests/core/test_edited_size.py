@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from firstlight_core.conversion.advanced_options import with_options
+from firstlight_core.conversion.advanced_options import costs_of, with_options
 from firstlight_core.conversion.plan import course_config, run_config
 from firstlight_core.estimate.edited_size import edited_bytes
 from firstlight_core.estimate.estimates import estimates
@@ -67,3 +67,11 @@ async def test_sizes_with_options_against_real_conversions(sample: Path, tmp_pat
         config = with_options(run_config(sample, row), options, precision=row, tied=True)
         made = await convert(sample, tmp_path / str(number), precision=key, config=config)
         assert edited(sample, key, **options) == pytest.approx(made["bytes"], rel=0.03), options
+
+
+def test_a_row_with_k_quant_costs_what_k_quant_costs(sample: Path) -> None:
+    row = find_precision("int4")
+    own = run_config(sample, row)
+    config = with_options(own, {"algorithm": "k_quant"}, precision=row, tied=True)
+    assert costs_of(row, own) is row
+    assert costs_of(row, config).key == "int4-quality"

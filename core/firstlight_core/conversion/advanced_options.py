@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from firstlight_core.errors import UsageError
-from firstlight_core.precisions import Precision
+from firstlight_core.precisions import Precision, find_precision
 from firstlight_core.text import one_line
 
 Config = Mapping[str, Any]
@@ -147,6 +147,13 @@ def with_options(
         else:
             target[name] = value
     return changed
+
+
+def costs_of(precision: Precision, config: Config) -> Precision:
+    """The row whose conversion costs what this configuration's does: k-quant needs more memory and time than rounding."""
+    if str(read_options(config)["algorithm"]).startswith("k_quant"):
+        return find_precision("int4-quality")
+    return precision
 
 
 def expected_of(config: Config) -> dict[str, Any]:

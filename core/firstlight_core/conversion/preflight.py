@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.conversion.advanced_options import costs_of
 from firstlight_core.conversion.plan import ConversionPlan
 from firstlight_core.conversion.publishing import check_output
 from firstlight_core.errors import ModelRefused, OutOfMemory, StateProblem, ToolchainMissing
@@ -86,7 +87,8 @@ def check_room(
             reason, hint="Install the conversion tools: pip install 'firstlight[convert]'."
         )
     room = Room.here(folder)
-    cost = estimate(before.inspection, plan.precision, room=room)
+    row = costs_of(plan.precision, plan.run_config) if plan.edited else plan.precision
+    cost = estimate(before.inspection, row, room=room)
     if cost.peak_ram_bytes > room.memory and not force:
         raise OutOfMemory(
             f"This conversion needs about {bytes_text(cost.peak_ram_bytes)} of memory; "

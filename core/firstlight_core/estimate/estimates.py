@@ -41,16 +41,17 @@ class Cost:
     seconds_untied: float = 0.0
     """Seconds per 10^9 weights of a second vocabulary table."""
     ram_table: float = 0.0
-    """Bytes per weight of the vocabulary table on top: k-quant works on the whole output head at once."""
+    """Bytes per weight of the vocabulary table on top: the quantiser works on one weight at a time, and this is the largest."""
 
 
 COSTS = {
     "fp32": Cost(4.3, 2.0, 12.0, 65.0),
     "fp16": Cost(16.3, 16.0, 18.0, 205.0, 100.0),
-    "int8": Cost(10.3, 2.0, 13.0, 60.0),
-    "int4": Cost(8.35, 6.0, 13.0, 40.0, 10.0),
-    "int4-compact": Cost(8.4, 6.0, 12.0, 35.0, 30.0),
-    "int4-quality": Cost(8.35, 6.0, 14.0, 675.0, 0.0, 34.0),
+    "int8": Cost(3.9, 0.0, 9.0, 30.0, 0.0, 5.3),
+    "int8-compact": Cost(3.9, 0.0, 9.0, 17.0, 0.0, 5.3),
+    "int4": Cost(3.4, 0.7, 8.0, 13.0, 10.0, 3.6),
+    "int4-compact": Cost(3.4, 0.5, 8.0, 12.0, 10.0, 3.2),
+    "int4-quality": Cost(8.35, 6.0, 40.0, 165.0, 0.0, 6.5),
 }
 """Fitted to docs/estimates.md: models of 2 M to 630 M parameters, two cores. Larger models are extrapolated, other machines
 are learnt from their own conversions (`calibration`)."""

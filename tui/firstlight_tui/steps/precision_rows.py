@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from firstlight_core.conversion.advanced_options import costs_of
 from firstlight_core.estimate.edited_size import edited_bytes
 from firstlight_core.estimate.measured_figures import Figures, Measurements, measured_figures
 from firstlight_core.estimate.recommendation import Estimates, Recommendation, pareto_front
@@ -35,9 +36,10 @@ def estimates_of(session: Session) -> Estimates:
 
 
 def _edited_estimate(session: Session, key: str, guess: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {name: guess[name] for name in KEPT_WHEN_EDITED if name in guess}
-    config = (session.configs or {})[key]
-    size = edited_bytes(session.model or {}, find_precision(key), config)
+    config, row = (session.configs or {})[key], find_precision(key)
+    costs = (session.model or {})["estimates"].get(costs_of(row, config).key, guess)
+    kept = {name: costs[name] for name in KEPT_WHEN_EDITED if name in costs}
+    size = edited_bytes(session.model or {}, row, config)
     return kept if size is None else {"bytes": size, **kept}
 
 
