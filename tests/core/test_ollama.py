@@ -20,6 +20,7 @@ from firstlight_core.template.inference_model import build_inference_model, open
 from firstlight_core.template.presets import PRESETS, find_preset
 from firstlight_core.template.rendering import derive_prompt_template, private_tokenizer, render
 from firstlight_core.template.shapes import lock_shapes
+from tests.conftest import make_once
 from tests.core.template_families import FAMILIES, Family, write_family
 
 Messages = Sequence[Mapping[str, str]]
@@ -41,15 +42,26 @@ def weights_of(folder: Path, architecture: str = "LlamaForCausalLM") -> Weights:
     return Weights(folder=folder, bytes=64)
 
 
-def render_in_go(cases: Sequence[tuple[str, Messages]], folder: Path) -> list[dict[str, str]]:
+@pytest.fixture(scope="session")
+def go_renderer(shared_folder: Path) -> Path:
+    """The renderer, built once for all workers."""
+    if shutil.which("go") is None:
+        pytest.skip("needs Go (Debian: golang-go)")
+
+    def build(folder: Path) -> None:
+        folder.mkdir()
+        environment = {**os.environ, "GOCACHE": str(folder / "cache"), "GOPROXY": "off"}
+        command = ["go", "build", "-o", str(folder / "render"), str(RENDERER)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+        assert done.returncode == 0, done.stderr
+
+    return make_once(shared_folder / "ollama-render", build) / "render"
+
+
+def render_in_go(renderer: Path, cases: Sequence[tuple[str, Messages]]) -> list[dict[str, str]]:
     asked = [{"template": template, "messages": list(messages)} for template, messages in cases]
     done = subprocess.run(
-        ["go", "run", str(RENDERER)],
-        input=json.dumps(asked),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "HOME": str(folder), "GOFLAGS": "-mod=mod", "GOPROXY": "off"},
+        [str(renderer)], input=json.dumps(asked), capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     answers: list[dict[str, str]] = json.loads(done.stdout)
@@ -115,20 +127,20 @@ def test_a_modelfile_is_read_back_as_it_was_meant() -> None:
         assert said.get("system") == default_system(fields)
 
 
-@pytest.mark.skipif(shutil.which("go") is None, reason="needs Go (Debian: golang-go)")
-def test_our_renderer_says_what_go_says(tmp_path: Path) -> None:
+def test_our_renderer_says_what_go_says(go_renderer: Path) -> None:
     fields = [preset.prompt_template for preset in PRESETS] + [*HARD_FIELDS, *random_fields(60)]
     cases = [
         (go_template(template, begin="<s>", merged=bool(number % 2)), messages)
         for number, template in enumerate([*fields, *fields[::-1]])
         for messages in conversations(number)
     ]
-    for (template, messages), found in zip(cases, render_in_go(cases, tmp_path), strict=True):
+    for (template, messages), found in zip(cases, render_in_go(go_renderer, cases), strict=True):
         assert found == {"text": render_go(template, messages)}, (template, messages)
 
 
-@pytest.mark.skipif(shutil.which("go") is None, reason="needs Go (Debian: golang-go)")
-async def test_go_says_what_the_chat_templates_of_the_families_say(tmp_path: Path) -> None:
+async def test_go_says_what_the_chat_templates_of_the_families_say(
+    go_renderer: Path, tmp_path: Path
+) -> None:
     cases: list[tuple[str, Messages]] = []
     wanted: list[str] = []
     for key in ("qwen2.5", "phi-3", "llama-3", "mistral"):
@@ -148,7 +160,7 @@ async def test_go_says_what_the_chat_templates_of_the_families_say(tmp_path: Pat
                 cases.append((go, messages))
                 wanted.append(found["text"])
     assert len(cases) >= 24
-    assert [found.get("text") for found in render_in_go(cases, tmp_path)] == wanted
+    assert [found.get("text") for found in render_in_go(go_renderer, cases)] == wanted
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.key)
