@@ -6,7 +6,7 @@ import time
 
 from bench.measuring import machine_line, write_result
 
-BENCHES = ("startup", "responsiveness", "inspection", "conversion", "decoding")
+BENCHES = ("startup", "responsiveness", "streaming", "inspection", "conversion", "decoding")
 
 
 def main(names: list[str]) -> int:
