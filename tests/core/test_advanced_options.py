@@ -12,7 +12,8 @@ from firstlight_core.conversion.advanced_options import (
     with_options,
 )
 from firstlight_core.conversion.convert import convert
-from firstlight_core.conversion.plan import plan_conversion, run_config
+from firstlight_core.conversion.olive_config import run_config
+from firstlight_core.conversion.plan import plan_conversion
 from firstlight_core.errors import UsageError
 from firstlight_core.precisions import PRECISIONS, find_precision
 

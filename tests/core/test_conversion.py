@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from firstlight_core.conversion.convert import convert, convert_many
-from firstlight_core.conversion.plan import checked_config, plan_conversion
+from firstlight_core.conversion.olive_config import checked_config
+from firstlight_core.conversion.plan import plan_conversion
 from firstlight_core.conversion.preflight import check_room, look
 from firstlight_core.conversion.publishing import open_staging, read_manifest, restore_previous
 from firstlight_core.errors import (

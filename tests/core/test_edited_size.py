@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from firstlight_core.conversion.advanced_options import costs_of, with_options
-from firstlight_core.conversion.plan import course_config, run_config
+from firstlight_core.conversion.olive_config import course_config, run_config
 from firstlight_core.estimate.edited_size import edited_bytes
 from firstlight_core.estimate.estimates import estimates
 from firstlight_core.model.inspection import inspect_model

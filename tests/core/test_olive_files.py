@@ -57,7 +57,7 @@ def test_files_are_linked_or_copied(tmp_path: Path) -> None:
 _PROGRAM = """
 import hashlib, json, sys
 from pathlib import Path
-from firstlight_core.conversion.plan import run_config
+from firstlight_core.conversion.olive_config import run_config
 from firstlight_core.jobs import lazy_weights, olive_bridge, olive_files
 from firstlight_core.precisions import find_precision
 source, place = Path(sys.argv[1]), Path(sys.argv[2])

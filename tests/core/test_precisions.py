@@ -2,7 +2,7 @@
 
 import pytest
 
-from firstlight_core.conversion.plan import course_config, run_config
+from firstlight_core.conversion.olive_config import course_config, run_config
 from firstlight_core.errors import UsageError
 from firstlight_core.precisions import DEFAULT_PRECISION, PRECISIONS, find_precision
 

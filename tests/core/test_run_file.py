@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firstlight_core.conversion.advanced_options import with_options
-from firstlight_core.conversion.plan import checked_config, course_config, run_config
+from firstlight_core.conversion.olive_config import checked_config, course_config, run_config
 from firstlight_core.deploy.vllm import Capacity
 from firstlight_core.errors import InputRefused
 from firstlight_core.ledger import Run

@@ -13,7 +13,7 @@ import pytest
 
 from firstlight_core.conversion.advanced_options import with_options
 from firstlight_core.conversion.manifest import read_manifest
-from firstlight_core.conversion.plan import run_config
+from firstlight_core.conversion.olive_config import run_config
 from firstlight_core.ledger import Run
 from firstlight_core.paths import find_paths
 from firstlight_core.precisions import find_precision

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.conversion.plan import absolute, adapter_base, checked_config, run_config
+from firstlight_core.conversion.olive_config import checked_config, run_config
+from firstlight_core.conversion.plan import absolute, adapter_base
 from firstlight_core.errors import FirstlightError, UsageError
 from firstlight_core.precisions import find_precision
 from firstlight_core.report.plan_values import Section

@@ -1,0 +1,164 @@
+"""Olive configurations: what the course writes, what is really run, and what a user may change of it."""
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.errors import UsageError
+from firstlight_core.precisions import Precision, find_precision
+from firstlight_core.text import one_line, shown_path
+
+_COURSE_PRECISION = {"int8-compact": "int8", "int4-compact": "int4", "int4-quality": "int4"}
+_PASSES = ("ModelBuilder", "OnnxFloatToFloat16", "MergeAdapterWeights")
+_FORBIDDEN = ("trust_remote_code", "user_script", "script_dir", "hf_remote", "user_module_loader")
+_EXTERNAL = {
+    "save_as_external_data": True,
+    "all_tensors_to_one_file": True,
+    "external_data_name": "model.onnx.data",
+}
+
+
+def course_command(source: Path, output: Path, precision: Precision) -> list[str]:
+    """Method 1 as the course writes it (Module 5, section 4)."""
+    return [
+        "olive",
+        "auto-opt",
+        "--model_name_or_path",
+        str(source),
+        "--device",
+        "cpu",
+        "--provider",
+        "CPUExecutionProvider",
+        "--use_model_builder",
+        "--precision",
+        _COURSE_PRECISION.get(precision.key, precision.key),
+        "--output_path",
+        str(output),
+        "--log_level",
+        "1",
+    ]
+
+
+def course_config(source: Path, output: Path, precision: Precision) -> dict[str, Any]:
+    """Method 2 as the course writes it (Module 5, section 4)."""
+    settings: dict[str, Any] = {
+        "precision": _COURSE_PRECISION.get(precision.key, precision.key),
+    }
+    if settings["precision"] == "int4":
+        settings["quantization_config"] = {"block_size": 128, "is_symmetric": False}
+    return {
+        "input_model": {
+            "type": "HfModel",
+            "model_path": str(source),
+            "task": "text-generation",
+        },
+        "systems": {
+            "local_system": {
+                "type": "LocalSystem",
+                "accelerators": [{"execution_providers": ["CPUExecutionProvider"]}],
+            }
+        },
+        "passes": {"builder": {"type": "ModelBuilder", "config": settings}},
+        "host": "local_system",
+        "target": "local_system",
+        "cache_dir": "cache",
+        "output_dir": str(output),
+    }
+
+
+def run_config(source: Path, precision: Precision, *, base: Path | None = None) -> dict[str, Any]:
+    """The configuration that works: explicit device, current option names, no remote code."""
+    model: dict[str, Any] = {"type": "HfModel", "model_path": str(base or source)}
+    passes: dict[str, Any] = {}
+    options = precision.builder_options
+    if base is not None:
+        model["adapter_path"] = str(source)
+        passes["merge"] = {"type": "MergeAdapterWeights"}
+    passes["build"] = {
+        "type": "ModelBuilder",
+        "precision": precision.builder_precision,
+        **options,
+        "extra_options": {"hf_remote": False, **options.get("extra_options", {})},
+    }
+    if precision.half_pass:
+        passes["half"] = {"type": "OnnxFloatToFloat16", **_EXTERNAL}
+    return {
+        "input_model": model,
+        "systems": {
+            "cpu": {
+                "type": "LocalSystem",
+                "accelerators": [
+                    {"device": "cpu", "execution_providers": ["CPUExecutionProvider"]}
+                ],
+            }
+        },
+        "host": "cpu",
+        "target": "cpu",
+        "passes": passes,
+        "no_artifacts": True,
+        "log_severity_level": 1,
+    }
+
+
+def checked_config(config: Any, *, source: Path, base: Path | None = None) -> dict[str, Any]:
+    """A user's configuration, if it can be run; folders and telemetry stay Firstlight's.
+
+    Raises:
+        UsageError: the message names the key and what is wrong with it.
+    """
+    if not isinstance(config, Mapping):
+        raise _wrong("the configuration is not a JSON object")
+    known = {*run_config(source, find_precision("fp32")), "cache_dir", "output_dir"}
+    known |= {"workflow_id", "clean_cache", "evaluate_input_model", "clean_evaluation_cache"}
+    if unknown := sorted(str(key) for key in config.keys() - known):
+        raise _wrong(f"the key {one_line(unknown[0], 40)!r} is not one that a conversion uses")
+    _no_code(config, "")
+    wanted = copy.deepcopy(
+        {k: v for k, v in config.items() if k not in ("cache_dir", "output_dir")}
+    )
+    model = wanted.get("input_model")
+    if not isinstance(model, dict) or str(model.get("type", "")).lower() != "hfmodel":
+        raise _wrong("input_model must be an object of type HfModel")
+    inner = model.get("config")
+    below = inner.get("model_path") if isinstance(inner, dict) else None
+    path = model.get("model_path", below)
+    if not isinstance(path, str) or _differs(path, base or source):
+        raise _wrong(f"input_model.model_path must be {shown_path(base or source)}")
+    passes = wanted.get("passes")
+    if not isinstance(passes, dict) or not passes:
+        raise _wrong("passes must be an object with at least one pass")
+    for name, settings in passes.items():
+        kind = settings.get("type") if isinstance(settings, dict) else None
+        if kind not in _PASSES:
+            raise _wrong(
+                f"passes.{one_line(str(name), 40)}.type must be one of {', '.join(_PASSES)}"
+            )
+    if not any(settings["type"] == "ModelBuilder" for settings in passes.values()):
+        raise _wrong("one of the passes must be a ModelBuilder")
+    wanted["no_artifacts"] = True
+    wanted.setdefault("log_severity_level", 1)
+    return wanted
+
+
+def _wrong(what: str) -> UsageError:
+    return UsageError(f"In the configuration, {what}.", hint="Correct the file and try again.")
+
+
+def _differs(path: str, source: Path) -> bool:
+    try:
+        return Path(path).expanduser().resolve() != source.resolve()
+    except (OSError, ValueError, RuntimeError):
+        return True
+
+
+def _no_code(value: Any, where: str) -> None:
+    """Refuse every key by which Olive or the builder would run code from a file."""
+    if isinstance(value, Mapping):
+        for key, below in value.items():
+            if str(key) in _FORBIDDEN and below not in (False, None, "false"):
+                raise _wrong(f"{where}{one_line(str(key), 40)} would run foreign code")
+            _no_code(below, f"{where}{one_line(str(key), 40)}.")
+    elif isinstance(value, list):
+        for below in value:
+            _no_code(below, where)
