@@ -31,6 +31,8 @@ LETTERS = [(mark.encode(), mark.encode()) for mark in "àáâãäåæçèéêë�
 OPENED, CLOSED = b"Esc closes", b"Firstlight"
 TARGET = "p99 <= 0.05 s, worst <= 0.2 s"
 TRIES = 60
+SETTLE_SECONDS = 0.5
+"""For what was asked of the wizard to begin."""
 PROMPT_WORDS = 900
 """Some 1,500 tokens: four to six seconds of prefill on two cores."""
 
@@ -107,7 +109,7 @@ def prefill(home: str, artifact: Path) -> Samples:
 
     def ask() -> None:
         terminal.press(ESCAPE)
-        terminal.rest(1.0)
+        terminal.rest(SETTLE_SECONDS)
         words = " ".join(random.choices(string.ascii_lowercase, k=PROMPT_WORDS))
         terminal.press(WIPE + b"/clear" + ENTER)
         terminal.press(b"\x1b[200~" + words.encode() + b"\x1b[201~" + ENTER)
@@ -122,6 +124,7 @@ def generating(home: str, artifact: Path) -> Samples:
 
     def ask() -> None:
         terminal.press(WIPE + b"/clear" + ENTER)
+        terminal.rest(SETTLE_SECONDS)
         terminal.press(b"What is int4 quantization?" + ENTER)
 
     with opened(home, "chat", artifact) as terminal:
@@ -166,12 +169,13 @@ def while_busy(
             raise RuntimeError(f"the screen never says {busy!r}")
         elif idle % 3 == 1:
             again()
+            terminal.rest(SETTLE_SECONDS)
 
 
 def dialog(terminal: Terminal) -> tuple[list[float], bytes]:
     """Open the help and close it: the seconds of both, and the words of the screen that came back."""
     seconds = [terminal.redraw(F1, OPENED), terminal.redraw(CLOSE, CLOSED)]
-    return seconds, words_of(terminal.drawn + terminal.read(0.01))
+    return seconds, words_of(terminal.drawn + terminal.read(0.03))
 
 
 def letter(terminal: Terminal) -> float:
