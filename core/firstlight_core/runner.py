@@ -19,6 +19,9 @@ from firstlight_core.text import shown_path
 
 TERM_SECONDS = 0.5
 """How long a cancelled child may take to leave before it is killed."""
+_KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
+_ENDINGS = ((signal.SIGTERM, TERM_SECONDS), (_KILL, 5.0), (_KILL, 5.0), (_KILL, None))
+"""Signal and seconds to wait for its effect, one after another."""
 LOG_BACKLOG = 2_000
 """Events that may wait before log lines are kept in the file only."""
 
@@ -179,21 +182,28 @@ class _Child:
         return error_from_code(event.code, event.message, hint=event.hint, detail=detail)
 
     async def stop(self) -> None:
-        """End the whole process group, gently first; never raises, also when cancelled meanwhile."""
-        try:
+        """End the whole process group, gently first; the process is waited for, also when cancelled meanwhile."""
+        hurry: asyncio.CancelledError | None = None
+        for number, patience in _ENDINGS:
             if self.process.returncode is None:
-                _signal_group(self.process, signal.SIGTERM)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self.process.wait(), TERM_SECONDS)
-        finally:
-            # The leader may be gone while something it started lives on in its group.
-            _signal_group(self.process, getattr(signal, "SIGKILL", signal.SIGTERM))
-            for reader in self._readers:
-                reader.cancel()
-            self.log.close()
-        await self.process.wait()
-        await asyncio.gather(*self._readers, return_exceptions=True)
+                _signal_group(self.process, _KILL if hurry is not None else number)
+            try:
+                await asyncio.wait_for(self.process.wait(), patience)
+                break
+            except TimeoutError:
+                continue
+            except asyncio.CancelledError as error:
+                # Whoever is in a hurry gets no gentle end.
+                hurry = error
+        # The leader may be gone while something it started lives on in its group.
+        _signal_group(self.process, _KILL)
+        for reader in self._readers:
+            reader.cancel()
+        self.log.close()
         close_transport(self.process)
+        await asyncio.gather(*self._readers, return_exceptions=True)
+        if hurry is not None:
+            raise hurry
 
 
 def close_transport(process: asyncio.subprocess.Process) -> None:

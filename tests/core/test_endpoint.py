@@ -19,7 +19,7 @@ from tests import faultkit
 from tests.scripted_server import Script, event, piece, serving
 
 QUESTION = [{"role": "user", "content": "hi"}]
-QUICK = Limits(silence=0.3, answer=0.8, wait=0.1)
+QUICK = Limits(silence=1.5, answer=3.0, wait=0.1)
 
 
 @pytest.fixture
@@ -153,8 +153,8 @@ BROKEN: dict[str, tuple[Callable[[Script], None], type[FirstlightError], str]] =
     "list": (broken(lines=[b"data: [1]\n\n"]), JobFailed, "no JSON object"),
     "no stream": (broken(lines=[b'{"choices": []}']), JobFailed, "not with a stream of events"),
     "dies mid-stream": (broken(lines=[piece("one"), piece("two")]), JobFailed, "broke off"),
-    "stalls": (broken(lines=[piece("one")], stall=True), JobFailed, r"silent for 0\.30 s"),
-    "trickles": (broken(lines=[], repeat=b": still here\n\n"), JobFailed, r"within 0\.80 s"),
+    "stalls": (broken(lines=[piece("one")], stall=True), JobFailed, r"silent for 1\.50 s"),
+    "trickles": (broken(lines=[], repeat=b": still here\n\n"), JobFailed, r"within 3\.00 s"),
     "huge": (broken(lines=[], repeat=piece("x" * 400_000)), JobFailed, "more than 4 MB"),
     "redirect": (
         broken(status=302, more_headers={"Location": "http://evil.example/"}),

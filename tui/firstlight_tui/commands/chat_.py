@@ -62,6 +62,11 @@ def chat(
             settings["json_schema"] = read_json_object(schema)
         if regex is not None:
             settings["regex"] = regex
+        if found.kind == "endpoint" and settings.keys() & {"json_schema", "regex"}:
+            raise UsageError(
+                "A form can be asked of an artifact only, not of an endpoint.",
+                hint="Leave out --json-schema and --regex.",
+            )
         messages = [{"role": "user", "content": _question(prompt)}]
         if system is not None:
             messages.insert(0, {"role": "system", "content": system})
