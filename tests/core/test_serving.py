@@ -15,6 +15,7 @@ from firstlight_core.deploy.background import (
     start_background,
     stop_background,
 )
+from firstlight_core.deploy.deployment import deploy, undo
 from firstlight_core.deploy.service_health import probe_service
 from firstlight_core.deploy.serving import snippets
 from firstlight_core.errors import UsageError
@@ -45,6 +46,14 @@ async def test_a_service_stays_is_found_again_and_ends_with_everything_it_starte
         assert list_background() == [] and not list((find_paths().state / "services").iterdir())
     finally:
         stop_background(service)
+
+
+@pytest.mark.real
+async def test_an_undone_deployment_is_not_served_any_more(own_artifact: Path) -> None:
+    await deploy(own_artifact, "a")
+    service = await start_background("a")
+    assert (await undo("a"))["removed"][0] == service.base_url
+    assert not psutil.pid_exists(service.pid) and list_background() == []
 
 
 @pytest.mark.real

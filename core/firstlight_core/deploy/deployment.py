@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.conversion.publishing import previous_of, remove_tree, restore_previous
+from firstlight_core.deploy.background import list_background, stop_background
 from firstlight_core.deploy.caches import ModelCache, choose_cache, remember, seen_by
 from firstlight_core.deploy.copy import mark_proven, publish_copy
 from firstlight_core.deploy.exports import EXPORTS, export, undo_export
@@ -206,7 +207,7 @@ async def _take_back(name: str, output: Path, cache: ModelCache, before: Deploym
 
 
 async def undo(name: str, *, target: str = "foundry") -> Document:
-    """Take a deployment, or an export of `target`, back without a trace: registration, files, what it replaced.
+    """Take a deployment, or an export of `target`, back without a trace: services, registration, files, what it replaced.
 
     The document: `name, removed[]`.
 
@@ -225,6 +226,10 @@ async def undo(name: str, *, target: str = "foundry") -> Document:
             hint=f"Deployed here: {known}." if known else "Nothing is deployed here.",
         )
     removed: list[str] = []
+    for service in list_background():
+        if service.target == name:
+            await asyncio.to_thread(stop_background, service)
+            removed.append(service.base_url)
     if found.target == "foundry":
         async with open_foundry(cache=found.home) as job:
             done = await job.request("unregister", name=name, folder=str(found.path))

@@ -11,7 +11,7 @@ from firstlight_core.deploy.background import (
     start_background,
     stop_background,
 )
-from firstlight_core.deploy.serving import open_service
+from firstlight_core.deploy.serving import open_service, snippets
 from firstlight_core.errors import JobDied, UsageError
 from firstlight_core.text import one_line
 from firstlight_tui.commands.output import Document, note, print_json, run_verb, say, show_events
@@ -26,11 +26,21 @@ def serve(
     stop: bool = typer.Option(
         False, "--stop", help="Stop the background service of TARGET, or every one."
     ),
+    client: str = typer.Option(
+        "python",
+        help="Whose snippet is shown: curl, python, environment, javascript, agent_framework.",
+    ),
     json: bool = typer.Option(False, "--json", help="One JSON document as soon as it serves."),
 ) -> None:
     """Serve a model to every OpenAI client on this machine, until Ctrl-C."""
 
     async def work() -> Document:
+        if client not in snippets("", ""):
+            known = ", ".join(snippets("", ""))
+            raise UsageError(
+                f"There is no snippet for {one_line(client, 40)!r}.",
+                hint=f"Choose one of: {known}.",
+            )
         if stop:
             return await asyncio.to_thread(_stop, target)
         if target is None:
@@ -43,18 +53,18 @@ def serve(
         if background:
             service = await start_background(target, port=port, on_event=show_events())
             return {**service.to_json(), "background": True}
-        return await _hold(target, port, json)
+        return await _hold(target, port, client, as_json=json)
 
-    run_verb("serve", work, _show, as_json=json)
+    run_verb("serve", work, lambda document: _show(document, client), as_json=json)
 
 
-async def _hold(target: str, port: int, as_json: bool) -> Document:
+async def _hold(target: str, port: int, client: str, *, as_json: bool) -> Document:
     async with open_service(target, port=port, on_event=show_events()) as service:
         document = {"schema": "firstlight/serve/1", "ok": True, **service.to_json()}
         if as_json:
             print_json(document)
         else:
-            _show(document)
+            _show(document, client)
         sys.stdout.flush()
         try:
             while service.job.alive:
@@ -82,7 +92,7 @@ def _stop(target: str | None) -> Document:
     return {"stopped": [{k: v for k, v in s.to_json().items() if k != "snippets"} for s in found]}
 
 
-def _show(document: Document) -> None:
+def _show(document: Document, client: str) -> None:
     if "stopped" in document or "running" in document:
         for row in document.get("stopped") or document["running"]:
             state = "Stopped" if "stopped" in document else "Running"
@@ -92,7 +102,7 @@ def _show(document: Document) -> None:
     say(f"Model:    {document['model']}")
     say(f"Process:  {document['pid']}")
     say()
-    say(document["snippets"]["python"])
+    say(document["snippets"][client])
     if document.get("background"):
         say(f"It keeps running; this stops it: firstlight serve --stop {document['model']}")
     else:
