@@ -127,7 +127,7 @@ async def deploy(
 async def describe(output: Path, cache: ModelCache) -> Document:
     """Who finds the deployment in this folder, and what to type: `cache, seen_by[], folder_drop, commands[]`."""
     cli = await find_foundry_cli()
-    place = await find_cache() if cli is not None else None
+    place = await find_cache() if cli is not None and cli.version else None
     name = output.name
     typed = cli_commands(cli, name, cache.root if cache.id == "private" else None)
     return {

@@ -220,13 +220,13 @@ _SENTENCES: tuple[tuple[str, type[FirstlightError], str, str], ...] = (
         "unsupported or malformed local model registration index",
         StateProblem,
         "Foundry Local's index is damaged, or was written by a newer version.",
-        "Update foundry-local-sdk, or move the foundry folder that `firstlight paths` shows away.",
+        "Update foundry-local-sdk; the index stands in the cache that `firstlight deploy --doctor` names.",
     ),
     (
         "failed to parse local model registration index",
         StateProblem,
         "Foundry Local's index is damaged.",
-        "Move the foundry folder that `firstlight paths` shows away, and deploy again.",
+        "Move it away and deploy again; it stands in the cache that `firstlight deploy --doctor` names.",
     ),
     (
         "out of bounds or can not be read in full",

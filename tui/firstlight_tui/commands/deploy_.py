@@ -97,6 +97,7 @@ def _show(document: Document) -> None:
 
 def _show_examination(document: Document) -> None:
     say(f"Cache ({document['cache']}): {document['root']}")
+    say(f"Index of registrations in: {document['index']}")
     cli = document["cli"]
     say(f"foundry command: {cli['version'] or 'of no known version' if cli else 'none'}")
     if (moved := document["moved"]) is not None:

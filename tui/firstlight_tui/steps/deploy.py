@@ -31,7 +31,7 @@ class DeployStep(PublishStep):
     HELP = (
         "This step is optional: chat, benchmark and quality work on the artifact itself. Undo removes registration "
         "and files. The service listens on this machine only, and ends with the wizard unless it is asked to "
-        "outlive it; then F7, or `firstlight serve --stop`, ends it."
+        "outlive it; then F7, or `firstlight serve --stop`, ends it. Converted, but not found? F3 names every reason."
     )
     CSS = """
     DeployStep #work { margin: 0; }

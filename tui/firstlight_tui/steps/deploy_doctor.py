@@ -14,13 +14,15 @@ def examination_words(document: Mapping[str, Any]) -> Content:
     cli = document["cli"]
     lines: list[Content | str] = [
         _pair("cache", shown_path(str(document["root"]))),
+        _pair("index", shown_path(str(document["index"]))),
         _pair(
             "foundry",
             f"command {cli['version'] or 'of no known version'}" if cli else "no such command here",
         ),
     ]
     if (moved := document["moved"]) is not None:
-        words = f"its cache was moved here from {shown_path(moved['before'])}; F5 puts it back"
+        where = f"from {shown_path(moved['before'])} to {shown_path(moved['now'])}"
+        words = f"Firstlight moved its cache {where}; F5 puts it back"
         lines.append(Content.assemble(part(f"{'':9}{words}", "$text-warning")))
     lines += ["", _heading("Who finds a model in this cache")]
     for row in document["seen_by"]:
