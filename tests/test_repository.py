@@ -39,7 +39,15 @@ CONTRACT: dict[str, dict[str, tuple[str, ...]]] = {
         "benchmark": ("targets", "lengths", "new_tokens", "repeats", "on_event", "started")
     },
     "measure.quality": {
-        "check_quality": ("target", "prompts", "reference", "on_event", "started"),
+        "check_quality": (
+            "target",
+            "prompts",
+            "reference",
+            "ratings",
+            "network",
+            "on_event",
+            "started",
+        ),
         "load_prompts": ("path",),
     },
     "template.templates": {

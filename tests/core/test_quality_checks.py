@@ -51,6 +51,27 @@ def test_domain_answers_without_expectations_need_you() -> None:
     assert check.evidence["answers"] == [{"prompt": "?", "answer": "Hello"}]
 
 
+@pytest.mark.parametrize(
+    ("ratings", "status"), [([4, 3], "pass"), ([5], "pass"), ([3, 3, 4], "fail")]
+)
+def test_ratings_from_the_chat_judge_where_nothing_is_expected(
+    ratings: list[int], status: str
+) -> None:
+    check = domain_answers([recorded("Hello")], ratings=ratings)
+    assert (check.status, check.evidence["ratings"]) == (status, ratings)
+    assert "of 5 (3.5 needed)" in check.evidence["summary"]
+
+
+def test_ratings_and_expectations_are_both_heard() -> None:
+    right, wrong = recorded("4 bits", keys=["4 bits"]), recorded("no", keys=["4 bits"])
+    assert domain_answers([right], ratings=[5]).status == "pass"
+    poor = domain_answers([right], ratings=[1, 2])
+    assert poor.status == "needs-you"
+    assert "1 of 1 answers are as expected" in poor.evidence["summary"]
+    assert "You rated 2 answers 1.5 of 5" in poor.evidence["summary"]
+    assert domain_answers([wrong], ratings=[5, 5]).status == "fail"
+
+
 def test_an_error_counts_as_a_wrong_answer() -> None:
     broken = Recorded(prompt=read_prompt({"prompt": "?", "text": "x"}), error="too long")
     assert domain_answers([broken]).evidence["faults"][0]["fault"] == "too long"

@@ -27,7 +27,7 @@ from firstlight_tui.steps.summary import SummaryStep
 from firstlight_tui.widgets import StepChosen, Words
 from tests import faultkit
 from tests.scripted_server import Script, piece, serving
-from tests.tui.conftest import FULL, Called, fake_services
+from tests.tui.conftest import FULL, QUALITY, Called, conversion, fake_services
 from tests.tui.test_walk import SIZES, settle
 
 Build = Callable[..., WizardApp]
@@ -316,9 +316,34 @@ async def test_benchmark_and_quality_ask_the_server(wizard: Build, called: Calle
         await pilot.press("enter")
         await settle(pilot)
         name, arguments, options = called.calls[-1]
-        assert (name, arguments) == ("check_quality", (TINY["target"],))
+        assert (name, arguments) == ("check_quality", ([TINY["target"]],))
         assert (options["reference"], options["network"]) == (None, True)
         assert options["ratings"] == [5, 3]
+
+
+async def test_every_converted_precision_is_checked_and_shown(
+    wizard: Build, called: Called
+) -> None:
+    made = (conversion("int4"), conversion("int8"))
+    both = {"artifacts": [{**QUALITY, "target": one["artifact"]} for one in made], "ok": True}
+
+    async def check(targets: list[str], **options: Any) -> dict[str, Any]:
+        called.calls.append(("check_quality", (targets,), options))
+        return both
+
+    given = services(called, Finder(), check_quality=check)
+    rated = FULL.decide(artifacts=made).decide(chat={"turns": [], "ratings": [1]})
+    app = wizard(session=rated, first=QualityStep, services=given)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("f4")
+        await settle(pilot)
+        assert called.calls[-1][1] == (["/models/out/int4", "/models/out/int8"],)
+        # The rating was given to one of them only.
+        assert called.calls[-1][2]["ratings"] == []
+        assert called.calls[-1][2]["reference"] is not None
+        shown = words(app, "#checks")
+        assert "int4 " in shown and "int8 " in shown and "top-1 agreement 0.99" in shown
 
 
 async def test_without_a_server_several_clients_are_refused_in_words(

@@ -279,10 +279,10 @@ async def _benchmark(targets: Sequence[str], **options: Any) -> Document:
     return await benchmark(targets, **options)
 
 
-async def _check_quality(target: str, **options: Any) -> Document:
-    from firstlight_core.measure.quality import check_quality
+async def _check_quality(targets: Sequence[str], **options: Any) -> Document:
+    from firstlight_core.measure.quality import check_quality_of_each
 
-    return await check_quality(target, **options)
+    return await check_quality_of_each(targets, **options)
 
 
 def _write_report(run: "Run") -> Document:

@@ -6,26 +6,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.content import Content
 from textual.widgets import Input, Label
 
 from firstlight_core.session import Session
-from firstlight_core.text import one_line
 from firstlight_tui.modals import DetailScreen
 from firstlight_tui.steps.measuring import MeasuringStep
+from firstlight_tui.steps.quality_words import check_words, verdict_words
 from firstlight_tui.widgets import Words, WorkView
-from firstlight_tui.widgets.words import part
 from firstlight_tui.works import OnEvent, Started, Work
 
 if TYPE_CHECKING:
     from firstlight_tui.app import WizardApp
-
-MARKS = {
-    "pass": ("✓ pass      ", "$text-success"),
-    "fail": ("✗ fail      ", "$text-error"),
-    "needs-you": ("? needs you ", "$text-warning"),
-    "not-run": ("· not run   ", "$foreground-muted"),
-}
 
 
 class QualityStep(MeasuringStep):
@@ -40,6 +31,13 @@ class QualityStep(MeasuringStep):
     RUN_LABEL = "Run the checks"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f5", "again", "Run again", id="quality.again", tooltip="Run all checks once more"),
+        Binding(
+            "f4",
+            "all",
+            "All",
+            id="quality.all",
+            tooltip="Check every precision that was converted, one after another",
+        ),
         Binding(
             "f6",
             "worst",
@@ -75,8 +73,18 @@ class QualityStep(MeasuringStep):
 
     def action_again(self) -> None:
         """Run all checks."""
-        if (target := self.session.target) is None:
-            return
+        if self.session.target is not None:
+            self._check([self.session.target])
+
+    def action_all(self) -> None:
+        """Check every artifact that was converted in this run, one after another."""
+        made = [str(document["artifact"]) for document in self.session.artifacts]
+        if len(made) < 2:
+            self.notify("There is only one artifact to check.", markup=False)
+        else:
+            self._check(made)
+
+    def _check(self, targets: list[str]) -> None:
         session = self.session
         text = self.query_one("#prompts", Input).value.strip()
         on_sample = session.source == str(self.wizard.paths.sample)
@@ -85,15 +93,18 @@ class QualityStep(MeasuringStep):
             if text
             else (self.wizard.paths.sample_prompts if on_sample else None)
         )
+        served = targets == [session.target] and session.endpoint is not None
         # A server does not tell its probabilities, so there is no drift to measure.
-        reference = Path(session.source) if session.source and session.endpoint is None else None
-        ratings = [int(stars) for stars in (session.chat or {}).get("ratings") or ()]
+        reference = Path(session.source) if session.source and not served else None
+        # The chat rated the one target that it talked to.
+        rated = (session.chat or {}).get("ratings") or () if len(targets) == 1 else ()
+        ratings = [int(stars) for stars in rated]
 
         async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
             self.quiet_the_chat()
             return dict(
                 await self.wizard.services.check_quality(
-                    target,
+                    targets,
                     prompts=prompts,
                     reference=reference,
                     ratings=ratings,
@@ -112,58 +123,19 @@ class QualityStep(MeasuringStep):
             self._show_document(work.result)
 
     def _show_document(self, document: Mapping[str, Any]) -> None:
-        lines = []
-        for check in document.get("checks") or ():
-            mark, style = MARKS.get(str(check["status"]), ("? ", "$foreground-muted"))
-            lines.append(
-                Content.assemble(
-                    part(mark, style), part(str(check.get("title") or check["id"]), "bold")
-                )
-            )
-            lines.append(
-                Content.assemble(
-                    part(f"              {_evidence(check.get('evidence'))}", "$foreground-muted")
-                )
-            )
-        self.query_one("#checks", Words).update(Content("\n").join(lines))
-        drift = document.get("drift")
-        words = self.query_one("#drift", Words)
-        words.display = isinstance(drift, Mapping)
-        if isinstance(drift, Mapping):
-            figures = [
-                f"{label} {drift[key]:.4g}"
-                for key, label in DRIFT
-                if isinstance(drift.get(key), int | float)
-            ]
-            verdict = one_line(str(document.get("verdict") or drift.get("verdict") or ""))
-            words.update(
-                Content.assemble(
-                    part("Drift against the original, measured: ", "$text-accent"),
-                    part("; ".join(figures)),
-                    part(f"\n{verdict}" if verdict else "", "bold"),
-                )
-            )
+        self.query_one("#checks", Words).update(check_words(document))
+        card, verdict = self.query_one("#drift", Words), verdict_words(document)
+        card.display = verdict is not None
+        card.update(verdict or "")
 
     def action_worst(self) -> None:
         """Show the examples that drifted most."""
-        drift = (self.session.quality or {}).get("drift") or {}
-        blocks = []
-        for example in drift.get("worst") or ():
-            blocks.append("\n".join(f"{key}: {value}" for key, value in example.items()))
+        found = self.session.quality or {}
+        blocks = [
+            "\n".join(f"{key}: {value}" for key, value in example.items())
+            for one in found.get("artifacts") or [found]
+            for example in (one.get("drift") or {}).get("worst") or ()
+        ]
         self.app.push_screen(
             DetailScreen("Worst examples", "\n\n".join(blocks) or "No drift has been measured.")
         )
-
-
-DRIFT = (
-    ("top1_agreement", "top-1 agreement"),
-    ("kl_mean", "mean KL"),
-    ("kl_p95", "95th percentile KL"),
-    ("perplexity_ratio", "perplexity ratio"),
-)
-
-
-def _evidence(evidence: Any) -> str:
-    """The sentence in the evidence; the rest of it is in the report."""
-    words = evidence.get("summary", "") if isinstance(evidence, Mapping) else evidence
-    return one_line(str(words or ""), 400)
