@@ -173,7 +173,7 @@ class Call:
                 raise Stopped from error
             raise InputRefused(
                 f"{self.where} does not answer: {_reason(error)}.",
-                hint="Start the server, and check host and port; other machines need --network.",
+                hint="Start the server, and check host and port.",
             ) from error
         # The response may take the socket over, so it is kept here.
         self._socket = connection.sock
