@@ -35,8 +35,16 @@ CONTRACT: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "talk.artifacts": {"find_target": (), "check_artifact": ("folder",)},
     "talk.engine": {"open_engine": ("artifact", "max_length")},
+    "talk.endpoint": {
+        "open_endpoint": ("target", "network", "limits"),
+        "find_servers": ("address", "network"),
+    },
+    "talk.targets": {"open_target": ("target", "max_length", "network", "limits")},
     "measure.benchmark": {
-        "benchmark": ("targets", "lengths", "new_tokens", "repeats", "on_event", "started")
+        "benchmark": (
+            *("targets", "lengths", "new_tokens", "repeats", "clients", "through_foundry"),
+            *("network", "on_event", "started"),
+        )
     },
     "measure.quality": {
         "check_quality": (
