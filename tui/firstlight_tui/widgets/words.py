@@ -15,10 +15,27 @@ class Words(Static):
         self, text: str | Content = "", *, id: str | None = None, classes: str = ""
     ) -> None:
         super().__init__(_safe(text), id=id, classes=classes, markup=False)
+        self._shown = _look(text)
 
     def update(self, content: VisualType = "", *, layout: bool = True) -> None:
-        """Show other text; a string is sanitised, a `Content` was built from sanitised parts."""
-        super().update(_safe(content) if isinstance(content, str) else content, layout=layout)
+        """Show other text; a string is sanitised, a `Content` was built from sanitised parts.
+
+        Running work asks for it twenty times a second: what is shown already is not painted again, and a widget whose
+        size does not follow its text makes nobody else move.
+        """
+        shown = _look(content)
+        if shown is not None and shown == self._shown:
+            return
+        self._shown = shown
+        safe = _safe(content) if isinstance(content, str) else content
+        super().update(safe, layout=layout and self.styles.auto_dimensions)
+
+
+def _look(content: VisualType) -> tuple[object, ...] | None:
+    """What tells two contents apart, styles included; None where nothing does."""
+    if isinstance(content, str):
+        return (content,)
+    return (content.plain, *content.spans) if isinstance(content, Content) else None
 
 
 def _safe(text: str | Content) -> str | Content:
