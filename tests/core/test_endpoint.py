@@ -340,6 +340,9 @@ async def test_the_key_goes_only_where_it_was_meant_to(
     await listen(script.url)
     assert script.headers[-1]["Authorization"] == "Bearer ours"
     assert "sk-theirs" not in json.dumps(script.headers)
+    script.lines = [event({"error": {"message": "Is ours your key?"}})]
+    with pytest.raises(InputRefused, match="Is <key> your key"):
+        await listen(script.url)
     script.status = 401
     with pytest.raises(InputRefused, match="refuses the API key") as caught:
         await listen(script.url)

@@ -201,7 +201,7 @@ class Call:
 
     def _refusal(self, response: _Response, path: str, tries: int, pause: float) -> FirstlightError:
         status = response.status
-        said = error_words(response.read(WORDS_LIMIT))
+        said = self.error_words(response.read(WORDS_LIMIT))
         ending = f": {said}" if said else ""
         if 300 <= status < 400:
             there = one_line(response.headers.get("Location", "nowhere"), 120)
@@ -237,6 +237,12 @@ class Call:
             if status >= 500
             else "Check the model and the question.",
         )
+
+    def error_words(self, raw: bytes) -> str:
+        """The message of an error document, or the beginning of whatever was sent; never the key, which some repeat."""
+        if not self._key:
+            return _message(raw)
+        return _message(raw.replace(self._key.encode(), b"<key>")).replace(self._key, "<key>")
 
     def _guard(self) -> None:
         """End a read that waits for a silent or endless server; closing alone would not wake it."""
@@ -286,8 +292,7 @@ def unusable(error: BaseException) -> JobFailed:
     )
 
 
-def error_words(raw: bytes) -> str:
-    """The message of an error document, or the beginning of whatever was sent."""
+def _message(raw: bytes) -> str:
     try:
         found = json.loads(raw)
         found = found.get("error", found)

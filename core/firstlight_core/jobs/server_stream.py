@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from firstlight_core.errors import InputRefused, JobFailed
-from firstlight_core.jobs.server_call import Call, Stopped, error_words, read_json, unusable
+from firstlight_core.jobs.server_call import Call, read_json, unusable
 from firstlight_core.text import one_line, visible
 
 LINE_LIMIT = 1_000_000
@@ -156,7 +156,7 @@ def _events(response: Any, call: Call, heard: Heard, stop: Any) -> Iterator[dict
             raise unusable(ValueError("an event is no JSON object"))
         if chunk.get("error"):
             raise InputRefused(
-                f"The server reports: {error_words(value)}.", hint="Its own log may say more."
+                f"The server reports: {call.error_words(value)}.", hint="Its own log may say more."
             )
         some = True
         yield chunk
@@ -190,6 +190,3 @@ def _texts(chunk: dict[str, Any], heard: Heard) -> Iterator[str]:
             yield text
         elif isinstance(thought, str) and thought:
             yield ""
-
-
-__all__ = ["Heard", "Stopped", "listen", "piece_limit"]

@@ -120,6 +120,11 @@ async def benchmark(
             "Servers are measured from outside, a new connection for every question; their answers end when they "
             "like, and their memory is not measured."
         )
+    if overheads:
+        notes.append(
+            "Directly is timed from the prompt's tokens on; through the service the connection, the template and the "
+            "tokenizer count too."
+        )
     return {
         "machine": machine(),
         "lengths": list(lengths),
