@@ -1,7 +1,4 @@
-"""One lane of the test conversation: its turns, who answers them, what each answer cost.
-
-Owned by the app, so that it survives a walk to another step; the chat step only paints it.
-"""
+"""One lane of the chat: its turns and who answers them. The app's own, so that it survives a walk to another step."""
 
 import asyncio
 import time
@@ -187,7 +184,7 @@ class Conversation(Turns):
                     "The engine died three times within a minute.",
                     hint="Convert again, or choose another artifact; your conversation is kept.",
                 )
-                answered.set_result(None)
+                _tell(answered)
                 self.changed.publish("status")
                 return answered
             self.open(self.target, network=self.network)
@@ -220,7 +217,7 @@ class Conversation(Turns):
                 while True:
                     turn, answered = await asked.get()
                     await self._answer(turn)
-                    answered.set_result(None)
+                    _tell(answered)
         except FirstlightError as error:
             self.error = error
             if isinstance(error, JobDied):
@@ -238,10 +235,9 @@ class Conversation(Turns):
         asked: "asyncio.Queue[tuple[Turn, asyncio.Future[None]]]",
     ) -> None:
         """Nobody waits for an answer that will not come; an empty one is taken off the screen."""
-        if answered is not None and not answered.done():
-            answered.set_result(None)
+        _tell(answered)
         while not asked.empty():
-            asked.get_nowait()[1].set_result(None)
+            _tell(asked.get_nowait()[1])
         self.turns[:] = [turn for turn in self.turns if turn.text or turn.role == "user"]
 
     async def _answer(self, turn: Turn) -> None:
@@ -295,3 +291,9 @@ class Conversation(Turns):
                 break
             without += 2
         return min(without, len(self.messages()) - bool(self.system) - 1)
+
+
+def _tell(answered: "asyncio.Future[None] | None") -> None:
+    """Whoever waits for an answer need not any more; who was stopped has left already."""
+    if answered is not None and not answered.done():
+        answered.set_result(None)

@@ -95,23 +95,16 @@ class ChatStep(StepScreen):
             talk.open(talk.target, network=talk.network)
 
     def first_focus(self) -> None:
-        if self.message_queue_size:
-            # Keys that still wait here were typed before those that the field will get itself.
-            self.call_later(self.first_focus)
-        else:
-            self.query_one("#ask", Ask).focus()
+        self.query_one("#ask", Ask).focus()
 
     def on_key(self, event: events.Key) -> None:
-        """Letters belong to the question, wherever the focus is, and before there is any."""
+        """Letters belong to the question, whichever button or lane has the focus."""
         field = self.query_one("#ask", Ask)
-        if self.focused is field or not (
-            event.is_printable or (self.focused is None and event.key == "enter")
-        ):
-            return
-        event.stop()
-        event.prevent_default()
-        field.take(event)
-        self.first_focus()
+        if event.is_printable and self.focused not in (None, field):
+            event.stop()
+            event.prevent_default()
+            field.take(event)
+            field.focus()
 
     @property
     def on_sample(self) -> bool:
