@@ -399,3 +399,25 @@ def test_plain_text_keeps_no_markdown(text: str) -> None:
     shown = plain(text)
     assert "\n" not in shown
     assert not re.search(r"(?<!\\)(?:\\\\)*[`*_\[\]<>|#!~]", shown)
+
+
+def test_a_server_is_named_with_what_it_bore(tmp_path: Path) -> None:
+    run = Run.create("served", runs=tmp_path)
+    endpoint = {"target": "http://127.0.0.1:1/v1#m", "server": "", "model": "m", "network": False}
+    level = {"clients": 2, "requests_per_s": 3.0, "tokens_per_s": 9.0, "error_rate": 0.5}
+    case = {"prompt_words": 8, "new_tokens": 2, "total_s": {"median": 1.0, "samples": [1.0]}}
+    result = {"target": endpoint["target"], "load_s": 0.1, "cases": [case], "error_rate": 0.25}
+    bench = {"results": [{**result, "clients": [level]}], "notes": []}
+    run.record("connect", "done", values=endpoint)
+    run.record("benchmark", "done", values=bench)
+    paths = write_report(run)
+    for kind in ("markdown", "html"):
+        said = Path(paths[kind]).read_text()
+        assert "asked a running server on this machine" in said
+        assert "2 clients, 3.00 requests/s" in said
+        assert "not told" in said
+    document = json.loads(Path(paths["json"]).read_text())
+    assert document["metrics"]["models"][endpoint["target"]]["error_rate"] == 0.25
+    # Disconnected again: the session knows better.
+    run.record("summary", "done", values={"session": {"endpoint": None, "benchmark": bench}})
+    assert "running server" not in Path(write_report(run)["markdown"]).read_text()

@@ -244,6 +244,7 @@ def service_metrics(bench: Mapping[str, Any], at: str) -> dict[str, Any] | None:
                 "memory_usage": (result.get("rss_bytes") or {}).get("loaded"),
                 "inference_count": len(totals),
                 "average_latency": sum(totals) / len(totals),
-                "error_rate": 0.0,
+                # Artifacts have none: a repetition that fails ends their benchmark.
+                "error_rate": float(result.get("error_rate", 0.0)),
             }
     return {"timestamp": at, "models": models, "alert_thresholds": THRESHOLDS} if models else None
