@@ -30,6 +30,7 @@ from firstlight_core.errors import (
     UsageError,
 )
 from firstlight_core.paths import find_paths
+from firstlight_core.report.leftovers import find_leftovers, remove_leftovers
 from firstlight_core.report.plan import plan_of
 from firstlight_core.report.run_file import read_run_toml, write_plan
 from firstlight_core.session import Session
@@ -301,6 +302,18 @@ async def test_the_caches_and_who_finds_a_model_there(tmp_path: Path, own_home: 
     assert moved[old.reader].sees
     with pytest.raises(UsageError, match="no cache 'cloud'"):
         await choose_cache("cloud")
+
+
+def test_what_a_killed_deployment_left_beside_a_cache_is_found(
+    tmp_path: Path, own_home: Path
+) -> None:
+    remember(ModelCache(id="foundry", root=tmp_path / "cli" / "models", index=tmp_path))
+    for place in (find_paths().data, own_home / ".foundry" / "cache", tmp_path / "cli"):
+        (place / ".firstlight-a-0123abcd" / "artifact").mkdir(parents=True)
+        (place / ".firstlight-a-0123abcd" / "artifact" / "half").write_bytes(b"x" * 100)
+        (place / ".firstlight-a-0123abcd" / "lock").touch()
+    found = [item for item in find_leftovers() if item.kind == "staging"]
+    assert len(found) == 3 and remove_leftovers(found) == found
 
 
 @pytest.mark.real

@@ -109,6 +109,24 @@ async def test_a_command_that_hangs_is_ended_and_so_is_a_cancelled_one(tmp_path:
         await task
 
 
+@pytest.mark.parametrize(
+    ("said", "place"),
+    [
+        (
+            "\U0001f4be Cache directory path: /home/a b/.foundry/cache/models",
+            "/home/a b/.foundry/cache/models",
+        ),
+        ("Cache directory path: C:\\Users\\a b\\cache", "C:\\Users\\a b\\cache"),
+        ("looking ...\nplace: '/x/y'\n", "/x/y"),
+        ('{"path": "/x/y"}', "/x/y"),
+        ("none", None),
+    ],
+)
+async def test_where_the_cache_is(tmp_path: Path, said: str, place: str | None) -> None:
+    found = await find_cache(fake(tmp_path / "bin", f"print({said!r})"))
+    assert (str(found) if found is not None else None) == place
+
+
 async def test_the_cache_is_moved_and_put_back_also_after_a_second_move(tmp_path: Path) -> None:
     first, second, third = (tmp_path / name for name in ("of mine", "second", "third"))
     for folder in (first, second, third):

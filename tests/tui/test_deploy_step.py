@@ -312,6 +312,21 @@ async def test_the_service_is_served_watched_copied_and_stopped(
         await until(pilot, lambda: len(foundry.opened) == 2)
 
 
+async def test_a_service_of_the_version_before_says_so(wizard: Build, called: Called) -> None:
+    foundry = FakeFoundry()
+    services = fake_services(called, open_service=foundry.open_service, probe_service=foundry.probe)
+    newer = {**DEPLOYMENT, "id": "sample-int4:2"}
+    app = wizard(session=FULL.decide(deployment=newer), first=DeployStep, services=services)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("f7")
+        await until(pilot, lambda: "Ctrl+R takes sample-int4:2" in words(app, "#service"))
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: foundry.opened == ["sample-int4", "sample-int4"])
+        await pilot.press("f7")
+        await until(pilot, lambda: foundry.closed == 2)
+
+
 async def test_a_sick_service_and_a_dead_one_are_told_apart(wizard: Build, called: Called) -> None:
     foundry = FakeFoundry(health=Health(ok=False, sentence="It does not answer: refused."))
 

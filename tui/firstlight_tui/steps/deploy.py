@@ -151,6 +151,7 @@ class DeployStep(PublishStep):
         form.show(name_words(choice.name, taken, current)[1])
         if self.session.deployment is not None:
             self.query_one(Outcome).show(self.session.deployment)
+        self.show_service()
         self.refresh_actions()
 
     # Looking around ---------------------------------------------------------------------------------

@@ -134,8 +134,6 @@ class ServingStep(StepScreen):
 
         self.wizard.start(SERVE, "The local service", run)
 
-    # Actions --------------------------------------------------------------------------------------
-
     @property
     def serve_target(self) -> str:
         """What would be served: the deployment by its name, or the artifact as it stands; an export serves nothing."""
@@ -156,7 +154,8 @@ class ServingStep(StepScreen):
             return
         work, served = self.wizard.works.get(SERVE), self.wizard.kept.get(SERVE)
         serving = served is not None or (work is not None and work.running)
-        self.query_one(ServicePanel).show(work, served)
+        deployed = str((self.session.deployment or {}).get("id") or "")
+        self.query_one(ServicePanel).show(work, served, deployed=deployed)
         self.query_one(ServiceForm).set_class(serving, "-serving")
         self.query_one("#deploy-serve", Button).label = "Stop" if serving else "Serve"
 

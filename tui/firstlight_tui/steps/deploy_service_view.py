@@ -75,10 +75,10 @@ class ServicePanel(Words):
 
     DEFAULT_CSS = "ServicePanel { height: auto; }"
 
-    def show(self, work: Work | None, served: Mapping[str, Any] | None) -> None:
-        """Paint the service; nothing when there was none."""
+    def show(self, work: Work | None, served: Mapping[str, Any] | None, *, deployed: str) -> None:
+        """Paint the service; nothing when there was none. `deployed` is the id of the deployment on the screen."""
         if served is not None:
-            self.update(_running(served))
+            self.update(_running(served, deployed))
         elif work is not None and work.running:
             label = work.stage.label if work.stage is not None else "Starting Foundry Local"
             self.update(Content.assemble(part("◐ ", "$text-accent"), part(f"{label} …")))
@@ -89,7 +89,7 @@ class ServicePanel(Words):
         self.display = bool(str(self.visual))
 
 
-def _running(served: Mapping[str, Any]) -> Content:
+def _running(served: Mapping[str, Any], deployed: str) -> Content:
     health = served.get("health")
     if health is None:
         state = Content.assemble(part("◐ asking /models …"))
@@ -116,4 +116,7 @@ def _running(served: Mapping[str, Any]) -> Content:
         state,
         Content.styled(ends, "$foreground-muted"),
     ]
+    if model != deployed and model.partition(":")[0] == deployed.partition(":")[0]:
+        words = f"! It still speaks with {model}: Ctrl+R takes {deployed}."
+        lines.append(Content.assemble(part(words, "$text-warning")))
     return Content("\n").join(lines)
