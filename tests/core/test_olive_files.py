@@ -76,10 +76,13 @@ for way in ("plain", "ours"):
         lazy_weights.install()
         olive_files.install()
     for key in sys.argv[3:]:
-        folder = place / way / key
+        folder = place / way / key.replace("/", "-")
         for name in ("out", "cache"):
             (folder / name).mkdir(parents=True)
-        config = run_config(source, find_precision(key))
+        config = run_config(source, find_precision(key.partition(" ")[0]))
+        if " without " in key:
+            names = [key.partition(" without ")[2]]
+            config["passes"]["build"]["extra_options"]["nodes_to_exclude"] = names
         run({**config, "output_dir": str(folder / "out"), "cache_dir": str(folder / "cache")})
         weights = (folder / "out" / "model.onnx.data").read_bytes()
         links = (folder / "out" / "model.onnx.data").stat().st_nlink
@@ -94,7 +97,7 @@ def test_olives_own_bytes_with_less_memory_and_no_copy(sample: Path, tmp_path: P
     import json
     import subprocess
 
-    keys = ("int4", "int8", "int4-quality")
+    keys = ("int4", "int8", "int4-quality", "int8 without /lm_head/MatMul")
     done = subprocess.run(
         [sys.executable, "-P", "-c", _PROGRAM, str(sample), str(tmp_path), *keys],
         env=child_environment() | {"HF_HOME": str(tmp_path / "hf")},
@@ -111,6 +114,7 @@ def test_olives_own_bytes_with_less_memory_and_no_copy(sample: Path, tmp_path: P
         plain, ours = found[f"plain {key}"], found[f"ours {key}"]
         assert ours[0] == plain[0], key
         assert (plain[3], ours[3]) == (1, 2 if os.name == "posix" else ours[3])
-    for key in ("int4", "int8"):
+    assert found["plain int8"][0] != found["plain int8 without /lm_head/MatMul"][0]
+    for key in (keys[0], keys[1], keys[3]):
         # The protobuf that the quantiser is given holds no weight any more.
         assert found[f"ours {key}"][1] < 0.2 * found[f"plain {key}"][1], key
