@@ -95,9 +95,6 @@ class ConvertStep(StepScreen):
     def _pending(self) -> list[str]:
         return [key for key in self.session.precisions if self.session.measured(key) is None]
 
-    def _output(self, key: str) -> Path:
-        return self.wizard.run_folder() / "artifacts" / key
-
     def primary_label(self) -> str:
         if self.work is not None and self.work.running:
             return "Cancel"
@@ -122,14 +119,14 @@ class ConvertStep(StepScreen):
     def _convert(self) -> None:
         session = self.session
         try:
-            outputs = {key: self._output(key) for key in self._pending()}
+            folder = self.wizard.run_folder() / "artifacts"
         except FirstlightError as error:
             self.show_problem(error)
             return
         job = ConversionJob(
             self.wizard,
             str(session.source),
-            outputs,
+            {key: folder / key for key in self._pending()},
             method=session.method,
             configs=session.configs or {},
             estimates=estimates_of(session),
