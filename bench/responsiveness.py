@@ -27,8 +27,8 @@ F1, CLOSE, ENTER, NEXT, BACK, ESCAPE, WIPE = (
     b"\x1b",
     b"\x15",
 )
-LETTERS = itertools.cycle(mark.encode() for mark in "àáâãäåæçèéêëìíîï")
-"""Letters that nobody else writes here; never the same twice, or there might be nothing to draw."""
+LETTERS = itertools.cycle(chr(number).encode() for number in range(0x100, 0x180))
+"""Letters that nobody else writes here, none of them twice in one question."""
 LOADING = b"loading in its own process"
 OPENED, CLOSED = b"Esc closes", b"Firstlight"
 TARGET = "p99 <= 0.05 s, worst <= 0.2 s"
@@ -181,6 +181,5 @@ def dialog(terminal: Terminal) -> tuple[list[float], bytes]:
 
 def letter(terminal: Terminal) -> float:
     """A letter in the field of the chat, one that the screen has nowhere else."""
-    terminal.press(WIPE)
     mark = next(LETTERS)
     return terminal.redraw(mark, mark)
