@@ -19,7 +19,7 @@ PORT = 8000
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """The ranks that `--max-lora-rank` takes (vLLM 0.32, vllm/config/lora.py)."""
 RUNTIME_BYTES = 2 * 2**30
-"""Memory of the server's processes besides weights and KV cache: 1.4 GiB measured on CPU (vLLM 0.32), rounded up."""
+"""Memory of the server's processes besides weights and KV cache: 1.5 GiB measured on CPU (docs/vllm.md), rounded up."""
 GPU_UTILIZATION = 0.92
 """The share of a GPU's memory that vLLM takes by itself (vLLM 0.32, vllm/config/cache.py)."""
 
