@@ -1,5 +1,6 @@
 """The commands of the `foundry` command that is installed: copied, or run here with their output live."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from firstlight_core.deploy.visibility import FoundryOffer
 
 PUT_BACK = "put-back"
+Command = Callable[..., Awaitable[Mapping[str, Any]]]
 
 
 class CliScreen(ModalScreen[None]):
@@ -121,12 +123,12 @@ class CliScreen(ModalScreen[None]):
         else:
             self._begin(partial(self._services.run_foundry, command.arguments))
 
-    def _begin(self, work: Any) -> None:
+    def _begin(self, work: Command) -> None:
         self._working = True
         self.query_one(RichLog).clear()
         begin(self, partial(self._run, work), group="cli")
 
-    async def _run(self, work: Any) -> None:
+    async def _run(self, work: Command) -> None:
         def hear(event: Event) -> None:
             if isinstance(event, LogLine):
                 self._say(event.text)
@@ -135,7 +137,7 @@ class CliScreen(ModalScreen[None]):
             done = await work(on_event=hear)
             self._say(f"Done in {seconds_text(done['seconds'])}.", "bold")
         except FirstlightError as error:
-            self._say(f"{error} {error.hint}", "bold red")
+            self._say(f"✗ {error} {error.hint}", "bold")
         finally:
             self._working = False
         await self._look()

@@ -108,6 +108,7 @@ class FoundryStep(ServingStep):
 
     def action_put_back(self) -> None:
         """Put the foundry command's cache back to where it was before Firstlight moved it."""
+        self.notify("Asking the foundry command …", timeout=1.5, markup=False)
         begin(self, self._put_back, group="put-back")
 
     async def _put_back(self) -> None:
