@@ -19,6 +19,7 @@ from firstlight_tui.modals.drawing import DrawingScreen
 from firstlight_tui.steps.chat import ChatStep
 from firstlight_tui.steps.chat_commands import COMMANDS
 from firstlight_tui.widgets.ask import Ask
+from tests import faultkit
 from tests.tui.conftest import Called, FakeEngine, fake_services
 from tests.tui.test_chat import OWN, idle, say, shown
 
@@ -122,17 +123,22 @@ async def test_a_form_is_checked_before_it_is_used(
         assert "no schema file" in str(app.screen.query_one("#problem-words").render())
 
 
+# faultkit leaves the files that it wrote to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_another_context_loads_anew_and_keeps_the_turns(
-    wizard: Build, called: Called
+    wizard: Build, called: Called, tmp_path: Path
 ) -> None:
-    app = wizard(session=OWN, first=ChatStep)
+    faultkit.tiny_genai(str(tmp_path / "int4"))
+    app = wizard(session=OWN.decide(artifact=str(tmp_path / "int4")), first=ChatStep)
     async with app.run_test(size=(100, 30)) as pilot:
         await idle(pilot)
         await say(pilot, "one")
-        await say(pilot, "/context 512")
-        await say(pilot, "/context many")
+        await say(pilot, "/context 64")
+        for wrong in ("many", "1", "100000"):
+            await say(pilot, f"/context {wrong}")
+        assert "Choose between 2 and 128" in str(app.screen.query_one("#problem-words").render())
         opened = [options for name, _, options in called.calls if name == "open_target"]
-        assert [options["max_length"] for options in opened] == [None, 512]
+        assert [options["max_length"] for options in opened] == [None, 64]
         assert app.conversation.turns[0].text == "one"
         await say(pilot, "two")
         assert len(called.engine.asked[-1]) == 3

@@ -58,7 +58,7 @@ class DrawingScreen(ModalScreen[Drawing | None]):
 
     DEFAULT_CSS = """
     DrawingScreen { align: center middle; background: $background 60%; }
-    DrawingScreen .dialog { padding: 0 2; }
+    DrawingScreen .dialog { width: 76; padding: 0 2; }
     DrawingScreen Grid { grid-size: 3; grid-columns: 20 12 1fr; grid-rows: 1; height: auto; }
     DrawingScreen .form { height: auto; }
     DrawingScreen .form Label { width: 20; }

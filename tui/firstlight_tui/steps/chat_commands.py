@@ -86,9 +86,9 @@ def _change(step: "ChatStep", rest: str, *, name: str) -> None:
     except ValueError as error:
         step.notify(str(error), severity="warning", markup=False)
         return
-    chat_views.apply(step, replace(step.talk.drawing, **{name: value}))
     words = "greedy" if (name, value) == ("temperature", 0) else value
-    step.notify(f"{name.replace('_', ' ')}: {words}", markup=False)
+    if chat_views.apply(step, replace(step.talk.drawing, **{name: value})):
+        step.notify(f"{name}: {words}", markup=False)
 
 
 def _form(step: "ChatStep", drawing: Drawing) -> None:
@@ -152,27 +152,27 @@ def _rate(step: "ChatStep", rest: str) -> None:
 
 COMMANDS: dict[str, tuple[Command, str, bool]] = {
     "/help": (_help, "this list", False),
-    "/retry": (_retry, "answer the last question again (Ctrl+R)", False),
+    "/retry": (_retry, "ask the last question again (Ctrl+R)", False),
     "/edit": (_edit, "change the last question (Ctrl+T)", False),
     "/copy": (_copy, "copy the newest answer (Ctrl+O)", False),
-    "/tokens": (chat_views.tokens, "its tokens, and what else was likely (F10)", False),
+    "/tokens": (chat_views.tokens, "token by token: what else was likely", False),
     "/rate": (_rate, "[1..5] rate the newest answer (F8)", False),
     "/beside": (chat_beside.compare, "put another lane beside (F6)", False),
     "/keep": (chat_beside.keep, "keep one lane, close the others (F7)", False),
-    "/system": (_system, "TEXT: the system prompt; nothing: none", True),
+    "/system": (_system, "TEXT of the system prompt", True),
     "/settings": (chat_views.settings, "how answers are drawn (F5)", False),
     "/temperature": (partial(_change, name="temperature"), "N: 0 is greedy", True),
     "/context": (partial(_change, name="context"), "N tokens of context", True),
-    "/schema": (_schema, "FILE or JSON: answers follow it; nothing: free", True),
-    "/regex": (_regex, "PATTERN: answers match it; nothing: free", True),
+    "/schema": (_schema, "FILE or JSON that answers follow", True),
+    "/regex": (_regex, "PATTERN that answers match", True),
     "/clear": (_clear, "forget the conversation", False),
-    "/history": (chat_records.history, "the whole conversation, to read and copy", False),
+    "/history": (chat_records.history, "the conversation, to read and copy", False),
     "/prompt": (chat_views.prompt, "what the model really reads (F4)", False),
     "/markdown": (_markdown, "Markdown or plain text (F3)", False),
     "/stats": (chat_records.stats, "what each answer cost", False),
     "/model": (chat_records.model, "who answers, its memory and context", False),
-    "/save": (chat_records.save, "[FOLDER] as Markdown and JSON lines (Ctrl+S)", False),
-    "/replay": (chat_records.replay, "[FILE] ask a saved conversation again", False),
+    "/save": (chat_records.save, "[FOLDER] Markdown and JSON lines", False),
+    "/replay": (chat_records.replay, "[FILE] ask saved questions again", False),
     "/exit": (_exit, "one step back", False),
 }
 """Name → what it does, in words, and whether it wants a word."""
@@ -181,6 +181,8 @@ COMMANDS: dict[str, tuple[Command, str, bool]] = {
 def obey(step: "ChatStep", line: str) -> None:
     """Carry out one slash command; an unknown one is told."""
     word, _, rest = line.partition(" ")
+    if word == "/":
+        word = "/help"
     if word in COMMANDS:
         COMMANDS[word][0](step, rest.strip())
         return

@@ -1,8 +1,11 @@
 """What the chat opens over itself: the rendered prompt, the tokens of an answer, the settings."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firstlight_core.errors import FirstlightError
+from firstlight_core.talk.artifacts import check_artifact
+from firstlight_core.talk.context import choose_context
 from firstlight_tui.drawing import Drawing
 from firstlight_tui.modals import DetailScreen
 from firstlight_tui.modals.alternatives import AlternativesScreen
@@ -54,11 +57,18 @@ def settings(step: "ChatStep", rest: str = "") -> None:
     step.app.push_screen(DrawingScreen(talk.drawing, facts, talk.check_form), use)
 
 
-def apply(step: "ChatStep", drawing: Drawing) -> None:
-    """Use these settings for the next answers of every lane."""
+def apply(step: "ChatStep", drawing: Drawing) -> bool:
+    """Use these settings for the next answers of every lane; a context that cannot be is told and not used."""
     again = drawing.context != step.talk.drawing.context
+    try:
+        if again and step.talk.artifact is not None:
+            choose_context(check_artifact(Path(step.talk.artifact)), drawing.context)
+    except FirstlightError as error:
+        step.show_problem(error)
+        return False
     for lane in step.lanes:
         lane.drawing = drawing
         if again:
             lane.open_again()
     step.changed("status")
+    return True

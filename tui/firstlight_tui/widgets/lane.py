@@ -96,7 +96,8 @@ class Lane(Vertical):
             case "opening":
                 return [part("loading in its own process …")]
             case "answering":
-                return [part(talk.note or "answering, Esc stops"), *self._memory()]
+                so_far = f"{len(talk.turns[-1].pieces)} tokens" if talk.turns else "answering"
+                return [part(talk.note or f"{so_far}, Esc stops"), *self._memory()]
             case "failed":
                 return [
                     part(
