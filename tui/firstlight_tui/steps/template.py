@@ -14,7 +14,8 @@ from firstlight_core.session import Session
 from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.steps import template_verdicts as verdicts
 from firstlight_tui.steps.template_draft import TemplateDraft
-from firstlight_tui.steps.template_editor import DRAFT, TemplateEditor
+from firstlight_tui.steps.template_editor import TemplateEditor
+from firstlight_tui.steps.template_sheet import DRAFT
 from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.template_fields import TemplateFields
 from firstlight_tui.works import OnEvent, Started, Work
