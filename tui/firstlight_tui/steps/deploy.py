@@ -1,12 +1,14 @@
 """Step 6: publish the artifact, and prove that Foundry Local's own runtime answers with it."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
 from textual.widgets import Button
 
 from firstlight_core.errors import FirstlightError
@@ -115,7 +117,9 @@ class DeployStep(PublishStep):
         except (FirstlightError, OSError):
             return
         self.taken = {row.name.lower(): row.target for row in found}
-        self._paint()
+        # The step may be left meanwhile, and its parts go one by one.
+        with contextlib.suppress(NoMatches):
+            self._paint()
 
     # Choosing -------------------------------------------------------------------------------------
 

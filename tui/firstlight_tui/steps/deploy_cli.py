@@ -1,5 +1,6 @@
 """The commands of the `foundry` command that is installed: copied, or run here with their output live."""
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
+from textual.css.query import NoMatches
 from textual.screen import ModalScreen
 from textual.widgets import OptionList, RichLog
 from textual.widgets.option_list import Option
@@ -69,12 +71,15 @@ class CliScreen(ModalScreen[None]):
     async def _look(self) -> None:
         """Ask again what is installed and where its cache is."""
         offer = await self._services.offer_commands(self._model, cache=self._cache_id)
-        if not self.query("#cli-output"):
-            # Closed meanwhile.
-            return
+        # It may be closed meanwhile, and its parts go one by one.
+        with contextlib.suppress(NoMatches):
+            self._paint(offer)
+
+    def _paint(self, offer: "FoundryOffer") -> None:
+        listed = self.query_one(OptionList)
+        self.query_one("#cli-words", Words).update(_offer_words(offer))
         self._offer = offer
         self._commands = {f"command-{i}": command for i, command in enumerate(offer.commands)}
-        self.query_one("#cli-words", Words).update(_offer_words(offer))
         rows = [
             Option(Content.assemble(part(c.line, "bold"), part(f"\n  {c.does}")), id=key)
             for key, c in self._commands.items()
@@ -83,7 +88,6 @@ class CliScreen(ModalScreen[None]):
             back = f"foundry cache cd {shown_path(offer.moved.before)}"
             does = "\n  put its cache back to where it was"
             rows.append(Option(Content.assemble(part(back, "bold"), part(does)), id=PUT_BACK))
-        listed = self.query_one(OptionList)
         marked = listed.highlighted
         listed.set_options(rows)
         listed.highlighted = min(marked or 0, len(rows) - 1)
@@ -143,7 +147,7 @@ class CliScreen(ModalScreen[None]):
         await self._look()
 
     def _say(self, text: str, style: str = "") -> None:
-        if self.query("#cli-output"):
+        with contextlib.suppress(NoMatches):
             self.query_one(RichLog).write(Text(visible(text), style=style))
 
     def action_leave(self) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from textual import on
 from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
 from textual.widgets import Button, Checkbox, Input
 
 from firstlight_core.errors import FirstlightError, JobDied
@@ -150,14 +151,13 @@ class ServingStep(StepScreen):
 
     def show_service(self) -> None:
         """Paint what is known about the service, if this step is still there."""
-        if not self.query(ServicePanel):
-            return
         work, served = self.wizard.works.get(SERVE), self.wizard.kept.get(SERVE)
         serving = served is not None or (work is not None and work.running)
         deployed = str((self.session.deployment or {}).get("id") or "")
-        self.query_one(ServicePanel).show(work, served, deployed=deployed)
-        self.query_one(ServiceForm).set_class(serving, "-serving")
-        self.query_one("#deploy-serve", Button).label = "Stop" if serving else "Serve"
+        with contextlib.suppress(NoMatches):
+            self.query_one(ServicePanel).show(work, served, deployed=deployed)
+            self.query_one(ServiceForm).set_class(serving, "-serving")
+            self.query_one("#deploy-serve", Button).label = "Stop" if serving else "Serve"
 
     @on(Button.Pressed, "#deploy-serve")
     def action_serve(self) -> None:
