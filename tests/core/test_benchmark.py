@@ -284,12 +284,26 @@ async def test_the_overhead_of_foundrys_service_is_stated(artifact: Callable[[st
 
 def test_the_sentence_about_a_service() -> None:
     figure = {"median": 0.9, "min": 0.8, "max": 0.95}
-    case = {"prompt_tokens": 7, "ttft_added_s": {"median": -0.2, "min": -0.3, "max": 0.1}}
+    case = {"prompt_tokens": 7, "ttft_added_s": {"median": -0.2, "min": -0.3, "max": -0.1}}
     assert summary({**case, "decode_ratio": figure}, "It") == (
-        "Through It, at 7 prompt tokens: the first token comes 0.20 s earlier (-0.30 s to +0.10 s), "
+        "Through It, at 7 prompt tokens: the first token comes 0.20 s earlier (-0.30 s to -0.10 s), "
         "decode runs at 0.90 × the direct rate (0.80–0.95)."
     )
     assert "nothing could be compared" in summary({"prompt_tokens": 7}, "It")
+
+
+def test_noise_is_no_overhead() -> None:
+    case = {
+        "prompt_tokens": 7,
+        "ttft_added_s": {"median": 0.01, "min": -0.3, "max": 0.1},
+        "decode_ratio": {"median": 1.1, "min": 0.8, "max": 1.7},
+        "total_ratio": {"median": 1.0, "min": 0.9, "max": 1.1},
+    }
+    assert summary(case, "It") == (
+        "Through It, at 7 prompt tokens: the first token comes neither earlier nor later, within the spread "
+        "(-0.30 s to +0.10 s), decode runs at the direct rate, within the spread (0.80–1.70), "
+        "an answer takes 1.00 × as long (0.90–1.10)."
+    )
 
 
 def test_a_server_of_this_machine_is_known_by_its_port(script: Script) -> None:

@@ -41,18 +41,22 @@ def _ratios(pairs: list[tuple[dict[str, Any], dict[str, Any]]], name: str) -> li
 
 
 def summary(case: dict[str, Any], name: str) -> str:
-    """One sentence with the spread; what was not measured is not in it."""
+    """One sentence with the spread; a difference that the spread does not rule out is none, and said to be none."""
     words = []
     if found := case.get("ttft_added_s"):
-        later = "later" if found["median"] >= 0 else "earlier"
         median, low, high = (_signed(found[key]) for key in ("median", "min", "max"))
-        words.append(f"the first token comes {median.lstrip('+-')} {later} ({low} to {high})")
+        when = f"{median.lstrip('+-')} {'later' if found['median'] >= 0 else 'earlier'}"
+        if found["min"] < 0 < found["max"]:
+            when = "neither earlier nor later, within the spread"
+        words.append(f"the first token comes {when} ({low} to {high})")
     if found := case.get("decode_ratio"):
-        words.append(
-            f"decode runs at {found['median']:.2f} × the direct rate ({found['min']:.2f}–{found['max']:.2f})"
-        )
+        rate = f"{found['median']:.2f} × the direct rate"
+        if found["min"] < 1 < found["max"]:
+            rate = "the direct rate, within the spread"
+        words.append(f"decode runs at {rate} ({found['min']:.2f}–{found['max']:.2f})")
     if found := case.get("total_ratio"):
-        words.append(f"an answer takes {found['median']:.2f} × as long")
+        span = f"({found['min']:.2f}–{found['max']:.2f})"
+        words.append(f"an answer takes {found['median']:.2f} × as long {span}")
     if not words:
         return f"{name} answered, but nothing could be compared."
     return f"Through {name}, at {case['prompt_tokens']} prompt tokens: {', '.join(words)}."
