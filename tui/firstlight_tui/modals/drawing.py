@@ -18,7 +18,7 @@ from firstlight_tui.widgets.words import Words
 
 RANGES: dict[str, tuple[type[int] | type[float], float, float, str]] = {
     "max_tokens": (int, 1, 100_000, "longest answer, in tokens"),
-    "temperature": (float, 0.0, 2.0, "0 is greedy: the same answer every time"),
+    "temperature": (float, 0.0, 2.0, "0 is greedy: always the same answer"),
     "top_p": (float, 0.01, 1.0, "empty: the artifact's own"),
     "top_k": (int, 1, 1_000, "empty: the artifact's own"),
     "repetition_penalty": (float, 0.5, 2.0, "empty: the artifact's own"),
@@ -56,7 +56,7 @@ def _text(value: float) -> str:
 class DrawingScreen(ModalScreen[Drawing | None]):
     """Returns the new settings, or None; a form has been tried by then."""
 
-    DEFAULT_CSS = """
+    CSS = """
     DrawingScreen { align: center middle; background: $background 60%; }
     DrawingScreen .dialog { width: 76; padding: 0 2; }
     DrawingScreen Grid { grid-size: 3; grid-columns: 20 12 1fr; grid-rows: 1; height: auto; }
@@ -64,6 +64,7 @@ class DrawingScreen(ModalScreen[Drawing | None]):
     DrawingScreen .form Label { width: 20; }
     DrawingScreen #json_schema { height: 3; width: 1fr; border: none; padding: 0; background: $panel; }
     DrawingScreen #regex { width: 1fr; }
+    DrawingScreen Input { background: $panel; }
     DrawingScreen #wrong { color: $text-error; }
     DrawingScreen .dialog-buttons { margin-top: 0; }
     """

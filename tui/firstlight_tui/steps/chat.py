@@ -75,9 +75,6 @@ class ChatStep(StepScreen):
         for lane in self.lanes:
             lane.changed.subscribe(self, self.changed)
         self.set_interval(PAINT_SECONDS, self._paint_if_needed)
-        self.query_one("#ask", Ask).placeholder = (
-            f"Enter asks: {SUGGESTION}" if self.on_sample else "Ask the model something"
-        )
         self._open_wanted()
         self.watch(self.wizard, "session", self._open_wanted, init=False)
         self.changed("status")
@@ -186,6 +183,10 @@ class ChatStep(StepScreen):
         for lane in shown:
             differs, compared = chat_beside.comparison(self.lanes, lane.talk)
             lane.show(rich=self.rich, named=len(shown) > 1, differs=differs, compared=compared)
+        suggested = self.on_sample and not self.talk.turns
+        self.query_one("#ask", Ask).placeholder = (
+            f"Enter asks: {SUGGESTION}" if suggested else "Ask something; / lists all commands"
+        )
         self.query_one("#stop").display = self.answering
         for talk in self.lanes:
             if talk.error is not None:

@@ -12,6 +12,8 @@ from firstlight_tui.widgets.words import Words, part
 
 BAR = 8
 GAP = " · "
+NARROW = 45
+"""Columns of a lane whose comparison gets a line of its own."""
 
 
 def figures(turn: Turn) -> str:
@@ -38,7 +40,7 @@ class Lane(Vertical):
 
     DEFAULT_CSS = """
     Lane { height: 1fr; width: 1fr; }
-    Lane #standing { height: 1; color: $foreground-muted; }
+    Lane #standing { height: auto; max-height: 2; color: $foreground-muted; }
     """
 
     def __init__(self, talk: Conversation) -> None:
@@ -64,22 +66,21 @@ class Lane(Vertical):
     ) -> None:
         """Paint the lane; `named` says who answers, where there are several, `compared` how its answer compares."""
         talk = self.talk
-        words = self._standing()
+        kept = [part(f"{one_line(talk.name, 24)}: " if named else "", "bold $text-accent")]
         if compared:
-            words.insert(
-                0, part(compared, "$text-warning" if differs is not None else "$text-success")
-            )
+            kept.append(part(compared, "$text-warning" if differs is not None else "$text-success"))
+        width = self.size.width
+        # A lane beside two others has no room for all on one line.
+        room, gap = width - sum(len(text) for text, _ in kept), GAP if compared else ""
+        if compared and width < NARROW:
+            room, gap = width, "\n"
         # What stands first is needed most; in a narrow lane the last words go.
-        name = f"{one_line(talk.name, 24)}: " if named else ""
-        room = self.size.width - len(name) - len(words[0][0])
-        kept = [words[0]]
-        for text, style in words[1:]:
-            room -= len(GAP) + len(text)
-            if room >= 0:
-                kept += [part(GAP), (text, style)]
-        self.query_one("#standing", Words).update(
-            Content.assemble(part(name, "bold $text-accent"), *kept)
-        )
+        for text, style in self._standing():
+            room -= len(gap) + len(text)
+            if room >= 0 or gap != GAP:
+                kept += [part(gap), (text, style)]
+            gap = GAP
+        self.query_one("#standing", Words).update(Content.assemble(*kept))
         self.query_one(Transcript).show(
             talk.turns,
             figures,
