@@ -92,9 +92,12 @@ async def test_a_folder_that_was_deleted_by_hand_does_not_block_its_name(
 
 # Disks ------------------------------------------------------------------------------------------------
 
-NAMESPACE = subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False)
+NAMESPACES = (
+    shutil.which("unshare") is not None
+    and subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False).returncode == 0
+)
 needs_mounts = pytest.mark.skipif(
-    NAMESPACE.returncode != 0, reason="this system lets nobody mount a file system of his own"
+    not NAMESPACES, reason="this system lets nobody mount a file system of his own"
 )
 RUN = """
 set -u; disk=$1; options=$2; artifact=$3; python=$4
@@ -199,7 +202,7 @@ def test_a_port_that_is_taken_or_none() -> None:
         check_port(65536)
 
 
-@pytest.mark.skipif(NAMESPACE.returncode != 0, reason="no user namespaces here")
+@pytest.mark.skipif(not NAMESPACES, reason="no user namespaces here")
 def test_a_port_of_the_system_is_one_sentence() -> None:
     program = (
         "from firstlight_core.deploy.serving import check_port\n"
