@@ -52,8 +52,11 @@ async def test_a_service_stays_is_found_again_and_ends_with_everything_it_starte
 async def test_an_undone_deployment_is_not_served_any_more(own_artifact: Path) -> None:
     await deploy(own_artifact, "a")
     service = await start_background("a")
-    assert (await undo("a"))["removed"][0] == service.base_url
-    assert not psutil.pid_exists(service.pid) and list_background() == []
+    try:
+        assert (await undo("a"))["removed"][0] == service.base_url
+        assert not psutil.pid_exists(service.pid) and list_background() == []
+    finally:
+        stop_background(service)
 
 
 @pytest.mark.real
