@@ -7,6 +7,7 @@ from typing import Any
 
 from firstlight_core.conversion.failures import explain_text
 from firstlight_core.errors import CheckFailed, FirstlightError
+from firstlight_core.jobs.generation import least_cache
 from firstlight_core.text import one_line, visible
 from firstlight_core.worker import JobContext
 
@@ -33,6 +34,8 @@ class _Checker:
     def __init__(self) -> None:
         self._model: Any = None
         self._tokenizer: Any = None
+        self._room = 0
+        """Tokens that the KV cache must hold at least."""
 
     def check(self, asked: dict[str, Any]) -> dict[str, Any]:
         folder = Path(asked["artifact"])
@@ -46,14 +49,15 @@ class _Checker:
         first = answers[0]
         with _explained():
             # Rendered by the source's own tokenizer: what it says is what a user would read.
-            smoke = _speak(self._model, self._tokenizer, first["ids"])
-            agreement = _compare(self._model, self._tokenizer, answers)
+            smoke = _speak(self._model, self._tokenizer, first["ids"], room=self._room)
+            agreement = _compare(self._model, self._tokenizer, answers, room=self._room)
         return {"smoke": {**smoke, "prompt": first["prompt"]}, "agreement": agreement}
 
     def _load_and_speak(self, folder: Path) -> dict[str, Any]:
         import numpy as np
         import onnxruntime_genai as og
 
+        self._room = least_cache(folder)
         self._model = og.Model(str(folder))
         self._tokenizer = og.Tokenizer(self._model)
         for prompt in PROMPTS:
@@ -65,7 +69,8 @@ class _Checker:
                 "The converted model's tokenizer cannot encode plain text.",
                 hint="The source lacks its tokenizer files (tokenizer.json): add them and convert again.",
             )
-        return {**_speak(self._model, self._tokenizer, ids.tolist()), "prompt": prompt}
+        smoke = _speak(self._model, self._tokenizer, ids.tolist(), room=self._room)
+        return {**smoke, "prompt": prompt}
 
 
 @contextlib.contextmanager
@@ -82,11 +87,11 @@ def _explained() -> Iterator[None]:
         ) from error
 
 
-def _speak(model: Any, tokenizer: Any, ids: list[int]) -> dict[str, Any]:
+def _speak(model: Any, tokenizer: Any, ids: list[int], *, room: int) -> dict[str, Any]:
     import numpy as np
 
     # min_length keeps an early end of turn from hiding that decoding does not work.
-    generator = _begin(model, ids, TOKENS, least=TOKENS)
+    generator = _begin(model, ids, TOKENS, least=TOKENS, room=room)
     spoken: list[int] = []
     while not generator.is_done() and len(spoken) < TOKENS:
         _last_logits(generator)
@@ -98,12 +103,12 @@ def _speak(model: Any, tokenizer: Any, ids: list[int]) -> dict[str, Any]:
     return {"tokens": len(spoken), "text": text, "ids": spoken}
 
 
-def _begin(model: Any, ids: Any, new: int, *, least: int = 0) -> Any:
+def _begin(model: Any, ids: Any, new: int, *, least: int = 0, room: int) -> Any:
     import numpy as np
     import onnxruntime_genai as og
 
     search = og.GeneratorParams(model)
-    length = len(ids) + new
+    length = max(room, len(ids) + new)
     search.set_search_options(
         max_length=length, min_length=len(ids) + least if least else 0, do_sample=False
     )
@@ -124,7 +129,9 @@ def _last_logits(generator: Any) -> Any:
     return logits.reshape(-1, logits.shape[-1])[-1]
 
 
-def _compare(model: Any, tokenizer: Any, answers: list[dict[str, Any]]) -> dict[str, Any]:
+def _compare(
+    model: Any, tokenizer: Any, answers: list[dict[str, Any]], *, room: int
+) -> dict[str, Any]:
     """Walk along the original's greedy answers: how often is its next token the artifact's first choice too?
 
     `{top1, near, positions, same_answers, prompts, original_dtype, texts[]: {prompt, original, same_tokens}}`: top1 and near
@@ -136,7 +143,7 @@ def _compare(model: Any, tokenizer: Any, answers: list[dict[str, Any]]) -> dict[
     texts = []
     for answer in answers:
         wanted = [int(token) for token in answer["answer"]]
-        generator = _begin(model, answer["ids"], len(wanted))
+        generator = _begin(model, answer["ids"], len(wanted), room=room)
         hits = []
         for token in wanted:
             logits = _last_logits(generator)
@@ -190,8 +197,9 @@ def read_graph(folder: Path) -> dict[str, Any]:
     for tensor in model.graph.initializer:
         _check_external(folder, tensor)
     found: dict[str, set[int]] = {"bits": set(), "block_size": set(), "accuracy_level": set()}
-    # A shared table is read through a Reshape.
-    tables = {n.output[0]: n.input[0] for n in model.graph.node if n.op_type == "Reshape"}
+    # A shared table is read through one of these.
+    views = [node for node in model.graph.node if node.op_type in ("Reshape", "Transpose")]
+    tables = {node.output[0]: node.input[0] for node in views}
     quantised = plain = 0
     embedding = ""
     for node in model.graph.node:

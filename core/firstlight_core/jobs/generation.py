@@ -12,6 +12,7 @@ from typing import Any
 
 from firstlight_core.errors import InputRefused, JobFailed
 from firstlight_core.events import Progress, Tokens
+from firstlight_core.files import read_json_object
 from firstlight_core.jobs.answer import Answer
 from firstlight_core.talk.session_options import session_options
 from firstlight_core.text import one_line
@@ -25,6 +26,13 @@ MIN_CHUNK = 16
 FLUSH_NS = 30_000_000
 """Tokens travel together for at most this long: one frame a token would cost more than a fast decode step."""
 PROGRESS_NS = 50_000_000
+
+
+def least_cache(folder: Path) -> int:
+    """Tokens for which a KV cache must have room: the window of sliding attention, which the runtime insists on."""
+    decoder = read_json_object(folder / "genai_config.json").get("model", {}).get("decoder", {})
+    window = (decoder.get("sliding_window") or {}).get("window_size")
+    return window if isinstance(window, int) and window > 0 else 0
 
 
 class Speaker:
@@ -47,6 +55,7 @@ class Speaker:
             ) from error
         self.load_s = (time.perf_counter_ns() - began) / 1e9
         self.max_length = max_length
+        self._cache = max(max_length, least_cache(folder))
         self.stop_ids = frozenset(int(i) for i in self.tokenizer.eos_token_ids)
         self._og = og
         self._generator: Any = None
@@ -254,7 +263,7 @@ class Speaker:
         """
         wanted = {
             **search,
-            "max_length": self.max_length,
+            "max_length": self._cache,
             "batch_size": 1,
             "num_beams": 1,
             "num_return_sequences": 1,

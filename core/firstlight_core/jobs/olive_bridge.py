@@ -5,6 +5,7 @@ names (`int4_*`) that genai 0.18 ignores in silence. Each adjustment is a no-op 
 """
 
 import contextlib
+import copy
 import importlib.util
 import logging
 import os
@@ -33,6 +34,8 @@ def install() -> None:
 
         # Only checkpoints that Olive itself quantised need the patch; plain Hugging Face folders never do.
         ModelBuilder.maybe_patch_quant = staticmethod(lambda: None)
+    if hasattr(builder, "Gemma3Model"):
+        builder.Gemma3Model.__init__ = _with_flat_rope(builder.Gemma3Model.__init__)
     if not hasattr(builder, "check_extra_options"):
         return
     inner = builder.create_model
@@ -58,6 +61,20 @@ def install() -> None:
         return inner(*places, precision, execution_provider, cache_dir, **extra)
 
     builder.create_model = create_model
+
+
+def _with_flat_rope(inner: Callable[..., None]) -> Callable[..., None]:
+    """Gemma 3's rope settings as transformers 4 named them: transformers 5 keeps one set for each kind of layer."""
+
+    def begin(model: Any, config: Any, *rest: Any, **named: Any) -> None:
+        rope = getattr(config, "rope_parameters", None)
+        if isinstance(rope, dict) and {"full_attention", "sliding_attention"} <= rope.keys():
+            config = copy.deepcopy(config)
+            config.rope_local_base_freq = rope["sliding_attention"]["rope_theta"]
+            config.rope_parameters = dict(rope["full_attention"])
+        inner(model, config, *rest, **named)
+
+    return begin
 
 
 def _option_lines(options: dict[str, Any]) -> list[str]:

@@ -1,0 +1,54 @@
+"""Families that the tested pair of tools converts only with Firstlight's adjustments, from config to conversation."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from firstlight_core.conversion.convert import convert
+from firstlight_core.runner import child_environment
+from firstlight_core.talk.engine import open_engine
+
+pytestmark = [pytest.mark.real, pytest.mark.slow]
+
+_WRITE = """
+import json, sys
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM
+torch.manual_seed(0)
+kind, folder = sys.argv[1:]
+config = AutoConfig.for_model(
+    kind, vocab_size=2048, hidden_size=64, head_dim=16, num_hidden_layers=2, num_attention_heads=4,
+    num_key_value_heads=2, intermediate_size=96, max_position_embeddings=8192, sliding_window=4096,
+    query_pre_attn_scalar=16, bos_token_id=1, eos_token_id=2, pad_token_id=0,
+)
+config.tie_word_embeddings = True
+AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(folder)
+"""
+
+
+@pytest.mark.parametrize("kind", ["gemma2", "gemma3_text"])
+async def test_gemma_is_converted_and_talks(kind: str, sample: Path, tmp_path: Path) -> None:
+    """Its attention window is larger than a short answer's cache; Gemma 3 keeps two sets of rope settings."""
+    source = tmp_path / "source"
+    subprocess.run(
+        [sys.executable, "-P", "-c", _WRITE, kind, str(source)],
+        env=child_environment(),
+        check=True,
+        capture_output=True,
+    )
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        shutil.copy(sample / name, source / name)
+    made = await convert(source, tmp_path / "out", precision="int8-compact")
+    assert made["agreement"]["top1"] >= 0.9
+    assert made["built"]["embedding"] == "quantised uint8"
+    messages: list[dict[str, Any]] = [{"role": "user", "content": "Hello"}]
+    async with open_engine(tmp_path / "out") as engine:
+        for _ in range(2):
+            answer = await engine.answer(messages, max_tokens=4, greedy=True)
+            messages += [{"role": "assistant", "content": answer["text"]}]
+            messages += [{"role": "user", "content": "And more?"}]
+    assert answer["stats"]["new_tokens"] > 0
