@@ -1,5 +1,6 @@
 """Connect: what answers is listed, chosen, asked; and every fault of a server is one sentence with the history kept."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -171,6 +172,24 @@ async def test_a_typed_address_is_asked_and_its_fault_told(wizard: Build, called
         await pilot.press("enter")
         await settle(pilot)
         assert app.session.endpoint is not None and app.session.endpoint["model"] == "large:70b"
+
+
+async def test_who_types_while_it_looks_goes_on_typing(wizard: Build, called: Called) -> None:
+    looked = asyncio.Event()
+
+    async def find(address: str | None, **options: Any) -> Sequence[dict[str, Any]]:
+        await looked.wait()
+        return FOUND
+
+    app = wizard(session=Session(), first=ModelStep, services=services(called, find))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("ctrl+g", *"lo")
+        looked.set()
+        await settle(pilot)
+        assert len(app.screen.query_one("#servers", OptionList).options) == 2
+        await pilot.press("c")
+        assert app.screen.query_one("#address", Input).value == "loc"
 
 
 @pytest.mark.parametrize("yes", [False, True])

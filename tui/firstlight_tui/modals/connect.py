@@ -82,7 +82,7 @@ class ConnectScreen(ModalScreen[Mapping[str, Any] | None]):
     def on_mount(self) -> None:
         self.query_one("#servers").display = False
         self.query_one("#address").focus()
-        self.action_look()
+        self._begin(None, asked=False)
 
     # Looking --------------------------------------------------------------------------------------
 
@@ -111,13 +111,13 @@ class ConnectScreen(ModalScreen[Mapping[str, Any] | None]):
             lambda yes: self._begin(address, network=True) if yes else None,
         )
 
-    def _begin(self, address: str | None, *, network: bool = False) -> None:
+    def _begin(self, address: str | None, *, network: bool = False, asked: bool = True) -> None:
         self.query_one("#fault", Words).update("")
         where = "at that address" if address else "on this machine"
         self.query_one("#state", Words).update(f"Looking {where} …")
-        self.run_worker(self._look(address, network), group="look", exclusive=True)
+        self.run_worker(self._look(address, network, asked), group="look", exclusive=True)
 
-    async def _look(self, address: str | None, network: bool) -> None:
+    async def _look(self, address: str | None, network: bool, asked: bool) -> None:
         try:
             known = [*await asyncio.to_thread(self._own), *WELL_KNOWN]
             servers = await self._find(address, known=known, network=network)
@@ -126,7 +126,7 @@ class ConnectScreen(ModalScreen[Mapping[str, Any] | None]):
             self.query_one("#fault", Words).update(f"{error} {error.hint}".strip())
             return
         wanted = (address or "").partition("#")[2]
-        self._show(servers, network=network, wanted=wanted)
+        self._show(servers, network=network, wanted=wanted, asked=asked)
         if address is not None and not servers[0]["ok"]:
             self.query_one("#fault", Words).update(
                 f"{servers[0]['sentence']} {servers[0]['hint']}".strip()
@@ -135,7 +135,12 @@ class ConnectScreen(ModalScreen[Mapping[str, Any] | None]):
     # Showing --------------------------------------------------------------------------------------
 
     def _show(
-        self, servers: Sequence[Mapping[str, Any]], *, network: bool, wanted: str = ""
+        self,
+        servers: Sequence[Mapping[str, Any]],
+        *,
+        network: bool,
+        wanted: str = "",
+        asked: bool = False,
     ) -> None:
         self._rows = [
             {
@@ -155,7 +160,10 @@ class ConnectScreen(ModalScreen[Mapping[str, Any] | None]):
         rows.display = bool(self._rows)
         if self._rows:
             rows.highlighted = 0
-            rows.focus()
+            field = self.query_one("#address", Input)
+            # Whoever types meanwhile goes on typing.
+            if not field.value or asked:
+                rows.focus()
         self.query_one("#state", Words).update(_state(servers, len(self._rows), wanted))
         silent = [f"{s['name']} ({_port(s)})" for s in servers if not s["ok"] and s["name"]]
         self.query_one("#silent", Words).update(
