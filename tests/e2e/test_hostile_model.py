@@ -19,6 +19,9 @@ pytestmark = [
 ]
 
 
+F4, F10 = b"\x1bOS", b"\x1b[21~"
+
+
 def chat(folder: Path) -> list[str]:
     return [sys.executable, "-m", "firstlight_tui", "chat", str(folder)]
 
@@ -42,10 +45,16 @@ def test_nothing_hostile_reaches_the_terminal(tmp_path: Path, size: int) -> None
     steps = [
         (b"loaded in", b"hi\r"),
         (b"measured:", b"/history\r"),
-        (1.0, b"\x1b"),
-        (0.5, b"/stats\r"),
-        (1.0, b"\x1b"),
-        (0.5, CTRL_Q),
+        (b"History", b"\x1b"),
+        (0.3, b"/stats\r"),
+        (b"Measured", b"\x1b"),
+        # The tokens one by one, with what else was likely, and the prompt.
+        (0.3, F10),
+        (b"Token 1", b"\x1b[C"),
+        (b"Token 2", b"\x1b"),
+        (0.3, F4),
+        (b"The prompt", b"\x1b"),
+        (0.3, CTRL_Q),
     ]
     ran = faultkit.pty_run(chat(folder), steps, secs=30, env=environment(tmp_path))
     assert ran["left"] == [], ran["out"][-2000:]

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstlight_core.errors import FirstlightError
-from firstlight_core.talk.transcript import as_markdown, load_conversation, save_conversation
+from firstlight_core.talk.transcript import load_conversation, save_conversation
 from firstlight_core.text import bytes_text, one_line, seconds_text, shown_path
 from firstlight_tui.modals import DetailScreen
 from firstlight_tui.widgets.lane import figures
@@ -32,7 +32,12 @@ def remember(step: "ChatStep") -> None:
 def history(step: "ChatStep", rest: str) -> None:
     """The whole conversation, to read and copy."""
     talk = step.talk
-    step.app.push_screen(DetailScreen("History", as_markdown(talk.name, talk.system, talk.turns)))
+    lines = [f"system: {talk.system}\n"] if talk.system else []
+    for turn in talk.turns:
+        lines.append(f"{'you' if turn.role == 'user' else talk.name}: {turn.text}")
+        lines.append(f"{figures(turn)}{'  ' + '★' * turn.rating if turn.rating else ''}\n")
+    text = "\n".join(lines) or "Nothing has been said yet."
+    step.app.push_screen(DetailScreen("History", text))
 
 
 def stats(step: "ChatStep", rest: str) -> None:

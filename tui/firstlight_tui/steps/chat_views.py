@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 def prompt(step: "ChatStep", rest: str = "") -> None:
     """The prompt of the newest answer, as the model read it, and its tokens."""
-    step.run_worker(_prompt(step), group="prompt", exclusive=True)
+    if step.talk.answers:
+        step.run_worker(_prompt(step), group="prompt", exclusive=True)
+    else:
+        step.notify("Nothing has been asked yet.", markup=False)
 
 
 async def _prompt(step: "ChatStep") -> None:
