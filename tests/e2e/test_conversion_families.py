@@ -1,5 +1,6 @@
 """Families that the tested pair of tools converts only with Firstlight's adjustments, from config to conversation."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -9,10 +10,9 @@ from typing import Any
 import pytest
 
 from firstlight_core.conversion.convert import convert
+from firstlight_core.jobs.generation import least_cache
 from firstlight_core.runner import child_environment
 from firstlight_core.talk.engine import open_engine
-
-pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 _WRITE = """
 import json, sys
@@ -30,6 +30,25 @@ AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(f
 """
 
 
+@pytest.mark.parametrize(
+    ("decoder", "tokens"),
+    [
+        ({"sliding_window": {"window_size": 512, "layers": [0, 2]}}, 512),
+        ({"sliding_window": {"window_size": 262_144, "layers": []}}, 0),
+        ({"sliding_window": {"window_size": "many", "layers": [0]}}, 0),
+        ({"sliding_window": None}, 0),
+        ({}, 0),
+    ],
+)
+def test_only_sliding_layers_need_a_large_cache(
+    decoder: dict[str, Any], tokens: int, tmp_path: Path
+) -> None:
+    (tmp_path / "genai_config.json").write_text(json.dumps({"model": {"decoder": decoder}}))
+    assert least_cache(tmp_path) == tokens
+
+
+@pytest.mark.real
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["gemma2", "gemma3_text"])
 async def test_gemma_is_converted_and_talks(kind: str, sample: Path, tmp_path: Path) -> None:
     """Its attention window is larger than a short answer's cache; Gemma 3 keeps two sets of rope settings."""

@@ -29,10 +29,14 @@ PROGRESS_NS = 50_000_000
 
 
 def least_cache(folder: Path) -> int:
-    """Tokens for which a KV cache must have room: the window of sliding attention, which the runtime insists on."""
+    """Tokens for which a KV cache must have room: the window of layers whose cache slides (Gemma 2 and 3).
+
+    Other models name a window too (Mistral, Phi-3), but list no layers: their caches may be shorter.
+    """
     decoder = read_json_object(folder / "genai_config.json").get("model", {}).get("decoder", {})
-    window = (decoder.get("sliding_window") or {}).get("window_size")
-    return window if isinstance(window, int) and window > 0 else 0
+    sliding = decoder.get("sliding_window") or {}
+    window = sliding.get("window_size")
+    return window if sliding.get("layers") and isinstance(window, int) and window > 0 else 0
 
 
 class Speaker:
