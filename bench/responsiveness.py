@@ -83,6 +83,7 @@ def walking(home: str) -> Samples:
 def probing(home: str) -> Samples:
     """Some twenty programs and processes are asked for their versions at once."""
     with opened(home) as terminal:
+        terminal.wait_for(b"Ready", b"Blocked")
         yield from while_busy(terminal, b"Looking", again=lambda: terminal.press(b"r"))
 
 
@@ -109,6 +110,7 @@ def prefill(home: str, artifact: Path) -> Samples:
         terminal.rest(SETTLE_SECONDS)
         words = " ".join(random.choices(string.ascii_lowercase, k=PROMPT_WORDS))
         terminal.press(WIPE + b"/clear" + ENTER)
+        terminal.rest(SETTLE_SECONDS)
         terminal.press(b"\x1b[200~" + words.encode() + b"\x1b[201~" + ENTER)
 
     with opened(home, "chat", artifact) as terminal:
@@ -187,15 +189,15 @@ def wizard(source: Path) -> None:
     """The wizard on its convert step, with a model chosen."""
     from firstlight_core.session import Session
     from firstlight_tui.app import WizardApp
-    from firstlight_tui.quiet import Quiet, settle_garbage
+    from firstlight_tui.quiet import Quiet
     from firstlight_tui.services import Services
+    from firstlight_tui.start import run_wizard
     from firstlight_tui.steps.convert import ConvertStep
 
     session = Session(source=str(source)).decide(model=dict(Services().inspect(source)))
     session = session.decide(precisions=("int4",))
     app = WizardApp(session=session, first=ConvertStep, quiet=Quiet())
-    settle_garbage()
-    app.run()
+    run_wizard(app)
 
 
 if __name__ == "__main__":

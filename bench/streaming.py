@@ -110,8 +110,9 @@ def wizard(rate: int, tokens: int, begun: Path) -> None:
     """The wizard on its chat, with an engine that speaks by the clock."""
     from firstlight_core.session import Session
     from firstlight_tui.app import WizardApp
-    from firstlight_tui.quiet import Quiet, settle_garbage
+    from firstlight_tui.quiet import Quiet
     from firstlight_tui.services import Services
+    from firstlight_tui.start import run_wizard
     from firstlight_tui.steps.chat import ChatStep
 
     @asynccontextmanager
@@ -121,8 +122,7 @@ def wizard(rate: int, tokens: int, begun: Path) -> None:
     services = Services(open_target=open_target)
     session = Session(artifact="/models/clock")
     app = WizardApp(session=session, first=ChatStep, services=services, quiet=Quiet())
-    settle_garbage()
-    app.run()
+    run_wizard(app)
 
 
 if __name__ == "__main__":

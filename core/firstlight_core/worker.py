@@ -25,10 +25,10 @@ from firstlight_core.files import state_problem
 from firstlight_core.jobs import JOBS
 from firstlight_core.text import one_line, redact, visible
 
-BESIDE = ("convert", "probe", "reference")
-"""Jobs that use every core while someone works with the wizard, and whose speed is no figure of the model's."""
+BESIDE_A_SCREEN = "FIRSTLIGHT_SCREEN"
+"""Set to 1 by the wizard: its jobs leave the processor to it when a key comes. Those of the verbs do not."""
 NICENESS = 5
-"""A third of the weight of the process that draws, so that this one has the processor as soon as a key comes."""
+"""A third of the weight of the process that draws; without other programs a job computes as fast as ever."""
 
 Request = dict[str, Any]
 Handler = Callable[[Request], Request]
@@ -150,7 +150,7 @@ def _loopback(host: str) -> bool:
 
 def main() -> int:
     """Run one job; the exit code is 0 when an answer, good or bad, was delivered."""
-    if sys.argv[1] in BESIDE and hasattr(os, "nice"):
+    if os.environ.get(BESIDE_A_SCREEN) == "1" and hasattr(os, "nice"):
         os.nice(NICENESS)
     context = JobContext(os.dup(1))
     # From here on a stray write to stdout, Python's or native, lands in the log and not in the channel.

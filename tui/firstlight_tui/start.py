@@ -6,9 +6,12 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from firstlight_core.session import Session
+
+if TYPE_CHECKING:
+    from firstlight_tui.app import WizardApp
 
 
 def start_wizard(
@@ -25,7 +28,7 @@ def start_wizard(
     gc.disable()
     from firstlight_core.paths import find_paths
     from firstlight_tui.app import WizardApp
-    from firstlight_tui.quiet import Quiet, settle_garbage
+    from firstlight_tui.quiet import Quiet
     from firstlight_tui.steps.chat import ChatStep
 
     session = Session()
@@ -36,10 +39,18 @@ def start_wizard(
     if endpoint is not None:
         session = session.decide(endpoint=endpoint)
     first = ChatStep if session.target is not None else None
-    app = WizardApp(session=session, demo=demo, first=first, quiet=Quiet())
+    return run_wizard(WizardApp(session=session, demo=demo, first=first, quiet=Quiet()))
+
+
+def run_wizard(app: "WizardApp") -> int:
+    """Run a wizard on this terminal with all that keeps its keys quick; the result is the exit code."""
+    from firstlight_core.worker import BESIDE_A_SCREEN
+    from firstlight_tui.quiet import settle_garbage
+
     settle_garbage()
     gc.enable()
     _watch_children_without_threads()
+    os.environ[BESIDE_A_SCREEN] = "1"
     result = app.run()
     if app.return_code:
         # A crash, or a signal: the exit code of the process must say so.
