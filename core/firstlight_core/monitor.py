@@ -47,6 +47,14 @@ def tree_rss(pid: int) -> int | None:
     return total or None
 
 
+def process_rss(pid: int) -> int | None:
+    """Resident bytes of one process without its children, which is quick; None when it is gone."""
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        return None
+
+
 def read_sample(job_pid: int | None = None, folder: Path | None = None) -> Sample:
     """Look at the machine now; what cannot be read is 0 or None, never an exception."""
     memory = psutil.virtual_memory()

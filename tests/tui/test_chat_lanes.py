@@ -1,5 +1,6 @@
 """Lanes of the chat side by side: who may come, the same question, where they part, one that dies, one that stays."""
 
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -264,3 +265,23 @@ def test_where_two_answers_part() -> None:
     assert parting(server, one) == Parting(start=2, end=6)
     assert parting(turn("a bad cat", [-1], ["a bad cat"]), one) is None
     assert parting(turn("", [], []), one) == Parting(start=0, end=0)
+
+
+async def test_every_lane_says_what_its_own_process_takes_now(
+    wizard: Build, called: Called, tmp_path: Path
+) -> None:
+    class Here(FakeEngine):
+        pid = os.getpid()  # type: ignore[assignment]
+
+    class Away(FakeServer):
+        pid = os.getpid()  # type: ignore[assignment]
+
+    app = lanes_of(called, wizard, tmp_path, {"int4": Here("one"), SERVER.label: Away("two")})
+    async with app.run_test(size=(120, 40)) as pilot:
+        await idle(pilot)
+        put_beside(step_of(pilot), SERVER)
+        await idle(pilot)
+        await app._take_sample()
+        await pilot.pause()
+        assert app.conversation.rss_bytes is not None and app.conversation.rss_bytes > 2**20
+        assert app.beside[0].rss_bytes is None, "a server's memory is its own, not the messenger's"

@@ -11,6 +11,7 @@ from textual.signal import Signal
 
 from firstlight_core.errors import FirstlightError, JobDied, UsageError
 from firstlight_core.events import Progress, Reply, Token
+from firstlight_core.monitor import process_rss
 from firstlight_core.talk.artifacts import Target
 from firstlight_core.talk.transcript import Turn
 from firstlight_tui.drawing import Drawing
@@ -44,7 +45,6 @@ class Conversation(Turns):
         """Published with what changed: status, turn."""
         self.status = "closed"
         """closed, opening, ready, answering or failed."""
-        self.target: Target | None = None
         self.wanted: str | None = None
         """The session's target when this was opened or kept: another one there opens another conversation."""
         self.network = False
@@ -58,21 +58,14 @@ class Conversation(Turns):
         self._deaths: deque[float] = deque()
 
     @property
-    def artifact(self) -> str | None:
-        """The folder of the artifact that answers; None when a server or the original does."""
-        if self.target is None or self.target.kind not in ("artifact", "deployment"):
-            return None
-        return str(self.target.folder)
-
-    @property
-    def name(self) -> str:
-        """Who answers, in a word or two."""
-        return self.target.label if self.target is not None else ""
-
-    @property
     def pid(self) -> int | None:
         """Process id of the engine, for the monitor."""
         return getattr(self._engine, "pid", None)
+
+    def look(self) -> None:
+        """See how much memory the process that answers takes now; a server's is its own."""
+        own = self.target is not None and self.target.kind != "endpoint"
+        self.rss_now = process_rss(self.pid) if own and self.pid is not None else None
 
     @property
     def busy(self) -> bool:
@@ -224,7 +217,7 @@ class Conversation(Turns):
                 self._deaths.append(self._clock())
             self._set("failed")
         finally:
-            self._engine = None
+            self._engine, self.rss_now = None, None
             self._give_up(answered, asked)
             if self.status != "failed":
                 self._set("closed")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
+from firstlight_core.talk.artifacts import Target
 from firstlight_core.talk.transcript import Turn
 from firstlight_tui.drawing import Drawing
 
@@ -15,8 +16,23 @@ class Turns:
         self.turns: list[Turn] = []
         self.system = ""
         self.drawing = Drawing()
+        self.target: Target | None = None
         self.loaded: dict[str, Any] = {}
         """What opening found out, as `Answering.loaded` says it."""
+        self.rss_now: int | None = None
+        """Resident memory of who answers at the last look; None before it, and for a server."""
+
+    @property
+    def artifact(self) -> str | None:
+        """The folder of the artifact that answers; None when a server or the original does."""
+        if self.target is None or self.target.kind not in ("artifact", "deployment"):
+            return None
+        return str(self.target.folder)
+
+    @property
+    def name(self) -> str:
+        """Who answers, in a word or two."""
+        return self.target.label if self.target is not None else ""
 
     @property
     def decode_rate(self) -> float | None:
@@ -46,7 +62,9 @@ class Turns:
 
     @property
     def rss_bytes(self) -> int | None:
-        """Resident memory after the newest answer, or after loading; None where it is not known (a server)."""
+        """Resident memory now, else after the newest answer, else after loading; None where it is not known (a server)."""
+        if self.rss_now is not None:
+            return self.rss_now
         for turn in reversed(self.turns):
             if rss := turn.stats.get("rss_bytes"):
                 return int(rss)

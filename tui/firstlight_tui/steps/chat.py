@@ -8,6 +8,7 @@ from textual.binding import BindingType
 from textual.containers import Container
 from textual.widgets import Button
 
+from firstlight_core.monitor import Sample
 from firstlight_core.session import Session
 from firstlight_core.talk.artifacts import artifact_target, find_target
 from firstlight_tui.conversation import Conversation
@@ -18,7 +19,6 @@ from firstlight_tui.steps.chat_keys import HELP, KEYS
 from firstlight_tui.widgets.ask import Ask
 from firstlight_tui.widgets.lane import Lane
 from firstlight_tui.widgets.transcript import Transcript
-from firstlight_tui.works import Work
 
 SUGGESTION = "What is int4 quantization?"
 """What an empty Enter asks the sample model; a model of one's own gets no suggestion."""
@@ -74,6 +74,7 @@ class ChatStep(StepScreen):
     def opened(self) -> None:
         for lane in self.lanes:
             lane.changed.subscribe(self, self.changed)
+        self.wizard.sampled.subscribe(self, self._sampled)
         self.set_interval(PAINT_SECONDS, self._paint_if_needed)
         self._open_wanted()
         self.watch(self.wizard, "session", self._open_wanted, init=False)
@@ -107,9 +108,6 @@ class ChatStep(StepScreen):
     def on_sample(self) -> bool:
         """Whether the artifact was made from the sample model."""
         return self.session.source == str(self.wizard.paths.sample)
-
-    def show_work(self, work: Work) -> None:
-        """Chat has no long work of its own."""
 
     # Asking ---------------------------------------------------------------------------------------
 
@@ -163,6 +161,11 @@ class ChatStep(StepScreen):
         for transcript in self.query(Transcript):
             if transcript is not event.transcript:
                 transcript.follow(event)
+
+    def _sampled(self, sample: Sample) -> None:
+        for lane in self.lanes:
+            lane.look()
+        self._dirty = True
 
     def changed(self, what: str) -> None:
         """A lane has news: paint soon, or at once when its status changed."""
