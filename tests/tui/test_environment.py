@@ -298,3 +298,18 @@ async def test_walking_needs_no_answer_from_this_step(build: Build) -> None:
         await pilot.press("enter")
         await settle(pilot)
         assert type(app.screen) is not EnvironmentStep
+
+
+async def test_another_theme_paints_the_marks_in_its_own_colours(wizard: Build) -> None:
+    app = wizard()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        table = app.screen.query_one("#checks", FittedTable)
+
+        def marks() -> set[str]:
+            return {str(cell.style) for cell in table.get_column("mark")}
+
+        before = marks()
+        app.theme = "paper"
+        await settle(pilot)
+        assert not before & marks()

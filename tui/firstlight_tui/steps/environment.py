@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.theme import Theme
 from textual.widgets import Button, DataTable
 
 from firstlight_core.session import Session
@@ -80,6 +81,8 @@ class EnvironmentStep(StepScreen):
         yield Button("Install", id="install", variant="warning", compact=True)
 
     def opened(self) -> None:
+        # A cell has the colour that it was painted with.
+        self.app.theme_changed_signal.subscribe(self, self._paint_rows)
         self.query_one("#install").display = False
         if (work := self.wizard.works.get(Installation.WORK)) is not None:
             self._on_work(work)
@@ -135,14 +138,16 @@ class EnvironmentStep(StepScreen):
         rows = {str(row["id"]): row for row in document.get("checks", ())}
         if rows != self._rows or not self._rows:
             self._rows = dict(rows)
-            colours = self.app.theme_variables
-            self.query_one("#checks", FittedTable).show_rows(
-                (key, row_cells(row, colours)) for key, row in rows.items()
-            )
+            self._paint_rows()
         self.query_one("#verdict", Words).update(verdict_words(document))
         self.query_one("#install").display = self.wizard.services.toolchain_missing(dict(document))
         if (current := self._current()) is not None:
             self._show_detail(current)
+
+    def _paint_rows(self, theme: Theme | None = None) -> None:
+        colours = self.app.theme_variables
+        cells = ((key, row_cells(row, colours)) for key, row in self._rows.items())
+        self.query_one("#checks", FittedTable).show_rows(cells)
 
     def _current(self) -> Row | None:
         key = self.query_one("#checks", FittedTable).current

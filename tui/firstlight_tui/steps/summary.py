@@ -154,6 +154,12 @@ def _closing(session: Session) -> list[Content]:
             _verdict(session.quality),
         )
     )
+    verdicts = [str(one.get("verdict") or "") for one in _judged(session.quality)]
+    lines += [
+        Content.styled(f"  {one_line(words, 300)}", "$foreground-muted")
+        for words in verdicts
+        if words
+    ]
     return lines
 
 
@@ -174,12 +180,16 @@ def _speed(benchmark: Mapping[str, Any] | None) -> str:
     return ""
 
 
+def _judged(quality: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
+    """The results of the artifacts that were checked, together or one alone."""
+    return list((quality or {}).get("artifacts") or [quality or {}])
+
+
 def _verdict(quality: Mapping[str, Any] | None) -> str:
     said = []
-    for one in (quality or {}).get("artifacts") or [quality or {}]:
+    for one in _judged(quality):
         checks = one.get("checks") or ()
         passed = sum(1 for check in checks if check.get("status") == "pass")
         if checks:
-            verdict = f"{passed} of {len(checks)} checks passed. {one.get('verdict') or ''}"
-            said.append(verdict.strip())
-    return " ".join(said)
+            said.append(f"{passed} of {len(checks)} checks passed")
+    return ", ".join(said)
