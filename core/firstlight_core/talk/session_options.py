@@ -1,10 +1,10 @@
 """How onnxruntime uses the processor here: how many threads, and how long one without work stays awake.
 
-Measured with a 0.5 B shape in int4 on two cores, in turn with onnxruntime's own choice (one thread on that machine):
-two threads that sleep at once decode 1.3 times as fast, with 20 microseconds of spinning 1.5 times, with a millisecond
-1.6 times, and read the prompt 1.7 to 1.9 times as fast. While other programs use both cores the order turns round: a
-millisecond 0.56 times, 100 microseconds 0.66 times, no spinning 0.90 times. Twenty take most of the one at little of
-the other, and an engine that waits for a question uses no processor at all.
+Measured with a 0.5 B shape in int4 on two cores, in turn with onnxruntime's own choice (one thread on that machine; the
+`decoding` bench takes it anew): with these options decode is 1.23 times as fast and prefill 1.68 times. Two threads that
+sleep at once gave 1.3, 20 microseconds of spinning 1.5 and a millisecond 1.6 times in an earlier run beside light work;
+while other programs use both cores the order turns round: a millisecond 0.56 times, 100 microseconds 0.66, no spinning
+0.90. Twenty take most of the one at little of the other, and an engine that waits for a question uses no processor.
 """
 
 from typing import Any
