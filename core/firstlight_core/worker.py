@@ -23,12 +23,8 @@ from firstlight_core.errors import FirstlightError, OutOfMemory
 from firstlight_core.events import Event, Failed, Finished, Reply, encode
 from firstlight_core.files import state_problem
 from firstlight_core.jobs import JOBS
+from firstlight_core.priority import give_way
 from firstlight_core.text import one_line, redact, visible
-
-BESIDE_A_SCREEN = "FIRSTLIGHT_SCREEN"
-"""Set to 1 by the wizard: its jobs leave the processor to it when a key comes. Those of the verbs do not."""
-NICENESS = 5
-"""A third of the weight of the process that draws; without other programs a job computes as fast as ever."""
 
 Request = dict[str, Any]
 Handler = Callable[[Request], Request]
@@ -150,8 +146,7 @@ def _loopback(host: str) -> bool:
 
 def main() -> int:
     """Run one job; the exit code is 0 when an answer, good or bad, was delivered."""
-    if os.environ.get(BESIDE_A_SCREEN) == "1" and hasattr(os, "nice"):
-        os.nice(NICENESS)
+    gave_way = give_way()
     context = JobContext(os.dup(1))
     # From here on a stray write to stdout, Python's or native, lands in the log and not in the channel.
     os.dup2(2, 1)
@@ -163,6 +158,8 @@ def main() -> int:
     try:
         module, function = JOBS[sys.argv[1]].split(":")
         job = getattr(importlib.import_module(module), function)
+        if not gave_way:
+            give_way()
         context.emit(Finished(job(first, context)))
     except BrokenPipeError:
         leave()

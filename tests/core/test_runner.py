@@ -25,7 +25,6 @@ from firstlight_core.runner import (
     open_job,
     run_job,
 )
-from firstlight_core.worker import BESIDE_A_SCREEN, NICENESS
 
 pytestmark = pytest.mark.usefixtures("clean_children")
 
@@ -290,13 +289,3 @@ def test_a_worker_ignores_lines_that_are_no_requests() -> None:
 
 def test_an_unknown_job_is_a_failure_and_not_a_traceback() -> None:
     assert json.loads(worker("no-such-job", [{}]).splitlines()[-1])["kind"] == "Failed"
-
-
-async def test_a_job_beside_a_screen_leaves_the_processor_to_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for screen, yields in (("1", NICENESS), ("", 0)):
-        monkeypatch.setenv(BESIDE_A_SCREEN, screen)
-        async with open_job("selftest", {"act": "serve"}) as job:
-            await job.request("echo")
-            assert psutil.Process(job.pid).nice() - psutil.Process().nice() == yields

@@ -1,6 +1,7 @@
 """The application: holds the session, walks the steps, owns the running work, samples the machine."""
 
 import asyncio
+import math
 import signal
 import sys
 from functools import partial
@@ -98,6 +99,11 @@ class WizardApp(App[int]):
     def _read(self) -> Sample:
         pid = next((w.pid for w in self.works.values() if w.running and w.pid), None)
         return read_sample(pid or self.conversation.pid, Path.home())
+
+    @property
+    def since_key(self) -> float:
+        """Seconds since the last key or movement of the mouse."""
+        return self._quiet.rested if self._quiet is not None else math.inf
 
     async def on_event(self, event: events.Event) -> None:
         """Every key and every movement of the mouse passes here."""

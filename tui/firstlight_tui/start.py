@@ -44,7 +44,7 @@ def start_wizard(
 
 def run_wizard(app: "WizardApp") -> int:
     """Run a wizard on this terminal with all that keeps its keys quick; the result is the exit code."""
-    from firstlight_core.worker import BESIDE_A_SCREEN
+    from firstlight_core.priority import BESIDE_A_SCREEN
     from firstlight_tui.quiet import settle_garbage
 
     settle_garbage()

@@ -7,21 +7,20 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Select
 
 from firstlight_core.conversion.advanced_options import Option
 from firstlight_core.text import visible
+from firstlight_tui.widgets.painted_once import Dialog
 from firstlight_tui.widgets.words import Words
 
 Values = Mapping[str, int | str | bool]
 
 
-class AdvancedScreen(ModalScreen[dict[str, int | str | bool] | None]):
+class AdvancedScreen(Dialog[dict[str, int | str | bool] | None]):
     """Returns the chosen values by option, an empty object for the row's own, or None when nothing changes."""
 
     CSS = """
-    AdvancedScreen { align: center middle; background: $background 60%; }
     AdvancedScreen .option { height: auto; margin-top: 1; }
     AdvancedScreen .option-label { width: 16; padding: 0 1 0 0; text-style: bold; }
     AdvancedScreen Select { width: 1fr; }

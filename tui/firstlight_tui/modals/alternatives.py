@@ -8,11 +8,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button
 
 from firstlight_core.errors import FirstlightError
 from firstlight_core.talk.transcript import Turn
+from firstlight_tui.widgets.painted_once import Page
 from firstlight_tui.widgets.token_view import walk_content
 from firstlight_tui.widgets.words import Words, part
 
@@ -26,11 +26,10 @@ Ask = Callable[[int], Awaitable[Likely]]
 """The likeliest tokens {id, text, probability} at a place of the answer, likeliest first."""
 
 
-class AlternativesScreen(ModalScreen[None]):
+class AlternativesScreen(Page[None]):
     """The arrow keys walk; the engine is asked for each place once."""
 
     DEFAULT_CSS = """
-    AlternativesScreen { align: center middle; background: $background 60%; }
     AlternativesScreen #walk { height: 1fr; }
     AlternativesScreen #likely { height: 8; margin-top: 1; }
     """
@@ -52,7 +51,7 @@ class AlternativesScreen(ModalScreen[None]):
         self._known: dict[int, Likely] = {}
 
     def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog -large") as box:
+        with Vertical(classes="dialog") as box:
             box.border_title = Content("What else was likely")
             box.border_subtitle = Content("← → walk · ↑ ↓ leap · Esc closes")
             yield Words(id="walk")

@@ -8,11 +8,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Grid, Horizontal, Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input
 
 from firstlight_core.deploy.vllm import Capacity
 from firstlight_core.errors import UsageError
+from firstlight_tui.widgets.painted_once import Dialog
 from firstlight_tui.widgets.words import Words
 
 _ROWS = (
@@ -23,11 +23,10 @@ _ROWS = (
 )
 
 
-class CapacityScreen(ModalScreen[Capacity | None]):
+class CapacityScreen(Dialog[Capacity | None]):
     """Returns the capacity, or None when nothing shall be written."""
 
     CSS = """
-    CapacityScreen { align: center middle; background: $background 60%; }
     CapacityScreen Grid { grid-size: 3; grid-columns: 9 9 1fr; grid-rows: 1; height: auto; }
     CapacityScreen #fault { color: $text-error; }
     """

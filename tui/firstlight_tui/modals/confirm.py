@@ -5,13 +5,13 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button
 
+from firstlight_tui.widgets.painted_once import Dialog
 from firstlight_tui.widgets.words import Words
 
 
-class ConfirmScreen(ModalScreen[bool]):
+class ConfirmScreen(Dialog[bool]):
     """Returns True for yes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -10,7 +10,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, OptionList
 from textual.widgets.option_list import Option
 
@@ -18,6 +17,7 @@ from firstlight_core.errors import FirstlightError
 from firstlight_core.talk.servers import KEY_VARIABLE, WELL_KNOWN, is_loopback, typed_address
 from firstlight_core.text import one_line
 from firstlight_tui.modals.confirm import ConfirmScreen
+from firstlight_tui.widgets.painted_once import Dialog
 from firstlight_tui.widgets.words import Words, part
 
 if TYPE_CHECKING:
@@ -28,11 +28,10 @@ DISCONNECT: Mapping[str, Any] = {}
 """The answer that means: no server any more."""
 
 
-class ConnectScreen(ModalScreen[Mapping[str, Any] | None]):
+class ConnectScreen(Dialog[Mapping[str, Any] | None]):
     """Returns the session's `endpoint`, `DISCONNECT`, or None when nothing was chosen."""
 
     CSS = """
-    ConnectScreen { align: center middle; background: $background 60%; }
     ConnectScreen .dialog { width: 76; padding: 0 2; }
     ConnectScreen OptionList { height: auto; max-height: 9; border: none; padding: 0; background: $surface; }
     ConnectScreen OptionList:focus { border: none; }

@@ -6,13 +6,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 
 from firstlight_core.text import visible
+from firstlight_tui.widgets.painted_once import Page
 from firstlight_tui.widgets.words import Words
 
 
-class DetailScreen(ModalScreen[None]):
+class DetailScreen(Page[None]):
     """Shows a text; `c` copies it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -25,7 +25,7 @@ class DetailScreen(ModalScreen[None]):
         self._title, self._text = title, text
 
     def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog -large") as box:
+        with Vertical(classes="dialog") as box:
             box.border_title = Content(visible(self._title))
             box.border_subtitle = Content("Esc closes · c copies")
             with VerticalScroll():

@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Grid, Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, TextArea
 
 from firstlight_core.errors import FirstlightError
 from firstlight_core.talk.form import read_schema
 from firstlight_core.talk.sampling import guidance
 from firstlight_tui.drawing import Drawing
+from firstlight_tui.widgets.painted_once import Dialog
 from firstlight_tui.widgets.words import Words
 
 RANGES: dict[str, tuple[type[int] | type[float], float, float, str]] = {
@@ -53,11 +53,10 @@ def _text(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{value:g}"
 
 
-class DrawingScreen(ModalScreen[Drawing | None]):
+class DrawingScreen(Dialog[Drawing | None]):
     """Returns the new settings, or None; a form has been tried by then."""
 
     CSS = """
-    DrawingScreen { align: center middle; background: $background 60%; }
     DrawingScreen .dialog { width: 76; padding: 0 2; }
     DrawingScreen Grid { grid-size: 3; grid-columns: 20 12 1fr; grid-rows: 1; height: auto; }
     DrawingScreen .form { height: auto; }

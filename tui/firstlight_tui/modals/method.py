@@ -9,12 +9,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, RadioButton, RadioSet, TextArea
 
 from firstlight_core.conversion.config_text import LIMIT, line_of, parse_config
 from firstlight_core.errors import FirstlightError
 from firstlight_core.text import visible
+from firstlight_tui.widgets.painted_once import Dialog
 from firstlight_tui.widgets.words import Words, part
 
 
@@ -41,11 +41,10 @@ class MethodTexts:
     """The user's configuration, if there is one."""
 
 
-class MethodScreen(ModalScreen[MethodAnswer | None]):
+class MethodScreen(Dialog[MethodAnswer | None]):
     """Shows, switches, copies and edits; None when nothing changes."""
 
     CSS = """
-    MethodScreen { align: center middle; background: $background 60%; }
     MethodScreen .dialog { width: 94%; max-width: 110; height: 94%; max-height: 100%; padding: 0 1; }
     MethodScreen RadioSet { layout: horizontal; height: 1; border: none; background: transparent; padding: 0; }
     MethodScreen RadioSet:focus { border: none; }

@@ -23,6 +23,9 @@ from firstlight_tui.widgets.transcript import Transcript
 SUGGESTION = "What is int4 quantization?"
 """What an empty Enter asks the sample model; a model of one's own gets no suggestion."""
 PAINT_SECONDS = 0.05
+AFTER_A_KEY = 0.06
+LONGEST_WAIT = 2
+"""So long after a key an answer is not painted, and so many times in a row at most: what the key asks for comes first."""
 
 
 class ChatStep(StepScreen):
@@ -36,6 +39,7 @@ class ChatStep(StepScreen):
     def __init__(self) -> None:
         super().__init__()
         self._dirty = True
+        self._waited = 0
         self.rich = True
         """Whether complete answers are drawn as Markdown."""
 
@@ -75,7 +79,7 @@ class ChatStep(StepScreen):
         for lane in self.lanes:
             lane.changed.subscribe(self, self.changed)
         self.wizard.sampled.subscribe(self, self._sampled)
-        self.set_interval(PAINT_SECONDS, self._paint_if_needed)
+        self.set_interval(PAINT_SECONDS, self._paint_soon)
         self._open_wanted()
         self.watch(self.wizard, "session", self._open_wanted, init=False)
         self.changed("status")
@@ -173,6 +177,14 @@ class ChatStep(StepScreen):
         if what == "status":
             chat_records.remember(self)
             self._paint_if_needed()
+
+    def _paint_soon(self) -> None:
+        """Paint now, or a moment later when a key has just come."""
+        if self.wizard.since_key < AFTER_A_KEY and self._waited < LONGEST_WAIT:
+            self._waited += 1
+            return
+        self._waited = 0
+        self._paint_if_needed()
 
     def _paint_if_needed(self) -> None:
         if not self.is_attached or not (self._dirty or any(lane.busy for lane in self.lanes)):

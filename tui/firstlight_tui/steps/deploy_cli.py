@@ -13,7 +13,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.css.query import NoMatches
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, RichLog
 from textual.widgets.option_list import Option
 
@@ -22,6 +21,7 @@ from firstlight_core.events import Event, LogLine
 from firstlight_core.text import one_line, seconds_text, shown_path, visible
 from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.services import Services
+from firstlight_tui.widgets.painted_once import Page
 from firstlight_tui.widgets.words import Words, part
 from firstlight_tui.works import begin
 
@@ -33,11 +33,10 @@ PUT_BACK = "put-back"
 Command = Callable[..., Awaitable[Mapping[str, Any]]]
 
 
-class CliScreen(ModalScreen[None]):
+class CliScreen(Page[None]):
     """Enter runs the marked command; leaving the screen ends one that runs."""
 
     CSS = """
-    CliScreen { align: center middle; background: $background 60%; }
     CliScreen OptionList { height: auto; max-height: 10; border: none; padding: 0; background: $surface; }
     CliScreen OptionList:focus { border: none; }
     CliScreen RichLog { height: 1fr; background: $panel; margin-top: 1; scrollbar-size-vertical: 1; }
@@ -56,7 +55,7 @@ class CliScreen(ModalScreen[None]):
         self._working = False
 
     def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog -large") as box:
+        with Vertical(classes="dialog") as box:
             box.border_title = Content("The foundry command")
             box.border_subtitle = Content("Enter runs · c copies · Esc stops or closes")
             yield Words("Looking for it …", id="cli-words")

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from textual import on
+from textual import events, on
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Button
@@ -67,7 +67,7 @@ class FoundryStep(ServingStep):
         super().opened()
         begin(self, self._look_at_cache, group="cache")
 
-    def on_screen_resume(self) -> None:
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
         """Back from the foundry command's screen, which may have moved the cache."""
         if self.query("#moved"):
             begin(self, self._look_at_cache, group="cache")

@@ -1,10 +1,11 @@
 """Keys that come while a step is still being put together."""
 
 from textual import events
-from textual.screen import Screen
+
+from firstlight_tui.widgets.painted_once import PaintedOnce
 
 
-class PatientScreen(Screen[None]):
+class PatientScreen(PaintedOnce[None]):
     """Loses no key: what is typed before anything has the focus waits until something has it."""
 
     def __init__(self) -> None:

@@ -9,12 +9,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, TextArea
 
 from firstlight_core.errors import CheckFailed, FirstlightError
 from firstlight_core.text import one_line, visible
 from firstlight_tui.steps.template_presets import PresetScreen
+from firstlight_tui.widgets.painted_once import Dialog
 from firstlight_tui.widgets.words import Words, part
 from firstlight_tui.works import begin
 
@@ -26,11 +26,10 @@ SYNTAX_SECONDS = 0.3
 """After the last key stroke, before the syntax is looked at."""
 
 
-class JinjaScreen(ModalScreen[dict[str, Any] | None]):
+class JinjaScreen(Dialog[dict[str, Any] | None]):
     """Returns what was written, or None; what was typed stays with the app until it is written."""
 
     CSS = """
-    JinjaScreen { align: center middle; background: $background 60%; }
     JinjaScreen .dialog { width: 96%; height: 92%; padding: 0 1; }
     JinjaScreen TextArea { height: 1fr; border: none; padding: 0; }
     JinjaScreen TextArea:focus { border: none; }

@@ -8,18 +8,17 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from firstlight_tui.widgets.painted_once import Dialog
 from firstlight_tui.widgets.words import Words, part
 
 
-class PresetScreen(ModalScreen[str | None]):
+class PresetScreen(Dialog[str | None]):
     """Rows of `(key, label, source)`; returns the key of the chosen one, or None."""
 
     CSS = """
-    PresetScreen { align: center middle; background: $background 60%; }
     PresetScreen OptionList { height: auto; max-height: 12; border: none; padding: 0; background: $surface; }
     PresetScreen OptionList:focus { border: none; }
     """
