@@ -1,18 +1,24 @@
 """The wizard by keys, step for step, at both sizes."""
 
+import itertools
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Button
 
+from firstlight_core.model.sources import FoundModel
 from firstlight_core.session import Session
 from firstlight_tui.app import WizardApp
 from firstlight_tui.steps import STEPS
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.chat import ChatStep
-from tests.tui.conftest import FULL, Called
+from firstlight_tui.steps.model import ModelStep
+from firstlight_tui.works import Work
+from tests.tui.conftest import FULL, Called, fake_services
 
 Build = Callable[..., WizardApp]
 SIZES = [(80, 24), (120, 40)]
@@ -68,3 +74,45 @@ async def test_enter_alone_leads_from_start_to_the_first_answer(
         assert app.conversation.turns[-1].text == called.engine.answer
         assert app.conversation.turns[-1].stats["decode_tps"] == 410.0
     assert "convert" in called.names()
+
+
+async def test_a_step_that_was_left_hears_of_nothing_any_more(
+    wizard: Build, called: Called
+) -> None:
+    """Its parts go before it does: what had waited for a thread, or for a signal, would look for them."""
+    asked, answer = threading.Event(), threading.Event()
+
+    def slow() -> list[FoundModel]:
+        asked.set()
+        answer.wait(10)
+        return []
+
+    app = wizard(session=FULL, first=ModelStep, services=fake_services(called, find_models=slow))
+    async with app.run_test(size=(120, 40)) as pilot:
+        while not asked.is_set():
+            await pilot.pause()
+        left = app.screen
+        assert isinstance(left, ModelStep)
+        waiting = [worker for worker in app.workers if worker.node is left]
+        assert waiting
+        app.open_step(STEPS[0])
+        assert left.gone
+        assert all(worker.is_cancelled for worker in waiting)
+        # Nobody knows when its parts go; here they go first.
+        await left.query("*").remove()
+        app.session = app.session.decide(precisions=("int8",))
+        app.worked.publish(Work("convert", "Converting"))
+        answer.set()
+        await settle(pilot)
+        assert type(app.screen) is STEPS[0]
+
+
+async def test_walking_as_fast_as_keys_come_ends_nowhere_but_at_a_step(wizard: Build) -> None:
+    app = wizard(session=FULL)
+    async with app.run_test(size=(80, 24)) as pilot:
+        for key in itertools.chain(*itertools.repeat(("ctrl+n", "ctrl+n", "ctrl+b"), 12)):
+            app.post_message(events.Key(key, None))
+            await pilot.pause(0)
+        await settle(pilot)
+        assert isinstance(app.screen, StepScreen)
+        assert app.return_code is None

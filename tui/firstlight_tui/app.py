@@ -28,6 +28,7 @@ from firstlight_tui.quiet import LOOK_SECONDS, Quiet, read_styles, screens_of
 from firstlight_tui.services import Services
 from firstlight_tui.steps import STEPS
 from firstlight_tui.steps.base import StepScreen
+from firstlight_tui.widgets.passing import PassingScreen
 from firstlight_tui.works import Run, Work, begin
 
 REPAINT_SECONDS = 0.1
@@ -225,10 +226,21 @@ class WizardApp(App[int]):
             self.open_step(self.steps[index])
 
     def open_step(self, step: type[StepScreen]) -> None:
-        """Show a step; the one on the screen gives way."""
-        if type(self.screen) is not step:
-            self._at = step
-            self.switch_screen(step())
+        """Show a step; the one on the screen gives way, as soon as it is complete."""
+        self._at = step
+        self.show_step()
+
+    def show_step(self) -> None:
+        """Show where we are, unless it is there; a step calls this when its parts are there, keys may be faster."""
+        if self.return_code is not None:
+            # It is being left.
+            return
+        shown = self.screen
+        if type(shown) is self._at or (isinstance(shown, StepScreen) and not shown.complete):
+            return
+        if isinstance(shown, PassingScreen):
+            shown.leave()
+        self.switch_screen(self._at())
 
     # Actions --------------------------------------------------------------------------------------
 

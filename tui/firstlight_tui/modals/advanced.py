@@ -11,7 +11,7 @@ from textual.widgets import Button, Select
 
 from firstlight_core.conversion.advanced_options import Option
 from firstlight_core.text import visible
-from firstlight_tui.widgets.painted_once import Dialog
+from firstlight_tui.widgets.passing import Dialog
 from firstlight_tui.widgets.words import Words
 
 Values = Mapping[str, int | str | bool]

@@ -12,7 +12,7 @@ from textual.widgets import Button
 
 from firstlight_core.errors import FirstlightError
 from firstlight_core.talk.transcript import Turn
-from firstlight_tui.widgets.painted_once import Page
+from firstlight_tui.widgets.passing import Page
 from firstlight_tui.widgets.token_view import walk_content
 from firstlight_tui.widgets.words import Words, part
 

@@ -12,7 +12,7 @@ from textual.widgets import Button, Input
 
 from firstlight_core.deploy.vllm import Capacity
 from firstlight_core.errors import UsageError
-from firstlight_tui.widgets.painted_once import Dialog
+from firstlight_tui.widgets.passing import Dialog
 from firstlight_tui.widgets.words import Words
 
 _ROWS = (

@@ -11,7 +11,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from firstlight_core.text import visible
-from firstlight_tui.widgets.painted_once import Dialog
+from firstlight_tui.widgets.passing import Dialog
 
 
 class ChooseScreen(Dialog[str | None]):

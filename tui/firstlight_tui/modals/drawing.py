@@ -13,7 +13,7 @@ from firstlight_core.errors import FirstlightError
 from firstlight_core.talk.form import read_schema
 from firstlight_core.talk.sampling import guidance
 from firstlight_tui.drawing import Drawing
-from firstlight_tui.widgets.painted_once import Dialog
+from firstlight_tui.widgets.passing import Dialog
 from firstlight_tui.widgets.words import Words
 
 RANGES: dict[str, tuple[type[int] | type[float], float, float, str]] = {

@@ -14,7 +14,7 @@ from textual.widgets import Button, RadioButton, RadioSet, TextArea
 from firstlight_core.conversion.config_text import LIMIT, line_of, parse_config
 from firstlight_core.errors import FirstlightError
 from firstlight_core.text import visible
-from firstlight_tui.widgets.painted_once import Dialog
+from firstlight_tui.widgets.passing import Dialog
 from firstlight_tui.widgets.words import Words, part
 
 

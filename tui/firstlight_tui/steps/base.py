@@ -1,5 +1,6 @@
 """What every step of the wizard has in common."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import on
@@ -35,6 +36,8 @@ class StepScreen(PatientScreen):
     ABOUT_A_MODEL: ClassVar[bool] = False
     """Whether this step works on a model of the user's own; a connected server has no use for it."""
     AUTO_FOCUS = ""
+    complete = False
+    """Whether its parts are there and have been told; `is_mounted` is true a moment before."""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+n", "next", "Next", id="step.next", tooltip="Go to the next step"),
         Binding("ctrl+b", "back", "Back", id="step.back", tooltip="Go back one step"),
@@ -104,13 +107,23 @@ class StepScreen(PatientScreen):
 
     def on_mount(self) -> None:
         self.query_one("#back").disabled = self.wizard.position == 0
-        self.wizard.worked.subscribe(self, self._on_work)
-        self.watch(self.wizard, "session", self._session_changed, init=False)
+        self.wizard.worked.subscribe(self, self._while_here(self._on_work))
+        changed = self._while_here(lambda _: self._session_changed())
+        self.watch(self.wizard, "session", changed, init=False)
         if self.work is not None:
             self._on_work(self.work)
         self.refresh_actions()
         self.opened()
         self.settle_focus()
+        self.complete = True
+        self.call_after_refresh(self.wizard.show_step)
+
+    def _while_here(self, hear: Callable[[Any], None]) -> Callable[[Any], None]:
+        def heard(news: Any) -> None:
+            if not self.gone:
+                hear(news)
+
+        return heard
 
     def opened(self) -> None:
         """The step has come on the screen; override to start what it needs."""

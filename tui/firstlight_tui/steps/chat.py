@@ -187,7 +187,11 @@ class ChatStep(StepScreen):
         self._paint_if_needed()
 
     def _paint_if_needed(self) -> None:
-        if not self.is_attached or not (self._dirty or any(lane.busy for lane in self.lanes)):
+        if (
+            self.gone
+            or not self.is_attached
+            or not (self._dirty or any(lane.busy for lane in self.lanes))
+        ):
             return
         self._dirty = False
         # A lane that was just closed is still there for a moment, without its parts.

@@ -21,7 +21,7 @@ from firstlight_core.events import Event, LogLine
 from firstlight_core.text import one_line, seconds_text, shown_path, visible
 from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.services import Services
-from firstlight_tui.widgets.painted_once import Page
+from firstlight_tui.widgets.passing import Page
 from firstlight_tui.widgets.words import Words, part
 from firstlight_tui.works import begin
 

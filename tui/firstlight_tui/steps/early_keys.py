@@ -2,10 +2,10 @@
 
 from textual import events
 
-from firstlight_tui.widgets.painted_once import PaintedOnce
+from firstlight_tui.widgets.passing import PassingScreen
 
 
-class PatientScreen(PaintedOnce[None]):
+class PatientScreen(PassingScreen[None]):
     """Loses no key: what is typed before anything has the focus waits until something has it."""
 
     def __init__(self) -> None:
@@ -23,6 +23,8 @@ class PatientScreen(PaintedOnce[None]):
         self.call_after_refresh(self._settle_late)
 
     def _settle_late(self) -> None:
+        if self.gone:
+            return
         if self.focused is None:
             self.first_focus()
         # A widget takes the focus in the application's queue, and keys wait in the screen's: first the one, then the

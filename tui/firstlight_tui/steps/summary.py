@@ -104,11 +104,11 @@ class SummaryStep(StepScreen):
         return "Finish"
 
     def primary(self) -> None:
-        self.app.exit(0)
+        self.app.call_later(self.app.action_quit)
 
     def action_next(self) -> None:
-        """There is no next step: leave."""
-        self.app.exit(0)
+        """There is no next step; a key that was pressed once too often must not end the wizard."""
+        self.notify("This is the last step: Finish, or Ctrl+Q, leaves.", markup=False)
 
 
 def _closing(session: Session) -> list[Content]:

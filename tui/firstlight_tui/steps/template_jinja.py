@@ -14,7 +14,7 @@ from textual.widgets import Button, TextArea
 from firstlight_core.errors import CheckFailed, FirstlightError
 from firstlight_core.text import one_line, visible
 from firstlight_tui.steps.template_presets import PresetScreen
-from firstlight_tui.widgets.painted_once import Dialog
+from firstlight_tui.widgets.passing import Dialog
 from firstlight_tui.widgets.words import Words, part
 from firstlight_tui.works import begin
 
