@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,7 +17,7 @@ def give_way() -> bool:
     """Lower this process below the wizard if there is one; False if that is to be tried again later.
 
     On Linux with autogroups niceness counts only within one session (sched(7)), and a job has one of its own: there the
-    session is lowered as well. The kernel takes one such order in 100 ms from all users but root.
+    session is lowered as well.
     """
     if os.environ.get(BESIDE_A_SCREEN) != "1":
         return True
@@ -27,11 +28,17 @@ def give_way() -> bool:
         return True
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
-    if os.getsid(0) != os.getpid():
-        # The session is someone else's too.
-        return True
+    # A session that this process does not lead is someone else's too.
+    return os.getsid(0) != os.getpid() or lower_session(AUTOGROUP.write_text)
+
+
+def lower_session(order: Callable[[str], object]) -> bool:
+    """Give the kernel the order for a whole session; False when it takes none yet.
+
+    It takes one in 100 ms from all users but root; a system without autogroups has nothing to be told.
+    """
     try:
-        AUTOGROUP.write_text(str(NICENESS), encoding="ascii")
+        order(str(NICENESS))
     except BlockingIOError:
         return False
     except OSError:

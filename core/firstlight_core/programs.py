@@ -6,9 +6,10 @@ import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 
+from firstlight_core.child import close_transport
 from firstlight_core.errors import ToolchainMissing
 from firstlight_core.logs import LogFile
-from firstlight_core.runner import child_environment, close_transport
+from firstlight_core.offline import child_environment
 from firstlight_core.text import one_line
 
 TERM_SECONDS = 0.5

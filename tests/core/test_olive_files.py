@@ -9,7 +9,7 @@ import pytest
 
 from firstlight_core.jobs import lazy_weights
 from firstlight_core.jobs.olive_files import identity, link_or_copy
-from firstlight_core.runner import child_environment
+from firstlight_core.offline import child_environment
 
 
 def test_slices_give_what_the_whole_gives() -> None:

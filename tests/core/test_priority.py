@@ -7,8 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from firstlight_core import priority
-from firstlight_core.priority import BESIDE_A_SCREEN, NICENESS, give_way
+from firstlight_core.priority import BESIDE_A_SCREEN, NICENESS, lower_session
 from firstlight_core.runner import open_job
 
 
@@ -26,6 +25,7 @@ def autogroup_nice(pid: int) -> int | None:
 async def test_a_job_and_its_session_yield_beside_a_screen_only(
     monkeypatch: pytest.MonkeyPatch, screen: str, yields: int
 ) -> None:
+    ours = autogroup_nice(os.getpid())
     monkeypatch.setenv(BESIDE_A_SCREEN, screen)
     async with open_job("selftest", {"act": "serve"}) as job:
         await job.request("echo")
@@ -33,39 +33,16 @@ async def test_a_job_and_its_session_yield_beside_a_screen_only(
         # One order in 100 ms from all users but root: another test's may have been first.
         if autogroup_nice(job.pid) is not None and os.geteuid() == 0:
             assert autogroup_nice(job.pid) == yields
+    assert autogroup_nice(os.getpid()) == ours, "our own session is nobody's to lower"
 
 
-@pytest.fixture
-def beside_a_screen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The wizard's variable is set, and orders to the kernel land in a file."""
-    group = tmp_path / "autogroup"
-    monkeypatch.setenv(BESIDE_A_SCREEN, "1")
-    monkeypatch.setattr(priority, "AUTOGROUP", group)
-    monkeypatch.setattr(os, "setpriority", lambda *_: None)
-    return group
+def test_an_order_that_comes_too_soon_is_to_be_given_again() -> None:
+    given: list[str] = []
 
+    def refuse(error: OSError) -> None:
+        raise error
 
-@pytest.mark.skipif(not hasattr(os, "getsid"), reason="sessions are Unix")
-def test_a_session_that_others_share_is_left_alone(
-    beside_a_screen: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "getsid", lambda _: os.getpid() + 1)
-    assert give_way()
-    assert not beside_a_screen.exists()
-    monkeypatch.setattr(os, "getsid", lambda _: os.getpid())
-    assert give_way()
-    assert beside_a_screen.read_text() == str(NICENESS)
-
-
-@pytest.mark.skipif(not hasattr(os, "getsid"), reason="sessions are Unix")
-def test_an_order_that_comes_too_soon_is_given_again(
-    beside_a_screen: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def too_soon(*_: object, **__: object) -> int:
-        raise BlockingIOError
-
-    monkeypatch.setattr(os, "getsid", lambda _: os.getpid())
-    monkeypatch.setattr(Path, "write_text", too_soon)
-    assert not give_way()
-    monkeypatch.setattr(Path, "write_text", lambda *_, **__: (_ for _ in ()).throw(OSError()))
-    assert give_way(), "a kernel without autogroups has nothing to be told"
+    assert lower_session(given.append)
+    assert given == [str(NICENESS)]
+    assert not lower_session(lambda _: refuse(BlockingIOError()))
+    assert lower_session(lambda _: refuse(FileNotFoundError())), "no autogroups, nothing to do"

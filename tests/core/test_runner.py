@@ -13,18 +13,13 @@ from typing import Any
 import psutil
 import pytest
 
+from firstlight_core.child import LOG_BACKLOG
 from firstlight_core.errors import FirstlightError, JobDied, JobFailed, ModelRefused
 from firstlight_core.events import Event, Finished, LogLine, Measured, Progress, Reply, Token
 from firstlight_core.logs import FILE_LIMIT, LINE_LIMIT
+from firstlight_core.offline import OFFLINE, child_environment
 from firstlight_core.paths import find_paths
-from firstlight_core.runner import (
-    LOG_BACKLOG,
-    OFFLINE,
-    child_environment,
-    job_result,
-    open_job,
-    run_job,
-)
+from firstlight_core.runner import job_result, open_job, run_job
 
 pytestmark = pytest.mark.usefixtures("clean_children")
 

@@ -11,7 +11,7 @@ import pytest
 
 from firstlight_core.conversion.convert import convert
 from firstlight_core.jobs.generation import least_cache
-from firstlight_core.runner import child_environment
+from firstlight_core.offline import child_environment
 from firstlight_core.talk.engine import open_engine
 
 _WRITE = """

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.child import close_transport
 from firstlight_core.deploy.serving import check_port, open_service, snippets
 from firstlight_core.errors import (
     FirstlightError,
@@ -26,8 +27,8 @@ from firstlight_core.errors import (
 from firstlight_core.events import Event, Stage
 from firstlight_core.files import read_json_object, write_json
 from firstlight_core.logs import LogFile
+from firstlight_core.offline import child_environment
 from firstlight_core.paths import find_paths
-from firstlight_core.runner import child_environment, close_transport
 from firstlight_core.text import one_line, shown_path
 
 START_SECONDS = 120.0

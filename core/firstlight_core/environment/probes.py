@@ -8,7 +8,7 @@ import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from firstlight_core.runner import child_environment
+from firstlight_core.offline import child_environment
 from firstlight_core.text import visible
 
 PROBE_SECONDS = 5.0
