@@ -21,12 +21,14 @@ class PassingScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
     """Whether it is being removed; what still comes for it is to be ignored."""
     _size_known = False
 
-    def on_compose(self) -> None:
-        # Textual sets these after the first painting, and styles and paints everything again.
+    def _reach_breakpoints(self) -> None:
         breakpoints = self.app.HORIZONTAL_BREAKPOINTS or ()
         reached = [name for least, name in sorted(breakpoints) if least <= self.app.size.width]
-        for _, name in breakpoints:
-            self.set_class(name in reached[-1:], name)
+        self.update_classes({name: name in reached[-1:] for _, name in breakpoints}, animate=False)
+
+    def on_compose(self) -> None:
+        # Textual does this after the first painting, and styles and paints everything again.
+        self._reach_breakpoints()
 
     def on_mount(self) -> None:
         self._held = ExitStack()
@@ -35,6 +37,8 @@ class PassingScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
     def on_screen_resume(self, event: events.ScreenResume) -> None:
         # Before Textual's own handler: what has just been mounted has its styles.
         event.refresh_styles = self._size_known
+        # The terminal may have got another size meanwhile; Textual tells the screen on top only.
+        self._reach_breakpoints()
 
     def on_resize(self) -> None:
         # Before Textual's own handler, which paints.

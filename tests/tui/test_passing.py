@@ -1,0 +1,94 @@
+"""Screens that come and go: what they hold back they let go, whatever becomes of them."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from textual._compositor import Compositor
+from textual.pilot import Pilot
+
+from firstlight_tui.app import WizardApp
+from firstlight_tui.modals import ConfirmScreen, DetailScreen
+from firstlight_tui.steps.base import StepScreen
+from tests.tui.conftest import FULL
+from tests.tui.test_walk import settle
+
+Build = Callable[..., WizardApp]
+
+
+def paints(app: WizardApp) -> bool:
+    """Whether the application paints at all: nobody holds it back."""
+    return app._batch_count == 0
+
+
+def test_the_wizard_paints_more_often_than_textual_does() -> None:
+    asked = "import firstlight_tui, textual.constants as c; print(c.MAX_FPS)"
+    environ = {name: value for name, value in os.environ.items() if name != "TEXTUAL_FPS"}
+    said = subprocess.run(
+        [sys.executable, "-c", asked], env=environ, capture_output=True, text=True
+    )
+    assert said.stdout.strip() == "120", said.stderr
+
+
+async def test_the_first_painting_of_a_dialog_has_its_texts(
+    wizard: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole: list[tuple[bool, bool]] = []
+    painted = Compositor.render_full_update
+
+    def looking(compositor: Compositor, simplify: bool = False) -> Any:
+        drawn = "".join(strip.text for strip in compositor.render_strips())
+        whole.append(("the words" in drawn, "-narrow" in app.screen.classes))
+        return painted(compositor, simplify=simplify)
+
+    app = wizard(session=FULL)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        # Textual is watched, not replaced: only it knows when it paints.
+        monkeypatch.setattr(Compositor, "render_full_update", looking)
+        app.push_screen(DetailScreen("A title", "the words"))
+        await settle(pilot)
+    assert whole[0] == (True, True)
+
+
+@pytest.mark.parametrize("closing", ["at once", "later"])
+async def test_a_dialog_that_goes_lets_the_next_one_paint(wizard: Build, closing: str) -> None:
+    async def close(pilot: Pilot[Any], dialog: DetailScreen) -> None:
+        if closing == "later":
+            await settle(pilot)
+        dialog.dismiss()
+        await settle(pilot)
+
+    app = wizard(session=FULL)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        step = app.screen
+        for _ in range(2):
+            dialog = DetailScreen("A title", "a text")
+            app.push_screen(dialog)
+            await close(pilot, dialog)
+            assert app.screen is step
+            assert dialog.gone
+            assert paints(app)
+
+
+async def test_a_dialog_on_a_dialog_and_a_resize_meanwhile(wizard: Build) -> None:
+    app = wizard(session=FULL)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        app.push_screen(DetailScreen("A title", "a text"))
+        app.push_screen(ConfirmScreen("Really?"))
+        await pilot.resize_terminal(80, 24)
+        await settle(pilot)
+        assert paints(app)
+        assert isinstance(app.screen, ConfirmScreen)
+        for _ in range(2):
+            assert "-narrow" in app.screen.classes
+            await pilot.press("escape")
+            await settle(pilot)
+            assert paints(app)
+        assert isinstance(app.screen, StepScreen)
+        assert "-narrow" in app.screen.classes, "nobody had told it of the new size"
