@@ -33,25 +33,35 @@ def test_the_wizard_paints_more_often_than_textual_does() -> None:
     assert said.stdout.strip() == "120", said.stderr
 
 
-async def test_the_first_painting_of_a_dialog_has_its_texts(
+async def test_a_dialog_is_painted_once_and_a_step_below_a_page_not_at_all(
     wizard: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole: list[tuple[bool, bool]] = []
-    painted = Compositor.render_full_update
+    drawn: list[str] = []
+    update = Compositor.render_update
 
-    def looking(compositor: Compositor, simplify: bool = False) -> Any:
-        drawn = "".join(strip.text for strip in compositor.render_strips())
-        whole.append(("the words" in drawn, "-narrow" in app.screen.classes))
-        return painted(compositor, simplify=simplify)
+    def looking(compositor: Compositor, *rest: Any, **options: Any) -> Any:
+        if (painted := update(compositor, *rest, **options)) is not None and paints(app):
+            drawn.append("".join(strip.text for strip in compositor.render_strips()))
+        return painted
 
     app = wizard(session=FULL)
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
+        step = app.screen
         # Textual is watched, not replaced: only it knows when it paints.
-        monkeypatch.setattr(Compositor, "render_full_update", looking)
+        monkeypatch.setattr(Compositor, "render_update", looking)
         app.push_screen(DetailScreen("A title", "the words"))
         await settle(pilot)
-    assert whole[0] == (True, True)
+        assert "the words" in drawn[0]
+        assert not step.is_current
+        drawn.clear()
+        step.refresh(layout=True)
+        await settle(pilot)
+        assert not drawn
+        await pilot.press("escape")
+        await settle(pilot)
+        assert step.is_current
+        assert any(str(FULL.source)[:8] in words or "Firstlight" in words for words in drawn)
 
 
 @pytest.mark.parametrize("closing", ["at once", "later"])
@@ -91,4 +101,4 @@ async def test_a_dialog_on_a_dialog_and_a_resize_meanwhile(wizard: Build) -> Non
             await settle(pilot)
             assert paints(app)
         assert isinstance(app.screen, StepScreen)
-        assert "-narrow" in app.screen.classes, "nobody had told it of the new size"
+        assert "-narrow" in app.screen.classes

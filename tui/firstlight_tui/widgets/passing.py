@@ -13,22 +13,26 @@ class PassingScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
     """Holds every painting back from its mounting until it knows its size, or goes; `leave` ends its workers.
 
     Textual 8 paints a new screen when it is shown, and again when its size is known: 15 ms of a whole terminal's
-    drawing for each, and the first has no texts in it yet (bench/responsiveness.py). And it takes the parts of a screen
-    away before the screen and its workers: one that has waited for a thread then looks for a part that is gone.
+    drawing for each (bench/responsiveness.py). And it takes the parts of a screen away before the screen and its workers:
+    one that has waited for a thread then looks for a part that is gone.
     """
 
     gone = False
     """Whether it is being removed; what still comes for it is to be ignored."""
     _size_known = False
 
-    def _reach_breakpoints(self) -> None:
-        breakpoints = self.app.HORIZONTAL_BREAKPOINTS or ()
-        reached = [name for least, name in sorted(breakpoints) if least <= self.app.size.width]
-        self.update_classes({name: name in reached[-1:] for _, name in breakpoints}, animate=False)
+    @property
+    def is_current(self) -> bool:
+        """Whether anything of it can be seen; under a page that takes the whole terminal nothing is, nor painted."""
+        if not super().is_current:
+            return False
+        return self.app.screen is self or not isinstance(self.app.screen, Page)
 
     def on_compose(self) -> None:
         # Textual does this after the first painting, and styles and paints everything again.
-        self._reach_breakpoints()
+        breakpoints = self.app.HORIZONTAL_BREAKPOINTS or ()
+        reached = [name for least, name in sorted(breakpoints) if least <= self.app.size.width]
+        self.update_classes({name: name in reached[-1:] for _, name in breakpoints}, animate=False)
 
     def on_mount(self) -> None:
         self._held = ExitStack()
@@ -37,8 +41,6 @@ class PassingScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
     def on_screen_resume(self, event: events.ScreenResume) -> None:
         # Before Textual's own handler: what has just been mounted has its styles.
         event.refresh_styles = self._size_known
-        # The terminal may have got another size meanwhile; Textual tells the screen on top only.
-        self._reach_breakpoints()
 
     def on_resize(self) -> None:
         # Before Textual's own handler, which paints.
