@@ -40,6 +40,8 @@ class Token:
     text: str
     id: int
     index: int
+    seconds: float = 0.0
+    """As `Tokens.seconds`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class Tokens:
     texts: list[str]
     ids: list[int]
     index: int
+    seconds: float = 0.0
+    """From the answer's first token to the last of these, measured where they are made; 0: not told."""
 
 
 @dataclass(frozen=True, slots=True)

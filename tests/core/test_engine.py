@@ -75,9 +75,12 @@ async def test_an_answer_streams_and_ends_with_its_document(tmp_path: Path) -> N
 async def test_an_endless_answer_ends_at_the_token_limit(tmp_path: Path) -> None:
     folder = puppet(tmp_path / "p", ["a", "b"], loop=True)
     async with open_engine(folder, max_length=4096) as engine:
-        document = reply(await listen(engine, max_tokens=500))
+        events = await listen(engine, max_tokens=500)
+        document = reply(events)
         assert document["finish_reason"] == "length"
         assert document["stats"]["new_tokens"] == 500
+        told = [event.seconds for event in events if isinstance(event, Token)]
+        assert told == sorted(told) and 0 < told[-1] < document["stats"]["total_s"]
         assert document["text"] == "ab" * 250
         # The context ends it where the limit does not.
         document = reply(await listen(engine, max_tokens=10**6))

@@ -181,6 +181,40 @@ async def test_saved_conversations_replay(wizard: Build, called: Called, tmp_pat
         assert called.engine.asked[len(before) :] == before
 
 
+async def test_the_decode_rate_is_told_while_an_answer_is_made(
+    wizard: Build, called: Called
+) -> None:
+    told, go_on = asyncio.Event(), asyncio.Event()
+
+    class Waiting(FakeEngine):
+        async def chat(self, messages: Any, **options: Any) -> AsyncIterator[Event]:
+            for index in range(6):
+                yield Token("word ", 1, index, index * 0.02)
+            told.set()
+            await go_on.wait()
+            async for event in super().chat(messages, **options):
+                yield event
+
+    @asynccontextmanager
+    async def open_target(target: Target, **options: Any) -> AsyncIterator[FakeEngine]:
+        yield Waiting()
+
+    app = wizard(
+        session=OWN, first=ChatStep, services=fake_services(called, open_target=open_target)
+    )
+    async with app.run_test(size=(100, 30)) as pilot:
+        await idle(pilot)
+        await pilot.press(*"one", "enter")
+        await told.wait()
+        standing = app.screen.query_one("#standing")
+        while "tok/s so far" not in (said := str(standing.render())):
+            await pilot.pause()
+        assert said.startswith("6 tokens, Esc stops · 50 tok/s so far")
+        go_on.set()
+        await idle(pilot)
+        assert "so far" not in str(standing.render())
+
+
 async def test_an_engine_that_dies_keeps_the_history_and_comes_back(
     wizard: Build, called: Called
 ) -> None:

@@ -243,8 +243,9 @@ class Conversation(Turns):
             turn.prompt = self.messages(without=self.dropped)
             async for event in self._engine.chat(turn.prompt, **self.drawing.options()):
                 match event:
-                    case Token(text=text, id=number):
+                    case Token(text=text, id=number, seconds=seconds):
                         self.note = ""
+                        turn.seconds = seconds
                         turn.pieces.append(text)
                         turn.ids.append(number)
                     case Progress(done=done, total=total):

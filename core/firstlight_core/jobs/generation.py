@@ -233,11 +233,11 @@ class Speaker:
             out.append(token)
             texts.append(decoder.decode(token))
             if stream and now - flushed >= FLUSH_NS:
-                context.emit(Tokens(texts[sent:], out[sent:], sent))
+                context.emit(Tokens(texts[sent:], out[sent:], sent, (now - (first or now)) / 1e9))
                 sent, flushed = len(out), now
         spent = time.process_time_ns() - spent
         if stream and sent < len(out):
-            context.emit(Tokens(texts[sent:], out[sent:], sent))
+            context.emit(Tokens(texts[sent:], out[sent:], sent, (now - (first or now)) / 1e9))
         text = "".join(texts)
         return Answer(out, text, finish, len(ids), reused, began, first, now, spent, steps)
 

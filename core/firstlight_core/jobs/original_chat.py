@@ -104,11 +104,13 @@ class OriginalRoom:
                 out.append(token)
                 texts.append(pieces.add(token))
                 if now - flushed >= FLUSH_NS:
-                    self.context.emit(Tokens(texts[sent:], out[sent:], sent))
+                    self.context.emit(
+                        Tokens(texts[sent:], out[sent:], sent, (now - (first or now)) / 1e9)
+                    )
                     sent, flushed = len(out), now
         spent = time.process_time_ns() - spent
         if sent < len(out):
-            self.context.emit(Tokens(texts[sent:], out[sent:], sent))
+            self.context.emit(Tokens(texts[sent:], out[sent:], sent, (now - (first or now)) / 1e9))
         return Answer(out, "".join(texts), finish, len(ids), 0, began, first, now, spent, steps)
 
     def _tokens(

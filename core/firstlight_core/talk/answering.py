@@ -89,7 +89,7 @@ class Answering(ABC):
                     # A server tells texts only.
                     ids = event.ids or [-1] * len(event.texts)
                     for number, text in enumerate(event.texts):
-                        yield Token(visible(text), ids[number], event.index + number)
+                        yield Token(visible(text), ids[number], event.index + number, event.seconds)
                 else:
                     yield event
 

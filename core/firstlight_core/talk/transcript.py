@@ -23,6 +23,8 @@ class Turn:
     ids: list[int] = field(default_factory=list)
     pieces: list[str] = field(default_factory=list)
     """The text that became complete with each token; together they are the answer as it streamed."""
+    seconds: float = 0.0
+    """Of an answer that is being made: from its first token to its newest, measured in the engine."""
     stats: dict[str, Any] = field(default_factory=dict)
     finish_reason: str = ""
     rating: int = 0
@@ -31,6 +33,11 @@ class Turn:
     """What should be known of it: turns that were left out, control tokens that were typed."""
     prompt: list[dict[str, str]] = field(default_factory=list)
     """The messages that an answer was asked with."""
+
+    @property
+    def rate_so_far(self) -> float | None:
+        """Tokens a second since the first one, as long as the answer is being made; None before there is a span."""
+        return (len(self.pieces) - 1) / self.seconds if self.seconds > 0 else None
 
     def end_of_text(self, limit: int) -> str:
         """The last `limit` characters or a little more, whole pieces, while the answer is still being made."""

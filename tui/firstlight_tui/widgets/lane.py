@@ -98,7 +98,10 @@ class Lane(Vertical):
                 return [part("loading in its own process …")]
             case "answering":
                 so_far = f"{len(talk.turns[-1].pieces)} tokens" if talk.turns else "answering"
-                return [part(talk.note or f"{so_far}, Esc stops"), *self._memory()]
+                words = [part(talk.note or f"{so_far}, Esc stops")]
+                if not talk.note and talk.turns and (rate := talk.turns[-1].rate_so_far):
+                    words.append(part(f"{rate:.0f} tok/s so far", "$foreground"))
+                return [*words, *self._memory()]
             case "failed":
                 return [
                     part(
