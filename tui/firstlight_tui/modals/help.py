@@ -13,9 +13,9 @@ class HelpScreen(DetailScreen):
     def __init__(self, step: Screen[None]) -> None:
         purpose = str(getattr(step, "PURPOSE", ""))
         more = str(getattr(step, "HELP", ""))
-        lines: list[Content] = [Content(purpose), Content("")]
-        if more:
-            lines += [Content(more), Content("")]
+        lines: list[Content] = []
+        for words in (purpose, more):
+            lines += [Content(words), Content("")] if words else []
         seen = set()
         for binding in [active.binding for active in step.active_bindings.values()]:
             words = binding.tooltip or binding.description
