@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 from firstlight_tui.app import WizardApp
 from firstlight_tui.modals import ConfirmScreen, DetailScreen
 from firstlight_tui.steps.base import StepScreen
+from firstlight_tui.works import Work
 from tests.tui.conftest import FULL
 from tests.tui.test_walk import settle
 
@@ -102,3 +103,22 @@ async def test_a_dialog_on_a_dialog_and_a_resize_meanwhile(wizard: Build) -> Non
             assert paints(app)
         assert isinstance(app.screen, StepScreen)
         assert "-narrow" in app.screen.classes
+
+
+async def test_one_leaves_from_a_dialog_too_and_is_asked_once(wizard: Build) -> None:
+    app = wizard(session=FULL)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        work = app.works["long"] = Work("long", "Something long")
+        app.push_screen(DetailScreen("A title", "the words"))
+        await settle(pilot)
+        await pilot.press("ctrl+q", "ctrl+q")
+        await settle(pilot)
+        assert [type(screen) for screen in app.screen_stack[-2:]] == [DetailScreen, ConfirmScreen]
+        await pilot.press("escape")
+        await settle(pilot)
+        assert isinstance(app.screen, DetailScreen)
+        work.end("cancelled")
+        await pilot.press("ctrl+q")
+        await settle(pilot)
+        assert app.return_code == 0

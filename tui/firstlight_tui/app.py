@@ -41,7 +41,15 @@ class WizardApp(App[int]):
     CSS_PATH = Path(__file__).with_name("app.tcss")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+q", "quit", "Quit", id="app.quit", tooltip="Leave; asks while a job runs"),
+        # With priority it works over a dialog too.
+        Binding(
+            "ctrl+q",
+            "quit",
+            "Quit",
+            id="app.quit",
+            tooltip="Leave; asks while a job runs",
+            priority=True,
+        ),
         Binding("f1", "help", "Help", id="app.help", tooltip="Keys and what this step is for"),
         Binding(
             "ctrl+g,f9",
@@ -87,6 +95,7 @@ class WizardApp(App[int]):
         """What a step keeps between two visits: an unsaved draft, the address of a running service."""
         self._at = first or steps[0]
         """The step on the screen, or the last one that was."""
+        self._leave_question: ConfirmScreen | None = None
         self._sample_every = sample_every
         self._quiet = quiet
         """The chores between the keys; the wizard of a test has none."""
@@ -249,9 +258,12 @@ class WizardApp(App[int]):
         if not self.busy:
             self.exit(0)
             return
+        if self._leave_question in self.screen_stack:
+            return
         labels = ", ".join(work.label for work in self.busy)
         question = f"{labels}: still running. Stop it and leave? Nothing half-done stays behind."
-        self.push_screen(ConfirmScreen(question, yes="Stop and leave", no="Stay"), self._leave_if)
+        self._leave_question = ConfirmScreen(question, yes="Stop and leave", no="Stay")
+        self.push_screen(self._leave_question, self._leave_if)
 
     def _leave_if(self, yes: bool | None) -> None:
         if yes:
