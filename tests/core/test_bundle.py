@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from firstlight_core.conversion.publishing import write_manifest
+from firstlight_core.conversion.publishing import read_manifest, write_manifest
 from firstlight_core.deploy.bundle import SUMS, write_bundle
 from firstlight_core.deploy.bundle_export import bundle_export
 from firstlight_core.deploy.deployment import deploy
@@ -192,14 +192,31 @@ def test_a_folder_and_a_report_are_verified(tmp_path: Path) -> None:
     folder = small_artifact(tmp_path / "artifact")
     assert verify(folder)["ok"]
     report = tmp_path / "report.json"
-    report.write_text(json.dumps({"artifacts": [{"artifact": str(folder)}]}))
+    drifted = {"worst": [{"original": "An answer.", "artifact": "Another answer."}]}
+    content = {"conversions": [{"artifact": str(folder)}], "quality": [{"drift": drifted}]}
+    report.write_text(json.dumps(content))
     assert verify(report)["ok"] and verify(report)["kind"] == "report"
     (folder / "model.onnx").write_bytes(b"other")
     assert verify(folder)["problems"] == ["model.onnx has another checksum."]
     assert verify(report)["problems"] == ["artifact: model.onnx has another checksum."]
-    report.write_text("{}")
-    with pytest.raises(InputRefused, match="names no artifact"):
-        verify(report)
+    report.write_text(json.dumps({"model": {"artifact": str(tmp_path / "gone")}}))
+    assert verify(report)["problems"] == [f"{tmp_path / 'gone'} is not there."]
+    for nothing in ({}, {"conversions": 1, "model": []}, {"conversions": [1, {"artifact": []}]}):
+        report.write_text(json.dumps(nothing))
+        with pytest.raises(InputRefused, match="names no artifact"):
+            verify(report)
+
+
+def test_a_report_knows_the_artifact_it_was_written_of(tmp_path: Path) -> None:
+    folder = small_artifact(tmp_path / "artifact")
+    sums = {name: file["sha256"] for name, file in (read_manifest(folder) or {})["files"].items()}
+    report = tmp_path / "report.json"
+    report.write_text(json.dumps({"conversions": [{"artifact": str(folder), "sha256": sums}]}))
+    assert verify(report)["ok"] and verify(report)["files"] == len(sums)
+    (folder / "model.onnx").write_bytes(b"of a later conversion")
+    write_manifest(folder, {})
+    assert verify(folder)["ok"]
+    assert verify(report)["problems"] == ["artifact: model.onnx has another checksum."]
 
 
 async def test_a_cancelled_bundle_leaves_what_stood_there(tmp_path: Path) -> None:

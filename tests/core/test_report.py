@@ -421,3 +421,14 @@ def test_a_server_is_named_with_what_it_bore(tmp_path: Path) -> None:
     # Disconnected again: the session knows better.
     run.record("summary", "done", values={"session": {"endpoint": None, "benchmark": bench}})
     assert "running server" not in Path(write_report(run)["markdown"]).read_text()
+
+
+@pytest.mark.parametrize("user", ["run", "median", "quality", "steps"])
+def test_a_user_may_have_the_name_of_a_key(
+    run: Run, user: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = drawn(run)[0]
+    monkeypatch.setenv("HOME", str(tmp_path / user))
+    document, markdown, _ = drawn(run)
+    assert document.keys() == before.keys()
+    assert "39 of 39" in markdown

@@ -17,12 +17,13 @@ from firstlight_core.conversion.publishing import MANIFEST, files_in, read_manif
 from firstlight_core.deploy.bundle import SUMS
 from firstlight_core.errors import FirstlightError, InputRefused
 from firstlight_core.files import read_json_object
-from firstlight_core.text import one_line, shown_path
+from firstlight_core.text import one_line, redact, shown_path
 
 ENTRY_LIMIT = 1_000
 """Entries in a bundle; an artifact has about ten files."""
 SUMS_LIMIT = 2**20
 """Bytes of the list of checksums."""
+_HINT = "Name an artifact, a deployment, a bundle, or the report.json of a run."
 _CHUNK = 2**20
 _ENCRYPTED = 0x1
 _BROKEN = (
@@ -131,21 +132,30 @@ def verify_folder(folder: Path) -> dict[str, Any]:
         InputRefused: it has no manifest of ours.
     """
     manifest = read_manifest(folder)
-    listed = manifest.get("files") if manifest is not None else None
-    if not isinstance(listed, Mapping):
+    files = manifest.get("files") if manifest is not None else None
+    if not isinstance(files, Mapping):
         raise InputRefused(
-            f"{shown_path(folder)} has no {MANIFEST}, so there is nothing to check it against."
+            f"{shown_path(folder)} has no {MANIFEST}, so there is nothing to check it against.",
+            hint=_HINT,
         )
-    present = files_in(folder)
-    problems = [f"{one_line(str(name))} is missing." for name in listed if name not in present]
+    listed = {
+        str(name): entry.get("sha256") if isinstance(entry, Mapping) else None
+        for name, entry in files.items()
+    }
+    return _verdict(folder, "folder", len(listed), _folder_problems(files_in(folder), listed))
+
+
+def _folder_problems(present: Mapping[str, Path], listed: Mapping[str, Any]) -> list[str]:
+    problems = [f"{one_line(name)} is missing." for name in listed if name not in present]
     problems += [
         f"{one_line(name)} does not belong to it." for name in present if name not in listed
     ]
-    for name, path in present.items():
-        entry = listed.get(name)
-        if isinstance(entry, Mapping) and sha256_of(path) != entry.get("sha256"):
-            problems.append(f"{one_line(name)} has another checksum.")
-    return _verdict(folder, "folder", len(listed), problems)
+    problems += [
+        f"{one_line(name)} has another checksum."
+        for name, path in present.items()
+        if name in listed and sha256_of(path) != listed[name]
+    ]
+    return problems
 
 
 def _verdict(place: Path, kind: str, files: int, problems: list[str]) -> dict[str, Any]:
@@ -175,28 +185,41 @@ def verify(place: Path) -> dict[str, Any]:
 
 
 def _verify_report(place: Path) -> dict[str, Any]:
-    report = read_json_object(place)
-    folders = sorted(set(_artifact_folders(report)))
-    if not folders:
-        raise InputRefused(f"{shown_path(place)} names no artifact that could be checked.")
+    """Hold the artifacts of a report against the checksums in it, else against their own manifests."""
+    listed = _artifacts_in(read_json_object(place))
+    if not listed:
+        raise InputRefused(
+            f"{shown_path(place)} names no artifact that could be checked.", hint=_HINT
+        )
     problems: list[str] = []
     files = 0
-    for folder in folders:
+    for named, sums in listed.items():
+        # A report is redacted: the home folder is written as ~ in it, and names of files are too.
+        folder = Path.home() / named[2:] if named.startswith("~/") else Path(named)
+        if not folder.is_dir():
+            problems.append(f"{shown_path(folder)} is not there.")
+            continue
         try:
-            # A report is redacted: the home folder is written as ~ in it.
-            found = verify_folder(Path(folder).expanduser())
+            if isinstance(sums, Mapping):
+                present = {redact(name): path for name, path in files_in(folder).items()}
+                found, count = _folder_problems(present, sums), len(sums)
+            else:
+                checked = verify_folder(folder)
+                found, count = checked["problems"], checked["files"]
         except FirstlightError as error:
             problems.append(str(error))
             continue
-        files += found["files"]
-        problems += [f"{one_line(Path(folder).name)}: {said}" for said in found["problems"]]
+        files += count
+        problems += [f"{one_line(folder.name)}: {said}" for said in found]
     return _verdict(place, "report", files, problems)
 
 
-def _artifact_folders(node: Any) -> list[str]:
-    if isinstance(node, dict):
-        own = [node["artifact"]] if isinstance(node.get("artifact"), str) else []
-        return own + [found for item in node.values() for found in _artifact_folders(item)]
-    if isinstance(node, list):
-        return [found for item in node for found in _artifact_folders(item)]
-    return []
+def _artifacts_in(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Folder → the checksums that the report lists of it, if any: its conversions, or the adopted artifact."""
+    made = report.get("conversions")
+    rows = [*(made if isinstance(made, list) else []), report.get("model")]
+    return {
+        row["artifact"]: row.get("sha256")
+        for row in rows
+        if isinstance(row, Mapping) and isinstance(row.get("artifact"), str)
+    }

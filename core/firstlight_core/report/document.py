@@ -78,10 +78,15 @@ def _shown(value: Any) -> Any:
     if isinstance(value, str):
         return visible(redact(value))
     if isinstance(value, Mapping):
-        return {str(_shown(str(key))): _shown(item) for key, item in value.items()}
+        return {_shown_key(str(key)): _shown(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_shown(item) for item in value]
     return value
+
+
+def _shown_key(key: str) -> str:
+    """A name of ours stays as it is, whatever the user is called; a file or a target is foreign text."""
+    return key if key.isidentifier() and key.isascii() else visible(redact(key))
 
 
 def _artifact(facts: RunFacts) -> str | None:
