@@ -48,7 +48,7 @@ def measure() -> list[Figure]:
 
 async def _measure(name: str, artifact: Path, tokens: int, home: dict[str, str]) -> list[Figure]:
     found: dict[str, Samples] = defaultdict(lambda: defaultdict(list))
-    bare = {"bare": _Bare(artifact), "bare, our threads": _Bare(artifact, session_options())}
+    bare = {"bare": _Bare(artifact), "bare, our threads": _Bare(artifact, session_options({}))}
     try:
         async with open_engine(artifact) as engine:
             ids = (await engine.render([_said(QUESTION)]))["ids"]

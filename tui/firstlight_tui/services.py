@@ -279,6 +279,18 @@ async def _benchmark(targets: Sequence[str], **options: Any) -> Document:
     return await benchmark(targets, **options)
 
 
+async def _tune(what: str, **options: Any) -> Document:
+    from firstlight_core.tuning.tune import tune
+
+    return await tune(what, **options)
+
+
+def _keep_tuned(artifact: Path, document: Mapping[str, Any]) -> None:
+    from firstlight_core.tuning.tune import keep
+
+    keep(artifact, document)
+
+
 async def _check_quality(targets: Sequence[str], **options: Any) -> Document:
     from firstlight_core.measure.quality import check_quality_of_each
 
@@ -343,6 +355,8 @@ class Services:
     open_target: Callable[..., AbstractAsyncContextManager[Any]] = _open_target
     find_servers: Callable[..., Any] = _find_servers
     benchmark: Callable[..., Any] = _benchmark
+    tune: Callable[..., Any] = _tune
+    keep_tuned: Callable[[Path, Mapping[str, Any]], None] = _keep_tuned
     check_quality: Callable[..., Any] = _check_quality
     write_report: "Callable[[Run], Document]" = _write_report
     write_run_toml: "Callable[[Run, Session], Path]" = _write_run_toml

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,15 @@ from firstlight_core.conversion.work import (
 from firstlight_core.errors import FirstlightError
 from firstlight_core.precisions import DEFAULT_PRECISION
 
-__all__ = ["ConversionPlan", "convert", "convert_many", "folder_bytes", "plan_conversion"]
+__all__ = [
+    "ConversionPlan",
+    "convert",
+    "convert_many",
+    "convert_plans",
+    "folder_bytes",
+    "plan_conversion",
+]
+Told = Callable[[ConversionPlan, Document], None]
 
 
 async def convert(
@@ -76,17 +84,41 @@ async def convert_many(
     Raises:
         FirstlightError: a plan, the source or an output is refused before anything has begun.
     """
-    begun = time.perf_counter()
     plans = [
         plan_conversion(
             source, output, precision=key, method=method, config=(configs or {}).get(key)
         )
         for key, output in outputs.items()
     ]
-    work = ConversionWork(plans, force=force, on_event=on_event, started=started, olive=olive)
+
+    def tell(plan: ConversionPlan, told: Document) -> None:
+        if on_done is not None:
+            on_done(plan.precision.key, told)
+
+    return await convert_plans(
+        plans, force=force, on_event=on_event, on_done=tell, started=started, olive=olive
+    )
+
+
+async def convert_plans(
+    plans: Sequence[ConversionPlan],
+    *,
+    force: bool = False,
+    on_event: Listen = None,
+    on_done: Told | None = None,
+    started: Started = None,
+    olive: str | None = None,
+) -> Document:
+    """Carry out plans of one source with Olive loaded once; as `convert_many`, the same precision more than once.
+
+    Raises:
+        FirstlightError: the source or an output is refused before anything has begun.
+    """
+    begun = time.perf_counter()
+    work = ConversionWork(list(plans), force=force, on_event=on_event, started=started, olive=olive)
     async with work:
-        queue = _Queue(work, on_done)
-        await queue.run(plans)
+        queue = _Queue(work, on_done or (lambda plan, told: None))
+        await queue.run(list(plans))
     seconds = round(time.perf_counter() - begun, 3)
     return {
         "ok": not queue.failures,
@@ -99,9 +131,7 @@ async def convert_many(
 class _Queue:
     """Builds one plan after the other, while the one before is checked and published beside it."""
 
-    def __init__(
-        self, work: ConversionWork, on_done: Callable[[str, Document], None] | None
-    ) -> None:
+    def __init__(self, work: ConversionWork, on_done: Told) -> None:
         self._work = work
         self._on_done = on_done
         self._settling: asyncio.Task[None] | None = None
@@ -143,11 +173,9 @@ class _Queue:
         self._tell(built.plan, told)
 
     def _tell(self, plan: ConversionPlan, told: Document | FirstlightError) -> None:
-        key = plan.precision.key
         if isinstance(told, FirstlightError):
             told = {"error": told.to_json()}
-            self.failures.append({"precision": key, **told})
+            self.failures.append({"precision": plan.precision.key, **told})
         else:
             self.results.append(told)
-        if self._on_done is not None:
-            self._on_done(key, told)
+        self._on_done(plan, told)

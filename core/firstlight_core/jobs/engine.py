@@ -55,7 +55,7 @@ class EngineRoom:
         self.limits: dict[str, int] = {}
 
     def load(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Load the artifact. Asked: folder, context_length, vocab_size, max_length, threads."""
+        """Load the artifact. Asked: folder, context_length, vocab_size, max_length, session."""
         self.context.emit(Stage("load", "Loading the model"))
         self.folder = Path(str(asked["folder"]))
         try:
@@ -68,7 +68,7 @@ class EngineRoom:
         self.baseline = rss()
         began_cpu = time.process_time_ns()
         self.speaker = Speaker(
-            self.folder, max_length=int(asked["max_length"]), threads=asked.get("threads")
+            self.folder, max_length=int(asked["max_length"]), session=asked.get("session")
         )
         self.limits = {
             "context_length": int(asked["context_length"]),

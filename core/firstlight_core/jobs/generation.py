@@ -28,12 +28,17 @@ FLUSH_NS = 30_000_000
 PROGRESS_NS = 50_000_000
 
 
+def _decoder(folder: Path) -> dict[str, Any]:
+    decoder = read_json_object(folder / "genai_config.json").get("model", {}).get("decoder", {})
+    return decoder if isinstance(decoder, dict) else {}
+
+
 def least_cache(folder: Path) -> int:
     """Tokens for which a KV cache must have room: the window of layers whose cache slides (Gemma 2 and 3).
 
     Other models name a window too (Mistral, Phi-3), but list no layers: their caches may be shorter.
     """
-    decoder = read_json_object(folder / "genai_config.json").get("model", {}).get("decoder", {})
+    decoder = _decoder(folder)
     sliding = decoder.get("sliding_window") or {}
     window = sliding.get("window_size")
     return window if sliding.get("layers") and isinstance(window, int) and window > 0 else 0
@@ -42,10 +47,14 @@ def least_cache(folder: Path) -> int:
 class Speaker:
     """A loaded model that answers prompts given as token ids."""
 
-    def __init__(self, folder: Path, *, max_length: int, threads: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, max_length: int, session: Mapping[str, Any] | None = None
+    ) -> None:
+        """`session`: the session options laid over those of the artifact; None: what suits this machine."""
         import onnxruntime_genai as og
 
-        options = session_options(threads)
+        own = _decoder(folder).get("session_options") or {}
+        options = session_options(own) if session is None else dict(session)
         began = time.perf_counter_ns()
         try:
             config = og.Config(str(folder))

@@ -32,7 +32,6 @@ from firstlight_core.model.inspection import find_source
 from firstlight_core.paths import find_paths
 from firstlight_core.talk.answering import Answering
 from firstlight_core.talk.artifacts import (
-    Artifact,
     Target,
     artifact_folder,
     check_artifact,
@@ -42,7 +41,7 @@ from firstlight_core.talk.engine import open_engine
 from firstlight_core.template.files import added_tokens
 from firstlight_core.text import shown_path
 
-__all__ = ["check_quality", "check_quality_of_each", "load_prompts"]
+__all__ = ["check_quality", "check_quality_of_each", "load_prompts", "prompts_for"]
 
 DRIFT_PROMPTS = 20
 
@@ -89,11 +88,11 @@ async def check_quality(
                 "Drift needs the artifact itself; a server does not tell its probabilities.",
                 hint="Name the artifact folder, or leave out --reference.",
             )
-        asked, origin = _prompts(None, prompts)
+        asked, origin = prompts_for(None, prompts)
         recorded, checks = await check_server(found, asked, ratings, tell, network=network)
         return _document(found, origin, recorded, checks, None)
     artifact = check_artifact(artifact_folder(found))
-    asked, origin = _prompts(artifact, prompts)
+    asked, origin = prompts_for(artifact.source, prompts)
     source = find_source(str(reference)) if reference is not None else None
     conversations = [prompt.messages for prompt in asked[:DRIFT_PROMPTS]]
     original = None
@@ -156,20 +155,20 @@ def _document(
     }
 
 
-def _prompts(
-    artifact: Artifact | None, prompts: Path | Sequence[Prompt] | None
+def prompts_for(
+    source: str | None, prompts: Path | Sequence[Prompt] | None
 ) -> tuple[list[Prompt], str]:
-    """The questions, and where they come from."""
+    """The questions for a model that came from `source`, and where they come from.
+
+    Raises:
+        InputRefused: the file of prompts cannot be used.
+    """
     if isinstance(prompts, Path):
         return load_prompts(prompts), shown_path(prompts)
     if prompts is not None:
         return list(prompts), "given"
     paths = find_paths()
-    if (
-        artifact is not None
-        and artifact.source
-        and Path(artifact.source).resolve() == paths.sample.resolve()
-    ):
+    if source and Path(source).resolve() == paths.sample.resolve():
         return load_prompts(paths.sample_prompts), "sample"
     return [read_prompt({"prompt": text}) for text in GENERAL_PROMPTS], "general"
 

@@ -107,7 +107,7 @@ async def open_engine(
     artifact: Path,
     *,
     max_length: int | None = None,
-    threads: int | None = None,
+    session: Mapping[str, Any] | None = None,
     on_event: Callable[[Event], None] | None = None,
     started: Callable[[int], None] | None = None,
     patience: Patience | None = None,
@@ -117,7 +117,8 @@ async def open_engine(
     Args:
         max_length: tokens of context, prompt and answer together; by default the artifact's own, at most 2048
             and at most what memory affords (`talk.context`).
-        threads: intra-op threads; by default one for each physical core that may be used.
+        session: onnxruntime session options laid over the artifact's, exactly these; by default what suits this
+            machine (`talk.session_options`).
         patience: how long a silent engine is waited for.
 
     Raises:
@@ -137,7 +138,7 @@ async def open_engine(
             context_length=checked.context_length,
             vocab_size=checked.vocab_size,
             max_length=context.length,
-            threads=threads,
+            session=None if session is None else dict(session),
         )
         loaded: dict[str, Any] = {}
         async with contextlib.aclosing(watch(asked, job, patience)) as events:  # type: ignore[type-var]

@@ -7,6 +7,7 @@ while other programs use both cores the order turns round: a millisecond 0.56 ti
 0.90. Twenty take most of the one at little of the other, and an engine that waits for a question uses no processor.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import psutil
@@ -16,6 +17,8 @@ from firstlight_core.environment.machine import core_count
 SPIN_MICROSECONDS = 20
 """As long as an idle thread looks for its next operator before it sleeps: longer than the gap between two of them."""
 INTRA_OP_THREADS = "intra_op_num_threads"
+SPIN_DURATION = "session.intra_op.spin_duration_us"
+ALLOW_SPINNING = "session.intra_op.allow_spinning"
 
 
 def usable_threads(physical: int | None, usable: int) -> int:
@@ -27,11 +30,17 @@ def usable_threads(physical: int | None, usable: int) -> int:
     return max(1, min(physical or usable, usable))
 
 
-def session_options(threads: int | None = None) -> dict[str, Any]:
-    """The session options of a text decoder, over those of the artifact; `threads` None: as many as fit."""
-    if threads is None:
-        threads = usable_threads(psutil.cpu_count(logical=False), core_count()[0])
+def session_options(own: Mapping[str, Any], *, cores: int | None = None) -> dict[str, Any]:
+    """The session options of a text decoder, to lay over `own`, those that its artifact brings.
+
+    An artifact that names a number of threads (`firstlight tune` writes it) keeps it and its spinning, unless this
+    machine has fewer `cores`: then it was tuned for another one.
+    """
+    usable = core_count()[0] if cores is None else cores
+    tuned = own.get(INTRA_OP_THREADS)
+    if isinstance(tuned, int) and not isinstance(tuned, bool) and 0 <= tuned <= usable:
+        return {}
     return {
-        INTRA_OP_THREADS: threads,
-        "session.intra_op.spin_duration_us": str(SPIN_MICROSECONDS),
+        INTRA_OP_THREADS: usable_threads(psutil.cpu_count(logical=False), usable),
+        SPIN_DURATION: str(SPIN_MICROSECONDS),
     }

@@ -99,9 +99,18 @@ def write_template(
         texts[CHAT_TEMPLATE] = chat_template
         tokenizer = read_json_object(folder / TOKENIZER_CONFIG, strict=False)
         texts[TOKENIZER_CONFIG] = _text({**tokenizer, "chat_template": chat_template})
+    replace_settled(folder, texts)
+    return {"written": [*texts], "search": values}
+
+
+def replace_settled(folder: Path, texts: Mapping[str, str]) -> None:
+    """Write files of an artifact, each whole, and the manifest's hashes; what stood there is kept for an undo.
+
+    Raises:
+        StateProblem: the disk refuses, or what was read back is not what was written.
+    """
     _remember(folder, texts)
     _write_all(folder, texts)
-    return {"written": [*texts], "search": values}
 
 
 def undo_template(artifact: Path | str) -> Document:

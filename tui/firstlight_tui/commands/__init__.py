@@ -14,6 +14,7 @@ VERBS: dict[str, str] = {
     "connect": "List running OpenAI-compatible servers and their models.",
     "chat": "Ask an artifact, or open the wizard's chat.",
     "bench": "Measure load time, TTFT, prefill and decode rate, memory.",
+    "tune": "Find the fastest setting of a model on this machine.",
     "quality": "Run the course's five checks and the drift against the original.",
     "report": "Write the report of a run.",
     "run": "Repeat a whole walk from its run.toml.",

@@ -1,6 +1,7 @@
 """Step 8: how fast, how large, on this machine."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
@@ -11,6 +12,7 @@ from textual.widgets import DataTable
 
 from firstlight_core.session import Session
 from firstlight_core.text import bytes_text, one_line
+from firstlight_tui.modals.tune import TuneScreen
 from firstlight_tui.steps.benchmark_rows import (
     CLIENTS,
     FIGURES,
@@ -58,6 +60,13 @@ class BenchmarkStep(MeasuringStep):
             "Clients",
             id="benchmark.clients",
             tooltip="Ask the connected server by 1, 2, 4 and 8 clients at once",
+        ),
+        Binding(
+            "t",
+            "tune",
+            "Tune",
+            id="benchmark.tune",
+            tooltip="Find the fastest threads and build of this model on this machine",
         ),
     ]
 
@@ -111,6 +120,22 @@ class BenchmarkStep(MeasuringStep):
             self.notify("Several clients need a server: connect to one with Ctrl+G.", markup=False)
         else:
             self._measure([str(self.session.target)], clients=LEVELS)
+
+    def action_tune(self) -> None:
+        """Open the tuning of the artifact in use."""
+        if self.session.artifact is None:
+            self.notify("That needs an artifact of your own: convert or choose one.", markup=False)
+            return
+        self.quiet_the_chat()
+        self.wizard.push_screen(TuneScreen(), self._tuned)
+
+    def _tuned(self, artifact: str | None) -> None:
+        if artifact is not None:
+            # Its figures are those of before, of another artifact everything is.
+            changed = {"artifact": artifact} if artifact != self.session.artifact else {}
+            self.wizard.session = self.session.decide(benchmark=None, **changed)
+            self._show_document({})
+            self.notify(f"{Path(artifact).name} is tuned: measure it again.", markup=False)
 
     def _measure(self, targets: list[str], **options: Any) -> None:
         if not targets:

@@ -1,0 +1,58 @@
+"""Which of several settings is the fastest: arithmetic on measurements that were taken in turns."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from firstlight_core.measure.metrics import percentile, spread
+
+SLOW = 1.15
+"""A setting whose median is so many times the best one's is not measured any further."""
+MARGIN = 0.02
+"""Differences below this are none: the setting that comes first in the table is taken."""
+
+
+def median(values: Sequence[float]) -> float:
+    """The 50th percentile."""
+    return percentile(values, 50)
+
+
+def still_running(seconds: Sequence[Sequence[float]]) -> list[int]:
+    """Indices of the settings that are worth another round; `seconds` of an answer, one list a setting."""
+    best = min(median(taken) for taken in seconds)
+    return [index for index, taken in enumerate(seconds) if median(taken) <= SLOW * best]
+
+
+def fastest(seconds: Sequence[Sequence[float]]) -> int:
+    """Index of the setting to take: the first that the fastest one does not beat by more than `MARGIN`.
+
+    Rounds are compared with each other, so that a slow minute of the machine hits all alike; settings that dropped out
+    have fewer rounds and are compared on those.
+    """
+    best = min(range(len(seconds)), key=lambda index: median(seconds[index]))
+    for index, taken in enumerate(seconds):
+        ratios = [own / other for own, other in zip(taken, seconds[best], strict=False)]
+        if median(ratios) <= 1 + MARGIN:
+            return index
+    return best
+
+
+def confirmed(ratios: Sequence[float]) -> bool:
+    """Whether so many times the baseline's speed, one figure a round, are more than chance.
+
+    The median must be beyond `MARGIN`, and at most one round in five on the other side: seven coins that do not care
+    show that in 6 % of cases.
+    """
+    return median(ratios) >= 1 + MARGIN and percentile(ratios, 20) > 1
+
+
+def times_as_fast(
+    samples: Sequence[Mapping[str, Any]], baseline: Sequence[Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """How many times the baseline's speed, round by round: `{answer, decode, prefill}`, each with its samples."""
+    rounds = list(zip(samples, baseline, strict=True))
+    found = {
+        "answer": [old["total_s"] / new["total_s"] for new, old in rounds],
+        "decode": [new["decode_tps"] / old["decode_tps"] for new, old in rounds],
+        "prefill": [new["prefill_tps"] / old["prefill_tps"] for new, old in rounds],
+    }
+    return {name: {**spread(ratios), "samples": ratios} for name, ratios in found.items()}

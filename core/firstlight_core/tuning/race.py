@@ -1,0 +1,130 @@
+"""Settings measured against each other: in turns, round by round; what is clearly slower drops out."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.events import Event, Progress, Stage
+from firstlight_core.measure.disturbance import Watch
+from firstlight_core.measure.metrics import spread
+from firstlight_core.measure.subjects import ArtifactSubject, Sample
+from firstlight_core.monitor import available_memory
+from firstlight_core.talk.artifacts import artifact_target
+from firstlight_core.talk.engine import open_engine
+from firstlight_core.tuning.choice import still_running
+from firstlight_core.tuning.settings import Build, Threads
+
+LEAST_ROUNDS = 2
+"""Rounds that every setting gets; one alone may have met a slow moment."""
+Tell = Callable[[Event], None]
+Started = Callable[[int], None] | None
+
+
+class Trial(ArtifactSubject):
+    """An artifact with one setting of its threads."""
+
+    def __init__(
+        self,
+        folder: Path,
+        threads: Threads,
+        *,
+        prompt_tokens: int,
+        new_tokens: int,
+        build: Build | None = None,
+    ) -> None:
+        super().__init__(artifact_target(folder), [prompt_tokens], new_tokens)
+        self.threads = threads
+        self.build = build
+        self.new_tokens = new_tokens
+        self.dropped = False
+
+    @property
+    def label(self) -> str:
+        return self.build.label if self.build is not None else self.threads.label
+
+    @property
+    def taken(self) -> list[Sample]:
+        """The repetitions that count."""
+        return self.samples[self.lengths[0]]
+
+    @property
+    def seconds(self) -> list[float]:
+        """Of an answer, prompt and all, one a repetition."""
+        return [sample["total_s"] for sample in self.taken]
+
+    async def open(self, stack: AsyncExitStack, started: Started) -> None:
+        """Load it with these threads and nothing of Firstlight's own, and throw the first answer away."""
+        self._engine = await stack.enter_async_context(
+            open_engine(
+                self.artifact.folder,
+                max_length=self.max_length,
+                session=self.threads.options(),
+                started=started,
+            )
+        )
+        self.loaded = self._engine.loaded
+        await self.warm_up(self.lengths[0], self.new_tokens)
+
+    def figures(self) -> dict[str, Any]:
+        """What was measured: `{decode_tps, prefill_tps, ttft_s, total_s}`, each with its samples, and `rounds`."""
+        found: dict[str, Any] = {"rounds": len(self.taken)}
+        for name in ("decode_tps", "prefill_tps", "ttft_s", "total_s"):
+            if values := [sample[name] for sample in self.taken if name in sample]:
+                found[name] = {**spread(values), "samples": values}
+        return found
+
+
+async def race(
+    trials: Sequence[Trial],
+    rounds: int,
+    *,
+    watch: Watch,
+    tell: Tell,
+    started: Started = None,
+    drop: bool = True,
+    memory: Callable[[], int] = available_memory,
+) -> None:
+    """Measure every trial once a round; after two rounds those that are clearly slower are left out.
+
+    All are loaded at once where memory allows it; else each is loaded anew for every repetition.
+
+    Raises:
+        FirstlightError: an artifact cannot be loaded, or its engine died.
+    """
+    together = sum(trial.least_bytes for trial in trials) < memory()
+    running = list(trials)
+    async with AsyncExitStack() as stack:
+        if together:
+            for trial in trials:
+                tell(Stage("load", f"Loading: {trial.label}"))
+                await trial.open(stack, started)
+            watch.begin([trial.engine.pid for trial in trials])
+        tell(Stage("race", f"Measuring {len(trials)} settings in turns"))
+        done = 0
+        for number in range(rounds):
+            turn = number % len(running)
+            for trial in running[turn:] + running[:turn]:
+                await _repeat(trial, together=together, watch=watch, tell=tell, started=started)
+                done += 1
+                total = done + len(running) * (rounds - number - 1)
+                tell(Progress(done, max(done, total), "measurements", trial.label))
+            if drop and number + 1 >= LEAST_ROUNDS:
+                kept = still_running([trial.seconds for trial in running])
+                for index, trial in enumerate(running):
+                    trial.dropped = index not in kept
+                running = [running[index] for index in kept]
+        if together:
+            watch.end()
+
+
+async def _repeat(
+    trial: Trial, *, together: bool, watch: Watch, tell: Tell, started: Started
+) -> None:
+    async with AsyncExitStack() as own:
+        if not together:
+            await trial.open(own, started)
+            watch.begin([trial.engine.pid])
+        await trial.repeat(trial.lengths[0], trial.new_tokens, tell)
+        if not together:
+            watch.end()

@@ -1,0 +1,140 @@
+"""What can be tuned: how onnxruntime uses the processor, and how the quantiser cuts the weights."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import psutil
+
+from firstlight_core.conversion.advanced_options import options_for
+from firstlight_core.environment.machine import core_count
+from firstlight_core.precisions import Precision
+from firstlight_core.talk.session_options import (
+    ALLOW_SPINNING,
+    INTRA_OP_THREADS,
+    SPIN_DURATION,
+    SPIN_MICROSECONDS,
+    usable_threads,
+)
+
+THREAD_KEYS = (
+    INTRA_OP_THREADS,
+    SPIN_DURATION,
+    ALLOW_SPINNING,
+    "session.intra_op.spin_backoff_max",
+)
+"""The keys of `session_options` that tuning owns."""
+SPINS = (SPIN_MICROSECONDS, 0, 1_000)
+"""Microseconds that an idle thread stays awake; a millisecond is onnxruntime's own, 0 lets it sleep at once."""
+BLOCKS = (32, 64, 128)
+"""Weights that share a scale. Smaller blocks than the builder's 32 are larger files and more arithmetic."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threads:
+    """How onnxruntime uses the processor: its intra-op threads, and for how long an idle one stays awake."""
+
+    count: int
+    """0: as many as onnxruntime chooses."""
+    spin_us: int | None = None
+    """Microseconds; None: onnxruntime's own choice."""
+
+    def options(self) -> dict[str, Any]:
+        """As `session_options` of `genai_config.json`."""
+        options: dict[str, Any] = {INTRA_OP_THREADS: self.count}
+        if self.spin_us == 0:
+            options[ALLOW_SPINNING] = "0"
+        elif self.spin_us is not None:
+            options[SPIN_DURATION] = str(self.spin_us)
+        return options
+
+    @property
+    def label(self) -> str:
+        """For a table."""
+        if not self.count:
+            return "onnxruntime's own threads"
+        many = f"{self.count} thread{'s' * (self.count != 1)}"
+        if self.spin_us is None:
+            return many
+        return f"{many}, awake {self.spin_us} µs" if self.spin_us else f"{many}, asleep at once"
+
+    def to_json(self) -> dict[str, int | None]:
+        """`{intra_op_num_threads, spin_us}`; null is onnxruntime's own choice."""
+        return {INTRA_OP_THREADS: self.count or None, "spin_us": self.spin_us}
+
+
+ONNXRUNTIMES_OWN = Threads(count=0)
+
+
+def thread_candidates(
+    *, physical: int | None = None, usable: int | None = None
+) -> tuple[Threads, ...]:
+    """What is tried here, Firstlight's own choice first: half, all and both halves of the cores, three ways to wait."""
+    if usable is None:
+        physical, usable = psutil.cpu_count(logical=False), core_count()[0]
+    own = usable_threads(physical, usable)
+    counts = dict.fromkeys((own, usable, max(1, own // 2)))
+    found: list[Threads] = []
+    for count in counts:
+        spins: Sequence[int | None] = SPINS if count > 1 else (None,)
+        found += [Threads(count=count, spin_us=spin) for spin in spins]
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """One way to quantise: a row of the precision table with options of its own."""
+
+    precision: Precision
+    options: Mapping[str, int | str | bool] = field(default_factory=dict)
+    """By the keys of `conversion.advanced_options`; none: the row as it is."""
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        said = [f"{key[0]}{value}" for key, value in self.options.items()]
+        return "-".join([self.precision.key, *said])
+
+    @property
+    def label(self) -> str:
+        """For a table."""
+        said = []
+        if "block_size" in self.options:
+            said.append(f"blocks of {self.options['block_size']}")
+        if "algorithm" in self.options:
+            said.append(str(self.options["algorithm"]).replace("_", "-"))
+        if self.options.get("accuracy_level") == 1:
+            said.append("fp32 arithmetic")
+        return ", ".join([self.precision.label, *said])
+
+    def to_json(self) -> dict[str, Any]:
+        """`{precision, and the options that differ from the row's}`."""
+        return {"precision": self.precision.key, **self.options}
+
+
+def builds(
+    precision: Precision, own: Mapping[str, int | str | bool], *, tied: bool
+) -> tuple[Build, ...]:
+    """What is tried of a row whose configuration asks for `own`; the row as it is comes first.
+
+    Each block size with rounding and with k-quant, which costs nothing when it runs and drifts less; and arithmetic in
+    fp32 instead of int8. A row that names another algorithm keeps it. Rows that are not quantised have one build.
+    """
+    first = Build(precision=precision)
+    offered = {o.key: [c.value for c in o.choices] for o in options_for(precision, tied=tied)}
+    if not offered:
+        return (first,)
+    algorithms = ["default", "k_quant"] if own["algorithm"] == "default" else [own["algorithm"]]
+    wanted: list[dict[str, int | str | bool]] = [
+        {"block_size": block, "algorithm": algorithm}
+        for block in BLOCKS
+        for algorithm in algorithms
+    ]
+    wanted.append({"accuracy_level": 1})
+    found = [first]
+    for options in wanted:
+        if any(value not in offered[key] for key, value in options.items()):
+            continue
+        if differing := {k: v for k, v in options.items() if own[k] != v}:
+            found.append(Build(precision=precision, options=differing))
+    return tuple(found)

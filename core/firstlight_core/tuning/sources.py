@@ -1,0 +1,153 @@
+"""Tunes a source model: several builds of it, their drift, and the fastest of those that stay close enough."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.conversion.advanced_options import read_options, with_options
+from firstlight_core.conversion.convert import convert_plans
+from firstlight_core.conversion.olive_config import run_config
+from firstlight_core.conversion.plan import ConversionPlan, adapter_base, plan_conversion
+from firstlight_core.errors import CheckFailed, FirstlightError
+from firstlight_core.events import Stage
+from firstlight_core.measure.drift import Conversation, find_reference, measure_drift
+from firstlight_core.model.inspection import inspect_model
+from firstlight_core.precisions import Precision
+from firstlight_core.talk.engine import open_engine
+from firstlight_core.tuning.search import Search
+from firstlight_core.tuning.settings import ONNXRUNTIMES_OWN, Build, builds
+
+ALLOWANCE = 1.1
+"""Without a limit of one's own, a build may drift so many times as far as the row of the table does."""
+Document = dict[str, Any]
+
+
+@dataclass(kw_only=True)
+class Built:
+    """One build that was tried; what is not known of it is None."""
+
+    build: Build
+    folder: Path
+    bytes: int | None = None
+    drift: Document | None = None
+    excluded: str = ""
+    """Why it is not measured any further."""
+
+    def to_json(self) -> Document:
+        """A row of the document's `builds[]`."""
+        return {
+            "label": self.build.label,
+            "settings": self.build.to_json(),
+            **({"bytes": self.bytes} if self.bytes is not None else {}),
+            **({"drift": self.drift} if self.drift is not None else {}),
+            **({"excluded": self.excluded} if self.excluded else {}),
+        }
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What tuning a source has found: `folder` holds the best artifact until the work folder is closed."""
+
+    folder: Path
+    document: Document = field(default_factory=dict)
+
+
+async def tune_source(
+    source: Path,
+    search: Search,
+    *,
+    work: Path,
+    precision: Precision,
+    conversations: Sequence[Conversation],
+    max_drift: float | None = None,
+) -> Outcome:
+    """Build `source` in several ways within `work`, and find the fastest that drifts no further than allowed.
+
+    Args:
+        max_drift: mean KL divergence from the original in nats, over its greedy answers to `conversations`; by default
+            1.1 times that of the precision's own row.
+
+    Raises:
+        CheckFailed: no build stays within the limit.
+        FirstlightError: the row itself cannot be built, or an engine died.
+    """
+    tried = await _build_all(source, precision, work, search)
+    reference = await find_reference(
+        source, conversations, on_event=search.tell, started=search.started
+    )
+    standing = [one for one in tried if not one.excluded]
+    for one in standing:
+        search.tell(Stage("drift", f"Comparing with the original: {one.build.label}"))
+        async with open_engine(one.folder, started=search.started) as engine:
+            found = await measure_drift(engine, reference, conversations)
+        one.drift = {
+            k: found[k] for k in ("top1_agreement", "kl_mean", "kl_p95", "perplexity_ratio")
+        }
+    limit, why = _limit(standing[0], max_drift)
+    for one in standing:
+        assert one.drift is not None
+        if one.drift["kl_mean"] > limit:
+            one.excluded = f"drifts further than {limit:.2g} nats"
+    close = [one for one in standing if not one.excluded]
+    if not close:
+        nearest = min(standing, key=lambda one: (one.drift or {})["kl_mean"])
+        raise CheckFailed(
+            f"No build of {precision.label} stays within a mean KL of {limit:.2g} nats: the closest, "
+            f"{nearest.build.label}, has {(nearest.drift or {})['kl_mean']:.2g}.",
+            hint="Allow more with --max-drift, or choose a larger precision with --precision.",
+        )
+    threads = await search.fastest_threads(standing[0].folder)
+    winner = await search.fastest_build([(one.build, one.folder) for one in close], threads)
+    baseline = search.trial(standing[0].folder, ONNXRUNTIMES_OWN, standing[0].build)
+    best, document = await search.compare(winner, baseline)
+    for name, trial in (("baseline", baseline), ("best", best)):
+        one = next(o for o in standing if o.folder == trial.artifact.folder)
+        document[name] |= {"drift": one.drift, "bytes": one.bytes}
+    document["max_drift"] = {"kl_mean": limit, "why": why}
+    document["builds"] = [one.to_json() for one in tried]
+    return Outcome(folder=best.artifact.folder, document=document)
+
+
+def _limit(first: Built, max_drift: float | None) -> tuple[float, str]:
+    if max_drift is not None:
+        return max_drift, "as you asked"
+    assert first.drift is not None
+    kl = float(first.drift["kl_mean"])
+    return ALLOWANCE * kl, f"{ALLOWANCE} times the drift of {first.build.label}, {kl:.2g} nats"
+
+
+async def _build_all(source: Path, precision: Precision, work: Path, search: Search) -> list[Built]:
+    """Every build that is tried, the row of the table first; those that fail say why.
+
+    Raises:
+        FirstlightError: the row itself failed.
+    """
+    inspection = await asyncio.to_thread(inspect_model, source)
+    row = run_config(source, precision, base=adapter_base(source))
+    tied = inspection.structure.tied
+    tried: dict[Path, Built] = {}
+    plans: list[ConversionPlan] = []
+    for build in builds(precision, read_options(row), tied=tied):
+        folder = work / build.name
+        config = (
+            with_options(row, build.options, precision=precision, tied=tied)
+            if build.options
+            else None
+        )
+        plans.append(plan_conversion(source, folder, precision=precision.key, config=config))
+        tried[folder] = Built(build=build, folder=folder)
+
+    def told(plan: ConversionPlan, document: Document) -> None:
+        one = tried[plan.output]
+        one.bytes = document.get("bytes")
+        if "error" in document:
+            one.excluded = str(document["error"]["message"])
+
+    made = await convert_plans(plans, on_event=search.tell, on_done=told, started=search.started)
+    first = next(iter(tried.values()))
+    if first.excluded:
+        failure = next(f["error"] for f in made["failures"])
+        raise FirstlightError(failure["message"], hint=failure.get("hint", ""))
+    return list(tried.values())

@@ -1,0 +1,229 @@
+"""Measures settings of a model on this machine, and keeps the fastest that stays close enough to the original."""
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.conversion.plan import absolute
+from firstlight_core.conversion.publishing import check_output, open_staging, publish
+from firstlight_core.errors import InputRefused, StateProblem, UsageError
+from firstlight_core.events import Event, Stage
+from firstlight_core.files import state_problem
+from firstlight_core.locks import try_lock
+from firstlight_core.measure.benchmark import machine
+from firstlight_core.measure.disturbance import Watch
+from firstlight_core.measure.quality import DRIFT_PROMPTS, prompts_for
+from firstlight_core.measure.quality_prompts import Prompt
+from firstlight_core.model.sources import find_source
+from firstlight_core.paths import find_paths
+from firstlight_core.precisions import DEFAULT_PRECISION, find_precision
+from firstlight_core.talk.artifact_config import CONFIG
+from firstlight_core.talk.artifacts import artifact_folder, check_artifact, find_target
+from firstlight_core.tuning.search import NEW_TOKENS, PROMPT_TOKENS, REPEATS, Search
+from firstlight_core.tuning.settings import ONNXRUNTIMES_OWN, Threads, thread_candidates
+from firstlight_core.tuning.sources import tune_source
+from firstlight_core.tuning.writing import own_threads, without_threads, write_threads
+
+Document = dict[str, Any]
+
+
+async def tune(
+    what: str | Path,
+    *,
+    output: str | Path | None = None,
+    apply: bool = False,
+    precision: str = DEFAULT_PRECISION,
+    max_drift: float | None = None,
+    prompts: Path | Sequence[Prompt] | None = None,
+    prompt_tokens: int = PROMPT_TOKENS,
+    new_tokens: int = NEW_TOKENS,
+    repeats: int = REPEATS,
+    candidates: Sequence[Threads] | None = None,
+    on_event: Callable[[Event], None] | None = None,
+    started: Callable[[int], None] | None = None,
+    watch: Watch | None = None,
+) -> Document:
+    """Find the fastest setting of an artifact (its threads) or of a source (its threads and its build).
+
+    Speed is the time of a whole answer: `prompt_tokens` read and `new_tokens` written. The document of SPEC 2:
+    `{best, trials[], baseline, machine, prompt_tokens, new_tokens, repeats, notes[], void}`, of a source also `builds[]`
+    and `max_drift`. The baseline is what Olive makes, with onnxruntime's own threads; `best.faster` compares both round
+    by round, in measurements of their own. Times in seconds, rates in tokens a second, everything measured here.
+
+    Args:
+        output: where the best artifact of a source is published; without it only figures remain.
+        apply: write the best threads into the artifact's genai_config.json.
+        precision: the row of the table whose builds are tried.
+        max_drift: how far a build may drift from the original, as mean KL in nats; see `tune_source`.
+        candidates: the settings of the threads that are tried; by default those that suit this machine.
+
+    Raises:
+        UsageError: an option is out of range, or belongs to the other kind of target.
+        InputRefused: the target cannot be used.
+        CheckFailed: no build stays within `max_drift`.
+        StateProblem: another tuning runs, or the disk refuses.
+    """
+    search = Search(
+        prompt_tokens=prompt_tokens,
+        new_tokens=new_tokens,
+        repeats=repeats,
+        candidates=tuple(candidates) if candidates is not None else thread_candidates(),
+        tell=on_event or (lambda event: None),
+        started=started,
+        watch=watch or Watch(),
+    )
+    search.check()
+    artifact, source = _find(what)
+    if artifact is not None:
+        for name, given in (("--output", output), ("--max-drift", max_drift)):
+            if given is not None:
+                raise UsageError(
+                    f"{name} belongs to tuning a source; {artifact.name} is an artifact.",
+                    hint="Name the model folder it was made of, or leave the option out.",
+                )
+        with _only_tuning():
+            document = await _tune_artifact(artifact, search, apply=apply)
+        return document | {"artifact": str(artifact)}
+    assert source is not None
+    if apply:
+        raise UsageError(
+            "--apply belongs to tuning an artifact.", hint="Publish the best one with --output DIR."
+        )
+    if max_drift is not None and not (math.isfinite(max_drift) and max_drift >= 0):
+        raise UsageError("The drift that is allowed must be 0 nats or more.")
+    row = find_precision(precision)
+    asked, origin = prompts_for(str(source), prompts)
+    place = absolute(output) if output is not None else find_paths().work / "tuning"
+    if output is not None:
+        check_output(place, source=source)
+    with _only_tuning(), open_staging(place) as staging:
+        outcome = await tune_source(
+            source,
+            search,
+            work=staging.work,
+            precision=row,
+            conversations=[prompt.messages for prompt in asked[:DRIFT_PROMPTS]],
+            max_drift=max_drift,
+        )
+        document = _document(search, outcome.document)
+        if output is not None:
+            search.tell(Stage("publish", "Publishing"))
+            await asyncio.to_thread(_publish, outcome.folder, place, document)
+            document["artifact"] = str(place)
+    return document | {"source": str(source), "precision": row.key, "prompts": origin}
+
+
+def keep(artifact: Path, document: Mapping[str, Any]) -> None:
+    """Write the best threads that tuning this artifact has found into it.
+
+    Raises:
+        InputRefused: genai_config.json is damaged.
+        StateProblem: the disk refuses; the artifact stays as it was.
+    """
+    settings = document["best"]["settings"]
+    threads = Threads(count=settings["intra_op_num_threads"] or 0, spin_us=settings["spin_us"])
+    write_threads(artifact, threads, tuned=_manifest(document))
+
+
+def reset(what: str | Path) -> Document:
+    """Take out of an artifact the threads that tuning has written; `{artifact, removed}`.
+
+    Raises:
+        UsageError, InputRefused: it is no artifact.
+        StateProblem: the disk refuses.
+    """
+    artifact, _ = _find(what)
+    if artifact is None:
+        raise UsageError("Only an artifact has settings to take back.", hint="Name its folder.")
+    check_artifact(artifact)
+    if removed := own_threads(artifact):
+        write_threads(artifact, None, tuned={})
+    return {"artifact": str(artifact), "removed": removed}
+
+
+async def _tune_artifact(artifact: Path, search: Search, *, apply: bool) -> Document:
+    check_artifact(artifact)
+    with open_staging(find_paths().work / "tuning") as staging:
+        try:
+            plain = await asyncio.to_thread(without_threads, artifact, staging.work / artifact.name)
+        except OSError as error:
+            raise state_problem(error, staging.work) from error
+        threads = await search.fastest_threads(plain)
+        winner, baseline = search.trial(plain, threads), search.trial(plain, ONNXRUNTIMES_OWN)
+        _, compared = await search.compare(winner, baseline)
+        document = _document(search, compared)
+    if apply:
+        await asyncio.to_thread(keep, artifact, document)
+    return {**document, "applied": apply}
+
+
+def _document(search: Search, compared: Document) -> Document:
+    notes = search.notes()
+    return {
+        **compared,
+        "trials": search.trials,
+        "machine": machine(),
+        "prompt_tokens": search.prompt_tokens,
+        "new_tokens": search.new_tokens,
+        "repeats": search.repeats,
+        "notes": notes,
+        "void": bool(search.watch.notes()),
+    }
+
+
+def _manifest(document: Mapping[str, Any]) -> Document:
+    """What the artifact keeps of its tuning: the setting, what it brought, and on which machine."""
+    best, where = document["best"], document["machine"]
+    faster = {name: figure["median"] for name, figure in best.get("faster", {}).items()}
+    return {
+        "settings": best["settings"],
+        **({"faster": faster} if faster else {}),
+        "machine": {key: where[key] for key in ("cpu", "cores", "threads", "versions")},
+    }
+
+
+def _publish(folder: Path, output: Path, document: Mapping[str, Any]) -> None:
+    keep(folder, document)
+    publish(folder, output, keep_previous=True)
+
+
+def _find(what: str | Path) -> tuple[Path | None, Path | None]:
+    """The artifact folder, or the source folder, that is meant.
+
+    Raises:
+        UsageError: it is a server.
+        InputRefused: it is neither.
+    """
+    text = str(what)
+    if text.startswith(("http://", "https://")):
+        raise UsageError(
+            "A server cannot be tuned from outside.", hint="Name a model folder or an artifact."
+        )
+    with contextlib.suppress(UsageError, InputRefused):
+        folder = artifact_folder(find_target(text))
+        if (folder / CONFIG).exists():
+            return folder.absolute(), None
+    return None, find_source(text)
+
+
+@contextlib.contextmanager
+def _only_tuning() -> Iterator[None]:
+    """One tuning at a time on a machine: two would spoil each other's figures."""
+    place = find_paths().work / "tuning.lock"
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        lock = try_lock(place)
+    except OSError as error:
+        raise state_problem(error, place) from error
+    if lock is None:
+        raise StateProblem(
+            "Another tuning runs on this machine; two would spoil each other's figures.",
+            hint="Wait for it, or end it.",
+        )
+    try:
+        yield
+    finally:
+        lock.release(unlink=True)

@@ -1,0 +1,42 @@
+"""A tuning in words."""
+
+from collections.abc import Mapping
+from typing import Any
+
+Document = Mapping[str, Any]
+
+
+def setting(row: Document) -> str:
+    """What one row of the document measured: the build, the threads, or in the last comparison both."""
+    label = str(row["label"])
+    if row["stage"] != "comparison" or "precision" not in row["settings"]:
+        return label
+    count, spin = row["settings"]["intra_op_num_threads"], row["settings"]["spin_us"]
+    awake = f", {spin} µs" if spin is not None else ""
+    return f"{label}; {f'{count} threads{awake}' if count else 'own threads'}"
+
+
+def verdict(document: Document) -> str:
+    """What the last comparison showed, in one sentence."""
+    if "faster" in document["best"]:
+        return f"Against the baseline, round by round: {_times(document['best'])}."
+    if refuted := document.get("refuted"):
+        return (
+            f"{setting(refuted)} won the race and did not win again ({_times(refuted)}): "
+            "the baseline stands."
+        )
+    return "Nothing was faster than what Olive makes, with onnxruntime's own threads."
+
+
+def allowance(document: Document) -> str:
+    """How far a build was allowed to drift; empty for an artifact, which has one build."""
+    if (limit := document.get("max_drift")) is None:
+        return ""
+    return f"Drift allowed: a mean KL of {limit['kl_mean']:.2g} nats, {limit['why']}."
+
+
+def _times(row: Document) -> str:
+    return ", ".join(
+        f"{name} {figure['median']:.2f} × ({figure['min']:.2f} to {figure['max']:.2f})"
+        for name, figure in row["faster"].items()
+    )

@@ -1,0 +1,86 @@
+"""Where a setting of the threads is written: `genai_config.json`, which every runtime of the artifact reads."""
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.conversion.publishing import MANIFEST, read_manifest
+from firstlight_core.files import read_json_object, write_json, write_whole
+from firstlight_core.talk.artifact_config import CONFIG
+from firstlight_core.template.settle import replace_settled
+from firstlight_core.tuning.settings import THREAD_KEYS, Threads
+
+NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP)
+"""Another disk, or a file system without hard links."""
+
+
+def write_threads(folder: Path, threads: Threads | None, *, tuned: Mapping[str, Any]) -> None:
+    """Put a setting into an artifact, or take it out (None); `tuned` goes into the manifest: where, and what it brought.
+
+    Raises:
+        InputRefused: genai_config.json is damaged.
+        StateProblem: the disk refuses; the artifact stays as it was.
+    """
+    config = _with(folder, threads)
+    replace_settled(folder, {CONFIG: json.dumps(config, indent=4, ensure_ascii=False) + "\n"})
+    if (manifest := read_manifest(folder)) is not None:
+        manifest.pop("tuned", None)
+        write_json(folder / MANIFEST, {**manifest, **({"tuned": dict(tuned)} if tuned else {})})
+
+
+def own_threads(folder: Path) -> dict[str, Any]:
+    """The thread settings that an artifact brings."""
+    options = _session(read_json_object(folder / CONFIG))
+    return {key: options[key] for key in THREAD_KEYS if key in options}
+
+
+def without_threads(folder: Path, place: Path) -> Path:
+    """An artifact that brings no thread settings: this one, or a copy in `place` whose weights are links.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    if not own_threads(folder):
+        return folder
+    shutil.copytree(folder, place, copy_function=_link, dirs_exist_ok=True)
+    config = _with(folder, None)
+    # A new file: a link's content would be the artifact's own.
+    write_whole(place / CONFIG, json.dumps(config))
+    return place
+
+
+def _with(folder: Path, threads: Threads | None) -> dict[str, Any]:
+    config = read_json_object(folder / CONFIG)
+    options = _session(config)
+    for key in THREAD_KEYS:
+        options.pop(key, None)
+    options |= threads.options() if threads is not None else {}
+    return config
+
+
+def _session(config: dict[str, Any]) -> dict[str, Any]:
+    """The decoder's session options within the configuration, made where there are none."""
+    found: dict[str, Any] = config
+    for key in ("model", "decoder", "session_options"):
+        below = found.get(key)
+        if not isinstance(below, dict):
+            below = found[key] = {}
+        found = below
+    return found
+
+
+def _link(source: str, target: str) -> str:
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in NO_LINK:
+            raise
+        with contextlib.suppress(FileNotFoundError):
+            Path(target).unlink()
+        shutil.copyfile(source, target)
+    return target

@@ -1,0 +1,130 @@
+"""`firstlight tune`: the fastest setting on this machine, by measuring."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from firstlight_core.errors import UsageError
+from firstlight_core.precisions import DEFAULT_PRECISION
+from firstlight_core.text import bytes_text, seconds_text
+from firstlight_core.tuning.search import NEW_TOKENS, PROMPT_TOKENS, REPEATS
+from firstlight_core.tuning.tune import reset as take_back
+from firstlight_core.tuning.tune import tune as find_fastest
+from firstlight_core.tuning.wording import allowance, setting, verdict
+from firstlight_tui.commands.output import Document, note, run_verb, say, show_events
+
+
+def tune(
+    target: str = typer.Argument(
+        help="A model folder or `sample` (threads and build), or an artifact (its threads)."
+    ),
+    output: str | None = typer.Option(
+        None, "--output", "-o", help="Of a source: folder to publish the fastest artifact as."
+    ),
+    apply: bool = typer.Option(
+        False, "--apply", help="Of an artifact: write the fastest threads into it."
+    ),
+    reset: bool = typer.Option(
+        False, "--reset", help="Take out of an artifact what --apply has written."
+    ),
+    precision: str = typer.Option(
+        DEFAULT_PRECISION, "--precision", "-p", help="Of a source: the row whose builds are tried."
+    ),
+    max_drift: float | None = typer.Option(
+        None,
+        "--max-drift",
+        help="Of a source: mean KL to the original in nats; by default 1.1 times the row's own.",
+    ),
+    prompts: Path | None = typer.Option(
+        None, "--prompts", help="Of a source: your questions for the drift, as JSON lines."
+    ),
+    prompt_tokens: int = typer.Option(PROMPT_TOKENS, "--prompt-tokens", help="Tokens to read."),
+    new_tokens: int = typer.Option(NEW_TOKENS, "--new-tokens", help="Tokens to write."),
+    repeats: int = typer.Option(
+        REPEATS, "--repeats", help="Rounds of the last comparison, best against baseline."
+    ),
+    json: bool = typer.Option(False, "--json", help="One JSON document."),
+) -> None:
+    """Find the fastest setting of a model on this machine."""
+
+    async def work() -> Document:
+        return await find_fastest(
+            target,
+            output=output,
+            apply=apply,
+            precision=precision,
+            max_drift=max_drift,
+            prompts=prompts,
+            prompt_tokens=prompt_tokens,
+            new_tokens=new_tokens,
+            repeats=repeats,
+            on_event=show_events(),
+        )
+
+    def back() -> Document:
+        if apply or output is not None:
+            raise UsageError("--reset stands alone.", hint="firstlight tune ARTIFACT --reset")
+        return take_back(target)
+
+    if reset:
+        run_verb("tune", back, _show_reset, as_json=json)
+    else:
+        run_verb("tune", work, _show, as_json=json)
+
+
+def _show_reset(document: Document) -> None:
+    said = "holds no settings of its own any more" if document["removed"] else "held none"
+    say(f"{document['artifact']} {said}.")
+
+
+def _show(document: Document) -> None:
+    machine = document["machine"]
+    say(f"{machine['cpu']}, {machine['cores']} cores, {machine['memory']} (measured)")
+    say(
+        f"An answer: {document['prompt_tokens']} tokens read, {document['new_tokens']} written; medians, measured"
+    )
+    for one in document.get("builds", ()):
+        if "drift" in one or "excluded" in one:
+            say(f"  {one['label']:34} {_build(one)}")
+    say(f"  {'setting':34} {'answer':>9} {'prefill tok/s':>14} {'decode tok/s':>13}  rounds")
+    for trial in document["trials"]:
+        say(_row(trial))
+    say()
+    say(_row(document["baseline"], "Baseline: "))
+    say(_row(document["best"], "Best: "))
+    say(verdict(document))
+    if said := allowance(document):
+        say(said)
+    for line in document["notes"]:
+        note(line)
+    say(_next(document))
+
+
+def _build(one: Mapping[str, Any]) -> str:
+    drift = one.get("drift")
+    said = [bytes_text(one["bytes"])] if one.get("bytes") is not None else []
+    if drift:
+        said.append(f"mean KL {drift['kl_mean']:.2g}, top-1 {drift['top1_agreement']:.1%}")
+    return ", ".join([*said, *([f"left out: {one['excluded']}"] if "excluded" in one else [])])
+
+
+def _row(trial: Mapping[str, Any], head: str = "") -> str:
+    rates = [trial.get(name, {}).get("median") for name in ("prefill_tps", "decode_tps")]
+    shown = [f"{rate:.1f}" if rate is not None else "-" for rate in rates]
+    end = "  (left early: slower)" if trial.get("dropped") else ""
+    return (
+        f"  {head + setting(trial):34} {seconds_text(trial['total_s']['median']):>9} {shown[0]:>14} "
+        f"{shown[1]:>13}  {trial['rounds']}{end}"
+    )
+
+
+def _next(document: Mapping[str, Any]) -> str:
+    if "source" in document:
+        if "artifact" in document:
+            return f"Published: {document['artifact']}"
+        return "To keep it: the same command with -o DIR."
+    if document["applied"]:
+        return f"Written into {document['artifact']}; --reset takes it out."
+    return "To keep it: the same command with --apply."
