@@ -70,10 +70,18 @@ class Paths:
         return {name: str(getattr(self, name)) for name in names}
 
 
+def expanded(text: str | Path) -> Path:
+    """A path as a shell reads it: `~` is the home folder; that of a user who does not exist stays as it is."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
+
+
 def find_paths(environ: Mapping[str, str] = os.environ) -> Paths:
     """The folders for this user, or below `FIRSTLIGHT_HOME` when that is set."""
     if home := environ.get("FIRSTLIGHT_HOME"):
-        root = Path(home).expanduser().absolute()
+        root = expanded(home).absolute()
         return Paths(
             config=root / "config", data=root / "data", cache=root / "cache", state=root / "state"
         )

@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from firstlight_core.conversion.plan import absolute
+from firstlight_core.errors import InputRefused, ModelRefused, UsageError
+from firstlight_core.model.inspection import inspect_model
+from firstlight_core.model.sources import complete_folder, find_source
 from firstlight_core.paths import find_paths
+from firstlight_core.talk.artifacts import find_target
+from firstlight_core.talk.form import read_schema
 
 
 def test_one_variable_moves_everything(tmp_path: Path) -> None:
@@ -33,3 +39,16 @@ def test_looking_makes_nothing(tmp_path: Path) -> None:
 def test_the_sample_and_its_prompts_are_there() -> None:
     assert (find_paths().sample / "config.json").is_file()
     assert find_paths().sample_prompts.is_file()
+
+
+@pytest.mark.parametrize("text", ["~nobody-of-this-name/model", "~nobody-of-this-name"])
+def test_the_home_of_nobody_is_a_folder_that_is_not_there(text: str) -> None:
+    with pytest.raises(ModelRefused, match="There is no folder ~nobody"):
+        inspect_model(find_source(text))
+    with pytest.raises(UsageError, match="no folder and no deployment"):
+        find_target(text)
+    with pytest.raises(UsageError, match="a user who does not exist"):
+        absolute(text)
+    with pytest.raises(InputRefused, match="no schema file"):
+        read_schema(text)
+    assert complete_folder(text) == []

@@ -125,7 +125,10 @@ def absolute(path: str | Path) -> Path:
     try:
         return Path(text).expanduser().absolute()
     except RuntimeError as error:
-        raise UsageError(f"{one_line(text)} cannot be resolved: {error}.") from error
+        raise UsageError(
+            f"{one_line(text)} names the home folder of a user who does not exist.",
+            hint="Write the whole path.",
+        ) from error
 
 
 def adapter_base(folder: Path) -> Path | None:

@@ -15,7 +15,7 @@ from firstlight_core.environment.probes import ask_program
 from firstlight_core.errors import FirstlightError, InputRefused, JobFailed, UsageError
 from firstlight_core.events import Event
 from firstlight_core.files import read_json_object, write_json
-from firstlight_core.paths import find_paths
+from firstlight_core.paths import expanded, find_paths
 from firstlight_core.text import shown_path
 
 _PLACE = re.compile(r"(?:[A-Za-z]:[\\/]|[/~])[^\r\n\"]*")
@@ -39,7 +39,7 @@ async def find_cache(environ: Mapping[str, str] = os.environ) -> Path | None:
     """The cache as `foundry cache location` says it; None when there is no CLI, or it says no place."""
     answer = await ask_program("foundry", "cache", "location", environ=environ)
     found = _PLACE.findall(answer.text) if answer.status == "ok" else []
-    return Path(found[-1].strip().rstrip("'")).expanduser() if found else None
+    return expanded(found[-1].strip().rstrip("'")) if found else None
 
 
 def _same(one: Path | None, other: Path) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 from firstlight_core.errors import InputRefused, ModelRefused
 from firstlight_core.files import JSON_LIMIT, read_json_object, read_limited
+from firstlight_core.paths import expanded
 from firstlight_core.text import shown_path
 
 ENTRY_LIMIT = 20_000
@@ -153,7 +154,7 @@ def _resolve(folder: Path) -> Path:
     if len(os.fsencode(text)) > PATH_LIMIT:
         raise ModelRefused(f"The path {shown} is too long for any file system.")
     try:
-        root = folder.expanduser().resolve(strict=True)
+        root = expanded(folder).resolve(strict=True)
         mode = root.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         raise ModelRefused(

@@ -10,7 +10,7 @@ from pathlib import Path
 from firstlight_core.errors import FirstlightError, ModelRefused, UsageError
 from firstlight_core.files import read_json, write_json
 from firstlight_core.ledger import list_runs
-from firstlight_core.paths import find_paths
+from firstlight_core.paths import expanded, find_paths
 from firstlight_core.text import one_line, shown_path
 
 RECENT_LIMIT = 30
@@ -45,10 +45,10 @@ class FoundModel:
 def hub_cache(environ: Mapping[str, str] = os.environ) -> Path:
     """The Hugging Face cache, by the rules of huggingface_hub: HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME."""
     if cache := environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE"):
-        return Path(cache).expanduser()
+        return expanded(cache)
     if home := environ.get("HF_HOME"):
-        return Path(home).expanduser() / "hub"
-    root = Path(environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+        return expanded(home) / "hub"
+    root = expanded(environ.get("XDG_CACHE_HOME") or "~/.cache")
     return root / "huggingface" / "hub"
 
 
@@ -95,7 +95,7 @@ def find_source(text: str) -> Path:
     """
     if not text.strip():
         raise UsageError("No model was named.", hint="Name a folder, or `sample`.")
-    folder = Path(text).expanduser() if text.startswith("~") else Path(text)
+    folder = expanded(text)
     if "\0" in text or os.path.lexists(folder):
         return folder
     if text == "sample":
@@ -229,7 +229,7 @@ def complete_folder(text: str, *, limit: int = 20) -> list[str]:
     if not text or "\0" in text:
         return []
     head, _, start = text.rpartition("/")
-    place = Path(head + "/" if text.startswith("/") and not head else head or ".").expanduser()
+    place = expanded(head + "/" if text.startswith("/") and not head else head or ".")
     found: list[tuple[bool, str]] = []
     try:
         with os.scandir(place) as listing:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from firstlight_core.conversion.publishing import read_manifest
 from firstlight_core.errors import InputRefused, UsageError
 from firstlight_core.files import read_json_object
+from firstlight_core.paths import expanded
 from firstlight_core.talk.artifact_config import CONFIG, check_config, plain_name, section
 from firstlight_core.text import one_line, shown_path
 
@@ -78,7 +79,7 @@ def find_target(what: str | Path | Target) -> Target:
         return _endpoint(text)
     if not text.strip() or "\0" in text:
         raise UsageError("The target is empty or holds a NUL character.", hint=_TARGET_HINT)
-    folder = Path(text).expanduser()
+    folder = expanded(text)
     try:
         mode = folder.stat().st_mode
     except (OSError, ValueError):

@@ -1,11 +1,11 @@
 """The form that an answer is held to, read from what a user wrote or from a file."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from firstlight_core.errors import InputRefused, UsageError
 from firstlight_core.files import read_limited
+from firstlight_core.paths import expanded
 from firstlight_core.text import one_line, shown_path
 
 SCHEMA_LIMIT = 100_000
@@ -23,7 +23,7 @@ def read_schema(text: str) -> dict[str, Any]:
     text = text.strip()
     where = "The schema"
     if not text.startswith("{"):
-        path = Path(text).expanduser()
+        path = expanded(text)
         if not text or "\0" in text or not path.is_file():
             raise InputRefused(
                 f"There is no schema file {shown_path(text)}.",

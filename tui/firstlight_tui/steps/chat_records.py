@@ -1,9 +1,9 @@
 """What the chat keeps and tells of itself: history, figures, who answers, saved and replayed conversations."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstlight_core.errors import FirstlightError
+from firstlight_core.paths import expanded
 from firstlight_core.talk.transcript import load_conversation, save_conversation
 from firstlight_core.text import bytes_text, one_line, seconds_text, shown_path
 from firstlight_tui.modals import DetailScreen
@@ -70,7 +70,7 @@ def save(step: "ChatStep", rest: str) -> None:
     """Write the conversation beside the run, or into a folder."""
     talk = step.talk
     try:
-        folder = Path(rest).expanduser() if rest else step.wizard.run_folder()
+        folder = expanded(rest) if rest else step.wizard.run_folder()
         paths = save_conversation(folder, talk.name, talk.system, talk.turns)
     except FirstlightError as error:
         step.show_problem(error)
@@ -82,7 +82,7 @@ def replay(step: "ChatStep", rest: str) -> None:
     """Ask the questions of a saved conversation again."""
     try:
         default = step.wizard.run_folder() / "conversation.jsonl"
-        system, turns = load_conversation(Path(rest).expanduser() if rest else default)
+        system, turns = load_conversation(expanded(rest) if rest else default)
     except FirstlightError as error:
         step.show_problem(error)
         return

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from firstlight_core.events import Stage
 from firstlight_core.model.adapter_bases import remember_base
 from firstlight_core.model.sources import looks_like_hub_id, remember_folder
+from firstlight_core.paths import expanded
 from firstlight_core.session import Session
 from firstlight_core.text import one_line
 from firstlight_tui.works import OnEvent, Run, Started
@@ -34,7 +35,7 @@ def find_named(wizard: "WizardApp", text: str) -> Named:
     """
     if text == "sample":
         return Named(wizard.paths.sample)
-    folder = Path(text).expanduser() if text.startswith("~") else Path(text)
+    folder = expanded(text)
     if folder.exists() or folder.is_symlink() or not looks_like_hub_id(text):
         return Named(folder.absolute())
     if (snapshot := wizard.services.resolve_hub_id(text)) is not None:

@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input, Label
 
+from firstlight_core.paths import expanded
 from firstlight_core.session import Session
 from firstlight_tui.modals import DetailScreen
 from firstlight_tui.steps.measuring import MeasuringStep
@@ -89,9 +90,7 @@ class QualityStep(MeasuringStep):
         text = self.query_one("#prompts", Input).value.strip()
         on_sample = session.source == str(self.wizard.paths.sample)
         prompts = (
-            Path(text).expanduser()
-            if text
-            else (self.wizard.paths.sample_prompts if on_sample else None)
+            expanded(text) if text else (self.wizard.paths.sample_prompts if on_sample else None)
         )
         served = targets == [session.target] and session.endpoint is not None
         # A server does not tell its probabilities, so there is no drift to measure.
