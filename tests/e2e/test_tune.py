@@ -1,0 +1,83 @@
+"""The verb tune, run as a user runs it, on the real sample."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from firstlight_core.tuning.writing import own_threads
+
+pytestmark = [pytest.mark.real, pytest.mark.slow]
+
+SHORT = ("--prompt-tokens", "32", "--new-tokens", "8", "--repeats", "3")
+
+
+def firstlight(*arguments: str) -> tuple[int, dict[str, Any]]:
+    done = subprocess.run(
+        [sys.executable, "-m", "firstlight_tui", *arguments, "--json"],
+        capture_output=True,
+        timeout=240,
+        check=False,
+    )
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_a_source_is_tuned_and_its_best_build_published(tmp_path: Path) -> None:
+    output = tmp_path / "best"
+    code, said = firstlight("tune", "sample", "-o", str(output), *SHORT)
+    assert code == 0
+    assert said["schema"] == "firstlight/tune/1"
+    assert said["ok"] is True
+    rows = {row["label"]: row for row in said["builds"]}
+    assert len(rows) == 7
+    limit = said["max_drift"]["kl_mean"]
+    assert limit == pytest.approx(1.1 * rows["INT4"]["drift"]["kl_mean"])
+    for row in rows.values():
+        # What drifts too far is out, and nothing else is.
+        assert (row["drift"]["kl_mean"] > limit) == ("excluded" in row)
+    measured = {row["label"] for row in said["trials"] if row["stage"] == "build"}
+    assert measured == {label for label, row in rows.items() if "excluded" not in row}
+    best = said["best"]
+    assert best["drift"]["kl_mean"] <= limit
+    assert own_threads(output)["intra_op_num_threads"] == (
+        best["settings"]["intra_op_num_threads"] or 0
+    )
+    assert firstlight("verify", str(output))[0] == 0
+    code, answer = firstlight("chat", str(output), "--prompt", "What is int4?", "--greedy")
+    assert (code, answer["finish_reason"]) == (0, "stop")
+    # No work folder is left beside it.
+    assert [path.name for path in tmp_path.iterdir() if path.name != "home"] == ["best"]
+
+
+def test_a_limit_that_nothing_meets_leaves_nothing(tmp_path: Path) -> None:
+    output = tmp_path / "best"
+    code, said = firstlight(
+        "tune", "sample", "-o", str(output), "-p", "fp16", "--max-drift", "0", *SHORT
+    )
+    assert code == 1
+    assert "No build of FP16 stays within" in said["error"]["message"]
+    assert "--max-drift" in said["error"]["hint"]
+    assert not output.exists()
+
+
+def test_an_artifact_is_tuned_in_place_and_set_back(
+    tmp_path: Path, artifact: Callable[[str], Path]
+) -> None:
+    folder = tmp_path / "int4"
+    shutil.copytree(artifact("int4"), folder)
+    before = (folder / "genai_config.json").read_text()
+    code, said = firstlight("tune", str(folder), *SHORT)
+    assert (code, said["applied"]) == (0, False)
+    assert (folder / "genai_config.json").read_text() == before
+    code, said = firstlight("tune", str(folder), "--apply", *SHORT)
+    assert (code, said["applied"]) == (0, True)
+    assert own_threads(folder)
+    assert firstlight("verify", str(folder))[0] == 0
+    code, said = firstlight("tune", str(folder), "--reset")
+    assert (code, own_threads(folder)) == (0, {})
+    assert firstlight("verify", str(folder))[0] == 0
