@@ -116,3 +116,17 @@ async def test_walking_as_fast_as_keys_come_ends_nowhere_but_at_a_step(wizard: B
         await settle(pilot)
         assert isinstance(app.screen, StepScreen)
         assert app.return_code is None
+
+
+async def test_what_does_not_fit_is_read_by_keys_alone(wizard: Build) -> None:
+    app = wizard(session=FULL, first=STEPS[-1])
+    async with app.run_test(size=(80, 20)) as pilot:
+        await settle(pilot)
+        content = app.screen.query_one("#content")
+        assert content.max_scroll_y > 0
+        await pilot.press("pagedown", "pagedown")
+        await settle(pilot)
+        assert content.scroll_offset.y == content.max_scroll_y
+        await pilot.press("pageup", "pageup")
+        await settle(pilot)
+        assert content.scroll_offset.y == 0

@@ -41,6 +41,8 @@ class StepScreen(PatientScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+n", "next", "Next", id="step.next", tooltip="Go to the next step"),
         Binding("ctrl+b", "back", "Back", id="step.back", tooltip="Go back one step"),
+        Binding("pagedown", "scroll(1)", id="step.down", show=False, tooltip="Read on below"),
+        Binding("pageup", "scroll(-1)", id="step.up", show=False, tooltip="Read above"),
     ]
 
     @classmethod
@@ -192,6 +194,11 @@ class StepScreen(PatientScreen):
     def action_back(self) -> None:
         """One step back."""
         self.wizard.go(-1)
+
+    def action_scroll(self, pages: int) -> None:
+        """Scroll what does not fit; nothing of it need take the focus."""
+        content = self.query_one("#content")
+        content.scroll_relative(y=pages * (content.size.height - 1), animate=False)
 
     def action_next(self) -> None:
         """One step on, unless an answer is missing."""

@@ -44,21 +44,12 @@ class DeployStep(PublishStep):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
-            "pagedown",
-            "scroll(1)",
-            "Down",
-            id="deploy.down",
-            show=False,
-            tooltip="Read on below",
-        ),
-        Binding(
             "ctrl+g",
             "app.connect",
             "Connect",
             id="deploy.connect",
             tooltip="Use a running server instead of deploying",
         ),
-        Binding("pageup", "scroll(-1)", "Up", id="deploy.up", show=False, tooltip="Read above"),
     ]
 
     def compose_step(self) -> ComposeResult:
@@ -157,13 +148,6 @@ class DeployStep(PublishStep):
             self.query_one(Outcome).show(self.session.deployment)
         self.show_service()
         self.refresh_actions()
-
-    # Looking around ---------------------------------------------------------------------------------
-
-    def action_scroll(self, pages: int) -> None:
-        """Scroll what does not fit."""
-        content = self.query_one("#content")
-        content.scroll_relative(y=pages * (content.size.height - 1), animate=False)
 
     @on(Button.Pressed, "#deploy-skip")
     def _skipped(self) -> None:
