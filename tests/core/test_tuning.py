@@ -168,7 +168,7 @@ async def test_settings_are_measured_in_turns(tmp_path: Path, memory: int) -> No
         drop=False,
         memory=lambda: memory,
     )
-    order = [event.note for event in events if isinstance(event, Progress)]
+    order = [e.note for e in events if isinstance(e, Progress) and e.unit == "measurements"]
     assert order == [t.label for t in (ONE, TWO, TWO, ONE, ONE, TWO)]
     assert all(len(trial.seconds) == 3 for trial in trials)
     assert len(pids) == (2 if memory else 6)

@@ -118,7 +118,7 @@ async def test_threads_are_tuned_by_keys_and_kept(
         table = screen.query_one("#trials", DataTable)
         shown = ["".join(str(c) for c in table.get_row_at(i)) for i in range(table.row_count)]
         assert len(shown) == 4
-        assert "left early" in shown[1]
+        assert shown[1].startswith("1 thread")
         assert shown[3].startswith("Best: 2 threads")
         assert "1.25 × (1.20 to 1.30)" in str(screen.query_one("#verdict", Words).content)
         await press(pilot, "#keep")

@@ -96,8 +96,9 @@ async def race(
     running = list(trials)
     async with AsyncExitStack() as stack:
         if together:
-            for trial in trials:
-                tell(Stage("load", f"Loading: {trial.label}"))
+            tell(Stage("load", f"Loading {len(trials)} settings"))
+            for number, trial in enumerate(trials):
+                tell(Progress(number, len(trials), "settings", trial.label))
                 await trial.open(stack, started)
             watch.begin([trial.engine.pid for trial in trials])
         tell(Stage("race", f"Measuring {len(trials)} settings in turns"))

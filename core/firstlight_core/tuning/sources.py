@@ -1,6 +1,7 @@
 """Tunes a source model: several builds of it, their drift, and the fastest of those that stay close enough."""
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from firstlight_core.conversion.convert import convert_plans
 from firstlight_core.conversion.olive_config import run_config
 from firstlight_core.conversion.plan import ConversionPlan, adapter_base, plan_conversion
 from firstlight_core.errors import CheckFailed, FirstlightError
-from firstlight_core.events import Stage
+from firstlight_core.events import Event, Progress, Stage
 from firstlight_core.measure.drift import Conversation, find_reference, measure_drift
 from firstlight_core.model.inspection import inspect_model
 from firstlight_core.precisions import Precision
@@ -78,8 +79,9 @@ async def tune_source(
         source, conversations, on_event=search.tell, started=search.started
     )
     standing = [one for one in tried if not one.excluded]
-    for one in standing:
-        search.tell(Stage("drift", f"Comparing with the original: {one.build.label}"))
+    search.tell(Stage("drift", f"Comparing {len(standing)} builds with the original"))
+    for number, one in enumerate(standing):
+        search.tell(Progress(number, len(standing), "builds", one.build.label))
         async with open_engine(one.folder, started=search.started) as engine:
             found = await measure_drift(engine, reference, conversations)
         one.drift = {
@@ -145,7 +147,19 @@ async def _build_all(source: Path, precision: Precision, work: Path, search: Sea
         if "error" in document:
             one.excluded = str(document["error"]["message"])
 
-    made = await convert_plans(plans, on_event=search.tell, on_done=told, started=search.started)
+    labels = iter(one.build.label for one in tried.values())
+    begun = itertools.count()
+
+    def tell(event: Event) -> None:
+        if isinstance(event, Stage):
+            # One line for all conversions: their stages would fill the screen.
+            if event.name == "start":
+                search.tell(Progress(next(begun), len(plans), "builds", next(labels)))
+        elif not isinstance(event, Progress):
+            search.tell(event)
+
+    search.tell(Stage("build", f"Building {precision.label} in {len(plans)} ways"))
+    made = await convert_plans(plans, on_event=tell, on_done=told, started=search.started)
     first = next(iter(tried.values()))
     if first.excluded:
         failure = next(f["error"] for f in made["failures"])

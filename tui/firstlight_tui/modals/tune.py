@@ -5,18 +5,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Button, DataTable
+from textual.widgets import Button
 
 from firstlight_core.errors import FirstlightError
 from firstlight_core.text import seconds_text, shown_path
 from firstlight_core.tuning.wording import allowance, setting, verdict
 from firstlight_tui.widgets import ProblemPanel, Words, WorkView, cell
+from firstlight_tui.widgets.fitted_table import Cells, Column, FittedTable
 from firstlight_tui.widgets.passing import Page
 from firstlight_tui.works import OnEvent, Started, Work, begin
 
@@ -24,7 +24,13 @@ if TYPE_CHECKING:
     from firstlight_tui.app import WizardApp
 
 WORK = "tune"
-COLUMNS = ("Setting", "Answer", "Prefill tok/s", "Decode tok/s", "Rounds")
+COLUMNS = (
+    Column(key="setting", label="Setting"),
+    Column(key="answer", label="Answer", width=8),
+    Column(key="prefill", label="Prefill", width=7),
+    Column(key="decode", label="Decode", width=7),
+    Column(key="rounds", label="Rounds", width=6),
+)
 INTRODUCTION = (
     "Several settings answer the same prompt in turns; the slow ones drop out, and the winner is measured once more "
     "against what Olive makes with onnxruntime's own threads. Threads: nothing is converted. Build: the model is also "
@@ -81,11 +87,9 @@ class TuneScreen(Page[str | None]):
             box.border_title = Content("Tune")
             box.border_subtitle = Content("Esc closes; what runs goes on")
             with VerticalScroll():
-                yield Words(INTRODUCTION, classes="muted")
+                yield Words(INTRODUCTION, id="introduction", classes="muted")
                 yield WorkView(id="tune-work")
-                table: DataTable[Any] = DataTable(cursor_type="row", id="trials")
-                table.add_columns(*COLUMNS)
-                yield table
+                yield FittedTable(COLUMNS, id="trials")
                 yield Words(id="verdict")
                 yield ProblemPanel()
             with Horizontal(classes="dialog-buttons"):
@@ -106,11 +110,11 @@ class TuneScreen(Page[str | None]):
     def _show(self) -> None:
         work, found = self.work, self.found
         running = work is not None and work.running
-        view, table = self.query_one("#tune-work", WorkView), self.query_one("#trials", DataTable)
+        view, table = self.query_one("#tune-work", WorkView), self.query_one("#trials", FittedTable)
+        self.query_one("#introduction").display = found is None
         view.display = work is not None and (running or found is None)
         view.show(work)
-        table.clear()
-        table.add_rows(_rows(found) if found is not None else [])
+        table.show_rows(_rows(found) if found is not None else ())
         table.display = found is not None
         self.query_one("#verdict", Words).update(_verdict(found) if found is not None else "")
         panel = self.query_one(ProblemPanel)
@@ -182,16 +186,23 @@ class TuneScreen(Page[str | None]):
         self.dismiss(None)
 
 
-def _rows(document: Mapping[str, Any]) -> Iterator[list[Text]]:
+def _rows(document: Mapping[str, Any]) -> Iterator[tuple[str, Cells]]:
     ends = [("Baseline: ", document["baseline"]), ("Best: ", document["best"])]
-    for head, row in [*(("", trial) for trial in document["trials"]), *ends]:
-        rates = [row.get(name, {}).get("median") for name in ("prefill_tps", "decode_tps")]
-        yield [
-            cell(head + setting(row), "bold" if head else ""),
-            cell(seconds_text(row["total_s"]["median"]), right=True),
-            *(cell(f"{rate:.0f}" if rate is not None else "–", right=True) for rate in rates),
-            cell(f"{row['rounds']}{', left early' if row.get('dropped') else ''}"),
-        ]
+    for number, (head, row) in enumerate([*(("", trial) for trial in document["trials"]), *ends]):
+        rates = {key: row.get(f"{key}_tps", {}).get("median") for key in ("prefill", "decode")}
+        style = "bold" if head else "dim" if row.get("dropped") else ""
+        yield (
+            str(number),
+            {
+                "setting": cell(head + setting(row), style),
+                "answer": cell(seconds_text(row["total_s"]["median"]), style, right=True),
+                "rounds": cell(str(row["rounds"]), style, right=True),
+                **{
+                    key: cell(f"{rate:.0f}" if rate is not None else "–", style, right=True)
+                    for key, rate in rates.items()
+                },
+            },
+        )
 
 
 def _verdict(document: Mapping[str, Any]) -> str:
@@ -202,7 +213,8 @@ def _verdict(document: Mapping[str, Any]) -> str:
         else "Keeping it writes the threads into genai_config.json, which every runtime reads."
     )
     said = [
-        f"Medians, measured here: {document['prompt_tokens']} tokens read, {document['new_tokens']} written.",
+        f"Medians, measured here: {document['prompt_tokens']} tokens read, {document['new_tokens']} written, rates in "
+        "tokens/s. Settings with few rounds were slower and left early.",
         verdict(document),
         allowance(document),
         *(f"Left out: {b['label']}, {b['excluded']}." for b in left_out),
