@@ -140,6 +140,9 @@ def test_what_was_recorded_is_told(run: Run) -> None:
         assert text in json.dumps(document)
         assert text in html
         assert plain(text) in markdown or text in markdown
+    # Choosing a precision is not recorded; one that was converted was chosen.
+    assert "| Precision | done |" in markdown
+    assert "TTFT s (measured)" in markdown
 
 
 def test_claim_estimate_and_measured_stand_apart(run: Run) -> None:

@@ -17,8 +17,9 @@ from firstlight_tui.steps import STEPS
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.chat import ChatStep
 from firstlight_tui.steps.model import ModelStep
+from firstlight_tui.widgets import Words
 from firstlight_tui.works import Work
-from tests.tui.conftest import FULL, Called, fake_services
+from tests.tui.conftest import BENCHMARK, FULL, Called, fake_services
 
 Build = Callable[..., WizardApp]
 SIZES = [(80, 24), (120, 40)]
@@ -130,3 +131,14 @@ async def test_what_does_not_fit_is_read_by_keys_alone(wizard: Build) -> None:
         await pilot.press("pageup", "pageup")
         await settle(pilot)
         assert content.scroll_offset.y == 0
+
+
+async def test_the_summary_gives_no_void_figure_for_a_good_one(wizard: Build) -> None:
+    for void in (False, True):
+        session = FULL.decide(benchmark={**BENCHMARK, "void": void}, quality=FULL.quality)
+        app = wizard(session=session, first=STEPS[-1])
+        async with app.run_test() as pilot:
+            await settle(pilot)
+            said = str(app.screen.query_one("#closing", Words).content)
+            assert "decode 410 tok/s" in said
+            assert ("void" in said) is void

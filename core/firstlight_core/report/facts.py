@@ -106,7 +106,8 @@ def _fact(
     conversions: Mapping[str, Document],
 ) -> StepFact:
     told = [e for e in entries if e.step == step and e.status in STATUSES]
-    happened = bool(documents.get(step)) or (step == "convert" and bool(conversions))
+    # To choose a precision leaves no document; what was converted was chosen.
+    happened = bool(documents.get(step)) or (step in ("precision", "convert") and bool(conversions))
     if not told:
         return StepFact(id=step, title=title, status="done" if happened else "skipped")
     last = told[-1]

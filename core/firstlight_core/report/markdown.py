@@ -207,7 +207,7 @@ def _benchmark(document: Document) -> list[str]:
     head = (
         "Target",
         "Prompt tokens",
-        "TTFT (measured)",
+        "TTFT s (measured)",
         "Prefill tok/s (measured)",
         "Decode tok/s (measured)",
     )

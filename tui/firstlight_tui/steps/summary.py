@@ -176,7 +176,8 @@ def _speed(benchmark: Mapping[str, Any] | None) -> str:
     for result in (benchmark or {}).get("results") or ():
         for case in result.get("cases") or ():
             if (rate := (case.get("decode_tps") or {}).get("median")) is not None:
-                return f"decode {rate:.0f} tok/s (median)"
+                void = " but void: measure again" if (benchmark or {}).get("void") else ""
+                return f"decode {rate:.0f} tok/s (median){void}"
     return ""
 
 
