@@ -6,7 +6,15 @@ import time
 
 from bench.measuring import machine_line, write_result
 
-BENCHES = ("startup", "responsiveness", "streaming", "inspection", "conversion", "decoding")
+BENCHES = (
+    "startup",
+    "responsiveness",
+    "streaming",
+    "inspection",
+    "conversion",
+    "decoding",
+    "tuning",
+)
 
 
 def main(names: list[str]) -> int:
