@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -435,3 +436,48 @@ def test_a_user_may_have_the_name_of_a_key(
     document, markdown, _ = drawn(run)
     assert document.keys() == before.keys()
     assert "39 of 39" in markdown
+
+
+def test_every_figure_has_a_name_and_a_unit(tmp_path: Path) -> None:
+    run = Run.create("/models/mine", runs=tmp_path / "runs")
+    first = {**CONVERTED, "olive_load_seconds": 3.0}
+    run.record("environment", "done", seconds=7, values={"checks": []})
+    run.record("convert", "done", values=first)
+    run.record(
+        "chat",
+        "done",
+        values={
+            "turns": [
+                {
+                    "prompt": "And why?",
+                    "text": "Because.",
+                    "stats": {"prompt_tokens": 60, "reused_tokens": 45, "prefill_tps": 9_000.0},
+                }
+            ]
+        },
+    )
+    bench = {**BENCH, "repeats": 5, "new_tokens": 8}
+    result = {**BENCH["results"][0], "cpu_percent": 82.0}  # type: ignore[index]
+    run.record("benchmark", "done", values={**bench, "results": [result]})
+    drift = {"top1_agreement": 0.984, "kl_mean": 0.0021, "perplexity_ratio": 0.99977, "prompts": 20}
+    other = {**QUALITY, "target": "/runs/1/artifacts/int8", "drift": drift}
+    run.record("quality", "done", values={"ok": True, "artifacts": [QUALITY, other]})
+    document, markdown, html = drawn(run)
+    for page in (markdown, html):
+        for text in (
+            "int8",
+            "0.9998 ×",
+            "0.0021 nats",
+            "98.40 %",
+            "of 5 repetitions after a warm-up, 8 new tokens each",
+            "0.25 s",
+            "82 %",
+            "45 of them kept in the KV cache",
+            "Loading Olive, 3.00 s here",
+            f"firstlight run {run.folder}/run.toml --yes",
+        ):
+            assert text in page, text
+    assert markdown.index("### int4") < markdown.index("### int8")
+    # A step's entry is written when it ends; the run began when its first step did.
+    begun = time.gmtime(next(run.entries()).at - 7)
+    assert document["run"]["begun"] == time.strftime("%Y-%m-%d %H:%M:%S UTC", begun)

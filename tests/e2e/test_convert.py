@@ -126,7 +126,7 @@ def test_old_artifact_is_replaced_whole_with_honest_progress(
     assert manifest is not None
     assert manifest["precision"] == "int4-compact"
     assert document["peak_rss_bytes"] > 200e6
-    assert 0 < document["load_seconds"] < document["seconds"] < document["total_seconds"]
+    assert 0 < document["olive_load_seconds"] < document["seconds"] < document["total_seconds"]
     assert {p: p.stat().st_mtime_ns for p in sample.iterdir()} == before
 
 

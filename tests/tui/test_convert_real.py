@@ -54,7 +54,7 @@ async def test_two_marked_precisions_are_converted_and_the_table_shows_what_was_
         folders = [Path(str(a["artifact"])) for a in app.session.artifacts]
         assert all((folder / "genai_config.json").is_file() for folder in folders)
         # Olive was loaded once.
-        assert ["load_seconds" in a for a in app.session.artifacts] == [True, False]
+        assert ["olive_load_seconds" in a for a in app.session.artifacts] == [True, False]
         await pilot.press("ctrl+b")
         await pilot.pause()
         for key, blocks in (("int4", [32]), ("int4-compact", [128])):

@@ -43,7 +43,7 @@ async def convert(
 ) -> Document:
     """Convert `source` and publish the artifact as `output`; the document of SPEC 2.
 
-    `{artifact, precision, bytes, seconds, load_seconds, peak_rss_bytes, command, smoke{tokens, text}, method, built,
+    `{artifact, precision, bytes, seconds, olive_load_seconds, peak_rss_bytes, command, smoke{tokens, text}, method, built,
     source{path, fingerprint}, total_seconds}`; `seconds` are those of Olive, loading it included, `total_seconds`
     those of everything. `olive` replaces the Olive entry point (default: `FIRSTLIGHT_OLIVE`). `force` goes on where
     only an estimate or a red numbers gate stands against it.

@@ -164,7 +164,7 @@ class ConversionWork:
             "source": {"path": str(plan.source), "fingerprint": fingerprint},
         }
         await _publish(plan, staging, document)
-        if "load_seconds" in measured and not plan.edited:
+        if "olive_load_seconds" in measured and not plan.edited:
             remember_conversion(
                 self._before.inspection,
                 plan.precision,

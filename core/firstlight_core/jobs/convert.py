@@ -30,7 +30,7 @@ from firstlight_core.worker import JobContext, peak_rss
 def convert(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
     """An open job: `{work, olive}`, then `convert` requests; Olive is loaded by the first one.
 
-    `convert {config, folder, layers}` → `{seconds, peak_rss_bytes, load_seconds?}`: `config` is an Olive
+    `convert {config, folder, layers}` → `{seconds, peak_rss_bytes, olive_load_seconds?}`: `config` is an Olive
     configuration without folders, `folder` a staging folder, `olive` replaces the Olive entry point.
     `answers {config}` → what the original says to three prompts.
     """
@@ -103,7 +103,7 @@ class _Converter:
         if self._watch is None:
             threading.Thread(target=_fingerprint, args=(config,), daemon=True).start()
             self._watch = _load_olive(self._context)
-            measured["load_seconds"] = round((time.perf_counter_ns() - started) / 1e9, 3)
+            measured["olive_load_seconds"] = round((time.perf_counter_ns() - started) / 1e9, 3)
         else:
             reset_peak()
         from olive.workflows import run

@@ -1,7 +1,8 @@
 """Foreign text and figures as they stand in a report: shown exactly, closing nothing, opening nothing."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from firstlight_core.report.charts import number_text
@@ -47,8 +48,80 @@ def speed_cell(measured: Document) -> str:
         if measured.get(key) is not None
     ]
     if found and measured.get("prompt_tokens"):
-        found.append(f"at {measured['prompt_tokens']} prompt tokens")
+        kept = measured.get("reused_tokens")
+        beside = f", {kept} of them kept in the KV cache" if kept else ""
+        found.append(f"at {measured['prompt_tokens']} prompt tokens{beside}")
     return ", ".join(found)
+
+
+_DRIFT: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+    ("top1_agreement", "The original's token is the likeliest", lambda v: f"{100 * v:.2f} %"),
+    ("kl_mean", "KL divergence, mean", lambda v: f"{number_text(v)} nats"),
+    ("kl_p95", "KL divergence, 95th percentile", lambda v: f"{number_text(v)} nats"),
+    ("perplexity_ratio", "Perplexity, times the original's", lambda v: f"{v:.4f} ×"),
+    ("tokens", "Tokens compared", number_text),
+    ("prompts", "Prompts", number_text),
+    ("prompts_equal", "Prompts that become the very same tokens", number_text),
+    ("prompts_skipped", "Prompts that do not fit", number_text),
+    ("prompts_diverged", "Answers that would diverge", number_text),
+    ("first_divergence", "Earliest divergence, at token", number_text),
+)
+
+
+def drift_rows(drift: Document) -> list[tuple[str, str]]:
+    """The figures of a drift with their names and units, as far as they were measured."""
+    return [
+        (label, text(drift[key]))
+        for key, label, text in _DRIFT
+        if isinstance(drift.get(key), int | float)
+    ]
+
+
+def target_name(document: Document) -> str:
+    """What a benchmark's or quality's document is about: an artifact's folder, a deployed name, or a server."""
+    target = str(document.get("label") or document.get("target") or "")
+    return one_line(target if "://" in target else PurePath(target).name, 60)
+
+
+def resource_rows(results: Iterable[Document]) -> list[tuple[str, ...]]:
+    """Load time, memory before, loaded and at its peak, and processor of each target; empty where nothing was measured."""
+    rows = []
+    for result in results:
+        rss = result.get("rss_bytes") or {}
+        load, processor = result.get("load_s"), result.get("cpu_percent")
+        rows.append(
+            (
+                target_name(result),
+                seconds_text(load) if isinstance(load, int | float) else "",
+                *(bytes_text(rss[key]) if key in rss else "" for key in _MEMORY),
+                f"{processor:.0f} %" if isinstance(processor, int | float) else "",
+            )
+        )
+    return rows
+
+
+_MEMORY = ("baseline", "loaded", "peak")
+RESOURCES = ("Target", "Load", "RAM before", "RAM loaded", "RAM peak", "Processor, of all cores")
+"""The head of `resource_rows`."""
+
+
+def bench_sentence(bench: Document) -> str:
+    """How the benchmark's figures came about."""
+    repeats, new = bench.get("repeats"), bench.get("new_tokens")
+    said = f" of {repeats} repetitions after a warm-up" if repeats else ""
+    tokens = f", {new} new tokens each" if new else ""
+    return f"Median (least to most){said}{tokens}."
+
+
+def conversion_sentence(conversions: Iterable[Document]) -> str:
+    """What the measured times of conversions hold; empty when there is nothing to explain."""
+    times = [c["olive_load_seconds"] for c in conversions if c.get("olive_load_seconds")]
+    if not times:
+        return ""
+    return (
+        f"The time of a conversion is Olive's. Loading Olive, {seconds_text(times[0])} here, is part of the estimates and "
+        "of the first conversion only."
+    )
 
 
 def drift_cell(measured: Document) -> str:

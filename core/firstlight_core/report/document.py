@@ -67,7 +67,7 @@ def report_document(run: Run, *, now: float | None = None) -> Document:
         "production": production_items(facts),
         "limitations": limitations(facts),
         "fallback": fallback(facts),
-        "next": next_commands(facts, artifact),
+        "next": next_commands(facts, artifact, run.folder),
     }
     shown: Document = _shown({k: v for k, v in document.items() if v not in (None, {}, [], "")})
     return shown
@@ -145,7 +145,7 @@ def _measured(facts: RunFacts, precision: str) -> Document:
 
 
 def _conversion(made: Mapping[str, Any]) -> Document:
-    keys = ("precision", "artifact", "method", "command", "smoke", "built")
+    keys = ("precision", "artifact", "method", "command", "smoke", "built", "olive_load_seconds")
     found = {key: made[key] for key in keys if key in made}
     manifest = read_manifest(Path(str(made.get("artifact")))) or {}
     hashes = {

@@ -80,12 +80,20 @@ def collect_facts(run: Run) -> RunFacts:
     quality = documents.get("quality", {})
     return RunFacts(
         id=run.id,
-        begun=time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(entries[0].at)) if entries else "",
+        begun=_begun(entries),
         steps=tuple(_fact(step, title, entries, documents, conversions) for step, title in STEPS),
         documents=documents,
         conversions=tuple(conversions.values()),
         qualities=tuple(quality.get("artifacts") or ([quality] if quality else [])),
     )
+
+
+def _begun(entries: list[Entry]) -> str:
+    """When the first step began; an entry is written when its step has ended."""
+    if not entries:
+        return ""
+    first = min(entry.at - entry.seconds for entry in entries)
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(first))
 
 
 def _last_session(entries: list[Entry]) -> Document:

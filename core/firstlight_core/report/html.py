@@ -6,7 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.measure.crowd import service_sentences
-from firstlight_core.report.cells import drift_cell, evidence_text, speed_cell, spread_cell
+from firstlight_core.report.cells import (
+    RESOURCES,
+    bench_sentence,
+    conversion_sentence,
+    drift_cell,
+    drift_rows,
+    evidence_text,
+    resource_rows,
+    speed_cell,
+    spread_cell,
+    target_name,
+)
 from firstlight_core.report.charts import bar_chart, line_chart, number_text
 from firstlight_core.text import bytes_text, seconds_text
 
@@ -28,12 +39,17 @@ def report_html(document: Mapping[str, Any]) -> str:
         "spread": spread_cell,
         "evidence": evidence_text,
         "service_sentences": service_sentences,
+        "bench_sentence": bench_sentence,
+        "conversion_sentence": conversion_sentence,
+        "drift_rows": drift_rows,
+        "resource_rows": resource_rows,
+        "target_name": target_name,
         "command": _command,
     }
     # What charts draws is escaped there.
     charts = {name: Markup(svg) for name, svg in _charts(document).items()}
     page = environment.from_string(_PAGE.read_text(encoding="utf-8"))
-    return page.render(d=document, charts=charts) + "\n"
+    return page.render(d=document, charts=charts, resources=RESOURCES) + "\n"
 
 
 def _command(command: Any) -> str:

@@ -2,9 +2,11 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from firstlight_core.report.facts import RunFacts
+from firstlight_core.report.run_file import RUN_FILE
 
 Item = dict[str, str]
 
@@ -208,10 +210,10 @@ def fallback(facts: RunFacts) -> str:
     return "The artifacts of this run cover the course's fallbacks." if kept else ""
 
 
-def next_commands(facts: RunFacts, artifact: str | None) -> list[Item]:
-    """Commands that carry on from here."""
+def next_commands(facts: RunFacts, artifact: str | None, folder: Path) -> list[Item]:
+    """Commands that carry on from here; `folder` is the run's."""
     rows: list[tuple[str, Sequence[str]]] = [
-        ("Repeat this walk", ("firstlight", "run", "run.toml", "--yes")),
+        ("Repeat this walk", ("firstlight", "run", str(folder / RUN_FILE), "--yes")),
     ]
     if artifact:
         rows += [

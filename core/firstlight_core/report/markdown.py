@@ -6,15 +6,21 @@ from typing import Any
 
 from firstlight_core.measure.crowd import service_sentences
 from firstlight_core.report.cells import (
+    RESOURCES,
+    bench_sentence,
     block,
     code,
+    conversion_sentence,
     drift_cell,
+    drift_rows,
     evidence_text,
     plain,
+    resource_rows,
     size_cell,
     speed_cell,
     spread_cell,
     table,
+    target_name,
 )
 from firstlight_core.report.charts import number_text
 from firstlight_core.text import bytes_text, one_line, seconds_text
@@ -113,7 +119,8 @@ def _precisions(document: Document) -> list[str]:
         )
         for row in document.get("precisions", ())
     ]
-    return ["## Precisions", "", *table(head, rows)] if rows else []
+    said = conversion_sentence(document.get("conversions", ()))
+    return ["## Precisions", "", *table(head, rows), *([said, ""] if said else [])] if rows else []
 
 
 def _conversions(document: Document) -> list[str]:
@@ -211,35 +218,29 @@ def _benchmark(document: Document) -> list[str]:
         "Prefill tok/s (measured)",
         "Decode tok/s (measured)",
     )
+    results = bench.get("results", ())
     rows = [
         (
-            plain(result.get("label") or result.get("target"), 60),
+            plain(target_name(result)),
             str(case.get("prompt_tokens", "not told")),
             *(spread_cell(case.get(key)) for key in ("ttft_s", "prefill_tps", "decode_tps")),
         )
-        for result in bench.get("results", ())
+        for result in results
         for case in result.get("cases", ())
     ]
-    lines = [
+    resources = [(plain(name), *figures) for name, *figures in resource_rows(results)]
+    measured = (RESOURCES[0], *(f"{name} (measured)" for name in RESOURCES[1:]))
+    said = [*service_sentences(bench), *bench.get("notes", ())]
+    return [
         "## Benchmark",
         "",
-        "Median (least to most). Every sample stands in report.json.",
+        f"{bench_sentence(bench)} Every sample stands in report.json.",
         "",
         *table(head, rows),
+        *table(measured, resources),
+        *[f"- {plain(note)}" for note in said],
+        *([""] if said else []),
     ]
-    memory = [
-        (
-            plain(r.get("label") or r.get("target"), 60),
-            *(bytes_text(rss[k]) if k in rss else "" for k in ("baseline", "loaded", "peak")),
-        )
-        for r in bench.get("results", ())
-        if (rss := r.get("rss_bytes"))
-    ]
-    lines += table(
-        ("Target", "Baseline (measured)", "Loaded (measured)", "Peak (measured)"), memory
-    )
-    said = [*service_sentences(bench), *bench.get("notes", ())]
-    return [*lines, *[f"- {plain(note)}" for note in said], ""]
 
 
 def _quality(document: Document) -> list[str]:
@@ -253,14 +254,11 @@ def _quality(document: Document) -> list[str]:
             )
             for c in quality.get("checks", ())
         ]
+        if name := target_name(quality):
+            lines += [f"### {plain(name)}", ""]
         lines += table(("Check", "Status", "Evidence (measured)"), rows)
         if isinstance(drift := quality.get("drift"), Mapping):
-            figures = [
-                (k, number_text(v))
-                for k, v in drift.items()
-                if isinstance(v, int | float) and not isinstance(v, bool)
-            ]
-            lines += table(("Drift", "Measured"), figures)
+            lines += table(("Drift from the original", "Measured"), drift_rows(drift))
             lines += _worst(drift)
         if verdict := quality.get("verdict"):
             lines += [plain(verdict, 2_000), ""]
