@@ -15,6 +15,7 @@ WIZARD = [sys.executable, "-m", "firstlight_tui", "--demo"]
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 FIRST = b"Environment"
 CTRL_Q = b"\x11"
+CTRL_N = b"\x0e"
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -68,6 +69,19 @@ def test_a_signal_ends_it_and_restores_the_terminal(tmp_path: Path, number: sign
     assert ran["rc"] == 128 + number
     assert all(faultkit.restored(ran["out"]).values())
     assert gone(tmp_path) == []
+
+
+@pytest.mark.parametrize("after", [0.0, 1.0])
+def test_closing_the_window_ends_it(tmp_path: Path, after: float) -> None:
+    """While it walks to the next step, and when that rests."""
+    ran = faultkit.pty_run(
+        faultkit.under_shell(WIZARD),
+        [(FIRST, CTRL_N), (after, "hangup")],
+        secs=20,
+        env=environment(tmp_path),
+    )
+    assert ran["left"] == []
+    assert [p for p in gone(tmp_path) if "firstlight" in " ".join(p.cmdline())] == []
 
 
 def test_killing_it_kills_what_it_started(tmp_path: Path) -> None:

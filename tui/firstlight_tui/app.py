@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
 from textual.reactive import reactive
 from textual.signal import Signal
 
@@ -105,6 +106,17 @@ class WizardApp(App[int]):
         for theme in themes:
             self.register_theme(theme)
         self.theme = "firstlight"
+
+    def get_driver_class(self) -> type[Driver]:
+        """The driver for this platform, which the end of the terminal does not stop."""
+        found = super().get_driver_class()
+        if sys.platform != "win32":
+            from textual.drivers.linux_driver import LinuxDriver
+
+            from firstlight_tui.terminal import LastingDriver
+
+            return LastingDriver if found is LinuxDriver else found
+        return found
 
     def _read(self) -> Sample:
         pid = next((w.pid for w in self.works.values() if w.running and w.pid), None)

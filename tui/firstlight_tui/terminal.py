@@ -1,0 +1,41 @@
+"""The terminal as the wizard writes to it: it may go away before the wizard does."""
+
+import contextlib
+from typing import IO, Any
+
+from textual.app import App
+from textual.drivers.linux_driver import LinuxDriver
+
+
+class Vanishing:
+    """A file that may vanish: what is written to it afterwards is lost, and nobody hears of it."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def write(self, text: str) -> None:
+        """Write, if anybody is there to read it."""
+        with contextlib.suppress(OSError):
+            self._file.write(text)
+
+    def flush(self) -> None:
+        """Send what was written on its way."""
+        with contextlib.suppress(OSError):
+            self._file.flush()
+
+    def fileno(self) -> int:
+        """The number of the file below."""
+        return self._file.fileno()
+
+
+class LastingDriver(LinuxDriver):
+    """Textual's own, but its thread that writes outlives the terminal.
+
+    In Textual 8 that thread ends when the terminal's window is closed; thirty writes later nobody takes them out of the queue
+    any more, and whoever writes the next one, or wants to leave, waits for ever.
+    """
+
+    def __init__(self, app: App[Any], **options: Any) -> None:
+        super().__init__(app, **options)
+        if self._file is not None:
+            self._file = Vanishing(self._file)  # type: ignore[assignment]
