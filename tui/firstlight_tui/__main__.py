@@ -1,11 +1,60 @@
 """Arguments only: a bare `firstlight` opens the wizard, a verb is the headless twin."""
 
+import io
+import os
 import sys
 
 
 def main() -> int:
     """Entry point of the console script; imports nothing heavier than what was asked for."""
-    arguments = sys.argv[1:]
+    _usable_streams()
+    try:
+        code = _run(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = 1
+    except OSError as error:
+        # A verb tells its own faults; what comes this far is an answer that could not be written.
+        sys.stderr.write(f"The answer could not be written: {error.strerror or error}.\n")
+        code = 1
+    except SystemExit as left:
+        return _left(left)
+    else:
+        return code
+    _forget_stdout()
+    return code
+
+
+def _left(left: SystemExit) -> int:
+    """The exit code of a verb; 1 where its answer did not reach whom it is for."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _forget_stdout()
+        return 1
+    return left.code if isinstance(left.code, int) else int(left.code is not None)
+
+
+def _forget_stdout() -> None:
+    """What is still to be written would fail once more when the interpreter ends, and be told with a traceback."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _usable_streams() -> None:
+    """Closed ones lead nowhere, and a character that an encoding lacks is spelled out instead of being an error."""
+    # A descriptor that is free here would be taken by the next file that is opened.
+    while (free := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(free)
+    sys.stdin = sys.stdin or open(0, encoding="utf-8")  # noqa: SIM115
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _run(arguments: list[str]) -> int:
     if arguments == ["--version"]:
         from firstlight_core import __version__
 
@@ -13,10 +62,9 @@ def main() -> int:
         return 0
     if arguments in ([], ["--demo"]):
         return open_wizard(demo=bool(arguments))
-    from firstlight_tui.commands import build_cli
+    from firstlight_tui.commands import run_cli
 
-    build_cli(arguments[0])(prog_name="firstlight")
-    return 0
+    return run_cli(arguments)
 
 
 def open_wizard(*, demo: bool = False) -> int:

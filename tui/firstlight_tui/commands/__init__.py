@@ -1,8 +1,10 @@
 """The headless twin: one module per verb, found by this table and imported only when it is called."""
 
 import importlib
+from collections.abc import Sequence
 
 import typer
+from typer.exceptions import TyperException
 
 VERBS: dict[str, str] = {
     "doctor": "Check this machine: versions, memory, disk, toolchain.",
@@ -49,3 +51,22 @@ def build_cli(verb: str | None = None) -> typer.Typer:
         module = importlib.import_module(f"firstlight_tui.commands.{name}_")
         cli.command(name, help=VERBS[str(name)])(getattr(module, str(name)))
     return cli
+
+
+def run_cli(arguments: Sequence[str]) -> int:
+    """Run a command line; with `--json` a wrong one is told as the JSON document of its verb, too."""
+    cli = build_cli(arguments[0])
+    if "--json" not in arguments:
+        cli(prog_name="firstlight")
+        return 0
+    try:
+        cli(prog_name="firstlight", standalone_mode=False)
+    except TyperException as error:
+        from firstlight_core.errors import UsageError
+        from firstlight_tui.commands.output import fail
+
+        verb = arguments[0] if arguments[0] in VERBS else "firstlight"
+        told = getattr(error, "format_message", error.__str__)()
+        hint = f"firstlight {verb} --help" if verb in VERBS else "firstlight --help"
+        fail({"schema": f"firstlight/{verb}/1"}, UsageError(told, hint=hint), as_json=True)
+    return 0

@@ -1,11 +1,12 @@
 """How every verb of the headless twin speaks: text or one JSON document, and an exit code (SPEC 2)."""
 
 import asyncio
+import contextlib
 import json
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from firstlight_core.errors import FirstlightError, Interrupted, OutOfMemory, StateProblem
 from firstlight_core.events import Event, LogLine, Progress, Stage
@@ -20,8 +21,9 @@ def say(text: str = "") -> None:
 
 
 def note(text: str) -> None:
-    """One line on stderr: progress, warnings, whatever is not the answer."""
-    sys.stderr.write(visible(text) + "\n")
+    """One line on stderr: progress, warnings, whatever is not the answer; a full disk there stops no work."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(visible(text) + "\n")
 
 
 def print_json(document: Mapping[str, Any]) -> None:
@@ -61,15 +63,21 @@ def run_verb(
         answer = work()
         result = asyncio.run(_interruptible(answer)) if asyncio.iscoroutine(answer) else answer
     except (KeyboardInterrupt, asyncio.CancelledError):
-        _fail(document, Interrupted("Interrupted; nothing was left half-done."), as_json)
+        fail(document, Interrupted("Interrupted; nothing was left half-done."), as_json=as_json)
     except FirstlightError as error:
-        _fail(document, error, as_json)
+        fail(document, error, as_json=as_json)
     except MemoryError:
-        _fail(document, OutOfMemory("Memory ran out.", hint="Close other programs."), as_json)
+        fail(
+            document, OutOfMemory("Memory ran out.", hint="Close other programs."), as_json=as_json
+        )
     except BrokenPipeError:
         raise SystemExit(1) from None
     except OSError as error:
-        _fail(document, StateProblem(str(error), hint="Check the disk and permissions."), as_json)
+        fail(
+            document,
+            StateProblem(str(error), hint="Check the disk and permissions."),
+            as_json=as_json,
+        )
     else:
         assert isinstance(result, dict)
         document = {**document, "ok": True, **result}
@@ -94,7 +102,8 @@ async def _interruptible(work: Coroutine[Any, Any, Document]) -> Document:
     return await work
 
 
-def _fail(document: Document, error: FirstlightError, as_json: bool) -> None:
+def fail(document: Document, error: FirstlightError, *, as_json: bool) -> NoReturn:
+    """Tell an error as text or as the verb's document, and leave with its exit code."""
     if as_json:
         print_json({**document, "ok": False, "error": error.to_json()})
     else:

@@ -1,0 +1,87 @@
+"""The headless twin on streams of every kind: closed, full, cut off, of another encoding; and JSON for wrong command lines."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FIRSTLIGHT = [sys.executable, "-m", "firstlight_tui"]
+linux = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+
+
+def shell(redirected: str, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """A verb with redirections, as a shell does them."""
+    command = " ".join(["exec", '"$@"', redirected])
+    return subprocess.run(
+        ["sh", "-c", command, "sh", *FIRSTLIGHT, *arguments],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@linux
+@pytest.mark.parametrize(
+    "arguments", [("paths",), ("paths", "--json"), ("--version",), ("--help",)]
+)
+def test_an_answer_that_cannot_be_written_is_told(arguments: tuple[str, ...]) -> None:
+    done = shell(">/dev/full", *arguments)
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+@linux
+def test_notes_that_cannot_be_written_stop_nothing() -> None:
+    done = shell("2>/dev/full", "inspect", "/nowhere", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["error"]["code"] == "model-refused"
+    assert shell("2>/dev/full", "inspect", "/nowhere").returncode == 1
+
+
+@pytest.mark.parametrize("redirected", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+def test_closed_streams_lead_nowhere(redirected: str) -> None:
+    done = shell(redirected, "inspect", "sample")
+    assert (done.returncode, done.stderr) == (0, "")
+    refused = shell(redirected, "inspect", "/nowhere")
+    assert refused.returncode == 1
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_reader_that_leaves_early_ends_it_quietly() -> None:
+    done = shell("| head -c 1", "inspect", "sample", "--json")
+    assert done.stdout == "{"
+    assert done.stderr == ""
+
+
+def test_an_encoding_that_lacks_a_character_spells_it_out(tmp_path: Path) -> None:
+    done = shell("", "inspect", str(tmp_path / "модель"), PYTHONIOENCODING="ascii")
+    assert done.returncode == 1
+    assert "\\u043c" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "verb", "words"),
+    [
+        (("bench",), "bench", "Missing argument"),
+        (("bench", "x", "--repeats", "abc"), "bench", "--repeats"),
+        (("convert", "sample", "--nope"), "convert", "--nope"),
+        (("frobnicate",), "firstlight", "frobnicate"),
+    ],
+)
+def test_a_wrong_command_line_is_told_as_json_too(
+    arguments: tuple[str, ...], verb: str, words: str
+) -> None:
+    done = shell("", *arguments, "--json")
+    document = json.loads(done.stdout)
+    assert done.returncode == 2
+    assert document["schema"] == f"firstlight/{verb}/1"
+    assert document["ok"] is False
+    assert document["error"]["code"] == "usage"
+    assert words in document["error"]["message"]
+    assert document["error"]["hint"].endswith("--help")
