@@ -257,6 +257,8 @@ def test_empty_folder_and_own_artifact_may_be_replaced(tmp_path: Path) -> None:
     output.mkdir()
     make(output, "a")
     assert mark_of(output) == "a"
+    with pytest.raises(InputRefused, match="inside the artifact"):
+        check_output(output / "sub" / "deeper")
     (output / "notes.txt").touch()
     with pytest.raises(InputRefused, match=r"notes\.txt"):
         check_output(output)

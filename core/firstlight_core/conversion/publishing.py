@@ -63,7 +63,8 @@ def check_output(output: Path, *, source: Path | None = None) -> None:
     """Whether `output` may be written or replaced.
 
     Raises:
-        InputRefused: it is `/`, a link, a file, inside the source or around it, or holds what is not ours.
+        InputRefused: it is `/`, a link, a file, inside the source or around it, inside an artifact, or holds what is
+            not ours.
     """
     shown = shown_path(output)
     other = "Name another folder with -o."
@@ -75,14 +76,7 @@ def check_output(output: Path, *, source: Path | None = None) -> None:
         real = output.parent.resolve() / output.name if output.name else output.resolve()
         if real.parent == real or output.name in ("", ".", ".."):
             raise InputRefused(f"{shown} cannot be an output folder.", hint=other)
-        if source is not None:
-            origin = source.resolve()
-            if real == origin or origin in real.parents:
-                raise InputRefused(
-                    f"{shown} lies inside the source; nothing is written there.", hint=other
-                )
-            if real in origin.parents:
-                raise InputRefused(f"{shown} holds the source model itself.", hint=other)
+        _check_place(shown, real, source)
         if not output.exists():
             above = next((folder for folder in real.parents if folder.exists()), real)
             if not above.is_dir():
@@ -106,6 +100,24 @@ def check_output(output: Path, *, source: Path | None = None) -> None:
         raise InputRefused(
             f"{shown} also holds {one_line(foreign[0], 60)!r}, which is not part of the artifact.",
             hint=f"Move it away, or {other[0].lower()}{other[1:]}",
+        )
+
+
+def _check_place(shown: str, real: Path, source: Path | None) -> None:
+    """Whether the place is nobody else's; `real` is where the output would stand."""
+    other = "Name another folder with -o."
+    if source is not None:
+        origin = source.resolve()
+        if real == origin or origin in real.parents:
+            raise InputRefused(
+                f"{shown} lies inside the source; nothing is written there.", hint=other
+            )
+        if real in origin.parents:
+            raise InputRefused(f"{shown} holds the source model itself.", hint=other)
+    if (around := next((f for f in real.parents if (f / MANIFEST).is_file()), None)) is not None:
+        raise InputRefused(
+            f"{shown} lies inside the artifact {shown_path(around)}, which would then hold what is not its own.",
+            hint=other,
         )
 
 

@@ -92,7 +92,9 @@ def _undo(output: str) -> Document:
 
 
 def _show_undo(document: Document) -> None:
-    say(f"{document['artifact']} is the version before again; --undo once more changes it back.")
+    say(
+        f"{shown_path(document['artifact'])} is the version before again; --undo once more changes it back."
+    )
 
 
 def _show_plan(document: Document) -> None:
@@ -112,7 +114,7 @@ def _show_plan(document: Document) -> None:
 
 
 def _show(document: Document) -> None:
-    say(f"Artifact   {document['artifact']}  ({bytes_text(document['bytes'])})")
+    say(f"Artifact   {shown_path(document['artifact'])}  ({bytes_text(document['bytes'])})")
     say(
         f"Measured   {seconds_text(document['seconds'])} in Olive, "
         f"{bytes_text(document['peak_rss_bytes'])} peak memory"

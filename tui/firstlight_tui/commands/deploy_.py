@@ -10,6 +10,7 @@ from firstlight_core.deploy.foundry_cache import put_cache_back
 from firstlight_core.deploy.visibility import examine
 from firstlight_core.deploy.vllm import Capacity
 from firstlight_core.errors import UsageError
+from firstlight_core.text import shown_path
 from firstlight_tui.commands.output import Document, run_verb, say, show_events
 
 
@@ -76,7 +77,7 @@ def _show(document: Document) -> None:
         for what in document["removed"]:
             say(f"Removed {what}")
         return
-    say(f"{document['name']} stands in {document['path']}")
+    say(f"{document['name']} stands in {shown_path(document['path'])}")
     if "answer" in document:
         say(f"Foundry Local lists it as {document['id']}.")
         say(f"Asked: {document['question']}")
@@ -110,7 +111,7 @@ def _show_examination(document: Document) -> None:
     say("Folders, as cores up to 2.0 scan them:")
     for row in document["folders"]:
         say(
-            f"  {'listed' if row['listed'] else 'NOT LISTED':10}  {row['id'] or '-'}  {row['folder']}"
+            f"  {'listed' if row['listed'] else 'NOT LISTED':10}  {row['id'] or '-'}  {shown_path(row['folder'])}"
         )
         for reason in row["reasons"]:
             say(f"{'':14}{reason}")

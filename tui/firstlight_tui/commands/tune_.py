@@ -8,7 +8,7 @@ import typer
 
 from firstlight_core.errors import UsageError
 from firstlight_core.precisions import DEFAULT_PRECISION
-from firstlight_core.text import bytes_text, seconds_text
+from firstlight_core.text import bytes_text, seconds_text, shown_path
 from firstlight_core.tuning.search import NEW_TOKENS, PROMPT_TOKENS, REPEATS
 from firstlight_core.tuning.tune import reset as take_back
 from firstlight_core.tuning.tune import tune as find_fastest
@@ -76,7 +76,7 @@ def tune(
 
 def _show_reset(document: Document) -> None:
     said = "holds no settings of its own any more" if document["removed"] else "held none"
-    say(f"{document['artifact']} {said}.")
+    say(f"{shown_path(document['artifact'])} {said}.")
 
 
 def _show(document: Document) -> None:
@@ -123,8 +123,8 @@ def _row(trial: Mapping[str, Any], head: str = "") -> str:
 def _next(document: Mapping[str, Any]) -> str:
     if "source" in document:
         if "artifact" in document:
-            return f"Published: {document['artifact']}"
+            return f"Published: {shown_path(document['artifact'])}"
         return "To keep it: the same command with -o DIR."
     if document["applied"]:
-        return f"Written into {document['artifact']}; --reset takes it out."
+        return f"Written into {shown_path(document['artifact'])}; --reset takes it out."
     return "To keep it: the same command with --apply."
