@@ -481,3 +481,17 @@ def test_every_figure_has_a_name_and_a_unit(tmp_path: Path) -> None:
     # A step's entry is written when it ends; the run began when its first step did.
     begun = time.gmtime(next(run.entries()).at - 7)
     assert document["run"]["begun"] == time.strftime("%Y-%m-%d %H:%M:%S UTC", begun)
+
+
+def test_a_tuned_artifact_says_so(tmp_path: Path) -> None:
+    folder = tmp_path / "int4"
+    folder.mkdir()
+    settings = {"intra_op_num_threads": 2, "spin_us": 20}
+    tuned = {"settings": settings, "faster": {"decode": 1.36}}
+    manifest = {"schema": "firstlight/manifest/1", "files": {}, "tuned": tuned}
+    (folder / "firstlight.json").write_text(json.dumps(manifest))
+    run = Run.create("/models/mine", runs=tmp_path / "runs")
+    run.record("convert", "done", values={**CONVERTED, "artifact": str(folder)})
+    _, markdown, html = drawn(run)
+    assert "Tuned: 2 threads, awake 20 µs. Against onnxruntime's own: decode 1.36 ×." in markdown
+    assert "Tuned: 2 threads" in html

@@ -166,3 +166,16 @@ def size_cell(figures: Document, peak: str) -> str:
         return plain(figures.get("reason") or "cannot run here")
     found = [bytes_text(figures[k]) for k in ("bytes", peak) if k in figures]
     return ", ".join(found + ([seconds_text(figures["seconds"])] if "seconds" in figures else []))
+
+
+def tuned_sentence(tuned: Document | None) -> str:
+    """What `firstlight tune` has written into an artifact, and what it brought; empty for one that was not tuned."""
+    settings = (tuned or {}).get("settings")
+    if not isinstance(settings, Mapping):
+        return ""
+    count, spin = settings.get("intra_op_num_threads"), settings.get("spin_us")
+    threads = f"{count} threads" if count else "onnxruntime's own threads"
+    awake = f", awake {spin} µs" if spin is not None else ""
+    faster = (tuned or {}).get("faster") or {}
+    rates = ", ".join(f"{name} {number_text(value)} ×" for name, value in faster.items())
+    return f"Tuned: {threads}{awake}." + (f" Against onnxruntime's own: {rates}." if rates else "")

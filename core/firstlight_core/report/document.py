@@ -153,7 +153,8 @@ def _conversion(made: Mapping[str, Any]) -> Document:
         for name, file in (manifest.get("files") or {}).items()
         if isinstance(file, Mapping) and file.get("sha256")
     }
-    return found | ({"sha256": hashes} if hashes else {})
+    tuned = manifest.get("tuned")
+    return found | ({"sha256": hashes} if hashes else {}) | ({"tuned": tuned} if tuned else {})
 
 
 def _template(template: Mapping[str, Any]) -> Document:

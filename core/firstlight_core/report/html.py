@@ -17,6 +17,7 @@ from firstlight_core.report.cells import (
     speed_cell,
     spread_cell,
     target_name,
+    tuned_sentence,
 )
 from firstlight_core.report.charts import bar_chart, line_chart, number_text
 from firstlight_core.text import bytes_text, seconds_text
@@ -44,6 +45,7 @@ def report_html(document: Mapping[str, Any]) -> str:
         "drift_rows": drift_rows,
         "resource_rows": resource_rows,
         "target_name": target_name,
+        "tuned_sentence": tuned_sentence,
         "command": _command,
     }
     # What charts draws is escaped there.

@@ -21,6 +21,7 @@ from firstlight_core.report.cells import (
     spread_cell,
     table,
     target_name,
+    tuned_sentence,
 )
 from firstlight_core.report.charts import number_text
 from firstlight_core.text import bytes_text, one_line, seconds_text
@@ -138,6 +139,8 @@ def _conversions(document: Document) -> list[str]:
                 block(command if isinstance(command, str) else shlex.join(map(str, command))),
                 "",
             ]
+        if said := tuned_sentence(made.get("tuned")):
+            lines += [f"{said} (measured)", ""]
         hashes = made.get("sha256", {})
         lines += table(("File", "sha256"), [(plain(n), f"`{plain(h)}`") for n, h in hashes.items()])
         if smoke := made.get("smoke"):
