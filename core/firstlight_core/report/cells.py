@@ -174,7 +174,7 @@ def tuned_sentence(tuned: Document | None) -> str:
     if not isinstance(settings, Mapping):
         return ""
     count, spin = settings.get("intra_op_num_threads"), settings.get("spin_us")
-    threads = f"{count} threads" if count else "onnxruntime's own threads"
+    threads = f"{count} thread{'s' * (count != 1)}" if count else "onnxruntime's own threads"
     awake = f", awake {spin} µs" if spin is not None else ""
     faster = (tuned or {}).get("faster") or {}
     rates = ", ".join(f"{name} {number_text(value)} ×" for name, value in faster.items())

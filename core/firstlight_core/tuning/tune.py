@@ -206,7 +206,7 @@ def _find(what: str | Path) -> tuple[Path | None, Path | None]:
         folder = artifact_folder(find_target(text))
         if (folder / CONFIG).exists():
             return folder.absolute(), None
-    return None, find_source(text)
+    return None, absolute(find_source(text))
 
 
 @contextlib.contextmanager

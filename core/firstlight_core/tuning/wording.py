@@ -13,7 +13,8 @@ def setting(row: Document) -> str:
         return label
     count, spin = row["settings"]["intra_op_num_threads"], row["settings"]["spin_us"]
     awake = f", {spin} µs" if spin is not None else ""
-    return f"{label}; {f'{count} threads{awake}' if count else 'own threads'}"
+    many = f"{count} thread{'s' * (count != 1)}{awake}" if count else "own threads"
+    return f"{label}; {many}"
 
 
 def verdict(document: Document) -> str:
