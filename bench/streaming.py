@@ -29,6 +29,7 @@ class ClockEngine:
     """Says 000000, 000001 … at a fixed rate, whatever the screen does."""
 
     pid = None
+    alive = True
     loaded = {"load_s": 0.0, "max_length": 10**6, "context_length": 10**6}
 
     def __init__(self, rate: int, tokens: int, begun: Path) -> None:

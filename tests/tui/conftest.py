@@ -197,6 +197,7 @@ class FakeEngine:
     """Answers every question with the same words, one token a time."""
 
     pid = None
+    alive = True
     loaded = {"load_s": 0.2, "max_length": 1024, "context_length": 1024}
 
     def __init__(self, answer: str = "INT4 stores each weight in four bits.") -> None:

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 DEATHS_ALLOWED = 3
 DEATH_WINDOW_SECONDS = 60.0
-CHARACTERS_A_TOKEN = 2
-"""A cautious guess for when to count exactly: English text has about four."""
 
 
 class Conversation(Turns):
@@ -63,7 +61,10 @@ class Conversation(Turns):
         return getattr(self._engine, "pid", None)
 
     def look(self) -> None:
-        """See how much memory the process that answers takes now; a server's is its own."""
+        """See whether the process that answers still runs, and how much memory it takes; a server's is its own."""
+        if self.status == "ready" and self._engine is not None and not self._engine.alive:
+            # Nothing was asked of it, so nothing else tells of its end.
+            self._died()
         own = self.target is not None and self.target.kind != "endpoint"
         self.rss_now = process_rss(self.pid) if own and self.pid is not None else None
 
@@ -84,6 +85,8 @@ class Conversation(Turns):
             self._deaths.clear()
         elif self.status in ("opening", "ready", "answering"):
             return
+        # Who was asked before does not answer any more, and does not speak for this one when it ends.
+        self._give_up(None, self._asked)
         self.target, self.network, self.error, self._asked = target, network, None, asyncio.Queue()
         # At once, and not when the worker begins: whoever asks next must not open it again.
         self._set("opening")
@@ -99,17 +102,10 @@ class Conversation(Turns):
         """Unload: end the engine's process, which is the only way to get its memory back."""
         self._app.workers.cancel_group(self._app, self.group)
 
-    def send(self, text: str) -> "asyncio.Future[None]":
-        """Add a user turn and ask for its answer; the future is done when there is one, or never will be."""
+    def say(self, text: str) -> None:
+        """Add a question, which `ask` asks."""
         self.turns.append(Turn("user", text))
-        return self.ask()
-
-    def regenerate(self) -> None:
-        """Ask for the newest answer once more."""
-        while self.turns and self.turns[-1].role != "user":
-            self.turns.pop()
-        if self.turns:
-            self.ask()
+        self.changed.publish("turn")
 
     def take_back(self) -> str:
         """Remove the newest question and its answer; the question is returned, to be edited."""
@@ -169,7 +165,7 @@ class Conversation(Turns):
         return rendered
 
     def ask(self) -> "asyncio.Future[None]":
-        """Ask for an answer to the turns as they stand."""
+        """Ask for an answer to the turns as they stand; the future is done when there is one, or never will be."""
         turn, answered = Turn("assistant", ""), asyncio.get_running_loop().create_future()
         if self.status in ("closed", "failed") and self.target is not None:
             if self._too_many_deaths():
@@ -197,8 +193,12 @@ class Conversation(Turns):
         self.status = status
         self.changed.publish("status")
 
+    def _died(self) -> None:
+        self._deaths.append(self._clock())
+        self._set("failed")
+
     async def _hold(self, target: Target) -> None:
-        """Load, then answer one question after another, until cancelled."""
+        """Load, then answer one question after another, until cancelled or until another one holds."""
         asked = self._asked
         answered: asyncio.Future[None] | None = None
         try:
@@ -212,15 +212,15 @@ class Conversation(Turns):
                     await self._answer(turn)
                     _tell(answered)
         except FirstlightError as error:
-            self.error = error
-            if isinstance(error, JobDied):
-                self._deaths.append(self._clock())
-            self._set("failed")
+            if self._asked is asked:
+                self.error = error
+                self._died() if isinstance(error, JobDied) else self._set("failed")
         finally:
-            self._engine, self.rss_now = None, None
             self._give_up(answered, asked)
-            if self.status != "failed":
-                self._set("closed")
+            if self._asked is asked:
+                self._engine, self.rss_now = None, None
+                if self.status != "failed":
+                    self._set("closed")
 
     def _give_up(
         self,
@@ -230,11 +230,16 @@ class Conversation(Turns):
         """Nobody waits for an answer that will not come; an empty one is taken off the screen."""
         _tell(answered)
         while not asked.empty():
-            _tell(asked.get_nowait()[1])
-        self.turns[:] = [turn for turn in self.turns if turn.text or turn.role == "user"]
+            turn, waiting = asked.get_nowait()
+            _tell(waiting)
+            self._take_off(turn)
+
+    def _take_off(self, turn: Turn) -> None:
+        """An answer that never came is not shown; one that is equal to it stays."""
+        self.turns[:] = [kept for kept in self.turns if kept is not turn]
 
     async def _answer(self, turn: Turn) -> None:
-        if turn not in self.turns:
+        if not any(kept is turn for kept in self.turns):
             return
         self.note = ""
         self._set("answering")
@@ -264,14 +269,18 @@ class Conversation(Turns):
         finally:
             # One text at the end: adding each piece to it would cost more with every token.
             turn.text = turn.text or "".join(turn.pieces)
-            if self.error is not None and not turn.text and turn in self.turns:
-                self.turns.remove(turn)
+            if not turn.text and not turn.stats:
+                self._take_off(turn)
         self._set("ready")
 
     async def _too_much(self) -> int:
         """How many of the oldest turns must be left out so that the prompt and a short answer fit."""
-        said = sum(len(turn.text) for turn in self.turns)
-        if not self.limit or self.used + said // CHARACTERS_A_TOKEN < self.limit:
+        # A tokenizer makes no more tokens than there are bytes; fewer are counted only when that may be too much.
+        said = sum(len(turn.text.encode(errors="replace")) for turn in self.turns)
+        if (
+            not self.limit
+            or self.used + len(self.system.encode(errors="replace")) + said < self.limit
+        ):
             return 0
         room = self.limit - min(self.drawing.max_tokens, self.limit // 4)
         without = 0

@@ -44,7 +44,7 @@ def read_setting(name: str, text: str) -> Any:
     except ValueError:
         raise ValueError(f"{name} needs a {'whole number' if kind is int else 'number'}.") from None
     if not least <= value <= most:
-        raise ValueError(f"{name} goes from {least:g} to {most:g}.")
+        raise ValueError(f"{name} goes from {_text(least)} to {_text(most)}.")
     return value
 
 

@@ -14,7 +14,7 @@ from firstlight_core.talk.artifacts import artifact_target, find_target
 from firstlight_tui.conversation import Conversation
 from firstlight_tui.steps import chat_beside, chat_records
 from firstlight_tui.steps.base import StepScreen
-from firstlight_tui.steps.chat_commands import obey
+from firstlight_tui.steps.chat_commands import is_command, obey
 from firstlight_tui.steps.chat_keys import HELP, KEYS
 from firstlight_tui.widgets.ask import Ask
 from firstlight_tui.widgets.lane import Lane
@@ -122,8 +122,8 @@ class ChatStep(StepScreen):
             if not self.on_sample or self.talk.turns:
                 return
             text = SUGGESTION
-        if text.startswith("/"):
-            event.ask.keep("")
+        if is_command(text):
+            event.ask.keep(text)
             obey(self, text)
         elif self.answering:
             self.notify("One answer at a time: Esc stops this one.", markup=False)
@@ -137,10 +137,15 @@ class ChatStep(StepScreen):
         self.wizard.run_worker(self.send_all(text), name="asking", group="asking", exclusive=True)
 
     async def send_all(self, text: str) -> None:
-        """Ask every lane and wait for each."""
-        for lane in self.lanes:
+        """Ask every lane and wait for each; all have the question at once, whatever becomes of the answers."""
+        asked = self.lanes
+        for lane in asked:
             lane.system, lane.drawing = self.talk.system, self.talk.drawing
-            await lane.send(text)
+            lane.say(text)
+        for lane in asked:
+            # One that was closed while another answered must not be opened again.
+            if lane in self.lanes:
+                await lane.ask()
         self.changed("status")
 
     @on(Button.Pressed, "#stop")

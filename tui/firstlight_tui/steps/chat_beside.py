@@ -32,10 +32,15 @@ def compare(step: "ChatStep", rest: str = "") -> None:
     """Ask whom to put beside the lanes that are open."""
     if len(step.lanes) >= LANES:
         step.notify("Three lanes are enough.", markup=False)
-    elif step.answering:
-        step.notify("An answer is being made: Esc stops it.", markup=False)
-    else:
+    elif not busy(step):
         step.run_worker(_offer(step), group="beside", exclusive=True)
+
+
+def busy(step: "ChatStep") -> bool:
+    """Whether an answer is being made, which is told then."""
+    if step.answering:
+        step.notify("An answer is being made: Esc stops it.", markup=False)
+    return step.answering
 
 
 async def _offer(step: "ChatStep") -> None:
@@ -160,7 +165,9 @@ def keep_lane(step: "ChatStep", kept: Conversation) -> None:
 
 def comparison(lanes: list[Conversation], lane: Conversation) -> tuple[Parting | None, str]:
     """Where a lane's newest answer departs, and that in words; of the first lane against the nearest other."""
-    if len(lanes) == 1 or any(talk.busy for talk in lanes) or not all(t.answers for t in lanes):
+    # One that was stopped before it was asked has no answer to this question.
+    answered = all(talk.turns and talk.turns[-1].role == "assistant" for talk in lanes)
+    if len(lanes) == 1 or any(talk.busy for talk in lanes) or not answered:
         return None, ""
     first = lanes[0].answers[-1]
     if lane is not lanes[0]:

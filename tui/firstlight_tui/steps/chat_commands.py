@@ -1,5 +1,6 @@
 """The slash commands of the chat: one table, one function each."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -37,14 +38,16 @@ def _help(step: "ChatStep", rest: str) -> None:
 
 def _retry(step: "ChatStep", rest: str) -> None:
     """Answer the last question again, in every lane, with the settings as they are now."""
-    if not step.answering and (question := _take_back(step)):
+    if not chat_beside.busy(step) and (question := _take_back(step)):
         step.send(question)
 
 
 def _edit(step: "ChatStep", rest: str) -> None:
     """Take the last question back into the field."""
-    if not step.answering:
-        _write(step, _take_back(step))
+    if not chat_beside.busy(step) and (question := _take_back(step)):
+        field = step.query_one("#ask", Ask)
+        field.keep(field.text)
+        _write(step, question)
 
 
 def _take_back(step: "ChatStep") -> str:
@@ -73,11 +76,13 @@ def _exit(step: "ChatStep", rest: str) -> None:
 def _clear(step: "ChatStep", rest: str) -> None:
     for lane in step.lanes:
         lane.clear()
+    step.call_next(step.action_stop)
 
 
 def _system(step: "ChatStep", rest: str) -> None:
-    step.talk.system = rest
-    step.notify("System prompt set." if rest else "No system prompt.", markup=False)
+    before, step.talk.system = step.talk.system, rest
+    was = f" It was: {one_line(before, 80)}" if before and not rest else ""
+    step.notify("System prompt set." if rest else f"No system prompt.{was}", markup=False)
 
 
 def _change(step: "ChatStep", rest: str, *, name: str) -> None:
@@ -87,6 +92,7 @@ def _change(step: "ChatStep", rest: str, *, name: str) -> None:
         step.notify(str(error), severity="warning", markup=False)
         return
     words = "greedy" if (name, value) == ("temperature", 0) else value
+    words = "as the artifact says" if value is None else words
     if chat_views.apply(step, replace(step.talk.drawing, **{name: value})):
         step.notify(f"{name}: {words}", markup=False)
 
@@ -162,6 +168,7 @@ COMMANDS: dict[str, tuple[Command, str, bool]] = {
     "/system": (_system, "TEXT of the system prompt", True),
     "/settings": (chat_views.settings, "how answers are drawn (F5)", False),
     "/temperature": (partial(_change, name="temperature"), "N: 0 is greedy", True),
+    "/max-tokens": (partial(_change, name="max_tokens"), "N: the longest answer", True),
     "/context": (partial(_change, name="context"), "N tokens of context", True),
     "/schema": (_schema, "FILE or JSON that answers follow", True),
     "/regex": (_regex, "PATTERN that answers match", True),
@@ -176,13 +183,20 @@ COMMANDS: dict[str, tuple[Command, str, bool]] = {
     "/exit": (_exit, "one step back", False),
 }
 """Name → what it does, in words, and whether it wants a word."""
+ALIASES = {"/system-prompt": "/system", "/bye": "/exit", "/quit": "/exit", "/?": "/help"}
+"""What the chats of LM Studio and Ollama call them."""
+
+
+def is_command(text: str) -> bool:
+    """Whether it is one or looks like one; a path such as /etc/hosts is a question."""
+    return re.match(r"/[\w?-]*(\s|$)", text) is not None
 
 
 def obey(step: "ChatStep", line: str) -> None:
     """Carry out one slash command; an unknown one is told."""
-    word, _, rest = line.partition(" ")
-    if word == "/":
-        word = "/help"
+    word, *others = line.split(maxsplit=1)
+    rest = others[0] if others else ""
+    word = "/help" if word == "/" else ALIASES.get(word, word)
     if word in COMMANDS:
         COMMANDS[word][0](step, rest.strip())
         return

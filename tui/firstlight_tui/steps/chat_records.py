@@ -7,6 +7,7 @@ from firstlight_core.paths import expanded
 from firstlight_core.talk.transcript import load_conversation, save_conversation
 from firstlight_core.text import bytes_text, one_line, seconds_text, shown_path
 from firstlight_tui.modals import DetailScreen
+from firstlight_tui.steps.chat_beside import busy
 from firstlight_tui.widgets.lane import figures
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ def save(step: "ChatStep", rest: str) -> None:
 
 def replay(step: "ChatStep", rest: str) -> None:
     """Ask the questions of a saved conversation again."""
+    if busy(step):
+        return
     try:
         default = step.wizard.run_folder() / "conversation.jsonl"
         system, turns = load_conversation(expanded(rest) if rest else default)

@@ -46,6 +46,8 @@ class Ask(TextArea):
         )
         self.past: list[str] = []
         self._at = 0
+        self._draft = ""
+        """What was being written when an earlier question was recalled."""
 
     async def _on_key(self, event: events.Key) -> None:
         # A priority binding would overtake the letters that wait in this widget's queue.
@@ -72,7 +74,7 @@ class Ask(TextArea):
         """Empty the field and remember the question."""
         if text.strip():
             self.past.append(text)
-        self._at = len(self.past)
+        self._at, self._draft = len(self.past), ""
         self.text = ""
 
     async def _on_paste(self, event: events.Paste) -> None:
@@ -91,24 +93,24 @@ class Ask(TextArea):
 
     def action_cursor_up(self, select: bool = False) -> None:
         """One row up; from the first row, the question before."""
-        if self.cursor_location[0] == 0 and not select and self._at > 0:
-            self._at -= 1
-            self._recall(self.past[self._at])
+        first = self.navigator.is_first_wrapped_line(self.cursor_location)
+        if first and not select and self._at > 0:
+            self._go(self._at - 1)
         else:
             super().action_cursor_up(select)
 
     def action_cursor_down(self, select: bool = False) -> None:
         """One row down; from the last row, the question after."""
-        if (
-            self.cursor_location[0] == self.document.line_count - 1
-            and not select
-            and self._at < len(self.past)
-        ):
-            self._at += 1
-            self._recall(self.past[self._at] if self._at < len(self.past) else "")
+        last = self.navigator.is_last_wrapped_line(self.cursor_location)
+        if last and not select and self._at < len(self.past):
+            self._go(self._at + 1)
         else:
             super().action_cursor_down(select)
 
-    def _recall(self, text: str) -> None:
-        self.text = text
+    def _go(self, at: int) -> None:
+        """Show an earlier question, or behind the last one what was being written."""
+        if self._at == len(self.past):
+            self._draft = self.text
+        self._at = at
+        self.text = self.past[at] if at < len(self.past) else self._draft
         self.move_cursor(self.document.end)

@@ -97,7 +97,8 @@ class Lane(Vertical):
             case "opening":
                 return [part("loading in its own process …")]
             case "answering":
-                so_far = f"{len(talk.turns[-1].pieces)} tokens" if talk.turns else "answering"
+                count = len(talk.turns[-1].pieces) if talk.turns else 0
+                so_far = f"{count} token{'s' * (count != 1)}"
                 words = [part(talk.note or f"{so_far}, Esc stops")]
                 if not talk.note and talk.turns and (rate := talk.turns[-1].rate_so_far):
                     words.append(part(f"{rate:.0f} tok/s so far", "$foreground"))

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore
 from textual import message
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
@@ -57,7 +59,7 @@ class Message(Vertical):
 
     def compose(self) -> ComposeResult:
         yield Words(id="said")
-        yield Markdown(open_links=False)
+        yield Markdown(open_links=False, parser_factory=_parser)
         yield Words(id="figures")
 
     def show(
@@ -92,6 +94,20 @@ class Message(Vertical):
             self._rich_text = turn.text
             self.query_one(Markdown).update(visible(turn.text))
         self.set_class(rich, "-rich")
+
+
+def _parser() -> MarkdownIt:
+    """Markdown that hides nothing of an answer: HTML and link definitions stay text, line breaks stay."""
+    parser = MarkdownIt("gfm-like", {"html": False}).disable("reference")
+    parser.core.ruler.push("line_breaks", _keep_line_breaks)
+    return parser
+
+
+def _keep_line_breaks(state: StateCore) -> None:
+    for token in state.tokens:
+        for child in token.children or ():
+            if child.type == "softbreak":
+                child.type = "hardbreak"
 
 
 def _plain(turn: Turn, live: bool) -> Content:
