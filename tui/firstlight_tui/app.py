@@ -167,11 +167,14 @@ class WizardApp(App[int]):
 
     # Work -----------------------------------------------------------------------------------------
 
-    def start(self, name: str, label: str, run: Run) -> Work:
-        """Begin long work; while one of that name runs, it is returned instead (idempotent)."""
+    def start(self, name: str, label: str, run: Run, *, only_looks: bool = False) -> Work:
+        """Begin long work; while one of that name runs, it is returned instead (idempotent).
+
+        Nothing is lost when work that `only_looks` is ended, so nobody is asked.
+        """
         if (found := self.works.get(name)) is not None and found.running:
             return found
-        work = self.works[name] = Work(name, label)
+        work = self.works[name] = Work(name, label, only_looks)
         begin(self, partial(self._carry_out, work, run), name=name, group=name)
         return work
 
@@ -267,13 +270,15 @@ class WizardApp(App[int]):
 
     async def action_quit(self) -> None:
         """Leave, after a question when work is running."""
-        if not self.busy:
+        lost = [work.label for work in self.busy if not work.only_looks]
+        if not lost:
             self.exit(0)
             return
         if self._leave_question in self.screen_stack:
             return
-        labels = ", ".join(work.label for work in self.busy)
-        question = f"{labels}: still running. Stop it and leave? Nothing half-done stays behind."
+        question = (
+            f"{', '.join(lost)}: still running. Stop it and leave? Nothing half-done stays behind."
+        )
         self._leave_question = ConfirmScreen(question, yes="Stop and leave", no="Stay")
         self.push_screen(self._leave_question, self._leave_if)
 

@@ -34,6 +34,8 @@ class Work:
 
     name: str
     label: str
+    only_looks: bool = False
+    """Whether nothing is lost when it is ended: leaving asks no question then."""
     clock: Callable[[], float] = time.monotonic
     status: str = "running"
     """running, done, failed or cancelled."""

@@ -98,7 +98,7 @@ class EnvironmentStep(StepScreen):
         probing = partial(
             probe, self.wizard, known=dict(self._rows), before=self.session.environment, only=only
         )
-        self.wizard.start(self.WORK, "The environment check", probing)
+        self.wizard.start(self.WORK, "The environment check", probing, only_looks=True)
 
     def _on_work(self, work: Work) -> None:
         if work.name == Installation.WORK and self.is_mounted:

@@ -223,7 +223,8 @@ class ModelStep(StepScreen):
         self.wizard.works.pop(self.WORK, None)
         self._refused = str(named.folder or "")
         self.clear_problem()
-        self.wizard.start(self.WORK, "The inspection", inspection(self.wizard, named, base=base))
+        look = inspection(self.wizard, named, base=base)
+        self.wizard.start(self.WORK, "The inspection", look, only_looks=True)
         self.refresh_actions()
 
     def show_work(self, work: Work) -> None:
