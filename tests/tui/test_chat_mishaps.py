@@ -12,6 +12,7 @@ from textual.widgets import Markdown
 
 from firstlight_core.events import Event, Reply, Token
 from firstlight_core.talk.artifacts import Target, artifact_target
+from firstlight_core.talk.transcript import load_conversation
 from firstlight_tui.app import WizardApp
 from firstlight_tui.steps.chat import ChatStep
 from firstlight_tui.steps.chat_beside import keep_lane, put_beside
@@ -121,6 +122,22 @@ async def test_a_lane_closed_while_another_answers_stays_closed(
         await idle(pilot)
         assert closed.status == "closed"
         assert called.names().count("open_target") == 2
+
+
+async def test_what_there_is_of_an_answer_is_saved(
+    wizard: Build, called: Called, tmp_path: Path
+) -> None:
+    engine = Halting()
+    app = answered_by(called, wizard, engine)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await idle(pilot)
+        await begin(pilot, "go", engine)
+        app.screen.query_one(Ask).text = f"/save {tmp_path}"
+        await pilot.press("enter", "escape")
+        await idle(pilot)
+    _, turns = load_conversation(tmp_path / "conversation.jsonl")
+    assert [turn.text for turn in turns] == ["go", "half "]
+    assert "**assistant:** half" in (tmp_path / "conversation.md").read_text()
 
 
 async def test_clear_stops_the_answer_that_is_being_made(wizard: Build, called: Called) -> None:

@@ -39,6 +39,11 @@ class Turn:
         """Tokens a second since the first one, as long as the answer is being made; None before there is a span."""
         return (len(self.pieces) - 1) / self.seconds if self.seconds > 0 else None
 
+    @property
+    def said(self) -> str:
+        """The text, of an answer that is still being made what there is of it."""
+        return self.text or "".join(self.pieces)
+
     def end_of_text(self, limit: int) -> str:
         """The last `limit` characters or a little more, whole pieces, while the answer is still being made."""
         if self.text:
@@ -51,7 +56,7 @@ class Turn:
 
     def to_json(self) -> dict[str, Any]:
         """One line of a saved conversation."""
-        line: dict[str, Any] = {"role": self.role, "content": self.text}
+        line: dict[str, Any] = {"role": self.role, "content": self.said}
         for name in ("stats", "finish_reason", "rating"):
             if value := getattr(self, name):
                 line[name] = value
@@ -91,7 +96,7 @@ def as_markdown(target: str, system: str, turns: Iterable[Turn]) -> str:
     if system:
         lines += [f"**system:** {system}", ""]
     for turn in turns:
-        lines += [f"**{turn.role}:** {turn.text}", ""]
+        lines += [f"**{turn.role}:** {turn.said}", ""]
         if turn.rating:
             lines += [f"Rated {turn.rating} of 5.", ""]
         if turn.stats:
@@ -125,7 +130,7 @@ def load_conversation(path: Path) -> tuple[str, list[Turn]]:
     """
     system, turns = "", []
     text = read_limited(path).decode("utf-8-sig", "replace")
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:

@@ -128,7 +128,7 @@ def _regex(step: "ChatStep", rest: str) -> None:
 
 
 def _copy(step: "ChatStep", rest: str) -> None:
-    answers = [turn.text for turn in step.talk.answers if turn.text]
+    answers = [said for turn in step.talk.answers if (said := turn.said)]
     if answers:
         step.app.copy_to_clipboard(answers[-1])
         step.notify(f"Copied {len(answers[-1])} characters.", markup=False)

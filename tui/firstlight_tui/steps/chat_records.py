@@ -35,7 +35,7 @@ def history(step: "ChatStep", rest: str) -> None:
     talk = step.talk
     lines = [f"system: {talk.system}\n"] if talk.system else []
     for turn in talk.turns:
-        lines.append(f"{'you' if turn.role == 'user' else talk.name}: {turn.text}")
+        lines.append(f"{'you' if turn.role == 'user' else talk.name}: {turn.said}")
         lines.append(f"{figures(turn)}{'  ' + '★' * turn.rating if turn.rating else ''}\n")
     text = "\n".join(lines) or "Nothing has been said yet."
     step.app.push_screen(DetailScreen("History", text))
