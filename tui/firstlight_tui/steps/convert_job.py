@@ -45,6 +45,7 @@ class ConversionJob:
         self._asked = False
         self._starts = 0
         self._failures: list[tuple[str, Mapping[str, str]]] = []
+        self._peaks: list[float] = []
 
     @property
     def _work(self) -> Work:
@@ -115,6 +116,10 @@ class ConversionJob:
             self._fail(key, document["error"])
         else:
             self._set(key, state="done")
+            if peak := document.get("peak_rss_bytes"):
+                # What the process measured itself: a sample a second misses the peak, or has other processes in it.
+                self._peaks.append(float(peak))
+                self._work.measured["peak_rss_bytes"] = max(self._peaks)
             wizard.record("convert", "done", **document)
             # Another model may have been chosen meanwhile: its session is not ours to fill.
             if wizard.session.source == self._source:
