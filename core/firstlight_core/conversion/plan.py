@@ -14,7 +14,7 @@ from firstlight_core.conversion.olive_config import (
 )
 from firstlight_core.errors import UsageError
 from firstlight_core.model.adapter import find_base, read_adapter
-from firstlight_core.model.folder import list_folder
+from firstlight_core.model.folder import list_folder, unreadable
 from firstlight_core.precisions import DEFAULT_PRECISION, Precision, find_precision
 from firstlight_core.text import one_line
 
@@ -137,8 +137,11 @@ def adapter_base(folder: Path) -> Path | None:
     Raises:
         ModelRefused: the adapter is broken, or its base is not on this machine.
     """
-    if not (folder / "adapter_config.json").is_file() or (folder / "config.json").exists():
-        return None
+    try:
+        if not (folder / "adapter_config.json").is_file() or (folder / "config.json").exists():
+            return None
+    except PermissionError as error:
+        raise unreadable(folder) from error
     return find_base(read_adapter(list_folder(folder))).path
 
 

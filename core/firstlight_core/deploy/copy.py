@@ -134,6 +134,11 @@ def _copy_files(
                     done += len(chunk)
                     tell(done, total)
         except OSError as error:
+            if error.filename == str(path):
+                raise InputRefused(
+                    f"Cannot read {shown_path(path)}: {error.strerror}.",
+                    hint="Change its permissions, or convert the model again.",
+                ) from error
             raise state_problem(error, copy) from error
 
 

@@ -150,11 +150,12 @@ def _folder_problems(present: Mapping[str, Path], listed: Mapping[str, Any]) -> 
     problems += [
         f"{one_line(name)} does not belong to it." for name in present if name not in listed
     ]
-    problems += [
-        f"{one_line(name)} has another checksum."
-        for name, path in present.items()
-        if name in listed and sha256_of(path) != listed[name]
-    ]
+    for name, path in present.items():
+        try:
+            if name in listed and sha256_of(path) != listed[name]:
+                problems.append(f"{one_line(name)} has another checksum.")
+        except OSError as error:
+            problems.append(f"{one_line(name)} cannot be read: {error.strerror}.")
     return problems
 
 

@@ -213,8 +213,8 @@ _SENTENCES: tuple[tuple[str, type[FirstlightError], str, str], ...] = (
     (
         "Permission denied",
         StateProblem,
-        "Foundry Local may not write its folder.",
-        "Set FIRSTLIGHT_HOME to a folder that can be written.",
+        "Foundry Local may not read the model, or not write its own folder.",
+        "Check the permissions of the artifact, or set FIRSTLIGHT_HOME to a folder that can be written.",
     ),
     (
         "unsupported or malformed local model registration index",

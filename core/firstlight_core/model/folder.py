@@ -161,9 +161,7 @@ def _resolve(folder: Path) -> Path:
             f"There is no folder {shown}.", hint="Check the path; Tab completes it in the wizard."
         ) from None
     except PermissionError:
-        raise ModelRefused(
-            f"You may not read {shown}.", hint="Change its permissions, or copy the folder."
-        ) from None
+        raise unreadable(folder) from None
     except (OSError, RuntimeError, ValueError) as error:
         loop = isinstance(error, RuntimeError) or getattr(error, "errno", 0) == errno.ELOOP
         reason = "it is a link that leads to itself" if loop else "the path is not usable"
@@ -177,7 +175,17 @@ def _resolve(folder: Path) -> Path:
             f"{shown} belongs to the system: that is not a model folder.",
             hint="Choose the folder that holds config.json and the .safetensors files.",
         )
+    if not os.access(root, os.R_OK | os.X_OK):
+        raise unreadable(root)
     return root
+
+
+def unreadable(folder: Path) -> ModelRefused:
+    """A folder whose permissions keep this user out."""
+    return ModelRefused(
+        f"You may not read {shown_path(folder)}.",
+        hint="Change its permissions, or copy the folder.",
+    )
 
 
 def _single_file(path: Path) -> ModelRefused:

@@ -139,6 +139,11 @@ def check_artifact(folder: Path) -> Artifact:
         raise InputRefused(
             f"There is no folder {shown_path(folder)}.", hint="Check the path, or convert first."
         )
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise InputRefused(
+            f"You may not read {shown_path(folder)}.",
+            hint="Change its permissions, or copy the folder.",
+        )
     if not (folder / CONFIG).exists():
         raise InputRefused(_no_config(folder), hint=_no_config_hint(folder))
     # Strict, because genai reads a key that stands twice both times, and Python would see the last one only.

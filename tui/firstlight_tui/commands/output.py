@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from firstlight_core.errors import FirstlightError, Interrupted, OutOfMemory, StateProblem
 from firstlight_core.events import Event, LogLine, Progress, Stage
-from firstlight_core.text import visible
+from firstlight_core.text import shown_path, visible
 
 Document = dict[str, Any]
 
@@ -75,7 +75,7 @@ def run_verb(
     except OSError as error:
         fail(
             document,
-            StateProblem(str(error), hint="Check the disk and permissions."),
+            StateProblem(_what_failed(error), hint="Check the disk and permissions."),
             as_json=as_json,
         )
     else:
@@ -89,6 +89,12 @@ def run_verb(
         if exit_code is not None:
             raise SystemExit(exit_code(document))
         raise SystemExit(0 if document["ok"] else 1)
+
+
+def _what_failed(error: OSError) -> str:
+    """An operating system error as a sentence, without its number."""
+    reason = error.strerror or str(error)
+    return f"{shown_path(error.filename)}: {reason}." if error.filename else f"{reason}."
 
 
 async def _interruptible(work: Coroutine[Any, Any, Document]) -> Document:
