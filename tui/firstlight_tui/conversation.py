@@ -171,7 +171,7 @@ class Conversation(Turns):
             if self._too_many_deaths():
                 self.error = JobDied(
                     "The engine died three times within a minute.",
-                    hint="Convert again, or choose another artifact; your conversation is kept.",
+                    hint="Ask again in a minute, or choose another artifact; Ctrl+S saves the conversation.",
                 )
                 _tell(answered)
                 self.changed.publish("status")

@@ -67,6 +67,8 @@ class Lane(Vertical):
         """Paint the lane; `named` says who answers, where there are several, `compared` how its answer compares."""
         talk = self.talk
         kept = [part(f"{one_line(talk.name, 24)}: " if named else "", "bold $text-accent")]
+        # That its engine is gone is more than how its last answer compared.
+        compared = compared if talk.status == "ready" else ""
         if compared:
             kept.append(part(compared, "$text-warning" if differs is not None else "$text-success"))
         width = self.size.width
