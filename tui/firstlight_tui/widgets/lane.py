@@ -35,6 +35,15 @@ def figures(turn: Turn) -> str:
     return "measured: " + ", ".join(parts) + note
 
 
+def _served(talk: Conversation) -> bool:
+    return talk.target is not None and talk.target.kind == "endpoint"
+
+
+def _who(talk: Conversation) -> str:
+    """Who answers, as short as can be: of a server its model, for addresses begin alike."""
+    return (talk.target and talk.target.model) or talk.name
+
+
 class Lane(Vertical):
     """A conversation on the screen; keeps nothing of its own."""
 
@@ -66,7 +75,7 @@ class Lane(Vertical):
     ) -> None:
         """Paint the lane; `named` says who answers, where there are several, `compared` how its answer compares."""
         talk = self.talk
-        kept = [part(f"{one_line(talk.name, 24)}: " if named else "", "bold $text-accent")]
+        kept = [part(f"{one_line(_who(talk), 24)}: " if named else "", "bold $text-accent")]
         # That its engine is gone is more than how its last answer compared.
         compared = compared if talk.status == "ready" else ""
         if compared:
@@ -115,7 +124,8 @@ class Lane(Vertical):
         if (rate := talk.decode_rate) is not None:
             words.append(part(f"{rate:.0f} tok/s", "$foreground"))
         elif (load := talk.loaded.get("load_s")) is not None:
-            words.append(part(f"loaded in {load:.2f} s", "$foreground"))
+            opened = "connected" if _served(talk) else "loaded"
+            words.append(part(f"{opened} in {load:.2f} s", "$foreground"))
         words += self._memory()
         if talk.limit:
             full = min(BAR, round(BAR * talk.used / talk.limit))
@@ -128,5 +138,4 @@ class Lane(Vertical):
     def _memory(self) -> list[tuple[str, str]]:
         if (rss := self.talk.rss_bytes) is not None:
             return [part(f"RAM {bytes_text(rss)}", "$foreground")]
-        known = self.talk.target is not None and self.talk.target.kind == "endpoint"
-        return [part("RAM: the server's own")] if known else []
+        return [part("RAM: the server's own")] if _served(self.talk) else []
