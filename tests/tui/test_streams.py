@@ -85,3 +85,23 @@ def test_a_wrong_command_line_is_told_as_json_too(
     assert document["error"]["code"] == "usage"
     assert words in document["error"]["message"]
     assert document["error"]["hint"].endswith("--help")
+
+
+def test_ctrl_c_before_the_verb_has_begun_is_no_traceback() -> None:
+    program = """
+import sys
+
+class Interrupts:
+    def find_spec(self, name, *others):
+        if name == "firstlight_tui.commands.paths_":
+            raise KeyboardInterrupt
+
+sys.argv = ["firstlight", "paths"]
+sys.meta_path.insert(0, Interrupts())
+from firstlight_tui.__main__ import main
+sys.exit(main())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

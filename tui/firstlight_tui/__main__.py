@@ -17,6 +17,9 @@ def main() -> int:
         # A verb tells its own faults; what comes this far is an answer that could not be written.
         sys.stderr.write(f"The answer could not be written: {error.strerror or error}.\n")
         code = 1
+    except KeyboardInterrupt:
+        # A verb minds its own; this one came while modules were still being imported.
+        code = 130
     except SystemExit as left:
         return _left(left)
     else:
