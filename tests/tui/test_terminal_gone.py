@@ -1,4 +1,4 @@
-"""The terminal's window is closed: what is still written must hold up nobody."""
+"""The terminal's window is closed: what is still written must hold up nobody. And what it sends may be no text."""
 
 import os
 import sys
@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from textual import events
+from textual.message import Message
 
 from firstlight_tui.app import WizardApp
 
@@ -41,3 +43,25 @@ def test_the_wizard_uses_the_driver_that_lasts(wizard: Callable[..., WizardApp])
     from firstlight_tui.terminal import LastingDriver
 
     assert wizard().driver_class is LastingDriver
+
+
+async def test_bytes_that_are_no_text_end_nothing(wizard: Callable[..., WizardApp]) -> None:
+    from firstlight_tui.terminal import LastingDriver
+
+    heard: list[str] = []
+
+    class Hearing(LastingDriver):
+        def process_message(self, message: Message) -> None:
+            if isinstance(message, events.Key):
+                heard.append(message.character or "")
+                if message.character == "b":
+                    self.exit_event.set()
+
+    reading, writing = os.pipe()
+    driver = Hearing(wizard())
+    driver.fileno = reading
+    os.write(writing, b"a\xff\xe9b")
+    driver.run_input_thread()
+    os.close(reading)
+    os.close(writing)
+    assert heard == ["a", "\ufffd", "\ufffd", "b"]

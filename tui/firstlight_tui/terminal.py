@@ -1,10 +1,21 @@
-"""The terminal as the wizard writes to it: it may go away before the wizard does."""
+"""The terminal as the wizard meets it: it may go away before the wizard does, and send bytes that are no text."""
 
+import codecs
 import contextlib
+from functools import partial
 from typing import IO, Any
 
 from textual.app import App
+from textual.drivers import linux_driver
 from textual.drivers.linux_driver import LinuxDriver
+
+
+def _lenient_decoder(encoding: str) -> Any:
+    """Of any bytes: Textual's own ends the wizard at a pasted byte that is no UTF-8."""
+    return partial(codecs.getincrementaldecoder(encoding), "replace")
+
+
+linux_driver.getincrementaldecoder = _lenient_decoder  # type: ignore[attr-defined]
 
 
 class Vanishing:
