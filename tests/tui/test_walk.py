@@ -10,6 +10,8 @@ from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Button
 
+from firstlight_core.errors import JobDied
+from firstlight_core.events import Stage
 from firstlight_core.model.sources import FoundModel
 from firstlight_core.session import Session
 from firstlight_tui.app import WizardApp
@@ -17,7 +19,7 @@ from firstlight_tui.steps import STEPS
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.chat import ChatStep
 from firstlight_tui.steps.model import ModelStep
-from firstlight_tui.widgets import Words
+from firstlight_tui.widgets import ProblemPanel, Words
 from firstlight_tui.works import Work
 from tests.tui.conftest import BENCHMARK, FULL, Called, fake_services
 
@@ -142,3 +144,47 @@ async def test_the_summary_gives_no_void_figure_for_a_good_one(wizard: Build) ->
             said = str(app.screen.query_one("#closing", Words).content)
             assert "decode 410 tok/s" in said
             assert ("void" in said) is void
+
+
+@pytest.mark.parametrize("name", ["convert", "deploy", "benchmark", "quality"])
+async def test_a_step_that_is_come_back_to_tells_how_its_work_ended(
+    wizard: Build, name: str
+) -> None:
+    session = FULL.decide(deployment=None)
+    app = wizard(session=session)
+    step = next(step for step in STEPS if name == step.STEP_ID)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        work = app.works[name] = Work(name, "The work")
+        work.hear(Stage("build", "Building the graph"))
+        work.error = JobDied("The process died.", hint="Try again.")
+        work.end("failed")
+        app.open_step(step)
+        await settle(pilot)
+        assert "The process died." in panel(app)
+        # Another choice: what failed for the one before says nothing of it.
+        app.session = app.session.decide(precisions=("int8",))
+        app.open_step(STEPS[2])
+        await settle(pilot)
+        app.open_step(step)
+        await settle(pilot)
+        assert "The process died." not in panel(app)
+
+
+async def test_the_stages_of_a_conversion_stay_to_be_read(wizard: Build) -> None:
+    app = wizard(session=FULL, first=STEPS[3])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        work = app.works["convert"] = Work("convert", "The conversion")
+        work.hear(Stage("build", "Building the graph"))
+        work.end("done")
+        for step in (STEPS[2], STEPS[3]):
+            app.open_step(step)
+            await settle(pilot)
+        assert "Building the graph" in str(app.screen.query_one("#work", Words).content)
+
+
+def panel(app: WizardApp) -> str:
+    return "\n".join(
+        str(words.content) for words in app.screen.query_one(ProblemPanel).query(Words)
+    )

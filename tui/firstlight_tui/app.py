@@ -33,6 +33,13 @@ from firstlight_tui.widgets.passing import PassingScreen
 from firstlight_tui.works import Run, Work, begin
 
 REPAINT_SECONDS = 0.1
+SINCE = (
+    ("source", "convert"),
+    ("precisions", "convert"),
+    ("artifact", "template"),
+    ("endpoint", "benchmark"),
+)
+"""A field of the session, and the first step whose ended work says nothing any more once it changes."""
 
 
 class WizardApp(App[int]):
@@ -164,6 +171,15 @@ class WizardApp(App[int]):
             if work.dirty or work.running:
                 work.dirty = False
                 self.worked.publish(work)
+
+    def watch_session(self, before: Session, after: Session) -> None:
+        """Forget the ended work of another model or choice: what failed for that one need not fail for this one."""
+        changed = (step for name, step in SINCE if getattr(before, name) != getattr(after, name))
+        first, later = next(changed, None), False
+        for step in self.steps:
+            later = later or first == step.STEP_ID
+            if later and (work := self.works.get(step.WORK)) is not None and not work.running:
+                del self.works[step.WORK]
 
     # Work -----------------------------------------------------------------------------------------
 

@@ -112,8 +112,8 @@ class StepScreen(PatientScreen):
         self.wizard.worked.subscribe(self, self._while_here(self._on_work))
         changed = self._while_here(lambda _: self._session_changed())
         self.watch(self.wizard, "session", changed, init=False)
-        if self.work is not None:
-            self._on_work(self.work)
+        if (work := self.work) is not None and (work.status != "done" or self.done(self.session)):
+            self._on_work(work)
         self.refresh_actions()
         self.opened()
         self.settle_focus()
@@ -148,7 +148,7 @@ class StepScreen(PatientScreen):
         button.variant = "warning" if self.work is not None and self.work.running else "primary"
 
     def _on_work(self, work: Work) -> None:
-        if work.name != self.WORK or not self.is_mounted:
+        if work.name != self.WORK:
             self.query_one(StepRail).show(rail_entries(self.wizard, type(self)))
             return
         if work.error is not None:

@@ -83,7 +83,7 @@ class ServingStep(StepScreen):
 
     def _on_work(self, work: Work) -> None:
         super()._on_work(work)
-        if work.name == SERVE and self.is_mounted:
+        if work.name == SERVE:
             if work.error is not None:
                 self.show_problem(work.error)
             self.show_service()

@@ -101,7 +101,7 @@ class EnvironmentStep(StepScreen):
         self.wizard.start(self.WORK, "The environment check", probing, only_looks=True)
 
     def _on_work(self, work: Work) -> None:
-        if work.name == Installation.WORK and self.is_mounted:
+        if work.name == Installation.WORK:
             self.query_one(Installation).show(work)
             if work.error is not None:
                 self.show_problem(work.error)
