@@ -19,7 +19,7 @@ from firstlight_tui.modals import ChooseScreen
 from firstlight_tui.modals.connect import ConnectScreen
 from firstlight_tui.steps.chat import ChatStep
 from firstlight_tui.steps.chat_beside import keep_lane, partners, put_beside
-from firstlight_tui.widgets.lane import Lane
+from firstlight_tui.widgets.lane import Lane, figures
 from firstlight_tui.widgets.transcript import Transcript
 from tests import faultkit
 from tests.tui.conftest import FULL, Called, FakeEngine, conversion, fake_services
@@ -285,3 +285,36 @@ async def test_every_lane_says_what_its_own_process_takes_now(
         await pilot.pause()
         assert app.conversation.rss_bytes is not None and app.conversation.rss_bytes > 2**20
         assert app.beside[0].rss_bytes is None, "a server's memory is its own, not the messenger's"
+
+
+async def test_a_neighbour_is_offered_and_any_artifact_can_be_named(
+    wizard: Build, called: Called, tmp_path: Path
+) -> None:
+    engines = {name: FakeEngine(name) for name in ("int4", "int8", "other")}
+    app = lanes_of(called, wizard, tmp_path, engines)
+    (tmp_path / ".firstlight-other-0badcafe").mkdir()
+    (tmp_path / ".firstlight-other-0badcafe" / "genai_config.json").write_text("{}")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await idle(pilot)
+        rows = partners(app.session, app.conversation.artifact)
+        assert [target.label for target, _ in rows if target.kind == "artifact"] == [
+            "int8",
+            "other",
+        ]
+        await say(pilot, "who?")
+        await say(pilot, f"/beside {tmp_path / 'nowhere'}")
+        assert not app.beside
+        await say(pilot, f"/beside {tmp_path / 'other'}")
+        for _ in range(200):
+            await pilot.pause()
+            if app.beside:
+                break
+        await idle(pilot)
+        assert app.beside[0].answers[-1].text == "other"
+
+
+def test_what_a_server_does_not_count_is_not_called_tokens() -> None:
+    told = Turn("assistant", "a", stats={"new_tokens": 3, "decode_tps": 9.0})
+    assert figures(told) == "measured: ? → 3 tokens, 9 tok/s"
+    told.stats["counted_by"] = "chunks"
+    assert figures(told) == "measured: ? → 3 pieces, 9 pieces/s"

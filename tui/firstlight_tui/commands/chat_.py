@@ -138,11 +138,12 @@ async def _look(found: Target, *, network: bool) -> dict[str, Any]:
 def _show(document: Document) -> None:
     stats = document["stats"]
     say()
-    parts = [f"{stats['new_tokens']} tokens", document["finish_reason"]]
+    unit = "pieces" if stats.get("counted_by") == "chunks" else "tokens"
+    parts = [f"{stats['new_tokens']} {unit}", document["finish_reason"]]
     if "ttft_s" in stats:
         parts.append(f"first token after {seconds_text(stats['ttft_s'])}")
     if "decode_tps" in stats:
-        parts.append(f"{stats['decode_tps']:.1f} tokens/s")
+        parts.append(f"{stats['decode_tps']:.1f} {unit}/s")
     if "context_used" in stats:
         parts.append(f"context {stats['context_used']} of {stats['context_limit']}")
     note(" · ".join(parts))

@@ -10,6 +10,7 @@ from textual.containers import Container
 
 from firstlight_core.errors import FirstlightError
 from firstlight_core.session import Session
+from firstlight_core.talk.artifact_config import CONFIG
 from firstlight_core.talk.artifacts import Target, artifact_target, check_artifact, find_target
 from firstlight_core.talk.context import choose_context
 from firstlight_core.talk.original import plan_original
@@ -23,17 +24,29 @@ if TYPE_CHECKING:
     from firstlight_tui.steps.chat import ChatStep
 
 LANES = 3
+SIBLINGS = 8
+"""Artifacts in the folder of the first one that are offered."""
 SERVER = "server"
 Row = tuple[Target, str]
 """Who may answer, and in words what that takes, or why it cannot."""
 
 
 def compare(step: "ChatStep", rest: str = "") -> None:
-    """Ask whom to put beside the lanes that are open."""
+    """Ask whom to put beside the lanes that are open; or put `rest` there, a folder, a deployed name or an address."""
     if len(step.lanes) >= LANES:
         step.notify("Three lanes are enough.", markup=False)
     elif not busy(step):
-        step.run_worker(_offer(step), group="beside", exclusive=True)
+        asked = _named(step, rest) if rest else _offer(step)
+        step.run_worker(asked, group="beside", exclusive=True)
+
+
+async def _named(step: "ChatStep", text: str) -> None:
+    try:
+        target = await asyncio.to_thread(find_target, text)
+    except FirstlightError as error:
+        step.notify(f"{error} {error.hint}", severity="warning", markup=False)
+    else:
+        put_beside(step, target)
 
 
 def busy(step: "ChatStep") -> bool:
@@ -64,16 +77,35 @@ async def _offer(step: "ChatStep") -> None:
 
 
 def partners(session: Session, artifact: str | None) -> list[Row]:
-    """Who can answer beside `artifact`: other precisions and the original, each with the memory that it takes."""
+    """Who can answer beside `artifact`: other precisions and the original, each with the memory that it takes.
+
+    Precisions that were converted in this session, and artifacts that stand beside this one.
+    """
     rows: list[Row] = []
+    known = {artifact}
     for document in session.artifacts:
-        if document["artifact"] != artifact:
-            target = artifact_target(str(document["artifact"]))
+        if (made := str(document["artifact"])) not in known:
+            known.add(made)
+            target = artifact_target(made)
             rows.append((target, f"{document['precision']}: {_takes(target)}"))
+    for folder in _siblings(Path(artifact)) if artifact is not None else ():
+        if str(folder) not in known:
+            target = artifact_target(folder)
+            rows.append((target, f"{target.label}: {_takes(target)}"))
     if artifact is not None and (source := _source(session, Path(artifact))) is not None:
         target = Target(kind="original", text=str(source), folder=source, like=Path(artifact))
         rows.append((target, f"the original, through transformers: {_takes(target)}"))
     return rows
+
+
+def _siblings(artifact: Path) -> list[Path]:
+    """Other artifacts in the same folder."""
+    try:
+        found = sorted(p for p in artifact.parent.iterdir() if (p / CONFIG).is_file())
+    except OSError:
+        return []
+    # A hidden folder is somebody's work in progress.
+    return [p for p in found if p != artifact and not p.name.startswith(".")][:SIBLINGS]
 
 
 def _source(session: Session, artifact: Path) -> Path | None:

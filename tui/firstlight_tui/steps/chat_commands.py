@@ -163,7 +163,7 @@ COMMANDS: dict[str, tuple[Command, str, bool]] = {
     "/copy": (_copy, "copy the newest answer (Ctrl+O)", False),
     "/tokens": (chat_views.tokens, "token by token: what else was likely", False),
     "/rate": (_rate, "[1..5] rate the newest answer (F8)", False),
-    "/beside": (chat_beside.compare, "put another lane beside (F6)", False),
+    "/beside": (chat_beside.compare, "[FOLDER, NAME or URL] another lane (F6)", False),
     "/keep": (chat_beside.keep, "keep one lane, close the others (F7)", False),
     "/system": (_system, "TEXT of the system prompt", True),
     "/settings": (chat_views.settings, "how answers are drawn (F5)", False),

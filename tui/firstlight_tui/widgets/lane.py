@@ -21,11 +21,13 @@ def figures(turn: Turn) -> str:
     stats = turn.stats
     if not stats:
         return ""
-    parts = [f"{stats.get('prompt_tokens', '?')} → {stats.get('new_tokens', '?')} tokens"]
+    # A server that tells no counts is counted by the pieces of text that it sent.
+    unit = "pieces" if stats.get("counted_by") == "chunks" else "tokens"
+    parts = [f"{stats.get('prompt_tokens', '?')} → {stats.get('new_tokens', '?')} {unit}"]
     if (ttft := stats.get("ttft_s")) is not None:
         parts.append(f"TTFT {ttft * 1000:.0f} ms")
     if (rate := stats.get("decode_tps")) is not None:
-        parts.append(f"{rate:.0f} tok/s")
+        parts.append(f"{rate:.0f} {'tok' if unit == 'tokens' else unit}/s")
     if reused := stats.get("reused_tokens"):
         parts.append(f"{reused} from the KV cache")
     ends = {"length": "cut at the token limit", "cancelled": "stopped"}
