@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Button, Select
 
@@ -268,6 +269,17 @@ async def test_arrow_keys_go_to_the_rows(wizard: Build) -> None:
         await pilot.press("down", "down", "space")
         await settle(pilot)
         assert pilot.app.session.precisions == ("int4", "int4-compact")  # type: ignore[attr-defined]
+
+
+async def test_a_mark_goes_where_the_arrow_before_it_went(wizard: Build) -> None:
+    app = wizard(session=FULL, first=PrecisionStep)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        # As fast as a terminal delivers them; Pilot waits after every key.
+        for key in ("down", "down", "space", "down", "space"):
+            app.post_message(events.Key(key, " " if key == "space" else None))
+        await settle(pilot)
+        assert app.session.precisions == ("int4", "int4-compact", "int4-quality")
 
 
 async def test_a_row_larger_than_its_source_says_so(wizard: Build) -> None:

@@ -167,9 +167,13 @@ class PrecisionStep(StepScreen):
     def _highlighted(self) -> None:
         self.query_one("#precision-detail", Words).update(self._card())
 
-    def action_to_table(self) -> None:
+    def action_to_table(self, rows: int) -> None:
         """Let the arrow keys move between the rows."""
-        self._table.focus()
+        if self.focused is self._table:
+            # This one was on its way to the button when the one before it came here.
+            self._table.move_cursor(row=self._table.cursor_row + rows)
+        else:
+            self.set_focus(self._table)
 
     def action_goal(self) -> None:
         """Recommend for the next goal."""

@@ -10,19 +10,21 @@ HELP = (
     "peak: memory of the conversion; run: memory of a process that runs it."
 )
 KEYS: list[BindingType] = [
+    # Without priority: it would overtake the arrow before it, and mark the row that was just left.
+    Binding("space", "mark", "Mark", id="precision.mark", tooltip="Mark or unmark this row"),
     Binding(
-        "space",
-        "mark",
-        "Mark",
-        id="precision.mark",
-        tooltip="Mark or unmark this row",
-        priority=True,
+        "up",
+        "to_table(-1)",
+        "Rows",
+        id="precision.up",
+        show=False,
+        tooltip="Go to the rows of the table",
     ),
     Binding(
-        "up,down",
-        "to_table",
+        "down",
+        "to_table(1)",
         "Rows",
-        id="precision.rows",
+        id="precision.down",
         show=False,
         tooltip="Go to the rows of the table",
     ),
