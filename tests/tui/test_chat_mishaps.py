@@ -140,6 +140,25 @@ async def test_what_there_is_of_an_answer_is_saved(
     assert "**assistant:** half" in (tmp_path / "conversation.md").read_text()
 
 
+async def test_lanes_that_sample_draw_with_one_seed(
+    wizard: Build, called: Called, tmp_path: Path
+) -> None:
+    engines = {"int4": FakeEngine(), "int8": FakeEngine()}
+    app = lanes_of(called, wizard, tmp_path, engines)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await idle(pilot)
+        await say(pilot, "/temperature 0.8")
+        await say(pilot, "alone")
+        put_beside(step_of(pilot), artifact_target(str(tmp_path / "int8")))
+        await idle(pilot)
+        await say(pilot, "both")
+        first, second = engines["int4"].options, engines["int8"].options
+        assert "seed" not in first[0], "one lane keeps its KV cache"
+        assert first[1]["seed"] == second[1]["seed"]
+        await say(pilot, "again")
+        assert first[2]["seed"] != first[1]["seed"]
+
+
 async def test_clear_stops_the_answer_that_is_being_made(wizard: Build, called: Called) -> None:
     engine = Halting()
     app = answered_by(called, wizard, engine)

@@ -49,6 +49,8 @@ class Conversation(Turns):
         """Whether a server on another machine may be asked; only after an explicit yes."""
         self.error: FirstlightError | None = None
         self.note = ""
+        self.shared_seed: int | None = None
+        """Drawn for a question that several lanes answer, so that they draw alike; alone, one would keep no KV cache."""
         self.dropped = 0
         """How many of the oldest turns the last answer was made without."""
         self._engine: Any = None
@@ -246,7 +248,9 @@ class Conversation(Turns):
         try:
             self.dropped = await self._too_much()
             turn.prompt = self.messages(without=self.dropped)
-            async for event in self._engine.chat(turn.prompt, **self.drawing.options()):
+            async for event in self._engine.chat(
+                turn.prompt, **self.drawing.options(shared_seed=self.shared_seed)
+            ):
                 match event:
                     case Token(text=text, id=number, seconds=seconds):
                         self.note = ""

@@ -20,13 +20,13 @@ class Drawing:
     json_schema: Mapping[str, Any] | None = None
     regex: str | None = None
 
-    def options(self) -> dict[str, Any]:
-        """The keyword arguments of `Answering.chat`."""
+    def options(self, *, shared_seed: int | None = None) -> dict[str, Any]:
+        """The keyword arguments of `Answering.chat`; `shared_seed` is taken where none is chosen."""
         given = {
             "top_p": self.top_p,
             "top_k": self.top_k,
             "repetition_penalty": self.repetition_penalty,
-            "seed": self.seed,
+            "seed": self.seed if self.seed is not None else shared_seed,
             **self.form(),
         }
         chosen: dict[str, Any] = {k: v for k, v in given.items() if v is not None}

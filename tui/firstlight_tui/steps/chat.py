@@ -1,5 +1,6 @@
 """Step 7: talk to the artifact, alone or beside another one."""
 
+import secrets
 from typing import ClassVar
 
 from textual import events, on
@@ -139,8 +140,9 @@ class ChatStep(StepScreen):
     async def send_all(self, text: str) -> None:
         """Ask every lane and wait for each; all have the question at once, whatever becomes of the answers."""
         asked = self.lanes
+        seed = secrets.randbelow(2**31) if len(asked) > 1 else None
         for lane in asked:
-            lane.system, lane.drawing = self.talk.system, self.talk.drawing
+            lane.system, lane.drawing, lane.shared_seed = self.talk.system, self.talk.drawing, seed
             lane.say(text)
         for lane in asked:
             # One that was closed while another answered must not be opened again.

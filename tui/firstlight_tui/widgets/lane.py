@@ -85,7 +85,7 @@ class Lane(Vertical):
         width = self.size.width
         # A lane beside two others has no room for all on one line.
         room, gap = width - sum(len(text) for text, _ in kept), GAP if compared else ""
-        if compared and width < NARROW:
+        if named and width < NARROW:
             room, gap = width, "\n"
         # What stands first is needed most; in a narrow lane the last words go.
         for text, style in self._standing():
