@@ -22,10 +22,12 @@ from firstlight_core.report.plan import (
     Plan,
     QualityChoice,
     TemplateChoice,
+    check_files,
     plan_of,
 )
 from firstlight_core.report.run_file import read_run_toml, write_plan, write_run_toml
 from firstlight_core.session import Session
+from firstlight_core.template.presets import PRESETS, TOKENIZER
 
 Write = Callable[[str], Path]
 KEYS = [precision.key for precision in PRECISIONS]
@@ -55,6 +57,20 @@ def test_paths_are_relative_to_the_file(write: Write, tmp_path: Path) -> None:
     assert plan.quality == QualityChoice(
         prompts=tmp_path / "q.jsonl", reference=tmp_path / "models" / "x"
     )
+
+
+@pytest.mark.parametrize("key", ["prompts", "reference"])
+def test_what_the_quality_check_needs_is_looked_for_at_once(write: Write, key: str) -> None:
+    check_files(read_run_toml(write('source = "x"\n[quality]\nprompts = "sample"')))
+    plan = read_run_toml(write(f'source = "x"\n[quality]\n{key} = "gone"'))
+    with pytest.raises(InputRefused, match=r"There is no .*gone\.") as told:
+        check_files(plan)
+    assert f"`quality.{key}`" in told.value.hint
+
+
+def test_the_tokenizers_own_template_is_a_preset_too(write: Write) -> None:
+    plan = read_run_toml(write('source = "x"\n[template]\npreset = "tokenizer"'))
+    assert plan.template == TemplateChoice(preset="tokenizer")
 
 
 def test_the_words_for_the_sample(write: Write) -> None:
@@ -87,6 +103,8 @@ def test_the_words_for_the_sample(write: Write) -> None:
         ('source = "x"\ndeploy = "here"', "`deploy` must be a table"),
         ('source = "x"\n[deploy]', "`deploy.name` is missing"),
         ('source = "x"\n[deploy]\nname = "n"\nport = 1', "`deploy.port` is not a key here"),
+        ('source = "x"\n[deploy]\nname = "../n"', "`deploy.name` cannot be used"),
+        ('source = "x"\n[template]\npreset = "klingon"', "no template preset 'klingon'"),
         ('source = "x"\n[deploy]\nname = "n"\ngpus = 1', "`deploy.gpus` is not a key here"),
         (
             'source = "x"\n[deploy]\nname = "n"\ntarget = "vllm"\ngpus = 99',
@@ -192,6 +210,8 @@ def test_other_methods_have_no_configurations() -> None:
 
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
 paths = texts.filter(lambda t: "/" not in t and "~" not in t).map(lambda t: Path("/models") / t)
+names = st.from_regex(r"mine[A-Za-z0-9]{1,12}", fullmatch=True)
+presets = st.sampled_from([TOKENIZER, *(preset.key for preset in PRESETS)])
 subsets = st.lists(st.sampled_from(KEYS), min_size=1, unique=True).map(tuple)
 
 
@@ -209,17 +229,17 @@ def plans(draw: st.DrawFn) -> Plan:
         method=draw(st.sampled_from(["config", "command"])) if source else "config",
         template=draw(
             st.just(TemplateChoice())
-            | texts.map(lambda t: TemplateChoice(preset=t))
+            | presets.map(lambda key: TemplateChoice(preset=key))
             | st.dictionaries(texts, texts | numbers, min_size=1).map(
                 lambda d: TemplateChoice(inference_model=d)
             )
         ),
         deploy=draw(
             st.none()
-            | st.builds(DeployChoice, name=texts, replace=st.booleans())
+            | st.builds(DeployChoice, name=names, replace=st.booleans())
             | st.builds(
                 DeployChoice,
-                name=texts,
+                name=names,
                 target=st.just("vllm"),
                 capacity=st.none() | st.builds(Capacity, gpus=st.integers(0, 64)),
             )

@@ -10,6 +10,7 @@ from firstlight_core.errors import InputRefused
 from firstlight_core.paths import find_paths
 from firstlight_core.precisions import DEFAULT_PRECISION
 from firstlight_core.session import Session
+from firstlight_core.text import shown_path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,25 @@ class Plan:
         found = self.source or self.artifact
         assert found is not None
         return found
+
+
+def check_files(plan: Plan) -> None:
+    """Look for what the last step will read, before minutes are spent on the others.
+
+    Raises:
+        InputRefused: the questions or the reference of the quality check are not there.
+    """
+    quality = plan.quality or QualityChoice()
+    if quality.prompts is not None and not quality.prompts.is_file():
+        raise InputRefused(
+            f"There is no file {shown_path(quality.prompts)}.",
+            hint="Correct `quality.prompts`: JSON lines, or the word sample.",
+        )
+    if quality.reference is not None and not quality.reference.is_dir():
+        raise InputRefused(
+            f"There is no folder {shown_path(quality.reference)}.",
+            hint="Correct `quality.reference`: the source model, or the word source.",
+        )
 
 
 def plan_of(session: Session) -> Plan:

@@ -30,6 +30,8 @@ from firstlight_core.report.plan import (
 from firstlight_core.report.plan_configs import portable, read_configs
 from firstlight_core.report.plan_values import Section
 from firstlight_core.session import Session
+from firstlight_core.template.inference_model import check_name
+from firstlight_core.template.presets import TOKENIZER, find_preset
 from firstlight_core.text import one_line, shown_path
 
 RUN_FILE = "run.toml"
@@ -109,15 +111,25 @@ def _check_precisions(section: Section, key: str, precisions: tuple[str, ...]) -
         try:
             find_precision(precision)
         except UsageError as error:
-            raise section.wrong(key, f"names none: {error} {error.hint}") from error
+            raise section.wrong(key, _because("names none", error)) from error
     if len(set(precisions)) != len(precisions):
         raise section.wrong(key, "names one of them twice")
+
+
+def _because(what: str, error: UsageError) -> str:
+    """What is wrong with a value, in the words of the module that knows; without the last full stop."""
+    return f"{what}: {error} {error.hint}".rstrip(" .")
 
 
 def _template(section: Section) -> TemplateChoice:
     preset, model = section.text("preset"), section.table("inference_model")
     if preset is not None and model is not None:
         raise section.wrong("preset", "and `inference_model` exclude each other")
+    if preset not in (None, TOKENIZER):
+        try:
+            find_preset(preset)
+        except UsageError as error:
+            raise section.wrong("preset", _because("names none", error)) from error
     section.nothing_else()
     return TemplateChoice(preset=preset, inference_model=model)
 
@@ -126,6 +138,10 @@ def _deploy(section: Section) -> DeployChoice:
     name = section.text("name")
     if not name:
         raise section.wrong("name", "is missing")
+    try:
+        check_name(name)
+    except UsageError as error:
+        raise section.wrong("name", _because("cannot be used", error)) from error
     target = section.choice("target", TARGETS, "foundry")
     choice = DeployChoice(
         name=name,

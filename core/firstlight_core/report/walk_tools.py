@@ -39,11 +39,11 @@ async def _convert(source: Path, outputs: Mapping[str, Path], **options: Any) ->
 
 
 def _inference_model(artifact: Path, name: str, preset: str | None) -> Document:
-    from firstlight_core.template.presets import find_preset
+    from firstlight_core.template.presets import TOKENIZER, find_preset
     from firstlight_core.template.templates import default_inference_model
 
     document = dict(default_inference_model(artifact, name))
-    if preset is not None:
+    if preset not in (None, TOKENIZER):
         document["PromptTemplate"] = find_preset(preset).prompt_template
     return document
 

@@ -139,6 +139,10 @@ PRESETS: tuple[Preset, ...] = (
 )
 
 
+TOKENIZER = "tokenizer"
+"""In place of a preset's key: what the artifact's own chat template says."""
+
+
 def find_preset(key: str) -> Preset:
     """The preset with this key.
 
@@ -148,5 +152,5 @@ def find_preset(key: str) -> Preset:
     for preset in PRESETS:
         if preset.key == key:
             return preset
-    known = ", ".join(["tokenizer", *(preset.key for preset in PRESETS)])
+    known = ", ".join([TOKENIZER, *(preset.key for preset in PRESETS)])
     raise UsageError(f"There is no template preset {key[:40]!r}.", hint=f"Choose one of: {known}.")

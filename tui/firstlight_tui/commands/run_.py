@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 
 from firstlight_core.errors import UsageError
-from firstlight_core.report.plan import Plan
+from firstlight_core.report.plan import Plan, check_files
 from firstlight_core.report.run_file import read_run_toml
 from firstlight_core.report.walk import walk
 from firstlight_core.text import one_line, seconds_text, shown_path
@@ -23,6 +23,7 @@ def run(
 
     async def work() -> Document:
         plan = read_run_toml(file)
+        check_files(plan)
         if not yes:
             _ask(plan)
         return await walk(plan, on_event=show_events(log=log))

@@ -9,7 +9,7 @@ from firstlight_core.errors import UsageError
 from firstlight_core.files import read_json_object
 from firstlight_core.template.inference_model import build_inference_model, read_inference_model
 from firstlight_core.template.lock import check_template, default_name, derive_inference_model
-from firstlight_core.template.presets import find_preset
+from firstlight_core.template.presets import TOKENIZER, find_preset
 from firstlight_core.template.settle import mend_template, settle_template, undo_template
 from firstlight_tui.commands.output import Document, run_verb, say
 
@@ -59,7 +59,7 @@ def _known_source(artifact: Path) -> Path | None:
 async def _from_preset(artifact: Path, key: str) -> Document:
     """The artifact's document with a family's PromptTemplate."""
     name = default_name(artifact)
-    if key == "tokenizer":
+    if key == TOKENIZER:
         fresh = await derive_inference_model(artifact, name)
     else:
         fresh = build_inference_model(name, find_preset(key).prompt_template)
