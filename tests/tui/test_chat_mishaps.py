@@ -17,6 +17,7 @@ from firstlight_tui.app import WizardApp
 from firstlight_tui.steps.chat import ChatStep
 from firstlight_tui.steps.chat_beside import keep_lane, put_beside
 from firstlight_tui.widgets.ask import Ask
+from firstlight_tui.widgets.problem import ProblemPanel
 from tests import faultkit
 from tests.tui.conftest import Called, FakeEngine, fake_services
 from tests.tui.test_chat import OWN, idle, say, shown
@@ -157,6 +158,34 @@ async def test_lanes_that_sample_draw_with_one_seed(
         assert first[1]["seed"] == second[1]["seed"]
         await say(pilot, "again")
         assert first[2]["seed"] != first[1]["seed"]
+
+
+async def test_ratings_outlive_their_answers(wizard: Build, called: Called) -> None:
+    app = wizard(session=OWN, first=ChatStep)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await idle(pilot)
+        for stars in (5, 3):
+            await say(pilot, "a question")
+            await say(pilot, f"/rate {stars}")
+            await say(pilot, "/clear")
+        await say(pilot, "a question")
+        await say(pilot, "/rate 4")
+        await pilot.press("ctrl+r")
+        await idle(pilot)
+        assert app.session.chat is not None and app.session.chat["ratings"] == [5, 3, 4]
+
+
+async def test_a_command_takes_the_problem_of_the_one_before_away(
+    wizard: Build, called: Called, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    app = wizard(session=OWN, first=ChatStep)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await idle(pilot)
+        await say(pilot, f"/save {tmp_path / 'file'}")
+        assert "Cannot write" in str(app.screen.query_one("#problem-words").render())
+        await say(pilot, f"/save {tmp_path}")
+        assert not app.screen.query_one(ProblemPanel).display
 
 
 async def test_clear_stops_the_answer_that_is_being_made(wizard: Build, called: Called) -> None:

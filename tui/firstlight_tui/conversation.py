@@ -84,6 +84,7 @@ class Conversation(Turns):
         """Load an artifact or the original, or connect to a server; a conversation with another one ends."""
         if target != self.target:
             self.turns.clear()
+            self.earlier_ratings.clear()
             self._deaths.clear()
         elif self.status in ("opening", "ready", "answering"):
             return
@@ -113,6 +114,8 @@ class Conversation(Turns):
         """Remove the newest question and its answer; the question is returned, to be edited."""
         while self.turns:
             turn = self.turns.pop()
+            if turn.rating:
+                self.earlier_ratings.append(turn.rating)
             if turn.role == "user":
                 self.changed.publish("turn")
                 return turn.text
@@ -120,6 +123,7 @@ class Conversation(Turns):
 
     def clear(self) -> None:
         """Forget all turns; the engine stays."""
+        self.earlier_ratings = self.ratings
         self.turns.clear()
         self.changed.publish("turn")
 

@@ -14,6 +14,8 @@ class Turns:
 
     def __init__(self) -> None:
         self.turns: list[Turn] = []
+        self.earlier_ratings: list[int] = []
+        """Of answers that were taken back or cleared: what a person thought of the model stays true."""
         self.system = ""
         self.drawing = Drawing()
         self.target: Target | None = None
@@ -59,6 +61,11 @@ class Turns:
     def answers(self) -> list[Turn]:
         """The answers so far."""
         return [turn for turn in self.turns if turn.role == "assistant"]
+
+    @property
+    def ratings(self) -> list[int]:
+        """What a person gave the answers so far, 1 to 5 each, those that are no longer shown included."""
+        return [*self.earlier_ratings, *(turn.rating for turn in self.answers if turn.rating)]
 
     @property
     def rss_bytes(self) -> int | None:

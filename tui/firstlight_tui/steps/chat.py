@@ -125,6 +125,7 @@ class ChatStep(StepScreen):
             text = SUGGESTION
         if is_command(text):
             event.ask.keep(text)
+            self.clear_problem()
             obey(self, text)
         elif self.answering:
             self.notify("One answer at a time: Esc stops this one.", markup=False)

@@ -22,7 +22,7 @@ def remember(step: "ChatStep") -> None:
     chat: dict[str, Any] = {
         "turns": [{"role": turn.role, "text": turn.text} for turn in step.talk.turns],
         "stats": [turn.stats for turn in answers],
-        "ratings": [turn.rating for turn in answers if turn.rating],
+        "ratings": step.talk.ratings,
     }
     if step.session.chat != chat:
         step.wizard.session = step.session.decide(chat=chat)
