@@ -1,5 +1,6 @@
 """The template step by keys and by mouse: draft, verdicts, preview, presets, mending, saving, undo."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,26 @@ async def test_an_edit_survives_a_walk_and_is_undone_and_redone(
         assert value(app, "user").startswith("X\\n<|im")
         asked = [c for c in called.calls if c[0] == "check_template"][-1][2]["inference_model"]
         assert asked["PromptTemplate"]["user"].startswith("X\n<|im")
+
+
+async def test_no_letter_is_lost_however_fast_they_come(wizard: Build, called: Called) -> None:
+    app = wizard(session=OPEN, first=TemplateStep, services=services(called))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        field = app.screen.query_one(TemplateFields).field("name")
+        field.value = ""
+        await settle(pilot)
+        for letter in "another":
+            field.insert_text_at_cursor(letter)
+            # The step has begun to hear of it, and not yet answered.
+            for _ in range(3):
+                await asyncio.sleep(0)
+        await settle(pilot)
+        assert field.value == "another"
+        await pilot.press("f5")
+        await settle(pilot)
+        asked = [c for c in called.calls if c[0] == "check_template"][-1][2]["inference_model"]
+        assert asked["Name"] == "another"
 
 
 async def test_a_broken_field_is_named_and_gets_the_focus(wizard: Build, called: Called) -> None:

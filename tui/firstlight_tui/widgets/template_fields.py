@@ -62,7 +62,8 @@ class TemplateFields(Grid):
     def __init__(self, texts: Sequence[str], numbers: Sequence[str]) -> None:
         super().__init__(id="template-fields")
         self._names = (tuple(texts), tuple(numbers))
-        self._shown: dict[str, str] = {}
+        self._told: dict[str, list[str]] = {}
+        """For each field the text that is known to stand there, and what was typed since and is not known yet."""
 
     def compose(self) -> ComposeResult:
         texts, numbers = self._names
@@ -82,11 +83,14 @@ class TemplateFields(Grid):
 
     def show(self, texts: Mapping[str, str]) -> None:
         """Show these texts; the cursor stays where it is in fields that do not change."""
-        self._shown = dict(texts)
         for name, text in texts.items():
-            field = self.field(name)
-            if field.value != text:
-                field.value = text
+            told = self._told.setdefault(name, [])
+            if text in told:
+                # An echo of what was typed here: the field may be some keys further on.
+                del told[: told.index(text)]
+            else:
+                told[:] = [text]
+                self.field(name).value = text
 
     def mark(self, name: str, sentence: str) -> None:
         """Mark the field that breaks a rule and say which; an empty sentence clears the mark."""
@@ -104,8 +108,9 @@ class TemplateFields(Grid):
     def _changed(self, event: Input.Changed) -> None:
         event.stop()
         name = str(event.input.id).removeprefix("field-").replace("-", "_")
-        if self._shown.get(name) != event.value:
-            self._shown[name] = event.value
+        told = self._told.setdefault(name, [])
+        if told[-1:] != [event.value]:
+            told.append(event.value)
             self.post_message(self.Edited(name, event.value))
 
 
