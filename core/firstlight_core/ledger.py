@@ -15,6 +15,8 @@ from firstlight_core.files import state_problem, sync_folder
 from firstlight_core.paths import find_paths
 
 LEDGER = "ledger.jsonl"
+_END_OF_TIME = 2.0**35
+"""Seconds; a figure beyond it, or NaN, is no time that a ledger of ours holds."""
 STATUSES = ("done", "skipped", "failed", "cancelled")
 
 
@@ -127,13 +129,15 @@ class Run:
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 found = json.loads(line)
-                yield Entry(
+                entry = Entry(
                     at=float(found["at"]),
                     step=str(found["step"]),
                     status=str(found["status"]),
                     seconds=float(found["seconds"]),
                     values=dict(found["values"]),
                 )
+                if 0 <= entry.at < _END_OF_TIME and 0 <= entry.seconds < _END_OF_TIME:
+                    yield entry
 
 
 def _ends_with_newline(path: Path) -> bool:
