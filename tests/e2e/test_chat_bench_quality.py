@@ -69,6 +69,9 @@ def test_chat_reads_a_pipe_and_a_seed_repeats(artifact: Artifact) -> None:
         (("--prompt", "a", "--temperature", "-1"), b"", 2, "temperature"),
         (("--prompt", "a", "--max-tokens", "0"), b"", 2, "at least one token"),
         (("--prompt", "a", "--max-length", "5000"), b"", 2, "not possible"),
+        (("--prompt", "a", "--json-schema", '{"type": "text"}'), b"", 2, "names the type 'text'"),
+        (("--prompt", "a", "--json-schema", "none.json"), b"", 1, "no schema file none.json"),
+        (("--prompt", "a", "--regex", "[0-9"), b"", 1, "this regex: unclosed character class"),
     ],
 )
 def test_chat_refuses_in_one_sentence(

@@ -49,6 +49,12 @@ def test_a_piped_question_is_asked_whole(script: Script, said: str) -> None:
     assert script.asked[0]["messages"] == [{"role": "user", "content": said.rstrip("\n")}]
 
 
+def test_what_a_windows_pipe_adds_is_not_asked(script: Script) -> None:
+    done = call("chat", script.url, "--json", said="\ufeffone\r\ntwo\r\n")
+    assert done.returncode == 0
+    assert script.asked[0]["messages"] == [{"role": "user", "content": "one\ntwo"}]
+
+
 def test_nothing_to_ask_says_what_to_do(script: Script) -> None:
     done = call("chat", script.url, "--json")
     assert done.returncode == 2

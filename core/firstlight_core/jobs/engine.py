@@ -16,7 +16,7 @@ from firstlight_core.jobs.conversation import Conversation
 from firstlight_core.jobs.generation import Speaker
 from firstlight_core.measure.wording import BENCH_TEXT
 from firstlight_core.template.files import added_tokens
-from firstlight_core.text import one_line, visible
+from firstlight_core.text import visible
 from firstlight_core.worker import JobContext, peak_rss
 
 PIECES_LIMIT = 20_000
@@ -154,15 +154,6 @@ class EngineRoom:
         speaker = self._loaded()
         try:
             speaker.open({"do_sample": False}, asked["guidance"])
-        except InputRefused as error:
-            what = "regex" if asked["guidance"]["type"] == "regex" else "JSON schema"
-            reason = str(error).partition("grammar: ")[2] or str(error)
-            # The grammar's compiler draws the place with lines of its own.
-            reason = reason.rpartition(" error: ")[2].partition(" 1 | ")[0]
-            raise InputRefused(
-                f"Answers cannot follow this {what}: {one_line(reason, 200)}",
-                hint=f"Mend the {what}, or take it away.",
-            ) from error
         finally:
             speaker.forget()
         return {}

@@ -14,6 +14,7 @@ from firstlight_core.errors import InputRefused, JobFailed
 from firstlight_core.events import Progress, Tokens
 from firstlight_core.files import read_json_object
 from firstlight_core.jobs.answer import Answer
+from firstlight_core.talk.form import unusable_form
 from firstlight_core.talk.session_options import session_options
 from firstlight_core.text import one_line
 from firstlight_core.worker import JobContext
@@ -272,7 +273,7 @@ class Speaker:
         seed asks for the random numbers from the start, or when a grammar guides the answer from its first token.
 
         Raises:
-            InputRefused: genai cannot run the artifact with them.
+            InputRefused: genai cannot run the artifact with them, or can make no grammar of `guidance`.
         """
         wanted = {
             **search,
@@ -291,6 +292,8 @@ class Speaker:
                     parameters.set_guidance(guidance["type"], guidance["grammar"])
                 self._generator = self._og.Generator(self.model, parameters)
             except Exception as error:
+                if guidance and "grammar: " in str(error):
+                    raise unusable_form(guidance, str(error)) from error
                 raise InputRefused(
                     f"onnxruntime-genai cannot run this artifact so: {one_line(str(error), 300)}",
                     hint="Choose other settings; if it stays so, convert the model again.",

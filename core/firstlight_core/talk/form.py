@@ -56,3 +56,15 @@ def read_schema(text: str) -> dict[str, Any]:
                 hint=f"Types are: {', '.join(_TYPES)}.",
             )
     return schema
+
+
+def unusable_form(form: Mapping[str, str], reason: str) -> InputRefused:
+    """What onnxruntime-genai said when it could make no grammar of a form (`sampling.guidance`), to be told."""
+    what = "regex" if form["type"] == "regex" else "JSON schema"
+    # The grammar's compiler draws the place with lines of its own.
+    grammar = " ".join(reason.partition("grammar: ")[2].split())
+    why = grammar.rpartition(" error: ")[2].partition(" 1 | ")[0]
+    return InputRefused(
+        f"Answers cannot follow this {what}: {one_line(why, 200)}",
+        hint=f"Mend the {what}, or take it away.",
+    )

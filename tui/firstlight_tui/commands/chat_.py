@@ -1,18 +1,18 @@
 """`firstlight chat`: one question to an artifact or a server, or the wizard opened on its chat."""
 
 import asyncio
+import codecs
 import sys
-from pathlib import Path
 from typing import Any
 
 import typer
 
 from firstlight_core.errors import FirstlightError, UsageError
 from firstlight_core.events import Reply, Token
-from firstlight_core.files import read_json_object
 from firstlight_core.talk.answering import DEFAULT_MAX_TOKENS
 from firstlight_core.talk.artifacts import Target, artifact_folder, check_artifact, find_target
 from firstlight_core.talk.endpoint import open_endpoint
+from firstlight_core.talk.form import read_schema
 from firstlight_core.talk.targets import open_target
 from firstlight_core.text import seconds_text
 from firstlight_tui.commands.output import Document, note, run_verb, say
@@ -34,8 +34,8 @@ def chat(
     top_p: float | None = typer.Option(None, "--top-p"),
     seed: int | None = typer.Option(None, "--seed", help="Sample, always the same way."),
     greedy: bool = typer.Option(False, "--greedy", help="Always the likeliest token."),
-    schema: Path | None = typer.Option(
-        None, "--json-schema", help="A file: the answer is JSON of this schema."
+    schema: str | None = typer.Option(
+        None, "--json-schema", help="The answer is JSON of this schema, written or in a file."
     ),
     regex: str | None = typer.Option(None, "--regex", help="The answer matches this pattern."),
     network: bool = typer.Option(
@@ -59,7 +59,7 @@ def chat(
     async def ask() -> Document:
         found = find_target(target)
         if schema is not None:
-            settings["json_schema"] = read_json_object(schema)
+            settings["json_schema"] = read_schema(schema)
         if regex is not None:
             settings["regex"] = regex
         if found.kind == "endpoint" and settings.keys() & {"json_schema", "regex"}:
@@ -97,7 +97,9 @@ def _question(prompt: str | None) -> str:
     raw = sys.stdin.buffer.read(200_001)
     if len(raw) > 200_000:
         raise UsageError("The prompt on standard input is longer than 200 kB.", hint="Shorten it.")
-    text = raw.decode("utf-8", "surrogateescape").rstrip("\n")
+    # What a pipe of Windows adds is not the question's.
+    text = raw.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
+    text = text.replace("\r\n", "\n").rstrip("\n")
     if not text:
         raise UsageError("There is nothing to ask.", hint=_NOTHING)
     return text
