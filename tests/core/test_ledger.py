@@ -26,7 +26,13 @@ def test_entries_come_back_in_order(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "torn", [b'{"at": 1, "st', b"\xff\xfe", b"[]", b'{"at": "x"}', b"null", b"{}"]
+    "torn",
+    [
+        *(b'{"at": 1, "st', b"\xff\xfe", b"[]", b'{"at": "x"}', b"null", b"{}"),
+        b'{"at": NaN, "step": "chat", "status": "done", "seconds": 1, "values": {}}',
+        b'{"at": 1e99, "step": "chat", "status": "done", "seconds": 1, "values": {}}',
+        b'{"at": 1, "step": "chat", "status": "done", "seconds": -Infinity, "values": {}}',
+    ],
 )
 def test_a_torn_or_foreign_line_swallows_nothing(run: Run, torn: bytes) -> None:
     run.record("model", "done")
