@@ -1,6 +1,7 @@
 """The form that an answer is held to, read from what a user wrote or from a file."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from firstlight_core.errors import InputRefused, UsageError
