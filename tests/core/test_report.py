@@ -487,11 +487,11 @@ def test_a_tuned_artifact_says_so(tmp_path: Path) -> None:
     folder = tmp_path / "int4"
     folder.mkdir()
     settings = {"intra_op_num_threads": 2, "spin_us": 20}
-    tuned = {"settings": settings, "faster": {"decode": 1.36}}
+    tuned = {"settings": settings, "faster": {"decode": 1.36}, "void": True}
     manifest = {"schema": "firstlight/manifest/1", "files": {}, "tuned": tuned}
     (folder / "firstlight.json").write_text(json.dumps(manifest))
     run = Run.create("/models/mine", runs=tmp_path / "runs")
     run.record("convert", "done", values={**CONVERTED, "artifact": str(folder)})
     _, markdown, html = drawn(run)
-    assert "Tuned: 2 threads, awake 20 µs. Against onnxruntime's own: decode 1.36 ×." in markdown
+    assert "Tuned: 2 threads, awake 20 µs. Against onnxruntime's own: decode 1.36 ×. Void:" in markdown
     assert "Tuned: 2 threads" in html

@@ -52,6 +52,9 @@ def test_a_source_is_tuned_and_its_best_build_published(tmp_path: Path, sample: 
         best["settings"]["intra_op_num_threads"] or 0
     )
     assert firstlight("verify", str(output))[0] == 0
+    manifest = json.loads((output / "firstlight.json").read_text())
+    assert manifest["artifact"] == "best"
+    assert manifest["command"][:5] == ["firstlight", "tune", str(sample), "-o", str(output)]
     code, answer = firstlight("chat", str(output), "--prompt", "What is int4?", "--greedy")
     assert (code, answer["finish_reason"]) == (0, "stop")
     # No work folder is left beside it.

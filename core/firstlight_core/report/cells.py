@@ -178,4 +178,6 @@ def tuned_sentence(tuned: Document | None) -> str:
     awake = f", awake {spin} µs" if spin is not None else ""
     faster = (tuned or {}).get("faster") or {}
     rates = ", ".join(f"{name} {number_text(value)} ×" for name, value in faster.items())
-    return f"Tuned: {threads}{awake}." + (f" Against onnxruntime's own: {rates}." if rates else "")
+    void = " Void: the machine was busy with something else." if (tuned or {}).get("void") else ""
+    against = f" Against onnxruntime's own: {rates}." if rates else ""
+    return f"Tuned: {threads}{awake}.{against}{void}"

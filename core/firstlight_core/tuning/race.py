@@ -94,14 +94,15 @@ async def race(
     """
     together = sum(trial.least_bytes for trial in trials) < memory()
     running = list(trials)
+    many = f"{len(trials)} settings" if len(trials) > 1 else "the setting"
     async with AsyncExitStack() as stack:
         if together:
-            tell(Stage("load", f"Loading {len(trials)} settings"))
+            tell(Stage("load", f"Loading {many}"))
             for number, trial in enumerate(trials):
                 tell(Progress(number, len(trials), "settings", trial.label))
                 await trial.open(stack, started)
             watch.begin([trial.engine.pid for trial in trials])
-        tell(Stage("race", f"Measuring {len(trials)} settings in turns"))
+        tell(Stage("race", f"Measuring {many}" + (" in turns" if len(trials) > 1 else "")))
         done = 0
         for number in range(rounds):
             turn = number % len(running)

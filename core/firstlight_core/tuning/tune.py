@@ -8,10 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.conversion.plan import absolute
-from firstlight_core.conversion.publishing import check_output, open_staging, publish
+from firstlight_core.conversion.publishing import (
+    MANIFEST,
+    check_output,
+    open_staging,
+    publish,
+    read_manifest,
+)
 from firstlight_core.errors import InputRefused, StateProblem, UsageError
 from firstlight_core.events import Event, Stage
-from firstlight_core.files import state_problem
+from firstlight_core.files import state_problem, write_json
 from firstlight_core.locks import try_lock
 from firstlight_core.measure.benchmark import machine
 from firstlight_core.measure.disturbance import Watch
@@ -111,7 +117,10 @@ async def tune(
         document = _document(search, outcome.document)
         if output is not None:
             search.tell(Stage("publish", "Publishing"))
-            await asyncio.to_thread(_publish, outcome.folder, place, document)
+            command = ["firstlight", "tune", str(source), "-o", str(place), "--precision", row.key]
+            if max_drift is not None:
+                command += ["--max-drift", f"{max_drift:g}"]
+            await asyncio.to_thread(_publish, outcome.folder, place, document, command)
             document["artifact"] = str(place)
     return document | {"source": str(source), "precision": row.key, "prompts": origin}
 
@@ -181,12 +190,18 @@ def _manifest(document: Mapping[str, Any]) -> Document:
     return {
         "settings": best["settings"],
         **({"faster": faster} if faster else {}),
+        **({"void": True} if document["void"] else {}),
         "machine": {key: where[key] for key in ("cpu", "cores", "threads", "versions")},
     }
 
 
-def _publish(folder: Path, output: Path, document: Mapping[str, Any]) -> None:
+def _publish(
+    folder: Path, output: Path, document: Mapping[str, Any], command: Sequence[str]
+) -> None:
     keep(folder, document)
+    # What converted it named a folder that is about to go.
+    made = {**(read_manifest(folder) or {}), "artifact": output.name, "command": list(command)}
+    write_json(folder / MANIFEST, made)
     publish(folder, output, keep_previous=True)
 
 

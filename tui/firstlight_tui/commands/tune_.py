@@ -124,7 +124,9 @@ def _next(document: Mapping[str, Any]) -> str:
     if "source" in document:
         if "artifact" in document:
             return f"Published: {shown_path(document['artifact'])}"
-        return "To keep it: the same command with -o DIR."
+        return "To publish the best: the same command with -o DIR."
     if document["applied"]:
         return f"Written into {shown_path(document['artifact'])}; --reset takes it out."
+    if "faster" not in document["best"]:
+        return "There is nothing to keep."
     return "To keep it: the same command with --apply."
