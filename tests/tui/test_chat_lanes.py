@@ -219,6 +219,9 @@ async def test_a_connected_server_takes_the_place_of_the_artifact(
         await pilot.press("f10")
         await pilot.pause()
         assert app.screen is step_of(pilot), "a server tells no tokens"
+        await say(pilot, "/context 64")
+        assert "context of its own" in str(app.screen.query_one("#problem-words").render())
+        assert app.conversation.drawing.context is None
         app.session = app.session.decide(endpoint=None)
         await idle(pilot)
         assert app.conversation.artifact == str(tmp_path / "int4")

@@ -67,8 +67,8 @@ class Conversation(Turns):
         if self.status == "ready" and self._engine is not None and not self._engine.alive:
             # Nothing was asked of it, so nothing else tells of its end.
             self._died()
-        own = self.target is not None and self.target.kind != "endpoint"
-        self.rss_now = process_rss(self.pid) if own and self.pid is not None else None
+        pid = None if self.served else self.pid
+        self.rss_now = process_rss(pid) if pid is not None else None
 
     @property
     def busy(self) -> bool:

@@ -32,6 +32,11 @@ class Turns:
         return str(self.target.folder)
 
     @property
+    def served(self) -> bool:
+        """Whether a server answers, with a memory and a context of its own."""
+        return self.target is not None and self.target.kind == "endpoint"
+
+    @property
     def name(self) -> str:
         """Who answers, in a word or two."""
         return self.target.label if self.target is not None else ""

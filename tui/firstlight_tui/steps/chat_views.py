@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from firstlight_core.errors import FirstlightError
+from firstlight_core.errors import FirstlightError, UsageError
 from firstlight_core.talk.artifacts import check_artifact
 from firstlight_core.talk.context import choose_context
 from firstlight_tui.drawing import Drawing
@@ -64,6 +64,8 @@ def apply(step: "ChatStep", drawing: Drawing) -> bool:
     """Use these settings for the next answers of every lane; a context that cannot be is told and not used."""
     again = drawing.context != step.talk.drawing.context
     try:
+        if again and step.talk.served:
+            raise UsageError("A server has a context of its own.", hint="Leave context empty.")
         if again and step.talk.artifact is not None:
             choose_context(check_artifact(Path(step.talk.artifact)), drawing.context)
     except FirstlightError as error:
@@ -71,7 +73,7 @@ def apply(step: "ChatStep", drawing: Drawing) -> bool:
         return False
     for lane in step.lanes:
         lane.drawing = drawing
-        if again:
+        if again and not lane.served:
             lane.open_again()
     step.changed("status")
     return True

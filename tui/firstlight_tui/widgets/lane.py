@@ -37,10 +37,6 @@ def figures(turn: Turn) -> str:
     return "measured: " + ", ".join(parts) + note
 
 
-def _served(talk: Conversation) -> bool:
-    return talk.target is not None and talk.target.kind == "endpoint"
-
-
 def _who(talk: Conversation) -> str:
     """Who answers, as short as can be: of a server its model, for addresses begin alike."""
     return (talk.target and talk.target.model) or talk.name
@@ -126,7 +122,7 @@ class Lane(Vertical):
         if (rate := talk.decode_rate) is not None:
             words.append(part(f"{rate:.0f} tok/s", "$foreground"))
         elif (load := talk.loaded.get("load_s")) is not None:
-            opened = "connected" if _served(talk) else "loaded"
+            opened = "connected" if talk.served else "loaded"
             words.append(part(f"{opened} in {load:.2f} s", "$foreground"))
         words += self._memory()
         if talk.limit:
@@ -140,4 +136,4 @@ class Lane(Vertical):
     def _memory(self) -> list[tuple[str, str]]:
         if (rss := self.talk.rss_bytes) is not None:
             return [part(f"RAM {bytes_text(rss)}", "$foreground")]
-        return [part("RAM: the server's own")] if _served(self.talk) else []
+        return [part("RAM: the server's own")] if self.talk.served else []
