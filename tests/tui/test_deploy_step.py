@@ -218,6 +218,19 @@ async def test_the_choice_survives_a_walk(wizard: Build) -> None:
         assert app.screen.query_one("#target-folder", RadioButton).value
 
 
+async def test_a_name_that_the_template_got_later_is_suggested(wizard: Build) -> None:
+    app = wizard(session=OPEN.decide(template=None), first=DeployStep)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert app.screen.query_one("#deploy-name", Input).value == "int4"
+        app.session = app.session.decide(template=FULL.template)
+        await pilot.press("ctrl+b")
+        await settle(pilot)
+        await pilot.press("ctrl+n")
+        await settle(pilot)
+        assert app.screen.query_one("#deploy-name", Input).value == "sample-int4"
+
+
 async def test_answers_that_differ_are_not_called_verified(wizard: Build, called: Called) -> None:
     other = {**DEPLOYMENT, "verified": False, "ok": False, "answer": "INT8 \x1b[31m[b]x[/b]"}
 

@@ -83,13 +83,17 @@ class DeployStep(PublishStep):
         self.show_service()
 
     def _initial(self) -> Choice:
-        """As it was left, else as deployed, else what the template suggests."""
-        from firstlight_core.template.rendering import default_name
-
+        """As it was left, else as suggested."""
         kept = self.wizard.kept.get(CHOICE)
         if kept is not None and kept[0] == self.session.artifact:
             found: Choice = kept[1]
             return found
+        return self._suggested()
+
+    def _suggested(self) -> Choice:
+        """As deployed, else with the template's name."""
+        from firstlight_core.template.rendering import default_name
+
         deployed = self.session.deployment or {}
         model = (self.session.template or {}).get("inference_model") or {}
         name = deployed.get("name") or model.get("Name")
@@ -121,7 +125,11 @@ class DeployStep(PublishStep):
 
     @on(ChoiceForm.Changed)
     def _chosen(self) -> None:
-        self.wizard.kept[CHOICE] = (self.session.artifact, self.choice)
+        if self.choice == self._suggested():
+            # Nothing of the user's own: when the template gets another name, that is suggested.
+            self.wizard.kept.pop(CHOICE, None)
+        else:
+            self.wizard.kept[CHOICE] = (self.session.artifact, self.choice)
         self._paint()
 
     @property
