@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import copy
 import os
 import shlex
 import sys
@@ -29,6 +30,7 @@ from firstlight_core.errors import (
     UsageError,
 )
 from firstlight_core.events import Event, LogLine, Stage
+from firstlight_core.precisions import PRECISIONS
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -326,6 +328,22 @@ def test_edited_configuration_is_validated(
     edited = {**config, **change} if isinstance(change, dict) else change
     with pytest.raises(UsageError, match=why):
         checked_config(edited, source=sample)
+
+
+def test_a_configuration_of_other_bits_is_not_published_under_the_rows_name(
+    sample: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    for row in PRECISIONS:
+        laid_out = plan_conversion(sample, out, precision=row.key)
+        for config in (laid_out.run_config, laid_out.course_config):
+            assert plan_conversion(sample, out, precision=row.key, config=config).edited
+        others = {"int4", "int8", "fp32"} - {row.builder_precision}
+        for other in others:
+            changed = copy.deepcopy(laid_out.run_config)
+            changed["passes"]["build"]["precision"] = other
+            with pytest.raises(UsageError, match=f"builds {other}, which is not {row.label}"):
+                plan_conversion(sample, out, precision=row.key, config=changed)
 
 
 def test_course_configuration_is_valid_and_loses_its_folders(sample: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from firstlight_core.precisions import Precision, find_precision
 from firstlight_core.text import one_line
 
 Config = Mapping[str, Any]
+_QUANTISED = {"int4", "int8"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +179,20 @@ def expected_of(config: Config) -> dict[str, Any]:
     if isinstance(level, int) and level:
         expected["accuracy_level"] = [level]
     return expected
+
+
+def check_row(config: Config, precision: Precision) -> None:
+    """Whether an edited configuration builds what its row is called: all figures of the artifact go under that name.
+
+    Raises:
+        UsageError: it quantises to other bits than the row, or only one of the two quantises.
+    """
+    asked = str(_builder(config).get("precision") or precision.builder_precision)
+    if asked != precision.builder_precision and {asked, precision.builder_precision} & _QUANTISED:
+        raise UsageError(
+            f"The configuration builds {one_line(asked, 40)}, which is not {precision.label}.",
+            hint="Name the row that it belongs to with --precision, or correct the configuration.",
+        )
 
 
 def _builder(config: Config) -> dict[str, Any]:

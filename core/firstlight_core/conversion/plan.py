@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.conversion.advanced_options import expected_of
+from firstlight_core.conversion.advanced_options import check_row, expected_of
 from firstlight_core.conversion.olive_config import (
     checked_config,
     course_command,
@@ -93,6 +93,7 @@ def plan_conversion(
     run = run_config(folder, row, base=base)
     if config is not None:
         run = checked_config(config, source=folder, base=base)
+        check_row(run, row)
     command = ["firstlight", "convert", str(folder), "-o", str(target), "--precision", row.key]
     if method != "config":
         command += ["--method", method]

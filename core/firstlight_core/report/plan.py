@@ -28,7 +28,7 @@ class DeployChoice:
     name: str
     target: str = "foundry"
     replace: bool = True
-    """Whether a deployment of that name, such as that of the walk before, gives way; undo brings it back."""
+    """Whether a deployment of that name, such as that of the walk before, gives way."""
     cache: str = "private"
     """Whose cache it stands in: Firstlight's own, or `foundry`, that of the foundry command."""
     capacity: Capacity | None = None

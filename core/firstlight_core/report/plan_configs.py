@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.conversion.advanced_options import check_row
 from firstlight_core.conversion.olive_config import checked_config, run_config
 from firstlight_core.conversion.plan import absolute, adapter_base
 from firstlight_core.errors import FirstlightError, UsageError
@@ -50,6 +51,7 @@ def read_configs(top: Section, source: Path | None, precisions: tuple[str, ...])
         whole = {_MODEL: _own_model(source, key), **(config or {})}
         try:
             configs[key] = checked_config(whole, source=absolute(source), base=_base(source))
+            check_row(configs[key], find_precision(key))
             json.dumps(whole, allow_nan=False)
         except UsageError as error:
             raise section.wrong(key, f"cannot be run: {error}") from error
