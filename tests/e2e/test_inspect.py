@@ -114,3 +114,14 @@ def test_a_folder_cannot_shadow_modules(sample: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0
     assert not (tmp_path / "canary").exists()
+
+
+def test_the_base_of_an_adapter_can_be_named(sample: Path) -> None:
+    adapter = str(sample.parent / "adapter")
+    code, document, _ = inspect(adapter, "--base", "sample")
+    assert (code, document["source"]) == (0, adapter)
+    code, document, _ = inspect(adapter, "--base", "/nowhere")
+    assert (code, document["error"]["code"]) == (1, "base-missing")
+    assert "/nowhere is not the base" in document["error"]["message"]
+    code, document, _ = inspect(str(sample), "--base", "sample")
+    assert (code, document["error"]["code"]) == (2, "usage")

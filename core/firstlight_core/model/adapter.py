@@ -155,6 +155,11 @@ def find_base(adapter: Adapter, base: Path | None = None) -> ModelFolder:
             found = list_folder(candidate)
             if found.path != adapter.folder:
                 return found
+    if base is not None:
+        raise BaseMissing(
+            f"{shown_path(base)} is not the base of this adapter: it holds no config.json.",
+            hint="Name the folder of the base model.",
+        )
     raise BaseMissing(
         f"This is a LoRA adapter for {adapter.base}, and that base model is not on this machine.",
         hint=f"Download the base first (`hf download {adapter.base}`), or merge the adapter where it was trained.",

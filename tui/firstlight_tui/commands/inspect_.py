@@ -4,11 +4,12 @@ from pathlib import Path
 
 import typer
 
+from firstlight_core.errors import UsageError
 from firstlight_core.estimate.estimates import estimates
 from firstlight_core.model.download import download_model, resolve_hub_id
 from firstlight_core.model.inspection import inspect_source
-from firstlight_core.model.sources import remember_folder
-from firstlight_core.text import bytes_text, seconds_text
+from firstlight_core.model.sources import find_source, remember_folder
+from firstlight_core.text import bytes_text, one_line, seconds_text
 from firstlight_tui.commands.output import Document, run_verb, say, show_events
 
 
@@ -28,7 +29,12 @@ def inspect(
     async def work() -> Document:
         if download and not Path(source).exists() and resolve_hub_id(source) is None:
             await download_model(source, agreed=True, on_event=show_events())
-        inspection = inspect_source(source, base=Path(base) if base else None)
+        inspection = inspect_source(source, base=find_source(base) if base else None)
+        if base and inspection.adapter is None:
+            raise UsageError(
+                f"{one_line(source, 120)} is no LoRA adapter, so it has no base.",
+                hint="Leave out --base.",
+            )
         remember_folder(inspection.adapter.folder if inspection.adapter else inspection.folder)
         return {**inspection.to_json(), "estimates": estimates(inspection, context=context)}
 
