@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Markdown
 
@@ -262,6 +263,18 @@ async def test_only_a_command_is_taken_for_one_and_none_is_lost(
         await pilot.press("up")
         assert app.screen.query_one(Ask).text == "/nosuch with many words"
         assert "/nosuch" not in shown(app)
+
+
+async def test_lines_that_come_in_one_burst_are_told_apart(wizard: Build, called: Called) -> None:
+    app = wizard(session=OWN, first=ChatStep)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await idle(pilot)
+        field = app.screen.query_one(Ask)
+        for key in [*"/rate", "enter", *"one", "enter", *"more"]:
+            field.post_message(events.Key(key, key if len(key) == 1 else None))
+        await idle(pilot)
+        assert called.engine.asked[0][-1]["content"] == "one"
+        assert field.text == "more"
 
 
 async def test_a_draft_outlives_a_look_at_the_history(wizard: Build) -> None:

@@ -129,7 +129,10 @@ class ChatStep(StepScreen):
             obey(self, text)
         elif self.answering:
             self.notify("One answer at a time: Esc stops this one.", markup=False)
-        elif self.talk.target is not None:
+            event.ask.give_back(event.text)
+        elif self.talk.target is None:
+            event.ask.give_back(event.text)
+        else:
             event.ask.keep(text)
             self.send(text)
 

@@ -63,19 +63,24 @@ class Ask(TextArea):
         self.post_message(events.Key(event.key, event.character))
 
     def action_submit(self) -> None:
-        """Send what is written."""
-        self.post_message(self.Submitted(self, self.text))
+        """Send what is written; the field is empty at once, for the next letters may be on their way."""
+        text, self.text = self.text, ""
+        self.post_message(self.Submitted(self, text))
 
     def action_line(self) -> None:
         """Start a new line."""
         self.insert("\n")
 
     def keep(self, text: str) -> None:
-        """Empty the field and remember the question."""
+        """Remember a question."""
         if text.strip():
             self.past.append(text)
         self._at, self._draft = len(self.past), ""
-        self.text = ""
+
+    def give_back(self, text: str) -> None:
+        """What could not be sent, before whatever was written since."""
+        self.text = text + self.text
+        self.move_cursor(self.document.end)
 
     async def _on_paste(self, event: events.Paste) -> None:
         event.stop()
