@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Input, Label
+from textual.widgets import Input
 
 from firstlight_core.paths import expanded
 from firstlight_core.session import Session
@@ -59,7 +59,7 @@ class QualityStep(MeasuringStep):
         wizard.record("quality", status, **{"seconds": seconds, **result})
 
     def compose_step(self) -> ComposeResult:
-        yield Label(
+        yield Words(
             "Your prompts (JSON lines; empty: the sample's held-out questions, when it is the sample)"
         )
         yield Input(placeholder="prompts.jsonl", id="prompts", compact=True)
