@@ -4,6 +4,8 @@ import ast
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -57,6 +59,24 @@ async def test_an_undone_deployment_is_not_served_any_more(own_artifact: Path) -
         assert not psutil.pid_exists(service.pid) and list_background() == []
     finally:
         stop_background(service)
+
+
+@pytest.mark.real
+def test_a_service_that_dies_is_told_beside_its_one_document(own_artifact: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "firstlight_tui", "serve", str(own_artifact), "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as verb:
+        assert verb.stdout is not None
+        written = ""
+        while not written.endswith("\n}\n"):
+            written += verb.stdout.readline()
+        os.kill(json.loads(written)["pid"], signal.SIGKILL)
+        rest, told = verb.communicate(timeout=60)
+    assert (verb.returncode, rest) == (1, "")
+    assert "service ended by itself" in told
 
 
 @pytest.mark.real

@@ -73,7 +73,10 @@ async def _hold(target: str, port: int, client: str, *, as_json: bool) -> Docume
             # For a service, being stopped is its normal end.
             note("Stopped.")
             raise SystemExit(130) from None
-    raise JobDied("Foundry Local's service ended by itself.", hint="Start it again.")
+    # The one document of `--json` has been written: this is told beside it, whatever was asked for.
+    note("Foundry Local's service ended by itself.")
+    note("  Start it again.")
+    raise SystemExit(JobDied.exit_code)
 
 
 def _stop(target: str | None) -> Document:
