@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from firstlight_core.conversion.publishing import write_manifest
+from firstlight_core.errors import InputRefused
+from firstlight_core.talk.artifacts import check_artifact
+from firstlight_core.template.lock import check_template
 from tests.core.template_families import FAMILIES, write_family
 
 AS_NOBODY_SPECIAL = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"]
@@ -61,3 +64,13 @@ def test_what_may_not_be_read_is_named(tmp_path: Path) -> None:
         "model.onnx.data cannot be read: Permission denied.",
         f"Cannot read {weights}: Permission denied.",
     ]
+
+
+async def test_what_is_no_folder_is_told_apart(tmp_path: Path) -> None:
+    written = tmp_path / "written"
+    written.write_text("")
+    for place, said in ((tmp_path / "gone", "There is no folder"), (written, "is a file")):
+        with pytest.raises(InputRefused, match=said):
+            check_artifact(place)
+        with pytest.raises(InputRefused, match=said):
+            await check_template(place)

@@ -179,7 +179,7 @@ def verify(place: Path) -> dict[str, Any]:
         return verify_folder(place)
     if not place.is_file():
         what = "is neither a file nor a folder" if place.exists() else "is not there"
-        raise InputRefused(f"{shown_path(place)} {what}.")
+        raise InputRefused(f"{shown_path(place)} {what}.", hint=_HINT)
     if place.suffix == ".json":
         return _verify_report(place)
     return verify_bundle(place)

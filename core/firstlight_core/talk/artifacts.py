@@ -129,6 +129,17 @@ def artifact_folder(target: Target) -> Path:
     return target.folder
 
 
+def no_folder(folder: Path) -> InputRefused:
+    """What to say of an artifact that is no folder."""
+    shown = shown_path(folder)
+    return InputRefused(
+        f"{shown} is a file; an artifact is a folder."
+        if folder.exists()
+        else f"There is no folder {shown}.",
+        hint="Check the path, or convert first.",
+    )
+
+
 def check_artifact(folder: Path) -> Artifact:
     """Read what a folder says of itself, and refuse what must not, or cannot, be opened.
 
@@ -136,9 +147,7 @@ def check_artifact(folder: Path) -> Artifact:
         InputRefused: it is no artifact, is incomplete, or its configuration may load code or write files.
     """
     if not folder.is_dir():
-        raise InputRefused(
-            f"There is no folder {shown_path(folder)}.", hint="Check the path, or convert first."
-        )
+        raise no_folder(folder)
     if not os.access(folder, os.R_OK | os.X_OK):
         raise InputRefused(
             f"You may not read {shown_path(folder)}.",

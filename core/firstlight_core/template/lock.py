@@ -9,6 +9,7 @@ from typing import Any
 
 from firstlight_core.errors import InputRefused, TemplateRefused
 from firstlight_core.files import read_json_object
+from firstlight_core.talk.artifacts import no_folder
 from firstlight_core.template.compare import differences
 from firstlight_core.template.files import added_tokens, has_chat_tokenizer, read_chat_template
 from firstlight_core.template.inference_model import (
@@ -60,6 +61,8 @@ async def check_template(
         InputRefused: the artifact or the source has no tokenizer or no chat template.
     """
     folder = Path(artifact)
+    if not folder.is_dir():
+        raise no_folder(folder)
     if not (folder / "genai_config.json").is_file():
         raise InputRefused(
             f"{shown_path(folder)} is not an artifact: it has no genai_config.json.",
