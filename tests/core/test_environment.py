@@ -379,3 +379,13 @@ def test_accelerators_are_devices(tmp_path: Path) -> None:
 async def test_the_toolchain_is_really_imported() -> None:
     found = await check("toolchain")
     assert found["status"] == "ok", found
+
+
+async def test_a_listener_that_fails_ends_the_other_checks_too() -> None:
+    def full(result: CheckResult) -> None:
+        raise OSError("no space")
+
+    with pytest.raises(OSError, match="no space"):
+        await run_checks(on_result=full)
+    # Nobody is left who would outlive the loop.
+    assert asyncio.all_tasks() == {asyncio.current_task()}

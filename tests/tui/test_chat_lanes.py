@@ -260,6 +260,10 @@ def test_where_two_answers_part() -> None:
     assert parting(other, one) == Parting(start=1, end=5, token=1)
     shorter = turn("a bad", [1, 2], ["a", " bad"])
     assert parting(shorter, one) == Parting(start=5, end=5, token=2)
+    # The ids of another tokenizer mean other texts: the words are compared.
+    foreign = turn("a bad dog", [3, 2, 9], ["a", " bad", " dog"])
+    assert parting(one, foreign) == Parting(start=6, end=9)
+    assert parting(one, turn("a bad cat", [7, 8, 9], ["a", " bad", " cat"])) is None
     # Half a character is held back: the difference is seen with the piece that completes it.
     held = turn("a \U0001f44b", [1, 8, 9], ["a", "", " \U0001f44b"])
     assert parting(held, one) == Parting(start=1, end=3, token=1)
@@ -321,3 +325,32 @@ def test_what_a_server_does_not_count_is_not_called_tokens() -> None:
     assert figures(told) == "measured: ? → 3 tokens, 9 tok/s"
     told.stats["counted_by"] = "chunks"
     assert figures(told) == "measured: ? → 3 pieces, 9 pieces/s"
+
+
+async def test_a_save_overwrites_no_other_conversation(
+    wizard: Build, called: Called, tmp_path: Path
+) -> None:
+    app = lanes_of(called, wizard, tmp_path, {"int4": FakeEngine("one"), "int8": FakeEngine("two")})
+    folder = tmp_path / "saved"
+    async with app.run_test(size=(120, 40)) as pilot:
+        await idle(pilot)
+
+        def names() -> list[str]:
+            return sorted(path.stem for path in folder.glob("*.jsonl"))
+
+        await say(pilot, "first")
+        await say(pilot, f"/save {folder}")
+        await say(pilot, "second")
+        await say(pilot, f"/save {folder}")
+        assert names() == ["conversation"]
+        assert "second" in (folder / "conversation.md").read_text()
+        await say(pilot, "/clear")
+        await say(pilot, "third")
+        await say(pilot, f"/save {folder}")
+        assert names() == ["conversation", "conversation-2"]
+        assert "second" in (folder / "conversation.md").read_text()
+        put_beside(step_of(pilot), artifact_target(str(tmp_path / "int8")))
+        await idle(pilot)
+        await say(pilot, f"/save {folder}")
+        assert names() == ["conversation", "conversation-2", "conversation-3"]
+        assert "two" in (folder / "conversation-3.md").read_text()

@@ -34,7 +34,8 @@ async def answer(app: WizardApp, pilot: Pilot[Any]) -> str:
     talk.clear()
     talk.open(str(app.session.artifact))
     await until(pilot, lambda: talk.status == "ready")
-    talk.send(QUESTION)
+    talk.say(QUESTION)
+    talk.ask()
     await until(pilot, lambda: talk.turns and talk.turns[-1].stats)
     return talk.turns[-1].text
 

@@ -4,6 +4,7 @@ import asyncio
 import math
 import signal
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,7 +22,7 @@ from firstlight_core.monitor import History, Sample, read_sample
 from firstlight_core.paths import Paths, find_paths
 from firstlight_core.session import Session
 from firstlight_themes import load_themes
-from firstlight_tui import net
+from firstlight_tui import keys, net
 from firstlight_tui.conversation import Conversation
 from firstlight_tui.modals import ConfirmScreen, HelpScreen
 from firstlight_tui.modals.connect import connect
@@ -105,6 +106,7 @@ class WizardApp(App[int]):
         """The step on the screen, or the last one that was."""
         self._leave_question: ConfirmScreen | None = None
         self._sample_every = sample_every
+        self._typed = keys.Queue(self, super().on_event)
         self._quiet = quiet
         """The chores between the keys; the wizard of a test has none."""
         if session is not None:
@@ -138,7 +140,22 @@ class WizardApp(App[int]):
         """Every key and every movement of the mouse passes here."""
         if self._quiet is not None and isinstance(event, events.InputEvent):
             self._quiet.touch()
-        await super().on_event(event)
+        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
+            await self._typed.take(event)
+        else:
+            await super().on_event(event)
+
+    async def on_passed(self, message: keys.Passed) -> None:
+        """A key has been dealt with."""
+        await self._typed.passed(message.number)
+
+    def hold_keys(self) -> None:
+        """Somebody holds a key back, and will send it `keys_again`: those behind it wait."""
+        self._typed.hold()
+
+    def keys_again(self, held: Callable[[], list[keys.Typed]]) -> None:
+        """Send keys once more, before all that came later; `held` is asked for them when none is on its way."""
+        self._typed.again(held)
 
     def on_mount(self) -> None:
         read_styles(self, screens_of("firstlight_tui"))

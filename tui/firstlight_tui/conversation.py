@@ -125,6 +125,7 @@ class Conversation(Turns):
         """Forget all turns; the engine stays."""
         self.earlier_ratings = self.ratings
         self.turns.clear()
+        self.saved.clear()
         self.changed.publish("turn")
 
     async def stop(self) -> None:

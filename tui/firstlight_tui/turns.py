@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from firstlight_core.talk.artifacts import Target
@@ -16,6 +17,8 @@ class Turns:
         self.turns: list[Turn] = []
         self.earlier_ratings: list[int] = []
         """Of answers that were taken back or cleared: what a person thought of the model stays true."""
+        self.saved: dict[Path, str] = {}
+        """Where this conversation was saved, and as what: there it is written again."""
         self.system = ""
         self.drawing = Drawing()
         self.target: Target | None = None

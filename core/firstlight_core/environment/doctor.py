@@ -84,8 +84,13 @@ async def run_checks(
             on_result(result)
         return result
 
-    results = await asyncio.gather(*(one(check) for check in chosen))
-    rows = [result.to_json() for result in results]
+    # A group waits for the others when a listener fails; left alone, they would outlive the loop.
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(check)) for check in chosen]
+    except BaseExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    rows = [task.result().to_json() for task in tasks]
     return {
         "verdict": verdict(rows),
         "checks": rows,

@@ -1,5 +1,6 @@
 """A conversation on disk: JSON lines that can be asked again, and Markdown to read."""
 
+import itertools
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -73,8 +74,13 @@ class Parting:
 
 
 def parting(answer: Turn, other: Turn) -> Parting | None:
-    """Where `answer` departs from `other`, by token ids, or by words where a server tells no ids; None: nowhere."""
-    if min([*answer.ids, *other.ids, 0]) == 0 and answer.ids and other.ids:
+    """Where `answer` departs from `other`: by token ids, or by words where those say nothing; None: nowhere.
+
+    A server tells no ids, and those of another tokenizer mean other texts.
+    """
+    if answer.text == other.text:
+        return None
+    if answer.ids and other.ids and _one_tokenizer(answer, other):
         at = first_difference(answer.ids, other.ids)
         if at is None:
             return None
@@ -88,6 +94,17 @@ def parting(answer: Turn, other: Turn) -> Parting | None:
     start = max(answer.text.rfind(" ", 0, at), answer.text.rfind("\n", 0, at)) + 1
     ends = [end for mark in " \n" if (end := answer.text.find(mark, max(at, start + 1))) > 0]
     return Parting(start=start, end=min(ends, default=len(answer.text)))
+
+
+def _one_tokenizer(answer: Turn, other: Turn) -> bool:
+    """Whether the ids of both mean the same texts, as far as can be seen; negative ones mean nothing."""
+    if min(*answer.ids, *other.ids) < 0:
+        return False
+    meaning = dict(zip(answer.ids, answer.pieces, strict=False))
+    return all(
+        meaning.get(token, piece) == piece
+        for token, piece in zip(other.ids, other.pieces, strict=False)
+    )
 
 
 def as_markdown(target: str, system: str, turns: Iterable[Turn]) -> str:
@@ -105,14 +122,17 @@ def as_markdown(target: str, system: str, turns: Iterable[Turn]) -> str:
 
 
 def save_conversation(
-    folder: Path, target: str, system: str, turns: Sequence[Turn]
+    folder: Path, target: str, system: str, turns: Sequence[Turn], *, name: str | None = None
 ) -> tuple[Path, Path]:
-    """Write `conversation.md` and `conversation.jsonl`, readable by the user alone.
+    """Write a conversation as `NAME.md` and `NAME.jsonl`, readable by the user alone.
+
+    Without a `name`: `conversation`, or the next free one with a number; no other conversation is overwritten.
 
     Raises:
         StateProblem: the folder cannot be written.
     """
-    markdown, lines = folder / "conversation.md", folder / "conversation.jsonl"
+    stem = name if name is not None else free_name(folder)
+    markdown, lines = folder / f"{stem}.md", folder / f"{stem}.jsonl"
     said = [{"role": "system", "content": system}] if system else []
     said += [turn.to_json() for turn in turns]
     write_whole(markdown, as_markdown(target, system, turns), mode=0o600)
@@ -120,6 +140,16 @@ def save_conversation(
         lines, "".join(json.dumps(line, allow_nan=False) + "\n" for line in said), mode=0o600
     )
     return markdown, lines
+
+
+def free_name(folder: Path) -> str:
+    """`conversation`, `conversation-2` …: the first that nothing in the folder is called."""
+    names = itertools.chain(["conversation"], (f"conversation-{n}" for n in itertools.count(2)))
+    return next(
+        name
+        for name in names
+        if not any((folder / f"{name}.{kind}").exists() for kind in ("md", "jsonl"))
+    )
 
 
 def load_conversation(path: Path) -> tuple[str, list[Turn]]:

@@ -8,7 +8,13 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NoReturn
 
-from firstlight_core.errors import FirstlightError, Interrupted, OutOfMemory, StateProblem
+from firstlight_core.errors import (
+    CheckFailed,
+    FirstlightError,
+    Interrupted,
+    OutOfMemory,
+    StateProblem,
+)
 from firstlight_core.events import Event, LogLine, Progress, Stage
 from firstlight_core.text import shown_path, visible
 
@@ -80,7 +86,7 @@ def run_verb(
         )
     else:
         assert isinstance(result, dict)
-        document = {**document, "ok": True, **result}
+        document = _judged({**document, "ok": True, **result})
         if as_json:
             print_json(document)
         else:
@@ -95,6 +101,15 @@ def _what_failed(error: OSError) -> str:
     """An operating system error as a sentence, without its number."""
     reason = error.strerror or str(error)
     return f"{shown_path(error.filename)}: {reason}." if error.filename else f"{reason}."
+
+
+def _judged(document: Document) -> Document:
+    """A document that says no also says why in `error`, as every failure does."""
+    if document["ok"] or "error" in document:
+        return document
+    verdict = str(document.get("verdict", ""))
+    said = verdict if " " in verdict else "A check failed; the document says which."
+    return {**document, "error": CheckFailed(said).to_json()}
 
 
 async def _interruptible(work: Coroutine[Any, Any, Document]) -> Document:

@@ -68,15 +68,21 @@ def model(step: "ChatStep", rest: str) -> None:
 
 
 def save(step: "ChatStep", rest: str) -> None:
-    """Write the conversation beside the run, or into a folder."""
-    talk = step.talk
+    """Write the conversation of every lane beside the run, or into a folder; a newer save of the same one replaces it."""
+    written = []
     try:
         folder = expanded(rest) if rest else step.wizard.run_folder()
-        paths = save_conversation(folder, talk.name, talk.system, talk.turns)
+        for talk in step.lanes:
+            name = talk.saved.get(folder)
+            paths = save_conversation(folder, talk.name, talk.system, talk.turns, name=name)
+            talk.saved[folder] = paths[0].stem
+            written.append(paths)
     except FirstlightError as error:
         step.show_problem(error)
     else:
-        step.notify(f"Saved: {shown_path(paths[0])} and {paths[1].name}", markup=False)
+        others = "".join(f"; {markdown.name}" for markdown, _ in written[1:])
+        (markdown, lines), *_ = written
+        step.notify(f"Saved: {shown_path(markdown)} and {lines.name}{others}", markup=False)
 
 
 def replay(step: "ChatStep", rest: str) -> None:
@@ -84,7 +90,8 @@ def replay(step: "ChatStep", rest: str) -> None:
     if busy(step):
         return
     try:
-        default = step.wizard.run_folder() / "conversation.jsonl"
+        folder = step.wizard.run_folder()
+        default = folder / f"{step.talk.saved.get(folder, 'conversation')}.jsonl"
         system, turns = load_conversation(expanded(rest) if rest else default)
     except FirstlightError as error:
         step.show_problem(error)

@@ -1,8 +1,14 @@
 """Keys that come while a step is still being put together."""
 
+from typing import TYPE_CHECKING, cast
+
 from textual import events
 
+from firstlight_tui.keys import Typed
 from firstlight_tui.widgets.passing import PassingScreen
+
+if TYPE_CHECKING:
+    from firstlight_tui.app import WizardApp
 
 
 class PatientScreen(PassingScreen[None]):
@@ -37,13 +43,22 @@ class PatientScreen(PassingScreen[None]):
             event.stop()
             event.prevent_default()
             self._early.append(event)
+            cast("WizardApp", self.app).hold_keys()
+
+    def leave(self) -> None:
+        """It goes before anything had the focus: its keys are for whoever comes next."""
+        self._let_go()
+        super().leave()
 
     def on_descendant_focus(self) -> None:
         """Something has the focus."""
         self._let_go()
 
     def _let_go(self) -> None:
+        if self._early is not None:
+            cast("WizardApp", self.app).keys_again(self._early_keys)
+
+    def _early_keys(self) -> list[Typed]:
         early, self._early = self._early, None
-        for event in early or ():
-            # As the terminal sends it: a key from the screen would rise no higher than to the screen.
-            self.app.post_message(events.Key(event.key, event.character).set_sender(self.app))
+        # As the terminal sends them: a key from the screen would rise no higher than to the screen.
+        return [events.Key(e.key, e.character).set_sender(self.app) for e in early or ()]
