@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from firstlight_tui.commands.output import run_verb
+
 FIRSTLIGHT = [sys.executable, "-m", "firstlight_tui"]
 linux = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 
@@ -105,3 +107,13 @@ sys.exit(main())
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_a_document_that_says_no_has_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    for verdict, words in (("Not good enough. Far away.", "Not good enough"), ("blocked", "check")):
+        with pytest.raises(SystemExit) as left:
+            run_verb("x", lambda v=verdict: {"ok": False, "verdict": v}, print, as_json=True)
+        document = json.loads(capsys.readouterr().out)
+        assert left.value.code == 1
+        assert document["error"]["code"] == "check-failed"
+        assert words in document["error"]["message"]

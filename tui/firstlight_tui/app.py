@@ -132,6 +132,14 @@ class WizardApp(App[int]):
         return read_sample(pid or self.conversation.pid, Path.home())
 
     @property
+    def decode_rate(self) -> float | None:
+        """Tokens a second of whatever decodes now: a measurement, or the chat as long as somebody is there to answer."""
+        for work in self.busy:
+            if rate := work.measured.get("decode_tps"):
+                return rate
+        return self.conversation.decode_rate if self.conversation.there else None
+
+    @property
     def since_key(self) -> float:
         """Seconds since the last key or movement of the mouse."""
         return self._quiet.rested if self._quiet is not None else math.inf

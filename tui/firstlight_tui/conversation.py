@@ -71,6 +71,11 @@ class Conversation(Turns):
         self.rss_now = process_rss(pid) if pid is not None else None
 
     @property
+    def there(self) -> bool:
+        """Whether somebody is there to answer."""
+        return self.status in ("ready", "answering")
+
+    @property
     def busy(self) -> bool:
         """Whether an answer is being made or waited for."""
         return self.status in ("opening", "answering")
@@ -84,6 +89,7 @@ class Conversation(Turns):
         """Load an artifact or the original, or connect to a server; a conversation with another one ends."""
         if target != self.target:
             self.turns.clear()
+            self.saved.clear()
             self.earlier_ratings.clear()
             self._deaths.clear()
         elif self.status in ("opening", "ready", "answering"):

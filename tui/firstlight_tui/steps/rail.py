@@ -20,9 +20,10 @@ def _state(wizard: "WizardApp", step: "type[StepScreen]", current: "type[StepScr
         return "current"
     if work is not None and work.running:
         return "running"
-    if work is not None and work.status == "failed":
-        return "failed"
-    return "done" if step.done(wizard.session) else "open"
+    if step.done(wizard.session):
+        # An answer that stands outweighs a later try that failed, which the step itself tells.
+        return "done"
+    return "failed" if work is not None and work.status == "failed" else "open"
 
 
 def hindrance(wizard: "WizardApp", index: int) -> str:

@@ -48,7 +48,7 @@ class MonitorPane(Horizontal):
         """Paint the newest sample and the past."""
         past = list(self._history.samples)
         total = sample.memory_total or 1
-        rate = cast("WizardApp", self.app).conversation.decode_rate
+        rate = cast("WizardApp", self.app).decode_rate
         rate_text = f"{rate:.0f} tok/s" if rate else "–"
         job_text = bytes_text(sample.job_rss) if sample.job_rss else "–"
         self.query_one("#cpu", Gauge).show(
