@@ -1,4 +1,4 @@
-"""What `firstlight tune` finds: the fastest setting against what Olive makes with onnxruntime's own threads.
+"""What `firstlight tune` finds: the fastest setting against what Olive makes.
 
 The verb measures both in turn after its search; on the sample and on the shape of a 0.5 B model.
 """

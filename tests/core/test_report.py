@@ -494,6 +494,6 @@ def test_a_tuned_artifact_says_so(tmp_path: Path) -> None:
     run.record("convert", "done", values={**CONVERTED, "artifact": str(folder)})
     _, markdown, html = drawn(run)
     assert (
-        "Tuned: 2 threads, awake 20 µs. Against onnxruntime's own: decode 1.36 ×. Void:" in markdown
+        "Tuned: 2 threads, awake 20 µs. Against what Olive leaves: decode 1.36 ×. Void:" in markdown
     )
     assert "Tuned: 2 threads" in html

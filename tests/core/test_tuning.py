@@ -19,13 +19,13 @@ from firstlight_core.paths import find_paths
 from firstlight_core.precisions import find_precision
 from firstlight_core.talk.artifact_config import SESSION_OPTIONS
 from firstlight_core.talk.engine import open_engine
+from firstlight_core.talk.session_options import THREAD_KEYS, session_options
 from firstlight_core.template.settle import undo_template
 from firstlight_core.tuning.choice import confirmed, fastest, still_running, times_as_fast
 from firstlight_core.tuning.race import Trial, race
 from firstlight_core.tuning.search import Search
 from firstlight_core.tuning.settings import (
-    ONNXRUNTIMES_OWN,
-    THREAD_KEYS,
+    AS_BUILT,
     Threads,
     builds,
     thread_candidates,
@@ -42,7 +42,7 @@ ONE, TWO = Threads(count=1), Threads(count=2, spin_us=20)
 
 @pytest.mark.parametrize(
     ("physical", "usable", "counts"),
-    [(2, 2, {2, 1}), (4, 8, {4, 8, 2}), (None, 1, {1}), (64, 2, {2, 1})],
+    [(2, 2, {2, 1, 0}), (4, 8, {4, 8, 2, 0}), (None, 1, {1, 0}), (64, 2, {2, 1, 0})],
     ids=["two-cores", "hyperthreads", "one-core", "a-quota"],
 )
 def test_threads_that_are_tried_suit_the_machine(
@@ -52,12 +52,14 @@ def test_threads_that_are_tried_suit_the_machine(
     assert {threads.count for threads in found} == counts
     assert len(set(found)) == len(found)
     # Three ways to wait, for those that have something to wait for.
-    assert sum(threads.count > 1 for threads in found) == 3 * len(counts - {1})
+    assert sum((threads.count or 0) > 1 for threads in found) == 3 * len(counts - {0, 1})
 
 
 def test_every_setting_is_one_that_an_artifact_may_bring() -> None:
-    for threads in (*thread_candidates(physical=4, usable=8), ONNXRUNTIMES_OWN):
+    for threads in (*thread_candidates(physical=4, usable=8), AS_BUILT):
         assert threads.options().keys() <= SESSION_OPTIONS & set(THREAD_KEYS)
+        # What is written is kept, the default too.
+        assert session_options(threads.options(), cores=8) == {}
     labels = [threads.label for threads in thread_candidates(physical=4, usable=8)]
     assert len(set(labels)) == len(labels)
 
@@ -133,22 +135,22 @@ def search(race_: Any, **options: Any) -> Search:
 
 async def test_a_winner_that_does_not_win_again_is_refuted(tmp_path: Path) -> None:
     folder = tiny_genai(tmp_path / "t")
-    for again, best in ([0.5, 0.6, 0.4], TWO), ([0.5, 1.6, 1.4], ONNXRUNTIMES_OWN):
+    for again, best in ([0.5, 0.6, 0.4], TWO), ([0.5, 1.6, 1.4], AS_BUILT):
         rigged = Rigged(
-            {ONE.label: [2.0], TWO.label: [0.5], ONNXRUNTIMES_OWN.label: [1.0]},
-            {TWO.label: again, ONNXRUNTIMES_OWN.label: [1.0, 1.0, 1.0]},
+            {ONE.label: [2.0], TWO.label: [0.5], AS_BUILT.label: [1.0]},
+            {TWO.label: again, AS_BUILT.label: [1.0, 1.0, 1.0]},
         )
         tuning = search(rigged, candidates=(ONE, TWO))
         assert await tuning.fastest_threads(folder) == TWO
         taken, document = await tuning.compare(
-            tuning.trial(folder, TWO), tuning.trial(folder, ONNXRUNTIMES_OWN)
+            tuning.trial(folder, TWO), tuning.trial(folder, AS_BUILT)
         )
         assert taken.threads == best
         assert document["best"]["label"] == best.label
-        assert ("refuted" in document) == (best == ONNXRUNTIMES_OWN)
+        assert ("refuted" in document) == (best == AS_BUILT)
         assert ("faster" in document["best"]) == (best == TWO)
         assert [row["label"] for row in tuning.trials] == [
-            threads.label for threads in (ONE, TWO, ONNXRUNTIMES_OWN)
+            threads.label for threads in (ONE, TWO, AS_BUILT)
         ]
 
 
@@ -241,13 +243,12 @@ async def test_an_artifact_is_tuned_and_carries_the_result(tmp_path: Path) -> No
         folder, apply=True, candidates=(ONE, TWO), prompt_tokens=32, new_tokens=8, repeats=3
     )
     assert [row["label"] for row in document["trials"]] == [
-        threads.label for threads in (ONE, TWO, ONNXRUNTIMES_OWN)
+        threads.label for threads in (ONE, TWO, AS_BUILT)
     ]
     assert all(row["rounds"] >= 2 for row in document["trials"])
-    assert document["baseline"]["settings"] == ONNXRUNTIMES_OWN.to_json()
+    assert document["baseline"]["settings"] == AS_BUILT.to_json()
     assert document["baseline"]["rounds"] == 3
-    best = document["best"]["settings"]["intra_op_num_threads"] or 0
-    assert own_threads(folder)["intra_op_num_threads"] == best
+    assert own_threads(folder) == Threads.from_json(document["best"]["settings"]).options()
     assert (read_manifest(folder) or {})["tuned"]["settings"] == document["best"]["settings"]
     assert document["applied"] is True
     assert json.loads(json.dumps(document, allow_nan=False)) == document

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from firstlight_core.tuning.settings import Threads
 from firstlight_core.tuning.writing import own_threads
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
@@ -48,9 +49,7 @@ def test_a_source_is_tuned_and_its_best_build_published(tmp_path: Path, sample: 
     assert measured == {label for label, row in rows.items() if "excluded" not in row}
     best = said["best"]
     assert best["drift"]["kl_mean"] <= limit
-    assert own_threads(output)["intra_op_num_threads"] == (
-        best["settings"]["intra_op_num_threads"] or 0
-    )
+    assert own_threads(output) == Threads.from_json(best["settings"]).options()
     assert firstlight("verify", str(output))[0] == 0
     manifest = json.loads((output / "firstlight.json").read_text())
     assert manifest["artifact"] == "best"

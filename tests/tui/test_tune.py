@@ -45,7 +45,7 @@ THREADS: dict[str, Any] = {
         row("2 threads, awake 20 µs", 0.8, **TWO),
         {**row("1 thread", 2.0), "dropped": True},
     ],
-    "baseline": row("onnxruntime's own threads", 1.0, "comparison", **OWN),
+    "baseline": row("threads as Olive leaves them", 1.0, "comparison", **OWN),
     "best": {**row("2 threads, awake 20 µs", 0.8, "comparison", **TWO), "faster": FASTER},
     "prompt_tokens": 256,
     "new_tokens": 64,

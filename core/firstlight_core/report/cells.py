@@ -7,6 +7,7 @@ from typing import Any
 
 from firstlight_core.report.charts import number_text
 from firstlight_core.text import bytes_text, one_line, seconds_text
+from firstlight_core.tuning.settings import threads_text
 
 Document = Mapping[str, Any]
 
@@ -173,11 +174,9 @@ def tuned_sentence(tuned: Document | None) -> str:
     settings = (tuned or {}).get("settings")
     if not isinstance(settings, Mapping):
         return ""
-    count, spin = settings.get("intra_op_num_threads"), settings.get("spin_us")
-    threads = f"{count} thread{'s' * (count != 1)}" if count else "onnxruntime's own threads"
-    awake = f", awake {spin} µs" if spin is not None else ""
+    threads = threads_text(settings.get("intra_op_num_threads"), settings.get("spin_us"))
     faster = (tuned or {}).get("faster") or {}
     rates = ", ".join(f"{name} {number_text(value)} ×" for name, value in faster.items())
     void = " Void: the machine was busy with something else." if (tuned or {}).get("void") else ""
-    against = f" Against onnxruntime's own: {rates}." if rates else ""
-    return f"Tuned: {threads}{awake}.{against}{void}"
+    against = f" Against what Olive leaves: {rates}." if rates else ""
+    return f"Tuned: {threads}.{against}{void}"

@@ -19,6 +19,13 @@ SPIN_MICROSECONDS = 20
 INTRA_OP_THREADS = "intra_op_num_threads"
 SPIN_DURATION = "session.intra_op.spin_duration_us"
 ALLOW_SPINNING = "session.intra_op.allow_spinning"
+THREAD_KEYS = (
+    INTRA_OP_THREADS,
+    SPIN_DURATION,
+    ALLOW_SPINNING,
+    "session.intra_op.spin_backoff_max",
+)
+"""What an artifact can say of its threads."""
 
 
 def usable_threads(physical: int | None, usable: int) -> int:
@@ -33,13 +40,14 @@ def usable_threads(physical: int | None, usable: int) -> int:
 def session_options(own: Mapping[str, Any], *, cores: int | None = None) -> dict[str, Any]:
     """The session options of a text decoder, to lay over `own`, those that its artifact brings.
 
-    An artifact that names a number of threads (`firstlight tune` writes it) keeps it and its spinning, unless this
-    machine has fewer `cores`: then it was tuned for another one.
+    An artifact that says anything of its threads (`firstlight tune` makes it) keeps that, unless it names more threads
+    than this machine has `cores`: then it was tuned for another one.
     """
     usable = core_count()[0] if cores is None else cores
-    tuned = own.get(INTRA_OP_THREADS)
-    if isinstance(tuned, int) and not isinstance(tuned, bool) and 0 <= tuned <= usable:
-        return {}
+    if any(key in own for key in THREAD_KEYS):
+        count = own.get(INTRA_OP_THREADS, 0)
+        if isinstance(count, int) and not isinstance(count, bool) and 0 <= count <= usable:
+            return {}
     return {
         INTRA_OP_THREADS: usable_threads(psutil.cpu_count(logical=False), usable),
         SPIN_DURATION: str(SPIN_MICROSECONDS),

@@ -9,7 +9,7 @@ from firstlight_core.errors import UsageError
 from firstlight_core.measure.disturbance import Watch
 from firstlight_core.tuning.choice import confirmed, fastest, times_as_fast
 from firstlight_core.tuning.race import Started, Tell, Trial, race
-from firstlight_core.tuning.settings import ONNXRUNTIMES_OWN, Build, Threads, thread_candidates
+from firstlight_core.tuning.settings import AS_BUILT, Build, Threads, thread_candidates
 
 PROMPT_TOKENS = 256
 NEW_TOKENS = 64
@@ -68,7 +68,7 @@ class Search:
 
     async def fastest_threads(self, folder: Path) -> Threads:
         """The setting of the threads with which this artifact answers fastest; all of them become rows of `trials`."""
-        settings = [*self.candidates, ONNXRUNTIMES_OWN]
+        settings = [*self.candidates, AS_BUILT]
         trials = [self.trial(folder, threads) for threads in settings]
         return (await self._winner("threads", trials)).threads
 

@@ -17,13 +17,6 @@ from firstlight_core.talk.session_options import (
     usable_threads,
 )
 
-THREAD_KEYS = (
-    INTRA_OP_THREADS,
-    SPIN_DURATION,
-    ALLOW_SPINNING,
-    "session.intra_op.spin_backoff_max",
-)
-"""The keys of `session_options` that tuning owns."""
 SPINS = (SPIN_MICROSECONDS, 0, 1_000)
 """Microseconds that an idle thread stays awake; a millisecond is onnxruntime's own, 0 lets it sleep at once."""
 BLOCKS = (32, 64, 128)
@@ -34,13 +27,16 @@ BLOCKS = (32, 64, 128)
 class Threads:
     """How onnxruntime uses the processor: its intra-op threads, and for how long an idle one stays awake."""
 
-    count: int
-    """0: as many as onnxruntime chooses."""
+    count: int | None
+    """0: onnxruntime counts the cores, and binds a thread to each. None: nothing is said, as in what Olive makes, and
+    onnxruntime-genai chooses (0.18: one thread on two virtual cores)."""
     spin_us: int | None = None
     """Microseconds; None: onnxruntime's own choice."""
 
     def options(self) -> dict[str, Any]:
-        """As `session_options` of `genai_config.json`."""
+        """As `session_options` of `genai_config.json`; never empty, so that an artifact keeps even what is the default."""
+        if self.count is None:
+            return {ALLOW_SPINNING: "1"}
         options: dict[str, Any] = {INTRA_OP_THREADS: self.count}
         if self.spin_us == 0:
             options[ALLOW_SPINNING] = "0"
@@ -51,25 +47,39 @@ class Threads:
     @property
     def label(self) -> str:
         """For a table."""
-        if not self.count:
-            return "onnxruntime's own threads"
-        many = f"{self.count} thread{'s' * (self.count != 1)}"
-        if self.spin_us is None:
-            return many
-        return f"{many}, awake {self.spin_us} µs" if self.spin_us else f"{many}, asleep at once"
+        return threads_text(self.count, self.spin_us)
 
     def to_json(self) -> dict[str, int | None]:
-        """`{intra_op_num_threads, spin_us}`; null is onnxruntime's own choice."""
-        return {INTRA_OP_THREADS: self.count or None, "spin_us": self.spin_us}
+        """`{intra_op_num_threads, spin_us}`; null is said nowhere."""
+        return {INTRA_OP_THREADS: self.count, "spin_us": self.spin_us}
+
+    @classmethod
+    def from_json(cls, settings: Mapping[str, Any]) -> "Threads":
+        """The inverse of `to_json`; other keys are passed over."""
+        return cls(count=settings[INTRA_OP_THREADS], spin_us=settings["spin_us"])
 
 
-ONNXRUNTIMES_OWN = Threads(count=0)
+def threads_text(count: int | None, spin_us: int | None) -> str:
+    """Such a setting in words."""
+    if count is None:
+        return "threads as Olive leaves them"
+    if not count:
+        return "a thread bound to each core"
+    many = f"{count} thread{'s' * (count != 1)}"
+    if spin_us is None:
+        return many
+    return f"{many}, awake {spin_us} µs" if spin_us else f"{many}, asleep at once"
+
+
+AS_BUILT = Threads(count=None)
 
 
 def thread_candidates(
     *, physical: int | None = None, usable: int | None = None
 ) -> tuple[Threads, ...]:
-    """What is tried here, Firstlight's own choice first: half, all and both halves of the cores, three ways to wait."""
+    """What is tried here, Firstlight's own choice first: all cores, both halves of each, half of them, three ways to wait;
+    and a thread bound to each core.
+    """
     if usable is None:
         physical, usable = psutil.cpu_count(logical=False), core_count()[0]
     own = usable_threads(physical, usable)
@@ -78,7 +88,7 @@ def thread_candidates(
     for count in counts:
         spins: Sequence[int | None] = SPINS if count > 1 else (None,)
         found += [Threads(count=count, spin_us=spin) for spin in spins]
-    return tuple(found)
+    return (*found, Threads(count=0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from firstlight_core.model.inspection import inspect_model
 from firstlight_core.precisions import Precision
 from firstlight_core.talk.engine import open_engine
 from firstlight_core.tuning.search import Search
-from firstlight_core.tuning.settings import ONNXRUNTIMES_OWN, Build, builds
+from firstlight_core.tuning.settings import AS_BUILT, Build, builds
 
 ALLOWANCE = 1.1
 """Without a limit of one's own, a build may drift so many times as far as the row of the table does."""
@@ -102,7 +102,7 @@ async def tune_source(
         )
     threads = await search.fastest_threads(standing[0].folder)
     winner = await search.fastest_build([(one.build, one.folder) for one in close], threads)
-    baseline = search.trial(standing[0].folder, ONNXRUNTIMES_OWN, standing[0].build)
+    baseline = search.trial(standing[0].folder, AS_BUILT, standing[0].build)
     best, document = await search.compare(winner, baseline)
     for name, trial in (("baseline", baseline), ("best", best)):
         one = next(o for o in standing if o.folder == trial.artifact.folder)

@@ -29,7 +29,7 @@ from firstlight_core.precisions import DEFAULT_PRECISION, find_precision
 from firstlight_core.talk.artifact_config import CONFIG
 from firstlight_core.talk.artifacts import artifact_folder, check_artifact, find_target
 from firstlight_core.tuning.search import NEW_TOKENS, PROMPT_TOKENS, REPEATS, Search
-from firstlight_core.tuning.settings import ONNXRUNTIMES_OWN, Threads, thread_candidates
+from firstlight_core.tuning.settings import AS_BUILT, Threads, thread_candidates
 from firstlight_core.tuning.sources import tune_source
 from firstlight_core.tuning.writing import own_threads, without_threads, write_threads
 
@@ -56,7 +56,7 @@ async def tune(
 
     Speed is the time of a whole answer: `prompt_tokens` read and `new_tokens` written. The document of SPEC 2:
     `{best, trials[], baseline, machine, prompt_tokens, new_tokens, repeats, notes[], void}`, of a source also `builds[]`
-    and `max_drift`. The baseline is what Olive makes, with onnxruntime's own threads; `best.faster` compares both round
+    and `max_drift`. The baseline is what Olive makes, with nothing said of threads; `best.faster` compares both round
     by round, in measurements of their own. Times in seconds, rates in tokens a second, everything measured here.
 
     Args:
@@ -132,8 +132,7 @@ def keep(artifact: Path, document: Mapping[str, Any]) -> None:
         InputRefused: genai_config.json is damaged.
         StateProblem: the disk refuses; the artifact stays as it was.
     """
-    settings = document["best"]["settings"]
-    threads = Threads(count=settings["intra_op_num_threads"] or 0, spin_us=settings["spin_us"])
+    threads = Threads.from_json(document["best"]["settings"])
     write_threads(artifact, threads, tuned=_manifest(document))
 
 
@@ -161,7 +160,7 @@ async def _tune_artifact(artifact: Path, search: Search, *, apply: bool) -> Docu
         except OSError as error:
             raise state_problem(error, staging.work) from error
         threads = await search.fastest_threads(plain)
-        winner, baseline = search.trial(plain, threads), search.trial(plain, ONNXRUNTIMES_OWN)
+        winner, baseline = search.trial(plain, threads), search.trial(plain, AS_BUILT)
         _, compared = await search.compare(winner, baseline)
         document = _document(search, compared)
     if apply:

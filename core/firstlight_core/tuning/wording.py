@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from firstlight_core.tuning.settings import threads_text
+
 Document = Mapping[str, Any]
 
 
@@ -11,10 +13,8 @@ def setting(row: Document) -> str:
     label = str(row["label"])
     if row["stage"] != "comparison" or "precision" not in row["settings"]:
         return label
-    count, spin = row["settings"]["intra_op_num_threads"], row["settings"]["spin_us"]
-    awake = f", {spin} µs" if spin is not None else ""
-    many = f"{count} thread{'s' * (count != 1)}{awake}" if count else "own threads"
-    return f"{label}; {many}"
+    said = row["settings"]
+    return f"{label}; {threads_text(said['intra_op_num_threads'], said['spin_us'])}"
 
 
 def verdict(document: Document) -> str:
@@ -26,7 +26,7 @@ def verdict(document: Document) -> str:
             f"{setting(refuted)} won the race and did not win again ({_times(refuted)}): "
             "the baseline stands."
         )
-    return "Nothing was faster than what Olive makes, with onnxruntime's own threads."
+    return "Nothing was faster than what Olive makes."
 
 
 def allowance(document: Document) -> str:

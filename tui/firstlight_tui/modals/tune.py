@@ -33,7 +33,7 @@ COLUMNS = (
 )
 INTRODUCTION = (
     "Several settings answer the same prompt in turns; the slow ones drop out, and the winner is measured once more "
-    "against what Olive makes with onnxruntime's own threads. Threads: nothing is converted. Build: the model is also "
+    "against what Olive makes. Threads: nothing is converted. Build: the model is also "
     "converted with other block sizes and algorithms, and what drifts too far from the original is left out."
 )
 
