@@ -92,6 +92,8 @@ def test_clearly_slower_settings_drop_out() -> None:
 def test_the_fastest_is_taken_and_of_equals_the_first() -> None:
     assert fastest([[1.0, 1.0], [0.8, 0.8], [0.9, 0.9]]) == 1
     assert fastest([[1.0, 1.0], [0.99, 0.99]]) == 0
+    # As often slower as faster: that is chance.
+    assert fastest([[1.0, 1.0, 1.0, 1.0], [0.8, 1.3, 0.8, 1.1]]) == 0
     # A slow minute hits both: round by round the second is faster, although its median is not.
     assert fastest([[1.0, 2.0, 2.0], [0.8, 1.6, 1.9]]) == 1
 

@@ -8,7 +8,7 @@ from firstlight_core.measure.metrics import percentile, spread
 SLOW = 1.15
 """A setting whose median is so many times the best one's is not measured any further."""
 MARGIN = 0.02
-"""Differences below this are none: the setting that comes first in the table is taken."""
+"""Differences below this are none."""
 
 
 def median(values: Sequence[float]) -> float:
@@ -22,20 +22,6 @@ def still_running(seconds: Sequence[Sequence[float]]) -> list[int]:
     return [index for index, taken in enumerate(seconds) if median(taken) <= SLOW * best]
 
 
-def fastest(seconds: Sequence[Sequence[float]]) -> int:
-    """Index of the setting to take: the first that the fastest one does not beat by more than `MARGIN`.
-
-    Rounds are compared with each other, so that a slow minute of the machine hits all alike; settings that dropped out
-    have fewer rounds and are compared on those.
-    """
-    best = min(range(len(seconds)), key=lambda index: median(seconds[index]))
-    for index, taken in enumerate(seconds):
-        ratios = [own / other for own, other in zip(taken, seconds[best], strict=False)]
-        if median(ratios) <= 1 + MARGIN:
-            return index
-    return best
-
-
 def confirmed(ratios: Sequence[float]) -> bool:
     """Whether so many times the baseline's speed, one figure a round, are more than chance.
 
@@ -43,6 +29,20 @@ def confirmed(ratios: Sequence[float]) -> bool:
     show that in 6 % of cases.
     """
     return median(ratios) >= 1 + MARGIN and percentile(ratios, 20) > 1
+
+
+def fastest(seconds: Sequence[Sequence[float]]) -> int:
+    """Index of the setting to take: the first that the fastest one does not beat for sure.
+
+    Rounds are compared with each other, so that a slow minute of the machine hits all alike; settings that dropped out
+    have fewer rounds and are compared on those.
+    """
+    best = min(range(len(seconds)), key=lambda index: median(seconds[index]))
+    for index, taken in enumerate(seconds):
+        ratios = [own / other for own, other in zip(taken, seconds[best], strict=False)]
+        if not confirmed(ratios):
+            return index
+    return best
 
 
 def times_as_fast(

@@ -15,8 +15,8 @@ PROMPT_TOKENS = 256
 NEW_TOKENS = 64
 REPEATS = 7
 """Of the last comparison; the rounds before it only find out what is worth comparing."""
-ROUNDS = 4
-"""Of every race before the last one."""
+ROUNDS = 8
+"""Of every race before the last one, for settings that do not drop out."""
 Document = dict[str, Any]
 
 
