@@ -62,6 +62,9 @@ def test_chat_reads_a_pipe_and_a_seed_repeats(artifact: Artifact) -> None:
     ("arguments", "stdin", "code", "words"),
     [
         ((), b"", 2, "nothing to ask"),
+        ((), b" \n", 2, "nothing to ask"),
+        (("--prompt", " "), b"", 2, "nothing to ask"),
+        (("--prompt", "a", "--greedy", "--temperature", "2"), b"", 2, "not of 2"),
         ((), b"a\0b", 1, "NUL"),
         ((), b"\xff\xfe", 1, "UTF-8"),
         pytest.param((), b"x" * 200_001, 2, "longer than 200 kB", id="long"),

@@ -57,7 +57,16 @@ def chat(
     }
 
     async def ask() -> Document:
+        if greedy and temperature:
+            raise UsageError(
+                f"--greedy is a temperature of 0, not of {temperature:g}.",
+                hint="Leave one of them out.",
+            )
         found = find_target(target)
+        if found.kind == "endpoint" and max_length is not None:
+            raise UsageError(
+                "A server's context is its own.", hint="Leave out --max-length, or set it there."
+            )
         if schema is not None:
             settings["json_schema"] = read_schema(schema)
         if regex is not None:
@@ -91,6 +100,8 @@ _NOTHING = (
 def _question(prompt: str | None) -> str:
     """The prompt; `-`, or none with a pipe on stdin, is read from there (at most 200 kB)."""
     if prompt is not None and prompt != "-":
+        if not prompt.strip():
+            raise UsageError("There is nothing to ask.", hint=_NOTHING)
         return prompt
     if prompt is None and sys.stdin.isatty():
         raise UsageError("There is nothing to ask.", hint=_NOTHING)
@@ -100,7 +111,7 @@ def _question(prompt: str | None) -> str:
     # What a pipe of Windows adds is not the question's.
     text = raw.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
     text = text.replace("\r\n", "\n").rstrip("\n")
-    if not text:
+    if not text.strip():
         raise UsageError("There is nothing to ask.", hint=_NOTHING)
     return text
 
