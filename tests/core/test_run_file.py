@@ -73,6 +73,17 @@ def test_the_tokenizers_own_template_is_a_preset_too(write: Write) -> None:
     assert plan.template == TemplateChoice(preset="tokenizer")
 
 
+def test_a_template_section_is_written_and_one_that_is_missing_stays_missing(
+    write: Write, tmp_path: Path
+) -> None:
+    plan = read_run_toml(write('source = "x"\n[template]'))
+    assert plan.template == TemplateChoice()
+    assert read_run_toml(write_plan(tmp_path / "again.toml", plan)).template == TemplateChoice()
+    bare = read_run_toml(write('source = "x"'))
+    assert bare.template is None
+    assert read_run_toml(write_plan(tmp_path / "bare.toml", bare)).template is None
+
+
 def test_the_words_for_the_sample(write: Write) -> None:
     plan = read_run_toml(write('source = "x"\n[quality]\nprompts = "sample"\nreference = "sample"'))
     assert plan.quality is not None

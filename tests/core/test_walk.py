@@ -11,7 +11,14 @@ import pytest
 from firstlight_core.errors import CheckFailed, JobFailed, StateProblem, ToolchainMissing
 from firstlight_core.events import Event, Stage
 from firstlight_core.ledger import Run
-from firstlight_core.report.plan import BenchChoice, ChatChoice, DeployChoice, Plan, QualityChoice
+from firstlight_core.report.plan import (
+    BenchChoice,
+    ChatChoice,
+    DeployChoice,
+    Plan,
+    QualityChoice,
+    TemplateChoice,
+)
 from firstlight_core.report.run_file import read_run_toml
 from firstlight_core.report.walk import STEPS, walk
 from firstlight_core.report.walk_tools import Tools
@@ -20,6 +27,7 @@ PLAN = Plan(
     source=Path("/models/m"),
     precisions=("int4", "int8"),
     use="int8",
+    template=TemplateChoice(),
     deploy=DeployChoice(name="mine"),
     chat=ChatChoice(prompts=("Hi?",)),
     benchmark=BenchChoice(lengths=(16,), precisions=("int4", "int8")),
@@ -206,11 +214,12 @@ async def test_without_the_precision_in_use_nothing_later_happens(tmp_path: Path
 
 
 async def test_a_short_plan_skips_what_it_does_not_name(tmp_path: Path) -> None:
-    document, _recorder, _ = await walked(
+    document, recorder, _ = await walked(
         tmp_path, Plan(source=Path("/m"), precisions=("int4",), use="int4")
     )
     skipped = [s["id"] for s in document["steps"] if s["status"] == "skipped"]
-    assert skipped == ["deploy", "chat", "benchmark", "quality"]
+    assert skipped == ["template", "deploy", "chat", "benchmark", "quality"]
+    assert not recorder.called("settle_template")
     assert {s["reason"] for s in document["steps"] if s["status"] == "skipped"} == {
         "not in the plan"
     }
@@ -221,6 +230,7 @@ async def test_an_adopted_artifact_is_not_converted(tmp_path: Path) -> None:
     plan = Plan(artifact=Path("/onnx"), chat=ChatChoice(prompts=("Hi?",)))
     document, recorder, _ = await walked(tmp_path, plan)
     assert not recorder.called("convert") and not recorder.called("inspect")
+    assert not recorder.called("settle_template")
     assert recorder.called("chat")[0][0][0] == Path("/onnx")
     assert statuses(document)["convert"] == "skipped"
 

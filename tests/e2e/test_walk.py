@@ -26,6 +26,7 @@ pytestmark = [pytest.mark.real, pytest.mark.slow]
 PLAN = """
 source = "sample"
 precisions = ["int4"]
+[template]
 [deploy]
 name = "walked"
 [chat]

@@ -15,7 +15,7 @@ from firstlight_core.text import shown_path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemplateChoice:
-    """How the prompt template is settled: a whole inference_model.json, a preset, or the tokenizer's own."""
+    """How the prompt template is settled: a whole inference_model.json, a preset, or, of neither, the tokenizer's own."""
 
     preset: str | None = None
     inference_model: Mapping[str, Any] | None = None
@@ -75,7 +75,8 @@ class Plan:
     method: str = "config"
     configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Edited Olive configurations by precision (method `config`); the others are converted as their rows say."""
-    template: TemplateChoice = field(default_factory=TemplateChoice)
+    template: TemplateChoice | None = None
+    """None leaves the artifact's files as they are."""
     deploy: DeployChoice | None = None
     chat: ChatChoice | None = None
     benchmark: BenchChoice | None = None
@@ -138,7 +139,9 @@ def plan_of(session: Session) -> Plan:
             for key, config in (session.configs or {}).items()
             if key in precisions and session.method == "config"
         },
-        template=TemplateChoice(inference_model=(session.template or {}).get("inference_model")),
+        template=TemplateChoice(inference_model=session.template.get("inference_model"))
+        if session.template
+        else None,
         deploy=_deploy_of(session.deployment or {}),
         chat=_chat_of(session.chat or {}),
         benchmark=_bench_of(session.benchmark) if session.benchmark else None,

@@ -96,7 +96,7 @@ def _plan(top: Section) -> Plan:
         use=use,
         method=method,
         configs=configs,
-        template=_template(template) if template else TemplateChoice(),
+        template=_template(template) if template is not None else None,
         deploy=_deploy(section) if (section := top.section("deploy")) else None,
         chat=_chat(section) if (section := top.section("chat")) else None,
         benchmark=_bench(section, precisions) if (section := top.section("bench")) else None,
@@ -244,7 +244,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         document["artifact"] = str(plan.artifact)
     template, deploy, chat = plan.template, plan.deploy, plan.chat
     bench, quality = plan.benchmark, plan.quality
-    if template.preset or template.inference_model:
+    if template is not None:
         document["template"] = {
             "preset": template.preset,
             "inference_model": template.inference_model,

@@ -14,7 +14,14 @@ from typing import Any
 from firstlight_core.errors import CheckFailed, FirstlightError
 from firstlight_core.events import Event, Stage
 from firstlight_core.ledger import Run
-from firstlight_core.report.plan import BenchChoice, ChatChoice, DeployChoice, Plan, QualityChoice
+from firstlight_core.report.plan import (
+    BenchChoice,
+    ChatChoice,
+    DeployChoice,
+    Plan,
+    QualityChoice,
+    TemplateChoice,
+)
 from firstlight_core.report.run_file import RUN_FILE, read_run_toml, write_plan, write_run_toml
 from firstlight_core.report.walk_tools import Document, Tools
 
@@ -86,8 +93,8 @@ class _Walk:
         adopted = "an adopted artifact is not converted" if plan.source is None else None
         await self._step("precision", self._precision, skip=adopted)
         await self._step("convert", self._convert, skip=adopted, record_done=False)
-        await self._step("template", self._template)
         choices: tuple[tuple[str, Any, Callable[[Any], Awaitable[Document]]], ...] = (
+            ("template", plan.template, self._template),
             ("deploy", plan.deploy, self._deploy),
             ("chat", plan.chat, self._chat),
             ("benchmark", plan.benchmark, self._benchmark),
@@ -187,9 +194,8 @@ class _Walk:
         failures = converted.get("failures") or ()
         return {"ok": not failures} | ({"error": failures[0]["error"]} if failures else {})
 
-    async def _template(self) -> Document:
+    async def _template(self, choice: TemplateChoice) -> Document:
         artifact = self._in_use()
-        choice = self.plan.template
         name = self.plan.deploy.name if self.plan.deploy else _plain_name(self.plan)
         model = choice.inference_model or self.tools.inference_model(artifact, name, choice.preset)
         document = await self.tools.settle_template(artifact, model, source=self.plan.source)
