@@ -27,8 +27,8 @@ RENDER_BYTES = 512 * 2**20
 class Conversation:
     """The chat template of one artifact, compiled once."""
 
-    def __init__(self, folder: Path) -> None:
-        """Read and compile the template.
+    def __init__(self, folder: Path, *, tokens: Path | None = None) -> None:
+        """Read and compile the template; `tokens`: the folder of the special tokens, when it is another one.
 
         Raises:
             TemplateRefused: there is none, or it is broken.
@@ -44,7 +44,7 @@ class Conversation:
                 f"{shown_path(folder)} has no chat template, so a conversation cannot become a prompt.",
                 hint="Set one: firstlight template ARTIFACT --set FILE",
             )
-        self.special = read_special_tokens(folder)
+        self.special = read_special_tokens(tokens or folder)
         try:
             self._template = compile_template(source)
         except (jinja2.TemplateError, RecursionError, ValueError) as error:

@@ -18,10 +18,10 @@ from typing import Any
 import psutil
 
 from firstlight_core.conversion.failures import explain, explain_text
-from firstlight_core.errors import FirstlightError, JobFailed, ToolchainMissing
+from firstlight_core.errors import FirstlightError, JobFailed, ModelRefused, ToolchainMissing
 from firstlight_core.events import Stage
-from firstlight_core.jobs import lazy_weights, olive_files, tied_int8
-from firstlight_core.jobs.olive_bridge import Watch, WrittenBytes, install, missing_tensors
+from firstlight_core.jobs import lazy_weights, olive_files, tensor_check, tied_int8
+from firstlight_core.jobs.olive_bridge import Watch, WrittenBytes, install
 from firstlight_core.jobs.original import Answers, kept_answers, original_answers
 from firstlight_core.text import one_line, shown_path
 from firstlight_core.worker import JobContext, peak_rss
@@ -116,8 +116,8 @@ class _Converter:
             made = bool(run(json.loads(json.dumps(config))).has_output_model())
         except Exception as error:
             cause = error
-        if watch.missing:
-            raise missing_tensors(watch.missing)
+        if watch.incomplete is not None:
+            raise watch.incomplete
         if not made:
             raise explain(cause or watch.cause, otherwise=watch.refused)
         measured["peak_rss_bytes"] = peak_rss()
@@ -171,6 +171,11 @@ def _load_olive(context: JobContext) -> Watch:
         ) from error
     watch = Watch(context.emit)
     watch.attach()
+
+    def refuse(error: ModelRefused) -> None:
+        watch.incomplete = watch.incomplete or error
+
+    tensor_check.install(refuse)
     return watch
 
 

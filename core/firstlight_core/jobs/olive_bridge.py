@@ -18,7 +18,6 @@ from typing import Any, TextIO
 
 from firstlight_core.errors import ModelRefused
 from firstlight_core.events import Event, Measured, Progress, Stage
-from firstlight_core.text import one_line
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _QUANTISER = "onnxruntime.quantization.matmul_nbits_quantizer"
@@ -98,17 +97,6 @@ def count_quantisable(nodes: Any, constants: set[str]) -> int:
     )
 
 
-def missing_tensors(names: list[str]) -> ModelRefused:
-    """The refusal of weights that lack tensors."""
-    shown = ", ".join(one_line(name, 80) for name in names[:3])
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ModelRefused(
-        f"The weights lack {shown}{more}; Olive would have filled them with random numbers.",
-        hint="Save the model again with all its tensors, or download it again.",
-        detail="\n".join(names[:200]),
-    )
-
-
 class Watch(logging.Handler):
     """Turns what Olive, transformers and the quantiser log into events, and keeps what they swallow."""
 
@@ -125,8 +113,8 @@ class Watch(logging.Handler):
         self._stage = ""
         self.cause: BaseException | None = None
         """The first exception that Olive logged instead of raising it."""
-        self.missing: list[str] = []
-        """Tensors that transformers did not find and filled with random numbers."""
+        self.incomplete: ModelRefused | None = None
+        """Why weights that transformers has read were refused (`jobs/tensor_check.py`)."""
         self.refused = ""
         """Why Olive left a pass out, when it said so."""
 
@@ -183,11 +171,6 @@ class Watch(logging.Handler):
                 if total is not None and self._quantised > total:
                     total = self._quantisable = None
                 self._emit(Progress(self._quantised, total, "nodes"))
-        elif "LOAD REPORT" in message and "MISSING" in message:
-            found = re.findall(r"^\s*(\S+)\s*\|\s*MISSING", message, re.M)
-            self.missing = found or ["(names unknown)"]
-            # Stops the run here, not after minutes of quantising random numbers.
-            raise missing_tensors(self.missing)
         elif match := re.search(r"Running pass (\S+?):", message):
             if match[1] == "half":
                 self.stage("half", "Turning FP32 into FP16")

@@ -9,7 +9,7 @@ from typing import Any
 
 from firstlight_core.errors import FirstlightError
 from firstlight_core.files import read_json, write_json
-from firstlight_core.jobs.transformers_model import idle_cores
+from firstlight_core.jobs.transformers_model import idle_cores, load_original, stop_ids
 from firstlight_core.model.fingerprint import fingerprint
 from firstlight_core.paths import find_paths
 
@@ -25,7 +25,7 @@ SHARE_OF_MEMORY = 0.5
 """The original in float32 may take this share of the memory that is available; else it is not asked."""
 SPARE = 0.25
 """Share of the available memory that asking may always take, even if the conversion itself needs less."""
-_KEPT_AS = "firstlight/answers/1"
+_KEPT_AS = "firstlight/answers/2"
 
 
 def kept_answers(
@@ -39,7 +39,7 @@ def kept_answers(
         parts = [fingerprint(Path(path)) for path in (model_path, adapter_path) if path]
     except (FirstlightError, OSError):
         return ask()
-    tools = [importlib.metadata.version(name) for name in ("torch", "transformers")]
+    tools = [importlib.metadata.version(name) for name in ("torch", "transformers", "peft")]
     told = repr([_KEPT_AS, PROMPTS, NEW_TOKENS, *parts, *tools])
     digest = hashlib.sha256(told.encode()).hexdigest()
     path = find_paths().cache / "answers" / f"{digest[:32]}.json"
@@ -76,9 +76,6 @@ def original_answers(model_path: str, adapter_path: str | None, *, room: int) ->
     that stays within `room` bytes (then asking does not raise the conversion's peak), or within a share of what is
     available; else as it is stored.
     """
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
     from firstlight_core.monitor import available_memory
 
     stored = sum(path.stat().st_size for path in Path(model_path).glob("*.safetensors"))
@@ -87,17 +84,11 @@ def original_answers(model_path: str, adapter_path: str | None, *, room: int) ->
         return None
     # The mapped bf16 file and the float32 copy stand side by side while it is read.
     exact = 3 * stored < max(room, SPARE * available_memory())
-    tokenizer = AutoTokenizer.from_pretrained(model_path, trust_remote_code=False)
-    model = AutoModelForCausalLM.from_pretrained(
-        model_path, dtype=torch.float32 if exact else "auto", trust_remote_code=False
-    )
-    if adapter_path:
-        from peft import PeftModel
-
-        model = PeftModel.from_pretrained(model, adapter_path).merge_and_unload()
-    model.eval()
+    source, base = Path(adapter_path or model_path), model_path if adapter_path else None
+    tokenizer, model = load_original(source, base, exact=exact)
+    ends = sorted(stop_ids(model, tokenizer))
     prompts = [_render(tokenizer, prompt) for prompt in PROMPTS]
-    spoken = _greedy(model, prompts)
+    spoken = _greedy(model, prompts, ends)
     dtype = str(model.dtype).removeprefix("torch.")
     return [
         {"prompt": prompt, "ids": ids, "answer": answer, "dtype": dtype}
@@ -115,7 +106,7 @@ def _render(tokenizer: Any, prompt: str) -> list[int]:
     return [int(i) for i in tokenizer.encode(prompt)]
 
 
-def _greedy(model: Any, prompts: list[list[int]]) -> list[list[int]]:
+def _greedy(model: Any, prompts: list[list[int]], ends: list[int]) -> list[list[int]]:
     """All prompts in one batch, padded at the left; each answer ends with its end of turn."""
     import torch
     from transformers import GenerationConfig
@@ -125,7 +116,6 @@ def _greedy(model: Any, prompts: list[list[int]]) -> list[list[int]]:
     longest = max(map(len, prompts))
     ids = torch.tensor([[0] * (longest - len(p)) + p for p in prompts])
     mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts])
-    ends = _end_ids(model)
     # A fresh configuration: the folder's own may penalise repetition, and then greedy is not greedy.
     plain = GenerationConfig(
         do_sample=False, max_new_tokens=NEW_TOKENS, eos_token_id=ends or None, pad_token_id=0
@@ -143,11 +133,3 @@ def _until_end(answer: list[int], ends: list[int]) -> list[int]:
         if token in ends:
             return answer[: place + 1]
     return answer
-
-
-def _end_ids(model: Any) -> list[int]:
-    found: set[int] = set()
-    for config in (model.config, model.generation_config):
-        value = getattr(config, "eos_token_id", None)
-        found |= {value} if isinstance(value, int) else set(value or [])
-    return sorted(found)

@@ -17,8 +17,8 @@ from firstlight_core.jobs.transformers_model import (
     import_transformers,
     load_original,
     stop_ids,
-    tokenizer_folder,
 )
+from firstlight_core.model.own_files import own_files
 from firstlight_core.text import visible
 from firstlight_core.worker import JobContext, peak_rss
 
@@ -45,8 +45,12 @@ class OriginalRoom:
         source, base = Path(str(asked["source"])), asked.get("base")
         self.tokenizer, self.model = load_original(source, base, exact=bool(asked["exact"]))
         template = asked.get("template_folder")
-        folder = Path(str(template)) if template else tokenizer_folder(source, base)
-        self.conversation = Conversation(folder)
+        own = own_files(source, Path(base) if base else None)
+        self.conversation = (
+            Conversation(Path(str(template)))
+            if template
+            else Conversation(own.template, tokens=own.tokenizer)
+        )
         self.stops = stop_ids(self.model, self.tokenizer) | {int(i) for i in asked["stop_ids"]}
         self.max_length = int(asked["max_length"])
         return {

@@ -15,8 +15,8 @@ from firstlight_core.jobs.transformers_model import (
     import_transformers,
     load_original,
     stop_ids,
-    tokenizer_folder,
 )
+from firstlight_core.model.own_files import own_files
 from firstlight_core.text import visible
 from firstlight_core.worker import JobContext, peak_rss
 
@@ -34,8 +34,9 @@ def reference(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
     torch, _ = import_transformers()
     source = Path(str(request["source"]))
     base = request.get("base")
+    own = own_files(source, Path(base) if base else None)
     tokenizer, model = load_original(source, base)
-    conversation = Conversation(tokenizer_folder(source, base))
+    conversation = Conversation(own.template, tokens=own.tokenizer)
     stops = stop_ids(model, tokenizer)
     prompts: list[dict[str, Any]] = []
     row = 0

@@ -5,8 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.errors import ModelRefused, ToolchainMissing
+from firstlight_core.errors import FirstlightError, ModelRefused, ToolchainMissing
+from firstlight_core.jobs.tensor_check import refuse_missing
+from firstlight_core.model.adapter import WEIGHTS
+from firstlight_core.model.folder import list_folder
+from firstlight_core.model.own_files import own_files, token_rows
+from firstlight_core.model.safetensors_headers import read_header
+from firstlight_core.template.files import read_chat_template
 from firstlight_core.text import one_line
+
+_SAFE = {"local_files_only": True, "trust_remote_code": False}
 
 
 def import_transformers() -> tuple[Any, Any]:
@@ -34,14 +42,24 @@ def idle_cores() -> int:
     return max(1, min(cores, round(cores + 1 - load)))
 
 
-def tokenizer_folder(source: Path, base: str | None) -> Path:
-    """Where the tokenizer and the template are: an adapter folder may bring its own, or leave them to its base."""
-    own = base is None or (source / "tokenizer_config.json").exists()
-    return source if own else Path(str(base))
+def load_tokenizer(source: Path, base: str | None) -> Any:
+    """Return the tokenizer a user of transformers gets: the adapter's own, where its folder has one.
+
+    Raises:
+        OSError, ValueError: transformers cannot load it.
+    """
+    _, transformers = import_transformers()
+    own = own_files(source, Path(base) if base else None)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(str(own.tokenizer), **_SAFE)
+    if own.template != own.tokenizer and (template := read_chat_template(own.template)):
+        tokenizer.chat_template = template
+    return tokenizer
 
 
 def load_original(source: Path, base: str | None, *, exact: bool = True) -> tuple[Any, Any]:
     """Tokenizer and model; in float32 when `exact`, else as it is stored. `base` is that of a LoRA adapter.
+
+    An adapter stays beside its base, as PEFT runs it: what a conversion merges is held against this.
 
     Raises:
         ToolchainMissing: torch or transformers is not installed.
@@ -49,34 +67,52 @@ def load_original(source: Path, base: str | None, *, exact: bool = True) -> tupl
     """
     torch, transformers = import_transformers()
     torch.manual_seed(0)
-    settings = {"local_files_only": True, "trust_remote_code": False}
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(
-            str(tokenizer_folder(source, base)), **settings
-        )
+        tokenizer = load_tokenizer(source, base)
         model, report = transformers.AutoModelForCausalLM.from_pretrained(
             base or str(source),
             dtype=torch.float32 if exact else "auto",
             use_safetensors=True,
             output_loading_info=True,
-            **settings,
+            **_SAFE,
         )
+        refuse_missing(Path(base or source), model, report)
+        own = own_files(source, Path(base) if base else None)
         if base is not None:
-            import peft
-
-            model = peft.PeftModel.from_pretrained(model, str(source)).merge_and_unload()
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+            if own.generation == source:
+                model.generation_config = transformers.GenerationConfig.from_pretrained(
+                    str(source), local_files_only=True
+                )
+            model = _with_adapter(model, source)
+    except FirstlightError:
+        raise
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError) as error:
         raise ModelRefused(
             f"transformers cannot load the original: {one_line(str(error), 300)}",
             hint="firstlight inspect SOURCE says what is wrong with the folder.",
         ) from error
-    if missing := sorted(report["missing_keys"]):
-        # transformers fills them with random numbers, so every comparison would be worthless.
-        raise ModelRefused(
-            f"The original lacks {len(missing)} tensors, {one_line(missing[0], 80)} among them.",
-            hint="Copy or download the model again.",
-        )
     return tokenizer, model.eval()
+
+
+def _with_adapter(model: Any, adapter: Path) -> Any:
+    """The model with its adapter beside it, and with as many token rows as the adapter was trained on."""
+    import peft
+
+    rows = adapter_rows(adapter)
+    if rows > model.get_input_embeddings().weight.shape[0]:
+        model.resize_token_embeddings(rows)
+    return peft.PeftModel.from_pretrained(model, str(adapter))
+
+
+def adapter_rows(adapter: Path) -> int:
+    """Return how many token rows the tensors of an adapter have; 0 when it holds no token table."""
+    members = list_folder(adapter).files
+    if WEIGHTS not in members:
+        return 0
+    tensors = read_header(members[WEIGHTS])
+    return max(
+        (rows for name, tensor in tensors.items() if (rows := token_rows(name, tensor))), default=0
+    )
 
 
 def stop_ids(model: Any, tokenizer: Any) -> set[int]:
