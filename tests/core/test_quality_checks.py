@@ -129,7 +129,7 @@ def test_schema_with_several_types() -> None:
     ("text", "words"),
     [
         ("", "empty"),
-        ("fine<|im_end|>", "contains '<|im_end|>'"),
+        ("fine<|im_end|>", "contains the control token '<|im_end|>'"),
         ("bro\ufffdken", "unprintable"),
         ("so " + "very good " * 9, "over and over"),
     ],

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from firstlight_core.errors import InputRefused, TemplateRefused
+from firstlight_core.template.control_tokens import marking_tokens
 from firstlight_core.template.inference_model import build_inference_model, expand
 from firstlight_core.template.lock import (
     check_template,
@@ -68,7 +69,7 @@ async def test_the_verdict_is_what_an_independent_check_says(
 ) -> None:
     folder = write_family(tmp_path / family.key, family)
     document = await check_template(folder)
-    shapes = shapes_of(family)
+    shapes = lock_shapes(tuple(marking_tokens(folder)))
     native = genai_directly(folder, shapes)
     template = document["inference_model"]["PromptTemplate"]
     assert len(document["shapes"]) == len(shapes) >= 8

@@ -5,7 +5,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.template.files import added_tokens
+from firstlight_core.template.control_tokens import marking_tokens
 from firstlight_core.template.rendering import private_tokenizer, render
 from firstlight_core.template.shapes import lock_shapes
 
@@ -15,7 +15,7 @@ async def prompt_agreement(base_url: str, model: str, artifact: Path) -> dict[st
     from tokenizers import Tokenizer
 
     encoder = Tokenizer.from_file(str(artifact / "tokenizer.json"))
-    shapes = lock_shapes(tuple(added_tokens(artifact)))
+    shapes = lock_shapes(tuple(marking_tokens(artifact)))
     async with private_tokenizer(artifact) as folder:
         drawn = (await render("jinja", folder, [shape.to_json() for shape in shapes]))["renders"]
     different = []

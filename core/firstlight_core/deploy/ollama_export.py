@@ -10,8 +10,9 @@ from firstlight_core.deploy.weights import Weights, licences, links_out
 from firstlight_core.errors import CheckFailed, InputRefused
 from firstlight_core.files import read_json_object
 from firstlight_core.measure.metrics import first_difference
+from firstlight_core.template.control_tokens import marking_tokens
 from firstlight_core.template.cut import USER
-from firstlight_core.template.files import added_tokens, read_special_tokens
+from firstlight_core.template.files import read_special_tokens
 from firstlight_core.template.rendering import private_tokenizer, render
 from firstlight_core.template.shapes import lock_shapes
 from firstlight_core.template.stop_tokens import turn_ends
@@ -111,7 +112,7 @@ async def ollama_export(
             begin=begin,
             runner_begins=begins,
             merged=merged,
-            stops=list(turn_ends(template, added_tokens(artifact))),
+            stops=list(turn_ends(template, marking_tokens(artifact))),
             context=context,
             licence=licence,
         )
@@ -134,7 +135,7 @@ async def prove(artifact: Path, modelfile: str, *, added: str = "") -> list[str]
     """
     said = dict(read_modelfile(modelfile))
     go, system = said["template"], said.get("system")
-    shapes = [shape for shape in lock_shapes(tuple(added_tokens(artifact))) if shape.generate]
+    shapes = [shape for shape in lock_shapes(tuple(marking_tokens(artifact))) if shape.generate]
     async with private_tokenizer(artifact) as tokenizer:
         asked = [shape.to_json() for shape in shapes]
         drawn = (await render("jinja", tokenizer, asked))["renders"]

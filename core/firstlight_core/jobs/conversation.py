@@ -8,18 +8,22 @@ import contextlib
 import re
 import signal
 import sys
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from firstlight_core.errors import TemplateRefused
-from firstlight_core.template.files import read_chat_template, read_special_tokens
+from firstlight_core.template.control_tokens import ControlTokens, find_control_tokens
+from firstlight_core.template.files import AddedToken, read_chat_template, read_special_tokens
 from firstlight_core.text import one_line, shown_path
 
 PROMPT_LIMIT = 8_000_000
 """Characters of a rendered prompt."""
 RENDER_SECONDS = 5.0
+PROBE_SECONDS = 2.0
+"""For all the conversations together that show which tokens the template writes."""
 RENDER_BYTES = 512 * 2**20
 """Address space that rendering may add to what the process has."""
 
@@ -45,6 +49,7 @@ class Conversation:
                 hint="Set one: firstlight template ARTIFACT --set FILE",
             )
         self.special = read_special_tokens(tokens or folder)
+        self.source = source
         try:
             self._template = compile_template(source)
         except (jinja2.TemplateError, RecursionError, ValueError) as error:
@@ -56,16 +61,30 @@ class Conversation:
         Raises:
             TemplateRefused: the template refuses this conversation, or does not come to an end.
         """
+        values = {"messages": [dict(message) for message in messages]}
+        return self._draw({**values, "add_generation_prompt": True}, RENDER_SECONDS)
+
+    def control_tokens(
+        self, added: Sequence[AddedToken], stop_ids: Collection[int]
+    ) -> ControlTokens:
+        """The control tokens of this template's tokenizer; what the template refuses to render shows none."""
+        until = time.monotonic() + PROBE_SECONDS
+
+        def draw(values: Mapping[str, Any]) -> str | None:
+            left = until - time.monotonic()
+            try:
+                return self._draw(values, left) if left > 0 else None
+            except TemplateRefused:
+                return None
+
+        return find_control_tokens(added, stop_ids=stop_ids, template=self.source, draw=draw)
+
+    def _draw(self, values: Mapping[str, Any], seconds: float) -> str:
         import jinja2
 
-        values: dict[str, Any] = {
-            "messages": [dict(message) for message in messages],
-            "add_generation_prompt": True,
-            **self.special,
-        }
         try:
-            with _limits(RENDER_SECONDS, RENDER_BYTES):
-                text = str(self._template.render(values))
+            with _limits(seconds, RENDER_BYTES):
+                text = str(self._template.render({**values, **self.special}))
         except MemoryError as error:
             raise _broken("it asks for too much memory") from error
         except RecursionError as error:

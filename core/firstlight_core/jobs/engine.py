@@ -1,6 +1,6 @@
 """The open job that talks: one artifact in one process, asked again and again.
 
-Operations: `load`, `render`, `chat`, `form` (try a grammar), `measure` (one benchmark repetition), `compare` (drift against reference
+Operations: `load`, `render`, `control_tokens`, `chat`, `form` (try a grammar), `measure` (one benchmark repetition), `compare` (drift against reference
 log-probabilities), `alternatives` (likeliest tokens at one place). Times are taken here, with `perf_counter_ns`.
 """
 
@@ -15,7 +15,8 @@ from firstlight_core.events import Progress, Stage
 from firstlight_core.jobs.conversation import Conversation
 from firstlight_core.jobs.generation import Speaker
 from firstlight_core.measure.wording import BENCH_TEXT
-from firstlight_core.template.files import added_tokens
+from firstlight_core.template.control_tokens import ControlTokens, find_control_tokens
+from firstlight_core.template.files import read_added_tokens
 from firstlight_core.text import visible
 from firstlight_core.worker import JobContext, peak_rss
 
@@ -49,8 +50,9 @@ class EngineRoom:
         self.speaker: Speaker | None = None
         self.folder = Path()
         self.conversation: Conversation | None = None
-        self.control: dict[int, str] = {}
+        self.added: dict[int, str] = {}
         """The tokens that the tokenizer never splits, by their ids."""
+        self.control = ControlTokens({})
         self.baseline = 0
         self.limits: dict[str, int] = {}
 
@@ -92,19 +94,37 @@ class EngineRoom:
     def prompt(self, messages: Sequence[Mapping[str, str]]) -> Prompt:
         """What a conversation becomes; control tokens that a user wrote stay plain text where the tokenizer can."""
         speaker = self._loaded()
-        if self.conversation is None:
-            self.conversation = Conversation(self.folder)
-            added = added_tokens(self.folder)
-            self.control = {i: token for token, i in added.items() if len(token) > 1}
-        text = self.conversation.render(messages)
+        conversation = self._conversation()
+        text = conversation.render(messages)
         typed = [m["content"] for m in messages if m["role"] == "user"]
-        found = sorted(t for t in self.control.values() if any(t in said for said in typed))
-        pieces = self.conversation.render_spelled(messages, found) if found else None
+        known = self.control.tokens.values()
+        found = sorted(token for token in known if any(token in said for said in typed))
+        pieces = conversation.render_spelled(messages, found) if found else None
         spelled = speaker.encode_pieces(pieces) if pieces else None
         ids = spelled if spelled is not None else speaker.encode(text)
         # The parent's time limit for the template runs from its request to the first progress.
         self.context.emit(Progress(0, len(ids), "tokens"))
         return Prompt(text, ids, [visible(token) for token in found], spelled is not None)
+
+    def _conversation(self) -> Conversation:
+        if self.conversation is None:
+            conversation = Conversation(self.folder)
+            added = read_added_tokens(self.folder)
+            self.added = {token.id: token.text for token in added}
+            self.control = conversation.control_tokens(added, self._loaded().stop_ids)
+            self.conversation = conversation
+        return self.conversation
+
+    def control_tokens(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """The artifact's control tokens: all of them, and those that no answer may hold as text."""
+        try:
+            self._conversation()
+            control = self.control
+        except InputRefused:
+            # Without a usable template, what the tokenizer itself calls special remains.
+            added = read_added_tokens(self.folder)
+            control = find_control_tokens(added, stop_ids=self._loaded().stop_ids)
+        return {"tokens": list(control.tokens.values()), "faults": control.faults}
 
     def render(self, asked: dict[str, Any]) -> dict[str, Any]:
         """The prompt as text, token ids, and the text of each token."""
@@ -115,8 +135,8 @@ class EngineRoom:
             "text": visible(prompt.text[: 4 * PIECES_LIMIT]),
             "ids": shown,
             # Decoding an added token alone gives half a character or nothing.
-            "pieces": [visible(self.control.get(i) or speaker.piece(i)) for i in shown],
-            "special_ids": sorted(self.control.keys() & set(shown)),
+            "pieces": [visible(self.added.get(i) or speaker.piece(i)) for i in shown],
+            "special_ids": sorted(self.control.tokens.keys() & set(shown)),
             "prompt_tokens": len(prompt.ids),
             "truncated": len(prompt.ids) > len(shown),
             **prompt.typed_control(),
@@ -239,6 +259,7 @@ def engine(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
         {
             "load": room.load,
             "render": room.render,
+            "control_tokens": room.control_tokens,
             "chat": room.chat,
             "form": room.form,
             "measure": room.measure,

@@ -38,7 +38,6 @@ from firstlight_core.talk.artifacts import (
     find_target,
 )
 from firstlight_core.talk.engine import open_engine
-from firstlight_core.template.files import added_tokens
 from firstlight_core.text import shown_path
 
 __all__ = ["check_quality", "check_quality_of_each", "load_prompts", "prompts_for"]
@@ -101,8 +100,11 @@ async def check_quality(
     drift: dict[str, Any] | None = None
     async with open_engine(artifact.folder, started=started) as engine:
         recorded = await ask_questions(engine, asked, tell)
-        special = [token for token in added_tokens(artifact.folder) if len(token) > 1]
-        checks = [domain_answers(recorded, ratings=ratings), answer_format(recorded, special)]
+        control = await engine.control_tokens()
+        checks = [
+            domain_answers(recorded, ratings=ratings),
+            answer_format(recorded, control["faults"]),
+        ]
         checks.append(memory_leak(await generate_often(engine, asked, tell)))
         checks.append(consistent_speed(await measure_speeds(engine, tell)))
         if original is not None:
@@ -111,9 +113,8 @@ async def check_quality(
     def reopen() -> AbstractAsyncContextManager[Answering]:
         return open_engine(artifact.folder, started=started)
 
-    checks.append(
-        edge_cases(await try_edges(reopen, edge_inputs(special, artifact.context_length), tell))
-    )
+    unusual = edge_inputs(control["tokens"], artifact.context_length)
+    checks.append(edge_cases(await try_edges(reopen, unusual, tell)))
     return _document(found, origin, recorded, checks, drift)
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from firstlight_core.measure.metrics import coefficient_of_variation, mean, slope
 from firstlight_core.measure.quality_prompts import Prompt, content_fault, format_fault
+from firstlight_core.template.escapes import escaped
 from firstlight_core.text import bytes_text, one_line
 
 Status = Literal["pass", "fail", "not-run", "needs-you"]
@@ -143,7 +144,8 @@ def _answers(recorded: Sequence[Recorded]) -> list[dict[str, str]]:
 def answer_format(recorded: Sequence[Recorded], special: Sequence[str] = ()) -> Check:
     """2: are the answers clean text, of the form that was asked for, and do they end?
 
-    `special` are control tokens of the template, which no answer may contain as text.
+    `special` are control tokens, which no answer may contain as text; the markup of thoughts and tool calls is not
+    among them.
     """
     title = "Answers have the right format"
     answered = [entry for entry in recorded if entry.answer is not None]
@@ -179,7 +181,7 @@ def _form_fault(entry: Recorded, special: Sequence[str]) -> str | None:
         return "the answer is empty"
     for token in special:
         if token in text:
-            return f"the answer contains {one_line(token, 40)!r}"
+            return f"the answer contains the control token '{escaped(token)[:60]}'"
     if "\ufffd" in text:
         return "the answer contains broken or unprintable characters"
     if (phrase := repetition(text)) is not None:

@@ -61,6 +61,11 @@ class Engine(Answering):
     async def render(self, messages: Sequence[Message]) -> dict[str, Any]:
         return await self.request("render", template=True, messages=check_messages(messages))
 
+    async def control_tokens(self) -> dict[str, list[str]]:
+        """`tokens`: the artifact's control tokens; `faults`: those of them that no answer may hold as text."""
+        found = await self.request("control_tokens", template=True)
+        return {key: list(found[key]) for key in ("tokens", "faults")}
+
     async def alternatives(
         self, messages: Sequence[Message], tokens: Sequence[int], *, count: int = 5
     ) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -64,17 +65,36 @@ def read_special_tokens(folder: Path) -> dict[str, str]:
     return found
 
 
-def added_tokens(folder: Path) -> dict[str, int]:
-    """The tokens that the tokenizer never splits, and their ids; empty when it has no tokenizer.json."""
+@dataclass(frozen=True, slots=True)
+class AddedToken:
+    """One of the tokens that a tokenizer never splits."""
+
+    text: str
+    id: int
+    special: bool
+    """What the tokenizer says of it; role tokens may be called ordinary, and ordinary text may be added (Gemma)."""
+
+
+def read_added_tokens(folder: Path) -> tuple[AddedToken, ...]:
+    """The added tokens of tokenizer.json in their order; empty when there is none.
+
+    Raises:
+        InputRefused: the file is unreadable or too large.
+    """
     path = folder / "tokenizer.json"
     if not path.is_file():
-        return {}
+        return ()
     listed = read_json_object(path, limit=TOKENIZER_LIMIT, strict=False).get("added_tokens")
-    found: dict[str, int] = {}
-    for entry in listed if isinstance(listed, list) else []:
-        if isinstance(entry, Mapping) and isinstance(entry.get("id"), int):
-            found[str(entry.get("content"))] = int(entry["id"])
-    return found
+    return tuple(
+        AddedToken(str(entry.get("content")), int(entry["id"]), entry.get("special") is True)
+        for entry in (listed if isinstance(listed, list) else [])
+        if isinstance(entry, Mapping) and isinstance(entry.get("id"), int)
+    )
+
+
+def added_tokens(folder: Path) -> dict[str, int]:
+    """The added tokens of tokenizer.json and their ids."""
+    return {token.text: token.id for token in read_added_tokens(folder)}
 
 
 def copy_tokenizer(folder: Path, destination: Path) -> None:

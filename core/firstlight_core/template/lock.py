@@ -11,6 +11,7 @@ from firstlight_core.errors import InputRefused, TemplateRefused
 from firstlight_core.files import read_json_object
 from firstlight_core.talk.artifacts import no_folder
 from firstlight_core.template.compare import differences
+from firstlight_core.template.control_tokens import marking_tokens
 from firstlight_core.template.files import added_tokens, has_chat_tokenizer, read_chat_template
 from firstlight_core.template.inference_model import (
     build_inference_model,
@@ -82,8 +83,8 @@ async def check_template(
         notes.append(
             "The source has no tokenizer with a chat template; the artifact's own was the measure."
         )
-    special = added_tokens(folder)
-    shapes = lock_shapes(tuple(special))
+    marks = marking_tokens(folder)
+    shapes = lock_shapes(tuple(marks))
     derived = await derive_prompt_template(truth)
     document = (
         dict(inference_model) if inference_model is not None else read_inference_model(folder)
@@ -100,7 +101,8 @@ async def check_template(
     reference, native = await _render_both(truth, folder, shapes, texts)
     encoded = {t: ids for t, ids in zip(texts, native.get("encoded", []), strict=False)}
     # A runtime's decoder shows special tokens as nothing; their own names come last and win.
-    pieces = _pieces(native) | _pieces(reference) | {token: text for text, token in special.items()}
+    named = {token: text for text, token in added_tokens(folder).items()}
+    pieces = _pieces(native) | _pieces(reference) | named
     rows: list[Document] = []
     found: list[Document] = []
     for index, shape in enumerate(shapes):
@@ -116,7 +118,7 @@ async def check_template(
         rows.append(row)
         found.extend(new)
     stop_tokens = check_stop_tokens(
-        read_json_object(folder / "genai_config.json", strict=False), derived, special
+        read_json_object(folder / "genai_config.json", strict=False), derived, marks
     )
     explained, rewritten = await _explain(truth, folder, shapes, reference, found)
     locked = not found

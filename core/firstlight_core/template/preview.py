@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.template.control_tokens import marking_tokens
 from firstlight_core.template.files import added_tokens
 from firstlight_core.template.inference_model import CONTENT, opening_of, prompt_template_of
 from firstlight_core.template.rendering import private_tokenizer, render
@@ -75,8 +76,9 @@ async def preview_template(artifact: Path | str, inference_model: Mapping[str, A
     asked = {"messages": list(QUESTION), "add_generation_prompt": True}
     async with private_tokenizer(folder) as tokenizer:
         answer = await render("genai", tokenizer, [asked], texts=list(named.values()))
-    special = {token: text for text, token in added_tokens(folder).items()}
-    pieces = {int(token): str(text) for token, text in answer["pieces"].items()} | special
+    added = {token: text for text, token in added_tokens(folder).items()}
+    special = set(marking_tokens(folder).values())
+    pieces = {int(token): str(text) for token, text in answer["pieces"].items()} | added
     found = dict(zip(named, answer["encoded"], strict=True))
     drawn = answer["renders"][0]
     if "ids" in drawn:

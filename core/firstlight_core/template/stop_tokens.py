@@ -7,7 +7,7 @@ from firstlight_core.template.inference_model import CONTENT
 
 
 def turn_ends(prompt_template: Mapping[str, str], special: Mapping[str, int]) -> dict[str, int]:
-    """The special token that ends the assistant's turn in this template, and its id."""
+    """The token among `special` that ends the assistant's turn in this template, and its id."""
     tail = prompt_template.get("assistant", CONTENT).partition(CONTENT)[2]
     found = sorted((tail.index(text), text) for text in special if text and text in tail)
     return {found[0][1]: special[found[0][1]]} if found else {}
