@@ -52,7 +52,7 @@ async def benchmark(
     """Measure every target at every prompt length, `repeats` times after one warm-up that is not counted.
 
     Returns the document of SPEC 2: machine, new_tokens, repeats, results[] {target, label, load_s, cases[]}, notes[],
-    void. An artifact's result also has folder, precision, bytes, rss_bytes and cpu_percent; a server's endpoint, model,
+    void. A void result says so too. An artifact's result also has folder, precision, bytes, rss_bytes and cpu_percent; a server's endpoint, model,
     errors and error_rate, and clients[] after a sweep. Rates in tokens a second, times in seconds, sizes in bytes;
     each figure with median, min and max. A prompt that does not fit is shortened, and `notes` says so.
 
@@ -112,7 +112,10 @@ async def benchmark(
                 notes += await _measure(group, new_tokens, repeats, count)
                 await _sweep(group, levels, new_tokens, repeats, count, sweeps)
                 watch.end()
-        results = [_result(subject, sweeps) for subject in subjects]
+        void = bool(watch.notes())
+        results = [
+            {**_result(subject, sweeps), **({"void": True} if void else {})} for subject in subjects
+        ]
         overheads = [overhead(*pair, name=FOUNDRY) for pair in pairs]
     notes += watch.notes()
     if any(isinstance(subject, EndpointSubject) for subject in subjects):
@@ -134,7 +137,7 @@ async def benchmark(
         "results": results,
         **({"overhead": overheads} if overheads else {}),
         "notes": notes,
-        "void": bool(watch.notes()),
+        "void": void,
     }
 
 

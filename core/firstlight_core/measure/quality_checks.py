@@ -166,13 +166,20 @@ def answer_format(recorded: Sequence[Recorded], special: Sequence[str] = ()) -> 
         faults.append(
             {"prompt": "all", "fault": "no answer ended by itself: check the stop tokens"}
         )
-    summary = f"{len(answered)} answers, {ended} ended by themselves, {len(faults)} faults."
+    summary = (
+        f"{_count(len(answered), 'answer')}, {ended} ended by {'itself' if ended == 1 else 'themselves'}, "
+        f"{_count(len(faults), 'fault')}."
+    )
     return Check(
         id="answer-format",
         title=title,
         status="fail" if faults else "pass",
         evidence={"summary": summary, "ended": ended, "faults": faults[: 4 * SHOWN]},
     )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _form_fault(entry: Recorded, special: Sequence[str]) -> str | None:

@@ -37,7 +37,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 def speed_cell(measured: Document) -> str:
-    """Load time, TTFT and the two rates of one precision, as far as they were measured."""
+    """Load time, TTFT and the two rates of one precision, as far as they were measured; void figures say so."""
     found = [
         f"{name} {seconds_text(measured[key])}"
         for name, key in (("load", "load_s"), ("TTFT", "ttft_s"))
@@ -52,7 +52,7 @@ def speed_cell(measured: Document) -> str:
         kept = measured.get("reused_tokens")
         beside = f", {kept} of them kept in the KV cache" if kept else ""
         found.append(f"at {measured['prompt_tokens']} prompt tokens{beside}")
-    return ", ".join(found)
+    return ("void: " if found and measured.get("void") else "") + ", ".join(found)
 
 
 _DRIFT: tuple[tuple[str, str, Callable[[float], str]], ...] = (
@@ -106,12 +106,18 @@ RESOURCES = ("Target", "Load", "RAM before", "RAM loaded", "RAM peak", "Processo
 """The head of `resource_rows`."""
 
 
+def measured_word(bench: Document) -> str:
+    """What the head of a column with figures of a benchmark says of them."""
+    return "measured, void" if bench.get("void") else "measured"
+
+
 def bench_sentence(bench: Document) -> str:
-    """How the benchmark's figures came about."""
+    """How the benchmark's figures came about, and whether they are worth anything."""
     repeats, new = bench.get("repeats"), bench.get("new_tokens")
     said = f" of {repeats} repetitions after a warm-up" if repeats else ""
     tokens = f", {new} new tokens each" if new else ""
-    return f"Median (least to most){said}{tokens}."
+    void = "Void: measure again before you use these figures. " if bench.get("void") else ""
+    return f"{void}Median (least to most){said}{tokens}."
 
 
 def conversion_sentence(conversions: Iterable[Document]) -> str:
@@ -159,6 +165,29 @@ def evidence_text(evidence: Any) -> str:
             if isinstance(v, str | int | float)
         )
     return "" if evidence is None else str(evidence)
+
+
+FAULTS_SHOWN = 20
+"""Faults of one check that a report lists; all of them stand in report.json."""
+
+
+def fault_lines(check: Document) -> list[str]:
+    """One line for each question that a check found wrong, and for each unusual input that failed."""
+    evidence = check.get("evidence")
+    if not isinstance(evidence, Mapping):
+        return []
+    faults = [f for f in evidence.get("faults") or () if isinstance(f, Mapping)]
+    cases = [c for c in evidence.get("cases") or () if isinstance(c, Mapping)]
+    lines = [
+        f"{one_line(str(f.get('prompt', '')), 120)}: {one_line(str(f.get('fault', '')), 160)}"
+        for f in faults
+    ] + [
+        f"{one_line(str(c.get('name', '')), 120)}: {one_line(str(c.get('words', '')), 160)}"
+        for c in cases
+        if c.get("outcome") == "failed"
+    ]
+    more = len(lines) - FAULTS_SHOWN
+    return lines[:FAULTS_SHOWN] + ([f"and {more} more, in report.json"] if more > 0 else [])
 
 
 def size_cell(figures: Document, peak: str) -> str:

@@ -37,7 +37,6 @@ def report_document(run: Run, *, now: float | None = None) -> Document:
     facts = collect_facts(run)
     written = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
     bench = facts.document("benchmark")
-    artifact = _artifact(facts)
     document: Document = {
         "schema": SCHEMA,
         "run": {
@@ -67,7 +66,7 @@ def report_document(run: Run, *, now: float | None = None) -> Document:
         "production": production_items(facts),
         "limitations": limitations(facts),
         "fallback": fallback(facts),
-        "next": next_commands(facts, artifact, run.folder),
+        "next": next_commands(facts, facts.in_use or None, run.folder),
     }
     shown: Document = _shown({k: v for k, v in document.items() if v not in (None, {}, [], "")})
     return shown
@@ -87,13 +86,6 @@ def _shown(value: Any) -> Any:
 def _shown_key(key: str) -> str:
     """A name of ours stays as it is, whatever the user is called; a file or a target is foreign text."""
     return key if key.isidentifier() and key.isascii() else visible(redact(key))
-
-
-def _artifact(facts: RunFacts) -> str | None:
-    for step in ("chat", "template", "model"):
-        if path := facts.document(step).get("artifact"):
-            return str(path)
-    return str(facts.conversions[0]["artifact"]) if facts.conversions else None
 
 
 def _machine(facts: RunFacts) -> Document:
@@ -123,24 +115,25 @@ def _precision_rows(facts: RunFacts) -> list[Document]:
 
 
 def _measured(facts: RunFacts, precision: str) -> Document:
+    """Sizes, drift and speeds of one precision; `void` is true where the speeds are worth nothing."""
     found: Document = {}
     for made in facts.conversions:
         if made.get("precision") == precision:
             found |= {k: made[k] for k in ("bytes", "seconds", "peak_rss_bytes") if k in made}
-            folder = made.get("artifact")
-            for quality in facts.qualities:
-                same = quality.get("target") == folder or len(facts.conversions) == 1
+            for quality in facts.qualities_of(str(made.get("artifact"))):
                 drift = quality.get("drift") or {}
-                if same or quality.get("precision") == precision:
-                    keys = ("top1_agreement", "kl_mean", "kl_p95", "perplexity_ratio")
-                    found |= {k: drift[k] for k in keys if drift.get(k) is not None}
-    for result in facts.document("benchmark").get("results", ()):
+                keys = ("top1_agreement", "kl_mean", "kl_p95", "perplexity_ratio")
+                found |= {k: drift[k] for k in keys if drift.get(k) is not None}
+    bench = facts.document("benchmark")
+    for result in bench.get("results", ()):
         if result.get("precision") == precision and result.get("cases"):
             case = result["cases"][-1]
             found |= {"load_s": result.get("load_s"), "prompt_tokens": case.get("prompt_tokens")}
             for name in ("ttft_s", "prefill_tps", "decode_tps"):
                 if (median := (case.get(name) or {}).get("median")) is not None:
                     found[name] = median
+            if bench.get("void"):
+                found["void"] = True
     return found
 
 

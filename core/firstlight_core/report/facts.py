@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from firstlight_core.ledger import STATUSES, Entry, Run
+from firstlight_core.session import Session
 
 Document = Mapping[str, Any]
 
@@ -48,44 +49,108 @@ class RunFacts:
     """Step → its last document."""
     conversions: tuple[Document, ...] = ()
     qualities: tuple[Document, ...] = ()
+    in_use: str = ""
+    """Folder of the artifact that template, deployment and chat worked on; empty when there is none."""
 
     def document(self, step: str) -> Document:
         """The last document of a step; empty when there is none."""
         return self.documents.get(step, {})
 
+    @property
+    def precision_in_use(self) -> str:
+        """The precision of the artifact in use; empty for an adopted one."""
+        return next(
+            (str(c["precision"]) for c in self.conversions if c.get("artifact") == self.in_use), ""
+        )
+
+    def qualities_of(self, artifact: str) -> list[Document]:
+        """The quality documents of one artifact, in the order in which they were made."""
+        only = len(self.conversions) == 1 and len(self.qualities) == 1
+        return [
+            quality
+            for quality in self.qualities
+            if (target := str(quality.get("target") or "")) == artifact
+            or (only and "://" not in target)
+        ]
+
 
 def collect_facts(run: Run) -> RunFacts:
     """Read a run's ledger; a `session` entry (the wizard writes it) knows better than single steps."""
     entries = list(run.entries())
-    session = _last_session(entries)
+    return _facts(run.id, entries, _last_session(entries))
+
+
+def current_facts(session: Session, run: Run | None) -> RunFacts:
+    """What is known at this moment: the session in hand, and what its ledger alone remembers, such as a failure."""
+    entries = list(run.entries()) if run is not None else []
+    return _facts(run.id if run is not None else "", entries, session.to_json())
+
+
+def _facts(run: str, entries: list[Entry], session: Document) -> RunFacts:
     documents: dict[str, Document] = {}
     conversions: dict[str, Document] = {}
+    qualities: dict[str, Document] = {}
     for entry in entries:
+        if entry.status == "undone":
+            documents.pop(entry.step, None)
         if entry.status != "done" and not (entry.step == "quality" and "checks" in entry.values):
             continue
         if entry.step == "convert":
             if entry.values.get("precision"):
                 conversions[str(entry.values["precision"])] = entry.values
+                # Another artifact stands there now.
+                qualities.pop(str(entry.values.get("artifact")), None)
         else:
             documents[entry.step] = entry.values
+        if entry.step == "quality":
+            _add_qualities(qualities, entry.values)
     for step, _ in STEPS:
         value = session.get(_SESSION_FIELDS.get(step, step))
         if isinstance(value, Mapping) and value:
             documents[step] = value
+    if session.get("endpoint"):
+        documents["connect"] = session["endpoint"]
     if session and not session.get("endpoint"):
         # Connected once, and disconnected again.
         documents.pop("connect", None)
     for made in session.get("artifacts") or ():
         conversions[str(made.get("precision"))] = made
-    quality = documents.get("quality", {})
+    _add_qualities(qualities, session.get("quality"))
     return RunFacts(
-        id=run.id,
+        id=run,
         begun=_begun(entries),
         steps=tuple(_fact(step, title, entries, documents, conversions) for step, title in STEPS),
         documents=documents,
         conversions=tuple(conversions.values()),
-        qualities=tuple(quality.get("artifacts") or ([quality] if quality else [])),
+        qualities=tuple(qualities.values()),
+        in_use=_in_use(session, documents, conversions),
     )
+
+
+def _add_qualities(found: dict[str, Document], document: Any) -> None:
+    """Keep the newest document of each target."""
+    if not isinstance(document, Mapping):
+        return
+    for one in document.get("artifacts") or [document]:
+        if isinstance(one, Mapping) and "checks" in one:
+            target = str(one.get("target") or "")
+            found.pop(target, None)
+            found[target] = one
+
+
+def _in_use(
+    session: Document, documents: Mapping[str, Document], conversions: Mapping[str, Document]
+) -> str:
+    """The session's artifact, that of the precision which the plan uses, or the one that was worked on."""
+    if session.get("artifact"):
+        return str(session["artifact"])
+    chosen = conversions.get(str(documents.get("precision", {}).get("use")))
+    if chosen and chosen.get("artifact"):
+        return str(chosen["artifact"])
+    for step in ("chat", "template", "model"):
+        if path := documents.get(step, {}).get("artifact"):
+            return str(path)
+    return str(next((c["artifact"] for c in conversions.values() if c.get("artifact")), ""))
 
 
 def _begun(entries: list[Entry]) -> str:
@@ -113,12 +178,14 @@ def _fact(
     documents: Mapping[str, Document],
     conversions: Mapping[str, Document],
 ) -> StepFact:
-    told = [e for e in entries if e.step == step and e.status in STATUSES]
+    told = [e for e in entries if e.step == step and e.status in (*STATUSES, "undone")]
     # To choose a precision leaves no document; what was converted was chosen.
     happened = bool(documents.get(step)) or (step in ("precision", "convert") and bool(conversions))
     if not told:
         return StepFact(id=step, title=title, status="done" if happened else "skipped")
     last = told[-1]
+    if last.status == "undone":
+        return StepFact(id=step, title=title, status="skipped", reason="taken back")
     seconds = sum(e.seconds for e in told if e.status == last.status) or None
     error = last.values.get("error")
     reason = (

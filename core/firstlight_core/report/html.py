@@ -13,6 +13,8 @@ from firstlight_core.report.cells import (
     drift_cell,
     drift_rows,
     evidence_text,
+    fault_lines,
+    measured_word,
     resource_rows,
     speed_cell,
     spread_cell,
@@ -39,9 +41,11 @@ def report_html(document: Mapping[str, Any]) -> str:
         "drift": drift_cell,
         "spread": spread_cell,
         "evidence": evidence_text,
+        "fault_lines": fault_lines,
         "service_sentences": service_sentences,
         "bench_sentence": bench_sentence,
         "conversion_sentence": conversion_sentence,
+        "measured_word": measured_word,
         "drift_rows": drift_rows,
         "resource_rows": resource_rows,
         "target_name": target_name,
@@ -62,7 +66,8 @@ def _charts(document: Mapping[str, Any]) -> dict[str, str]:
     measured = [
         (r["label"], r["measured"]) for r in document.get("precisions", ()) if "measured" in r
     ]
-    results = document.get("benchmark", {}).get("results") or ()
+    bench = document.get("benchmark", {})
+    results, word = bench.get("results") or (), measured_word(bench)
     return {
         "sizes": bar_chart(
             "Size of the artifact (measured)",
@@ -71,17 +76,21 @@ def _charts(document: Mapping[str, Any]) -> dict[str, str]:
         ),
         "decode": bar_chart(
             "Decode rate (measured, median)",
-            [(label, m["decode_tps"]) for label, m in measured if "decode_tps" in m],
+            [
+                (f"{label} (void)" if m.get("void") else label, m["decode_tps"])
+                for label, m in measured
+                if "decode_tps" in m
+            ],
             "tok/s",
         ),
         "prefill": _by_length(
-            "Prefill rate by prompt length (measured)", results, "prefill_tps", "tok/s"
+            f"Prefill rate by prompt length ({word})", results, "prefill_tps", "tok/s"
         ),
         "lengths": _by_length(
-            "Time to first token by prompt length (measured)", results, "ttft_s", "s"
+            f"Time to first token by prompt length ({word})", results, "ttft_s", "s"
         ),
         "memory": bar_chart(
-            "Resident memory (measured)",
+            f"Resident memory ({word})",
             [
                 (f"{_name(result)} {name}", result["rss_bytes"][name] / 2**20)
                 for result in results

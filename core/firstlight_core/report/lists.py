@@ -6,6 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.report.facts import RunFacts
+from firstlight_core.report.proofs import (
+    Proof,
+    State,
+    benchmark_proof,
+    checked_artifacts,
+    deployment_proof,
+    load_proof,
+    memory_proof,
+    quality_proof,
+    workflow_proof,
+)
 from firstlight_core.report.run_file import RUN_FILE
 
 Item = dict[str, str]
@@ -20,13 +31,12 @@ THRESHOLDS = {
 
 
 def closing_items(facts: RunFacts) -> list[Item]:
-    """The course's four closing items (Module 5, section 4), each with what this run really did."""
+    """The course's four closing items (Module 5, section 4), each with what this run really did, and did not."""
     made = ", ".join(str(c.get("precision")) for c in facts.conversions)
-    deployed = facts.document("deploy")
-    measured = [s for s in facts.steps if s.id in ("benchmark", "quality") and s.status == "done"]
     adopted = facts.document("model").get("artifact")
     states = {s.id: s for s in facts.steps}
     quantised = [c for c in facts.conversions if str(c.get("precision", "")).startswith("int")]
+    deployed, measured = deployment_proof(facts), _measured_here(facts)
     return [
         _item(
             "Model format conversion",
@@ -37,24 +47,45 @@ def closing_items(facts: RunFacts) -> list[Item]:
         _item(
             "Model quantization optimization",
             bool(quantised),
-            f"{len(quantised)} quantised, {'with' if facts.qualities else 'without'} a drift and quality check",
+            f"{len(quantised)} quantised; {_checked_words(facts, len(quantised))}",
             _why(states["convert"]) if not facts.conversions else "only unquantised precisions",
         ),
         _item(
             "Foundry Local deployment configuration",
-            bool(deployed.get("verified")),
-            f"registered as {deployed.get('id') or deployed.get('name')}, its answer verified",
-            "published, but not verified with Foundry Local"
-            if deployed
-            else _why(states["deploy"]),
+            deployed.state == "passed",
+            deployed.note,
+            deployed.note if facts.document("deploy") else _why(states["deploy"]),
         ),
         _item(
             "Performance tuning and troubleshooting",
-            bool(measured),
-            f"measured here: {', '.join(s.title.lower() for s in measured)}",
-            _why(states["benchmark"]),
+            measured.state == "passed",
+            measured.note,
+            measured.note,
         ),
     ]
+
+
+def _checked_words(facts: RunFacts, count: int) -> str:
+    """Of how many quantised artifacts the drift and the checks are known, and which failed."""
+    checked = [a for a in checked_artifacts(facts) if a.name.startswith("int")]
+    drift = [a.name for a in checked if a.drift]
+    failed = [a.name for a in checked if a.quality.state == "failed"]
+    if not drift:
+        words = "drift from the original not measured"
+    elif len(drift) == count:
+        words = "drift measured for " + ("all" if count > 1 else "it")
+    else:
+        words = f"drift measured for {len(drift)} of them ({', '.join(drift)})"
+    return words + (f"; quality failed: {', '.join(failed)}" if failed else "")
+
+
+def _measured_here(facts: RunFacts) -> Proof:
+    """Whether speed was measured, or quality checked, with a figure that counts; every failure is named."""
+    bench, quality = benchmark_proof(facts), quality_proof(facts)
+    checked = bool(facts.qualities)
+    notes = [bench.note] + ([f"quality: {quality.note}"] if checked else [])
+    good = bench.state == "passed" or (checked and quality.state != "failed")
+    return Proof(state="passed" if good else bench.state, note="; ".join(notes))
 
 
 def _item(title: str, done: bool, found: str, otherwise: str) -> Item:
@@ -74,18 +105,17 @@ def _why(step: Any) -> str:
 def production_items(facts: RunFacts) -> list[Item]:
     """The production checklist for Foundry Local (Module 6, section 1), 16 items in four groups.
 
-    `verified` means that this run measured or proved it, `done` that Firstlight set it so, `reminder` that it is yours to do.
+    `verified` means that a valid check of this run passed, `failed` that it did not, `void` that its figures are worth
+    nothing, `done` that Firstlight set it so, `reminder` that it is yours to do.
     """
     deployed = facts.document("deploy")
-    bench = facts.document("benchmark")
-    quality = bool(facts.qualities)
-    verified = bool(deployed.get("verified"))
-    rows: tuple[tuple[str, str, str, str], ...] = (
+    load = benchmark_proof(facts)
+    rows: tuple[tuple[str, str, str | Proof, str], ...] = (
         (
             "Service configuration",
             "Model alias chosen for the use case",
-            "done" if deployed else "reminder",
-            str(deployed.get("name", "choose a name when you deploy")),
+            "done" if deployed.get("name") else "reminder",
+            str(deployed.get("name") or "choose a name when you deploy"),
         ),
         (
             "Service configuration",
@@ -127,29 +157,13 @@ def production_items(facts: RunFacts) -> list[Item]:
         (
             "Performance",
             "Speed under the expected load",
-            "reminder",
-            "measured for one user here" if bench else "not measured in this run",
+            # What load to expect is yours to say; a measurement alone verifies nothing.
+            load if load.state in ("failed", "void") else "reminder",
+            load.note,
         ),
-        (
-            "Performance",
-            "Suitable quantization",
-            "verified" if quality else "reminder",
-            "drift and checks are in this report"
-            if quality
-            else "run the quality check against the original",
-        ),
-        (
-            "Performance",
-            "Caching and warming of the model",
-            "verified" if bench else "reminder",
-            "the cold load time is measured in this report" if bench else "measure the load time",
-        ),
-        (
-            "Performance",
-            "Memory and CPU watched",
-            "verified" if bench else "reminder",
-            "resident memory and CPU are measured in this report" if bench else "run the benchmark",
-        ),
+        ("Performance", "Suitable quantization", quality_proof(facts), ""),
+        ("Performance", "Caching and warming of the model", load_proof(facts), ""),
+        ("Performance", "Memory and CPU watched", memory_proof(facts), ""),
         (
             "Integration",
             "The agent framework talks to the model",
@@ -159,8 +173,8 @@ def production_items(facts: RunFacts) -> list[Item]:
         (
             "Integration",
             "Works offline",
-            "done" if facts.conversions or verified else "reminder",
-            "the tools ran with their offline switches set and with Python's sockets refused",
+            "reminder",
+            "Firstlight's own tools ran with their offline switches set; take the network away once and ask your program",
         ),
         (
             "Integration",
@@ -168,46 +182,81 @@ def production_items(facts: RunFacts) -> list[Item]:
             "reminder",
             "stop the service while it answers, and watch your program",
         ),
-        (
-            "Integration",
-            "The whole workflow, end to end",
-            "verified" if verified else "reminder",
-            "converted, deployed and asked in this run"
-            if verified
-            else "deploy with Foundry Local and ask it",
-        ),
+        ("Integration", "The whole workflow, end to end", workflow_proof(facts), ""),
     )
-    return [{"group": g, "title": t, "status": s, "note": n} for g, t, s, n in rows]
+    return [_row(*row) for row in rows]
+
+
+_STATUS: Mapping[State, str] = {
+    "passed": "verified",
+    "failed": "failed",
+    "void": "void",
+    "missing": "reminder",
+}
+
+
+def _row(group: str, title: str, status: str | Proof, note: str) -> Item:
+    if isinstance(status, Proof):
+        return _row(group, title, _STATUS[status.state], note or status.note)
+    return {"group": group, "title": title, "status": status, "note": note}
 
 
 def limitations(facts: RunFacts) -> list[str]:
     """What this report does not say, in plain words."""
-    bench, found = facts.document("benchmark"), []
-    found.append(
+    found = [
         "Every measured figure is of this machine at that time; another processor gives others."
-    )
-    if bench.get("void"):
+    ]
+    bench = benchmark_proof(facts)
+    if bench.state == "void":
         found.append("The benchmark is void; measure again before you use its figures.")
-    if not bench:
+    elif bench.state != "passed":
         found.append("Speed and memory were not measured in this run.")
+    artifacts = checked_artifacts(facts)
     if not facts.qualities:
         found.append("The quality was not checked in this run.")
-    elif not any(q.get("drift") for q in facts.qualities):
-        found.append("The drift against the original was not measured.")
+    elif not any(a.drift for a in artifacts):
+        found.append("The drift from the original was not measured.")
+    elif unknown := [a.name for a in artifacts if not a.drift]:
+        found.append(f"The drift from the original was not measured for {', '.join(unknown)}.")
+    found += [
+        f"Quality, {a.name}: {a.quality.note}." for a in artifacts if a.quality.state == "failed"
+    ]
     template = facts.document("template")
     if template and not template.get("locked", True):
         found.append("The prompt template differs from the tokenizer's; see the template section.")
+    if not template and facts.in_use:
+        found.append("The prompt template was not checked in this run.")
     found.append("Backdoors or flaws in the weights themselves cannot be found by these checks.")
     return found
 
 
+_STEPS_UP: Mapping[str, tuple[str, ...]] = {
+    "int4": ("int8", "fp16", "fp32"),
+    "int8": ("fp16", "fp32"),
+    "fp16": ("fp32",),
+    "fp32": (),
+}
+"""What lies closer to the original, by the first part of a precision's key (the course: INT4, then INT8 or FP16)."""
+
+
 def fallback(facts: RunFacts) -> str:
-    """Which precision to fall back to when the quality is not satisfactory."""
-    kept = {str(c.get("precision")) for c in facts.conversions}
-    for precision in ("int8", "fp16", "fp32"):
-        if precision not in kept and any(p.startswith("int4") for p in kept):
-            return f"If the quality is not satisfactory, convert to {precision} next (the course's advice)."
-    return "The artifacts of this run cover the course's fallbacks." if kept else ""
+    """Which precision comes next when the quality of the one in use is not satisfactory."""
+    used = facts.precision_in_use
+    if not used:
+        return ""
+    estimates = facts.document("model").get("estimates") or {}
+    known = {a.name: a.quality.state for a in checked_artifacts(facts)}
+    for precision in _STEPS_UP.get(used.partition("-")[0], ()):
+        made = next((name for name in known if name.partition("-")[0] == precision), None)
+        if made is not None and known[made] != "failed":
+            return f"If the quality of {used} is not satisfactory, take {made}, which this run made too."
+        if made is None and (estimates.get(precision) or {}).get("available", True):
+            return f"If the quality of {used} is not satisfactory, convert to {precision} next."
+    return (
+        f"Nothing that can be made here lies closer to the original than {used}."
+        if used != "fp32"
+        else "fp32 is the reference itself: if its quality is not satisfactory, train again."
+    )
 
 
 def next_commands(facts: RunFacts, artifact: str | None, folder: Path) -> list[Item]:
@@ -232,7 +281,10 @@ def next_commands(facts: RunFacts, artifact: str | None, folder: Path) -> list[I
 
 
 def service_metrics(bench: Mapping[str, Any], at: str) -> dict[str, Any] | None:
-    """The benchmark in the field names of the course's monitoring service; times in seconds, memory in bytes."""
+    """The benchmark in the field names of the course's monitoring service; times in seconds, memory in bytes.
+
+    `status` is "healthy" or "degraded" by the course's thresholds, and "void" where the figures are worth nothing.
+    """
     models = {}
     for result in bench.get("results", ()):
         totals = [
@@ -241,12 +293,19 @@ def service_metrics(bench: Mapping[str, Any], at: str) -> dict[str, Any] | None:
             for s in (case.get("total_s") or {}).get("samples", ())
         ]
         if totals:
+            latency = sum(totals) / len(totals)
+            # Artifacts have none: a repetition that fails ends their benchmark.
+            errors = float(result.get("error_rate", 0.0))
             models[str(result.get("label") or result.get("target"))] = {
-                "status": "healthy",
+                "status": "void" if bench.get("void") else _health(latency, errors),
                 "memory_usage": (result.get("rss_bytes") or {}).get("loaded"),
                 "inference_count": len(totals),
-                "average_latency": sum(totals) / len(totals),
-                # Artifacts have none: a repetition that fails ends their benchmark.
-                "error_rate": float(result.get("error_rate", 0.0)),
+                "average_latency": latency,
+                "error_rate": errors,
             }
     return {"timestamp": at, "models": models, "alert_thresholds": THRESHOLDS} if models else None
+
+
+def _health(latency: float, errors: float) -> str:
+    slow = 1_000 * latency > THRESHOLDS["response_time_ms"]
+    return "degraded" if slow or 100 * errors > THRESHOLDS["error_rate_percent"] else "healthy"

@@ -14,6 +14,8 @@ from firstlight_core.report.cells import (
     drift_cell,
     drift_rows,
     evidence_text,
+    fault_lines,
+    measured_word,
     plain,
     resource_rows,
     size_cell,
@@ -214,12 +216,13 @@ def _benchmark(document: Document) -> list[str]:
     bench = document.get("benchmark")
     if not bench:
         return []
+    word = measured_word(bench)
     head = (
         "Target",
         "Prompt tokens",
-        "TTFT s (measured)",
-        "Prefill tok/s (measured)",
-        "Decode tok/s (measured)",
+        f"TTFT s ({word})",
+        f"Prefill tok/s ({word})",
+        f"Decode tok/s ({word})",
     )
     results = bench.get("results", ())
     rows = [
@@ -232,7 +235,7 @@ def _benchmark(document: Document) -> list[str]:
         for case in result.get("cases", ())
     ]
     resources = [(plain(name), *figures) for name, *figures in resource_rows(results)]
-    measured = (RESOURCES[0], *(f"{name} (measured)" for name in RESOURCES[1:]))
+    measured = (RESOURCES[0], *(f"{name} ({word})" for name in RESOURCES[1:]))
     said = [*service_sentences(bench), *bench.get("notes", ())]
     return [
         "## Benchmark",
@@ -260,6 +263,10 @@ def _quality(document: Document) -> list[str]:
         if name := target_name(quality):
             lines += [f"### {plain(name)}", ""]
         lines += table(("Check", "Status", "Evidence (measured)"), rows)
+        for check in quality.get("checks", ()):
+            if faults := fault_lines(check):
+                title = plain(check.get("title") or check.get("id"))
+                lines += [f"{title}:", "", *[f"- {plain(fault)}" for fault in faults], ""]
         if isinstance(drift := quality.get("drift"), Mapping):
             lines += table(("Drift from the original", "Measured"), drift_rows(drift))
             lines += _worst(drift)

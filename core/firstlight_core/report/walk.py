@@ -164,7 +164,12 @@ class _Walk:
 
     async def _precision(self) -> Document:
         edited = {"edited": sorted(self.plan.configs)} if self.plan.configs else {}
-        return {"precisions": list(self.plan.precisions), "method": self.plan.method, **edited}
+        return {
+            "precisions": list(self.plan.precisions),
+            "use": self.plan.use,
+            "method": self.plan.method,
+            **edited,
+        }
 
     async def _convert(self) -> Document:
         """Each finished precision is recorded at once: a later failure must not lose it."""

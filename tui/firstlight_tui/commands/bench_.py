@@ -65,7 +65,8 @@ def _show(document: Document) -> None:
     say(f"{machine['cpu']}, {machine['cores']} cores, {machine['memory']} (measured)")
     for result in document["results"]:
         say()
-        say(f"{result['label']}: {_head(result)}")
+        void = "VOID: " if result.get("void") else ""
+        say(f"{result['label']}: {void}{_head(result)}")
         say(
             "  prompt   new  TTFT (median, min-max)           prefill tok/s  decode tok/s (min-max)"
         )

@@ -8,8 +8,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
-from firstlight_core.session import Session
-from firstlight_core.text import bytes_text, one_line, shown_path
+from firstlight_core.report.achieved import Achievement, Outcome, achievements
+from firstlight_core.report.facts import RunFacts, current_facts
+from firstlight_core.text import one_line, shown_path
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.widgets import Words, WorkView
 from firstlight_tui.widgets.words import part
@@ -41,9 +42,14 @@ class SummaryStep(StepScreen):
         yield Words(id="files", classes="card")
 
     def opened(self) -> None:
-        self.query_one("#closing", Words).update(Content("\n").join(_closing(self.session)))
         self.query_one("#files").display = False
         self.action_write()
+        self._show_closing()
+
+    def _show_closing(self) -> None:
+        """Show what the ledger and the session prove together: a failed step leaves nothing in the session."""
+        facts = current_facts(self.session, self.wizard.run_record)
+        self.query_one("#closing", Words).update(Content("\n").join(_closing(facts)))
 
     def action_write(self) -> None:
         """Write run.toml and the report of this run."""
@@ -111,86 +117,30 @@ class SummaryStep(StepScreen):
         self.notify("This is the last step: Finish, or Ctrl+Q, leaves.", markup=False)
 
 
-def _closing(session: Session) -> list[Content]:
-    """The course's closing items, each done or not, with what was found."""
-    lines = []
-    if session.endpoint is not None:
-        lines.append(_item(True, "Connected to a running server", str(session.endpoint["target"])))
-    made = session.artifacts
-    sizes = ", ".join(f"{d['precision']} {bytes_text(d['bytes'])}" for d in made)
-    lines.append(
-        _item(
-            bool(made or session.artifact),
-            "Model converted to ONNX",
-            sizes or str(session.artifact or ""),
-        )
-    )
-    template = session.template or {}
-    locked = "locked, token by token" if template.get("locked") else "saved, with known differences"
-    lines.append(
-        _item(
-            session.template is not None,
-            "Prompt template settled",
-            locked if session.template else "",
-        )
-    )
-    deployment = session.deployment or {}
-    lines.append(
-        _item(
-            bool(deployment.get("verified")),
-            "Deployed to Foundry Local",
-            str(deployment.get("id") or ""),
-        )
-    )
-    lines.append(_item(session.chat is not None, "Tested in a conversation", ""))
-    lines.append(
-        _item(session.benchmark is not None, "Measured on this machine", _speed(session.benchmark))
-    )
-    lines.append(
-        _item(
-            session.quality is not None,
-            # Only an artifact has an original beside it.
-            "Validated against the original" if session.endpoint is None else "Quality checked",
-            _verdict(session.quality),
-        )
-    )
-    verdicts = [str(one.get("verdict") or "") for one in _judged(session.quality)]
-    lines += [
+MARKS: Mapping[Outcome, tuple[str, str]] = {
+    "done": ("✓ ", "$text-success"),
+    "failed": ("✗ ", "$text-error"),
+    "void": ("? ", "$text-warning"),
+    "skipped": ("· ", "$foreground-muted"),
+}
+
+
+def _closing(facts: RunFacts) -> list[Content]:
+    """What was achieved, line by line, and the verdicts on the quality."""
+    lines = [_item(found) for found in achievements(facts)]
+    verdicts = [str(one.get("verdict") or "") for one in facts.qualities]
+    return lines + [
         Content.styled(f"  {one_line(words, 300)}", "$foreground-muted")
         for words in verdicts
         if words
     ]
-    return lines
 
 
-def _item(done: bool, title: str, found: str) -> Content:
-    mark = part("✓ ", "$text-success") if done else part("· ", "$foreground-muted")
+def _item(found: Achievement) -> Content:
+    mark, style = MARKS[found.outcome]
+    note = found.note or ("skipped" if found.outcome == "skipped" else "")
     return Content.assemble(
-        mark,
-        part(f"{title:32}", "bold" if done else "$foreground-muted"),
-        part(one_line(found if done else "skipped", 120), "$foreground-muted"),
+        part(mark, style),
+        part(f"{found.title:32}", "$foreground-muted" if found.outcome == "skipped" else "bold"),
+        part(one_line(note, 160), "$foreground-muted"),
     )
-
-
-def _speed(benchmark: Mapping[str, Any] | None) -> str:
-    for result in (benchmark or {}).get("results") or ():
-        for case in result.get("cases") or ():
-            if (rate := (case.get("decode_tps") or {}).get("median")) is not None:
-                void = " but void: measure again" if (benchmark or {}).get("void") else ""
-                return f"decode {rate:.0f} tok/s (median){void}"
-    return ""
-
-
-def _judged(quality: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
-    """The results of the artifacts that were checked, together or one alone."""
-    return list((quality or {}).get("artifacts") or [quality or {}])
-
-
-def _verdict(quality: Mapping[str, Any] | None) -> str:
-    said = []
-    for one in _judged(quality):
-        checks = one.get("checks") or ()
-        passed = sum(1 for check in checks if check.get("status") == "pass")
-        if checks:
-            said.append(f"{passed} of {len(checks)} checks passed")
-    return ", ".join(said)

@@ -1,0 +1,141 @@
+"""What a run achieved, step by step, in the words of its last screen; what failed or is void says so."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any, Literal
+
+from firstlight_core.report.facts import RunFacts
+from firstlight_core.report.proofs import (
+    benchmark_proof,
+    checked_artifacts,
+    deployment_proof,
+)
+from firstlight_core.text import bytes_text
+
+Outcome = Literal["done", "failed", "void", "skipped"]
+_OUTCOMES: Mapping[str, Outcome] = {
+    "passed": "done",
+    "failed": "failed",
+    "void": "void",
+    "missing": "skipped",
+}
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Achievement:
+    """One line of the summary."""
+
+    outcome: Outcome
+    title: str
+    note: str = ""
+
+
+def achievements(facts: RunFacts) -> list[Achievement]:
+    """One line for each thing that a walk can achieve, in the order of the steps."""
+    server = facts.document("connect").get("target")
+    connected = [
+        Achievement(outcome="done", title="Connected to a running server", note=str(server))
+    ]
+    return [
+        *(connected if server else []),
+        _model(facts),
+        _template(facts),
+        _deployment(facts),
+        _simple(facts, "chat", "Tested in a conversation"),
+        _speed(facts),
+        _quality(facts),
+    ]
+
+
+def _model(facts: RunFacts) -> Achievement:
+    if facts.conversions:
+        made = [
+            f"{made.get('precision')} {bytes_text(made['bytes'])}"
+            if isinstance(made.get("bytes"), int)
+            else str(made.get("precision"))
+            for made in facts.conversions
+        ]
+        return Achievement(outcome="done", title="Model converted to ONNX", note=", ".join(made))
+    if facts.in_use:
+        name = PurePath(facts.in_use).name
+        return Achievement(outcome="done", title="ONNX artifact adopted", note=name)
+    return _simple(facts, "convert", "Model converted to ONNX")
+
+
+def _template(facts: RunFacts) -> Achievement:
+    title, template = "Prompt template settled", facts.document("template")
+    if not template:
+        return _simple(facts, "template", title)
+    note = "the same, token by token" if template.get("locked") else "saved, with known differences"
+    return Achievement(outcome="done", title=title, note=note)
+
+
+def _deployment(facts: RunFacts) -> Achievement:
+    proof = deployment_proof(facts)
+    deployed = facts.document("deploy")
+    if proof.state == "missing" and deployed:
+        name = str(deployed.get("id") or deployed.get("name"))
+        return Achievement(outcome="done", title=f"Deployed as {name}", note=proof.note)
+    note = proof.note
+    if proof.state == "passed":
+        note = f"{deployed.get('id') or deployed.get('name')}, verified"
+    return Achievement(outcome=_OUTCOMES[proof.state], title="Deployed to Foundry Local", note=note)
+
+
+def _speed(facts: RunFacts) -> Achievement:
+    proof = benchmark_proof(facts)
+    rates = [
+        f"decode {rate:.0f} tok/s (median)"
+        for result in facts.document("benchmark").get("results") or ()
+        for case in result.get("cases") or ()
+        if isinstance(rate := (case.get("decode_tps") or {}).get("median"), int | float)
+    ]
+    note = {"passed": rates[0] if rates else proof.note, "missing": ""}.get(proof.state, proof.note)
+    if proof.state == "void" and rates:
+        note = f"{rates[0]}, but void: measure again"
+    return Achievement(outcome=_OUTCOMES[proof.state], title="Measured on this machine", note=note)
+
+
+def _quality(facts: RunFacts) -> Achievement:
+    """Say "Validated against the original" only where the drift was measured and nothing failed."""
+    title = "Quality checked"
+    if not facts.qualities:
+        return _simple(facts, "quality", title)
+    several = len(facts.qualities) > 1
+    notes = [_passed(document, several) for document in facts.qualities]
+    drift = [document for document in facts.qualities if document.get("drift")]
+    failed = [document for document in facts.qualities if not _good(document)]
+    asked_server = any("://" in str(document.get("target")) for document in facts.qualities)
+    unknown = [a.name for a in checked_artifacts(facts) if not a.drift]
+    if not drift:
+        notes.append("a server does not tell its drift" if asked_server else "drift not measured")
+    elif unknown:
+        notes.append(f"drift not measured for {', '.join(unknown)}")
+    if drift and not failed:
+        title = "Validated against the original"
+    return Achievement(outcome="failed" if failed else "done", title=title, note="; ".join(notes))
+
+
+def _passed(document: Document, named: bool) -> str:
+    checks = document.get("checks") or ()
+    passed = sum(1 for check in checks if check.get("status") == "pass")
+    name = f"{PurePath(str(document.get('target'))).name}: " if named else ""
+    return f"{name}{passed} of {len(checks)} checks passed"
+
+
+def _good(document: Document) -> bool:
+    checks = document.get("checks") or ()
+    return bool(document.get("ok", True)) and all(c.get("status") != "fail" for c in checks)
+
+
+def _simple(facts: RunFacts, step: str, title: str) -> Achievement:
+    """A step that is done, failed or skipped, and no more is known."""
+    if facts.document(step):
+        return Achievement(outcome="done", title=title)
+    found = next((s for s in facts.steps if s.id == step), None)
+    if found is not None and found.status in ("failed", "cancelled"):
+        note = found.reason or found.status
+        return Achievement(outcome="failed", title=title, note=note)
+    return Achievement(outcome="skipped", title=title, note=found.reason if found else "")

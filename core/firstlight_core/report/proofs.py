@@ -1,0 +1,167 @@
+"""What a run proves: one verdict for each question that the lists of the report answer."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any, Literal
+
+from firstlight_core.report.facts import RunFacts
+
+State = Literal["passed", "failed", "void", "missing"]
+"""passed: a valid check says yes; failed: it says no; void: its figures are worth nothing; missing: nobody looked."""
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """The answer to one question, and what it rests on."""
+
+    state: State
+    note: str
+    """A half sentence: what was measured, or what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedArtifact:
+    """One artifact of the run and what the quality check said of it."""
+
+    name: str
+    """Its precision, or the name of its folder."""
+    quality: Proof
+    drift: bool
+    """Whether its drift from the original was measured."""
+
+
+def benchmark_proof(facts: RunFacts) -> Proof:
+    """Whether speeds were measured, and are worth something."""
+    bench = facts.document("benchmark")
+    if not bench:
+        return _not_done(facts, "benchmark", "not measured in this run")
+    if bench.get("void"):
+        return Proof(state="void", note="the benchmark is void; measure again")
+    levels = [
+        int(sweep["clients"])
+        for result in bench.get("results") or ()
+        for sweep in result.get("clients") or ()
+        if sweep.get("clients")
+    ]
+    clients = f"up to {max(levels)} clients at once" if levels else "one user at a time"
+    return Proof(state="passed", note=f"measured here with {clients}")
+
+
+def memory_proof(facts: RunFacts) -> Proof:
+    """Whether resident memory and processor load of an artifact were measured."""
+    bench = benchmark_proof(facts)
+    if bench.state != "passed":
+        return bench
+    results = facts.document("benchmark").get("results") or ()
+    if not any((r.get("rss_bytes") or {}).get("peak") for r in results):
+        return Proof(state="missing", note="only a server was measured, whose memory is its own")
+    return Proof(state="passed", note="resident memory and CPU are measured in this report")
+
+
+def load_proof(facts: RunFacts) -> Proof:
+    """What is known of loading; never a cold start, for the files lie in the page cache when they are measured."""
+    bench = benchmark_proof(facts)
+    loads = [r.get("load_s") for r in facts.document("benchmark").get("results") or ()]
+    if bench.state != "passed" or not any(isinstance(load, int | float) for load in loads):
+        return bench if bench.state != "passed" else Proof(state="missing", note="not measured")
+    return Proof(
+        state="missing",
+        note="only loading with the files in the page cache is measured here, not a cold start",
+    )
+
+
+def checked_artifacts(facts: RunFacts) -> list[CheckedArtifact]:
+    """Every artifact of the run, the converted ones first, with its quality."""
+    found = [
+        _checked(str(made.get("precision")), facts.qualities_of(str(made.get("artifact"))))
+        for made in facts.conversions
+    ]
+    if not found and facts.in_use:
+        found.append(_checked(PurePath(facts.in_use).name, facts.qualities_of(facts.in_use)))
+    return found
+
+
+def quality_proof(facts: RunFacts) -> Proof:
+    """Whether the artifact in use is good enough: every check passed, and its drift is small."""
+    if not facts.in_use:
+        return Proof(state="missing", note="there is no artifact")
+    found = _checked(facts.precision_in_use or "", facts.qualities_of(facts.in_use))
+    others = [c.name for c in checked_artifacts(facts) if c.quality.state != "missing"]
+    if found.quality.state == "missing" and others and facts.conversions:
+        return Proof(
+            state="missing",
+            note=f"{found.name} is in use, and only {', '.join(others)} was checked",
+        )
+    if found.quality.state == "missing" and not facts.qualities:
+        return _not_done(facts, "quality", "run the quality check against the original")
+    return found.quality
+
+
+def deployment_proof(facts: RunFacts) -> Proof:
+    """Whether Foundry Local answered with the deployed artifact, and as the artifact itself answers."""
+    deployed = facts.document("deploy")
+    if deployed.get("verified"):
+        name = deployed.get("id") or deployed.get("name")
+        return Proof(state="passed", note=f"registered as {name}, its answer verified")
+    if not deployed:
+        return _not_done(facts, "deploy", "not deployed in this run")
+    target = str(deployed.get("target") or "foundry")
+    if target == "foundry":
+        return Proof(state="failed", note="Foundry Local's answer is not the artifact's")
+    if target == "folder":
+        return Proof(state="missing", note="published, but not verified with Foundry Local")
+    return Proof(state="missing", note=f"exported for {target}, not deployed to Foundry Local")
+
+
+def workflow_proof(facts: RunFacts) -> Proof:
+    """Whether one run went from the source to an answer of the runtime."""
+    deployed = deployment_proof(facts)
+    if deployed.state != "passed":
+        return deployed
+    if not facts.conversions:
+        return Proof(state="missing", note="deployed and asked; the artifact was not made here")
+    return Proof(state="passed", note="converted, deployed and asked in this run")
+
+
+def _not_done(facts: RunFacts, step: str, otherwise: str) -> Proof:
+    """A step that left no document: it failed, or it did not happen."""
+    found = next((s for s in facts.steps if s.id == step), None)
+    if found is not None and found.status == "failed":
+        return Proof(state="failed", note=found.reason or "failed")
+    return Proof(state="missing", note=otherwise)
+
+
+def _checked(name: str, qualities: Iterable[Document]) -> CheckedArtifact:
+    last: Document = {}
+    for quality in qualities:
+        last = quality
+    if not last:
+        missing = Proof(state="missing", note="its quality was not checked")
+        return CheckedArtifact(name=name, quality=missing, drift=False)
+    drift = bool(last.get("drift"))
+    return CheckedArtifact(name=name, quality=_quality(last, drift), drift=drift)
+
+
+def _quality(document: Document, drift: bool) -> Proof:
+    checks = [c for c in document.get("checks") or () if isinstance(c, Mapping)]
+    failed = [_title(c) for c in checks if c.get("status") == "fail"]
+    open_ = [_title(c) for c in checks if c.get("status") not in ("pass", "fail")]
+    if failed:
+        return Proof(state="failed", note=f"failed: {', '.join(failed)}")
+    if not document.get("ok", True):
+        return Proof(state="failed", note="too far from the original")
+    if not checks:
+        return Proof(state="missing", note="no check ran")
+    if not drift:
+        return Proof(
+            state="missing", note="checks passed, but the drift from the original was not measured"
+        )
+    if open_:
+        return Proof(state="missing", note=f"drift measured; not settled: {', '.join(open_)}")
+    return Proof(state="passed", note="every check passed and the drift is measured")
+
+
+def _title(check: Document) -> str:
+    return str(check.get("title") or check.get("id"))

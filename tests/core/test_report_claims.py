@@ -1,0 +1,273 @@
+"""What a report claims is what the run proved: void, failed and missing evidence is named, never counted."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from firstlight_core.ledger import Run
+from firstlight_core.report.document import report_document
+from firstlight_core.report.html import report_html
+from firstlight_core.report.markdown import report_markdown
+
+SPREAD = {"median": 100.0, "min": 90.0, "max": 110.0, "samples": [90.0, 110.0]}
+DRIFT = {"top1_agreement": 0.99, "kl_mean": 0.001, "worst": []}
+
+
+def artifact(precision: str) -> str:
+    return f"/runs/1/artifacts/{precision}"
+
+
+def bench(precision: str = "int4", **over: Any) -> dict[str, Any]:
+    case = {
+        "prompt_tokens": 32,
+        "ttft_s": SPREAD,
+        "prefill_tps": SPREAD,
+        "decode_tps": SPREAD,
+        "total_s": {"samples": [0.5, 0.5]},
+    }
+    result = {
+        "target": artifact(precision),
+        "precision": precision,
+        "load_s": 0.25,
+        "cases": [case],
+        "rss_bytes": {"baseline": 1, "loaded": 2, "peak": 3},
+    }
+    return {"results": [result], "notes": [], "void": False, **over}
+
+
+VOID = {"void": True, "notes": ["Void: other programs used 70 % of the processor."]}
+
+
+def quality(precision: str = "int4", **over: Any) -> dict[str, Any]:
+    return {
+        "ok": True,
+        "target": artifact(precision),
+        "checks": [{"id": "domain-answers", "title": "Answers", "status": "pass", "evidence": {}}],
+        "drift": DRIFT,
+        "verdict": "Usable.",
+        **over,
+    }
+
+
+FAILED = {
+    "ok": False,
+    "checks": [
+        {
+            "id": "domain-answers",
+            "title": "Answers",
+            "status": "fail",
+            "evidence": {
+                "summary": "0 of 2",
+                "faults": [
+                    {"prompt": "Capital?", "fault": "the answer is not 'Rome'"},
+                    {"prompt": "Sum?", "fault": "the answer is not JSON"},
+                ],
+            },
+        }
+    ],
+}
+
+
+def recorded(folder: Path, *entries: tuple[str, str, Mapping[str, Any]]) -> dict[str, Any]:
+    run = Run.create("/models/m", runs=folder)
+    for step, status, values in entries:
+        run.record(step, status, values=values)
+    return report_document(run, now=0)
+
+
+def made(precision: str) -> tuple[str, str, dict[str, Any]]:
+    return "convert", "done", {"precision": precision, "artifact": artifact(precision), "bytes": 7}
+
+
+def using(precision: str) -> tuple[str, str, dict[str, Any]]:
+    return "precision", "done", {"precisions": [precision], "use": precision}
+
+
+def statuses(document: Mapping[str, Any]) -> dict[str, str]:
+    return {item["title"]: item["status"] for item in document["production"]}
+
+
+def notes(document: Mapping[str, Any], part: str) -> dict[str, str]:
+    return {item["title"]: item["note"] for item in document[part]}
+
+
+def test_a_failed_quality_check_verifies_nothing(tmp_path: Path) -> None:
+    document = recorded(tmp_path, made("int4"), ("quality", "failed", quality(**FAILED)))
+    assert statuses(document)["Suitable quantization"] == "failed"
+    assert "failed: Answers" in notes(document, "production")["Suitable quantization"]
+    assert "quality failed: int4" in notes(document, "closing")["Model quantization optimization"]
+    assert notes(document, "closing")["Performance tuning and troubleshooting"].endswith(
+        "quality: failed: Answers"
+    )
+    assert any("failed: Answers" in line for line in document["limitations"])
+
+
+@pytest.mark.parametrize(
+    ("over", "status", "word"),
+    [
+        ({}, "verified", "every check passed"),
+        ({"drift": None}, "reminder", "drift from the original was not measured"),
+        ({"ok": False}, "failed", "too far"),
+        (
+            {"checks": [{"id": "a", "title": "Edge cases", "status": "needs-you"}]},
+            "reminder",
+            "not settled: Edge cases",
+        ),
+        ({"checks": []}, "reminder", "no check"),
+    ],
+)
+def test_only_a_passed_check_with_its_drift_verifies(
+    tmp_path: Path, over: dict[str, Any], status: str, word: str
+) -> None:
+    document = recorded(tmp_path, made("int4"), ("quality", "done", quality(**over)))
+    assert statuses(document)["Suitable quantization"] == status
+    assert word in notes(document, "production")["Suitable quantization"]
+
+
+def test_the_artifact_in_use_must_be_the_one_that_was_checked(tmp_path: Path) -> None:
+    document = recorded(
+        tmp_path, using("int4"), made("int4"), made("int8"), ("quality", "done", quality("int8"))
+    )
+    assert statuses(document)["Suitable quantization"] == "reminder"
+    assert "int4 is in use, and only int8" in notes(document, "production")["Suitable quantization"]
+    assert notes(document, "closing")["Model quantization optimization"] == (
+        "2 quantised; drift measured for 1 of them (int8)"
+    )
+    assert "The drift from the original was not measured for int4." in document["limitations"]
+
+
+def test_checks_of_several_artifacts_are_kept_side_by_side(tmp_path: Path) -> None:
+    document = recorded(
+        tmp_path,
+        using("int4"),
+        made("int4"),
+        made("int8"),
+        ("quality", "done", quality("int4")),
+        ("quality", "done", quality("int8")),
+    )
+    assert statuses(document)["Suitable quantization"] == "verified"
+    assert notes(document, "closing")["Model quantization optimization"] == (
+        "2 quantised; drift measured for all"
+    )
+
+
+def test_a_check_of_an_artifact_that_was_made_again_is_forgotten(tmp_path: Path) -> None:
+    document = recorded(tmp_path, made("int4"), ("quality", "done", quality()), made("int4"))
+    assert statuses(document)["Suitable quantization"] == "reminder"
+
+
+def test_void_figures_say_so_wherever_they_stand(tmp_path: Path) -> None:
+    document = recorded(tmp_path, made("int4"), ("benchmark", "done", bench(**VOID)))
+    found = statuses(document)
+    for title in (
+        "Speed under the expected load",
+        "Caching and warming of the model",
+        "Memory and CPU watched",
+    ):
+        assert found[title] == "void"
+    (row,) = [row for row in document["precisions"] if "measured" in row]
+    assert row["measured"]["void"] is True
+    (closing,) = [c for c in document["closing"] if c["title"].startswith("Performance")]
+    assert closing["status"] == "not done" and "void" in closing["note"]
+    (model,) = document["metrics"]["models"].values()
+    assert model["status"] == "void"
+    markdown, html = report_markdown(document), report_html(document)
+    for drawn in (markdown, html):
+        assert "TTFT s (measured, void)" in drawn and "Load (measured, void)" in drawn
+        assert "Void: measure again" in drawn and "void: load" in drawn
+    assert "INT4 (void)" in html
+
+
+def test_a_valid_benchmark_verifies_memory_and_never_a_cold_start(tmp_path: Path) -> None:
+    document = recorded(tmp_path, made("int4"), ("benchmark", "done", bench()))
+    found = statuses(document)
+    assert found["Memory and CPU watched"] == "verified"
+    assert found["Caching and warming of the model"] == "reminder"
+    assert found["Works offline"] == "reminder"
+    assert "void" not in json.dumps(document["precisions"])
+
+
+def test_a_benchmark_that_failed_is_not_passed_over(tmp_path: Path) -> None:
+    failed = {"error": {"message": "The engine died."}}
+    document = recorded(tmp_path, made("int4"), ("benchmark", "failed", failed))
+    assert statuses(document)["Memory and CPU watched"] == "failed"
+    assert notes(document, "production")["Memory and CPU watched"] == "The engine died."
+
+
+@pytest.mark.parametrize(
+    ("deployed", "status", "note"),
+    [
+        ({"name": "m", "id": "m:1", "verified": True}, "verified", "converted, deployed and asked"),
+        ({"name": "m", "target": "folder", "verified": False}, "reminder", "not verified"),
+        ({"name": "m", "target": "ollama", "verified": False}, "reminder", "exported for ollama"),
+        ({"name": "m", "target": "foundry", "verified": False}, "failed", "is not the artifact's"),
+    ],
+)
+def test_the_workflow_is_verified_by_an_answer(
+    tmp_path: Path, deployed: dict[str, Any], status: str, note: str
+) -> None:
+    document = recorded(tmp_path, made("int4"), ("deploy", "done", deployed))
+    assert statuses(document)["The whole workflow, end to end"] == status
+    assert note in notes(document, "production")["The whole workflow, end to end"]
+
+
+def test_a_deployment_that_was_taken_back_is_gone(tmp_path: Path) -> None:
+    document = recorded(
+        tmp_path,
+        made("int4"),
+        ("deploy", "done", {"name": "m", "id": "m:1", "verified": True}),
+        ("deploy", "undone", {"name": "m"}),
+    )
+    assert "deployment" not in document
+    assert statuses(document)["The whole workflow, end to end"] == "reminder"
+    (step,) = [s for s in document["steps"] if s["id"] == "deploy"]
+    assert (step["status"], step["reason"]) == ("skipped", "taken back")
+
+
+def test_an_adopted_artifact_was_not_converted_here(tmp_path: Path) -> None:
+    document = recorded(
+        tmp_path,
+        ("model", "done", {"artifact": "/onnx"}),
+        ("deploy", "done", {"name": "m", "id": "m:1", "verified": True}),
+    )
+    assert statuses(document)["The whole workflow, end to end"] == "reminder"
+    assert document["closing"][0]["status"] == "not done"
+
+
+def test_the_reports_name_the_faults(tmp_path: Path) -> None:
+    document = recorded(tmp_path, made("int4"), ("quality", "failed", quality(**FAILED)))
+    for drawn in (report_markdown(document), report_html(document)):
+        assert "Capital?" in drawn and "not JSON" in drawn
+
+
+@pytest.mark.parametrize(
+    ("used", "others", "words"),
+    [
+        ("int4", (), "convert to int8 next"),
+        ("int4", ("int8-compact",), "take int8-compact, which this run made too"),
+        ("int8-compact", ("int4",), "convert to fp16 next"),
+        ("fp16", (), "convert to fp32 next"),
+        ("fp32", (), "train again"),
+    ],
+)
+def test_the_fallback_lies_closer_to_the_original(
+    tmp_path: Path, used: str, others: tuple[str, ...], words: str
+) -> None:
+    document = recorded(tmp_path, using(used), *map(made, (used, *others)))
+    assert words in document["fallback"]
+
+
+def test_the_fallback_passes_over_what_cannot_run_or_failed(tmp_path: Path) -> None:
+    model = {"estimates": {"fp16": {"available": False, "reason": "overflows"}}}
+    document = recorded(
+        tmp_path,
+        ("model", "done", model),
+        using("int4"),
+        made("int4"),
+        made("int8"),
+        ("quality", "failed", quality("int8", ok=False)),
+    )
+    assert "convert to fp32 next" in document["fallback"]
