@@ -85,7 +85,7 @@ def _pairs(name: str, source: Path, place: Path) -> list[Figure]:
             **hand,
         ),
         Figure(
-            name=f"convert {name}, peak memory of the largest process, asking the original included",
+            name=f"convert {name}, peak memory of all processes together, the original and the check included",
             unit="MiB",
             samples=tuple(our_peak),
             target="<= 1.05 × by hand",

@@ -4,11 +4,14 @@ import json
 import os
 import statistics
 import subprocess
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from firstlight_core.monitor import PEAK_SECONDS, PeakMemory
 
 RESULTS = Path(__file__).parent / "results"
 REPOSITORY = Path(__file__).parents[1]
@@ -88,7 +91,7 @@ def write_result(name: str, figures: Sequence[Figure]) -> str:
 
 
 def timed(command: Sequence[str | Path], *, env: dict[str, str] | None = None) -> tuple[float, int]:
-    """Wall seconds and peak resident bytes of one process, which must end with 0.
+    """Wall seconds of one process, which must end with 0, and peak resident bytes of it and all its children together.
 
     Raises:
         RuntimeError: it ended otherwise.
@@ -101,12 +104,26 @@ def timed(command: Sequence[str | Path], *, env: dict[str, str] | None = None) -
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+    memory = PeakMemory()
+    memory.begin("whole")
+    memory.add(process.pid)
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(PEAK_SECONDS):
+            memory.take()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - begun
+    ended.set()
+    watcher.join()
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"{command[0]} ended with {process.returncode}")
-    return seconds, usage.ru_maxrss * 1024
+    # A process that was shorter than a sample is known to the kernel only.
+    return seconds, max(memory.peak, usage.ru_maxrss * 1024)
 
 
 def spoken(command: Sequence[str | Path], *, env: dict[str, str] | None = None) -> Any:

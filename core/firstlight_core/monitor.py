@@ -1,8 +1,10 @@
 """Reads the machine's load; knows nothing about who looks at it."""
 
+import asyncio
 import contextlib
+import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +71,160 @@ def read_sample(job_pid: int | None = None, folder: Path | None = None) -> Sampl
         disk_free=free,
         job_rss=tree_rss(job_pid) if job_pid is not None else None,
     )
+
+
+PEAK_SECONDS = 0.15
+"""Between two samples of a peak; what is shorter is seen by the kernel's own mark of each process."""
+_FIND_CHILDREN_EVERY = 5
+"""Samples between two searches for new children: the search reads the whole process table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """Resident memory of one process, in bytes."""
+
+    now: int
+    highest: int
+    """Since its start, or since it reset the mark; where the kernel keeps none, `now`."""
+
+
+def read_resident(pid: int) -> Resident | None:
+    """Resident memory of one process now and at its highest; None when it is gone."""
+    try:
+        fields = dict(
+            line.split(":", 1)
+            for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+            if line.startswith(("VmRSS:", "VmHWM:"))
+        )
+        return Resident(*(int(fields[name].split()[0]) * 1024 for name in ("VmRSS", "VmHWM")))
+    except (OSError, ValueError, KeyError):
+        pass
+    try:
+        memory = psutil.Process(pid).memory_info()
+    except psutil.Error:
+        return None
+    return Resident(int(memory.rss), int(getattr(memory, "peak_wset", memory.rss)))
+
+
+def child_pids(pid: int) -> list[int]:
+    """The process ids of all children, and of theirs."""
+    try:
+        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+    except psutil.Error:
+        return []
+
+
+class PeakMemory:
+    """The most resident memory that several process trees held together, by stage.
+
+    Sampled; between two samples the kernel's mark of each process counts, beside what the others held at both ends.
+    Pages that two processes share count in each, as they do in top.
+    """
+
+    def __init__(
+        self,
+        *,
+        read: Callable[[int], Resident | None] = read_resident,
+        children: Callable[[int], list[int]] = child_pids,
+    ) -> None:
+        self._read = read
+        self._children = children
+        self._roots: set[int] = set()
+        self._members: set[int] = set()
+        self._last: dict[int, Resident] = {}
+        self._fixed = 0
+        self._samples = 0
+        self._stage = ""
+        self._peaks: dict[str, int] = {}
+        self._lock = threading.RLock()
+        self._task: asyncio.Task[None] | None = None
+        self.now = 0
+        """Bytes at the last sample, the fixed ones included."""
+
+    @property
+    def live(self) -> int:
+        """Bytes at the last sample of the processes that are still watched."""
+        return self.now - self._fixed
+
+    @property
+    def peak(self) -> int:
+        """The most bytes of all stages."""
+        return max(self._peaks.values(), default=0)
+
+    @property
+    def peaks(self) -> Mapping[str, int]:
+        """The most bytes of each stage, in the order of the stages."""
+        return dict(self._peaks)
+
+    def begin(self, stage: str) -> None:
+        """Count what comes for another stage."""
+        with self._lock:
+            if self._stage:
+                self.take()
+            self._stage = stage
+            self.take()
+
+    def add(self, pid: int) -> None:
+        """Watch a process and its children, too; what it held before does not count."""
+        with self._lock:
+            self._roots.add(pid)
+            self._samples = 0
+            if (found := self._read(pid)) is not None:
+                self._last[pid] = found
+
+    def fix(self, pid: int) -> None:
+        """Count a process from now on with what it holds now: it goes on to other work."""
+        with self._lock:
+            self._roots.discard(pid)
+            for member in (pid, *self._children(pid)):
+                self._last.pop(member, None)
+                found = self._read(member)
+                self._fixed += found.now if found is not None else 0
+            self._samples = 0
+
+    def take(self) -> int:
+        """Sample now; returns the bytes that are held."""
+        with self._lock:
+            self._sample()
+            return self.now
+
+    def _sample(self) -> None:
+        if self._samples % _FIND_CHILDREN_EVERY == 0:
+            self._members = self._roots.union(*map(self._children, self._roots))
+        self._samples += 1
+        found = {pid: held for pid in self._members if (held := self._read(pid)) is not None}
+        self.now = self._fixed + sum(held.now for held in found.values())
+        highest = self.now
+        for pid, held in found.items():
+            before = self._last.get(pid)
+            if before is None or held.highest > before.highest:
+                # It has been higher since the last sample; the others held at least this much then.
+                others = sum(
+                    min(other.now, self._last.get(key, other).now)
+                    for key, other in found.items()
+                    if key != pid
+                )
+                highest = max(highest, self._fixed + held.highest + others)
+        self._last = found
+        self._peaks[self._stage] = max(self._peaks.get(self._stage, 0), highest)
+
+    def start(self, tell: Callable[["PeakMemory"], None] | None = None) -> None:
+        """Sample beside the event loop until `stop`; `tell` hears of every sample."""
+        self._task = asyncio.create_task(self._follow(tell))
+
+    async def stop(self) -> None:
+        """Sample no more; what was found stays."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+            self._task = None
+
+    async def _follow(self, tell: Callable[["PeakMemory"], None] | None) -> None:
+        while True:
+            await asyncio.to_thread(self.take)
+            if tell is not None:
+                tell(self)
+            await asyncio.sleep(PEAK_SECONDS)
 
 
 class History:

@@ -276,7 +276,7 @@ async def test_memory_beyond_the_prediction_asks_once_and_can_stop(
         olive.go_on.set()
         await settle(pilot)
         assert work(pilot).status == "done"
-        # What the process measured itself, as in the result below it.
+        # What the core measured, as in the result below it.
         assert "peak RAM 600.0 MiB" in text(pilot, "#work")
 
 

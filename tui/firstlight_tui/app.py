@@ -5,6 +5,7 @@ import math
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,6 +17,7 @@ from textual.driver import Driver
 from textual.reactive import reactive
 from textual.signal import Signal
 
+from firstlight_core.conversion.progress import HELD
 from firstlight_core.errors import FirstlightError
 from firstlight_core.ledger import Run as LedgerRun
 from firstlight_core.monitor import History, Sample, read_sample
@@ -128,8 +130,11 @@ class WizardApp(App[int]):
         return found
 
     def _read(self) -> Sample:
-        pid = next((w.pid for w in self.works.values() if w.running and w.pid), None)
-        return read_sample(pid or self.conversation.pid, Path.home())
+        work = next((w for w in self.works.values() if w.running and w.pid), None)
+        # A conversion is several processes; the core adds them up.
+        if work is not None and (held := work.measured.get(HELD)):
+            return replace(read_sample(None, Path.home()), job_rss=int(held))
+        return read_sample(work.pid if work else self.conversation.pid, Path.home())
 
     @property
     def decode_rate(self) -> float | None:

@@ -43,9 +43,10 @@ async def convert(
 ) -> Document:
     """Convert `source` and publish the artifact as `output`; the document of SPEC 2.
 
-    `{artifact, precision, bytes, seconds, olive_load_seconds, peak_rss_bytes, command, smoke{tokens, text}, method, built,
-    source{path, fingerprint}, total_seconds}`; `seconds` are those of Olive, loading it included, `total_seconds`
-    those of everything. `olive` replaces the Olive entry point (default: `FIRSTLIGHT_OLIVE`). `force` goes on where
+    `{artifact, precision, bytes, seconds, olive_load_seconds, peak_rss_bytes, peak_rss_by_stage{build, check},
+    olive_peak_rss_bytes, command, smoke{tokens, text}, method, built, source{path, fingerprint}, total_seconds}`;
+    `seconds` are those of Olive, loading it included, `total_seconds` those of everything. `peak_rss_bytes` is the most
+    resident memory of all processes that the conversion starts, added up: Olive, the original and the check. `olive` replaces the Olive entry point (default: `FIRSTLIGHT_OLIVE`). `force` goes on where
     only an estimate or a red numbers gate stands against it.
 
     Raises:

@@ -31,6 +31,12 @@ class Gate:
         """Start the process."""
         self._job = await self._children.enter_async_context(open_job("gate", {}, cwd=cwd))
 
+    @property
+    def pid(self) -> int:
+        """Process id of the child."""
+        assert self._job is not None
+        return self._job.pid
+
     def begin(self, artifact: Path, expected: Document) -> None:
         """Have the artifact loaded and made to speak, while somebody else works; `result` says how it went."""
         self._checking = asyncio.create_task(self._check(artifact, expected))

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+HELD, PEAK = "job_rss_bytes", "job_peak_rss_bytes"
+"""Names of two figures (`events.Measured`): bytes that all processes of the conversion hold now, and held at most."""
 UNCERTAINTY = 0.30
 """Share by which a time estimate may be wrong (SPEC 4: within 30 % of what is measured)."""
 OVERRUN = 1.15

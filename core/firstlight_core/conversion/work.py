@@ -20,6 +20,7 @@ from firstlight_core.conversion.preflight import (
     look,
     olive_command,
 )
+from firstlight_core.conversion.progress import HELD, PEAK
 from firstlight_core.conversion.publishing import (
     Staging,
     files_in,
@@ -30,14 +31,17 @@ from firstlight_core.conversion.publishing import (
 )
 from firstlight_core.errors import OutOfMemory
 from firstlight_core.estimate.estimates import Room, estimate, remember_conversion
-from firstlight_core.events import Event, LogLine, Reply, Stage
+from firstlight_core.events import Event, LogLine, Measured, Reply, Stage
 from firstlight_core.model.inspection import inspect_model
+from firstlight_core.monitor import PeakMemory
 from firstlight_core.runner import OpenJob, open_job
 from firstlight_core.text import shown_path
 
 Document = dict[str, Any]
 Listen = Callable[[Event], None] | None
 Started = Callable[[int], None] | None
+BUILD, CHECK = "build", "check"
+"""The two stages whose peaks are told apart: Olive; the original and the artifact beside it."""
 _DROP = ("model_config.json",)
 """Olive's own note, full of paths of the work folder."""
 
@@ -52,6 +56,8 @@ class Built:
     """Where the check is under way."""
     answers: list[Document]
     """What the original says; empty when it was not asked."""
+    memory: PeakMemory
+    """What all processes of this conversion hold together."""
 
 
 class ConversionWork:
@@ -77,6 +83,7 @@ class ConversionWork:
         self._children = contextlib.AsyncExitStack()
         self._job: OpenJob | None = None
         self._answers: list[Document] | None = None
+        self._memories: list[PeakMemory] = []
 
     async def __aenter__(self) -> Self:
         for plan in self._plans:
@@ -113,18 +120,24 @@ class ConversionWork:
             check_room(plan, self._before, staging.folder, force=self._force)
         self._say(Stage("start", f"Converting to {plan.precision.label}"))
         gate = Gate()
+        memory = PeakMemory()
         try:
+            memory.begin(BUILD)
             await gate.open(staging.folder)
-            measured = await self._ask(plan, staging)
+            memory.add(gate.pid)
+            self._watch(memory)
+            measured = await self._ask(plan, staging, memory)
+            memory.begin(CHECK)
             for name in _DROP:
                 (staging.artifact / name).unlink(missing_ok=True)
             gate.begin(staging.artifact, {} if self._olive else plan.expected)
             if self._answers is None:
                 asked = {} if self._olive else await self._request("answers", plan)
                 self._answers = asked.get("answers") or []
-            return Built(plan, measured, gate, self._answers)
+            return Built(plan, measured, gate, self._answers, memory)
         except BaseException:
             await gate.close()
+            await self._unwatch(memory)
             raise
 
     async def settle(self, built: Built, *, quiet: bool = False) -> Document:
@@ -137,15 +150,21 @@ class ConversionWork:
             return await self._settle(built, quiet=quiet)
         finally:
             await built.gate.close()
+            await self._unwatch(built.memory)
 
     async def _settle(self, built: Built, *, quiet: bool) -> Document:
         assert self._before is not None
-        plan, measured = built.plan, built.measured
+        plan, measured, memory = built.plan, built.measured, built.memory
         staging = self._staging(plan)
+        if quiet and self._job is not None:
+            # The child builds the next one meanwhile; to this one belongs what it still held.
+            memory.fix(self._job.pid)
         listen = None if quiet else self._on_event
         if listen is not None:
             listen(Stage("check", "Loading the result in a fresh process"))
         passed = await built.gate.result(built.answers)
+        memory.take()
+        peak = max(memory.peak, measured["olive_peak_rss_bytes"])
         numbers = judge(passed.get("agreement"), force=self._force)
         check_unchanged(plan, self._before)
         fingerprint = inspect_model(plan.source).fingerprint
@@ -156,6 +175,8 @@ class ConversionWork:
             "precision": plan.precision.key,
             "bytes": folder_bytes(staging.artifact),
             **measured,
+            "peak_rss_bytes": peak,
+            "peak_rss_by_stage": dict(memory.peaks),
             "command": plan.command,
             "smoke": passed["smoke"],
             "method": plan.method,
@@ -169,7 +190,7 @@ class ConversionWork:
                 self._before.inspection,
                 plan.precision,
                 seconds=measured["seconds"],
-                peak_rss_bytes=measured["peak_rss_bytes"],
+                peak_rss_bytes=peak,
             )
         return document
 
@@ -183,11 +204,27 @@ class ConversionWork:
     def _staging(self, plan: ConversionPlan) -> Staging:
         return self._stagings[str(plan.output)]
 
+    def _watch(self, memory: PeakMemory) -> None:
+        self._memories.append(memory)
+
+        def tell(sampled: PeakMemory) -> None:
+            if sampled is self._memories[-1]:
+                held = sum(other.live for other in self._memories)
+                self._say(Measured(HELD, float(held), "B"))
+                self._say(Measured(PEAK, float(sampled.peak), "B"))
+
+        memory.start(tell)
+
+    async def _unwatch(self, memory: PeakMemory) -> None:
+        await memory.stop()
+        if memory in self._memories:
+            self._memories.remove(memory)
+
     def _say(self, event: Event) -> None:
         if self._on_event is not None:
             self._on_event(event)
 
-    async def _ask(self, plan: ConversionPlan, staging: Staging) -> Document:
+    async def _ask(self, plan: ConversionPlan, staging: Staging, memory: PeakMemory) -> Document:
         """Have the child run Olive once; a child that died before is replaced."""
         if self._job is None or not self._job.alive:
             await self._children.aclose()
@@ -199,6 +236,7 @@ class ConversionWork:
                 self._started(self._job.pid)
             if self._job.log_path is not None:
                 self._say(LogLine(f"{LOG_FILE}{shown_path(self._job.log_path)}"))
+        memory.add(self._job.pid)
         assert self._before is not None
         return await self._request(
             "convert",

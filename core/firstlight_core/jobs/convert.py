@@ -30,7 +30,7 @@ from firstlight_core.worker import JobContext, peak_rss
 def convert(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
     """An open job: `{work, olive}`, then `convert` requests; Olive is loaded by the first one.
 
-    `convert {config, folder, layers}` → `{seconds, peak_rss_bytes, olive_load_seconds?}`: `config` is an Olive
+    `convert {config, folder, layers}` → `{seconds, olive_peak_rss_bytes, olive_load_seconds?}`: `config` is an Olive
     configuration without folders, `folder` a staging folder, `olive` replaces the Olive entry point.
     `answers {config}` → what the original says to three prompts.
     """
@@ -88,7 +88,7 @@ class _Converter:
         with WrittenBytes(folder, self._context.emit):
             if self._olive:
                 peak = _run_foreign(self._olive, config, self._work, self._context)
-                measured = {"peak_rss_bytes": peak}
+                measured = {"olive_peak_rss_bytes": peak}
             else:
                 measured = self._run_olive(config, asked.get("layers"), started)
         # Without it every file of the artifact has one name only, as onnx wants it.
@@ -120,7 +120,7 @@ class _Converter:
             raise watch.incomplete
         if not made:
             raise explain(cause or watch.cause, otherwise=watch.refused)
-        measured["peak_rss_bytes"] = peak_rss()
+        measured["olive_peak_rss_bytes"] = peak_rss()
         return measured
 
     def answers(self, asked: dict[str, Any]) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firstlight_core.conversion.progress import memory_alarm
+from firstlight_core.conversion.progress import HELD, PEAK, memory_alarm
 from firstlight_core.errors import FirstlightError, error_from_code
-from firstlight_core.events import Event, Stage
+from firstlight_core.events import Event, Measured, Stage
 from firstlight_core.monitor import Sample
 from firstlight_core.precisions import find_precision
 from firstlight_core.text import bytes_text
@@ -66,7 +66,11 @@ class ConversionJob:
             # The core builds one precision while the one before is still being checked.
             if isinstance(event, Stage) and event.name == START:
                 self._started()
-            on_event(event)
+            # The core says it, not the child: it does not count as a sign of life.
+            if isinstance(event, Measured) and event.name in (HELD, PEAK):
+                self._remember_memory(event)
+            else:
+                on_event(event)
 
         options: dict[str, Any] = {"method": self._method, "on_event": hear, "started": started}
         try:
@@ -117,7 +121,7 @@ class ConversionJob:
         else:
             self._set(key, state="done")
             if peak := document.get("peak_rss_bytes"):
-                # What the process measured itself: a sample a second misses the peak, or has other processes in it.
+                # What the core measured: it samples more often, and nothing but this conversion.
                 self._peaks.append(float(peak))
                 self._work.measured["peak_rss_bytes"] = max(self._peaks)
             wizard.record("convert", "done", **document)
@@ -156,12 +160,18 @@ class ConversionJob:
         rows[:] = [{**row, **values} if row["precision"] == key else row for row in rows]
         self._work.dirty = True
 
+    def _remember_memory(self, event: Measured) -> None:
+        measured = self._work.measured
+        if event.name == PEAK:
+            measured["peak_rss_bytes"] = max(event.value, measured.get("peak_rss_bytes", 0.0))
+        else:
+            measured[HELD] = event.value
+        self._work.dirty = True
+
     def watch(self, sample: Sample) -> None:
         """Keep the peak of the job's memory; ask once when it outgrows the prediction while memory is short."""
         work = self._work
-        # The original is asked beside the prediction, and only where there is room for it.
-        asking = work.stage is not None and work.stage.name == "original"
-        if not work.running or not sample.job_rss or asking:
+        if not work.running or not sample.job_rss:
             return
         work.measured["peak_rss_bytes"] = max(
             float(sample.job_rss), work.measured.get("peak_rss_bytes", 0.0)
