@@ -85,6 +85,11 @@ MODEL = {
 }
 
 
+def age(app: WizardApp, name: str, seconds: float) -> None:
+    """Let running work have begun `seconds` earlier."""
+    app.works[name].begun -= seconds
+
+
 def conversion(precision: str, folder: str = "/models/out") -> dict[str, Any]:
     return {
         "artifact": f"{folder}/{precision}",

@@ -24,7 +24,7 @@ from firstlight_tui.steps.precision import PrecisionStep
 from firstlight_tui.widgets import LogView, ProblemPanel, Words
 from firstlight_tui.widgets.conversion_view import ConversionView
 from firstlight_tui.works import Work
-from tests.tui.conftest import FULL, MODEL, Called, conversion, fake_services
+from tests.tui.conftest import FULL, MODEL, Called, age, conversion, fake_services
 from tests.tui.test_walk import SIZES, settle
 
 Build = Callable[..., WizardApp]
@@ -175,6 +175,7 @@ async def test_cancel_says_cancelled_and_offers_to_convert_again(
         await settle(pilot)
         await pilot.press("enter")
         await olive.begun.wait()
+        age(app, "convert", 5)
         await pilot.press("escape")
         await settle(pilot)
         assert work(pilot).status == "cancelled"

@@ -13,6 +13,7 @@ from firstlight_tui.app import WizardApp
 from firstlight_tui.services import Services
 from firstlight_tui.steps.convert import ConvertStep
 from firstlight_tui.steps.precision import PrecisionStep
+from tests.tui.conftest import age
 from tests.tui.test_convert import text
 from tests.tui.test_precision import row, table
 
@@ -76,6 +77,7 @@ async def test_cancel_ends_olive_within_a_second_and_leaves_nothing(sample: Path
         async with asyncio.timeout(PATIENCE):
             while work.pid is None or not work.stages:
                 await pilot.pause(0.05)
+        age(app, "convert", 5)
         begun = time.monotonic()
         await pilot.press("escape")
         await ended(pilot, "convert")

@@ -20,7 +20,7 @@ from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.steps.deploy import DeployStep
 from firstlight_tui.steps.template_presets import PresetScreen
 from firstlight_tui.widgets import Words
-from tests.tui.conftest import DEPLOYMENT, FULL, Called, fake_services
+from tests.tui.conftest import DEPLOYMENT, FULL, Called, age, fake_services
 from tests.tui.test_walk import SIZES, settle
 
 Build = Callable[..., WizardApp]
@@ -289,6 +289,7 @@ async def test_a_running_deployment_can_be_cancelled(wizard: Build, called: Call
         await pilot.press("enter")
         await until(pilot, began.is_set)
         await pilot.pause()
+        age(app, "deploy", 5)
         await pilot.click("#primary")
         await until(pilot, ended.is_set)
 

@@ -31,7 +31,7 @@ from firstlight_tui.widgets import ProblemPanel, Words, WorkView
 from firstlight_tui.widgets.fitted_table import FittedTable
 from firstlight_tui.widgets.path_input import LENGTH_LIMIT, complete_folder, plain_path
 from tests.core.tiny_models import tiny_genai
-from tests.tui.conftest import FULL, MODEL, Called, fake_services
+from tests.tui.conftest import FULL, MODEL, Called, age, fake_services
 from tests.tui.test_walk import SIZES, settle
 
 Build = Callable[..., WizardApp]
@@ -275,6 +275,7 @@ async def test_a_download_shows_how_far_it_is_and_can_be_cancelled(build: Build)
         await pilot.pause()
         assert "1.00 MiB of 2.00 MiB" in str(app.screen.query_one("#work", WorkView).content)
         assert str(app.screen.query_one("#primary").label) == "Cancel"  # type: ignore[attr-defined]
+        age(app, "inspect", 5)
         await pilot.press("escape")
         await asyncio.wait_for(ended.wait(), 5)
         assert app.session.model is None

@@ -15,6 +15,7 @@ from textual.widgets import Button
 from firstlight_core.errors import FirstlightError
 from firstlight_core.text import seconds_text, shown_path
 from firstlight_core.tuning.wording import allowance, setting, verdict
+from firstlight_tui.cancelling import cancel_work
 from firstlight_tui.widgets import ProblemPanel, Words, WorkView, cell
 from firstlight_tui.widgets.fitted_table import Cells, Column, FittedTable
 from firstlight_tui.widgets.passing import Page
@@ -177,7 +178,7 @@ class TuneScreen(Page[str | None]):
     @on(Button.Pressed, "#close")
     def _stop_or_close(self) -> None:
         if self.work is not None and self.work.running:
-            self.wizard.stop_work(WORK)
+            cancel_work(self.wizard, WORK)
         else:
             self.action_close()
 

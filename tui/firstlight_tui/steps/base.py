@@ -36,6 +36,8 @@ class StepScreen(PatientScreen):
     ABOUT_A_MODEL: ClassVar[bool] = False
     """Whether this step works on a model of the user's own; a connected server has no use for it."""
     AUTO_FOCUS = ""
+    _was_cancel = False
+    """Whether the primary button cancelled work when it was last painted."""
     complete = False
     """Whether its parts are there and have been told; `is_mounted` is true a moment before."""
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -145,7 +147,22 @@ class StepScreen(PatientScreen):
             button.label = label
             button.refresh(layout=True)
         button.disabled = not label
-        button.variant = "warning" if self.work is not None and self.work.running else "primary"
+        running = self.work is not None and self.work.running
+        button.variant = "warning" if running else "primary"
+        self._keep_focus_off_cancel(button)
+
+    @property
+    def primary_cancels(self) -> bool:
+        """Whether the primary button cancels work now; override where it does."""
+        return False
+
+    def _keep_focus_off_cancel(self, button: Button) -> None:
+        """Take the focus from a button that has become Cancel; give it back when the work has ended."""
+        before, self._was_cancel = self._was_cancel, self.primary_cancels
+        if self._was_cancel and not before and self.focused is button:
+            self.set_focus(None)
+        elif before and not self._was_cancel and self.focused is None and not button.disabled:
+            button.focus()
 
     def _on_work(self, work: Work) -> None:
         if work.name != self.WORK:

@@ -14,6 +14,7 @@ from firstlight_core.conversion.plan import LOG_FILE
 from firstlight_core.errors import FirstlightError
 from firstlight_core.precisions import find_precision
 from firstlight_core.session import Session
+from firstlight_tui.cancelling import cancel_work
 from firstlight_tui.modals.method import MethodAnswer, MethodScreen
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.convert_job import WORK, ConversionJob
@@ -95,8 +96,12 @@ class ConvertStep(StepScreen):
     def _pending(self) -> list[str]:
         return [key for key in self.session.precisions if self.session.measured(key) is None]
 
+    @property
+    def primary_cancels(self) -> bool:
+        return self.work is not None and self.work.running
+
     def primary_label(self) -> str:
-        if self.work is not None and self.work.running:
+        if self.primary_cancels:
             return "Cancel"
         pending = self._pending()
         if not pending:
@@ -105,7 +110,7 @@ class ConvertStep(StepScreen):
         return again if len(pending) == 1 else f"{again} {len(pending)} precisions"
 
     def primary(self) -> None:
-        if self.work is not None and self.work.running:
+        if self.primary_cancels:
             self.action_cancel()
         elif self._pending():
             self._convert()
@@ -113,8 +118,8 @@ class ConvertStep(StepScreen):
             self.action_next()
 
     def action_cancel(self) -> None:
-        """Stop the conversion; its staging is removed."""
-        self.wizard.stop_work(self.WORK)
+        """Cancel the conversion; its staging is removed."""
+        cancel_work(self.wizard, self.WORK)
 
     def _convert(self) -> None:
         session = self.session

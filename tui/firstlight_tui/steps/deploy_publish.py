@@ -9,6 +9,7 @@ from textual.widgets import Button, Input
 
 from firstlight_core.deploy.vllm import Capacity
 from firstlight_core.session import Session
+from firstlight_tui.cancelling import cancel_work
 from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.modals.capacity import CapacityScreen
 from firstlight_tui.steps.deploy_choice import CACHED, name_words
@@ -68,10 +69,14 @@ class PublishStep(FoundryStep):
             values = {"seconds": seconds, **result}
             wizard.record("deploy", "done" if good else "failed", **values)
 
+    @property
+    def primary_cancels(self) -> bool:
+        return self.work is not None and self.work.running
+
     def primary_label(self) -> str:
         if self.session.artifact is None:
             return ""
-        if self.work is not None and self.work.running:
+        if self.primary_cancels:
             return "Cancel"
         if self.is_deployed:
             return self.next_label()
@@ -84,8 +89,8 @@ class PublishStep(FoundryStep):
         return choice.target in CACHED and choice.name.lower() in self.taken
 
     def primary(self) -> None:
-        if self.work is not None and self.work.running:
-            self.wizard.stop_work(self.WORK)
+        if self.primary_cancels:
+            cancel_work(self.wizard, self.WORK)
         elif self.is_deployed:
             self.action_next()
         elif not name_words(self.choice.name, self.taken, None)[0]:

@@ -7,6 +7,7 @@ from textual.containers import Vertical
 
 from firstlight_core.errors import FirstlightError
 from firstlight_core.events import Stage
+from firstlight_tui.cancelling import cancel_work
 from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.widgets import LogView, WorkView
 from firstlight_tui.works import OnEvent, Started, Work
@@ -36,7 +37,7 @@ class Installation(Vertical):
         """Show the command and ask; while pip runs, stop it."""
         wizard = self._step.wizard
         if (work := wizard.works.get(self.WORK)) is not None and work.running:
-            wizard.stop_work(self.WORK)
+            cancel_work(wizard, self.WORK)
             return
         try:
             plan = wizard.services.plan_install()

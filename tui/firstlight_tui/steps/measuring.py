@@ -7,6 +7,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.widgets import Button
 
+from firstlight_tui.cancelling import cancel_work
 from firstlight_tui.steps.base import StepScreen
 
 
@@ -31,16 +32,20 @@ class MeasuringStep(StepScreen):
     def _skip(self) -> None:
         self.action_next()
 
+    @property
+    def primary_cancels(self) -> bool:
+        return self.work is not None and self.work.running
+
     def primary_label(self) -> str:
         if self.session.target is None:
             return ""
-        if self.work is not None and self.work.running:
+        if self.primary_cancels:
             return "Cancel"
         return self.next_label() if self.answer is not None else self.RUN_LABEL
 
     def primary(self) -> None:
-        if self.work is not None and self.work.running:
-            self.wizard.stop_work(self.WORK)
+        if self.primary_cancels:
+            cancel_work(self.wizard, self.WORK)
         elif self.answer is not None:
             self.action_next()
         else:

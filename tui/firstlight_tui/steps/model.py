@@ -13,6 +13,7 @@ from textual.widgets import Button, DataTable, Input
 
 from firstlight_core.errors import FirstlightError, InputRefused
 from firstlight_core.session import Session
+from firstlight_tui.cancelling import cancel_work
 from firstlight_tui.modals import ConfirmScreen, DetailScreen
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.model_inspection import (
@@ -257,24 +258,25 @@ class ModelStep(StepScreen):
         self.set_focus(self.query_one("#path"))
 
     def action_cancel(self) -> None:
-        """Stop a download or an inspection."""
-        self.wizard.stop_work(self.WORK)
+        """Cancel a download or an inspection."""
+        cancel_work(self.wizard, self.WORK)
 
     @on(Button.Pressed, "#why")
     def action_why(self) -> None:
         """Show why ONNX."""
         self.app.push_screen(DetailScreen("Why ONNX, and when not", WHY_ONNX))
 
-    def _downloading(self) -> bool:
+    @property
+    def primary_cancels(self) -> bool:
         return self.work is not None and self.work.running and bool(self.work.stages)
 
     def primary_label(self) -> str:
-        if self._downloading():
+        if self.primary_cancels:
             return "Cancel"
         return "" if self.missing(self.session) else self.next_label()
 
     def primary(self) -> None:
-        if self._downloading():
+        if self.primary_cancels:
             self.action_cancel()
         else:
             self.action_next()
