@@ -110,6 +110,23 @@ def test_a_window_too_small_is_survived(tmp_path: Path) -> None:
     assert not ran["hung"] and ran["rc"] == 0
 
 
+def test_a_folder_as_the_only_argument_opens_the_wizard_on_it(tmp_path: Path) -> None:
+    model = tmp_path / "my-model"
+    model.mkdir()
+    (model / "config.json").write_text('{"architectures": ["BertForMaskedLM"]}')
+    argv = [sys.executable, "-m", "firstlight_tui", str(model)]
+    steps = [(FIRST, CTRL_N), (b"BertForMaskedLM is an encoder", CTRL_Q)]
+    ran = faultkit.pty_run(argv, steps, secs=60, env=environment(tmp_path))
+    assert not ran["hung"] and ran["rc"] == 0
+
+
+def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "firstlight_tui", str(tmp_path / "nowhere")]
+    ran = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[0] == f"There is no folder {tmp_path / 'nowhere'}."
+
+
 @pytest.mark.parametrize("arguments", [[], ["--demo"]])
 def test_without_a_terminal_it_refuses_in_one_sentence(
     tmp_path: Path, arguments: list[str]

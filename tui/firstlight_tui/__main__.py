@@ -3,6 +3,10 @@
 import io
 import os
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def main() -> int:
@@ -65,13 +69,31 @@ def _run(arguments: list[str]) -> int:
         return 0
     if arguments in ([], ["--demo"]):
         return open_wizard(demo=bool(arguments))
+    if len(arguments) == 1 and (folder := _named_folder(arguments[0])) is not None:
+        if not folder.is_dir():
+            sys.stderr.write(f"There is no folder {folder}.\nName the folder of a model.\n")
+            return 1
+        return open_wizard(source=str(folder.absolute()))
     from firstlight_tui.commands import run_cli
 
     return run_cli(arguments)
 
 
-def open_wizard(*, demo: bool = False) -> int:
-    """Open the wizard on this terminal; its return code is ours."""
+def _named_folder(word: str) -> "Path | None":
+    """The folder that a single argument names; None for a verb, an option, or any other word."""
+    if word.startswith("-") or "\0" in word:
+        return None
+    from firstlight_core.paths import expanded
+    from firstlight_tui.commands import VERBS
+
+    folder = expanded(word)
+    is_path = word.startswith((".", "~")) or os.sep in word or (os.altsep or os.sep) in word
+    # A verb stays a verb where a folder of its name lies around.
+    return folder if is_path or (word not in VERBS and folder.is_dir()) else None
+
+
+def open_wizard(*, demo: bool = False, source: str | None = None) -> int:
+    """Open the wizard on this terminal, on the sample or on a folder; its return code is ours."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         sys.stderr.write(
             "The wizard needs a terminal. Without one, use the verbs: `firstlight --help`, "
@@ -80,7 +102,7 @@ def open_wizard(*, demo: bool = False) -> int:
         return 2
     from firstlight_tui.start import start_wizard
 
-    return start_wizard(demo=demo)
+    return start_wizard(demo=demo, source=source)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstlight_core.session import Session
+from firstlight_core.text import visible
 
 if TYPE_CHECKING:
     from firstlight_tui.app import WizardApp
@@ -17,12 +18,13 @@ if TYPE_CHECKING:
 def start_wizard(
     *,
     demo: bool = False,
+    source: str | None = None,
     artifact: Path | None = None,
     endpoint: Mapping[str, Any] | None = None,
 ) -> int:
     """Run the wizard to its end; the result is the exit code.
 
-    `demo` preselects the sample model; `artifact` or `endpoint` opens the wizard on Chat with it.
+    `demo` preselects the sample model and `source` a folder; `artifact` or `endpoint` opens the wizard on Chat with it.
     """
     # Nothing that is made while the modules load is ever garbage; looking would cost a tenth of the start.
     gc.disable()
@@ -34,6 +36,8 @@ def start_wizard(
     session = Session()
     if demo:
         session = session.decide(source=str(find_paths().sample))
+    if source is not None:
+        session = session.decide(source=source)
     if artifact is not None:
         session = session.decide(artifact=str(artifact))
     if endpoint is not None:
@@ -55,6 +59,10 @@ def run_wizard(app: "WizardApp") -> int:
     if app.return_code:
         # A crash, or a signal: the exit code of the process must say so.
         return app.return_code
+    from firstlight_tui.farewell import farewell
+
+    for line in farewell(app):
+        sys.stdout.write(f"{visible(line)}\n")
     sys.stdout.flush()
     return result or 0
 

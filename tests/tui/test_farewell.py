@@ -1,0 +1,30 @@
+"""What the shell shows after the wizard has left."""
+
+import shlex
+
+from firstlight_core.session import Session
+from firstlight_tui.commands import VERBS
+from firstlight_tui.farewell import farewell_lines
+from tests.tui.conftest import DEPLOYMENT, FULL
+
+WRITTEN = {"html": "/runs/a b/report.html", "run_toml": "/runs/a b/run.toml"}
+
+
+def test_after_a_whole_walk_three_lines_say_where_it_is_and_how_it_goes_on() -> None:
+    lines = farewell_lines(FULL.decide(deployment=DEPLOYMENT), WRITTEN)
+    assert [line[:8].strip() for line in lines] == ["Report", "Ask it", "Again"]
+    assert lines[0].endswith("/runs/a b/report.html")
+    for line in lines[1:]:
+        words = shlex.split(line[8:])
+        assert words[0] == "firstlight" and words[1] in VERBS
+    assert shlex.split(lines[1][8:])[2] == DEPLOYMENT["name"]
+    assert shlex.split(lines[2][8:])[2:] == ["/runs/a b/run.toml", "--yes"]
+
+
+def test_an_artifact_without_a_deployment_is_asked_by_its_folder() -> None:
+    (line,) = farewell_lines(Session(artifact="/models/my int4"), {})
+    assert shlex.split(line[8:]) == ["firstlight", "chat", "/models/my int4"]
+
+
+def test_a_wizard_that_made_nothing_says_nothing() -> None:
+    assert farewell_lines(Session(source="/models/a"), {}) == []

@@ -1,0 +1,33 @@
+"""What the shell shows after the wizard has left: where the results are, and the commands that go on from there."""
+
+import shlex
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from firstlight_core.session import Session
+from firstlight_core.text import shown_path
+
+if TYPE_CHECKING:
+    from firstlight_tui.app import WizardApp
+
+
+def farewell(app: "WizardApp") -> list[str]:
+    """Return the lines for the shell; none when nothing was made."""
+    report = app.works.get("report")
+    return farewell_lines(app.session, report.result or {} if report is not None else {})
+
+
+def farewell_lines(session: Session, written: Mapping[str, Any]) -> list[str]:
+    """Return a line each for the report, the command that asks the model, and the one that repeats the walk.
+
+    `written` is what the Summary step wrote; empty when the wizard was left before.
+    """
+    lines = []
+    if page := written.get("html"):
+        lines.append(("Report", shown_path(str(page))))
+    name = (session.deployment or {}).get("name") or session.artifact
+    if name:
+        lines.append(("Ask it", f"firstlight chat {shlex.quote(str(name))}"))
+    if again := written.get("run_toml"):
+        lines.append(("Again", f"firstlight run {shlex.quote(str(again))} --yes"))
+    return [f"{label:7} {words}" for label, words in lines]
