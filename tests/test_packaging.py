@@ -3,6 +3,7 @@
 import email
 import importlib.metadata
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -203,3 +204,21 @@ def test_constraints_pin_every_direct_dependency_within_its_range() -> None:
         assert requirement.specifier.contains(pins[name], prereleases=True), text
     assert pins["torch"] == "2.13.0"
     assert not [pin for pin in pins.values() if "+" in pin]
+
+
+def test_every_dependency_of_the_base_install_is_imported() -> None:
+    sources = "\n".join(
+        path.read_text(encoding="utf-8")
+        for package in ("core", "tui", "themes")
+        for path in (REPOSITORY / package).rglob("*.py")
+    )
+    modules: dict[str, list[str]] = {}
+    for module, distributions in importlib.metadata.packages_distributions().items():
+        for distribution in distributions:
+            modules.setdefault(distribution.lower().replace("_", "-"), []).append(module)
+    for text in PROJECT["dependencies"]:
+        name = Requirement(text).name.lower().replace("_", "-")
+        assert any(
+            re.search(rf"^\s*(import|from) {module}\b|_find\(\"{module}\"", sources, re.MULTILINE)
+            for module in modules[name]
+        ), f"{name} is imported nowhere"

@@ -1,14 +1,16 @@
 """The user's questions and what a right answer is: one JSON object a line."""
 
+import codecs
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from firstlight_core.errors import FirstlightError, InputRefused
 from firstlight_core.files import read_limited
+from firstlight_core.measure.answer_schema import check_schema, schema_fault
 from firstlight_core.talk.sampling import check_messages
 from firstlight_core.text import one_line, shown_path
 
@@ -35,7 +37,7 @@ class Prompt:
     any_keys: tuple[str, ...] = ()
     """Phrases of which one occurs."""
     schema: Mapping[str, Any] | None = None
-    """A JSON schema (type, properties, required, items, enum) for an answer that is JSON."""
+    """A JSON schema for an answer that is JSON; `check_schema` has let it through."""
 
     @property
     def question(self) -> str:
@@ -59,14 +61,8 @@ def load_prompts(path: Path) -> list[Prompt]:
     Raises:
         InputRefused: it cannot be read, or a line is wrong; the message names the line.
     """
-    try:
-        lines = read_limited(path).decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputRefused(
-            f"{shown_path(path)} is not UTF-8 text.", hint="Save it as UTF-8."
-        ) from error
     prompts: list[Prompt] = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(_lines(path), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         try:
@@ -81,6 +77,25 @@ def load_prompts(path: Path) -> list[Prompt]:
     if not prompts:
         raise InputRefused(f"{shown_path(path)} holds no prompts.", hint=_HINT)
     return prompts
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines of a UTF-8 file; only CR, LF and both together end one, for U+2028 and its like may stand in JSON.
+
+    Raises:
+        InputRefused: it cannot be read, or it is not UTF-8; the message names the first wrong line.
+    """
+    raw = read_limited(path)
+    try:
+        return re.split(r"\r\n|\n|\r", raw.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        place = ""
+        if not raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            number = len(re.split(rb"\r\n|\n|\r", raw[: error.start]))
+            place = f": line {number} has the byte 0x{raw[error.start]:02X}"
+        raise InputRefused(
+            f"{shown_path(path)} is not UTF-8 text{place}.", hint="Save it as UTF-8."
+        ) from error
 
 
 def read_prompt(entry: Any) -> Prompt:
@@ -101,8 +116,10 @@ def read_prompt(entry: Any) -> Prompt:
         except re.error as error:
             raise ValueError(f"the regex is wrong: {error}") from error
     schema = entry.get("schema")
-    if schema is not None and not isinstance(schema, dict):
-        raise ValueError("schema must be an object")
+    if schema is not None:
+        if not isinstance(schema, dict):
+            raise ValueError("schema must be an object")
+        check_schema(schema)
     all_keys, any_keys = _phrases(entry.get("keys"))
     return Prompt(
         messages=_messages(entry),
@@ -172,43 +189,13 @@ def format_fault(prompt: Prompt, answer: str) -> str | None:
     if prompt.schema is not None:
         bare = answer.strip().removeprefix("```json").removeprefix("```").removesuffix("```")
         try:
-            value = json.loads(bare)
+            value = json.loads(bare, parse_constant=_no_number)
         except (ValueError, RecursionError):
             return "is not JSON"
         return schema_fault(value, prompt.schema, "the answer")
     return None
 
 
-_TYPES: dict[str, tuple[type, ...]] = {
-    "object": (dict,),
-    "array": (list,),
-    "string": (str,),
-    "integer": (int,),
-    "number": (int, float),
-    "boolean": (bool,),
-    "null": (type(None),),
-}
-
-
-def schema_fault(value: Any, schema: Mapping[str, Any], where: str) -> str | None:
-    """The first way in which a value breaks a schema of type, enum, properties, required and items."""
-    wanted = schema.get("type")
-    names: Sequence[Any] = wanted if isinstance(wanted, list) else [wanted] if wanted else []
-    kinds = tuple(kind for name in names for kind in _TYPES.get(str(name), ()))
-    wrong_bool = isinstance(value, bool) and bool not in kinds
-    if kinds and (wrong_bool or not isinstance(value, kinds)):
-        return f"{where} is no {' or '.join(map(str, names))}"
-    if "enum" in schema and value not in schema["enum"]:
-        return f"{where} is not one of the allowed values"
-    if isinstance(value, dict):
-        for key in schema.get("required", []):
-            if key not in value:
-                return f"{where} lacks {one_line(str(key), 40)!r}"
-        for key, below in schema.get("properties", {}).items():
-            if key in value and (fault := schema_fault(value[key], below, f"{where}.{key}")):
-                return fault
-    if isinstance(value, list) and isinstance(schema.get("items"), dict):
-        for index, item in enumerate(value):
-            if fault := schema_fault(item, schema["items"], f"{where}[{index}]"):
-                return fault
-    return None
+def _no_number(name: str) -> float:
+    """Refuse NaN and Infinity, which Python reads and JSON does not have."""
+    raise ValueError(f"{name} is not JSON")

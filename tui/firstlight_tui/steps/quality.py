@@ -26,7 +26,7 @@ class QualityStep(MeasuringStep):
     STEP_ID = "quality"
     STEP_TITLE = "Quality"
     PURPOSE = "The course's five checks, run for real, and how far the artifact has drifted from the original."
-    HELP = 'Prompts: one JSON object a line, {"prompt": ..., "keys": [...]} or "expect" / "regex". The reference is computed once per source.'
+    HELP = 'Prompts: one JSON object a line, {"prompt": ..., "keys": [...]}, or "text", "regex", "schema". The reference is computed once per source.'
     WORK = "quality"
     FIELD = "quality"
     RUN_LABEL = "Run the checks"
