@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from firstlight_core.estimate.measured_figures import Figures, Measurements, measured_figures
 from firstlight_core.estimate.recommendation import GOALS, next_goal, pareto_front, recommend
 from firstlight_core.ledger import Entry
+from firstlight_core.precisions import PRECISIONS
 from firstlight_core.session import Session
 
 MIB = 2**20
@@ -87,6 +88,48 @@ def test_drift_decides_what_is_closest_and_the_reference_does_not_take_part() ->
     assert found is not None
     assert (found.precision, found.basis) == ("int4-quality", "measured")
     assert "mean KL 0.002, before INT8" in found.sentence
+
+
+def refuted(key: str, *, drifted: bool = True, **values: Any) -> dict[str, Figures]:
+    return figures(key, usable=False, drifted=drifted, **values)
+
+
+@pytest.mark.parametrize("goal", [goal.key for goal in GOALS])
+def test_a_row_that_quality_refuted_is_never_recommended(goal: str) -> None:
+    first = recommend(goal, ESTIMATES, {})
+    assert first is not None
+    known: dict[str, Figures] = {}
+    seen = []
+    # Whatever is recommended is checked and refuted, until nothing is left.
+    for _ in ESTIMATES:
+        found = recommend(goal, ESTIMATES, known)
+        assert found is not None and found.precision and found.precision not in known
+        assert all(f"{label}" in found.sentence for label in seen)
+        known |= refuted(found.precision, bytes=1, kl_mean=0.0, decode_tps=1e6)
+        seen.append(next(row.label for row in PRECISIONS if row.key == found.precision))
+    nothing = recommend(goal, ESTIMATES, known)
+    assert nothing is not None and nothing.precision == ""
+    assert "not good enough, and no other row can run here" in nothing.sentence
+
+
+def test_fewer_bits_than_a_row_that_drifted_too_far_come_last() -> None:
+    # INT4 is far from the original: INT4 compact keeps fewer bits, INT4 quality more.
+    found = recommend("smallest", ESTIMATES, refuted("int4"))
+    assert found is not None and found.precision == "int4-quality"
+    assert found.sentence.endswith(
+        "Left out, not good enough by Quality: INT4; of fewer bits than a row that drifted too far: INT4 compact."
+    )
+    # A check that fails says nothing about other rows.
+    found = recommend("smallest", ESTIMATES, refuted("int4", drifted=False))
+    assert found is not None and found.precision == "int4-compact"
+    # Measured and good enough: no doubt about it.
+    known = refuted("int4") | figures("int4-compact", usable=True, bytes=15 * MIB)
+    found = recommend("smallest", ESTIMATES, known)
+    assert found is not None and found.precision == "int4-compact"
+    only = {key: {**row, "available": "int4" in key} for key, row in ESTIMATES.items()}
+    known = refuted("int4") | refuted("int4-quality")
+    found = recommend("smallest", only, known)
+    assert found is not None and found.precision == "int4-compact", "better than a refuted one"
 
 
 def test_rows_that_cannot_run_are_not_recommended() -> None:
@@ -195,6 +238,33 @@ def test_the_ledger_remembers_what_another_choice_made_the_session_forget() -> N
     found = measured_figures(session.artifacts, Measurements.of(session, entries))
     assert found["int8"].kl_mean == 0.25 and found["int8"].void
     assert found["int4"].kl_mean == 0.5
+
+
+def test_a_verdict_of_no_is_remembered_and_an_error_is_none() -> None:
+    session = Session(artifacts=(artifact("int8"), artifact("int4")))
+    checks = [{"id": "answer-format", "status": "pass"}]
+    far = {**quality("int4", 0.7), "checks": checks, "ok": False}
+    entries = [
+        entry("quality", far, status="failed"),
+        entry("quality", {"error": {"message": "died"}}, status="failed"),
+    ]
+    found = measured_figures(session.artifacts, Measurements.of(session, entries))
+    assert found["int4"].usable is False and found["int4"].drifted
+    assert found["int4"].kl_mean == 0.7
+    assert found["int8"].usable is None and not found["int8"].drifted
+    several = {
+        "ok": False,
+        "artifacts": [far, {**quality("int8", 0.01), "checks": checks, "ok": True}],
+    }
+    found = measured_figures(
+        session.artifacts, Measurements.of(session, [entry("quality", several, status="failed")])
+    )
+    assert (found["int8"].usable, found["int4"].usable) == (True, False)
+    bad = {**far, "checks": [{"id": "memory-leak", "status": "fail"}]}
+    found = measured_figures(
+        session.artifacts, Measurements.of(session, [entry("quality", bad, status="failed")])
+    )
+    assert found["int4"].usable is False and not found["int4"].drifted
 
 
 def test_a_new_conversion_forgets_the_figures_of_the_old_one() -> None:

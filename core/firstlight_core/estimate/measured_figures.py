@@ -40,6 +40,10 @@ class Figures:
     kl_mean: float | None = None
     """Mean KL divergence from the original, in nats a token."""
     top1_agreement: float | None = None
+    usable: bool | None = None
+    """Quality's verdict: False is "Not good enough"."""
+    drifted: bool = False
+    """Whether the distance from the original alone made it not good enough: every check passed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,8 @@ class Measurements:
         found = [
             (entry.step, entry.values)
             for entry in entries
-            if entry.status == "done" and entry.step in ("convert", "benchmark", "quality")
+            if entry.step in ("convert", "benchmark", "quality")
+            and (entry.status == "done" or _is_verdict(entry))
         ]
         known = {_folder(a.get("artifact")) for step, a in found if step == "convert"}
         found = [
@@ -92,8 +97,13 @@ def measured_figures(
         elif step == "quality":
             several = _list(document.get("results")) or _list(document.get("artifacts"))
             for result in several or [document]:
-                _join(figures, result, _drift(result))
+                _join(figures, result, _quality(result))
     return {found.precision: found for found in figures.values()}
+
+
+def _is_verdict(entry: Entry) -> bool:
+    """Whether a failed entry is a quality check that ran and said no; an error has no checks."""
+    return entry.step == "quality" and not {"checks", "artifacts"}.isdisjoint(entry.values)
 
 
 def _join(figures: dict[str, Figures], result: Document, fields: dict[str, Any]) -> None:
@@ -135,11 +145,17 @@ def _speeds(result: Document, *, void: bool) -> dict[str, Any]:
     return fields
 
 
-def _drift(result: Document) -> dict[str, Any]:
+def _quality(result: Document) -> dict[str, Any]:
     drift = result.get("drift")
     names = ("kl_mean", "top1_agreement")
-    found = {name: _inner(drift, name) for name in names}
-    return {name: value for name, value in found.items() if value is not None}
+    fields: dict[str, Any] = {
+        name: value for name in names if (value := _inner(drift, name)) is not None
+    }
+    usable = result.get("ok")
+    if isinstance(usable, bool):
+        failed = any(check.get("status") == "fail" for check in _list(result.get("checks")))
+        fields |= {"usable": usable, "drifted": not usable and not failed and drift is not None}
+    return fields
 
 
 def _inner(values: Any, name: str) -> Any:

@@ -1,7 +1,11 @@
-"""Which row of the precision table fits a goal, from estimates until there are measurements; arithmetic only."""
+"""Which row of the precision table fits a goal, from estimates until there are measurements; arithmetic only.
+
+A row that Quality called not good enough is never named. One that keeps fewer bits a weight than a row that drifted too
+far is named only when nothing else is left.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from firstlight_core.estimate.measured_figures import Figures
@@ -36,6 +40,7 @@ class Recommendation:
 
     goal: Goal
     precision: str
+    """Key of the row; empty when Quality refuted every row that can run here."""
     basis: str
     """`estimate` or `measured`."""
     sentence: str
@@ -56,6 +61,7 @@ def recommend(
 ) -> Recommendation | None:
     """The row for a goal; None when no row can run here.
 
+    Refuted rows do not take part, and rows of fewer bits than one that drifted too far only when no other is left.
     Sizes are compared row by row, the measured one where there is one. Speed and drift are compared among measured
     rows as soon as two of them are measured, and guessed before: decoding reads every weight once a token, so fewer
     bytes are faster; more bits a weight lie closer to the original.
@@ -66,13 +72,39 @@ def recommend(
     found = find_goal(goal)
     if not rows:
         return None
-    match found.key:
+    refuted = [row for row in rows if row.key in figures and figures[row.key].usable is False]
+    doubtful = _doubtful(rows, figures)
+    left = [row for row in rows if row not in refuted]
+    if not left:
+        words = f"Quality called {_labels(refuted)} not good enough, and no other row can run here."
+        return Recommendation(goal=found, precision="", basis="measured", sentence=words)
+    trusted = [row for row in left if row not in doubtful]
+    advice = _choose(found, trusted or left, estimates, figures)
+    if advice is None or not refuted:
+        return advice
+    words = f"{advice.sentence} Left out, not good enough by Quality: {_labels(refuted)}"
+    if doubtful and trusted:
+        words += f"; of fewer bits than a row that drifted too far: {_labels(doubtful)}"
+    return replace(advice, sentence=words + ".")
+
+
+def _doubtful(rows: list[Precision], figures: Mapping[str, Figures]) -> list[Precision]:
+    """Rows that nobody checked, of fewer bits a weight than one that is too far from the original."""
+    far = [row.weight_bits for row in rows if row.key in figures and figures[row.key].drifted]
+    unknown = [row for row in rows if row.key not in figures or figures[row.key].usable is None]
+    return [row for row in unknown if any(row.weight_bits < bits for bits in far)]
+
+
+def _choose(
+    goal: Goal, rows: list[Precision], estimates: Estimates, figures: Mapping[str, Figures]
+) -> Recommendation | None:
+    match goal.key:
         case "fastest":
-            return _fastest(found, rows, estimates, figures)
+            return _fastest(goal, rows, estimates, figures)
         case "closest":
-            return _closest(found, rows, figures)
+            return _closest(goal, rows, figures)
         case _:
-            return _smallest(found, rows, estimates, figures)
+            return _smallest(goal, rows, estimates, figures)
 
 
 def _smallest(
@@ -180,6 +212,10 @@ def pareto_front(points: Mapping[str, tuple[float, float]]) -> frozenset[str]:
             if other != key
         )
     )
+
+
+def _labels(rows: list[Precision]) -> str:
+    return ", ".join(row.label for row in rows)
 
 
 def _label(key: str) -> str:

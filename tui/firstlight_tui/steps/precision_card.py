@@ -6,6 +6,7 @@ from typing import Any
 from textual.content import Content
 
 from firstlight_core.conversion.advanced_options import options_for, read_options
+from firstlight_core.estimate.measured_figures import Figures
 from firstlight_core.text import bytes_text, one_line, seconds_text
 from firstlight_tui.widgets.precision_columns import Row, drift_text, number
 from firstlight_tui.widgets.words import part
@@ -114,12 +115,19 @@ def measured_words(row: Row) -> str:
         said.append(f"{', '.join(speeds)} (prompt of {figures.prompt_tokens} tokens{void})")
     if figures.run_rss_bytes:
         said.append(f"RAM running {bytes_text(figures.run_rss_bytes)}")
+    return "; ".join([*said, *_quality_words(figures)])
+
+
+def _quality_words(figures: Figures) -> list[str]:
+    said = []
     if figures.kl_mean is not None:
         drift = f"drift: mean KL {drift_text(figures.kl_mean)}"
         if figures.top1_agreement is not None:
             drift += f", top-1 agreement {100 * figures.top1_agreement:.1f} %"
         said.append(drift)
-    return "; ".join(said)
+    if figures.usable is False:
+        said.append("quality: not good enough")
+    return said
 
 
 def options_words(row: Row, config: Mapping[str, Any] | None, *, tied: bool) -> str:
