@@ -19,6 +19,7 @@ from firstlight_core.template.inference_model import (
     prompt_template_of,
     read_inference_model,
 )
+from firstlight_core.template.model_config import fit_to_context
 from firstlight_core.template.rendering import (
     default_inference_model,
     default_name,
@@ -90,7 +91,7 @@ async def check_template(
         dict(inference_model) if inference_model is not None else read_inference_model(folder)
     )
     if document is None:
-        document = build_inference_model(default_name(folder), derived)
+        document, _ = fit_to_context(build_inference_model(default_name(folder), derived), folder)
     template = prompt_template_of(document)
     if template is None:
         notes.append("The inference_model.json has no usable PromptTemplate; it was not compared.")

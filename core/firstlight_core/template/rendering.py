@@ -13,6 +13,7 @@ from firstlight_core.runner import job_result
 from firstlight_core.template.cut import CUT_CONVERSATIONS, cut_template
 from firstlight_core.template.files import added_tokens, copy_tokenizer, read_chat_template
 from firstlight_core.template.inference_model import build_inference_model, check_name
+from firstlight_core.template.model_config import fit_to_context
 from firstlight_core.text import shown_path
 
 Document = dict[str, Any]
@@ -89,14 +90,15 @@ async def derive_prompt_template(folder: Path) -> dict[str, str]:
 
 
 async def derive_inference_model(artifact: Path, name: str) -> Document:
-    """The course's document for this artifact, with the PromptTemplate of its tokenizer.
+    """The course's document for this artifact, with the PromptTemplate of its tokenizer and a length it can hold.
 
     Raises:
         UsageError: the name is not usable.
         TemplateRefused: as `derive_prompt_template`.
     """
     check_name(name)
-    return build_inference_model(name, await derive_prompt_template(artifact))
+    document = build_inference_model(name, await derive_prompt_template(artifact))
+    return fit_to_context(document, artifact)[0]
 
 
 def default_name(artifact: Path) -> str:

@@ -14,29 +14,14 @@ from firstlight_core.paths import find_paths
 from firstlight_core.template.files import CHAT_TEMPLATE
 from firstlight_core.template.inference_model import INFERENCE_MODEL, validate_inference_model
 from firstlight_core.template.lock import check_template
+from firstlight_core.template.model_config import GENAI_CONFIG, fit_to_context, with_search
 from firstlight_core.template.stop_tokens import eos_ids
 from firstlight_core.text import shown_path
 
-GENAI_CONFIG = "genai_config.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 SETTLED = (INFERENCE_MODEL, GENAI_CONFIG, CHAT_TEMPLATE, TOKENIZER_CONFIG)
 """The files of an artifact that this step may write."""
-_SEARCH_KEYS = ("max_length", "temperature", "top_p", "repetition_penalty")
 Document = dict[str, Any]
-
-
-def search_values(model_config: Mapping[str, Any], context_length: int | None) -> Document:
-    """What ModelConfig means for `search` in genai_config.json, which is what the runtimes read.
-
-    `max_length` is capped by the context; a temperature of 0 means greedy.
-    """
-    found: Document = {key: model_config[key] for key in _SEARCH_KEYS if key in model_config}
-    if "max_length" in found:
-        length = int(found["max_length"])
-        found["max_length"] = min(length, context_length) if context_length else length
-    if "temperature" in found:
-        found["do_sample"] = found["temperature"] > 0
-    return found
 
 
 async def settle_template(
@@ -48,7 +33,8 @@ async def settle_template(
 ) -> Document:
     """Check a template, write it with its ModelConfig into the artifact, and return the lock's document.
 
-    The document has, besides `check_template`'s keys, `written[]` and `search`. Unless `force`, a template
+    The document has, besides `check_template`'s keys, `written[]` and `search`, and `fitted`, a sentence, where
+    `max_length` was more than the model's context and has been shortened to it. Unless `force`, a template
     that the lock does not confirm is not written.
 
     Raises:
@@ -57,7 +43,7 @@ async def settle_template(
         StateProblem: a file cannot be written; the old ones are still there.
     """
     folder = Path(artifact)
-    document = validate_inference_model(inference_model)
+    document, fitted = fit_to_context(validate_inference_model(inference_model), folder)
     checked = await check_template(folder, source, document)
     if not checked["locked"] and not force:
         first = checked["differences"][0]["sentence"]
@@ -66,7 +52,14 @@ async def settle_template(
             hint="Take the tokenizer's with --mend, or write it all the same with --force.",
         )
     written = await asyncio.to_thread(write_template, folder, document)
-    return {**checked, **written}
+    return {**_told(checked, fitted), **written}
+
+
+def _told(checked: Document, fitted: str | None) -> Document:
+    """The check's document with a sentence about a `max_length` that was shortened."""
+    if fitted is None:
+        return checked
+    return {**checked, "notes": [fitted, *checked["notes"]], "fitted": fitted}
 
 
 def write_template(
@@ -84,14 +77,9 @@ def write_template(
     Raises:
         StateProblem: the disk refuses, or what was read back is not what was written.
     """
-    config = read_json_object(folder / GENAI_CONFIG)
+    document, _ = fit_to_context(document, folder)
+    config, values = with_search(read_json_object(folder / GENAI_CONFIG), document)
     model = config.get("model")
-    context = model.get("context_length") if isinstance(model, dict) else None
-    search = config.get("search")
-    values = search_values(
-        document.get("ModelConfig", {}), context if isinstance(context, int) else None
-    )
-    config["search"] = {**(search if isinstance(search, dict) else {}), **values}
     if stop_ids and isinstance(model, dict):
         model["eos_token_id"] = list(dict.fromkeys([*eos_ids(config), *stop_ids]))
     texts = {INFERENCE_MODEL: _text(document), GENAI_CONFIG: _text(config)}
@@ -217,11 +205,14 @@ async def mend_template(
     """
     folder = Path(artifact)
     checked = await check_template(folder, source)
-    document = validate_inference_model(
-        {
-            **checked["inference_model"],
-            "PromptTemplate": checked["prompt_template_of_tokenizer"],
-        }
+    document, fitted = fit_to_context(
+        validate_inference_model(
+            {
+                **checked["inference_model"],
+                "PromptTemplate": checked["prompt_template_of_tokenizer"],
+            }
+        ),
+        folder,
     )
     if not write:
         return await check_template(folder, source, document)
@@ -232,4 +223,4 @@ async def mend_template(
         chat_template=checked["rewritten_template"],
         stop_ids=checked["stop_tokens"]["missing"],
     )
-    return {**await check_template(folder, source), **written}
+    return {**_told(await check_template(folder, source), fitted), **written}
