@@ -13,7 +13,7 @@ from firstlight_core.conversion.olive_config import (
     run_config,
 )
 from firstlight_core.errors import UsageError
-from firstlight_core.model.adapter import find_base, read_adapter
+from firstlight_core.model.adapter import CONFIG, find_base, is_adapter, read_adapter
 from firstlight_core.model.folder import list_folder, unreadable
 from firstlight_core.precisions import DEFAULT_PRECISION, Precision, find_precision
 from firstlight_core.text import one_line
@@ -139,11 +139,12 @@ def adapter_base(folder: Path) -> Path | None:
         ModelRefused: the adapter is broken, or its base is not on this machine.
     """
     try:
-        if not (folder / "adapter_config.json").is_file() or (folder / "config.json").exists():
+        if not (folder / CONFIG).is_file():
             return None
     except PermissionError as error:
         raise unreadable(folder) from error
-    return find_base(read_adapter(list_folder(folder))).path
+    listed = list_folder(folder)
+    return find_base(read_adapter(listed)).path if is_adapter(listed) else None
 
 
 def _reason(precision: Precision, method: str, *, edited: bool, adapter: bool) -> str:
@@ -165,7 +166,7 @@ def _reason(precision: Precision, method: str, *, edited: bool, adapter: bool) -
             "the builder's own FP16 cannot decode on a CPU, so FP32 is built and then halved"
         )
     if adapter:
-        said.append("the adapter is merged into its base first")
+        said.append("the adapter is merged into its base first, in float32 and by PEFT")
     said.append("Olive works in a private folder and the result is published whole")
     text = "; ".join(said)
     return text[0].upper() + text[1:] + "."
