@@ -225,8 +225,26 @@ def merged_shape(adapter: Adapter, shape: ModelShape) -> ModelShape:
 def merged_structure(adapter: Adapter, shape: ModelShape, structure: Structure) -> Structure:
     """Parameters of base and adapter together: a vocabulary of another size, two ends where the base ties one."""
     tied = structure.tied and not adapter.splits_ends
-    table = merged_shape(adapter, shape).vocab * shape.hidden
-    return replace(structure, embedding=table, head=0 if tied else table, tied=tied)
+    vocab = merged_shape(adapter, shape).vocab
+    warnings = list(structure.warnings)
+    if vocab != shape.vocab:
+        warnings.append(
+            f"The adapter was trained with {vocab:,} tokens, its base has {shape.vocab:,}: "
+            "the base's token table is resized, as it was for the training."
+        )
+    if structure.tied and not tied:
+        warnings.append(
+            "The adapter changes one end of a base that ties its output head to the embedding: "
+            "the merged model has a matrix for each."
+        )
+    table = vocab * shape.hidden
+    return replace(
+        structure,
+        embedding=table,
+        head=0 if tied else table,
+        tied=tied,
+        warnings=tuple(warnings),
+    )
 
 
 class BaseMissing(ModelRefused):

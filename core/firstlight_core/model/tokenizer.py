@@ -78,6 +78,11 @@ def read_tokenizer(
     if own is not None and own not in eos:
         # As the builder writes it into genai_config.json: a chat model ends its turns with its tokenizer's token.
         eos = (own, *eos)
+    if not eos and _names_no_end(config):
+        raise ModelRefused(
+            "Nothing in this folder names an end-of-text token: no answer would end, and the builder refuses it.",
+            hint="Name it: eos_token_id in generation_config.json.",
+        )
     if not eos:
         warnings.append("No end-of-text token is named: answers may not stop by themselves.")
     if isinstance(settings.get("auto_map"), dict):
@@ -146,6 +151,12 @@ def _template(folder: ModelFolder, settings: Mapping[str, Any]) -> tuple[str | N
         if isinstance(found, str) and found.strip():
             return "chat_template.json", found
     return None, ""
+
+
+def _names_no_end(config: Mapping[str, Any]) -> bool:
+    """Whether no end token is left: config.json rules one out, or its type has none of its own (transformers 5.23)."""
+    kind = str(config.get("model_type", ""))
+    return "eos_token_id" in config or kind.startswith(("qwen", "gpt_oss"))
 
 
 def special_text(value: object) -> str:
