@@ -83,6 +83,15 @@ async def test_all_rows_and_the_order(own_home: Path) -> None:
     assert {"python", "memory", "disk", "cpu", "cmake", "pair", "foundry-sdk"} <= set(quick)
     assert CHECKS[-1].id == "toolchain"
     assert all(line["satisfied"] for line in document["course"])
+    # The block of the course as it stands there, Module05/04.SLMOps.Deployment.md.
+    assert [line["command"] for line in document["course"]] == [
+        "pip install transformers -U",
+        "pip install git+https://github.com/microsoft/Olive.git",
+        "git clone https://github.com/microsoft/onnxruntime-genai",
+        "cd onnxruntime-genai && python build.py --config Release",
+        "pip install {Your build release path}/onnxruntime_genai-0.9.0.dev0-cp311-cp311-linux_x86_64.whl",
+        "pip install onnx onnxruntime numpy",
+    ]
     assert all(found["available"] for found in document["precisions"].values())
 
 

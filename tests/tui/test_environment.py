@@ -46,7 +46,7 @@ def document(*rows: dict[str, Any]) -> dict[str, Any]:
         "precisions": {},
         "course": [
             {"command": "pip install transformers -U", "satisfied": True},
-            {"command": "pip install onnxruntime-genai", "satisfied": False},
+            {"command": "pip install onnx onnxruntime numpy", "satisfied": False},
         ],
     }
 
@@ -191,7 +191,7 @@ async def test_the_course_commands_say_what_is_satisfied(build: Build) -> None:
         assert isinstance(app.screen, DetailScreen)
         said = str(app.screen.query_one(Words).content)
         assert "✓ pip install transformers -U  already satisfied" in said
-        assert "pip install onnxruntime-genai  not yet" in said
+        assert "pip install onnx onnxruntime numpy  not yet" in said
 
 
 PLAN = InstallPlan(

@@ -41,10 +41,19 @@ TOOLCHAIN = ("olive-ai", "onnxruntime-genai", "onnxruntime", "transformers", "to
 COURSE_INSTALLS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("pip install transformers -U", ("transformers",)),
     ("pip install git+https://github.com/microsoft/Olive.git", ("olive-ai",)),
-    ("pip install onnxruntime-genai", ("onnxruntime-genai",)),
-    ("pip install --upgrade --pre onnxruntime-genai", ("onnxruntime-genai",)),
+    ("git clone https://github.com/microsoft/onnxruntime-genai", ("onnxruntime-genai",)),
+    ("cd onnxruntime-genai && python build.py --config Release", ("onnxruntime-genai",)),
+    (
+        "pip install {Your build release path}/onnxruntime_genai-0.9.0.dev0-cp311-cp311-linux_x86_64.whl",
+        ("onnxruntime-genai",),
+    ),
+    ("pip install onnx onnxruntime numpy", ("onnx", "onnxruntime", "numpy")),
 )
-"""The install commands that the course shows (Module 5, section 4), and the packages they bring."""
+"""The course's install block, line by line, and the packages that each line is there for.
+
+Source: EdgeAI for Beginners, Module05/04.SLMOps.Deployment.md, "Installing Required Tools", at commit
+e88f123a4bb5796594919db3a13257c429d1288c; its comment lines are left out.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ def closing_items(facts: RunFacts) -> list[Item]:
     deployed, measured = deployment_proof(facts), _measured_here(facts)
     return [
         _item(
-            "Model format conversion",
+            "Fine-tuned model format conversion",
             bool(facts.conversions),
             f"ONNX artifacts: {made}",
             "an ONNX artifact was adopted" if adopted else _why(states["convert"]),
