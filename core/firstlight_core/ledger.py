@@ -56,7 +56,9 @@ class Run:
         for number in range(1, 1000):
             folder = root / (f"{stamp}-{name}" + (f"-{number}" if number > 1 else ""))
             try:
-                folder.mkdir(parents=True)
+                root.mkdir(parents=True, exist_ok=True)
+                # What is asked and answered stands in it.
+                folder.mkdir(mode=0o700)
             except FileExistsError:
                 continue
             except OSError as error:
@@ -109,7 +111,7 @@ class Run:
         path = self.folder / LEDGER
         try:
             fresh = not path.exists()
-            with path.open("ab") as stream:
+            with open(path, "ab", opener=_private) as stream:
                 # A torn line of a killed run must not swallow this one.
                 lead = b"" if fresh or _ends_with_newline(path) else b"\n"
                 stream.write(lead + line.encode() + b"\n")
@@ -138,6 +140,11 @@ class Run:
                 )
                 if 0 <= entry.at < _END_OF_TIME and 0 <= entry.seconds < _END_OF_TIME:
                     yield entry
+
+
+def _private(path: str, flags: int) -> int:
+    """Open a file that, if it is new, only its owner may read."""
+    return os.open(path, flags, 0o600)
 
 
 def _ends_with_newline(path: Path) -> bool:

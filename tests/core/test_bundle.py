@@ -12,6 +12,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,9 +21,10 @@ from firstlight_core.deploy.bundle import SUMS, write_bundle
 from firstlight_core.deploy.bundle_export import bundle_export
 from firstlight_core.deploy.deployment import deploy
 from firstlight_core.deploy.exports import undo_export
-from firstlight_core.deploy.verification import verify
 from firstlight_core.errors import InputRefused, UsageError
 from firstlight_core.paths import find_paths
+from firstlight_core.report.digest import content_digest
+from firstlight_core.report.verification import verify
 from tests.core.template_families import FAMILIES, write_family
 
 WEIGHTS = "model/model.onnx"
@@ -188,18 +190,22 @@ def entries_of_bytes(raw: bytes, beside: Path) -> dict[str, bytes]:
     return entries_of(place)
 
 
+def digested(content: dict[str, Any]) -> str:
+    return json.dumps({**content, "digest": {"content": content_digest(content)}})
+
+
 def test_a_folder_and_a_report_are_verified(tmp_path: Path) -> None:
     folder = small_artifact(tmp_path / "artifact")
     assert verify(folder)["ok"]
     report = tmp_path / "report.json"
     drifted = {"worst": [{"original": "An answer.", "artifact": "Another answer."}]}
     content = {"conversions": [{"artifact": str(folder)}], "quality": [{"drift": drifted}]}
-    report.write_text(json.dumps(content))
+    report.write_text(digested(content))
     assert verify(report)["ok"] and verify(report)["kind"] == "report"
     (folder / "model.onnx").write_bytes(b"other")
     assert verify(folder)["problems"] == ["model.onnx has another checksum."]
     assert verify(report)["problems"] == ["artifact: model.onnx has another checksum."]
-    report.write_text(json.dumps({"model": {"artifact": str(tmp_path / "gone")}}))
+    report.write_text(digested({"model": {"artifact": str(tmp_path / "gone")}}))
     assert verify(report)["problems"] == [f"{tmp_path / 'gone'} is not there."]
     for nothing in ({}, {"conversions": 1, "model": []}, {"conversions": [1, {"artifact": []}]}):
         report.write_text(json.dumps(nothing))
@@ -211,8 +217,8 @@ def test_a_report_knows_the_artifact_it_was_written_of(tmp_path: Path) -> None:
     folder = small_artifact(tmp_path / "artifact")
     sums = {name: file["sha256"] for name, file in (read_manifest(folder) or {})["files"].items()}
     report = tmp_path / "report.json"
-    report.write_text(json.dumps({"conversions": [{"artifact": str(folder), "sha256": sums}]}))
-    assert verify(report)["ok"] and verify(report)["files"] == len(sums)
+    report.write_text(digested({"conversions": [{"artifact": str(folder), "sha256": sums}]}))
+    assert verify(report)["ok"] and verify(report)["files"] == len(sums) + 1
     (folder / "model.onnx").write_bytes(b"of a later conversion")
     write_manifest(folder, {})
     assert verify(folder)["ok"]

@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 from firstlight_core.conversion.plan import adapter_base
 from firstlight_core.deploy.copy import copy_complete
-from firstlight_core.deploy.verification import verify
+from firstlight_core.report.verification import verify
 from firstlight_core.errors import FirstlightError
 from firstlight_core.model.inspection import inspect_model
 from firstlight_core.talk.artifacts import check_artifact

@@ -1,4 +1,4 @@
-"""Whether a bundle, an artifact folder or a report's artifacts are what was written.
+"""Whether a bundle or an artifact folder is what was written.
 
 A bundle may come from anywhere: nothing is unpacked, and an entry is read only when it is stored as it is, because
 that is how every bundle of ours is written and no stored entry can be larger than the file that holds it.
@@ -15,15 +15,14 @@ from typing import Any
 
 from firstlight_core.conversion.publishing import MANIFEST, files_in, read_manifest, sha256_of
 from firstlight_core.deploy.bundle import SUMS
-from firstlight_core.errors import FirstlightError, InputRefused
-from firstlight_core.files import read_json_object
-from firstlight_core.text import one_line, redact, shown_path
+from firstlight_core.errors import InputRefused
+from firstlight_core.text import one_line, shown_path
 
 ENTRY_LIMIT = 1_000
 """Entries in a bundle; an artifact has about ten files."""
 SUMS_LIMIT = 2**20
 """Bytes of the list of checksums."""
-_HINT = "Name an artifact, a deployment, a bundle, or the report.json of a run."
+HINT = "Name an artifact, a deployment, a bundle, or the report.json of a run."
 _CHUNK = 2**20
 _ENCRYPTED = 0x1
 _BROKEN = (
@@ -53,7 +52,7 @@ def verify_bundle(place: Path) -> dict[str, Any]:
             f"{shown_path(place)} cannot be read as a zip: {one_line(str(error), 200)}.",
             hint="Copy it again.",
         ) from error
-    return _verdict(place, "bundle", len(listed), problems)
+    return verdict(place, "bundle", len(listed), problems)
 
 
 def _shape_problems(entries: list[zipfile.ZipInfo], size: int) -> list[str]:
@@ -136,16 +135,17 @@ def verify_folder(folder: Path) -> dict[str, Any]:
     if not isinstance(files, Mapping):
         raise InputRefused(
             f"{shown_path(folder)} has no {MANIFEST}, so there is nothing to check it against.",
-            hint=_HINT,
+            hint=HINT,
         )
     listed = {
         str(name): entry.get("sha256") if isinstance(entry, Mapping) else None
         for name, entry in files.items()
     }
-    return _verdict(folder, "folder", len(listed), _folder_problems(files_in(folder), listed))
+    return verdict(folder, "folder", len(listed), folder_problems(files_in(folder), listed))
 
 
-def _folder_problems(present: Mapping[str, Path], listed: Mapping[str, Any]) -> list[str]:
+def folder_problems(present: Mapping[str, Path], listed: Mapping[str, Any]) -> list[str]:
+    """A sentence for each file that is missing, foreign, unreadable or of another checksum."""
     problems = [f"{one_line(name)} is missing." for name in listed if name not in present]
     problems += [
         f"{one_line(name)} does not belong to it." for name in present if name not in listed
@@ -159,68 +159,12 @@ def _folder_problems(present: Mapping[str, Path], listed: Mapping[str, Any]) -> 
     return problems
 
 
-def _verdict(place: Path, kind: str, files: int, problems: list[str]) -> dict[str, Any]:
+def verdict(place: Path, kind: str, files: int, problems: list[str]) -> dict[str, Any]:
+    """The document of a verification."""
     return {
         "path": str(place),
         "kind": kind,
         "files": files,
         "problems": problems,
         "ok": not problems,
-    }
-
-
-def verify(place: Path) -> dict[str, Any]:
-    """Check a bundle, an artifact folder, or a report's JSON (`artifact` with its hashes).
-
-    Raises:
-        InputRefused: it is none of these.
-    """
-    if place.is_dir():
-        return verify_folder(place)
-    if not place.is_file():
-        what = "is neither a file nor a folder" if place.exists() else "is not there"
-        raise InputRefused(f"{shown_path(place)} {what}.", hint=_HINT)
-    if place.suffix == ".json":
-        return _verify_report(place)
-    return verify_bundle(place)
-
-
-def _verify_report(place: Path) -> dict[str, Any]:
-    """Hold the artifacts of a report against the checksums in it, else against their own manifests."""
-    listed = _artifacts_in(read_json_object(place))
-    if not listed:
-        raise InputRefused(
-            f"{shown_path(place)} names no artifact that could be checked.", hint=_HINT
-        )
-    problems: list[str] = []
-    files = 0
-    for named, sums in listed.items():
-        # A report is redacted: the home folder is written as ~ in it, and names of files are too.
-        folder = Path.home() / named[2:] if named.startswith("~/") else Path(named)
-        if not folder.is_dir():
-            problems.append(f"{shown_path(folder)} is not there.")
-            continue
-        try:
-            if isinstance(sums, Mapping):
-                present = {redact(name): path for name, path in files_in(folder).items()}
-                found, count = _folder_problems(present, sums), len(sums)
-            else:
-                checked = verify_folder(folder)
-                found, count = checked["problems"], checked["files"]
-        except FirstlightError as error:
-            problems.append(str(error))
-            continue
-        files += count
-        problems += [f"{one_line(folder.name)}: {said}" for said in found]
-    return _verdict(place, "report", files, problems)
-
-
-def _artifacts_in(report: Mapping[str, Any]) -> dict[str, Any]:
-    """Folder → the checksums that the report lists of it, if any: its conversions, or the adopted artifact."""
-    made = report.get("conversions")
-    rows = [*(made if isinstance(made, list) else []), report.get("model")]
-    return {
-        row["artifact"]: row.get("sha256")
-        for row in rows
-        if isinstance(row, Mapping) and isinstance(row.get("artifact"), str)
     }

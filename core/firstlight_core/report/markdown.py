@@ -321,4 +321,13 @@ def _lists(document: Document) -> list[str]:
             for i in document["next"]
         ],
         "",
+        *_digest(document),
     ]
+
+
+def _digest(document: Document) -> list[str]:
+    digest = document.get("digest")
+    if not digest:
+        return []
+    said = f"SHA-256 of this report's content: `{digest['content']}`; `firstlight verify report.json` checks it."
+    return [said, ""]

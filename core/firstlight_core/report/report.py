@@ -1,13 +1,23 @@
 """The report of one run: Markdown to paste, JSON to compute with, HTML to look at."""
 
+import json
+from dataclasses import asdict
 from typing import Any
 
 from firstlight_core.errors import InputRefused
-from firstlight_core.files import write_json, write_whole
+from firstlight_core.files import write_whole
 from firstlight_core.ledger import Run, list_runs
+from firstlight_core.report.digest import (
+    FILES,
+    REPORT,
+    content_digest,
+    file_digest,
+    ledger_mark,
+)
 from firstlight_core.report.document import report_document
 from firstlight_core.report.html import report_html
 from firstlight_core.report.markdown import report_markdown
+from firstlight_core.report.privacy import without_texts
 
 LAST = "last"
 
@@ -25,10 +35,11 @@ def find_run(name: str) -> Run:
     return runs[0]
 
 
-def write_report(run: Run) -> dict[str, Any]:
+def write_report(run: Run, *, texts: bool = True) -> dict[str, Any]:
     """Write report.md, report.json and report.html into the run's folder; `{markdown, json, html}` are their paths.
 
-    User name, home folder and tokens are taken out; every number is marked claim, estimate or measured.
+    User name, home folder and tokens are taken out; every number is marked claim, estimate or measured. Without `texts`
+    no question, answer or other text of a conversation stands in it. The digests of the files go into the ledger.
 
     Raises:
         InputRefused: the run's ledger is empty.
@@ -36,12 +47,21 @@ def write_report(run: Run) -> dict[str, Any]:
     """
     if next(run.entries(), None) is None:
         raise InputRefused(f"The run {run.id} has recorded nothing.", hint="Take another run.")
+    mark = ledger_mark(run)
     document = report_document(run)
-    paths = {
-        kind: run.folder / f"report.{ending}"
-        for kind, ending in (("markdown", "md"), ("json", "json"), ("html", "html"))
+    if not texts:
+        document = without_texts(document)
+    digest = {"content": content_digest(document), "ledger": asdict(mark)}
+    document["digest"] = digest
+    drawn = {
+        "markdown": report_markdown(document),
+        "json": json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
+        "html": report_html(document),
     }
-    write_json(paths["json"], document)
-    write_whole(paths["markdown"], report_markdown(document))
-    write_whole(paths["html"], report_html(document))
+    raw = {kind: text.encode("utf-8", "surrogatepass") for kind, text in drawn.items()}
+    paths = {kind: run.folder / FILES[kind] for kind in drawn}
+    for kind, path in paths.items():
+        write_whole(path, raw[kind], mode=0o600)
+    digests = {kind: file_digest(content) for kind, content in raw.items()}
+    run.record(REPORT, "done", values={"sha256": digests})
     return {kind: str(path) for kind, path in paths.items()}

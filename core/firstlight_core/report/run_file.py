@@ -229,7 +229,7 @@ def write_plan(path: Path, plan: Plan) -> Path:
     Raises:
         StateProblem: it cannot be written.
     """
-    write_whole(path, _HEAD + tomli_w.dumps(plan_document(plan)))
+    write_whole(path, _HEAD + tomli_w.dumps(plan_document(plan)), mode=0o600)
     return path
 
 

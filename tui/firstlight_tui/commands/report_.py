@@ -8,13 +8,18 @@ from firstlight_tui.commands.output import Document, run_verb, say
 
 def report(
     run: str = typer.Argument(LAST, help="Id or folder of a run, or `last`."),
+    texts: bool = typer.Option(
+        True,
+        "--texts/--no-texts",
+        help="Whether questions and answers stand in it; leave them out before you pass it on.",
+    ),
     json: bool = typer.Option(False, "--json", help="One JSON document."),
 ) -> None:
     """Write the report of a run."""
 
     def work() -> Document:
         found = find_run(run)
-        return {"run": found.id, **write_report(found)}
+        return {"run": found.id, **write_report(found, texts=texts)}
 
     def show(document: Document) -> None:
         for kind in ("markdown", "json", "html"):

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import typer
 
-from firstlight_core.deploy.verification import verify as verify_files
-from firstlight_tui.commands.output import Document, run_verb, say
+from firstlight_core.report.verification import verify as verify_files
+from firstlight_tui.commands.output import Document, note, run_verb, say
 
 
 def verify(
@@ -20,5 +20,7 @@ def verify(
         verdict = "all as written" if document["ok"] else "not as written"
         count = document["files"]
         say(f"{count} file{'' if count == 1 else 's'}: {verdict}.")
+        for sentence in document.get("notes", ()):
+            note(sentence)
 
     run_verb("verify", lambda: verify_files(place), show, as_json=json)

@@ -1,0 +1,151 @@
+"""Whether a report says what was written, and whether the artifacts are those that it was written of."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.conversion.publishing import files_in
+from firstlight_core.deploy.verification import (
+    HINT,
+    folder_problems,
+    verdict,
+    verify_bundle,
+    verify_folder,
+)
+from firstlight_core.errors import FirstlightError, InputRefused
+from firstlight_core.files import read_json_object, read_limited
+from firstlight_core.ledger import LEDGER
+from firstlight_core.report.digest import (
+    FILES,
+    LIMITS,
+    content_digest,
+    file_digest,
+    written_digests,
+)
+from firstlight_core.text import one_line, redact, shown_path
+
+_DRAWN = {".md": "markdown", ".html": "html"}
+_LEDGER_LIMIT = 256 * 2**20
+
+
+def verify(place: Path) -> dict[str, Any]:
+    """Check a bundle, an artifact folder, or a file of a report: `{path, kind, files, problems[], notes[], ok}`.
+
+    Raises:
+        InputRefused: it is none of these.
+    """
+    if place.is_dir():
+        return verify_folder(place)
+    if not place.is_file():
+        what = "is neither a file nor a folder" if place.exists() else "is not there"
+        raise InputRefused(f"{shown_path(place)} {what}.", hint=HINT)
+    if place.suffix == ".json":
+        return _verify_report(place)
+    if place.suffix in _DRAWN:
+        return _verify_drawn(place)
+    return verify_bundle(place)
+
+
+def _verify_report(place: Path) -> dict[str, Any]:
+    """Check a report's content against its digest and its run's ledger, and the artifacts against its checksums."""
+    report = read_json_object(place)
+    listed = _artifacts_in(report)
+    if not listed and "digest" not in report:
+        raise InputRefused(
+            f"{shown_path(place)} names no artifact that could be checked.", hint=HINT
+        )
+    problems = _content_problems(place, report)
+    files = 1
+    for named, sums in listed.items():
+        found, count = _artifact_problems(_unredacted(named), sums)
+        problems += found
+        files += count
+    return {**verdict(place, "report", files, problems), "notes": [LIMITS]}
+
+
+def _verify_drawn(place: Path) -> dict[str, Any]:
+    """Check the Markdown or HTML of a report against the ledger beside it.
+
+    Raises:
+        InputRefused: no ledger there tells of a report.
+    """
+    wanted = written_digests(place.parent).get(_DRAWN[place.suffix])
+    if wanted is None:
+        raise InputRefused(
+            f"No ledger beside {shown_path(place)} tells what was written into it.",
+            hint="Verify it in the folder of its run, or verify report.json.",
+        )
+    same = file_digest(read_limited(place, limit=_LEDGER_LIMIT)) == wanted
+    problems = [] if same else [f"{one_line(place.name, 80)} was changed after it was written."]
+    return {**verdict(place, "report", 1, problems), "notes": [LIMITS]}
+
+
+def _content_problems(place: Path, report: Mapping[str, Any]) -> list[str]:
+    """What contradicts the digests: those in the report itself, and those in the ledger of its run."""
+    digest = report.get("digest")
+    if not isinstance(digest, Mapping):
+        return ["The report has no digest of its content, so its figures cannot be checked."]
+    problems = []
+    if digest.get("content") != content_digest(report):
+        problems.append("The report's content was changed after it was written.")
+    folder = _run_folder(place, report)
+    if folder is None:
+        return problems
+    mark = digest.get("ledger")
+    raw = read_limited(folder / LEDGER, limit=_LEDGER_LIMIT)
+    known = mark if isinstance(mark, Mapping) else {}
+    length = known.get("bytes")
+    if not isinstance(length, int) or file_digest(raw[:length]) != known.get("sha256"):
+        problems.append("The run's ledger is not the one that the report was written from.")
+    written = written_digests(folder)
+    for kind, name in FILES.items():
+        path = place if kind == "json" else place.with_name(name)
+        if kind not in written or not path.is_file():
+            continue
+        if file_digest(read_limited(path, limit=_LEDGER_LIMIT)) != written[kind]:
+            problems.append(f"{one_line(path.name, 80)} was changed after it was written.")
+    return problems
+
+
+def _run_folder(place: Path, report: Mapping[str, Any]) -> Path | None:
+    """Where the ledger of the report's run lies: beside the report, or where the report says, if that is here."""
+    run = report.get("run")
+    named = run.get("folder") if isinstance(run, Mapping) else None
+    places = [place.absolute().parent]
+    if isinstance(named, str) and "\0" not in named:
+        places.append(_unredacted(named))
+    name = run.get("id") if isinstance(run, Mapping) else None
+    return next((p for p in places if p.name == name and (p / LEDGER).is_file()), None)
+
+
+def _unredacted(named: str) -> Path:
+    """A report is redacted: the home folder is written as ~ in it."""
+    return Path.home() / named[2:] if named.startswith("~/") else Path(named)
+
+
+def _artifact_problems(folder: Path, sums: Any) -> tuple[list[str], int]:
+    """Hold an artifact against the checksums in the report, else against its own manifest."""
+    if not folder.is_dir():
+        return [f"{shown_path(folder)} is not there."], 0
+    try:
+        if isinstance(sums, Mapping):
+            # Names of files are redacted in a report, too.
+            present = {redact(name): path for name, path in files_in(folder).items()}
+            found, count = folder_problems(present, sums), len(sums)
+        else:
+            checked = verify_folder(folder)
+            found, count = checked["problems"], checked["files"]
+    except FirstlightError as error:
+        return [str(error)], 0
+    return [f"{one_line(folder.name)}: {said}" for said in found], count
+
+
+def _artifacts_in(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Folder → the checksums that the report lists of it, if any: its conversions, or the adopted artifact."""
+    made = report.get("conversions")
+    rows = [*(made if isinstance(made, list) else []), report.get("model")]
+    return {
+        row["artifact"]: row.get("sha256")
+        for row in rows
+        if isinstance(row, Mapping) and isinstance(row.get("artifact"), str)
+    }
