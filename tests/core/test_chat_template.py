@@ -8,13 +8,13 @@ import pytest
 
 from firstlight_core.errors import CheckFailed, TemplateRefused
 from firstlight_core.template.chat_template import (
-    family_chat_template,
     settle_chat_template,
     syntax_problem,
     template_doubts,
     template_truth,
 )
 from firstlight_core.template.cut import CUT_CONVERSATIONS, cut_template
+from firstlight_core.template.family import family_chat_template
 from firstlight_core.template.files import read_chat_template
 from firstlight_core.template.presets import PRESETS, find_preset
 from firstlight_core.template.sandbox import compile_template

@@ -11,6 +11,7 @@ import pytest
 
 from firstlight_core.errors import InputRefused, TemplateRefused
 from firstlight_core.template.control_tokens import marking_tokens
+from firstlight_core.template.files import read_chat_template
 from firstlight_core.template.inference_model import build_inference_model, expand
 from firstlight_core.template.lock import (
     check_template,
@@ -18,10 +19,11 @@ from firstlight_core.template.lock import (
     default_name,
     derive_prompt_template,
 )
+from firstlight_core.template.mending import mend_template
 from firstlight_core.template.presets import find_preset
 from firstlight_core.template.rewrite import known_differences, rewrite_for_genai, suspicious_parts
-from firstlight_core.template.settle import mend_template
-from firstlight_core.template.shapes import Shape, lock_shapes
+from firstlight_core.template.shapes import Shape, check_shapes, lock_shapes
+from firstlight_core.template.variables import template_variables
 from tests.core.template_families import FAMILIES, Family, encode, write_family
 
 GENAI_DIRECTLY = """
@@ -69,12 +71,15 @@ async def test_the_verdict_is_what_an_independent_check_says(
 ) -> None:
     folder = write_family(tmp_path / family.key, family)
     document = await check_template(folder)
-    shapes = lock_shapes(tuple(marking_tokens(folder)))
+    shapes = check_shapes(
+        tuple(marking_tokens(folder)), template_variables(read_chat_template(folder) or "")
+    )
     native = genai_directly(folder, shapes)
     template = document["inference_model"]["PromptTemplate"]
-    assert len(document["shapes"]) == len(shapes) >= 8
+    rows = [row for row in document["shapes"] if row["genai"] != "cannot"]
+    assert len(rows) == len(shapes) >= 14
     agreed = True
-    for shape, row, ids in zip(shapes, document["shapes"], native, strict=True):
+    for shape, row, ids in zip(shapes, rows, native, strict=True):
         text = family.render(shape.messages, shape.generate)
         if text is None:
             assert row["refused"] and row["genai"] == "same" and ids is None
@@ -82,14 +87,16 @@ async def test_the_verdict_is_what_an_independent_check_says(
         truth = encode(family, text)
         assert row["text"] == text[:4000]
         assert row["genai"] == ("same" if ids == truth else "differs")
-        agreed = agreed and ids == truth
+        agreed = agreed and (ids == truth or shape.unusual)
         if ids is None:
             continue
         assert row["tokens"]["reference"] == len(truth)
         if len(shape.messages) == 1:
             expanded = expand(template, shape.messages)
             assert row["prompt_template"] == ("same" if expanded == text else "cannot")
-    assert document["locked"] is agreed
+    assert document["locked"] is (agreed and document["rewritten_template"] is None)
+    differing = {row["id"] for row in rows if row["genai"] == "differs"}
+    assert set(document["exceptions"]) == (differing if document["locked"] else set())
     assert document["stop_tokens"]["ok"] is True
     single = {row["id"]: row for row in document["shapes"]}["single"]
     assert single["prompt_template"] == "same"
@@ -162,8 +169,11 @@ async def test_the_samples_own_template_is_locked(
     artifact: Callable[[str], Path], sample: Path
 ) -> None:
     document = await check_template(artifact("int4"), sample)
-    assert document["ok"] and document["locked"] and document["differences"] == []
-    assert {row["genai"] for row in document["shapes"]} == {"same"}
+    assert document["ok"] and document["locked"]
+    # The sample's tokenizer composes accents (NFC); onnxruntime-genai's does not, whatever the template is.
+    assert document["exceptions"] == ["decomposed"]
+    assert {d["cause"] for d in document["differences"]} == {"tokenizer"}
+    assert {row["genai"] for row in document["shapes"] if row["id"] != "decomposed"} == {"same"}
     assert {row["prompt_template"] for row in document["shapes"]} == {"same"}
     assert document["inference_model"]["PromptTemplate"] == find_preset("chatml").prompt_template
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from firstlight_core.template.chat_template import family_chat_template, settle_chat_template
+from firstlight_core.template.chat_template import settle_chat_template
+from firstlight_core.template.family import family_chat_template
 from firstlight_core.template.files import read_chat_template
 from firstlight_core.template.inference_model import build_inference_model, read_inference_model
 from firstlight_core.template.lock import check_template

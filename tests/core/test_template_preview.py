@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from firstlight_core.template.chat_template import family_chat_template
+from firstlight_core.template.family import family_chat_template
 from firstlight_core.template.inference_model import expand
 from firstlight_core.template.presets import PRESETS, Preset, find_preset
 from firstlight_core.template.preview import (

@@ -52,13 +52,13 @@ async def test_a_model_answers_otherwise_with_a_broken_template_and_right_with_t
         return str(app.screen.query_one("#lock", Words).visual)
 
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: "Locked" in lock())
+        await until(pilot, lambda: "Template matches" in lock())
         right = await answer(app, pilot)
         assert "4 bits" in right and right == right.strip()
 
         # The course's fields alone: caught with the exact sentence.
         await pilot.press("f6", "down", "down", "enter")
-        await until(pilot, lambda: "Not locked" in lock())
+        await until(pilot, lambda: "Mismatch" in lock())
         assert "PromptTemplate lacks the newline after `assistant`: 1 token" in lock()
 
         # The same text as the chat template, which is what the runtimes read: the answer changes.
@@ -74,7 +74,7 @@ async def test_a_model_answers_otherwise_with_a_broken_template_and_right_with_t
 
         # One key mends fields and chat template, writes them, and the model is right again.
         await pilot.press("f8")
-        await until(pilot, lambda: "● Locked" in lock() and "Saved" in lock())
+        await until(pilot, lambda: "● Template matches" in lock() and "Saved" in lock())
         assert app.session.template is not None and app.session.template["locked"]
         assert await answer(app, pilot) == right
         app.conversation.close()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from textual import events
 from textual.pilot import Pilot
-from textual.widgets import Button, Input, TabbedContent
+from textual.widgets import Button, Input, OptionList, TabbedContent
 
 from firstlight_core.errors import CheckFailed, StateProblem, TemplateRefused
 from firstlight_core.template.presets import find_preset
@@ -104,7 +104,7 @@ async def test_the_courses_template_is_caught_and_mended_with_one_key(
     app = wizard(session=OPEN, first=TemplateStep, services=services(called))
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
-        assert "Locked" in words(app, "#lock")
+        assert "Template matches" in words(app, "#lock")
         await take_preset(pilot, 2)
         assert value(app, "prompt").endswith("<|im_start|>assistant")
         assert SENTENCE in words(app, "#lock")
@@ -113,7 +113,7 @@ async def test_the_courses_template_is_caught_and_mended_with_one_key(
         await pilot.press("f8")
         await settle(pilot)
         assert value(app, "prompt").endswith("assistant\\n")
-        assert "● Locked" in words(app, "#lock") and "Saved" in words(app, "#lock")
+        assert "● Template matches" in words(app, "#lock") and "Saved" in words(app, "#lock")
         assert app.session.template is not None
         assert app.session.template["inference_model"]["PromptTemplate"] == TOKENIZER
         await pilot.press("ctrl+z")
@@ -369,7 +369,7 @@ async def test_a_model_without_a_template_is_led_to_the_families(
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         assert "F9" in words(app, "#lock")
-        assert "no chat template" in words(app, "#problem-words")
+        assert "no chat template" in words(app, "#lock")
         await pilot.press("f9")
         await settle(pilot)
         assert "F6 offers" in words(app, "#jinja-words")
@@ -382,9 +382,37 @@ async def test_a_model_without_a_template_is_led_to_the_families(
         await pilot.press("f5")
         await settle(pilot)
         assert type(app.screen) is TemplateStep
-        assert value(app, "name") == "sample-int4" and "Locked" in words(app, "#lock")
+        assert value(app, "name") == "sample-int4" and "Template matches" in words(app, "#lock")
     assert [force for _, force in written] == [False, True]
     assert "<|im_start|>" in written[0][0]
+
+
+async def test_a_model_without_a_template_takes_its_familys_fields(
+    wizard: Build, called: Called
+) -> None:
+    def refuse(artifact: Path, name: str) -> Any:
+        raise TemplateRefused("It has no chat template.", hint="Take its family's.")
+
+    app = wizard(
+        session=OPEN,
+        first=TemplateStep,
+        services=services(
+            called, default_inference_model=refuse, read_chat_template=lambda folder: None
+        ),
+    )
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert app.screen.query_one("#template-presets", Button).has_focus
+        await pilot.press("f6")
+        await settle(pilot)
+        assert isinstance(app.screen, PresetScreen)
+        assert app.screen.query_one(OptionList).get_option_at_index(0).id == "chatml"
+        await pilot.press("enter")
+        await settle(pilot)
+        assert value(app, "prompt").endswith("<|im_start|>assistant\\n")
+        asked = [c for c in called.calls if c[0] == "check_template"][-1][2]["inference_model"]
+        assert asked["PromptTemplate"]["user"] == "<|im_start|>user\n{Content}<|im_end|>\n"
+        assert "Template matches" in words(app, "#lock")
 
 
 async def test_jinja_says_the_line_and_keeps_what_was_typed(wizard: Build, called: Called) -> None:

@@ -24,17 +24,16 @@ from firstlight_core.deploy.published import (
     read_deployment,
 )
 from firstlight_core.deploy.vllm import Capacity
-from firstlight_core.errors import InputRefused, TemplateRefused, ToolchainMissing, UsageError
+from firstlight_core.errors import InputRefused, ToolchainMissing, UsageError
 from firstlight_core.events import Event, Stage
 from firstlight_core.talk.artifacts import check_artifact
-from firstlight_core.template.files import read_chat_template
+from firstlight_core.template.files import no_chat_template, read_chat_template
 from firstlight_core.template.inference_model import (
     check_name,
     read_inference_model,
     validate_inference_model,
 )
 from firstlight_core.template.lock import derive_inference_model
-from firstlight_core.template.model_config import fit_to_context
 from firstlight_core.text import one_line, shown_path
 
 __all__ = ["Deployment", "deploy", "describe", "find_deployment", "list_deployments", "undo"]
@@ -59,8 +58,8 @@ async def deploy(
     """Publish a real copy under `models/custom/<name>/`, and let Foundry Local prove that it answers.
 
     `cache` is one of `caches.CACHES`: Firstlight's own, or that of the `foundry` command.
-    The document: `name, id, path, target, verified, model_config, cache, seen_by[], folder_drop, commands[]`, and for Foundry Local
-    `question, answer, artifact_answer, finish_reason, load_seconds, answer_seconds`. `ok` is false when the answers differ.
+    The document: `name, id, path, target, verified, cache, seen_by[], folder_drop, commands[]`, and for Foundry Local `question, answer,
+    artifact_answer, finish_reason, load_seconds, answer_seconds`. `ok` is false when the answers differ.
     The targets bundle, ollama and vllm write an export instead (`exports.export`); the last two want the
     original weights: `source`, or what the manifest names. Whatever fails, nothing of the new deployment is left, and an old one stays.
 
@@ -75,13 +74,10 @@ async def deploy(
     folder = Path(artifact)
     checked = check_artifact(folder)
     if read_chat_template(folder) is None:
-        raise TemplateRefused(
-            f"{shown_path(folder)} has no chat template, so no runtime can talk to it.",
-            hint="Copy chat_template.jinja from the source, or from the base model.",
-        )
+        raise no_chat_template(folder)
     if target in EXPORTS:
-        settled, fitted = await _document(folder, name)
-        exported = await export(
+        settled = await _document(folder, name)
+        return await export(
             folder,
             name,
             target,
@@ -91,14 +87,13 @@ async def deploy(
             replace=replace,
             say=say,
         )
-        return exported | _told(settled, [*exported["notes"], *fitted])
     place = await choose_cache(cache)
     # What a killed deployment left is replaced without asking: it was never proven to work.
     unfinished = read_deployment(place.custom / name, place)
     replace = replace or (unfinished is not None and not unfinished.proven)
     output = _free_place(name, folder, place, replace=replace)
     before = read_deployment(output, place) if replace else None
-    document, fitted = await _document(folder, name)
+    document = await _document(folder, name)
     say(Stage("publish", f"Publishing {name}"))
     identifier = _identifier(name, target, before)
     await asyncio.to_thread(remember, place)
@@ -112,7 +107,6 @@ async def deploy(
         "target": target,
         "verified": False,
         "precision": checked.precision,
-        **_told(document, fitted),
     }
     if target == "foundry":
         try:
@@ -145,21 +139,10 @@ async def describe(output: Path, cache: ModelCache) -> Document:
     }
 
 
-async def _document(folder: Path, name: str) -> tuple[Document, list[str]]:
-    """The artifact's settled document, or the one that its tokenizer implies, under the deployed name.
-
-    Its `max_length` is one that the model has; the sentences say where it asked for more.
-    """
+async def _document(folder: Path, name: str) -> Document:
+    """The artifact's settled document, or the one that its tokenizer implies, under the deployed name."""
     document = read_inference_model(folder) or await derive_inference_model(folder, name)
-    checked, fitted = fit_to_context(validate_inference_model({**document, "Name": name}), folder)
-    return checked, [fitted] if fitted else []
-
-
-def _told(document: Document, notes: list[str]) -> Document:
-    """What the deployment answers with by default, as written into it, and what else is to be said."""
-    config = document.get("ModelConfig")
-    found: Document = {"model_config": config} if isinstance(config, dict) else {}
-    return found | ({"notes": notes} if notes else {})
+    return validate_inference_model({**document, "Name": name})
 
 
 def _check_target(target: str) -> None:

@@ -11,11 +11,11 @@ from typing import Any
 
 from firstlight_core.deploy.foundry_proof import open_foundry
 from firstlight_core.deploy.published import find_deployment
-from firstlight_core.errors import TemplateRefused, UsageError
+from firstlight_core.errors import UsageError
 from firstlight_core.events import Event, Stage
 from firstlight_core.runner import OpenJob
 from firstlight_core.talk.artifacts import artifact_folder, check_artifact, find_target
-from firstlight_core.template.files import read_chat_template
+from firstlight_core.template.files import no_chat_template, read_chat_template
 from firstlight_core.template.inference_model import check_name
 from firstlight_core.template.lock import default_name
 
@@ -123,10 +123,7 @@ async def open_service(
     folder = artifact_folder(found)
     check_artifact(folder)
     if read_chat_template(folder) is None:
-        raise TemplateRefused(
-            "The artifact has no chat template, so it cannot be served.",
-            hint="Copy chat_template.jinja from the source, or from the base model.",
-        )
+        raise no_chat_template(folder)
     deployed = find_deployment(target) if found.kind == "deployment" else None
     async with AsyncExitStack() as stack:
         place: Path | None = None

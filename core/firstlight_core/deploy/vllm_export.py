@@ -21,7 +21,7 @@ from firstlight_core.errors import InputRefused
 from firstlight_core.files import read_json_object
 from firstlight_core.talk.artifact_config import CONFIG, section
 from firstlight_core.talk.artifacts import check_artifact
-from firstlight_core.template.files import read_chat_template
+from firstlight_core.template.files import no_chat_template, read_chat_template
 from firstlight_core.text import bytes_text
 
 SAMPLING = ("temperature", "top_p", "repetition_penalty")
@@ -44,7 +44,7 @@ def vllm_export(
     """
     template = read_chat_template(artifact)
     if template is None:
-        raise InputRefused("The artifact has no chat template to serve with.")
+        raise no_chat_template(artifact)
     if weights.folder.is_file():
         raise InputRefused("vLLM serves safetensors here, no GGUF file.", hint="--source FOLDER")
     if weights.adapter is not None:

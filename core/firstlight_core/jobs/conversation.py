@@ -16,8 +16,13 @@ from typing import Any
 
 from firstlight_core.errors import TemplateRefused
 from firstlight_core.template.control_tokens import ControlTokens, find_control_tokens
-from firstlight_core.template.files import AddedToken, read_chat_template, read_special_tokens
-from firstlight_core.text import one_line, shown_path
+from firstlight_core.template.files import (
+    AddedToken,
+    no_chat_template,
+    read_chat_template,
+    read_special_tokens,
+)
+from firstlight_core.text import one_line
 
 PROMPT_LIMIT = 8_000_000
 """Characters of a rendered prompt."""
@@ -44,10 +49,7 @@ class Conversation:
 
         source = read_chat_template(folder)
         if source is None or not source.strip():
-            raise TemplateRefused(
-                f"{shown_path(folder)} has no chat template, so a conversation cannot become a prompt.",
-                hint="Set one: firstlight template ARTIFACT --set FILE",
-            )
+            raise no_chat_template(folder)
         self.special = read_special_tokens(tokens or folder)
         self.source = source
         try:

@@ -196,7 +196,7 @@ _SENTENCES: tuple[tuple[str, type[FirstlightError], str, str], ...] = (
         "Empty chat template",
         TemplateRefused,
         "Foundry Local finds no chat template in the artifact.",
-        "Settle it first: firstlight template ARTIFACT --mend",
+        "Give it one: firstlight template ARTIFACT --preset chatml (or gemma, llama-3, …), or --template FILE",
     ),
     (
         "address already in use",

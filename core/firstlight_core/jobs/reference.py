@@ -24,7 +24,8 @@ from firstlight_core.worker import JobContext, peak_rss
 def reference(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
     """Write `rows` and describe them.
 
-    Asked: source, base (for a LoRA adapter), conversations, new_tokens, rows (a new file), dtype. The file holds one
+    Asked: source, base (for a LoRA adapter), conversations, new_tokens, rows (a new file), dtype, template_folder (of
+    a source without a chat template). The file holds one
     row a continuation token: natural log-probabilities over the whole vocabulary, that predict this token.
     Result: vocab, dtype, prompts[] {ids (prompt and continuation), prompt_tokens, text, first_row}, forward_s.
     """
@@ -36,7 +37,8 @@ def reference(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
     base = request.get("base")
     own = own_files(source, Path(base) if base else None)
     tokenizer, model = load_original(source, base)
-    conversation = Conversation(own.template, tokens=own.tokenizer)
+    lent = request.get("template_folder")
+    conversation = Conversation(Path(str(lent)) if lent else own.template, tokens=own.tokenizer)
     stops = stop_ids(model, tokenizer)
     prompts: list[dict[str, Any]] = []
     row = 0

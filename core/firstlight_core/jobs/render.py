@@ -131,11 +131,14 @@ def _open_jinja(folder: Path, template: str | None, request: Mapping[str, Any]) 
     def draw(conversation: Mapping[str, Any]) -> str:
         return _join(
             compiled.generate(
-                messages=conversation["messages"],
-                tools=None,
-                documents=None,
-                add_generation_prompt=conversation["add_generation_prompt"],
-                **tokens,
+                {
+                    **tokens,
+                    "documents": None,
+                    **conversation.get("variables", {}),
+                    "messages": conversation["messages"],
+                    "tools": conversation.get("tools"),
+                    "add_generation_prompt": conversation["add_generation_prompt"],
+                }
             )
         )
 
@@ -162,8 +165,10 @@ def _open_transformers(folder: Path, template: str | None, request: Mapping[str,
             tokenizer.apply_chat_template(
                 conversation["messages"],
                 chat_template=template,
+                tools=conversation.get("tools"),
                 tokenize=False,
                 add_generation_prompt=conversation["add_generation_prompt"],
+                **conversation.get("variables", {}),
             )
         )
 
@@ -185,6 +190,8 @@ def _open_genai(folder: Path, template: str | None, request: Mapping[str, Any]) 
 
     def draw(conversation: Mapping[str, Any]) -> str:
         options = {} if template is None else {"template_str": template}
+        if tools := conversation.get("tools"):
+            options["tools"] = json.dumps(tools)
         return str(
             tokenizer.apply_chat_template(
                 json.dumps(conversation["messages"]),

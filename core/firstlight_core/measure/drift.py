@@ -17,9 +17,11 @@ from firstlight_core.files import read_json_object, state_problem, sync_folder
 from firstlight_core.measure.metrics import first_difference, mean, percentile, perplexity_ratio
 from firstlight_core.model.fingerprint import fingerprint
 from firstlight_core.model.inspection import inspect_model
+from firstlight_core.model.own_files import own_files
 from firstlight_core.paths import find_paths
 from firstlight_core.runner import job_result
 from firstlight_core.talk.engine import Engine
+from firstlight_core.template.files import read_chat_template
 from firstlight_core.text import bytes_text
 
 CONTINUATION = 64
@@ -53,11 +55,14 @@ async def find_reference(
     conversations: Sequence[Conversation],
     *,
     new_tokens: int = CONTINUATION,
+    template: Path | None = None,
     on_event: Listener | None = None,
     started: Callable[[int], None] | None = None,
     cache: Path | None = None,
 ) -> Reference:
     """The reference of a source for these conversations, computed once and kept.
+
+    A source without a chat template is asked with that of the folder `template`: a base model whose artifact was given one.
 
     Raises:
         ModelRefused: the source is no usable model.
@@ -68,7 +73,12 @@ async def find_reference(
     base = adapter_base(source)
     marks = [await asyncio.to_thread(fingerprint, folder) for folder in (source, base) if folder]
     asked = [[dict(message) for message in messages] for messages in conversations]
-    key = hashlib.sha256(json.dumps([_FORMAT, marks, asked, new_tokens]).encode()).hexdigest()[:32]
+    about: list[Any] = [_FORMAT, marks, asked, new_tokens]
+    lacking = read_chat_template(own_files(source, base).template) is None
+    lent = template if lacking and template is not None else None
+    if lent is not None:
+        about.append(await asyncio.to_thread(read_chat_template, lent))
+    key = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:32]
     folder = (cache if cache is not None else find_paths().reference) / key
     if (kept := await asyncio.to_thread(_read, folder, cached=True)) is not None:
         return kept
@@ -77,6 +87,7 @@ async def find_reference(
         "base": str(base.absolute()) if base is not None else None,
         "conversations": asked,
         "new_tokens": new_tokens,
+        "template_folder": str(lent.absolute()) if lent is not None else None,
     }
     vocab = int(inspection.to_json().get("vocab_size") or 0) or UNKNOWN_VOCAB
     await _compute(folder, request, vocab, on_event, started)

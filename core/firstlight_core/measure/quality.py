@@ -1,5 +1,6 @@
 """Runs the course's five checks, and the drift against the original, on real artifacts and servers."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -38,6 +39,7 @@ from firstlight_core.talk.artifacts import (
     find_target,
 )
 from firstlight_core.talk.engine import open_engine
+from firstlight_core.template.files import no_chat_template, read_chat_template
 from firstlight_core.text import shown_path
 
 __all__ = ["check_quality", "check_quality_of_each", "load_prompts", "prompts_for"]
@@ -91,12 +93,17 @@ async def check_quality(
         recorded, checks = await check_server(found, asked, ratings, tell, network=network)
         return _document(found, origin, recorded, checks, None)
     artifact = check_artifact(artifact_folder(found))
+    if not (await asyncio.to_thread(read_chat_template, artifact.folder) or "").strip():
+        # Before the original is loaded, which takes minutes.
+        raise no_chat_template(artifact.folder)
     asked, origin = prompts_for(artifact.source, prompts)
     source = find_source(str(reference)) if reference is not None else None
     conversations = [prompt.messages for prompt in asked[:DRIFT_PROMPTS]]
     original = None
     if source is not None:
-        original = await find_reference(source, conversations, on_event=on_event, started=started)
+        original = await find_reference(
+            source, conversations, template=artifact.folder, on_event=on_event, started=started
+        )
     drift: dict[str, Any] | None = None
     async with open_engine(artifact.folder, started=started) as engine:
         recorded = await ask_questions(engine, asked, tell)

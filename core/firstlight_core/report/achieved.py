@@ -69,6 +69,8 @@ def _template(facts: RunFacts) -> Achievement:
     if not template:
         return _simple(facts, "template", title)
     note = "the same, token by token" if template.get("locked") else "saved, with known differences"
+    if template.get("exceptions"):
+        note = "the same, but for unusual texts"
     return Achievement(outcome="done", title=title, note=note)
 
 

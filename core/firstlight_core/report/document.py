@@ -151,7 +151,8 @@ def _conversion(made: Mapping[str, Any]) -> Document:
 
 
 def _template(template: Mapping[str, Any]) -> Document:
-    found = {k: template[k] for k in ("locked", "inference_model") if template.get(k) is not None}
+    told = ("locked", "sentence", "inference_model")
+    found = {k: template[k] for k in told if template.get(k) is not None}
     differences = template.get("differences") or ()
     if differences:
         found["differences"] = [

@@ -173,15 +173,15 @@ def _template(document: Document) -> list[str]:
     template = document.get("template")
     if not template:
         return []
-    verdict = (
-        "Locked: all renderings give the same tokens."
+    verdict = template.get("sentence") or (
+        "Template matches: all renderers give the same tokens."
         if template.get("locked")
-        else "Not locked: renderings differ."
+        else "Mismatch: the renderers differ."
     )
     return [
         "## Template",
         "",
-        verdict,
+        plain(verdict),
         "",
         *[f"- {plain(d)}" for d in template.get("differences", ())[:10]],
         "",

@@ -40,12 +40,12 @@ async def _convert(source: Path, outputs: Mapping[str, Path], **options: Any) ->
 
 def _inference_model(artifact: Path, name: str, preset: str | None) -> Document:
     from firstlight_core.template.presets import TOKENIZER, find_preset
-    from firstlight_core.template.templates import default_inference_model
+    from firstlight_core.template.templates import build_inference_model, default_inference_model
 
-    document = dict(default_inference_model(artifact, name))
-    if preset not in (None, TOKENIZER):
-        document["PromptTemplate"] = find_preset(preset).prompt_template
-    return document
+    if preset is None or preset == TOKENIZER:
+        return dict(default_inference_model(artifact, name))
+    # A model without a chat template has nothing to derive from; the family's format is all there is.
+    return build_inference_model(name, find_preset(preset).prompt_template)
 
 
 async def _settle_template(artifact: Path, inference_model: Any, **options: Any) -> Document:

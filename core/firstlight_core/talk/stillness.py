@@ -53,7 +53,7 @@ async def watch(
                     kill_group(job.pid)
                     raise TemplateRefused(
                         f"The chat template did not finish within {patience.template:.0f} s, so the engine was ended.",
-                        hint="Set another template: firstlight template ARTIFACT --set FILE",
+                        hint="Give it another one: firstlight template ARTIFACT --template FILE",
                     )
                 if (why := stillness.look()) is not None:
                     kill_group(job.pid)

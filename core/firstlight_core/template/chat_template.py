@@ -1,4 +1,4 @@
-"""The chat template itself: where its syntax breaks, a family's for a model without one, and how it is written."""
+"""The chat template itself: where its syntax breaks, what a reader should doubt, and how it is written."""
 
 import asyncio
 import re
@@ -18,14 +18,10 @@ from firstlight_core.template.cut import (
     cut_template,
 )
 from firstlight_core.template.files import TEMPLATE_LIMIT, added_tokens, read_chat_template
-from firstlight_core.template.inference_model import (
-    CONTENT,
-    build_inference_model,
-    read_inference_model,
-)
-from firstlight_core.template.presets import Preset
+from firstlight_core.template.inference_model import build_inference_model, read_inference_model
+from firstlight_core.template.lock import check_template
 from firstlight_core.template.rendering import default_name, private_tokenizer, render
-from firstlight_core.template.settle import write_template
+from firstlight_core.template.settle import not_written, stops_again, write_template
 from firstlight_core.text import one_line
 
 Document = dict[str, Any]
@@ -63,59 +59,6 @@ def syntax_problem(text: str) -> SyntaxProblem | None:
     return None
 
 
-def family_chat_template(preset: Preset) -> str:
-    """The Jinja template that writes what the preset's fields say, in words that every renderer knows.
-
-    A family without a system role (its system field begins like a user turn) opens the first user turn with it.
-    """
-    user, assistant = preset.user.partition(CONTENT), preset.assistant.partition(CONTENT)
-    begin = preset.prompt.partition(user[0])[0] if user[0] else ""
-    system = preset.system.removeprefix(begin).partition(CONTENT)
-    lines = ["{{- " + _quoted(begin) + " -}}"] if begin else []
-    if user[0] and system[0] == user[0]:
-        # The system text stands inside the user's turn, before the user's own words.
-        lines += [
-            "{%- set ns = namespace(system='') -%}",
-            "{%- for message in messages -%}",
-            "{%- if message['role'] == 'system' -%}",
-            "{%- set ns.system = message['content'] + " + _quoted(system[2]) + " -%}",
-            "{%- elif message['role'] == 'user' -%}",
-            "{{- " + _quoted(user[0]) + " + ns.system + message['content'] + "
-            f"{_quoted(user[2])} " + "-}}",
-            "{%- set ns.system = '' -%}",
-        ]
-    else:
-        lines += [
-            "{%- for message in messages -%}",
-            "{%- if message['role'] == 'system' -%}",
-            _said(system),
-            "{%- elif message['role'] == 'user' -%}",
-            _said(user),
-        ]
-    lines += [
-        "{%- elif message['role'] == 'assistant' -%}",
-        _said(assistant),
-        "{%- endif -%}",
-        "{%- endfor -%}",
-    ]
-    opening = preset.prompt.removeprefix(begin).removeprefix(user[0] + CONTENT + user[2])
-    if opening and opening != preset.prompt:
-        lines += ["{%- if add_generation_prompt -%}", "{{- " + _quoted(opening) + " -}}"]
-        lines += ["{%- endif -%}"]
-    return "\n".join(lines) + "\n"
-
-
-def _quoted(text: str) -> str:
-    """A Jinja string literal of the text, in escapes that both renderers read."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
-
-
-def _said(field: tuple[str, str, str]) -> str:
-    around = [_quoted(field[0])] if field[0] else []
-    behind = [_quoted(field[2])] if field[2] else []
-    return "{{- " + " + ".join([*around, "message['content']", *behind]) + " -}}"
-
-
 _DOUBTS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"https?://[^\s'\"}]{1,80}"), "names an address"),
     (
@@ -144,10 +87,35 @@ def template_truth(artifact: Path | str, source: Path | str | None) -> Path | No
     return Path(source)
 
 
-async def settle_chat_template(artifact: Path | str, text: str, *, force: bool = False) -> Document:
+async def settle_template_file(artifact: Path | str, text: str, *, force: bool = False) -> Document:
+    """Check a chat template from outside, write it, and return the check's document; PromptTemplate follows it.
+
+    The document has, besides `check_template`'s keys, `written[]`, `search` and `doubts[]`. What ends its turns joins
+    eos_token_id.
+
+    Raises:
+        TemplateRefused: it is not Jinja, does not render, or loses the user's text; nothing was written.
+        CheckFailed: the renderers disagree, or a turn is lost, and not `force`; nothing was written.
+    """
+    folder = Path(artifact)
+    if (problem := await asyncio.to_thread(syntax_problem, text)) is not None:
+        raise TemplateRefused(problem.sentence, hint="Nothing was written: mend that line.")
+    checked = await check_template(folder, chat_template=text)
+    if not checked["locked"] and not force:
+        raise not_written(checked)
+    settled = await settle_chat_template(
+        folder, text, force=force, stop_ids=checked["stop_tokens"]["missing"]
+    )
+    kept = {key: settled[key] for key in ("written", "search", "inference_model", "doubts")}
+    return {**checked, **kept, **(await asyncio.to_thread(stops_again, folder, checked))}
+
+
+async def settle_chat_template(
+    artifact: Path | str, text: str, *, force: bool = False, stop_ids: Sequence[int] = ()
+) -> Document:
     """Prove a chat template in both renderers and write it wherever a runtime looks for it.
 
-    PromptTemplate follows it. The document: `written[]`, `doubts[]`, `differences[]` (sentences), and
+    PromptTemplate follows it, and `stop_ids` join eos_token_id. The document: `written[]`, `doubts[]`, `differences[]` (sentences), and
     `inference_model` as it was written. `undo_template` takes it back.
 
     Raises:
@@ -178,7 +146,9 @@ async def settle_chat_template(artifact: Path | str, text: str, *, force: bool =
         if kept is None
         else {**kept, "PromptTemplate": derived}
     )
-    written = await asyncio.to_thread(write_template, folder, model, chat_template=text)
+    written = await asyncio.to_thread(
+        write_template, folder, model, chat_template=text, stop_ids=stop_ids
+    )
     return {
         **written,
         "inference_model": model,

@@ -2,9 +2,12 @@
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from firstlight_core.template.escapes import escaped
 from firstlight_core.text import one_line
 
 _WORD = re.compile(r"(<[^<>\s]{1,60}>|\[/?[A-Z_]{1,30}\]|\w+|[^\w\s])\s*$")
@@ -42,24 +45,29 @@ def differences(
     expected: Sequence[int],
     found: Sequence[int],
     pieces: Mapping[int, str],
+    cause: str = "template",
+    truth: str = "the tokenizer's template",
 ) -> list[dict[str, Any]]:
     """The differences of one conversation as the document shows them, the first one first.
 
-    `subject` is what is wrong when they differ: "PromptTemplate", "onnxruntime-genai".
+    `subject` is what is wrong when they differ ("PromptTemplate", "onnxruntime-genai"), `truth` what it is held against,
+    `cause` why: "template" (another template), "renderer" (the same template, rendered otherwise) or "tokenizer" (the
+    same text, other tokens).
     """
     return [
         {
             "shape": shape,
             "between": between,
+            "cause": cause,
             "index": e1,
             "expected": _tokens(expected[e1:e2], pieces),
             "found": _tokens(found[f1:f2], pieces),
             "sentence": _sentence(
                 subject,
+                truth,
                 before=_text(expected[max(0, e1 - 60) : e1], pieces),
-                expected=_text(expected[e1 : min(e2, e1 + 60)], pieces),
-                found=_text(found[f1 : min(f2, f1 + 60)], pieces),
-                counts=(e2 - e1, f2 - f1),
+                expected=Stretch(_text(expected[e1 : min(e2, e1 + 60)], pieces), expected[e1:e2]),
+                found=Stretch(_text(found[f1 : min(f2, f1 + 60)], pieces), found[f1:f2]),
             ),
         }
         for e1, e2, f1, f2 in hunks(expected, found)[:HUNK_LIMIT]
@@ -74,27 +82,56 @@ def _tokens(ids: Sequence[int], pieces: Mapping[int, str]) -> list[dict[str, Any
     return [{"id": token, "text": pieces.get(token, "")} for token in ids[:40]]
 
 
-def _named(text: str) -> str:
-    if text in _NAMES:
-        return _NAMES[text]
-    flat = text.replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
-    return f"`{one_line(flat, 60) if flat.strip() else flat[:60]}`"
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Consecutive tokens and the text that they are."""
+
+    text: str
+    ids: Sequence[int]
+
+    def shown(self, *, with_ids: bool = False) -> str:
+        """The text so that two that differ look different; tokens without a text by their ids."""
+        if not self.text or "\ufffd" in self.text:
+            # Nothing, or parts of characters.
+            return self.numbers
+        flat = _plain(self.text)
+        named = _NAMES.get(self.text) or f"`{one_line(flat, 60) if flat.strip() else flat}`"
+        return f"{named} ({self.numbers})" if with_ids else named
+
+    @property
+    def numbers(self) -> str:
+        """The ids in words."""
+        some = ", ".join(map(str, self.ids[:6])) + (" …" if len(self.ids) > 6 else "")
+        return f"token {some}" if len(self.ids) == 1 else f"tokens {some}"
+
+    @property
+    def count(self) -> str:
+        """How many tokens."""
+        return f"{len(self.ids)} token" + ("" if len(self.ids) == 1 else "s")
 
 
-def _count(number: int) -> str:
-    return f"{number} token" + ("" if number == 1 else "s")
+def _plain(text: str) -> str:
+    """White space and what cannot be told by eye (no-break spaces, combining accents) as escapes."""
+    return "".join(
+        f"\\u{ord(letter):04x}"
+        if unicodedata.combining(letter)
+        else escaped(letter)
+        if letter.isspace() and letter != " "
+        else letter
+        for letter in text[:60]
+    )
 
 
-def _sentence(
-    subject: str, *, before: str, expected: str, found: str, counts: tuple[int, int]
-) -> str:
+def _sentence(subject: str, truth: str, *, before: str, expected: Stretch, found: Stretch) -> str:
     word = _WORD.search(before)
     where = f"after `{one_line(word[1], 60)}`" if word else "at the start"
-    if not found and not counts[1]:
-        return f"{subject} lacks {_named(expected)} {where}: {_count(counts[0])}"
-    if not expected and not counts[0]:
-        return f"{subject} adds {_named(found)} {where}: {_count(counts[1])}"
+    if not found.ids:
+        return f"{subject} lacks {expected.shown()} {where}: {expected.count}"
+    if not expected.ids:
+        return f"{subject} adds {found.shown()} {where}: {found.count}"
+    alike = expected.shown() == found.shown()
+    longer = max(expected, found, key=lambda stretch: len(stretch.ids))
     return (
-        f"{subject} has {_named(found)} {where}, where the tokenizer's template has "
-        f"{_named(expected)}: {_count(max(counts))}"
+        f"{subject} has {found.shown(with_ids=alike)} {where}, where {truth} has "
+        f"{expected.shown(with_ids=alike)}: {longer.count}"
     )

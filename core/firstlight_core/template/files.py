@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.errors import InputRefused
+from firstlight_core.errors import InputRefused, TemplateRefused
 from firstlight_core.files import read_json_object, read_limited
+from firstlight_core.text import shown_path
 
 CHAT_TEMPLATE = "chat_template.jinja"
 TEMPLATE_LIMIT = 2 * 2**20
@@ -45,6 +46,16 @@ def read_chat_template(folder: Path) -> str | None:
         named = {t.get("name"): t.get("template") for t in found if isinstance(t, Mapping)}
         found = named.get("default")
     return found if isinstance(found, str) else None
+
+
+def no_chat_template(folder: Path) -> TemplateRefused:
+    """The error of a model that came without a chat template, with the road to one."""
+    shown = shown_path(folder)
+    return TemplateRefused(
+        f"{shown} has no chat template, so a conversation cannot become a prompt.",
+        hint=f"Give it the one it was trained with: firstlight template {shown} --preset chatml (or gemma, llama-3, …), "
+        "or --template FILE",
+    )
 
 
 def has_chat_tokenizer(folder: Path) -> bool:

@@ -1,25 +1,31 @@
-"""The template lock: three renderers, a dozen conversations, compared token by token."""
+"""The template check: three renderers, over a dozen conversations, compared token by token."""
 
 import asyncio
 import contextlib
 import importlib.util
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from firstlight_core.errors import InputRefused, TemplateRefused
 from firstlight_core.files import read_json_object
 from firstlight_core.talk.artifacts import no_folder
-from firstlight_core.template.compare import differences
 from firstlight_core.template.control_tokens import marking_tokens
-from firstlight_core.template.files import added_tokens, has_chat_tokenizer, read_chat_template
+from firstlight_core.template.dates import date_formats, date_notes, with_today
+from firstlight_core.template.family import chat_template_of, unknown_markers
+from firstlight_core.template.files import (
+    added_tokens,
+    has_chat_tokenizer,
+    no_chat_template,
+    read_chat_template,
+)
 from firstlight_core.template.inference_model import (
     build_inference_model,
     expand,
     prompt_template_of,
     read_inference_model,
 )
-from firstlight_core.template.model_config import fit_to_context
 from firstlight_core.template.rendering import (
     default_inference_model,
     default_name,
@@ -29,9 +35,11 @@ from firstlight_core.template.rendering import (
     render,
 )
 from firstlight_core.template.rewrite import known_differences, rewrite_for_genai, suspicious_parts
-from firstlight_core.template.shapes import Shape, lock_shapes
+from firstlight_core.template.shapes import Shape, check_shapes, variable_shapes
 from firstlight_core.template.stop_tokens import check_stop_tokens
-from firstlight_core.text import one_line, shown_path
+from firstlight_core.template.variables import TRIED, template_variables, variable_notes
+from firstlight_core.template.verdict import Comparison, Renderings, give_verdict
+from firstlight_core.text import shown_path
 
 __all__ = [
     "check_template",
@@ -44,25 +52,126 @@ __all__ = [
 ]
 
 Document = dict[str, Any]
-_SUBJECT = {"genai": "onnxruntime-genai", "prompt-template": "PromptTemplate"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sides:
+    """The two that are compared, and with which chat templates."""
+
+    truth: Path
+    """Whose template and tokenizer transformers is given."""
+    artifact: Path
+    written: str | None
+    """A chat template that is not in the artifact yet; it is then both sides'."""
+    theirs: str
+    """The chat template of the truth."""
+    own: str
+    """The chat template of the artifact; empty when it has none."""
 
 
 async def check_template(
     artifact: Path | str,
     source: Path | str | None = None,
     inference_model: Mapping[str, Any] | None = None,
+    *,
+    chat_template: str | None = None,
 ) -> Document:
     """Compare what three renderers make of the same conversations, token by token.
 
     Without `source` the artifact's own tokenizer is the truth; without `inference_model` the one that lies in
-    the artifact is checked, or, when none does, the one that its tokenizer implies.
-    The document: `ok`, `locked`, `differences[]: {shape, between, index, expected, found, sentence}`,
-    `shapes[]`, `notes[]`, `inference_model`, `stop_tokens`, `renderers`.
+    the artifact is checked, or, when none does, the one that its tokenizer implies. `chat_template` is checked in place
+    of the artifact's own. An artifact without one is checked with the template that the PromptTemplate of
+    `inference_model` implies (`proposed_template`).
+    The document: `ok`, `locked`, `verdict`, `sentence`, `exceptions[]`, `differences[]: {shape, between, cause, index,
+    expected, found, sentence}`, `shapes[]`, `notes[]`, `inference_model`, `stop_tokens`, `renderers`.
 
     Raises:
         InputRefused: the artifact or the source has no tokenizer or no chat template.
     """
     folder = Path(artifact)
+    notes: list[str] = []
+    sides = _sides(folder, source, inference_model, chat_template, notes)
+    marks = marking_tokens(folder)
+    variables = template_variables(sides.theirs)
+    shapes = check_shapes(tuple(marks), variables)
+    derived = await derive_prompt_template(sides.truth, template=sides.written)
+    if inference_model is not None:
+        document = dict(inference_model)
+    else:
+        kept = read_inference_model(folder)
+        document = kept or build_inference_model(default_name(folder), derived)
+        if chat_template is not None:
+            document["PromptTemplate"] = derived
+    template = prompt_template_of(document)
+    if template is None:
+        notes.append("The inference_model.json has no usable PromptTemplate; it was not compared.")
+    else:
+        notes += unknown_markers(template, marks)
+    formats = date_formats(sides.theirs)
+    notes += date_notes(template or {}, formats)
+    notes += variable_notes(variables)
+    notes += suspicious_parts(sides.written or sides.own)
+    # A date that was written into PromptTemplate on another day is old, and no difference.
+    current = with_today(template, formats) if template is not None else None
+    expansions = [_expansions(current, shape) for shape in shapes]
+    implied = [_expansions(derived, shape) for shape in shapes]
+    texts = sorted({t for found in (*expansions, *implied) for way in found for t in way})
+    extra = variable_shapes(variables, TRIED)
+    reference, native = await _render_both(sides, shapes, texts, extra=extra)
+    encoded = {t: ids for t, ids in zip(texts, native.get("encoded", []), strict=False)}
+    # A runtime's decoder shows special tokens as nothing; their own names come last and win.
+    named = {token: text for text, token in added_tokens(folder).items()}
+    comparison = Comparison(
+        pieces=_pieces(native) | _pieces(reference) | named,
+        templated=template is not None,
+        same_template=sides.theirs == (sides.written or sides.own),
+    )
+    rows: list[Document] = []
+    found: list[Document] = []
+    for index, shape in enumerate(shapes):
+        row, new = comparison.compare(
+            shape,
+            Renderings(
+                reference=reference["renders"][index],
+                native=native["renders"][index],
+                wanted=native["wanted"][index],
+                expanded=[[encoded[t] for t in way] for way in expansions[index]],
+                implied=[[encoded[t] for t in way] for way in implied[index]],
+            ),
+        )
+        rows.append(row)
+        found.extend(new)
+    rows += _variable_rows(extra, reference["renders"][len(shapes) :], reference["renders"][0])
+    stop_tokens = check_stop_tokens(
+        read_json_object(folder / "genai_config.json", strict=False), derived, marks
+    )
+    explained, rewritten = await _explain(sides, shapes, reference, native, found)
+    verdict = give_verdict(found, shapes, mendable=rewritten is not None)
+    return {
+        "ok": verdict.locked and bool(stop_tokens["ok"]),
+        "locked": verdict.locked,
+        "verdict": verdict.word,
+        "sentence": verdict.sentence,
+        "exceptions": list(verdict.exceptions),
+        "differences": found,
+        "shapes": rows,
+        "notes": [*notes, *explained],
+        "rewritten_template": rewritten,
+        "proposed_template": sides.written,
+        "inference_model": document,
+        "prompt_template_of_tokenizer": derived,
+        "stop_tokens": stop_tokens,
+        "renderers": {"reference": reference["op"], "artifact": "genai"},
+    }
+
+
+def _sides(
+    folder: Path,
+    source: Path | str | None,
+    inference_model: Mapping[str, Any] | None,
+    chat_template: str | None,
+    notes: list[str],
+) -> _Sides:
     if not folder.is_dir():
         raise no_folder(folder)
     if not (folder / "genai_config.json").is_file():
@@ -75,8 +184,8 @@ async def check_template(
             f"There is no source folder {shown_path(source)}.",
             hint="Leave --source out to compare with the artifact's own tokenizer.",
         )
+    own = read_chat_template(folder) or ""
     truth = folder
-    notes: list[str] = []
     if source is not None and has_chat_tokenizer(Path(source)):
         truth = Path(source)
     elif source is not None:
@@ -84,92 +193,101 @@ async def check_template(
         notes.append(
             "The source has no tokenizer with a chat template; the artifact's own was the measure."
         )
-    marks = marking_tokens(folder)
-    shapes = lock_shapes(tuple(marks))
-    derived = await derive_prompt_template(truth)
-    document = (
-        dict(inference_model) if inference_model is not None else read_inference_model(folder)
-    )
-    if document is None:
-        document, _ = fit_to_context(build_inference_model(default_name(folder), derived), folder)
-    template = prompt_template_of(document)
-    if template is None:
-        notes.append("The inference_model.json has no usable PromptTemplate; it was not compared.")
-    notes += suspicious_parts(read_chat_template(folder) or "")
-    expansions = [_expansions(template, shape) for shape in shapes]
-    implied = [_expansions(derived, shape) for shape in shapes]
-    texts = sorted({t for found in (*expansions, *implied) for way in found for t in way})
-    reference, native = await _render_both(truth, folder, shapes, texts)
-    encoded = {t: ids for t, ids in zip(texts, native.get("encoded", []), strict=False)}
-    # A runtime's decoder shows special tokens as nothing; their own names come last and win.
-    named = {token: text for text, token in added_tokens(folder).items()}
-    pieces = _pieces(native) | _pieces(reference) | named
-    rows: list[Document] = []
-    found: list[Document] = []
-    for index, shape in enumerate(shapes):
-        row, new = _compare(
-            shape,
-            reference["renders"][index],
-            native["renders"][index],
-            [[encoded[t] for t in way] for way in expansions[index]],
-            [[encoded[t] for t in way] for way in implied[index]],
-            pieces=pieces,
-            templated=template is not None,
+    written = chat_template
+    if written is None and truth == folder and not own.strip():
+        fields = prompt_template_of(inference_model)
+        if fields is None:
+            raise no_chat_template(folder)
+        written = chat_template_of(fields)
+        notes.append(
+            "The model came without a chat template; one is made from these fields, for every runtime."
         )
-        rows.append(row)
-        found.extend(new)
-    stop_tokens = check_stop_tokens(
-        read_json_object(folder / "genai_config.json", strict=False), derived, marks
-    )
-    explained, rewritten = await _explain(truth, folder, shapes, reference, found)
-    locked = not found
-    return {
-        "ok": locked and bool(stop_tokens["ok"]),
-        "locked": locked,
-        "differences": found,
-        "shapes": rows,
-        "notes": [*notes, *explained],
-        "rewritten_template": rewritten,
-        "inference_model": document,
-        "prompt_template_of_tokenizer": derived,
-        "stop_tokens": stop_tokens,
-        "renderers": {"reference": reference["op"], "artifact": "genai"},
-    }
+    theirs = written if written is not None else (read_chat_template(truth) or "")
+    if written is None and own and own != theirs:
+        notes.append("The artifact's chat template is not the source's.")
+    return _Sides(truth=truth, artifact=folder, written=written, theirs=theirs, own=own)
+
+
+def _variable_rows(
+    shapes: Sequence[Shape], renders: Sequence[Mapping[str, Any]], plain: Mapping[str, Any]
+) -> list[Document]:
+    """What the variables of the template would change, which onnxruntime-genai cannot be given."""
+    rows: list[Document] = []
+    for shape, found in zip(shapes, renders, strict=True):
+        text, without = found.get("text"), plain.get("text")
+        if text is None or without is None or text == without:
+            continue
+        rows.append(
+            {
+                "id": shape.key,
+                "label": shape.label,
+                "genai": "cannot",
+                "text": text[:4000],
+                "note": "transformers then writes another prompt; onnxruntime-genai cannot be asked for it.",
+            }
+        )
+    return rows
 
 
 async def _explain(
-    truth: Path,
-    artifact: Path,
+    sides: _Sides,
     shapes: Sequence[Shape],
     reference: Mapping[str, Any],
+    native: Mapping[str, Any],
     found: Sequence[Document],
 ) -> tuple[list[str], str | None]:
-    """Why onnxruntime-genai renders otherwise, and a template that it renders right, proven on every shape."""
-    template = read_chat_template(artifact)
-    if template is None or not any(d["between"] == "genai" for d in found):
+    """Why onnxruntime-genai renders otherwise, and a template that it renders right, proven on every shape.
+
+    Texts are compared, not tokens: what the runtime's tokenizer does otherwise no template can mend.
+    """
+    template = sides.written or sides.own
+    if all(d["between"] != "genai" or d["cause"] == "tokenizer" for d in found):
         return [], None
     sentences = known_differences(template)
-    rewritten = rewrite_for_genai(template)
-    if rewritten is None:
-        return sentences, None
+    candidates = [(rewrite_for_genai(template), "An equivalent chat template")]
+    if sides.theirs != template:
+        candidates += [
+            (sides.theirs, "The source's chat template"),
+            (rewrite_for_genai(sides.theirs), "An equivalent of the source's chat template"),
+        ]
+    for candidate, what in candidates:
+        if candidate and await _renders_right(sides, candidate, shapes, reference, native):
+            sentences.append(
+                f"{what} renders right in onnxruntime-genai too, proven on {len(shapes)} "
+                "conversations; --mend writes it."
+            )
+            return sentences, candidate
+    return sentences, None
+
+
+async def _renders_right(
+    sides: _Sides,
+    candidate: str,
+    shapes: Sequence[Shape],
+    reference: Mapping[str, Any],
+    native: Mapping[str, Any],
+) -> bool:
+    """Whether both renderers write with `candidate` what the reference writes."""
     try:
-        again, native = await _render_both(truth, artifact, shapes, [], template=rewritten)
+        again, after = await _render_both(sides, shapes, [], template=candidate)
     except TemplateRefused:
-        return sentences, None
-    wanted = [row.get("ids") for row in reference["renders"]]
-    for result in (again, native):
-        if [row.get("ids") for row in result["renders"]] != wanted:
-            return sentences, None
-    sentences.append(
-        "An equivalent chat template that onnxruntime-genai renders right was found, and proven on "
-        f"{len(shapes)} conversations; --mend writes it."
+        return False
+    drawn = zip(
+        shapes,
+        *(result["renders"] for result in (reference, native, again, after)),
+        strict=False,
     )
-    return sentences, rewritten
+    for shape, wanted, before, one, other in drawn:
+        # Where the runtime strips or quotes otherwise whatever the template is, nothing may get worse.
+        right = {wanted.get("text"), before.get("text") if shape.unusual else wanted.get("text")}
+        if one.get("text") != wanted.get("text") or other.get("text") not in right:
+            return False
+    return True
 
 
 def _expansions(template: Mapping[str, str] | None, shape: Shape) -> list[list[str]]:
     """What PromptTemplate makes of a conversation: for each way of reading it, with each way of joining turns."""
-    if template is None:
+    if template is None or shape.tools:
         return [[], []]
     several = len(shape.messages) > 1
     ways: list[list[str]] = []
@@ -192,21 +310,26 @@ def _pieces(result: Mapping[str, Any]) -> dict[int, str]:
 
 
 async def _render_both(
-    truth: Path,
-    artifact: Path,
+    sides: _Sides,
     shapes: Sequence[Shape],
     texts: Sequence[str],
     *,
     template: str | None = None,
+    extra: Sequence[Shape] = (),
 ) -> tuple[Document, Document]:
-    """The reference and the artifact's renderings; without transformers the sandbox renders the reference."""
+    """The reference's renderings, of `extra` too, and the artifact's; without transformers the sandbox is the reference.
+
+    `wanted` of the second: the reference's texts in the tokens of onnxruntime-genai.
+    """
     conversations = [shape.to_json() for shape in shapes]
+    more = [shape.to_json() for shape in extra]
+    template = template if template is not None else sides.written
     op = "transformers" if importlib.util.find_spec("transformers") else "jinja"
     async with contextlib.AsyncExitStack() as stack:
-        of_truth = await stack.enter_async_context(private_tokenizer(truth))
-        of_artifact = await stack.enter_async_context(private_tokenizer(artifact))
+        of_truth = await stack.enter_async_context(private_tokenizer(sides.truth))
+        of_artifact = await stack.enter_async_context(private_tokenizer(sides.artifact))
         tasks = (
-            asyncio.create_task(render(op, of_truth, conversations, template=template)),
+            asyncio.create_task(render(op, of_truth, [*conversations, *more], template=template)),
             asyncio.create_task(
                 render("genai", of_artifact, conversations, texts=texts, template=template)
             ),
@@ -217,111 +340,17 @@ async def _render_both(
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        drawn = [found.get("text") for found in reference["renders"][: len(shapes)]]
+        known = {row["text"]: row["ids"] for row in native["renders"] if "text" in row}
+        missing = sorted({text for text in drawn if text is not None and text not in known})
+        if missing:
+            asked = await render("genai", of_artifact, [], texts=missing)
+            known |= dict(zip(missing, asked["encoded"], strict=True))
+            native["pieces"] = {**native.get("pieces", {}), **asked["pieces"]}
+        native["wanted"] = [known.get(text, []) for text in drawn]
         if op == "jinja":
             # No tokenizer of its own: the artifact's encodes what the sandbox rendered.
-            drawn = [found.get("text") for found in reference["renders"]]
-            known = [text for text in drawn if text is not None]
-            more = await render("genai", of_artifact, [], texts=known)
-            ids = iter(more["encoded"])
-            for row in reference["renders"]:
+            for row, ids in zip(reference["renders"], native["wanted"], strict=False):
                 if "text" in row:
-                    row["ids"] = next(ids)
-            reference["pieces"] = more["pieces"]
+                    row["ids"] = ids
     return reference | {"op": op}, native
-
-
-def _compare(
-    shape: Shape,
-    reference: Mapping[str, Any],
-    native: Mapping[str, Any],
-    expanded: Sequence[list[list[int]]],
-    implied: Sequence[list[list[int]]],
-    *,
-    pieces: Mapping[int, str],
-    templated: bool,
-) -> tuple[Document, list[Document]]:
-    row: Document = {"id": shape.key, "label": shape.label}
-    if "error" in reference or "error" in native:
-        return _compare_refusals(row, reference, native)
-    truth: list[int] = reference["ids"]
-    row["tokens"] = {"reference": len(truth), "genai": len(native["ids"])}
-    row["text"] = reference["text"][:4000]
-
-    def against(between: str, ids: Sequence[int]) -> list[Document]:
-        return differences(
-            shape=shape.key,
-            between=between,
-            subject=_SUBJECT[between],
-            expected=truth,
-            found=ids,
-            pieces=pieces,
-        )
-
-    found = against("genai", native["ids"])
-    row["genai"] = "differs" if found else "same"
-    if templated:
-        # The way of reading a PromptTemplate that fits the tokenizer's own judges this one.
-        way = next((w for w, known in zip(expanded, implied, strict=True) if truth in known), None)
-        if way is None:
-            row["prompt_template"] = "same" if any(truth in w for w in expanded) else "cannot"
-        elif truth in way:
-            row["prompt_template"] = "same"
-            row["tokens"]["prompt_template"] = len(truth)
-        else:
-            row["prompt_template"] = "differs"
-            tried = [against("prompt-template", ids) for ids in way]
-            found += sorted(tried, key=_size)[0] if tried else [_lacking(shape)]
-        if row["prompt_template"] == "cannot":
-            row["note"] = (
-                "PromptTemplate cannot express this conversation; the runtime's own chat template does."
-            )
-    return row, found
-
-
-def _cause(error: str) -> str:
-    """What a renderer said, without the excerpt of the template that genai adds."""
-    return one_line(error.partition(" at row ")[0], 160)
-
-
-def _lacking(shape: Shape) -> Document:
-    roles = ", ".join(sorted({message["role"] for message in shape.messages}))
-    return {
-        "shape": shape.key,
-        "between": "prompt-template",
-        "index": 0,
-        "expected": [],
-        "found": [],
-        "sentence": f"PromptTemplate lacks a field that this conversation needs ({roles})",
-    }
-
-
-def _size(found: list[Document]) -> int:
-    return sum(max(len(d["expected"]), len(d["found"])) for d in found)
-
-
-def _compare_refusals(
-    row: Document, reference: Mapping[str, Any], native: Mapping[str, Any]
-) -> tuple[Document, list[Document]]:
-    """A template may refuse a conversation (no system role): then every renderer has to refuse it."""
-    if "error" in reference and "error" in native:
-        row |= {"genai": "same", "refused": True}
-        row["note"] = f"The chat template refuses it: {one_line(reference['error'], 120)}"
-        return row, []
-    refuser, error = (
-        ("The tokenizer's template", reference["error"])
-        if "error" in reference
-        else ("onnxruntime-genai", native["error"])
-    )
-    row["genai"] = "differs"
-    if "text" in reference:
-        row["text"] = reference["text"][:4000]
-    sentence = f"{refuser} refuses this conversation, the other renderer does not: {_cause(error)}"
-    difference = {
-        "shape": row["id"],
-        "between": "genai",
-        "index": 0,
-        "expected": [],
-        "found": [],
-        "sentence": sentence,
-    }
-    return row, [difference]

@@ -11,10 +11,13 @@ from typing import Any
 from firstlight_core.errors import JobDied, JobFailed, OutOfMemory, TemplateRefused
 from firstlight_core.runner import job_result
 from firstlight_core.template.cut import CUT_CONVERSATIONS, cut_template
-from firstlight_core.template.files import added_tokens, copy_tokenizer, read_chat_template
+from firstlight_core.template.files import (
+    added_tokens,
+    copy_tokenizer,
+    no_chat_template,
+    read_chat_template,
+)
 from firstlight_core.template.inference_model import build_inference_model, check_name
-from firstlight_core.template.model_config import fit_to_context
-from firstlight_core.text import shown_path
 
 Document = dict[str, Any]
 SECONDS = {"jinja": 15.0, "genai": 15.0, "transformers": 90.0}
@@ -73,32 +76,30 @@ def _limited(error: JobFailed) -> bool:
     return any(name in str(error) for name in ("SIGXCPU", "SIGKILL", "memory"))
 
 
-async def derive_prompt_template(folder: Path) -> dict[str, str]:
-    """The PromptTemplate that the folder's own chat template implies.
+async def derive_prompt_template(folder: Path, *, template: str | None = None) -> dict[str, str]:
+    """The PromptTemplate that the folder's own chat template implies, or `template` in its place.
 
     Raises:
         TemplateRefused: there is no chat template, or it does not carry a conversation.
     """
-    if read_chat_template(folder) is None:
-        raise TemplateRefused(
-            f"{shown_path(folder.name)} has no chat template.",
-            hint="Take the template of the base model's family, for example --preset chatml.",
-        )
+    if template is None and not (read_chat_template(folder) or "").strip():
+        raise no_chat_template(folder)
     async with private_tokenizer(folder) as tokenizer:
-        renders = (await render("jinja", tokenizer, CUT_CONVERSATIONS))["renders"]
+        renders = (await render("jinja", tokenizer, CUT_CONVERSATIONS, template=template))[
+            "renders"
+        ]
     return cut_template(renders, await asyncio.to_thread(added_tokens, folder))
 
 
 async def derive_inference_model(artifact: Path, name: str) -> Document:
-    """The course's document for this artifact, with the PromptTemplate of its tokenizer and a length it can hold.
+    """The course's document for this artifact, with the PromptTemplate of its tokenizer.
 
     Raises:
         UsageError: the name is not usable.
         TemplateRefused: as `derive_prompt_template`.
     """
     check_name(name)
-    document = build_inference_model(name, await derive_prompt_template(artifact))
-    return fit_to_context(document, artifact)[0]
+    return build_inference_model(name, await derive_prompt_template(artifact))
 
 
 def default_name(artifact: Path) -> str:

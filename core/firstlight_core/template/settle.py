@@ -11,17 +11,33 @@ from firstlight_core.conversion.publishing import MANIFEST, read_manifest
 from firstlight_core.errors import CheckFailed, FirstlightError, InputRefused, StateProblem
 from firstlight_core.files import read_json_object, read_limited, write_json, write_whole
 from firstlight_core.paths import find_paths
+from firstlight_core.template.control_tokens import marking_tokens
 from firstlight_core.template.files import CHAT_TEMPLATE
 from firstlight_core.template.inference_model import INFERENCE_MODEL, validate_inference_model
 from firstlight_core.template.lock import check_template
-from firstlight_core.template.model_config import GENAI_CONFIG, fit_to_context, with_search
-from firstlight_core.template.stop_tokens import eos_ids
+from firstlight_core.template.stop_tokens import check_stop_tokens, eos_ids
 from firstlight_core.text import shown_path
 
+GENAI_CONFIG = "genai_config.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 SETTLED = (INFERENCE_MODEL, GENAI_CONFIG, CHAT_TEMPLATE, TOKENIZER_CONFIG)
 """The files of an artifact that this step may write."""
+_SEARCH_KEYS = ("max_length", "temperature", "top_p", "repetition_penalty")
 Document = dict[str, Any]
+
+
+def search_values(model_config: Mapping[str, Any], context_length: int | None) -> Document:
+    """What ModelConfig means for `search` in genai_config.json, which is what the runtimes read.
+
+    `max_length` is capped by the context; a temperature of 0 means greedy.
+    """
+    found: Document = {key: model_config[key] for key in _SEARCH_KEYS if key in model_config}
+    if "max_length" in found:
+        length = int(found["max_length"])
+        found["max_length"] = min(length, context_length) if context_length else length
+    if "temperature" in found:
+        found["do_sample"] = found["temperature"] > 0
+    return found
 
 
 async def settle_template(
@@ -31,35 +47,49 @@ async def settle_template(
     *,
     force: bool = False,
 ) -> Document:
-    """Check a template, write it with its ModelConfig into the artifact, and return the lock's document.
+    """Check a template, write it with its ModelConfig into the artifact, and return the check's document.
 
-    The document has, besides `check_template`'s keys, `written[]` and `search`, and `fitted`, a sentence, where
-    `max_length` was more than the model's context and has been shortened to it. Unless `force`, a template
-    that the lock does not confirm is not written.
+    The document has, besides `check_template`'s keys, `written[]` and `search`. Unless `force`, a template
+    that the check does not confirm is not written. A model that came without a chat template is given the one that
+    the fields imply, and what ends its turns joins eos_token_id.
 
     Raises:
         TemplateRefused: a field breaks a rule; nothing was written.
-        CheckFailed: the lock found a difference; nothing was written.
+        CheckFailed: the check found a difference; nothing was written.
         StateProblem: a file cannot be written; the old ones are still there.
     """
     folder = Path(artifact)
-    document, fitted = fit_to_context(validate_inference_model(inference_model), folder)
+    document = validate_inference_model(inference_model)
     checked = await check_template(folder, source, document)
     if not checked["locked"] and not force:
-        first = checked["differences"][0]["sentence"]
-        raise CheckFailed(
-            f"The template was not written: {first}.",
-            hint="Take the tokenizer's with --mend, or write it all the same with --force.",
-        )
-    written = await asyncio.to_thread(write_template, folder, document)
-    return {**_told(checked, fitted), **written}
+        raise not_written(checked)
+    proposed = checked["proposed_template"]
+    stops = checked["stop_tokens"]["missing"] if proposed is not None else ()
+    written = await asyncio.to_thread(
+        write_template, folder, document, chat_template=proposed, stop_ids=stops
+    )
+    return {**checked, **written, **(await asyncio.to_thread(stops_again, folder, checked))}
 
 
-def _told(checked: Document, fitted: str | None) -> Document:
-    """The check's document with a sentence about a `max_length` that was shortened."""
-    if fitted is None:
-        return checked
-    return {**checked, "notes": [fitted, *checked["notes"]], "fitted": fitted}
+def not_written(checked: Mapping[str, Any]) -> CheckFailed:
+    """The error of a template that the check did not confirm."""
+    open_ones = [d for d in checked["differences"] if d["shape"] not in checked["exceptions"]]
+    ours = checked["proposed_template"] is None
+    return CheckFailed(
+        f"The template was not written: {open_ones[0]['sentence']}.",
+        hint="Take the tokenizer's with --mend, or write it all the same with --force."
+        if ours
+        else "Mend it, or write it all the same with --force.",
+        detail="\n".join(d["sentence"] for d in open_ones),
+    )
+
+
+def stops_again(folder: Path, checked: Mapping[str, Any]) -> Document:
+    """The check's `stop_tokens` and `ok` with eos_token_id as it is now."""
+    config = read_json_object(folder / GENAI_CONFIG, strict=False)
+    fields = checked["prompt_template_of_tokenizer"]
+    stops = check_stop_tokens(config, fields, marking_tokens(folder))
+    return {"stop_tokens": stops, "ok": checked["locked"] and bool(stops["ok"])}
 
 
 def write_template(
@@ -77,9 +107,14 @@ def write_template(
     Raises:
         StateProblem: the disk refuses, or what was read back is not what was written.
     """
-    document, _ = fit_to_context(document, folder)
-    config, values = with_search(read_json_object(folder / GENAI_CONFIG), document)
+    config = read_json_object(folder / GENAI_CONFIG)
     model = config.get("model")
+    context = model.get("context_length") if isinstance(model, dict) else None
+    search = config.get("search")
+    values = search_values(
+        document.get("ModelConfig", {}), context if isinstance(context, int) else None
+    )
+    config["search"] = {**(search if isinstance(search, dict) else {}), **values}
     if stop_ids and isinstance(model, dict):
         model["eos_token_id"] = list(dict.fromkeys([*eos_ids(config), *stop_ids]))
     texts = {INFERENCE_MODEL: _text(document), GENAI_CONFIG: _text(config)}
@@ -190,37 +225,3 @@ def heal_manifest(folder: Path) -> None:
                 stale.append(name)
     if stale:
         update_manifest(folder, tuple(stale))
-
-
-async def mend_template(
-    artifact: Path | str, source: Path | str | None = None, *, write: bool = True
-) -> Document:
-    """Mend all that can be mended, keep everything else, and check again.
-
-    PromptTemplate becomes the tokenizer's own; a chat template that onnxruntime-genai renders otherwise is
-    replaced by the equivalent one, when one was proven; what ends a turn joins eos_token_id.
-
-    Raises:
-        TemplateRefused: the tokenizer has no usable chat template.
-    """
-    folder = Path(artifact)
-    checked = await check_template(folder, source)
-    document, fitted = fit_to_context(
-        validate_inference_model(
-            {
-                **checked["inference_model"],
-                "PromptTemplate": checked["prompt_template_of_tokenizer"],
-            }
-        ),
-        folder,
-    )
-    if not write:
-        return await check_template(folder, source, document)
-    written = await asyncio.to_thread(
-        write_template,
-        folder,
-        document,
-        chat_template=checked["rewritten_template"],
-        stop_ids=checked["stop_tokens"]["missing"],
-    )
-    return {**_told(await check_template(folder, source), fitted), **written}

@@ -13,8 +13,9 @@ from firstlight_core.template.lock import (
     default_name,
     derive_inference_model,
 )
+from firstlight_core.template.mending import mend_template
 from firstlight_core.template.presets import PRESETS, Preset, find_preset
-from firstlight_core.template.settle import mend_template, settle_template, undo_template
+from firstlight_core.template.settle import settle_template, undo_template
 
 __all__ = [
     "PRESETS",

@@ -5,12 +5,16 @@ from pathlib import Path
 import typer
 
 from firstlight_core.conversion.publishing import read_manifest
-from firstlight_core.errors import UsageError
-from firstlight_core.files import read_json_object
+from firstlight_core.errors import TemplateRefused, UsageError
+from firstlight_core.files import read_json_object, read_limited
+from firstlight_core.template.chat_template import settle_template_file
+from firstlight_core.template.files import TEMPLATE_LIMIT, read_chat_template
 from firstlight_core.template.inference_model import build_inference_model, read_inference_model
 from firstlight_core.template.lock import check_template, default_name, derive_inference_model
+from firstlight_core.template.mending import mend_template
 from firstlight_core.template.presets import TOKENIZER, find_preset
-from firstlight_core.template.settle import mend_template, settle_template, undo_template
+from firstlight_core.template.settle import settle_template, undo_template
+from firstlight_core.text import shown_path
 from firstlight_tui.commands.output import Document, run_verb, say
 
 
@@ -19,21 +23,32 @@ def template(
     check: bool = typer.Option(False, "--check", help="Only compare (the default)."),
     settle: Path | None = typer.Option(None, "--set", help="Write this inference_model.json."),
     preset: str | None = typer.Option(None, help="Write a family's template: tokenizer, chatml, …"),
-    mend: bool = typer.Option(False, "--mend", help="Write the tokenizer's own PromptTemplate."),
-    undo: bool = typer.Option(False, "--undo", help="Put back what was written last."),
+    jinja: Path | None = typer.Option(
+        None, "--template", help="Write this chat template (a Jinja file)."
+    ),
+    mend: bool = typer.Option(
+        False, "--mend", help="Fix what can be fixed, and write the tokenizer's own PromptTemplate."
+    ),
+    undo: bool = typer.Option(False, "--undo", help="Restore what was there before."),
     source: Path | None = typer.Option(None, help="Compare with this source model."),
-    force: bool = typer.Option(False, "--force", help="Write it although the lock is open."),
+    force: bool = typer.Option(
+        False, "--force", help="Write it although the check found a mismatch."
+    ),
     json: bool = typer.Option(False, "--json", help="One JSON document."),
 ) -> None:
     """Check or set the prompt template of an artifact."""
 
     async def work() -> Document:
-        chosen = [check, settle is not None, preset is not None, mend, undo]
+        chosen = [check, settle is not None, preset is not None, jinja is not None, mend, undo]
         if sum(chosen) > 1:
-            raise UsageError("Choose one of --check, --set, --preset, --mend and --undo.")
+            raise UsageError(
+                "Choose one of --check, --set, --preset, --template, --mend and --undo."
+            )
         truth = source if source is not None else _known_source(artifact)
         if undo:
             undone = undo_template(artifact)
+            if read_chat_template(artifact) is None:
+                return {"ok": True, "locked": False, **undone}
             return {**await check_template(artifact, truth), **undone}
         if mend:
             return await mend_template(artifact, truth)
@@ -43,9 +58,26 @@ def template(
         if preset is not None:
             document = await _from_preset(artifact, preset)
             return await settle_template(artifact, document, truth, force=force)
+        if jinja is not None:
+            return await settle_template_file(artifact, _template_text(jinja), force=force)
         return await check_template(artifact, truth)
 
     run_verb("template", work, _show, as_json=json)
+
+
+def _template_text(path: Path) -> str:
+    """The text of a Jinja file.
+
+    Raises:
+        InputRefused: it cannot be read.
+        TemplateRefused: it is not UTF-8.
+    """
+    try:
+        return read_limited(path, limit=TEMPLATE_LIMIT).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise TemplateRefused(
+            f"{shown_path(path)} is not UTF-8 text.", hint="Save the chat template as UTF-8."
+        ) from error
 
 
 def _known_source(artifact: Path) -> Path | None:
@@ -68,13 +100,17 @@ async def _from_preset(artifact: Path, key: str) -> Document:
 
 
 def _show(document: Document) -> None:
-    for row in document["shapes"]:
+    for row in document.get("shapes", ()):
         marks = {"same": "✓", "differs": "✗", "cannot": "–"}
         cells = [marks.get(row.get(key, ""), " ") for key in ("genai", "prompt_template")]
         say(
             f"{cells[0]} {cells[1]}  {row['label']}" + (f": {row['note']}" if "note" in row else "")
         )
-    say("(first mark: onnxruntime-genai, second: PromptTemplate, each against the tokenizer)")
+    if "shapes" not in document:
+        say("Restored: " + ", ".join(document["written"]))
+        say("The model has no chat template again.")
+        return
+    say("(first mark: onnxruntime-genai, second: PromptTemplate, each against transformers)")
     seen: dict[str, int] = {}
     for difference in document["differences"]:
         seen[difference["sentence"]] = seen.get(difference["sentence"], 0) + 1
@@ -84,6 +120,6 @@ def _show(document: Document) -> None:
     for note in document["notes"]:
         say(note)
     if document.get("written"):
-        done = "Put back" if document.get("undone") else "Written"
+        done = "Restored" if document.get("undone") else "Written"
         say(f"{done}: " + ", ".join(document["written"]))
-    say("Locked." if document["locked"] else "Not locked.")
+    say(document["sentence"])

@@ -143,9 +143,6 @@ class TemplateStep(TemplateEditor):
                     document = await services.settle_template(
                         folder, written, source=source, force=force
                     )
-                    if document.get("fitted"):
-                        more["inference_model"] = document["inference_model"]
-                        more["mended"] = [document["fitted"]]
                     return {**document, **more, "settled": True}
                 except CheckFailed:
                     # The evidence is worth more than the sentence: the check says where they part.
@@ -178,7 +175,8 @@ class TemplateStep(TemplateEditor):
         if self._checking:
             return "Checking …"
         if self.draft is None:
-            return "Reading …" if not self.query_one("#problem").has_class("-shown") else ""
+            waiting = not self._bare and not self.query_one("#problem").has_class("-shown")
+            return "Reading …" if waiting else ""
         if self._is_settled():
             return self.next_label()
         return "Save anyway" if self._open_lock() else "Save template"
@@ -219,7 +217,7 @@ class TemplateStep(TemplateEditor):
         super().refresh_actions()
         for key, usable in (
             ("check", self.draft is not None and not self._checking),
-            ("presets", self.draft is not None),
+            ("presets", self.draft is not None or self._bare),
             ("mend", verdicts.needs_mending(self._document) and not self._checking),
             ("jinja", self.session.artifact is not None),
         ):

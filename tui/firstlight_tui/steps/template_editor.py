@@ -21,6 +21,9 @@ from firstlight_tui.works import begin
 class TemplateEditor(TemplateSheet):
     """Reads and edits the draft; whoever inherits it proves and writes what stands in the fields."""
 
+    _bare = False
+    """Whether the model came without a chat template."""
+
     def action_check(self) -> None:
         """Compare what stands in the fields; the step says how."""
         raise NotImplementedError
@@ -55,14 +58,32 @@ class TemplateEditor(TemplateSheet):
                     services.default_inference_model, artifact, self._suggested_name()
                 )
         except FirstlightError as error:
+            await self._offer_families(artifact, error)
+            return
+        self._begin_draft(model)
+        self.action_check()
+        self.settle_focus()
+
+    async def _offer_families(self, artifact: Path, error: FirstlightError) -> None:
+        """A model without a chat template takes its family's; one with a broken template is shown as it is."""
+        try:
+            self._bare = not await asyncio.to_thread(
+                self.wizard.services.read_chat_template, artifact
+            )
+        except FirstlightError:
+            self._bare = False
+        if not self._bare:
             self.query_one("#lock", Words).update(
                 "There is no template to start from. F9 shows the chat template, and offers families."
             )
             self.show_problem(error)
             return
-        self._begin_draft(model)
-        self.action_check()
-        self.settle_focus()
+        self.query_one("#lock", Words).update(
+            "This model has no chat template, so it cannot answer yet. F6 offers the formats of known families "
+            "(take the one it was trained with), F9 takes your own template."
+        )
+        self.refresh_actions()
+        self.query_one("#template-presets", Button).focus()
 
     def _suggested_name(self) -> str:
         from firstlight_core.template.rendering import default_name
@@ -96,21 +117,28 @@ class TemplateEditor(TemplateSheet):
         """Choose where the fields come from."""
         from firstlight_core.template.presets import PRESETS
 
-        if self.draft is None:
+        if self.draft is None and not self._bare:
             return
-        rows = [("tokenizer", "From the tokenizer", "its own chat template, cut at the text")]
-        rows += [(preset.key, preset.label, preset.source) for preset in PRESETS]
+        rows = [(preset.key, preset.label, preset.source) for preset in PRESETS]
+        if not self._bare:
+            own = ("tokenizer", "From the tokenizer", "its own chat template, cut at the text")
+            rows.insert(0, own)
         self.app.push_screen(PresetScreen("Fields of which family?", rows), self._preset)
 
     def _preset(self, key: str | None) -> None:
+        from firstlight_core.template.inference_model import build_inference_model
         from firstlight_core.template.presets import find_preset
 
-        if key is None or self.draft is None:
+        if key is None or (self.draft is None and not self._bare):
             return
         if key == "tokenizer":
             begin(self, self._from_tokenizer, group="template-load")
             return
-        self.draft.replace_prompts(find_preset(key).prompt_template)
+        fields = find_preset(key).prompt_template
+        if self.draft is None:
+            self._begin_draft(build_inference_model(self._suggested_name(), fields))
+        else:
+            self.draft.replace_prompts(fields)
         self._paint()
         self.action_check()
 

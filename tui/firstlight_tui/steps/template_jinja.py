@@ -190,7 +190,7 @@ class JinjaScreen(Dialog[dict[str, Any] | None]):
         self.app.push_screen(PresetScreen("Chat template of which family?", rows), self._taken)
 
     def _taken(self, key: str | None) -> None:
-        from firstlight_core.template.chat_template import family_chat_template
+        from firstlight_core.template.family import family_chat_template
         from firstlight_core.template.presets import find_preset
 
         if key is None:

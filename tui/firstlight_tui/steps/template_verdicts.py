@@ -23,14 +23,21 @@ def lock_content(document: Document | None, *, fresh: bool, saved: bool) -> Cont
     """The verdict in one line, and whether it is about what stands in the fields."""
     if document is None:
         return Content("")
-    if document.get("locked"):
+    exceptions = len(document.get("exceptions") or ())
+    if document.get("locked") and exceptions:
+        kinds = "one unusual text" if exceptions == 1 else f"{exceptions} unusual texts"
         pieces = [
-            part("● Locked: ", "bold $text-success"),
-            part("the same tokens everywhere."),
+            part("● Template matches ", "bold $text-success"),
+            part(f"(onnxruntime-genai reads {kinds} otherwise, whatever the template)."),
+        ]
+    elif document.get("locked"):
+        pieces = [
+            part("● Template matches: ", "bold $text-success"),
+            part("all renderers give the same tokens."),
         ]
     else:
         pieces = [
-            part("○ Not locked. ", "bold $text-warning"),
+            part("○ Mismatch: ", "bold $text-warning"),
             part(first_sentence(document) + "."),
         ]
     stop = document.get("stop_tokens")
@@ -46,8 +53,13 @@ def lock_content(document: Document | None, *, fresh: bool, saved: bool) -> Cont
 
 
 def first_sentence(document: Document) -> str:
-    """The first difference in words."""
-    for difference in document.get("differences") or ():
+    """The first difference in words; what only the runtime does to unusual texts comes last."""
+    excepted = document.get("exceptions") or ()
+
+    def last(difference: Any) -> bool:
+        return isinstance(difference, Mapping) and difference.get("shape") in excepted
+
+    for difference in sorted(document.get("differences") or (), key=last):
         said = difference.get("sentence") if isinstance(difference, Mapping) else difference
         return one_line(str(said)).rstrip(".")
     return "The check has not run"
@@ -105,7 +117,11 @@ def _shape_line(shape: Document, label: str, *, as_in: str = "") -> Content:
     for name, verdict in verdicts.items():
         who = "PromptTemplate" if name == "prompt_template" else name
         if verdict == "differs":
+            causes = shape.get("causes") if name == "genai" else None
+            who = "genai's tokenizer" if causes == ["tokenizer"] else who
             pieces.append(part(f"  {who}", "$text-warning"))
+        elif verdict == "cannot" and name == "genai":
+            pieces.append(part("  transformers only", "$foreground-muted"))
         elif verdict == "cannot":
             pieces.append(part("  genai only", "$foreground-muted"))
     return Content.assemble(*pieces)

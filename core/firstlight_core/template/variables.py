@@ -1,0 +1,54 @@
+"""What else a chat template asks for besides the messages: tools, thinking on or off, documents, a date."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_ALWAYS = frozenset(
+    {
+        *("messages", "add_generation_prompt", "bos_token", "eos_token", "pad_token", "unk_token"),
+        *("sep_token", "cls_token", "mask_token", "raise_exception", "strftime_now"),
+        *("range", "dict", "lipsum", "cycler", "joiner", "namespace", "true", "false", "none"),
+        *("True", "False", "None", "continue_final_message", "tokenizer"),
+    }
+)
+"""What every renderer gives, or nobody does."""
+TRIED: Mapping[str, Sequence[Any]] = {
+    "enable_thinking": (False, True),
+    "thinking": (False, True),
+    "reasoning_effort": ("low", "high"),
+}
+"""Variables that change an ordinary prompt, and the values whose effect is shown."""
+
+
+def template_variables(template: str) -> list[str]:
+    """The variables that a chat template reads and does not set itself, in alphabetical order."""
+    from jinja2 import TemplateError, meta, nodes
+
+    from firstlight_core.template.sandbox import make_environment
+
+    try:
+        tree = make_environment().parse(template)
+        found = meta.find_undeclared_variables(tree)
+    except (TemplateError, RecursionError):
+        return []
+    # What both branches of an `if` set counts as undeclared; a default (`if x is not defined: set x`) is asked for.
+    own = {node.name for node in tree.find_all(nodes.Name) if node.ctx == "store"}
+    asked = {
+        test.node.name
+        for test in tree.find_all(nodes.Test)
+        if test.name in ("defined", "undefined") and isinstance(test.node, nodes.Name)
+    }
+    return sorted(name for name in found - _ALWAYS if name not in own or name in asked)
+
+
+def variable_notes(variables: Sequence[str]) -> list[str]:
+    """What onnxruntime-genai cannot be given, in one sentence; nothing when the template asks for no more."""
+    # Tools are given to every renderer; the check compares them.
+    others = [name for name in variables if name != "tools"]
+    if not others:
+        return []
+    named = ", ".join(f"`{name}`" for name in others[:8])
+    return [
+        f"The chat template also takes {named}. onnxruntime-genai, and so Foundry Local, cannot be given "
+        f"{'them' if len(others) > 1 else 'it'}: it renders as if {'they were' if len(others) > 1 else 'it was'} not set."
+    ]

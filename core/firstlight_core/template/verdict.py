@@ -1,0 +1,202 @@
+"""What the template check makes of one conversation, and of all of them together."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from firstlight_core.template.compare import differences
+from firstlight_core.template.shapes import Shape
+from firstlight_core.text import one_line
+
+Document = dict[str, Any]
+Cause = Literal["template", "renderer", "tokenizer"]
+"""Why tokens differ: another template, the same template rendered otherwise, the same text in other tokens."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renderings:
+    """One conversation by every renderer. Token ids throughout."""
+
+    reference: Mapping[str, Any]
+    """`{text, ids}` or `{error}` by the source's template and tokenizer in transformers."""
+    native: Mapping[str, Any]
+    """The same by the artifact's, in onnxruntime-genai."""
+    wanted: Sequence[int]
+    """The reference's text, encoded by onnxruntime-genai."""
+    expanded: Sequence[list[list[int]]]
+    """What the checked PromptTemplate makes of it, for each way of reading one."""
+    implied: Sequence[list[list[int]]]
+    """What the tokenizer's own makes of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What holds for all conversations of one check."""
+
+    pieces: Mapping[int, str]
+    templated: bool
+    """Whether there is a PromptTemplate to compare."""
+    same_template: bool
+    """Whether both renderers were given the very same chat template."""
+
+    def compare(self, shape: Shape, of: Renderings) -> tuple[Document, list[Document]]:
+        """The row of a conversation, and its differences."""
+        row: Document = {"id": shape.key, "label": shape.label}
+        if "error" in of.reference or "error" in of.native:
+            return self._refusals(row, of.reference, of.native)
+        row["tokens"] = {"reference": len(of.reference["ids"]), "genai": len(of.native["ids"])}
+        row["text"] = of.reference["text"][:4000]
+        found = self._genai(shape, of)
+        row["genai"] = "differs" if found else "same"
+        if found:
+            row["causes"] = sorted({d["cause"] for d in found})
+        if self.templated and not shape.tools:
+            found += self._prompt_template(shape, of, row)
+        return row, found
+
+    def _genai(self, shape: Shape, of: Renderings) -> list[Document]:
+        found: list[Document] = []
+        if of.native["text"] != of.reference["text"]:
+            found += differences(
+                shape=shape.key,
+                between="genai",
+                subject="onnxruntime-genai",
+                cause="renderer" if self.same_template else "template",
+                expected=of.wanted,
+                found=of.native["ids"],
+                pieces=self.pieces,
+            )
+        return found + differences(
+            shape=shape.key,
+            between="genai",
+            subject="onnxruntime-genai's tokenizer",
+            truth="transformers'",
+            cause="tokenizer",
+            expected=of.reference["ids"],
+            found=of.wanted,
+            pieces=self.pieces,
+        )
+
+    def _prompt_template(self, shape: Shape, of: Renderings, row: Document) -> list[Document]:
+        """PromptTemplate is held against the reference's text in one and the same tokenizer."""
+        wanted = list(of.wanted)
+        # The way of reading a PromptTemplate that fits the tokenizer's own judges this one.
+        ways = zip(of.expanded, of.implied, strict=True)
+        way = next((way for way, known in ways if wanted in known), None)
+        if way is None:
+            same = any(wanted in found for found in of.expanded)
+            row["prompt_template"] = "same" if same else "cannot"
+            if not same:
+                row["note"] = (
+                    "PromptTemplate cannot express this conversation; the runtime's own chat template does."
+                )
+            return []
+        if wanted in way:
+            row["prompt_template"] = "same"
+            row["tokens"]["prompt_template"] = len(wanted)
+            return []
+        row["prompt_template"] = "differs"
+        tried = [
+            differences(
+                shape=shape.key,
+                between="prompt-template",
+                subject="PromptTemplate",
+                expected=wanted,
+                found=ids,
+                pieces=self.pieces,
+            )
+            for ids in way
+        ]
+        return min(tried, key=_size) if tried else [_lacking(shape)]
+
+    def _refusals(
+        self, row: Document, reference: Mapping[str, Any], native: Mapping[str, Any]
+    ) -> tuple[Document, list[Document]]:
+        """A template may refuse a conversation (no system role): then every renderer has to refuse it."""
+        if "error" in reference and "error" in native:
+            row |= {"genai": "same", "refused": True}
+            row["note"] = f"The chat template refuses it: {one_line(reference['error'], 120)}"
+            return row, []
+        refuser, error = (
+            ("The tokenizer's template", reference["error"])
+            if "error" in reference
+            else ("onnxruntime-genai", native["error"])
+        )
+        cause = "renderer" if self.same_template else "template"
+        row |= {"genai": "differs", "causes": [cause]}
+        if "text" in reference:
+            row["text"] = reference["text"][:4000]
+        said = one_line(error.partition(" at row ")[0], 160)
+        sentence = f"{refuser} refuses this conversation, the other renderer does not: {said}"
+        return row, [_difference(row["id"], "genai", cause, sentence)]
+
+
+def _lacking(shape: Shape) -> Document:
+    roles = ", ".join(sorted({message["role"] for message in shape.messages}))
+    sentence = f"PromptTemplate lacks a field that this conversation needs ({roles})"
+    return _difference(shape.key, "prompt-template", "template", sentence)
+
+
+def _difference(shape: str, between: str, cause: str, sentence: str) -> Document:
+    return {
+        "shape": shape,
+        "between": between,
+        "cause": cause,
+        "index": 0,
+        "expected": [],
+        "found": [],
+        "sentence": sentence,
+    }
+
+
+def _size(found: list[Document]) -> int:
+    return sum(max(len(d["expected"]), len(d["found"])) for d in found)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer of a check: `match`, `match-with-exceptions` or `mismatch`, and why, in one sentence."""
+
+    word: Literal["match", "match-with-exceptions", "mismatch"]
+    sentence: str
+    exceptions: tuple[str, ...] = ()
+    """The conversations that the runtime reads otherwise, and no template can change that."""
+
+    @property
+    def locked(self) -> bool:
+        """Whether nothing differs that a template could mend, or that ordinary conversations meet."""
+        return self.word != "mismatch"
+
+
+def give_verdict(
+    found: Sequence[Mapping[str, Any]], shapes: Sequence[Shape], *, mendable: bool
+) -> Verdict:
+    """The verdict on these differences; `mendable`: an equivalent template was found that renders right.
+
+    A difference is an exception when the runtime makes it (its tokenizer, or its renderer of the very same template)
+    and only unusual texts meet it.
+    """
+    if not found:
+        return Verdict(
+            "match",
+            "Template matches: transformers, onnxruntime-genai and PromptTemplate give the same tokens.",
+        )
+    labels = {shape.key: shape.label for shape in shapes}
+    unusual = {shape.key for shape in shapes if shape.unusual}
+    for difference in found:
+        ours = difference["cause"] == "template" or (mendable and difference["cause"] == "renderer")
+        if ours or difference["shape"] not in unusual:
+            return Verdict("mismatch", f"Mismatch: {difference['sentence']}.")
+    excepted = tuple(dict.fromkeys(str(difference["shape"]) for difference in found))
+    who = {
+        "tokenizer": "its tokenizer reads them otherwise",
+        "renderer": "it renders them otherwise",
+    }
+    why = " and ".join(who[cause] for cause in sorted({d["cause"] for d in found}, reverse=True))
+    named = ", ".join(labels[key] for key in excepted)
+    return Verdict(
+        "match-with-exceptions",
+        f"Template matches, with exceptions that no template can mend: {named}. "
+        f"onnxruntime-genai differs there: {why}.",
+        excepted,
+    )
