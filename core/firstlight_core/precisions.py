@@ -35,6 +35,8 @@ class Precision:
     """Only models whose output head is their embedding differ from the row before."""
     expected: dict[str, Any] = field(default_factory=dict)
     """What the produced graph must hold (`jobs/gate.py` reads it back); the builder ignores unknown options."""
+    calibrated: bool = False
+    """Olive's Gptq pass rounds the weights on a calibration text before the builder packs them."""
     note: str = ""
     """One sentence that the table shows for this row."""
 
@@ -118,6 +120,22 @@ PRECISIONS: tuple[Precision, ...] = (
         },
         expected={"bits": [4, 8], "block_size": [32], "accuracy_level": [4]},
         note="k-quant mixed: the sensitive layers stay at 8 bits; closest to the original among INT4.",
+    ),
+    Precision(
+        key="int4-calibrated",
+        label="INT4 calibrated",
+        weight_bits=5.125,
+        claim=None,
+        builder_precision="int4",
+        builder_options={
+            "int4_block_size": 32,
+            "int4_accuracy_level": 4,
+            # What the calibration leaves: the output head, and the embedding where it is the same table.
+            "int4_algo_config": "k_quant_last",
+        },
+        calibrated=True,
+        expected={"bits": [4, 8], "block_size": [32], "accuracy_level": [4]},
+        note="GPTQ: each layer is rounded so that its output on a text changes least; the conversion takes minutes.",
     ),
 )
 

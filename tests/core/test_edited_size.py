@@ -26,7 +26,7 @@ def edited(sample: Path, key: str, **options: Any) -> int | None:
 
 def test_the_rows_own_options_change_nothing(sample: Path) -> None:
     found = document(sample)["estimates"]
-    for key in ("int8", "int8-compact", "int4", "int4-compact", "int4-quality"):
+    for key in ("int8", "int8-compact", "int4", "int4-compact", "int4-quality", "int4-calibrated"):
         assert edited(sample, key) == found[key]["bytes"]
 
 

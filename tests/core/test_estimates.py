@@ -30,6 +30,7 @@ SAMPLE_BYTES = {
     "int4": 1_864_967,
     "int4-compact": 1_649_929,
     "int4-quality": 2_445_264,
+    "int4-calibrated": 2_175_000,
 }
 
 

@@ -168,6 +168,7 @@ def test_family(family: Family, tmp_path: Path) -> None:
     sizes = {row.key: artifact_bytes(found, row) for row in PRECISIONS}
     assert sizes["fp32"] > sizes["fp16"] > sizes["int4-quality"] > sizes["int4"]
     assert sizes["int4"] > sizes["int4-compact"]
+    assert sizes["int4-quality"] > sizes["int4-calibrated"] > sizes["int4"]
 
 
 def test_small_tied_int8_can_be_larger_than_its_source(tmp_path: Path) -> None:

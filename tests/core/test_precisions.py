@@ -23,6 +23,9 @@ def test_row_is_consistent(row, tmp_path) -> None:  # type: ignore[no-untyped-de
         if len(row.expected["bits"]) == 1:
             # 4 bits a weight and one 32-bit scale a block.
             assert row.weight_bits == 4 + 32 / block
+        if row.calibrated:
+            # And a zero point of 4 bits; the output head is not counted.
+            assert row.weight_bits == 4 + 36 / block
     if row.expected["bits"]:
         assert row.expected["accuracy_level"] == [options["int4_accuracy_level"]]
     passes = run_config(tmp_path, row)["passes"]

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firstlight_core.estimate.calibrated_offer import offer_calibrated
 from firstlight_core.estimate.measured_figures import Figures, Measurements, measured_figures
 from firstlight_core.estimate.recommendation import GOALS, next_goal, pareto_front, recommend
 from firstlight_core.ledger import Entry
@@ -23,6 +24,7 @@ ESTIMATES: dict[str, dict[str, Any]] = {
         ("int4", 18, 130),
         ("int4-compact", 15, 128),
         ("int4-quality", 23, 135),
+        ("int4-calibrated", 20, 132),
     )
 }
 
@@ -115,9 +117,10 @@ def test_a_row_that_quality_refuted_is_never_recommended(goal: str) -> None:
 def test_fewer_bits_than_a_row_that_drifted_too_far_come_last() -> None:
     # INT4 is far from the original: INT4 compact keeps fewer bits, INT4 quality more.
     found = recommend("smallest", ESTIMATES, refuted("int4"))
-    assert found is not None and found.precision == "int4-quality"
-    assert found.sentence.endswith(
+    assert found is not None and found.precision == "int4-calibrated"
+    assert (
         "Left out, not good enough by Quality: INT4; of fewer bits than a row that drifted too far: INT4 compact."
+        in found.sentence
     )
     # A check that fails says nothing about other rows.
     found = recommend("smallest", ESTIMATES, refuted("int4", drifted=False))
@@ -127,9 +130,31 @@ def test_fewer_bits_than_a_row_that_drifted_too_far_come_last() -> None:
     found = recommend("smallest", ESTIMATES, known)
     assert found is not None and found.precision == "int4-compact"
     only = {key: {**row, "available": "int4" in key} for key, row in ESTIMATES.items()}
-    known = refuted("int4") | refuted("int4-quality")
+    known = refuted("int4") | refuted("int4-quality") | refuted("int4-calibrated")
     found = recommend("smallest", only, known)
     assert found is not None and found.precision == "int4-compact", "better than a refuted one"
+
+
+def test_a_calibrated_row_is_offered_where_int4_drifts_noticeably() -> None:
+    guesses = {key: {**row, "seconds": 60.0} for key, row in ESTIMATES.items()}
+    close = figures("int4", kl_mean=0.02, top1_agreement=0.97, bytes=18 * MIB, seconds=6.0)
+    far = figures("int4", kl_mean=0.4, top1_agreement=0.7, bytes=18 * MIB, seconds=6.0)
+    assert offer_calibrated(guesses, {}) == offer_calibrated(guesses, close) == ""
+    offer = offer_calibrated(guesses, far)
+    assert offer.startswith("INT4 is noticeably different (mean KL 0.4): INT4 calibrated rounds")
+    assert "2.00 MiB more, about 60 s to convert; estimate" in offer
+    for goal in GOALS:
+        found = recommend(goal.key, guesses, far)
+        assert found is not None and found.sentence.endswith(offer)
+    # What was measured takes the place of what was guessed.
+    made = figures("int4-calibrated", kl_mean=0.2, bytes=20 * MIB, seconds=90.0)
+    offer = offer_calibrated(guesses, far | made)
+    assert "mean KL 0.2 instead of 0.4 (0.50 ×), 20.0 MiB instead of 18.0 MiB" in offer
+    assert "converted in" in offer
+    # Where it cannot be made, or was refuted, it is not offered.
+    blocked = guesses | {"int4-calibrated": {"available": False}}
+    assert offer_calibrated(blocked, far) == ""
+    assert offer_calibrated(guesses, far | refuted("int4-calibrated")) == ""
 
 
 def test_rows_that_cannot_run_are_not_recommended() -> None:

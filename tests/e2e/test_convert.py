@@ -62,7 +62,15 @@ def source(sample: Path, tmp_path: Path) -> Path:
         "int4",
         *(
             pytest.param(key, marks=pytest.mark.slow)
-            for key in ("fp32", "fp16", "int8", "int8-compact", "int4-compact", "int4-quality")
+            for key in (
+                "fp32",
+                "fp16",
+                "int8",
+                "int8-compact",
+                "int4-compact",
+                "int4-quality",
+                "int4-calibrated",
+            )
         ),
     ],
 )
@@ -79,9 +87,10 @@ def test_artifact_is_what_was_asked_for(artifact: Callable[[str], Path], precisi
         "int4": ([4], [32], "float"),
         "int4-compact": ([4], [128], "float"),
         "int4-quality": ([4, 8], [32], "float"),
+        "int4-calibrated": ([4, 8], [32], "float"),
     }[precision]
     assert (built["bits"], built["block_size"], built["dtype"]) == wanted
-    shared = {"int8-compact", "int4", "int4-compact", "int4-quality"}
+    shared = {"int8-compact", "int4", "int4-compact", "int4-quality", "int4-calibrated"}
     assert built["embedding"].startswith("quantised") is (precision in shared)
     assert manifest["agreement"]["top1"] >= 0.9
     assert manifest["smoke"]["tokens"] == 8

@@ -80,6 +80,7 @@ MODEL = {
             ("int4", 1_740_000),
             ("int4-compact", 1_500_000),
             ("int4-quality", 2_100_000),
+            ("int4-calibrated", 2_180_000),
         )
     },
 }

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from firstlight_core.conversion.olive_config import CALIBRATION_PASS, calibrates
 from firstlight_core.errors import UsageError
 from firstlight_core.precisions import Precision, find_precision
 from firstlight_core.text import one_line
@@ -78,6 +79,16 @@ EMBEDDING = Option(
         Choice(value=False, label="own table in FP32 (larger)"),
     ),
 )
+HEAD = Option(
+    key="algorithm",
+    name="int4_algo_config",
+    label="Output head",
+    sentence="The calibration leaves the output head, and the embedding of a tied model: 8 bits drift less, 4 bits are smaller.",
+    choices=(
+        Choice(value="k_quant_last", label="8 bits"),
+        Choice(value="k_quant", label="4 bits"),
+    ),
+)
 _EIGHT_BITS = ("default", "k_quant")
 
 
@@ -93,6 +104,9 @@ def options_for(precision: Precision, *, tied: bool) -> tuple[Option, ...]:
             choices=choices,
         )
         return (BLOCK_SIZE, ACCURACY, algorithm)
+    if precision.calibrated:
+        # The body is rounded by then: the algorithm is that of the head, and with it of a tied embedding.
+        return (ACCURACY, HEAD)
     if precision.builder_precision == "int4":
         return (BLOCK_SIZE, ACCURACY, ALGORITHM, *((EMBEDDING,) if tied else ()))
     return ()
@@ -152,7 +166,7 @@ def with_options(
 
 def costs_of(precision: Precision, config: Config) -> Precision:
     """The row whose conversion costs what this configuration's does: k-quant needs more memory and time than rounding."""
-    if str(read_options(config)["algorithm"]).startswith("k_quant"):
+    if not precision.calibrated and str(read_options(config)["algorithm"]).startswith("k_quant"):
         return find_precision("int4-quality")
     return precision
 
@@ -167,7 +181,9 @@ def expected_of(config: Config) -> dict[str, Any]:
     block = _get(settings, BLOCK_SIZE.name)
     level = _get(settings, ACCURACY.name)
     algorithm = str(_get(settings, ALGORITHM.name) or "default")
-    if bits is None or len(config.get("passes") or {}) != 1:
+    passes = list((config.get("passes") or {}).values())
+    kinds = [one.get("type") for one in passes]
+    if bits is None or kinds not in (["ModelBuilder"], [CALIBRATION_PASS, "ModelBuilder"]):
         return {}
     expected: dict[str, Any] = {}
     if algorithm in ("default", "rtn", "k_quant"):
@@ -175,7 +191,9 @@ def expected_of(config: Config) -> dict[str, Any]:
     elif algorithm in ("k_quant_last", "k_quant_mixed", "rtn_last"):
         expected["bits"] = [4, 8]
     if isinstance(block, int):
-        expected["block_size"] = [block]
+        # The head keeps the builder's block where the calibrated body has another.
+        groups = {_get(one, "group_size") for one in passes[:-1]} - {None}
+        expected["block_size"] = sorted({block, *groups})
     if isinstance(level, int) and level:
         expected["accuracy_level"] = [level]
     return expected
@@ -187,6 +205,11 @@ def check_row(config: Config, precision: Precision) -> None:
     Raises:
         UsageError: it quantises to other bits than the row, or only one of the two quantises.
     """
+    if calibrates(config) and not precision.calibrated:
+        raise UsageError(
+            f"The configuration rounds on a calibration text, which {precision.label} does not.",
+            hint="Name the row int4-calibrated with --precision, or take the Gptq pass out.",
+        )
     asked = str(_builder(config).get("precision") or precision.builder_precision)
     if asked != precision.builder_precision and {asked, precision.builder_precision} & _QUANTISED:
         raise UsageError(

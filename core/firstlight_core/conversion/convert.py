@@ -36,6 +36,7 @@ async def convert(
     precision: str = DEFAULT_PRECISION,
     method: str = "config",
     config: Mapping[str, Any] | None = None,
+    calibration: str | Path | None = None,
     force: bool = False,
     on_event: Listen = None,
     started: Started = None,
@@ -46,7 +47,8 @@ async def convert(
     `{artifact, precision, bytes, seconds, olive_load_seconds, peak_rss_bytes, peak_rss_by_stage{build, check},
     olive_peak_rss_bytes, command, smoke{tokens, text}, method, built, source{path, fingerprint}, total_seconds}`;
     `seconds` are those of Olive, loading it included, `total_seconds` those of everything. `peak_rss_bytes` is the most
-    resident memory of all processes that the conversion starts, added up: Olive, the original and the check. `olive` replaces the Olive entry point (default: `FIRSTLIGHT_OLIVE`). `force` goes on where
+    resident memory of all processes that the conversion starts, added up: Olive, the original and the check. `calibration` names
+    the text of a calibrated precision. `olive` replaces the Olive entry point (default: `FIRSTLIGHT_OLIVE`). `force` goes on where
     only an estimate or a red numbers gate stands against it.
 
     Raises:
@@ -56,7 +58,9 @@ async def convert(
         FirstlightError: the conversion failed; an earlier output is untouched.
     """
     begun = time.perf_counter()
-    plan = plan_conversion(source, output, precision=precision, method=method, config=config)
+    plan = plan_conversion(
+        source, output, precision=precision, method=method, config=config, calibration=calibration
+    )
     work = ConversionWork([plan], force=force, on_event=on_event, started=started, olive=olive)
     async with work:
         document = await work.settle(await work.build(plan))

@@ -9,8 +9,14 @@ from firstlight_core.errors import UsageError
 from firstlight_core.precisions import Precision, find_precision
 from firstlight_core.text import one_line, shown_path
 
-_COURSE_PRECISION = {"int8-compact": "int8", "int4-compact": "int4", "int4-quality": "int4"}
-_PASSES = ("ModelBuilder", "OnnxFloatToFloat16", "MergeAdapterWeights")
+_COURSE_PRECISION = {
+    "int8-compact": "int8",
+    "int4-compact": "int4",
+    "int4-quality": "int4",
+    "int4-calibrated": "int4",
+}
+CALIBRATION_PASS = "Gptq"
+_PASSES = ("ModelBuilder", "OnnxFloatToFloat16", "MergeAdapterWeights", CALIBRATION_PASS)
 _FORBIDDEN = ("trust_remote_code", "user_script", "script_dir", "hf_remote", "user_module_loader")
 _EXTERNAL = {
     "save_as_external_data": True,
@@ -75,6 +81,13 @@ def run_config(source: Path, precision: Precision, *, base: Path | None = None) 
     if base is not None:
         model["adapter_path"] = str(source)
         passes["merge"] = {"type": "MergeAdapterWeights"}
+    if precision.calibrated:
+        passes["calibrate"] = {
+            "type": CALIBRATION_PASS,
+            "bits": 4,
+            "group_size": options["int4_block_size"],
+            "sym": False,
+        }
     passes["build"] = {
         "type": "ModelBuilder",
         "precision": precision.builder_precision,
@@ -99,6 +112,11 @@ def run_config(source: Path, precision: Precision, *, base: Path | None = None) 
         "no_artifacts": True,
         "log_severity_level": 1,
     }
+
+
+def calibrates(config: Mapping[str, Any]) -> bool:
+    """Whether a configuration rounds weights on a calibration text."""
+    return any(settings.get("type") == CALIBRATION_PASS for settings in config["passes"].values())
 
 
 def checked_config(config: Any, *, source: Path, base: Path | None = None) -> dict[str, Any]:

@@ -6,7 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.conversion.advanced_options import check_row, expected_of
+from firstlight_core.conversion.calibration_text import (
+    CalibrationText,
+    own_answers,
+    read_calibration,
+)
 from firstlight_core.conversion.olive_config import (
+    calibrates,
     checked_config,
     course_command,
     course_config,
@@ -46,6 +52,8 @@ class ConversionPlan:
     """The base model of a LoRA adapter folder; None for a whole model."""
     edited: bool = False
     """Whether `run_config` came from the user."""
+    calibration: CalibrationText | None = None
+    """What the weights are rounded on; None for a conversion that needs no text."""
 
     @property
     def expected(self) -> dict[str, Any]:
@@ -64,7 +72,14 @@ class ConversionPlan:
             "course_config": self.course_config,
             "run_config": self.run_config,
             "reason": self.reason,
-        } | ({"base": str(self.base)} if self.base else {})
+        } | self._further()
+
+    def _further(self) -> dict[str, Any]:
+        further: dict[str, Any] = {"base": str(self.base)} if self.base else {}
+        if self.calibration is not None:
+            asked = len(self.calibration.conversations) + len(self.calibration.passages)
+            further["calibration"] = {"source": self.calibration.source, "prompts": asked}
+        return further
 
 
 def plan_conversion(
@@ -74,11 +89,16 @@ def plan_conversion(
     precision: str = DEFAULT_PRECISION,
     method: str = "config",
     config: Mapping[str, Any] | None = None,
+    calibration: str | Path | None = None,
 ) -> ConversionPlan:
     """Lay out one conversion; `config` is an edited configuration file of method 2.
 
+    `calibration` is a file with the text that a calibrated precision is rounded on; without one the original answers
+    questions.
+
     Raises:
         UsageError: an unknown precision or method, or a configuration that cannot be run.
+        InputRefused: the calibration text cannot be read.
         ModelRefused: an adapter folder whose base is not there.
     """
     if method not in METHODS:
@@ -99,6 +119,9 @@ def plan_conversion(
         command += ["--method", method]
     if config is not None:
         command += ["--config", COURSE_CONFIG_NAME]
+    text = _calibration(calibration, row, needed=calibrates(run))
+    if calibration is not None:
+        command += ["--calibration", str(absolute(calibration))]
     return ConversionPlan(
         source=folder,
         output=target,
@@ -111,7 +134,21 @@ def plan_conversion(
         reason=_reason(row, method, edited=config is not None, adapter=base is not None),
         base=base,
         edited=config is not None,
+        calibration=text,
     )
+
+
+def _calibration(
+    path: str | Path | None, row: Precision, *, needed: bool
+) -> CalibrationText | None:
+    if path is not None and not needed:
+        raise UsageError(
+            f"{row.label} is not rounded on a text.",
+            hint="--calibration belongs to --precision int4-calibrated.",
+        )
+    if not needed:
+        return None
+    return own_answers() if path is None else read_calibration(absolute(path))
 
 
 def absolute(path: str | Path) -> Path:
@@ -163,6 +200,10 @@ def _reason(precision: Precision, method: str, *, edited: bool, adapter: bool) -
     if precision.half_pass:
         said.append(
             "the builder's own FP16 cannot decode on a CPU, so FP32 is built and then halved"
+        )
+    if precision.calibrated:
+        said.append(
+            "Olive's Gptq pass rounds the weights on a calibration text first, which ModelBuilder cannot"
         )
     if adapter:
         said.append("the adapter is merged into its base first")

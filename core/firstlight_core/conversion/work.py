@@ -243,6 +243,7 @@ class ConversionWork:
             plan,
             folder=str(staging.folder),
             layers=self._before.inspection.shape.layers,
+            calibration=plan.calibration.to_json() if plan.calibration is not None else None,
         )
 
     async def _request(self, op: str, plan: ConversionPlan, **values: Any) -> Document:

@@ -44,12 +44,13 @@ def artifact_bytes(inspection: Inspection, precision: Precision) -> int:
         return round((structure.body + tables + rope / 4) * width + around)
     bits = 8 if precision.builder_precision == "int8" else 4
     block = int(precision.builder_options.get("int4_block_size", 32))
-    mixed = "k_quant" in str(precision.builder_options.get("int4_algo_config", ""))
+    algorithm = str(precision.builder_options.get("int4_algo_config", ""))
+    mixed = "k_quant" in algorithm
     rows = list(structure.matrices)
     total = sum(quantised_bytes(k, n, bits, block, zero_points=mixed) for k, n in rows)
     head_bits = 8 if mixed else bits
     total += quantised_bytes(shape.hidden, shape.vocab, head_bits, block, zero_points=mixed)
-    if mixed:
+    if algorithm == "k_quant_mixed":
         queries = shape.heads * shape.head_size + 2 * shape.kv_heads * shape.head_size
         for columns, out in ((shape.hidden, queries), (shape.intermediate, shape.hidden)):
             eight = quantised_bytes(columns, out, 8, block, zero_points=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from firstlight_core.conversion.advanced_options import read_options
+from firstlight_core.conversion.olive_config import CALIBRATION_PASS
 from firstlight_core.estimate.artifact_size import promoted_layers, quantised_bytes
 from firstlight_core.precisions import Precision
 
@@ -22,7 +23,14 @@ def edited_bytes(model: Document, precision: Precision, config: Document) -> int
     own = {"passes": {"build": {"type": "ModelBuilder", **precision.builder_options}}}
     guess = model.get("estimates", {}).get(precision.key, {}).get("bytes")
     bits = {"int4": 4, "int8": 8}.get(precision.builder_precision)
-    passes = [p for p in config["passes"].values() if p["type"] != "MergeAdapterWeights"]
+    kinds = [p["type"] for p in config["passes"].values()]
+    if (CALIBRATION_PASS in kinds) is not precision.calibrated:
+        return None
+    passes = [
+        p
+        for p in config["passes"].values()
+        if p["type"] not in ("MergeAdapterWeights", CALIBRATION_PASS)
+    ]
     if guess is None or bits is None or [p["type"] for p in passes] != ["ModelBuilder"]:
         return None
     if (passes[0].get("config") or passes[0]).get("precision") != precision.builder_precision:
@@ -36,7 +44,9 @@ def edited_bytes(model: Document, precision: Precision, config: Document) -> int
 
 def _sum(model: Document, options: Mapping[str, Any], bits: int) -> float:
     block, algorithm = int(options["block_size"]), str(options["algorithm"])
-    zero_points = algorithm.startswith("k_quant")
+    zero_points = algorithm.startswith(
+        "k_quant"
+    )  # Calibrated bodies have them too, and come with k-quant heads.
     hidden, inner = model["hidden_size"], model["intermediate_size"]
     queries = model["attention_heads"] * model["head_size"]
     packed = queries + 2 * model["key_value_heads"] * model["head_size"]

@@ -12,12 +12,18 @@ from typing import Any
 
 from firstlight_core.estimate.artifact_size import artifact_bytes
 from firstlight_core.estimate.availability import precision_available
+from firstlight_core.estimate.calibrated_cost import (
+    LONGEST_SECONDS,
+    calibration_ram,
+    calibration_seconds,
+    unfit,
+)
 from firstlight_core.estimate.calibration import factor, remember
 from firstlight_core.model.inspection import Inspection
 from firstlight_core.monitor import available_memory
 from firstlight_core.paths import find_paths
 from firstlight_core.precisions import PRECISIONS, Precision
-from firstlight_core.text import bytes_text
+from firstlight_core.text import bytes_text, seconds_text
 
 BASE_RAM = 464_000_000
 """Bytes that the conversion child needs before it reads a weight: Python, torch, transformers, Olive."""
@@ -52,6 +58,7 @@ COSTS = {
     "int4": Cost(3.4, 0.7, 8.0, 13.0, 10.0, 3.6),
     "int4-compact": Cost(3.4, 0.5, 8.0, 12.0, 10.0, 3.2),
     "int4-quality": Cost(8.35, 6.0, 40.0, 165.0, 0.0, 6.5),
+    "int4-calibrated": Cost(1.5, 2.0, 4.0, 165.0, 0.0, 10.0),
 }
 """Fitted to docs/estimates.md: models of 2 M to 630 M parameters, two cores. Larger models are extrapolated, other machines
 are learnt from their own conversions (`calibration`)."""
@@ -78,7 +85,7 @@ class Estimate:
     assumes: str
     available: bool
     blocked_by: str
-    """`model`, `toolchain`, `memory` or `disk`; empty when it can run here."""
+    """`model`, `toolchain`, `memory`, `disk` or `time`; empty when it can run here."""
     reason: str
     """Why it cannot run here, and what could; empty when it can."""
 
@@ -117,19 +124,16 @@ def bare_estimate(inspection: Inspection, precision: Precision) -> dict[str, flo
     table = shape.vocab * shape.hidden
     weights = structure.body + table
     untied = 0 if structure.tied else table
-    return {
-        "peak_ram_bytes": BASE_RAM
-        + cost.ram * weights
-        + cost.ram_table * table
-        + cost.ram_untied * untied,
-        "seconds": BASE_SECONDS
-        + (
-            cost.seconds_body * structure.body
-            + cost.seconds_table * table
-            + cost.seconds_untied * untied
-        )
-        / 1e9,
-    }
+    ram = cost.ram * weights + cost.ram_table * table + cost.ram_untied * untied
+    seconds = (
+        cost.seconds_body * structure.body
+        + cost.seconds_table * table
+        + cost.seconds_untied * untied
+    ) / 1e9
+    if precision.calibrated:
+        ram = max(ram, calibration_ram(inspection))
+        seconds += calibration_seconds(inspection)
+    return {"peak_ram_bytes": BASE_RAM + ram, "seconds": BASE_SECONDS + seconds}
 
 
 def estimate(
@@ -146,17 +150,21 @@ def estimate(
     loaded = 2 * size if precision.half_pass else size
     # Olive's cache and its output are one file with two names; the FP32 graph of a second pass is twice its FP16.
     disk = size * (3 if precision.half_pass else 1)
+    seconds = round(bare["seconds"] * time_factor, 1)
     if reason := pointless(inspection, precision):
         blocked_by = "model"
     else:
         blocked_by, reason = _fits(precision, peak, disk, room or Room.here())
+    if not blocked_by and precision.calibrated and seconds > LONGEST_SECONDS:
+        blocked_by = "time"
+        reason = f"Calibrating this model would take about {seconds_text(seconds)} here."
     learnt = f"calibrated by {runs} earlier conversions here" if runs else "not yet calibrated here"
     return Estimate(
         precision=precision.key,
         bytes=size,
         peak_ram_bytes=peak,
         disk_bytes=disk,
-        seconds=round(bare["seconds"] * time_factor, 1),
+        seconds=seconds,
         run_ram_bytes=RUN_BASE + loaded + kv_cache_bytes(inspection, tokens),
         context=tokens,
         assumes=f"CPU, {tokens} tokens of context, formulas of docs/estimates.md, {learnt}",
@@ -170,7 +178,7 @@ def pointless(inspection: Inspection, precision: Precision) -> str:
     """Why a row makes no sense for this model; empty when it does."""
     if precision.tied_only and not inspection.structure.tied:
         return "The model's output head is not its embedding, so there is no table to share: INT8 makes the same."
-    return ""
+    return unfit(inspection, precision)
 
 
 def _fits(precision: Precision, peak: int, disk: int, room: Room) -> tuple[str, str]:
@@ -200,7 +208,7 @@ def estimates(
     advice = f" It would fit as: {fitting}." if fitting else f" {_NOTHING_FITS}"
     return {
         key: replace(row, reason=row.reason + advice).to_json()
-        if row.blocked_by in ("memory", "disk")
+        if row.blocked_by in ("memory", "disk", "time")
         else row.to_json()
         for key, row in found.items()
     }

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from firstlight_core.estimate.calibrated_offer import offer_calibrated
 from firstlight_core.estimate.measured_figures import Figures
 from firstlight_core.precisions import PRECISIONS, Precision
 from firstlight_core.text import bytes_text
@@ -80,12 +81,17 @@ def recommend(
         return Recommendation(goal=found, precision="", basis="measured", sentence=words)
     trusted = [row for row in left if row not in doubtful]
     advice = _choose(found, trusted or left, estimates, figures)
-    if advice is None or not refuted:
-        return advice
-    words = f"{advice.sentence} Left out, not good enough by Quality: {_labels(refuted)}"
-    if doubtful and trusted:
-        words += f"; of fewer bits than a row that drifted too far: {_labels(doubtful)}"
-    return replace(advice, sentence=words + ".")
+    if advice is None:
+        return None
+    words = advice.sentence
+    if refuted:
+        words += f" Left out, not good enough by Quality: {_labels(refuted)}"
+        if doubtful and trusted:
+            words += f"; of fewer bits than a row that drifted too far: {_labels(doubtful)}"
+        words += "."
+    if offer := offer_calibrated(estimates, figures):
+        words += f" {offer}"
+    return replace(advice, sentence=words)
 
 
 def _doubtful(rows: list[Precision], figures: Mapping[str, Figures]) -> list[Precision]:

@@ -21,6 +21,7 @@ from firstlight_core.conversion.failures import explain, explain_text
 from firstlight_core.errors import FirstlightError, JobFailed, ModelRefused, ToolchainMissing
 from firstlight_core.events import Stage
 from firstlight_core.jobs import lazy_weights, olive_files, tensor_check, tied_int8
+from firstlight_core.jobs.calibrated_int4 import Calibrator
 from firstlight_core.jobs.olive_bridge import Watch, WrittenBytes, install
 from firstlight_core.jobs.original import Answers, kept_answers, original_answers
 from firstlight_core.text import one_line, shown_path
@@ -30,8 +31,10 @@ from firstlight_core.worker import JobContext, peak_rss
 def convert(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
     """An open job: `{work, olive}`, then `convert` requests; Olive is loaded by the first one.
 
-    `convert {config, folder, layers}` → `{seconds, olive_peak_rss_bytes, olive_load_seconds?}`: `config` is an Olive
-    configuration without folders, `folder` a staging folder, `olive` replaces the Olive entry point.
+    `convert {config, folder, layers, calibration}` → `{seconds, olive_peak_rss_bytes, olive_load_seconds?,
+    calibration?}`:
+    `config` is an Olive configuration without folders, `folder` a staging folder, `calibration` the text for a pass that
+    wants one (`CalibrationText.to_json`), `olive` replaces the Olive entry point.
     `answers {config}` → what the original says to three prompts.
     """
     work = Path(request["work"])
@@ -75,6 +78,7 @@ class _Converter:
         self._context = context
         self._watch: Watch | None = None
         self._answers: Answers | None = None
+        self._calibrator: Calibrator | None = None
 
     def convert(self, asked: dict[str, Any]) -> dict[str, Any]:
         folder = Path(asked["folder"])
@@ -90,14 +94,14 @@ class _Converter:
                 peak = _run_foreign(self._olive, config, self._work, self._context)
                 measured = {"olive_peak_rss_bytes": peak}
             else:
-                measured = self._run_olive(config, asked.get("layers"), started)
+                measured = self._run_olive(config, asked, started)
         # Without it every file of the artifact has one name only, as onnx wants it.
         shutil.rmtree(config["cache_dir"], ignore_errors=True)
         _check_files(artifact)
         return {"seconds": round((time.perf_counter_ns() - started) / 1e9, 3), **measured}
 
     def _run_olive(
-        self, config: dict[str, Any], layers: int | None, started: int
+        self, config: dict[str, Any], asked: dict[str, Any], started: int
     ) -> dict[str, Any]:
         measured: dict[str, Any] = {}
         if self._watch is None:
@@ -109,7 +113,13 @@ class _Converter:
         from olive.workflows import run
 
         watch = self._watch
-        watch.begin(layers)
+        watch.begin(asked.get("layers"))
+        text = asked.get("calibration")
+        if text is not None and self._calibrator is None:
+            self._calibrator = Calibrator(self._context.emit)
+            self._calibrator.install()
+        if self._calibrator is not None:
+            self._calibrator.begin(text, config)
         made, cause = False, None
         try:
             # Olive changes the dictionary that it is given.
@@ -121,6 +131,8 @@ class _Converter:
         if not made:
             raise explain(cause or watch.cause, otherwise=watch.refused)
         measured["olive_peak_rss_bytes"] = peak_rss()
+        if self._calibrator is not None and self._calibrator.document is not None:
+            measured["calibration"] = self._calibrator.document
         return measured
 
     def answers(self, asked: dict[str, Any]) -> dict[str, Any]:

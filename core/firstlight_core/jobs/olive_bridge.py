@@ -176,6 +176,8 @@ class Watch(logging.Handler):
                 self.stage("half", "Turning FP32 into FP16")
             elif match[1] == "merge":
                 self.stage("merge", "Merging the adapter into its base")
+            elif match[1] == "calibrate":
+                self.stage("load-original", "Loading the original to calibrate on")
             else:
                 self.stage("build", "Loading the weights and building the graph")
         elif "is not supported on CPU" in message or "only supported on CUDA" in message:

@@ -143,7 +143,7 @@ def builds(
     wanted.append({"accuracy_level": 1})
     found = [first]
     for options in wanted:
-        if any(value not in offered[key] for key, value in options.items()):
+        if any(value not in offered.get(key, ()) for key, value in options.items()):
             continue
         if differing := {k: v for k, v in options.items() if own[k] != v}:
             found.append(Build(precision=precision, options=differing))

@@ -26,6 +26,11 @@ def convert(
     config: str | None = typer.Option(
         None, "--config", help="An edited configuration file of method 2."
     ),
+    calibration: str | None = typer.Option(
+        None,
+        "--calibration",
+        help="Text or prompts (JSON lines) that int4-calibrated is rounded on; default: the original's own answers.",
+    ),
     dry_run: bool = typer.Option(False, "--dry-run", help="Only say what would be run, and why."),
     force: bool = typer.Option(
         False, "--force", help="Go on where only an estimate, or a red numbers gate, is against it."
@@ -55,7 +60,12 @@ def convert(
         from firstlight_core.conversion.preflight import estimate_of, look
 
         laid_out = plan_conversion(
-            wanted(), output, precision=precision, method=method, config=edited()
+            wanted(),
+            output,
+            precision=precision,
+            method=method,
+            config=edited(),
+            calibration=calibration,
         )
         return {**laid_out.to_json(), "estimate": estimate_of(laid_out, look(laid_out))}
 
@@ -66,6 +76,7 @@ def convert(
             precision=precision,
             method=method,
             config=edited(),
+            calibration=calibration,
             force=force,
             on_event=show_events(log=log),
         )
@@ -119,6 +130,11 @@ def _show(document: Document) -> None:
         f"Measured   {seconds_text(document['seconds'])} in Olive, "
         f"{bytes_text(document['peak_rss_bytes'])} peak memory"
     )
+    if calibration := document.get("calibration"):
+        say(
+            f"Calibrated {calibration['tokens']} tokens of {calibration['prompts']} prompts "
+            f"({shown_path(calibration['source'])}) in {seconds_text(calibration['seconds'])}"
+        )
     say(f"It says    {document['smoke']['text']!r}")
     if agreement := document.get("agreement"):
         say(

@@ -178,7 +178,7 @@ COLUMNS: tuple[Column, ...] = (
         narrow=True,
     ),
     Column(
-        key="load", mark="meas.", name="load", unit="ms", width=5, show=_measured("load_s", 1000)
+        key="load", mark="meas.", name="load", unit="ms", width=4, show=_measured("load_s", 1000)
     ),
     Column(
         key="ttft", mark="meas.", name="TTFT", unit="ms", width=5, show=_measured("ttft_s", 1000)

@@ -12,8 +12,11 @@ from firstlight_core.precisions import PRECISIONS
 from firstlight_tui.widgets.precision_columns import COLUMNS, NOTHING, STYLES, Column, Row, Units
 from firstlight_tui.widgets.words import cell
 
-NARROW = 94
+NARROW = 95
 """Cells below which only the columns stay that matter most."""
+
+LABEL = 15
+"""Cells of the longest label; a column of figures follows, which begins with a space."""
 
 
 class PrecisionTable(DataTable[Text]):
@@ -82,7 +85,7 @@ class PrecisionTable(DataTable[Text]):
             self._at = self.cursor_row
         self.clear(columns=True)
         self.add_column(Text(""), key="mark", width=4)
-        self.add_column(Text("\nPrecision"), key="label", width=13)
+        self.add_column(Text("\nPrecision"), key="label", width=LABEL)
         for column in self._shown():
             unit = column.unit.format(disk=units.disk.name, memory=units.memory.name)
             head = Text(f"{column.mark}\n{column.name}\n{unit}", justify="right")
@@ -99,7 +102,9 @@ class PrecisionTable(DataTable[Text]):
         off = "" if row.available else "dim strike"
         mark = "●" if row.marked else ("○" if row.available else "✕")
         star = "★" if row.recommended else " "
-        label = row.precision.label + ("*" if row.edited else "")
+        label = row.precision.label
+        if row.edited:
+            label = f"{label[: LABEL - 1]}*"
         cells = {
             "mark": cell(f" {mark}{star}", "bold" if row.marked or row.recommended else "dim"),
             "label": cell(label, off or ("bold" if row.marked else "")),

@@ -1,0 +1,136 @@
+"""The text that a calibrated precision is rounded on: the user's own, or questions that the original answers itself."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from firstlight_core.errors import InputRefused
+from firstlight_core.files import read_limited
+from firstlight_core.measure.quality_prompts import load_prompts
+from firstlight_core.talk.sampling import check_text
+from firstlight_core.text import shown_path
+
+T = TypeVar("T")
+OWN_ANSWERS = "own answers"
+"""The source of a calibration text that nobody brought: the original's greedy answers to `QUESTIONS`."""
+TEXT_LIMIT = 8 * 2**20
+PASSAGES = 64
+"""Conversations or passages that are used at most, evenly spread over a file."""
+PASSAGE_CHARACTERS = 1_200
+"""A passage of plain text ends with the paragraph that reaches this; a longer paragraph is cut."""
+TOKENS = 4_096
+"""Tokens that the weights are rounded on, answers included; a few more where the last answer ends."""
+LONGEST_ANSWER = 160
+"""Tokens of one answer of the original."""
+
+QUESTIONS: tuple[str, ...] = (
+    "Explain how plants make food from light.",
+    "Write a polite email that moves a meeting to next week.",
+    "What is the difference between a noun and a verb?",
+    "List five animals that live in water.",
+    "How do I boil an egg so that the yolk stays soft?",
+    "Tell me something about the history of bread.",
+    "Summarise in one sentence: The train was late because snow had covered the rails.",
+    "Write four lines about rain on a roof.",
+    "What does a computer do with zeros and ones?",
+    "Translate into French: Good morning, how are you?",
+    "Why should people sleep enough?",
+    "Give me a simple recipe for pancakes.",
+    "Which planet is the largest, and how large is it?",
+    "How does a bicycle stay upright?",
+    "Describe a market on a summer morning.",
+    "Write a Python function that adds up the numbers of a list.",
+    "What causes the tides?",
+    "Compare trains and planes for a short trip.",
+    "Explain gravity to a six-year-old child.",
+    "Answer as JSON with the keys name and age: Anna is 31 years old.",
+    "What should I check before I buy a used car?",
+    "Continue the story: The door opened, and nobody was there.",
+    "How many minutes are in three and a half hours?",
+    "Name three causes of inflation and explain one of them.",
+)
+"""Varied in subject, length and form; none of them is among the prompts that drift is measured on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationText:
+    """What the weights are rounded on, before it is tokens."""
+
+    source: str = OWN_ANSWERS
+    """`own answers`, or the absolute path of the user's file."""
+    conversations: tuple[tuple[Mapping[str, str], ...], ...] = ()
+    """Each is answered by the original, unless an assistant has the last word."""
+    passages: tuple[str, ...] = ()
+    """Plain text, taken as it is."""
+    sha256: str = ""
+    """Of the user's file."""
+
+    def to_json(self) -> dict[str, Any]:
+        """What the conversion's child is asked with."""
+        return {
+            "source": self.source,
+            "conversations": [[dict(turn) for turn in turns] for turns in self.conversations],
+            "passages": list(self.passages),
+            "tokens": TOKENS,
+            "longest_answer": LONGEST_ANSWER,
+        } | ({"sha256": self.sha256} if self.sha256 else {})
+
+
+def own_answers() -> CalibrationText:
+    """The built-in questions, for the original to answer."""
+    asked = tuple(({"role": "user", "content": question},) for question in QUESTIONS)
+    return CalibrationText(conversations=asked)
+
+
+def read_calibration(path: Path) -> CalibrationText:
+    """A prompts file (JSON lines, as `quality` takes it) or plain text.
+
+    Raises:
+        InputRefused: it cannot be read, or holds no text.
+    """
+    content = read_limited(path, limit=TEXT_LIMIT)
+    known = CalibrationText(source=str(path.absolute()), sha256=hashlib.sha256(content).hexdigest())
+    if _is_json_lines(content):
+        prompts = load_prompts(path)
+        return replace(known, conversations=_spread([p.messages for p in prompts]))
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputRefused(
+            f"{shown_path(path)} is not UTF-8 text.",
+            hint="Calibrate on a text file, or on prompts as JSON lines.",
+        ) from error
+    check_text(text)
+    if not (passages := _passages(text)):
+        raise InputRefused(
+            f"{shown_path(path)} holds no text.",
+            hint="Name a file with text or prompts like those the model will meet.",
+        )
+    return replace(known, passages=_spread(passages))
+
+
+def _is_json_lines(content: bytes) -> bool:
+    lines = (line.strip() for line in content.removeprefix(b"\xef\xbb\xbf").splitlines())
+    first = next((line for line in lines if line and not line.startswith(b"#")), b"")
+    return first.startswith(b"{")
+
+
+def _passages(text: str) -> list[str]:
+    """The paragraphs, short ones together, long ones cut."""
+    found: list[str] = []
+    held = ""
+    for paragraph in text.split("\n\n"):
+        held = f"{held}\n\n{paragraph.strip()}" if held else paragraph.strip()
+        while len(held) >= PASSAGE_CHARACTERS:
+            found.append(held[:PASSAGE_CHARACTERS])
+            held = held[PASSAGE_CHARACTERS:].strip()
+    return [*found, held] if held else found
+
+
+def _spread(items: list[T]) -> tuple[T, ...]:
+    """At most `PASSAGES` of them, evenly spread: the end of a sorted file counts as much as its beginning."""
+    if len(items) <= PASSAGES:
+        return tuple(items)
+    return tuple(items[place * len(items) // PASSAGES] for place in range(PASSAGES))

@@ -1,0 +1,78 @@
+"""What rounding on a calibration text costs on top of the build, and for which models it works at all.
+
+Measured piece by piece with olive-ai 0.13.0 and torch 2.13 on one core (docs/int4.md): the constants are seconds.
+"""
+
+from firstlight_core.conversion.calibration_text import LONGEST_ANSWER, QUESTIONS, TOKENS
+from firstlight_core.model.inspection import Inspection
+from firstlight_core.precisions import Precision
+
+ARCHITECTURES = (
+    "LlamaForCausalLM",
+    "MistralForCausalLM",
+    "Qwen2ForCausalLM",
+    "Qwen3ForCausalLM",
+    "GemmaForCausalLM",
+    "Gemma2ForCausalLM",
+    "Gemma3ForCausalLM",
+    "GraniteForCausalLM",
+    "SmolLM3ForCausalLM",
+    "OlmoForCausalLM",
+    "Ernie4_5ForCausalLM",
+)
+"""Those whose calibrated weights the builder of genai 0.18 reads as it should: each was converted and compared."""
+LONGEST_SECONDS = 2 * 3600.0
+"""A conversion that would take longer is not offered."""
+ANSWER = 110e-9
+"""A parameter of the model, for all answers together: one pass over the weights for each token of a batch."""
+FORWARD = 4 * 12e-12
+"""A token and a weight of the body: two passes through each layer, two operations each."""
+GRAM = 2 * 12.5e-12
+"""A token and the square of a matrix's columns: the sum of the outer products of its inputs."""
+COLUMN, SOLVE, UPDATE = 9e-5, 1.5e-11, 7e-11
+"""A column; its cube; and a row times the square of the columns: rounding one after another, correcting the rest."""
+RAM_BODY = 9.0
+"""Peak bytes a parameter (SmolLM2-135M: 9.1): float32, what it was read from, and what is written."""
+GRAMS = 5
+"""Square float32 matrices as wide as the widest input that stand side by side while one matrix is solved."""
+
+
+def unfit(inspection: Inspection, precision: Precision) -> str:
+    """Return why a calibrated row cannot be made of this model, whatever the machine; empty when it can."""
+    if not precision.calibrated:
+        return ""
+    shape = inspection.shape
+    if shape.architecture not in ARCHITECTURES:
+        return (
+            f"The installed builder cannot read calibrated weights of {shape.architecture}: "
+            "INT4 quality drifts less than INT4 without a calibration."
+        )
+    block = int(precision.builder_options["int4_block_size"])
+    odd = next((columns for columns, _ in inspection.structure.matrices if columns % block), None)
+    if odd is not None:
+        return (
+            f"Calibrated weights come in whole blocks of {block}, and this model has matrices of {odd} columns: "
+            "INT4 quality pads them."
+        )
+    return ""
+
+
+def calibration_seconds(inspection: Inspection) -> float:
+    """Return the seconds of answering and rounding on one core."""
+    shape, structure = inspection.shape, inspection.structure
+    passes = ANSWER * inspection.parameters + FORWARD * TOKENS * structure.body
+    rounding = 0.0
+    for columns, rows in structure.matrices:
+        # Query, key, value, gate and up share the hidden width; a layer has one matrix of each other width.
+        count = shape.layers * (5 if columns == shape.hidden else 1)
+        rounding += count * (GRAM * TOKENS * columns**2 + COLUMN * columns + SOLVE * columns**3)
+        rounding += UPDATE * rows * columns**2
+    return passes + rounding
+
+
+def calibration_ram(inspection: Inspection) -> float:
+    """Return the bytes that calibrating needs at its peak, above those of the process itself."""
+    shape, structure = inspection.shape, inspection.structure
+    widest = max((columns for columns, _ in structure.matrices), default=0)
+    cache = 8 * shape.layers * shape.kv_heads * shape.head_size * len(QUESTIONS) * LONGEST_ANSWER
+    return RAM_BODY * inspection.parameters + GRAMS * 4.0 * widest**2 + cache

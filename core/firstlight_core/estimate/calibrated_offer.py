@@ -1,0 +1,72 @@
+"""When INT4 drifts noticeably, what a calibrated INT4 costs and gains: measured here, or estimated until it is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from firstlight_core.estimate.measured_figures import Figures
+from firstlight_core.precisions import PRECISIONS, Precision
+from firstlight_core.text import bytes_text, seconds_text
+
+NOTICEABLE = 0.93
+"""Share of tokens that are the original's below which Quality calls an artifact noticeably different."""
+
+
+def offer_calibrated(
+    estimates: Mapping[str, Mapping[str, Any]], figures: Mapping[str, Figures]
+) -> str:
+    """Return one sentence that offers the calibrated row beside a plain row of as many bits; empty when there is none to make."""
+    offered = next((row for row in PRECISIONS if row.calibrated), None)
+    if offered is None:
+        return ""
+    plain = next((row for row in PRECISIONS if _is_plain(row, offered)), None)
+    known = figures.get(plain.key) if plain is not None else None
+    if plain is None or known is None or not _is_noticeable(known):
+        return ""
+    made = figures.get(offered.key)
+    if made is not None and made.kl_mean is not None and known.kl_mean:
+        return _measured(plain, known, offered, made)
+    guess = estimates.get(offered.key, {})
+    if not guess.get("available") or (made is not None and made.usable is False):
+        return ""
+    words = f"{plain.label} is noticeably different{_distance(known)}: {offered.label} rounds on a text instead"
+    costs = []
+    if known.bytes is not None and guess.get("bytes") is not None:
+        costs.append(f"{bytes_text(guess['bytes'] - known.bytes)} more")
+    if guess.get("seconds") is not None:
+        costs.append(f"about {seconds_text(guess['seconds'])} to convert")
+    return words + (f" ({', '.join(costs)}; estimate)." if costs else ".")
+
+
+def _measured(plain: Precision, known: Figures, offered: Precision, made: Figures) -> str:
+    assert known.kl_mean is not None
+    assert made.kl_mean is not None
+    words = (
+        f"{offered.label} against {plain.label}, measured: mean KL {made.kl_mean:.2g} instead of {known.kl_mean:.2g} "
+        f"({made.kl_mean / known.kl_mean:.2f} ×)"
+    )
+    if made.bytes is not None and known.bytes is not None:
+        words += f", {bytes_text(made.bytes)} instead of {bytes_text(known.bytes)}"
+    if made.seconds is not None and known.seconds is not None:
+        words += (
+            f", converted in {seconds_text(made.seconds)} instead of {seconds_text(known.seconds)}"
+        )
+    return words + "."
+
+
+def _is_plain(row: Precision, offered: Precision) -> bool:
+    """Whether a row has the builder's bits and block of the offered one, and rounds to the nearest."""
+    same = ("int4_block_size", "int4_accuracy_level")
+    return (
+        row.builder_precision == offered.builder_precision
+        and not row.calibrated
+        and "int4_algo_config" not in row.builder_options
+        and all(row.builder_options.get(k) == offered.builder_options.get(k) for k in same)
+    )
+
+
+def _is_noticeable(known: Figures) -> bool:
+    return known.drifted or (known.top1_agreement is not None and known.top1_agreement < NOTICEABLE)
+
+
+def _distance(known: Figures) -> str:
+    return f" (mean KL {known.kl_mean:.2g})" if known.kl_mean is not None else ""

@@ -1,0 +1,245 @@
+"""Gives Olive's Gptq pass a calibration text of one's own, and says how far it has come.
+
+The pass wants wikitext from the hub. Here it gets the user's text, or what the model itself says to a few questions:
+it is loaded then anyway, not yet quantised, and an adapter is merged. It works in float32: the pass would load a
+bfloat16 model as it is stored, and round what the layers hand on.
+"""
+
+import contextlib
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.errors import FirstlightError, InputRefused, ModelRefused
+from firstlight_core.events import Event, Progress, Stage
+from firstlight_core.jobs.conversation import Conversation
+from firstlight_core.jobs.transformers_model import idle_cores, load_tokenizer, stop_ids
+from firstlight_core.model.own_files import own_files
+
+Tell = Callable[[Event], None]
+LEAST_TOKENS = 256
+"""A file with fewer tokens says too little about a model."""
+LONGEST_PASSAGE = 512
+"""Tokens of one conversation or passage that are used."""
+LARGE = 10**9
+"""Parameters from which fewer answers are computed at once, and shorter ones: each costs a pass over all weights."""
+ATTEMPTS = 6
+"""How often a matrix is tried with more damping before it is given up."""
+
+
+class Calibrator:
+    """What the pass works on, from one conversion to the next."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self._asked: Mapping[str, Any] = {}
+        self._source, self._base = Path(), ""
+        self.document: dict[str, Any] | None = None
+        """`{source, prompts, tokens, seconds, token_sha256, sha256?}` of the last conversion; None without a pass."""
+
+    def begin(self, asked: Mapping[str, Any] | None, config: Mapping[str, Any]) -> None:
+        """Take up the text of the next conversion (`CalibrationText.to_json`), and whose tokenizer reads it."""
+        self.document = None
+        self._asked = asked or {}
+        model = config["input_model"]
+        inner = model.get("config") or {}
+        path = str(model.get("model_path") or inner.get("model_path"))
+        adapter = model.get("adapter_path") or inner.get("adapter_path")
+        self._source, self._base = Path(str(adapter or path)), path if adapter else ""
+
+    def install(self) -> None:
+        """Adjust the pass in this process; an Olive without it says so when it is asked."""
+        from olive.passes.pytorch import gptq, quant_utils
+
+        inner = gptq.run_layerwise_quantization
+
+        def run(model: Any, wrapper: Any, data_config: Any, **named: Any) -> Any:
+            began = time.perf_counter_ns()
+            network = wrapper.model.float()
+            samples = self._samples(network)
+            kept = quant_utils.get_calibration_dataset
+            quant_utils.get_calibration_dataset = lambda *_, **__: samples
+            named["process_module"] = self._counting(network, named["process_module"])
+            try:
+                with idle_threads():
+                    return inner(model, wrapper, data_config, **named)
+            finally:
+                quant_utils.get_calibration_dataset = kept
+                assert self.document is not None
+                self.document["seconds"] = round((time.perf_counter_ns() - began) / 1e9, 3)
+
+        gptq.run_layerwise_quantization = run
+
+    def _samples(self, network: Any) -> list[dict[str, Any]]:
+        """The text as tokens, one sequence at a time, as the pass takes them.
+
+        Raises:
+            InputRefused: the user's text is too short.
+        """
+        import torch
+
+        self._tell(Stage("calibration", "Preparing the calibration text"))
+        tokenizer = load_tokenizer(self._source, self._base or None)
+        rows = [
+            [int(i) for i in tokenizer(text)["input_ids"]][:LONGEST_PASSAGE]
+            for text in self._asked.get("passages", [])
+        ]
+        rows += self._answered(network, tokenizer)
+        rows = [row for row in rows if len(row) > 1]
+        used: list[list[int]] = []
+        for row in rows:
+            if used and sum(map(len, used)) >= int(self._asked["tokens"]):
+                break
+            used.append(row)
+        tokens = sum(map(len, used))
+        if tokens < LEAST_TOKENS and "sha256" in self._asked:
+            raise InputRefused(
+                f"The calibration text has only {tokens} tokens; it needs {LEAST_TOKENS}.",
+                hint="Add text or prompts to the file, or leave --calibration away.",
+            )
+        self.document = {
+            "source": self._asked.get("source", ""),
+            "prompts": len(used),
+            "tokens": tokens,
+            "token_sha256": hashlib.sha256(repr(used).encode()).hexdigest(),
+        } | {name: self._asked[name] for name in ("sha256",) if name in self._asked}
+        return [
+            {"input_ids": (ids := torch.tensor([row])), "attention_mask": torch.ones_like(ids)}
+            for row in used
+        ]
+
+    def _answered(self, network: Any, tokenizer: Any) -> list[list[int]]:
+        """The conversations, each with the original's greedy answer where nobody has given one."""
+        conversations = self._asked.get("conversations", [])
+        if not conversations:
+            return []
+        render = _renderer(self._source, self._base, tokenizer)
+        whole = [render(turns)[-LONGEST_PASSAGE:] for turns in conversations]
+        open_ended = [
+            place for place, turns in enumerate(conversations) if turns[-1]["role"] != "assistant"
+        ]
+        large = sum(p.numel() for p in network.parameters()) > LARGE
+        limit = int(self._asked["longest_answer"]) // (2 if large else 1)
+        width = 8 if large else 24
+        ends = stop_ids(network, tokenizer)
+        self._tell(Stage("calibration-answers", "Asking the original for the calibration text"))
+        for start in range(0, len(open_ended), width):
+            places = open_ended[start : start + width]
+            done, total = start * limit, len(open_ended) * limit
+            count = len(places)
+
+            def heard(step: int, done: int = done, count: int = count, total: int = total) -> None:
+                self._tell(Progress(min(done + step * count, total), total, "tokens"))
+
+            for place, answer in zip(
+                places,
+                _answers(network, [whole[p] for p in places], limit, ends, heard),
+                strict=True,
+            ):
+                whole[place] = whole[place] + answer
+        return whole
+
+    def _counting(self, network: Any, inner: Callable[..., None]) -> Callable[..., None]:
+        """The pass's work on one matrix, counted in layers, and tried again where it cannot be solved."""
+        import torch
+
+        layers = int(network.config.get_text_config().num_hidden_layers)
+        each = sum(hasattr(module, "quant_info") for module in network.modules()) / layers
+        done = 0
+        self._tell(Stage("calibrate", "Rounding the weights on the calibration text"))
+        self._tell(Progress(0, layers, "layers"))
+
+        def process(module: Any, *rest: Any, **named: Any) -> None:
+            nonlocal done
+            gram = module.quant_info.data["H"]
+            if not bool(torch.isfinite(gram).all() and torch.isfinite(module.weight).all()):
+                raise ModelRefused(
+                    "The original computes numbers that are not finite (NaN or infinity).",
+                    hint="Its weights are damaged: copy or download the model again.",
+                )
+            for attempt in range(ATTEMPTS):
+                try:
+                    inner(module, *rest, **named)
+                    break
+                except torch.linalg.LinAlgError:
+                    # The pass has added its damping in place, so another turn has more of it.
+                    if attempt + 1 == ATTEMPTS:
+                        raise
+            done += 1
+            self._tell(Progress(min(layers, int(done / each)), layers, "layers"))
+
+        return process
+
+
+@contextlib.contextmanager
+def idle_threads() -> Any:
+    """As many threads of torch as there are idle cores, while the block runs."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(idle_cores())
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _renderer(
+    source: Path, base: str, tokenizer: Any
+) -> Callable[[Sequence[Mapping[str, str]]], list[int]]:
+    """Conversations as the tokens of the model's own template; as plain text where it has none that works."""
+    conversation: Conversation | None = None
+    with contextlib.suppress(FirstlightError):
+        own = own_files(source, Path(base) if base else None)
+        conversation = Conversation(own.template, tokens=own.tokenizer)
+
+    def render(turns: Sequence[Mapping[str, str]]) -> list[int]:
+        answered = turns[-1]["role"] == "assistant"
+        if conversation is not None:
+            with contextlib.suppress(FirstlightError):
+                asked = turns[:-1] if answered and len(turns) > 1 else turns
+                text = conversation.render(asked) + (turns[-1]["content"] if answered else "")
+                return [int(i) for i in tokenizer(text, add_special_tokens=False)["input_ids"]]
+        text = "\n".join(turn["content"] for turn in turns)
+        return [int(i) for i in tokenizer(text)["input_ids"]]
+
+    return render
+
+
+def _answers(
+    network: Any,
+    prompts: list[list[int]],
+    limit: int,
+    ends: set[int],
+    heard: Callable[[int], None],
+) -> list[list[int]]:
+    """Greedy answers to all prompts in one batch, padded at the left; each ends with its end of turn."""
+    import torch
+    from transformers import GenerationConfig, LogitsProcessor
+
+    class Steps(LogitsProcessor):  # type: ignore[misc]
+        step = 0
+
+        def __call__(self, input_ids: Any, scores: Any) -> Any:
+            self.step += 1
+            heard(self.step)
+            return scores
+
+    longest = max(map(len, prompts))
+    ids = torch.tensor([[0] * (longest - len(p)) + p for p in prompts])
+    mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts])
+    plain = GenerationConfig(
+        do_sample=False, max_new_tokens=limit, eos_token_id=sorted(ends) or None, pad_token_id=0
+    )
+    with torch.no_grad(), idle_threads():
+        rows = network.generate(
+            input_ids=ids, attention_mask=mask, generation_config=plain, logits_processor=[Steps()]
+        )
+    return [_until_end(row[longest:].tolist(), ends) for row in rows]
+
+
+def _until_end(answer: list[int], ends: set[int]) -> list[int]:
+    found = next((place for place, token in enumerate(answer) if token in ends), len(answer))
+    return answer[: found + 1]
