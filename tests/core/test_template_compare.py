@@ -69,3 +69,39 @@ def test_hunks_turn_one_into_the_other(expected: list[int], found: list[int]) ->
 def test_long_middles_are_one_difference_and_quick() -> None:
     left, right = list(range(20_000)), list(range(100_000, 120_000))
     assert hunks([1, *left, 2], [1, *right, 2]) == [(1, 20_001, 1, 20_001)]
+
+
+def shown(expected: list[int], found: list[int], pieces: dict[int, str]) -> str:
+    rows = differences(
+        shape="whitespace",
+        between="genai",
+        subject="onnxruntime-genai's tokenizer",
+        truth="transformers'",
+        cause="tokenizer",
+        expected=expected,
+        found=found,
+        pieces=pieces,
+    )
+    assert rows[0]["cause"] == "tokenizer"
+    return str(rows[0]["sentence"])
+
+
+def test_pieces_that_look_alike_are_told_by_their_ids() -> None:
+    sentence = shown([1, 26], [1, 19, 71], {1: "user", 26: "\n \n", 19: "\n ", 71: "\n"})
+    assert sentence == (
+        "onnxruntime-genai's tokenizer has `\\n \\n` (tokens 19, 71) after `user`, "
+        "where transformers' has `\\n \\n` (token 26): 2 tokens"
+    )
+
+
+def test_accents_and_spaces_that_look_alike_are_told_by_code_points() -> None:
+    pieces = {1: "e", 2: "\u0301", 3: "é", 4: "\u00a0", 5: " "}
+    assert "has `e\\u0301` at the start, where transformers' has `é`" in shown([3], [1, 2], pieces)
+    assert "has `\\u00a0` at the start, where transformers' has the space" in shown(
+        [5], [4], pieces
+    )
+
+
+def test_a_piece_without_a_text_is_told_by_its_id() -> None:
+    assert "adds token 29871 at the start: 1 token" in shown([1], [29871, 1], {1: "a", 29871: ""})
+    assert "has tokens 8, 9 " in shown([7], [8, 9], {7: "é", 8: "\ufffd", 9: "\ufffd"})

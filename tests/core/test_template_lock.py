@@ -250,6 +250,22 @@ def test_rewrites_keep_what_they_do_not_know() -> None:
     assert known_differences("a\n{{ x.upper() }}")[0].startswith("onnxruntime-genai does not know")
 
 
+def test_a_key_of_a_message_is_no_word_that_somebody_says() -> None:
+    # gpt-oss, Kimi K2 and Apertus ask messages for their tool calls; vision templates ask parts for pictures.
+    template = (
+        "{% if 'assistant' == future_message.role and \"tool_calls\" in future_message %}{% endif %}"
+        "{% if 'tool_calls' not in last_message %}{% endif %}"
+        "{% if 'reason' in user_message %}{{ user_message['reason'] }}{% endif %}"
+        "{% for content in message.content %}{% if content.type == 'x' or 'image' in content %}{% endif %}"
+        "{% endfor %}"
+    )
+    assert suspicious_parts(template) == []
+    assert known_differences(template) == []
+    assert rewrite_for_genai(template) is None
+    assert len(suspicious_parts("{% if 'secret' in user_message %}{% endif %}")) == 1
+    assert rewrite_for_genai("{% if 'image' in content %}{% endif %}") is not None
+
+
 def test_poisoned_parts_are_named_and_ordinary_ones_are_not() -> None:
     for family in FAMILIES:
         assert suspicious_parts(family.template) == [], family.key

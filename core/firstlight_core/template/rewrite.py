@@ -28,7 +28,7 @@ def known_differences(template: str) -> list[str]:
     found: list[str] = []
     for number, line in enumerate(template.splitlines(), start=1):
         for match in _IN.finditer(line):
-            if _is_text(match[3]):
+            if _is_text(match[3]) and not _is_key(match[1], match[3], template):
                 found.append(
                     f"onnxruntime-genai answers `{match[0][:80]}` (line {number}) always as if the text were not there."
                 )
@@ -58,7 +58,8 @@ def suspicious_parts(template: str) -> list[str]:
             code = f"U+{ord(match[0]):04X}"
             found.append(f"The chat template holds an unseen character (line {number}): {code}.")
         for match in _CONDITION.finditer(line):
-            if _is_text(match[2]) and re.fullmatch(r"[A-Za-z][\w ,.'-]+", match[1][1:-1]):
+            plain = re.fullmatch(r"[A-Za-z][\w ,.'-]+", match[1][1:-1])
+            if plain and _is_text(match[2]) and not _is_key(match[1], match[2], template):
                 found.append(
                     f"The chat template acts on what is said (line {number}): {match[1][:60]} in {match[2][:40]}."
                 )
@@ -70,7 +71,7 @@ def rewrite_for_genai(template: str) -> str | None:
 
     It is only a proposal: whoever takes it has to prove that both renderers agree on it.
     """
-    rewritten = _TAG.sub(lambda tag: _rewrite_tag(tag[1]), template)
+    rewritten = _TAG.sub(lambda tag: _rewrite_tag(tag[1], template), template)
     return rewritten if rewritten != template else None
 
 
@@ -79,9 +80,36 @@ def _is_text(name: str) -> bool:
     return bool(_HOLDS_TEXT.search(last)) or ("message" in last.lower() and "_" in last)
 
 
-def _rewrite_tag(tag: str) -> str:
+_MESSAGE_KEYS = frozenset(
+    {
+        *("role", "content", "name", "tool_calls", "tool_call_id", "function_call", "function"),
+        *("arguments", "thinking", "reasoning", "reasoning_content", "prefix", "type", "parts"),
+    }
+)
+_PART_KEYS = frozenset({"text", "image", "image_url", "video", "audio"})
+
+
+def _is_key(literal: str, name: str, template: str) -> bool:
+    """Whether `'x' in name` asks a message for one of its keys, and no text for a word.
+
+    A name of a text (`content`) counts as an object only where the template reads that very key of it.
+    """
+    key, held = literal[1:-1], re.escape(name)
+    if not re.fullmatch(r"[A-Za-z_]\w*", key):
+        return False
+    read = rf"{held}(?:\.{key}\b(?!\s*\()|\[\s*['\"]{key}['\"]\s*\]|\.get\(\s*['\"]{key}['\"])"
+    if re.search(read, template):
+        return True
+    if key in _PART_KEYS:
+        # A part of a message with pictures: an object where the template reads any of its keys.
+        return re.search(rf"{held}(?:\.(?:type|text)\b(?!\s*\()|\[\s*['\"])", template) is not None
+    last = re.split(r"[.\[]", name)[-1]
+    return not _HOLDS_TEXT.search(last) and key in _MESSAGE_KEYS
+
+
+def _rewrite_tag(tag: str, template: str) -> str:
     def contains(match: re.Match[str]) -> str:
-        if not _is_text(match[3]):
+        if not _is_text(match[3]) or _is_key(match[1], match[3], template):
             return match[0]
         sign = "== 1" if match[2] else "> 1"
         return f"({match[3]}.split({match[1]})|length {sign})"

@@ -1,0 +1,77 @@
+"""What a chat template asks for besides the messages, and what of it the runtime cannot be given."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from firstlight_core.template.shapes import check_shapes, variable_shapes
+from firstlight_core.template.variables import TRIED, template_variables, variable_notes
+from firstlight_core.template.verdict import give_verdict
+
+
+@pytest.mark.parametrize(
+    ("template", "names"),
+    [
+        ("{{ messages }}{{ bos_token }}{% if add_generation_prompt %}{% endif %}", []),
+        ("{% if tools %}{{ tools | tojson }}{% endif %}{{ documents }}", ["documents", "tools"]),
+        (
+            "{% if enable_thinking is defined and enable_thinking is false %}{% endif %}",
+            ["enable_thinking"],
+        ),
+        (
+            "{% if not date_string is defined %}{% set date_string = 'x' %}{% endif %}{{ date_string }}",
+            ["date_string"],
+        ),
+        (
+            "{% if messages %}{% set first = 'a' %}{% else %}{% set first = '' %}{% endif %}{{ first }}",
+            [],
+        ),
+        ("{{ strftime_now('%d') }}{{ raise_exception('x') }}{{ namespace(a=1) }}", []),
+        ("{% for %}", []),
+    ],
+)
+def test_only_what_the_template_is_given_counts(template: str, names: list[str]) -> None:
+    assert template_variables(template) == names
+
+
+def test_the_runtime_cannot_be_given_them_and_that_is_said() -> None:
+    assert variable_notes(["tools"]) == []
+    (sentence,) = variable_notes(["enable_thinking", "tools", "documents"])
+    assert "`enable_thinking`, `documents`" in sentence and "cannot be given them" in sentence
+
+
+def test_shapes_follow_the_template() -> None:
+    assert [shape.key for shape in check_shapes()][-2:] == ["decomposed", "no-break-space"]
+    assert check_shapes((), ["tools"])[-1].to_json()["tools"]
+    asked = variable_shapes(["enable_thinking", "documents"], TRIED)
+    assert [shape.key for shape in asked] == ["enable_thinking=false", "enable_thinking=true"]
+    assert asked[0].to_json()["variables"] == {"enable_thinking": False}
+
+
+def difference(shape: str, cause: str) -> Mapping[str, Any]:
+    return {"shape": shape, "cause": cause, "between": "genai", "sentence": "It differs"}
+
+
+@pytest.mark.parametrize(
+    ("found", "mendable", "word"),
+    [
+        ([], False, "match"),
+        ([("whitespace", "tokenizer")], False, "match-with-exceptions"),
+        ([("whitespace", "tokenizer")], True, "match-with-exceptions"),
+        ([("no-break-space", "renderer")], False, "match-with-exceptions"),
+        ([("no-break-space", "renderer")], True, "mismatch"),
+        ([("decomposed", "template")], False, "mismatch"),
+        ([("single", "tokenizer")], False, "mismatch"),
+        ([("whitespace", "tokenizer"), ("multi-turn", "renderer")], False, "mismatch"),
+    ],
+)
+def test_exceptions_are_what_only_the_runtime_does_to_unusual_texts(
+    found: Sequence[tuple[str, str]], mendable: bool, word: str
+) -> None:
+    differences = [difference(*row) for row in found]
+    verdict = give_verdict(differences, check_shapes(), mendable=mendable)
+    assert verdict.word == word and verdict.locked is (word != "mismatch")
+    if word == "match-with-exceptions":
+        assert verdict.exceptions == tuple(shape for shape, _ in found)
+        assert "no template can mend" in verdict.sentence
