@@ -22,6 +22,8 @@ class FirstlightError(Exception):
 
     code: ClassVar[str] = "failed"
     exit_code: ClassVar[int] = 1
+    way_on: ClassVar[str] = "Look at the log that `firstlight paths` shows the folder of."
+    """The hint of an error that was raised without one."""
 
     def __init__(self, message: str, *, hint: str = "", detail: str = "") -> None:
         super().__init__(message)
@@ -30,7 +32,7 @@ class FirstlightError(Exception):
 
     def to_json(self) -> dict[str, str]:
         """The `error` object of every failed `--json` document (SPEC 2)."""
-        document = {"code": self.code, "message": str(self), "hint": self.hint}
+        document = {"code": self.code, "message": str(self), "hint": self.hint or self.way_on}
         return document | ({"detail": self.detail} if self.detail else {})
 
 
@@ -39,30 +41,35 @@ class UsageError(FirstlightError):
 
     code = "usage"
     exit_code = 2
+    way_on = "Add --help to the verb to see what it takes."
 
 
 class InputRefused(FirstlightError):
     """A folder, file or text from outside is not what is needed."""
 
     code = "refused"
+    way_on = "Check the path or the file, then try again."
 
 
 class ModelRefused(InputRefused):
     """A model folder cannot be converted, and the message says why."""
 
     code = "model-refused"
+    way_on = "Choose another folder, or mend this one."
 
 
 class TemplateRefused(InputRefused):
     """A template or an inference_model.json is not usable."""
 
     code = "template-refused"
+    way_on = "Mend that field, then try again."
 
 
 class CheckFailed(FirstlightError):
     """Everything ran, and the answer is no."""
 
     code = "check-failed"
+    way_on = "Mend what failed, then run it again."
 
 
 class ToolchainMissing(FirstlightError):
@@ -70,6 +77,7 @@ class ToolchainMissing(FirstlightError):
 
     code = "toolchain"
     exit_code = 3
+    way_on = "`firstlight doctor` says what is missing and how to get it."
 
 
 class JobFailed(FirstlightError):
@@ -88,12 +96,14 @@ class OutOfMemory(JobFailed):
     """The kernel ended a child process because memory ran out."""
 
     code = "out-of-memory"
+    way_on = "Close other programs, then try again."
 
 
 class StateProblem(FirstlightError):
     """One of our own files cannot be read or written."""
 
     code = "state"
+    way_on = "Check the disk and its permissions, then try again."
 
 
 class Interrupted(FirstlightError):
@@ -101,6 +111,7 @@ class Interrupted(FirstlightError):
 
     code = "interrupted"
     exit_code = 130
+    way_on = "The same command starts it again."
 
 
 def _tree(kind: type[FirstlightError]) -> list[type[FirstlightError]]:

@@ -175,8 +175,11 @@ def test_targets(folder: Path, tmp_path: Path) -> None:
     )
     with pytest.raises(UsageError, match="is a server"):
         artifact_folder(endpoint)
-    for text in ("nothing-here", "", " ", "a\0b", "x" * 5_000):
+    for text in ("", " ", "a\0b"):
         with pytest.raises(UsageError):
+            find_target(text)
+    for text in ("nothing-here", "x" * 5_000):
+        with pytest.raises(InputRefused, match="no folder and no deployment"):
             find_target(text)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputRefused, match="is a file"):

@@ -21,7 +21,7 @@ from firstlight_core.deploy.bundle import SUMS, write_bundle
 from firstlight_core.deploy.bundle_export import bundle_export
 from firstlight_core.deploy.deployment import deploy
 from firstlight_core.deploy.exports import undo_export
-from firstlight_core.errors import InputRefused, UsageError
+from firstlight_core.errors import InputRefused
 from firstlight_core.paths import find_paths
 from firstlight_core.report.digest import content_digest
 from firstlight_core.report.verification import verify
@@ -272,5 +272,5 @@ async def test_the_samples_bundle_speaks(own_artifact: Path, tmp_path: Path) -> 
     assert again["sha256"] == document["sha256"]
     undo_export("sample", "bundle")
     assert not (find_paths().data / "exports").exists()
-    with pytest.raises(UsageError, match="no bundle export"):
+    with pytest.raises(InputRefused, match="no bundle export"):
         undo_export("sample", "bundle")

@@ -203,12 +203,12 @@ async def test_bad_words_are_usage_errors(
 
 
 async def test_undo_of_nothing(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no deployment 'a'"):
+    with pytest.raises(InputRefused, match="no deployment 'a'"):
         await undo("a")
     foreign = find_paths().models / "custom" / "mine"
     foreign.mkdir(parents=True)
     (foreign / "photo.jpg").write_text("x")
-    with pytest.raises(UsageError, match="no deployment 'mine'"):
+    with pytest.raises(InputRefused, match="no deployment 'mine'"):
         await undo("mine")
     assert (foreign / "photo.jpg").exists()
 

@@ -24,6 +24,12 @@ def test_an_error_survives_the_border(kind: type[FirstlightError]) -> None:
     }
 
 
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_every_error_has_a_way_on(kind: type[FirstlightError]) -> None:
+    assert kind("what").to_json()["hint"] == kind.way_on
+    assert kind.way_on
+
+
 def test_codes_are_unique() -> None:
     assert len({kind.code for kind in KINDS}) == len(KINDS)
 

@@ -45,7 +45,7 @@ def test_the_sample_and_its_prompts_are_there() -> None:
 def test_the_home_of_nobody_is_a_folder_that_is_not_there(text: str) -> None:
     with pytest.raises(ModelRefused, match="There is no folder ~nobody"):
         inspect_model(find_source(text))
-    with pytest.raises(UsageError, match="no folder and no deployment"):
+    with pytest.raises(InputRefused, match="no folder and no deployment"):
         find_target(text)
     with pytest.raises(UsageError, match="a user who does not exist"):
         absolute(text)

@@ -20,7 +20,7 @@ from firstlight_core.deploy.background import (
 from firstlight_core.deploy.deployment import deploy, undo
 from firstlight_core.deploy.service_health import probe_service
 from firstlight_core.deploy.serving import snippets
-from firstlight_core.errors import UsageError
+from firstlight_core.errors import InputRefused, UsageError
 from firstlight_core.paths import find_paths
 from firstlight_core.report.leftovers import find_leftovers, remove_leftovers
 
@@ -93,7 +93,7 @@ async def test_a_service_that_was_killed_leaves_neither_process_nor_record(
 
 
 async def test_a_service_that_cannot_start_says_why_and_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no folder and no deployment"):
+    with pytest.raises(InputRefused, match="no folder and no deployment"):
         await start_background(str(tmp_path / "nothing"))
     assert list_background() == []
 

@@ -209,7 +209,7 @@ async def undo(name: str, *, target: str = "foundry") -> Document:
     The document: `name, removed[]`.
 
     Raises:
-        UsageError: there is no deployment of this name.
+        InputRefused: there is no deployment of this name.
         ToolchainMissing: it is registered, and foundry-local-sdk is gone.
     """
     check_name(name)
@@ -218,7 +218,7 @@ async def undo(name: str, *, target: str = "foundry") -> Document:
     found = find_deployment(name)
     if found is None:
         known = ", ".join(d.name for d in list_deployments()[:8])
-        raise UsageError(
+        raise InputRefused(
             f"There is no deployment {one_line(name, 80)!r}.",
             hint=f"Deployed here: {known}." if known else "Nothing is deployed here.",
         )

@@ -19,12 +19,13 @@ from firstlight_core.deploy.ollama_export import ollama_export
 from firstlight_core.deploy.vllm import Capacity
 from firstlight_core.deploy.vllm_export import vllm_export
 from firstlight_core.deploy.weights import Weights, changed_since, original_weights
-from firstlight_core.errors import InputRefused, UsageError
+from firstlight_core.errors import InputRefused
 from firstlight_core.events import Event, Stage
 from firstlight_core.files import write_whole
 from firstlight_core.paths import find_paths
 from firstlight_core.talk.artifacts import check_artifact
 from firstlight_core.template.inference_model import check_name
+from firstlight_core.text import shown_path
 
 Document = dict[str, Any]
 EXPORTS = ("bundle", "ollama", "vllm")
@@ -85,7 +86,7 @@ def undo_export(name: str, target: str) -> Document:
     """Remove an export.
 
     Raises:
-        UsageError: there is none of this name.
+        InputRefused: there is none of this name.
     """
     place = export_place(check_name(name), target)
     if place.is_file():
@@ -93,7 +94,10 @@ def undo_export(name: str, target: str) -> Document:
     elif place.is_dir() and read_manifest(place) is not None:
         remove_tree(place)
     else:
-        raise UsageError(f"There is no {target} export {name}.")
+        raise InputRefused(
+            f"There is no {target} export {name}.",
+            hint=f"Exports stand in {shown_path(place.parent)}.",
+        )
     for folder in (place.parent, place.parent.parent):
         if not any(folder.iterdir()):
             folder.rmdir()

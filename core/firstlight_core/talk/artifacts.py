@@ -69,8 +69,8 @@ def find_target(what: str | Path | Target) -> Target:
     """What a text or path names: an endpoint by its scheme, else an existing folder, else a deployed name.
 
     Raises:
-        UsageError: it names nothing.
-        InputRefused: it is a folder or file, but not an artifact folder.
+        UsageError: it is empty, or holds a NUL.
+        InputRefused: it names nothing that is there, or a file.
     """
     if isinstance(what, Target):
         return what
@@ -92,7 +92,7 @@ def find_target(what: str | Path | Target) -> Target:
         )
     if (deployed := _deployed_folder(text)) is not None:
         return Target(kind="deployment", text=text, folder=deployed)
-    raise UsageError(
+    raise InputRefused(
         f"There is no folder and no deployment called {one_line(text, 120)!r}.", hint=_TARGET_HINT
     )
 

@@ -10,6 +10,7 @@ from firstlight_core.deploy.foundry_cache import put_cache_back
 from firstlight_core.deploy.visibility import examine
 from firstlight_core.deploy.vllm import Capacity
 from firstlight_core.errors import UsageError
+from firstlight_core.model.sources import find_source
 from firstlight_core.text import shown_path
 from firstlight_tui.commands.output import Document, run_verb, say, show_events
 
@@ -28,8 +29,8 @@ def deploy(
     put_back: bool = typer.Option(
         False, "--put-back", help="Put the foundry command's cache back where the wizard found it."
     ),
-    source: Path | None = typer.Option(
-        None, help="ollama, vllm: the original weights (ollama: or a GGUF)."
+    source: str | None = typer.Option(
+        None, help="ollama, vllm: the original weights, or `sample` (ollama: or a GGUF)."
     ),
     gpus: int = typer.Option(1, help="vllm: GPUs of one replica; 0 for CPU."),
     context: int = typer.Option(2048, help="vllm: tokens of prompt and answer together."),
@@ -58,7 +59,7 @@ def deploy(
             target=target,
             replace=replace,
             cache=cache or "private",
-            source=source,
+            source=find_source(source) if source is not None else None,
             capacity=capacity,
             on_event=show_events(),
         )

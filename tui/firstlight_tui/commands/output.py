@@ -88,7 +88,7 @@ def run_verb(
         assert isinstance(result, dict)
         document = _judged({**document, "ok": True, **result})
         if as_json:
-            print_json(document)
+            print_json(_whole(document))
         else:
             show(document)
         sys.stdout.flush()
@@ -109,7 +109,46 @@ def _judged(document: Document) -> Document:
         return document
     verdict = str(document.get("verdict", ""))
     said = verdict if " " in verdict else "A check failed; the document says which."
-    return {**document, "error": CheckFailed(said).to_json()}
+    verb = str(document["schema"]).split("/")[1]
+    return {**document, "error": CheckFailed(said, hint=_AFTER_A_NO.get(verb, "")).to_json()}
+
+
+_AFTER_A_NO: Mapping[str, str] = {
+    "doctor": "Each row of `checks` has its fix.",
+    "template": "Take the tokenizer's with --mend; `differences` says where they part.",
+    "quality": "Look at the evidence of what failed, or try a larger precision.",
+    "deploy": "Compare `answer` with `artifact_answer`, then deploy again or convert anew.",
+    "verify": "Write it again from its run, or convert and deploy anew.",
+    "run": "Look at the `error` of each failed step, then run it again.",
+}
+"""What to do when a verb ran, and its answer is no."""
+
+CONTRACT: Mapping[str, Mapping[str, Any]] = {
+    "doctor": {"verdict": None, "checks": []},
+    "convert": {
+        **dict.fromkeys(("artifact", "precision", "bytes", "seconds", "peak_rss_bytes")),
+        **{"command": None, "smoke": None},
+    },
+    "template": {"locked": None, "differences": [], "inference_model": None},
+    "deploy": dict.fromkeys(("name", "id", "path", "verified", "answer")),
+    "serve": dict.fromkeys(("base_url", "model", "pid")),
+    "chat": {"text": None, "tokens": [], "finish_reason": None, "stats": None},
+    "bench": {"machine": None, "results": []},
+    "tune": {"best": None, "trials": []},
+    "quality": {"checks": [], "drift": None},
+    "run": {"steps": [], "report": None},
+}
+"""Keys of a verb's document that are always there (SPEC 2), with what stands for "there is none"."""
+
+
+def _whole(document: Document) -> Document:
+    """A document with every key of its contract; of several targets, each of them."""
+    verb = str(document["schema"]).split("/")[1]
+    defaults = CONTRACT.get(verb, {})
+    if verb == "quality" and document.get("artifacts"):
+        each = [{**defaults, **one} for one in document["artifacts"]]
+        return {**document, "artifacts": each}
+    return {**defaults, **document}
 
 
 async def _interruptible(work: Coroutine[Any, Any, Document]) -> Document:
@@ -129,7 +168,6 @@ def fail(document: Document, error: FirstlightError, *, as_json: bool) -> NoRetu
         print_json({**document, "ok": False, "error": error.to_json()})
     else:
         note(str(error))
-        if error.hint:
-            note(f"  {error.hint}")
+        note(f"  {error.hint or error.way_on}")
     sys.stdout.flush()
     raise SystemExit(error.exit_code) from None

@@ -7,6 +7,7 @@ import typer
 from firstlight_core.conversion.publishing import read_manifest
 from firstlight_core.errors import TemplateRefused, UsageError
 from firstlight_core.files import read_json_object, read_limited
+from firstlight_core.model.sources import find_source
 from firstlight_core.template.chat_template import settle_template_file
 from firstlight_core.template.files import TEMPLATE_LIMIT, read_chat_template
 from firstlight_core.template.inference_model import build_inference_model, read_inference_model
@@ -30,7 +31,7 @@ def template(
         False, "--mend", help="Fix what can be fixed, and write the tokenizer's own PromptTemplate."
     ),
     undo: bool = typer.Option(False, "--undo", help="Restore what was there before."),
-    source: Path | None = typer.Option(None, help="Compare with this source model."),
+    source: str | None = typer.Option(None, help="Compare with this source model, or `sample`."),
     force: bool = typer.Option(
         False, "--force", help="Write it although the check found a mismatch."
     ),
@@ -44,7 +45,7 @@ def template(
             raise UsageError(
                 "Choose one of --check, --set, --preset, --template, --mend and --undo."
             )
-        truth = source if source is not None else _known_source(artifact)
+        truth = find_source(source) if source is not None else _known_source(artifact)
         if undo:
             undone = undo_template(artifact)
             if read_chat_template(artifact) is None:
