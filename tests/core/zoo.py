@@ -361,9 +361,13 @@ for _field, _value, _verdict in (
     ("architectures", ["Phi3ForCausalLM"], "original_max_position_embeddings"),
     ("is_encoder_decoder", True, "encoder-decoder"),
     ("vision_config", {"hidden_size": 1}, "sees or hears"),
-    ("quantization_config", {"quant_method": "gptq", "bits": 4}, "already quantised (gptq)"),
-    ("quantization_config", "awq", "already quantised"),
-    ("quantization_config", {"quant_method": "\x1b[31m"}, "already quantised"),
+    (
+        "quantization_config",
+        {"quant_method": "gptq", "bits": 4},
+        "names a quantisation (gptq), but the weights are plain float32",
+    ),
+    ("quantization_config", "awq", "left quantization_config behind"),
+    ("quantization_config", {"quant_method": "\x1b[31m"}, "left quantization_config behind"),
 ):
     _shown = json.dumps(str(_value))[1:14].strip("[]'\" ").replace("/", "_")
     add(
@@ -780,11 +784,29 @@ add(
 )
 add("no_template", _file("tokenizer_config.json", b"{}"), "No chat template", healthy=True)
 add(
-    "no_eos",
+    "eos_in_the_tokenizer_only",
     lambda f: (_file("generation_config.json", b"{}")(f), edit_config(f, eos_token_id=None))[1],
-    "No end-of-text",
+    "",
     healthy=True,
 )  # type: ignore[func-returns-value]
+
+
+@animal("names an end-of-text token")
+def _no_eos(folder: Path) -> Path | None:
+    _file("generation_config.json", b"{}")(folder)
+    _file("tokenizer_config.json", b"{}")(folder)
+    return edit_config(folder, eos_token_id=None)
+
+
+@animal("No end-of-text", healthy=True)
+def _no_eos_but_that_of_its_type(folder: Path) -> None:
+    _file("generation_config.json", b"{}")(folder)
+    _file("tokenizer_config.json", b"{}")(folder)
+    config = json.loads((folder / "config.json").read_text())
+    del config["eos_token_id"]
+    (folder / "config.json").write_text(json.dumps(config))
+
+
 add(
     "template_bomb",
     _file("chat_template.jinja", b"{% for i in range(10**9) %}{{ 'x' * 10**9 }}{% endfor %}"),

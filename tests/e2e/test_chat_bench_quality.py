@@ -1,5 +1,6 @@
 """The verbs chat, bench and quality, run as a user runs them, on the really converted sample."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -268,18 +269,41 @@ def test_the_reference_of_an_adapter_is_base_plus_adapter(
     assert code in (0, 1)
 
 
-async def test_a_second_turn_from_the_cache_answers_as_one_without(artifact: Artifact) -> None:
+async def test_a_later_turn_answers_as_a_fresh_process_does(artifact: Artifact) -> None:
     turns: list[dict[str, str]] = []
-    for question in ("What is int4 quantization?", "And int8?", "Which one is smaller?"):
-        turns.append({"role": "user", "content": question})
-        async with open_engine(artifact("int4")) as kept:
-            # The whole conversation again, turn by turn, so that the cache is used at each of them.
-            for end in range(1, len(turns) + 1, 2):
-                warm = await kept.answer(turns[:end], greedy=True, max_tokens=48)
-        async with open_engine(artifact("int4")) as fresh:
+    kept_tokens = 0
+    async with open_engine(artifact("int4")) as kept, open_engine(artifact("int4")) as fresh:
+        for question in ("What is int4 quantization?", "And int8?", "Which one is smaller?") * 2:
+            turns.append({"role": "user", "content": question})
+            warm = await kept.answer(turns, greedy=True, max_tokens=48)
+            # Another question between empties what the other engine kept.
+            await fresh.answer([{"role": "user", "content": "Hello"}], greedy=True, max_tokens=1)
             cold = await fresh.answer(turns, greedy=True, max_tokens=48)
-        assert warm["tokens"] == cold["tokens"]
-        assert cold["stats"]["reused_tokens"] == 0
-        if len(turns) > 1:
-            assert warm["stats"]["reused_tokens"] > 16
-        turns.append({"role": "assistant", "content": cold["text"]})
+            assert warm["tokens"] == cold["tokens"]
+            assert cold["stats"]["reused_tokens"] < 64
+            kept_tokens = warm["stats"]["reused_tokens"]
+            turns.append({"role": "assistant", "content": cold["text"]})
+    assert kept_tokens >= 64
+
+
+def test_chat_in_a_process_of_its_own_answers_as_an_engine_that_was_asked_before(
+    artifact: Artifact,
+) -> None:
+    """A prompt of 65 tokens: one more than a chunk."""
+    folder = artifact("int4")
+
+    async def ask() -> tuple[str, dict[str, Any]]:
+        async with open_engine(folder) as engine:
+            for words in range(1, 200):
+                asked = [{"role": "user", "content": "What is int4?" + " bits" * words}]
+                if (await engine.render(asked))["prompt_tokens"] == 65:
+                    break
+            for _ in range(3):
+                answer = await engine.answer(asked, greedy=True, max_tokens=24)
+            return asked[0]["content"], answer
+
+    prompt, answer = asyncio.run(ask())
+    assert answer["stats"]["prompt_tokens"] == 65
+    code, said = document("chat", str(folder), "--greedy", "--max-tokens", "24", "--prompt", prompt)
+    assert code == 0
+    assert said["tokens"] == answer["tokens"]

@@ -94,7 +94,8 @@ def test_a_whole_walk_and_its_repetition(plan: Path) -> None:
     assert report["deployment"]["verified"] is True
     assert "4 bits" in report["deployment"]["answer"]
     assert report["chat"][0]["answer"] == report["deployment"]["answer"]
-    assert report["chat"][1]["measured"]["reused_tokens"] > 0
+    # Greedy answers keep whole chunks of a prompt only, and this conversation is shorter than one.
+    assert report["chat"][1]["measured"]["reused_tokens"] == 0
     (row,) = [row for row in report["precisions"] if "measured" in row]
     measured, estimated = row["measured"], row["estimate"]
     assert measured["decode_tps"] > 0 and measured["ttft_s"] > 0

@@ -79,8 +79,8 @@ def run_config(source: Path, precision: Precision, *, base: Path | None = None) 
     passes: dict[str, Any] = {}
     options = precision.builder_options
     if base is not None:
+        # Merged by jobs/adapter_merge.py before Olive runs: Olive's own pass moves both ends of a tied base.
         model["adapter_path"] = str(source)
-        passes["merge"] = {"type": "MergeAdapterWeights"}
     if precision.calibrated:
         passes["calibrate"] = {
             "type": CALIBRATION_PASS,
@@ -143,6 +143,12 @@ def checked_config(config: Any, *, source: Path, base: Path | None = None) -> di
     path = model.get("model_path", below)
     if not isinstance(path, str) or _differs(path, base or source):
         raise _wrong(f"input_model.model_path must be {shown_path(base or source)}")
+    if base is not None:
+        laid = model.get(
+            "adapter_path", inner.get("adapter_path") if isinstance(inner, dict) else None
+        )
+        if not isinstance(laid, str) or _differs(laid, source):
+            raise _wrong(f"input_model.adapter_path must be {shown_path(source)}")
     passes = wanted.get("passes")
     if not isinstance(passes, dict) or not passes:
         raise _wrong("passes must be an object with at least one pass")

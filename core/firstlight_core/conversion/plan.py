@@ -19,7 +19,8 @@ from firstlight_core.conversion.olive_config import (
     run_config,
 )
 from firstlight_core.errors import UsageError
-from firstlight_core.model.adapter import find_base, read_adapter
+from firstlight_core.model.adapter import CONFIG, find_base, is_adapter, read_adapter
+from firstlight_core.model.adapter_bases import remembered_base
 from firstlight_core.model.folder import list_folder, unreadable
 from firstlight_core.precisions import DEFAULT_PRECISION, Precision, find_precision
 from firstlight_core.text import one_line
@@ -115,6 +116,8 @@ def plan_conversion(
         run = checked_config(config, source=folder, base=base)
         check_row(run, row)
     command = ["firstlight", "convert", str(folder), "-o", str(target), "--precision", row.key]
+    if base is not None and remembered_base(folder) is not None:
+        command += ["--base", str(base)]
     if method != "config":
         command += ["--method", method]
     if config is not None:
@@ -169,18 +172,19 @@ def absolute(path: str | Path) -> Path:
         ) from error
 
 
-def adapter_base(folder: Path) -> Path | None:
-    """The base model's folder of a LoRA adapter folder; None when the folder is a whole model.
+def adapter_base(folder: Path, base: Path | None = None) -> Path | None:
+    """The base model's folder of a LoRA adapter folder, `base` if given; None when the folder is a whole model.
 
     Raises:
         ModelRefused: the adapter is broken, or its base is not on this machine.
     """
     try:
-        if not (folder / "adapter_config.json").is_file() or (folder / "config.json").exists():
+        if not (folder / CONFIG).is_file():
             return None
     except PermissionError as error:
         raise unreadable(folder) from error
-    return find_base(read_adapter(list_folder(folder))).path
+    listed = list_folder(folder)
+    return find_base(read_adapter(listed), base).path if is_adapter(listed) else None
 
 
 def _reason(precision: Precision, method: str, *, edited: bool, adapter: bool) -> str:
@@ -206,7 +210,7 @@ def _reason(precision: Precision, method: str, *, edited: bool, adapter: bool) -
             "Olive's Gptq pass rounds the weights on a calibration text first, which ModelBuilder cannot"
         )
     if adapter:
-        said.append("the adapter is merged into its base first")
+        said.append("the adapter is merged into its base first, in float32 and by PEFT")
     said.append("Olive works in a private folder and the result is published whole")
     text = "; ".join(said)
     return text[0].upper() + text[1:] + "."

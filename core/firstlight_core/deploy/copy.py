@@ -23,9 +23,10 @@ from firstlight_core.conversion.publishing import (
 from firstlight_core.deploy.caches import ModelCache
 from firstlight_core.errors import InputRefused, StateProblem
 from firstlight_core.events import Event, Progress
-from firstlight_core.files import state_problem, write_json
+from firstlight_core.files import read_json_object, state_problem, write_json
 from firstlight_core.template.inference_model import INFERENCE_MODEL
-from firstlight_core.template.settle import heal_manifest
+from firstlight_core.template.model_config import GENAI_CONFIG, with_search
+from firstlight_core.template.settle import heal_manifest, update_manifest
 from firstlight_core.text import one_line, shown_path
 
 _CHUNK = 4 * 2**20
@@ -66,6 +67,7 @@ async def publish_copy(
             kept = {k: v for k, v in (old or {"tools": tool_versions()}).items() if k != "files"}
             new = write_manifest(staging.artifact, {**kept, "deployment": about}, stop=stop)
             _compare_files(old, new)
+            _say_the_same(staging.artifact, document)
             publish(staging.artifact, output, keep_previous=True)
 
     task = asyncio.create_task(asyncio.to_thread(work))
@@ -104,6 +106,16 @@ def copy_complete(
     write_json(place / INFERENCE_MODEL, document)
     kept = {k: v for k, v in (old or {"tools": tool_versions()}).items() if k != "files"}
     _compare_files(old, write_manifest(place, kept, stop=stop))
+    _say_the_same(place, document)
+
+
+def _say_the_same(place: Path, document: Mapping[str, Any]) -> None:
+    """Write ModelConfig where the runtimes read it, so that the two files of the copy cannot contradict each other."""
+    config = read_json_object(place / GENAI_CONFIG)
+    settled, _ = with_search(config, document)
+    if settled != config:
+        write_json(place / GENAI_CONFIG, settled)
+        update_manifest(place, (GENAI_CONFIG,))
 
 
 def _belongs(name: str) -> bool:

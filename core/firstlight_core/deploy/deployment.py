@@ -34,6 +34,7 @@ from firstlight_core.template.inference_model import (
     validate_inference_model,
 )
 from firstlight_core.template.lock import derive_inference_model
+from firstlight_core.template.model_config import fit_to_context
 from firstlight_core.text import one_line, shown_path
 
 __all__ = ["Deployment", "deploy", "describe", "find_deployment", "list_deployments", "undo"]
@@ -58,8 +59,8 @@ async def deploy(
     """Publish a real copy under `models/custom/<name>/`, and let Foundry Local prove that it answers.
 
     `cache` is one of `caches.CACHES`: Firstlight's own, or that of the `foundry` command.
-    The document: `name, id, path, target, verified, cache, seen_by[], folder_drop, commands[]`, and for Foundry Local `question, answer,
-    artifact_answer, finish_reason, load_seconds, answer_seconds`. `ok` is false when the answers differ.
+    The document: `name, id, path, target, verified, model_config, cache, seen_by[], folder_drop, commands[]`, and for Foundry Local
+    `question, answer, artifact_answer, finish_reason, load_seconds, answer_seconds`. `ok` is false when the answers differ.
     The targets bundle, ollama and vllm write an export instead (`exports.export`); the last two want the
     original weights: `source`, or what the manifest names. Whatever fails, nothing of the new deployment is left, and an old one stays.
 
@@ -76,8 +77,8 @@ async def deploy(
     if read_chat_template(folder) is None:
         raise no_chat_template(folder)
     if target in EXPORTS:
-        settled = await _document(folder, name)
-        return await export(
+        settled, fitted = await _document(folder, name)
+        exported = await export(
             folder,
             name,
             target,
@@ -87,13 +88,14 @@ async def deploy(
             replace=replace,
             say=say,
         )
+        return exported | _told(settled, [*exported["notes"], *fitted])
     place = await choose_cache(cache)
     # What a killed deployment left is replaced without asking: it was never proven to work.
     unfinished = read_deployment(place.custom / name, place)
     replace = replace or (unfinished is not None and not unfinished.proven)
     output = _free_place(name, folder, place, replace=replace)
     before = read_deployment(output, place) if replace else None
-    document = await _document(folder, name)
+    document, fitted = await _document(folder, name)
     say(Stage("publish", f"Publishing {name}"))
     identifier = _identifier(name, target, before)
     await asyncio.to_thread(remember, place)
@@ -107,6 +109,7 @@ async def deploy(
         "target": target,
         "verified": False,
         "precision": checked.precision,
+        **_told(document, fitted),
     }
     if target == "foundry":
         try:
@@ -139,10 +142,21 @@ async def describe(output: Path, cache: ModelCache) -> Document:
     }
 
 
-async def _document(folder: Path, name: str) -> Document:
-    """The artifact's settled document, or the one that its tokenizer implies, under the deployed name."""
+async def _document(folder: Path, name: str) -> tuple[Document, list[str]]:
+    """The artifact's settled document, or the one that its tokenizer implies, under the deployed name.
+
+    Its `max_length` is one that the model has; the sentences say where it asked for more.
+    """
     document = read_inference_model(folder) or await derive_inference_model(folder, name)
-    return validate_inference_model({**document, "Name": name})
+    checked, fitted = fit_to_context(validate_inference_model({**document, "Name": name}), folder)
+    return checked, [fitted] if fitted else []
+
+
+def _told(document: Document, notes: list[str]) -> Document:
+    """What the deployment answers with by default, as written into it, and what else is to be said."""
+    config = document.get("ModelConfig")
+    found: Document = {"model_config": config} if isinstance(config, dict) else {}
+    return found | ({"notes": notes} if notes else {})
 
 
 def _check_target(target: str) -> None:

@@ -21,6 +21,7 @@ from firstlight_core.conversion.failures import explain, explain_text
 from firstlight_core.errors import FirstlightError, JobFailed, ModelRefused, ToolchainMissing
 from firstlight_core.events import Stage
 from firstlight_core.jobs import lazy_weights, olive_files, tensor_check, tied_int8
+from firstlight_core.jobs.adapter_merge import fits, merge_adapter
 from firstlight_core.jobs.calibrated_int4 import Calibrator
 from firstlight_core.jobs.olive_bridge import Watch, WrittenBytes, install
 from firstlight_core.jobs.original import Answers, kept_answers, original_answers
@@ -79,6 +80,8 @@ class _Converter:
         self._watch: Watch | None = None
         self._answers: Answers | None = None
         self._calibrator: Calibrator | None = None
+        self._merged: dict[tuple[str, str], Path] = {}
+        """The merged folder of each base and adapter."""
 
     def convert(self, asked: dict[str, Any]) -> dict[str, Any]:
         folder = Path(asked["folder"])
@@ -89,6 +92,7 @@ class _Converter:
             "output_dir": str(artifact),
         }
         started = time.perf_counter_ns()
+        config = self._whole_model(config)
         with WrittenBytes(folder, self._context.emit):
             if self._olive:
                 peak = _run_foreign(self._olive, config, self._work, self._context)
@@ -99,6 +103,27 @@ class _Converter:
         shutil.rmtree(config["cache_dir"], ignore_errors=True)
         _check_files(artifact)
         return {"seconds": round((time.perf_counter_ns() - started) / 1e9, 3), **measured}
+
+    def _whole_model(self, config: dict[str, Any]) -> dict[str, Any]:
+        """The configuration on a folder that base and adapter were merged into; itself where there is no adapter."""
+        named = dict(config["input_model"])
+        inner = dict(named.pop("config", None) or {})
+        adapter = named.pop("adapter_path", None) or inner.pop("adapter_path", None)
+        if adapter is None:
+            return config
+        base = Path(str(named.get("model_path") or inner.pop("model_path", "")))
+        key = (str(base), str(adapter))
+        if key not in self._merged:
+            self._context.emit(Stage("merge", "Merging the adapter into its base"))
+            target = self._work / f"merged-{len(self._merged)}"
+            self._merged[key] = merge_adapter(Path(str(adapter)), base, target, exact=fits(base))
+            give_back_memory()
+        passes = config["passes"].items()
+        return {
+            **config,
+            "input_model": {**named, **inner, "model_path": str(self._merged[key])},
+            "passes": {name: one for name, one in passes if one["type"] != "MergeAdapterWeights"},
+        }
 
     def _run_olive(
         self, config: dict[str, Any], asked: dict[str, Any], started: int

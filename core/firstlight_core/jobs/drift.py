@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.errors import CheckFailed
-from firstlight_core.jobs.generation import CHUNK, Speaker
+from firstlight_core.jobs.generation import Speaker
 from firstlight_core.worker import JobContext
 
 
@@ -35,39 +35,17 @@ def compare(speaker: Speaker, asked: dict[str, Any], context: JobContext) -> dic
     result: dict[str, Any] = {"kl": [], "agree": [], "logprob": [], "reference": [], "top": []}
     try:
         speaker.open({"do_sample": False})
-        # The last prompt token predicts the first of the continuation, so it is appended with it.
-        if speaker.prefill(ids[: start - 1] or ids[:1], context) < 0:
-            return {"cancelled": True}
-        speaker.rewind_to(start - 1)
-        at = 0
-        while at < count:
-            if context.cancelled.is_set():
+        logits = speaker.follow(ids[:start], [], context)
+        for at in range(count):
+            if logits is None:
                 return {"cancelled": True}
-            width = min(CHUNK, count - at)
-            logits = _predict(speaker, ids[start - 1 + at : start - 1 + at + width])
-            _score(result, logits, np.asarray(rows[at : at + width]), ids[start + at :])
-            at += width
+            _score(result, logits[None], np.asarray(rows[at : at + 1]), ids[start + at :])
+            if at + 1 < count:
+                logits = speaker.follow(ids[:start], ids[start : start + at + 1], context)
     except BaseException:
         speaker.forget()
         raise
     return result
-
-
-def _predict(speaker: Speaker, chunk: list[int]) -> Any:
-    """Logits after each token of the chunk: float32 array of shape (tokens, vocabulary)."""
-    import numpy as np
-
-    speaker.append(chunk)
-    logits = speaker.logits()
-    if len(logits) == len(chunk):
-        return np.asarray(logits, dtype=np.float32)
-    # Some models give the logits of the last token only.
-    speaker.rewind_to(len(speaker.held) - len(chunk))
-    found = []
-    for token in chunk:
-        speaker.append([token])
-        found.append(np.asarray(speaker.logits()[-1], dtype=np.float32))
-    return np.stack(found)
 
 
 def _score(result: dict[str, Any], logits: Any, rows: Any, tokens: list[int]) -> None:

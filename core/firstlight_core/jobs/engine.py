@@ -204,12 +204,12 @@ class EngineRoom:
         import numpy as np
 
         speaker = self._loaded()
-        ids = [*self.prompt_ids(asked), *(int(i) for i in asked["tokens"])]
-        speaker.check_length(ids)
-        speaker.open({"do_sample": False})
-        if speaker.prefill(ids, self.context) < 0:
+        ids, said = self.prompt_ids(asked), [int(i) for i in asked["tokens"]]
+        speaker.check_length([*ids, *said])
+        found = speaker.follow(ids, said, self.context)
+        if found is None:
             return {"alternatives": []}
-        logits = np.asarray(speaker.logits()[-1], dtype=np.float64)
+        logits = np.asarray(found, dtype=np.float64)
         chances = np.exp(logits - logits.max())
         chances /= chances.sum()
         best = np.argsort(-chances, kind="stable")[: int(asked["count"])]

@@ -1,7 +1,8 @@
 """One loaded model and its KV cache: prefill in chunks, reuse of the common prefix, the decode loop.
 
 onnxruntime-genai holds the GIL through every call, so a request can be stopped only between calls; chunks
-bound how long that takes.
+bound how long that takes. Which chunks a prompt is cut into also decides the last bits of its logits, so an answer
+that must be the same each time is prefilled by `jobs.prefill_plan`.
 """
 
 import json
@@ -14,24 +15,23 @@ from firstlight_core.errors import InputRefused, JobFailed
 from firstlight_core.events import Progress, Tokens
 from firstlight_core.files import read_json_object
 from firstlight_core.jobs.answer import Answer
+from firstlight_core.jobs.prefill_plan import chunk_ends, chunk_tokens, is_repeatable
 from firstlight_core.talk.form import unusable_form
 from firstlight_core.talk.session_options import session_options
 from firstlight_core.text import one_line
 from firstlight_core.worker import JobContext
 
-CHUNK = 64
-"""Tokens of one append: bit-equal logits and the same speed as one long append (FACTS, "Talking")."""
-CHUNK_SECONDS = 0.2
-"""A chunk that took longer is followed by a smaller one, so that stopping never waits for 300 ms."""
-MIN_CHUNK = 16
 FLUSH_NS = 30_000_000
 """Tokens travel together for at most this long: one frame a token would cost more than a fast decode step."""
 PROGRESS_NS = 50_000_000
 
 
-def _decoder(folder: Path) -> dict[str, Any]:
-    decoder = read_json_object(folder / "genai_config.json").get("model", {}).get("decoder", {})
-    return decoder if isinstance(decoder, dict) else {}
+def _section(config: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """The object at this place of a `genai_config.json`; an empty one where there is none."""
+    found: Any = config
+    for name in names:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return dict(found) if isinstance(found, Mapping) else {}
 
 
 def least_cache(folder: Path) -> int:
@@ -39,8 +39,8 @@ def least_cache(folder: Path) -> int:
 
     Other models name a window too (Mistral, Phi-3), but list no layers: their caches may be shorter.
     """
-    decoder = _decoder(folder)
-    sliding = decoder.get("sliding_window") or {}
+    config = read_json_object(folder / "genai_config.json")
+    sliding = _section(config, "model", "decoder", "sliding_window")
     window = sliding.get("window_size")
     return window if sliding.get("layers") and isinstance(window, int) and window > 0 else 0
 
@@ -54,7 +54,8 @@ class Speaker:
         """`session`: the session options laid over those of the artifact; None: what suits this machine."""
         import onnxruntime_genai as og
 
-        own = _decoder(folder).get("session_options") or {}
+        described = read_json_object(folder / "genai_config.json")
+        own = _section(described, "model", "decoder", "session_options")
         options = session_options(own) if session is None else dict(session)
         began = time.perf_counter_ns()
         try:
@@ -75,9 +76,14 @@ class Speaker:
         self._generator: Any = None
         self._search: dict[str, Any] = {}
         self._guided = False
+        self._defaults = _section(described, "search")
         self.held: list[int] = []
         """The tokens in the KV cache, in order."""
-        self._chunk = CHUNK
+        self._chunk = chunk_tokens(_section(described, "model"))
+        self._planned = 0
+        """Tokens at the start of the KV cache that were computed in whole chunks of the plan."""
+        self._prompt = 0
+        """Tokens of the last prompt; what is held beyond them came one by one."""
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a text.
@@ -131,31 +137,58 @@ class Speaker:
         """Drop the generator and its KV cache."""
         self._generator = None
         self.held = []
+        self._planned = self._prompt = 0
 
-    def prefill(self, ids: Sequence[int], context: JobContext) -> int:
-        """Bring the KV cache of the open generator to `ids`; returns how many tokens of it were there already, -1 when stopped."""
-        import numpy as np
+    def prefill(self, ids: Sequence[int], context: JobContext, *, repeatable: bool = True) -> int:
+        """Bring the KV cache of the open generator to `ids`; returns how many tokens of it were there already, -1 when stopped.
 
-        generator = self._generator
-        kept = common_prefix(self.held, ids[:-1])
+        `repeatable`: the logits are the same to the last bit whatever was asked before. Only what the plan computed is
+        kept then; otherwise everything that is equal, decoded answers too.
+        """
+        size = self._chunk
+        equal = common_prefix(self.held, ids[:-1])
+        ends = chunk_ends(len(ids), size, start=0 if repeatable else equal)
+        kept = equal
+        if repeatable:
+            whole = min(equal, self._planned)
+            starts = [0, *ends[:-1]]
+            kept = max(start for start in starts if start <= whole)
+            ends = ends[starts.index(kept) :]
         self.rewind_to(kept)
+        self._prompt = len(ids)
         told = time.perf_counter_ns()
         at = kept
-        while at < len(ids):
+        for end in ends:
             if context.cancelled.is_set():
                 return -1
-            began = time.perf_counter_ns()
-            chunk = list(ids[at : at + self._chunk])
-            generator.append_tokens(np.array(chunk, dtype=np.int32))
-            self.held += chunk
-            at += len(chunk)
-            now = time.perf_counter_ns()
-            if len(chunk) == self._chunk and now - began > CHUNK_SECONDS * 1e9:
-                self._chunk = max(MIN_CHUNK, self._chunk // 2)
-            if now - told >= PROGRESS_NS:
+            self.append(ids[at:end])
+            if at == self._planned and end - at == size:
+                self._planned = end
+            at = end
+            if (now := time.perf_counter_ns()) - told >= PROGRESS_NS:
                 told = now
                 context.emit(Progress(at, len(ids), "tokens"))
         return kept
+
+    def follow(self, ids: Sequence[int], tokens: Sequence[int], context: JobContext) -> Any:
+        """Logits after a prompt and the first tokens of an answer to it, float32 (vocabulary,), computed as they were when
+        it was made: the prompt by the plan and the answer one by one. None when stopped.
+        """
+        spoken = list(tokens)
+        wanted = [*ids, *spoken]
+        if self._generator is None or self._guided:
+            self.open({"do_sample": False})
+        if spoken and self._prompt == len(ids) and self.held[: len(wanted) - 1] == wanted[:-1]:
+            # This very answer is still in the cache.
+            self.rewind_to(len(wanted) - 1)
+            spoken = spoken[-1:]
+        elif self.prefill(ids, context) < 0:
+            return None
+        for token in spoken:
+            if context.cancelled.is_set():
+                return None
+            self.append([token])
+        return self.logits()[-1]
 
     def answer(
         self,
@@ -178,9 +211,10 @@ class Speaker:
         limit = min(limit, self.max_length - len(ids))
         if fresh:
             self.rewind_to(0)
+        repeatable = is_repeatable({**self._defaults, **search})
         try:
             self.open(search, guidance)
-            return self._answer(ids, limit, context, stream)
+            return self._answer(ids, limit, context, stream, repeatable=repeatable)
         except BaseException as error:
             # What the generator holds after a failure is unknown; the next prompt starts afresh.
             self.forget()
@@ -211,9 +245,11 @@ class Speaker:
         limit: int,
         context: JobContext,
         stream: bool,
+        *,
+        repeatable: bool,
     ) -> Answer:
         began, spent = time.perf_counter_ns(), time.process_time_ns()
-        reused = self.prefill(ids, context)
+        reused = self.prefill(ids, context, repeatable=repeatable)
         if reused < 0:
             now, spent = time.perf_counter_ns(), time.process_time_ns() - spent
             return Answer([], "", "cancelled", len(ids), 0, began, None, now, spent, 0)
@@ -256,7 +292,7 @@ class Speaker:
         return self._generator.get_output("logits")[0]
 
     def append(self, ids: Sequence[int]) -> None:
-        """Append tokens without stop or progress; for teacher forcing."""
+        """Append tokens without stop or progress."""
         import numpy as np
 
         self._generator.append_tokens(np.array(list(ids), dtype=np.int32))
@@ -267,6 +303,8 @@ class Speaker:
         if self._generator is not None and length < len(self.held):
             self._generator.rewind_to(length)
             del self.held[length:]
+            self._planned = min(self._planned, length // self._chunk * self._chunk)
+            self._prompt = min(self._prompt, length)
 
     def open(self, search: Mapping[str, Any], guidance: Mapping[str, str] | None = None) -> None:
         """See to a generator with these search options: a new one, without KV cache, when they changed, when a

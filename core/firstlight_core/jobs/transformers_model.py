@@ -99,7 +99,8 @@ def _with_adapter(model: Any, adapter: Path) -> Any:
     import peft
 
     rows = adapter_rows(adapter)
-    if rows > model.get_input_embeddings().weight.shape[0]:
+    if rows and rows != model.get_input_embeddings().weight.shape[0]:
+        # Fewer, too: whoever resizes to the tokenizer's length cuts the padding of the base's table.
         model.resize_token_embeddings(rows)
     return peft.PeftModel.from_pretrained(model, str(adapter))
 

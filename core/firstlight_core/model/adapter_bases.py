@@ -1,5 +1,6 @@
 """Which base model the user named for an adapter folder, so that every later step finds it again."""
 
+import os
 from pathlib import Path
 
 from firstlight_core.errors import FirstlightError
@@ -22,17 +23,22 @@ def _read() -> dict[str, str]:
     return {key: value for key, value in found.items() if isinstance(value, str)}
 
 
+def _key(adapter: Path) -> str:
+    """One name for a folder, whichever links lead to it."""
+    return os.path.realpath(adapter)
+
+
 def remembered_base(adapter: Path) -> Path | None:
     """The folder that was named as the base of this adapter folder; None when none was."""
-    text = _read().get(str(adapter.absolute()))
+    text = _read().get(_key(adapter))
     return Path(text) if text and "\0" not in text else None
 
 
 def remember_base(adapter: Path, base: Path) -> None:
     """Keep the user's answer; what cannot be written is forgotten."""
     kept = _read()
-    kept.pop(str(adapter.absolute()), None)
-    entries = [*kept.items(), (str(adapter.absolute()), str(base.absolute()))][-KEPT:]
+    kept.pop(_key(adapter), None)
+    entries = [*kept.items(), (_key(adapter), str(base.absolute()))][-KEPT:]
     try:
         write_json(_file(), dict(entries))
     except (FirstlightError, UnicodeError):

@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.model.adapter import Adapter, check_fit, find_base, is_adapter, read_adapter
+from firstlight_core.model.adapter import (
+    Adapter,
+    check_fit,
+    find_base,
+    is_adapter,
+    merged_shape,
+    merged_structure,
+    quantised_base,
+    read_adapter,
+)
 from firstlight_core.model.config import ModelShape, architecture, read_shape
 from firstlight_core.model.fingerprint import content_fingerprint, fingerprint, quick_fingerprint
 from firstlight_core.model.folder import ModelFolder, check_tree, list_folder
@@ -13,11 +22,13 @@ from firstlight_core.model.kinds import (
     PICKLES,
     AlreadyArtifact,
     UnsupportedArchitecture,
+    quantiser,
     refuse_config_kind,
     refuse_foreign_kind,
     refuse_unsupported,
     refuse_without_weights,
 )
+from firstlight_core.model.own_files import own_files
 from firstlight_core.model.safetensors_headers import Weights, read_weights
 from firstlight_core.model.sources import FoundModel, find_models, find_source
 from firstlight_core.model.structure import Structure, check_structure
@@ -113,14 +124,17 @@ def inspect_model(folder: Path, *, base: Path | None = None) -> Inspection:
         ModelRefused: the folder is broken, hostile, or another kind of thing; the message says which.
     """
     listed = list_folder(Path(folder))
-    adapter = None
+    adapter, own = None, listed
     if is_adapter(listed):
         check_tree(listed)
         adapter = read_adapter(listed)
         listed = find_base(adapter, base)
+        is_adapter(listed)
     refuse_foreign_kind(listed)
     names = check_tree(listed)
     config = listed.read_object("config.json")
+    if adapter is not None and config.get("quantization_config") is not None:
+        raise quantised_base(adapter, listed, quantiser(config))
     refuse_config_kind(listed, config)
     supported = refuse_unsupported(architecture(config), config)
     shape = read_shape(config)
@@ -130,7 +144,11 @@ def inspect_model(folder: Path, *, base: Path | None = None) -> Inspection:
     structure = check_structure(shape, weights.tensors)
     if adapter is not None:
         check_fit(adapter, weights.tensors)
-    tokenizer = read_tokenizer(listed, config)
+        structure = merged_structure(adapter, shape, structure)
+        shape = merged_shape(adapter, shape)
+        tokenizer = _read_own_tokenizer(own, listed, config)
+    else:
+        tokenizer = read_tokenizer(listed, config)
     return Inspection(
         folder=listed.path,
         shape=shape,
@@ -146,6 +164,22 @@ def inspect_model(folder: Path, *, base: Path | None = None) -> Inspection:
             one_line(text, 300)
             for text in _warnings(listed, names, config, shape, structure, tokenizer, weights)
         ),
+    )
+
+
+def _read_own_tokenizer(
+    adapter: ModelFolder, base: ModelFolder, config: dict[str, Any]
+) -> TokenizerFacts:
+    own = own_files(adapter.path, base.path)
+
+    def pick(folder: Path) -> ModelFolder:
+        return adapter if folder == adapter.path else base
+
+    return read_tokenizer(
+        pick(own.tokenizer),
+        config,
+        template=pick(own.template),
+        generation=pick(own.generation),
     )
 
 

@@ -1,12 +1,14 @@
 """Names a folder for what it is, when it is not a model that can be converted: one sentence and the remedy."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from firstlight_core.errors import ModelRefused
 from firstlight_core.model.builder_support import native_models, supported_architectures
 from firstlight_core.model.config import architecture
 from firstlight_core.model.folder import ModelFolder
+from firstlight_core.model.safetensors_headers import read_weights
+from firstlight_core.model.structure import FLOATS, packed
 from firstlight_core.text import one_line, shown_path
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
@@ -112,14 +114,8 @@ def refuse_config_kind(folder: ModelFolder, config: Mapping[str, Any]) -> None:
         ModelRefused: says what the model is and what to do.
     """
     name = architecture(config)
-    quantised = config.get("quantization_config")
-    if quantised is not None:
-        method = quantised.get("quant_method") if isinstance(quantised, dict) else None
-        how = f" ({one_line(method, 30)})" if isinstance(method, str) else ""
-        raise ModelRefused(
-            f"These weights are already quantised{how}; quantising them again would lose more.",
-            hint="Choose the original model in float16, bfloat16 or float32.",
-        )
+    if config.get("quantization_config") is not None:
+        _refuse_quantised(folder, quantiser(config))
     if config.get("is_encoder_decoder") is True:
         raise ModelRefused(
             f"{name or 'This model'} is an encoder-decoder model; only decoders are converted here.",
@@ -167,6 +163,32 @@ def refuse_unsupported(name: str, config: Mapping[str, Any]) -> bool | None:
         )
     _refuse_own_code(name, config)
     return True
+
+
+def quantiser(config: Mapping[str, Any]) -> str:
+    """The method that config.json names as its quantisation, in brackets and with a space before; else empty."""
+    settings = config.get("quantization_config")
+    method = settings.get("quant_method") if isinstance(settings, dict) else None
+    return f" ({one_line(method, 30)})" if isinstance(method, str) and method else ""
+
+
+def _refuse_quantised(folder: ModelFolder, how: str) -> NoReturn:
+    try:
+        weights = read_weights(folder)
+    except ModelRefused:
+        weights = None
+    kinds = {tensor.dtype for tensor in weights.tensors.values()} if weights is not None else set()
+    if kinds and kinds <= FLOATS.keys() and weights is not None and not packed(weights.tensors):
+        stored = ", ".join(sorted(FLOATS[kind] for kind in kinds))
+        raise ModelRefused(
+            f"config.json names a quantisation{how}, but the weights are plain {stored}: "
+            "a merge left quantization_config behind.",
+            hint="Remove quantization_config from config.json.",
+        )
+    raise ModelRefused(
+        f"These weights are already quantised{how}; quantising them again would lose more.",
+        hint="Choose the original model in float16, bfloat16 or float32.",
+    )
 
 
 def _refuse_own_code(name: str, config: Mapping[str, Any]) -> None:

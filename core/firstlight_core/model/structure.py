@@ -16,7 +16,8 @@ from firstlight_core.text import one_line
 _LAYER = re.compile(r"(?:^|\.)layers\.(\d{1,6})\.(.+)$")
 _EMBEDDING = re.compile(r"(?:^|\.)(embed_tokens|wte|word_embeddings|tok_embeddings)\.weight$")
 _HEAD = re.compile(r"(?:^|\.)(lm_head|output_layer|embed_out)\.weight$|^output\.weight$")
-_FLOATS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+FLOATS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+"""The types of plain weights, by their names in safetensors headers."""
 _PACKED = (
     "qweight",
     "qzeros",
@@ -104,7 +105,7 @@ def check_structure(shape: ModelShape, tensors: Mapping[str, Tensor]) -> Structu
     _check_layers(shape, tensors)
     sizes: Counter[str] = Counter()
     for tensor in tensors.values():
-        if tensor.dtype in _FLOATS:
+        if tensor.dtype in FLOATS:
             sizes[tensor.dtype] += tensor.elements
     stored = sizes.most_common(1)[0][0]
     if len(sizes) > 1:
@@ -115,7 +116,7 @@ def check_structure(shape: ModelShape, tensors: Mapping[str, Tensor]) -> Structu
     for name, tensor in tensors.items():
         if tensor is embedding or tensor is head or name.endswith("inv_freq"):
             continue
-        if tensor.dtype not in _FLOATS:
+        if tensor.dtype not in FLOATS:
             continue
         if len(tensor.shape) > 1:
             matrices[tensor.shape[-1]] += tensor.elements // max(1, tensor.shape[-1])
@@ -125,7 +126,7 @@ def check_structure(shape: ModelShape, tensors: Mapping[str, Tensor]) -> Structu
         embedding=embedding.elements,
         body=vectors + sum(columns * rows for columns, rows in matrices.items()),
         head=0 if tied else head_count,
-        dtype=_FLOATS[stored],
+        dtype=FLOATS[stored],
         tied=tied,
         matrices=tuple(sorted(matrices.items())),
         vectors=vectors,
@@ -133,15 +134,22 @@ def check_structure(shape: ModelShape, tensors: Mapping[str, Tensor]) -> Structu
     )
 
 
-def _refuse_packed(tensors: Mapping[str, Tensor]) -> None:
+def packed(tensors: Mapping[str, Tensor]) -> str | None:
+    """The name of the first tensor that belongs to quantised weights."""
     for name, tensor in tensors.items():
-        small = tensor.dtype not in _FLOATS and tensor.dtype != "BOOL" and tensor.elements > 4096
+        small = tensor.dtype not in FLOATS and tensor.dtype != "BOOL" and tensor.elements > 4096
         if small or name.rpartition(".")[2] in _PACKED:
-            raise ModelRefused(
-                f"These weights are already quantised ({one_line(name, 60)} is {tensor.dtype}).",
-                hint="Choose the original model in float16, bfloat16 or float32.",
-            )
-    if not any(tensor.dtype in _FLOATS for tensor in tensors.values()):
+            return name
+    return None
+
+
+def _refuse_packed(tensors: Mapping[str, Tensor]) -> None:
+    if (name := packed(tensors)) is not None:
+        raise ModelRefused(
+            f"These weights are already quantised ({one_line(name, 60)} is {tensors[name].dtype}).",
+            hint="Choose the original model in float16, bfloat16 or float32.",
+        )
+    if not any(tensor.dtype in FLOATS for tensor in tensors.values()):
         raise ModelRefused("The weights hold no floating point tensor.", hint="Choose a model.")
 
 

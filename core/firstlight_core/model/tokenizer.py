@@ -1,5 +1,6 @@
 """What the tokenizer files of a model folder say, without loading a tokenizer."""
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ from firstlight_core.text import one_line, shown_path
 PARSE_LIMIT = 3 * 2**20
 """Bytes; a larger tokenizer.json is only looked at from both ends, to keep an inspection below 100 MiB and 1 s."""
 SIZE_LIMIT = 128 * 2**20
+_START = 2 * 2**20
+"""Bytes at the start of a large tokenizer.json in which the added tokens stand (Gemma 3: 6,415 of them, 1 MB)."""
 _ID = re.compile(rb'"id"\s*:\s*(\d{1,10})')
 _CARRIED = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 _SPECIAL = ("bos_token", "eos_token", "pad_token", "unk_token")
@@ -30,19 +33,36 @@ class TokenizerFacts:
     warnings: tuple[str, ...] = ()
 
 
-def read_tokenizer(folder: ModelFolder, config: Mapping[str, Any]) -> TokenizerFacts:
+def read_tokenizer(
+    folder: ModelFolder,
+    config: Mapping[str, Any],
+    *,
+    template: ModelFolder | None = None,
+    generation: ModelFolder | None = None,
+) -> TokenizerFacts:
     """Look at tokenizer.json, tokenizer_config.json, chat templates and generation_config.json.
+
+    Args:
+        folder: Where the tokenizer's own files are.
+        config: The model's config.json.
+        template: Where the chat template is, when that is another folder.
+        generation: Where generation_config.json is, when that is another folder.
 
     Raises:
         ModelRefused: there is no tokenizer, or one of the files is broken.
     """
     warnings: list[str] = []
     settings = folder.read_object("tokenizer_config.json")
-    generation = folder.read_object("generation_config.json")
+    generated = (generation or folder).read_object("generation_config.json")
     whole = _tokenizer_file(folder, warnings)
-    place, text = _template(folder, settings)
+    place, text = _template(
+        template or folder,
+        settings if template is None else template.read_object("tokenizer_config.json"),
+    )
     special = {
-        name: one_line(found, 60) for name in _SPECIAL if (found := _token(settings.get(name)))
+        name: one_line(found, 60)
+        for name in _SPECIAL
+        if (found := special_text(settings.get(name)))
     }
     if place is None:
         warnings.append(
@@ -53,7 +73,16 @@ def read_tokenizer(folder: ModelFolder, config: Mapping[str, Any]) -> TokenizerF
         warnings.append(
             "The tokenizer adds a beginning-of-text token and so does the template: prompts may begin with two."
         )
-    eos = _ids(generation.get("eos_token_id")) or _ids(config.get("eos_token_id"))
+    eos = _ids(generated.get("eos_token_id")) or _ids(config.get("eos_token_id"))
+    own = _token_id(folder, settings, whole, special_text(settings.get("eos_token")))
+    if own is not None and own not in eos:
+        # As the builder writes it into genai_config.json: a chat model ends its turns with its tokenizer's token.
+        eos = (own, *eos)
+    if not eos and _names_no_end(config):
+        raise ModelRefused(
+            "Nothing in this folder names an end-of-text token: no answer would end, and the builder refuses it.",
+            hint="Name it: eos_token_id in generation_config.json.",
+        )
     if not eos:
         warnings.append("No end-of-text token is named: answers may not stop by themselves.")
     if isinstance(settings.get("auto_map"), dict):
@@ -124,7 +153,14 @@ def _template(folder: ModelFolder, settings: Mapping[str, Any]) -> tuple[str | N
     return None, ""
 
 
-def _token(value: object) -> str:
+def _names_no_end(config: Mapping[str, Any]) -> bool:
+    """Whether no end token is left: config.json rules one out, or its type has none of its own (transformers 5.23)."""
+    kind = str(config.get("model_type", ""))
+    return "eos_token_id" in config or kind.startswith(("qwen", "gpt_oss"))
+
+
+def special_text(value: object) -> str:
+    """The text of one special token of tokenizer_config.json; empty when there is none."""
     if isinstance(value, dict):
         value = value.get("content")
     return value if isinstance(value, str) else ""
@@ -157,6 +193,38 @@ def _begins_with_bos(template: str, bos: str) -> bool:
 def _ids(value: object) -> tuple[int, ...]:
     found = value if isinstance(value, list) else [value]
     return tuple(n for n in found[:64] if isinstance(n, int) and not isinstance(n, bool) and n >= 0)
+
+
+def _token_id(
+    folder: ModelFolder, settings: Mapping[str, Any], whole: Mapping[str, Any], text: str
+) -> int | None:
+    """The id of a special token: from tokenizer_config.json, else from the added tokens, else from the vocabulary."""
+    if not text:
+        return None
+    listed = settings.get("added_tokens_decoder")
+    for number, entry in listed.items() if isinstance(listed, dict) else ():
+        if isinstance(entry, dict) and entry.get("content") == text and number.isdecimal():
+            return int(number)
+    added = whole.get("added_tokens") if whole else _added_tokens(folder)
+    for entry in added if isinstance(added, list) else []:
+        if isinstance(entry, dict) and entry.get("content") == text:
+            number = entry.get("id")
+            return number if isinstance(number, int) else None
+    model = whole.get("model")
+    vocabulary = model.get("vocab") if isinstance(model, dict) else None
+    number = vocabulary.get(text) if isinstance(vocabulary, dict) else None
+    return number if isinstance(number, int) else None
+
+
+def _added_tokens(folder: ModelFolder) -> list[Any]:
+    """The added tokens of a tokenizer.json that is too large to parse: they stand before its vocabulary."""
+    _, found, rest = folder.read_start("tokenizer.json", _START).partition(b'"added_tokens"')
+    _, found, rest = rest.partition(b":") if found else (b"", b"", b"")
+    try:
+        listed, _ = json.JSONDecoder().raw_decode(rest.decode("utf-8", "ignore").lstrip())
+    except ValueError:
+        return []
+    return listed if isinstance(listed, list) else []
 
 
 def _largest_id(folder: ModelFolder, whole: Mapping[str, Any]) -> int | None:

@@ -7,6 +7,8 @@ from typing import Any
 
 from firstlight_core.deploy.vllm import Capacity
 from firstlight_core.errors import InputRefused
+from firstlight_core.model.adapter_bases import remembered_base
+from firstlight_core.model.base_choice import choose_base
 from firstlight_core.paths import find_paths
 from firstlight_core.precisions import DEFAULT_PRECISION
 from firstlight_core.session import Session
@@ -68,6 +70,8 @@ class Plan:
     """One whole walk. Either `source` is converted to `precisions`, or `artifact` is adopted as it is."""
 
     source: Path | None = None
+    base: Path | None = None
+    """The base of a source that is a LoRA adapter, where it was named by hand."""
     artifact: Path | None = None
     precisions: tuple[str, ...] = ()
     use: str | None = None
@@ -95,7 +99,10 @@ def check_files(plan: Plan) -> None:
 
     Raises:
         InputRefused: the questions or the reference of the quality check are not there.
+        ModelRefused: the base that is named does not fit the source.
     """
+    if plan.source is not None and plan.base is not None:
+        choose_base(plan.source, plan.base)
     quality = plan.quality or QualityChoice()
     if quality.prompts is not None and not quality.prompts.is_file():
         raise InputRefused(
@@ -130,6 +137,7 @@ def plan_of(session: Session) -> Plan:
         use = str(in_use.get("precision", precisions[0]))
     return Plan(
         source=source,
+        base=remembered_base(source) if source is not None else None,
         artifact=Path(session.artifact or "").absolute() if source is None else None,
         precisions=precisions,
         use=use,

@@ -32,7 +32,13 @@ def portable(configs: Configs, source: Path) -> dict[str, Any]:
     return found
 
 
-def read_configs(top: Section, source: Path | None, precisions: tuple[str, ...]) -> Configs:
+def read_configs(
+    top: Section,
+    source: Path | None,
+    precisions: tuple[str, ...],
+    *,
+    base: Path | None = None,
+) -> Configs:
     """The edited configurations of a plan by precision, each whole and checked.
 
     Raises:
@@ -48,9 +54,9 @@ def read_configs(top: Section, source: Path | None, precisions: tuple[str, ...])
         config = section.table(key)
         if key not in precisions:
             raise section.wrong(key, "is none of `precisions`")
-        whole = {_MODEL: _own_model(source, key), **(config or {})}
+        whole = {_MODEL: _own_model(source, key, base), **(config or {})}
         try:
-            configs[key] = checked_config(whole, source=absolute(source), base=_base(source))
+            configs[key] = checked_config(whole, source=absolute(source), base=_base(source, base))
             check_row(configs[key], find_precision(key))
             json.dumps(whole, allow_nan=False)
         except UsageError as error:
@@ -60,13 +66,14 @@ def read_configs(top: Section, source: Path | None, precisions: tuple[str, ...])
     return configs
 
 
-def _own_model(source: Path, key: str) -> Any:
-    return run_config(absolute(source), find_precision(key), base=_base(source))[_MODEL]
+def _own_model(source: Path, key: str, base: Path | None = None) -> Any:
+    row = find_precision(key)
+    return run_config(absolute(source), row, base=_base(source, base))[_MODEL]
 
 
-def _base(source: Path) -> Path | None:
+def _base(source: Path, base: Path | None) -> Path | None:
     try:
-        return adapter_base(absolute(source))
+        return adapter_base(absolute(source), base)
     except FirstlightError:
         # An adapter without its base is refused, with its reason, when the source is looked at.
         return None

@@ -75,6 +75,9 @@ def _plan(top: Section) -> Plan:
     source, artifact = top.path("source", words={SAMPLE: find_paths().sample}), top.path("artifact")
     if (source is None) == (artifact is None):
         raise top.wrong("source", "must be given, or `artifact` in its place, and not both")
+    base = top.path("base", words={SAMPLE: find_paths().sample})
+    if source is None and base is not None:
+        raise top.wrong("base", "belongs to `source`; an adopted `artifact` is not converted")
     precisions = top.texts("precisions")
     if artifact is not None and precisions:
         raise top.wrong("precisions", "belongs to `source`; an adopted `artifact` is not converted")
@@ -85,12 +88,13 @@ def _plan(top: Section) -> Plan:
     if use is not None and use not in precisions:
         raise top.wrong("use", "is none of `precisions`")
     method = top.choice("method", METHODS, "config")
-    configs = read_configs(top, source, precisions)
+    configs = read_configs(top, source, precisions, base=base)
     if configs and method != "config":
         raise top.wrong("configs", "belongs to the method `config`")
     template = top.section("template")
     return Plan(
         source=source,
+        base=base,
         artifact=artifact,
         precisions=precisions,
         use=use,
@@ -235,6 +239,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
     if plan.source is not None:
         document |= {
             "source": _path_word(plan.source, {find_paths().sample: SAMPLE}),
+            "base": plan.base and _path_word(plan.base, {find_paths().sample: SAMPLE}),
             "precisions": list(plan.precisions),
             "use": plan.use,
             "method": plan.method,

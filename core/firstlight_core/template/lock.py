@@ -26,6 +26,7 @@ from firstlight_core.template.inference_model import (
     prompt_template_of,
     read_inference_model,
 )
+from firstlight_core.template.model_config import fit_to_context
 from firstlight_core.template.rendering import (
     default_inference_model,
     default_name,
@@ -99,7 +100,8 @@ async def check_template(
         document = dict(inference_model)
     else:
         kept = read_inference_model(folder)
-        document = kept or build_inference_model(default_name(folder), derived)
+        fresh = build_inference_model(default_name(folder), derived)
+        document = kept or fit_to_context(fresh, folder)[0]
         if chat_template is not None:
             document["PromptTemplate"] = derived
     template = prompt_template_of(document)

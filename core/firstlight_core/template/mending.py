@@ -8,7 +8,8 @@ from typing import Any
 from firstlight_core.template.files import read_chat_template
 from firstlight_core.template.inference_model import validate_inference_model
 from firstlight_core.template.lock import check_template
-from firstlight_core.template.settle import write_template
+from firstlight_core.template.model_config import fit_to_context
+from firstlight_core.template.settle import told, write_template
 
 Document = dict[str, Any]
 
@@ -51,7 +52,8 @@ async def _mend(
     source: Path | str | None,
 ) -> Document:
     derived = checked["prompt_template_of_tokenizer"]
-    model = validate_inference_model({**inference_model, "PromptTemplate": derived})
+    asked = validate_inference_model({**inference_model, "PromptTemplate": derived})
+    model, fitted = fit_to_context(asked, folder)
     chat_template = checked["proposed_template"] or checked["rewritten_template"]
     theirs = any(
         d["between"] == "genai" and d["cause"] == "template" for d in checked["differences"]
@@ -69,7 +71,8 @@ async def _mend(
     written = await asyncio.to_thread(
         write_template, folder, model, chat_template=chat_template, stop_ids=missing
     )
-    return {**await check_template(folder, source, model), **written, "mended": mended}
+    again = told(await check_template(folder, source, model), fitted)
+    return {**again, **written, "mended": mended}
 
 
 def _template_of_source(folder: Path, source: Path | str | None) -> str | None:

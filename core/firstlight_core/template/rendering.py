@@ -18,6 +18,7 @@ from firstlight_core.template.files import (
     read_chat_template,
 )
 from firstlight_core.template.inference_model import build_inference_model, check_name
+from firstlight_core.template.model_config import fit_to_context
 
 Document = dict[str, Any]
 SECONDS = {"jinja": 15.0, "genai": 15.0, "transformers": 90.0}
@@ -92,14 +93,15 @@ async def derive_prompt_template(folder: Path, *, template: str | None = None) -
 
 
 async def derive_inference_model(artifact: Path, name: str) -> Document:
-    """The course's document for this artifact, with the PromptTemplate of its tokenizer.
+    """The course's document for this artifact, with the PromptTemplate of its tokenizer and a length it can hold.
 
     Raises:
         UsageError: the name is not usable.
         TemplateRefused: as `derive_prompt_template`.
     """
     check_name(name)
-    return build_inference_model(name, await derive_prompt_template(artifact))
+    document = build_inference_model(name, await derive_prompt_template(artifact))
+    return fit_to_context(document, artifact)[0]
 
 
 def default_name(artifact: Path) -> str:

@@ -15,29 +15,14 @@ from firstlight_core.template.control_tokens import marking_tokens
 from firstlight_core.template.files import CHAT_TEMPLATE
 from firstlight_core.template.inference_model import INFERENCE_MODEL, validate_inference_model
 from firstlight_core.template.lock import check_template
+from firstlight_core.template.model_config import GENAI_CONFIG, fit_to_context, with_search
 from firstlight_core.template.stop_tokens import check_stop_tokens, eos_ids
 from firstlight_core.text import shown_path
 
-GENAI_CONFIG = "genai_config.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 SETTLED = (INFERENCE_MODEL, GENAI_CONFIG, CHAT_TEMPLATE, TOKENIZER_CONFIG)
 """The files of an artifact that this step may write."""
-_SEARCH_KEYS = ("max_length", "temperature", "top_p", "repetition_penalty")
 Document = dict[str, Any]
-
-
-def search_values(model_config: Mapping[str, Any], context_length: int | None) -> Document:
-    """What ModelConfig means for `search` in genai_config.json, which is what the runtimes read.
-
-    `max_length` is capped by the context; a temperature of 0 means greedy.
-    """
-    found: Document = {key: model_config[key] for key in _SEARCH_KEYS if key in model_config}
-    if "max_length" in found:
-        length = int(found["max_length"])
-        found["max_length"] = min(length, context_length) if context_length else length
-    if "temperature" in found:
-        found["do_sample"] = found["temperature"] > 0
-    return found
 
 
 async def settle_template(
@@ -49,7 +34,8 @@ async def settle_template(
 ) -> Document:
     """Check a template, write it with its ModelConfig into the artifact, and return the check's document.
 
-    The document has, besides `check_template`'s keys, `written[]` and `search`. Unless `force`, a template
+    The document has, besides `check_template`'s keys, `written[]` and `search`, and `fitted`, a sentence, where
+    `max_length` was more than the model's context and has been shortened to it. Unless `force`, a template
     that the check does not confirm is not written. A model that came without a chat template is given the one that
     the fields imply, and what ends its turns joins eos_token_id.
 
@@ -59,7 +45,7 @@ async def settle_template(
         StateProblem: a file cannot be written; the old ones are still there.
     """
     folder = Path(artifact)
-    document = validate_inference_model(inference_model)
+    document, fitted = fit_to_context(validate_inference_model(inference_model), folder)
     checked = await check_template(folder, source, document)
     if not checked["locked"] and not force:
         raise not_written(checked)
@@ -68,7 +54,18 @@ async def settle_template(
     written = await asyncio.to_thread(
         write_template, folder, document, chat_template=proposed, stop_ids=stops
     )
-    return {**checked, **written, **(await asyncio.to_thread(stops_again, folder, checked))}
+    return {
+        **told(checked, fitted),
+        **written,
+        **(await asyncio.to_thread(stops_again, folder, checked)),
+    }
+
+
+def told(checked: Document, fitted: str | None) -> Document:
+    """The check's document with a sentence about a `max_length` that was shortened."""
+    if fitted is None:
+        return checked
+    return {**checked, "notes": [fitted, *checked["notes"]], "fitted": fitted}
 
 
 def not_written(checked: Mapping[str, Any]) -> CheckFailed:
@@ -107,14 +104,9 @@ def write_template(
     Raises:
         StateProblem: the disk refuses, or what was read back is not what was written.
     """
-    config = read_json_object(folder / GENAI_CONFIG)
+    document, _ = fit_to_context(document, folder)
+    config, values = with_search(read_json_object(folder / GENAI_CONFIG), document)
     model = config.get("model")
-    context = model.get("context_length") if isinstance(model, dict) else None
-    search = config.get("search")
-    values = search_values(
-        document.get("ModelConfig", {}), context if isinstance(context, int) else None
-    )
-    config["search"] = {**(search if isinstance(search, dict) else {}), **values}
     if stop_ids and isinstance(model, dict):
         model["eos_token_id"] = list(dict.fromkeys([*eos_ids(config), *stop_ids]))
     texts = {INFERENCE_MODEL: _text(document), GENAI_CONFIG: _text(config)}

@@ -11,6 +11,7 @@ from firstlight_core.conversion.convert import plan_conversion
 from firstlight_core.conversion.plan import COURSE_CONFIG_NAME, absolute
 from firstlight_core.errors import InputRefused, UsageError
 from firstlight_core.files import read_json_object
+from firstlight_core.model.base_choice import choose_base
 from firstlight_core.model.sources import find_source
 from firstlight_core.text import bytes_text, seconds_text, shown_path
 from firstlight_tui.commands.output import Document, run_verb, say, show_events
@@ -23,6 +24,9 @@ def convert(
     output: str = typer.Option(..., "--output", "-o", help="Folder to publish the artifact as."),
     precision: str = typer.Option("int4", "--precision", "-p", help="A row of the table."),
     method: str = typer.Option("config", "--method", help="The course's method: command, config."),
+    base: str | None = typer.Option(
+        None, "--base", help="The base of a LoRA adapter; remembered for this adapter."
+    ),
     config: str | None = typer.Option(
         None, "--config", help="An edited configuration file of method 2."
     ),
@@ -44,7 +48,10 @@ def convert(
     def wanted() -> Path:
         if source is None:
             raise UsageError("Name the model folder to convert.", hint="firstlight convert --help")
-        return find_source(source)
+        folder = find_source(source)
+        if base is not None:
+            choose_base(folder, find_source(base))
+        return folder
 
     def edited() -> Document | None:
         if config is None:

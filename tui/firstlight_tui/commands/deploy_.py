@@ -87,6 +87,9 @@ def _show(document: Document) -> None:
             say(f"The artifact itself answers otherwise: {document['artifact_answer']}")
         else:
             say("The artifact itself answers the same: verified.")
+    if config := document.get("model_config"):
+        values = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in config.items())
+        say(f"Answers by default with {values}.")
     for text in document.get("notes", []):
         say(text)
     say()

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import typer
 
-from firstlight_core.errors import UsageError
 from firstlight_core.estimate.estimates import estimates
+from firstlight_core.model.base_choice import choose_base
 from firstlight_core.model.download import download_model, resolve_hub_id
-from firstlight_core.model.inspection import inspect_source
+from firstlight_core.model.inspection import inspect_model
 from firstlight_core.model.sources import find_source, remember_folder
-from firstlight_core.text import bytes_text, one_line, seconds_text
+from firstlight_core.text import bytes_text, seconds_text
 from firstlight_tui.commands.output import Document, run_verb, say, show_events
 
 
@@ -17,7 +17,9 @@ def inspect(
     source: str = typer.Argument(
         ..., help="A model folder, a LoRA adapter folder, a cached hub id, or `sample`."
     ),
-    base: str | None = typer.Option(None, "--base", help="The base of a LoRA adapter."),
+    base: str | None = typer.Option(
+        None, "--base", help="The base of a LoRA adapter; remembered for this adapter."
+    ),
     context: int = typer.Option(2048, "--context", min=1, help="Tokens the RAM to run is for."),
     download: bool = typer.Option(
         False, "--download", help="Yes: fetch a hub id that is not on this machine."
@@ -29,12 +31,8 @@ def inspect(
     async def work() -> Document:
         if download and not Path(source).exists() and resolve_hub_id(source) is None:
             await download_model(source, agreed=True, on_event=show_events())
-        inspection = inspect_source(source, base=find_source(base) if base else None)
-        if base and inspection.adapter is None:
-            raise UsageError(
-                f"{one_line(source, 120)} is no LoRA adapter, so it has no base.",
-                hint="Leave out --base.",
-            )
+        folder = find_source(source)
+        inspection = choose_base(folder, find_source(base)) if base else inspect_model(folder)
         remember_folder(inspection.adapter.folder if inspection.adapter else inspection.folder)
         return {**inspection.to_json(), "estimates": estimates(inspection, context=context)}
 

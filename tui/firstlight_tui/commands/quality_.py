@@ -6,7 +6,10 @@ from typing import Any
 
 import typer
 
+from firstlight_core.errors import UsageError
 from firstlight_core.measure.quality import check_quality_of_each
+from firstlight_core.model.base_choice import choose_base
+from firstlight_core.model.sources import find_source
 from firstlight_tui.commands.output import Document, run_verb, say, show_events
 
 _MARKS = {"pass": "pass", "fail": "FAIL", "not-run": "not run", "needs-you": "needs you"}
@@ -24,6 +27,9 @@ def quality(
     reference: str | None = typer.Option(
         None, "--reference", help="The source model, for the drift against it."
     ),
+    base: str | None = typer.Option(
+        None, "--base", help="The base of the reference, when that is a LoRA adapter; remembered."
+    ),
     network: bool = typer.Option(
         False, "--network", help="Allow a server on another machine; your questions leave this one."
     ),
@@ -32,6 +38,10 @@ def quality(
     """Check the quality of one or more targets; leaves with 1 when a check failed."""
 
     async def work() -> Document:
+        if base is not None and reference is None:
+            raise UsageError("--base belongs to --reference.", hint="Name the adapter there.")
+        if base is not None and reference is not None:
+            choose_base(find_source(reference), find_source(base))
         return await check_quality_of_each(
             targets, prompts=prompts, reference=reference, network=network, on_event=show_events()
         )

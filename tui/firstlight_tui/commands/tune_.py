@@ -7,6 +7,8 @@ from typing import Any
 import typer
 
 from firstlight_core.errors import UsageError
+from firstlight_core.model.base_choice import choose_base
+from firstlight_core.model.sources import find_source
 from firstlight_core.precisions import DEFAULT_PRECISION
 from firstlight_core.text import bytes_text, seconds_text, shown_path
 from firstlight_core.tuning.search import NEW_TOKENS, PROMPT_TOKENS, REPEATS
@@ -29,6 +31,9 @@ def tune(
     reset: bool = typer.Option(
         False, "--reset", help="Take out of an artifact what --apply has written."
     ),
+    base: str | None = typer.Option(
+        None, "--base", help="Of a source that is a LoRA adapter: its base; remembered."
+    ),
     precision: str = typer.Option(
         DEFAULT_PRECISION, "--precision", "-p", help="Of a source: the row whose builds are tried."
     ),
@@ -50,6 +55,8 @@ def tune(
     """Find the fastest setting of a model on this machine."""
 
     async def work() -> Document:
+        if base is not None:
+            choose_base(find_source(target), find_source(base))
         return await find_fastest(
             target,
             output=output,

@@ -143,6 +143,9 @@ class TemplateStep(TemplateEditor):
                     document = await services.settle_template(
                         folder, written, source=source, force=force
                     )
+                    if document.get("fitted"):
+                        more["inference_model"] = document["inference_model"]
+                        more["mended"] = [document["fitted"]]
                     return {**document, **more, "settled": True}
                 except CheckFailed:
                     # The evidence is worth more than the sentence: the check says where they part.
