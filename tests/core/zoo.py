@@ -423,15 +423,30 @@ def _link_to_etc_passwd(folder: Path) -> None:
     (folder / "tokenizer.json").symlink_to("/etc/passwd")
 
 
-@animal("is a link to a folder")
+@animal("is a link to a folder around it")
 def _link_loop_inside(folder: Path) -> None:
     (folder / "again").symlink_to(folder)
 
 
-@animal("is a link to a folder")
+@animal("is a link to a folder around it")
 def _deep_link_loop(folder: Path) -> None:
     (folder / "a" / "b").mkdir(parents=True)
     (folder / "a" / "b" / "up").symlink_to("..")
+
+
+@animal("is a link to a folder around it")
+def _two_links_into_each_others_folder(folder: Path) -> None:
+    for one, other in (("a", "b"), ("b", "a")):
+        (folder / one).mkdir()
+        (folder / one / "next").symlink_to(f"../{other}")
+
+
+@animal("", healthy=True)
+def _link_to_the_latest_run(folder: Path) -> None:
+    (folder / "wandb" / "run-1").mkdir(parents=True)
+    (folder / "wandb" / "latest-run").symlink_to("run-1")
+    (folder / "wandb" / "debug.log").symlink_to("run-1/gone.log")
+    (folder / "last").symlink_to("wandb/run-1")
 
 
 @animal("leads to itself")

@@ -1,13 +1,14 @@
 """The files of a foreign folder, listed without following links and without opening anything.
 
 A folder is looked at in two passes: its top level, which says what kind of folder it is, and then everything
-below it, because Olive hashes the whole folder and follows links: a loop, a FIFO or a device would never end.
+below it: tools walk a whole folder and follow links, and a loop, a FIFO or a device would never end. A link to
+another folder within is no loop (trackers keep one to their latest run); it is passed over.
 """
 
 import errno
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ ENTRY_LIMIT = 20_000
 DEPTH_LIMIT = 8
 PATH_LIMIT = 4_096
 _SYSTEM = tuple(Path(name) for name in ("/proc", "/sys", "/dev"))
+_RAM_DISKS = (Path("/dev/shm"),)
+"""Within a folder of the system, but made for the files of users."""
+_OF_A_MODEL = (".json", ".safetensors", ".jinja", ".model", ".txt", ".bin", ".py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class ModelFolder:
     files: dict[str, Member]
     """The regular files of the top level."""
     folders: tuple[str, ...]
+    links: dict[str, Path] = field(default_factory=dict)
+    """Links of the top level that lead to a folder within, and where they lead."""
 
     def having(self, *suffixes: str) -> list[str]:
         """The files of the top level that end so, sorted."""
@@ -101,27 +107,31 @@ def list_folder(folder: Path) -> ModelFolder:
     root = _resolve(folder)
     files: dict[str, Member] = {}
     folders: list[str] = []
+    links: dict[str, Path] = {}
     try:
         for name, entry in _entries(root, root, ""):
             if isinstance(entry, Member):
                 files[name] = entry
-            else:
+            elif entry is None:
                 folders.append(name)
+            else:
+                links[name] = entry
     except ModelRefused as error:
         # /etc is full of links, but what is wrong with it is that it is no model.
         if not any(os.path.lexists(root / name) for name in _MARKS):
             raise _not_a_model(root, "holds no config.json") from error
         raise
-    return ModelFolder(root, files, tuple(sorted(folders)))
+    return ModelFolder(root, files, tuple(sorted(folders)), links)
 
 
 def check_tree(folder: ModelFolder) -> list[str]:
     """Look at everything below the folder and return the names of all files, relative to it.
 
     Raises:
-        ModelRefused: a link leaves the folder or leads to a folder, something is no file, or it is too large a tree.
+        ModelRefused: a link leaves the folder or leads in a circle, something is no file, or it is too large a tree.
     """
     names = list(folder.files)
+    links = dict(folder.links)
     waiting = [(name, 1) for name in folder.folders]
     seen = len(names) + len(waiting)
     while waiting:
@@ -134,9 +144,34 @@ def check_tree(folder: ModelFolder) -> list[str]:
                 raise _not_a_model(folder.path, f"holds more than {ENTRY_LIMIT:,} files")
             if isinstance(entry, Member):
                 names.append(name)
-            else:
+            elif entry is None:
                 waiting.append((name, depth + 1))
+            else:
+                links[name] = entry
+    _refuse_circles(folder.path, links)
     return names
+
+
+def _refuse_circles(root: Path, links: dict[str, Path]) -> None:
+    """Refuse links to folders by which a walk that follows links comes back to where it was."""
+    # Whoever follows a link may meet those that stand in the folder it leads to.
+    met = {
+        name: {other for other in links if (root / other).is_relative_to(target)}
+        for name, target in links.items()
+    }
+    for name in links:
+        seen: set[str] = set()
+        waiting = set(met[name])
+        while waiting:
+            other = waiting.pop()
+            if other == name:
+                raise ModelRefused(
+                    f"{shown_path(name)} is a link to a folder around it: a walk through it never ends.",
+                    hint="Remove the link from the folder.",
+                )
+            if other not in seen:
+                seen.add(other)
+                waiting |= met[other]
 
 
 def _not_a_model(root: Path, why: str) -> ModelRefused:
@@ -170,7 +205,7 @@ def _resolve(folder: Path) -> Path:
         raise _single_file(root)
     if not stat.S_ISDIR(mode):
         raise ModelRefused(f"{shown} is not a folder.", hint="Choose the model's folder.")
-    if root == Path(root.anchor) or any(root.is_relative_to(system) for system in _SYSTEM):
+    if _is_system(root):
         raise ModelRefused(
             f"{shown} belongs to the system: that is not a model folder.",
             hint="Choose the folder that holds config.json and the .safetensors files.",
@@ -178,6 +213,12 @@ def _resolve(folder: Path) -> Path:
     if not os.access(root, os.R_OK | os.X_OK):
         raise unreadable(root)
     return root
+
+
+def _is_system(root: Path) -> bool:
+    if any(root.is_relative_to(disk) and root != disk for disk in _RAM_DISKS):
+        return False
+    return root == Path(root.anchor) or any(root.is_relative_to(system) for system in _SYSTEM)
 
 
 def unreadable(folder: Path) -> ModelRefused:
@@ -211,9 +252,9 @@ def _single_file(path: Path) -> ModelRefused:
     return ModelRefused(f"{shown} is a file, not a folder.", hint="Choose the model's folder.")
 
 
-def _entries(root: Path, folder: Path, prefix: str) -> list[tuple[str, Member | None]]:
-    """Names below `folder` with a `Member` for a regular file and None for a folder."""
-    found: list[tuple[str, Member | None]] = []
+def _entries(root: Path, folder: Path, prefix: str) -> list[tuple[str, Member | Path | None]]:
+    """Names below `folder`: a `Member` for a file, None for a folder, a path for a link to a folder within."""
+    found: list[tuple[str, Member | Path | None]] = []
     try:
         with os.scandir(folder) as listing:
             for entry in listing:
@@ -221,9 +262,15 @@ def _entries(root: Path, folder: Path, prefix: str) -> list[tuple[str, Member | 
                     raise _not_a_model(root, f"holds more than {ENTRY_LIMIT:,} files")
                 name = prefix + entry.name
                 path = Path(entry.path)
-                if entry.is_symlink():
+                linked = entry.is_symlink()
+                if linked:
+                    if not _matters(name) and _leads_nowhere(path):
+                        continue
                     path = _target(root, path, name)
                 status = path.lstat()
+                if linked and stat.S_ISDIR(status.st_mode):
+                    found.append((name, path))
+                    continue
                 if stat.S_ISDIR(status.st_mode):
                     found.append((name, None))
                 elif stat.S_ISREG(status.st_mode):
@@ -275,12 +322,22 @@ def _target(root: Path, link: Path, name: str) -> Path:
             f"{shown} is a link to something outside of this folder.",
             hint="Firstlight reads nothing outside: replace the link with a copy of the file.",
         )
-    if target.is_dir():
-        raise ModelRefused(
-            f"{shown} is a link to a folder, which may never end when it is walked.",
-            hint="Remove the link from the folder.",
-        )
     return target
+
+
+def _leads_nowhere(link: Path) -> bool:
+    try:
+        link.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _matters(name: str) -> bool:
+    """Whether a link that leads nowhere may stand for a file of the model."""
+    return "/" not in name and name.lower().endswith(_OF_A_MODEL)
 
 
 def _blobs(root: Path) -> Path | None:
