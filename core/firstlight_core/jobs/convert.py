@@ -130,7 +130,7 @@ class _Converter:
     ) -> dict[str, Any]:
         measured: dict[str, Any] = {}
         if self._watch is None:
-            threading.Thread(target=_fingerprint, args=(config,), daemon=True).start()
+            threading.Thread(target=_fingerprint, args=(asked["config"],), daemon=True).start()
             self._watch = _load_olive(self._context)
             measured["olive_load_seconds"] = round((time.perf_counter_ns() - started) / 1e9, 3)
         else:
