@@ -13,9 +13,10 @@ from firstlight_core.deploy.caches import ModelCache, choose_cache, remember, se
 from firstlight_core.deploy.copy import mark_proven, publish_copy
 from firstlight_core.deploy.exports import EXPORTS, export, undo_export
 from firstlight_core.deploy.foundry_cache import find_cache
-from firstlight_core.deploy.foundry_cli import cli_commands, find_foundry_cli
+from firstlight_core.deploy.foundry_cli import find_foundry_cli
 from firstlight_core.deploy.foundry_doctor import diagnose
 from firstlight_core.deploy.foundry_proof import open_foundry, prove
+from firstlight_core.deploy.next_commands import foundry_commands
 from firstlight_core.deploy.published import (
     Deployment,
     find_deployment,
@@ -128,17 +129,11 @@ async def describe(output: Path, cache: ModelCache) -> Document:
     """Who finds the deployment in this folder, and what to type: `cache, seen_by[], folder_drop, commands[]`."""
     cli = await find_foundry_cli()
     place = await find_cache() if cli is not None and cli.version else None
-    name = output.name
-    typed = cli_commands(cli, name, cache.root if cache.id == "private" else None)
     return {
         "cache": cache.id,
         "seen_by": [reader.to_json() for reader in seen_by(cache, cli, place)],
         "folder_drop": (await asyncio.to_thread(diagnose, output, cache.root)).to_json(),
-        "commands": [
-            {"command": f"firstlight serve {name}", "does": "serve it to every OpenAI client"},
-            {"command": f"firstlight chat {name}", "does": "talk to it"},
-            *(command.to_json() for command in typed),
-        ],
+        "commands": foundry_commands(output.name, cache, cli, place),
     }
 
 

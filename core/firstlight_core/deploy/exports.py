@@ -1,7 +1,6 @@
 """The other roads out of a run: a bundle, an Ollama Modelfile, a vLLM server."""
 
 import asyncio
-import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from firstlight_core.conversion.publishing import (
     write_manifest,
 )
 from firstlight_core.deploy.bundle_export import bundle_export
+from firstlight_core.deploy.next_commands import ollama_commands
 from firstlight_core.deploy.ollama_export import ollama_export
 from firstlight_core.deploy.vllm import Capacity
 from firstlight_core.deploy.vllm_export import vllm_export
@@ -121,11 +121,5 @@ async def _ollama(
 ) -> tuple[dict[str, str], Document]:
     context = check_artifact(artifact).context_length
     text, notes = await ollama_export(artifact, weights, document, context=context)
-    commands = [
-        {
-            "command": shlex.join(["ollama", "create", name, "-f", str(place / "Modelfile")]),
-            "does": "import it",
-        },
-        {"command": shlex.join(["ollama", "run", name]), "does": "talk to it"},
-    ]
-    return {"Modelfile": text}, {"notes": notes, "commands": commands}
+    commands, said = ollama_commands(name, place / "Modelfile")
+    return {"Modelfile": text}, {"notes": notes + said, "commands": commands}

@@ -12,7 +12,7 @@ from firstlight_core.deploy.ollama import default_system, go_template
 from firstlight_core.errors import InputRefused, TemplateRefused
 from firstlight_core.text import shown_path
 
-_COMMANDS = ("from", "adapter", "template", "system", "license", "parameter")
+_COMMANDS = ("from", "template", "system", "license", "parameter")
 _PARAMETERS = {
     "max_length": "num_ctx",
     "temperature": "temperature",
@@ -25,7 +25,6 @@ def write_modelfile(
     weights: Path,
     document: Mapping[str, Any],
     *,
-    adapter: Path | None = None,
     begin: str = "",
     runner_begins: bool = False,
     merged: bool = False,
@@ -46,8 +45,6 @@ def write_modelfile(
         "# Written by Firstlight. FROM are the original weights: Ollama reads safetensors or GGUF, not ONNX.",
         f"FROM {_path(weights)}",
     ]
-    if adapter is not None:
-        lines.append(f"ADAPTER {_path(adapter)}")
     go = go_template(template, begin=begin, runner_begins=runner_begins, merged=merged)
     lines += ["", f'TEMPLATE """{go}"""']
     if (system := default_system(template)) is not None:

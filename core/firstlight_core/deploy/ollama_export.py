@@ -18,41 +18,30 @@ from firstlight_core.template.shapes import lock_shapes
 from firstlight_core.template.stop_tokens import turn_ends
 from firstlight_core.text import one_line, shown_path
 
-IMPORTED = frozenset(
-    {
-        *("LlamaForCausalLM", "Ministral3ForCausalLM", "MixtralForCausalLM", "GemmaForCausalLM"),
-        *("Gemma2ForCausalLM", "Gemma3ForCausalLM", "Phi3ForCausalLM", "Qwen2ForCausalLM"),
-        *("Olmo3ForCausalLM", "CohereForCausalLM", "GptOssForCausalLM", "DeepseekV3ForCausalLM"),
-        *("Glm4MoeLiteForCausalLM", "Lfm2ForCausalLM"),
-    }
+MLX_ONLY = (
+    "FROM are safetensors: of them Ollama 0.34.1 and newer make an MLX model, of some architectures, which runs on Apple "
+    "silicon only. A GGUF runs everywhere: make one of these weights with llama.cpp's convert_hf_to_gguf.py, and name it "
+    "with --source FILE.gguf."
 )
-"""The text models whose safetensors Ollama imports (convert/convert.go, read in 2026); newer ones may know more."""
-ADAPTED = frozenset({"LlamaForCausalLM", "Gemma2ForCausalLM"})
-"""The bases for which it imports LoRA adapters (the same file)."""
+"""Ollama's documentation on importing, and mellea issue 1651 (September 2026)."""
+_NO_ADAPTER = "Ollama takes no adapters any more: since 0.34.1 it refuses ADAPTER in a Modelfile, and these weights are one."
 
 
 def check_import(weights: Weights) -> list[str]:
-    """Notes on whether `ollama create` will take these weights.
+    """Notes on what `ollama create` makes of these weights.
 
     Raises:
-        InputRefused: it will not.
+        InputRefused: it will not take them.
     """
     if weights.folder.is_file():
         return []
-    _check_files(weights.folder)
-    listed = read_json_object(weights.folder / "config.json", strict=False).get("architectures")
-    names = [str(name) for name in listed] if isinstance(listed, list) else []
-    architecture = one_line(names[0], 60) if names else "no architecture"
-    if weights.adapter is not None and architecture not in ADAPTED:
+    if weights.adapter is not None:
         raise InputRefused(
-            f"Ollama imports adapters for Llama and Gemma 2 only; this base is {architecture}.",
-            hint="Merge the adapter into its base, and name the merged folder: --source FOLDER",
+            _NO_ADAPTER,
+            hint="Merge it into its base, make a GGUF of the whole, and name that: --source FILE.gguf",
         )
-    if architecture not in IMPORTED:
-        return [
-            f"Ollama may not import safetensors of {architecture}: then make a GGUF of it, and name it with --source."
-        ]
-    return []
+    _check_files(weights.folder)
+    return [MLX_ONLY]
 
 
 def _check_files(folder: Path) -> None:
@@ -108,7 +97,6 @@ async def ollama_export(
         text = write_modelfile(
             weights.folder,
             document,
-            adapter=weights.adapter,
             begin=begin,
             runner_begins=begins,
             merged=merged,
@@ -162,7 +150,8 @@ async def prove(artifact: Path, modelfile: str, *, added: str = "") -> list[str]
             detail=other.get("one question", ""),
         )
     notes = [
-        f"TEMPLATE was rendered and compared: {agreed} of {agreed + len(other)} conversations agree."
+        f"TEMPLATE was rendered and compared: {agreed} of {agreed + len(other)} conversations agree. "
+        "Ollama itself was not run."
     ]
     return notes + [f"It differs for {label}: {words}" for label, words in other.items()]
 

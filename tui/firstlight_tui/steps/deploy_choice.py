@@ -17,7 +17,7 @@ from firstlight_tui.widgets.words import Words, part
 TARGETS: Mapping[str, str] = {
     "foundry": "A copy; Foundry Local lists, loads and asks it.",
     "folder": "A copy for old CLIs and programs; nothing asked.",
-    "ollama": "A Modelfile with the settled template.",
+    "ollama": "A Modelfile; a GGUF of the weights runs everywhere.",
     "vllm": "Files to serve it with vLLM, on more machines.",
     "bundle": "One zip: manifest, checksums, sample programs.",
 }

@@ -27,16 +27,16 @@ SUPPORT: Mapping[bool | None, tuple[str, str]] = {
     None: ("? no builder here to ask", "$foreground-muted"),
 }
 WHY_ONNX = """Why ONNX (the course's four reasons)
-  1. Hardware independence: the same artifact on CPU, GPU and NPU, chosen by an execution provider.
-  2. Performance: graph optimisation and quantised kernels of ONNX Runtime.
-  3. Portability: one format from Python, C#, C++, JavaScript, on Windows, macOS and Linux.
-  4. Deployment: Foundry Local serves it behind an OpenAI-compatible API, offline.
+  1. Better performance optimization: graph optimisation and quantised kernels of ONNX Runtime.
+  2. Hardware-agnostic deployment: CPU, GPU and NPU by execution provider. Firstlight builds for CPU.
+  3. Production-ready capabilities: Foundry Local serves it behind an OpenAI-compatible API, offline.
+  4. Cross-platform compatibility: one format from Python, C#, C++ and JavaScript.
 
 When something else fits better
   llama.cpp / Ollama   GGUF already at hand, or a runtime in every package manager
   MLX                  Apple silicon only, and nothing else
   vLLM                 a GPU server with many users at once
-Firstlight writes the files for Ollama and vLLM too, so the choice is not final."""
+Firstlight writes vLLM's files too, and Ollama's Modelfile for a GGUF of yours: the choice is not final."""
 
 
 def choose_models(

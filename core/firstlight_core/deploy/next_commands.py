@@ -1,0 +1,60 @@
+"""What can be typed after a deployment on this machine: only commands that work with what is installed."""
+
+import importlib.util
+import shlex
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from firstlight_core.deploy.caches import ModelCache
+from firstlight_core.deploy.foundry_cli import CliCommand, FoundryCli, cli_commands
+
+Row = dict[str, object]
+Find = Callable[[str], str | None]
+
+
+def foundry_commands(
+    name: str, cache: ModelCache, cli: FoundryCli | None, place: Path | None
+) -> list[Row]:
+    """The commands of Firstlight and of the `foundry` command that find this deployment.
+
+    `place` is where the CLI's cache is now; None when it does not tell.
+    """
+    rows: list[Row] = []
+    if importlib.util.find_spec("foundry_local_sdk") is not None:
+        rows.append(
+            {"command": f"firstlight serve {name}", "does": "serve it to every OpenAI client"}
+        )
+    rows.append({"command": f"firstlight chat {name}", "does": "talk to it"})
+    return rows + [command.to_json() for command in usable(cli, name, cache, place)]
+
+
+def usable(
+    cli: FoundryCli | None, name: str, cache: ModelCache, place: Path | None
+) -> list[CliCommand]:
+    """The commands of the installed CLI with which this model can be found; none where no command can.
+
+    Up to 0.8 it scans its cache, which may have to be moved first; 0.10 and 0.11 know no models of one's own; from 0.12
+    on it knows what is registered in its own cache.
+    """
+    if cli is None or cli.release == (0, 0):
+        return []
+    theirs = cache.id == "foundry" or (
+        place is not None and place.resolve() == cache.root.resolve()
+    )
+    if cli.old:
+        return cli_commands(cli, name, None if theirs else cache.root)
+    if cli.release < (0, 12) or not theirs:
+        return []
+    return cli_commands(cli, name, None)
+
+
+def ollama_commands(
+    name: str, modelfile: Path, *, find: Find = shutil.which
+) -> tuple[list[Row], list[str]]:
+    """The commands for `ollama`, and what is to be said where it is not installed."""
+    create = shlex.join(["ollama", "create", name, "-f", str(modelfile)])
+    run = shlex.join(["ollama", "run", name])
+    if find("ollama") is None:
+        return [], [f"There is no ollama command here; where there is one: {create}, then {run}."]
+    return [{"command": create, "does": "import it"}, {"command": run, "does": "talk to it"}], []
