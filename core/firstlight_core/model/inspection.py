@@ -29,6 +29,7 @@ from firstlight_core.model.kinds import (
     refuse_without_weights,
 )
 from firstlight_core.model.own_files import own_files
+from firstlight_core.model.own_head import heads_differ
 from firstlight_core.model.safetensors_headers import Weights, read_weights
 from firstlight_core.model.sources import FoundModel, find_models, find_source
 from firstlight_core.model.structure import Structure, check_structure
@@ -141,7 +142,8 @@ def inspect_model(folder: Path, *, base: Path | None = None) -> Inspection:
     weights = read_weights(listed)
     if weights is None:
         raise refuse_without_weights(listed)
-    structure = check_structure(shape, weights.tensors)
+    own_head = heads_differ(listed.path) if shape.tied is not False else None
+    structure = check_structure(shape, weights.tensors, own_head=own_head)
     if adapter is not None:
         check_fit(adapter, weights.tensors)
         structure = merged_structure(adapter, shape, structure)
