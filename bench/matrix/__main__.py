@@ -31,6 +31,11 @@ _ENVIRONMENT = {
 }
 
 
+def worker_environment() -> dict[str, str]:
+    """The environment of a worker: offline, quiet, one thread."""
+    return {**os.environ, **_ENVIRONMENT}
+
+
 class Worker:
     """One warm process; a row that kills it is a row that failed."""
 
@@ -41,7 +46,7 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=log,
             cwd=ROOT,
-            env={**os.environ, **_ENVIRONMENT},
+            env=worker_environment(),
             text=True,
         )
 

@@ -9,7 +9,9 @@ from bench.matrix.tiny import write_tokenizer
 NEW_TOKENS = ("<|one|>", "<|two|>", "<|three|>", "<|four|>")
 
 
-def write_adapter(folder: Path, base: Path, kind: str, targets: tuple[str, ...], *, seed: int = 5) -> Path:
+def write_adapter(
+    folder: Path, base: Path, kind: str, targets: tuple[str, ...], *, seed: int = 5
+) -> Path:
     """A PEFT adapter folder over `base`; `kind` is one of rows.py."""
     import torch
     from peft import LoraConfig, get_peft_model
@@ -35,7 +37,9 @@ def write_adapter(folder: Path, base: Path, kind: str, targets: tuple[str, ...],
         settings["target_modules"] = [*targets, "lm_head"]
     elif kind == "new token rows":
         settings["modules_to_save"] = ["embed_tokens", "lm_head"]
-        model.resize_token_embeddings(model.config.vocab_size + len(NEW_TOKENS), mean_resizing=False)
+        model.resize_token_embeddings(
+            model.config.vocab_size + len(NEW_TOKENS), mean_resizing=False
+        )
     adapted = get_peft_model(model, LoraConfig(**settings))
     draw = torch.Generator().manual_seed(seed)
     with torch.no_grad():

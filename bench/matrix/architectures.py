@@ -8,7 +8,7 @@ DIM = {"hidden_size": 64, "num_attention_heads": 4, "num_key_value_heads": 2, "h
 COMMON: dict[str, Any] = {
     "vocab_size": 384,
     "hidden_size": 64,
-    "intermediate_size": 96,
+    "intermediate_size": 128,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
@@ -189,7 +189,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         model_type="granitemoehybrid",
         config={
             "layer_types": ["attention", "attention"],
-            "shared_intermediate_size": 96,
+            "shared_intermediate_size": 128,
             "num_local_experts": 0,
             "num_experts_per_tok": 0,
             "embedding_multiplier": 6.0,
@@ -202,7 +202,10 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         others=(
             ("no rope", {"position_embedding_type": "nope"}),
             ("experts", {"num_local_experts": 4, "num_experts_per_tok": 2}),
-            ("mamba layers", {"layer_types": ["mamba", "attention"], "mamba_n_heads": 4, "mamba_expand": 1}),
+            (
+                "mamba layers",
+                {"layer_types": ["mamba", "attention"], "mamba_n_heads": 4, "mamba_expand": 1},
+            ),
         ),
         targets=("q_proj", "k_proj", "v_proj", "o_proj"),
     ),
@@ -248,7 +251,10 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         ropes=("longrope",),
         windows=({"sliding_window": 40}, {"sliding_window": 400}),
         others=(
-            ("partial_rotary_factor 0.75", {"partial_rotary_factor": 0.75, "head_dim": 32, "hidden_size": 128}),
+            (
+                "partial_rotary_factor 0.75",
+                {"partial_rotary_factor": 0.75, "head_dim": 32, "hidden_size": 128},
+            ),
             ("longer than its original, no longrope", {"original_max_position_embeddings": 128}),
         ),
         targets=("qkv_proj", "o_proj", "gate_up_proj", "down_proj"),
@@ -270,7 +276,19 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         model_type="hunyuan_v1_dense",
         config={"head_dim": 16},
         biases=_BIAS,
-        others=(("dynamic with alpha", {"rope_parameters": {"rope_type": "dynamic", "alpha": 50.0, "rope_theta": 10000.0, "factor": 1.0}}),),
+        others=(
+            (
+                "dynamic with alpha",
+                {
+                    "rope_parameters": {
+                        "rope_type": "dynamic",
+                        "alpha": 50.0,
+                        "rope_theta": 10000.0,
+                        "factor": 1.0,
+                    }
+                },
+            ),
+        ),
     ),
     Architecture(
         name="Lfm2ForCausalLM",
@@ -283,7 +301,17 @@ ARCHITECTURES: tuple[Architecture, ...] = (
             "block_auto_adjust_ff_dim": False,
         },
         biases=({"conv_bias": True},),
-        others=(("norm_eps 1e-3", {"norm_eps": 1e-3}), ("block_auto_adjust_ff_dim", {"block_auto_adjust_ff_dim": True, "block_multiple_of": 32, "block_ffn_dim_multiplier": 1.5}),),
+        others=(
+            ("norm_eps 1e-3", {"norm_eps": 1e-3}),
+            (
+                "block_auto_adjust_ff_dim",
+                {
+                    "block_auto_adjust_ff_dim": True,
+                    "block_multiple_of": 32,
+                    "block_ffn_dim_multiplier": 1.5,
+                },
+            ),
+        ),
         targets=("q_proj", "k_proj", "v_proj", "out_proj", "w1", "w2", "w3"),
     ),
     Architecture(

@@ -119,6 +119,7 @@ def artifact_logits(artifact: Path, ids: Sequence[int], prefill: int) -> Any:
     """The same by onnxruntime-genai."""
     import numpy
     import onnxruntime_genai as genai
+
     from firstlight_core.jobs.generation import least_cache
 
     model = genai.Model(str(artifact))

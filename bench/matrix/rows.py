@@ -84,7 +84,9 @@ def _pairs(one: Architecture, row: Any) -> Iterator[Row]:
         yield row("head size and rope", "24, linear", {**_rope(one, "linear"), **_head(one, 24)})
     if one.windows and 24 in one.head_sizes:
         yield row("head size and window", "24", {**one.windows[0], **_head(one, 24)})
-    yield row("sizes", "vocabulary = intermediate size", {"intermediate_size": COMMON["vocab_size"]})
+    yield row(
+        "sizes", "vocabulary = intermediate size", {"intermediate_size": COMMON["vocab_size"]}
+    )
 
 
 def _loras(one: Architecture) -> tuple[str, ...]:
@@ -106,7 +108,16 @@ _MANY = (
 
 def _head(one: Architecture, size: int) -> dict[str, Any]:
     """Heads of `size`; where the model has no head_dim of its own, hidden_size follows."""
-    free = one.model_type not in ("phi", "phi3", "olmo", "gpt_oss", "granite", "granitemoehybrid", "lfm2", "lfm2_moe")
+    free = one.model_type not in (
+        "phi",
+        "phi3",
+        "olmo",
+        "gpt_oss",
+        "granite",
+        "granitemoehybrid",
+        "lfm2",
+        "lfm2_moe",
+    )
     heads = 4 if size <= 64 else 2
     base: dict[str, Any] = {"num_attention_heads": heads, "num_key_value_heads": 1}
     if one.model_type in ("gemma2", "gemma3_text"):

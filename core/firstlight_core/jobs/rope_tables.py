@@ -78,7 +78,9 @@ def _computing(inner: Callable[..., Any]) -> Callable[..., Any]:
             model._rotary = _Rotary.of(model)
         rotary = model._rotary
         settings = model.rope_attrs
-        long = isinstance(settings["rescale_factors"], str) and settings["rescale_factors"] == "long"
+        long = (
+            isinstance(settings["rescale_factors"], str) and settings["rescale_factors"] == "long"
+        )
         found = rotary and rotary.frequencies(getattr(model, "_rotary_layers", FULL), long=long)
         if not found:
             return inner(model)

@@ -15,6 +15,7 @@ from firstlight_core.model.adapter import (
     quantised_base,
     read_adapter,
 )
+from firstlight_core.model.builder_limits import refuse_known_wrong
 from firstlight_core.model.config import ModelShape, architecture, read_shape
 from firstlight_core.model.fingerprint import content_fingerprint, fingerprint, quick_fingerprint
 from firstlight_core.model.folder import ModelFolder, check_tree, list_folder
@@ -139,6 +140,7 @@ def inspect_model(folder: Path, *, base: Path | None = None) -> Inspection:
     refuse_config_kind(listed, config)
     supported = refuse_unsupported(architecture(config), config)
     shape = read_shape(config)
+    refuse_known_wrong(config, shape)
     weights = read_weights(listed)
     if weights is None:
         raise refuse_without_weights(listed)
