@@ -114,7 +114,8 @@ def read_limited(path: Path, *, limit: int = JSON_LIMIT, follow: bool = True) ->
                 raise InputRefused(
                     f"{shown_path(path)} is larger than {limit // 2**20} MiB; that is not a file of this kind."
                 )
-            return stream.read(limit + 1)
+            # A buffer of the whole limit would be allocated at once.
+            return stream.read(min(limit, max(status.st_size, 2**16)) + 1)
     except OSError as error:
         raise InputRefused(f"Cannot read {shown_path(path)}: {error.strerror}.") from error
 

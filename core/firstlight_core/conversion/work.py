@@ -244,6 +244,7 @@ class ConversionWork:
             folder=str(staging.folder),
             layers=self._before.inspection.shape.layers,
             calibration=plan.calibration.to_json() if plan.calibration is not None else None,
+            force=self._force,
         )
 
     async def _request(self, op: str, plan: ConversionPlan, **values: Any) -> Document:

@@ -4,6 +4,7 @@ Checked against conversions of real shapes (docs/estimates.md); the layouts are 
 (`builders/base.py`) and of ONNX Runtime's MatMulNBits.
 """
 
+from firstlight_core.model.config import ModelShape
 from firstlight_core.model.inspection import Inspection
 from firstlight_core.precisions import Precision
 
@@ -29,11 +30,40 @@ def promoted_layers(layers: int) -> int:
     return sum(n < eighth or n >= 7 * eighth or (n - round(eighth)) % 3 == 2 for n in range(layers))
 
 
+def rope_bytes(shape: ModelShape) -> int:
+    """Bytes of the rotary tables in float32: cosine and sine of half a head for every position."""
+    return shape.rope_positions * shape.head_size * 4
+
+
+def quantiser(precision: Precision) -> tuple[int, int, bool]:
+    """Bits, block size and whether there are zero points (k-quant has them) of a quantised row."""
+    bits = 8 if precision.builder_precision == "int8" else 4
+    block = int(precision.builder_options.get("int4_block_size", 32))
+    return bits, block, "k_quant" in str(precision.builder_options.get("int4_algo_config", ""))
+
+
+def matrix_bytes(inspection: Inspection, precision: Precision) -> float:
+    """Bytes of all matrices of a quantised row, the output head among them."""
+    shape = inspection.shape
+    bits, block, mixed = quantiser(precision)
+    rows = list(inspection.structure.matrices)
+    total = sum(quantised_bytes(k, n, bits, block, zero_points=mixed) for k, n in rows)
+    head_bits = 8 if mixed else bits
+    total += quantised_bytes(shape.hidden, shape.vocab, head_bits, block, zero_points=mixed)
+    if precision.builder_options.get("int4_algo_config") == "k_quant_mixed":
+        queries = shape.heads * shape.head_size + 2 * shape.kv_heads * shape.head_size
+        for columns, out in ((shape.hidden, queries), (shape.intermediate, shape.hidden)):
+            eight = quantised_bytes(columns, out, 8, block, zero_points=True)
+            four = quantised_bytes(columns, out, 4, block, zero_points=True)
+            total += promoted_layers(shape.layers) * (eight - four)
+    return total
+
+
 def artifact_bytes(inspection: Inspection, precision: Precision) -> int:
     """Size of the artifact folder in bytes."""
     shape, structure = inspection.shape, inspection.structure
     table = shape.vocab * shape.hidden
-    rope = shape.context * shape.head_size * 4
+    rope = rope_bytes(shape)
     layers = shape.layers
     around = (
         GRAPH_BYTES + GRAPH_BYTES_PER_LAYER * layers + CONFIG_BYTES + inspection.tokenizer.bytes
@@ -42,20 +72,7 @@ def artifact_bytes(inspection: Inspection, precision: Precision) -> int:
         width = 2 if precision.half_pass else 4
         tables = table if structure.tied else 2 * table
         return round((structure.body + tables + rope / 4) * width + around)
-    bits = 8 if precision.builder_precision == "int8" else 4
-    block = int(precision.builder_options.get("int4_block_size", 32))
-    algorithm = str(precision.builder_options.get("int4_algo_config", ""))
-    mixed = "k_quant" in algorithm
-    rows = list(structure.matrices)
-    total = sum(quantised_bytes(k, n, bits, block, zero_points=mixed) for k, n in rows)
-    head_bits = 8 if mixed else bits
-    total += quantised_bytes(shape.hidden, shape.vocab, head_bits, block, zero_points=mixed)
-    if algorithm == "k_quant_mixed":
-        queries = shape.heads * shape.head_size + 2 * shape.kv_heads * shape.head_size
-        for columns, out in ((shape.hidden, queries), (shape.intermediate, shape.hidden)):
-            eight = quantised_bytes(columns, out, 8, block, zero_points=True)
-            four = quantised_bytes(columns, out, 4, block, zero_points=True)
-            total += promoted_layers(layers) * (eight - four)
+    total = matrix_bytes(inspection, precision)
     # A tied table is shared with a 4-bit head, or where the row asks for it; every other one stands beside it in float32.
     shared = structure.tied and (precision.builder_precision == "int4" or precision.tied_only)
     embedding = 0 if shared else 4 * table

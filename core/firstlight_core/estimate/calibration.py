@@ -9,10 +9,16 @@ from firstlight_core.files import read_json, write_json
 from firstlight_core.paths import find_paths
 
 KEPT = 60
-FORMULA = 4
+FORMULA = 5
 """Raised whenever the formulas change: ratios against older ones mean nothing."""
 LIMITS = {"seconds": (0.2, 8.0), "peak_ram_bytes": (0.7, 1.5)}
 """A ratio outside of this says that something else happened (a suspended laptop, another program)."""
+SHARED = ("seconds",)
+"""Quantities whose ratio is the machine's more than the precision's."""
+ENOUGH = 3
+"""Runs of the same precision that outweigh those of others."""
+LAST = 9
+"""Newest runs that count: a machine changes."""
 
 
 def _file() -> Any:
@@ -51,7 +57,8 @@ def remember(
 def factor(quantity: str, precision: str, parameters: int) -> tuple[float, int]:
     """The median of measured ÷ predicted for models of similar size (a quarter to four times), and how many there were.
 
-    The same precision counts alone where it has been run; without any earlier run the factor is 1.
+    Without any earlier run the factor is 1. How fast a machine is shows in every precision: until the same one has been
+    run a few times, all count. What memory a precision needs shows in no other.
     """
     low, high = LIMITS[quantity]
     same: list[float] = []
@@ -61,7 +68,9 @@ def factor(quantity: str, precision: str, parameters: int) -> tuple[float, int]:
         if ratio is None or not low <= ratio <= high:
             continue
         (same if row.get("precision") == precision else other).append(ratio)
-    ratios = (same or other)[-9:]
+    if quantity in SHARED and len(same) < ENOUGH:
+        same = [*other[-LAST:], *same]
+    ratios = same[-LAST:]
     return (statistics.median(ratios), len(ratios)) if ratios else (1.0, 0)
 
 

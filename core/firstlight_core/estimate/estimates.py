@@ -19,52 +19,81 @@ from firstlight_core.estimate.calibrated_cost import (
     unfit,
 )
 from firstlight_core.estimate.calibration import factor, remember
+from firstlight_core.estimate.run_memory import loading_bytes, run_bytes
 from firstlight_core.model.inspection import Inspection
 from firstlight_core.monitor import available_memory
 from firstlight_core.paths import find_paths
 from firstlight_core.precisions import PRECISIONS, Precision
 from firstlight_core.text import bytes_text, seconds_text
 
-BASE_RAM = 464_000_000
-"""Bytes that the conversion child needs before it reads a weight: Python, torch, transformers, Olive."""
+BASE_RAM = 499_000_000
+"""Bytes of the processes before a weight is read: Python, torch, transformers and Olive, and the check that waits."""
+ORIGINAL_RAM = 5.4
+"""Bytes a parameter while the original is asked: in float32, and a part of its mapped file."""
 BASE_SECONDS = 3.25
 """Seconds for importing, and for the graph of a tiny model."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What one precision costs: peak bytes per weight, bytes per weight of a second vocabulary table, seconds.
+    """What Olive's part of one precision costs: peak bytes a weight, and seconds for 10^9 weights.
 
-    A weight is one of the body or of the one table that a tied model has; an untied model has a second one.
+    Weights are those of the body, of the vocabulary table (one huge matrix, which is held several times over while it
+    is written), and of the second table of a model whose output head is not its embedding.
     """
 
-    ram: float
-    ram_untied: float
+    ram_body: float
+    ram_table: float
+    ram_untied: float = 0.0
     seconds_body: float
-    """Seconds per 10^9 weights of the body."""
     seconds_table: float
-    """Seconds per 10^9 weights of the vocabulary table, which is one huge matrix and costs more than many small ones."""
     seconds_untied: float = 0.0
-    """Seconds per 10^9 weights of a second vocabulary table."""
-    ram_table: float = 0.0
-    """Bytes per weight of the vocabulary table on top: the quantiser works on one weight at a time, and this is the largest."""
 
 
 COSTS = {
-    "fp32": Cost(4.3, 2.0, 12.0, 65.0),
-    "fp16": Cost(16.3, 16.0, 18.0, 205.0, 100.0),
-    "int8": Cost(3.9, 0.0, 9.0, 30.0, 0.0, 5.3),
-    "int8-compact": Cost(3.9, 0.0, 9.0, 17.0, 0.0, 5.3),
-    "int4": Cost(3.4, 0.7, 8.0, 13.0, 10.0, 3.6),
-    "int4-compact": Cost(3.4, 0.5, 8.0, 12.0, 10.0, 3.2),
-    "int4-quality": Cost(8.35, 6.0, 40.0, 165.0, 0.0, 6.5),
-    "int4-calibrated": Cost(1.5, 2.0, 4.0, 165.0, 0.0, 10.0),
+    "fp32": Cost(
+        ram_body=2.0, ram_table=11.8, ram_untied=1.4, seconds_body=12.0, seconds_table=65.0
+    ),
+    "fp16": Cost(
+        ram_body=13.75,
+        ram_table=24.3,
+        ram_untied=16.0,
+        seconds_body=18.0,
+        seconds_table=205.0,
+        seconds_untied=100.0,
+    ),
+    "int8": Cost(
+        ram_body=3.05, ram_table=12.0, ram_untied=0.1, seconds_body=9.0, seconds_table=30.0
+    ),
+    "int8-compact": Cost(ram_body=3.05, ram_table=12.0, seconds_body=9.0, seconds_table=17.0),
+    "int4": Cost(
+        ram_body=2.5,
+        ram_table=10.05,
+        ram_untied=1.15,
+        seconds_body=8.0,
+        seconds_table=13.0,
+        seconds_untied=10.0,
+    ),
+    "int4-compact": Cost(
+        ram_body=3.45,
+        ram_table=9.1,
+        ram_untied=0.5,
+        seconds_body=8.0,
+        seconds_table=12.0,
+        seconds_untied=10.0,
+    ),
+    "int4-quality": Cost(
+        ram_body=8.9, ram_table=17.0, ram_untied=5.95, seconds_body=40.0, seconds_table=165.0
+    ),
+    "int4-calibrated": Cost(
+        ram_body=1.5, ram_table=11.5, ram_untied=2.0, seconds_body=4.0, seconds_table=165.0
+    ),
 }
 """Fitted to docs/estimates.md: models of 2 M to 630 M parameters, two cores. Larger models are extrapolated, other machines
 are learnt from their own conversions (`calibration`)."""
+BEYOND_FLOAT16 = ("gemma3", "gemma3_text")
+"""Model types whose activations overflow float16, by measurement."""
 _NOTHING_FITS = "No precision fits: choose a smaller model, or convert it on a larger machine."
-RUN_BASE = 120_000_000
-"""Bytes of a process that runs an artifact, beside weights and KV cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +104,12 @@ class Estimate:
     bytes: int
     """Size of the artifact folder."""
     peak_ram_bytes: int
-    """Largest resident memory of the conversion child."""
+    """Most resident memory of all processes of the conversion together: Olive, the original, the check."""
     disk_bytes: int
     """Disk needed while working, the artifact included."""
     seconds: float
     run_ram_bytes: int
-    """Resident memory of a process that runs it at `context` tokens."""
+    """Most resident memory of a process that runs it at `context` tokens."""
     context: int
     assumes: str
     available: bool
@@ -110,21 +139,14 @@ class Room:
         return cls(memory=available_memory(), disk=shutil.disk_usage(place).free)
 
 
-def kv_cache_bytes(inspection: Inspection, context: int) -> int:
-    """Bytes of keys and values for `context` tokens: 2 × layers × kv_heads × head_size × 4 (float32 on CPU)."""
-    shape = inspection.shape
-    return 2 * shape.layers * shape.kv_heads * shape.head_size * context * 4
-
-
 def bare_estimate(inspection: Inspection, precision: Precision) -> dict[str, float]:
     """Peak RAM and seconds by the formulas alone, without what this machine taught."""
     shape, structure = inspection.shape, inspection.structure
     # A row that has not been measured yet costs what the plain row of its builder precision does.
     cost = COSTS.get(precision.key) or COSTS[precision.builder_precision]
     table = shape.vocab * shape.hidden
-    weights = structure.body + table
     untied = 0 if structure.tied else table
-    ram = cost.ram * weights + cost.ram_table * table + cost.ram_untied * untied
+    ram = cost.ram_body * structure.body + cost.ram_table * table + cost.ram_untied * untied
     seconds = (
         cost.seconds_body * structure.body
         + cost.seconds_table * table
@@ -133,7 +155,9 @@ def bare_estimate(inspection: Inspection, precision: Precision) -> dict[str, flo
     if precision.calibrated:
         ram = max(ram, calibration_ram(inspection))
         seconds += calibration_seconds(inspection)
-    return {"peak_ram_bytes": BASE_RAM + ram, "seconds": BASE_SECONDS + seconds}
+    # The original is asked while the artifact is loaded in a process of its own.
+    check = ORIGINAL_RAM * inspection.parameters + loading_bytes(inspection, precision)
+    return {"peak_ram_bytes": BASE_RAM + max(ram, check), "seconds": BASE_SECONDS + seconds}
 
 
 def estimate(
@@ -146,12 +170,10 @@ def estimate(
     time_factor, runs = factor("seconds", precision.key, inspection.parameters)
     peak = round(bare["peak_ram_bytes"] * ram_factor)
     tokens = min(context, inspection.shape.context or context)
-    # ONNX Runtime widens fp16 weights to fp32 on a CPU (FACTS.md): the RAM is that of fp32.
-    loaded = 2 * size if precision.half_pass else size
     # Olive's cache and its output are one file with two names; the FP32 graph of a second pass is twice its FP16.
     disk = size * (3 if precision.half_pass else 1)
     seconds = round(bare["seconds"] * time_factor, 1)
-    if reason := pointless(inspection, precision):
+    if reason := pointless(inspection, precision) or overflows(inspection, precision):
         blocked_by = "model"
     else:
         blocked_by, reason = _fits(precision, peak, disk, room or Room.here())
@@ -165,7 +187,7 @@ def estimate(
         peak_ram_bytes=peak,
         disk_bytes=disk,
         seconds=seconds,
-        run_ram_bytes=RUN_BASE + loaded + kv_cache_bytes(inspection, tokens),
+        run_ram_bytes=round(run_bytes(inspection, precision, tokens)),
         context=tokens,
         assumes=f"CPU, {tokens} tokens of context, formulas of docs/estimates.md, {learnt}",
         available=not blocked_by,
@@ -179,6 +201,19 @@ def pointless(inspection: Inspection, precision: Precision) -> str:
     if precision.tied_only and not inspection.structure.tied:
         return "The model's output head is not its embedding, so there is no table to share: INT8 makes the same."
     return unfit(inspection, precision)
+
+
+def overflows(inspection: Inspection, precision: Precision) -> str:
+    """Why a model of this family does not fit into float16; empty when nothing is known against it.
+
+    Only what is known of a family: `convert` measures every model before it makes FP16 of it (`jobs/float16_range.py`).
+    """
+    if not precision.half_pass or inspection.shape.model_type not in BEYOND_FLOAT16:
+        return ""
+    return (
+        "Its activations are larger than float16 can hold (Gemma 3 270M: 103,821, float16 ends at 65,504): "
+        "FP16 computes NaN. FP32, INT8 and INT4 compute in float32."
+    )
 
 
 def _fits(precision: Precision, peak: int, disk: int, room: Room) -> tuple[str, str]:

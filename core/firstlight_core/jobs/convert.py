@@ -20,9 +20,10 @@ import psutil
 from firstlight_core.conversion.failures import explain, explain_text
 from firstlight_core.errors import FirstlightError, JobFailed, ModelRefused, ToolchainMissing
 from firstlight_core.events import Stage
-from firstlight_core.jobs import corrections, lazy_weights, olive_files, tensor_check, tied_int8
+from firstlight_core.jobs import lazy_weights, olive_files, tensor_check, tied_int8
 from firstlight_core.jobs.adapter_merge import fits, merge_adapter
 from firstlight_core.jobs.calibrated_int4 import Calibrator
+from firstlight_core.jobs.float16_range import refuse_beyond_float16
 from firstlight_core.jobs.olive_bridge import Watch, WrittenBytes, install
 from firstlight_core.jobs.original import Answers, kept_answers, original_answers
 from firstlight_core.text import one_line, shown_path
@@ -32,7 +33,7 @@ from firstlight_core.worker import JobContext, peak_rss
 def convert(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
     """An open job: `{work, olive}`, then `convert` requests; Olive is loaded by the first one.
 
-    `convert {config, folder, layers, calibration}` → `{seconds, olive_peak_rss_bytes, olive_load_seconds?,
+    `convert {config, folder, layers, force, calibration}` → `{seconds, olive_peak_rss_bytes, olive_load_seconds?,
     calibration?}`:
     `config` is an Olive configuration without folders, `folder` a staging folder, `calibration` the text for a pass that
     wants one (`CalibrationText.to_json`), `olive` replaces the Olive entry point.
@@ -91,6 +92,8 @@ class _Converter:
             "cache_dir": str(folder / "work" / "cache"),
             "output_dir": str(artifact),
         }
+        if not self._olive and not asked.get("force"):
+            self._check_range(config)
         started = time.perf_counter_ns()
         config = self._whole_model(config)
         with WrittenBytes(folder, self._context.emit):
@@ -124,6 +127,17 @@ class _Converter:
             "input_model": {**named, **inner, "model_path": str(self._merged[key])},
             "passes": {name: one for name, one in passes if one["type"] != "MergeAdapterWeights"},
         }
+
+    def _check_range(self, config: dict[str, Any]) -> None:
+        if all(one["type"] != "OnnxFloatToFloat16" for one in config["passes"].values()):
+            return
+        model = config["input_model"]
+        inner = model.get("config") or {}
+        path = str(model.get("model_path") or inner.get("model_path"))
+        adapter = model.get("adapter_path") or inner.get("adapter_path")
+        self._context.emit(Stage("range", "Measuring whether the activations fit into float16"))
+        refuse_beyond_float16(Path(adapter or path), path if adapter else None)
+        give_back_memory()
 
     def _run_olive(
         self, config: dict[str, Any], asked: dict[str, Any], started: int
@@ -199,7 +213,6 @@ def _load_olive(context: JobContext) -> Watch:
         lazy_weights.install()
         olive_files.install()
         tied_int8.install()
-        corrections.install()
         from olive.workflows import run  # noqa: F401
     except (ImportError, OSError) as error:
         known = explain_text(f"{type(error).__name__}: {error}")

@@ -34,6 +34,9 @@ _ALIASES = {
 _NEEDED = ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
 _TIED_BY_DEFAULT = ("gemma", "gemma2", "gemma3", "gemma3_text", "smollm3", "lfm2", "ernie4_5")
 """Model types whose configuration class ties the embeddings unless config.json says otherwise (transformers 5.23)."""
+_TWO_ROPE_TABLES = ("gemma3", "gemma3_text")
+"""Model types whose windowed layers have a rotary table of their own, whatever config.json repeats of it."""
+FULL, SLIDING = "full_attention", "sliding_attention"
 _AGAIN = "config.json is damaged or was edited: download it again."
 
 
@@ -53,6 +56,11 @@ class ModelShape:
     context: int
     tied: bool | None
     dtype: str
+    window: int = 0
+    """Tokens that the windowed layers look back; 0 when every layer sees the whole context."""
+    windowed_layers: int = 0
+    rope_positions: int = 0
+    """Rows of all rotary tables together: windowed layers may have one of their own, longrope has a short one."""
 
 
 def number(config: Mapping[str, Any], field: str) -> int | None:
@@ -114,7 +122,37 @@ def read_shape(config: Mapping[str, Any]) -> ModelShape:
         context=found["max_position_embeddings"] or 0,
         tied=_tied(config),
         dtype=_name(config, "dtype") or _name(config, "torch_dtype"),
+        rope_positions=_rope_positions(config, found["max_position_embeddings"] or 0),
+        **_windows(config, found["num_hidden_layers"] or 1),
     )
+
+
+def _windows(config: Mapping[str, Any], layers: int) -> dict[str, int]:
+    """`window` and `windowed_layers` of `ModelShape`; both 0 where nothing says which layers have the window."""
+    window, kinds = config.get("sliding_window"), config.get("layer_types")
+    if not isinstance(window, int) or isinstance(window, bool) or window <= 0:
+        return {}
+    if isinstance(kinds, list):
+        windowed = kinds[:layers].count(SLIDING)
+    else:
+        every = config.get("sliding_window_pattern") or config.get("_sliding_window_pattern")
+        if not isinstance(every, int) or isinstance(every, bool) or every < 1:
+            return {}
+        windowed = layers - layers // every
+    return {"window": window, "windowed_layers": windowed}
+
+
+def _rope_positions(config: Mapping[str, Any], context: int) -> int:
+    rope = config.get("rope_parameters") or config.get("rope_scaling")
+    keys = set(rope) if isinstance(rope, Mapping) else set()
+    if config.get("model_type") in _TWO_ROPE_TABLES or {FULL, SLIDING} <= keys:
+        return 2 * context
+    if isinstance(rope, Mapping) and "longrope" in (rope.get("rope_type"), rope.get("type")):
+        short = rope.get("original_max_position_embeddings") or config.get(
+            "original_max_position_embeddings"
+        )
+        return context + (short if isinstance(short, int) and 0 < short <= context else 0)
+    return context
 
 
 def architecture(config: Mapping[str, Any]) -> str:

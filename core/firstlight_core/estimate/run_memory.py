@@ -1,0 +1,70 @@
+"""Memory of a process that runs an artifact on a CPU, from shapes alone.
+
+ONNX Runtime 1.31 maps the file of weights and packs every matrix that is multiplied into memory of its own: float32
+matrices once more, quantised ones with three numbers more a block (MatMulNBits at accuracy level 4), while their own
+scales stay in the file and are read. A table that is only looked up stays in the file; one that a tied head shares is copied.
+Measured on SmolLM2-135M, Gemma 3 270M and a 0.5 B shape (docs/estimates.md).
+"""
+
+from firstlight_core.estimate.artifact_size import matrix_bytes, quantised_bytes, quantiser
+from firstlight_core.model.inspection import Inspection
+from firstlight_core.precisions import Precision
+
+BASE = 66_000_000
+"""Python, numpy, onnxruntime and onnxruntime-genai, before an artifact is loaded."""
+PACKED = 12
+"""Bytes a block that packing adds to a quantised matrix and its scales."""
+TOKENIZER = 5.0
+"""Bytes of memory for a byte of tokenizer.json."""
+SCRATCH = 4_000_000
+"""Activations and buffers of one append."""
+CHUNK = 32
+"""Tokens of one append whose logits stand in memory together, in float32 (`jobs/prefill_plan.py`: 16 to 64)."""
+
+
+def kv_cache_bytes(inspection: Inspection, context: int) -> int:
+    """Bytes of keys and values for `context` tokens: 2 × layers × kv_heads × head_size × 4 (float32 on CPU).
+
+    A layer with a window keeps that many tokens.
+    """
+    shape = inspection.shape
+    windowed = shape.windowed_layers * min(context, shape.window or context)
+    positions = (shape.layers - shape.windowed_layers) * context + windowed
+    return 2 * positions * shape.kv_heads * shape.head_size * 4
+
+
+def loaded_bytes(inspection: Inspection, precision: Precision) -> tuple[float, float]:
+    """Bytes of the weights in memory once they are loaded, and the most while they are being loaded."""
+    shape, structure = inspection.shape, inspection.structure
+    table = shape.vocab * shape.hidden
+    if precision.builder_precision == "fp32":
+        # On a CPU, FP16 weights are widened to float32. A tied table is packed for the head and kept for looking up.
+        loaded = 4.0 * (structure.body + table + (table if structure.tied else 0))
+        return loaded, loaded + 4 * table
+    bits, block, zero_points = quantiser(precision)
+    rows = [*structure.matrices, (shape.hidden, shape.vocab)]
+    blocks = sum(-(-columns // block) * count for columns, count in rows)
+    loaded = matrix_bytes(inspection, precision) + PACKED * blocks + 4 * structure.vectors
+    if structure.tied and (precision.builder_precision == "int4" or precision.tied_only):
+        head_bits = 8 if zero_points else bits
+        loaded += quantised_bytes(
+            shape.hidden, shape.vocab, head_bits, block, zero_points=zero_points
+        )
+    return loaded, loaded
+
+
+def loading_bytes(inspection: Inspection, precision: Precision) -> float:
+    """Resident bytes of a process that loads the artifact and answers a short prompt."""
+    loaded, most = loaded_bytes(inspection, precision)
+    ready = loaded + TOKENIZER * inspection.tokenizer.bytes + SCRATCH
+    return BASE + max(most, ready)
+
+
+def run_bytes(inspection: Inspection, precision: Precision, context: int) -> float:
+    """Most resident bytes of a process that runs the artifact with `context` tokens."""
+    loaded, most = loaded_bytes(inspection, precision)
+    width = 2 if precision.half_pass else 4
+    cache = kv_cache_bytes(inspection, context) * width / 4
+    logits = min(CHUNK, context) * inspection.shape.vocab * 4
+    ready = loaded + TOKENIZER * inspection.tokenizer.bytes + cache + logits + SCRATCH
+    return BASE + max(most, ready)
