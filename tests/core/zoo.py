@@ -690,6 +690,30 @@ def _tied_with_head(folder: Path) -> None:
     edit_config(folder, tie_word_embeddings=True)
 
 
+@animal("another one: both are used", healthy=True)
+def _tied_with_another_head(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    header, body = header_of(path)
+    begin, end = header["lm_head.weight"]["data_offsets"]
+    write_header(path, header, body[:begin] + b"\1" * (end - begin) + body[end:])
+    edit_config(folder, tie_word_embeddings=True)
+
+
+@animal("names a sliding_window of 16, which LlamaForCausalLM does not have")
+def _stray_window(folder: Path) -> None:
+    edit_config(folder, sliding_window=16)
+
+
+@animal("", healthy=True)
+def _window_as_long_as_the_context(folder: Path) -> None:
+    edit_config(folder, sliding_window=128)
+
+
+@animal("heads are 20 wide")
+def _odd_head_size(folder: Path) -> None:
+    edit_config(folder, head_dim=20)
+
+
 # ------------------------------------------------------------------ sharded weights
 @animal("", healthy=True)
 def _sharded(folder: Path) -> None:

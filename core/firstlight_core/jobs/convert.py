@@ -20,7 +20,7 @@ import psutil
 from firstlight_core.conversion.failures import explain, explain_text
 from firstlight_core.errors import FirstlightError, JobFailed, ModelRefused, ToolchainMissing
 from firstlight_core.events import Stage
-from firstlight_core.jobs import lazy_weights, olive_files, tensor_check, tied_int8
+from firstlight_core.jobs import corrections, lazy_weights, olive_files, tensor_check, tied_int8
 from firstlight_core.jobs.adapter_merge import fits, merge_adapter
 from firstlight_core.jobs.calibrated_int4 import Calibrator
 from firstlight_core.jobs.float16_range import refuse_beyond_float16
@@ -213,6 +213,7 @@ def _load_olive(context: JobContext) -> Watch:
         lazy_weights.install()
         olive_files.install()
         tied_int8.install()
+        corrections.install()
         from olive.workflows import run  # noqa: F401
     except (ImportError, OSError) as error:
         known = explain_text(f"{type(error).__name__}: {error}")

@@ -15,6 +15,7 @@ from firstlight_core.model.adapter import (
     quantised_base,
     read_adapter,
 )
+from firstlight_core.model.builder_limits import refuse_known_wrong
 from firstlight_core.model.config import ModelShape, architecture, read_shape
 from firstlight_core.model.fingerprint import content_fingerprint, fingerprint, quick_fingerprint
 from firstlight_core.model.folder import ModelFolder, check_tree, list_folder
@@ -29,6 +30,7 @@ from firstlight_core.model.kinds import (
     refuse_without_weights,
 )
 from firstlight_core.model.own_files import own_files
+from firstlight_core.model.own_head import heads_differ
 from firstlight_core.model.safetensors_headers import Weights, read_weights
 from firstlight_core.model.sources import FoundModel, find_models, find_source
 from firstlight_core.model.structure import Structure, check_structure
@@ -138,10 +140,12 @@ def inspect_model(folder: Path, *, base: Path | None = None) -> Inspection:
     refuse_config_kind(listed, config)
     supported = refuse_unsupported(architecture(config), config)
     shape = read_shape(config)
+    refuse_known_wrong(config, shape)
     weights = read_weights(listed)
     if weights is None:
         raise refuse_without_weights(listed)
-    structure = check_structure(shape, weights.tensors)
+    own_head = heads_differ(listed.path) if shape.tied is not False else None
+    structure = check_structure(shape, weights.tensors, own_head=own_head)
     if adapter is not None:
         check_fit(adapter, weights.tensors)
         structure = merged_structure(adapter, shape, structure)

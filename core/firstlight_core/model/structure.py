@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 from firstlight_core.errors import ModelRefused
 from firstlight_core.model.config import ModelShape
+from firstlight_core.model.own_head import EMBEDDING, HEAD
 from firstlight_core.model.safetensors_headers import Tensor
 from firstlight_core.text import one_line
 
 _LAYER = re.compile(r"(?:^|\.)layers\.(\d{1,6})\.(.+)$")
-_EMBEDDING = re.compile(r"(?:^|\.)(embed_tokens|wte|word_embeddings|tok_embeddings)\.weight$")
-_HEAD = re.compile(r"(?:^|\.)(lm_head|output_layer|embed_out)\.weight$|^output\.weight$")
 FLOATS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 """The types of plain weights, by their names in safetensors headers."""
 _PACKED = (
@@ -77,15 +76,19 @@ class Structure:
         return self.embedding + self.body + self.head
 
 
-def check_structure(shape: ModelShape, tensors: Mapping[str, Tensor]) -> Structure:
+def check_structure(
+    shape: ModelShape, tensors: Mapping[str, Tensor], *, own_head: bool | None = None
+) -> Structure:
     """Compare the tensors with config.json and count them.
+
+    `own_head`: whether the stored output head differs from the embedding (`own_head.heads_differ`).
 
     Raises:
         ModelRefused: tensors are missing, of another shape than config.json says, or quantised.
     """
     _refuse_packed(tensors)
-    embedding = _only(tensors, _EMBEDDING)
-    head = _only(tensors, _HEAD)
+    embedding = _only(tensors, EMBEDDING)
+    head = _only(tensors, HEAD)
     if embedding is None:
         raise ModelRefused(
             "The weights hold no token embedding: they are only a part of a model.",
@@ -95,8 +98,17 @@ def check_structure(shape: ModelShape, tensors: Mapping[str, Tensor]) -> Structu
     warnings: list[str] = []
     if head is None and not tied:
         raise _missing(["lm_head.weight"], len(tensors) + 1)
-    if head is not None and tied:
-        warnings.append("The weights hold an output head that config.json ties away: it is unused.")
+    if head is not None and tied and own_head:
+        tied = False
+        warnings.append(
+            "config.json ties the output head to the embedding, but the weights hold another one: "
+            "both are used, as transformers does."
+        )
+    elif head is not None and tied:
+        warnings.append(
+            "The weights hold the output head that config.json ties away: it equals the embedding, "
+            "so one matrix is used."
+        )
     _check_shape(shape, "embed_tokens.weight", embedding, (None, shape.hidden))
     if embedding.shape[0] != shape.vocab:
         raise _contradiction("embed_tokens.weight", embedding, f"vocab_size {shape.vocab}")

@@ -1,0 +1,188 @@
+"""Converts a tiny model as a user's conversion does, and holds what it computes against transformers.
+
+The original is what a user of transformers or PEFT would run: the folder as it is, adapters unmerged. Logits are taken
+token by token and in one go, past every window and original rope length, and compared in float64.
+"""
+
+import contextlib
+import io
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PREFILL, STEPS = 150, 20
+"""Tokens of the long text that are read in one go, and one by one after them."""
+SHORT, ANSWER = 5, 160
+"""Tokens of the short prompt, and of the answer that crosses windows and original lengths."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """How far the artifact is from transformers."""
+
+    spread: float
+    """Standard deviation of the original's logits."""
+    off: float
+    """The largest difference of two logits, in units of `spread`."""
+    kl: float
+    """Mean Kullback-Leibler divergence (nats) over all positions."""
+    kl_max: float
+    top1: float
+
+    def to_json(self) -> dict[str, float]:
+        """The row's figures."""
+        return {name: float(f"{getattr(self, name):.3g}") for name in self.__slots__}
+
+
+class Quiet:
+    """The context that a job has; the matrix needs none of its events."""
+
+    cancelled = False
+
+    def emit(self, event: object) -> None:
+        """Nobody listens."""
+
+
+class Converter:
+    """One warm process with Olive loaded."""
+
+    def __init__(self, work: Path) -> None:
+        from firstlight_core.jobs import convert
+
+        work.mkdir(parents=True, exist_ok=True)
+        convert._own_folders(work)
+        self._work = work
+        self._converter: Any = convert._Converter(work, "", Quiet())  # type: ignore[arg-type]
+        self._number = 0
+
+    def convert(self, source: Path, base: Path | None, precision: str) -> Path:
+        """Convert and return the artifact; a mistake of the tools comes out as an exception."""
+        from firstlight_core.conversion.olive_config import run_config
+        from firstlight_core.precisions import find_precision
+
+        self._number += 1
+        folder = self._work / f"out{self._number}"
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / "artifact").mkdir(parents=True)
+        (folder / "work").mkdir()
+        config = run_config(source, find_precision(precision), base=base)
+        self._converter.convert({"config": config, "folder": str(folder), "layers": None})
+        return folder / "artifact"
+
+
+def load_original(source: Path, base: Path | None) -> Any:
+    """The model in transformers, in float32; an adapter stays unmerged on its base."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    with contextlib.redirect_stderr(io.StringIO()):
+        model = AutoModelForCausalLM.from_pretrained(base or source, dtype=torch.float32)
+        if base is not None:
+            from peft import PeftModel
+
+            rows = _rows(source)
+            if rows and rows != model.get_input_embeddings().weight.shape[0]:
+                model.resize_token_embeddings(rows, mean_resizing=False)
+            model = PeftModel.from_pretrained(model, str(source))
+    return model.eval()
+
+
+def _rows(adapter: Path) -> int:
+    """The rows of the embedding that an adapter brings along; 0: none."""
+    from safetensors import safe_open
+
+    with safe_open(adapter / "adapter_model.safetensors", "np") as opened:
+        for name in opened.keys():  # noqa: SIM118 (no mapping)
+            if name.endswith(("embed_tokens.weight", "embed_tokens.modules_to_save.weight")):
+                return int(opened.get_slice(name).get_shape()[0])
+    return 0
+
+
+def original_logits(model: Any, ids: Sequence[int], prefill: int) -> Any:
+    """Logits (tokens, vocabulary) in float64: `prefill` tokens in one go, the rest one by one."""
+    import torch
+
+    made, past = [], None
+    chunks = [list(ids[:prefill]), *([token] for token in ids[prefill:])]
+    with torch.no_grad():
+        for chunk in chunks:
+            found = model(input_ids=torch.tensor([chunk]), past_key_values=past, use_cache=True)
+            past = found.past_key_values
+            made.append(found.logits[0].double())
+    return torch.cat(made).numpy()
+
+
+def artifact_logits(artifact: Path, ids: Sequence[int], prefill: int) -> Any:
+    """The same by onnxruntime-genai."""
+    import numpy
+    import onnxruntime_genai as genai
+
+    from firstlight_core.jobs.generation import least_cache
+
+    model = genai.Model(str(artifact))
+    parameters = genai.GeneratorParams(model)
+    parameters.set_search_options(
+        do_sample=False, max_length=max(len(ids) + 8, least_cache(artifact))
+    )
+    generator = genai.Generator(model, parameters)
+    generator.append_tokens(numpy.array(ids[:prefill], dtype=numpy.int32))
+    made = [numpy.array(generator.get_output("logits"))[0]]
+    for token in ids[prefill:]:
+        generator.append_tokens(numpy.array([token], dtype=numpy.int32))
+        made.append(numpy.array(generator.get_output("logits"))[0, -1:])
+    return numpy.concatenate(made).astype(numpy.float64)
+
+
+def compare(original: Any, found: Any) -> Figures:
+    """Two tables of logits (tokens, vocabulary)."""
+    import numpy
+
+    width = min(original.shape[1], found.shape[1])
+    original, found = original[:, :width], found[:, :width]
+    if not numpy.isfinite(found).all():
+        return Figures(float(original.std()), float("inf"), float("inf"), float("inf"), 0.0)
+
+    def logarithms(values: Any) -> Any:
+        shifted = values - values.max(axis=1, keepdims=True)
+        return shifted - numpy.log(numpy.exp(shifted).sum(axis=1, keepdims=True))
+
+    one, other = logarithms(original), logarithms(found)
+    kl = (numpy.exp(one) * (one - other)).sum(axis=1)
+    spread = float(original.std())
+    return Figures(
+        spread=spread,
+        off=float(numpy.abs(original - found).max() / spread),
+        kl=float(kl.mean()),
+        kl_max=float(kl.max()),
+        top1=float((original.argmax(axis=1) == found.argmax(axis=1)).mean()),
+    )
+
+
+def texts(vocabulary: int, context: int) -> list[tuple[list[int], int]]:
+    """(ids, prefill) of two texts: a long prompt, and a short one with a long answer."""
+    import numpy
+
+    draw = numpy.random.default_rng(7)
+    room = min(context, PREFILL + STEPS)
+    long = draw.integers(5, vocabulary, room).tolist()
+    short = draw.integers(5, vocabulary, min(context, SHORT + ANSWER)).tolist()
+    return [(long, max(1, room - STEPS)), (short, SHORT)]
+
+
+def measure(original: Any, artifact: Path, given: list[tuple[list[int], int]]) -> Figures:
+    """The worst figures over all texts, position by position."""
+    import numpy
+
+    pairs = [
+        (original_logits(original, ids, prefill), artifact_logits(artifact, ids, prefill))
+        for ids, prefill in given
+    ]
+    return compare(*(numpy.concatenate(side) for side in zip(*pairs, strict=True)))
+
+
+def now() -> float:
+    """Seconds of a clock that only goes forward."""
+    return time.perf_counter()

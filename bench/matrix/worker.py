@@ -1,0 +1,90 @@
+"""The process that makes rows: keys come in a line each, results go out as a JSON line each."""
+
+import contextlib
+import io
+import json
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from bench.matrix.adapters import write_adapter
+from bench.matrix.comparing import Converter, Figures, load_original, measure, texts
+from bench.matrix.rows import Row, rows
+from bench.matrix.tiny import write_model
+
+LIMITS = {"fp32": 1e-7, "int8": 0.3, "int8-compact": 0.3, "int4": 3.5, "int4-quality": 3.5}
+"""Largest mean KL of a right row (nats): FP32 rows that are right stay below 1e-9, faults begin at 1e-4; of quantised
+rows only those count as wrong that say something else altogether (unrelated logits of this spread: about 9)."""
+
+
+def make(row: Row, converter: Converter, work: Path) -> dict[str, Any]:
+    """Build, inspect, convert and compare one row."""
+    from firstlight_core.errors import FirstlightError
+    from firstlight_core.model.inspection import inspect_model
+
+    source = write_model(
+        work / "model",
+        row.architecture.model_type,
+        row.config,
+        dtype=row.dtype,
+        own_head=row.own_head,
+        edits=row.edits,
+    )
+    base = None
+    if row.lora:
+        base = source
+        source = write_adapter(work / "adapter", base, row.lora, row.architecture.targets)
+    original = load_original(source, base)
+    try:
+        inspection = inspect_model(source, base=base)
+    except FirstlightError as error:
+        return {"status": "refused", "why": str(error), "remedy": error.hint or ""}
+    given = texts(int(row.config["vocab_size"]), int(row.config["max_position_embeddings"]))
+    figures: dict[str, Any] = {}
+    worst = "right"
+    why = ""
+    for precision in row.precisions:
+        try:
+            found = measure(original, converter.convert(source, base, precision), given)
+        except Exception as error:
+            traceback.print_exc()
+            worst, why = "failed", f"{precision}: {type(error).__name__}: {error}"
+            continue
+        figures[precision] = found.to_json()
+        if not _right(found, precision) and worst == "right":
+            worst, why = "wrong", f"{precision}: KL {found.kl:.2g}, {found.top1:.0%} top-1"
+    return {"status": worst, "why": why, "figures": figures, "notes": list(inspection.warnings)}
+
+
+def _right(found: Figures, precision: str) -> bool:
+    return found.kl <= LIMITS[precision]
+
+
+def main() -> None:
+    """Serve keys from stdin until it closes."""
+    out = sys.stdout
+    sys.stdout = sys.stderr
+    work = Path(sys.argv[1])
+    import torch
+
+    torch.set_num_threads(1)
+    converter = Converter(work / "olive")
+    known = {row.key: row for row in rows()}
+    for line in sys.stdin:
+        key = json.loads(line)
+        began = time.perf_counter()
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                result = make(known[key], converter, work)
+        except Exception as error:
+            traceback.print_exc()
+            result = {"status": "unmade", "why": f"{type(error).__name__}: {error}"}
+        result = {"key": key, **result, "seconds": round(time.perf_counter() - began, 2)}
+        out.write(json.dumps(result) + "\n")
+        out.flush()
+
+
+if __name__ == "__main__":
+    main()

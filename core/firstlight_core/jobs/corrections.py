@@ -1,0 +1,18 @@
+"""What the conversion corrects of the installed model builder; each module says what was wrong, docs/support.md what is right now."""
+
+from firstlight_core.jobs import (
+    attention_window,
+    exact_numbers,
+    head_sizes,
+    own_head,
+    rope_tables,
+)
+
+
+def install() -> None:
+    """Adjust the builder in this process."""
+    own_head.install()
+    exact_numbers.install()
+    attention_window.install()
+    rope_tables.install()
+    head_sizes.install()

@@ -1,0 +1,124 @@
+"""Whether an output head that config.json ties away is a matrix of its own.
+
+transformers 5 compares the two matrices when it loads them and uses both where they differ (`tie_weights`). Small
+ones are compared here in full, large ones in blocks spread over them; the conversion compares in full before it builds.
+"""
+
+import json
+import os
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+EMBEDDING = re.compile(r"(?:^|\.)(embed_tokens|wte|word_embeddings|tok_embeddings)\.weight$")
+HEAD = re.compile(r"(?:^|\.)(lm_head|output_layer|embed_out)\.weight$|^output\.weight$")
+WHOLE_BYTES = 48 * 2**20
+"""A matrix up to this size in float32 is compared in full: two of them are read in about 0.1 s."""
+BLOCKS, BLOCK_BYTES = 96, 2**17
+_HEADER_BYTES = 16 * 2**20
+_BYTES = {"F32": 4, "F16": 2, "BF16": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Where the two matrices of a model are: name of the tensor and path of its file."""
+
+    embedding: tuple[str, Path]
+    head: tuple[str, Path]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    file: Path
+    dtype: str
+    shape: tuple[int, ...]
+    begin: int
+    size: int
+
+
+def find_ends(folder: Path) -> Ends | None:
+    """Embedding and output head of a folder of safetensors; None when one of them is not stored."""
+    names: dict[str, Path] = {}
+    single = folder / "model.safetensors"
+    try:
+        if single.is_file():
+            names = dict.fromkeys(_header(single)[0], single)
+        else:
+            index = json.loads((folder / "model.safetensors.index.json").read_text("utf-8-sig"))
+            names = {name: folder / file for name, file in index["weight_map"].items()}
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, struct.error):
+        return None
+    found = [next((n for n in names if kind.search(n)), None) for kind in (EMBEDDING, HEAD)]
+    embedding, head = found
+    if embedding is None or head is None:
+        return None
+    return Ends((embedding, names[embedding]), (head, names[head]))
+
+
+def heads_differ(folder: Path) -> bool | None:
+    """Whether the stored head differs from the embedding; None when there are no two matrices to compare."""
+    ends = find_ends(folder)
+    if ends is None:
+        return None
+    try:
+        one, other = (_place(*end) for end in (ends.embedding, ends.head))
+        if one.shape != other.shape:
+            return True
+        widen = one.dtype != other.dtype
+        pairs = zip(_pieces(one, widen=widen), _pieces(other, widen=widen), strict=True)
+        return any(a != b for a, b in pairs)
+    except (OSError, ValueError, KeyError, TypeError, struct.error):
+        return None
+
+
+def _header(file: Path) -> tuple[dict[str, Any], int]:
+    """The header of a safetensors file, and where its tensors begin."""
+    with file.open("rb") as stream:
+        (length,) = struct.unpack("<Q", stream.read(8))
+        if length > _HEADER_BYTES:
+            raise ValueError("the header is too large")
+        header = json.loads(stream.read(length))
+    header.pop("__metadata__", None)
+    return header, 8 + length
+
+
+def _place(name: str, file: Path) -> _Place:
+    header, start = _header(file)
+    entry = header[name]
+    begin, end = entry["data_offsets"]
+    return _Place(file, entry["dtype"], tuple(entry["shape"]), start + begin, end - begin)
+
+
+def _pieces(place: _Place, *, widen: bool) -> Iterator[bytes]:
+    """Pieces of a matrix, in float32 if asked: all of it when it is small, else blocks spread over it and its end."""
+    width = _BYTES[place.dtype]
+    count = place.size // width
+    block = BLOCK_BYTES // 4
+    if count * 4 <= WHOLE_BYTES:
+        starts = list(range(0, count, block))
+    else:
+        starts = sorted({int(count * n / BLOCKS) for n in range(BLOCKS)} | {count - block})
+    ends = [min(start + block, count) for start in starts]
+    with place.file.open("rb", buffering=0) as stream:
+        if hasattr(os, "posix_fadvise") and any(b - a > block for a, b in pairwise(starts)):
+            os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+        for start, end in zip(starts, ends, strict=True):
+            stream.seek(place.begin + start * width)
+            raw = stream.read((end - start) * width)
+            yield _widened(raw, place.dtype) if widen else raw
+
+
+def _widened(raw: bytes, dtype: str) -> bytes:
+    """The same numbers in float32: the two matrices may be stored in different types."""
+    if dtype == "BF16":
+        wide = bytearray(2 * len(raw))
+        wide[2::4], wide[3::4] = raw[0::2], raw[1::2]
+        return bytes(wide)
+    if dtype == "F16":
+        count = len(raw) // 2
+        return struct.pack(f"<{count}f", *struct.unpack(f"<{count}e", raw))
+    return raw
