@@ -1,5 +1,6 @@
 """The precision table. Adding a row here is all it takes to offer a new precision."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -153,3 +154,13 @@ def find_precision(key: str) -> Precision:
             return precision
     known = ", ".join(precision.key for precision in PRECISIONS)
     raise UsageError(f"There is no precision {key[:40]!r}.", hint=f"Choose one of: {known}.")
+
+
+def preferred_precision(keys: Iterable[str]) -> str | None:
+    """The precision to go on with of several that were made: the default one, else the one of the fewest bits."""
+    known = set(keys)
+    made = [row for row in PRECISIONS if row.key in known]
+    if not made:
+        return None
+    best = min(made, key=lambda row: (row.key != DEFAULT_PRECISION, row.weight_bits))
+    return best.key

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
+from firstlight_core.precisions import preferred_precision
+
 Record = Mapping[str, Any]
 """A JSON object as a core function returned it; treated as read-only."""
 
@@ -33,6 +35,8 @@ class Session:
     """One conversion document for each converted precision."""
     artifact: str | None = None
     """Folder of the artifact that the following steps work on."""
+    artifact_chosen: bool = False
+    """Whether the user chose it among several; what was not chosen gives way to a better one."""
     endpoint: Record | None = None
     """The server that Chat, Benchmark and Quality ask instead: target (address#model), server, model, and network,
     the explicit yes to another machine."""
@@ -52,6 +56,29 @@ class Session:
         changed = [name for name, value in decision.items() if getattr(self, name) != value]
         stale = {later for name in changed for later in _DEPENDENTS[name]} - decision.keys()
         return replace(self, **{name: _EMPTY[name] for name in stale}, **decision)
+
+    def converted(self, document: Record, *, keep: bool = False) -> Self:
+        """One more artifact; it is the one in use when none is, or when it is preferred and nothing hangs on the other.
+
+        An artifact that the user chose, or that a later step has worked on, stays in use; with `keep` any does.
+        """
+        others = [a for a in self.artifacts if a.get("precision") != document.get("precision")]
+        artifacts = (*others, document)
+        in_use = self.artifact
+        worked_on = any(getattr(self, name) is not None for name in _RESULTS)
+        if in_use is None or not (keep or self.artifact_chosen or worked_on):
+            best = preferred_precision(str(a.get("precision")) for a in artifacts)
+            chosen = next((a for a in artifacts if a.get("precision") == best), document)
+            in_use = str(chosen["artifact"])
+        return self.decide(artifacts=artifacts, artifact=in_use)
+
+    @property
+    def precision_in_use(self) -> str | None:
+        """The precision of the artifact in use; None for an adopted one."""
+        return next(
+            (str(a["precision"]) for a in self.artifacts if a.get("artifact") == self.artifact),
+            None,
+        )
 
     @property
     def target(self) -> str | None:
@@ -89,7 +116,10 @@ _EMPTY: dict[str, Any] = {field.name: field.default for field in fields(Session)
 _RESULTS = ("template", "deployment", "chat", "benchmark", "quality")
 _DEPENDENTS: dict[str, tuple[str, ...]] = {
     "environment": (),
-    "source": ("model", "precisions", "configs", "artifacts", "artifact", "endpoint", *_RESULTS),
+    "source": (
+        *("model", "precisions", "configs", "artifacts", "artifact", "artifact_chosen", "endpoint"),
+        *_RESULTS,
+    ),
     "model": (),
     "precisions": (),
     "goal": (),
@@ -97,6 +127,7 @@ _DEPENDENTS: dict[str, tuple[str, ...]] = {
     "method": (),
     "artifacts": (),
     "artifact": _RESULTS,
+    "artifact_chosen": (),
     "endpoint": ("chat", "benchmark", "quality"),
     "template": ("deployment", "chat", "benchmark", "quality"),
     "deployment": (),

@@ -16,6 +16,7 @@ FULL = Session(
     method="command",
     artifacts=({"precision": "int4", "artifact": "/x"},),
     artifact="/x",
+    artifact_chosen=True,
     template={"locked": True},
     deployment={"name": "x"},
     chat={"text": "x"},
@@ -28,6 +29,7 @@ OTHER = {
     "artifacts": (),
     "source": "/models/b",
     "artifact": "/y",
+    "artifact_chosen": False,
     "method": "config",
 }
 
@@ -40,7 +42,10 @@ def cleared(after: Session, before: Session = FULL) -> set[str]:
     ("field", "stale"),
     [
         ("environment", set()),
-        ("source", {"model", "precisions", "artifacts", "artifact", *RESULTS}),
+        (
+            "source",
+            {"model", "precisions", "artifacts", "artifact", "artifact_chosen", *RESULTS},
+        ),
         ("model", set()),
         ("precisions", set()),
         ("method", set()),
@@ -112,3 +117,42 @@ def test_a_server_takes_the_artifacts_place_until_another_model_is_chosen() -> N
     assert Session.from_json(connected.to_json()) == connected
     assert connected.decide(endpoint=None).target == "/x"
     assert connected.decide(source="/models/b").target is None
+
+
+def made(*keys: str, **fields: object) -> Session:
+    session = Session(source="/m", **fields)  # type: ignore[arg-type]
+    for key in keys:
+        session = session.converted({"precision": key, "artifact": f"/out/{key}"})
+    return session
+
+
+@pytest.mark.parametrize(
+    ("keys", "used"),
+    [
+        (["int8-compact", "int4"], "int4"),
+        (["int4", "int8"], "int4"),
+        (["fp32", "int8"], "int8"),
+        (["fp16", "fp32"], "fp16"),
+        (["int4-compact", "int4"], "int4"),
+        (["int8"], "int8"),
+    ],
+)
+def test_of_several_the_preselected_or_the_smallest_is_in_use(keys: list[str], used: str) -> None:
+    session = made(*keys)
+    assert session.precision_in_use == used
+    assert [a["precision"] for a in session.artifacts] == keys
+
+
+def test_what_the_user_chose_or_worked_on_stays_in_use() -> None:
+    later = {"precision": "int4", "artifact": "/out/int4"}
+    chosen = made("int8").decide(artifact_chosen=True)
+    assert chosen.converted(later).precision_in_use == "int8"
+    assert made("int8").converted(later, keep=True).precision_in_use == "int8"
+    worked_on = made("int8").decide(template={"locked": True})
+    after = worked_on.converted(later)
+    assert after.precision_in_use == "int8" and after.template == {"locked": True}
+
+
+def test_a_precision_that_is_made_again_replaces_its_first() -> None:
+    session = made("int4").converted({"precision": "int4", "artifact": "/out/int4", "bytes": 2})
+    assert len(session.artifacts) == 1 and session.artifacts[0]["bytes"] == 2

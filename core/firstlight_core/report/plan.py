@@ -10,7 +10,7 @@ from firstlight_core.errors import InputRefused
 from firstlight_core.model.adapter_bases import remembered_base
 from firstlight_core.model.base_choice import choose_base
 from firstlight_core.paths import find_paths
-from firstlight_core.precisions import DEFAULT_PRECISION
+from firstlight_core.precisions import DEFAULT_PRECISION, preferred_precision
 from firstlight_core.session import Session
 from firstlight_core.text import shown_path
 
@@ -133,8 +133,7 @@ def plan_of(session: Session) -> Plan:
     if source is not None:
         made = [str(a["precision"]) for a in session.artifacts if a.get("precision")]
         precisions = tuple(dict.fromkeys([*session.precisions, *made])) or (DEFAULT_PRECISION,)
-        in_use = next((a for a in session.artifacts if a.get("artifact") == session.artifact), {})
-        use = str(in_use.get("precision", precisions[0]))
+        use = session.precision_in_use or preferred_precision(precisions) or precisions[0]
     return Plan(
         source=source,
         base=remembered_base(source) if source is not None else None,

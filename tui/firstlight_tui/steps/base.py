@@ -7,13 +7,15 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
 from textual.widgets import Button
 
 from firstlight_core.errors import FirstlightError
 from firstlight_core.session import Session
 from firstlight_tui.steps.early_keys import PatientScreen
-from firstlight_tui.steps.rail import hindrance, rail_entries
+from firstlight_tui.steps.rail import hindrance, in_use_words, rail_entries
 from firstlight_tui.widgets import KeyBar, MonitorPane, ProblemPanel, StepChosen, StepRail, Words
+from firstlight_tui.widgets.words import part
 from firstlight_tui.works import Work
 
 if TYPE_CHECKING:
@@ -93,7 +95,7 @@ class StepScreen(PatientScreen):
     def compose(self) -> ComposeResult:
         yield StepRail(rail_entries(self.wizard, type(self)))
         with Vertical(id="body"):
-            yield Words(self.STEP_TITLE, id="step-title")
+            yield Words(self._title(), id="step-title")
             yield Words(self.PURPOSE, id="purpose")
             with VerticalScroll(id="content", can_focus=False):
                 yield from self.compose_step()
@@ -104,6 +106,13 @@ class StepScreen(PatientScreen):
                 yield from self.compose_actions()
         yield MonitorPane(self.wizard.history)
         yield KeyBar()
+
+    def _title(self) -> Content:
+        """The step, and what the steps work on now."""
+        words = in_use_words(self.session)
+        return Content.assemble(
+            part(self.STEP_TITLE), part(f"   {words}" if words else "", "$foreground-muted")
+        )
 
     def compose_actions(self) -> ComposeResult:
         """Further buttons beside the primary one."""
@@ -142,6 +151,7 @@ class StepScreen(PatientScreen):
     def refresh_actions(self) -> None:
         """Paint rail and primary button again."""
         self.query_one(StepRail).show(rail_entries(self.wizard, type(self)))
+        self.query_one("#step-title", Words).update(self._title())
         button = self.query_one("#primary", Button)
         if str(button.label) != (label := self.primary_label()):
             button.label = label

@@ -168,7 +168,9 @@ class ConvertStep(StepScreen):
         document = self.session.measured(str(event.option_id))
         if document is None or str(document["artifact"]) == self.session.artifact:
             return
-        self.wizard.session = self.session.decide(artifact=str(document["artifact"]))
+        self.wizard.session = self.session.decide(
+            artifact=str(document["artifact"]), artifact_chosen=True
+        )
         label = find_precision(str(event.option_id)).label
         words = f"The next steps use {label}; what was answered after this step is open again."
         self.notify(words, markup=False)

@@ -127,13 +127,14 @@ class ConversionJob:
             wizard.record("convert", "done", **document)
             # Another model may have been chosen meanwhile: its session is not ours to fill.
             if wizard.session.source == self._source:
-                others = (a for a in wizard.session.artifacts if a.get("precision") != key)
-                wizard.session = wizard.session.decide(
-                    artifacts=(*others, document),
-                    artifact=wizard.session.artifact or str(document["artifact"]),
-                )
+                wizard.session = wizard.session.converted(document, keep=self._walked_on())
         if all(row["state"] != "running" for row in self._work.rows):
             self._begin_next()
+
+    def _walked_on(self) -> bool:
+        """Whether a later step is on the screen: what it works on must not change under the user's hands."""
+        ids = [step.STEP_ID for step in self._wizard.steps]
+        return "convert" in ids and self._wizard.position > ids.index("convert")
 
     def _started(self) -> None:
         """The core has begun a precision; the first one is known already."""

@@ -1,7 +1,11 @@
 """What the step rail says of each step, and whether a click may go there."""
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from firstlight_core.precisions import find_precision
+from firstlight_core.session import Session
+from firstlight_core.text import one_line
 from firstlight_tui.widgets import RailEntry
 
 if TYPE_CHECKING:
@@ -37,3 +41,17 @@ def hindrance(wizard: "WizardApp", index: int) -> str:
         if not step.passed_by(session) and (why := step.missing(session)):
             return f"{step.STEP_TITLE}: {why}"
     return ""
+
+
+def in_use_words(session: Session) -> str:
+    """What the steps work on: the connected server, a precision that was made here, or an adopted folder."""
+    if session.endpoint is not None:
+        return one_line(str(session.endpoint.get("model") or session.endpoint["target"]), 40)
+    if session.artifact is None:
+        return ""
+    key = session.precision_in_use
+    if key is None:
+        return one_line(PurePath(session.artifact).name, 40)
+    more = len(session.artifacts) - 1
+    others = f" (and {more} more made)" if more else ""
+    return f"{find_precision(key).label} in use{others}"
