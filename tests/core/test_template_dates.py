@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from firstlight_core.deploy.deployment import deploy
 from firstlight_core.template.dates import date_formats, date_notes, dates_in, with_today
 from firstlight_core.template.inference_model import build_inference_model
 from firstlight_core.template.lock import check_template, derive_prompt_template
@@ -75,3 +76,12 @@ async def test_yesterdays_date_in_the_fields_is_no_difference(tmp_path: Path) ->
     assert document["inference_model"]["PromptTemplate"] == old, "said, not changed"
     wrong = {name: text.replace(today, "a day") for name, text in derived.items()}
     assert not (await check_template(folder, None, build_inference_model("w", wrong)))["locked"]
+
+
+async def test_deploying_says_which_date_it_froze(own_artifact: Path) -> None:
+    template = (own_artifact / "chat_template.jinja").read_text()
+    dated = "{{- '<|im_start|>system\\nIt is ' + strftime_now('%d %b %Y') + '<|im_end|>\\n' }}"
+    (own_artifact / "chat_template.jinja").write_text(dated + template)
+    document = await deploy(own_artifact, "dated", target="folder")
+    (note,) = document["notes"]
+    assert datetime.now().strftime("`%d %b %Y`") in note

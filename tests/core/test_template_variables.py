@@ -42,7 +42,7 @@ def test_the_runtime_cannot_be_given_them_and_that_is_said() -> None:
 
 
 def test_shapes_follow_the_template() -> None:
-    assert [shape.key for shape in check_shapes()][-2:] == ["decomposed", "no-break-space"]
+    assert [shape.key for shape in check_shapes()][-2:] == ["blank-lines", "no-break-space"]
     assert check_shapes((), ["tools"])[-1].to_json()["tools"]
     asked = variable_shapes(["enable_thinking", "documents"], TRIED)
     assert [shape.key for shape in asked] == ["enable_thinking=false", "enable_thinking=true"]

@@ -28,6 +28,7 @@ from firstlight_core.deploy.vllm import Capacity
 from firstlight_core.errors import InputRefused, ToolchainMissing, UsageError
 from firstlight_core.events import Event, Stage
 from firstlight_core.talk.artifacts import check_artifact
+from firstlight_core.template.dates import date_formats, frozen_date_notes
 from firstlight_core.template.files import no_chat_template, read_chat_template
 from firstlight_core.template.inference_model import (
     check_name,
@@ -112,6 +113,9 @@ async def deploy(
         "precision": checked.precision,
         **_told(document, fitted),
     }
+    formats = date_formats(read_chat_template(folder) or "")
+    if frozen := frozen_date_notes(document["PromptTemplate"], formats):
+        result["notes"] = frozen
     if target == "foundry":
         try:
             proof = await prove(output, identifier, question, cache=place, say=say, started=started)

@@ -12,7 +12,8 @@ from firstlight_core.files import read_json_object
 from firstlight_core.measure.metrics import first_difference
 from firstlight_core.template.control_tokens import marking_tokens
 from firstlight_core.template.cut import USER
-from firstlight_core.template.files import read_special_tokens
+from firstlight_core.template.dates import date_formats, frozen_date_notes
+from firstlight_core.template.files import read_chat_template, read_special_tokens
 from firstlight_core.template.rendering import private_tokenizer, render
 from firstlight_core.template.shapes import lock_shapes
 from firstlight_core.template.stop_tokens import turn_ends
@@ -110,7 +111,8 @@ async def ollama_export(
         if len(proof) == 1:
             break
     assert best is not None
-    return best[0], best[1] + notes
+    formats = date_formats(read_chat_template(artifact) or "")
+    return best[0], best[1] + notes + frozen_date_notes(template, formats)
 
 
 async def prove(artifact: Path, modelfile: str, *, added: str = "") -> list[str]:

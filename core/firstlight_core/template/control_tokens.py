@@ -128,7 +128,11 @@ def find_control_tokens(
         held = tokens_in(written, (token.text for token in marks))
         kept += [token for token in marks if token.text in held]
     found = {token.id: token.text for token in kept}
-    markup = (text for text in found.values() if _THOUGHTS_AND_TOOLS.search(text))
+    markup = {
+        text
+        for number, text in found.items()
+        if number not in stop_ids and _THOUGHTS_AND_TOOLS.search(text)
+    }
     return ControlTokens(dict(sorted(found.items())), frozenset(markup))
 
 

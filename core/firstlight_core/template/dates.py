@@ -89,10 +89,16 @@ def date_notes(fields: Mapping[str, str], formats: tuple[str, ...]) -> list[str]
     """What is to be said of a PromptTemplate whose chat template writes the date; at most one sentence."""
     if not formats:
         return []
+    return frozen_date_notes(fields, formats) or [
+        "The chat template writes the current date into every prompt."
+    ]
+
+
+def frozen_date_notes(fields: Mapping[str, str], formats: tuple[str, ...]) -> list[str]:
+    """A sentence when a PromptTemplate holds as text a date that the chat template writes anew every day."""
     frozen = [date for text in fields.values() for date in dates_in(text, formats)]
-    if not frozen:
-        return ["The chat template writes the current date into every prompt."]
     return [
         "The chat template writes the current date into every prompt; PromptTemplate cannot, and holds "
-        f"`{frozen[0]}` as text. Runtimes that read the chat template have the right day, older ones keep this one."
+        f"`{date}` as text. Runtimes that read the chat template have the right day, others keep this one."
+        for date in frozen[:1]
     ]

@@ -135,6 +135,12 @@ def check_shapes(
             unusual=True,
         ),
         Shape(
+            key="blank-lines",
+            label="blank lines that hold spaces",
+            messages=(_user("def f(x):\n    \n    return x\n \n  # end\n\t\nWhy?"),),
+            unusual=True,
+        ),
+        Shape(
             key="no-break-space",
             label="no-break spaces",
             messages=(_user(f"\u00a0{_ASK} 10\u00a0%?\u00a0"),),
