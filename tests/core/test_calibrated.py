@@ -113,9 +113,10 @@ def test_the_plan_calibrates_before_it_builds(sample: Path, tmp_path: Path) -> N
     json.dumps(plan.to_json(), allow_nan=False)
 
 
-def test_an_adapter_is_merged_first(sample: Path, tmp_path: Path) -> None:
-    passes = run_config(sample.parent / "adapter", ROW, base=sample)["passes"]
-    assert list(passes) == ["merge", "calibrate", "build"]
+def test_an_adapter_is_merged_before_olive_runs(sample: Path, tmp_path: Path) -> None:
+    config = run_config(sample.parent / "adapter", ROW, base=sample)
+    assert list(config["passes"]) == ["calibrate", "build"]
+    assert config["input_model"]["adapter_path"] == str(sample.parent / "adapter")
 
 
 def test_the_users_text_is_named_in_the_command(sample: Path, tmp_path: Path) -> None:

@@ -301,7 +301,7 @@ def _raw_config(content: bytes) -> Keeper:
 for _name, _content, _verdict in (
     ("empty", b"", "not valid JSON"),
     ("truncated", b'{"architectures": ["Llama', "not valid JSON"),
-    ("utf16", '{"a": 1}'.encode("utf-16"), "not valid JSON"),
+    ("utf16", '{"a": 1}'.encode("utf-16"), "begins with the mark of UTF-16"),
     ("latin1", b'{"a": "\xe9"}', "not valid JSON"),
     ("null", b"null", "holds no JSON object"),
     ("list", b"[]", "holds no JSON object"),
@@ -349,7 +349,7 @@ for _field, _value, _verdict in (
     ("architectures", ["\x1b]0;TITLEPWN\x07\u202e[/b]"], "does not convert"),
     ("architectures", ["\ud800"], "does not convert"),
     ("architectures", ["BertForMaskedLM"], "is an encoder"),
-    ("architectures", ["BertForSequenceClassification"], "is an encoder"),
+    ("architectures", ["BertForSequenceClassification"], "gives scores"),
     ("architectures", ["T5ForConditionalGeneration"], "does not convert"),
     ("architectures", ["PhiMoEForCausalLM"], "does not convert"),
     ("architectures", ["Qwen2ForCausalLM"], "Qwen2ForCausalLM is not of the type llama"),
@@ -375,12 +375,6 @@ for _field, _value, _verdict in (
         lambda f, field=_field, value=_value: edit_config(f, **{field: value}),  # type: ignore[misc]
         _verdict,
     )
-
-
-@animal("", healthy=True)
-def _config_with_bom(folder: Path) -> None:
-    path = folder / "config.json"
-    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
 
 
 @animal("code of its own (auto_map)", healthy=True)

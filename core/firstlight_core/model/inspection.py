@@ -29,11 +29,17 @@ from firstlight_core.model.kinds import (
     refuse_unsupported,
     refuse_without_weights,
 )
+from firstlight_core.model.load_rules import (
+    GENERATION,
+    refuse_generation,
+    refuse_marks,
+    refuse_special_ids,
+)
 from firstlight_core.model.own_files import own_files
 from firstlight_core.model.own_head import heads_differ
 from firstlight_core.model.safetensors_headers import Weights, read_weights
 from firstlight_core.model.sources import FoundModel, find_models, find_source
-from firstlight_core.model.structure import Structure, check_structure
+from firstlight_core.model.structure import Structure, bias_parts, check_structure
 from firstlight_core.model.tokenizer import TokenizerFacts, read_tokenizer
 from firstlight_core.text import one_line, shown_path
 
@@ -126,11 +132,13 @@ def inspect_model(folder: Path, *, base: Path | None = None) -> Inspection:
         ModelRefused: the folder is broken, hostile, or another kind of thing; the message says which.
     """
     listed = list_folder(Path(folder))
+    refuse_marks(listed)
     adapter, own = None, listed
     if is_adapter(listed):
         check_tree(listed)
         adapter = read_adapter(listed)
         listed = find_base(adapter, base)
+        refuse_marks(listed)
         is_adapter(listed)
     refuse_foreign_kind(listed)
     names = check_tree(listed)
@@ -145,7 +153,9 @@ def inspect_model(folder: Path, *, base: Path | None = None) -> Inspection:
     if weights is None:
         raise refuse_without_weights(listed)
     own_head = heads_differ(listed.path) if shape.tied is not False else None
-    structure = check_structure(shape, weights.tensors, own_head=own_head)
+    structure = check_structure(
+        shape, weights.tensors, biases=bias_parts(config), own_head=own_head
+    )
     if adapter is not None:
         check_fit(adapter, weights.tensors)
         structure = merged_structure(adapter, shape, structure)
@@ -153,6 +163,9 @@ def inspect_model(folder: Path, *, base: Path | None = None) -> Inspection:
         tokenizer = _read_own_tokenizer(own, listed, config)
     else:
         tokenizer = read_tokenizer(listed, config)
+    for folder_of_settings in (listed, own):
+        refuse_generation(folder_of_settings.read_object(GENERATION))
+    outside = refuse_special_ids(config, tokenizer.eos_token_ids, shape.vocab)
     return Inspection(
         folder=listed.path,
         shape=shape,
@@ -166,7 +179,10 @@ def inspect_model(folder: Path, *, base: Path | None = None) -> Inspection:
         adapter=adapter,
         warnings=tuple(
             one_line(text, 300)
-            for text in _warnings(listed, names, config, shape, structure, tokenizer, weights)
+            for text in [
+                *_warnings(listed, names, config, shape, structure, tokenizer, weights),
+                *outside,
+            ]
         ),
     )
 

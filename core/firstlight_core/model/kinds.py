@@ -49,11 +49,12 @@ def refuse_foreign_kind(folder: ModelFolder) -> None:
         )
     if not names and not folder.folders:
         raise ModelRefused(f"{shown} is empty.", hint="Choose the model's folder.")
-    if inner := _inner_models(folder):
-        raise ModelRefused(
-            f"{shown} holds no config.json, but the folder {one_line(inner, 60)} in it does.",
-            hint=f"Choose {shown_path(folder.path / inner)}",
-        )
+    for mark, what in (("config.json", "does"), (CONFIG, "holds a LoRA adapter")):
+        if inner := _inner_folder(folder, mark):
+            raise ModelRefused(
+                f"{shown} holds no config.json, but the folder {one_line(inner, 60)} in it {what}.",
+                hint=f"Choose {shown_path(folder.path / inner)}",
+            )
     for suffixes, what, hint in _WITHOUT_CONFIG:
         if folder.having(*suffixes):
             raise ModelRefused(f"{shown} {what}.", hint=hint)
@@ -85,21 +86,21 @@ _WITHOUT_CONFIG: tuple[tuple[tuple[str, ...], str, str], ...] = (
 )
 
 
-def _inner_models(folder: ModelFolder) -> str:
-    """The last checkpoint folder, or the only folder, directly below that holds a config.json."""
+def _inner_folder(folder: ModelFolder, mark: str) -> str:
+    """The last checkpoint folder, or the only folder, directly below that holds a file of this name."""
 
     def step(name: str) -> tuple[int, str]:
         tail = name.rpartition("-")[2]
         return (int(tail) if tail.isdecimal() and len(tail) < 12 else -1, name)
 
-    inner = [name for name in folder.folders if (folder.path / name / "config.json").is_file()]
+    inner = [name for name in folder.folders if (folder.path / name / mark).is_file()]
     return max(inner, key=step) if inner else ""
 
 
+CONFIG = "adapter_config.json"
+_CLASSIFIERS = ("ForSequenceClassification", "ForTokenClassification", "RewardModel")
 _ENCODERS = (
     "ForMaskedLM",
-    "ForSequenceClassification",
-    "ForTokenClassification",
     "ForQuestionAnswering",
     "ForMultipleChoice",
     "ForPreTraining",
@@ -119,6 +120,11 @@ def refuse_config_kind(folder: ModelFolder, config: Mapping[str, Any]) -> None:
     if config.get("is_encoder_decoder") is True:
         raise ModelRefused(
             f"{name or 'This model'} is an encoder-decoder model; only decoders are converted here.",
+            hint="Choose a causal language model (an architecture that ends in ForCausalLM).",
+        )
+    if name.endswith(_CLASSIFIERS):
+        raise ModelRefused(
+            f"{name} gives scores (a classifier or reward model) and does not write text.",
             hint="Choose a causal language model (an architecture that ends in ForCausalLM).",
         )
     if name.endswith(_ENCODERS) or (name.endswith("Model") and config.get("is_decoder") is False):
@@ -141,10 +147,12 @@ def refuse_unsupported(name: str, config: Mapping[str, Any]) -> bool | None:
         ModelRefused: config.json names no architecture.
         UnsupportedArchitecture: the builder does not know it.
     """
-    if not name:
+    if not name or name in _WRAPPERS:
         raise ModelRefused(
-            "config.json names no architecture.",
-            hint='It needs a line such as "architectures": ["LlamaForCausalLM"].',
+            f"{name} is the name of a wrapper, not of a model: config.json was written from the wrapped model."
+            if name
+            else "config.json names no architecture.",
+            hint=f'It needs a line such as "architectures": ["{_likely(config)}"].',
         )
     known = supported_architectures()
     if known is None:
@@ -189,6 +197,29 @@ def _refuse_quantised(folder: ModelFolder, how: str) -> NoReturn:
         f"These weights are already quantised{how}; quantising them again would lose more.",
         hint="Choose the original model in float16, bfloat16 or float32.",
     )
+
+
+_WRAPPERS = frozenset(
+    [
+        "PeftModel",
+        "PeftModelForCausalLM",
+        "LoraModel",
+        "OptimizedModule",
+        "DistributedDataParallel",
+        "DataParallel",
+        "FullyShardedDataParallel",
+        "DeepSpeedEngine",
+        "AutoModelForCausalLMWithValueHead",
+        "AutoModelForCausalLM",
+    ]
+)
+"""Classes around a model that scripts write into config.json."""
+
+
+def _likely(config: Mapping[str, Any]) -> str:
+    """The architecture that the model type points to; LlamaForCausalLM when it points to none, or to several."""
+    names = (native_models() or {}).get(str(config.get("model_type")), frozenset())
+    return next(iter(names)) if len(names) == 1 else "LlamaForCausalLM"
 
 
 def _refuse_own_code(name: str, config: Mapping[str, Any]) -> None:

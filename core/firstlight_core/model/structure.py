@@ -7,9 +7,11 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from firstlight_core.errors import ModelRefused
-from firstlight_core.model.config import ModelShape
+from firstlight_core.model.config import ModelShape, architecture
+from firstlight_core.model.load_rules import refuse_wrapped
 from firstlight_core.model.own_head import EMBEDDING, HEAD
 from firstlight_core.model.safetensors_headers import Tensor
 from firstlight_core.text import one_line
@@ -76,17 +78,50 @@ class Structure:
         return self.embedding + self.body + self.head
 
 
+def bias_parts(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The parts of each layer that have a bias, as config.json says (transformers 5.23, modeling_*.py)."""
+    attention, mlp = _BIASES.get(architecture(config), ("", ""))
+    if attention == "qkv":
+        return _ATTENTION[:3]
+    wanted = _ATTENTION if attention and config.get(attention) is True else ()
+    return (*wanted, *(_MLP if mlp and config.get(mlp) is True else ()))
+
+
+_BIASES = {
+    "LlamaForCausalLM": ("attention_bias", "mlp_bias"),
+    "Qwen2ForCausalLM": ("qkv", ""),
+    "Qwen3ForCausalLM": ("attention_bias", ""),
+    "GemmaForCausalLM": ("attention_bias", ""),
+    "Gemma2ForCausalLM": ("attention_bias", ""),
+    "Gemma3ForCausalLM": ("attention_bias", ""),
+    "GraniteForCausalLM": ("attention_bias", "mlp_bias"),
+    "SmolLM3ForCausalLM": ("attention_bias", "mlp_bias"),
+    "OlmoForCausalLM": ("attention_bias", ""),
+    "Ernie4_5ForCausalLM": ("use_bias", "use_bias"),
+}
+"""The settings that give attention and MLP their biases, by architecture; `qkv`: always, the output has none."""
+
+
 def check_structure(
-    shape: ModelShape, tensors: Mapping[str, Tensor], *, own_head: bool | None = None
+    shape: ModelShape,
+    tensors: Mapping[str, Tensor],
+    *,
+    biases: tuple[str, ...] = (),
+    own_head: bool | None = None,
 ) -> Structure:
     """Compare the tensors with config.json and count them.
+
+    `biases`: the parts of a layer that must have one (`bias_parts`).
 
     `own_head`: whether the stored output head differs from the embedding (`own_head.heads_differ`).
 
     Raises:
         ModelRefused: tensors are missing, of another shape than config.json says, or quantised.
     """
+    refuse_wrapped(tensors)
+    _refuse_empty(tensors)
     _refuse_packed(tensors)
+    _refuse_score_head(tensors)
     embedding = _only(tensors, EMBEDDING)
     head = _only(tensors, HEAD)
     if embedding is None:
@@ -94,6 +129,7 @@ def check_structure(
             "The weights hold no token embedding: they are only a part of a model.",
             hint="Choose the folder with the whole model.",
         )
+    _refuse_prefix(shape, tensors)
     tied = shape.tied if shape.tied is not None else head is None
     warnings: list[str] = []
     if head is None and not tied:
@@ -114,7 +150,7 @@ def check_structure(
         raise _contradiction("embed_tokens.weight", embedding, f"vocab_size {shape.vocab}")
     if head is not None and not tied:
         _check_shape(shape, "lm_head.weight", head, (shape.vocab, shape.hidden))
-    _check_layers(shape, tensors)
+    _check_layers(shape, tensors, biases)
     sizes: Counter[str] = Counter()
     for tensor in tensors.values():
         if tensor.dtype in FLOATS:
@@ -165,6 +201,42 @@ def _refuse_packed(tensors: Mapping[str, Tensor]) -> None:
         raise ModelRefused("The weights hold no floating point tensor.", hint="Choose a model.")
 
 
+def _refuse_empty(tensors: Mapping[str, Tensor]) -> None:
+    if empty := next((name for name, tensor in tensors.items() if not tensor.elements), None):
+        raise ModelRefused(
+            f"The weights hold empty tensors ({one_line(empty, 60)} is "
+            f"{'×'.join(map(str, tensors[empty].shape))}): a sharded training run saved them without gathering.",
+            hint="Save the model again with its parameters gathered; DeepSpeed ZeRO-3: run zero_to_fp32.py "
+            "in the checkpoint folder.",
+        )
+
+
+def _refuse_prefix(shape: ModelShape, tensors: Mapping[str, Tensor]) -> None:
+    """Refuse tensors that stand below another module, for the architectures whose names are known."""
+    name = next(name for name in tensors if EMBEDDING.search(name))
+    if shape.architecture in LAYER_PARTS and not re.fullmatch(
+        r"(?:model\.)?embed_tokens\..+", name
+    ):
+        raise ModelRefused(
+            f"The weights name their tensors otherwise than {shape.architecture} does: {one_line(name, 80)} "
+            "stands where model.embed_tokens.weight is looked for.",
+            hint="Save that inner model by itself with `save_pretrained`, or rename the tensors.",
+        )
+
+
+_SCORE_HEAD = re.compile(r"^(?:score|classifier|qa_outputs|v_head|value_head)\.")
+
+
+def _refuse_score_head(tensors: Mapping[str, Tensor]) -> None:
+    found = next((name for name in tensors if _SCORE_HEAD.search(name)), None)
+    if found is not None and _only(tensors, HEAD) is None:
+        raise ModelRefused(
+            f"The weights hold {one_line(found, 60)} and no output head: this is a classifier or reward model, "
+            "which gives scores and does not write text.",
+            hint="Choose the causal language model; its weights hold lm_head.weight, or tie it to the embedding.",
+        )
+
+
 def _only(tensors: Mapping[str, Tensor], pattern: re.Pattern[str]) -> Tensor | None:
     return next((tensors[name] for name in tensors if pattern.search(name)), None)
 
@@ -195,7 +267,9 @@ def _check_shape(
         raise _contradiction(name, tensor, f"hidden_size {shape.hidden}, {shape.heads} heads")
 
 
-def _check_layers(shape: ModelShape, tensors: Mapping[str, Tensor]) -> None:
+def _check_layers(
+    shape: ModelShape, tensors: Mapping[str, Tensor], biases: tuple[str, ...]
+) -> None:
     layers: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if found := _LAYER.search(name):
@@ -219,6 +293,12 @@ def _check_layers(shape: ModelShape, tensors: Mapping[str, Tensor]) -> None:
         for number in range(shape.layers)
         for part in parts
         if f"{part}.weight" not in layers[number]
+    ]
+    lost += [
+        f"layers.{number}.{part}.bias"
+        for number in range(shape.layers)
+        for part in biases
+        if f"{part}.bias" not in layers[number]
     ]
     if lost:
         raise _missing(lost, len(tensors) + len(lost))
