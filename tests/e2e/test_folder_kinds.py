@@ -142,7 +142,7 @@ def test_an_adapter_with_everything_of_its_own_is_finished_as_peft_runs_it(tmp_p
     """Both ends of a tied base changed, three tokens more, its own tokenizer, template and end token."""
     import torch
 
-    base = tiny(tie_word_embeddings=True, vocab_size=320)
+    base = tiny(tie_word_embeddings=True, vocab_size=320, hidden_size=64)
     base.save_pretrained(tmp_path / "kept")
     base.resize_token_embeddings(323)
     made = adapted(tmp_path, base, target_modules=["q_proj", "v_proj", "embed_tokens", "lm_head"])
