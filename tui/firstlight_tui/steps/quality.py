@@ -10,7 +10,7 @@ from textual.widgets import Input
 
 from firstlight_core.paths import expanded
 from firstlight_core.session import Session
-from firstlight_tui.modals import DetailScreen
+from firstlight_tui.modals.worst import WorstScreen
 from firstlight_tui.steps.measuring import MeasuringStep
 from firstlight_tui.steps.quality_words import check_words, verdict_words
 from firstlight_tui.widgets import Words, WorkView
@@ -129,12 +129,4 @@ class QualityStep(MeasuringStep):
 
     def action_worst(self) -> None:
         """Show the examples that drifted most."""
-        found = self.session.quality or {}
-        blocks = [
-            "\n".join(f"{key}: {value}" for key, value in example.items())
-            for one in found.get("artifacts") or [found]
-            for example in (one.get("drift") or {}).get("worst") or ()
-        ]
-        self.app.push_screen(
-            DetailScreen("Worst examples", "\n\n".join(blocks) or "No drift has been measured.")
-        )
+        self.app.push_screen(WorstScreen(self.session.quality or {}))
