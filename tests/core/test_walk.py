@@ -11,6 +11,7 @@ import pytest
 from firstlight_core.errors import CheckFailed, JobFailed, StateProblem, ToolchainMissing
 from firstlight_core.events import Event, Stage
 from firstlight_core.ledger import Run
+from firstlight_core.paths import find_paths
 from firstlight_core.report.plan import (
     BenchChoice,
     ChatChoice,
@@ -88,6 +89,7 @@ class Recorder:
             benchmark=self.later("benchmark", {"results": []}),
             check_quality=self.later("check_quality", {"checks": [], "ok": True}),
             write_report=self.now("write_report", {"html": "report.html"}),
+            sweep=list,
         )
 
     def called(self, name: str) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
@@ -265,3 +267,16 @@ async def test_no_room_for_a_run_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(StateProblem):
         await walk(PLAN, runs=tmp_path / "runs", tools=Recorder().tools)
+
+
+async def test_what_a_killed_run_left_half_done_is_swept_first(tmp_path: Path) -> None:
+    left = find_paths().runs / "20261129-111111-m" / "artifacts" / ".firstlight-int4-dbffd0f6"
+    (left / "work").mkdir(parents=True)
+    (left / "lock").write_text("")
+    whole = left.with_name("int8")
+    whole.mkdir()
+    tools = Recorder().tools
+    named = {name: getattr(tools, name) for name in Tools.__slots__}
+    own = Tools(run_checks=tools.run_checks).sweep
+    await walk(PLAN, runs=tmp_path, tools=Tools(**{**named, "sweep": own}))
+    assert not left.exists() and whole.is_dir()

@@ -445,3 +445,36 @@ async def test_a_precision_may_begin_before_the_one_before_is_checked(
         go_on.set()
         await settle(pilot)
         assert "✓ INT8   ✓ INT4" in text(pilot, "#work")
+
+
+async def test_a_wizard_that_is_killed_while_it_converts_leaves_its_first_steps(
+    wizard: Build, called: Called
+) -> None:
+    olive = Olive()
+    olive.wait_at = "int4"
+    app = wizard(session=ONE, first=ConvertStep, services=services(called, olive))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("enter")
+        await olive.begun.wait()
+        # Nothing has ended yet, and the ledger knows what was decided.
+        assert app.run_record is not None
+        steps = {entry.step: entry.values for entry in app.run_record.entries()}
+        assert steps["precision"] == {"precisions": ["int4"], "method": "config"}
+        assert ONE.model is not None and steps["model"]["path"] == ONE.source
+        assert set(ONE.model) <= set(steps["model"])
+        olive.go_on.set()
+        await settle(pilot)
+
+
+async def test_the_wizard_sweeps_what_a_killed_one_left(wizard: Build, called: Called) -> None:
+    swept = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def sweep() -> list[Path]:
+        loop.call_soon_threadsafe(swept.set)
+        return []
+
+    app = wizard(services=fake_services(called, sweep_staging=sweep))
+    async with app.run_test(size=(80, 24)):
+        await asyncio.wait_for(swept.wait(), 30)

@@ -36,6 +36,8 @@ from firstlight_tui.widgets.passing import PassingScreen
 from firstlight_tui.works import Run, Work, begin
 
 REPAINT_SECONDS = 0.1
+SWEEP_SECONDS = 2.0
+"""After the first paint: nobody waits for it."""
 SINCE = (
     ("source", "convert"),
     ("precisions", "convert"),
@@ -178,6 +180,7 @@ class WizardApp(App[int]):
         self.set_interval(REPAINT_SECONDS, self._publish_works)
         self.set_interval(self._sample_every, self._take_sample)
         self.call_after_refresh(self._take_sample)
+        self.set_timer(SWEEP_SECONDS, self._sweep)
         if sys.platform != "win32":
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
@@ -191,6 +194,10 @@ class WizardApp(App[int]):
 
     def _leave_on(self, number: int) -> None:
         self.exit(return_code=128 + number)
+
+    async def _sweep(self) -> None:
+        """Remove what a wizard that was killed has left half-done."""
+        await asyncio.to_thread(self.services.sweep_staging)
 
     async def _take_sample(self) -> None:
         await asyncio.to_thread(self.history.take)

@@ -213,6 +213,12 @@ async def _start_background(target: str, **options: Any) -> "BackgroundService":
     return await start_background(target, **options)
 
 
+def _sweep_staging() -> list[Path]:
+    from firstlight_core.report.leftovers import sweep_staging
+
+    return sweep_staging()
+
+
 def _list_background() -> "Sequence[BackgroundService]":
     from firstlight_core.deploy.background import list_background
 
@@ -344,6 +350,7 @@ class Services:
     probe_service: Callable[..., Any] = _probe_service
     start_background: Callable[..., Any] = _start_background
     list_background: "Callable[[], Sequence[BackgroundService]]" = _list_background
+    sweep_staging: Callable[[], list[Path]] = _sweep_staging
     stop_background: "Callable[[BackgroundService], None]" = _stop_background
     examine: Callable[..., Any] = _examine
     offer_commands: Callable[..., Any] = _offer_commands

@@ -77,6 +77,11 @@ def find_leftovers(paths: Paths | None = None) -> list[Leftover]:
     return sorted([*found, *_services()], key=lambda item: item.bytes, reverse=True)
 
 
+def sweep_staging(paths: Paths | None = None) -> list[Path]:
+    """Remove the private folders of conversions and deployments that died, wherever Firstlight publishes; those removed."""
+    return [folder for place in _places(paths or find_paths()) for folder in sweep(place)]
+
+
 def remove_leftovers(leftovers: Iterable[Leftover], *, everything: bool = False) -> list[Leftover]:
     """Remove what was found, `ASKED_FOR` kinds only with `everything`; returns what really went."""
     removed = []

@@ -65,6 +65,7 @@ async def walk(
     Raises:
         StateProblem: the run's folder or ledger cannot be written.
     """
+    await asyncio.to_thread((tools or Tools()).sweep)
     run = Run.create(str(plan.subject), runs=runs)
     write_plan(run.folder / RUN_FILE, plan)
     return await _Walk(plan, run, tools or Tools(), on_event).go()

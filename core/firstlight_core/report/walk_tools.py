@@ -95,6 +95,12 @@ def _write_report(run: Run) -> Document:
     return write_report(run)
 
 
+def _sweep() -> list[Path]:
+    from firstlight_core.report.leftovers import sweep_staging
+
+    return sweep_staging()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
     """What a walk asks the core for; every field has the real thing as its default."""
@@ -110,3 +116,4 @@ class Tools:
     benchmark: Callable[..., Awaitable[Document]] = _benchmark
     check_quality: Callable[..., Awaitable[Document]] = _check_quality
     write_report: Callable[[Run], Document] = _write_report
+    sweep: Callable[[], list[Path]] = _sweep

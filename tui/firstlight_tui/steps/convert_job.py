@@ -58,6 +58,7 @@ class ConversionJob:
             FirstlightError: a precision could not be converted.
         """
         keys = list(self._outputs)
+        self._record_choices(keys)
         self._work.rows[:] = [{"precision": key, "state": "waiting"} for key in keys]
         self._begin(keys[0])
         self._wizard.sampled.subscribe(self._wizard, self.watch)
@@ -98,6 +99,15 @@ class ConversionJob:
         if self._failures:
             raise _failure(self._failures, len(keys))
         return {"converted": keys}
+
+    def _record_choices(self, keys: Sequence[str]) -> None:
+        """Keep what the steps before have found: a wizard that is killed while it converts leaves a run that says so."""
+        wizard, session = self._wizard, self._wizard.session
+        if session.environment is not None:
+            wizard.record("environment", "done", **session.environment)
+        if session.model is not None:
+            wizard.record("model", "done", **{**session.model, "path": self._source})
+        wizard.record("precision", "done", precisions=list(keys), method=self._method)
 
     async def _convert_one(self, key: str, options: Mapping[str, Any]) -> None:
         try:
