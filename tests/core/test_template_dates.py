@@ -9,6 +9,7 @@ from firstlight_core.deploy.deployment import deploy
 from firstlight_core.template.dates import date_formats, date_notes, dates_in, with_today
 from firstlight_core.template.inference_model import build_inference_model
 from firstlight_core.template.lock import check_template, derive_prompt_template
+from firstlight_core.template.settle import update_manifest
 from tests.core.template_families import FAMILIES, write_family
 
 TODAY = datetime(2026, 11, 29)
@@ -82,6 +83,7 @@ async def test_deploying_says_which_date_it_froze(own_artifact: Path) -> None:
     template = (own_artifact / "chat_template.jinja").read_text()
     dated = "{{- '<|im_start|>system\\nIt is ' + strftime_now('%d %b %Y') + '<|im_end|>\\n' }}"
     (own_artifact / "chat_template.jinja").write_text(dated + template)
+    update_manifest(own_artifact, ("chat_template.jinja",))
     document = await deploy(own_artifact, "dated", target="folder")
     (note,) = document["notes"]
     assert datetime.now().strftime("`%d %b %Y`") in note
