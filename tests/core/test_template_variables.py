@@ -1,13 +1,24 @@
 """What a chat template asks for besides the messages, and what of it the runtime cannot be given."""
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from firstlight_core.errors import TemplateRefused, UsageError
+from firstlight_core.talk.engine import open_engine
 from firstlight_core.template.shapes import check_shapes, variable_shapes
-from firstlight_core.template.variables import TRIED, template_variables, variable_notes
+from firstlight_core.template.variables import (
+    TRIED,
+    read_variables,
+    template_variables,
+    variable_notes,
+)
 from firstlight_core.template.verdict import give_verdict
+from tests.core.tiny_models import tiny_genai
+from tests.e2e.test_inspect import firstlight
 
 
 @pytest.mark.parametrize(
@@ -47,6 +58,49 @@ def test_shapes_follow_the_template() -> None:
     asked = variable_shapes(["enable_thinking", "documents"], TRIED)
     assert [shape.key for shape in asked] == ["enable_thinking=false", "enable_thinking=true"]
     assert asked[0].to_json()["variables"] == {"enable_thinking": False}
+
+
+def test_variables_of_the_command_line_are_read_as_what_they_are() -> None:
+    given = ["enable_thinking=false", "a=True", "n=3", "who=Ann Lee", 'docs=[{"t": 1}]', "eq=a=b"]
+    assert read_variables(given) == {
+        **{"enable_thinking": False, "a": True, "n": 3, "who": "Ann Lee"},
+        **{"docs": [{"t": 1}], "eq": "a=b"},
+    }
+    for wrong in ("enable_thinking", "=x", "a b=1"):
+        with pytest.raises(UsageError, match="no variable"):
+            read_variables([wrong])
+
+
+THINKS = (
+    "{% for m in messages %}<s>{{ m['content'] }}</s>{% endfor %}"
+    "{% if add_generation_prompt and enable_thinking is defined and not enable_thinking %}OFF{% endif %}"
+)
+
+
+@pytest.mark.real
+async def test_an_engine_is_given_the_variables_of_its_template(tmp_path: Path) -> None:
+    folder = tiny_genai(tmp_path / "t", template=THINKS)
+    question = [{"role": "user", "content": "HI"}]
+    for variables, text in (({}, "<s>HI</s>"), ({"enable_thinking": False}, "<s>HI</s>OFF")):
+        async with open_engine(folder, variables=variables) as engine:
+            assert (await engine.render(question))["text"] == text
+    async with open_engine(folder, variables={"think": 1}) as engine:
+        with pytest.raises(TemplateRefused, match="does not take a variable `think`") as caught:
+            await engine.render(question)
+        assert caught.value.hint == "It takes: enable_thinking."
+
+
+@pytest.mark.real
+def test_thinking_is_turned_off_from_the_command_line(tmp_path: Path) -> None:
+    folder = tiny_genai(tmp_path / "t", template=THINKS)
+    asked = ("chat", str(folder), "--prompt", "HI", "--max-tokens", "1", "--greedy", "--json")
+    plain = json.loads(firstlight(*asked).stdout)
+    off = json.loads(firstlight(*asked, "--template-variable", "enable_thinking=false").stdout)
+    assert off["stats"]["prompt_tokens"] == plain["stats"]["prompt_tokens"] + 3
+    assert off["template_variables"] == {"enable_thinking": False}
+    assert "template_variables" not in plain
+    refused = firstlight(*asked, "--template-variable", "x=1")
+    assert refused.returncode == 1 and "It takes: enable_thinking" in refused.stdout
 
 
 def difference(shape: str, cause: str) -> Mapping[str, Any]:

@@ -22,6 +22,7 @@ from firstlight_core.template.files import (
     read_chat_template,
     read_special_tokens,
 )
+from firstlight_core.template.variables import check_variables
 from firstlight_core.text import one_line
 
 PROMPT_LIMIT = 8_000_000
@@ -36,11 +37,21 @@ RENDER_BYTES = 512 * 2**20
 class Conversation:
     """The chat template of one artifact, compiled once."""
 
-    def __init__(self, folder: Path, *, tokens: Path | None = None) -> None:
-        """Read and compile the template; `tokens`: the folder of the special tokens, when it is another one.
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        tokens: Path | None = None,
+        variables: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Read and compile the template.
+
+        Args:
+            tokens: the folder of the special tokens, when it is another one.
+            variables: further variables for every conversation, `enable_thinking` for example.
 
         Raises:
-            TemplateRefused: there is none, or it is broken.
+            TemplateRefused: there is none, it is broken, or it does not take one of the variables.
             InputRefused: a file cannot be read.
         """
         import jinja2
@@ -52,6 +63,8 @@ class Conversation:
             raise no_chat_template(folder)
         self.special = read_special_tokens(tokens or folder)
         self.source = source
+        self.variables = dict(variables or {})
+        check_variables(source, self.variables)
         try:
             self._template = compile_template(source)
         except (jinja2.TemplateError, RecursionError, ValueError) as error:
@@ -64,7 +77,9 @@ class Conversation:
             TemplateRefused: the template refuses this conversation, or does not come to an end.
         """
         values = {"messages": [dict(message) for message in messages]}
-        return self._draw({**values, "add_generation_prompt": True}, RENDER_SECONDS)
+        return self._draw(
+            {**self.variables, **values, "add_generation_prompt": True}, RENDER_SECONDS
+        )
 
     def control_tokens(
         self, added: Sequence[AddedToken], stop_ids: Collection[int]

@@ -53,13 +53,16 @@ class EngineRoom:
         self.added: dict[int, str] = {}
         """The tokens that the tokenizer never splits, by their ids."""
         self.control = ControlTokens({})
+        self.variables: dict[str, Any] = {}
+        """Of the chat template, for every conversation."""
         self.baseline = 0
         self.limits: dict[str, int] = {}
 
     def load(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Load the artifact. Asked: folder, context_length, vocab_size, max_length, session."""
+        """Load the artifact. Asked: folder, context_length, vocab_size, max_length, session, variables."""
         self.context.emit(Stage("load", "Loading the model"))
         self.folder = Path(str(asked["folder"]))
+        self.variables = dict(asked.get("variables") or {})
         try:
             import onnxruntime_genai  # noqa: F401
         except ImportError as error:
@@ -108,7 +111,7 @@ class EngineRoom:
 
     def _conversation(self) -> Conversation:
         if self.conversation is None:
-            conversation = Conversation(self.folder)
+            conversation = Conversation(self.folder, variables=self.variables)
             added = read_added_tokens(self.folder)
             self.added = {token.id: token.text for token in added}
             self.control = conversation.control_tokens(added, self._loaded().stop_ids)

@@ -113,6 +113,7 @@ async def open_engine(
     *,
     max_length: int | None = None,
     session: Mapping[str, Any] | None = None,
+    variables: Mapping[str, Any] | None = None,
     on_event: Callable[[Event], None] | None = None,
     started: Callable[[int], None] | None = None,
     patience: Patience | None = None,
@@ -124,6 +125,7 @@ async def open_engine(
             and at most what memory affords (`talk.context`).
         session: onnxruntime session options laid over the artifact's, exactly these; by default what suits this
             machine (`talk.session_options`).
+        variables: of the chat template, for every conversation: `enable_thinking`, for example.
         patience: how long a silent engine is waited for.
 
     Raises:
@@ -144,6 +146,7 @@ async def open_engine(
             vocab_size=checked.vocab_size,
             max_length=context.length,
             session=None if session is None else dict(session),
+            variables=dict(variables or {}),
         )
         loaded: dict[str, Any] = {}
         async with contextlib.aclosing(watch(asked, job, patience)) as events:  # type: ignore[type-var]

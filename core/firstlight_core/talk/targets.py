@@ -1,8 +1,9 @@
 """Opens whatever a target is, so that Chat, Benchmark and Quality ask one interface: `answering.Answering`."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from firstlight_core.events import Event
 from firstlight_core.talk.answering import Answering
@@ -20,6 +21,7 @@ async def open_target(
     max_length: int | None = None,
     network: bool = False,
     limits: Limits | None = None,
+    variables: Mapping[str, Any] | None = None,
     on_event: Callable[[Event], None] | None = None,
     started: Callable[[int], None] | None = None,
 ) -> AsyncIterator[Answering]:
@@ -29,6 +31,7 @@ async def open_target(
         max_length: tokens of context; an endpoint has its own and ignores it.
         network: whether a server on another machine may be asked; only after an explicit yes.
         limits: how long a server is waited for.
+        variables: of the chat template; an artifact alone can be given any.
         started: told the process id; of an endpoint it is the job that speaks to the server, not the server.
 
     Raises:
@@ -51,6 +54,10 @@ async def open_target(
             yield original
     else:
         async with open_engine(
-            artifact_folder(found), max_length=max_length, on_event=on_event, started=started
+            artifact_folder(found),
+            max_length=max_length,
+            variables=variables,
+            on_event=on_event,
+            started=started,
         ) as engine:
             yield engine

@@ -1,7 +1,11 @@
 """What else a chat template asks for besides the messages: tools, thinking on or off, documents, a date."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from firstlight_core.errors import TemplateRefused, UsageError
+from firstlight_core.text import one_line
 
 _ALWAYS = frozenset(
     {
@@ -41,6 +45,46 @@ def template_variables(template: str) -> list[str]:
     return sorted(name for name in found - _ALWAYS if name not in own or name in asked)
 
 
+def check_variables(template: str, given: Mapping[str, Any]) -> None:
+    """Refuse variables that the template would ignore.
+
+    Raises:
+        TemplateRefused: it does not take one of them.
+    """
+    if not given:
+        return
+    known = template_variables(template)
+    for name in given:
+        if name not in known:
+            takes = ", ".join(known) or "none"
+            raise TemplateRefused(
+                f"The chat template does not take a variable `{one_line(name, 40)}`.",
+                hint=f"It takes: {takes}.",
+            )
+
+
+def read_variables(given: Sequence[str]) -> dict[str, Any]:
+    """The variables of `name=value` texts: true, false, numbers and JSON are read as such, the rest is text.
+
+    Raises:
+        UsageError: one has no name or no value.
+    """
+    found: dict[str, Any] = {}
+    for text in given:
+        name, sign, value = text.partition("=")
+        if not sign or not name.strip().isidentifier():
+            raise UsageError(
+                f"{one_line(text, 60)!r} is no variable of a chat template.",
+                hint="Write it as NAME=VALUE, for example enable_thinking=false.",
+            )
+        plain = value.strip()
+        try:
+            found[name.strip()] = json.loads(plain.lower() if plain in ("True", "False") else plain)
+        except ValueError:
+            found[name.strip()] = plain
+    return found
+
+
 def variable_notes(variables: Sequence[str]) -> list[str]:
     """What onnxruntime-genai cannot be given, in one sentence; nothing when the template asks for no more."""
     # Tools are given to every renderer; the check compares them.
@@ -50,5 +94,6 @@ def variable_notes(variables: Sequence[str]) -> list[str]:
     named = ", ".join(f"`{name}`" for name in others[:8])
     return [
         f"The chat template also takes {named}. onnxruntime-genai, and so Foundry Local, cannot be given "
-        f"{'them' if len(others) > 1 else 'it'}: it renders as if {'they were' if len(others) > 1 else 'it was'} not set."
+        f"{'them' if len(others) > 1 else 'it'}: it renders as if {'they were' if len(others) > 1 else 'it was'} not set. "
+        "firstlight chat --template-variable NAME=VALUE gives one."
     ]

@@ -14,6 +14,7 @@ from firstlight_core.talk.artifacts import Target, artifact_folder, check_artifa
 from firstlight_core.talk.endpoint import open_endpoint
 from firstlight_core.talk.form import read_schema
 from firstlight_core.talk.targets import open_target
+from firstlight_core.template.variables import read_variables
 from firstlight_core.text import seconds_text
 from firstlight_tui.commands.output import Document, note, run_verb, say
 
@@ -38,6 +39,12 @@ def chat(
         None, "--json-schema", help="The answer is JSON of this schema, written or in a file."
     ),
     regex: str | None = typer.Option(None, "--regex", help="The answer matches this pattern."),
+    template_variable: list[str] = typer.Option(
+        [],
+        "--template-variable",
+        metavar="NAME=VALUE",
+        help="A variable of the chat template, for example enable_thinking=false; may be repeated.",
+    ),
     network: bool = typer.Option(
         False,
         "--network",
@@ -76,10 +83,18 @@ def chat(
                 "A form can be asked of an artifact only, not of an endpoint.",
                 hint="Leave out --json-schema and --regex.",
             )
+        variables = read_variables(template_variable)
+        if found.kind == "endpoint" and variables:
+            raise UsageError(
+                "A server renders its own chat template.",
+                hint="Leave out --template-variable, or ask the artifact itself.",
+            )
         messages = [{"role": "user", "content": _question(prompt)}]
         if system is not None:
             messages.insert(0, {"role": "system", "content": system})
-        async with open_target(found, max_length=max_length, network=network) as engine:
+        async with open_target(
+            found, max_length=max_length, network=network, variables=variables
+        ) as engine:
             result: Document = {}
             async for event in engine.chat(messages, **settings):
                 if isinstance(event, Token) and not json:
@@ -87,7 +102,8 @@ def chat(
                     sys.stdout.flush()
                 elif isinstance(event, Reply):
                     result = event.result
-            return {**result, "load_s": engine.loaded["load_s"]}
+            given = {"template_variables": variables} if variables else {}
+            return {**result, "load_s": engine.loaded["load_s"], **given}
 
     run_verb("chat", ask, _show, as_json=json)
 
