@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -75,7 +76,8 @@ def test_hostile_programs_never_reach_the_terminal(tmp_path: Path) -> None:
     began = time.perf_counter()
     done = doctor("--report", PATH=f"{tmp_path}:/usr/bin:/bin")
     assert done.returncode == 0
-    assert "no answer within 5 s" in done.stdout
+    # 5 s, and up to four times as long on a busy machine.
+    assert re.search(r"no answer within [0-9.]+ s", done.stdout)
     assert "\x1b" not in done.stdout + done.stderr
     assert str(Path.home()) not in done.stdout
     assert time.perf_counter() - began < 100

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.environment.probes import PROBE_SECONDS, ask_program
+from firstlight_core.environment.probes import ask_program
 from firstlight_core.errors import JobFailed, ToolchainMissing
 from firstlight_core.events import Event, LogLine, Stage
 from firstlight_core.logs import LogFile
@@ -43,7 +43,7 @@ class FoundryCli:
 
 
 async def find_foundry_cli(
-    environ: Mapping[str, str] = os.environ, *, seconds: float = PROBE_SECONDS
+    environ: Mapping[str, str] = os.environ, *, seconds: float | None = None
 ) -> FoundryCli | None:
     """The `foundry` on the PATH and its version; one that hangs or prints garbage costs five seconds."""
     answer = await ask_program("foundry", "--version", seconds=seconds, environ=environ)

@@ -7,6 +7,7 @@ from typing import Any
 
 from firstlight_core.environment.checks import CHECKS, Check
 from firstlight_core.environment.looks import STATUSES, Finding
+from firstlight_core.environment.probes import patient
 from firstlight_core.environment.toolchain import COURSE_INSTALLS, TOOLCHAIN, installed_version
 from firstlight_core.errors import FirstlightError
 from firstlight_core.estimate.availability import precision_available
@@ -46,10 +47,11 @@ class CheckResult:
 
 
 async def _run(check: Check) -> CheckResult:
+    seconds = patient(check.seconds)
     try:
-        finding = await asyncio.wait_for(check.look(), check.seconds)
+        finding = await asyncio.wait_for(check.look(), seconds)
     except TimeoutError:
-        finding = Finding("unknown", f"no answer within {check.seconds:g} s")
+        finding = Finding("unknown", f"no answer within {seconds:.2g} s")
     except (FirstlightError, OSError, ValueError, ArithmeticError, LookupError) as error:
         finding = Finding("unknown", f"could not tell: {error}")
     return CheckResult(

@@ -8,16 +8,31 @@ import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import psutil
+
 from firstlight_core.offline import child_environment
 from firstlight_core.text import visible
 
 PROBE_SECONDS = 5.0
+"""On a machine that has a core to spare; `patient` waits longer on one that has not."""
+MOST_PATIENT = 4.0
+"""Times as long a probe is waited for at most."""
 OUTPUT_LIMIT = 64 * 1024
 """Bytes; a program that prints more than this to a version question is stopped."""
 _LOOK_SECONDS = 0.02
 _END_SECONDS = 1.0
 _AFTER_EXIT_SECONDS = 0.2
 """How long output may still arrive after the program left: something it started may hold the pipe for ever."""
+
+
+def patient(seconds: float, *, load: float | None = None, cores: int | None = None) -> float:
+    """The seconds to wait for a probe: longer by the programs that wait for each core, by the load of the last minute.
+
+    A probe that is hungry for a core is slow, not broken.
+    """
+    busy = psutil.getloadavg()[0] if load is None else load
+    share = busy / (cores or psutil.cpu_count() or 1)
+    return seconds * min(MOST_PATIENT, max(1.0, share))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +47,14 @@ class Answer:
 async def ask_program(
     name: str,
     *arguments: str,
-    seconds: float = PROBE_SECONDS,
+    seconds: float | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Answer:
-    """Run a program of the PATH with an empty stdin in a session of its own; its whole group is ended afterwards."""
+    """Run a program of the PATH with an empty stdin in a session of its own; its whole group is ended afterwards.
+
+    Without `seconds` it may take `PROBE_SECONDS`, and longer on a busy machine.
+    """
+    seconds = patient(PROBE_SECONDS) if seconds is None else seconds
     environment = child_environment(environ)
     path = shutil.which(name, path=environment.get("PATH", os.defpath))
     if path is None:
@@ -57,7 +76,7 @@ async def ask_program(
     try:
         raw = await asyncio.wait_for(_read(process), seconds)
     except TimeoutError:
-        return Answer("silent", f"gave no answer within {seconds:g} s", visible(path))
+        return Answer("silent", f"gave no answer within {seconds:.2g} s", visible(path))
     finally:
         await _end(process)
     text = visible(raw.decode("utf-8", "replace")).strip()
