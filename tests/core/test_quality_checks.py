@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from firstlight_core.errors import InputRefused
+from firstlight_core.measure.drift_words import closeness, describe_drift, kl_text
 from firstlight_core.measure.quality_checks import (
     EdgeCase,
     Recorded,
@@ -23,7 +24,7 @@ from firstlight_core.measure.quality_prompts import (
     read_prompt,
     schema_fault,
 )
-from firstlight_core.measure.quality_verdict import describe_drift, give_verdict
+from firstlight_core.measure.quality_verdict import give_verdict
 from firstlight_core.paths import find_paths
 
 MB = 2**20
@@ -208,6 +209,54 @@ def test_drift_in_words(share: float, ratio: float, words: str, far: bool) -> No
     said, is_far = describe_drift(drift)
     assert said.startswith(words)
     assert is_far is far
+
+
+def drift_of(share: float, low: float, kl: float, kl_high: float, ratio: float) -> dict[str, Any]:
+    return {
+        "tokens": 140,
+        "top1_agreement": share,
+        "top1_interval": [low, min(1.0, 2 * share - low)],
+        "kl_mean": kl,
+        "kl_interval": [0.0, kl_high],
+        "perplexity_ratio": ratio,
+        "perplexity_interval": [2 - ratio, ratio],
+    }
+
+
+@pytest.mark.parametrize(
+    ("drift", "words", "level"),
+    [
+        # A hundred equal tokens alone leave 2.7 % open; that there is no divergence closes it.
+        (drift_of(1.0, 0.973, 1e-11, 2e-11, 1.0), "Very close to the original: ", "very-close"),
+        (drift_of(0.99, 0.90, 0.01, 0.03, 1.01), "Probably close to the original: ", "close"),
+        (drift_of(0.99, 0.94, 0.002, 0.004, 1.01), "Close to the original: ", "close"),
+        (drift_of(0.995, 0.985, 0.01, 0.03, 1.03), "Close to the original: ", "close"),
+        (drift_of(0.95, 0.90, 0.02, 0.05, 1.01), "Probably close to the original: ", "close"),
+        (drift_of(0.964, 0.91, 0.0048, 0.006, 1.009), "Close to the original: ", "close"),
+        (drift_of(0.84, 0.75, 0.2, 0.4, 1.4), "Noticeably different", "noticeable"),
+        (drift_of(0.7, 0.6, 0.4, 0.5, 1.5), "Far from the original: ", "far"),
+    ],
+)
+def test_the_words_of_drift_mind_the_interval(
+    drift: dict[str, Any], words: str, level: str
+) -> None:
+    said, far = describe_drift(drift)
+    assert said.startswith(words), said
+    found, sure = closeness(drift)
+    assert found == level
+    assert far is (level == "far")
+    assert ("140 tokens are too few" in said) is not sure
+    assert f"({100 * drift['top1_interval'][0]:.1f} to" in said
+
+
+def test_no_divergence_is_zero() -> None:
+    assert [kl_text(value) for value in (0.0, -3e-17, 1.4e-11, 2e-9, 0.00048)] == [
+        "0",
+        "0",
+        "0",
+        "2e-09",
+        "0.00048",
+    ]
 
 
 def test_the_verdict_weighs_checks_and_drift() -> None:

@@ -1,19 +1,38 @@
-"""How far an artifact's next-token distributions lie from the original's, on the original's own text."""
+"""How far an artifact's next-token distributions lie from the original's, computed as a user gets them: token by token."""
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from firstlight_core.errors import CheckFailed
 from firstlight_core.jobs.generation import Speaker
 from firstlight_core.worker import JobContext
 
+NARROWEST = 32
+"""Tokens of a stretch of a short text."""
+
+
+class TokenScores(TypedDict):
+    """One entry a scored token."""
+
+    kl: list[float]
+    """KL(original || artifact) in nats; what rounding leaves of a zero may be negative."""
+    agree: list[bool]
+    """Whether both find the same token likeliest."""
+    logprob: list[float]
+    """The artifact's natural log-probability of the token."""
+    reference: list[float]
+    """The original's."""
+    top: list[int]
+    """The artifact's likeliest token."""
+
 
 def compare(speaker: Speaker, asked: dict[str, Any], context: JobContext) -> dict[str, Any]:
-    """Teacher-forced comparison on one prompt.
+    """Teacher-forced comparison on one text, as `TokenScores`; `cancelled` when it was stopped.
 
-    Asked: ids (prompt and continuation), prompt_tokens, rows (file), first_row, dtype, vocab.
-    Result, one entry a continuation token: kl (nats), agree (same likeliest token), logprob and reference (natural
-    log-probability of the token), top (the artifact's likeliest token); cancelled when it was stopped.
+    The first `prompt_tokens` are prefilled as a prompt is, every following token is decoded alone: quantised models round
+    otherwise there. Asked: ids, prompt_tokens, rows (a file of float32 logits), first_row, vocab.
 
     Raises:
         CheckFailed: the artifact computes numbers that are not finite.
@@ -24,57 +43,71 @@ def compare(speaker: Speaker, asked: dict[str, Any], context: JobContext) -> dic
     ids, start = [int(i) for i in asked["ids"]], int(asked["prompt_tokens"])
     speaker.check_length(ids)
     vocab = int(asked["vocab"])
-    count = len(ids) - start
     rows = np.memmap(
         Path(str(asked["rows"])),
-        dtype=asked["dtype"],
+        dtype=np.float32,
         mode="r",
-        offset=int(asked["first_row"]) * vocab * np.dtype(asked["dtype"]).itemsize,
-        shape=(count, vocab),
+        offset=int(asked["first_row"]) * vocab * np.dtype(np.float32).itemsize,
+        shape=(len(ids) - start, vocab),
     )
-    result: dict[str, Any] = {"kl": [], "agree": [], "logprob": [], "reference": [], "top": []}
+    scores = TokenScores(kl=[], agree=[], logprob=[], reference=[], top=[])
     try:
         speaker.open({"do_sample": False})
-        logits = speaker.follow(ids[:start], [], context)
-        for at in range(count):
+        for place, token in enumerate(ids[start:]):
+            logits = speaker.follow(ids[:start], ids[start : start + place], context)
             if logits is None:
                 return {"cancelled": True}
-            _score(result, logits[None], np.asarray(rows[at : at + 1]), ids[start + at :])
-            if at + 1 < count:
-                logits = speaker.follow(ids[:start], ids[start : start + at + 1], context)
+            score_token(scores, logits, rows[place], token)
     except BaseException:
         speaker.forget()
         raise
-    return result
+    return dict(scores)
 
 
-def _score(result: dict[str, Any], logits: Any, rows: Any, tokens: list[int]) -> None:
+def score_token(scores: TokenScores, logits: Any, original: Any, token: int) -> None:
+    """Add one token's scores, from the logits (vocabulary,) of both that predict it; in float64 throughout.
+
+    A longer vocabulary is cut to the shorter one: builders pad the head, and no token of the padding is ever said.
+
+    Raises:
+        CheckFailed: the artifact's logits are not finite.
+    """
     import numpy as np
 
-    if not np.isfinite(logits).all():
+    own = np.asarray(logits, dtype=np.float64)
+    if not np.isfinite(own).all():
         raise CheckFailed(
             "The artifact computes numbers that are not finite.",
             hint="Convert the model again, at another precision if it stays so.",
         )
-    shared = min(logits.shape[1], rows.shape[1])
-    own = _log_softmax(logits[:, :shared])
-    reference = rows[:, :shared].astype(np.float32)
-    kl = (np.exp(reference) * (reference - own)).sum(axis=1, dtype=np.float64)
-    top = own.argmax(axis=1)
-    agree = top == reference.argmax(axis=1)
-    for index in range(len(own)):
-        token = tokens[index]
-        result["kl"].append(max(0.0, float(kl[index])))
-        result["agree"].append(bool(agree[index]))
-        result["logprob"].append(float(own[index, token]))
-        result["reference"].append(float(reference[index, token]))
-        result["top"].append(int(top[index]))
+    shared = min(len(own), len(original))
+    own = log_softmax(own[:shared])
+    reference = log_softmax(np.asarray(original[:shared], dtype=np.float64))
+    top = int(own.argmax())
+    scores["kl"].append(float((np.exp(reference) * (reference - own)).sum()))
+    scores["agree"].append(top == int(reference.argmax()))
+    scores["logprob"].append(float(own[token]))
+    scores["reference"].append(float(reference[token]))
+    scores["top"].append(top)
 
 
-def _log_softmax(logits: Any) -> Any:
+def log_softmax(logits: Any) -> Any:
+    """Natural log-probabilities of float64 logits (vocabulary,)."""
     import numpy as np
 
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True, dtype=np.float64)).astype(
-        np.float32
-    )
+    shifted = logits - logits.max()
+    return shifted - np.log(np.exp(shifted).sum())
+
+
+def stretches(ids: Sequence[int], *, width: int, count: int) -> list[list[int]]:
+    """At most `count` stretches of at most `width` tokens, spread evenly over a text.
+
+    A short text is cut narrower, for the interval of its figures comes from how its stretches differ.
+    """
+    width = min(width, max(NARROWEST, math.ceil(len(ids) / count)))
+    whole = [list(ids[at : at + width]) for at in range(0, len(ids), width)]
+    if len(whole) > count:
+        step = (len(ids) - width) / (count - 1)
+        whole = [list(ids[at : at + width]) for at in (round(step * n) for n in range(count))]
+    # One token alone predicts nothing.
+    return [stretch for stretch in whole if len(stretch) > 1]

@@ -1,17 +1,21 @@
-"""The original in transformers: a greedy continuation of every prompt, and its log-probabilities.
+"""The original in transformers: the logits with which it continues prompts greedily, or reads a text.
 
-They are written to a file, row by row, because one prompt of a 150,000-token vocabulary already fills 39 MB.
+They are written to a file, row by row, as float32 and as they are: KL divergences of 1e-9 are told from zero only when both
+sides are normalised in float64. One prompt of a 150,000-token vocabulary fills 39 MB.
 """
 
 import json
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from firstlight_core.events import Progress, Stage
 from firstlight_core.jobs.conversation import Conversation
+from firstlight_core.jobs.drift import stretches
 from firstlight_core.jobs.transformers_model import (
     Forward,
+    check_finite,
     import_transformers,
     load_original,
     stop_ids,
@@ -21,69 +25,95 @@ from firstlight_core.text import visible
 from firstlight_core.worker import JobContext, peak_rss
 
 
-def reference(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
-    """Write `rows` and describe them.
+class Passage(TypedDict):
+    """One text and the place of the logits that predict its tokens after the first `prompt_tokens`."""
 
-    Asked: source, base (for a LoRA adapter), conversations, new_tokens, rows (a new file), dtype, template_folder (of
-    a source without a chat template). The file holds one
-    row a continuation token: natural log-probabilities over the whole vocabulary, that predict this token.
-    Result: vocab, dtype, prompts[] {ids (prompt and continuation), prompt_tokens, text, first_row}, forward_s.
+    ids: list[int]
+    prompt_tokens: int
+    text: str
+    """What the original says in answer to a prompt, or the stretch of the user's text."""
+    first_row: int
+
+
+def reference(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    """Write `rows` and describe them in `described`.
+
+    Asked: source, base (for a LoRA adapter), rows and described (new files), and conversations with new_tokens (and the
+    template_folder of a source without a chat template), which are continued greedily, or text with width and
+    count, which is read in stretches (`jobs.drift.stretches`). The file holds one row of float32 logits over the whole
+    vocabulary for each predicted token.
+    Described: vocab, prompts[] (`Passage`), text_tokens (of the whole text), forward_s, peak_rss_bytes.
     """
     context.emit(Stage("reference", "Loading the original"))
-    import numpy as np
-
     torch, _ = import_transformers()
     source = Path(str(request["source"]))
     base = request.get("base")
-    own = own_files(source, Path(base) if base else None)
     tokenizer, model = load_original(source, base)
-    lent = request.get("template_folder")
-    conversation = Conversation(Path(str(lent)) if lent else own.template, tokens=own.tokenizer)
-    stops = stop_ids(model, tokenizer)
-    prompts: list[dict[str, Any]] = []
-    row = 0
-    forward = 0.0
+    found: list[Passage] = []
+    described: dict[str, Any] = {}
     with Path(str(request["rows"])).open("xb") as rows, torch.inference_mode():
-        for number, messages in enumerate(request["conversations"]):
-            text = conversation.render(messages)
-            ids = [int(i) for i in tokenizer(text, add_special_tokens=False)["input_ids"]]
-            began = time.perf_counter_ns()
-            steps = _continue(model, torch, ids, int(request["new_tokens"]), stops)
-            out: list[int] = []
-            for token, logprobs in steps:
-                rows.write(np.ascontiguousarray(logprobs, dtype=request["dtype"]).tobytes())
-                out.append(token)
-            forward += (time.perf_counter_ns() - began) / 1e9
-            prompts.append(
-                {
-                    "ids": ids + out,
-                    "prompt_tokens": len(ids),
-                    "text": visible(tokenizer.decode(out, skip_special_tokens=True)),
-                    "first_row": row,
-                }
-            )
-            row += len(out)
-            context.emit(Progress(number + 1, len(request["conversations"]), "prompts"))
-    described = {
-        "vocab": int(model.config.get_text_config().vocab_size),
-        "dtype": request["dtype"],
-        "prompts": prompts,
+        began = time.perf_counter_ns()
+        if "text" in request:
+            whole = [
+                int(i) for i in tokenizer(request["text"], add_special_tokens=False)["input_ids"]
+            ]
+            parts = stretches(whole, width=int(request["width"]), count=int(request["count"]))
+            passages = _read(model, torch, tokenizer, parts)
+            total, described["text_tokens"] = len(parts), len(whole)
+        else:
+            own = own_files(source, Path(base) if base else None)
+            lent = request.get("template_folder")
+            template = Path(str(lent)) if lent else own.template
+            conversation = Conversation(template, tokens=own.tokenizer)
+            texts = [conversation.render(messages) for messages in request["conversations"]]
+            passages = _answer(model, tokenizer, texts, int(request["new_tokens"]))
+            total = len(texts)
+        row = vocab = 0
+        for passage, logits in passages:
+            for one in logits:
+                rows.write(one.numpy().astype("<f4").tobytes())
+            found.append({**passage, "first_row": row})
+            row, vocab = row + len(logits), int(logits[0].shape[-1])
+            context.emit(Progress(len(found), total, "prompts"))
+        forward = (time.perf_counter_ns() - began) / 1e9
+    described |= {
+        "vocab": vocab,
+        "prompts": found,
         "forward_s": forward,
         "peak_rss_bytes": peak_rss(),
     }
     # The description may be longer than a frame of the channel.
     Path(str(request["described"])).write_text(json.dumps(described, allow_nan=False))
-    return {"prompts": len(prompts), "forward_s": forward, "peak_rss_bytes": peak_rss()}
+    return {"prompts": len(found), "forward_s": forward, "peak_rss_bytes": peak_rss()}
 
 
-def _continue(model: Any, torch: Any, ids: list[int], limit: int, stops: set[int]) -> Any:
-    """Yield (token, log-probabilities that predicted it) of the greedy continuation, the stop token included."""
-    forward = Forward(model)
-    chunk = ids
-    for _ in range(limit):
-        logits = forward(chunk)
-        token = int(logits.argmax())
-        yield token, torch.log_softmax(logits, dim=-1).numpy()
-        if token in stops:
-            return
-        chunk = [token]
+def _answer(
+    model: Any, tokenizer: Any, texts: Sequence[str], limit: int
+) -> Iterator[tuple[Passage, list[Any]]]:
+    """The greedy continuation of each prompt, the stop token included, with the logits of each of its tokens."""
+    stops = stop_ids(model, tokenizer)
+    for text in texts:
+        ids = [int(i) for i in tokenizer(text, add_special_tokens=False)["input_ids"]]
+        forward, chunk = Forward(model), ids
+        out: list[int] = []
+        rows: list[Any] = []
+        while len(out) < limit and not (out and out[-1] in stops):
+            rows.append(forward(chunk))
+            out.append(int(rows[-1].argmax()))
+            chunk = out[-1:]
+        said = visible(tokenizer.decode(out, skip_special_tokens=True))
+        yield {"ids": ids + out, "prompt_tokens": len(ids), "text": said, "first_row": 0}, rows
+
+
+def _read(
+    model: Any, torch: Any, tokenizer: Any, parts: Sequence[list[int]]
+) -> Iterator[tuple[Passage, Any]]:
+    """Each stretch of a text behind the token that begins one, where this tokenizer has it, with the logits of its tokens."""
+    begin = tokenizer.bos_token_id
+    begins = begin is not None and tokenizer("a")["input_ids"][:1] == [begin]
+    for part in parts:
+        ids = [int(begin), *part] if begins else part
+        logits = model(input_ids=torch.tensor([ids])).logits[0, :-1].float()
+        check_finite(torch, logits)
+        said = visible(tokenizer.decode(part))
+        yield {"ids": ids, "prompt_tokens": 1, "text": said, "first_row": 0}, logits

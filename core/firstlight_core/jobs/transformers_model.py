@@ -125,6 +125,19 @@ def stop_ids(model: Any, tokenizer: Any) -> set[int]:
     return found
 
 
+def check_finite(torch: Any, logits: Any) -> None:
+    """Refuse an original that computes NaN or infinity.
+
+    Raises:
+        ModelRefused: it does.
+    """
+    if not bool(torch.isfinite(logits).all()):
+        raise ModelRefused(
+            "The original computes numbers that are not finite.",
+            hint="Its weights are damaged: copy or download the model again.",
+        )
+
+
 class Forward:
     """The forward pass of one text: token chunks in, logits out, the KV cache kept in between."""
 
@@ -146,10 +159,6 @@ class Forward:
             logits_to_keep=1,
         )
         logits = found.logits[0, -1].float()
-        if not bool(self._torch.isfinite(logits).all()):
-            raise ModelRefused(
-                "The original computes numbers that are not finite.",
-                hint="Its weights are damaged: copy or download the model again.",
-            )
+        check_finite(self._torch, logits)
         self._past = found.past_key_values
         return logits

@@ -47,17 +47,21 @@ def coefficient_of_variation(values: Sequence[float]) -> float:
     return math.sqrt(variance) / abs(centre)
 
 
+LARGEST_RATIO = 1e9
+"""Perplexities and their ratios end here: JSON holds it, and nothing beyond it differs for a reader."""
+
+
 def perplexity_ratio(candidate: Sequence[float], reference: Sequence[float]) -> float:
     """exp(mean reference log-likelihood - mean candidate log-likelihood) on the same tokens; 1 is no loss.
 
-    Arguments are natural log-probabilities of the tokens. Capped at 1e9, which JSON can hold.
+    Arguments are natural log-probabilities of the tokens. Capped at `LARGEST_RATIO`.
 
     Raises:
         ValueError: the lengths differ or are zero.
     """
     if len(candidate) != len(reference) or not candidate:
         raise ValueError("both need the log-probabilities of the same tokens")
-    return math.exp(min(mean(reference) - mean(candidate), math.log(1e9)))
+    return math.exp(min(mean(reference) - mean(candidate), math.log(LARGEST_RATIO)))
 
 
 def kl_divergence(reference: Sequence[float], candidate: Sequence[float]) -> float:

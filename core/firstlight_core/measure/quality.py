@@ -8,7 +8,8 @@ from typing import Any
 
 from firstlight_core.errors import UsageError
 from firstlight_core.events import Stage
-from firstlight_core.measure.drift import find_reference, measure_drift
+from firstlight_core.measure.drift import measure_drift, measure_own_text
+from firstlight_core.measure.drift_words import closeness
 from firstlight_core.measure.quality_checks import (
     Check,
     Recorded,
@@ -29,6 +30,7 @@ from firstlight_core.measure.quality_runs import (
 )
 from firstlight_core.measure.quality_server import check_server
 from firstlight_core.measure.quality_verdict import give_verdict
+from firstlight_core.measure.reference import find_reference, load_text, read_text
 from firstlight_core.model.inspection import find_source
 from firstlight_core.paths import find_paths
 from firstlight_core.talk.answering import Answering
@@ -63,6 +65,7 @@ async def check_quality(
     *,
     prompts: Path | Sequence[Prompt] | None = None,
     reference: str | Path | None = None,
+    text: Path | None = None,
     ratings: Sequence[int] = (),
     network: bool = False,
     on_event: Listener | None = None,
@@ -74,6 +77,7 @@ async def check_quality(
     ones. `ok` is false when a check failed or the drift is too large.
 
     Args:
+        text: the user's own text, a UTF-8 file; the drift on it is `drift.own_text`. Needs a reference.
         ratings: what a person gave this target's answers in the chat, 1 to 5 each.
         network: whether a server on another machine may be asked; only after an explicit yes.
 
@@ -83,6 +87,11 @@ async def check_quality(
     """
     found = find_target(target)
     tell = on_event or (lambda event: None)
+    if text is not None and reference is None:
+        raise UsageError(
+            "The drift on your text is measured against the original.",
+            hint="Name it with --reference SOURCE.",
+        )
     if found.kind == "endpoint":
         if reference is not None:
             raise UsageError(
@@ -99,11 +108,14 @@ async def check_quality(
     asked, origin = prompts_for(artifact.source, prompts)
     source = find_source(str(reference)) if reference is not None else None
     conversations = [prompt.messages for prompt in asked[:DRIFT_PROMPTS]]
-    original = None
+    own_text = load_text(text) if text is not None else None
+    original = reading = None
     if source is not None:
         original = await find_reference(
             source, conversations, template=artifact.folder, on_event=on_event, started=started
         )
+        if own_text is not None:
+            reading = await read_text(source, own_text, on_event=on_event, started=started)
     drift: dict[str, Any] | None = None
     async with open_engine(artifact.folder, started=started) as engine:
         recorded = await ask_questions(engine, asked, tell)
@@ -116,6 +128,9 @@ async def check_quality(
         checks.append(consistent_speed(await measure_speeds(engine, tell)))
         if original is not None:
             drift = await measure_drift(engine, original, conversations, on_event=on_event)
+            drift["closeness"], drift["closeness_sure"] = closeness(drift)
+        if drift is not None and reading is not None:
+            drift["own_text"] = await measure_own_text(engine, reading, on_event=on_event)
 
     def reopen() -> AbstractAsyncContextManager[Answering]:
         return open_engine(artifact.folder, started=started)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from firstlight_core.measure.drift_words import describe_drift
 from firstlight_core.measure.quality_checks import Check
 
 
@@ -28,19 +29,3 @@ def give_verdict(checks: Sequence[Check], drift: Mapping[str, Any] | None) -> tu
         else "Not good enough.",
     )
     return " ".join(words), usable
-
-
-def describe_drift(drift: Mapping[str, Any]) -> tuple[str, bool]:
-    """Drift in words, and whether it is too large to use the artifact."""
-    share, ratio = drift["top1_agreement"], drift["perplexity_ratio"]
-    figures = (
-        f"it chooses the original's token in {share:.1%} of cases, "
-        f"mean KL {drift['kl_mean']:.2g} nats, perplexity ×{ratio:.3f}"
-    )
-    if share >= 0.98 and ratio <= 1.02:
-        return f"Very close to the original: {figures}.", False
-    if share >= 0.93 and ratio <= 1.15:
-        return f"Close to the original: {figures}.", False
-    if share >= 0.80 and ratio <= 1.6:
-        return f"Noticeably different from the original: {figures}. Try a larger precision.", False
-    return f"Far from the original: {figures}. Choose another precision.", True

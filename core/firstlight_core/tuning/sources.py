@@ -13,7 +13,8 @@ from firstlight_core.conversion.olive_config import run_config
 from firstlight_core.conversion.plan import ConversionPlan, adapter_base, plan_conversion
 from firstlight_core.errors import CheckFailed, FirstlightError
 from firstlight_core.events import Event, Progress, Stage
-from firstlight_core.measure.drift import Conversation, find_reference, measure_drift
+from firstlight_core.measure.drift import measure_drift
+from firstlight_core.measure.reference import Conversation, find_reference
 from firstlight_core.model.inspection import inspect_model
 from firstlight_core.precisions import Precision
 from firstlight_core.talk.engine import open_engine

@@ -1,12 +1,13 @@
 """`firstlight quality`: the course's five checks, and the drift against the original."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from firstlight_core.errors import UsageError
+from firstlight_core.measure.drift_words import kl_text
 from firstlight_core.measure.quality import check_quality_of_each
 from firstlight_core.model.base_choice import choose_base
 from firstlight_core.model.sources import find_source
@@ -30,6 +31,9 @@ def quality(
     base: str | None = typer.Option(
         None, "--base", help="The base of the reference, when that is a LoRA adapter; remembered."
     ),
+    text: Path | None = typer.Option(
+        None, "--text", help="Your own text (UTF-8): the drift on it too. Needs --reference."
+    ),
     network: bool = typer.Option(
         False, "--network", help="Allow a server on another machine; your questions leave this one."
     ),
@@ -43,7 +47,12 @@ def quality(
         if base is not None and reference is not None:
             choose_base(find_source(reference), find_source(base))
         return await check_quality_of_each(
-            targets, prompts=prompts, reference=reference, network=network, on_event=show_events()
+            targets,
+            prompts=prompts,
+            reference=reference,
+            text=text,
+            network=network,
+            on_event=show_events(),
         )
 
     run_verb("quality", work, _show, as_json=json)
@@ -64,14 +73,29 @@ def _show_one(document: Mapping[str, Any]) -> None:
             say(f"   - {fault['prompt']}: {fault['fault']}")
     if "drift" in document:
         drift = document["drift"]
-        say(
-            f"Drift over {drift['tokens']} tokens: top-1 agreement {drift['top1_agreement']:.1%}, "
-            f"KL mean {drift['kl_mean']:.3g}, 95th percentile {drift['kl_p95']:.3g} nats, "
-            f"perplexity ×{drift['perplexity_ratio']:.4f}"
-        )
+        _say_drift(f"Drift over {drift['tokens']} tokens", drift)
+        if own := drift.get("own_text"):
+            _say_drift(f"Drift over {own['tokens']} tokens of your text", own)
+            before, after = own["perplexity"]["original"], own["perplexity"]["artifact"]
+            say(f"   perplexity of your text: {before:.4g} for the original, {after:.4g} here")
         for example in drift["worst"]:
             if example["texts_differ_at"] is not None:
                 say(f"   {example['prompt']}")
                 say(f"     original: {example['original']}")
                 say(f"     artifact: {example['artifact']}")
     say(document["verdict"])
+
+
+def _say_drift(what: str, drift: Mapping[str, Any]) -> None:
+    """The figures, each with its 95 % interval where there is one."""
+    low, high = drift["top1_interval"]
+    say(
+        f"{what}: top-1 agreement {drift['top1_agreement']:.1%} ({100 * low:.1f} to {high:.1%}), "
+        f"KL mean {kl_text(drift['kl_mean'])}{_between(drift.get('kl_interval'), kl_text)}, "
+        f"95th percentile {kl_text(drift['kl_p95'])} nats, perplexity ×{drift['perplexity_ratio']:.4f}"
+        f"{_between(drift.get('perplexity_interval'), '{:.4f}'.format)}"
+    )
+
+
+def _between(interval: Sequence[float] | None, text: Callable[[float], str]) -> str:
+    return f" ({text(interval[0])} to {text(interval[1])})" if interval else ""

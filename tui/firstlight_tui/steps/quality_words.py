@@ -1,11 +1,12 @@
 """A quality document in words: check by check for one target, a short block for each of several."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from textual.content import Content
 
+from firstlight_core.measure.drift_words import kl_text
 from firstlight_core.text import one_line
 from firstlight_tui.widgets.words import part
 
@@ -15,12 +16,6 @@ MARKS = {
     "needs-you": ("? needs you ", "$text-warning"),
     "not-run": ("· not run   ", "$foreground-muted"),
 }
-DRIFT = (
-    ("top1_agreement", "top-1 agreement"),
-    ("kl_mean", "mean KL"),
-    ("kl_p95", "95th percentile KL"),
-    ("perplexity_ratio", "perplexity ratio"),
-)
 
 
 def check_words(document: Mapping[str, Any]) -> Content:
@@ -64,11 +59,26 @@ def _block(document: Mapping[str, Any]) -> Content:
 
 
 def _figures(drift: Mapping[str, Any]) -> str:
-    return "; ".join(
-        f"{label} {drift[key]:.4g}"
-        for key, label in DRIFT
-        if isinstance(drift.get(key), int | float)
-    )
+    """The figures of a drift, each with its interval; those on the user's text after them."""
+    parts = []
+    if "top1_agreement" in drift:
+        share = f"top-1 agreement {drift['top1_agreement']:.1%}"
+        parts.append(share + _between(drift.get("top1_interval"), "{:.1%}".format))
+    if "kl_mean" in drift:
+        shown = f"mean KL {kl_text(drift['kl_mean'])}"
+        parts.append(shown + _between(drift.get("kl_interval"), kl_text))
+    if "kl_p95" in drift:
+        parts.append(f"95th percentile KL {kl_text(drift['kl_p95'])}")
+    if "perplexity_ratio" in drift:
+        ratio = f"perplexity ratio {drift['perplexity_ratio']:.4g}"
+        parts.append(ratio + _between(drift.get("perplexity_interval"), "{:.4g}".format))
+    words = "; ".join(parts)
+    own = drift.get("own_text")
+    return f"{words}. On your text: {_figures(own)}" if isinstance(own, Mapping) else words
+
+
+def _between(interval: Sequence[float] | None, text: Callable[[float], str]) -> str:
+    return f" ({text(interval[0])} to {text(interval[1])})" if interval else ""
 
 
 def _evidence(evidence: Any) -> str:

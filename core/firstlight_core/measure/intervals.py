@@ -1,0 +1,77 @@
+"""How far a figure of a few hundred tokens may be off: 95 % intervals of shares and means over prompts.
+
+The tokens of one answer resemble each other, so they are not independent observations: every interval here takes the
+prompt (or stretch of text) as its unit.
+"""
+
+import math
+import random
+from collections.abc import Sequence
+
+Z95 = 1.959964
+"""Two-sided 95 % quantile of the normal distribution."""
+FEWEST_GROUPS = 4
+"""Below this many prompts nothing can be said of how they differ."""
+RESAMPLES = 2_000
+SEED = 20_261_129
+"""The same resamples each time, so that the same measurement has the same interval."""
+
+Interval = tuple[float, float]
+
+
+def wilson(share: float, count: float) -> Interval:
+    """Wilson's score interval (1927) of a share that was observed in `count` independent trials.
+
+    Raises:
+        ValueError: there are no trials.
+    """
+    if count <= 0:
+        raise ValueError("an interval needs at least one trial")
+    scale = 1 + Z95**2 / count
+    centre = (share + Z95**2 / (2 * count)) / scale
+    margin = Z95 * math.sqrt(share * (1 - share) / count + Z95**2 / (4 * count**2)) / scale
+    return max(0.0, centre - margin), min(1.0, centre + margin)
+
+
+def share_interval(groups: Sequence[Sequence[bool]]) -> Interval:
+    """The interval of the share of true values over all groups: Wilson's, with the effective number of trials.
+
+    That number is the trials over the design effect (Kish 1965): the variance of the share between groups, as that of a
+    ratio of sums, over the variance of as many independent trials; at least 1. Groups that are all alike, or a
+    single one, have no spread to tell, and count as independent trials.
+
+    Raises:
+        ValueError: there are no values.
+    """
+    groups = [group for group in groups if group]
+    count = sum(map(len, groups))
+    if not count:
+        raise ValueError("an interval needs at least one trial")
+    share = sum(map(sum, groups)) / count
+    effect = 1.0
+    if len(groups) > 1 and 0 < share < 1:
+        between = math.fsum((sum(group) - share * len(group)) ** 2 for group in groups)
+        variance = len(groups) / (len(groups) - 1) * between / count**2
+        effect = max(1.0, variance / (share * (1 - share) / count))
+    return wilson(share, count / effect)
+
+
+def mean_interval(
+    groups: Sequence[Sequence[float]], *, resamples: int = RESAMPLES, seed: int = SEED
+) -> Interval | None:
+    """The percentile bootstrap interval (Efron 1979) of the mean of all values, groups drawn with replacement.
+
+    None for fewer than `FEWEST_GROUPS` groups.
+    """
+    groups = [group for group in groups if group]
+    if len(groups) < FEWEST_GROUPS:
+        return None
+    sums, counts = [math.fsum(group) for group in groups], [len(group) for group in groups]
+    chance = random.Random(seed)
+    means = []
+    for _ in range(resamples):
+        drawn = chance.choices(range(len(groups)), k=len(groups))
+        means.append(math.fsum(sums[i] for i in drawn) / sum(counts[i] for i in drawn))
+    means.sort()
+    low, high = (means[round(q * (resamples - 1))] for q in (0.025, 0.975))
+    return low, high
