@@ -102,7 +102,7 @@ def main() -> None:
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]
         out, theirs = answer_rows(model, ids, int(limit))
         found.append((out, theirs, artifact_rows(engine, ids, out, room)))
-    result = {"answers": figures(found)}
+    result = {"answers": figures(found) if found else {}}
     if len(sys.argv) > 5:
         found = []
         for ids in json.loads(Path(sys.argv[5]).read_text()):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from firstlight_core.ledger import Run
+from firstlight_core.report.cells import drift_cell, drift_rows
 from firstlight_core.report.document import report_document
 from firstlight_core.report.html import report_html
 from firstlight_core.report.markdown import report_markdown
@@ -271,3 +272,21 @@ def test_the_fallback_passes_over_what_cannot_run_or_failed(tmp_path: Path) -> N
         ("quality", "failed", quality("int8", ok=False)),
     )
     assert "convert to fp32 next" in document["fallback"]
+
+
+def test_drift_rows_carry_their_intervals_and_the_users_own_text() -> None:
+    drift = {
+        "top1_agreement": 0.964,
+        "top1_interval": [0.912, 0.986],
+        "kl_mean": -2e-17,
+        "kl_interval": [-3e-17, 1e-12],
+        "perplexity_ratio": 1.0088,
+        "tokens": 140,
+        "own_text": {"top1_agreement": 0.9, "top1_interval": [0.8, 0.95], "kl_mean": 0.0021},
+    }
+    rows = dict(drift_rows(drift))
+    assert rows["The original's token is the likeliest"] == "96.40 % (95 %: 91.20 % to 98.60 %)"
+    assert rows["KL divergence, mean"] == "0 nats (95 %: 0 nats to 0 nats)"
+    assert rows["Perplexity, times the original's"] == "1.0088 ×"
+    assert rows["On your own text: KL divergence, mean"] == "0.0021 nats"
+    assert drift_cell({"top1_agreement": 1.0, "kl_mean": -2e-17}) == "100.0 %, KL 0"

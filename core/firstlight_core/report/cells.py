@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
+from firstlight_core.measure.drift_words import KL_ZERO
 from firstlight_core.report.charts import number_text
 from firstlight_core.text import bytes_text, one_line, seconds_text
 from firstlight_core.tuning.settings import threads_text
@@ -55,10 +56,19 @@ def speed_cell(measured: Document) -> str:
     return ("void: " if found and measured.get("void") else "") + ", ".join(found)
 
 
+def _nats(kl: float) -> str:
+    return f"{kl_number(kl)} nats"
+
+
+def kl_number(kl: float) -> str:
+    """A KL divergence in nats; what float arithmetic cannot tell from none is 0."""
+    return "0" if abs(kl) < KL_ZERO else number_text(kl)
+
+
 _DRIFT: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("top1_agreement", "The original's token is the likeliest", lambda v: f"{100 * v:.2f} %"),
-    ("kl_mean", "KL divergence, mean", lambda v: f"{number_text(v)} nats"),
-    ("kl_p95", "KL divergence, 95th percentile", lambda v: f"{number_text(v)} nats"),
+    ("kl_mean", "KL divergence, mean", _nats),
+    ("kl_p95", "KL divergence, 95th percentile", _nats),
     ("perplexity_ratio", "Perplexity, times the original's", lambda v: f"{v:.4f} ×"),
     ("tokens", "Tokens compared", number_text),
     ("prompts", "Prompts", number_text),
@@ -67,15 +77,27 @@ _DRIFT: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("prompts_diverged", "Answers that would diverge", number_text),
     ("first_divergence", "Earliest divergence, at token", number_text),
 )
+_INTERVALS = {
+    "top1_agreement": "top1_interval",
+    "kl_mean": "kl_interval",
+    "perplexity_ratio": "perplexity_interval",
+}
 
 
 def drift_rows(drift: Document) -> list[tuple[str, str]]:
-    """The figures of a drift with their names and units, as far as they were measured."""
-    return [
-        (label, text(drift[key]))
-        for key, label, text in _DRIFT
-        if isinstance(drift.get(key), int | float)
-    ]
+    """The figures of a drift with their names, units and 95 % intervals, as far as they were measured; then those on the
+    user's own text.
+    """
+    rows = []
+    for key, label, text in _DRIFT:
+        if isinstance(drift.get(key), int | float):
+            shown = text(drift[key])
+            if ends := drift.get(_INTERVALS.get(key, "")):
+                shown += f" (95 %: {text(ends[0])} to {text(ends[1])})"
+            rows.append((label, shown))
+    if isinstance(own := drift.get("own_text"), Mapping):
+        rows += [(f"On your own text: {label}", shown) for label, shown in drift_rows(dict(own))]
+    return rows
 
 
 def target_name(document: Document) -> str:
@@ -137,7 +159,7 @@ def drift_cell(measured: Document) -> str:
     if measured.get("top1_agreement") is not None:
         found.append(f"{100 * measured['top1_agreement']:.1f} %")
     if measured.get("kl_mean") is not None:
-        found.append(f"KL {measured['kl_mean']:.4g}")
+        found.append(f"KL {kl_number(measured['kl_mean'])}")
     return ", ".join(found)
 
 

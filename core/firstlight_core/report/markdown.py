@@ -15,6 +15,7 @@ from firstlight_core.report.cells import (
     drift_rows,
     evidence_text,
     fault_lines,
+    kl_number,
     measured_word,
     plain,
     resource_rows,
@@ -25,7 +26,6 @@ from firstlight_core.report.cells import (
     target_name,
     tuned_sentence,
 )
-from firstlight_core.report.charts import number_text
 from firstlight_core.text import bytes_text, one_line, seconds_text
 
 Document = Mapping[str, Any]
@@ -286,7 +286,7 @@ def _worst(drift: Document) -> list[str]:
         ]
         if answers:
             lines += [
-                f"Drifted most, mean KL {number_text(example.get('kl_mean') or 0)}: {plain(example.get('prompt', ''))}",
+                f"Drifted most, mean KL {kl_number(example.get('kl_mean') or 0)}: {plain(example.get('prompt', ''))}",
                 "",
                 *answers,
                 "",

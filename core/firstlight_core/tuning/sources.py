@@ -14,6 +14,7 @@ from firstlight_core.conversion.plan import ConversionPlan, adapter_base, plan_c
 from firstlight_core.errors import CheckFailed, FirstlightError
 from firstlight_core.events import Event, Progress, Stage
 from firstlight_core.measure.drift import measure_drift
+from firstlight_core.measure.drift_words import KL_ZERO, kl_text
 from firstlight_core.measure.reference import Conversation, find_reference
 from firstlight_core.model.inspection import inspect_model
 from firstlight_core.precisions import Precision
@@ -118,7 +119,9 @@ def _limit(first: Built, max_drift: float | None) -> tuple[float, str]:
         return max_drift, "as you asked"
     assert first.drift is not None
     kl = float(first.drift["kl_mean"])
-    return ALLOWANCE * kl, f"{ALLOWANCE} times the drift of {first.build.label}, {kl:.2g} nats"
+    # What is no drift at all allows what rounding leaves of none.
+    limit = max(ALLOWANCE * kl, KL_ZERO)
+    return limit, f"{ALLOWANCE} times the drift of {first.build.label}, {kl_text(kl)} nats"
 
 
 async def _build_all(source: Path, precision: Precision, work: Path, search: Search) -> list[Built]:

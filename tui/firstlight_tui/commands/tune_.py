@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from firstlight_core.errors import UsageError
+from firstlight_core.measure.drift_words import kl_text
 from firstlight_core.model.base_choice import choose_base
 from firstlight_core.model.sources import find_source
 from firstlight_core.precisions import DEFAULT_PRECISION
@@ -113,7 +114,7 @@ def _build(one: Mapping[str, Any]) -> str:
     drift = one.get("drift")
     said = [bytes_text(one["bytes"])] if one.get("bytes") is not None else []
     if drift:
-        said.append(f"mean KL {drift['kl_mean']:.2g}, top-1 {drift['top1_agreement']:.1%}")
+        said.append(f"mean KL {kl_text(drift['kl_mean'])}, top-1 {drift['top1_agreement']:.1%}")
     return ", ".join([*said, *([f"left out: {one['excluded']}"] if "excluded" in one else [])])
 
 

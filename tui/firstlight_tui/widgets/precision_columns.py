@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from firstlight_core.estimate.measured_figures import Figures
+from firstlight_core.measure.drift_words import KL_ZERO, kl_text
 from firstlight_core.precisions import Precision
 
 NOTHING = "–"
@@ -78,8 +79,8 @@ def drift_text(kl: float | None) -> str:
     """A mean KL divergence of at most six characters: `0.012`, `4.7e-6`."""
     if kl is None:
         return NOTHING
-    if kl >= 0.001 or kl == 0:
-        return f"{kl:.2g}"
+    if abs(kl) < KL_ZERO or kl >= 0.001:
+        return kl_text(kl)
     mantissa, exponent = f"{kl:.1e}".split("e")
     return f"{mantissa}e{int(exponent)}"
 
