@@ -25,7 +25,8 @@ def test_tokens_that_resemble_each_other_count_less() -> None:
     assert share_interval(mixed) == pytest.approx(wilson(0.9, 100))
     # The same share, but one prompt has all the faults: it is worth ten trials, not a hundred.
     lumped = [[True] * 10] * 9 + [[False] * 10]
-    assert share_interval(lumped) == pytest.approx(wilson(0.9, 9.0))
+    few = (2.262 / 1.959964) ** 2
+    assert share_interval(lumped) == pytest.approx(wilson(0.9, 9.0 / few))
     assert share_interval([[True] * 100]) == pytest.approx(wilson(1.0, 100))
     assert share_interval([[True] * 100, []]) == share_interval([[True] * 100])
     with pytest.raises(ValueError):
@@ -57,6 +58,6 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
         shares += low <= 0.9 <= high
         least, most = mean_interval(kl, resamples=300) or (0, 0)
         means += least <= 0.02 <= most
-    # 95 % of 200 are 190; twenty prompts make a bootstrap a little narrow.
+    # 95 % of 200 are 190.
     assert shares >= 182
-    assert means >= 172
+    assert means >= 180

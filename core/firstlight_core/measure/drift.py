@@ -107,7 +107,8 @@ def drift_figures(scored: Sequence[Scored]) -> dict[str, Any]:
         "tokens": len(kl),
     }
     if (interval := mean_interval([row["kl"] for row in scored])) is not None:
-        figures["kl_interval"] = list(interval)
+        # A divergence is never negative, but for rounding.
+        figures["kl_interval"] = [max(min(0.0, mean(kl)), interval[0]), interval[1]]
     lost = [
         [before - after for before, after in zip(row["reference"], row["logprob"], strict=True)]
         for row in scored

@@ -8,6 +8,8 @@ import math
 import random
 from collections.abc import Sequence
 
+from firstlight_core.measure.metrics import student_t95
+
 Z95 = 1.959964
 """Two-sided 95 % quantile of the normal distribution."""
 FEWEST_GROUPS = 4
@@ -37,8 +39,9 @@ def share_interval(groups: Sequence[Sequence[bool]]) -> Interval:
     """The interval of the share of true values over all groups: Wilson's, with the effective number of trials.
 
     That number is the trials over the design effect (Kish 1965): the variance of the share between groups, as that of a
-    ratio of sums, over the variance of as many independent trials; at least 1. Groups that are all alike, or a
-    single one, have no spread to tell, and count as independent trials.
+    ratio of sums, over the variance of as many independent trials; at least 1. An effect that few groups tell of is
+    enlarged by the square of Student's t over the normal quantile (Korn and Graubard 1998). Groups that are all alike, or
+    a single one, have no spread to tell, and count as independent trials.
 
     Raises:
         ValueError: there are no values.
@@ -52,7 +55,8 @@ def share_interval(groups: Sequence[Sequence[bool]]) -> Interval:
     if len(groups) > 1 and 0 < share < 1:
         between = math.fsum((sum(group) - share * len(group)) ** 2 for group in groups)
         variance = len(groups) / (len(groups) - 1) * between / count**2
-        effect = max(1.0, variance / (share * (1 - share) / count))
+        effect = variance / (share * (1 - share) / count)
+        effect = effect * _few(len(groups)) ** 2 if effect > 1 else 1.0
     return wilson(share, count / effect)
 
 
@@ -60,6 +64,9 @@ def mean_interval(
     groups: Sequence[Sequence[float]], *, resamples: int = RESAMPLES, seed: int = SEED
 ) -> Interval | None:
     """The percentile bootstrap interval (Efron 1979) of the mean of all values, groups drawn with replacement.
+
+    Of n groups it is too narrow by the square root of (n - 1) / n and by the normal quantile over Student's t; it is
+    expanded by both (Hesterberg 2015).
 
     None for fewer than `FEWEST_GROUPS` groups.
     """
@@ -74,4 +81,11 @@ def mean_interval(
         means.append(math.fsum(sums[i] for i in drawn) / sum(counts[i] for i in drawn))
     means.sort()
     low, high = (means[round(q * (resamples - 1))] for q in (0.025, 0.975))
-    return low, high
+    centre = math.fsum(sums) / sum(counts)
+    wider = _few(len(groups)) * math.sqrt(len(groups) / (len(groups) - 1))
+    return centre - wider * (centre - low), centre + wider * (high - centre)
+
+
+def _few(groups: int) -> float:
+    """How much wider an interval is for being told by so few groups: Student's t over the normal quantile."""
+    return student_t95(groups - 1) / Z95
