@@ -238,6 +238,13 @@ def test_an_adopted_artifact_was_not_converted_here(tmp_path: Path) -> None:
     assert document["closing"][0]["status"] == "not done"
 
 
+def test_a_step_that_says_no_says_why(tmp_path: Path) -> None:
+    said = "Not good enough. 0 of 1 checks that ran passed."
+    failed = ("quality", "failed", {**quality(**FAILED), "verdict": said})
+    (step,) = [s for s in recorded(tmp_path, made("int4"), failed)["steps"] if s["id"] == "quality"]
+    assert step["reason"] == said
+
+
 def test_the_reports_name_the_faults(tmp_path: Path) -> None:
     document = recorded(tmp_path, made("int4"), ("quality", "failed", quality(**FAILED)))
     for drawn in (report_markdown(document), report_html(document)):

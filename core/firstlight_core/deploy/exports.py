@@ -29,6 +29,7 @@ from firstlight_core.text import shown_path
 
 Document = dict[str, Any]
 EXPORTS = ("bundle", "ollama", "vllm")
+_WRITTEN = {"bundle": "the bundle", "ollama": "the Modelfile", "vllm": "the files for vLLM"}
 
 
 def export_place(name: str, target: str) -> Path:
@@ -66,7 +67,7 @@ async def export(
             hint="Add --replace, or remove it: "
             f"firstlight deploy --name {name} --target {target} --undo",
         )
-    say(Stage("export", f"Writing {target} for {name}"))
+    say(Stage("export", f"Writing {_WRITTEN[target]} for {name}"))
     base: Document = {"name": name, "id": name, "path": str(place), "target": target}
     if target == "bundle":
         return base | await bundle_export(artifact, place, document, source=source, say=say)

@@ -171,6 +171,13 @@ def _last_session(entries: list[Entry]) -> Document:
     return {}
 
 
+def verdict_of(document: Document) -> str:
+    """The verdicts of a quality document in one text; empty where there is none in words."""
+    several = document.get("artifacts") or [document]
+    found = [str(one.get("verdict") or "") for one in several if isinstance(one, Mapping)]
+    return " ".join(words for words in found if " " in words)
+
+
 def _fact(
     step: str,
     title: str,
@@ -191,7 +198,8 @@ def _fact(
     reason = (
         str(error.get("message", ""))
         if isinstance(error, Mapping)
-        else last.values.get("reason", "")
+        else last.values.get("reason")
+        or (verdict_of(last.values) if last.status == "failed" else "")
     )
     return StepFact(
         id=step, title=title, status=last.status, seconds=seconds, reason=str(reason or "")

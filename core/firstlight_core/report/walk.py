@@ -14,6 +14,7 @@ from typing import Any
 from firstlight_core.errors import CheckFailed, FirstlightError
 from firstlight_core.events import Event, Stage
 from firstlight_core.ledger import Run
+from firstlight_core.report.facts import verdict_of
 from firstlight_core.report.plan import (
     BenchChoice,
     ChatChoice,
@@ -139,7 +140,8 @@ class _Walk:
             values = await work()
             status = "done" if values.get("ok", True) else "failed"
             if status == "failed":
-                told = {"error": values["error"]} if "error" in values else {"reason": _NO}
+                reason = verdict_of(values) or _NO
+                told = {"error": values["error"]} if "error" in values else {"reason": reason}
         except FirstlightError as error:
             status, values = "failed", {"error": error.to_json()}
             told = values

@@ -92,10 +92,11 @@ def _show(document: Document) -> None:
         say(f"Answers by default with {values}.")
     for text in document.get("notes", []):
         say(text)
-    say()
-    for row in document.get("seen_by", []):
-        say(f"  {'found by' if row['sees'] else 'not by':9} {row['reader']}: {row['why']}")
-    say()
+    for number, row in enumerate(document.get("seen_by", [])):
+        lead = "" if number else "\n"
+        say(f"{lead}  {'found by' if row['sees'] else 'not by':9} {row['reader']}: {row['why']}")
+    if document["commands"]:
+        say()
     for command in document["commands"]:
         say(f"  {command['command']:44} {command['does']}")
 
