@@ -29,13 +29,16 @@ Decode = Callable[[int], str]
 
 
 def render(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
-    """Render `conversations` and encode `texts` with the renderer `op`: jinja, transformers or genai.
+    """Render `conversations` and encode `texts` with the renderer `op`: jinja, transformers, genai or file.
+
+    `file` renders nothing; it encodes as tokenizer.json itself says, whatever a tokenizer class makes of it.
 
     Result: `renders[]: {text, ids}` or `{error}`, `encoded[]: ids`, `pieces: {id: text}`, `eos_token_ids`.
     """
     folder = Path(request["folder"])
     template = request.get("template")
     openers = {"jinja": _open_jinja, "transformers": _open_transformers, "genai": _open_genai}
+    openers["file"] = _open_file
     draw, encode, decode, more = openers[str(request["op"])](folder, template, request)
     limit_process(int(request.get("cpu_seconds", CPU_SECONDS)))
     renders = [_one(draw, encode, conversation) for conversation in request["conversations"]]
@@ -181,6 +184,20 @@ def _open_transformers(folder: Path, template: str | None, request: Mapping[str,
 
     ends = getattr(tokenizer, "eos_token_id", None)
     return draw, encode, decode, {"eos_token_ids": [] if ends is None else [int(ends)]}
+
+
+def _open_file(folder: Path, template: str | None, request: Mapping[str, Any]) -> Opened:
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+
+    def draw(conversation: Mapping[str, Any]) -> str:
+        raise TemplateRefused("A tokenizer's file renders nothing.")
+
+    def encode(text: str) -> list[int]:
+        return [int(token) for token in tokenizer.encode(text, add_special_tokens=False).ids]
+
+    return draw, encode, None, {}
 
 
 def _open_genai(folder: Path, template: str | None, request: Mapping[str, Any]) -> Opened:

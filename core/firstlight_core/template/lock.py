@@ -1,10 +1,6 @@
 """The template check: three renderers, over a dozen conversations, compared token by token."""
 
-import asyncio
-import contextlib
-import importlib.util
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +23,7 @@ from firstlight_core.template.inference_model import (
     read_inference_model,
 )
 from firstlight_core.template.model_config import fit_to_context
+from firstlight_core.template.renderers import Sides, by_file, render_both
 from firstlight_core.template.rendering import (
     default_inference_model,
     default_name,
@@ -39,7 +36,7 @@ from firstlight_core.template.rewrite import known_differences, rewrite_for_gena
 from firstlight_core.template.shapes import Shape, check_shapes, variable_shapes
 from firstlight_core.template.stop_tokens import check_stop_tokens
 from firstlight_core.template.variables import TRIED, template_variables, variable_notes
-from firstlight_core.template.verdict import Comparison, Renderings, give_verdict
+from firstlight_core.template.verdict import FILE_NOTE, Comparison, Renderings, give_verdict
 from firstlight_core.text import shown_path
 
 __all__ = [
@@ -53,21 +50,6 @@ __all__ = [
 ]
 
 Document = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Sides:
-    """The two that are compared, and with which chat templates."""
-
-    truth: Path
-    """Whose template and tokenizer transformers is given."""
-    artifact: Path
-    written: str | None
-    """A chat template that is not in the artifact yet; it is then both sides'."""
-    theirs: str
-    """The chat template of the truth."""
-    own: str
-    """The chat template of the artifact; empty when it has none."""
 
 
 async def check_template(
@@ -119,10 +101,11 @@ async def check_template(
     implied = [_expansions(derived, shape) for shape in shapes]
     texts = sorted({t for found in (*expansions, *implied) for way in found for t in way})
     extra = variable_shapes(variables, TRIED)
-    reference, native = await _render_both(sides, shapes, texts, extra=extra)
+    reference, native = await render_both(sides, shapes, texts, extra=extra)
     encoded = {t: ids for t, ids in zip(texts, native.get("encoded", []), strict=False)}
     # A runtime's decoder shows special tokens as nothing; their own names come last and win.
     named = {token: text for text, token in added_tokens(folder).items()}
+    filed = await by_file(sides, shapes, reference, native)
     comparison = Comparison(
         pieces=_pieces(native) | _pieces(reference) | named,
         templated=template is not None,
@@ -137,6 +120,7 @@ async def check_template(
                 reference=reference["renders"][index],
                 native=native["renders"][index],
                 wanted=native["wanted"][index],
+                file=filed.get(reference["renders"][index].get("text")),
                 expanded=[[encoded[t] for t in way] for way in expansions[index]],
                 implied=[[encoded[t] for t in way] for way in implied[index]],
             ),
@@ -148,6 +132,7 @@ async def check_template(
         read_json_object(folder / "genai_config.json", strict=False), derived, marks
     )
     explained, rewritten = await _explain(sides, shapes, reference, native, found)
+    by_its_file = any(difference["cause"] == "file" for difference in found)
     verdict = give_verdict(found, shapes, mendable=rewritten is not None)
     return {
         "ok": verdict.locked and bool(stop_tokens["ok"]),
@@ -157,7 +142,7 @@ async def check_template(
         "exceptions": list(verdict.exceptions),
         "differences": found,
         "shapes": rows,
-        "notes": [*notes, *explained],
+        "notes": [*notes, *explained, *([FILE_NOTE] if by_its_file else [])],
         "rewritten_template": rewritten,
         "proposed_template": sides.written,
         "inference_model": document,
@@ -173,7 +158,7 @@ def _sides(
     inference_model: Mapping[str, Any] | None,
     chat_template: str | None,
     notes: list[str],
-) -> _Sides:
+) -> Sides:
     if not folder.is_dir():
         raise no_folder(folder)
     if not (folder / "genai_config.json").is_file():
@@ -207,7 +192,7 @@ def _sides(
     theirs = written if written is not None else (read_chat_template(truth) or "")
     if written is None and own and own != theirs:
         notes.append("The artifact's chat template is not the source's.")
-    return _Sides(truth=truth, artifact=folder, written=written, theirs=theirs, own=own)
+    return Sides(truth=truth, artifact=folder, written=written, theirs=theirs, own=own)
 
 
 def _variable_rows(
@@ -232,7 +217,7 @@ def _variable_rows(
 
 
 async def _explain(
-    sides: _Sides,
+    sides: Sides,
     shapes: Sequence[Shape],
     reference: Mapping[str, Any],
     native: Mapping[str, Any],
@@ -263,7 +248,7 @@ async def _explain(
 
 
 async def _renders_right(
-    sides: _Sides,
+    sides: Sides,
     candidate: str,
     shapes: Sequence[Shape],
     reference: Mapping[str, Any],
@@ -271,7 +256,7 @@ async def _renders_right(
 ) -> bool:
     """Whether both renderers write with `candidate` what the reference writes."""
     try:
-        again, after = await _render_both(sides, shapes, [], template=candidate)
+        again, after = await render_both(sides, shapes, [], template=candidate)
     except TemplateRefused:
         return False
     drawn = zip(
@@ -309,50 +294,3 @@ def _expansions(template: Mapping[str, str] | None, shape: Shape) -> list[list[s
 
 def _pieces(result: Mapping[str, Any]) -> dict[int, str]:
     return {int(token): str(text) for token, text in result.get("pieces", {}).items()}
-
-
-async def _render_both(
-    sides: _Sides,
-    shapes: Sequence[Shape],
-    texts: Sequence[str],
-    *,
-    template: str | None = None,
-    extra: Sequence[Shape] = (),
-) -> tuple[Document, Document]:
-    """The reference's renderings, of `extra` too, and the artifact's; without transformers the sandbox is the reference.
-
-    `wanted` of the second: the reference's texts in the tokens of onnxruntime-genai.
-    """
-    conversations = [shape.to_json() for shape in shapes]
-    more = [shape.to_json() for shape in extra]
-    template = template if template is not None else sides.written
-    op = "transformers" if importlib.util.find_spec("transformers") else "jinja"
-    async with contextlib.AsyncExitStack() as stack:
-        of_truth = await stack.enter_async_context(private_tokenizer(sides.truth))
-        of_artifact = await stack.enter_async_context(private_tokenizer(sides.artifact))
-        tasks = (
-            asyncio.create_task(render(op, of_truth, [*conversations, *more], template=template)),
-            asyncio.create_task(
-                render("genai", of_artifact, conversations, texts=texts, template=template)
-            ),
-        )
-        try:
-            reference, native = await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        drawn = [found.get("text") for found in reference["renders"][: len(shapes)]]
-        known = {row["text"]: row["ids"] for row in native["renders"] if "text" in row}
-        missing = sorted({text for text in drawn if text is not None and text not in known})
-        if missing:
-            asked = await render("genai", of_artifact, [], texts=missing)
-            known |= dict(zip(missing, asked["encoded"], strict=True))
-            native["pieces"] = {**native.get("pieces", {}), **asked["pieces"]}
-        native["wanted"] = [known.get(text, []) for text in drawn]
-        if op == "jinja":
-            # No tokenizer of its own: the artifact's encodes what the sandbox rendered.
-            for row, ids in zip(reference["renders"], native["wanted"], strict=False):
-                if "text" in row:
-                    row["ids"] = ids
-    return reference | {"op": op}, native

@@ -21,7 +21,7 @@ from firstlight_core.template.inference_model import build_inference_model, chec
 from firstlight_core.template.model_config import fit_to_context
 
 Document = dict[str, Any]
-SECONDS = {"jinja": 15.0, "genai": 15.0, "transformers": 90.0}
+SECONDS = {"jinja": 15.0, "genai": 15.0, "transformers": 90.0, "file": 30.0}
 """How long a renderer may take, start and imports included; its processor time is limited on top."""
 
 

@@ -112,11 +112,11 @@ def _show(document: Document) -> None:
         say("The model has no chat template again.")
         return
     say("(first mark: onnxruntime-genai, second: PromptTemplate, each against transformers)")
-    seen: dict[str, int] = {}
+    seen: dict[str, set[str]] = {}
     for difference in document["differences"]:
-        seen[difference["sentence"]] = seen.get(difference["sentence"], 0) + 1
-    for sentence, count in list(seen.items())[:12]:
-        say(sentence + (f" (in {count} conversations)" if count > 1 else ""))
+        seen.setdefault(difference["sentence"], set()).add(difference["shape"])
+    for sentence, shapes in list(seen.items())[:12]:
+        say(sentence + (f" (in {len(shapes)} conversations)" if len(shapes) > 1 else ""))
     say(document["stop_tokens"]["sentence"])
     for note in document["notes"]:
         say(note)
