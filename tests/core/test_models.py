@@ -181,6 +181,19 @@ def test_models_are_listed_sample_first(sample: Path, tmp_path: Path) -> None:
     assert inspect_source("me/tiny").folder == found[2].path
 
 
+def test_adapters_are_found_where_models_are(sample: Path, tmp_path: Path) -> None:
+    snapshot = hub_cache() / "models--me--lora" / "snapshots" / "abcdef12"
+    shutil.copytree(sample.parent / "adapter", snapshot)
+    used = Path(shutil.copytree(sample.parent / "adapter", tmp_path / "used"))
+    remember_folder(used)
+    rows = {m.name: m for m in find_models()}
+    assert rows["me/lora"].path == snapshot and rows["used"].path == used
+    assert rows["used"].architecture == "LoRA adapter" and rows["used"].weight_bytes > 0
+    assert inspect_source("me/lora", base=sample).adapter is not None
+    (tmp_path / "usefulness").mkdir()
+    assert complete_folder(f"{tmp_path}/us") == [f"{tmp_path}/used/", f"{tmp_path}/usefulness/"]
+
+
 def test_a_download_that_was_cut_short_is_listed_and_named() -> None:
     snapshot = honest_folder(hub_cache() / "models--me--cut" / "snapshots" / "abcdef12")
     (snapshot / "model.safetensors").unlink()

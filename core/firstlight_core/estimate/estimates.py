@@ -172,6 +172,9 @@ def estimate(
     tokens = min(context, inspection.shape.context or context)
     # Olive's cache and its output are one file with two names; the FP32 graph of a second pass is twice its FP16.
     disk = size * (3 if precision.half_pass else 1)
+    if inspection.adapter is not None:
+        # The merged model lies beside them in float32 (jobs/adapter_merge.py).
+        disk += 4 * inspection.parameters
     seconds = round(bare["seconds"] * time_factor, 1)
     if reason := pointless(inspection, precision) or overflows(inspection, precision):
         blocked_by = "model"

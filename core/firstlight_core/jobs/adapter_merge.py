@@ -3,7 +3,7 @@
 PEFT's own merge writes into the base's weights: where the base ties its output head to the embedding, a change of
 one end moves the other too, though beside the base it did not. So the ends get a matrix each before the merge, and
 stay apart in the merged folder where they differ. Everything is computed in float32, and kept so: a merge in bfloat16
-rounds away most of what a small adapter has learnt (docs/adapters.md).
+rounds (docs/adapters.md has the figures).
 """
 
 import shutil

@@ -285,7 +285,7 @@ def quantised_base(adapter: Adapter, base: ModelFolder, how: str) -> BaseMissing
     beside = base.path.with_name(_QUANTISED_NAME.sub("", base.path.name))
     found = beside != base.path and (beside / "config.json").is_file()
     return BaseMissing(
-        f"The adapter's base, {shown_path(base.path)}, is quantised{how}: it is merged into the original weights.",
+        f"The adapter's base, {shown_path(base.path)}, is quantised{how}; an adapter is merged into the original weights.",
         hint=f"Name the base in 16 bits: --base {shown_path(beside) if found else 'FOLDER'}",
     )
 

@@ -17,6 +17,8 @@ RECENT_LIMIT = 30
 _SCAN_LIMIT = 500
 _LOOKED_AT = 5_000
 _PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?"
+_ADAPTER = "adapter_config.json"
+_MARKS = ("config.json", _ADAPTER)
 _HUB_ID = re.compile(rf"(?:{_PART}/)?{_PART}")
 
 
@@ -113,10 +115,7 @@ def find_source(text: str) -> Path:
 def _snapshots(entry: Path) -> Iterator[Path]:
     try:
         main = (entry / "refs" / "main").read_text(errors="replace").strip()[:80]
-        if (
-            re.fullmatch(r"[0-9a-f]{4,64}", main)
-            and (entry / "snapshots" / main / "config.json").is_file()
-        ):
+        if re.fullmatch(r"[0-9a-f]{4,64}", main) and _is_source(entry / "snapshots" / main):
             yield entry / "snapshots" / main
     except (OSError, ValueError):
         main = ""
@@ -126,8 +125,13 @@ def _snapshots(entry: Path) -> Iterator[Path]:
     except OSError:
         return
     for path in others:
-        if (path / "config.json").is_file():
+        if _is_source(path):
             yield path
+
+
+def _is_source(folder: Path) -> bool:
+    """Whether a folder is a model, or a LoRA adapter for one."""
+    return any((folder / name).is_file() for name in _MARKS)
 
 
 def find_models(*, cache: Path | None = None) -> list[FoundModel]:
@@ -158,7 +162,7 @@ def _add(found: list[FoundModel], seen: set[Path], folder: Path, *, origin: str,
         real = folder.resolve(strict=True)
     except (OSError, RuntimeError, ValueError):
         return
-    if real not in seen and (real / "config.json").is_file():
+    if real not in seen and _is_source(real):
         seen.add(real)
         found.append(_row(real, origin=origin, name=name))
 
@@ -173,14 +177,16 @@ def _row(folder: Path, *, origin: str, name: str) -> FoundModel:
         name=one_line(name, 100),
         path=folder,
         origin=origin,
-        architecture=_architecture(folder / "config.json"),
+        architecture=_architecture(folder),
         weight_bytes=size,
     )
 
 
-def _architecture(path: Path) -> str:
+def _architecture(folder: Path) -> str:
+    if not (folder / "config.json").is_file() and (folder / _ADAPTER).is_file():
+        return "LoRA adapter"
     try:
-        config = read_json(path, limit=2**20)
+        config = read_json(folder / "config.json", limit=2**20)
     except (FirstlightError, OSError):
         return ""
     names = config.get("architectures") if isinstance(config, dict) else None
@@ -225,7 +231,7 @@ def remember_folder(folder: Path) -> None:
 
 
 def complete_folder(text: str, *, limit: int = 20) -> list[str]:
-    """The folders a half-typed path may mean, those with a config.json first, each as the text that completes it."""
+    """The folders a half-typed path may mean, models and adapters first, each as the text that completes it."""
     if not text or "\0" in text:
         return []
     head, _, start = text.rpartition("/")
@@ -240,8 +246,12 @@ def complete_folder(text: str, *, limit: int = 20) -> list[str]:
                 if hidden or not entry.name.startswith(start) or not entry.name.isprintable():
                     continue
                 if entry.is_dir():
-                    model = (place / entry.name / "config.json").is_file()
-                    found.append((not model, f"{text[: len(text) - len(start)]}{entry.name}/"))
+                    found.append(
+                        (
+                            not _is_source(place / entry.name),
+                            f"{text[: len(text) - len(start)]}{entry.name}/",
+                        )
+                    )
     except OSError:
         return []
     return [name for _, name in sorted(found)[:limit]]
