@@ -82,8 +82,9 @@ def test_a_long_file_is_thinned_out_evenly(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (b"", "holds no text"),
-        (b"\n \n", "holds no text"),
+        (b"", "too little text"),
+        (b"\n \n", "too little text"),
+        (b"word " * 51, "too little text"),
         (b"\xff\xfe\x00", "not UTF-8"),
         (b"a\0b", "NUL"),
         (b'{"prompt": 3}', "line 1"),
@@ -120,10 +121,12 @@ def test_an_adapter_is_merged_before_olive_runs(sample: Path, tmp_path: Path) ->
 
 
 def test_the_users_text_is_named_in_the_command(sample: Path, tmp_path: Path) -> None:
-    path = write(tmp_path, "Some text.")
+    path = write(tmp_path, "Some text. " * 30)
     plan = plan_conversion(sample, tmp_path / "o", precision=ROW.key, calibration=path)
     assert plan.command[-2:] == ["--calibration", str(path)]
-    assert plan.calibration is not None and plan.calibration.passages == ("Some text.",)
+    assert plan.calibration is not None and plan.calibration.passages == (
+        ("Some text. " * 30).strip(),
+    )
 
 
 def test_only_a_calibrated_row_takes_a_text(sample: Path, tmp_path: Path) -> None:
@@ -221,22 +224,36 @@ class Words:
         return {"input_ids": [len(word) for word in text.split()]}
 
 
-@pytest.mark.parametrize(("words", "fits"), [(255, False), (256, True)])
-def test_too_short_a_text_is_refused(
-    words: int, fits: bool, sample: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_short_text_is_topped_up_and_a_long_one_cut(
+    sample: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("torch")
     from firstlight_core.jobs import calibrated_int4
 
     monkeypatch.setattr(calibrated_int4, "load_tokenizer", lambda source, base: Words())
-    calibrator = calibrated_int4.Calibrator(lambda event: None)
-    asked = {"passages": ["word " * words], "tokens": 4096, "longest_answer": 8, "sha256": "0"}
-    calibrator.begin(asked, {"input_model": {"model_path": str(sample)}})
-    if not fits:
-        with pytest.raises(InputRefused, match="only 255 tokens"):
-            calibrator._samples(None)
-        return
-    (one,) = calibrator._samples(None)
-    assert one["input_ids"].shape == one["attention_mask"].shape == (1, 256)
+    told: list[str] = []
+
+    class Answering(calibrated_int4.Calibrator):
+        def _answered(
+            self, network: Any, tokenizer: Any, conversations: Any, words: str
+        ) -> list[list[int]]:
+            told.append(words)
+            return [[1] * 50 for _ in conversations]
+
+    config = {"input_model": {"model_path": str(sample)}}
+    further = [[{"role": "user", "content": "?"}]] * 9
+    asked = {"tokens": 400, "longest_answer": 8, "sha256": "0", "further": further}
+    calibrator = Answering(lambda event: None)
+    calibrator.begin({**asked, "passages": ["word " * 300]}, config)
+    samples = calibrator._samples(None)
+    assert [one["input_ids"].shape[1] for one in samples] == [300, 50, 50]
+    assert samples[0]["attention_mask"].shape == (1, 300)
+    found = calibrator.document
+    assert found is not None
+    assert (found["tokens"], found["prompts"], found["added_tokens"]) == (300, 1, 100)
+    assert "The text is short" in told[-1]
+    calibrator.begin({**asked, "passages": ["word " * 300] * 4}, config)
+    assert len(calibrator._samples(None)) == 2
     assert calibrator.document is not None
-    assert (calibrator.document["tokens"], calibrator.document["prompts"]) == (256, 1)
+    assert calibrator.document["tokens"] == 600
+    assert "added_tokens" not in calibrator.document

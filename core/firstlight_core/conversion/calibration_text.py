@@ -20,6 +20,7 @@ PASSAGES = 64
 """Conversations or passages that are used at most, evenly spread over a file."""
 PASSAGE_CHARACTERS = 1_200
 """A passage of plain text ends with the paragraph that reaches this; a longer paragraph is cut."""
+LEAST_CHARACTERS = 256
 TOKENS = 4_096
 """Tokens that the weights are rounded on, answers included; a few more where the last answer ends."""
 LONGEST_ANSWER = 160
@@ -72,6 +73,8 @@ class CalibrationText:
         return {
             "source": self.source,
             "conversations": [[dict(turn) for turn in turns] for turns in self.conversations],
+            # A short file is topped up: rounding on too few tokens fits their chance and not the model.
+            "further": [[{"role": "user", "content": text}] for text in QUESTIONS if self.sha256],
             "passages": list(self.passages),
             "tokens": TOKENS,
             "longest_answer": LONGEST_ANSWER,
@@ -103,9 +106,10 @@ def read_calibration(path: Path) -> CalibrationText:
             hint="Calibrate on a text file, or on prompts as JSON lines.",
         ) from error
     check_text(text)
-    if not (passages := _passages(text)):
+    passages = _passages(text)
+    if sum(map(len, passages)) < LEAST_CHARACTERS:
         raise InputRefused(
-            f"{shown_path(path)} holds no text.",
+            f"{shown_path(path)} holds too little text: {LEAST_CHARACTERS} characters are the least.",
             hint="Name a file with text or prompts like those the model will meet.",
         )
     return replace(known, passages=_spread(passages))

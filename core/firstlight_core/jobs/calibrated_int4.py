@@ -13,15 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.errors import FirstlightError, InputRefused, ModelRefused
+from firstlight_core.errors import FirstlightError, ModelRefused
 from firstlight_core.events import Event, Progress, Stage
 from firstlight_core.jobs.conversation import Conversation
 from firstlight_core.jobs.transformers_model import idle_cores, load_tokenizer, stop_ids
 from firstlight_core.model.own_files import own_files
 
 Tell = Callable[[Event], None]
-LEAST_TOKENS = 256
-"""A file with fewer tokens says too little about a model."""
 LONGEST_PASSAGE = 512
 """Tokens of one conversation or passage that are used."""
 LARGE = 10**9
@@ -40,7 +38,8 @@ class Calibrator:
         self._asked: Mapping[str, Any] = {}
         self._source, self._base = Path(), ""
         self.document: dict[str, Any] | None = None
-        """`{source, prompts, tokens, seconds, token_sha256, sha256?}` of the last conversion; None without a pass."""
+        """`{source, prompts, tokens, seconds, token_sha256, sha256?, added_tokens?}` of the last conversion; None without
+        a pass. `added_tokens` are answers to further questions, where the user's text alone is short."""
 
     def begin(self, asked: Mapping[str, Any] | None, config: Mapping[str, Any]) -> None:
         """Take up the text of the next conversion (`CalibrationText.to_json`), and whose tokenizer reads it."""
@@ -79,11 +78,7 @@ class Calibrator:
         gptq.run_layerwise_quantization = run
 
     def _samples(self, network: Any) -> list[dict[str, Any]]:
-        """The text as tokens, one sequence at a time, as the pass takes them.
-
-        Raises:
-            InputRefused: the user's text is too short.
-        """
+        """The text as tokens, one sequence at a time, as the pass takes them."""
         import torch
 
         self._tell(Stage("calibration", "Preparing the calibration text"))
@@ -92,60 +87,58 @@ class Calibrator:
             [int(i) for i in tokenizer(text)["input_ids"]][:LONGEST_PASSAGE]
             for text in self._asked.get("passages", [])
         ]
-        rows += self._answered(network, tokenizer)
-        rows = [row for row in rows if len(row) > 1]
-        used: list[list[int]] = []
-        for row in rows:
-            if used and sum(map(len, used)) >= int(self._asked["tokens"]):
-                break
-            used.append(row)
+        words = "Asking the original for the calibration text"
+        rows += self._answered(network, tokenizer, self._asked.get("conversations", []), words)
+        budget = int(self._asked["tokens"])
+        used = _within([row for row in rows if len(row) > 1], budget)
         tokens = sum(map(len, used))
-        if tokens < LEAST_TOKENS and "sha256" in self._asked:
-            raise InputRefused(
-                f"The calibration text has only {tokens} tokens; it needs {LEAST_TOKENS}.",
-                hint="Add text or prompts to the file, or leave --calibration away.",
-            )
         self.document = {
             "source": self._asked.get("source", ""),
             "prompts": len(used),
             "tokens": tokens,
-            "token_sha256": hashlib.sha256(repr(used).encode()).hexdigest(),
         } | {name: self._asked[name] for name in ("sha256",) if name in self._asked}
+        if tokens < budget and (further := self._asked.get("further")):
+            words = "The text is short: asking the original more questions"
+            added = _within(self._answered(network, tokenizer, further, words), budget - tokens)
+            self.document["added_tokens"] = sum(map(len, added))
+            used += added
+        self.document["token_sha256"] = hashlib.sha256(repr(used).encode()).hexdigest()
         return [
             {"input_ids": (ids := torch.tensor([row])), "attention_mask": torch.ones_like(ids)}
             for row in used
         ]
 
-    def _answered(self, network: Any, tokenizer: Any) -> list[list[int]]:
+    def _answered(
+        self,
+        network: Any,
+        tokenizer: Any,
+        conversations: Sequence[Sequence[Mapping[str, str]]],
+        words: str,
+    ) -> list[list[int]]:
         """The conversations, each with the original's greedy answer where nobody has given one."""
-        conversations = self._asked.get("conversations", [])
         if not conversations:
             return []
         render = _renderer(self._source, self._base, tokenizer)
-        whole = [render(turns)[-LONGEST_PASSAGE:] for turns in conversations]
-        open_ended = [
-            place for place, turns in enumerate(conversations) if turns[-1]["role"] != "assistant"
-        ]
+        ends = stop_ids(network, tokenizer)
         large = sum(p.numel() for p in network.parameters()) > LARGE
         limit = int(self._asked["longest_answer"]) // (2 if large else 1)
         width = 8 if large else 24
-        ends = stop_ids(network, tokenizer)
-        self._tell(Stage("calibration-answers", "Asking the original for the calibration text"))
-        for start in range(0, len(open_ended), width):
-            places = open_ended[start : start + width]
-            done, total = start * limit, len(open_ended) * limit
-            count = len(places)
-
-            def heard(step: int, done: int = done, count: int = count, total: int = total) -> None:
-                self._tell(Progress(min(done + step * count, total), total, "tokens"))
-
-            for place, answer in zip(
-                places,
-                _answers(network, [whole[p] for p in places], limit, ends, heard),
-                strict=True,
-            ):
-                whole[place] = whole[place] + answer
-        return whole
+        self._tell(Stage("calibration-answers", words))
+        rows: list[list[int]] = []
+        for start in range(0, len(conversations), width):
+            if sum(map(len, rows)) >= int(self._asked["tokens"]):
+                break
+            batch = conversations[start : start + width]
+            asked = [render(turns)[-LONGEST_PASSAGE:] for turns in batch]
+            waiting = [n for n, turns in enumerate(batch) if turns[-1]["role"] != "assistant"]
+            if waiting:
+                prompts = [asked[n] for n in waiting]
+                for n, answer in zip(
+                    waiting, _answers(network, prompts, limit, ends, self._tell), strict=True
+                ):
+                    asked[n] = asked[n] + answer
+            rows += asked
+        return rows
 
     def _counting(self, network: Any, inner: Callable[..., None]) -> Callable[..., None]:
         """The pass's work on one matrix, counted in layers, and tried again where it cannot be solved."""
@@ -230,6 +223,16 @@ def _on_fresh_weights(inner: Callable[..., None], grid: Any) -> Callable[..., No
     return process_module
 
 
+def _within(rows: list[list[int]], budget: int) -> list[list[int]]:
+    """The rows up to the one that reaches so many tokens."""
+    used: list[list[int]] = []
+    for row in rows:
+        if used and sum(map(len, used)) >= budget:
+            break
+        used.append(row)
+    return used
+
+
 @contextlib.contextmanager
 def idle_threads() -> Any:
     """As many threads of torch as there are idle cores, while the block runs."""
@@ -270,7 +273,7 @@ def _answers(
     prompts: list[list[int]],
     limit: int,
     ends: set[int],
-    heard: Callable[[int], None],
+    tell: Tell,
 ) -> list[list[int]]:
     """Greedy answers to all prompts in one batch, padded at the left; each ends with its end of turn."""
     import torch
@@ -281,7 +284,7 @@ def _answers(
 
         def __call__(self, input_ids: Any, scores: Any) -> Any:
             self.step += 1
-            heard(self.step)
+            tell(Progress(self.step, limit, "tokens"))
             return scores
 
     longest = max(map(len, prompts))

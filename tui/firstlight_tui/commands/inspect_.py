@@ -57,10 +57,10 @@ def _show(document: Document) -> None:
         say(f"warning: {warning}")
     say()
     say(
-        f"{'precision':14} {'size':>10} {'peak RAM':>10} {'time':>12} {'RAM to run':>11}  (estimates)"
+        f"{'precision':16} {'size':>10} {'peak RAM':>10} {'time':>12} {'RAM to run':>11}  (estimates)"
     )
     for key, row in document["estimates"].items():
         say(
-            f"{key:14} {bytes_text(row['bytes']):>10} {bytes_text(row['peak_ram_bytes']):>10} "
+            f"{key:16} {bytes_text(row['bytes']):>10} {bytes_text(row['peak_ram_bytes']):>10} "
             f"{seconds_text(row['seconds']):>12} {bytes_text(row['run_ram_bytes']):>11}  {row['reason']}"
         )
