@@ -137,8 +137,8 @@ def test_fewer_bits_than_a_row_that_drifted_too_far_come_last() -> None:
 
 def test_a_calibrated_row_is_offered_where_int4_drifts_noticeably() -> None:
     guesses = {key: {**row, "seconds": 60.0} for key, row in ESTIMATES.items()}
-    close = figures("int4", kl_mean=0.02, top1_agreement=0.97, bytes=18 * MIB, seconds=6.0)
-    far = figures("int4", kl_mean=0.4, top1_agreement=0.7, bytes=18 * MIB, seconds=6.0)
+    close = figures("int4", kl_mean=0.02, closeness="close", bytes=18 * MIB, seconds=6.0)
+    far = figures("int4", kl_mean=0.4, closeness="far", bytes=18 * MIB, seconds=6.0)
     assert offer_calibrated(guesses, {}) == offer_calibrated(guesses, close) == ""
     offer = offer_calibrated(guesses, far)
     assert offer.startswith("INT4 is noticeably different (mean KL 0.4): INT4 calibrated rounds")
@@ -250,6 +250,15 @@ def test_figures_are_joined_by_the_artifacts_folder() -> None:
     assert (four.bytes, four.load_s, four.ttft_s, four.run_rss_bytes) == (10, 0.5, 0.1, 77)
     assert (four.prompt_tokens, four.decode_tps, four.decode_range) == (128, 128.0, (90.0, 110.0))
     assert four.kl_mean is None and not four.void
+
+
+def test_the_distance_has_quality_s_word() -> None:
+    session = Session(artifacts=(artifact("int4"),), quality=quality("int4", 0.4))
+    assert measured_figures(session.artifacts, session)["int4"].closeness == ""
+    told = quality("int4", 0.4)
+    told["drift"] |= {"top1_agreement": 0.9, "perplexity_ratio": 1.2}
+    found = measured_figures(session.artifacts, session.decide(quality=told))
+    assert found["int4"].closeness == "noticeable"
 
 
 def test_the_ledger_remembers_what_another_choice_made_the_session_forget() -> None:

@@ -7,8 +7,8 @@ from firstlight_core.estimate.measured_figures import Figures
 from firstlight_core.precisions import PRECISIONS, Precision
 from firstlight_core.text import bytes_text, seconds_text
 
-NOTICEABLE = 0.93
-"""Share of tokens that are the original's below which Quality calls an artifact noticeably different."""
+NOTICEABLE = ("noticeable", "far")
+"""Quality's words for a row that is worth a calibration."""
 
 
 def offer_calibrated(
@@ -20,7 +20,7 @@ def offer_calibrated(
         return ""
     plain = next((row for row in PRECISIONS if _is_plain(row, offered)), None)
     known = figures.get(plain.key) if plain is not None else None
-    if plain is None or known is None or not _is_noticeable(known):
+    if plain is None or known is None or known.closeness not in NOTICEABLE:
         return ""
     made = figures.get(offered.key)
     if made is not None and made.kl_mean is not None and known.kl_mean:
@@ -62,10 +62,6 @@ def _is_plain(row: Precision, offered: Precision) -> bool:
         and "int4_algo_config" not in row.builder_options
         and all(row.builder_options.get(k) == offered.builder_options.get(k) for k in same)
     )
-
-
-def _is_noticeable(known: Figures) -> bool:
-    return known.drifted or (known.top1_agreement is not None and known.top1_agreement < NOTICEABLE)
 
 
 def _distance(known: Figures) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.ledger import Entry
+from firstlight_core.measure.drift_words import closeness
 from firstlight_core.session import Session
 
 Document = Mapping[str, Any]
@@ -40,6 +41,8 @@ class Figures:
     kl_mean: float | None = None
     """Mean KL divergence from the original, in nats a token."""
     top1_agreement: float | None = None
+    closeness: str = ""
+    """`very-close`, `close`, `noticeable` or `far`, in Quality's words; empty when the drift was not measured."""
     usable: bool | None = None
     """Quality's verdict: False is "Not good enough"."""
     drifted: bool = False
@@ -151,11 +154,18 @@ def _quality(result: Document) -> dict[str, Any]:
     fields: dict[str, Any] = {
         name: value for name in names if (value := _inner(drift, name)) is not None
     }
+    if isinstance(drift, Mapping) and {"top1_agreement", "perplexity_ratio"} <= _known(drift):
+        fields["closeness"] = closeness(drift)[0]
     usable = result.get("ok")
     if isinstance(usable, bool):
         failed = any(check.get("status") == "fail" for check in _list(result.get("checks")))
         fields |= {"usable": usable, "drifted": not usable and not failed and drift is not None}
     return fields
+
+
+def _known(drift: Document) -> set[str]:
+    """The figures that a drift has."""
+    return {str(name) for name, value in drift.items() if isinstance(value, int | float)}
 
 
 def _inner(values: Any, name: str) -> Any:
