@@ -113,7 +113,7 @@ async def test_the_two_files_of_a_deployment_say_the_same(tmp_path: Path, target
     assert config == {key: search[key] for key in config}
     assert config["max_length"] == 128 and search["do_sample"] is True
     manifest = read_manifest(place)
-    assert manifest is not None
+    assert manifest is not None and "proven" not in manifest.get("deployment", {})
     known = manifest["files"]["genai_config.json"]["sha256"]
     assert known == sha256_of(place / "genai_config.json")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
@@ -139,6 +139,7 @@ async def test_what_a_killed_deployment_left_is_replaced(own_artifact: Path) -> 
     output = find_paths().models / "custom" / "a"
     manifest = json.loads((output / "firstlight.json").read_text())
     assert manifest["deployment"]["proven"] is True
+    assert manifest["deployment"]["verified"] is True
     manifest["deployment"]["proven"] = False
     (output / "firstlight.json").write_text(json.dumps(manifest))
     assert not list_deployments()[0].proven

@@ -62,7 +62,8 @@ async def publish_copy(
                 "target": target,
                 "id": identifier,
                 "at": time.time(),
-                "proven": target != "foundry",
+                # Of a plain copy nothing is asked, so it says nothing of a proof.
+                **({"proven": False} if target == "foundry" else {}),
             }
             kept = {k: v for k, v in (old or {"tools": tool_versions()}).items() if k != "files"}
             new = write_manifest(staging.artifact, {**kept, "deployment": about}, stop=stop)
@@ -82,13 +83,19 @@ async def publish_copy(
         raise
 
 
-def mark_proven(output: Path) -> None:
-    """Note in the manifest that the runtime has answered; without it a deployment counts as unfinished."""
+def mark_answered(output: Path, *, verified: bool) -> None:
+    """Note in the manifest that the runtime has answered, and whether as the artifact does.
+
+    Without it a deployment counts as unfinished.
+    """
     manifest = read_manifest(output)
     if manifest is not None and isinstance(manifest.get("deployment"), dict):
         write_json(
             output / MANIFEST,
-            {**manifest, "deployment": {**manifest["deployment"], "proven": True}},
+            {
+                **manifest,
+                "deployment": {**manifest["deployment"], "proven": True, "verified": verified},
+            },
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from firstlight_core.conversion.publishing import previous_of, remove_tree, restore_previous
 from firstlight_core.deploy.background import list_background, stop_background
 from firstlight_core.deploy.caches import ModelCache, choose_cache, remember, seen_by
-from firstlight_core.deploy.copy import mark_proven, publish_copy
+from firstlight_core.deploy.copy import mark_answered, publish_copy
 from firstlight_core.deploy.exports import EXPORTS, export, undo_export
 from firstlight_core.deploy.foundry_cache import find_cache
 from firstlight_core.deploy.foundry_cli import find_foundry_cli
@@ -123,7 +123,7 @@ async def deploy(
             # Whatever stopped it: the half-proven deployment does not stay. A replaced one comes back.
             await asyncio.shield(_take_back(name, output, place, before))
             raise
-        await asyncio.to_thread(mark_proven, output)
+        await asyncio.to_thread(mark_answered, output, verified=bool(proof["verified"]))
         result |= proof
         result["ok"] = result["verified"]
     return result | await describe(output, place)
