@@ -69,7 +69,7 @@ class ConvertStep(StepScreen):
 
     @classmethod
     def done(cls, session: Session) -> bool:
-        return session.artifact is not None
+        return bool(session.artifacts)
 
     def compose_step(self) -> ComposeResult:
         yield Words(id="plan")
