@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, Literal
 
-from firstlight_core.report.facts import RunFacts
+from firstlight_core.report.facts import RunFacts, result_of
 from firstlight_core.report.proofs import (
     benchmark_proof,
     checked_artifacts,
@@ -90,8 +90,7 @@ def _speed(facts: RunFacts) -> Achievement:
     proof = benchmark_proof(facts)
     rates = [
         f"decode {rate:.0f} tok/s (median)"
-        for result in facts.document("benchmark").get("results") or ()
-        for case in result.get("cases") or ()
+        for case in result_of(facts.document("benchmark"), facts.in_use).get("cases") or ()
         if isinstance(rate := (case.get("decode_tps") or {}).get("median"), int | float)
     ]
     note = {"passed": rates[0] if rates else proof.note, "missing": ""}.get(proof.state, proof.note)

@@ -171,6 +171,13 @@ def _last_session(entries: list[Entry]) -> Document:
     return {}
 
 
+def result_of(benchmark: Document, artifact: str | None) -> Document:
+    """What a benchmark measured of one artifact, or of the first target where it did not measure that one."""
+    results = [r for r in benchmark.get("results") or () if isinstance(r, Mapping)]
+    own = (r for r in results if artifact and artifact in (r.get("folder"), r.get("target")))
+    return next(own, results[0] if results else {})
+
+
 def verdict_of(document: Document) -> str:
     """The verdicts of a quality document in one text; empty where there is none in words."""
     several = document.get("artifacts") or [document]

@@ -10,6 +10,7 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import DataTable
 
+from firstlight_core.report.facts import result_of
 from firstlight_core.session import Session
 from firstlight_core.text import bytes_text, one_line
 from firstlight_tui.modals.tune import TuneScreen
@@ -170,12 +171,21 @@ class BenchmarkStep(MeasuringStep):
             self._show_document(work.result)
 
     def _gauges(
-        self, *, ttft: float | None, decode: float | None, rss: int | None, cpu: float | None
+        self,
+        *,
+        ttft: float | None,
+        decode: float | None,
+        rss: int | None,
+        cpu: float | None,
+        void: bool = False,
     ) -> None:
-        self.query_one("#gauge-ttft", Gauge).show(
-            f"{ttft * 1000:.0f} ms" if ttft is not None else "–"
+        """Paint the gauges; speeds of a void benchmark are not shown as figures, the table has them with that word."""
+        speeds = (
+            ("ttft", f"{ttft * 1000:.0f} ms" if ttft is not None else "–"),
+            ("decode", f"{decode:.0f} tok/s" if decode else "–"),
         )
-        self.query_one("#gauge-decode", Gauge).show(f"{decode:.0f} tok/s" if decode else "–")
+        for name, text in speeds:
+            self.query_one(f"#gauge-{name}", Gauge).show("void" if void else text)
         self.query_one("#gauge-rss", Gauge).show(bytes_text(rss) if rss else "–")
         self.query_one("#gauge-cpu", Gauge).show(
             f"{cpu * 100:.0f} %" if cpu is not None else "–", fraction=cpu
@@ -187,21 +197,26 @@ class BenchmarkStep(MeasuringStep):
             table.clear()
             table.add_rows(rows(document))
             table.display = table.row_count > 0
-        results = document.get("results") or []
-        if results and results[0].get("cases"):
-            first = results[0]["cases"][0]
+        found = result_of(document, self.session.target)
+        if found.get("cases"):
+            first = found["cases"][0]
             self._gauges(
                 ttft=(first.get("ttft_s") or {}).get("median"),
                 decode=(first.get("decode_tps") or {}).get("median"),
-                rss=(results[0].get("rss_bytes") or {}).get("peak"),
-                cpu=processor_share(results[0]),
+                rss=(found.get("rss_bytes") or {}).get("peak"),
+                cpu=processor_share(found),
+                void=bool(document.get("void")),
             )
         added = [case["summary"] for o in document.get("overhead") or () for case in o["cases"]]
         notes = [*map(str, added), *map(str, document.get("notes") or ())]
         self.query_one("#notes", Words).update(
             Content("\n").join(
                 [
-                    Content("median (min–max); all figures measured here"),
+                    Content(
+                        "Void: measure again before you use these figures. Median (min–max)"
+                        if document.get("void")
+                        else "median (min–max); all figures measured here"
+                    ),
                     *(Content(one_line(note, 400)) for note in notes),
                 ]
             )

@@ -64,8 +64,9 @@ def processor_share(result: Mapping[str, Any]) -> float | None:
 
 
 def _name(result: Mapping[str, Any]) -> str:
-    """An artifact's folder, or a server's model."""
-    return one_line(str(result.get("model") or Path(str(result["target"])).name), 20)
+    """An artifact's folder, or a server's model; a void result says so."""
+    name = one_line(str(result.get("model") or Path(str(result["target"])).name), 20)
+    return f"{name}, void" if result.get("void") else name
 
 
 def _length(case: Mapping[str, Any]) -> str:
