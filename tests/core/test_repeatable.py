@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from firstlight_core.jobs.prefill_plan import chunk_ends, chunk_tokens, is_repeatable
+from firstlight_core.jobs.prefill_plan import chunk_ends, chunk_tokens, is_repeatable, is_seeded
 from firstlight_core.talk.engine import Engine, open_engine
 
 GREEDY = {"do_sample": False}
@@ -50,6 +50,9 @@ def test_what_asks_for_the_same_answer_each_time() -> None:
     assert is_repeatable({"do_sample": True, "top_k": 1})
     assert not is_repeatable({"do_sample": True, "temperature": 0.7})
     assert not is_repeatable({"do_sample": True, "random_seed": -1})
+    assert is_repeatable({"do_sample": True, "random_seed": 0})
+    assert is_seeded({"do_sample": True, "random_seed": 0})
+    assert not is_seeded({"do_sample": False, "random_seed": 3})
 
 
 async def _asked(engine: Engine, ids: list[int], search: Any = GREEDY, **more: Any) -> Any:

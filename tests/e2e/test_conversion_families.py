@@ -65,9 +65,20 @@ async def test_gemma_is_converted_and_talks(kind: str, sample: Path, tmp_path: P
     assert made["agreement"]["top1"] >= 0.9
     assert made["built"]["embedding"] == "quantised uint8"
     messages: list[dict[str, Any]] = [{"role": "user", "content": "Hello"}]
-    async with open_engine(tmp_path / "out") as engine:
+    async with open_engine(tmp_path / "out", max_length=4_600) as engine:
         for _ in range(2):
             answer = await engine.answer(messages, max_tokens=4, greedy=True)
             messages += [{"role": "assistant", "content": answer["text"]}]
             messages += [{"role": "user", "content": "And more?"}]
+        # Beyond its window a sliding KV cache cannot go back: the prompt is computed anew, and answers the same.
+        said = (await engine.render(messages))["ids"]
+        ids = (said * (4_300 // len(said) + 1))[:4_300]
+        asked = {"max_tokens": 60, "search": {"do_sample": False}, "stream": False}
+        long = [await engine.request("chat", ids=ids, **asked) for _ in range(2)]
+        turn = [*ids, *long[0]["tokens"], *said]
+        kept = await engine.request("chat", ids=turn, **asked)
+        fresh = await engine.request("chat", ids=turn, fresh=True, **asked)
     assert answer["stats"]["new_tokens"] > 0
+    assert long[0]["tokens"] == long[1]["tokens"]
+    assert kept["tokens"] == fresh["tokens"]
+    assert len(long[0]["tokens"]) == 60, "an answer within the slack of the cache tests nothing"

@@ -15,7 +15,7 @@ from firstlight_core.errors import InputRefused, JobFailed
 from firstlight_core.events import Progress, Tokens
 from firstlight_core.files import read_json_object
 from firstlight_core.jobs.answer import Answer
-from firstlight_core.jobs.prefill_plan import chunk_ends, chunk_tokens, is_repeatable
+from firstlight_core.jobs.prefill_plan import chunk_ends, chunk_tokens, is_repeatable, is_seeded
 from firstlight_core.talk.form import unusable_form
 from firstlight_core.talk.session_options import session_options
 from firstlight_core.text import one_line
@@ -155,6 +155,8 @@ class Speaker:
             kept = max(start for start in starts if start <= whole)
             ends = ends[starts.index(kept) :]
         self.rewind_to(kept)
+        if len(self.held) < kept:
+            kept, ends = 0, chunk_ends(len(ids), size)
         self._prompt = len(ids)
         told = time.perf_counter_ns()
         at = kept
@@ -181,6 +183,7 @@ class Speaker:
         if spoken and self._prompt == len(ids) and self.held[: len(wanted) - 1] == wanted[:-1]:
             # This very answer is still in the cache.
             self.rewind_to(len(wanted) - 1)
+        if spoken and self._prompt == len(ids) and self.held == wanted[:-1]:
             spoken = spoken[-1:]
         elif self.prefill(ids, context) < 0:
             return None
@@ -299,9 +302,15 @@ class Speaker:
         self.held += ids
 
     def rewind_to(self, length: int) -> None:
-        """Keep the first `length` tokens of the KV cache."""
+        """Keep the first `length` tokens of the KV cache; none, where a sliding one has let go of what they need."""
         if self._generator is not None and length < len(self.held):
-            self._generator.rewind_to(length)
+            try:
+                self._generator.rewind_to(length)
+            except RuntimeError:
+                search = self._search
+                self.forget()
+                self._begin(search, None)
+                return
             del self.held[length:]
             self._planned = min(self._planned, length // self._chunk * self._chunk)
             self._prompt = min(self._prompt, length)
@@ -320,23 +329,26 @@ class Speaker:
             "num_beams": 1,
             "num_return_sequences": 1,
         }
-        seeded = wanted.get("random_seed", -1) >= 0 and wanted.get("do_sample", False)
+        seeded = is_seeded({**self._defaults, **wanted})
         if self._generator is None or wanted != self._search or seeded or guidance or self._guided:
             self.forget()
-            parameters = self._og.GeneratorParams(self.model)
-            try:
-                parameters.set_search_options(**wanted)
-                if guidance:
-                    parameters.set_guidance(guidance["type"], guidance["grammar"])
-                self._generator = self._og.Generator(self.model, parameters)
-            except Exception as error:
-                if guidance and "grammar: " in str(error):
-                    raise unusable_form(guidance, str(error)) from error
-                raise InputRefused(
-                    f"onnxruntime-genai cannot run this artifact so: {one_line(str(error), 300)}",
-                    hint="Choose other settings; if it stays so, convert the model again.",
-                ) from error
-            self._search, self._guided = wanted, bool(guidance)
+            self._begin(wanted, guidance)
+
+    def _begin(self, search: dict[str, Any], guidance: Mapping[str, str] | None) -> None:
+        parameters = self._og.GeneratorParams(self.model)
+        try:
+            parameters.set_search_options(**search)
+            if guidance:
+                parameters.set_guidance(guidance["type"], guidance["grammar"])
+            self._generator = self._og.Generator(self.model, parameters)
+        except Exception as error:
+            if guidance and "grammar: " in str(error):
+                raise unusable_form(guidance, str(error)) from error
+            raise InputRefused(
+                f"onnxruntime-genai cannot run this artifact so: {one_line(str(error), 300)}",
+                hint="Choose other settings; if it stays so, convert the model again.",
+            ) from error
+        self._search, self._guided = search, bool(guidance)
 
 
 def common_prefix(held: Sequence[int], wanted: Sequence[int]) -> int:

@@ -43,7 +43,11 @@ def chunk_ends(count: int, size: int, *, start: int = 0) -> list[int]:
 
 def is_repeatable(search: Mapping[str, Any]) -> bool:
     """Whether these search options ask for the same answer each time: nothing is drawn, or from a seed."""
-    if not search.get("do_sample", False) or search.get("top_k") == 1:
-        return True
+    drawn = search.get("do_sample", False) and search.get("top_k") != 1
+    return not drawn or is_seeded(search)
+
+
+def is_seeded(search: Mapping[str, Any]) -> bool:
+    """Whether tokens are drawn with random numbers that a seed begins; -1 is none."""
     seed = search.get("random_seed", -1)
-    return isinstance(seed, int) and seed >= 0
+    return bool(search.get("do_sample", False)) and isinstance(seed, int) and seed >= 0
