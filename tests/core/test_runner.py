@@ -284,3 +284,49 @@ def test_a_worker_ignores_lines_that_are_no_requests() -> None:
 
 def test_an_unknown_job_is_a_failure_and_not_a_traceback() -> None:
     assert json.loads(worker("no-such-job", [{}]).splitlines()[-1])["kind"] == "Failed"
+
+
+NASTY = {
+    "TRANSFORMERS_VERBOSITY": "critical",
+    "TRANSFORMERS_SDPA_FORCE_GQA": "1",
+    "TRANSFORMERS_DISABLE_TORCH_CHECK": "1",
+    "TRANSFORMERS_IS_CI": "1",
+    "HF_DEACTIVATE_ASYNC_LOAD": "1",
+    "HF_ENABLE_PARALLEL_LOADING": "true",
+    "HF_HUB_VERBOSITY": "critical",
+    "HF_HUB_OFFLINE": "0",
+    "ORT_GQA_DISABLE_FLASH_ATTENTION": "1",
+    "ORT_DISABLE_FUSED_ATTENTION": "1",
+    "ORT_QMOE_CPU_QNBIT_GEMM": "1",
+    "ORT_MLAS_QKGEMM_S8_APPROX_VNNI": "1",
+    "ORT_LOAD_CONFIG_FROM_MODEL": "1",
+    "ORTGENAI_LOG_ORT_LIB": "1",
+    "OLIVE_LOG_LEVEL": "CRITICAL",
+    "OLIVE_CACHE_DIR": "/nowhere",
+    "USE_OLIVE_ENV": "0",
+    "QUANTIZATION_DEBUG": "1",
+    "ONNX_ML": "0",
+    "DNNL_DEFAULT_FPMATH_MODE": "BF16",
+    "ONEDNN_DEFAULT_FPMATH_MODE": "ANY",
+    "ATEN_CPU_CAPABILITY": "default",
+    "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1",
+    "PYTORCH_JIT": "0",
+    "XLA_USE_BF16": "1",
+    "ACCELERATE_USE_FSDP": "true",
+    "FSDP_CPU_RAM_EFFICIENT_LOADING": "1",
+    "WORLD_SIZE": "2",
+    "RANK": "1",
+    "LOCAL_RANK": "1",
+    "USE_TORCH": "0",
+    "PYTHONHASHSEED": "7",
+    "PYTHONPATH": "/nowhere",
+}
+
+
+@pytest.mark.parametrize("network", [False, True])
+def test_no_library_setting_of_the_user_reaches_a_child(network: bool) -> None:
+    places = {"HF_HOME": "/h", "HOME": "/home/x", "OMP_NUM_THREADS": "1", "FIRSTLIGHT_HOME": "/f"}
+    found = child_environment(NASTY | places, network=network)
+    assert places.items() <= found.items()
+    told = {name for name in NASTY if name in found and found[name] == NASTY[name]}
+    assert not {name for name in told if not (network and name.startswith("HF_"))}

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from firstlight_core.conversion.convert import convert, convert_many
-from firstlight_core.conversion.gate import RED_BELOW, Gate, judge
 from firstlight_core.conversion.publishing import read_manifest, sha256_of
+from firstlight_core.deploy.deployment import deploy
 from firstlight_core.errors import (
     CheckFailed,
     JobDied,
@@ -394,25 +394,39 @@ def test_original_and_artifact_agree_on_the_sample(artifact: Callable[[str], Pat
     assert all(text["original"].strip() for text in agreement["texts"])
 
 
+def test_the_manifest_says_what_was_proven(artifact: Callable[[str], Path]) -> None:
+    manifest = read_manifest(artifact("int4"))
+    assert manifest is not None
+    assert manifest["proof"]["level"] == "proven"
+    assert manifest["proof"]["weights"]["unmatched"] == []
+    assert manifest["agreement"]["structure"]["error_max"] < 1e-4
+    assert "forced" not in manifest
+
+
+@pytest.mark.slow
 def test_damage_is_not_published_unless_forced(
-    artifact: Callable[[str], Path], tmp_path: Path
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The artifact is asked about answers that its original would never give."""
-    wrong = [{"prompt": "Hi", "ids": [5, 6, 7, 8], "answer": [1900 + n for n in range(8)]}]
+    """The weights change after Olive has read them: the yardstick reads others than the artifact holds."""
+    name = "model.layers.0.mlp.up_proj.weight"
+    turned = f"tensors[{name!r}] = tensors[{name!r}].flip(0).contiguous()"
 
-    async def ask() -> dict[str, Any]:
-        gate = Gate()
-        try:
-            await gate.open(tmp_path)
-            gate.begin(Path(shutil.copytree(artifact("int4"), tmp_path / "copy")), {})
-            return await gate.result(wrong)
-        finally:
-            await gate.close()
+    def damage(event: Event) -> None:
+        if isinstance(event, Stage) and event.name == "original":
+            change_weights(source, lambda lines: lines.update(do=turned))
 
-    passed = asyncio.run(ask())
-    assert passed["agreement"]["near"] < RED_BELOW
-    with pytest.raises(CheckFailed, match="does not compute what its original does") as caught:
-        judge(passed["agreement"], force=False)
+    monkeypatch.setattr("firstlight_core.conversion.work.check_unchanged", lambda *_: None)
+    with pytest.raises(CheckFailed, match="weights are not its original's") as caught:
+        run(source, tmp_path / "out", on_event=damage)
     assert "--force" in caught.value.hint
-    assert "forced" in judge(passed["agreement"], force=True)
-    assert judge(None, force=False) == {}
+    assert not (tmp_path / "out").exists()
+    document = run(source, tmp_path / "out", force=True)
+    assert "forced" not in document, "what is right needs no force"
+    damaged = run(source, tmp_path / "forced", force=True, on_event=damage)
+    assert "weights are not its original's" in damaged["forced"]
+    assert damaged["proof"]["level"] == "wrong"
+    assert (read_manifest(tmp_path / "forced") or {})["forced"] == damaged["forced"]
+    with pytest.raises(CheckFailed, match="published by force"):
+        asyncio.run(deploy(tmp_path / "forced", "wrong", target="folder"))
+    told = asyncio.run(deploy(tmp_path / "forced", "wrong", target="folder", force=True))
+    assert told["forced"] == damaged["forced"]

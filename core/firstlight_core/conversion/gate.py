@@ -1,4 +1,4 @@
-"""The gate's side of the drawing process: one warm, fresh child for each artifact, and the verdict on its numbers."""
+"""The gate's side of the drawing process: one warm, fresh child for each artifact, which is loaded and made to speak."""
 
 import asyncio
 import contextlib
@@ -7,13 +7,11 @@ from typing import Any
 
 from firstlight_core.conversion.manifest import files_in
 from firstlight_core.conversion.publishing import sync_tree
-from firstlight_core.errors import CheckFailed, FirstlightError
+from firstlight_core.conversion.verdict import is_rounded
+from firstlight_core.errors import FirstlightError
 from firstlight_core.runner import OpenJob, open_job
 
 Document = dict[str, Any]
-RED_BELOW = 0.5
-"""Share of the original's greedy tokens that must be among the artifact's best hundredth. Rounding moves a token a few
-ranks, even where random weights make all ranks close; a damaged graph puts it anywhere."""
 
 
 class Gate:
@@ -50,8 +48,10 @@ class Gate:
         finally:
             await flushed
 
-    async def result(self, answers: list[Document]) -> Document:
-        """`{smoke, built, agreement?}`: what the artifact is, says, and how that compares with the original's answers.
+    async def result(self, artifact: Path, asked: Document) -> Document:
+        """`{smoke, built, agreement?}`: what the artifact is, says, and how that compares with its original.
+
+        `asked` is what the conversion's child told of the original: `{reference?, proof?}` of `jobs/original.py`.
 
         Raises:
             CheckFailed: it does not load, speak, or hold what was asked for.
@@ -60,8 +60,12 @@ class Gate:
         assert self._checking is not None
         assert self._job is not None
         passed = await self._checking
-        if answers:
-            passed = {**passed, **await self._job.request("compare", answers=answers)}
+        if asked.get("reference"):
+            asked = {name: asked[name] for name in ("reference", "proof")}
+            compared = await self._job.request(
+                "compare", artifact=str(artifact), rounded=is_rounded(passed["built"]), **asked
+            )
+            passed = {**passed, **compared}
         return passed
 
     async def close(self) -> None:
@@ -79,25 +83,3 @@ def _flush(artifact: Path) -> None:
     with contextlib.suppress(OSError, FirstlightError):
         if files_in(artifact):
             sync_tree(artifact)
-
-
-def judge(agreement: Document | None, *, force: bool) -> Document:
-    """The numbers gate: what goes into the document of a comparison with the original.
-
-    Raises:
-        CheckFailed: the artifact says something else than its original, and nobody insists.
-    """
-    if agreement is None:
-        return {}
-    if agreement["near"] >= RED_BELOW:
-        return {"agreement": agreement}
-    reason = (
-        "The artifact does not compute what its original does: "
-        f"{agreement['near']:.0%} of {agreement['positions']} tokens are near."
-    )
-    if not force:
-        raise CheckFailed(
-            reason,
-            hint="That is damage, not drift: try another precision, or --force to publish it all the same.",
-        )
-    return {"agreement": agreement, "forced": reason}

@@ -11,7 +11,7 @@ from typing import Any
 
 from firstlight_core.errors import FirstlightError, InputRefused, Interrupted
 from firstlight_core.files import read_json_object, write_json
-from firstlight_core.text import shown_path
+from firstlight_core.text import one_line, shown_path
 
 MANIFEST = "firstlight.json"
 MANIFEST_SCHEMA = "firstlight/manifest/1"
@@ -103,3 +103,9 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     return (
         manifest if isinstance(schema, str) and schema.startswith("firstlight/manifest/") else None
     )
+
+
+def forced_reason(folder: Path) -> str:
+    """Return why the numbers gate was red when this artifact was published all the same; empty when it was green."""
+    reason = (read_manifest(folder) or {}).get("forced")
+    return one_line(reason, 300) if isinstance(reason, str) else ""

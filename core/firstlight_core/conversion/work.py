@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from firstlight_core.conversion.gate import Gate, judge
+from firstlight_core.conversion.gate import Gate
 from firstlight_core.conversion.plan import LOG_FILE, ConversionPlan
 from firstlight_core.conversion.preflight import (
     Preflight,
@@ -29,7 +29,8 @@ from firstlight_core.conversion.publishing import (
     tool_versions,
     write_manifest,
 )
-from firstlight_core.errors import OutOfMemory
+from firstlight_core.conversion.verdict import judge
+from firstlight_core.errors import FirstlightError, JobDied, OutOfMemory
 from firstlight_core.estimate.estimates import Room, estimate, remember_conversion
 from firstlight_core.events import Event, LogLine, Measured, Reply, Stage
 from firstlight_core.model.inspection import inspect_model
@@ -54,8 +55,8 @@ class Built:
     measured: Document
     gate: Gate
     """Where the check is under way."""
-    answers: list[Document]
-    """What the original says; empty when it was not asked."""
+    asked: Document
+    """What the original computes, `{reference?, proof?, reason}` of the child's `answers`."""
     memory: PeakMemory
     """What all processes of this conversion hold together."""
 
@@ -82,7 +83,6 @@ class ConversionWork:
         self._folders = contextlib.ExitStack()
         self._children = contextlib.AsyncExitStack()
         self._job: OpenJob | None = None
-        self._answers: list[Document] | None = None
         self._memories: list[PeakMemory] = []
 
     async def __aenter__(self) -> Self:
@@ -131,13 +131,23 @@ class ConversionWork:
             for name in _DROP:
                 (staging.artifact / name).unlink(missing_ok=True)
             gate.begin(staging.artifact, {} if self._olive else plan.expected)
-            if self._answers is None:
-                asked = {} if self._olive else await self._request("answers", plan)
-                self._answers = asked.get("answers") or []
-            return Built(plan, measured, gate, self._answers, memory)
+            return Built(plan, measured, gate, await self._ask_original(plan, staging), memory)
         except BaseException:
             await gate.close()
             await self._unwatch(memory)
+            raise
+
+    async def _ask_original(self, plan: ConversionPlan, staging: Staging) -> Document:
+        """What the original computes; without it an artifact is published as what nothing was proven of."""
+        if self._olive:
+            return {"reason": "FIRSTLIGHT_OLIVE made it: the original was not asked."}
+        try:
+            return await self._request("answers", plan, artifact=str(staging.artifact))
+        except (OutOfMemory, JobDied):
+            return {"reason": "The memory did not suffice to ask the original."}
+        except FirstlightError as error:
+            if self._force:
+                return {"reason": str(error)}
             raise
 
     async def settle(self, built: Built, *, quiet: bool = False) -> Document:
@@ -162,10 +172,10 @@ class ConversionWork:
         listen = None if quiet else self._on_event
         if listen is not None:
             listen(Stage("check", "Loading the result in a fresh process"))
-        passed = await built.gate.result(built.answers)
+        passed = await built.gate.result(staging.artifact, built.asked)
         memory.take()
         peak = max(memory.peak, measured["olive_peak_rss_bytes"])
-        numbers = judge(passed.get("agreement"), force=self._force)
+        numbers = judge(passed, built.asked, force=self._force)
         check_unchanged(plan, self._before)
         fingerprint = inspect_model(plan.source).fingerprint
         if listen is not None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.conversion.manifest import forced_reason
 from firstlight_core.conversion.publishing import previous_of, remove_tree, restore_previous
 from firstlight_core.deploy.background import list_background, stop_background
 from firstlight_core.deploy.caches import ModelCache, choose_cache, remember, seen_by
@@ -25,7 +26,7 @@ from firstlight_core.deploy.published import (
     read_deployment,
 )
 from firstlight_core.deploy.vllm import Capacity
-from firstlight_core.errors import InputRefused, ToolchainMissing, UsageError
+from firstlight_core.errors import CheckFailed, InputRefused, ToolchainMissing, UsageError
 from firstlight_core.events import Event, Stage
 from firstlight_core.talk.artifacts import check_artifact
 from firstlight_core.template.dates import date_formats, frozen_date_notes
@@ -55,6 +56,7 @@ async def deploy(
     cache: str = "private",
     source: Path | None = None,
     capacity: Capacity | None = None,
+    force: bool = False,
     on_event: Callable[[Event], None] | None = None,
     started: Callable[[int], None] | None = None,
 ) -> Document:
@@ -66,8 +68,11 @@ async def deploy(
     The targets bundle, ollama and vllm write an export instead (`exports.export`); the last two want the
     original weights: `source`, or what the manifest names. Whatever fails, nothing of the new deployment is left, and an old one stays.
 
+    An artifact that was published against the numbers gate is deployed with `force` only; `forced` then says why.
+
     Raises:
         UsageError: the name or the target is not usable.
+        CheckFailed: the numbers gate was red when the artifact was made.
         InputRefused: the artifact is incomplete or changed, or the name is taken.
         ToolchainMissing: foundry-local-sdk is not installed.
     """
@@ -76,6 +81,11 @@ async def deploy(
     _check_target(target)
     folder = Path(artifact)
     checked = check_artifact(folder)
+    if (reason := forced_reason(folder)) and not force:
+        raise CheckFailed(
+            f"{shown_path(folder)} was published by force. {reason}",
+            hint="Convert the model again, at another precision if it stays so; or deploy it all the same with --force.",
+        )
     if read_chat_template(folder) is None:
         raise no_chat_template(folder)
     if target in EXPORTS:
@@ -90,7 +100,8 @@ async def deploy(
             replace=replace,
             say=say,
         )
-        return exported | _told(settled, [*exported["notes"], *fitted])
+        forced = {"forced": reason} if reason else {}
+        return exported | forced | _told(settled, [*exported["notes"], *fitted])
     place = await choose_cache(cache)
     # What a killed deployment left is replaced without asking: it was never proven to work.
     unfinished = read_deployment(place.custom / name, place)
@@ -111,6 +122,7 @@ async def deploy(
         "target": target,
         "verified": False,
         "precision": checked.precision,
+        **({"forced": reason} if reason else {}),
         **_told(document, fitted),
     }
     formats = date_formats(read_chat_template(folder) or "")

@@ -25,7 +25,7 @@ from firstlight_core.jobs.adapter_merge import fits, merge_adapter
 from firstlight_core.jobs.calibrated_int4 import Calibrator
 from firstlight_core.jobs.float16_range import refuse_beyond_float16
 from firstlight_core.jobs.olive_bridge import Watch, WrittenBytes, install
-from firstlight_core.jobs.original import Answers, kept_answers, original_answers
+from firstlight_core.jobs.original import Yardstick
 from firstlight_core.text import one_line, shown_path
 from firstlight_core.worker import JobContext, peak_rss
 
@@ -79,10 +79,10 @@ class _Converter:
         self._olive = olive
         self._context = context
         self._watch: Watch | None = None
-        self._answers: Answers | None = None
         self._calibrator: Calibrator | None = None
         self._merged: dict[tuple[str, str], Path] = {}
         """The merged folder of each base and adapter."""
+        self._yardstick: Yardstick | None = None
 
     def convert(self, asked: dict[str, Any]) -> dict[str, Any]:
         folder = Path(asked["folder"])
@@ -175,25 +175,40 @@ class _Converter:
         return measured
 
     def answers(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """`{config}` → `{answers}`: what the original says; asked once, with Olive's libraries still loaded."""
-        if self._answers is None and not self._olive:
-            model = asked["config"]["input_model"]
-            inner = model.get("config") or {}
-            self._context.emit(Stage("original", "Asking the original, to compare"))
-            path = str(model.get("model_path") or inner.get("model_path"))
-            adapter = model.get("adapter_path") or inner.get("adapter_path")
+        """`{config, artifact}` → `{reference, proof, reason}`: what the original computes, and what it computes with
+        the artifact's weights; `reason` says why there is nothing. Olive's libraries are still loaded.
 
-            def ask() -> Answers | None:
-                give_back_memory()
+        Raises:
+            ModelRefused: transformers does not take the source as it is.
+        """
+        model = asked["config"]["input_model"]
+        inner = model.get("config") or {}
+        self._context.emit(Stage("original", "Asking the original, to compare"))
+        give_back_memory()
+        try:
+            if self._yardstick is None:
+                path = str(model.get("model_path") or inner.get("model_path"))
+                adapter = model.get("adapter_path") or inner.get("adapter_path")
+                yardstick = Yardstick(path, adapter, self._work)
                 room = peak_rss() - psutil.Process().memory_info().rss
-                return original_answers(path, adapter, room=room)
-
-            try:
-                self._answers = kept_answers(path, adapter, ask)
-            except Exception:
-                # The artifact may be good all the same: then it is published without a comparison.
-                traceback.print_exc()
-        return {"answers": self._answers}
+                yardstick.ask(room=room)
+                self._yardstick = yardstick
+            reference = self._yardstick.reference
+            if reference is None:
+                return {"reference": None, "proof": None, "reason": self._yardstick.reason}
+            proof = self._yardstick.prove(Path(asked["artifact"]))
+        except FirstlightError:
+            raise
+        except Exception as error:
+            # The artifact may be good all the same: then it says that nothing was proven.
+            traceback.print_exc()
+            reason = one_line(f"{type(error).__name__}: {error}", 200)
+            return {
+                "reference": None,
+                "proof": None,
+                "reason": f"The original cannot be asked: {reason}",
+            }
+        return {"reference": reference, "proof": proof, "reason": proof["reason"]}
 
 
 def _fingerprint(config: dict[str, Any]) -> None:

@@ -1,12 +1,15 @@
 """The gate: a fresh process loads what was made and makes it speak, before anybody else may see it."""
 
 import contextlib
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from firstlight_core.conversion.failures import explain_text
 from firstlight_core.errors import CheckFailed, FirstlightError
+from firstlight_core.jobs.exact_graph import exact_copy
+from firstlight_core.jobs.gate_figures import agreed, distance, read_rows
 from firstlight_core.jobs.generation import least_cache
 from firstlight_core.text import one_line, visible
 from firstlight_core.worker import JobContext
@@ -18,10 +21,9 @@ PROMPTS = ("Hello, what can you do?", "HELLO 123", "1 2 3")
 
 
 def gate(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
-    """An open job: `check {artifact, expected}` → `{smoke, built}`, then `compare {answers}` → `{smoke, agreement}`.
+    """An open job: `check {artifact, expected}` → `{smoke, built}`, then `compare` → `{smoke, agreement}`.
 
     `expected` is what the graph must hold: `{bits, block_size, accuracy_level, dtype}`, each optional.
-    `answers` are the original's (`jobs/original.py`).
     """
     with contextlib.suppress(ImportError):
         # Before the artifact is there; what is missing is said when it is needed.
@@ -45,13 +47,48 @@ class _Checker:
             return {"smoke": self._load_and_speak(folder), "built": built}
 
     def compare(self, asked: dict[str, Any]) -> dict[str, Any]:
-        answers = asked["answers"]
-        first = answers[0]
+        """`{reference, proof}` of `jobs/original.py` → `{smoke, agreement}`; the artifact is loaded once more where
+        its structure is held against the original with the artifact's own weights."""
+        reference, proof = asked["reference"], asked["proof"]
+        answers = reference["answers"]
         with _explained():
             # Rendered by the source's own tokenizer: what it says is what a user would read.
-            smoke = _speak(self._model, self._tokenizer, first["ids"], room=self._room)
-            agreement = _compare(self._model, self._tokenizer, answers, room=self._room)
-        return {"smoke": {**smoke, "prompt": first["prompt"]}, "agreement": agreement}
+            smoke = _speak(self._model, self._tokenizer, answers[0]["ids"], room=self._room)
+            found = self._rows(reference["texts"])
+            agreement = agreed(found, reference, self._tokenizer)
+            if proof["rows"]:
+                if asked["rounded"]:
+                    found = self._exact_rows(Path(asked["artifact"]), proof["texts"])
+                elif proof["texts"] != reference["texts"]:
+                    found = self._rows(proof["texts"])
+                wanted = read_rows(proof["rows"], reference)
+                agreement["structure"] = distance(found, wanted)
+        return {"smoke": {**smoke, "prompt": answers[0]["prompt"]}, "agreement": agreement}
+
+    def _rows(self, texts: list[dict[str, Any]]) -> list[Any]:
+        """The logits of every text: after its prompt, then after each appended token."""
+        import numpy as np
+
+        rows = []
+        for text in texts:
+            ids, start = text["ids"], text["prompt_tokens"]
+            generator = _begin(self._model, ids[:start], len(ids) - start + 1, room=self._room)
+            rows.append(_last_logits(generator))
+            for token in ids[start:]:
+                generator.append_tokens(np.asarray([token], dtype=np.int32))
+                rows.append(_last_logits(generator))
+            del generator
+        return rows
+
+    def _exact_rows(self, folder: Path, texts: list[dict[str, Any]]) -> list[Any]:
+        """The same by the same graph with float32 activations, whose every product is exact but for float noise."""
+        import onnxruntime_genai as og
+
+        self._model = self._tokenizer = None
+        gc.collect()
+        with exact_copy(folder) as copy:
+            self._model = og.Model(str(copy))
+            return self._rows(texts)
 
     def _load_and_speak(self, folder: Path) -> dict[str, Any]:
         import numpy as np
@@ -120,57 +157,14 @@ def _begin(model: Any, ids: Any, new: int, *, least: int = 0, room: int) -> Any:
 def _last_logits(generator: Any) -> Any:
     import numpy as np
 
-    logits = np.asarray(generator.get_logits(), dtype=np.float32)
+    # A copy: the runtime writes the next logits into the same memory.
+    logits = np.array(generator.get_logits(), dtype=np.float32)
     if not np.isfinite(logits).all():
         raise CheckFailed(
             "The converted model computes numbers that are not finite (NaN or infinity).",
             hint="The source weights hold NaN, or are too large for this precision: check the training run.",
         )
     return logits.reshape(-1, logits.shape[-1])[-1]
-
-
-def _compare(
-    model: Any, tokenizer: Any, answers: list[dict[str, Any]], *, room: int
-) -> dict[str, Any]:
-    """Walk along the original's greedy answers: how often is its next token the artifact's first choice too?
-
-    `{top1, near, positions, same_answers, prompts, original_dtype, texts[]: {prompt, original, same_tokens}}`: top1 and near
-    are shares of positions; near counts a token that is among the best hundredth of the vocabulary.
-    """
-    import numpy as np
-
-    agreed = close = positions = same = 0
-    texts = []
-    for answer in answers:
-        wanted = [int(token) for token in answer["answer"]]
-        generator = _begin(model, answer["ids"], len(wanted), room=room)
-        hits = []
-        for token in wanted:
-            logits = _last_logits(generator)
-            hits.append(int(logits.argmax()) == token)
-            rank = int((logits > logits[token]).sum())
-            close += rank < max(10, len(logits) // 100)
-            if len(hits) < len(wanted):
-                generator.append_tokens(np.asarray([token], dtype=np.int32))
-        agreed += sum(hits)
-        positions += len(hits)
-        same += all(hits)
-        texts.append(
-            {
-                "prompt": answer["prompt"],
-                "original": visible(tokenizer.decode(np.asarray(wanted, dtype=np.int32))),
-                "same_tokens": hits.index(False) if False in hits else len(hits),
-            }
-        )
-    return {
-        "top1": round(agreed / positions, 4),
-        "near": round(close / positions, 4),
-        "positions": positions,
-        "same_answers": same,
-        "prompts": len(answers),
-        "original_dtype": str(answers[0].get("dtype", "")),
-        "texts": texts,
-    }
 
 
 def read_graph(folder: Path) -> dict[str, Any]:

@@ -1,135 +1,273 @@
 """What the original says, asked in the process that has loaded its libraries anyway: the numbers gate's yardstick."""
 
-import contextlib
-import hashlib
-import importlib.metadata
-from collections.abc import Callable
+import gc
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
-from firstlight_core.errors import FirstlightError
-from firstlight_core.files import read_json, write_json
-from firstlight_core.jobs.transformers_model import idle_cores, load_original, stop_ids
-from firstlight_core.model.fingerprint import fingerprint
-from firstlight_core.paths import find_paths
-
-Answers = list[dict[str, Any]]
-
-PROMPTS = (
-    "What can you do?",
-    "Write one sentence about the sea.",
-    "What is two plus two?",
+from firstlight_core.jobs.folded import folded
+from firstlight_core.jobs.graph_matrices import Graph
+from firstlight_core.jobs.original_text import (
+    PROMPTS,
+    STEPS,
+    Covered,
+    Text,
+    covered,
+    long_ids,
+    render,
+    rows_of,
 )
-NEW_TOKENS = 8
+from firstlight_core.jobs.transformers_model import (
+    idle_cores,
+    load_original,
+    stop_ids,
+)
+from firstlight_core.jobs.weight_proof import WeightFigures, WeightProof
+from firstlight_core.model.structure_lengths import read_lengths
+from firstlight_core.text import one_line
+
 SHARE_OF_MEMORY = 0.5
-"""The original in float32 may take this share of the memory that is available; else it is not asked."""
+"""The original may take this share of the memory that is available; else it is not asked."""
 SPARE = 0.25
 """Share of the available memory that asking may always take, even if the conversion itself needs less."""
-_KEPT_AS = "firstlight/answers/2"
+LIKE_ITSELF = 1e-3
+"""Relative distance up to which a folded adapter counts as the adapter beside its base."""
 
 
-def kept_answers(
-    model_path: str, adapter_path: str | None, ask: Callable[[], Answers | None]
-) -> Answers | None:
-    """What the original said when it was asked before, with the same files and the same transformers; else `ask`.
+class Answer(TypedDict):
+    """One greedy answer; `ids` is the rendered prompt, `answer` what follows it, the end of turn included."""
 
-    A few hundred bytes a source, in the cache; what cannot be read there is asked again.
-    """
-    try:
-        parts = [fingerprint(Path(path)) for path in (model_path, adapter_path) if path]
-    except (FirstlightError, OSError):
-        return ask()
-    tools = [importlib.metadata.version(name) for name in ("torch", "transformers", "peft")]
-    told = repr([_KEPT_AS, PROMPTS, NEW_TOKENS, *parts, *tools])
-    digest = hashlib.sha256(told.encode()).hexdigest()
-    path = find_paths().cache / "answers" / f"{digest[:32]}.json"
-    with contextlib.suppress(FirstlightError, OSError):
-        found = read_json(path, limit=2**20)
-        if _is_whole(found):
-            return found  # type: ignore[no-any-return]
-    answers = ask()
-    if answers:
-        with contextlib.suppress(FirstlightError, OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_json(path, answers)
-    return answers
+    prompt: str
+    ids: list[int]
+    answer: list[int]
+    dtype: str
+    pieces: list[str]
+    """The text of each token of the prompt; empty for control tokens."""
 
 
-def _is_whole(found: Any) -> bool:
-    if not isinstance(found, list) or len(found) != len(PROMPTS):
-        return False
-    return all(
-        isinstance(row, dict)
-        and row.get("prompt") == prompt
-        and all(
-            isinstance(row.get(name), list) and row[name] and all(type(i) is int for i in row[name])
-            for name in ("ids", "answer")
-        )
-        for row, prompt in zip(found, PROMPTS, strict=True)
-    )
+class Reference(TypedDict):
+    """What the original computes; a row is the float32 logits over its whole vocabulary."""
+
+    answers: list[Answer]
+    texts: list[Text]
+    rows: str
+    vocab: int
+    dtype: str
+    model_type: str
+    parameters: int
+    covered: Covered
 
 
-def original_answers(model_path: str, adapter_path: str | None, *, room: int) -> Answers | None:
-    """Greedy answers of the original: `[{prompt, ids[], answer[], dtype}]`; None when it does not fit.
+class Proof(TypedDict):
+    """What the original computes with an artifact's own weights."""
 
-    `ids` is the rendered prompt, `answer` what follows it, the end of turn included. It is computed in float32 when
-    that stays within `room` bytes (then asking does not raise the conversion's peak), or within a share of what is
-    available; else as it is stored.
-    """
-    from firstlight_core.monitor import available_memory
-
-    stored = sum(path.stat().st_size for path in Path(model_path).glob("*.safetensors"))
-    # Against bf16 weights; float32 is twice that.
-    if 2 * stored >= SHARE_OF_MEMORY * available_memory():
-        return None
-    # The mapped bf16 file and the float32 copy stand side by side while it is read.
-    exact = 3 * stored < max(room, SPARE * available_memory())
-    source, base = Path(adapter_path or model_path), model_path if adapter_path else None
-    tokenizer, model = load_original(source, base, exact=exact)
-    ends = sorted(stop_ids(model, tokenizer))
-    prompts = [_render(tokenizer, prompt) for prompt in PROMPTS]
-    spoken = _greedy(model, prompts, ends)
-    dtype = str(model.dtype).removeprefix("torch.")
-    return [
-        {"prompt": prompt, "ids": ids, "answer": answer, "dtype": dtype}
-        for prompt, ids, answer in zip(PROMPTS, prompts, spoken, strict=True)
-    ]
+    texts: list[Text]
+    """Those that were computed: the first turn and the long text, where the artifact is run once more for it."""
+    rows: str
+    """File of logits as in Reference; empty where nothing could be put in its place."""
+    weights: WeightFigures | None
+    reason: str
+    """Why there are no rows."""
 
 
-def _render(tokenizer: Any, prompt: str) -> list[int]:
-    """The prompt as a chat turn where the tokenizer has a template that can be rendered, else as plain text."""
-    if getattr(tokenizer, "chat_template", None):
-        with contextlib.suppress(Exception):
-            turn = [{"role": "user", "content": prompt}]
-            text = tokenizer.apply_chat_template(turn, add_generation_prompt=True, tokenize=False)
-            return [int(i) for i in tokenizer.encode(text, add_special_tokens=False)]
-    return [int(i) for i in tokenizer.encode(prompt)]
+class Yardstick:
+    """The original of one conversion: asked once, then given the weights of one artifact after another."""
+
+    def __init__(self, model_path: str, adapter_path: str | None, folder: Path) -> None:
+        self._source = Path(adapter_path or model_path)
+        self._base = model_path if adapter_path else None
+        self._folder = folder
+        self._stored = sum(p.stat().st_size for p in Path(model_path).glob("*.safetensors"))
+        self._exact = True
+        self.reference: Reference | None = None
+        self.reason = ""
+        """Why there is no reference."""
+
+    def ask(self, *, room: int) -> Reference | None:
+        """Have the original answer and compute; None, and `reason`, when it does not fit into the memory.
+
+        It is computed in float32 when that stays within `room` bytes (then asking does not raise the conversion's
+        peak), or within a share of what is available; else as it is stored.
+        """
+        from firstlight_core.monitor import available_memory
+
+        # Against bf16 weights; float32 is twice that.
+        if 2 * self._stored >= SHARE_OF_MEMORY * available_memory():
+            self.reason = "The original does not fit into the memory beside its conversion."
+            return None
+        # The mapped bf16 file and the float32 copy stand side by side while it is read.
+        self._exact = 3 * self._stored < max(room, SPARE * available_memory())
+        tokenizer, model = load_original(self._source, self._base, exact=self._exact)
+        config = model.config.get_text_config()
+        lengths = read_lengths(config.to_dict())
+        parameters = sum(p.numel() for p in model.parameters())
+        table = model.get_input_embeddings().weight.shape[0]
+        special = set(tokenizer.all_special_ids)
+        prompts = [render(tokenizer, prompt) for prompt in PROMPTS]
+        with _threads():
+            spoken = _greedy(model, prompts, sorted(stop_ids(model, tokenizer)))
+            long = long_ids(tokenizer, lengths, parameters, table)
+            texts = _texts(prompts, spoken, long)
+            rows = self._folder / "original.rows"
+            vocab = write_rows(model, texts, rows)
+        dtype = str(model.dtype).removeprefix("torch.")
+        self.reference = {
+            "answers": [
+                {
+                    "prompt": prompt,
+                    "ids": ids,
+                    "answer": answer,
+                    "dtype": dtype,
+                    "pieces": ["" if i in special else str(tokenizer.decode([i])) for i in ids],
+                }
+                for prompt, ids, answer in zip(PROMPTS, prompts, spoken, strict=True)
+            ],
+            "texts": texts,
+            "rows": str(rows),
+            "vocab": vocab,
+            "dtype": dtype,
+            "model_type": str(config.model_type),
+            "parameters": parameters,
+            "covered": covered(max(len(text["ids"]) for text in texts), lengths),
+        }
+        return self.reference
+
+    def prove(self, artifact: Path) -> Proof:
+        """Put the artifact's quantised matrices into the original, compare them, and have it compute again."""
+        assert self.reference is not None
+        if not self._exact:
+            return _unproven("the original was computed as it is stored, not in float32")
+        graph = Graph(next(iter(sorted(artifact.glob("*.onnx")))))
+        if kinds := graph.unread_kinds():
+            return _unproven(f"weights of {', '.join(kinds)} are not read")
+        _, model = load_original(self._source, self._base)
+        texts = renumbered([self.reference["texts"][0], *self.reference["texts"][len(PROMPTS) :]])
+        own: Proof = {
+            "texts": self.reference["texts"],
+            "rows": self.reference["rows"],
+            "weights": None,
+            "reason": "",
+        }
+        with _threads():
+            if self._base is not None:
+                model = folded(model)
+                rows = self._folder / "folded.rows"
+                write_rows(model, texts[:1], rows)
+                if (
+                    far := distance(rows, Path(self.reference["rows"]), rows_of(texts[0]))
+                ) > LIKE_ITSELF:
+                    return _unproven(
+                        f"the folded adapter is {far:.1g} away from the adapter itself"
+                    )
+            figures = WeightProof(model).put(graph.matrices())
+            own["weights"] = figures
+            if graph.is_rounded() and figures["unmatched"]:
+                shown = one_line(figures["unmatched"][0], 80)
+                return {**own, "rows": "", "reason": f"{shown} holds no matrix of the original"}
+            if graph.is_rounded():
+                rows = self._folder / f"{artifact.parent.name}.rows"
+                write_rows(model, texts, rows)
+                own |= {"texts": texts, "rows": str(rows)}
+        del model
+        gc.collect()
+        return own
+
+
+def _unproven(reason: str) -> Proof:
+    return {"texts": [], "rows": "", "weights": None, "reason": reason}
+
+
+def renumbered(texts: list[Text]) -> list[Text]:
+    """Return texts whose rows follow each other in a file of their own."""
+    found: list[Text] = []
+    row = 0
+    for text in texts:
+        found.append({**text, "first_row": row})
+        row += rows_of(text)
+    return found
+
+
+def _texts(prompts: list[list[int]], spoken: list[list[int]], long: list[int]) -> list[Text]:
+    texts: list[Text] = []
+    for ids, answer in zip(prompts, spoken, strict=True):
+        # The last token predicts nothing that is compared.
+        sequence = [*ids, *answer[:-1]]
+        texts.append({"kind": "turn", "ids": sequence, "prompt_tokens": len(ids), "first_row": 0})
+    if len(long) > STEPS:
+        start = len(long) - STEPS
+        texts.append({"kind": "long", "ids": long, "prompt_tokens": start, "first_row": 0})
+    return renumbered(texts)
+
+
+def write_rows(model: Any, texts: list[Text], path: Path) -> int:
+    """Write the logits of every text as float32 rows: of its prompt, then of each appended token; returns their width."""
+    import numpy as np
+    import torch
+
+    width = 0
+    with path.open("wb") as stream, torch.inference_mode():
+        for text in texts:
+            past = None
+            ids, start = text["ids"], text["prompt_tokens"]
+            for chunk in (ids[:start], *([i] for i in ids[start:])):
+                found = model(
+                    input_ids=torch.tensor([chunk]),
+                    past_key_values=past,
+                    use_cache=True,
+                    logits_to_keep=1,
+                )
+                past = found.past_key_values
+                row = found.logits[0, -1].float().numpy()
+                width = len(row)
+                stream.write(np.ascontiguousarray(row, dtype=np.float32).tobytes())
+    return width
+
+
+def distance(left: Path, right: Path, rows: int) -> float:
+    """Return how far the first rows of two files are apart, relative to the size of the right one's."""
+    import numpy as np
+
+    stored = np.fromfile(left, dtype=np.float32)
+    beside = np.fromfile(right, dtype=np.float32, count=stored.size)
+    one, other = (part.reshape(rows, -1).astype(np.float64) for part in (stored, beside))
+    other -= other.mean(axis=1, keepdims=True)
+    one -= one.mean(axis=1, keepdims=True)
+    return float(np.linalg.norm(one - other) / max(float(np.linalg.norm(other)), 1e-12))
+
+
+class _threads:
+    """torch with the cores that nobody uses."""
+
+    def __enter__(self) -> None:
+        import torch
+
+        self._before = torch.get_num_threads()
+        torch.set_num_threads(idle_cores())
+
+    def __exit__(self, *_: object) -> None:
+        import torch
+
+        torch.set_num_threads(self._before)
 
 
 def _greedy(model: Any, prompts: list[list[int]], ends: list[int]) -> list[list[int]]:
-    """All prompts in one batch, padded at the left; each answer ends with its end of turn."""
+    """One greedy answer after another; each ends with its end of turn."""
     import torch
-    from transformers import GenerationConfig
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(idle_cores())
-    longest = max(map(len, prompts))
-    ids = torch.tensor([[0] * (longest - len(p)) + p for p in prompts])
-    mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts])
-    # A fresh configuration: the folder's own may penalise repetition, and then greedy is not greedy.
-    plain = GenerationConfig(
-        do_sample=False, max_new_tokens=NEW_TOKENS, eos_token_id=ends or None, pad_token_id=0
-    )
-    try:
-        with torch.no_grad():
-            rows = model.generate(input_ids=ids, attention_mask=mask, generation_config=plain)
-    finally:
-        torch.set_num_threads(before)
-    return [_until_end(row[longest:].tolist(), ends) for row in rows]
-
-
-def _until_end(answer: list[int], ends: list[int]) -> list[int]:
-    for place, token in enumerate(answer):
-        if token in ends:
-            return answer[: place + 1]
-    return answer
+    answers = []
+    with torch.inference_mode():
+        for ids in prompts:
+            past, chunk, answer = None, ids, []
+            for _ in range(STEPS):
+                found = model(
+                    input_ids=torch.tensor([chunk]),
+                    past_key_values=past,
+                    use_cache=True,
+                    logits_to_keep=1,
+                )
+                past = found.past_key_values
+                chunk = [int(found.logits[0, -1].argmax())]
+                answer += chunk
+                if chunk[0] in ends:
+                    break
+            answers.append(answer)
+    return answers

@@ -8,8 +8,9 @@ import typer
 from firstlight_core.errors import UsageError
 from firstlight_core.measure.benchmark import LENGTHS, NEW_TOKENS, REPEATS, benchmark
 from firstlight_core.measure.crowd import service_sentences
+from firstlight_core.talk.artifacts import find_target
 from firstlight_core.text import bytes_text, seconds_text
-from firstlight_tui.commands.output import Document, note, run_verb, say, show_events
+from firstlight_tui.commands.output import Document, note, note_forced, run_verb, say, show_events
 
 
 def bench(
@@ -37,6 +38,8 @@ def bench(
     """Measure one or more targets, interleaved."""
 
     async def work() -> Document:
+        for target in targets:
+            note_forced(find_target(target))
         return await benchmark(
             targets,
             lengths=_numbers(lengths, "prompt lengths", "--lengths 32,128"),

@@ -16,7 +16,7 @@ from firstlight_core.talk.form import read_schema
 from firstlight_core.talk.targets import open_target
 from firstlight_core.template.variables import read_variables
 from firstlight_core.text import seconds_text
-from firstlight_tui.commands.output import Document, note, run_verb, say
+from firstlight_tui.commands.output import Document, note, note_forced, run_verb, say
 
 
 def chat(
@@ -92,6 +92,7 @@ def chat(
         messages = [{"role": "user", "content": _question(prompt)}]
         if system is not None:
             messages.insert(0, {"role": "system", "content": system})
+        note_forced(found)
         async with open_target(
             found, max_length=max_length, network=network, variables=variables
         ) as engine:

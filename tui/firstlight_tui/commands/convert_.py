@@ -148,3 +148,21 @@ def _show(document: Document) -> None:
             f"Original   {agreement['top1']:.0%} of {agreement['positions']} tokens are the same, "
             f"{agreement['same_answers']} of {agreement['prompts']} answers"
         )
+    if proof := document.get("proof"):
+        say(f"Proof      {_proof_words(proof)}")
+
+
+def _proof_words(proof: Document) -> str:
+    """One line: what was proven of the artifact, and why not more."""
+    if proof["level"] == "proven":
+        rounded = proof["kind"] in ("int8", "int4")
+        return (
+            "with its own weights it computes exactly what the original computes; they are the original's, rounded"
+            if rounded
+            else "it computes what the original computes"
+        )
+    if proof["level"] == "compared":
+        return f"its answers lie near the original's, no more is proven: {proof['reason']}"
+    if proof["level"] == "wrong":
+        return f"published by force. {proof['reason']}"
+    return f"nothing is proven. {proof['reason']}"

@@ -37,6 +37,9 @@ def deploy(
     concurrency: int = typer.Option(16, help="vllm: requests worked on side by side."),
     replicas: int = typer.Option(1, help="vllm: replicas in a cluster."),
     replace: bool = typer.Option(False, "--replace", help="Replace a deployment of this name."),
+    force: bool = typer.Option(
+        False, "--force", help="Deploy what was published against the numbers gate."
+    ),
     json: bool = typer.Option(False, "--json", help="One JSON document."),
 ) -> None:
     """Publish an artifact and prove that it answers."""
@@ -61,6 +64,7 @@ def deploy(
             cache=cache or "private",
             source=find_source(source) if source is not None else None,
             capacity=capacity,
+            force=force,
             on_event=show_events(),
         )
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NoReturn
 
+from firstlight_core.conversion.manifest import forced_reason
 from firstlight_core.errors import (
     CheckFailed,
     FirstlightError,
@@ -16,6 +17,7 @@ from firstlight_core.errors import (
     StateProblem,
 )
 from firstlight_core.events import Event, LogLine, Progress, Stage
+from firstlight_core.talk.artifacts import Target
 from firstlight_core.text import shown_path, visible
 
 Document = dict[str, Any]
@@ -30,6 +32,12 @@ def note(text: str) -> None:
     """One line on stderr: progress, warnings, whatever is not the answer; a full disk there stops no work."""
     with contextlib.suppress(OSError):
         sys.stderr.write(visible(text) + "\n")
+
+
+def note_forced(target: Target) -> None:
+    """Say on stderr that an artifact was published against the numbers gate."""
+    if target.folder is not None and (reason := forced_reason(target.folder)):
+        note(f"{shown_path(target.folder)} was published by force. {reason}")
 
 
 def print_json(document: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.widgets import Button, Input
 
+from firstlight_core.conversion.manifest import forced_reason
 from firstlight_core.deploy.vllm import Capacity
 from firstlight_core.session import Session
 from firstlight_tui.cancelling import cancel_work
@@ -95,21 +96,33 @@ class PublishStep(FoundryStep):
             self.action_next()
         elif not name_words(self.choice.name, self.taken, None)[0]:
             self.query_one("#deploy-name", Input).focus()
-        elif self._is_taken:
-            question = f"Replace the deployment {self.choice.name}? Until the new one is proven, the old one stays."
-            self.app.push_screen(ConfirmScreen(question, yes="Replace", no="Keep"), self._replace)
+        elif reason := forced_reason(Path(str(self.session.artifact))):
+            question = f"This artifact was published by force. {reason} Deploy it all the same?"
+            self.app.push_screen(ConfirmScreen(question, yes="Deploy", no="Cancel"), self._insist)
         else:
-            self._deploy(replace=False)
+            self._begin(force=False)
 
-    def _replace(self, yes: bool | None) -> None:
+    def _insist(self, yes: bool | None) -> None:
         if yes:
-            self._deploy(replace=True)
+            self._begin(force=True)
 
-    def _deploy(self, *, replace: bool) -> None:
+    def _begin(self, *, force: bool) -> None:
+        def replace(yes: bool | None) -> None:
+            if yes:
+                self._deploy(replace=True, force=force)
+
+        if self._is_taken:
+            question = f"Replace the deployment {self.choice.name}? Until the new one is proven, the old one stays."
+            self.app.push_screen(ConfirmScreen(question, yes="Replace", no="Keep"), replace)
+        else:
+            self._deploy(replace=False, force=force)
+
+    def _deploy(self, *, replace: bool, force: bool) -> None:
         artifact, choice = Path(str(self.session.artifact)), self.choice
         options: dict[str, Any] = {"target": choice.target}
         options |= {"cache": choice.cache} if choice.target in CACHED else {}
         options |= {"replace": True} if replace else {}
+        options |= {"force": True} if force else {}
         if choice.target != "vllm":
             self._publish(artifact, choice.name, options)
             return

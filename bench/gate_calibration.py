@@ -1,0 +1,155 @@
+"""`make gate`: honest builds and builds with planted faults, held against their originals; the limits come from them.
+
+Writes `core/firstlight_core/conversion/gate_thresholds.json` (which ships) and `bench/results/gate.json` (every build,
+compact); `python -m bench.gate_page` makes `docs/gate.md` of them.
+"""
+
+import argparse
+import copy
+import json
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from bench.gate_builds import FAMILIES, TIES, Bench, build, environment, save, tiny_model, warm_up
+from bench.gate_faults import SOURCE, damaged_copies
+
+RESULTS = Path(__file__).parent / "results" / "gate.jsonl"
+PRECISIONS = ("fp32", "fp16", "int8", "int4", "int4-compact", "int4-quality")
+FAULTY = ("fp32", "int8", "int4", "fp16")
+"""Precisions that faults of the source are planted in, in turn."""
+DAMAGED = ("fp32", "int4")
+"""Precisions that graph faults are planted in."""
+
+
+def measured(passed: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+    """The figures of one build that limits are about."""
+    agreement, proof = passed["agreement"], asked["proof"]
+    weights = proof["weights"] or {}
+    return {
+        "structure": agreement.get("structure", {}).get("error_max"),
+        "kl": agreement["plain"]["kl_mean"],
+        "plain": agreement["plain"]["error_max"],
+        "near": agreement["near"],
+        "pieces": agreement["pieces"],
+        "covered": asked["reference"]["covered"]["tokens"],
+        **{name: weights.get(name) for name in ("error", "row_error", "slope")},
+        "strange": len(weights.get("unmatched", ())) + len(weights.get("unused", ())),
+        "reason": asked["reason"],
+    }
+
+
+class Calibration:
+    """Builds, holds, and writes one line a build."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = out.open("a")
+        self._root = Path(tempfile.mkdtemp(prefix="gate-"))
+
+    def note(self, **values: Any) -> None:
+        self._out.write(json.dumps(values) + "\n")
+        self._out.flush()
+
+    def source(self, kind: str, model: Any, *, seed: int, faults: bool, name: str = "") -> None:
+        """Every precision of one model, honest and with faults."""
+        root = self._root / f"{name or kind}-{seed}"
+        told = {"family": name or kind, "model_type": model.config.model_type, "seed": seed}
+        try:
+            bench = Bench(save(root / "source", model), root / "yardstick")
+            for precision in PRECISIONS:
+                self.hold(bench, root / precision, precision, told, faults=faults)
+            if faults:
+                self.faults(bench, model, root, told)
+        except Exception as error:
+            self.note(**told, failed=f"{type(error).__name__}: {str(error)[:200]}")
+        shutil.rmtree(root, ignore_errors=True)
+
+    def hold(
+        self, bench: Bench, folder: Path, precision: str, told: dict[str, Any], *, faults: bool
+    ) -> None:
+        """One honest build, and the copies of it that a fault is planted in."""
+        try:
+            artifact = build(bench.source, folder / "artifact", precision)
+            self.note(**told, precision=precision, **measured(*bench.hold(artifact)))
+        except Exception as error:
+            self.note(
+                **told, precision=precision, failed=f"{type(error).__name__}: {str(error)[:200]}"
+            )
+            return
+        if precision in DAMAGED and faults:
+            for fault, damaged in damaged_copies(artifact, folder / "damaged"):
+                self.planted(bench, damaged, precision, fault, told)
+
+    def faults(self, bench: Bench, model: Any, root: Path, told: dict[str, Any]) -> None:
+        """One build for each fault of the source."""
+        seed = told["seed"]
+        for number, change in enumerate(SOURCE):
+            wrong = copy.deepcopy(model)
+            if not change(wrong):
+                continue
+            source = save(root / "wrong", wrong)
+            for precision in (FAULTY[(number + seed) % 3], *(("fp16",) if seed % 3 == 0 else ())):
+                try:
+                    artifact = build(source, root / "built" / "artifact", precision)
+                    self.planted(bench, artifact, precision, change.__name__, told)
+                except Exception as error:
+                    self.note(
+                        **told, precision=precision, fault=change.__name__, failed=str(error)[:200]
+                    )
+                shutil.rmtree(root / "built", ignore_errors=True)
+            shutil.rmtree(source)
+
+    def planted(
+        self, bench: Bench, artifact: Path, precision: str, fault: str, told: dict[str, Any]
+    ) -> None:
+        """Hold a build that is known to be wrong; one that does not even run is refused without a figure."""
+        try:
+            found = measured(*bench.hold(artifact))
+        except Exception as error:
+            found = {"refused": f"{type(error).__name__}: {str(error)[:120]}"}
+        self.note(**told, precision=precision, fault=fault, **found)
+
+
+def stretched(kind: str, seed: int) -> Any:
+    """A model whose positions are stretched twofold, where the build under test writes that."""
+    rope = {"rope_type": "linear", "factor": 2.0, "rope_theta": 10000.0}
+    return tiny_model(kind, seed=seed, rope_parameters=rope)
+
+
+def main() -> int:
+    """Run the calibration; `--seeds`, `--families`, `--out` narrow it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--families", default=",".join(FAMILIES))
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--real", type=Path, nargs="*", default=[], help="folders of real models")
+    args = parser.parse_args()
+    environment()
+    warm_up()
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    work = Calibration(args.out)
+    began = time.monotonic()
+    for seed in range(args.seeds):
+        for kind in args.families.split(","):
+            work.source(kind, tiny_model(kind, seed=seed), seed=seed, faults=seed == 0)
+            if kind in TIES:
+                tied = tiny_model(kind, seed=seed, tie_word_embeddings=True)
+                work.source(kind, tied, seed=seed, faults=False, name=f"{kind} tied")
+            sys.stderr.write(f"{time.monotonic() - began:6.0f} s  {kind} {seed}\n")
+    for kind in ("qwen2", "llama", "mistral"):
+        if kind in args.families.split(","):
+            work.source(kind, stretched(kind, 0), seed=0, faults=True, name=f"{kind} linear")
+    for folder in args.real:
+        bench = Bench(folder, work._root / "yardstick" / folder.name)
+        told = {"family": folder.name, "model_type": str(bench.reference["model_type"]), "seed": 0}
+        for precision in PRECISIONS:
+            work.hold(bench, work._root / folder.name / precision, precision, told, faults=True)
+            shutil.rmtree(work._root / folder.name / precision, ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,136 @@
+"""How far the logits of an artifact lie from its original's: figures only, what they mean is judged elsewhere."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NotRequired, TypedDict
+
+from firstlight_core.text import visible
+
+
+class Distance(TypedDict):
+    """The distance between two sets of logits, position by position."""
+
+    positions: int
+    error_max: float
+    """The largest relative error of a position: norm of the difference over norm of the original's centred logits."""
+    error_median: float
+    kl_mean: float
+    """Mean KL divergence from the original's distribution, in nats."""
+    kl_max: float
+    top1: float
+    """Share of positions with the same likeliest token."""
+
+
+class SpokenText(TypedDict):
+    """One answer of the original, and how many of its tokens are the artifact's first choice before the first other."""
+
+    prompt: str
+    original: str
+    same_tokens: int
+
+
+class Agreement(TypedDict):
+    """How an artifact compares with its original."""
+
+    top1: float
+    """Share of the original's greedy tokens that are the artifact's first choice too."""
+    near: float
+    """Share of them among the artifact's best hundredth of the vocabulary."""
+    positions: int
+    same_answers: int
+    prompts: int
+    original_dtype: str
+    texts: list[SpokenText]
+    plain: Distance
+    """The artifact as a user runs it against the original."""
+    structure: NotRequired[Distance]
+    """The artifact with exact arithmetic against the original with the artifact's weights."""
+    pieces: float
+    """Share of the prompts' tokens whose text is the same for both tokenizers."""
+
+
+def read_rows(path: str, reference: Mapping[str, Any]) -> Any:
+    """Return the rows of a file of logits: float32 (positions, vocabulary)."""
+    import numpy as np
+
+    vocab = int(reference["vocab"])
+    return np.memmap(path, dtype=np.float32, mode="r").reshape(-1, vocab)
+
+
+def distance(found: Sequence[Any], wanted: Any) -> Distance:
+    """Return how far rows of logits lie from those of the original, computed in float64."""
+    import numpy as np
+
+    if len(found) != len(wanted):
+        raise ValueError(f"{len(found)} rows of logits against {len(wanted)}")
+    errors: list[float] = []
+    kls: list[float] = []
+    same = 0
+    for made, own in zip(found, wanted, strict=True):
+        shared = min(len(made), len(own))
+        one, other = (np.asarray(row[:shared], dtype=np.float64) for row in (made, own))
+        same += int(one.argmax()) == int(other.argmax())
+        logs = [row - row.max() for row in (one, other)]
+        logs = [row - np.log(np.exp(row).sum()) for row in logs]
+        kls.append(float((np.exp(logs[1]) * (logs[1] - logs[0])).sum()))
+        one, other = one - one.mean(), other - other.mean()
+        errors.append(float(np.linalg.norm(one - other)) / max(float(np.linalg.norm(other)), 1e-12))
+    return {
+        "positions": len(errors),
+        "error_max": max(errors),
+        "error_median": float(np.median(errors)),
+        "kl_mean": float(np.mean(kls)),
+        "kl_max": max(kls),
+        "top1": same / len(errors),
+    }
+
+
+def agreed(found: Sequence[Any], reference: Mapping[str, Any], tokenizer: Any) -> Agreement:
+    """Walk along the original's greedy answers: how often is its next token the artifact's first choice too?"""
+    import numpy as np
+
+    agreed = close = positions = same = 0
+    texts: list[SpokenText] = []
+    answers = reference["answers"]
+    for answer, text in zip(answers, reference["texts"], strict=False):
+        hits = []
+        for place, token in enumerate(answer["answer"]):
+            logits = found[text["first_row"] + place]
+            hits.append(int(logits.argmax()) == token)
+            rank = int((logits > logits[token]).sum())
+            close += rank < max(10, len(logits) // 100)
+        agreed += sum(hits)
+        positions += len(hits)
+        same += all(hits)
+        texts.append(
+            {
+                "prompt": answer["prompt"],
+                "original": visible(tokenizer.decode(np.asarray(answer["answer"], dtype=np.int32))),
+                "same_tokens": hits.index(False) if False in hits else len(hits),
+            }
+        )
+    return {
+        "top1": round(agreed / positions, 4),
+        "near": round(close / positions, 4),
+        "positions": positions,
+        "same_answers": same,
+        "prompts": len(answers),
+        "original_dtype": str(reference["dtype"]),
+        "texts": texts,
+        "plain": distance(found, read_rows(reference["rows"], reference)),
+        "pieces": _same_pieces(answers, tokenizer),
+    }
+
+
+def _same_pieces(answers: Sequence[Mapping[str, Any]], tokenizer: Any) -> float:
+    """Share of the prompts' tokens that both tokenizers turn into the same text, space at the ends aside."""
+    import numpy as np
+
+    same: list[bool] = []
+    for answer in answers:
+        for token, piece in zip(answer["ids"], answer["pieces"], strict=True):
+            plain = piece.strip(" ▁")
+            if plain and "\ufffd" not in plain:
+                own = str(tokenizer.decode(np.asarray([token], dtype=np.int32)))
+                # A runtime may leave control tokens out of a text.
+                same.append(own.strip(" ▁") in (plain, ""))
+    return sum(same) / len(same) if same else 1.0

@@ -1,0 +1,212 @@
+"""Each quantised matrix of an artifact is found in its original and put in its place, so that structure can be proven.
+
+A matrix is found by its numbers, not by its name: builders pack, split and rename. The artifact then must compute what
+the original computes *with these very weights*, to float noise, whatever the precision; and the weights themselves must
+be the original's but for the rounding of their bits.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, TypedDict
+
+from firstlight_core.jobs.graph_matrices import StoredMatrix
+
+LEAST_LIKENESS = 0.7
+"""Cosine between a row and its rounded self; 4 bits give 0.99 and more, 2 bits above 0.8."""
+_LAYER = re.compile(r"(?:^|[./])(?:layers|h|blocks)[./](\d+)(?:[./]|$)")
+
+
+class WeightFigures(TypedDict):
+    """How the artifact's stored matrices differ from the original's."""
+
+    matrices: int
+    unmatched: list[str]
+    """Nodes whose matrix is none of the original's."""
+    unused: list[str]
+    """Matrices of the original that a layer of the artifact lacks."""
+    error: dict[str, float]
+    """Bits → the worst relative error (Frobenius) of a matrix."""
+    row_error: dict[str, float]
+    """Bits → the worst relative error of one row among rows of usual size."""
+    slope: dict[str, float]
+    """Bits → the worst distance from 1 of the factor between a matrix and its original."""
+
+
+@dataclass(slots=True)
+class _Place:
+    """A block of rows of one of the original's matrices, and where it lies in a stored one."""
+
+    name: str
+    first: int
+    rows: int
+    stored_first: int
+
+
+@dataclass(slots=True)
+class WeightProof:
+    """Compares and substitutes the matrices of one artifact, one at a time."""
+
+    model: Any
+    """The plain original in float32: changed in place."""
+    figures: WeightFigures = field(init=False)
+    _used: dict[str, set[int]] = field(init=False, default_factory=dict)
+    _weights: dict[str, Any] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.figures = {
+            "matrices": 0, "unmatched": [], "unused": [], "error": {}, "row_error": {}, "slope": {}
+        }  # fmt: skip
+        untie(self.model)
+        self._weights = {n: p for n, p in self.model.named_parameters() if p.dim() == 2}
+
+    def put(self, matrices: Iterable[StoredMatrix]) -> WeightFigures:
+        """Compare every matrix with its original and put it in its place."""
+        touched: set[str] = set()
+        for matrix in matrices:
+            self.figures["matrices"] += 1
+            matrix = self._trimmed(matrix)
+            places = self._find(matrix)
+            if places is None:
+                self.figures["unmatched"].append(matrix.node)
+                continue
+            for place in places:
+                self._compare(matrix, place)
+            if not matrix.table:
+                touched |= {_group(place.name) for place in places}
+        self.figures["unused"] = [
+            name
+            for name, weight in self._weights.items()
+            if _group(name) in touched
+            and len(self._used.get(name, ())) < weight.shape[0]
+            and ("proj" in name or "fc" in name or "dense" in name)
+        ]
+        return self.figures
+
+    def _trimmed(self, matrix: StoredMatrix) -> StoredMatrix:
+        """A table without the columns that its last block is filled up with."""
+        columns = self.model.get_input_embeddings().weight.shape[1]
+        if (
+            matrix.table
+            and matrix.values.shape[1] > columns
+            and not matrix.values[:, columns:].any()
+        ):
+            return replace(matrix, values=matrix.values[:, :columns])
+        return matrix
+
+    def _find(self, matrix: StoredMatrix) -> list[_Place] | None:
+        stored = matrix.values
+        candidates = dict(self._candidates(matrix))
+        if stored.size == 0:
+            return None
+        for name, weight in candidates.items():
+            # A matrix of the artifact is one of the original's, or a part of it.
+            if weight.shape[0] >= stored.shape[0]:
+                first = aligned(weight, stored)
+                if first is not None and self._free(name, first, stored.shape[0], matrix.table):
+                    return [_Place(name, first, stored.shape[0], 0)]
+        # Or several of them, packed.
+        found: list[_Place] = []
+        for name, weight in candidates.items():
+            if weight.shape[0] < stored.shape[0]:
+                first = aligned(stored, weight)
+                if first is not None and self._free(name, 0, weight.shape[0], matrix.table):
+                    found.append(_Place(name, 0, weight.shape[0], first))
+        found.sort(key=lambda place: place.stored_first)
+        at = 0
+        for place in found:
+            if place.stored_first != at:
+                return None
+            at += place.rows
+        return found if found and at == stored.shape[0] else None
+
+    def _candidates(self, matrix: StoredMatrix) -> Iterator[tuple[str, Any]]:
+        columns = matrix.values.shape[1]
+        if matrix.table:
+            table = self.model.get_input_embeddings().weight
+            yield from ((n, p) for n, p in self._weights.items() if p is table)
+            return
+        layer = _layer(matrix.node)
+        table = self.model.get_input_embeddings().weight
+        for name, weight in self._weights.items():
+            if weight.shape[1] == columns and _layer(name) == layer and weight is not table:
+                yield name, weight
+
+    def _free(self, name: str, first: int, rows: int, table: bool) -> bool:
+        """Whether these rows are not in use already: every matrix of the original is used once."""
+        used = self._used.setdefault(name, set())
+        wanted = range(first, first + rows)
+        if not table and not used.isdisjoint(wanted):
+            return False
+        used.update(wanted)
+        return True
+
+    def _compare(self, matrix: StoredMatrix, place: _Place) -> None:
+        import torch
+
+        part = matrix.values[place.stored_first : place.stored_first + place.rows]
+        made = torch.from_numpy(part.astype("float32", copy=True))
+        weight = self._weights[place.name]
+        own = weight.data[place.first : place.first + place.rows]
+        key = str(matrix.bits)
+        product = float((made * own).sum(dtype=torch.float64))
+        square = float((own * own).sum(dtype=torch.float64))
+        slope = product / square if square else 1.0
+        rows = (made - own).norm(dim=1)
+        sizes = own.norm(dim=1)
+        # A row that the training has left near zero is rounded away beside its neighbours without harm.
+        floor = 0.05 * float(sizes.square().mean().sqrt()) + 1e-12
+        worst = float((rows / sizes.clamp(min=floor)).max())
+        error = float(rows.norm()) / max(float(sizes.norm()), 1e-12)
+        for name, value in (("error", error), ("row_error", worst), ("slope", abs(slope - 1))):
+            held: dict[str, float] = self.figures[name]  # type: ignore[literal-required]
+            held[key] = max(held.get(key, 0.0), value)
+        own.copy_(made)
+
+
+def untie(model: Any) -> None:
+    """Give the output head a matrix of its own, so that each end can be changed alone."""
+    import torch
+
+    head, table = model.get_output_embeddings(), model.get_input_embeddings()
+    if head is not None and head.weight is table.weight:
+        head.weight = torch.nn.Parameter(head.weight.detach().clone(), requires_grad=False)
+
+
+def aligned(large: Any, small: Any) -> int | None:
+    """Return the row of `large` at which the rows of `small` begin, but for rounding; None when they are not there."""
+    import torch
+
+    large, small = _tensor(large), _tensor(small)
+    sizes = small.norm(dim=1)
+    strongest = int(sizes.argmax())
+    if not float(sizes[strongest]) > 0:
+        return None
+    row = small[strongest] / sizes[strongest]
+    likeness = (large @ row) / large.norm(dim=1).clamp(min=1e-20)
+    span = large.shape[0] - small.shape[0]
+    window = likeness[strongest : strongest + span + 1]
+    first = int(window.argmax())
+    if float(window[first]) < LEAST_LIKENESS:
+        return None
+    block = large[first : first + small.shape[0]]
+    whole = float((block * small).sum(dtype=torch.float64))
+    norms = float(block.norm()) * float(small.norm())
+    return first if whole / max(norms, 1e-20) >= LEAST_LIKENESS else None
+
+
+def _tensor(values: Any) -> Any:
+    import torch
+
+    if isinstance(values, torch.Tensor):
+        return values.detach()
+    return torch.from_numpy(values.astype("float32", copy=False))
+
+
+def _layer(name: str) -> int | None:
+    found = _LAYER.search(name)
+    return int(found[1]) if found else None
+
+
+def _group(name: str) -> str:
+    return f"layer {_layer(name)}"
