@@ -181,6 +181,25 @@ def test_models_are_listed_sample_first(sample: Path, tmp_path: Path) -> None:
     assert inspect_source("me/tiny").folder == found[2].path
 
 
+@pytest.mark.parametrize(
+    ("base", "hint"),
+    [
+        ("/home/trainer/base", "Name the base's folder on this machine: --base FOLDER"),
+        ("some/Model", "(`hf download some/Model`), or name its folder: --base FOLDER"),
+        ("some/Model-unsloth-bnb-4bit", "(probably `hf download some/Model`)"),
+    ],
+)
+def test_a_missing_base_has_a_way_to_it(base: str, hint: str, sample: Path, tmp_path: Path) -> None:
+    adapter = Path(shutil.copytree(sample.parent / "adapter", tmp_path / "adapter"))
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    (adapter / "adapter_config.json").write_text(
+        json.dumps({**config, "base_model_name_or_path": base})
+    )
+    with pytest.raises(ModelRefused, match="not on this machine") as caught:
+        inspect_model(adapter)
+    assert hint in caught.value.hint
+
+
 def test_adapters_are_found_where_models_are(sample: Path, tmp_path: Path) -> None:
     snapshot = hub_cache() / "models--me--lora" / "snapshots" / "abcdef12"
     shutil.copytree(sample.parent / "adapter", snapshot)

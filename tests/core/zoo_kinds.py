@@ -99,6 +99,8 @@ GENERATION: list[tuple[dict[str, Any], str]] = [
     ({"compile_config": {"fullgraph": True}}, "compile_config"),
     ({"stopping_criteria": []}, "is an argument of generate()"),
     ({"streamer": None}, "is an argument of generate()"),
+    ({"eos_token_id": []}, "eos_token_id is []"),
+    ({"eos_token_id": "2"}, "eos_token_id is '2'"),
     ({"suppress_tokens": [2, 5], "forced_eos_token_id": 2}, "suppress_tokens forbids"),
 ]
 """Settings that transformers refuses to read; `test_folder_kinds` asks transformers itself."""
@@ -114,11 +116,13 @@ KEPT: list[dict[str, Any]] = [
     {"something_new": {"of": "the next version"}},
 ]
 for _number, (_settings, _words) in enumerate(GENERATION):
-    refused(f"generation_refused_{_number}", _generation(eos_token_id=2, **_settings), _words)
+    refused(
+        f"generation_refused_{_number}", _generation(**{"eos_token_id": 2, **_settings}), _words
+    )
 for _number, _settings in enumerate(KEPT):
     add(
         f"generation_kept_{_number}",
-        _generation(eos_token_id=2, **_settings),
+        _generation(**{"eos_token_id": 2, **_settings}),
         "",
         healthy=True,
     )
@@ -290,6 +294,20 @@ def _quantised_base(folder: Path) -> Path:
     return _adapter(folder, base_model_name_or_path="../model-bnb-4bit")
 
 
+def _far_base(name: str) -> Callable[[Path], Path]:
+    return lambda f: _adapter(f, base_model_name_or_path=name)
+
+
+add("adapter_of_a_base_elsewhere", _far_base("/home/trainer/models/base"), "not on this machine")
+add(
+    "adapter_of_a_quantised_copy_elsewhere", _far_base("some/Model-bnb-4bit"), "not on this machine"
+)
+add(
+    "mark_in_the_template",
+    lambda f: (f / "chat_template.jinja").write_bytes(BOM + b"{{ messages }}") and None,
+    "transformers begins every prompt with it",
+    healthy=True,
+)
 refused("adapter_of_a_quantised_base", _quantised_base, "model-bnb-4bit, is quantised")
 for _settings, _words in (
     ({"task_type": "SEQ_CLS"}, "was trained for SEQ_CLS"),

@@ -85,6 +85,10 @@ def test_generation_settings_are_judged_as_transformers_judges_them(tmp_path: Pa
         return True
 
     for settings, _ in zoo_kinds.GENERATION:
+        if "eos_token_id" in settings:
+            # transformers reads it, and the builder stumbles over it.
+            assert not passes(settings)
+            continue
         assert not loads(settings) and not passes(settings), settings
     for settings in zoo_kinds.KEPT:
         assert loads(settings) and passes(settings), settings

@@ -15,11 +15,11 @@ from firstlight_core.errors import FirstlightError, ModelRefused, ToolchainMissi
 from firstlight_core.files import read_json_object, write_json
 from firstlight_core.jobs.tensor_check import refuse_missing
 from firstlight_core.model.adapter import WEIGHTS, Adapter
-from firstlight_core.model.adapter_tensors import PREFIX
+from firstlight_core.model.adapter_tensors import HEADS, PREFIX, is_end
 from firstlight_core.model.folder import list_folder
 from firstlight_core.model.inspection import Inspection, inspect_model
 from firstlight_core.model.own_files import GENERATION, own_files
-from firstlight_core.model.safetensors_headers import read_header
+from firstlight_core.model.safetensors_headers import read_header, read_weights
 from firstlight_core.monitor import available_memory
 from firstlight_core.template.files import CHAT_TEMPLATE, read_chat_template
 from firstlight_core.text import one_line
@@ -102,7 +102,7 @@ def _merged(inspection: Inspection, adapter: Adapter, *, exact: bool) -> tuple[A
     loaded = peft.PeftModel.from_pretrained(
         model, str(adapter.folder), torch_device="cpu", local_files_only=True
     )
-    _check_complete(loaded, adapter)
+    _check_complete(loaded, adapter, inspection.folder)
     untie(loaded)
     merged = loaded.merge_and_unload(safe_merge=True)
     ends = merged.get_input_embeddings().weight, merged.get_output_embeddings().weight
@@ -120,8 +120,10 @@ def _is_tied(model: Any) -> bool:
     return head is None or head.weight.data_ptr() == model.get_input_embeddings().weight.data_ptr()
 
 
-def _check_complete(loaded: Any, adapter: Adapter) -> None:
+def _check_complete(loaded: Any, adapter: Adapter, base: Path) -> None:
     """Whether each layer that adapter_config.json has wrapped got its tensors; PEFT leaves out in silence what lacks.
+
+    Layers that transformers joins or renames while it reads them (experts) are not told by name, and passed over.
 
     Raises:
         ModelRefused: one did not.
@@ -129,8 +131,13 @@ def _check_complete(loaded: Any, adapter: Adapter) -> None:
     from peft.tuners.lora import LoraLayer
 
     tensors = read_header(list_folder(adapter.folder).files[WEIGHTS])
+    weights = read_weights(list_folder(base))
+    stored = {name.removeprefix("model.") for name in (weights.tensors if weights else ())}
     for name, module in loaded.named_modules():
         if not isinstance(module, LoraLayer):
+            continue
+        plain = name.removeprefix(PREFIX).removeprefix("model.")
+        if f"{plain}.weight" not in stored and not is_end(plain, HEADS):
             continue
         start = PREFIX + name.removeprefix(PREFIX)
         wanted = "lora_embedding_A" if "default" in module.lora_embedding_A else "lora_A.weight"

@@ -19,7 +19,7 @@ from firstlight_core.model.adapter_tensors import (
 from firstlight_core.model.config import ModelShape
 from firstlight_core.model.folder import ModelFolder, list_folder
 from firstlight_core.model.safetensors_headers import INDEX, SINGLE, Tensor, read_header
-from firstlight_core.model.sources import cached_snapshot
+from firstlight_core.model.sources import cached_snapshot, looks_like_hub_id
 from firstlight_core.model.structure import Structure
 from firstlight_core.text import one_line, shown_path
 
@@ -271,7 +271,7 @@ def find_base(adapter: Adapter, base: Path | None = None) -> ModelFolder:
         )
     raise BaseMissing(
         f"This is a LoRA adapter for {adapter.base}, and that base model is not on this machine.",
-        hint=f"Download the base first (`hf download {adapter.base}`), or name its folder: --base FOLDER.",
+        hint=_way_to_the_base(adapter.base),
     )
 
 
@@ -288,6 +288,18 @@ def quantised_base(adapter: Adapter, base: ModelFolder, how: str) -> BaseMissing
         f"The adapter's base, {shown_path(base.path)}, is quantised{how}; an adapter is merged into the original weights.",
         hint=f"Name the base in 16 bits: --base {shown_path(beside) if found else 'FOLDER'}",
     )
+
+
+def _way_to_the_base(name: str) -> str:
+    original = _QUANTISED_NAME.sub("", name)
+    if not looks_like_hub_id(original):
+        return "Name the base's folder on this machine: --base FOLDER"
+    if original != name:
+        return (
+            f"That is a quantised copy: download the original in 16 bits (probably `hf download {original}`) "
+            "and name it: --base FOLDER"
+        )
+    return f"Download the base first (`hf download {name}`), or name its folder: --base FOLDER"
 
 
 def _candidates(adapter: Adapter, base: Path | None) -> Iterable[Path]:

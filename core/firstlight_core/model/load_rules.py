@@ -101,6 +101,7 @@ def _rules(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
         lambda v: v == "never" or (isinstance(v, bool | int | float) and v in (0, 1)),
         "not true, false or 'never'",
     )
+    check("eos_token_id", _ids, "not a token id or a list of them")
     check("max_new_tokens", lambda v: _number(v) and v > 0, "not a number above 0")
     check("pad_token_id", _number, "not a number")
     check("assistant_ensemble_weight", lambda v: _number(v) and 0 < v < 1, "not between 0 and 1")
@@ -115,6 +116,11 @@ def _rules(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
         ]
         found += _forced(settings)
     return found
+
+
+def _ids(value: Any) -> bool:
+    listed = value if isinstance(value, list) else [value]
+    return bool(listed) and all(isinstance(one, int) for one in listed)
 
 
 def _number(value: Any) -> bool:

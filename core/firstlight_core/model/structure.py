@@ -147,7 +147,11 @@ def check_structure(
         )
     _check_shape(shape, "embed_tokens.weight", embedding, (None, shape.hidden))
     if embedding.shape[0] != shape.vocab:
-        raise _contradiction("embed_tokens.weight", embedding, f"vocab_size {shape.vocab}")
+        raise ModelRefused(
+            f"config.json says vocab_size {shape.vocab:,}, but the token embedding has {embedding.shape[0]:,} rows: "
+            "it was resized, or belongs to another model.",
+            hint=f"If the weights are the right ones, set vocab_size to {embedding.shape[0]} in config.json.",
+        )
     if head is not None and not tied:
         _check_shape(shape, "lm_head.weight", head, (shape.vocab, shape.hidden))
     _check_layers(shape, tensors, biases)
@@ -204,8 +208,8 @@ def _refuse_packed(tensors: Mapping[str, Tensor]) -> None:
 def _refuse_empty(tensors: Mapping[str, Tensor]) -> None:
     if empty := next((name for name, tensor in tensors.items() if not tensor.elements), None):
         raise ModelRefused(
-            f"The weights hold empty tensors ({one_line(empty, 60)} is "
-            f"{'×'.join(map(str, tensors[empty].shape))}): a sharded training run saved them without gathering.",
+            f"The weights hold empty tensors ({one_line(empty, 60)} has the shape {list(tensors[empty].shape)}): "
+            "a sharded training run saved them without gathering.",
             hint="Save the model again with its parameters gathered; DeepSpeed ZeRO-3: run zero_to_fp32.py "
             "in the checkpoint folder.",
         )

@@ -64,6 +64,10 @@ def read_tokenizer(
         for name in _SPECIAL
         if (found := special_text(settings.get(name)))
     }
+    if (template or folder).read_start("chat_template.jinja", 3) == b"\xef\xbb\xbf":
+        warnings.append(
+            "chat_template.jinja begins with a byte order mark: transformers begins every prompt with it."
+        )
     if place is None:
         warnings.append(
             "No chat template: the model gets plain text until you choose one in the Template step."
