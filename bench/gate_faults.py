@@ -157,6 +157,15 @@ def rows_zeroed(model: Any) -> bool:
     return False
 
 
+def matrix_scaled(model: Any) -> bool:
+    """One matrix is 5 % too large."""
+    for name, parameter in model.named_parameters():
+        if parameter.dim() == 2 and any(part in name for part in ("down_proj", "fc2", "w2")):
+            parameter.data *= 1.05
+            return True
+    return False
+
+
 def token_rows_shifted(model: Any) -> bool:
     """The token table is off by one row: the wrong token map."""
     table = model.get_input_embeddings().weight.data
@@ -185,7 +194,7 @@ def wrong_eps(model: Any) -> bool:
 SOURCE: tuple[Change, ...] = (
     rope_theta, rope_type_dropped, head_from_table, table_from_head, bias_lost, norm_plus_one, norm_scaled,
     layer_zeroed, layers_swapped, queries_permuted, queries_and_keys_swapped, gate_and_up_swapped, rows_zeroed,
-    token_rows_shifted, two_tokens_swapped, wrong_eps,
+    matrix_scaled, token_rows_shifted, two_tokens_swapped, wrong_eps,
 )  # fmt: skip
 
 

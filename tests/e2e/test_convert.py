@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 
 from firstlight_core.conversion.convert import convert, convert_many
 from firstlight_core.conversion.publishing import read_manifest, sha256_of
+from firstlight_core.conversion.work import ConversionWork
 from firstlight_core.deploy.deployment import deploy
 from firstlight_core.errors import (
     CheckFailed,
@@ -407,22 +409,23 @@ def test_the_manifest_says_what_was_proven(artifact: Callable[[str], Path]) -> N
 def test_damage_is_not_published_unless_forced(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The weights change after Olive has read them: the yardstick reads others than the artifact holds."""
+    """The yardstick reads other weights than the artifact was made of."""
+    other = Path(shutil.copytree(source, tmp_path / "other"))
     name = "model.layers.0.mlp.up_proj.weight"
     turned = f"tensors[{name!r}] = tensors[{name!r}].flip(0).contiguous()"
+    change_weights(other, lambda lines: lines.update(do=turned))
+    right = ConversionWork._ask_original
 
-    def damage(event: Event) -> None:
-        if isinstance(event, Stage) and event.name == "original":
-            change_weights(source, lambda lines: lines.update(do=turned))
+    async def ask_another(self: ConversionWork, plan: Any, staging: Any) -> dict[str, Any]:
+        config = json.loads(json.dumps(plan.run_config).replace(str(source), str(other)))
+        return await right(self, replace(plan, run_config=config), staging)
 
-    monkeypatch.setattr("firstlight_core.conversion.work.check_unchanged", lambda *_: None)
+    monkeypatch.setattr(ConversionWork, "_ask_original", ask_another)
     with pytest.raises(CheckFailed, match="weights are not its original's") as caught:
-        run(source, tmp_path / "out", on_event=damage)
+        run(source, tmp_path / "out")
     assert "--force" in caught.value.hint
     assert not (tmp_path / "out").exists()
-    document = run(source, tmp_path / "out", force=True)
-    assert "forced" not in document, "what is right needs no force"
-    damaged = run(source, tmp_path / "forced", force=True, on_event=damage)
+    damaged = run(source, tmp_path / "forced", force=True)
     assert "weights are not its original's" in damaged["forced"]
     assert damaged["proof"]["level"] == "wrong"
     assert (read_manifest(tmp_path / "forced") or {})["forced"] == damaged["forced"]

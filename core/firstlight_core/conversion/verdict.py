@@ -74,8 +74,8 @@ def kind_of(built: Mapping[str, Any]) -> str:
 
 
 def is_rounded(built: Mapping[str, Any]) -> bool:
-    """Return whether the matrices of an artifact round what they are multiplied with."""
-    return kind_of(built) in ("int8", "int4")
+    """Return whether an artifact stores or computes anything more coarsely than in float32."""
+    return kind_of(built) != "fp32"
 
 
 def judge(passed: Mapping[str, Any], asked: Mapping[str, Any], *, force: bool) -> Document:

@@ -54,6 +54,14 @@ class Graph:
             tensor.data_type == half and len(tensor.dims) == 2 for tensor in self._held.values()
         )
 
+    def half_vectors(self) -> list[Any]:
+        """Return every one-dimensional float16 tensor, as float32: norms and biases."""
+        import numpy as np
+
+        half = self._onnx.TensorProto.FLOAT16
+        held = [t for t in self._held.values() if t.data_type == half and len(t.dims) == 1]
+        return [self._array(tensor.name).astype(np.float32) for tensor in held]
+
     def matrices(self) -> Iterator[StoredMatrix]:
         """Yield every matrix that is multiplied with, and the token table."""
         for node in self.model.graph.node:

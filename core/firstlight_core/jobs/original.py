@@ -21,7 +21,7 @@ from firstlight_core.jobs.transformers_model import (
     load_original,
     stop_ids,
 )
-from firstlight_core.jobs.weight_proof import WeightFigures, WeightProof
+from firstlight_core.jobs.weight_proof import WeightFigures, WeightProof, round_small
 from firstlight_core.model.structure_lengths import read_lengths
 from firstlight_core.text import one_line
 
@@ -164,6 +164,8 @@ class Yardstick:
                 shown = one_line(figures["unmatched"][0], 80)
                 return {**own, "rows": "", "reason": f"{shown} holds no matrix of the original"}
             if graph.is_rounded():
+                if small := graph.half_vectors():
+                    round_small(model, small)
                 rows = self._folder / f"{artifact.parent.name}.rows"
                 write_rows(model, texts, rows)
                 own |= {"texts": texts, "rows": str(rows)}

@@ -164,6 +164,34 @@ class WeightProof:
         own.copy_(made)
 
 
+def round_small(model: Any, stored: list[Any]) -> None:
+    """Round to float16 what a float16 artifact stores so: norms, biases, and the sines and cosines of positions.
+
+    A norm is taken from the artifact where one there is the same number but for rounding: some store it with 1 added.
+    """
+    import torch
+
+    vectors = [torch.from_numpy(vector) for vector in stored]
+    for parameter in model.parameters():
+        if parameter.dim() != 1:
+            continue
+        own, found = parameter.data, None
+        for vector in vectors:
+            if vector.shape == own.shape:
+                for offset in (0.0, 1.0):
+                    room = 2**-10 * ((own + offset).abs() + 1e-3)
+                    if found is None and bool(((vector - offset - own).abs() <= room).all()):
+                        found = vector - offset
+        own.copy_(own.half().float() if found is None else found)
+    for module in model.modules():
+        if "Rotary" in type(module).__name__:
+            module.register_forward_hook(_halved)
+
+
+def _halved(module: Any, given: Any, made: Any) -> Any:
+    return tuple(part.half().float() for part in made) if isinstance(made, tuple) else made
+
+
 def untie(model: Any) -> None:
     """Give the output head a matrix of its own, so that each end can be changed alone."""
     import torch
