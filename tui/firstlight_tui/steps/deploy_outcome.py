@@ -82,6 +82,11 @@ def _places(document: Mapping[str, Any]) -> Content:
         if value := document.get(key):
             shown = shown_path(str(value)) if key == "path" else one_line(str(value), 300)
             lines.append(Content.assemble(part(f"{label:9}", "$text-accent"), part(shown)))
+    if isinstance(config := document.get("model_config"), Mapping):
+        values = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in config.items())
+        lines.append(
+            Content.assemble(part("answers  ", "$text-accent"), part(f"by default with {values}"))
+        )
     if readers := [row for row in document.get("seen_by") or () if row["sees"] or row["here"]]:
         seen = "; ".join(
             f"{'' if row['sees'] else 'not by '}{one_line(str(row['reader']), 80)}"

@@ -46,6 +46,12 @@ class SummaryStep(StepScreen):
         self.action_write()
         self._show_closing()
 
+    def _session_changed(self) -> None:
+        """Work of an earlier step has ended: what is told and written here counts it too."""
+        super()._session_changed()
+        self.action_write()
+        self._show_closing()
+
     def _show_closing(self) -> None:
         """Show what the ledger and the session prove together: a failed step leaves nothing in the session."""
         facts = current_facts(self.session, self.wizard.run_record)
