@@ -25,6 +25,8 @@ TOKENS = 24
 TEXT = (
     "Each block of weights has a scale of its own. The harbour was quiet when the ferry came in, an hour late and half "
     "empty; on the quay stood a row of crates. An int8 artifact is larger than an int4 artifact, and closer to the original. "
+    "Beside the crates stood a dog that belonged to nobody in particular, and looked at the water. To measure the speed of a "
+    "model, count the tokens that it decodes in a second, and do not count the prompt; a busy machine spoils the figure. "
     "Nobody spoke while two men in orange jackets threw the ropes and a woman with a clipboard counted the cars."
 )
 

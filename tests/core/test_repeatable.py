@@ -92,6 +92,9 @@ async def test_greedy_and_seeded_answers_are_the_same_each_time(
         later, kept = await _asked(engine, turn)
         assert kept == 128
         assert (await _asked(engine, turn, fresh=True))[0] == later
+        # As Foundry Local does it, and no trace of it afterwards.
+        assert (await _asked(engine, base[:200], whole=True)) == (first[200][0], 0)
+        assert await _seen(engine, base[:200]) == first[200]
         # After sampled answers, and with a seed.
         for count in (150, 90):
             await _asked(engine, base[:count], {"do_sample": True, "temperature": 1.5})

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.deploy.caches import ModelCache
-from firstlight_core.errors import InputRefused, StateProblem
-from firstlight_core.events import Event, Reply, Stage
+from firstlight_core.errors import InputRefused
+from firstlight_core.events import Event, Stage
 from firstlight_core.paths import find_paths
 from firstlight_core.runner import OpenJob, open_job
 from firstlight_core.talk.engine import open_engine
@@ -75,9 +75,19 @@ async def prove(
 async def _own_answer(
     folder: Path, messages: list[dict[str, str]], started: Callable[[int], None] | None
 ) -> str:
-    """The artifact's own greedy answer, by onnxruntime-genai without Foundry Local."""
+    """The artifact's own greedy answer, by onnxruntime-genai without Foundry Local.
+
+    The prompt is computed in one piece, as Foundry Local does it: of 129 tokens, or 257, the last is then computed alone, and
+    a quantised model says something else than after prefilling in chunks.
+    """
     async with open_engine(folder, started=started) as engine:
-        async for event in engine.chat(messages, max_tokens=ANSWER_TOKENS, greedy=True):
-            if isinstance(event, Reply):
-                return str(event.result["text"])
-    raise StateProblem("The artifact gave no answer of its own.")
+        answer = await engine.request(
+            "chat",
+            template=True,
+            messages=messages,
+            max_tokens=ANSWER_TOKENS,
+            search={"do_sample": False},
+            stream=False,
+            whole=True,
+        )
+    return str(answer["text"])

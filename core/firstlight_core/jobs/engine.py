@@ -146,7 +146,7 @@ class EngineRoom:
         }
 
     def chat(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Answer a conversation. Asked: messages or ids, max_tokens, search, stream, guidance."""
+        """Answer a conversation. Asked: messages or ids, max_tokens, search, stream, fresh, whole, guidance."""
         speaker = self._loaded()
         prompt = self.prompt(asked["messages"]) if "ids" not in asked else None
         ids = prompt.ids if prompt is not None else self.prompt_ids(asked)
@@ -157,6 +157,7 @@ class EngineRoom:
             context=self.context,
             stream=bool(asked.get("stream", True)),
             fresh=bool(asked.get("fresh", False)),
+            whole=bool(asked.get("whole", False)),
             guidance=asked.get("guidance"),
         )
         return {

@@ -139,20 +139,27 @@ class Speaker:
         self.held = []
         self._planned = self._prompt = 0
 
-    def prefill(self, ids: Sequence[int], context: JobContext, *, repeatable: bool = True) -> int:
+    def prefill(
+        self,
+        ids: Sequence[int],
+        context: JobContext,
+        *,
+        repeatable: bool = True,
+        whole: bool = False,
+    ) -> int:
         """Bring the KV cache of the open generator to `ids`; returns how many tokens of it were there already, -1 when stopped.
 
         `repeatable`: the logits are the same to the last bit whatever was asked before. Only what the plan computed is
-        kept then; otherwise everything that is equal, decoded answers too.
+        kept then; otherwise everything that is equal, decoded answers too. `whole`: all of it in one append.
         """
-        size = self._chunk
-        equal = common_prefix(self.held, ids[:-1])
+        size = len(ids) if whole else self._chunk
+        equal = 0 if whole else common_prefix(self.held, ids[:-1])
         ends = chunk_ends(len(ids), size, start=0 if repeatable else equal)
         kept = equal
         if repeatable:
-            whole = min(equal, self._planned)
+            known = min(equal, self._planned)
             starts = [0, *ends[:-1]]
-            kept = max(start for start in starts if start <= whole)
+            kept = max(start for start in starts if start <= known)
             ends = ends[starts.index(kept) :]
         self.rewind_to(kept)
         if len(self.held) < kept:
@@ -164,7 +171,7 @@ class Speaker:
             if context.cancelled.is_set():
                 return -1
             self.append(ids[at:end])
-            if at == self._planned and end - at == size:
+            if at == self._planned and end - at == self._chunk:
                 self._planned = end
             at = end
             if (now := time.perf_counter_ns()) - told >= PROGRESS_NS:
@@ -202,9 +209,12 @@ class Speaker:
         context: JobContext,
         stream: bool = True,
         fresh: bool = False,
+        whole: bool = False,
         guidance: Mapping[str, str] | None = None,
     ) -> Answer:
         """Prefill and decode up to `limit` tokens; a stopped answer keeps what it has.
+
+        `whole`: the prompt in one append, as Foundry Local does it; it cannot be stopped then.
 
         Raises:
             InputRefused: the prompt is empty or does not fit in the context.
@@ -217,7 +227,7 @@ class Speaker:
         repeatable = is_repeatable({**self._defaults, **search})
         try:
             self.open(search, guidance)
-            return self._answer(ids, limit, context, stream, repeatable=repeatable)
+            return self._answer(ids, limit, context, stream, repeatable=repeatable, whole=whole)
         except BaseException as error:
             # What the generator holds after a failure is unknown; the next prompt starts afresh.
             self.forget()
@@ -250,9 +260,10 @@ class Speaker:
         stream: bool,
         *,
         repeatable: bool,
+        whole: bool,
     ) -> Answer:
         began, spent = time.perf_counter_ns(), time.process_time_ns()
-        reused = self.prefill(ids, context, repeatable=repeatable)
+        reused = self.prefill(ids, context, repeatable=repeatable, whole=whole)
         if reused < 0:
             now, spent = time.perf_counter_ns(), time.process_time_ns() - spent
             return Answer([], "", "cancelled", len(ids), 0, began, None, now, spent, 0)

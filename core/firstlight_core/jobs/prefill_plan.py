@@ -6,7 +6,8 @@ up to 1.05, and greedy answers differ. Three things would let that happen from o
 follows the load of the machine, a last chunk of a single token, and a KV cache in which an earlier answer was
 decoded token by token. A plan that depends on nothing but the prompt's length and the model rules out all three.
 Measured on the sample and on SmolLM2 (INT4, INT8, FP32, with 1 to 4 threads): rows that are computed with at least one other are
-bit-equal for every chunking.
+bit-equal for every chunking. Attention works in tiles of 128 rows, so one append of 129 or 257 tokens computes its last row alone
+too: Foundry Local, which appends the whole prompt, answers SmolLM2's INT4 otherwise there, and only there.
 """
 
 from collections.abc import Mapping
