@@ -245,6 +245,14 @@ def test_a_step_that_says_no_says_why(tmp_path: Path) -> None:
     assert step["reason"] == said
 
 
+def test_a_length_that_was_shortened_is_told(tmp_path: Path) -> None:
+    said = "`ModelConfig.max_length` 99,999 is more than the model's context; 1,024 tokens are written."
+    template = {"locked": True, "fitted": said, "inference_model": {"Name": "m"}}
+    document = recorded(tmp_path, made("int4"), ("template", "done", template))
+    for drawn in (report_markdown(document), report_html(document)):
+        assert "99,999" in drawn and "1,024 tokens are written" in drawn
+
+
 def test_the_reports_name_the_faults(tmp_path: Path) -> None:
     document = recorded(tmp_path, made("int4"), ("quality", "failed", quality(**FAILED)))
     for drawn in (report_markdown(document), report_html(document)):

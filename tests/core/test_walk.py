@@ -280,3 +280,11 @@ async def test_what_a_killed_run_left_half_done_is_swept_first(tmp_path: Path) -
     own = Tools(run_checks=tools.run_checks).sweep
     await walk(PLAN, runs=tmp_path, tools=Tools(**{**named, "sweep": own}))
     assert not left.exists() and whole.is_dir()
+
+
+async def test_a_length_that_was_shortened_is_told(tmp_path: Path) -> None:
+    document, _, _ = await walked(
+        tmp_path, settle_template={"locked": True, "fitted": "max_length is shortened."}
+    )
+    (step,) = [s for s in document["steps"] if s["id"] == "template"]
+    assert (step["status"], step["reason"]) == ("done", "max_length is shortened.")

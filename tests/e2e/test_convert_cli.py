@@ -109,7 +109,7 @@ def test_mistakes_have_their_exit_codes(
         (("-o", out), 2, "usage"),
         ((sample, "-o", out, "--config", config), 2, "usage"),
         ((sample, "-o", out, "--config", broken), 1, "refused"),
-        ((sample, "-o", out, "--config", tmp_path / "none"), 2, "usage"),
+        ((sample, "-o", out, "--config", tmp_path / "none"), 1, "refused"),
         ((tmp_path / "none", "-o", out), 1, "model-refused"),
         ((tmp_path / "home", "-o", out), 1, "model-refused"),
         ((sample, "-o", "/"), 1, "refused"),

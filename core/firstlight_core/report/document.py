@@ -151,7 +151,7 @@ def _conversion(made: Mapping[str, Any]) -> Document:
 
 
 def _template(template: Mapping[str, Any]) -> Document:
-    told = ("locked", "sentence", "inference_model")
+    told = ("locked", "sentence", "fitted", "inference_model")
     found = {k: template[k] for k in told if template.get(k) is not None}
     differences = template.get("differences") or ()
     if differences:

@@ -184,6 +184,7 @@ def _template(document: Document) -> list[str]:
         plain(verdict),
         "",
         *[f"- {plain(d)}" for d in template.get("differences", ())[:10]],
+        *([plain(template["fitted"])] if template.get("fitted") else []),
         "",
     ]
 

@@ -139,6 +139,8 @@ class _Walk:
         try:
             values = await work()
             status = "done" if values.get("ok", True) else "failed"
+            if fitted := values.get("fitted"):
+                told = {"reason": str(fitted)}
             if status == "failed":
                 reason = verdict_of(values) or _NO
                 told = {"error": values["error"]} if "error" in values else {"reason": reason}

@@ -57,7 +57,7 @@ def convert(
         if config is None:
             return None
         if not Path(config).is_file():
-            raise UsageError(
+            raise InputRefused(
                 f"There is no file {shown_path(config)}.",
                 hint="--dry-run prints a configuration that can be edited.",
             )
