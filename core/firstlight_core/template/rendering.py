@@ -21,8 +21,10 @@ from firstlight_core.template.inference_model import build_inference_model, chec
 from firstlight_core.template.model_config import fit_to_context
 
 Document = dict[str, Any]
-SECONDS = {"jinja": 15.0, "genai": 15.0, "transformers": 90.0, "file": 30.0}
-"""How long a renderer may take, start and imports included; its processor time is limited on top."""
+SECONDS = {"jinja": 30.0, "genai": 60.0, "transformers": 120.0, "file": 60.0}
+"""How long a renderer may take, start and imports included: a large tokenizer takes 20 s to read on a busy machine.
+
+Its processor time is limited on top, so a template that loops ends long before."""
 
 
 @asynccontextmanager
