@@ -6,7 +6,6 @@ log-probabilities), `alternatives` (likeliest tokens at one place). Times are ta
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from firstlight_core.errors import InputRefused, ToolchainMissing
 from firstlight_core.events import Progress, Stage
 from firstlight_core.jobs.conversation import Conversation
 from firstlight_core.jobs.generation import Speaker
+from firstlight_core.jobs.prompt import Prompt, make_prompt
 from firstlight_core.measure.wording import BENCH_TEXT
 from firstlight_core.template.control_tokens import ControlTokens, find_control_tokens
 from firstlight_core.template.files import read_added_tokens
@@ -22,24 +22,6 @@ from firstlight_core.worker import JobContext, peak_rss
 
 PIECES_LIMIT = 20_000
 """Tokens of a prompt that are listed one by one; a frame has at most 1 MB."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """A rendered conversation and its tokens."""
-
-    text: str
-    ids: list[int]
-    control: list[str]
-    """Control tokens of the model that the user wrote as text."""
-    spelled: bool
-    """Whether they were encoded as text; else the model reads them as what they stand for."""
-
-    def typed_control(self) -> dict[str, Any]:
-        """What a reply says of them; nothing when there are none."""
-        if not self.control:
-            return {}
-        return {"special_in_content": self.control, "special_as_text": self.spelled}
 
 
 class EngineRoom:
@@ -97,17 +79,12 @@ class EngineRoom:
     def prompt(self, messages: Sequence[Mapping[str, str]]) -> Prompt:
         """What a conversation becomes; control tokens that a user wrote stay plain text where the tokenizer can."""
         speaker = self._loaded()
-        conversation = self._conversation()
-        text = conversation.render(messages)
-        typed = [m["content"] for m in messages if m["role"] == "user"]
-        known = self.control.tokens.values()
-        found = sorted(token for token in known if any(token in said for said in typed))
-        pieces = conversation.render_spelled(messages, found) if found else None
-        spelled = speaker.encode_pieces(pieces) if pieces else None
-        ids = spelled if spelled is not None else speaker.encode(text)
+        prompt = make_prompt(
+            self._conversation(), self.control, messages, speaker.encode, speaker.decode
+        )
         # The parent's time limit for the template runs from its request to the first progress.
-        self.context.emit(Progress(0, len(ids), "tokens"))
-        return Prompt(text, ids, [visible(token) for token in found], spelled is not None)
+        self.context.emit(Progress(0, len(prompt.ids), "tokens"))
+        return prompt
 
     def _conversation(self) -> Conversation:
         if self.conversation is None:

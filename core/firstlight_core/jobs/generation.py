@@ -111,27 +111,15 @@ class Speaker:
             )
         return ids
 
-    def encode_pieces(self, pieces: Sequence[str]) -> list[int] | None:
-        """Token ids of a text that is encoded piece by piece; None when this tokenizer puts something before each."""
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of consecutive tokens."""
         import numpy as np
 
-        try:
-            if self.encode(""):
-                return None
-            for start in {piece[0] for piece in pieces[1:] if piece}:
-                twice = np.array(self.encode(start) * 2, dtype=np.int32)
-                if str(self.tokenizer.decode(twice)) != start * 2:
-                    return None
-            return [token for piece in pieces if piece for token in self.encode(piece)]
-        except InputRefused:
-            # It has no tokens to spell a control token with.
-            return None
+        return str(self.tokenizer.decode(np.array(list(ids), dtype=np.int32)))
 
     def piece(self, token: int) -> str:
         """The text of one token on its own."""
-        import numpy as np
-
-        return str(self.tokenizer.decode(np.array([token], dtype=np.int32)))
+        return self.decode([token])
 
     def forget(self) -> None:
         """Drop the generator and its KV cache."""

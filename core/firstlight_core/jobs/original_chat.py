@@ -11,6 +11,7 @@ from firstlight_core.jobs.answer import Answer
 from firstlight_core.jobs.conversation import Conversation
 from firstlight_core.jobs.engine import rss
 from firstlight_core.jobs.generation import FLUSH_NS
+from firstlight_core.jobs.prompt import make_prompt
 from firstlight_core.jobs.transformers_model import (
     Forward,
     idle_cores,
@@ -19,6 +20,8 @@ from firstlight_core.jobs.transformers_model import (
     stop_ids,
 )
 from firstlight_core.model.own_files import own_files
+from firstlight_core.template.control_tokens import ControlTokens
+from firstlight_core.template.files import read_added_tokens
 from firstlight_core.text import visible
 from firstlight_core.worker import JobContext, peak_rss
 
@@ -34,6 +37,7 @@ class OriginalRoom:
         self.model: Any = None
         self.tokenizer: Any = None
         self.conversation: Conversation | None = None
+        self.control = ControlTokens({})
         self.stops: set[int] = set()
         self.max_length = 0
 
@@ -52,6 +56,8 @@ class OriginalRoom:
             else Conversation(own.template, tokens=own.tokenizer)
         )
         self.stops = stop_ids(self.model, self.tokenizer) | {int(i) for i in asked["stop_ids"]}
+        added = read_added_tokens(own.tokenizer)
+        self.control = self.conversation.control_tokens(added, self.stops)
         self.max_length = int(asked["max_length"])
         return {
             "load_s": (time.perf_counter_ns() - began) / 1e9,
@@ -63,8 +69,11 @@ class OriginalRoom:
     def chat(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Answer a conversation. Asked: messages, max_tokens, search (as for the engine)."""
         assert self.conversation is not None
-        text = self.conversation.render(asked["messages"])
-        ids = [int(i) for i in self.tokenizer(text, add_special_tokens=False)["input_ids"]]
+        # As the engine reads it: a control token that a user typed is text in both lanes.
+        prompt = make_prompt(
+            self.conversation, self.control, asked["messages"], self._encode, self._decode
+        )
+        ids = prompt.ids
         self.context.emit(Progress(0, len(ids), "tokens"))
         if not 0 < len(ids) < self.max_length:
             raise InputRefused(
@@ -83,7 +92,14 @@ class OriginalRoom:
                 "context_limit": self.max_length,
                 "rss_bytes": rss(),
             },
+            **prompt.typed_control(),
         }
+
+    def _encode(self, text: str) -> list[int]:
+        return [int(i) for i in self.tokenizer(text, add_special_tokens=False)["input_ids"]]
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        return str(self.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False))
 
     def _answer(self, ids: list[int], search: Mapping[str, Any], limit: int) -> Answer:
         torch, _ = import_transformers()
