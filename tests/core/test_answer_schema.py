@@ -57,6 +57,25 @@ def test_a_keyword_is_checked(schema: dict[str, Any], right: Any, wrong: Any) ->
         ({"$ref": "https://example.com/x.json"}, "nothing outside of it is read"),
         ({"$ref": "#/$defs/gone"}, "which it lacks"),
         ({"$ref": "#"}, "without end"),
+        ({"anyOf": [{"type": "null"}, {"$ref": "#"}]}, "without end"),
+        (
+            {"properties": {"a": {"$ref": "#/properties/b"}, "b": {"$ref": "#/properties/a"}}},
+            "without end",
+        ),
+        (
+            {"required": ["a"], "properties": {"a": {"$ref": "#/required/0"}}},
+            "which is no schema in it",
+        ),
+        ({"properties": {"a": {"$ref": "#/properties"}}}, "which is no schema in it"),
+        (
+            {
+                "$schema": "http://json-schema.org/draft-07/schema#",
+                "definitions": {"a": {}},
+                "$ref": "#/definitions/a",
+                "type": "string",
+            },
+            "'type' is not read beside '$ref'",
+        ),
         ({"then": {"type": "null"}}, "needs 'if' beside it"),
         ({"minContains": 1}, "needs 'contains' beside it"),
         ({"$schema": "https://example.com/own"}, "unknown kind"),

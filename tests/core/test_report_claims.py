@@ -215,6 +215,23 @@ def test_the_workflow_is_verified_by_an_answer(
     assert note in notes(document, "production")["The whole workflow, end to end"]
 
 
+def test_an_answer_that_differs_is_told(tmp_path: Path) -> None:
+    deployed = {"name": "m", "id": "m:1", "verified": False, "answer": "4", "ok": False}
+    document = recorded(tmp_path, made("int4"), ("deploy", "failed", deployed))
+    assert document["deployment"]["verified"] is False
+    assert statuses(document)["The whole workflow, end to end"] == "failed"
+    (item,) = [i for i in document["closing"] if i["title"].startswith("Foundry")]
+    assert (item["status"], item["note"]) == (
+        "not done",
+        "Foundry Local's answer is not the artifact's",
+    )
+
+
+def test_a_name_of_an_export_is_none_of_foundrys(tmp_path: Path) -> None:
+    document = recorded(tmp_path, made("int4"), ("deploy", "done", {"name": "m", "target": "vllm"}))
+    assert statuses(document)["Model alias chosen for the use case"] == "reminder"
+
+
 def test_a_deployment_that_was_taken_back_is_gone(tmp_path: Path) -> None:
     document = recorded(
         tmp_path,

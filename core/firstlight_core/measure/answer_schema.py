@@ -31,6 +31,7 @@ _ANNOTATIONS = frozenset(
     ]
 )
 """Keywords that say nothing about a value."""
+_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _PARTNERS: Mapping[str, str] = {
     "then": "if",
     "else": "if",
@@ -48,7 +49,6 @@ def check_schema(schema: Mapping[str, Any]) -> None:
     """
     from jsonschema.exceptions import SchemaError
     from jsonschema.validators import validator_for
-    from referencing.exceptions import Unresolvable
     from referencing.jsonschema import specification_with
 
     dialect = schema.get("$schema", DIALECT)
@@ -62,23 +62,75 @@ def check_schema(schema: Mapping[str, Any]) -> None:
         raise ValueError(f"{place} is wrong: {one_line(error.message, 160)}") from error
     known = kind.VALIDATORS.keys() | _ANNOTATIONS | _PARTNERS.keys()
     whole = specification_with(dialect).create_resource(dict(schema))
-    for part in _parts(whole):
-        _check_part(part.contents, known, below=part is not whole)
+    parts = [part.contents for part in _parts(whole)]
+    # Before 2019-09 a reference hides whatever stands beside it.
+    hides = "unevaluatedProperties" not in kind.VALIDATORS
+    for part in parts:
+        _check_part(part, known, below=part is not whole.contents, hides=hides)
     resolver = _registry(whole).resolver(whole.id() or "")
+    targets: dict[int, Any] = {}
+    for part in parts:
+        for key in _REFERENCES:
+            if isinstance(part, Mapping) and key in part:
+                targets[id(part)] = _target(part[key], resolver, parts)
+    _check_ends(parts, targets)
+
+
+def _target(reference: str, resolver: Any, parts: list[Any]) -> Any:
+    """The part of the schema that a reference names.
+
+    Raises:
+        ValueError: it names nothing, or something that is no schema.
+    """
+    from referencing.exceptions import Unresolvable
+
+    shown = one_line(str(reference), 80)
     try:
-        for part in _parts(whole):
-            for key in ("$ref", "$dynamicRef", "$recursiveRef"):
-                if isinstance(part.contents, Mapping) and key in part.contents:
-                    resolver.lookup(part.contents[key])
-    except Unresolvable as error:
-        raise ValueError(
-            f"the schema refers to {one_line(error.ref, 80)!r}, which it lacks"
-        ) from error
-    try:
-        # What refers to itself at once would never end.
-        next(_validator(schema).iter_errors(None), None)
-    except RecursionError as error:
-        raise ValueError("the schema refers to itself without end") from error
+        found = resolver.lookup(reference).contents
+    except (Unresolvable, AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"the schema refers to {shown!r}, which it lacks") from error
+    if not any(found is part for part in parts):
+        raise ValueError(f"the schema refers to {shown!r}, which is no schema in it")
+    return found
+
+
+def _check_ends(parts: list[Any], targets: Mapping[int, Any]) -> None:
+    """Refuse references that come back to themselves for one and the same value: checking would never end.
+
+    Raises:
+        ValueError: there is such a round.
+    """
+    open_: set[int] = set()
+    closed: set[int] = set()
+
+    def visit(part: Any) -> None:
+        if not isinstance(part, Mapping) or id(part) in closed:
+            return
+        if id(part) in open_:
+            raise ValueError("the schema refers to itself without end")
+        open_.add(id(part))
+        for below in _of_the_same_value(part):
+            visit(below)
+        if id(part) in targets:
+            visit(targets[id(part)])
+        open_.discard(id(part))
+        closed.add(id(part))
+
+    for part in parts:
+        visit(part)
+
+
+def _of_the_same_value(part: Mapping[str, Any]) -> Iterator[Any]:
+    """The schemas below that look at the same value, not at a part of it."""
+    for key in ("allOf", "anyOf", "oneOf"):
+        if isinstance(part.get(key), list):
+            yield from part[key]
+    for key in ("not", "if", "then", "else"):
+        if key in part:
+            yield part[key]
+    for key in ("dependentSchemas", "dependencies"):
+        if isinstance(part.get(key), Mapping):
+            yield from part[key].values()
 
 
 def _parts(resource: "Resource[Any]") -> Iterator["Resource[Any]"]:
@@ -87,9 +139,13 @@ def _parts(resource: "Resource[Any]") -> Iterator["Resource[Any]"]:
         yield from _parts(below)
 
 
-def _check_part(part: Any, known: frozenset[str] | set[str], *, below: bool) -> None:
+def _check_part(part: Any, known: frozenset[str] | set[str], *, below: bool, hides: bool) -> None:
     if not isinstance(part, Mapping):
         return
+    if hides and "$ref" in part and (beside := sorted(part.keys() - _ANNOTATIONS - {"$ref"})):
+        raise ValueError(
+            f"in this kind of schema {one_line(beside[0], 40)!r} is not read beside '$ref'"
+        )
     for key, value in part.items():
         shown = one_line(str(key), 40)
         if key not in known:
@@ -103,7 +159,7 @@ def _check_part(part: Any, known: frozenset[str] | set[str], *, below: bool) -> 
                 f"the schema's format {one_line(str(value), 40)!r} is not checked here; "
                 f"those that are: {', '.join(FORMATS)}"
             )
-        if key in ("$ref", "$dynamicRef", "$recursiveRef") and not str(value).startswith("#"):
+        if key in _REFERENCES and not str(value).startswith("#"):
             raise ValueError(
                 f"the schema refers to {one_line(str(value), 80)!r}, and nothing outside of it is read"
             )

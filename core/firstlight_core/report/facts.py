@@ -93,7 +93,7 @@ def _facts(run: str, entries: list[Entry], session: Document) -> RunFacts:
     for entry in entries:
         if entry.status == "undone":
             documents.pop(entry.step, None)
-        if entry.status != "done" and not (entry.step == "quality" and "checks" in entry.values):
+        if entry.status != "done" and not _answered_no(entry):
             continue
         if entry.step == "convert":
             if entry.values.get("precision"):
@@ -125,6 +125,12 @@ def _facts(run: str, entries: list[Entry], session: Document) -> RunFacts:
         qualities=tuple(qualities.values()),
         in_use=_in_use(session, documents, conversions),
     )
+
+
+def _answered_no(entry: Entry) -> bool:
+    """Whether a step ran to its end and its answer is no: what it found belongs into the report."""
+    needed = {"quality": ("checks", "artifacts"), "deploy": ("answer",)}.get(entry.step, ())
+    return entry.status == "failed" and any(key in entry.values for key in needed)
 
 
 def _add_qualities(found: dict[str, Document], document: Any) -> None:

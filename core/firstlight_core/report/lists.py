@@ -109,13 +109,16 @@ def production_items(facts: RunFacts) -> list[Item]:
     nothing, `done` that Firstlight set it so, `reminder` that it is yours to do.
     """
     deployed = facts.document("deploy")
+    # Exports for other servers have a name too, which Foundry Local does not know.
+    target = str(deployed.get("target") or "foundry")
+    in_foundry = bool(deployed.get("name")) and target in ("foundry", "folder")
     load = benchmark_proof(facts)
     rows: tuple[tuple[str, str, str | Proof, str], ...] = (
         (
             "Service configuration",
             "Model alias chosen for the use case",
-            "done" if deployed.get("name") else "reminder",
-            str(deployed.get("name") or "choose a name when you deploy"),
+            "done" if in_foundry else "reminder",
+            str(deployed["name"]) if in_foundry else "choose a name when you deploy",
         ),
         (
             "Service configuration",
