@@ -4,6 +4,7 @@ from firstlight_core.jobs import (
     attention_window,
     exact_numbers,
     head_sizes,
+    moe_experts,
     own_head,
     rope_tables,
 )
@@ -16,3 +17,4 @@ def install() -> None:
     attention_window.install()
     rope_tables.install()
     head_sizes.install()
+    moe_experts.install()

@@ -49,6 +49,9 @@ def _with_whole_norm(inner: Callable[..., None]) -> Callable[..., None]:
 def _with_epsilon(inner: Callable[..., None]) -> Callable[..., None]:
     def make_config_init(model: Any, config: Any) -> None:
         inner(model, config)
+        if config.model_type == "gemma" and getattr(config, "hidden_activation", None):
+            # The first Gemma has an old key of this name that transformers does not read.
+            config.hidden_activation = config.hidden_act
         if hasattr(config, "rms_norm_eps"):
             return
         own = [getattr(config, key) for key in _EPSILON_KEYS if hasattr(config, key)]

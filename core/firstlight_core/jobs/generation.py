@@ -35,9 +35,9 @@ def _section(config: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 
 def least_cache(folder: Path) -> int:
-    """Tokens for which a KV cache must have room: the window of layers whose cache slides (Gemma 2 and 3).
+    """Tokens for which a KV cache must have room: the window of layers whose cache slides.
 
-    Other models name a window too (Mistral, Phi-3), but list no layers: their caches may be shorter.
+    An artifact of an earlier version may name a window without layers (Mistral, Phi-3): its caches do not slide.
     """
     config = read_json_object(folder / "genai_config.json")
     sliding = _section(config, "model", "decoder", "sliding_window")
