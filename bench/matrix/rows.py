@@ -8,7 +8,9 @@ from typing import Any
 from bench.matrix.architectures import ARCHITECTURES, COMMON, ROPES, Architecture
 
 ALL = ("fp32", "int8", "int4")
-CONTEXT = 512
+_FEW_SIZES = {24, 80, 128}
+_VARIANTS = ("llama3, other factors", "yarn, betas", "yarn, mscale")
+"""Of the smaller families not every head size and every variant of a rope type is made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +61,9 @@ def _of(one: Architecture) -> Iterator[Row]:
         yield row("setting", name, settings)
     for name in one.activations:
         yield row("activation", name, {"hidden_act": name, "hidden_activation": name})
-    for size in one.head_sizes:
+    for size in one.head_sizes if one.full_lora else _FEW_SIZES & set(one.head_sizes):
         yield row("head size", str(size), _head(one, size))
-    for name in one.ropes:
+    for name in one.ropes if one.full_lora else [n for n in one.ropes if n not in _VARIANTS]:
         yield row("rope", name, _rope(one, name))
     if one.ropes:
         yield row("rope", f"{one.ropes[0]}, INT4", _rope(one, one.ropes[0]), precisions=("int4",))

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import shutil
 import sys
 import time
 import traceback
@@ -72,15 +73,19 @@ def main() -> None:
     torch.set_num_threads(1)
     converter = Converter(work / "olive")
     known = {row.key: row for row in rows()}
-    for line in sys.stdin:
+    for number, line in enumerate(sys.stdin):
         key = json.loads(line)
         began = time.perf_counter()
+        # A conversion remembers by path what it has merged: each row has a folder of its own.
+        place = work / f"row{number}"
         try:
             with contextlib.redirect_stdout(io.StringIO()):
-                result = make(known[key], converter, work)
+                result = make(known[key], converter, place)
         except Exception as error:
             traceback.print_exc()
             result = {"status": "unmade", "why": f"{type(error).__name__}: {error}"}
+        for folder in (place, *work.glob("olive/out*"), *work.glob("olive/merged-*")):
+            shutil.rmtree(folder, ignore_errors=True)
         result = {"key": key, **result, "seconds": round(time.perf_counter() - began, 2)}
         out.write(json.dumps(result) + "\n")
         out.flush()

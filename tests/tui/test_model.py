@@ -449,3 +449,13 @@ def test_unwritable_state_forgets_a_base(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("FIRSTLIGHT_HOME", os.devnull + "/nowhere")
     remember_base(tmp_path, tmp_path)
     assert remembered_base(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [("proven", "proven: each"), ("unproven", "works here, unproven: each")]
+)
+def test_the_card_says_what_was_measured_of_such_a_model(status: str, words: str) -> None:
+    support = {"status": status, "reason": "each\x1b of it"}
+    said = facts_words("m", MODEL | {"support": support}).plain
+    assert words in said
+    assert "\x1b" not in said

@@ -183,6 +183,9 @@ def check_fit(adapter: Adapter, tensors: Mapping[str, Tensor]) -> None:
         ModelRefused: a weight is not there, or has another shape: the adapter belongs to another model.
     """
     for module, change in adapter.changes.items():
+        if module.endswith(".original_module"):
+            # PEFT stores the base's own resized ends beside those that were trained; nobody reads them.
+            continue
         name = f"{module}.weight"
         weight = _find(tensors, name)
         end = is_end(module, EMBEDDINGS) or is_end(module, HEADS)

@@ -15,7 +15,7 @@ from firstlight_core.model.adapter import (
     quantised_base,
     read_adapter,
 )
-from firstlight_core.model.builder_limits import refuse_known_wrong
+from firstlight_core.model.builder_limits import notes, refuse_known_wrong
 from firstlight_core.model.config import ModelShape, architecture, read_shape
 from firstlight_core.model.fingerprint import content_fingerprint, fingerprint, quick_fingerprint
 from firstlight_core.model.folder import ModelFolder, check_tree, list_folder
@@ -40,6 +40,7 @@ from firstlight_core.model.own_head import heads_differ
 from firstlight_core.model.safetensors_headers import Weights, read_weights
 from firstlight_core.model.sources import FoundModel, find_models, find_source
 from firstlight_core.model.structure import Structure, bias_parts, check_structure
+from firstlight_core.model.support import Support, judge_model
 from firstlight_core.model.tokenizer import TokenizerFacts, read_tokenizer
 from firstlight_core.text import one_line, shown_path
 
@@ -77,6 +78,8 @@ class Inspection:
     fingerprint: str
     adapter: Adapter | None = None
     warnings: tuple[str, ...] = ()
+    support: Support | None = None
+    """What the measured matrix says of this model with this adapter."""
 
     @property
     def parameters(self) -> int:
@@ -91,6 +94,7 @@ class Inspection:
             "architecture": shape.architecture,
             "model_type": shape.model_type,
             "supported": self.supported,
+            "support": self.support.to_json() if self.support is not None else None,
             "parameters": structure.parameters,
             "parameters_by_kind": {
                 "embedding": structure.embedding,
@@ -166,10 +170,19 @@ def inspect_model(folder: Path, *, base: Path | None = None) -> Inspection:
     for folder_of_settings in (listed, own):
         refuse_generation(folder_of_settings.read_object(GENERATION))
     outside = refuse_special_ids(config, tokenizer.eos_token_ids, shape.vocab)
+    support = judge_model(
+        config,
+        shape,
+        tied=structure.tied,
+        own_head=bool(own_head and shape.tied),
+        adapter=own.read_object("adapter_config.json") if adapter else None,
+        splits_ends=adapter is not None and adapter.splits_ends,
+    )
     return Inspection(
         folder=listed.path,
         shape=shape,
         structure=structure,
+        support=support,
         supported=supported,
         weight_bytes=weights.size,
         weight_files=len(weights.files),
@@ -249,7 +262,7 @@ def _warnings(
     tokenizer: TokenizerFacts,
     weights: Weights,
 ) -> list[str]:
-    found = [*structure.warnings, *tokenizer.warnings]
+    found = [*structure.warnings, *tokenizer.warnings, *notes(config, shape)]
     if structure.parameters > SMALL_LIMIT:
         found.insert(
             0,

@@ -9,6 +9,7 @@ from firstlight_core.model.base_choice import choose_base
 from firstlight_core.model.download import download_model, resolve_hub_id
 from firstlight_core.model.inspection import inspect_model
 from firstlight_core.model.sources import find_source, remember_folder
+from firstlight_core.model.support import STATUS_WORDS
 from firstlight_core.text import bytes_text, seconds_text
 from firstlight_tui.commands.output import Document, run_verb, say, show_events
 
@@ -53,6 +54,8 @@ def _show(document: Document) -> None:
         f"chat template: {document['template'] or 'none'}, licence: {document['licence'] or 'not found'}"
     )
     say(f"fingerprint {document['fingerprint']}")
+    if support := document.get("support"):
+        say(f"{STATUS_WORDS[support['status']]}: {support['reason']}")
     for warning in document["warnings"]:
         say(f"warning: {warning}")
     say()

@@ -8,6 +8,7 @@ from rich.text import Text
 from textual.content import Content
 
 from firstlight_core.model.sources import FoundModel
+from firstlight_core.model.support import STATUS_WORDS
 from firstlight_core.precisions import DEFAULT_PRECISION, find_precision
 from firstlight_core.text import bytes_text, one_line, seconds_text, shown_path
 from firstlight_tui.widgets import cell
@@ -95,6 +96,7 @@ def facts_words(source: str, model: Mapping[str, Any]) -> Content:
     lines = [
         Content.assemble(part(shown_path(source), "bold")),
         Content.assemble(part(f"{model.get('architecture')}  "), mark),
+        *_measured(model.get("support")),
         fit_words(model.get("estimates") or {}),
         *(
             Content.styled(f"! {one_line(str(warning), 300)}", "$text-warning")
@@ -119,6 +121,21 @@ def facts_words(source: str, model: Mapping[str, Any]) -> Content:
     digest = str(model.get("fingerprint") or "")
     lines.append(_line("fingerprint", digest[: digest.find(":") + 13] + "…" if digest else "–"))
     return Content("\n").join(lines)
+
+
+def _measured(support: Mapping[str, Any] | None) -> list[Content]:
+    """What the compatibility matrix says of such a model, in one line."""
+    if not support:
+        return []
+    status = str(support.get("status"))
+    colour = "$text-success" if status == "proven" else "$text-warning"
+    words = STATUS_WORDS.get(status, status)
+    return [
+        Content.assemble(
+            part(f"{words}: ", colour),
+            part(one_line(str(support.get("reason")), 240), "$foreground-muted"),
+        )
+    ]
 
 
 def _line(name: str, main: str, more: str = "") -> Content:
