@@ -16,6 +16,8 @@ def test_wilsons_interval() -> None:
         (1, 29, 0.0061, 0.1718),
     ):
         assert wilson(hits / count, count) == pytest.approx((low, high), abs=5e-5)
+    for count in range(1, 400):
+        assert (wilson(0.0, count)[0], wilson(1.0, count)[1]) == (0.0, 1.0)
     with pytest.raises(ValueError):
         wilson(0.5, 0)
 

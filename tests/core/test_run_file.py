@@ -279,6 +279,7 @@ def plans(draw: st.DrawFn) -> Plan:
                 QualityChoice,
                 prompts=st.none() | paths,
                 reference=st.none() | paths,
+                text=st.none() | paths,
                 precisions=some,
             )
         ),
@@ -314,6 +315,35 @@ def session() -> Session:
             "drift": {"kl_mean": 0.1},
         },
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "prompts", "text"),
+    [
+        ({"prompts": "general"}, None, None),
+        ({"prompts": "sample"}, "sample", None),
+        (
+            {"prompts": "/my/questions.jsonl", "text": "/my/text.txt"},
+            "/my/questions.jsonl",
+            "/my/text.txt",
+        ),
+    ],
+)
+@pytest.mark.parametrize("several", [False, True])
+def test_the_plan_asks_what_quality_asked(
+    said: dict[str, str], prompts: str | None, text: str | None, several: bool
+) -> None:
+    """What a document calls general, or the sample's, is no file of that name."""
+    one = {"checks": [], "drift": {"kl_mean": 0.1}, **said}
+    asked = replace(
+        session(), source="/my/model", quality={"ok": True, "artifacts": [one]} if several else one
+    )
+    quality = plan_of(asked).quality
+    assert quality is not None
+    assert quality.reference == Path("/my/model")
+    wanted = find_paths().sample_prompts if prompts == "sample" else prompts
+    assert quality.prompts == (Path(wanted) if wanted else None)
+    assert quality.text == (Path(text) if text else None)
 
 
 def test_a_session_becomes_the_plan_that_repeats_it(tmp_path: Path) -> None:

@@ -32,7 +32,8 @@ def wilson(share: float, count: float) -> Interval:
     scale = 1 + Z95**2 / count
     centre = (share + Z95**2 / (2 * count)) / scale
     margin = Z95 * math.sqrt(share * (1 - share) / count + Z95**2 / (4 * count**2)) / scale
-    return max(0.0, centre - margin), min(1.0, centre + margin)
+    # Rounding must not leave the share itself outside.
+    return max(0.0, min(share, centre - margin)), min(1.0, max(share, centre + margin))
 
 
 def share_interval(groups: Sequence[Sequence[bool]]) -> Interval:

@@ -137,7 +137,8 @@ async def check_quality(
 
     unusual = edge_inputs(control["tokens"], artifact.context_length)
     checks.append(edge_cases(await try_edges(reopen, unusual, tell)))
-    return _document(found, origin, recorded, checks, drift)
+    document = _document(found, origin, recorded, checks, drift)
+    return document if text is None else {**document, "text": shown_path(text)}
 
 
 async def check_quality_of_each(

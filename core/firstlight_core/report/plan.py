@@ -7,9 +7,10 @@ from typing import Any
 
 from firstlight_core.deploy.vllm import Capacity
 from firstlight_core.errors import InputRefused
+from firstlight_core.measure.quality_prompts import ORIGINS
 from firstlight_core.model.adapter_bases import remembered_base
 from firstlight_core.model.base_choice import choose_base
-from firstlight_core.paths import find_paths
+from firstlight_core.paths import expanded, find_paths
 from firstlight_core.precisions import DEFAULT_PRECISION, preferred_precision
 from firstlight_core.session import Session
 from firstlight_core.text import shown_path
@@ -62,6 +63,8 @@ class QualityChoice:
 
     prompts: Path | None = None
     reference: Path | None = None
+    text: Path | None = None
+    """The user's own text, for the drift on it; needs a reference."""
     precisions: tuple[str, ...] = ()
 
 
@@ -113,6 +116,16 @@ def check_files(plan: Plan) -> None:
         raise InputRefused(
             f"There is no folder {shown_path(quality.reference)}.",
             hint="Correct `quality.reference`: the source model, or the word source.",
+        )
+    if quality.text is not None and not quality.text.is_file():
+        raise InputRefused(
+            f"There is no file {shown_path(quality.text)}.",
+            hint="Correct `quality.text`: a text file, or leave it out.",
+        )
+    if quality.text is not None and quality.reference is None:
+        raise InputRefused(
+            "`quality.text` needs an original to compare with.",
+            hint='Add `reference = "source"` to [quality].',
         )
 
 
@@ -190,10 +203,18 @@ def _bench_of(benchmark: Mapping[str, Any]) -> BenchChoice:
 
 
 def _quality_of(quality: Mapping[str, Any], source: Path | None) -> QualityChoice:
+    # Of several targets each has a document of its own; what they were asked is the same.
+    quality = next(iter(quality.get("artifacts") or ()), quality)
     prompts = quality.get("prompts")
     compared = bool(quality.get("drift"))
-    if isinstance(prompts, str):
-        file: Path | None = Path(prompts).absolute()
+    text = quality.get("text") if compared else None
+    if isinstance(prompts, str) and prompts not in ORIGINS:
+        file: Path | None = expanded(prompts).absolute()
     else:
-        file = find_paths().sample_prompts if source == find_paths().sample else None
-    return QualityChoice(prompts=file, reference=source if compared else None)
+        on_sample = prompts == "sample" or source == find_paths().sample
+        file = find_paths().sample_prompts if on_sample else None
+    return QualityChoice(
+        prompts=file,
+        reference=source if compared else None,
+        text=expanded(text).absolute() if isinstance(text, str) else None,
+    )

@@ -196,6 +196,7 @@ def _quality(section: Section, source: Path | None, converted: tuple[str, ...]) 
     choice = QualityChoice(
         prompts=section.path("prompts", words={SAMPLE: find_paths().sample_prompts}),
         reference=section.path("reference", words={**words, SAMPLE: find_paths().sample}),
+        text=section.path("text"),
         precisions=_subset(section, converted),
     )
     section.nothing_else()
@@ -281,6 +282,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         document["quality"] = {
             "prompts": prompts and _path_word(prompts, {find_paths().sample_prompts: SAMPLE}),
             "reference": reference and _path_word(reference, words),
+            "text": quality.text and str(quality.text.absolute()),
             "precisions": list(quality.precisions) or None,
         }
     found: dict[str, Any] = _without_none(document)

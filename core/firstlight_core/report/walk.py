@@ -244,6 +244,7 @@ class _Walk:
                 str(folder),
                 prompts=choice.prompts,
                 reference=choice.reference,
+                **({"text": choice.text} if choice.text is not None else {}),
                 on_event=self.on_event,
             )
             for folder in self._subjects(choice.precisions)

@@ -63,6 +63,8 @@ class QualityStep(MeasuringStep):
             "Your prompts (JSON lines; empty: the sample's held-out questions, when it is the sample)"
         )
         yield Input(placeholder="prompts.jsonl", id="prompts", compact=True)
+        yield Words("Your own text, to see the drift on it too (optional)")
+        yield Input(placeholder="text.txt", id="text", compact=True)
         yield WorkView(id="work")
         yield Words(id="checks")
         yield Words(id="drift", classes="card")
@@ -92,6 +94,7 @@ class QualityStep(MeasuringStep):
         prompts = (
             expanded(text) if text else (self.wizard.paths.sample_prompts if on_sample else None)
         )
+        own = self.query_one("#text", Input).value.strip()
         served = targets == [session.target] and session.endpoint is not None
         # A server does not tell its probabilities, so there is no drift to measure.
         reference = Path(session.source) if session.source and not served else None
@@ -106,6 +109,7 @@ class QualityStep(MeasuringStep):
                     targets,
                     prompts=prompts,
                     reference=reference,
+                    **({"text": expanded(own)} if own and reference else {}),
                     ratings=ratings,
                     network=session.network,
                     on_event=on_event,
