@@ -107,6 +107,7 @@ async def test_the_two_files_of_a_deployment_say_the_same(tmp_path: Path, target
         with zipfile.ZipFile(place) as archive:
             archive.extractall(tmp_path / "unpacked")
         place = tmp_path / "unpacked" / "model"
+        assert '("max_length", 128)' in (place.parent / "Program.cs").read_text()
     config = json.loads((place / "inference_model.json").read_text())["ModelConfig"]
     search = json.loads((place / "genai_config.json").read_text())["search"]
     assert config == document["model_config"]

@@ -70,6 +70,7 @@ async def test_vllm_of_the_sample_and_its_adapter(own_artifact: Path, sample: Pa
     script = (Path(document["path"]) / "serve.sh").read_text()
     # The sample's context, not the 2048 that were asked for.
     assert "--max-model-len 1024" in script and str(sample) in script
+    assert "2,048 tokens of context were asked for; the model has 1,024." in document["notes"]
     assert (Path(document["path"]) / "serve.sh").stat().st_mode & 0o111
     with pytest.raises(InputRefused, match="a vllm export sample already"):
         await deploy(own_artifact, "sample", target="vllm")

@@ -7,8 +7,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from firstlight_core.conversion.publishing import MANIFEST, files_in
+from firstlight_core.template.model_config import context_length
 
 SUMS = "SHA256SUMS"
+SAMPLE_LENGTH = 1024
+"""Tokens of context that the sample programs ask for, where the model has as many."""
 _CHUNK = 2**20
 
 SAMPLE_PYTHON = '''"""Talks to the model in this folder: pip install onnxruntime-genai, then python chat.py "Your question"."""
@@ -116,13 +119,21 @@ def write_bundle(
                     if tell is not None:
                         tell(done, total)
             sums[name] = digest.hexdigest()
-        texts = {name: text.encode() for name, text in _TEXTS.items()}
+        texts = {name: text.encode() for name, text in _texts(folder).items()}
         texts |= {f"licences/{name}": raw for name, raw in sorted((licences or {}).items())}
         for name, raw in texts.items():
             bundle.writestr(_entry(name), raw)
             sums[name] = hashlib.sha256(raw).hexdigest()
         listed = "".join(f"{digest}  {name}\n" for name, digest in sums.items())
         bundle.writestr(_entry(SUMS), listed)
+
+
+def _texts(folder: Path) -> dict[str, str]:
+    """The programs and words that go with it; the C# program asks for no more context than the model has."""
+    context = context_length(folder)
+    length = SAMPLE_LENGTH if context is None else min(SAMPLE_LENGTH, context)
+    sharp = SAMPLE_CSHARP.replace(f'"max_length", {SAMPLE_LENGTH}', f'"max_length", {length}')
+    return {**_TEXTS, "Program.cs": sharp}
 
 
 def _entry(name: str) -> zipfile.ZipInfo:

@@ -52,6 +52,7 @@ def vllm_export(
         lora_rank(weights.rank)
     about = check_artifact(artifact)
     # vLLM refuses to start with more context than the model has.
+    asked = capacity.context
     capacity = replace(capacity, context=min(capacity.context, about.context_length))
     settled = document.get("ModelConfig", {})
     served = Served(
@@ -82,11 +83,17 @@ def vllm_export(
     )
     commands = [{"command": shlex.join(words), "does": does} for words, does in rows]
     return texts, {
-        "notes": _notes(served, capacity, sizing),
+        "notes": _notes(served, capacity, sizing, asked=asked),
         "commands": commands,
         "capacity": asdict(capacity),
         "estimates": sizing.to_json(),
     }
+
+
+def _shortened(asked: int, context: int) -> list[str]:
+    if asked <= context:
+        return []
+    return [f"{asked:,} tokens of context were asked for; the model has {context:,}."]
 
 
 def _heads(artifact: Path) -> int:
@@ -96,7 +103,7 @@ def _heads(artifact: Path) -> int:
     return found if isinstance(found, int) and found > 0 else 0
 
 
-def _notes(served: Served, capacity: Capacity, sizing: Sizing) -> list[str]:
+def _notes(served: Served, capacity: Capacity, sizing: Sizing, *, asked: int) -> list[str]:
     notes = [
         "These files were generated, not run: vLLM serves the original weights, not the ONNX artifact."
     ]
@@ -106,6 +113,7 @@ def _notes(served: Served, capacity: Capacity, sizing: Sizing) -> list[str]:
         notes.append(f"Estimate: {bytes_text(sizing.gpu_bytes)} of memory on {each}, with {cache}.")
     else:
         notes.append(f"Estimate: {bytes_text(sizing.memory_bytes)} of memory, with {cache}.")
+    notes += _shortened(asked, capacity.context)
     inside = "base and adapter into folders of these names in" if served.adapter else "weights into"
     notes.append(f"In a cluster, put the {inside} the claim {claim_name(served.name)}.")
     if links_out(served.weights):
