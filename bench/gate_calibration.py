@@ -45,7 +45,8 @@ def measured(passed: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
 class Calibration:
     """Builds, holds, and writes one line a build."""
 
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path, faults: list[str]) -> None:
+        self._faults = faults
         self._out = out.open("a")
         self._root = Path(tempfile.mkdtemp(prefix="gate-"))
 
@@ -88,7 +89,7 @@ class Calibration:
         seed = told["seed"]
         for number, change in enumerate(SOURCE):
             wrong = copy.deepcopy(model)
-            if not change(wrong):
+            if change.__name__ not in self._faults or not change(wrong):
                 continue
             source = save(root / "wrong", wrong)
             for precision in (FAULTY[(number + seed) % 3], *(("fp16",) if seed % 3 == 0 else ())):
@@ -123,29 +124,33 @@ def main() -> int:
     """Run the calibration; `--seeds`, `--families`, `--out` narrow it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--precisions", default=",".join(PRECISIONS), help="of real models")
     parser.add_argument("--families", default=",".join(FAMILIES))
     parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--only", default="", help="names of source faults, instead of all")
     parser.add_argument("--real", type=Path, nargs="*", default=[], help="folders of real models")
     args = parser.parse_args()
+    chosen = args.only.split(",") if args.only else [change.__name__ for change in SOURCE]
     environment()
     warm_up()
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    work = Calibration(args.out)
+    work = Calibration(args.out, chosen)
     began = time.monotonic()
-    for seed in range(args.seeds):
-        for kind in args.families.split(","):
-            work.source(kind, tiny_model(kind, seed=seed), seed=seed, faults=seed == 0)
+    for seed in range(args.first, args.first + args.seeds):
+        for kind in filter(None, args.families.split(",")):
+            work.source(kind, tiny_model(kind, seed=seed), seed=seed, faults=seed == args.first)
             if kind in TIES:
                 tied = tiny_model(kind, seed=seed, tie_word_embeddings=True)
                 work.source(kind, tied, seed=seed, faults=False, name=f"{kind} tied")
             sys.stderr.write(f"{time.monotonic() - began:6.0f} s  {kind} {seed}\n")
     for kind in ("qwen2", "llama", "mistral"):
-        if kind in args.families.split(","):
+        if kind in args.families.split(",") and not args.first:
             work.source(kind, stretched(kind, 0), seed=0, faults=True, name=f"{kind} linear")
     for folder in args.real:
         bench = Bench(folder, work._root / "yardstick" / folder.name)
         told = {"family": folder.name, "model_type": str(bench.reference["model_type"]), "seed": 0}
-        for precision in PRECISIONS:
+        for precision in args.precisions.split(","):
             work.hold(bench, work._root / folder.name / precision, precision, told, faults=True)
             shutil.rmtree(work._root / folder.name / precision, ignore_errors=True)
     return 0

@@ -39,6 +39,22 @@ def rope_type_dropped(model: Any) -> bool:
     return True
 
 
+def window_dropped(model: Any) -> bool:
+    """Every layer sees all tokens, though some were trained with a window."""
+    if not getattr(model.config, "sliding_window", None):
+        return False
+    model.config.sliding_window = 448
+    return True
+
+
+def window_halved(model: Any) -> bool:
+    """Every window is half as long."""
+    if not getattr(model.config, "sliding_window", None):
+        return False
+    model.config.sliding_window //= 2
+    return True
+
+
 def head_from_table(model: Any) -> bool:
     """The output head is taken from the embedding though it is another matrix."""
     head, table = model.get_output_embeddings(), model.get_input_embeddings()
@@ -220,28 +236,6 @@ def softcap_dropped(graph: Any) -> bool:
     return found
 
 
-def window_ignored(graph: Any) -> bool:
-    """Every layer sees all tokens."""
-    found = False
-    for node in graph.graph.node:
-        for attribute in node.attribute:
-            if attribute.name == "local_window_size" and attribute.i > 0:
-                attribute.i = -1
-                found = True
-    return found
-
-
-def window_off_by_one(graph: Any) -> bool:
-    """Every window is one token longer."""
-    found = False
-    for node in graph.graph.node:
-        for attribute in node.attribute:
-            if attribute.name == "local_window_size" and attribute.i > 0:
-                attribute.i += 1
-                found = True
-    return found
-
-
 def no_rotation(graph: Any) -> bool:
     """Queries and keys are not turned by their position."""
     found = False
@@ -271,7 +265,7 @@ def epsilon_in_graph(graph: Any) -> bool:
 
 
 GRAPH: tuple[Change, ...] = (
-    attention_scale, softcap_dropped, window_ignored, window_off_by_one, no_rotation, epsilon_in_graph
+    attention_scale, softcap_dropped, no_rotation, epsilon_in_graph
 )  # fmt: skip
 
 

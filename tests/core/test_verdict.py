@@ -34,7 +34,7 @@ def figures(kind: str = "int4", **values: Any) -> tuple[dict[str, Any], dict[str
         "near": 1.0,
         "positions": 24,
         "pieces": values.get("pieces", 1.0),
-        "plain": {"kl_mean": values.get("kl", limits["kl_mean"] / 2)},
+        "plain": {"kl_mean": values.get("kl", min(limits["kl_mean"], limits["kl_alone"]) / 2)},
     }
     if "structure" not in values or values["structure"] is not None:
         error = values.get("structure", limits["structure_error"] / 2)
@@ -82,6 +82,15 @@ def test_every_figure_beyond_its_limit_is_red(kind: str, wrong: dict[str, Any], 
     assert document["proof"]["level"] == "wrong"
 
 
+def test_calibrated_weights_have_limits_of_their_own() -> None:
+    passed, asked = figures("int4", slope={"4": 0.05})
+    assert decide(passed, asked).fault
+    judged = decide({**passed, "calibrated": True}, asked)
+    assert (judged.fault, judged.proof["kind"]) == ("", "int4-calibrated")
+    passed, asked = figures("int8", slope={"8": 0.05})
+    assert decide({**passed, "calibrated": True}, asked).fault
+
+
 def test_an_unknown_architecture_falls_back_and_says_so() -> None:
     strange = {"unmatched": ["/model/layers.0/odd/MatMul"], "model_type": "never_seen"}
     passed, asked = figures("int4", structure=None, **strange)
@@ -111,7 +120,7 @@ def test_a_manifest_says_that_it_was_forced(tmp_path: Path) -> None:
 
 def test_limits_ship_with_the_wheel_and_leave_room_for_rounding() -> None:
     limits = thresholds()["limits"]
-    assert sorted(limits) == sorted(BUILT)
+    assert sorted(limits) == sorted([*BUILT, "int4-calibrated"])
     for kind in ("fp32", "int8", "int4"):
         assert 1e-5 < limits[kind]["structure_error"] < 1e-2
     assert limits["fp32"]["weight_error"] < limits["int8"]["weight_error"]

@@ -63,13 +63,18 @@ def thresholds() -> Document:
     return found
 
 
-def kind_of(built: Mapping[str, Any]) -> str:
-    """Return the kind of an artifact, by the fewest bits that its graph holds weights in."""
+def kind_of(built: Mapping[str, Any], *, calibrated: bool = False) -> str:
+    """Return the kind of an artifact, by the fewest bits that its graph holds weights in.
+
+    `calibrated`: its weights were moved beyond the nearest step to balance each other's rounding (GPTQ).
+    """
     bits = list(built.get("bits") or [])
     if not bits and str(built.get("embedding", "")).startswith("quantised"):
         bits = [4]
     if bits:
-        return "int4" if min(bits) <= 4 else "int8"
+        if min(bits) <= 4:
+            return "int4-calibrated" if calibrated else "int4"
+        return "int8"
     return "fp16" if built.get("dtype") == "float16" else "fp32"
 
 
@@ -81,7 +86,7 @@ def is_rounded(built: Mapping[str, Any]) -> bool:
 def judge(passed: Mapping[str, Any], asked: Mapping[str, Any], *, force: bool) -> Document:
     """Return what goes into the document of a conversion: `{agreement?, proof, forced?}`.
 
-    `passed` is the gate's `{built, agreement?}`, `asked` what the original said (`{reference?, proof?, reason}`).
+    `passed` is the gate's `{built, agreement?}`, with `calibrated` where weights were calibrated; `asked` what the original said (`{reference?, proof?, reason}`).
 
     Raises:
         CheckFailed: the artifact computes something else than its original, and nobody insists.
@@ -99,7 +104,7 @@ def judge(passed: Mapping[str, Any], asked: Mapping[str, Any], *, force: bool) -
 
 def decide(passed: Mapping[str, Any], asked: Mapping[str, Any]) -> Judged:
     """Return the verdict on one artifact."""
-    kind = kind_of(passed.get("built") or {})
+    kind = kind_of(passed.get("built") or {}, calibrated=bool(passed.get("calibrated")))
     agreement = passed.get("agreement")
     if agreement is None:
         reason = str(asked.get("reason") or "The original was not asked.")
@@ -120,7 +125,7 @@ def decide(passed: Mapping[str, Any], asked: Mapping[str, Any]) -> Judged:
         proof["reason"] = "the original was computed as it is stored, not in float32"
     structure = agreement.get("structure")
     known = reference["model_type"] in thresholds()["model_types"]
-    fault = _weight_fault(weights, limits, known=known)
+    fault = _weight_fault(weights, kind, known=known)
     if structure is not None and exact:
         proof["level"] = "proven"
         fault = fault or _structure_fault(structure, limits)
@@ -131,7 +136,7 @@ def decide(passed: Mapping[str, Any], asked: Mapping[str, Any]) -> Judged:
     return Judged(proof, fault)
 
 
-def _weight_fault(weights: Mapping[str, Any] | None, limits: Limits, *, known: bool) -> str:
+def _weight_fault(weights: Mapping[str, Any] | None, kind: str, *, known: bool) -> str:
     if weights is None:
         return ""
     if known and (strange := [*weights["unmatched"], *weights["unused"]]):
@@ -139,7 +144,7 @@ def _weight_fault(weights: Mapping[str, Any] | None, limits: Limits, *, known: b
         return f"The artifact's weights are not its original's: {str(strange[0])[:80]}{more} cannot be found again."
     for name, limit in (("error", "weight_error"), ("row_error", "row_error"), ("slope", "slope")):
         for bits, value in weights[name].items():
-            allowed = _of_bits(bits)[limit]
+            allowed = _of_bits(bits, kind)[limit]
             if not value <= allowed:
                 return (
                     "The artifact's weights are not its original's: at "
@@ -148,9 +153,11 @@ def _weight_fault(weights: Mapping[str, Any] | None, limits: Limits, *, known: b
     return ""
 
 
-def _of_bits(bits: str) -> Document:
-    kinds = {"4": "int4", "8": "int8", "16": "fp16", "32": "fp32"}
-    found: Document = thresholds()["limits"][kinds.get(bits, "int4")]
+def _of_bits(bits: str, kind: str) -> Document:
+    """The limits of matrices with these bits in an artifact of this kind."""
+    few = kind if kind.startswith("int4") else "int4"
+    kinds = {"8": "int8", "16": "fp16", "32": "fp32"}
+    found: Document = thresholds()["limits"][kinds.get(bits, few)]
     return found
 
 

@@ -175,7 +175,8 @@ class ConversionWork:
         passed = await built.gate.result(staging.artifact, built.asked)
         memory.take()
         peak = max(memory.peak, measured["olive_peak_rss_bytes"])
-        numbers = judge(passed, built.asked, force=self._force)
+        calibrated = {"calibrated": "calibration" in measured}
+        numbers = judge({**passed, **calibrated}, built.asked, force=self._force)
         check_unchanged(plan, self._before)
         fingerprint = inspect_model(plan.source).fingerprint
         if listen is not None:

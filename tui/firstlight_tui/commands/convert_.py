@@ -155,7 +155,7 @@ def _show(document: Document) -> None:
 def _proof_words(proof: Document) -> str:
     """One line: what was proven of the artifact, and why not more."""
     if proof["level"] == "proven":
-        rounded = proof["kind"] in ("int8", "int4")
+        rounded = proof["kind"] != "fp32"
         return (
             "with its own weights it computes exactly what the original computes; they are the original's, rounded"
             if rounded
