@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from firstlight_core.events import Token
 from firstlight_core.jobs.prefill_plan import chunk_ends, chunk_tokens, is_repeatable, is_seeded
 from firstlight_core.talk.engine import Engine, open_engine
 
@@ -140,3 +141,41 @@ async def test_the_likeliest_token_of_each_place_is_the_one_a_greedy_answer_took
         assert likeliest == [tokens[place] for place in (0, 5, 11, 1)]
         await _asked(engine, ids[: len(ids) // 2])
         assert await places(engine) == await places(other) == seen
+
+
+@pytest.mark.real
+async def test_what_happens_between_two_questions_changes_no_answer(
+    artifact: Callable[[str], Path],
+) -> None:
+    """A cancelled answer, an edited turn, a form, a penalty, a seed of 0."""
+    penalty = {"do_sample": False, "repetition_penalty": 1.4}
+    zero = {"do_sample": True, "temperature": 1.3, "random_seed": 0}
+    text = "An int4 artifact stores its weights in blocks of 4 bits. " * 12
+    question = [{"role": "user", "content": text}]
+    async with open_engine(artifact("int4")) as used, open_engine(artifact("int4")) as new:
+        base = (await used.render(question))["ids"]
+        tokens, _ = await _asked(used, base[:100], penalty)
+        turn = [*base[:100], *tokens, *base[5:40]]
+        said, kept = await _asked(used, turn, penalty)
+        assert (said, 64) == ((await _asked(new, turn, penalty))[0], kept)
+
+        form = {"regex": "[a-z ]{5,40}", "greedy": True, "max_tokens": 12}
+        held = await used.answer(question, **form)
+        await _asked(used, turn)
+        again, alone = await used.answer(question, **form), await new.answer(question, **form)
+        assert held["tokens"] == again["tokens"] == alone["tokens"]
+
+        async for event in used.chat(question, greedy=True, max_tokens=200):
+            if isinstance(event, Token) and event.index == 1:
+                await used.cancel()
+        retried = await used.answer(question, greedy=True, max_tokens=30)
+        first = await new.answer(question, greedy=True, max_tokens=30)
+        assert retried["tokens"] == first["tokens"]
+        assert retried["stats"]["reused_tokens"] >= 64
+
+        edited = [*base[:70], base[71], *base[71:140]]
+        await _asked(used, base[:150])
+        assert (await _asked(used, edited))[0] == (await _asked(new, edited))[0]
+
+        drawn = [(await _asked(who, base[:80], zero))[0] for who in (used, used, new)]
+        assert drawn[0] == drawn[1] == drawn[2]
