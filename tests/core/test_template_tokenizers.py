@@ -111,3 +111,17 @@ async def test_what_a_template_can_mend_is_never_an_exception(tmp_path: Path) ->
     mended = await mend_template(folder)
     assert mended["ok"] and mended["verdict"] == "match-with-exceptions"
     assert mended["exceptions"] == ["decomposed"]
+
+
+async def test_a_rewrite_that_repairs_nothing_is_not_offered(tmp_path: Path) -> None:
+    """`|trim` keeps a no-break space in onnxruntime-genai; that another branch could be rewritten mends nothing."""
+    template = CHATML.template.replace("message['content']", "message['content'] | trim")
+    unused = "{% if never %}{{ messages[0]['content'].replace('a', 'b') }}{% endif %}"
+    folder = write_family(tmp_path / "nbsp", replace(CHATML, template=unused + template))
+    document = await check_template(folder)
+    assert document["rewritten_template"] is None
+    assert document["ok"] and document["exceptions"] == ["no-break-space"]
+    (cause,) = {difference["cause"] for difference in document["differences"]}
+    assert cause == "renderer"
+    # A byte is a token here, and half a character has no text to show.
+    assert "adds tokens 194, 160 after `user`" in document["differences"][0]["sentence"]

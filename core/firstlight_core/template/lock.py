@@ -131,9 +131,9 @@ async def check_template(
     stop_tokens = check_stop_tokens(
         read_json_object(folder / "genai_config.json", strict=False), derived, marks
     )
-    explained, rewritten = await _explain(sides, shapes, reference, native, found)
+    explained, rewritten, repaired = await _explain(sides, shapes, reference, native, found)
     by_its_file = any(difference["cause"] == "file" for difference in found)
-    verdict = give_verdict(found, shapes, mendable=rewritten is not None)
+    verdict = give_verdict(found, shapes, mendable=repaired)
     return {
         "ok": verdict.locked and bool(stop_tokens["ok"]),
         "locked": verdict.locked,
@@ -222,14 +222,14 @@ async def _explain(
     reference: Mapping[str, Any],
     native: Mapping[str, Any],
     found: Sequence[Document],
-) -> tuple[list[str], str | None]:
-    """Why onnxruntime-genai renders otherwise, and a template that it renders right, proven on every shape.
+) -> tuple[list[str], str | None, frozenset[str]]:
+    """Why onnxruntime-genai renders otherwise, a template that it renders right, and the shapes that this repairs.
 
     Texts are compared, not tokens: what the runtime's tokenizer does otherwise no template can mend.
     """
     template = sides.written or sides.own
     if all(d["between"] != "genai" or d["cause"] == "tokenizer" for d in found):
-        return [], None
+        return [], None, frozenset()
     sentences = known_differences(template)
     candidates = [(rewrite_for_genai(template), "An equivalent chat template")]
     if sides.theirs != template:
@@ -238,38 +238,43 @@ async def _explain(
             (rewrite_for_genai(sides.theirs), "An equivalent of the source's chat template"),
         ]
     for candidate, what in candidates:
-        if candidate and await _renders_right(sides, candidate, shapes, reference, native):
+        if not candidate:
+            continue
+        if repaired := await _repairs(sides, candidate, shapes, reference, native):
             sentences.append(
                 f"{what} renders right in onnxruntime-genai too, proven on {len(shapes)} "
                 "conversations; --mend writes it."
             )
-            return sentences, candidate
-    return sentences, None
+            return sentences, candidate, repaired
+    return sentences, None, frozenset()
 
 
-async def _renders_right(
+async def _repairs(
     sides: Sides,
     candidate: str,
     shapes: Sequence[Shape],
     reference: Mapping[str, Any],
     native: Mapping[str, Any],
-) -> bool:
-    """Whether both renderers write with `candidate` what the reference writes."""
+) -> frozenset[str]:
+    """The conversations that onnxruntime-genai renders right with `candidate` only; none when another gets worse."""
     try:
         again, after = await render_both(sides, shapes, [], template=candidate)
     except TemplateRefused:
-        return False
+        return frozenset()
     drawn = zip(
         shapes,
         *(result["renders"] for result in (reference, native, again, after)),
         strict=False,
     )
-    for shape, wanted, before, one, other in drawn:
+    repaired: set[str] = set()
+    for shape, *rows in drawn:
+        wanted, before, one, other = (row.get("text") for row in rows)
         # Where the runtime strips or quotes otherwise whatever the template is, nothing may get worse.
-        right = {wanted.get("text"), before.get("text") if shape.unusual else wanted.get("text")}
-        if one.get("text") != wanted.get("text") or other.get("text") not in right:
-            return False
-    return True
+        if one != wanted or (other != wanted and not (shape.unusual and other == before)):
+            return frozenset()
+        if before != wanted and other == wanted:
+            repaired.add(shape.key)
+    return frozenset(repaired)
 
 
 def _expansions(template: Mapping[str, str] | None, shape: Shape) -> list[list[str]]:

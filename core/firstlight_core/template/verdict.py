@@ -1,6 +1,6 @@
 """What the template check makes of one conversation, and of all of them together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -177,9 +177,9 @@ class Verdict:
 
 
 def give_verdict(
-    found: Sequence[Mapping[str, Any]], shapes: Sequence[Shape], *, mendable: bool
+    found: Sequence[Mapping[str, Any]], shapes: Sequence[Shape], *, mendable: Collection[str] = ()
 ) -> Verdict:
-    """The verdict on these differences; `mendable`: an equivalent template was found that renders right.
+    """The verdict on these differences; `mendable`: the conversations that another template was proven to repair.
 
     A difference is an exception when the runtime makes it (its tokenizer, or its renderer of the very same template)
     and only unusual texts meet it; and when it is transformers that departs from tokenizer.json.
@@ -193,7 +193,7 @@ def give_verdict(
     unusual = {shape.key for shape in shapes if shape.unusual}
     for difference in found:
         cause = difference["cause"]
-        ours = cause == "template" or (mendable and cause == "renderer")
+        ours = cause == "template" or (cause == "renderer" and difference["shape"] in mendable)
         if ours or (cause != "file" and difference["shape"] not in unusual):
             return Verdict("mismatch", f"Mismatch: {difference['sentence']}.")
     excepted = tuple(dict.fromkeys(str(difference["shape"]) for difference in found))
