@@ -36,6 +36,7 @@ async def drift(folder: Path, source: Path, prompts: Path) -> dict[str, Any]:
         return await measure_drift(engine, reference, conversations)
 
 
+@pytest.mark.slow
 async def test_it_drifts_less_than_int4_on_other_prompts(
     sample: Path, artifact: Callable[[str], Path], tmp_path: Path, clean_children: None
 ) -> None:
