@@ -1,9 +1,11 @@
 """Converts models of real shapes and writes what was estimated beside what was measured.
 
-    python -m bench.estimates [--only NAME ...] [--precisions KEY ...] [--work FOLDER]
+    python -m bench.estimates [--only NAME ...] [--source FOLDER ...] [--precisions KEY ...] [--work FOLDER]
 
-Each case is converted by `conversion.convert`, one after another; results are added to docs/estimates.json as they
-come, and docs/estimates.md is written from it. The estimates are those of the bare formulas, without calibration.
+Each case is converted by `conversion.convert`, one after another, and run once with a context of 2048 tokens; results
+are added to docs/estimates.json as they come, and docs/estimates.md is written from it. A source of one's own (the
+real models of `make test-real`) is named after its folder. The estimates are those of the bare formulas, without
+calibration. `--fit` prints what the constants of `estimates.COSTS` would be by these measurements.
 """
 
 import argparse
@@ -24,34 +26,70 @@ from firstlight_core.environment.machine import core_count
 from firstlight_core.environment.toolchain import CONVERT_PACKAGES, installed_version
 from firstlight_core.errors import FirstlightError
 from firstlight_core.estimate.artifact_size import artifact_bytes
-from firstlight_core.estimate.estimates import bare_estimate
+from firstlight_core.estimate.estimates import BASE_RAM, bare_estimate
+from firstlight_core.estimate.run_memory import run_bytes
 from firstlight_core.files import read_json_object, write_json, write_whole
 from firstlight_core.model.inspection import Inspection, inspect_model
+from firstlight_core.monitor import PeakMemory
 from firstlight_core.paths import find_paths
 from firstlight_core.precisions import PRECISIONS, Precision
+from firstlight_core.talk.engine import open_engine
+from firstlight_core.template.files import read_chat_template
 
 DOCS = Path(__file__).parent.parent / "docs"
-GOALS = {"bytes": 0.03, "peak_ram_bytes": 0.15, "seconds": 0.30}
-TITLES = {"bytes": "size", "peak_ram_bytes": "peak RAM", "seconds": "seconds"}
+GOALS = {"bytes": 0.03, "peak_ram_bytes": 0.15, "run_ram_bytes": 0.15, "seconds": 0.30}
+TITLES = {
+    "bytes": "size",
+    "peak_ram_bytes": "peak RAM",
+    "run_ram_bytes": "RAM to run",
+    "seconds": "seconds",
+}
+CONTEXT = 2048
+QUESTION = "Tell me about the sea, and the mountains behind it. " * 16
+BUSY = 1.0
+"""Load average from which the seconds of a conversion say nothing about the machine."""
 
 
 def estimated(inspection: Inspection, precision: Precision) -> dict[str, float]:
     """The bare formulas: what `firstlight inspect` says on a machine that has converted nothing yet."""
     return {
         "bytes": artifact_bytes(inspection, precision),
+        "run_ram_bytes": run_bytes(inspection, precision, context_of(inspection)),
         **bare_estimate(inspection, precision),
     }
 
 
-async def measure(source: Path, output: Path, precision: Precision) -> dict[str, Any]:
-    """Convert once; bytes of the folder, peak resident bytes of the child, seconds in the child."""
+def context_of(inspection: Inspection) -> int:
+    """The context that an artifact of this model is run with."""
+    return min(CONTEXT, inspection.shape.context or CONTEXT)
+
+
+async def run_memory(artifact: Path, context: int) -> int:
+    """Most resident bytes of the engine after one long prompt; a base model gets the plainest of templates."""
+    if read_chat_template(artifact) is None:
+        template = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
+        (artifact / "chat_template.jinja").write_text(template)
+    memory = PeakMemory()
+    memory.begin("run")
+    async with open_engine(artifact, max_length=context, started=memory.add) as engine:
+        question = [{"role": "user", "content": QUESTION}]
+        await engine.answer(question, greedy=True, max_tokens=8)
+        memory.take()
+    return memory.peak
+
+
+async def measure(source: Path, output: Path, precision: Precision, context: int) -> dict[str, Any]:
+    """Convert once and run it once; bytes of the folder, peak resident bytes of all processes, seconds in Olive."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     document = await convert(source, output, precision=precision.key, force=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    run_ram = await run_memory(output, context)
     shutil.rmtree(output)
     return {
         "bytes": document["bytes"],
         "peak_ram_bytes": document["peak_rss_bytes"],
+        "peak_by_stage": document["peak_rss_by_stage"],
+        "run_ram_bytes": run_ram,
         "seconds": document["seconds"],
         "total_seconds": document["total_seconds"],
         # Of the conversion and the check in a fresh process: tells a busy machine from a slow one.
@@ -77,24 +115,29 @@ def table(document: dict[str, Any]) -> str:
     lines = [
         "# Estimates against conversions that were really run",
         "",
-        "Written by `python -m bench.estimates` from `docs/estimates.json`. Random bf16 weights of real shapes; the estimates",
-        "are those of the bare formulas of `estimates.py` and `artifact_size.py`, before a machine has calibrated them.",
-        "Goals: size 3 %, peak RAM 15 %, seconds 30 %.",
+        "Written by `python -m bench.estimates` from `docs/estimates.json`. The estimates are those of the bare formulas of",
+        "`estimates.py`, `artifact_size.py` and `run_memory.py`, before a machine has calibrated them. Peak RAM is that of all",
+        "processes of a conversion together: Olive, the original, the check. RAM to run is that of the engine with a context of",
+        f"{CONTEXT} tokens. Seconds are Olive's, on an idle machine; those of a busy one are left out.",
+        "Goals: size 3 %, peak RAM and RAM to run 15 %, seconds 30 %.",
         "",
         f"Machine: {document['machine']['cores']} cores, {document['machine']['system']}; "
         + ", ".join(f"{k} {v}" for k, v in document["machine"]["packages"].items())
         + ".",
         "",
-        "| model | precision | size MB, measured | estimate | off | peak RAM MB, measured | estimate | off | s, measured | estimate | off |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| model | precision | size MB | estimate | off | peak RAM MB | estimate | off | RAM to run MB | estimate | off | s | estimate | off |",
+        "|---|---|" + "---:|" * 12,
     ]
     worst = dict.fromkeys(GOALS, 0.0)
     for row in document["cases"]:
-        inspection = row["estimate"]
         cells = [row["model"], row["precision"]]
         for name in GOALS:
+            real, guess = row["measured"].get(name), row["estimate"].get(name)
+            busy = name == "seconds" and (row.get("load_before") or 0.0) > BUSY
+            if real is None or guess is None or busy:
+                cells += ["", "", ""]
+                continue
             scale = 1 if name == "seconds" else 1e6
-            real, guess = row["measured"][name], inspection[name]
             off = guess / real - 1
             worst[name] = max(worst[name], abs(off))
             mark = "" if abs(off) <= GOALS[name] else " **!**"
@@ -110,20 +153,51 @@ def table(document: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def refresh(document: dict[str, Any], work: Path) -> None:
-    """Compute every estimate again with the formulas of today; the measurements stay."""
+def refresh(document: dict[str, Any], work: Path, own: dict[str, Path]) -> None:
+    """Compute every estimate again with the formulas of today; the measurements stay, and so does what is not here."""
     known: dict[str, Inspection] = {}
     rows = {row.key: row for row in PRECISIONS}
     for case in document["cases"]:
         name = case["model"]
-        known.setdefault(name, inspect_model(source_folder(name, work)))
+        if name not in own and name not in _names():
+            continue
+        known.setdefault(name, inspect_model(source_folder(name, work, own)))
         case["estimate"] = estimated(known[name], rows[case["precision"]])
 
 
-def source_folder(name: str, work: Path) -> Path:
+def fit(document: dict[str, Any], work: Path, own: dict[str, Path]) -> str:
+    """Bytes a weight of body, table and second table that the peaks of Olive's stage ask for, by least squares."""
+    import numpy as np
+
+    lines = []
+    for key in dict.fromkeys(case["precision"] for case in document["cases"]):
+        rows, peaks = [], []
+        for case in document["cases"]:
+            build = case["measured"].get("peak_by_stage", {}).get("build")
+            if case["precision"] != key or build is None:
+                continue
+            found = inspect_model(source_folder(case["model"], work, own))
+            table = found.shape.vocab * found.shape.hidden
+            rows.append([found.structure.body, table, 0 if found.structure.tied else table])
+            peaks.append(build)
+        if not rows:
+            continue
+        weights, wanted = np.array(rows, float), np.array(peaks, float)
+        columns = [number for number in range(3) if weights[:, number].any()]
+        relative = weights[:, columns] / wanted[:, None]
+        solved = np.linalg.lstsq(relative, (wanted - BASE_RAM) / wanted, rcond=None)[0]
+        off = (BASE_RAM + weights[:, columns] @ solved) / wanted - 1
+        figures = ", ".join(f"{value:.2f}" for value in solved)
+        lines.append(f"{key}: {figures} ({len(rows)} models, {abs(off).max():.1%} off at most)")
+    return "\n".join(lines)
+
+
+def source_folder(name: str, work: Path, own: dict[str, Path]) -> Path:
     """The source of one case, written when it is not there yet."""
     if name == "sample":
         return find_paths().sample
+    if name in own:
+        return own[name]
     folder = work / "sources" / name
     if not (folder / "model.safetensors").is_file():
         shape = next(shape for shape in SHAPES if shape.name == name)
@@ -133,30 +207,39 @@ def source_folder(name: str, work: Path) -> Path:
     return folder
 
 
+def _names() -> list[str]:
+    return ["sample", *(shape.name for shape in SHAPES)]
+
+
 def main() -> int:
     """Run the cases that were asked for and write both files."""
-    names = ["sample", *(shape.name for shape in SHAPES)]
+    names = _names()
     keys = [row.key for row in PRECISIONS]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="*", default=names, choices=names)
+    parser.add_argument("--only", nargs="*", choices=names)
+    parser.add_argument("--source", nargs="*", type=Path, default=[])
     parser.add_argument("--precisions", nargs="*", default=keys, choices=keys)
     parser.add_argument("--work", type=Path, default=find_paths().cache / "bench")
     parser.add_argument(
         "--table", action="store_true", help="convert nothing, write the files anew"
     )
+    parser.add_argument("--fit", action="store_true", help="print constants by these measurements")
     asked = parser.parse_args()
+    own = {folder.name: folder for folder in asked.source}
+    models = asked.only if asked.only is not None else ([] if own else names)
     path = DOCS / "estimates.json"
     document = read_json_object(path) if path.exists() else {"cases": []}
     document["machine"] = machine()
-    for name in [] if asked.table else asked.only:
-        source = source_folder(name, asked.work)
+    for name in [] if asked.table else [*models, *own]:
+        source = source_folder(name, asked.work, own)
         inspection = inspect_model(source)
         for row in (row for row in PRECISIONS if row.key in asked.precisions):
             guess = estimated(inspection, row)
             load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
             began = time.strftime("%Y-%m-%d %H:%M")
             try:
-                real = asyncio.run(measure(source, asked.work / "out" / f"{name}-{row.key}", row))
+                output = asked.work / "out" / f"{name}-{row.key}"
+                real = asyncio.run(measure(source, output, row, context_of(inspection)))
             except FirstlightError as error:
                 sys.stderr.write(f"{name} {row.key}: {error}\n{error.detail[-1500:]}\n")
                 continue
@@ -170,12 +253,20 @@ def main() -> int:
             others = [
                 c for c in document["cases"] if (c["model"], c["precision"]) != (name, row.key)
             ]
+            places = {model: place for place, model in enumerate(names)}
             document["cases"] = sorted(
-                [*others, case], key=lambda c: (names.index(c["model"]), keys.index(c["precision"]))
+                [*others, case],
+                key=lambda c: (
+                    places.get(c["model"], len(places)),
+                    c["model"],
+                    keys.index(c["precision"]),
+                ),
             )
             write_json(path, document)
-    refresh(document, asked.work)
+    refresh(document, asked.work, own)
     write_json(path, document)
+    if asked.fit:
+        sys.stderr.write(fit(document, asked.work, own) + "\n")
     write_whole(DOCS / "estimates.md", table(document))
     return 0
 
