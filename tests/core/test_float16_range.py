@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from firstlight_core.conversion.convert import convert
-from firstlight_core.errors import ModelRefused
+from firstlight_core.errors import CheckFailed, ModelRefused
 from firstlight_core.estimate.estimates import Room, estimate
 from firstlight_core.estimate.recommendation import recommend
 from firstlight_core.model.inspection import inspect_model
@@ -43,6 +43,17 @@ def test_activations_beyond_float16_are_refused_with_their_size(
     assert 70_000 < reached < 1_000_000
     assert "INT8" in refused.value.hint
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_the_check_names_the_activations_where_nobody_measured_them(
+    sample: Path, tmp_path: Path
+) -> None:
+    source = loud(sample, tmp_path / "loud", 2_000.0)
+    with pytest.raises(CheckFailed, match="not finite") as refused:
+        asyncio.run(convert(source, tmp_path / "out", precision="fp16", force=True))
+    assert "activations" in refused.value.hint and "training run" not in refused.value.hint
 
 
 @pytest.mark.real

@@ -10,6 +10,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Button, OptionList, TextArea
 
+from firstlight_core.conversion.progress import HELD, PEAK
 from firstlight_core.errors import FirstlightError, JobFailed, ModelRefused
 from firstlight_core.events import LogLine, Measured, Progress, Stage
 from firstlight_core.monitor import Sample
@@ -280,6 +281,30 @@ async def test_memory_beyond_the_prediction_asks_once_and_can_stop(
         assert work(pilot).status == "done"
         # What the core measured, as in the result below it.
         assert "peak RAM 600.0 MiB" in text(pilot, "#work")
+
+
+async def test_memory_that_the_core_adds_up_is_shown_and_is_no_sign_of_life(
+    wizard: Build, called: Called
+) -> None:
+    olive = Olive()
+    olive.wait_at = "int4"
+    app = wizard(session=ONE, first=ConvertStep, services=services(called, olive))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("enter")
+        await olive.begun.wait()
+        heard = work(pilot).heard
+        tell = olive.calls[0]["on_event"]
+        for held, peak in ((700, 900), (300, 900), (200, 100)):
+            tell(Measured(HELD, held * 2.0**20, "B"))
+            tell(Measured(PEAK, peak * 2.0**20, "B"))
+        await repaint(pilot)
+        assert "peak RAM 900.0 MiB" in text(pilot, "#work"), "that of the whole queue"
+        assert work(pilot).heard == heard
+        # The pane beside it shows the same processes: no child has this id.
+        assert app._read().job_rss == 200 * 2**20
+        olive.go_on.set()
+        await settle(pilot)
 
 
 async def test_stop_now_stops(wizard: Build, called: Called) -> None:

@@ -19,7 +19,8 @@ from firstlight_core.estimate.calibrated_cost import (
     unfit,
 )
 from firstlight_core.estimate.calibration import factor, remember
-from firstlight_core.estimate.run_memory import loading_bytes, run_bytes
+from firstlight_core.estimate.check_memory import check_bytes
+from firstlight_core.estimate.run_memory import run_bytes
 from firstlight_core.model.inspection import Inspection
 from firstlight_core.monitor import available_memory
 from firstlight_core.paths import find_paths
@@ -28,8 +29,6 @@ from firstlight_core.text import bytes_text, seconds_text
 
 BASE_RAM = 499_000_000
 """Bytes of the processes before a weight is read: Python, torch, transformers and Olive, and the check that waits."""
-ORIGINAL_RAM = 5.4
-"""Bytes a parameter while the original is asked: in float32, and a part of its mapped file."""
 BASE_SECONDS = 3.25
 """Seconds for importing, and for the graph of a tiny model."""
 
@@ -139,8 +138,13 @@ class Room:
         return cls(memory=available_memory(), disk=shutil.disk_usage(place).free)
 
 
-def bare_estimate(inspection: Inspection, precision: Precision) -> dict[str, float]:
-    """Peak RAM and seconds by the formulas alone, without what this machine taught."""
+def bare_estimate(
+    inspection: Inspection, precision: Precision, *, available: int | None = None
+) -> dict[str, float]:
+    """Peak RAM and seconds by the formulas alone, without what this machine taught.
+
+    `available` bytes of memory bound what the check takes; by default it has all that it wants.
+    """
     shape, structure = inspection.shape, inspection.structure
     # A row that has not been measured yet costs what the plain row of its builder precision does.
     cost = COSTS.get(precision.key) or COSTS[precision.builder_precision]
@@ -156,7 +160,7 @@ def bare_estimate(inspection: Inspection, precision: Precision) -> dict[str, flo
         ram = max(ram, calibration_ram(inspection))
         seconds += calibration_seconds(inspection)
     # The original is asked while the artifact is loaded in a process of its own.
-    check = ORIGINAL_RAM * inspection.parameters + loading_bytes(inspection, precision)
+    check = check_bytes(inspection, precision, build=ram, available=available)
     return {"peak_ram_bytes": BASE_RAM + max(ram, check), "seconds": BASE_SECONDS + seconds}
 
 
@@ -165,7 +169,8 @@ def estimate(
 ) -> Estimate:
     """What this precision of this model will cost, and whether it can be made here."""
     size = artifact_bytes(inspection, precision)
-    bare = bare_estimate(inspection, precision)
+    room = room or Room.here()
+    bare = bare_estimate(inspection, precision, available=room.memory)
     ram_factor, _ = factor("peak_ram_bytes", precision.key, inspection.parameters)
     time_factor, runs = factor("seconds", precision.key, inspection.parameters)
     peak = round(bare["peak_ram_bytes"] * ram_factor)
@@ -179,7 +184,7 @@ def estimate(
     if reason := pointless(inspection, precision) or overflows(inspection, precision):
         blocked_by = "model"
     else:
-        blocked_by, reason = _fits(precision, peak, disk, room or Room.here())
+        blocked_by, reason = _fits(precision, peak, disk, room)
     if not blocked_by and precision.calibrated and seconds > LONGEST_SECONDS:
         blocked_by = "time"
         reason = f"Calibrating this model would take about {seconds_text(seconds)} here."

@@ -193,10 +193,13 @@ class _Converter:
                 room = peak_rss() - psutil.Process().memory_info().rss
                 yardstick.ask(room=room)
                 self._yardstick = yardstick
+                # It is loaded once more for the proof: what the first one held must not stand beside it.
+                give_back_memory()
             reference = self._yardstick.reference
             if reference is None:
                 return {"reference": None, "proof": None, "reason": self._yardstick.reason}
             proof = self._yardstick.prove(Path(asked["artifact"]))
+            give_back_memory()
         except FirstlightError:
             raise
         except Exception as error:

@@ -16,6 +16,11 @@ from firstlight_core.worker import JobContext
 
 TOKENS = 8
 """A bad fp16 model dies on its second token; eight is what SPEC 1.4 asks for."""
+_NOT_FINITE = "The source weights hold NaN or infinity: check the training run."
+_BEYOND_HALF = (
+    "Its activations do not fit into float16, which ends at 65,504, or its weights hold NaN: "
+    "choose FP32, INT8 or INT4, which compute in float32."
+)
 PROMPTS = ("Hello, what can you do?", "HELLO 123", "1 2 3")
 """The first that the tokenizer can encode is asked: a tiny vocabulary may lack letters, a broken one lacks all."""
 
@@ -44,7 +49,8 @@ class _Checker:
         built = read_graph(folder)
         _check_expected(built, asked.get("expected") or {})
         with _explained():
-            return {"smoke": self._load_and_speak(folder), "built": built}
+            half = built["dtype"] == "float16"
+            return {"smoke": self._load_and_speak(folder, half=half), "built": built}
 
     def compare(self, asked: dict[str, Any]) -> dict[str, Any]:
         """`{reference, proof}` of `jobs/original.py` → `{smoke, agreement}`; the artifact is loaded once more where
@@ -90,7 +96,7 @@ class _Checker:
             self._model = og.Model(str(copy))
             return self._rows(texts)
 
-    def _load_and_speak(self, folder: Path) -> dict[str, Any]:
+    def _load_and_speak(self, folder: Path, *, half: bool) -> dict[str, Any]:
         import numpy as np
         import onnxruntime_genai as og
 
@@ -106,7 +112,7 @@ class _Checker:
                 "The converted model's tokenizer cannot encode plain text.",
                 hint="The source lacks its tokenizer files (tokenizer.json): add them and convert again.",
             )
-        smoke = _speak(self._model, self._tokenizer, ids.tolist(), room=self._room)
+        smoke = _speak(self._model, self._tokenizer, ids.tolist(), room=self._room, half=half)
         return {**smoke, "prompt": prompt}
 
 
@@ -124,14 +130,16 @@ def _explained() -> Iterator[None]:
         ) from error
 
 
-def _speak(model: Any, tokenizer: Any, ids: list[int], *, room: int) -> dict[str, Any]:
+def _speak(
+    model: Any, tokenizer: Any, ids: list[int], *, room: int, half: bool = False
+) -> dict[str, Any]:
     import numpy as np
 
     # min_length keeps an early end of turn from hiding that decoding does not work.
     generator = _begin(model, ids, TOKENS, least=TOKENS, room=room)
     spoken: list[int] = []
     while not generator.is_done() and len(spoken) < TOKENS:
-        _last_logits(generator)
+        _last_logits(generator, half=half)
         generator.generate_next_token()
         spoken.append(int(generator.get_next_tokens()[0]))
     if len(spoken) < 2:
@@ -154,7 +162,7 @@ def _begin(model: Any, ids: Any, new: int, *, least: int = 0, room: int) -> Any:
     return generator
 
 
-def _last_logits(generator: Any) -> Any:
+def _last_logits(generator: Any, *, half: bool = False) -> Any:
     import numpy as np
 
     # A copy: the runtime writes the next logits into the same memory.
@@ -162,7 +170,7 @@ def _last_logits(generator: Any) -> Any:
     if not np.isfinite(logits).all():
         raise CheckFailed(
             "The converted model computes numbers that are not finite (NaN or infinity).",
-            hint="The source weights hold NaN, or are too large for this precision: check the training run.",
+            hint=_BEYOND_HALF if half else _NOT_FINITE,
         )
     return logits.reshape(-1, logits.shape[-1])[-1]
 

@@ -4,6 +4,7 @@ import gc
 from pathlib import Path
 from typing import Any, TypedDict
 
+from firstlight_core.estimate.check_memory import original_fits, original_is_exact
 from firstlight_core.jobs.folded import folded
 from firstlight_core.jobs.graph_matrices import Graph
 from firstlight_core.jobs.original_text import (
@@ -25,10 +26,6 @@ from firstlight_core.jobs.weight_proof import WeightFigures, WeightProof, round_
 from firstlight_core.model.structure_lengths import read_lengths
 from firstlight_core.text import one_line
 
-SHARE_OF_MEMORY = 0.5
-"""The original may take this share of the memory that is available; else it is not asked."""
-SPARE = 0.25
-"""Share of the available memory that asking may always take, even if the conversion itself needs less."""
 LIKE_ITSELF = 1e-3
 """Relative distance up to which a folded adapter counts as the adapter beside its base."""
 
@@ -90,12 +87,10 @@ class Yardstick:
         """
         from firstlight_core.monitor import available_memory
 
-        # Against bf16 weights; float32 is twice that.
-        if 2 * self._stored >= SHARE_OF_MEMORY * available_memory():
+        if not original_fits(self._stored, available_memory()):
             self.reason = "The original does not fit into the memory beside its conversion."
             return None
-        # The mapped bf16 file and the float32 copy stand side by side while it is read.
-        self._exact = 3 * self._stored < max(room, SPARE * available_memory())
+        self._exact = original_is_exact(self._stored, room=room, available=available_memory())
         tokenizer, model = load_original(self._source, self._base, exact=self._exact)
         config = model.config.get_text_config()
         lengths = read_lengths(config.to_dict())

@@ -14,6 +14,8 @@ from firstlight_core.jobs.graph_matrices import StoredMatrix
 
 LEAST_LIKENESS = 0.7
 """Cosine between a block of rows and its rounded self; 4 bits give 0.98 and more, 2 bits above 0.8."""
+CHUNK = 8192
+"""Rows that are compared at a time: copies of a whole vocabulary table would be the peak of the conversion."""
 _LAYER = re.compile(r"(?:^|[./])(?:layers|h|blocks)[./](\d+)(?:[./]|$)")
 
 
@@ -140,24 +142,30 @@ class WeightProof:
     def _compare(self, matrix: StoredMatrix, place: _Place) -> None:
         import torch
 
-        part = matrix.values[place.stored_first : place.stored_first + place.rows]
-        made = torch.from_numpy(part.astype("float32", copy=True))
         weight = self._weights[place.name]
-        own = weight.data[place.first : place.first + place.rows]
         key = str(matrix.bits)
-        product = float((made * own).sum(dtype=torch.float64))
-        square = float((own * own).sum(dtype=torch.float64))
+        product = square = 0.0
+        rows, sizes = [], []
+        for begin in range(0, place.rows, CHUNK):
+            count = min(CHUNK, place.rows - begin)
+            first = place.stored_first + begin
+            part = matrix.values[first : first + count]
+            made = torch.from_numpy(part.astype("float32", copy=True))
+            own = weight.data[place.first + begin : place.first + begin + count]
+            product += float((made * own).sum(dtype=torch.float64))
+            square += float((own * own).sum(dtype=torch.float64))
+            rows.append((made - own).norm(dim=1))
+            sizes.append(own.norm(dim=1))
+            own.copy_(made)
+        row_errors, row_sizes = torch.cat(rows), torch.cat(sizes)
         slope = product / square if square else 1.0
-        rows = (made - own).norm(dim=1)
-        sizes = own.norm(dim=1)
         # A row that the training has left near zero is rounded away beside its neighbours without harm.
-        floor = 0.05 * float(sizes.square().mean().sqrt()) + 1e-12
-        worst = float((rows / sizes.clamp(min=floor)).max())
-        error = float(rows.norm()) / max(float(sizes.norm()), 1e-12)
+        floor = 0.05 * float(row_sizes.square().mean().sqrt()) + 1e-12
+        worst = float((row_errors / row_sizes.clamp(min=floor)).max())
+        error = float(row_errors.norm()) / max(float(row_sizes.norm()), 1e-12)
         for name, value in (("error", error), ("row_error", worst), ("slope", abs(slope - 1))):
             held: dict[str, float] = self.figures[name]  # type: ignore[literal-required]
             held[key] = max(held.get(key, 0.0), value)
-        own.copy_(made)
 
 
 def round_small(model: Any, stored: list[Any]) -> None:
@@ -213,7 +221,10 @@ def aligned(large: Any, small: Any) -> int | None:
         likeness = (large @ row) / large.norm(dim=1).clamp(min=1e-20)
         first = int(likeness[strongest : strongest + span + 1].argmax())
     block = large[first : first + small.shape[0]]
-    whole = float((block * small).sum(dtype=torch.float64))
+    whole = sum(
+        float((block[at : at + CHUNK] * small[at : at + CHUNK]).sum(dtype=torch.float64))
+        for at in range(0, small.shape[0], CHUNK)
+    )
     norms = float(block.norm()) * float(small.norm())
     return first if whole / max(norms, 1e-20) >= LEAST_LIKENESS else None
 
