@@ -140,6 +140,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         model_type="gemma",
         config={"head_dim": 16},
         biases=_BIAS,
+        others=(("hidden_size 96", {"hidden_size": 96}),),
         activations=("gelu", "gelu_pytorch_tanh"),
     ),
     Architecture(
@@ -148,6 +149,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         config={"head_dim": 16, "query_pre_attn_scalar": 24, "sliding_window": 40},
         biases=_BIAS,
         others=(
+            ("hidden_size 96", {"hidden_size": 96}),
             ("no soft caps", {"attn_logit_softcapping": None, "final_logit_softcapping": None}),
             ("other soft caps", {"attn_logit_softcapping": 5.0, "final_logit_softcapping": 3.0}),
         ),
@@ -165,6 +167,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         },
         biases=_BIAS,
         others=(
+            ("hidden_size 96", {"hidden_size": 96}),
             ("soft caps", {"attn_logit_softcapping": 5.0, "final_logit_softcapping": 3.0}),
             ("bidirectional", {"use_bidirectional_attention": True}),
         ),
@@ -197,6 +200,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
             "logits_scaling": 3.7,
             "residual_multiplier": 0.22,
             "position_embedding_type": "rope",
+            "mamba_n_heads": 2,
         },
         biases=_BIAS,
         others=(
@@ -204,7 +208,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
             ("experts", {"num_local_experts": 4, "num_experts_per_tok": 2}),
             (
                 "mamba layers",
-                {"layer_types": ["mamba", "attention"], "mamba_n_heads": 4, "mamba_expand": 1},
+                {"layer_types": ["mamba", "attention"], "mamba_n_heads": 4},
             ),
         ),
         targets=("q_proj", "k_proj", "v_proj", "o_proj"),

@@ -161,15 +161,16 @@ def compare(original: Any, found: Any) -> Figures:
     )
 
 
-def texts(vocabulary: int, context: int) -> list[tuple[list[int], int]]:
-    """(ids, prefill) of two texts: a long prompt, and a short one with a long answer."""
+def texts(vocabulary: int, context: int, window: int = 0) -> list[tuple[list[int], int]]:
+    """(ids, prefill): a long prompt, a short one with a long answer, and prompts just as long as the window."""
     import numpy
 
     draw = numpy.random.default_rng(7)
     room = min(context, PREFILL + STEPS)
     long = draw.integers(5, vocabulary, room).tolist()
     short = draw.integers(5, vocabulary, min(context, SHORT + ANSWER)).tolist()
-    return [(long, max(1, room - STEPS)), (short, SHORT)]
+    edges = [(long[: length + 3], length) for length in (window, window + 1) if 0 < window < 150]
+    return [(long, max(1, room - STEPS)), (short, SHORT), *edges]
 
 
 def measure(original: Any, artifact: Path, given: list[tuple[list[int], int]]) -> Figures:

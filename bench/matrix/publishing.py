@@ -112,7 +112,7 @@ def page(made: Mapping[str, Mapping[str, Any]], found: Table) -> str:
         "Each row is a tiny model with random weights of a lively scale, converted as a user's is and held against",
         "transformers (adapters: against the unmerged PEFT model): logits token by token, a prompt of 150 tokens and",
         "20 steps after it, and a prompt of 5 tokens with 160 steps, so past every window and original rope length.",
-        f"FP32 is right when the mean KL divergence is below 1e-7 nats; the largest of a right row is {max(right, default=0):.1g}.",
+        f"FP32 is right when the mean KL divergence is below 1e-9 nats; the largest of a right row is {max(right, default=0):.1g}.",
         "INT8 and INT4 of the plain, tied, biased and windowed models are checked for saying what the model says, coarsely:",
         "how much they lose is a matter of each model (see docs/gate.md and the drift of each artifact).",
         "✓ is right, – is no trait of that architecture; what is refused says why in `firstlight inspect`.",
@@ -146,6 +146,10 @@ def page(made: Mapping[str, Mapping[str, Any]], found: Table) -> str:
         "",
         *_settings(made),
         "",
+        "## Planted faults",
+        "",
+        *_faults(),
+        "",
         "## What is refused or wrong, row by row",
         "",
         *_bad(made),
@@ -162,6 +166,25 @@ def page(made: Mapping[str, Mapping[str, Any]], found: Table) -> str:
     return "\n".join(lines)
 
 
+FAULTS_FILE = Path(__file__).resolve().parents[2] / "bench" / "results" / "matrix_faults.jsonl"
+"""What `python -m bench.matrix.faults` printed."""
+
+
+def _faults() -> list[str]:
+    """A planted fault an axis, and what its row showed."""
+    lines = [
+        "`python -m bench.matrix.faults` plants one fault an axis into the conversion; the row must see it.",
+        "",
+        "| planted | row | KL sound | KL planted |",
+        "|---|---|---|---|",
+    ]
+    for line in FAULTS_FILE.read_text("utf-8").splitlines():
+        found = json.loads(line)
+        figures = f"{found['sound']:.1e} | {found['planted']:.1e}"
+        lines.append(f"| {found['fault']} | {found['row']} | {figures} |")
+    return lines
+
+
 CORRECTIONS = (
     "onnxruntime-genai 0.18's builder alone gets these wrong or fails; the modules of `core/firstlight_core/jobs/` mend them",
     "in the conversion's child process; where the builder is right, they change nothing.",
@@ -171,7 +194,7 @@ CORRECTIONS = (
     "| `rope_tables` | drops linear, dynamic, yarn and longrope scaling of Llama, SmolLM3 and Nemotron; fails for dynamic, longrope and yarn without betas elsewhere; ignores `attention_factor` and `truncate`; rotates half a head for a stray `partial_rotary_factor`; scales Ernie's positions by a `compression_ratio` that transformers ignores |",
     "| `attention_window` | gives Mistral and Phi-3 no window in the graph and a window without layers in genai_config.json: generation dies past it |",
     "| `own_head` | believes a tied config.json over weights with another output head |",
-    "| `exact_numbers` | rounds Gemma's embedding scale to two decimals; adds the 1 of Gemma's and Nemotron's norm weights in bfloat16; takes 1e-6 for the epsilon of Phi, Nemotron and OLMo; gives OLMo an RMS norm |",
+    "| `exact_numbers` | rounds Gemma's embedding scale to two decimals; adds the 1 of Gemma's and Nemotron's norm weights in bfloat16; takes 1e-6 for the epsilon of Phi, Nemotron and OLMo; gives OLMo an RMS norm; caps the attention of Gemma 3 |",
     "| `head_sizes` | fails for heads that are no multiple of 16 wide, for partial rotations that are none, and for every SmolLM3 with layers without rope; takes any matrix as tall as the vocabulary for the output head |",
     "| `moe_experts` | reads the experts of a quantised gpt-oss from MXFP4 tensors only, which a fine-tuned one in bfloat16 does not have |",
     "| `tied_int8` | shares one 4-bit table between both ends of a tied model, but no 8-bit one |",

@@ -648,6 +648,19 @@ add("only_embedding", _drop(*(f"model.layers.0.{p}.weight" for p in (
 ))), "incomplete")  # fmt: skip
 
 
+@animal("MXFP4, as gpt-oss is published")
+def _mxfp4(folder: Path) -> None:
+    edit_config(folder, quantization_config={"quant_method": "mxfp4"})
+    header, body = header_of(folder / "model.safetensors")
+    name = "model.layers.0.mlp.experts.gate_up_proj_blocks"
+    header[name] = {
+        "dtype": "U8",
+        "shape": [16],
+        "data_offsets": [len(body), len(body) + 16],
+    }
+    write_header(folder / "model.safetensors", header, body + b"\1" * 16)
+
+
 @animal("already quantised")
 def _packed_tensors(folder: Path) -> None:
     path = folder / "model.safetensors"

@@ -2,7 +2,8 @@
 
 genai 0.18 rounds Gemma's embedding scale to two decimals, adds Gemma's and Nemotron's 1 to norm weights in the type
 of the file (in bfloat16 three digits are left), takes 1e-6 for every norm whose epsilon is not called `rms_norm_eps`
-(Phi, Nemotron: their own key; OLMo: 1e-5), and gives OLMo a norm that does not subtract the mean.
+(Phi, Nemotron: their own key; OLMo: 1e-5), gives OLMo a norm that does not subtract the mean, and caps the attention of
+a Gemma 3 whose config.json names a cap, which transformers does for Gemma 2 only.
 """
 
 import math
@@ -23,6 +24,8 @@ def install() -> None:
         gemma.__init__ = _with_exact_scale(gemma.__init__)
     if (olmo := getattr(builder, "OLMoModel", None)) is not None:
         olmo.__init__ = _with_whole_norm(olmo.__init__)
+    if (gemma3 := getattr(builder, "Gemma3Model", None)) is not None:
+        gemma3.__init__ = _without_attention_cap(gemma3.__init__)
     wrap("make_config_init", _with_epsilon)
     wrap("make_layernorm", _with_wide_weight)
     wrap("make_qk_norm", _with_wide_weights)
@@ -42,6 +45,14 @@ def _with_whole_norm(inner: Callable[..., None]) -> Callable[..., None]:
     def begin(model: Any, *rest: Any, **named: Any) -> None:
         inner(model, *rest, **named)
         model.layernorm_attrs["simple"] = False
+
+    return begin
+
+
+def _without_attention_cap(inner: Callable[..., None]) -> Callable[..., None]:
+    def begin(model: Any, *rest: Any, **named: Any) -> None:
+        inner(model, *rest, **named)
+        model.attention_attrs["softcap"] = 0.0
 
     return begin
 

@@ -193,6 +193,11 @@ def _refuse_quantised(folder: ModelFolder, how: str) -> NoReturn:
             "a merge left quantization_config behind.",
             hint="Remove quantization_config from config.json.",
         )
+    if weights is not None and any(name.endswith("_proj_blocks") for name in weights.tensors):
+        raise ModelRefused(
+            "These weights are MXFP4, as gpt-oss is published: they are converted from bfloat16 only.",
+            hint="Load it in transformers with Mxfp4Config(dequantize=True), save_pretrained, and choose that folder.",
+        )
     raise ModelRefused(
         f"These weights are already quantised{how}; quantising them again would lose more.",
         hint="Choose the original model in float16, bfloat16 or float32.",
