@@ -31,6 +31,7 @@ from firstlight_core.tuning.settings import (
     thread_candidates,
 )
 from firstlight_core.tuning.tune import reset, tune
+from firstlight_core.tuning.wording import verdict
 from firstlight_core.tuning.writing import own_threads, without_threads, write_threads
 from tests.core.tiny_models import tiny_genai
 
@@ -289,3 +290,8 @@ async def test_two_tunings_at_once_would_spoil_each_other(tmp_path: Path) -> Non
             await tune(folder)
     finally:
         lock.release()
+
+
+def test_a_void_comparison_says_so_first() -> None:
+    assert verdict({"best": {}}) == "Nothing was faster than what Olive makes."
+    assert verdict({"best": {}, "void": True}).startswith("Void, measure again. Nothing was")

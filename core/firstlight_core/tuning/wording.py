@@ -18,7 +18,11 @@ def setting(row: Document) -> str:
 
 
 def verdict(document: Document) -> str:
-    """What the last comparison showed, in one sentence."""
+    """What the last comparison showed, in one sentence; a void one says so first."""
+    return ("Void, measure again. " if document.get("void") else "") + _verdict(document)
+
+
+def _verdict(document: Document) -> str:
     if "faster" in document["best"]:
         return f"Against the baseline, round by round: {_times(document['best'])}."
     if refuted := document.get("refuted"):
