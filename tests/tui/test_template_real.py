@@ -1,6 +1,7 @@
 """Issue 5 in the wizard, on the real sample: a broken template changes the answer, the mended one is right."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from textual.pilot import Pilot
 
 from firstlight_core.session import Session
+from firstlight_core.template.settle import update_manifest
 from firstlight_tui.app import WizardApp
 from firstlight_tui.services import Services
 from firstlight_tui.steps.template import TemplateStep
@@ -79,3 +81,34 @@ async def test_a_model_answers_otherwise_with_a_broken_template_and_right_with_t
         assert await answer(app, pilot) == right
         app.conversation.close()
         await until(pilot, lambda: app.conversation.status == "closed")
+
+
+@pytest.mark.real
+@pytest.mark.slow
+async def test_a_base_model_is_given_a_template_in_the_wizard_and_answers(
+    wizard: Build, own_artifact: Path
+) -> None:
+    (own_artifact / "chat_template.jinja").unlink()
+    config = json.loads((own_artifact / "tokenizer_config.json").read_text())
+    config.pop("chat_template", None)
+    (own_artifact / "tokenizer_config.json").write_text(json.dumps(config))
+    update_manifest(own_artifact, ("tokenizer_config.json", "chat_template.jinja"))
+    (own_artifact / "inference_model.json").unlink(missing_ok=True)
+    app = wizard(
+        session=Session(artifact=str(own_artifact)), first=TemplateStep, services=Services()
+    )
+
+    def lock() -> str:
+        return str(app.screen.query_one("#lock", Words).visual)
+
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "no chat template" in lock())
+        await pilot.press("f6", "enter")
+        await until(pilot, lambda: "● Template matches" in lock())
+        step = app.screen
+        assert isinstance(step, TemplateStep) and step.primary_label() == "Save template"
+        step.primary()
+        await until(pilot, lambda: "Saved" in lock())
+        assert "im_start" in (own_artifact / "chat_template.jinja").read_text()
+        assert "4 bits" in await answer(app, pilot)
+        app.conversation.close()
