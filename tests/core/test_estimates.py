@@ -298,3 +298,16 @@ def test_windows_and_rotary_tables_of_a_config(
         windowed,
         positions,
     )
+
+
+@pytest.mark.parametrize(("columns", "fits"), [(96, False), (128, True), (576, True)])
+def test_k_quant_is_offered_only_where_it_can_pack_the_rows(
+    sample: Path, columns: int, fits: bool
+) -> None:
+    """The matrix: `cannot reshape array of size 96 into shape (64,newaxis)` after the whole build."""
+    found = inspect_model(sample)
+    found = replace(found, structure=replace(found.structure, matrices=((columns, 64),)))
+    row = estimate(found, find_precision("int4-quality"), room=PLENTY)
+    assert row.available is fits
+    assert ("rows of 96" in row.reason) is not fits
+    assert estimate(found, find_precision("int4"), room=PLENTY).available
