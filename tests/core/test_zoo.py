@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import firstlight_core
 from firstlight_core.errors import ModelRefused
 from firstlight_core.model.builder_support import native_models, supported_architectures
 from firstlight_core.model.inspection import inspect_model
@@ -72,7 +73,8 @@ def test_verdict(animal: Animal, tmp_path: Path, own_home: Path) -> None:
             assert words_are_clean(*found.warnings, found.licence or "", str(found.to_json()))
     assert time.perf_counter() - began < 5
     assert not (tmp_path / CANARY).exists()
-    inside = (str(tmp_path), str(own_home), sys.prefix, sys.base_prefix)
+    ours = str(Path(firstlight_core.__file__).parent)
+    inside = (str(tmp_path), str(own_home), sys.prefix, sys.base_prefix, ours)
     foreign = [p for p in opened if p.startswith("/") and not p.startswith(inside)]
     assert not foreign
     assert str(tmp_path / "secret.txt") not in opened

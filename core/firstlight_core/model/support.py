@@ -70,7 +70,8 @@ def read_table() -> Table | None:
     return table
 
 
-def installed_versions(names: Mapping[str, str]) -> dict[str, str]:
+@lru_cache(maxsize=4)
+def installed_versions(names: tuple[str, ...]) -> Mapping[str, str]:
     """The versions of these packages here; packages that are not installed are left out."""
     found = {}
     for name in names:
@@ -111,7 +112,7 @@ def judge(
             return Support("wrong", f"{shape.architecture} with {trait.words} is known to go wrong")
     if unknown:
         return Support("unproven", f"{', '.join(unknown)} was not measured for it")
-    here = installed_versions(table["measured_with"]) if installed is None else installed
+    here = installed_versions(tuple(table["measured_with"])) if installed is None else installed
     for name, version in table["measured_with"].items():
         if here.get(name, version) != version:
             return Support("unproven", f"measured with {name} {version}, installed {here[name]}")
