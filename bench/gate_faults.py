@@ -208,7 +208,7 @@ def wrong_eps(model: Any) -> bool:
 
 
 SOURCE: tuple[Change, ...] = (
-    rope_theta, rope_type_dropped, head_from_table, table_from_head, bias_lost, norm_plus_one, norm_scaled,
+    rope_theta, rope_type_dropped, window_dropped, window_halved, head_from_table, table_from_head, bias_lost, norm_plus_one, norm_scaled,
     layer_zeroed, layers_swapped, queries_permuted, queries_and_keys_swapped, gate_and_up_swapped, rows_zeroed,
     matrix_scaled, token_rows_shifted, two_tokens_swapped, wrong_eps,
 )  # fmt: skip
