@@ -139,7 +139,8 @@ def page(honest: list[Row], planted: list[Row], failed: list[Row]) -> str:
     verdicts = [(row, refused_by(row)) for row in planted]
     wrongly = [row for row in honest if refused_by(row)]
     passing = [row for row, by in verdicts if not by]
-    weak = [r for r in planted if "kl" in r and r["kl"] <= limits[kind(r)]["kl_alone"]]
+    most = {name: max(r["kl"] for r in honest if kind(r) == name) for name in KINDS}
+    weak = [r for r in planted if "kl" in r and r["kl"] <= most[kind(r)]]
     text = (ROOT / "bench" / "gate_page.md").read_text("utf-8")
     table = [
         "| | structure | weights: matrix | row | scale | KL, proven | KL alone |",
