@@ -185,8 +185,15 @@ def test_bench_refuses_wrong_numbers(
     assert words in said["error"]["message"]
 
 
-def test_quality_of_the_sample_with_drift(artifact: Artifact, sample: Path) -> None:
-    code, said = document("quality", str(artifact("int4")), "--reference", str(sample))
+def test_quality_of_the_sample_with_drift(artifact: Artifact, sample: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text(
+        "The harbour was quiet when the ferry came in, an hour late and half empty. " * 9
+    )
+    asked = ("quality", str(artifact("int4")), "--text", str(text))
+    code, said = document(*asked)
+    assert (code, "--reference" in said["error"]["hint"]) == (2, True)
+    code, said = document(*asked, "--reference", str(sample))
     assert code == 0, said
     assert said["prompts"] == "sample"
     status = {check["id"]: check["status"] for check in said["checks"]}
@@ -205,6 +212,16 @@ def test_quality_of_the_sample_with_drift(artifact: Artifact, sample: Path) -> N
     assert 0 <= drift["kl_mean"] < 0.02
     assert drift["kl_mean"] <= drift["kl_p95"]
     assert 0.95 < drift["perplexity_ratio"] < 1.05
+    own = drift["own_text"]
+    assert said["text"] == str(text)
+    assert own["text_tokens"] >= own["tokens"] > 64
+    # A model's own words are the easiest text there is for it.
+    assert own["kl_mean"] > drift["kl_mean"]
+    assert own["perplexity"]["original"] > 1 < own["perplexity"]["artifact"]
+    for figures in (drift, own):
+        low, high = figures["top1_interval"]
+        assert low <= figures["top1_agreement"] <= high
+    assert "On your own text" in said["verdict"]
     assert drift["prompts_equal"] == drift["prompts"]
     assert len(drift["worst"]) == 3
 
