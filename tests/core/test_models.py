@@ -184,7 +184,7 @@ def test_models_are_listed_sample_first(sample: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("base", "hint"),
     [
-        ("/home/trainer/base", "Name the base's folder on this machine: --base FOLDER"),
+        ("/models/base", "Name the base's folder on this machine: --base FOLDER"),
         ("some/Model", "(`hf download some/Model`), or name its folder: --base FOLDER"),
         ("some/Model-unsloth-bnb-4bit", "(probably `hf download some/Model`)"),
     ],

@@ -298,7 +298,7 @@ def _far_base(name: str) -> Callable[[Path], Path]:
     return lambda f: _adapter(f, base_model_name_or_path=name)
 
 
-add("adapter_of_a_base_elsewhere", _far_base("/home/trainer/models/base"), "not on this machine")
+add("adapter_of_a_base_elsewhere", _far_base("/models/base"), "not on this machine")
 add(
     "adapter_of_a_quantised_copy_elsewhere", _far_base("some/Model-bnb-4bit"), "not on this machine"
 )
