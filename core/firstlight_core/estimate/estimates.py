@@ -141,7 +141,7 @@ class Room:
 def bare_estimate(
     inspection: Inspection, precision: Precision, *, available: int | None = None
 ) -> dict[str, float]:
-    """Peak RAM and seconds by the formulas alone, without what this machine taught.
+    """Peak RAM (of Olive's stage, and of all) and seconds by the formulas alone, without what this machine taught.
 
     `available` bytes of memory bound what the check takes; by default it has all that it wants.
     """
@@ -161,7 +161,11 @@ def bare_estimate(
         seconds += calibration_seconds(inspection)
     # The original is asked while the artifact is loaded in a process of its own.
     check = check_bytes(inspection, precision, build=ram, available=available)
-    return {"peak_ram_bytes": BASE_RAM + max(ram, check), "seconds": BASE_SECONDS + seconds}
+    return {
+        "build_ram_bytes": BASE_RAM + ram,
+        "peak_ram_bytes": BASE_RAM + max(ram, check),
+        "seconds": BASE_SECONDS + seconds,
+    }
 
 
 def estimate(

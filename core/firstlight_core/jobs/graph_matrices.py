@@ -137,7 +137,10 @@ class Graph:
                 kept = unpacked(kept.reshape(rows, -1), bits)[:, :blocks]
             zeros = kept.astype(np.float32).reshape(rows, blocks, 1)
         numbers = numbers[:, : blocks * block].reshape(rows, blocks, block)
-        return ((numbers - zeros) * scales.reshape(rows, blocks, 1)).reshape(rows, -1)
+        # In place: two more copies of a vocabulary table would be the peak of the conversion.
+        numbers -= zeros
+        numbers *= scales.reshape(rows, blocks, 1)
+        return numbers.reshape(rows, -1)
 
 
 def _zero_points(stored: Any, rows: int, blocks: int, bits: int) -> Any:
