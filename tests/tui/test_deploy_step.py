@@ -1,6 +1,7 @@
 """The deploy step by keys and by mouse: names, targets, answers, undo, and the local service."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Button, Input, RadioButton
 
+from firstlight_core.conversion.manifest import MANIFEST_SCHEMA
 from firstlight_core.deploy.deployment import Deployment
 from firstlight_core.deploy.service_health import Health
 from firstlight_core.deploy.serving import Service
@@ -175,6 +177,31 @@ async def test_a_taken_name_is_replaced_only_after_a_yes(wizard: Build, called: 
         await settle(pilot)
     asked = next(options for name, _, options in called.calls if name == "deploy")
     assert asked["replace"] is True
+
+
+async def test_what_was_published_by_force_is_deployed_only_after_a_yes(
+    wizard: Build, called: Called, tmp_path: Path
+) -> None:
+    manifest = {"schema": MANIFEST_SCHEMA, "files": {}, "forced": "It computes something else."}
+    (tmp_path / "firstlight.json").write_text(json.dumps(manifest))
+    session = OPEN.decide(artifact=str(tmp_path))
+    app = wizard(session=session, first=DeployStep)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        rename(app, "mine")
+        await pilot.pause()
+        await pilot.click("#primary")
+        await pilot.pause()
+        assert isinstance(app.screen, ConfirmScreen)
+        await pilot.press("escape")
+        await settle(pilot)
+        assert "deploy" not in called.names()
+        await pilot.click("#primary")
+        await pilot.pause()
+        await pilot.click("#yes")
+        await settle(pilot)
+    asked = next(options for name, _, options in called.calls if name == "deploy")
+    assert asked["force"] is True
 
 
 async def test_an_export_has_a_name_of_its_own_and_is_not_what_is_served(
