@@ -39,8 +39,8 @@ def check_bytes(
         return artifact
     if available is not None and not original_is_exact(stored, room=build, available=available):
         return STORED * inspection.parameters + artifact
-    # One matrix of the artifact at a time stands beside the original; the vocabulary table is the largest, and a tied one
-    # is given a second copy, so that each end can be changed alone.
+    # One matrix of the artifact at a time is unpacked beside the original; the vocabulary table is the largest, and a tied
+    # one is given a second copy, so that each end can be changed alone.
     table = shape.vocab * shape.hidden
-    copies = 1 + inspection.structure.tied + (precision.builder_precision == "fp32")
+    copies = 2 + inspection.structure.tied
     return EXACT * inspection.parameters + 4.0 * copies * table + artifact
