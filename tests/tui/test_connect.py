@@ -362,7 +362,7 @@ async def test_every_converted_precision_is_checked_and_shown(
         assert called.calls[-1][2]["ratings"] == []
         assert called.calls[-1][2]["reference"] is not None
         shown = words(app, "#checks")
-        assert "int4 " in shown and "int8 " in shown and "top-1 agreement 0.99" in shown
+        assert "int4 " in shown and "int8 " in shown and "top-1 agreement 99.0%" in shown
 
 
 async def test_without_a_server_several_clients_are_refused_in_words(
