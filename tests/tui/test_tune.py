@@ -16,7 +16,7 @@ from firstlight_tui.app import WizardApp
 from firstlight_tui.modals.tune import TuneScreen
 from firstlight_tui.steps.benchmark import BenchmarkStep
 from firstlight_tui.widgets import ProblemPanel, Words
-from tests.tui.conftest import FULL, Called, fake_services
+from tests.tui.conftest import FULL, Called, age, fake_services
 from tests.tui.test_walk import settle
 
 Build = Callable[..., WizardApp]
@@ -168,6 +168,7 @@ async def test_it_goes_on_behind_other_screens_and_stops_when_asked(
         await pilot.press("t")
         await pilot.pause()
         assert str(app.screen.query_one("#close", Button).label) == "Stop"
+        age(app, "tune", 5)
         app.screen.query_one("#close", Button).press()
         await pilot.pause()
         assert app.busy == []
