@@ -22,7 +22,7 @@ NET = {"fp32": 1e-6, "fp16": 1e-3, "int8": 0.3, "int4": 5.0}
 ALONE = {"fp32": 0.1, "fp16": 0.1, "int8": 0.3, "int4": 2.0}
 """Least limits where nothing else is measured: room for an original in sixteen bits, and for real models at four."""
 CALIBRATED = {"weight_error": 0.35, "row_error": 2.0, "slope": 0.15}
-"""Our choice, about twice the worst of the five builds that were looked at: GPTQ moves weights so that their errors
+"""Our choice, about twice the worst of the six builds that were looked at: GPTQ moves weights so that their errors
 balance, at times a whole row. Its structure is held to the same limit as any other."""
 SHOWN_BY = {
     "row_error": ("rows_zeroed", "two_tokens_swapped"),
