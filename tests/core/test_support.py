@@ -249,3 +249,18 @@ def test_what_no_correction_mends_is_refused_with_its_reason(
 def test_what_is_right_passes(name: str, values: dict[str, Any]) -> None:
     config = {**LLAMA, "architectures": [name], **values}
     refuse_known_wrong(config, read_shape(config))
+
+
+def test_a_row_refused_for_its_rope_says_nothing_of_head_sizes() -> None:
+    from bench.matrix.publishing import summarise
+    from bench.matrix.rows import rows
+
+    ropes = [r for r in rows() if r.axis == "rope" and r.architecture.name == "Gemma3ForCausalLM"]
+    made = {
+        row.key: {"status": "refused" if row.value.startswith("longrope") else "right"}
+        for row in ropes
+    }
+    assert "refused" in {result["status"] for result in made.values()}
+    found = summarise(made)["architectures"]["Gemma3ForCausalLM"]
+    assert found["head size"] == {"64": "right"}
+    assert found["rope"]["longrope"] == "refused"

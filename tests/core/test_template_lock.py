@@ -149,7 +149,9 @@ async def test_the_courses_template_is_caught_in_words_mended_and_locked(
     assert [token["text"] for token in first["expected"]] == ["\n"] and first["found"] == []
     (own_artifact / "inference_model.json").write_text(json.dumps(course))
     mended = await mend_template(own_artifact, sample)
-    assert mended["locked"] and mended["ok"] and not mended["differences"]
+    assert mended["locked"] and mended["ok"]
+    # What is left is the runtime's tokenizer (NFC), which no template mends.
+    assert {d["cause"] for d in mended["differences"]} == {"tokenizer"}
     template = json.loads((own_artifact / "inference_model.json").read_text())["PromptTemplate"]
     assert template["prompt"].endswith("<|im_start|>assistant\n")
 

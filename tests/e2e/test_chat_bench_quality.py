@@ -113,7 +113,7 @@ def test_an_answer_follows_a_schema(artifact: Artifact, tmp_path: Path) -> None:
 def test_wrong_targets(verb: str, sample: Path, tmp_path: Path) -> None:
     more = ["--prompt", "a"] if verb == "chat" else []
     code, said = document(verb, str(tmp_path / "none"), *more)
-    assert (code, said["error"]["code"]) == (2, "usage")
+    assert (code, said["error"]["code"]) == (1, "refused")
     code, said = document(verb, str(sample), *more)
     assert (code, said["error"]["code"]) == (1, "refused")
     assert "source model" in said["error"]["message"]

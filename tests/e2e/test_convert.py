@@ -159,7 +159,7 @@ BROKEN = {
     "missing tensor": (
         "tensors.pop('model.layers.1.self_attn.q_proj.bias')",
         ModelRefused,
-        "lack .*q_proj.bias",
+        "incomplete: .*q_proj.bias",
     ),
     "NaN weights": (
         "tensors['model.layers.1.mlp.up_proj.weight'][:] = float('nan')",

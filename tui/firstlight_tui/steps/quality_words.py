@@ -70,8 +70,8 @@ def _figures(drift: Mapping[str, Any]) -> str:
     if "kl_p95" in drift:
         parts.append(f"95th percentile KL {kl_text(drift['kl_p95'])}")
     if "perplexity_ratio" in drift:
-        ratio = f"perplexity ratio {drift['perplexity_ratio']:.4g}"
-        parts.append(ratio + _between(drift.get("perplexity_interval"), "{:.4g}".format))
+        ratio = f"perplexity ratio {drift['perplexity_ratio']:.4f}"
+        parts.append(ratio + _between(drift.get("perplexity_interval"), "{:.4f}".format))
     words = "; ".join(parts)
     own = drift.get("own_text")
     return f"{words}. On your text: {_figures(own)}" if isinstance(own, Mapping) else words
