@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.matrix.adapters import write_adapter
 from bench.matrix.comparing import Converter, load_original, measure, texts
 from bench.matrix.rows import Row, rows
-from bench.matrix.tiny import write_model
+from bench.matrix.worker import write_source
 
 Patch = Callable[[], Any]
 
@@ -161,18 +160,7 @@ FAULTS: tuple[tuple[str, str, Patch], ...] = (
 
 def convert_once(row: Row, converter: Converter, work: Path) -> float:
     """Mean KL of the row in FP32."""
-    source = write_model(
-        work / "model",
-        row.architecture.model_type,
-        row.config,
-        dtype=row.dtype,
-        own_head=row.own_head,
-        edits=row.edits,
-    )
-    base = None
-    if row.lora:
-        base = source
-        source = write_adapter(work / "adapter", base, row.lora, row.architecture.targets)
+    source, base = write_source(row, work)
     original = load_original(source, base)
     artifact = converter.convert(source, base, "fp32")
     return measure(original, artifact, texts(row.config["vocab_size"], 512)).kl
