@@ -11,7 +11,7 @@ from firstlight_tui.cancelling import CancelQuestion
 from firstlight_tui.steps import STEPS
 from firstlight_tui.steps.base import StepScreen
 from tests.tui.conftest import BENCHMARK, DEPLOYMENT, FULL, QUALITY, Called, age, fake_services
-from tests.tui.test_walk import settle
+from tests.tui.test_walk import painted, settle
 
 Build = Callable[..., WizardApp]
 STEP = {step.STEP_ID: step for step in STEPS}
@@ -48,7 +48,7 @@ async def test_a_second_enter_does_not_cancel_what_the_first_began(
         await settle(pilot)
         await pilot.press("enter")
         await slow.begun.wait()
-        await pilot.pause()
+        await painted(pilot)
         work = app.works[screen.WORK]
         # The button has become Cancel and lets the focus go.
         assert str(app.screen.query_one("#primary").label) == "Cancel"  # type: ignore[attr-defined]
@@ -81,6 +81,7 @@ async def test_young_work_is_cancelled_without_a_question(wizard: Build, called:
         await settle(pilot)
         await pilot.press("enter")
         await slow.begun.wait()
+        await painted(pilot)
         age(app, "benchmark", 5)
         await pilot.click("#primary")
         await settle(pilot)
@@ -97,6 +98,7 @@ async def test_the_question_goes_when_the_work_ends_by_itself(
         await settle(pilot)
         await pilot.press("enter")
         await slow.begun.wait()
+        await painted(pilot)
         age(app, "benchmark", 20)
         await pilot.click("#primary")
         assert isinstance(app.screen, CancelQuestion)

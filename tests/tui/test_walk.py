@@ -1,5 +1,6 @@
 """The wizard by keys, step for step, at both sizes."""
 
+import asyncio
 import itertools
 import threading
 from collections.abc import Callable
@@ -31,14 +32,20 @@ async def settle(pilot: Pilot[Any]) -> None:
     """Until no work is running and everything is painted."""
     waiting = ("engine", "_refresh")
     await pilot.pause()
-    for _ in range(50):
-        running = [w for w in pilot.app.workers if w.name not in waiting and not w.is_finished]
-        if not running:
-            break
-        await pilot.app.workers.wait_for_complete(running)
-        await pilot.pause()
+    # Work that nothing lets go on fails its test here; it must not hold up the whole run.
+    async with asyncio.timeout(120):
+        for _ in range(50):
+            running = [w for w in pilot.app.workers if w.name not in waiting and not w.is_finished]
+            if not running:
+                break
+            await pilot.app.workers.wait_for_complete(running)
+            await pilot.pause()
+    await painted(pilot)
+
+
+async def painted(pilot: Pilot[Any]) -> None:
+    """Until no button looks pressed: a button takes no second press before that."""
     await pilot.pause()
-    # A button takes no second press while it still looks pressed.
     while pilot.app.screen.query("Button.-active"):
         await pilot.pause(0.02)
 
