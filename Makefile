@@ -46,7 +46,7 @@ test: $(STAMP)
 
 test-vllm: $(STAMP) $(VLLM_STAMP)
 	@FIRSTLIGHT_VLLM=$(VLLM)/bin PATH="$$PATH:$(CURDIR)/$(VLLM)/bin" \
-		$(BIN)/python -m pytest -q tests/optin tests/core/test_vllm.py
+		$(BIN)/python -m pytest -q tests/optin tests/core/exports/test_vllm.py
 
 # One worker: two conversions of real models at a time would measure each other.
 test-real: $(STAMP)

@@ -10,8 +10,8 @@ from typing import Any
 from bench.measuring import Figure, timed
 from bench.random_model import bench_folder, big_source
 from firstlight_core.conversion.convert import plan_conversion
-from firstlight_core.offline import OFFLINE
 from firstlight_core.paths import find_paths
+from firstlight_core.process.offline import OFFLINE
 
 PAIRS = 5
 THREES = 2

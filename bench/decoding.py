@@ -19,10 +19,10 @@ from typing import Any
 from bench.measuring import Figure, spoken
 from bench.random_model import bench_folder, big_source, int4_of
 from bench.terminal import firstlight
-from firstlight_core.offline import child_environment
+from firstlight_core.inference.engine import Engine, open_engine
+from firstlight_core.inference.session_options import session_options
 from firstlight_core.paths import find_paths
-from firstlight_core.talk.engine import Engine, open_engine
-from firstlight_core.talk.session_options import session_options
+from firstlight_core.process.offline import child_environment
 
 ROUNDS = 9
 QUESTION = "What is int4 quantization, and when is it worth it?"

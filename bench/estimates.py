@@ -21,6 +21,7 @@ from typing import Any
 
 from bench.random_model import SHAPES, write_model
 from firstlight_core import __version__
+from firstlight_core.artifact.tokenizer_files import read_chat_template
 from firstlight_core.conversion.convert import convert
 from firstlight_core.environment.machine import core_count
 from firstlight_core.environment.toolchain import CONVERT_PACKAGES, installed_version
@@ -29,12 +30,11 @@ from firstlight_core.estimate.artifact_size import artifact_bytes
 from firstlight_core.estimate.estimates import BASE_RAM, bare_estimate
 from firstlight_core.estimate.run_memory import run_bytes
 from firstlight_core.files import read_json_object, write_json, write_whole
+from firstlight_core.inference.engine import open_engine
 from firstlight_core.model.inspection import Inspection, inspect_model
 from firstlight_core.monitor import PeakMemory
 from firstlight_core.paths import find_paths
-from firstlight_core.precisions import PRECISIONS, Precision
-from firstlight_core.talk.engine import open_engine
-from firstlight_core.template.files import read_chat_template
+from firstlight_core.precision.table import PRECISIONS, Precision
 
 DOCS = Path(__file__).parent.parent / "docs"
 GOALS = {

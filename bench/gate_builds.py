@@ -135,7 +135,7 @@ def build(source: Path, output: Path, precision: str) -> Path:
     """Build one artifact as a conversion does, without Olive around it."""
     from onnxruntime_genai.models import builder
 
-    from firstlight_core.precisions import find_precision
+    from firstlight_core.precision.table import find_precision
 
     row = find_precision(precision)
     options = {**row.builder_options, "hf_remote": False}
@@ -216,7 +216,7 @@ class Bench:
 
 def environment() -> None:
     """What every child of Firstlight runs in."""
-    from firstlight_core.offline import child_environment
+    from firstlight_core.process.offline import child_environment
 
     for name in set(os.environ) - set(child_environment()):
         del os.environ[name]

@@ -208,14 +208,14 @@ def wizard(source: Path) -> None:
     """The wizard on its convert step, with a model chosen."""
     from firstlight_core.session import Session
     from firstlight_tui.app import WizardApp
-    from firstlight_tui.quiet import Quiet
-    from firstlight_tui.services import Services
     from firstlight_tui.start import run_wizard
-    from firstlight_tui.steps.convert import ConvertStep
+    from firstlight_tui.state.services import Services
+    from firstlight_tui.steps.convert.screen import ConvertStep
+    from firstlight_tui.terminal.idle import IdleTasks
 
     session = Session(source=str(source)).decide(model=dict(Services().inspect(source)))
     session = session.decide(precisions=("int4",))
-    app = WizardApp(session=session, first=ConvertStep, quiet=Quiet())
+    app = WizardApp(session=session, first=ConvertStep, quiet=IdleTasks())
     run_wizard(app)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from bench.measuring import Figure
 from bench.terminal import Terminal, words_of
-from firstlight_core.events import Event, Reply, Token
+from firstlight_core.process.events import Event, Reply, Token
 
 RUNS = ((200, 2_000), (1_000, 20_000))
 """Tokens a second, tokens."""
@@ -111,10 +111,10 @@ def wizard(rate: int, tokens: int, begun: Path) -> None:
     """The wizard on its chat, with an engine that speaks by the clock."""
     from firstlight_core.session import Session
     from firstlight_tui.app import WizardApp
-    from firstlight_tui.quiet import Quiet
-    from firstlight_tui.services import Services
     from firstlight_tui.start import run_wizard
-    from firstlight_tui.steps.chat import ChatStep
+    from firstlight_tui.state.services import Services
+    from firstlight_tui.steps.chat.screen import ChatStep
+    from firstlight_tui.terminal.idle import IdleTasks
 
     @asynccontextmanager
     async def open_target(*_: object, **options: object) -> AsyncIterator[ClockEngine]:
@@ -122,7 +122,7 @@ def wizard(rate: int, tokens: int, begun: Path) -> None:
 
     services = Services(open_target=open_target)
     session = Session(artifact="/models/clock")
-    app = WizardApp(session=session, first=ChatStep, services=services, quiet=Quiet())
+    app = WizardApp(session=session, first=ChatStep, services=services, quiet=IdleTasks())
     run_wizard(app)
 
 

@@ -10,7 +10,7 @@ from bench.measuring import Figure, spoken
 from bench.random_model import bench_folder, big_source
 from bench.terminal import firstlight
 from firstlight_core.paths import find_paths
-from firstlight_core.tuning.wording import setting
+from firstlight_core.tuning.summary import setting
 
 RATES = {"decode": ("decode_tps", ">= 1.15 ×"), "prefill": ("prefill_tps", ">= 1.3 ×")}
 

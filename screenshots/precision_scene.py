@@ -15,7 +15,7 @@ from firstlight_core.monitor import History, Sample
 from firstlight_core.paths import find_paths
 from firstlight_core.session import Session
 from firstlight_tui.app import WizardApp
-from firstlight_tui.steps.precision import PrecisionStep
+from firstlight_tui.steps.precision.screen import PrecisionStep
 
 SCENE = Path(__file__).with_name("scenes") / "precision.json"
 MEASURED = ("int8", "int4", "int4-compact")

@@ -71,7 +71,7 @@ def test_the_whole_core_loads_nothing_heavy_and_no_screen() -> None:
 
 
 def test_a_worker_that_has_begun_has_loaded_no_screen() -> None:
-    assert not loaded_by("firstlight_core.worker") & {*HEAVY, *SCREEN}
+    assert not loaded_by("firstlight_core.jobs") & {*HEAVY, *SCREEN}
 
 
 def test_the_entry_point_loads_next_to_nothing() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from firstlight_core.precisions import PRECISIONS
+from firstlight_core.precision.table import PRECISIONS
 from firstlight_tui.commands import VERBS
 
 REPOSITORY = Path(__file__).parents[1]
@@ -185,7 +185,7 @@ def test_every_file_that_the_documents_show_exists() -> None:
 
 
 def test_the_plan_in_the_readme_can_be_read(tmp_path: Path) -> None:
-    from firstlight_core.report.run_file import read_run_toml
+    from firstlight_core.workflow.run_file import read_run_toml
 
     (example,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
     path = tmp_path / "run.toml"

@@ -110,7 +110,7 @@ def test_the_original_answers_every_prompt_rightly() -> None:
     import subprocess
     import sys
 
-    from firstlight_core.offline import child_environment
+    from firstlight_core.process.offline import child_environment
 
     done = subprocess.run(
         [

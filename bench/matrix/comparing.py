@@ -61,7 +61,7 @@ class Converter:
     def convert(self, source: Path, base: Path | None, precision: str) -> Path:
         """Convert and return the artifact; a mistake of the tools comes out as an exception."""
         from firstlight_core.conversion.olive_config import run_config
-        from firstlight_core.precisions import find_precision
+        from firstlight_core.precision.table import find_precision
 
         self._number += 1
         folder = self._work / f"out{self._number}"
@@ -120,7 +120,7 @@ def artifact_logits(artifact: Path, ids: Sequence[int], prefill: int) -> Any:
     import numpy
     import onnxruntime_genai as genai
 
-    from firstlight_core.jobs.generation import least_cache
+    from firstlight_core.jobs.genai_model import least_cache
 
     model = genai.Model(str(artifact))
     parameters = genai.GeneratorParams(model)

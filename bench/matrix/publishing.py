@@ -12,7 +12,7 @@ from bench.matrix.rows import Row, rows
 from firstlight_core.errors import ModelRefused
 from firstlight_core.model.builder_support import supported_architectures
 from firstlight_core.model.folder import ModelFolder
-from firstlight_core.model.kinds import refuse_config_kind
+from firstlight_core.model.refusals import refuse_config_kind
 from firstlight_core.model.support import TABLE, Table
 
 TOOLS = ("onnxruntime-genai", "onnxruntime", "olive-ai", "transformers", "torch", "peft")

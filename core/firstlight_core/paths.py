@@ -10,6 +10,9 @@ from pathlib import Path
 
 import platformdirs
 
+from firstlight_core.errors import UsageError
+from firstlight_core.text import one_line
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paths:
@@ -92,3 +95,24 @@ def find_paths(environ: Mapping[str, str] = os.environ) -> Paths:
         cache=Path(found.user_cache_dir),
         state=Path(found.user_state_dir),
     )
+
+
+def absolute(path: str | Path) -> Path:
+    """The path without `~`, `.` and `..`, links left as they are.
+
+    Raises:
+        UsageError: it is empty or holds a NUL.
+    """
+    text = str(path)
+    if not text.strip() or "\0" in text:
+        raise UsageError("That is no folder name.", hint="Name a folder.")
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError as error:
+        raise UsageError(
+            f"{one_line(text)} names the home folder of a user who does not exist.",
+            hint="Write the whole path.",
+        ) from error
+
+
+RUN_FILE = "run.toml"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
-from firstlight_core.precisions import preferred_precision
+from firstlight_core.precision.table import preferred_precision
 
 Record = Mapping[str, Any]
 """A JSON object as a core function returned it; treated as read-only."""

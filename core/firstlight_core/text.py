@@ -5,7 +5,9 @@ The map works per character and keeps no state, so the place where a stream is c
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 _BIDI = (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C)
 _MAP: dict[int, str] = {
@@ -73,3 +75,11 @@ def seconds_text(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def first_difference(left: Sequence[Any], right: Sequence[Any]) -> int | None:
+    """Index of the first place where two sequences differ, None when they are equal."""
+    for index, (one, other) in enumerate(zip(left, right, strict=False)):
+        if one != other:
+            return index
+    return None if len(left) == len(right) else min(len(left), len(right))

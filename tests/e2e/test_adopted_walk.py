@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from firstlight_core.report.plan import BenchChoice, ChatChoice, Plan
-from firstlight_core.report.walk import walk
-from firstlight_core.report.walk_tools import Tools
-from tests.core.tiny_models import puppet
+from firstlight_core.workflow.plan import BenchChoice, ChatChoice, Plan
+from firstlight_core.workflow.services import Tools
+from firstlight_core.workflow.walk import walk
+from tests.support.tiny_models import puppet
 
 pytestmark = pytest.mark.real
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from firstlight_core.artifact.publishing import read_manifest
 from firstlight_core.conversion.convert import convert
-from firstlight_core.conversion.publishing import read_manifest
-from firstlight_core.events import Event, Progress, Stage
+from firstlight_core.inference.engine import open_engine
 from firstlight_core.measure.drift import measure_drift
 from firstlight_core.measure.quality_prompts import load_prompts
 from firstlight_core.measure.reference import find_reference
-from firstlight_core.talk.engine import open_engine
+from firstlight_core.process.events import Event, Progress, Stage
 
 pytestmark = pytest.mark.real
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from firstlight_core.talk.engine import open_engine
+from firstlight_core.inference.engine import open_engine
 
 pytestmark = pytest.mark.real
 

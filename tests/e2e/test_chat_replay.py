@@ -9,10 +9,10 @@ import pytest
 
 from firstlight_core.session import Session
 from firstlight_tui.app import WizardApp
-from firstlight_tui.modals.alternatives import AlternativesScreen
-from firstlight_tui.steps.chat import ChatStep
+from firstlight_tui.steps.chat.screen import ChatStep
+from firstlight_tui.steps.chat.token_screen import AlternativesScreen
 from firstlight_tui.widgets.ask import Ask
-from tests.tui.test_chat import say
+from tests.tui.chat.test_chat import say
 
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("clean_children")]
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from firstlight_core.conversion.convert import convert
-from firstlight_core.jobs.generation import least_cache
-from firstlight_core.offline import child_environment
-from firstlight_core.talk.engine import open_engine
+from firstlight_core.inference.engine import open_engine
+from firstlight_core.jobs.genai_model import least_cache
+from firstlight_core.process.offline import child_environment
 
 _WRITE = """
 import json, sys

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from firstlight_core.artifact.publishing import read_manifest, sha256_of
 from firstlight_core.conversion.convert import convert, convert_many
-from firstlight_core.conversion.publishing import read_manifest, sha256_of
 from firstlight_core.conversion.work import ConversionWork
 from firstlight_core.deploy.deployment import deploy
 from firstlight_core.errors import (
@@ -24,8 +24,8 @@ from firstlight_core.errors import (
     ModelRefused,
     OutOfMemory,
 )
-from firstlight_core.events import Event, Progress, Stage
-from tests import faultkit
+from firstlight_core.process.events import Event, Progress, Stage
+from tests.support import faultkit
 
 pytestmark = pytest.mark.real
 

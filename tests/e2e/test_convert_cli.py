@@ -14,7 +14,7 @@ GOOD = f"""
 import json, os, sys, warnings
 warnings.simplefilter("ignore")
 sys.path.insert(0, {str(Path(__file__).parents[2])!r})
-from tests import faultkit
+from tests.support import faultkit
 out = json.load(open(sys.argv[3]))["output_dir"]
 faultkit.tiny_genai(out)
 os.unlink(out + "/inference_model.json")

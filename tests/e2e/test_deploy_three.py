@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from firstlight_core.deploy.deployment import deploy, list_deployments, undo
-from firstlight_core.deploy.serving import open_service
-from tests.core.test_deployment import left_behind, registered
+from firstlight_core.foundry.service import open_service
+from tests.core.deploy.test_deployment import left_behind, registered
 
 QUESTION = "What is int4 quantization?"
 ANSWER = (

@@ -9,9 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests import faultkit
-from tests.core.tiny_models import puppet
 from tests.e2e.test_terminal import CTRL_Q, environment, gone
+from tests.support import faultkit
+from tests.support.tiny_models import puppet
 
 pytestmark = [
     pytest.mark.real,
@@ -80,7 +80,7 @@ def to_engine(number: signal.Signals) -> Callable[[int], None]:
 
     def send(pid: int) -> None:
         for child in psutil.Process(pid).children():
-            if "firstlight_core.worker" in child.cmdline() and "engine" in child.cmdline():
+            if "firstlight_core.jobs" in child.cmdline() and "engine" in child.cmdline():
                 os.kill(child.pid, number)
 
     return send

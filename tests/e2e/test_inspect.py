@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.core.zoo import honest_folder
+from tests.support.zoo import honest_folder
 
 
 def firstlight(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

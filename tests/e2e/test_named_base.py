@@ -10,9 +10,9 @@ from firstlight_core.conversion.plan import plan_conversion
 from firstlight_core.errors import ModelRefused, UsageError
 from firstlight_core.model.adapter_bases import remembered_base
 from firstlight_core.model.base_choice import choose_base
-from firstlight_core.report.plan import Plan, check_files, plan_of
-from firstlight_core.report.run_file import read_run_toml, write_plan
 from firstlight_core.session import Session
+from firstlight_core.workflow.plan import Plan, check_files, plan_of
+from firstlight_core.workflow.run_file import read_run_toml, write_plan
 from tests.e2e.test_inspect import firstlight
 
 

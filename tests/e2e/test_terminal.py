@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests import faultkit
+from tests.support import faultkit
 
 WIZARD = [sys.executable, "-m", "firstlight_tui", "--demo"]
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")

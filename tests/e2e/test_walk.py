@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from firstlight_core.conversion.advanced_options import with_options
-from firstlight_core.conversion.manifest import read_manifest
+from firstlight_core.artifact.manifest import read_manifest
 from firstlight_core.conversion.olive_config import run_config
 from firstlight_core.ledger import Run
 from firstlight_core.paths import find_paths
-from firstlight_core.precisions import find_precision
-from firstlight_core.report.plan import plan_of
-from firstlight_core.report.run_file import read_run_toml, write_plan
+from firstlight_core.precision.options import with_options
+from firstlight_core.precision.table import find_precision
 from firstlight_core.session import Session
+from firstlight_core.workflow.plan import plan_of
+from firstlight_core.workflow.run_file import read_run_toml, write_plan
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.measure.metrics import first_difference
-from firstlight_core.talk.sampling import Message
-from firstlight_core.talk.targets import open_target
+from firstlight_core.inference.open_target import open_target
+from firstlight_core.inference.sampling import Message
+from firstlight_core.text import first_difference
 
 ANSWER_TOKENS = 96
 

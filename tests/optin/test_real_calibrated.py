@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from firstlight_core.inference.engine import open_engine
 from firstlight_core.measure.drift import measure_drift
 from firstlight_core.measure.reference import find_reference
-from firstlight_core.talk.engine import open_engine
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from firstlight_core.talk.engine import Engine, open_engine
-from tests.core.test_drift_figures import check_figures
+from firstlight_core.inference.engine import Engine, open_engine
+from tests.core.measure.test_drift_figures import check_figures
 
 LENGTHS = (1, 2, 63, 64, 65, 127, 128, 129, 200)
 TEXT = (

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from firstlight_core.talk.engine import open_engine
-from firstlight_core.template.lock import check_template
-from firstlight_core.template.mending import mend_template
+from firstlight_core.inference.engine import open_engine
+from firstlight_core.template.parity import check_template
+from firstlight_core.template.repair import mend_template
 from tests.optin.real_tokenizers import TOKENIZERS, tokenizer_artifact
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]

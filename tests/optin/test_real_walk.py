@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
+from firstlight_core.artifact.publishing import read_manifest
+from firstlight_core.artifact.tokenizer_files import read_chat_template
 from firstlight_core.conversion.convert import convert
-from firstlight_core.conversion.publishing import read_manifest
 from firstlight_core.errors import ModelRefused
 from firstlight_core.estimate.estimates import Room, estimate
+from firstlight_core.inference.engine import open_engine
 from firstlight_core.measure.benchmark import machine
 from firstlight_core.model.inspection import inspect_model
 from firstlight_core.monitor import PeakMemory
-from firstlight_core.precisions import PRECISIONS, find_precision
-from firstlight_core.talk.engine import open_engine
-from firstlight_core.template.files import read_chat_template
+from firstlight_core.precision.table import PRECISIONS, find_precision
 from tests.optin.conftest import REAL
 from tests.optin.real_models import MODELS
 from tests.optin.real_reference import QUESTIONS, Continuation, Original, drift

@@ -13,8 +13,8 @@ import pytest
 
 from firstlight_core.conversion.convert import convert
 from firstlight_core.deploy.deployment import deploy
-from firstlight_core.deploy.exports import undo_export
-from firstlight_core.deploy.vllm import Capacity, Served, serve_arguments
+from firstlight_core.exports.export import undo_export
+from firstlight_core.exports.vllm_command import Capacity, Served, serve_arguments
 from firstlight_core.measure.benchmark import benchmark
 from firstlight_core.measure.quality import check_quality, load_prompts
 from firstlight_core.paths import find_paths

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.conversion.publishing import tool_versions
+from firstlight_core.artifact.publishing import tool_versions
 from firstlight_core.files import read_json_object, write_json, write_whole
 from firstlight_core.measure.benchmark import machine
 from firstlight_core.text import bytes_text, seconds_text

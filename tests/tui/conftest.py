@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from textual.widgets import Input
 
+from firstlight_core.artifact.target import Target
 from firstlight_core.errors import InputRefused
-from firstlight_core.events import Event, Progress, Reply, Stage, Token
 from firstlight_core.model.sources import FoundModel
 from firstlight_core.monitor import History, Sample
 from firstlight_core.paths import find_paths
+from firstlight_core.process.events import Event, Progress, Reply, Stage, Token
 from firstlight_core.session import Session
-from firstlight_core.talk.artifacts import Target
 from firstlight_tui.app import WizardApp
-from firstlight_tui.services import Services
+from firstlight_tui.state.services import Services
 
 GIB = 2**30
 ENVIRONMENT = {

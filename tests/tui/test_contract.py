@@ -11,7 +11,7 @@ import pytest
 
 from firstlight_core.errors import CheckFailed
 from firstlight_tui.commands.output import CONTRACT, run_verb
-from tests.tui.test_run_verbs import call, document
+from tests.tui.commands.test_run_verbs import call, document
 
 
 @pytest.mark.parametrize(

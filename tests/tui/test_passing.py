@@ -12,8 +12,8 @@ from textual.pilot import Pilot
 
 from firstlight_tui.app import WizardApp
 from firstlight_tui.modals import ConfirmScreen, DetailScreen
+from firstlight_tui.state.work import Work
 from firstlight_tui.steps.base import StepScreen
-from firstlight_tui.works import Work
 from tests.tui.conftest import FULL
 from tests.tui.test_walk import settle
 

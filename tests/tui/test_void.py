@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from firstlight_tui.app import WizardApp
-from firstlight_tui.steps.benchmark import BenchmarkStep
-from firstlight_tui.steps.benchmark_rows import client_rows, figure_rows
+from firstlight_tui.steps.benchmark.rows import client_rows, figure_rows
+from firstlight_tui.steps.benchmark.screen import BenchmarkStep
 from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.gauge import Gauge
-from tests.core.test_report_claims import bench
+from tests.core.report.test_report_claims import bench
 from tests.tui.conftest import FULL
 from tests.tui.test_walk import settle
 

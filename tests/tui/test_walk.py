@@ -12,16 +12,16 @@ from textual.pilot import Pilot
 from textual.widgets import Button
 
 from firstlight_core.errors import JobDied
-from firstlight_core.events import Stage
 from firstlight_core.model.sources import FoundModel
+from firstlight_core.process.events import Stage
 from firstlight_core.session import Session
 from firstlight_tui.app import WizardApp
+from firstlight_tui.state.work import Work
 from firstlight_tui.steps import STEPS
 from firstlight_tui.steps.base import StepScreen
-from firstlight_tui.steps.chat import ChatStep
-from firstlight_tui.steps.model import ModelStep
+from firstlight_tui.steps.chat.screen import ChatStep
+from firstlight_tui.steps.model.screen import ModelStep
 from firstlight_tui.widgets import ProblemPanel, Words
-from firstlight_tui.works import Work
 from tests.tui.conftest import BENCHMARK, FULL, Called, fake_services
 
 Build = Callable[..., WizardApp]

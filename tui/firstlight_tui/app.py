@@ -24,16 +24,16 @@ from firstlight_core.monitor import History, Sample, read_sample
 from firstlight_core.paths import Paths, find_paths
 from firstlight_core.session import Session
 from firstlight_themes import load_themes
-from firstlight_tui import keys, net
-from firstlight_tui.conversation import Conversation
 from firstlight_tui.modals import ConfirmScreen, HelpScreen
 from firstlight_tui.modals.connect import connect
-from firstlight_tui.quiet import LOOK_SECONDS, Quiet, read_styles, screens_of
-from firstlight_tui.services import Services
+from firstlight_tui.state.conversation import Conversation
+from firstlight_tui.state.services import Services
+from firstlight_tui.state.work import Run, Work, begin
 from firstlight_tui.steps import STEPS
 from firstlight_tui.steps.base import StepScreen
-from firstlight_tui.widgets.passing import PassingScreen
-from firstlight_tui.works import Run, Work, begin
+from firstlight_tui.terminal import escape_guard, key_queue
+from firstlight_tui.terminal.idle import LOOK_SECONDS, IdleTasks, read_styles, screens_of
+from firstlight_tui.widgets.screens import BaseScreen
 
 REPAINT_SECONDS = 0.1
 SWEEP_SECONDS = 2.0
@@ -88,9 +88,9 @@ class WizardApp(App[int]):
         paths: Paths | None = None,
         demo: bool = False,
         sample_every: float = 1.0,
-        quiet: Quiet | None = None,
+        quiet: IdleTasks | None = None,
     ) -> None:
-        net.install()
+        escape_guard.install()
         super().__init__()
         self.steps = steps
         self.services = services or Services()
@@ -110,7 +110,7 @@ class WizardApp(App[int]):
         """The step on the screen, or the last one that was."""
         self._leave_question: ConfirmScreen | None = None
         self._sample_every = sample_every
-        self._typed = keys.Queue(self, super().on_event)
+        self._typed = key_queue.Queue(self, super().on_event)
         self._quiet = quiet
         """The chores between the keys; the wizard of a test has none."""
         if session is not None:
@@ -126,7 +126,7 @@ class WizardApp(App[int]):
         if sys.platform != "win32":
             from textual.drivers.linux_driver import LinuxDriver
 
-            from firstlight_tui.terminal import LastingDriver
+            from firstlight_tui.terminal.driver import LastingDriver
 
             return LastingDriver if found is LinuxDriver else found
         return found
@@ -160,7 +160,7 @@ class WizardApp(App[int]):
         else:
             await super().on_event(event)
 
-    async def on_passed(self, message: keys.Passed) -> None:
+    async def on_passed(self, message: key_queue.Passed) -> None:
         """A key has been dealt with."""
         await self._typed.passed(message.number)
 
@@ -168,7 +168,7 @@ class WizardApp(App[int]):
         """Somebody holds a key back, and will send it `keys_again`: those behind it wait."""
         self._typed.hold()
 
-    def keys_again(self, held: Callable[[], list[keys.Typed]]) -> None:
+    def keys_again(self, held: Callable[[], list[key_queue.Typed]]) -> None:
         """Send keys once more, before all that came later; `held` is asked for them when none is on its way."""
         self._typed.again(held)
 
@@ -315,7 +315,7 @@ class WizardApp(App[int]):
         shown = self.screen
         if type(shown) is self._at or (isinstance(shown, StepScreen) and not shown.complete):
             return
-        if isinstance(shown, PassingScreen):
+        if isinstance(shown, BaseScreen):
             shown.leave()
         self.switch_screen(self._at())
 

@@ -30,8 +30,8 @@ def start_wizard(
     gc.disable()
     from firstlight_core.paths import find_paths
     from firstlight_tui.app import WizardApp
-    from firstlight_tui.quiet import Quiet
-    from firstlight_tui.steps.chat import ChatStep
+    from firstlight_tui.steps.chat.screen import ChatStep
+    from firstlight_tui.terminal.idle import IdleTasks
 
     session = Session()
     if demo:
@@ -43,13 +43,13 @@ def start_wizard(
     if endpoint is not None:
         session = session.decide(endpoint=endpoint)
     first = ChatStep if session.target is not None else None
-    return run_wizard(WizardApp(session=session, demo=demo, first=first, quiet=Quiet()))
+    return run_wizard(WizardApp(session=session, demo=demo, first=first, quiet=IdleTasks()))
 
 
 def run_wizard(app: "WizardApp") -> int:
     """Run a wizard on this terminal with all that keeps its keys quick; the result is the exit code."""
-    from firstlight_core.priority import BESIDE_A_SCREEN
-    from firstlight_tui.quiet import settle_garbage
+    from firstlight_core.process.priority import BESIDE_A_SCREEN
+    from firstlight_tui.terminal.idle import settle_garbage
 
     settle_garbage()
     gc.enable()

@@ -16,7 +16,7 @@ from firstlight_core.conversion.work import (
     folder_bytes,
 )
 from firstlight_core.errors import FirstlightError
-from firstlight_core.precisions import DEFAULT_PRECISION
+from firstlight_core.precision.table import DEFAULT_PRECISION
 
 __all__ = [
     "ConversionPlan",

@@ -5,11 +5,11 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.conversion.manifest import files_in
-from firstlight_core.conversion.publishing import sync_tree
+from firstlight_core.artifact.manifest import files_in
+from firstlight_core.artifact.publishing import sync_tree
 from firstlight_core.conversion.verdict import is_rounded
 from firstlight_core.errors import FirstlightError
-from firstlight_core.runner import OpenJob, open_job
+from firstlight_core.process.runner import OpenJob, open_job
 
 Document = dict[str, Any]
 

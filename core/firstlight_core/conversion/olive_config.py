@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.errors import UsageError
-from firstlight_core.precisions import Precision, find_precision
+from firstlight_core.precision.table import CALIBRATION_PASS, Precision, find_precision
 from firstlight_core.text import one_line, shown_path
 
 _COURSE_PRECISION = {
@@ -15,7 +15,6 @@ _COURSE_PRECISION = {
     "int4-quality": "int4",
     "int4-calibrated": "int4",
 }
-CALIBRATION_PASS = "Gptq"
 _PASSES = ("ModelBuilder", "OnnxFloatToFloat16", "MergeAdapterWeights", CALIBRATION_PASS)
 _FORBIDDEN = ("trust_remote_code", "user_script", "script_dir", "hf_remote", "user_module_loader")
 _EXTERNAL = {
@@ -112,11 +111,6 @@ def run_config(source: Path, precision: Precision, *, base: Path | None = None) 
         "no_artifacts": True,
         "log_severity_level": 1,
     }
-
-
-def calibrates(config: Mapping[str, Any]) -> bool:
-    """Whether a configuration rounds weights on a calibration text."""
-    return any(settings.get("type") == CALIBRATION_PASS for settings in config["passes"].values())
 
 
 def checked_config(config: Any, *, source: Path, base: Path | None = None) -> dict[str, Any]:

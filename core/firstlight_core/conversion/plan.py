@@ -5,24 +5,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.conversion.advanced_options import check_row, expected_of
 from firstlight_core.conversion.calibration_text import (
     CalibrationText,
     own_answers,
     read_calibration,
 )
 from firstlight_core.conversion.olive_config import (
-    calibrates,
     checked_config,
     course_command,
     course_config,
     run_config,
 )
 from firstlight_core.errors import UsageError
-from firstlight_core.model.adapter import CONFIG, find_base, is_adapter, read_adapter
+from firstlight_core.model.adapter import adapter_base
 from firstlight_core.model.adapter_bases import remembered_base
-from firstlight_core.model.folder import list_folder, unreadable
-from firstlight_core.precisions import DEFAULT_PRECISION, Precision, find_precision
+from firstlight_core.paths import absolute
+from firstlight_core.precision.options import check_row, expected_of
+from firstlight_core.precision.table import DEFAULT_PRECISION, Precision, calibrates, find_precision
 from firstlight_core.text import one_line
 
 METHODS = ("config", "command")
@@ -152,39 +151,6 @@ def _calibration(
     if not needed:
         return None
     return own_answers() if path is None else read_calibration(absolute(path))
-
-
-def absolute(path: str | Path) -> Path:
-    """The path without `~`, `.` and `..`, links left as they are.
-
-    Raises:
-        UsageError: it is empty or holds a NUL.
-    """
-    text = str(path)
-    if not text.strip() or "\0" in text:
-        raise UsageError("That is no folder name.", hint="Name a folder.")
-    try:
-        return Path(text).expanduser().absolute()
-    except RuntimeError as error:
-        raise UsageError(
-            f"{one_line(text)} names the home folder of a user who does not exist.",
-            hint="Write the whole path.",
-        ) from error
-
-
-def adapter_base(folder: Path, base: Path | None = None) -> Path | None:
-    """The base model's folder of a LoRA adapter folder, `base` if given; None when the folder is a whole model.
-
-    Raises:
-        ModelRefused: the adapter is broken, or its base is not on this machine.
-    """
-    try:
-        if not (folder / CONFIG).is_file():
-            return None
-    except PermissionError as error:
-        raise unreadable(folder) from error
-    listed = list_folder(folder)
-    return find_base(read_adapter(listed), base).path if is_adapter(listed) else None
 
 
 def _reason(precision: Precision, method: str, *, edited: bool, adapter: bool) -> str:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.conversion.advanced_options import costs_of
+from firstlight_core.artifact.publishing import check_output
 from firstlight_core.conversion.plan import ConversionPlan
-from firstlight_core.conversion.publishing import check_output
+from firstlight_core.environment.precision_support import precision_available
 from firstlight_core.errors import ModelRefused, OutOfMemory, StateProblem, ToolchainMissing
-from firstlight_core.estimate.availability import precision_available
 from firstlight_core.estimate.estimates import Room, estimate, pointless
 from firstlight_core.model.inspection import Inspection, inspect_model
+from firstlight_core.precision.options import costs_of
 from firstlight_core.text import bytes_text, shown_path
 
 Stamp = tuple[int, int, int]
@@ -111,7 +111,7 @@ def estimate_of(plan: ConversionPlan, before: Preflight) -> dict[str, Any]:
 
 
 def _what_fits(inspection: Inspection, room: Room) -> str:
-    from firstlight_core.precisions import PRECISIONS
+    from firstlight_core.precision.table import PRECISIONS
 
     fitting = [
         row.key

@@ -11,6 +11,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from firstlight_core.artifact.publishing import (
+    Staging,
+    files_in,
+    open_staging,
+    publish,
+    tool_versions,
+    write_manifest,
+)
 from firstlight_core.conversion.gate import Gate
 from firstlight_core.conversion.plan import LOG_FILE, ConversionPlan
 from firstlight_core.conversion.preflight import (
@@ -21,21 +29,13 @@ from firstlight_core.conversion.preflight import (
     olive_command,
 )
 from firstlight_core.conversion.progress import HELD, PEAK
-from firstlight_core.conversion.publishing import (
-    Staging,
-    files_in,
-    open_staging,
-    publish,
-    tool_versions,
-    write_manifest,
-)
 from firstlight_core.conversion.verdict import judge
 from firstlight_core.errors import FirstlightError, JobDied, OutOfMemory
 from firstlight_core.estimate.estimates import Room, estimate, remember_conversion
-from firstlight_core.events import Event, LogLine, Measured, Reply, Stage
 from firstlight_core.model.inspection import inspect_model
 from firstlight_core.monitor import PeakMemory
-from firstlight_core.runner import OpenJob, open_job
+from firstlight_core.process.events import Event, LogLine, Measured, Reply, Stage
+from firstlight_core.process.runner import OpenJob, open_job
 from firstlight_core.text import shown_path
 
 Document = dict[str, Any]

@@ -7,37 +7,39 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.conversion.manifest import forced_reason
-from firstlight_core.conversion.publishing import previous_of, remove_tree, restore_previous
-from firstlight_core.deploy.background import list_background, stop_background
-from firstlight_core.deploy.caches import ModelCache, choose_cache, remember, seen_by
-from firstlight_core.deploy.copy import mark_answered, publish_copy
-from firstlight_core.deploy.exports import EXPORTS, export, undo_export
-from firstlight_core.deploy.foundry_cache import find_cache
-from firstlight_core.deploy.foundry_cli import find_foundry_cli
-from firstlight_core.deploy.foundry_doctor import diagnose
-from firstlight_core.deploy.foundry_proof import open_foundry, prove
-from firstlight_core.deploy.next_commands import foundry_commands
-from firstlight_core.deploy.published import (
+from firstlight_core.artifact.artifact import check_artifact
+from firstlight_core.artifact.copying import mark_answered, publish_copy
+from firstlight_core.artifact.deployments import (
     Deployment,
     find_deployment,
     folders_in,
     list_deployments,
     read_deployment,
 )
-from firstlight_core.deploy.vllm import Capacity
-from firstlight_core.errors import CheckFailed, InputRefused, ToolchainMissing, UsageError
-from firstlight_core.events import Event, Stage
-from firstlight_core.talk.artifacts import check_artifact
-from firstlight_core.template.dates import date_formats, frozen_date_notes
-from firstlight_core.template.files import no_chat_template, read_chat_template
-from firstlight_core.template.inference_model import (
+from firstlight_core.artifact.inference_model import (
     check_name,
     read_inference_model,
     validate_inference_model,
 )
-from firstlight_core.template.lock import derive_inference_model
-from firstlight_core.template.model_config import fit_to_context
+from firstlight_core.artifact.manifest import forced_reason
+from firstlight_core.artifact.model_caches import ModelCache, remember
+from firstlight_core.artifact.model_config import fit_to_context
+from firstlight_core.artifact.publishing import previous_of, remove_tree, restore_previous
+from firstlight_core.artifact.tokenizer_files import no_chat_template, read_chat_template
+from firstlight_core.deploy.next_commands import foundry_commands
+from firstlight_core.deploy.proof import prove
+from firstlight_core.errors import CheckFailed, InputRefused, ToolchainMissing, UsageError
+from firstlight_core.exports.export import EXPORTS, export, undo_export
+from firstlight_core.exports.vllm_command import Capacity
+from firstlight_core.foundry.background import list_background, stop_background
+from firstlight_core.foundry.cli import find_foundry_cli
+from firstlight_core.foundry.cli_cache import find_cache
+from firstlight_core.foundry.folder_scan import diagnose
+from firstlight_core.foundry.readers import choose_cache, seen_by
+from firstlight_core.foundry.runtime import open_foundry
+from firstlight_core.process.events import Event, Stage
+from firstlight_core.template.dates import date_formats, frozen_date_notes
+from firstlight_core.template.parity import derive_inference_model
 from firstlight_core.text import one_line, shown_path
 
 __all__ = ["Deployment", "deploy", "describe", "find_deployment", "list_deployments", "undo"]

@@ -1,13 +1,11 @@
 """What can be typed after a deployment on this machine: only commands that work with what is installed."""
 
 import importlib.util
-import shlex
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from firstlight_core.deploy.caches import ModelCache
-from firstlight_core.deploy.foundry_cli import CliCommand, FoundryCli, cli_commands
+from firstlight_core.artifact.model_caches import ModelCache
+from firstlight_core.foundry.cli import CliCommand, FoundryCli, cli_commands
 
 Row = dict[str, object]
 Find = Callable[[str], str | None]
@@ -47,14 +45,3 @@ def usable(
     if cli.release < (0, 12) or not theirs:
         return []
     return cli_commands(cli, name, None)
-
-
-def ollama_commands(
-    name: str, modelfile: Path, *, find: Find = shutil.which
-) -> tuple[list[Row], list[str]]:
-    """The commands for `ollama`, and what is to be said where it is not installed."""
-    create = shlex.join(["ollama", "create", name, "-f", str(modelfile)])
-    run = shlex.join(["ollama", "run", name])
-    if find("ollama") is None:
-        return [], [f"There is no ollama command here; where there is one: {create}, then {run}."]
-    return [{"command": create, "does": "import it"}, {"command": run, "does": "talk to it"}], []

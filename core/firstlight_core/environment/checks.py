@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from firstlight_core.environment.looks import (
+from firstlight_core.environment.probes import (
     CMAKE_NEEDED,
     Finding,
     look_at_cmake,
@@ -20,7 +20,7 @@ from firstlight_core.environment.looks import (
     look_at_toolchain,
     package_check,
 )
-from firstlight_core.environment.probes import PROBE_SECONDS
+from firstlight_core.environment.program_version import PROBE_SECONDS
 from firstlight_core.environment.toolchain import CONVERT_PACKAGES, TOOLCHAIN
 
 TOOLCHAIN_SECONDS = 90.0

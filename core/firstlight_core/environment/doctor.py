@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from firstlight_core.environment.checks import CHECKS, Check
-from firstlight_core.environment.looks import STATUSES, Finding
-from firstlight_core.environment.probes import patient
+from firstlight_core.environment.precision_support import precision_available
+from firstlight_core.environment.probes import STATUSES, Finding
+from firstlight_core.environment.program_version import patient
 from firstlight_core.environment.toolchain import COURSE_INSTALLS, TOOLCHAIN, installed_version
 from firstlight_core.errors import FirstlightError
-from firstlight_core.estimate.availability import precision_available
-from firstlight_core.precisions import PRECISIONS
+from firstlight_core.precision.table import PRECISIONS
 from firstlight_core.text import one_line, redact
 
 __all__ = [

@@ -17,10 +17,10 @@ from packaging.requirements import Requirement
 
 from firstlight_core.environment.toolchain import installed_version
 from firstlight_core.errors import ToolchainMissing
-from firstlight_core.events import Event, LogLine, Stage
-from firstlight_core.logs import LogFile
 from firstlight_core.paths import find_paths
-from firstlight_core.programs import run_program
+from firstlight_core.process.events import Event, LogLine, Stage
+from firstlight_core.process.logs import LogFile
+from firstlight_core.process.programs import run_program
 from firstlight_core.text import shown_path
 
 PIP_OPTIONS = ("--no-input", "--no-color", "--progress-bar", "off", "--disable-pip-version-check")

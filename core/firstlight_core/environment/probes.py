@@ -1,122 +1,231 @@
-"""Asks a program on this machine for its version, and survives whatever it does instead."""
+"""How each row of the environment step looks at the machine; what it finds is text that is safe to show."""
 
-import asyncio
-import contextlib
-import os
+import platform
 import shutil
-import signal
-from collections.abc import Mapping
+import sys
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-import psutil
+from firstlight_core.cgroups import memory_limit
+from firstlight_core.environment.machine import (
+    accelerators,
+    core_count,
+    instruction_sets,
+    kernel_cpu_flags,
+    system_name,
+    terminal_state,
+)
+from firstlight_core.environment.program_version import Answer, ask_program
+from firstlight_core.environment.toolchain import (
+    CONVERT_PACKAGES,
+    TWINS,
+    ReadVersion,
+    at_least,
+    find_pair,
+    install_line,
+    installed_version,
+    missing_packages,
+    parse_version,
+)
+from firstlight_core.errors import FirstlightError, ToolchainMissing
+from firstlight_core.monitor import available_memory
+from firstlight_core.paths import find_paths
+from firstlight_core.process.runner import job_result
+from firstlight_core.text import bytes_text, one_line
 
-from firstlight_core.offline import child_environment
-from firstlight_core.text import visible
-
-PROBE_SECONDS = 5.0
-"""On a machine that has a core to spare; `patient` waits longer on one that has not."""
-MOST_PATIENT = 4.0
-"""Times as long a probe is waited for at most."""
-OUTPUT_LIMIT = 64 * 1024
-"""Bytes; a program that prints more than this to a version question is stopped."""
-_LOOK_SECONDS = 0.02
-_END_SECONDS = 1.0
-_AFTER_EXIT_SECONDS = 0.2
-"""How long output may still arrive after the program left: something it started may hold the pipe for ever."""
-
-
-def patient(seconds: float, *, load: float | None = None, cores: int | None = None) -> float:
-    """The seconds to wait for a probe: longer by the programs that wait for each core, by the load of the last minute.
-
-    A probe that is hungry for a core is slow, not broken.
-    """
-    busy = psutil.getloadavg()[0] if load is None else load
-    share = busy / (cores or psutil.cpu_count() or 1)
-    return seconds * min(MOST_PATIENT, max(1.0, share))
+STATUSES = ("ok", "warning", "missing", "fail", "unknown")
+MEMORY_NEEDED = 8 * 2**30
+"""Bytes available; the course's requirement."""
+DISK_NEEDED = 5 * 2**30
+"""Bytes free; a 0.5 B model takes 4 GB while it is converted to FP32 (twice its output)."""
+CMAKE_NEEDED = "3.31"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What came of asking: `status` is `ok`, `missing`, `broken` or `silent`; `text` is safe to show."""
+class Finding:
+    """What one look found: a status of `STATUSES`, in words, and the command that would fix it."""
 
     status: str
-    text: str = ""
-    path: str = ""
+    found: str
+    fix: str = ""
 
 
-async def ask_program(
-    name: str,
-    *arguments: str,
-    seconds: float | None = None,
-    environ: Mapping[str, str] | None = None,
-) -> Answer:
-    """Run a program of the PATH with an empty stdin in a session of its own; its whole group is ended afterwards.
-
-    Without `seconds` it may take `PROBE_SECONDS`, and longer on a busy machine.
-    """
-    seconds = patient(PROBE_SECONDS) if seconds is None else seconds
-    environment = child_environment(environ)
-    path = shutil.which(name, path=environment.get("PATH", os.defpath))
-    if path is None:
-        return Answer("missing")
-    try:
-        process = await asyncio.create_subprocess_exec(
-            path,
-            *arguments,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env=environment,
-            cwd=os.sep,
-            start_new_session=True,
+async def look_at_python() -> Finding:
+    """The running Python."""
+    found = f"{platform.python_version()} ({platform.python_implementation()})"
+    if sys.version_info < (3, 11):  # noqa: UP036  (a copied source tree can be run by any Python)
+        return Finding(
+            "fail", found, "Install Python 3.11 or newer: onnxruntime-genai has no wheel below."
         )
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        return Answer("broken", visible(f"cannot be started: {reason}"), visible(path))
+    return Finding("ok", found)
+
+
+async def look_at_system() -> Finding:
+    """The operating system."""
+    found, good = system_name()
+    return Finding("ok" if good else "warning", found)
+
+
+async def look_at_cpu() -> Finding:
+    """Cores this process may use, and the instruction sets that decide int4 speed."""
+    usable, total = core_count()
+    cores = f"{usable} cores" if usable == total else f"{usable} of {total} cores"
     try:
-        raw = await asyncio.wait_for(_read(process), seconds)
-    except TimeoutError:
-        return Answer("silent", f"gave no answer within {seconds:.2g} s", visible(path))
-    finally:
-        await _end(process)
-    text = visible(raw.decode("utf-8", "replace")).strip()
-    status = "ok" if process.returncode == 0 or len(raw) >= OUTPUT_LIMIT else "broken"
-    return Answer(status, text, visible(path))
+        told = await job_result("probe", {"what": "cpu"})
+        brand, flags = str(told["brand"]), [str(flag) for flag in told["flags"]]
+    except FirstlightError:
+        brand, flags = platform.processor() or platform.machine(), []
+    sets = instruction_sets(flags or kernel_cpu_flags())
+    found = ", ".join([cores, brand, *(sets or ["instruction sets unknown"])])
+    if not sets:
+        return Finding("unknown", found)
+    return Finding("ok" if {"AVX2", "NEON"} & set(sets) else "warning", found)
 
 
-async def _read(process: asyncio.subprocess.Process) -> bytes:
-    """At most `OUTPUT_LIMIT` bytes, until the end of the output or shortly after the program has left."""
-    assert process.stdout is not None
-    raw = bytearray()
+async def look_at_memory() -> Finding:
+    """Memory that a job may take now."""
+    free = available_memory()
+    limit = memory_limit()
+    words = f", limited to {bytes_text(limit)} by a control group" if limit is not None else ""
+    status = "ok" if free >= MEMORY_NEEDED else "warning"
+    return Finding(status, f"{bytes_text(free)} available{words}")
 
-    async def drain(stream: asyncio.StreamReader) -> None:
-        while len(raw) < OUTPUT_LIMIT and (chunk := await stream.read(OUTPUT_LIMIT)):
-            raw.extend(chunk[: OUTPUT_LIMIT - len(raw)])
 
-    reading = asyncio.ensure_future(drain(process.stdout))
+async def look_at_disk() -> Finding:
+    """Free space where the work goes."""
+    place = find_paths().work
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    fix = "" if free >= DISK_NEEDED else "firstlight clean"
+    return Finding("ok" if not fix else "warning", f"{bytes_text(free)} free", fix)
+
+
+def _program_version(answer: Answer, name: str) -> tuple[Finding | None, str]:
+    """A finding when the program gave no version, else the version."""
+    if answer.status == "missing":
+        return Finding("missing", "not installed"), ""
+    if answer.status != "ok":
+        return Finding("warning", one_line(f"{name} {answer.text or 'failed'}")), ""
+    version = parse_version(answer.text)
+    if version is None:
+        return Finding("unknown", "could not tell its version"), ""
+    return None, str(version)
+
+
+async def look_at_cmake() -> Finding:
+    """The cmake on the PATH."""
+    finding, version = _program_version(await ask_program("cmake", "--version"), "cmake")
+    fix = f"python -m pip install 'cmake>={CMAKE_NEEDED}'"
+    if finding is not None:
+        status = "warning" if finding.status == "missing" else finding.status
+        return Finding(status, finding.found, fix)
+    if at_least(version, CMAKE_NEEDED):
+        return Finding("ok", version)
+    return Finding("warning", version, fix)
+
+
+def package_check(
+    name: str, *, read: ReadVersion = installed_version
+) -> Callable[[], Awaitable[Finding]]:
+    """Looks for one package of `CONVERT_PACKAGES`, and for other builds of it that would overwrite it."""
+
+    async def look() -> Finding:
+        twins = [twin for twin in TWINS.get(name, ()) if read(twin) is not None]
+        version = read(name)
+        if version is None and not twins:
+            return Finding("missing", "not installed", install_line("convert"))
+        if twins and (version is not None or len(twins) > 1):
+            both = ", ".join([name, *twins] if version is not None else twins)
+            remove = f"python -m pip uninstall {' '.join(twins)}"
+            return Finding("warning", f"{both}: one overwrites the other's files", remove)
+        version = version or f"{twins[0]} {read(twins[0])}"
+        new_enough = at_least(version, CONVERT_PACKAGES[name])
+        if new_enough is None:
+            return Finding("unknown", version)
+        fix = "" if new_enough else install_line("convert")
+        return Finding("ok" if new_enough else "warning", version, fix)
+
+    return look
+
+
+async def look_at_pair() -> Finding:
+    """Whether these versions of Olive and genai were run together."""
+    olive, genai = installed_version("olive-ai"), installed_version("onnxruntime-genai")
+    if olive is None or genai is None:
+        return Finding("missing", "one of the two is not installed", install_line("convert"))
+    pair = find_pair(olive, genai)
+    words = f"olive-ai {olive} × onnxruntime-genai {genai}"
+    if pair is None:
+        return Finding("warning", f"{words}: never run together here", install_line("convert"))
+    return Finding(
+        "ok" if pair.good else "fail",
+        f"{words}: {pair.says}",
+        "" if pair.good else install_line("convert"),
+    )
+
+
+async def look_at_toolchain() -> Finding:
+    """Whether Olive and the builder really import and hold what the conversion calls."""
+    if missing := missing_packages():
+        return Finding("missing", "not installed: " + ", ".join(missing), install_line("convert"))
     try:
-        # `process.wait()` would also wait for the pipe, which a grandchild may hold open for ever.
-        while process.returncode is None and len(raw) < OUTPUT_LIMIT:
-            await asyncio.wait({reading}, timeout=_LOOK_SECONDS)
-            if reading.done():
-                await asyncio.sleep(_LOOK_SECONDS)
-        if not reading.done():
-            await asyncio.wait({reading}, timeout=_AFTER_EXIT_SECONDS)
-    finally:
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
-    return bytes(raw)
+        told = await job_result("probe", {"what": "toolchain"})
+    except ToolchainMissing as error:
+        return Finding("fail", str(error), install_line("convert"))
+    except FirstlightError as error:
+        return Finding(
+            "fail", f"Importing Olive and the builder failed: {error}", install_line("convert")
+        )
+    lost = [
+        name for name, key in (("FP16", "half"), ("LoRA merging", "merge")) if not told.get(key)
+    ]
+    if lost:
+        return Finding(
+            "warning", "works, but without " + " and ".join(lost), install_line("convert")
+        )
+    return Finding("ok", "Olive and the builder import and hold what the conversion calls")
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-    # A pipe that nobody reads any more would keep `wait` waiting: close it first.
-    transport = getattr(process, "_transport", None)
-    if transport is not None:
-        transport.close()
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(process.wait(), _END_SECONDS)
+async def look_at_foundry_sdk() -> Finding:
+    """The Foundry Local SDK."""
+    version = installed_version("foundry-local-sdk")
+    if version is None:
+        return Finding("missing", "not installed", install_line("foundry"))
+    return Finding("ok", version)
+
+
+async def look_at_foundry_command() -> Finding:
+    """The foundry command, and the commands of its version."""
+    finding, version = _program_version(await ask_program("foundry", "--version"), "foundry")
+    if finding is not None:
+        return finding
+    return Finding("ok", f"{version}: {', '.join(foundry_commands(version))}")
+
+
+def foundry_commands(version: str) -> tuple[str, ...]:
+    """The commands of this `foundry` version that list and run a model (FACTS.md, "Foundry Local")."""
+    if at_least(version, "0.10"):
+        return ("foundry cache list", "foundry run NAME", "foundry server status")
+    return ("foundry cache ls", "foundry model run NAME", "foundry service status")
+
+
+async def look_at_providers() -> Finding:
+    """What the installed onnxruntime can run on."""
+    try:
+        told = await job_result("probe", {"what": "providers"})
+    except FirstlightError as error:
+        return Finding("fail", str(error), "python -m pip install --force-reinstall onnxruntime")
+    names = [str(name).removesuffix("ExecutionProvider") for name in told["providers"]]
+    # The Azure provider calls a cloud service; it is listed by every build and used by nothing here.
+    names = [name for name in names if name != "Azure"]
+    status = "ok" if "CPU" in names else "fail"
+    idle = accelerators()
+    words = f"; found and not used: {', '.join(idle)}" if idle else "; no accelerator found"
+    return Finding(status, (", ".join(names) or "none") + words)
+
+
+async def look_at_terminal() -> Finding:
+    """The terminal the wizard would draw on."""
+    words, lacks = terminal_state()
+    return Finding("warning" if lacks else "ok", ", ".join([words, *lacks]))

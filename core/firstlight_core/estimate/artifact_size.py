@@ -6,7 +6,7 @@ Checked against conversions of real shapes (docs/estimates.md); the layouts are 
 
 from firstlight_core.model.config import ModelShape
 from firstlight_core.model.inspection import Inspection
-from firstlight_core.precisions import Precision
+from firstlight_core.precision.table import Precision
 
 GRAPH_BYTES = 5_300
 GRAPH_BYTES_PER_LAYER = 7_340

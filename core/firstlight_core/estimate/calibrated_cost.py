@@ -3,9 +3,9 @@
 Measured piece by piece with olive-ai 0.13.0 and torch 2.13 on one core (docs/int4.md): the constants are seconds.
 """
 
-from firstlight_core.conversion.calibration_text import LONGEST_ANSWER, QUESTIONS, TOKENS
 from firstlight_core.model.inspection import Inspection
-from firstlight_core.precisions import Precision
+from firstlight_core.precision.calibration import LONGEST_ANSWER, QUESTIONS, TOKENS
+from firstlight_core.precision.table import Precision
 
 ARCHITECTURES = (
     "LlamaForCausalLM",

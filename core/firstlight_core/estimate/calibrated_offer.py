@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from firstlight_core.estimate.measured_figures import Figures
-from firstlight_core.precisions import PRECISIONS, Precision
+from firstlight_core.precision.table import PRECISIONS, Precision
 from firstlight_core.text import bytes_text, seconds_text
 
 NOTICEABLE = ("noticeable", "far")

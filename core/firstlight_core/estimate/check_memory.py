@@ -6,7 +6,7 @@ all (`jobs/original.py` asks the same two functions).
 
 from firstlight_core.estimate.run_memory import loading_bytes
 from firstlight_core.model.inspection import Inspection
-from firstlight_core.precisions import Precision
+from firstlight_core.precision.table import Precision
 
 SHARE_OF_MEMORY = 0.5
 """The original may take this share of the memory that is available; else it is not asked."""

@@ -6,10 +6,9 @@ Works on the document of `firstlight inspect`, which the wizard keeps: nothing i
 from collections.abc import Mapping
 from typing import Any
 
-from firstlight_core.conversion.advanced_options import read_options
-from firstlight_core.conversion.olive_config import CALIBRATION_PASS
 from firstlight_core.estimate.artifact_size import promoted_layers, quantised_bytes
-from firstlight_core.precisions import Precision
+from firstlight_core.precision.options import read_options
+from firstlight_core.precision.table import CALIBRATION_PASS, Precision
 
 Document = Mapping[str, Any]
 

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.environment.precision_support import precision_available
 from firstlight_core.estimate.artifact_size import artifact_bytes
-from firstlight_core.estimate.availability import precision_available
 from firstlight_core.estimate.calibrated_cost import (
     LONGEST_SECONDS,
     calibration_ram,
@@ -24,7 +24,7 @@ from firstlight_core.estimate.run_memory import run_bytes
 from firstlight_core.model.inspection import Inspection
 from firstlight_core.monitor import available_memory
 from firstlight_core.paths import find_paths
-from firstlight_core.precisions import PRECISIONS, Precision
+from firstlight_core.precision.table import PRECISIONS, Precision
 from firstlight_core.text import bytes_text, seconds_text
 
 BASE_RAM = 499_000_000

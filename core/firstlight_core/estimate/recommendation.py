@@ -10,7 +10,7 @@ from typing import Any
 
 from firstlight_core.estimate.calibrated_offer import offer_calibrated
 from firstlight_core.estimate.measured_figures import Figures
-from firstlight_core.precisions import PRECISIONS, Precision
+from firstlight_core.precision.table import PRECISIONS, Precision
 from firstlight_core.text import bytes_text
 
 Estimates = Mapping[str, Mapping[str, Any]]

@@ -8,7 +8,7 @@ Measured on SmolLM2-135M, Gemma 3 270M and a 0.5 B shape (docs/estimates.md).
 
 from firstlight_core.estimate.artifact_size import matrix_bytes, quantised_bytes, quantiser
 from firstlight_core.model.inspection import Inspection
-from firstlight_core.precisions import Precision
+from firstlight_core.precision.table import Precision
 
 BASE = 66_000_000
 """Python, numpy, onnxruntime and onnxruntime-genai, before an artifact is loaded."""

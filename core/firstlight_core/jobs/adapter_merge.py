@@ -11,6 +11,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.artifact.tokenizer_files import CHAT_TEMPLATE, read_chat_template
 from firstlight_core.errors import FirstlightError, ModelRefused, ToolchainMissing
 from firstlight_core.files import read_json_object, write_json
 from firstlight_core.jobs.tensor_check import refuse_missing
@@ -21,7 +22,6 @@ from firstlight_core.model.inspection import Inspection, inspect_model
 from firstlight_core.model.own_files import GENERATION, own_files
 from firstlight_core.model.safetensors_headers import read_header, read_weights
 from firstlight_core.monitor import available_memory
-from firstlight_core.template.files import CHAT_TEMPLATE, read_chat_template
 from firstlight_core.text import one_line
 
 TOKENIZER_FILES = (

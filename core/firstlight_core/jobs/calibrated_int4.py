@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.errors import FirstlightError, ModelRefused
-from firstlight_core.events import Event, Progress, Stage
-from firstlight_core.jobs.conversation import Conversation
+from firstlight_core.jobs.chat_template import Conversation
 from firstlight_core.jobs.transformers_model import idle_cores, load_tokenizer, stop_ids
 from firstlight_core.model.own_files import own_files
+from firstlight_core.process.events import Event, Progress, Stage
 
 Tell = Callable[[Event], None]
 LONGEST_PASSAGE = 512

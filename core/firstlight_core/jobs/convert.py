@@ -19,15 +19,15 @@ import psutil
 
 from firstlight_core.conversion.failures import explain, explain_text
 from firstlight_core.errors import FirstlightError, JobFailed, ModelRefused, ToolchainMissing
-from firstlight_core.events import Stage
 from firstlight_core.jobs import corrections, lazy_weights, olive_files, tensor_check, tied_int8
 from firstlight_core.jobs.adapter_merge import fits, merge_adapter
 from firstlight_core.jobs.calibrated_int4 import Calibrator
 from firstlight_core.jobs.float16_range import refuse_beyond_float16
 from firstlight_core.jobs.olive_bridge import Watch, WrittenBytes, install
 from firstlight_core.jobs.original import Yardstick
+from firstlight_core.process.context import JobContext, peak_rss
+from firstlight_core.process.events import Stage
 from firstlight_core.text import one_line, shown_path
-from firstlight_core.worker import JobContext, peak_rss
 
 
 def convert(request: dict[str, Any], context: JobContext) -> dict[str, Any]:

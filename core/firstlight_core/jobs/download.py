@@ -9,14 +9,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from firstlight_core.errors import InputRefused, ModelRefused, StateProblem
-from firstlight_core.events import Progress, Stage
 from firstlight_core.files import read_json_object
 from firstlight_core.jobs.hub_blobs import RESUMED_FROM, fetch_blob
 from firstlight_core.model.config import architecture
 from firstlight_core.model.folder import ModelFolder
-from firstlight_core.model.kinds import refuse_config_kind
+from firstlight_core.model.refusals import refuse_config_kind
+from firstlight_core.process.context import JobContext
+from firstlight_core.process.events import Progress, Stage
 from firstlight_core.text import bytes_text, one_line
-from firstlight_core.worker import JobContext
 
 ALLOWED = [
     "*.safetensors",

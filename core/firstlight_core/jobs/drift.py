@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from firstlight_core.errors import CheckFailed
-from firstlight_core.jobs.generation import Speaker
-from firstlight_core.worker import JobContext
+from firstlight_core.jobs.genai_model import GenaiModel
+from firstlight_core.process.context import JobContext
 
 NARROWEST = 32
 """Tokens of a stretch of a short text."""
@@ -28,7 +28,7 @@ class TokenScores(TypedDict):
     """The artifact's likeliest token."""
 
 
-def compare(speaker: Speaker, asked: dict[str, Any], context: JobContext) -> dict[str, Any]:
+def compare(speaker: GenaiModel, asked: dict[str, Any], context: JobContext) -> dict[str, Any]:
     """Teacher-forced comparison on one text, as `TokenScores`; `cancelled` when it was stopped.
 
     The first `prompt_tokens` are prefilled as a prompt is, every following token is decoded alone: quantised models round

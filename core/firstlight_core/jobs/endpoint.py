@@ -11,12 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from firstlight_core.errors import FirstlightError, InputRefused, UsageError
-from firstlight_core.events import Progress, Stage, Tokens
+from firstlight_core.inference.servers import PROBE, Limits, model_ids
 from firstlight_core.jobs.server_call import Call, Stopped, read_json
 from firstlight_core.jobs.server_stream import Heard, listen
-from firstlight_core.talk.servers import PROBE, Limits, model_ids
+from firstlight_core.process.context import JobContext
+from firstlight_core.process.events import Progress, Stage, Tokens
 from firstlight_core.text import one_line, visible
-from firstlight_core.worker import JobContext
 
 LIST_LIMIT = 1_000_000
 """Bytes of a list of models."""

@@ -9,16 +9,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.artifact.tokenizer_files import read_added_tokens
 from firstlight_core.errors import InputRefused, ToolchainMissing
-from firstlight_core.events import Progress, Stage
-from firstlight_core.jobs.conversation import Conversation
-from firstlight_core.jobs.generation import Speaker
+from firstlight_core.jobs.chat_template import Conversation
+from firstlight_core.jobs.genai_model import GenaiModel
 from firstlight_core.jobs.prompt import Prompt, make_prompt
-from firstlight_core.measure.wording import BENCH_TEXT
+from firstlight_core.measure.prompt_sizer import BENCH_TEXT
+from firstlight_core.process.context import JobContext, peak_rss
+from firstlight_core.process.events import Progress, Stage
 from firstlight_core.template.control_tokens import ControlTokens, find_control_tokens
-from firstlight_core.template.files import read_added_tokens
 from firstlight_core.text import visible
-from firstlight_core.worker import JobContext, peak_rss
 
 PIECES_LIMIT = 20_000
 """Tokens of a prompt that are listed one by one; a frame has at most 1 MB."""
@@ -29,7 +29,7 @@ class EngineRoom:
 
     def __init__(self, context: JobContext) -> None:
         self.context = context
-        self.speaker: Speaker | None = None
+        self.speaker: GenaiModel | None = None
         self.folder = Path()
         self.conversation: Conversation | None = None
         self.added: dict[int, str] = {}
@@ -54,7 +54,7 @@ class EngineRoom:
             ) from error
         self.baseline = rss()
         began_cpu = time.process_time_ns()
-        self.speaker = Speaker(
+        self.speaker = GenaiModel(
             self.folder, max_length=int(asked["max_length"]), session=asked.get("session")
         )
         self.limits = {
@@ -220,7 +220,7 @@ class EngineRoom:
 
         return compare(self._loaded(), asked, self.context)
 
-    def _loaded(self) -> Speaker:
+    def _loaded(self) -> GenaiModel:
         if self.speaker is None:
             raise InputRefused("No artifact is loaded.", hint="Load one first.")
         return self.speaker

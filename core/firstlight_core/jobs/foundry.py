@@ -18,8 +18,8 @@ from firstlight_core.errors import (
     UsageError,
 )
 from firstlight_core.files import state_problem
+from firstlight_core.process.context import Handler, JobContext, peak_rss
 from firstlight_core.text import one_line, visible
-from firstlight_core.worker import Handler, JobContext, peak_rss
 
 APP_NAME = "firstlight"
 OPERATIONS = ("register", "list", "load", "ask", "unload", "unregister", "serve", "stop")

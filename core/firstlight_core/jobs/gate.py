@@ -10,9 +10,9 @@ from firstlight_core.conversion.failures import explain_text
 from firstlight_core.errors import CheckFailed, FirstlightError
 from firstlight_core.jobs.exact_graph import exact_copy
 from firstlight_core.jobs.gate_figures import agreed, distance, read_rows
-from firstlight_core.jobs.generation import least_cache
+from firstlight_core.jobs.genai_model import least_cache
+from firstlight_core.process.context import JobContext
 from firstlight_core.text import one_line, visible
-from firstlight_core.worker import JobContext
 
 TOKENS = 8
 """A bad fp16 model dies on its second token; eight is what SPEC 1.4 asks for."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from firstlight_core.errors import ModelRefused
-from firstlight_core.events import Event, Measured, Progress, Stage
+from firstlight_core.process.events import Event, Measured, Progress, Stage
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _QUANTISER = "onnxruntime.quantization.matmul_nbits_quantizer"

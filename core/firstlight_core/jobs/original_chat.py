@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.artifact.tokenizer_files import read_added_tokens
 from firstlight_core.errors import InputRefused
-from firstlight_core.events import Progress, Stage, Tokens
-from firstlight_core.jobs.answer import Answer
-from firstlight_core.jobs.conversation import Conversation
+from firstlight_core.jobs.chat_template import Conversation
 from firstlight_core.jobs.engine import rss
-from firstlight_core.jobs.generation import FLUSH_NS
+from firstlight_core.jobs.genai_model import FLUSH_NS
+from firstlight_core.jobs.generation_result import Answer
 from firstlight_core.jobs.prompt import make_prompt
 from firstlight_core.jobs.transformers_model import (
     Forward,
@@ -20,10 +20,10 @@ from firstlight_core.jobs.transformers_model import (
     stop_ids,
 )
 from firstlight_core.model.own_files import own_files
+from firstlight_core.process.context import JobContext, peak_rss
+from firstlight_core.process.events import Progress, Stage, Tokens
 from firstlight_core.template.control_tokens import ControlTokens
-from firstlight_core.template.files import read_added_tokens
 from firstlight_core.text import visible
-from firstlight_core.worker import JobContext, peak_rss
 
 CHUNK = 64
 """Tokens of one prefill step: stopping waits for one."""

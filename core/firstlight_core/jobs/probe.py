@@ -9,8 +9,8 @@ from typing import Any
 
 from firstlight_core.environment.toolchain import install_line
 from firstlight_core.errors import ToolchainMissing
+from firstlight_core.process.context import JobContext, peak_rss
 from firstlight_core.text import one_line
-from firstlight_core.worker import JobContext, peak_rss
 
 _FIX = "Install the versions that were run together: " + install_line("convert")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from firstlight_core.errors import InputRefused
-from firstlight_core.jobs.conversation import Conversation
+from firstlight_core.jobs.chat_template import Conversation
 from firstlight_core.template.control_tokens import ControlTokens
 from firstlight_core.text import visible
 

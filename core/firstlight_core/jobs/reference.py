@@ -10,8 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
-from firstlight_core.events import Progress, Stage
-from firstlight_core.jobs.conversation import Conversation
+from firstlight_core.jobs.chat_template import Conversation
 from firstlight_core.jobs.drift import stretches
 from firstlight_core.jobs.transformers_model import (
     Forward,
@@ -21,8 +20,9 @@ from firstlight_core.jobs.transformers_model import (
     stop_ids,
 )
 from firstlight_core.model.own_files import own_files
+from firstlight_core.process.context import JobContext, peak_rss
+from firstlight_core.process.events import Progress, Stage
 from firstlight_core.text import visible
-from firstlight_core.worker import JobContext, peak_rss
 
 
 class Passage(TypedDict):

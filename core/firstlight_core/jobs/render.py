@@ -11,10 +11,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.artifact.tokenizer_files import read_chat_template, read_special_tokens
 from firstlight_core.errors import TemplateRefused
-from firstlight_core.template.files import read_chat_template, read_special_tokens
+from firstlight_core.process.context import JobContext
 from firstlight_core.text import one_line
-from firstlight_core.worker import JobContext
 
 CPU_SECONDS = 4
 """Processor time for all conversations of a request together, after the imports."""

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from firstlight_core.errors import ModelRefused
-from firstlight_core.events import FRAME_LIMIT, Measured, Progress, Token
-from firstlight_core.worker import JobContext
+from firstlight_core.process.context import JobContext
+from firstlight_core.process.events import FRAME_LIMIT, Measured, Progress, Token
 
 
 def _count(request: dict[str, Any], context: JobContext) -> dict[str, Any]:

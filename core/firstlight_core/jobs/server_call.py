@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from firstlight_core.errors import FirstlightError, InputRefused, JobFailed
-from firstlight_core.talk.servers import KEY_VARIABLE, Limits
+from firstlight_core.inference.servers import KEY_VARIABLE, Limits
 from firstlight_core.text import one_line, seconds_text
 
 TRIES = 3

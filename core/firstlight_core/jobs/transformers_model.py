@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.artifact.tokenizer_files import read_chat_template
 from firstlight_core.errors import FirstlightError, ModelRefused, ToolchainMissing
 from firstlight_core.jobs.tensor_check import refuse_missing
 from firstlight_core.model.adapter import WEIGHTS
 from firstlight_core.model.folder import list_folder
 from firstlight_core.model.own_files import own_files, token_rows
 from firstlight_core.model.safetensors_headers import read_header
-from firstlight_core.template.files import read_chat_template
 from firstlight_core.text import one_line
 
 _SAFE = {"local_files_only": True, "trust_remote_code": False}

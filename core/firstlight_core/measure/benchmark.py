@@ -10,21 +10,21 @@ from typing import Any
 
 import psutil
 
-from firstlight_core.deploy.serving import open_service
+from firstlight_core.artifact.target import Target, find_target
 from firstlight_core.errors import JobFailed, UsageError
-from firstlight_core.events import Event, Progress, Stage
-from firstlight_core.measure.crowd import check_clients, measure_crowd
-from firstlight_core.measure.disturbance import Watch
+from firstlight_core.foundry.service import open_service
+from firstlight_core.measure.interference import Watch
+from firstlight_core.measure.load_test import check_clients, measure_crowd
 from firstlight_core.measure.overhead import overhead
+from firstlight_core.measure.prompt_sizer import PromptSizer
 from firstlight_core.measure.server_subject import EndpointSubject
 from firstlight_core.measure.subjects import (
     ArtifactSubject,
     AskedArtifact,
     Subject,
 )
-from firstlight_core.measure.wording import Wording
 from firstlight_core.monitor import available_memory
-from firstlight_core.talk.artifacts import Target, find_target
+from firstlight_core.process.events import Event, Progress, Stage
 from firstlight_core.text import bytes_text, one_line
 
 LENGTHS = (32, 128, 512)
@@ -165,7 +165,7 @@ async def _pair(
     tell: Listener,
 ) -> tuple[AskedArtifact, EndpointSubject]:
     """An artifact and the service that serves it, which runs until `services` is closed."""
-    wording = Wording()
+    wording = PromptSizer()
     direct = AskedArtifact(target, lengths, new_tokens, wording)
     tell(Stage("serve", f"Starting {FOUNDRY} with {target.label}"))
     service = await services.enter_async_context(open_service(target.text, on_event=tell))

@@ -5,17 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from firstlight_core.errors import InputRefused
-from firstlight_core.events import Progress, Stage
+from firstlight_core.inference.engine import Engine
 from firstlight_core.measure.intervals import mean_interval, share_interval
-from firstlight_core.measure.metrics import (
-    LARGEST_RATIO,
-    first_difference,
-    mean,
-    percentile,
-    perplexity_ratio,
-)
+from firstlight_core.measure.metrics import LARGEST_RATIO, mean, percentile, perplexity_ratio
 from firstlight_core.measure.reference import Conversation, Listener, Reference
-from firstlight_core.talk.engine import Engine
+from firstlight_core.process.events import Progress, Stage
+from firstlight_core.text import first_difference
 
 WORST = 3
 Scored = Mapping[str, Any]

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
@@ -69,14 +68,6 @@ def kl_divergence(reference: Sequence[float], candidate: Sequence[float]) -> flo
     return math.fsum(
         math.exp(p) * (p - q) for p, q in zip(reference, candidate, strict=True) if p > -math.inf
     )
-
-
-def first_difference(left: Sequence[Any], right: Sequence[Any]) -> int | None:
-    """Index of the first place where two sequences differ, None when they are equal."""
-    for index, (one, other) in enumerate(zip(left, right, strict=False)):
-        if one != other:
-            return index
-    return None if len(left) == len(right) else min(len(left), len(right))
 
 
 @dataclass(frozen=True, slots=True)

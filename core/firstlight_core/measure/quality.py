@@ -6,8 +6,12 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.artifact.artifact import check_artifact
+from firstlight_core.artifact.target import Target, artifact_folder, find_target
+from firstlight_core.artifact.tokenizer_files import no_chat_template, read_chat_template
 from firstlight_core.errors import UsageError
-from firstlight_core.events import Stage
+from firstlight_core.inference.backend import ChatBackend
+from firstlight_core.inference.engine import open_engine
 from firstlight_core.measure.drift import measure_drift, measure_own_text
 from firstlight_core.measure.drift_words import closeness
 from firstlight_core.measure.quality_checks import (
@@ -33,15 +37,7 @@ from firstlight_core.measure.quality_verdict import give_verdict
 from firstlight_core.measure.reference import find_reference, load_text, read_text
 from firstlight_core.model.inspection import find_source
 from firstlight_core.paths import find_paths
-from firstlight_core.talk.answering import Answering
-from firstlight_core.talk.artifacts import (
-    Target,
-    artifact_folder,
-    check_artifact,
-    find_target,
-)
-from firstlight_core.talk.engine import open_engine
-from firstlight_core.template.files import no_chat_template, read_chat_template
+from firstlight_core.process.events import Stage
 from firstlight_core.text import shown_path
 
 __all__ = ["check_quality", "check_quality_of_each", "load_prompts", "prompts_for"]
@@ -132,7 +128,7 @@ async def check_quality(
         if drift is not None and reading is not None:
             drift["own_text"] = await measure_own_text(engine, reading, on_event=on_event)
 
-    def reopen() -> AbstractAsyncContextManager[Answering]:
+    def reopen() -> AbstractAsyncContextManager[ChatBackend]:
         return open_engine(artifact.folder, started=started)
 
     unusual = edge_inputs(control["tokens"], artifact.context_length)

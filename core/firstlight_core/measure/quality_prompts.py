@@ -10,8 +10,8 @@ from typing import Any
 
 from firstlight_core.errors import FirstlightError, InputRefused
 from firstlight_core.files import read_limited
+from firstlight_core.inference.sampling import check_messages
 from firstlight_core.measure.answer_schema import check_schema, schema_fault
-from firstlight_core.talk.sampling import check_messages
 from firstlight_core.text import one_line, shown_path
 
 PROMPTS_LIMIT = 5_000

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from firstlight_core.errors import FirstlightError, JobDied, OutOfMemory
-from firstlight_core.events import Event, Progress, Stage
+from firstlight_core.inference.backend import ChatBackend
+from firstlight_core.inference.engine import Engine
 from firstlight_core.measure.benchmark import LENGTHS
 from firstlight_core.measure.quality_checks import EdgeCase, Recorded
 from firstlight_core.measure.quality_prompts import Prompt
-from firstlight_core.talk.answering import Answering
-from firstlight_core.talk.engine import Engine
+from firstlight_core.process.events import Event, Progress, Stage
 
 ANSWER_TOKENS = 160
 """Longest answer to a quality prompt, in tokens."""
@@ -24,7 +24,7 @@ Listener = Callable[[Event], None]
 
 
 async def ask_questions(
-    engine: Answering, prompts: Sequence[Prompt], tell: Listener
+    engine: ChatBackend, prompts: Sequence[Prompt], tell: Listener
 ) -> list[Recorded]:
     """Ask greedily, one after another; a question that is refused is recorded with its error.
 
@@ -105,7 +105,7 @@ def edge_inputs(special: Sequence[str], context: int) -> dict[str, str]:
 
 
 async def try_edges(
-    reopen: Callable[[], AbstractAsyncContextManager[Answering]],
+    reopen: Callable[[], AbstractAsyncContextManager[ChatBackend]],
     inputs: Mapping[str, str],
     tell: Listener,
 ) -> list[EdgeCase]:
@@ -123,7 +123,7 @@ async def try_edges(
     return cases
 
 
-async def _edge(engine: Answering, name: str, text: str) -> EdgeCase:
+async def _edge(engine: ChatBackend, name: str, text: str) -> EdgeCase:
     messages = [{"role": "user", "content": text}]
     try:
         answer = await engine.answer(messages, greedy=True, max_tokens=EDGE_TOKENS)

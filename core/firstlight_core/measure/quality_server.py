@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 
-from firstlight_core.events import Progress, Stage
+from firstlight_core.artifact.target import Target
+from firstlight_core.inference.backend import ChatBackend
+from firstlight_core.inference.endpoint import open_endpoint
 from firstlight_core.measure.benchmark import LENGTHS
 from firstlight_core.measure.quality_checks import (
     Check,
@@ -24,9 +26,7 @@ from firstlight_core.measure.quality_runs import (
     try_edges,
 )
 from firstlight_core.measure.server_subject import EndpointSubject
-from firstlight_core.talk.answering import Answering
-from firstlight_core.talk.artifacts import Target
-from firstlight_core.talk.endpoint import open_endpoint
+from firstlight_core.process.events import Progress, Stage
 
 OVERLONG_WORDS = 20_000
 """Words of the over-long input: the context of a server is not known."""
@@ -51,7 +51,7 @@ async def check_server(
         recorded = await ask_questions(server, asked, tell)
     rates, why = await _rates(target, tell, network=network)
 
-    def reopen() -> AbstractAsyncContextManager[Answering]:
+    def reopen() -> AbstractAsyncContextManager[ChatBackend]:
         return open_endpoint(target, network=network)
 
     checks = [

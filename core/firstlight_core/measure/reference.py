@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.conversion.plan import adapter_base
+from firstlight_core.artifact.tokenizer_files import read_chat_template
 from firstlight_core.errors import InputRefused, StateProblem
-from firstlight_core.events import Event
 from firstlight_core.files import read_json_object, read_limited, state_problem, sync_folder
+from firstlight_core.model.adapter import adapter_base
 from firstlight_core.model.fingerprint import fingerprint
 from firstlight_core.model.inspection import inspect_model
 from firstlight_core.model.own_files import own_files
 from firstlight_core.paths import find_paths
-from firstlight_core.runner import job_result
-from firstlight_core.template.files import read_chat_template
+from firstlight_core.process.events import Event
+from firstlight_core.process.runner import job_result
 from firstlight_core.text import bytes_text, shown_path
 
 CONTINUATION = 64

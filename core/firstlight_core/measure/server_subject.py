@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
+from firstlight_core.artifact.target import Target
 from firstlight_core.errors import FirstlightError, JobDied, OutOfMemory
-from firstlight_core.measure.disturbance import server_processes
+from firstlight_core.inference.endpoint import Endpoint, open_endpoint
+from firstlight_core.inference.servers import Limits, is_loopback
+from firstlight_core.measure.interference import server_processes
 from firstlight_core.measure.metrics import percentile
+from firstlight_core.measure.prompt_sizer import TRIAL_WORDS, PromptSizer
 from firstlight_core.measure.subjects import AskedArtifact, Sample, Subject, Tell
-from firstlight_core.measure.wording import TRIAL_WORDS, Wording
-from firstlight_core.talk.artifacts import Target
-from firstlight_core.talk.endpoint import Endpoint, open_endpoint
-from firstlight_core.talk.servers import Limits, is_loopback
 
 TRIAL_TOKENS = 2
 
@@ -25,12 +25,12 @@ class EndpointSubject(Subject):
         lengths: Sequence[int],
         *,
         network: bool = False,
-        wording: Wording | None = None,
+        wording: PromptSizer | None = None,
         like: AskedArtifact | None = None,
         served_by: Sequence[int] = (),
     ) -> None:
         super().__init__(target, lengths)
-        self.wording = wording or Wording()
+        self.wording = wording or PromptSizer()
         self._network = network
         self._like = like
         self._served_by = list(served_by)

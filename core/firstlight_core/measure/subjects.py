@@ -7,12 +7,13 @@ from typing import Any
 
 import psutil
 
+from firstlight_core.artifact.artifact import check_artifact
+from firstlight_core.artifact.target import Target, artifact_folder
 from firstlight_core.errors import InputRefused
-from firstlight_core.events import Event, Measured
+from firstlight_core.inference.engine import Engine, open_engine
 from firstlight_core.measure.metrics import percentile, spread
-from firstlight_core.measure.wording import Wording
-from firstlight_core.talk.artifacts import Target, artifact_folder, check_artifact
-from firstlight_core.talk.engine import Engine, open_engine
+from firstlight_core.measure.prompt_sizer import PromptSizer
+from firstlight_core.process.events import Event, Measured
 
 Tell = Callable[[Event], None]
 Sample = dict[str, Any]
@@ -173,7 +174,7 @@ class AskedArtifact(ArtifactSubject):
     """An artifact that is asked the very conversations that a server of the same artifact is asked."""
 
     def __init__(
-        self, target: Target, lengths: Sequence[int], new_tokens: int, wording: Wording
+        self, target: Target, lengths: Sequence[int], new_tokens: int, wording: PromptSizer
     ) -> None:
         super().__init__(target, lengths, new_tokens)
         self.wording = wording

@@ -17,7 +17,7 @@ from firstlight_core.model.adapter_tensors import (
     vocabulary,
 )
 from firstlight_core.model.config import ModelShape
-from firstlight_core.model.folder import ModelFolder, list_folder
+from firstlight_core.model.folder import ModelFolder, list_folder, unreadable
 from firstlight_core.model.safetensors_headers import INDEX, SINGLE, Tensor, read_header
 from firstlight_core.model.sources import cached_snapshot, looks_like_hub_id
 from firstlight_core.model.structure import Structure
@@ -319,3 +319,18 @@ def _candidates(adapter: Adapter, base: Path | None) -> Iterable[Path]:
         yield adapter.folder.parent / Path(adapter.base).name
         if (snapshot := cached_snapshot(adapter.base)) is not None:
             yield snapshot
+
+
+def adapter_base(folder: Path, base: Path | None = None) -> Path | None:
+    """The base model's folder of a LoRA adapter folder, `base` if given; None when the folder is a whole model.
+
+    Raises:
+        ModelRefused: the adapter is broken, or its base is not on this machine.
+    """
+    try:
+        if not (folder / CONFIG).is_file():
+            return None
+    except PermissionError as error:
+        raise unreadable(folder) from error
+    listed = list_folder(folder)
+    return find_base(read_adapter(listed), base).path if is_adapter(listed) else None

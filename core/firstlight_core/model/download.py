@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from firstlight_core.errors import InputRefused, UsageError
-from firstlight_core.events import Event
 from firstlight_core.model.sources import cached_snapshot, check_hub_id
-from firstlight_core.runner import job_result
+from firstlight_core.process.events import Event
+from firstlight_core.process.runner import job_result
 from firstlight_core.text import one_line
 
 _YES = ("1", "ON", "YES", "TRUE")

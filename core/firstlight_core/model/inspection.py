@@ -19,7 +19,15 @@ from firstlight_core.model.builder_limits import notes, refuse_known_wrong
 from firstlight_core.model.config import ModelShape, architecture, read_shape
 from firstlight_core.model.fingerprint import content_fingerprint, fingerprint, quick_fingerprint
 from firstlight_core.model.folder import ModelFolder, check_tree, list_folder
-from firstlight_core.model.kinds import (
+from firstlight_core.model.load_rules import (
+    GENERATION,
+    refuse_generation,
+    refuse_marks,
+    refuse_special_ids,
+)
+from firstlight_core.model.own_files import own_files
+from firstlight_core.model.own_head import heads_differ
+from firstlight_core.model.refusals import (
     PICKLES,
     AlreadyArtifact,
     UnsupportedArchitecture,
@@ -29,14 +37,6 @@ from firstlight_core.model.kinds import (
     refuse_unsupported,
     refuse_without_weights,
 )
-from firstlight_core.model.load_rules import (
-    GENERATION,
-    refuse_generation,
-    refuse_marks,
-    refuse_special_ids,
-)
-from firstlight_core.model.own_files import own_files
-from firstlight_core.model.own_head import heads_differ
 from firstlight_core.model.safetensors_headers import Weights, read_weights
 from firstlight_core.model.sources import FoundModel, find_models, find_source
 from firstlight_core.model.structure import Structure, bias_parts, check_structure

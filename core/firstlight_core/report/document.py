@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core import __version__
-from firstlight_core.conversion.manifest import read_manifest
+from firstlight_core.artifact.manifest import read_manifest
 from firstlight_core.ledger import Run
-from firstlight_core.precisions import PRECISIONS
-from firstlight_core.report.facts import RunFacts, collect_facts
-from firstlight_core.report.lists import (
+from firstlight_core.precision.table import PRECISIONS
+from firstlight_core.report.checklists import (
     closing_items,
     fallback,
     limitations,
@@ -22,6 +21,7 @@ from firstlight_core.report.lists import (
     production_items,
     service_metrics,
 )
+from firstlight_core.report.facts import RunFacts, collect_facts
 from firstlight_core.text import redact, visible
 
 Document = dict[str, Any]

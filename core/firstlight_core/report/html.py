@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.measure.crowd import service_sentences
+from firstlight_core.measure.load_test import service_sentences
 from firstlight_core.report.cells import (
     RESOURCES,
     bench_sentence,

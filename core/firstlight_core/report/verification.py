@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.conversion.publishing import files_in
-from firstlight_core.deploy.verification import (
+from firstlight_core.artifact.publishing import files_in
+from firstlight_core.errors import FirstlightError, InputRefused
+from firstlight_core.exports.verify import (
     HINT,
     folder_problems,
     verdict,
     verify_bundle,
     verify_folder,
 )
-from firstlight_core.errors import FirstlightError, InputRefused
 from firstlight_core.files import read_json_object, read_limited
 from firstlight_core.ledger import LEDGER
 from firstlight_core.report.digest import (

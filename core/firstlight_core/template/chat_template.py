@@ -7,8 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.artifact.inference_model import (
+    build_inference_model,
+    default_name,
+    read_inference_model,
+)
+from firstlight_core.artifact.tokenizer_files import (
+    TEMPLATE_LIMIT,
+    added_tokens,
+    read_chat_template,
+)
 from firstlight_core.errors import CheckFailed, TemplateRefused
-from firstlight_core.template.cut import (
+from firstlight_core.template.derive import (
     ANSWER,
     CLOSE,
     CUT_CONVERSATIONS,
@@ -17,10 +27,8 @@ from firstlight_core.template.cut import (
     USER,
     cut_template,
 )
-from firstlight_core.template.files import TEMPLATE_LIMIT, added_tokens, read_chat_template
-from firstlight_core.template.inference_model import build_inference_model, read_inference_model
-from firstlight_core.template.lock import check_template
-from firstlight_core.template.rendering import default_name, private_tokenizer, render
+from firstlight_core.template.parity import check_template
+from firstlight_core.template.rendering import private_tokenizer, render
 from firstlight_core.template.settle import not_written, stops_again, write_template
 from firstlight_core.text import one_line
 

@@ -12,8 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.template.cut import ANSWER, CLOSE, SECOND, SYSTEM, USER
-from firstlight_core.template.files import AddedToken, read_added_tokens, read_chat_template
+from firstlight_core.artifact.tokenizer_files import (
+    AddedToken,
+    read_added_tokens,
+    read_chat_template,
+)
+from firstlight_core.template.derive import ANSWER, CLOSE, SECOND, SYSTEM, USER
 
 PROSE_WORDS = 8
 """A literal of a template with more words is prose (a default system prompt): an added token in it is a quotation."""

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Mapping
 
+from firstlight_core.artifact.inference_model import CONTENT, opening_of
 from firstlight_core.errors import TemplateRefused
-from firstlight_core.template.inference_model import CONTENT, opening_of
 from firstlight_core.template.presets import Preset
 from firstlight_core.text import one_line
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.artifact.inference_model import CONTENT, opening_of, prompt_template_of
+from firstlight_core.artifact.tokenizer_files import added_tokens
 from firstlight_core.template.control_tokens import marking_tokens
-from firstlight_core.template.files import added_tokens
-from firstlight_core.template.inference_model import CONTENT, opening_of, prompt_template_of
 from firstlight_core.template.rendering import private_tokenizer, render
 from firstlight_core.template.shapes import Message
 

@@ -8,17 +8,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.errors import JobDied, JobFailed, OutOfMemory, TemplateRefused
-from firstlight_core.runner import job_result
-from firstlight_core.template.cut import CUT_CONVERSATIONS, cut_template
-from firstlight_core.template.files import (
+from firstlight_core.artifact.inference_model import build_inference_model, check_name
+from firstlight_core.artifact.model_config import fit_to_context
+from firstlight_core.artifact.tokenizer_files import (
     added_tokens,
     copy_tokenizer,
     no_chat_template,
     read_chat_template,
 )
-from firstlight_core.template.inference_model import build_inference_model, check_name
-from firstlight_core.template.model_config import fit_to_context
+from firstlight_core.errors import JobDied, JobFailed, OutOfMemory, TemplateRefused
+from firstlight_core.process.runner import job_result
+from firstlight_core.template.derive import CUT_CONVERSATIONS, cut_template
 
 Document = dict[str, Any]
 SECONDS = {"jinja": 30.0, "genai": 60.0, "transformers": 120.0, "file": 60.0}
@@ -104,12 +104,6 @@ async def derive_inference_model(artifact: Path, name: str) -> Document:
     check_name(name)
     document = build_inference_model(name, await derive_prompt_template(artifact))
     return fit_to_context(document, artifact)[0]
-
-
-def default_name(artifact: Path) -> str:
-    """A name for an artifact that has none: its folder's, made legal."""
-    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in artifact.name)
-    return kept.strip("-._")[:80].rstrip(".") or "model"
 
 
 def default_inference_model(artifact: Path | str, name: str) -> Document:

@@ -1,27 +1,28 @@
 """Writes a settled template where the runtimes read it: whole, re-read, and to be undone."""
 
 import asyncio
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.conversion.publishing import MANIFEST, read_manifest
-from firstlight_core.errors import CheckFailed, FirstlightError, InputRefused, StateProblem
-from firstlight_core.files import read_json_object, read_limited, write_json, write_whole
-from firstlight_core.paths import find_paths
+from firstlight_core.artifact.inference_model import INFERENCE_MODEL, validate_inference_model
+from firstlight_core.artifact.model_config import GENAI_CONFIG, fit_to_context, with_search
+from firstlight_core.artifact.settled_files import (
+    TOKENIZER_CONFIG,
+    _kept,
+    _remember,
+    _text,
+    _write_all,
+    replace_settled,
+)
+from firstlight_core.artifact.tokenizer_files import CHAT_TEMPLATE
+from firstlight_core.errors import CheckFailed, InputRefused
+from firstlight_core.files import read_json_object
 from firstlight_core.template.control_tokens import marking_tokens
-from firstlight_core.template.files import CHAT_TEMPLATE
-from firstlight_core.template.inference_model import INFERENCE_MODEL, validate_inference_model
-from firstlight_core.template.lock import check_template
-from firstlight_core.template.model_config import GENAI_CONFIG, fit_to_context, with_search
+from firstlight_core.template.parity import check_template
 from firstlight_core.template.stop_tokens import check_stop_tokens, eos_ids
 from firstlight_core.text import shown_path
 
-TOKENIZER_CONFIG = "tokenizer_config.json"
-SETTLED = (INFERENCE_MODEL, GENAI_CONFIG, CHAT_TEMPLATE, TOKENIZER_CONFIG)
-"""The files of an artifact that this step may write."""
 Document = dict[str, Any]
 
 
@@ -118,16 +119,6 @@ def write_template(
     return {"written": [*texts], "search": values}
 
 
-def replace_settled(folder: Path, texts: Mapping[str, str]) -> None:
-    """Write files of an artifact, each whole, and the manifest's hashes; what stood there is kept for an undo.
-
-    Raises:
-        StateProblem: the disk refuses, or what was read back is not what was written.
-    """
-    _remember(folder, texts)
-    _write_all(folder, texts)
-
-
 def undo_template(artifact: Path | str) -> Document:
     """Put back what `settle_template` replaced last.
 
@@ -147,73 +138,3 @@ def undo_template(artifact: Path | str) -> Document:
             (folder / name).unlink(missing_ok=True)
     _write_all(folder, texts)
     return {"written": [*texts], "undone": True}
-
-
-def _text(document: Mapping[str, Any]) -> str:
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _write_all(folder: Path, texts: Mapping[str, str]) -> None:
-    for name, text in texts.items():
-        write_whole(folder / name, text)
-        if read_limited(folder / name) != text.encode():
-            raise StateProblem(f"{shown_path(folder / name)} does not hold what was written to it.")
-    update_manifest(folder, tuple({*texts, INFERENCE_MODEL, CHAT_TEMPLATE}))
-
-
-def update_manifest(folder: Path, names: tuple[str, ...]) -> None:
-    """Renew size and sha256 of `names` in firstlight.json; an artifact without one stays without."""
-    manifest = read_manifest(folder)
-    if manifest is None:
-        return
-    files = dict(manifest.get("files", {}))
-    for name in names:
-        if (folder / name).is_file():
-            raw = read_limited(folder / name)
-            files[name] = {"bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}
-        else:
-            files.pop(name, None)
-    write_json(folder / MANIFEST, {**manifest, "files": dict(sorted(files.items()))})
-
-
-def _kept(folder: Path) -> Path:
-    """Where the files before the last change are kept: outside the artifact, which scanners read."""
-    mark = hashlib.sha256(str(folder.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:24]
-    return find_paths().state / "templates" / f"{mark}.json"
-
-
-def _remember(folder: Path, texts: Mapping[str, str]) -> None:
-    """Keep what stands there now, and the hashes of what will; sweep what a killed save left."""
-    files: dict[str, str | None] = {}
-    for name in SETTLED:
-        try:
-            files[name] = read_limited(folder / name).decode("utf-8-sig", "replace")
-        except FirstlightError:
-            files[name] = None
-    for name in (*SETTLED, MANIFEST):
-        for left in folder.glob(f".{name[:40]}.????????"):
-            left.unlink(missing_ok=True)
-    hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
-    write_json(_kept(folder), {"files": files, "next": hashes})
-
-
-def heal_manifest(folder: Path) -> None:
-    """After a save that was killed between two files: renew the hashes of files that are surely ours."""
-    place = _kept(folder)
-    manifest = read_manifest(folder)
-    if manifest is None or not place.is_file():
-        return
-    kept = read_json_object(place)
-    before, after = kept.get("files"), kept.get("next")
-    known = set(after.values()) if isinstance(after, dict) else set()
-    for text in before.values() if isinstance(before, dict) else ():
-        if isinstance(text, str):
-            known.add(hashlib.sha256(text.encode()).hexdigest())
-    stale = []
-    for name, entry in manifest.get("files", {}).items():
-        if name in SETTLED and (folder / name).is_file() and isinstance(entry, dict):
-            found = hashlib.sha256(read_limited(folder / name)).hexdigest()
-            if found != entry.get("sha256") and found in known:
-                stale.append(name)
-    if stale:
-        update_manifest(folder, tuple(stale))

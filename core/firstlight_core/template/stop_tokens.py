@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from firstlight_core.template.inference_model import CONTENT
+from firstlight_core.artifact.inference_model import CONTENT
 
 
 def turn_ends(prompt_template: Mapping[str, str], special: Mapping[str, int]) -> dict[str, int]:

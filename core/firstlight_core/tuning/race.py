@@ -5,13 +5,13 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.events import Event, Progress, Stage
-from firstlight_core.measure.disturbance import Watch
+from firstlight_core.artifact.target import artifact_target
+from firstlight_core.inference.engine import open_engine
+from firstlight_core.measure.interference import Watch
 from firstlight_core.measure.metrics import spread
 from firstlight_core.measure.subjects import ArtifactSubject, Sample
 from firstlight_core.monitor import available_memory
-from firstlight_core.talk.artifacts import artifact_target
-from firstlight_core.talk.engine import open_engine
+from firstlight_core.process.events import Event, Progress, Stage
 from firstlight_core.tuning.choice import still_running
 from firstlight_core.tuning.settings import Build, Threads
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.errors import UsageError
-from firstlight_core.measure.disturbance import Watch
+from firstlight_core.measure.interference import Watch
 from firstlight_core.tuning.choice import confirmed, fastest, times_as_fast
 from firstlight_core.tuning.race import Started, Tell, Trial, race
 from firstlight_core.tuning.settings import AS_BUILT, Build, Threads, thread_candidates

@@ -6,16 +6,16 @@ from typing import Any
 
 import psutil
 
-from firstlight_core.conversion.advanced_options import options_for
 from firstlight_core.environment.machine import core_count
-from firstlight_core.precisions import Precision
-from firstlight_core.talk.session_options import (
+from firstlight_core.inference.session_options import (
     ALLOW_SPINNING,
     INTRA_OP_THREADS,
     SPIN_DURATION,
     SPIN_MICROSECONDS,
     usable_threads,
 )
+from firstlight_core.precision.options import options_for
+from firstlight_core.precision.table import Precision
 
 SPINS = (SPIN_MICROSECONDS, 0, 1_000)
 """Microseconds that an idle thread stays awake; a millisecond is onnxruntime's own, 0 lets it sleep at once."""

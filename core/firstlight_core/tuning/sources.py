@@ -7,18 +7,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.conversion.advanced_options import read_options, with_options
 from firstlight_core.conversion.convert import convert_plans
 from firstlight_core.conversion.olive_config import run_config
-from firstlight_core.conversion.plan import ConversionPlan, adapter_base, plan_conversion
+from firstlight_core.conversion.plan import ConversionPlan, plan_conversion
 from firstlight_core.errors import CheckFailed, FirstlightError
-from firstlight_core.events import Event, Progress, Stage
+from firstlight_core.inference.engine import open_engine
 from firstlight_core.measure.drift import measure_drift
 from firstlight_core.measure.drift_words import KL_ZERO, kl_text
 from firstlight_core.measure.reference import Conversation, find_reference
+from firstlight_core.model.adapter import adapter_base
 from firstlight_core.model.inspection import inspect_model
-from firstlight_core.precisions import Precision
-from firstlight_core.talk.engine import open_engine
+from firstlight_core.precision.options import read_options, with_options
+from firstlight_core.precision.table import Precision
+from firstlight_core.process.events import Event, Progress, Stage
 from firstlight_core.tuning.search import Search
 from firstlight_core.tuning.settings import AS_BUILT, Build, builds
 

@@ -7,27 +7,27 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.conversion.plan import absolute
-from firstlight_core.conversion.publishing import (
+from firstlight_core.artifact.artifact import check_artifact
+from firstlight_core.artifact.genai_config import CONFIG
+from firstlight_core.artifact.publishing import (
     MANIFEST,
     check_output,
     open_staging,
     publish,
     read_manifest,
 )
+from firstlight_core.artifact.target import artifact_folder, find_target
 from firstlight_core.errors import InputRefused, StateProblem, UsageError
-from firstlight_core.events import Event, Stage
 from firstlight_core.files import state_problem, write_json
 from firstlight_core.locks import try_lock
 from firstlight_core.measure.benchmark import machine
-from firstlight_core.measure.disturbance import Watch
+from firstlight_core.measure.interference import Watch
 from firstlight_core.measure.quality import DRIFT_PROMPTS, prompts_for
 from firstlight_core.measure.quality_prompts import Prompt
 from firstlight_core.model.sources import find_source
-from firstlight_core.paths import find_paths
-from firstlight_core.precisions import DEFAULT_PRECISION, find_precision
-from firstlight_core.talk.artifact_config import CONFIG
-from firstlight_core.talk.artifacts import artifact_folder, check_artifact, find_target
+from firstlight_core.paths import absolute, find_paths
+from firstlight_core.precision.table import DEFAULT_PRECISION, find_precision
+from firstlight_core.process.events import Event, Stage
 from firstlight_core.tuning.search import NEW_TOKENS, PROMPT_TOKENS, REPEATS, Search
 from firstlight_core.tuning.settings import AS_BUILT, Threads, thread_candidates
 from firstlight_core.tuning.sources import tune_source

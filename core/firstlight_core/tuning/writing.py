@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.conversion.publishing import MANIFEST, read_manifest
+from firstlight_core.artifact.genai_config import CONFIG
+from firstlight_core.artifact.publishing import MANIFEST, read_manifest
+from firstlight_core.artifact.settled_files import replace_settled
 from firstlight_core.files import read_json_object, write_json, write_whole
-from firstlight_core.talk.artifact_config import CONFIG
-from firstlight_core.talk.session_options import THREAD_KEYS
-from firstlight_core.template.settle import replace_settled
+from firstlight_core.inference.session_options import THREAD_KEYS
 from firstlight_core.tuning.settings import Threads
 
 NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP)

@@ -5,10 +5,10 @@ from typing import Any
 
 import typer
 
+from firstlight_core.artifact.target import find_target
 from firstlight_core.errors import UsageError
 from firstlight_core.measure.benchmark import LENGTHS, NEW_TOKENS, REPEATS, benchmark
-from firstlight_core.measure.crowd import service_sentences
-from firstlight_core.talk.artifacts import find_target
+from firstlight_core.measure.load_test import service_sentences
 from firstlight_core.text import bytes_text, seconds_text
 from firstlight_tui.commands.output import Document, note, note_forced, run_verb, say, show_events
 

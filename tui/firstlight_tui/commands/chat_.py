@@ -7,13 +7,14 @@ from typing import Any
 
 import typer
 
+from firstlight_core.artifact.artifact import check_artifact
+from firstlight_core.artifact.target import Target, artifact_folder, find_target
 from firstlight_core.errors import FirstlightError, UsageError
-from firstlight_core.events import Reply, Token
-from firstlight_core.talk.answering import DEFAULT_MAX_TOKENS
-from firstlight_core.talk.artifacts import Target, artifact_folder, check_artifact, find_target
-from firstlight_core.talk.endpoint import open_endpoint
-from firstlight_core.talk.form import read_schema
-from firstlight_core.talk.targets import open_target
+from firstlight_core.inference.backend import DEFAULT_MAX_TOKENS
+from firstlight_core.inference.endpoint import open_endpoint
+from firstlight_core.inference.open_target import open_target
+from firstlight_core.inference.structured_output import read_schema
+from firstlight_core.process.events import Reply, Token
 from firstlight_core.template.variables import read_variables
 from firstlight_core.text import seconds_text
 from firstlight_tui.commands.output import Document, note, note_forced, run_verb, say

@@ -2,8 +2,8 @@
 
 import typer
 
-from firstlight_core.report.leftovers import ASKED_FOR, Leftover, find_leftovers, remove_leftovers
 from firstlight_core.text import bytes_text, shown_path
+from firstlight_core.workflow.leftovers import ASKED_FOR, Leftover, find_leftovers, remove_leftovers
 from firstlight_tui.commands.output import Document, run_verb, say
 
 

@@ -4,10 +4,10 @@ import asyncio
 
 import typer
 
-from firstlight_core.deploy.background import list_background
 from firstlight_core.errors import InputRefused
-from firstlight_core.talk.endpoint import find_servers
-from firstlight_core.talk.servers import WELL_KNOWN, typed_address
+from firstlight_core.foundry.background import list_background
+from firstlight_core.inference.endpoint import find_servers
+from firstlight_core.inference.servers import WELL_KNOWN, typed_address
 from firstlight_core.text import one_line, seconds_text
 from firstlight_tui.commands.output import Document, note, run_verb, say
 

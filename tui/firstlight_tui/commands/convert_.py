@@ -8,11 +8,12 @@ import typer
 
 from firstlight_core.conversion.convert import convert as convert_model
 from firstlight_core.conversion.convert import plan_conversion
-from firstlight_core.conversion.plan import COURSE_CONFIG_NAME, absolute
+from firstlight_core.conversion.plan import COURSE_CONFIG_NAME
 from firstlight_core.errors import InputRefused, UsageError
 from firstlight_core.files import read_json_object
 from firstlight_core.model.base_choice import choose_base
 from firstlight_core.model.sources import find_source
+from firstlight_core.paths import absolute
 from firstlight_core.text import bytes_text, seconds_text, shown_path
 from firstlight_tui.commands.output import Document, run_verb, say, show_events
 
@@ -97,7 +98,7 @@ def convert(
 
 
 def _undo(output: str) -> Document:
-    from firstlight_core.conversion.publishing import check_output, restore_previous
+    from firstlight_core.artifact.publishing import check_output, restore_previous
 
     folder = absolute(output)
     check_output(folder)

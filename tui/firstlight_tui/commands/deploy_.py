@@ -6,10 +6,10 @@ import typer
 
 from firstlight_core.deploy.deployment import deploy as deploy_artifact
 from firstlight_core.deploy.deployment import undo as undo_deployment
-from firstlight_core.deploy.foundry_cache import put_cache_back
-from firstlight_core.deploy.visibility import examine
-from firstlight_core.deploy.vllm import Capacity
 from firstlight_core.errors import UsageError
+from firstlight_core.exports.vllm_command import Capacity
+from firstlight_core.foundry.cli_cache import put_cache_back
+from firstlight_core.foundry.visibility import examine
 from firstlight_core.model.sources import find_source
 from firstlight_core.text import shown_path
 from firstlight_tui.commands.output import Document, run_verb, say, show_events

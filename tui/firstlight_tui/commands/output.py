@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NoReturn
 
-from firstlight_core.conversion.manifest import forced_reason
+from firstlight_core.artifact.manifest import forced_reason
+from firstlight_core.artifact.target import Target
 from firstlight_core.errors import (
     CheckFailed,
     FirstlightError,
@@ -16,8 +17,7 @@ from firstlight_core.errors import (
     OutOfMemory,
     StateProblem,
 )
-from firstlight_core.events import Event, LogLine, Progress, Stage
-from firstlight_core.talk.artifacts import Target
+from firstlight_core.process.events import Event, LogLine, Progress, Stage
 from firstlight_core.text import shown_path, visible
 
 Document = dict[str, Any]

@@ -6,10 +6,10 @@ from pathlib import Path
 import typer
 
 from firstlight_core.errors import UsageError
-from firstlight_core.report.plan import Plan, check_files
-from firstlight_core.report.run_file import read_run_toml
-from firstlight_core.report.walk import walk
 from firstlight_core.text import one_line, seconds_text, shown_path
+from firstlight_core.workflow.plan import Plan, check_files
+from firstlight_core.workflow.run_file import read_run_toml
+from firstlight_core.workflow.walk import walk
 from firstlight_tui.commands.output import Document, note, run_verb, say, show_events
 
 

@@ -5,14 +5,14 @@ import sys
 
 import typer
 
-from firstlight_core.deploy.background import (
+from firstlight_core.errors import JobDied, UsageError
+from firstlight_core.foundry.background import (
     find_background,
     list_background,
     start_background,
     stop_background,
 )
-from firstlight_core.deploy.serving import open_service, snippets
-from firstlight_core.errors import JobDied, UsageError
+from firstlight_core.foundry.service import open_service, snippets
 from firstlight_core.text import one_line
 from firstlight_tui.commands.output import Document, note, print_json, run_verb, say, show_events
 

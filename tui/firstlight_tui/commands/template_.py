@@ -4,16 +4,16 @@ from pathlib import Path
 
 import typer
 
-from firstlight_core.conversion.publishing import read_manifest
+from firstlight_core.artifact.inference_model import build_inference_model, read_inference_model
+from firstlight_core.artifact.publishing import read_manifest
+from firstlight_core.artifact.tokenizer_files import TEMPLATE_LIMIT, read_chat_template
 from firstlight_core.errors import TemplateRefused, UsageError
 from firstlight_core.files import read_json_object, read_limited
 from firstlight_core.model.sources import find_source
 from firstlight_core.template.chat_template import settle_template_file
-from firstlight_core.template.files import TEMPLATE_LIMIT, read_chat_template
-from firstlight_core.template.inference_model import build_inference_model, read_inference_model
-from firstlight_core.template.lock import check_template, default_name, derive_inference_model
-from firstlight_core.template.mending import mend_template
+from firstlight_core.template.parity import check_template, default_name, derive_inference_model
 from firstlight_core.template.presets import TOKENIZER, find_preset
+from firstlight_core.template.repair import mend_template
 from firstlight_core.template.settle import settle_template, undo_template
 from firstlight_core.text import shown_path
 from firstlight_tui.commands.output import Document, run_verb, say

@@ -10,12 +10,12 @@ from firstlight_core.errors import UsageError
 from firstlight_core.measure.drift_words import kl_text
 from firstlight_core.model.base_choice import choose_base
 from firstlight_core.model.sources import find_source
-from firstlight_core.precisions import DEFAULT_PRECISION
+from firstlight_core.precision.table import DEFAULT_PRECISION
 from firstlight_core.text import bytes_text, seconds_text, shown_path
 from firstlight_core.tuning.search import NEW_TOKENS, PROMPT_TOKENS, REPEATS
+from firstlight_core.tuning.summary import allowance, setting, verdict
 from firstlight_core.tuning.tune import reset as take_back
 from firstlight_core.tuning.tune import tune as find_fastest
-from firstlight_core.tuning.wording import allowance, setting, verdict
 from firstlight_tui.commands.output import Document, note, run_verb, say, show_events
 
 

@@ -7,7 +7,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Button
 
-from firstlight_tui.widgets.passing import Dialog
+from firstlight_tui.widgets.screens import Dialog
 from firstlight_tui.widgets.words import Words
 
 

@@ -14,10 +14,10 @@ from textual.widgets import Button, Input, OptionList
 from textual.widgets.option_list import Option
 
 from firstlight_core.errors import FirstlightError
-from firstlight_core.talk.servers import KEY_VARIABLE, WELL_KNOWN, is_loopback, typed_address
+from firstlight_core.inference.servers import KEY_VARIABLE, WELL_KNOWN, is_loopback, typed_address
 from firstlight_core.text import one_line
 from firstlight_tui.modals.confirm import ConfirmScreen
-from firstlight_tui.widgets.passing import Dialog
+from firstlight_tui.widgets.screens import Dialog
 from firstlight_tui.widgets.words import Words, part
 
 if TYPE_CHECKING:

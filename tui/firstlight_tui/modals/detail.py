@@ -8,7 +8,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 
 from firstlight_core.text import visible
-from firstlight_tui.widgets.passing import Page
+from firstlight_tui.widgets.screens import Page
 from firstlight_tui.widgets.words import Words
 
 

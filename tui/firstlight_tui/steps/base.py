@@ -12,17 +12,17 @@ from textual.widgets import Button
 
 from firstlight_core.errors import FirstlightError
 from firstlight_core.session import Session
-from firstlight_tui.steps.early_keys import PatientScreen
+from firstlight_tui.state.work import Work
+from firstlight_tui.steps.key_buffer import KeyBufferScreen
 from firstlight_tui.steps.rail import hindrance, in_use_words, rail_entries
 from firstlight_tui.widgets import KeyBar, MonitorPane, ProblemPanel, StepChosen, StepRail, Words
 from firstlight_tui.widgets.words import part
-from firstlight_tui.works import Work
 
 if TYPE_CHECKING:
     from firstlight_tui.app import WizardApp
 
 
-class StepScreen(PatientScreen):
+class StepScreen(KeyBufferScreen):
     """One step: reads the session, asks one question, writes the answer back.
 
     A step owns no rule and no number; it calls the core and shows what came back.

@@ -7,7 +7,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.widgets import Button
 
-from firstlight_tui.cancelling import cancel_work
+from firstlight_tui.modals.cancel_work import cancel_work
 from firstlight_tui.steps.base import StepScreen
 
 

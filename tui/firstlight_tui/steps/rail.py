@@ -3,7 +3,7 @@
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from firstlight_core.precisions import find_precision
+from firstlight_core.precision.table import find_precision
 from firstlight_core.session import Session
 from firstlight_core.text import one_line
 from firstlight_tui.widgets import RailEntry

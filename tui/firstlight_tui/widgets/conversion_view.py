@@ -6,11 +6,11 @@ from typing import Any
 from textual.content import Content
 
 from firstlight_core.conversion.progress import OVERRUN, UNCERTAINTY, remaining
-from firstlight_core.precisions import find_precision
+from firstlight_core.precision.table import find_precision
 from firstlight_core.text import bytes_text, one_line, seconds_text
+from firstlight_tui.state.work import Work
 from firstlight_tui.widgets.words import part
 from firstlight_tui.widgets.work_view import WorkView
-from firstlight_tui.works import Work
 
 Estimates = Mapping[str, Mapping[str, Any]]
 MARKS = {

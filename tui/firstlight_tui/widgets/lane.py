@@ -4,9 +4,9 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 
-from firstlight_core.talk.transcript import Parting, Turn
+from firstlight_core.inference.transcript import Parting, Turn
 from firstlight_core.text import bytes_text, one_line
-from firstlight_tui.conversation import Conversation
+from firstlight_tui.state.conversation import Conversation
 from firstlight_tui.widgets.transcript import Transcript
 from firstlight_tui.widgets.words import Words, part
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from firstlight_core.estimate.measured_figures import Figures
 from firstlight_core.measure.drift_words import KL_ZERO, kl_text
-from firstlight_core.precisions import Precision
+from firstlight_core.precision.table import Precision
 
 NOTHING = "–"
 

@@ -8,7 +8,7 @@ from textual import events
 from textual.message import Message
 from textual.widgets import DataTable
 
-from firstlight_core.precisions import PRECISIONS
+from firstlight_core.precision.table import PRECISIONS
 from firstlight_tui.widgets.precision_columns import COLUMNS, NOTHING, STYLES, Column, Row, Units
 from firstlight_tui.widgets.words import cell
 

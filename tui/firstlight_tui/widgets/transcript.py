@@ -12,7 +12,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Markdown
 
-from firstlight_core.talk.transcript import Parting, Turn
+from firstlight_core.inference.transcript import Parting, Turn
 from firstlight_core.text import visible
 from firstlight_tui.widgets.words import Words, part
 

@@ -3,8 +3,8 @@
 from textual.content import Content
 
 from firstlight_core.text import bytes_text, seconds_text
+from firstlight_tui.state.work import Work
 from firstlight_tui.widgets.words import Words, part
-from firstlight_tui.works import Work
 
 SILENT_SECONDS = 120
 SPINNER = "◐◓◑◒"

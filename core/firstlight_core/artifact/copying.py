@@ -1,0 +1,182 @@
+"""A real copy of an artifact under its deployed name: complete, checked, visible in one step."""
+
+import asyncio
+import contextlib
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.artifact.inference_model import INFERENCE_MODEL
+from firstlight_core.artifact.model_caches import ModelCache
+from firstlight_core.artifact.model_config import GENAI_CONFIG, with_search
+from firstlight_core.artifact.publishing import (
+    HIDDEN_MARK,
+    MANIFEST,
+    files_in,
+    open_staging,
+    publish,
+    read_manifest,
+    remove_tree,
+    tool_versions,
+    write_manifest,
+)
+from firstlight_core.artifact.settled_files import heal_manifest, update_manifest
+from firstlight_core.errors import InputRefused, StateProblem
+from firstlight_core.files import read_json_object, state_problem, write_json
+from firstlight_core.process.events import Event, Progress
+from firstlight_core.text import one_line, shown_path
+
+_CHUNK = 4 * 2**20
+_OWN = frozenset({INFERENCE_MODEL, MANIFEST, HIDDEN_MARK})
+
+
+async def publish_copy(
+    folder: Path,
+    output: Path,
+    document: Mapping[str, Any],
+    *,
+    cache: ModelCache,
+    target: str,
+    identifier: str,
+    say: Callable[[Event], None],
+) -> None:
+    """Copy, complete, check against the manifest, and make it visible in one step."""
+    stop = threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def tell(done: int, total: int) -> None:
+        loop.call_soon_threadsafe(say, Progress(done, total, "bytes"))
+
+    def work() -> None:
+        heal_manifest(folder)
+        old = read_manifest(folder)
+        # The staging folder stands outside the root, which Foundry Local's old scanners read to any depth.
+        with open_staging(output, beside=cache.root) as staging:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            _copy_files(folder, staging.artifact, stop=stop, tell=tell)
+            write_json(staging.artifact / INFERENCE_MODEL, document)
+            about = {
+                "target": target,
+                "id": identifier,
+                "at": time.time(),
+                # Of a plain copy nothing is asked, so it says nothing of a proof.
+                **({"proven": False} if target == "foundry" else {}),
+            }
+            kept = {k: v for k, v in (old or {"tools": tool_versions()}).items() if k != "files"}
+            new = write_manifest(staging.artifact, {**kept, "deployment": about}, stop=stop)
+            _compare_files(old, new)
+            _say_the_same(staging.artifact, document)
+            publish(staging.artifact, output, keep_previous=True)
+
+    task = asyncio.create_task(asyncio.to_thread(work))
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        stop.set()
+        with contextlib.suppress(BaseException):
+            await task
+        if not task.cancelled() and task.exception() is None:
+            remove_tree(output)
+        raise
+
+
+def mark_answered(output: Path, *, verified: bool) -> None:
+    """Note in the manifest that the runtime has answered, and whether as the artifact does.
+
+    Without it a deployment counts as unfinished.
+    """
+    manifest = read_manifest(output)
+    if manifest is not None and isinstance(manifest.get("deployment"), dict):
+        write_json(
+            output / MANIFEST,
+            {
+                **manifest,
+                "deployment": {**manifest["deployment"], "proven": True, "verified": verified},
+            },
+        )
+
+
+def copy_complete(
+    folder: Path,
+    place: Path,
+    document: Mapping[str, Any],
+    *,
+    stop: threading.Event | None = None,
+) -> None:
+    """Copy an artifact into `place` with this inference_model.json and a manifest, checked as a deployment is."""
+    heal_manifest(folder)
+    old = read_manifest(folder)
+    _copy_files(folder, place, stop=stop or threading.Event(), tell=lambda done, total: None)
+    write_json(place / INFERENCE_MODEL, document)
+    kept = {k: v for k, v in (old or {"tools": tool_versions()}).items() if k != "files"}
+    _compare_files(old, write_manifest(place, kept, stop=stop))
+    _say_the_same(place, document)
+
+
+def _say_the_same(place: Path, document: Mapping[str, Any]) -> None:
+    """Write ModelConfig where the runtimes read it, so that the two files of the copy cannot contradict each other."""
+    config = read_json_object(place / GENAI_CONFIG)
+    settled, _ = with_search(config, document)
+    if settled != config:
+        write_json(place / GENAI_CONFIG, settled)
+        update_manifest(place, (GENAI_CONFIG,))
+
+
+def _belongs(name: str) -> bool:
+    """Hidden files are left-overs, of a killed save for example; no runtime reads one."""
+    return name not in _OWN and not name.startswith(".")
+
+
+def _copy_files(
+    folder: Path, place: Path, *, stop: threading.Event, tell: Callable[[int, int], None]
+) -> None:
+    """Real copies, never links: onnx refuses hard-linked weights, onnxruntime refuses linked ones."""
+    files = {name: path for name, path in files_in(folder).items() if _belongs(name)}
+    total, done = sum(path.stat().st_size for path in files.values()), 0
+    if shutil.disk_usage(place).free < total:
+        raise StateProblem(
+            f"There is not enough room for a copy of the artifact in {shown_path(place.parent.parent)}.",
+            hint="Free some space there, or set FIRSTLIGHT_HOME to another disk.",
+        )
+    for name, path in files.items():
+        copy = place / name
+        try:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("rb") as source, copy.open("wb") as stream:
+                while chunk := source.read(_CHUNK):
+                    if stop.is_set():
+                        raise StateProblem("Cancelled.")
+                    stream.write(chunk)
+                    done += len(chunk)
+                    tell(done, total)
+        except OSError as error:
+            if error.filename == str(path):
+                raise InputRefused(
+                    f"Cannot read {shown_path(path)}: {error.strerror}.",
+                    hint="Change its permissions, or convert the model again.",
+                ) from error
+            raise state_problem(error, copy) from error
+
+
+def _compare_files(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> None:
+    """Whether the copy is what the conversion (or the template step) wrote."""
+    listed = old.get("files") if old is not None else None
+    for name, known in listed.items() if isinstance(listed, Mapping) else ():
+        found = new["files"].get(name)
+        if name in _OWN or not isinstance(known, Mapping):
+            continue
+        if found is None:
+            raise InputRefused(
+                f"The artifact has lost its file {one_line(str(name), 80)}.",
+                hint="Convert the model again.",
+            )
+        if found["sha256"] != known.get("sha256"):
+            sizes = f"{found['bytes']} bytes instead of {known.get('bytes')}"
+            how = sizes if found["bytes"] != known.get("bytes") else "other content, same size"
+            raise InputRefused(
+                f"{one_line(str(name), 80)} is not what was written when the artifact was made: {how}.",
+                hint="Convert the model again, or settle its template again if that was edited by hand.",
+            )

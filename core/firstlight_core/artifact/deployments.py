@@ -1,0 +1,93 @@
+"""What is published on this machine, read from the manifests of the published folders."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.artifact.inference_model import check_name
+from firstlight_core.artifact.model_caches import ModelCache, known_caches, private_cache
+from firstlight_core.artifact.publishing import read_manifest
+from firstlight_core.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """An artifact that was published under a name."""
+
+    name: str
+    path: Path
+    target: str
+    id: str
+    """Foundry Local's id, or the name where Foundry Local was not asked."""
+    precision: str | None = None
+    proven: bool = True
+    """False when Firstlight was killed between publishing it and its first answer."""
+    cache: ModelCache | None = None
+    """Where it stands; None counts as Firstlight's own."""
+
+    @property
+    def home(self) -> ModelCache:
+        """The cache in which it stands."""
+        return self.cache or private_cache()
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object."""
+        return {
+            "name": self.name,
+            "path": str(self.path),
+            "target": self.target,
+            "id": self.id,
+            "precision": self.precision,
+            "proven": self.proven,
+            "cache": self.home.id,
+        }
+
+
+def list_deployments() -> list[Deployment]:
+    """Everything that is published on this machine, by name."""
+    found = [
+        deployment
+        for cache in known_caches()
+        for path in folders_in(cache)
+        if (deployment := read_deployment(path, cache)) is not None
+    ]
+    return sorted(found, key=lambda deployment: deployment.name)
+
+
+def folders_in(cache: ModelCache) -> list[Path]:
+    """The folders of the published models of a cache, ours or not."""
+    try:
+        return sorted(cache.custom.iterdir())
+    except OSError:
+        return []
+
+
+def read_deployment(path: Path, cache: ModelCache) -> Deployment | None:
+    """The deployment in this folder; None when Firstlight has not published it."""
+    manifest = read_manifest(path) if path.is_dir() and not path.is_symlink() else None
+    about = manifest.get("deployment") if manifest is not None else None
+    if manifest is None or not isinstance(about, Mapping):
+        return None
+    precision = manifest.get("precision")
+    return Deployment(
+        name=path.name,
+        path=path,
+        target=str(about.get("target", "folder")),
+        id=str(about.get("id", path.name)),
+        precision=precision if isinstance(precision, str) else None,
+        proven=about.get("proven") is not False,
+        cache=cache,
+    )
+
+
+def find_deployment(name: str) -> Deployment | None:
+    """The deployment of this name; None when there is none."""
+    try:
+        check_name(name)
+        for cache in known_caches():
+            if (found := read_deployment(cache.custom / name, cache)) is not None:
+                return found
+    except (UsageError, OSError):
+        pass
+    return None

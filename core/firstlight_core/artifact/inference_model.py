@@ -1,0 +1,230 @@
+"""The course's `inference_model.json`: its fields, its rules, and how its PromptTemplate is expanded."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.errors import (
+    InputRefused,
+    TemplateRefused,
+    UsageError,
+)
+from firstlight_core.files import read_json_object
+from firstlight_core.text import one_line
+
+INFERENCE_MODEL = "inference_model.json"
+CONTENT = "{Content}"
+"""The place of the text in every PromptTemplate field; replaced literally, never by `str.format`."""
+PROMPT_FIELDS = ("system", "user", "assistant", "prompt")
+FIELD_LIMIT = 20_000
+"""Characters in one PromptTemplate field; the longest default system prompt in public use has 4,000."""
+DEFAULT_DESCRIPTION = "Fine-tuned quantized model"
+DEFAULT_VERSION = "1.0"
+DEFAULT_MODEL_CONFIG: Mapping[str, float] = {
+    "max_length": 2048,
+    "temperature": 0.7,
+    "top_p": 0.9,
+    "repetition_penalty": 1.1,
+}
+"""The course's values (EdgeAI for Beginners, Module 5, section 4, part 3)."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+PROVIDER_WORDS = (
+    "cuda-gpu",
+    "qnn-npu",
+    "openvino-npu",
+    "openvino-gpu",
+    "trtrtx-gpu",
+    "vitis-npu",
+)
+"""Foundry Local demands that execution provider when a model's name contains one of these (FACTS.md)."""
+
+Messages = Sequence[Mapping[str, str]]
+
+
+def check_name(name: str) -> str:
+    """The name itself, when it can name a deployment everywhere: folder, Foundry Local id, URL.
+
+    Raises:
+        UsageError: one sentence says which rule it breaks.
+    """
+    hint = "Use up to 80 letters, digits, dots, dashes and underscores, for example sample-int4."
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"{one_line(name, 60)!r} cannot be the name of a deployment.", hint=hint)
+    if name.endswith(".") or _RESERVED.fullmatch(name):
+        raise UsageError(f"{name!r} is not a folder name on every system.", hint=hint)
+    for word in PROVIDER_WORDS:
+        if word in name.lower():
+            raise UsageError(
+                f"A name with {word!r} makes Foundry Local demand that hardware.",
+                hint="Leave the hardware out of the name.",
+            )
+    return name
+
+
+def build_inference_model(
+    name: str,
+    prompt_template: Mapping[str, str],
+    *,
+    description: str = DEFAULT_DESCRIPTION,
+    version: str = DEFAULT_VERSION,
+    model_config: Mapping[str, float] = DEFAULT_MODEL_CONFIG,
+) -> dict[str, Any]:
+    """The document in exactly the course's shape and order of keys."""
+    return {
+        "Name": name,
+        "Description": description,
+        "Version": version,
+        "PromptTemplate": dict(prompt_template),
+        "ModelConfig": dict(model_config),
+    }
+
+
+def validate_inference_model(document: Any) -> dict[str, Any]:
+    """A checked copy of an inference_model.json; keys that the course does not know are kept.
+
+    Raises:
+        TemplateRefused: the message names the field and the rule.
+    """
+    if not isinstance(document, Mapping):
+        raise TemplateRefused("inference_model.json must be a JSON object.")
+    found = dict(document)
+    name = found.get("Name")
+    if not isinstance(name, str):
+        raise TemplateRefused("`Name` must be a text.", hint="Foundry Local lists a model by it.")
+    try:
+        check_name(name)
+    except UsageError as error:
+        raise TemplateRefused(f"`Name`: {error}", hint=error.hint) from error
+    for key in ("Description", "Version"):
+        if key in found:
+            _check_text(key, found[key])
+    found["PromptTemplate"] = _check_prompt_template(found.get("PromptTemplate"))
+    if "ModelConfig" in found:
+        found["ModelConfig"] = _check_model_config(found["ModelConfig"])
+    return found
+
+
+def _check_text(key: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise TemplateRefused(f"`{key}` must be a text.")
+    if len(value) > FIELD_LIMIT:
+        raise TemplateRefused(f"`{key}` is longer than {FIELD_LIMIT} characters.")
+    if "\0" in value:
+        raise TemplateRefused(
+            f"`{key}` contains a NUL character, where a prompt would silently end."
+        )
+    if any(0xD800 <= ord(character) < 0xE000 for character in value):
+        raise TemplateRefused(f"`{key}` contains half of a character (a lone surrogate).")
+    return value
+
+
+def _check_prompt_template(value: Any) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        raise TemplateRefused(
+            "`PromptTemplate` must be an object with the fields system, user, assistant and prompt."
+        )
+    if "prompt" not in value:
+        raise TemplateRefused("`PromptTemplate.prompt` is missing.")
+    for key, field in value.items():
+        label = f"PromptTemplate.{one_line(str(key), 40)}"
+        if key not in PROMPT_FIELDS:
+            raise TemplateRefused(
+                f"`{label}` is not a field of PromptTemplate.",
+                hint="Its fields are system, user, assistant and prompt.",
+            )
+        count = _check_text(label, field).count(CONTENT)
+        if count != 1:
+            how = "lacks" if count == 0 else f"has {count} times"
+            raise TemplateRefused(
+                f"`{label}` {how} {CONTENT}, which must stand there exactly once.",
+                hint=f"{CONTENT} marks the place of the text.",
+            )
+    return dict(value)
+
+
+def _check_model_config(value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise TemplateRefused("`ModelConfig` must be an object.")
+    ranges: dict[str, tuple[float, float, str]] = {
+        "max_length": (1, 2**24, "a whole number from 1 to 16777216"),
+        "temperature": (0, 2, "a number from 0 to 2"),
+        "top_p": (1e-6, 1, "a number above 0 and up to 1"),
+        "repetition_penalty": (1e-6, 2, "a number above 0 and up to 2"),
+    }
+    for key, (low, high, rule) in ranges.items():
+        if key not in value:
+            continue
+        number = value[key]
+        fits = isinstance(number, int | float) and not isinstance(number, bool)
+        # A comparison is false for NaN, and safe for whole numbers beyond every float.
+        fits = fits and low <= number <= high
+        if not fits or (key == "max_length" and number != int(number)):
+            raise TemplateRefused(f"`ModelConfig.{key}` must be {rule}.")
+    return dict(value)
+
+
+def read_inference_model(folder: Path) -> dict[str, Any] | None:
+    """The document that lies in an artifact, as it is; None when there is none.
+
+    Raises:
+        InputRefused: it is there, and it is not JSON.
+    """
+    path = folder / INFERENCE_MODEL
+    if not path.exists() and not path.is_symlink():
+        return None
+    return read_json_object(path)
+
+
+def opening_of(template: Mapping[str, str]) -> str:
+    """What invites the answer: the end of `prompt` behind the user's turn, or else the assistant's beginning."""
+    after = template.get("prompt", "").partition(CONTENT)[2]
+    closing = template.get("user", "").partition(CONTENT)[2]
+    if "user" in template and "prompt" in template and after.startswith(closing):
+        return after.removeprefix(closing)
+    return template.get("assistant", "").partition(CONTENT)[0]
+
+
+def expand(
+    template: Mapping[str, str],
+    messages: Messages,
+    *,
+    joiner: str = "",
+    opening: bool = False,
+) -> str | None:
+    """The prompt that a runtime builds from PromptTemplate; None when a field that it needs is missing.
+
+    One user message alone is the `prompt` field; before a last user message the other turns stand in their
+    own fields, joined by `joiner`. With `opening`, every turn stands in its own field and what invites the
+    answer follows. (No runtime documents how it joins turns.)
+    """
+    parts: list[str] = []
+    for index, message in enumerate(messages):
+        last = index == len(messages) - 1 and message["role"] == "user" and not opening
+        text = template.get("prompt" if last else message["role"])
+        if text is None:
+            return None
+        parts.append(text.replace(CONTENT, message["content"], 1))
+    if opening:
+        if "assistant" not in template:
+            return None
+        parts.append(opening_of(template))
+    return joiner.join(parts)
+
+
+def prompt_template_of(document: Mapping[str, Any] | None) -> dict[str, str] | None:
+    """The PromptTemplate of a document from outside, when it is usable."""
+    if document is None:
+        return None
+    try:
+        return _check_prompt_template(document.get("PromptTemplate"))
+    except InputRefused:
+        return None
+
+
+def default_name(artifact: Path) -> str:
+    """A name for an artifact that has none: its folder's, made legal."""
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in artifact.name)
+    return kept.strip("-._")[:80].rstrip(".") or "model"

@@ -1,0 +1,101 @@
+"""The bundle export: a checked zip that is there whole, or not at all."""
+
+import asyncio
+import contextlib
+import os
+import shlex
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.artifact.copying import copy_complete
+from firstlight_core.artifact.publishing import open_staging, sha256_of
+from firstlight_core.errors import FirstlightError, Interrupted
+from firstlight_core.exports.bundle_zip import write_bundle
+from firstlight_core.exports.source_weights import licences, original_weights
+from firstlight_core.exports.verify import verify_bundle
+from firstlight_core.files import sync_folder
+from firstlight_core.process.events import Event, Progress
+from firstlight_core.text import one_line
+
+Document = dict[str, Any]
+
+
+async def bundle_export(
+    artifact: Path,
+    place: Path,
+    document: Mapping[str, Any],
+    *,
+    source: Path | None,
+    say: Callable[[Event], None],
+) -> Document:
+    """Write the zip of a complete artifact to `place`: `verified, files[], bytes, sha256, notes[], commands[]`.
+
+    Cancelled, it leaves what stood there before.
+
+    Raises:
+        InputRefused: the artifact is not what was written when it was made.
+        StateProblem: the disk refuses.
+    """
+    stop = threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def tell(done: int, total: int) -> None:
+        if stop.is_set():
+            raise Interrupted("Cancelled.")
+        loop.call_soon_threadsafe(say, Progress(done, total, "bytes"))
+
+    def work() -> Document:
+        found = _licences(artifact, source)
+        with open_staging(place) as staging:
+            copy_complete(artifact, staging.artifact, document, stop=stop)
+            zipped = staging.work / place.name
+            write_bundle(staging.artifact, zipped, licences=found, tell=tell)
+            checked = verify_bundle(zipped)
+            with zipped.open("rb+") as stream:
+                os.fsync(stream.fileno())
+            if stop.is_set():
+                raise Interrupted("Cancelled.")
+            zipped.replace(place)
+            sync_folder(place.parent)
+        return {
+            "verified": checked["ok"],
+            "files": [place.name],
+            "bytes": place.stat().st_size,
+            "sha256": sha256_of(place),
+            "notes": [_licence_note(found)],
+            "commands": [
+                {"command": shlex.join(["firstlight", "verify", str(place)]), "does": "check it"},
+                {
+                    "command": 'python chat.py "Your question"',
+                    "does": "talk to it, once unpacked",
+                },
+            ],
+        }
+
+    task = asyncio.create_task(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        stop.set()
+        with contextlib.suppress(FirstlightError):
+            await task
+        raise
+
+
+def _licences(artifact: Path, source: Path | None) -> dict[str, bytes]:
+    """The licence files of the artifact and of the weights that it was made of, as far as they are still there."""
+    try:
+        weights = original_weights(artifact, source)
+    except FirstlightError:
+        return licences(artifact)
+    return licences(artifact, weights.adapter, weights.folder)
+
+
+def _licence_note(found: Mapping[str, bytes]) -> str:
+    if found:
+        return f"The licence goes with it: {', '.join(one_line(name, 40) for name in found)}."
+    return (
+        "No licence file was found beside the weights: look up their terms before you pass it on."
+    )

@@ -1,0 +1,126 @@
+"""The other roads out of a run: a bundle, an Ollama Modelfile, a vLLM server."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.artifact.artifact import check_artifact
+from firstlight_core.artifact.inference_model import check_name
+from firstlight_core.artifact.publishing import (
+    open_staging,
+    publish,
+    read_manifest,
+    remove_tree,
+    tool_versions,
+    write_manifest,
+)
+from firstlight_core.errors import InputRefused
+from firstlight_core.exports.bundle import bundle_export
+from firstlight_core.exports.ollama import ollama_export
+from firstlight_core.exports.ollama_commands import ollama_commands
+from firstlight_core.exports.source_weights import Weights, changed_since, original_weights
+from firstlight_core.exports.vllm import vllm_export
+from firstlight_core.exports.vllm_command import Capacity
+from firstlight_core.files import write_whole
+from firstlight_core.paths import find_paths
+from firstlight_core.process.events import Event, Stage
+from firstlight_core.text import shown_path
+
+Document = dict[str, Any]
+EXPORTS = ("bundle", "ollama", "vllm")
+_WRITTEN = {"bundle": "the bundle", "ollama": "the Modelfile", "vllm": "the files for vLLM"}
+
+
+def export_place(name: str, target: str) -> Path:
+    """Where an export of this name is written."""
+    folder = find_paths().data / "exports" / target
+    return folder / (f"{name}.zip" if target == "bundle" else name)
+
+
+async def export(
+    artifact: Path,
+    name: str,
+    target: str,
+    document: Mapping[str, Any],
+    *,
+    source: Path | None = None,
+    capacity: Capacity | None = None,
+    replace: bool = False,
+    say: Callable[[Event], None],
+) -> Document:
+    """Write one export; `document` is the settled inference_model.json.
+
+    The document: `name, id, path, target, verified, files[], notes[], commands[]`. `verified` is true only for
+    what was read back and checked here; a server that was not run is not verified.
+
+    Raises:
+        UsageError: the name is taken, or a number is out of range.
+        InputRefused: the original weights are not there.
+        CheckFailed: the TEMPLATE for Ollama does not say what the tokenizer's template says.
+    """
+    check_name(name)
+    place = export_place(name, target)
+    if place.exists() and not replace:
+        raise InputRefused(
+            f"There is a {target} export {name} already.",
+            hint="Add --replace, or remove it: "
+            f"firstlight deploy --name {name} --target {target} --undo",
+        )
+    say(Stage("export", f"Writing {_WRITTEN[target]} for {name}"))
+    base: Document = {"name": name, "id": name, "path": str(place), "target": target}
+    if target == "bundle":
+        return base | await bundle_export(artifact, place, document, source=source, say=say)
+    weights = await asyncio.to_thread(original_weights, artifact, source)
+    if target == "ollama":
+        texts, found = await _ollama(artifact, weights, name, document, place)
+    else:
+        wanted = (capacity or Capacity()).checked()
+        texts, found = vllm_export(artifact, weights, name, document, place, wanted)
+    if await asyncio.to_thread(changed_since, artifact, weights):
+        found["notes"].append("These weights are not the ones that the artifact was made of.")
+    await asyncio.to_thread(_write_folder, place, texts)
+    return base | {"verified": False, "files": sorted(texts)} | found
+
+
+def undo_export(name: str, target: str) -> Document:
+    """Remove an export.
+
+    Raises:
+        InputRefused: there is none of this name.
+    """
+    place = export_place(check_name(name), target)
+    if place.is_file():
+        place.unlink()
+    elif place.is_dir() and read_manifest(place) is not None:
+        remove_tree(place)
+    else:
+        raise InputRefused(
+            f"There is no {target} export {name}.",
+            hint=f"Exports stand in {shown_path(place.parent)}.",
+        )
+    for folder in (place.parent, place.parent.parent):
+        if not any(folder.iterdir()):
+            folder.rmdir()
+    return {"name": name, "removed": [str(place)]}
+
+
+def _write_folder(place: Path, texts: Mapping[str, str]) -> None:
+    with open_staging(place) as staging:
+        for file, text in texts.items():
+            mode = 0o755 if file.endswith(".sh") else 0o644
+            write_whole(staging.artifact / file, text, mode=mode)
+        write_manifest(staging.artifact, {"tools": tool_versions()})
+        publish(staging.artifact, place)
+    for file in texts:
+        if file.endswith(".sh"):
+            (place / file).chmod(0o755)
+
+
+async def _ollama(
+    artifact: Path, weights: Weights, name: str, document: Mapping[str, Any], place: Path
+) -> tuple[dict[str, str], Document]:
+    context = check_artifact(artifact).context_length
+    text, notes = await ollama_export(artifact, weights, document, context=context)
+    commands, said = ollama_commands(name, place / "Modelfile")
+    return {"Modelfile": text}, {"notes": notes + said, "commands": commands}

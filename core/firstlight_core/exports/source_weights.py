@@ -1,0 +1,115 @@
+"""The original weights that an export serves: a whole model, or an adapter and its base."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from firstlight_core.artifact.publishing import read_manifest
+from firstlight_core.errors import FirstlightError, InputRefused
+from firstlight_core.files import read_limited
+from firstlight_core.model.adapter import adapter_base, read_adapter
+from firstlight_core.model.fingerprint import fingerprint
+from firstlight_core.model.folder import list_folder
+from firstlight_core.text import shown_path
+
+LICENCE_NAMES = ("license", "licence", "copying", "notice")
+LICENCE_LIMIT = 2**20
+"""Bytes; the longest licence in public use has 40 kB."""
+_NAME_IT = "Name them: --source FOLDER"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """Where the original weights lie."""
+
+    folder: Path
+    """The whole model, or the base of the adapter; a .gguf file is a whole model too."""
+    adapter: Path | None = None
+    rank: int = 0
+    bytes: int = 0
+    """Size of the folder's weights."""
+
+
+def source_of(artifact: Path) -> Path:
+    """The folder of the original weights, as the artifact's manifest names it.
+
+    Raises:
+        InputRefused: it names none, or the folder is gone.
+    """
+    about = (read_manifest(artifact) or {}).get("source")
+    path = about.get("path") if isinstance(about, Mapping) else None
+    if not isinstance(path, str) or not Path(path).is_dir():
+        raise InputRefused(
+            "The artifact does not say where its original weights are, or they are gone.",
+            hint=_NAME_IT,
+        )
+    return Path(path)
+
+
+def original_weights(artifact: Path, source: Path | None = None) -> Weights:
+    """The weights in `source`, or where the artifact's manifest says they are.
+
+    Raises:
+        InputRefused: they are not there, or are an adapter whose base is not there.
+    """
+    folder = (source if source is not None else source_of(artifact)).absolute()
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError as error:
+        raise InputRefused(
+            f"The path {shown_path(folder)} is not UTF-8, so no file can name it.",
+            hint="Rename the folder, or make a link to it under a plain name.",
+        ) from error
+    if folder.suffix == ".gguf" and folder.is_file():
+        return Weights(folder=folder, bytes=folder.stat().st_size)
+    if not folder.is_dir():
+        raise InputRefused(f"There is no folder {shown_path(folder)}.", hint=_NAME_IT)
+    base = adapter_base(folder)
+    if base is None:
+        return Weights(folder=folder, bytes=_weight_bytes(folder))
+    rank = read_adapter(list_folder(folder)).rank
+    return Weights(folder=base, adapter=folder, rank=rank, bytes=_weight_bytes(base))
+
+
+def _weight_bytes(folder: Path) -> int:
+    total = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    if not total:
+        raise InputRefused(
+            f"{shown_path(folder)} holds no safetensors weights.",
+            hint="Name the folder of the original model: --source FOLDER",
+        )
+    return total
+
+
+def links_out(folder: Path) -> bool:
+    """Whether weights are links out of their folder, as in Hugging Face's cache."""
+    home = folder.resolve()
+    return any(not p.resolve().is_relative_to(home) for p in folder.glob("*.safetensors"))
+
+
+def changed_since(artifact: Path, weights: Weights) -> bool:
+    """Whether these are not the weights that the artifact was made of; False when nothing is known."""
+    about = (read_manifest(artifact) or {}).get("source")
+    known = about.get("fingerprint") if isinstance(about, Mapping) else None
+    if not isinstance(known, str) or not known.startswith("sha256:") or weights.adapter:
+        return False
+    try:
+        return fingerprint(weights.folder) != known
+    except FirstlightError:
+        return False
+
+
+def licences(*folders: Path | None) -> dict[str, bytes]:
+    """The licence and notice files beside weights, by name; what is too long or unreadable is left out."""
+    found: dict[str, bytes] = {}
+    for folder in folders:
+        if folder is None or not folder.is_dir():
+            continue
+        for path in sorted(folder.iterdir()):
+            if not path.name.lower().startswith(LICENCE_NAMES) or path.name in found:
+                continue
+            try:
+                found[path.name] = read_limited(path, limit=LICENCE_LIMIT)
+            except FirstlightError:
+                continue
+    return found

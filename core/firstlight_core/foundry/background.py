@@ -1,0 +1,237 @@
+"""A service that outlives whoever started it, and only when that was asked for.
+
+`python -m firstlight_core.foundry.background TARGET PORT` serves until it is told to stop. A small record says where it
+serves, so that every later start of Firstlight finds it; a record whose process is gone counts as nothing.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.errors import (
+    FirstlightError,
+    JobDied,
+    StateProblem,
+    UsageError,
+    error_from_code,
+)
+from firstlight_core.files import read_json_object, write_json
+from firstlight_core.foundry.service import check_port, open_service, snippets
+from firstlight_core.paths import find_paths
+from firstlight_core.process.child import close_transport
+from firstlight_core.process.events import Event, Stage
+from firstlight_core.process.logs import LogFile
+from firstlight_core.process.offline import child_environment
+from firstlight_core.text import one_line, shown_path
+
+START_SECONDS = 120.0
+"""How long the model may take to load."""
+STOP_SECONDS = 10.0
+_LOOK_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackgroundService:
+    """A service that runs without the wizard."""
+
+    pid: int
+    born: float
+    """When its process was made, as the system says: a later process with the same number is another one."""
+    target: str
+    base_url: str
+    model: str
+
+    @property
+    def record(self) -> Path:
+        """The file that says so."""
+        return _folder() / f"{self.pid}.json"
+
+    def to_json(self) -> dict[str, Any]:
+        """`base_url, model, pid, target, snippets`."""
+        kept = {key: value for key, value in asdict(self).items() if key != "born"}
+        return kept | {"snippets": snippets(self.base_url, self.model)}
+
+
+def _folder() -> Path:
+    return find_paths().state / "services"
+
+
+def list_background() -> list[BackgroundService]:
+    """Every such service that runs now; records of dead ones go."""
+    found = []
+    for path in sorted(_folder().glob("*.json")):
+        with contextlib.suppress(FirstlightError, TypeError, OSError):
+            service = BackgroundService(**read_json_object(path))
+            if _process(service) is not None:
+                found.append(service)
+                continue
+        path.unlink(missing_ok=True)
+    return found
+
+
+def _process(service: BackgroundService) -> Any:
+    """Its process; None when that is gone."""
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(service.pid)
+        if abs(process.create_time() - service.born) < 1 and process.status() != "zombie":
+            return process
+    return None
+
+
+def find_background(target: str) -> BackgroundService | None:
+    """The service of this deployed name, folder or model id."""
+    wanted = (target, str(Path(target).absolute()))
+    services = list_background()
+    return next((s for s in services if s.target in wanted or s.model == target), None)
+
+
+async def start_background(
+    target: str,
+    *,
+    port: int = 0,
+    on_event: Callable[[Event], None] | None = None,
+    seconds: float = START_SECONDS,
+) -> BackgroundService:
+    """Serve a deployed name or an artifact folder in a process of its own, and return as soon as it serves.
+
+    Raises:
+        UsageError: the target names nothing, it is served so already, or the port is not usable.
+        FirstlightError: what the service's own process reported.
+        JobDied: it ended, or did not serve within `seconds`.
+    """
+    if sys.platform == "win32":
+        raise UsageError(
+            "A service that stays cannot be started on Windows yet.",
+            hint="Start `firstlight serve NAME` in a terminal of its own.",
+        )
+    check_port(port)
+    if (running := find_background(target)) is not None:
+        raise UsageError(
+            f"{one_line(target, 120)} is served already, at {running.base_url}.",
+            hint=f"Stop it first: firstlight serve --stop {one_line(target, 120)}",
+        )
+    if on_event is not None:
+        on_event(Stage("load", "Starting a service that stays"))
+    log = LogFile(find_paths().logs, "service")
+    log.close()
+    with (log.path or Path(os.devnull)).open("ab") as stderr:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",
+            "-m",
+            "firstlight_core.foundry.background",
+            str(Path(target).absolute()) if Path(target).is_dir() else target,
+            str(port),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=stderr,
+            env=child_environment(),
+            cwd=os.sep,
+            start_new_session=True,
+        )
+    said: dict[str, Any] = {}
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(seconds):
+            said = json.loads(await process.stdout.readline())
+    except (TimeoutError, ValueError) as error:
+        where = f"Its log: {shown_path(log.path)}" if log.path else ""
+        raise JobDied("The service did not start.", hint="Try again.", detail=where) from error
+    finally:
+        if "pid" not in said:
+            # The process that serves is in the group of the one that was started.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+        close_transport(process)
+    if "pid" not in said:
+        raise error_from_code(said["code"], said["message"], hint=said["hint"])
+    return BackgroundService(**said)
+
+
+def stop_background(service: BackgroundService, *, seconds: float = STOP_SECONDS) -> None:
+    """End it with everything it started; one that is gone is no error.
+
+    Raises:
+        StateProblem: it does not end.
+    """
+    import psutil
+
+    process = _process(service)
+    if process is not None:
+        try:
+            group = [process, *process.children(recursive=True)]
+            process.terminate()
+            _, alive = psutil.wait_procs(group, timeout=seconds)
+            for one in alive:
+                one.kill()
+            _, alive = psutil.wait_procs(alive, timeout=seconds)
+        except psutil.NoSuchProcess:
+            alive = []
+        except psutil.AccessDenied as error:
+            raise StateProblem(
+                f"Process {service.pid} belongs to somebody else.", hint="Stop it as that user."
+            ) from error
+        if alive:
+            raise StateProblem(f"Process {service.pid} does not end.")
+    service.record.unlink(missing_ok=True)
+
+
+async def _serve(target: str, port: int) -> None:
+    """Serve until a signal comes or the runtime ends; the first line of stdout is the record, or the error."""
+    import psutil
+
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    record: BackgroundService | None = None
+    try:
+        async with open_service(target, port=port) as service:
+            born = psutil.Process().create_time()
+            record = BackgroundService(
+                pid=os.getpid(),
+                born=born,
+                target=target,
+                base_url=service.base_url,
+                model=service.model,
+            )
+            record.record.parent.mkdir(parents=True, exist_ok=True)
+            write_json(record.record, asdict(record))
+            _tell(asdict(record))
+            while service.job.alive:
+                await asyncio.sleep(_LOOK_SECONDS)
+    except FirstlightError as error:
+        _tell({"code": error.code, "message": str(error), "hint": error.hint})
+    finally:
+        if record is not None:
+            record.record.unlink(missing_ok=True)
+
+
+def _tell(document: dict[str, Any]) -> None:
+    """Answer whoever waits, and let go of its pipe."""
+    with contextlib.suppress(OSError):
+        os.write(1, json.dumps(document).encode() + b"\n")
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.close(nowhere)
+
+
+def main() -> None:
+    """The service's own process: it leaves the one that was started, so that nobody has to wait for it."""
+    if os.fork():
+        os._exit(0)
+    with contextlib.suppress(asyncio.CancelledError):
+        asyncio.run(_serve(sys.argv[1], int(sys.argv[2])))
+
+
+if __name__ == "__main__":
+    main()

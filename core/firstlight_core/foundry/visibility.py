@@ -1,0 +1,128 @@
+"""What Foundry Local finds in a cache by either road: the folders that old cores scan, the registrations of newer ones."""
+
+import asyncio
+import importlib.util
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.artifact.deployments import find_deployment
+from firstlight_core.artifact.inference_model import check_name
+from firstlight_core.artifact.model_caches import ModelCache
+from firstlight_core.errors import FirstlightError
+from firstlight_core.foundry.cli import (
+    CliCommand,
+    FoundryCli,
+    cli_commands,
+    find_foundry_cli,
+)
+from firstlight_core.foundry.cli_cache import CacheChange, find_cache, read_change
+from firstlight_core.foundry.folder_scan import Verdict, diagnose, scan
+from firstlight_core.foundry.readers import choose_cache, seen_by
+from firstlight_core.foundry.runtime import open_foundry
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundryOffer:
+    """The `foundry` command as it can be used here for one model."""
+
+    cli: FoundryCli | None
+    commands: tuple[CliCommand, ...]
+    place: Path | None
+    """Where its cache is now, as it says itself."""
+    moved: CacheChange | None
+    """That Firstlight has moved it, and from where."""
+
+
+async def offer_commands(
+    name: str, *, cache: str = "private", environ: Mapping[str, str] = os.environ
+) -> FoundryOffer:
+    """Find the `foundry` command, where its cache is, and what can be typed or run for this model.
+
+    Raises:
+        UsageError: there is no such cache.
+    """
+    chosen = await choose_cache(cache, environ)
+    cli = await find_foundry_cli(environ)
+    place = await find_cache(environ) if cli is not None else None
+    there = chosen.id == "foundry" or (
+        place is not None and place.resolve() == chosen.root.resolve()
+    )
+    return FoundryOffer(
+        cli=cli,
+        commands=tuple(cli_commands(cli, name, None if there else chosen.root)),
+        place=place,
+        moved=read_change(),
+    )
+
+
+async def examine(
+    name: str | None = None,
+    *,
+    cache: str | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Document:
+    """Look at a cache as Foundry Local's cores do, old and new.
+
+    The document: `cache, root, index, cli{path, version}, moved{before, now}, seen_by[], folders[]: {folder, listed, id,
+    reasons[]}, registered[]: {id, path, there}, registered_problem`. With a `name` only its folder and registrations are
+    in it, and `ok` says whether one of the two roads finds it. Without `cache` it is the one in which the name is
+    deployed, else Firstlight's own.
+
+    Raises:
+        UsageError: the name or the cache is not usable.
+    """
+    found = find_deployment(check_name(name)) if name is not None else None
+    place = (
+        found.home
+        if cache is None and found is not None
+        else await choose_cache(cache or "private", environ)
+    )
+    cli = await find_foundry_cli(environ)
+    foreign = await find_cache(environ) if cli is not None else None
+    change = read_change()
+    verdicts = await asyncio.to_thread(_folders, place, name)
+    registered, problem = await _registered(place)
+    if name is not None:
+        registered = [row for row in registered if row["id"].partition(":")[0] == name]
+    document: Document = {
+        "cache": place.id,
+        "root": str(place.root),
+        "index": str(place.index),
+        "cli": asdict(cli) if cli is not None else None,
+        "moved": asdict(change) if change is not None else None,
+        "seen_by": [reader.to_json() for reader in seen_by(place, cli, foreign)],
+        "folders": [verdict.to_json() for verdict in verdicts],
+        "registered": registered,
+        "registered_problem": problem,
+    }
+    if name is not None:
+        document["ok"] = any(v.listed for v in verdicts) or any(row["there"] for row in registered)
+    return document
+
+
+def _folders(cache: ModelCache, name: str | None) -> list[Verdict]:
+    if name is None:
+        return scan(cache.root)
+    return [diagnose(cache.custom / name, cache.root)]
+
+
+async def _registered(cache: ModelCache) -> tuple[list[Document], str]:
+    """The index's registrations, and in one sentence why they cannot be read."""
+    if importlib.util.find_spec("foundry_local_sdk") is None:
+        return [], "foundry-local-sdk is not installed, so its registrations cannot be read."
+    if not cache.index.is_dir():
+        return [], ""
+    try:
+        async with open_foundry(cache=cache) as job:
+            models = (await job.request("list"))["models"]
+    except FirstlightError as error:
+        return [], f"{error} {error.hint}"
+    return [
+        {"id": row["id"], "path": row["path"], "there": Path(row["path"]).is_dir()}
+        for row in models
+    ], ""

@@ -1,0 +1,1 @@
+"""Chat backends: an artifact, the original or a server answers messages token by token."""

@@ -1,0 +1,136 @@
+"""What an engine and an endpoint have in common: a streamed chat, the whole answer of it, and a way to stop it."""
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+from firstlight_core.errors import JobDied, UsageError
+from firstlight_core.inference.sampling import (
+    Message,
+    Sampling,
+    check_max_tokens,
+    check_messages,
+    guidance,
+)
+from firstlight_core.process.events import Event, Reply, Token, Tokens
+from firstlight_core.process.runner import OpenJob
+from firstlight_core.text import visible
+
+DEFAULT_MAX_TOKENS = 512
+
+
+class ChatBackend(ABC):
+    """Whatever answers messages through an open job. One question at a time."""
+
+    NAME: ClassVar[str]
+    """What is blamed when no answer comes."""
+    FORMS: ClassVar[bool] = False
+    """Whether it can hold an answer to a JSON schema or a regex."""
+
+    loaded: dict[str, Any]
+    """What opening it found out: `load_s` (seconds) always, the rest as each kind has it."""
+    _job: OpenJob
+
+    @property
+    def pid(self) -> int:
+        """Process id of the job: the engine itself, or what speaks to the server."""
+        return self._job.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether that process still runs."""
+        return self._job.alive
+
+    async def chat(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int = DEFAULT_MAX_TOKENS,
+        greedy: bool = False,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        top_k: int | None = None,
+        repetition_penalty: float | None = None,
+        seed: int | None = None,
+        json_schema: Mapping[str, Any] | None = None,
+        regex: str | None = None,
+    ) -> AsyncIterator[Event]:
+        """Stream an answer: `Progress` of the prefill, `Token`s, last a `Reply` with the chat document.
+
+        The document: text, tokens (ids without the stop token; absent where they are not told), finish_reason (stop,
+        length or cancelled), stats {prompt_tokens, new_tokens, ttft_s, decode_tps and what else this kind measures}.
+
+        Raises:
+            UsageError: a setting is out of range, a message has no role and content, or this kind takes no form.
+            InputRefused: the prompt holds a NUL or does not fit in the context, or a server refuses it.
+            TemplateRefused: there is no usable chat template.
+            JobDied: the process died, or hung and was ended.
+        """
+        sampling = Sampling(
+            greedy=greedy,
+            temperature=temperature,
+            top_p=top_p,
+            top_k=top_k,
+            repetition_penalty=repetition_penalty,
+            seed=seed,
+        )
+        check_max_tokens(max_tokens)
+        form = guidance(json_schema, regex)
+        if form is not None and not self.FORMS:
+            raise UsageError(
+                f"The {self.NAME} cannot be held to a JSON schema or a regex here.",
+                hint="Take the form away, or ask an artifact.",
+            )
+        asked = self._ask(check_messages(messages), max_tokens, sampling, form)
+        async with contextlib.aclosing(asked) as events:  # type: ignore[type-var]
+            async for event in events:
+                if isinstance(event, Tokens):
+                    # A server tells texts only.
+                    ids = event.ids or [-1] * len(event.texts)
+                    for number, text in enumerate(event.texts):
+                        yield Token(visible(text), ids[number], event.index + number, event.seconds)
+                else:
+                    yield event
+
+    @abstractmethod
+    def _ask(
+        self,
+        messages: Sequence[Message],
+        max_tokens: int,
+        sampling: Sampling,
+        form: Mapping[str, str] | None,
+    ) -> AsyncIterator[Event]:
+        """Put a checked question to the job."""
+
+    async def render(self, messages: Sequence[Message]) -> dict[str, Any]:
+        """The prompt that a conversation becomes: text, ids, pieces (text of each token), prompt_tokens.
+
+        Raises:
+            UsageError: this kind does not show its prompts.
+            FirstlightError: as `chat`.
+        """
+        raise UsageError(f"The {self.NAME} does not show the prompt that it makes.")
+
+    async def alternatives(
+        self, messages: Sequence[Message], tokens: Sequence[int], *, count: int = 5
+    ) -> list[dict[str, Any]]:
+        """The likeliest next tokens {id, text, probability} after the first `tokens` of an answer to `messages`.
+
+        Raises:
+            UsageError: this kind does not tell them.
+            FirstlightError: as `chat`.
+        """
+        raise UsageError(f"The {self.NAME} does not tell the alternatives of a token.")
+
+    async def answer(self, messages: Sequence[Message], **settings: Any) -> dict[str, Any]:
+        """The chat document of one answer, without the stream; settings and errors as for `chat`."""
+        async with contextlib.aclosing(self.chat(messages, **settings)) as events:  # type: ignore[type-var]
+            async for event in events:
+                if isinstance(event, Reply):
+                    return event.result
+        raise JobDied(f"The {self.NAME} gave no answer.")
+
+    async def cancel(self) -> None:
+        """Stop the running answer; its `Reply` comes with finish_reason `cancelled`."""
+        await self._job.cancel()

@@ -1,0 +1,154 @@
+"""Lets the original speak through transformers, in its own process, with the words of `engine.Engine`."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.artifact.artifact import Artifact
+from firstlight_core.errors import OutOfMemory
+from firstlight_core.inference.backend import ChatBackend
+from firstlight_core.inference.context import DEFAULT_CONTEXT
+from firstlight_core.inference.sampling import Message, Sampling
+from firstlight_core.inference.watchdog import Timeouts, watch
+from firstlight_core.model.adapter import adapter_base
+from firstlight_core.model.inspection import inspect_model
+from firstlight_core.monitor import available_memory
+from firstlight_core.process.events import Event, Reply
+from firstlight_core.process.runner import OpenJob, open_job
+from firstlight_core.text import bytes_text
+
+LIBRARIES_BYTES = 350 * 2**20
+"""Resident memory of torch and transformers (measured with the sample: 358 MiB, 9 of them its weights)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OriginalPlan:
+    """How the original will be loaded, and what that takes at least. Sizes in bytes."""
+
+    source: Path
+    base: Path | None
+    exact: bool
+    """In float32; else as it is stored."""
+    needed: int
+    available: int
+
+    @property
+    def sentence(self) -> str:
+        """Both numbers in words."""
+        how = "in float32" if self.exact else "as it is stored, because float32 does not fit"
+        return f"needs at least {bytes_text(self.needed)} {how}; {bytes_text(self.available)} is available"
+
+
+def plan_original(source: Path, *, available: Callable[[], int] = available_memory) -> OriginalPlan:
+    """Whether the original fits into memory, and in which type.
+
+    Raises:
+        OutOfMemory: not even as it is stored; both numbers are said.
+        ModelRefused: it is no usable model.
+    """
+    base = adapter_base(source)
+    inspection = inspect_model(source, base=base)
+    room = available()
+    exact = 4 * inspection.parameters + LIBRARIES_BYTES
+    stored = inspection.weight_bytes + LIBRARIES_BYTES
+    plan = OriginalPlan(
+        source=source,
+        base=base,
+        exact=exact <= room,
+        needed=exact if exact <= room else stored,
+        available=room,
+    )
+    if plan.needed > room:
+        raise OutOfMemory(
+            f"The original {plan.sentence}.",
+            hint="Close other programs or other lanes, or compare two precisions instead.",
+        )
+    return plan
+
+
+class Original(ChatBackend):
+    """The loaded original. One question at a time."""
+
+    NAME = "original"
+
+    def __init__(
+        self, job: OpenJob, loaded: dict[str, Any], search: Mapping[str, Any], patience: Timeouts
+    ) -> None:
+        self.loaded = loaded
+        """load_s, max_length, dtype, rss_bytes, memory (both numbers in words)."""
+        self._job = job
+        self._search = search
+        self._patience = patience
+
+    def _ask(
+        self,
+        messages: Sequence[Message],
+        max_tokens: int,
+        sampling: Sampling,
+        form: Mapping[str, str] | None,
+    ) -> AsyncIterator[Event]:
+        """A seed repeats, but draws other random numbers than onnxruntime-genai does."""
+        # What is not asked for is as the artifact's own settings say: genai reads them itself, transformers is told.
+        kept = {k: v for k, v in self._search.items() if k in _READ}
+        asked = self._job.ask(
+            "chat",
+            messages=list(messages),
+            max_tokens=max_tokens,
+            search={**kept, **sampling.search(self._search)},
+        )
+        return watch(asked, self._job, self._patience, template=True)
+
+
+_READ = ("temperature", "top_p", "top_k", "repetition_penalty")
+
+
+@asynccontextmanager
+async def open_original(
+    source: Path,
+    *,
+    like: Artifact | None = None,
+    max_length: int | None = None,
+    on_event: Callable[[Event], None] | None = None,
+    started: Callable[[int], None] | None = None,
+    patience: Timeouts | None = None,
+) -> AsyncIterator[Original]:
+    """Load the original in a process of its own; leaving the block ends it and gives its memory back.
+
+    Args:
+        like: an artifact made of it: prompts are then rendered by its template and drawn by its settings, so that
+            both are asked the very same.
+        max_length: tokens of context, prompt and answer together; by default 2048.
+
+    Raises:
+        OutOfMemory: it cannot fit.
+        ModelRefused: the source is no usable model.
+        ToolchainMissing: transformers or torch is not installed.
+        JobDied: the process died while loading.
+    """
+    patience = patience or Timeouts()
+    plan = await asyncio.to_thread(plan_original, source)
+    async with open_job("original", {}) as job:
+        if started is not None:
+            started(job.pid)
+        asked = job.ask(
+            "load",
+            source=str(plan.source.absolute()),
+            base=str(plan.base.absolute()) if plan.base is not None else None,
+            exact=plan.exact,
+            template_folder=str(like.folder.absolute()) if like is not None else None,
+            stop_ids=list(like.eos_ids) if like is not None else [],
+            max_length=max_length or DEFAULT_CONTEXT,
+        )
+        loaded: dict[str, Any] = {}
+        async with contextlib.aclosing(watch(asked, job, patience)) as events:  # type: ignore[type-var]
+            async for event in events:
+                if isinstance(event, Reply):
+                    loaded = event.result
+                elif on_event is not None:
+                    on_event(event)
+        loaded["memory"] = plan.sentence
+        yield Original(job, loaded, like.search if like is not None else {}, patience)

@@ -1,0 +1,187 @@
+"""Turns a conversation into the prompt text, with the artifact's own chat template and real jinja2.
+
+Runs in the engine's process: genai's template language is a subset that dies of a recursive macro (FACTS,
+"Talking"). A template is a program of the folder's author, so it gets the sandbox, a time and a memory limit.
+"""
+
+import contextlib
+import re
+import signal
+import sys
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from firstlight_core.artifact.tokenizer_files import (
+    AddedToken,
+    no_chat_template,
+    read_chat_template,
+    read_special_tokens,
+)
+from firstlight_core.errors import TemplateRefused
+from firstlight_core.template.control_tokens import ControlTokens, find_control_tokens
+from firstlight_core.template.variables import check_variables
+from firstlight_core.text import one_line
+
+PROMPT_LIMIT = 8_000_000
+"""Characters of a rendered prompt."""
+RENDER_SECONDS = 5.0
+PROBE_SECONDS = 2.0
+"""For all the conversations together that show which tokens the template writes."""
+RENDER_BYTES = 512 * 2**20
+"""Address space that rendering may add to what the process has."""
+
+
+class Conversation:
+    """The chat template of one artifact, compiled once."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        tokens: Path | None = None,
+        variables: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Read and compile the template.
+
+        Args:
+            tokens: the folder of the special tokens, when it is another one.
+            variables: further variables for every conversation, `enable_thinking` for example.
+
+        Raises:
+            TemplateRefused: there is none, it is broken, or it does not take one of the variables.
+            InputRefused: a file cannot be read.
+        """
+        import jinja2
+
+        from firstlight_core.template.sandbox import compile_template
+
+        source = read_chat_template(folder)
+        if source is None or not source.strip():
+            raise no_chat_template(folder)
+        self.special = read_special_tokens(tokens or folder)
+        self.source = source
+        self.variables = dict(variables or {})
+        check_variables(source, self.variables)
+        try:
+            self._template = compile_template(source)
+        except (jinja2.TemplateError, RecursionError, ValueError) as error:
+            raise _broken(str(error)) from error
+
+    def render(self, messages: Sequence[Mapping[str, str]]) -> str:
+        """The prompt text up to where the assistant speaks.
+
+        Raises:
+            TemplateRefused: the template refuses this conversation, or does not come to an end.
+        """
+        values = {"messages": [dict(message) for message in messages]}
+        return self._draw(
+            {**self.variables, **values, "add_generation_prompt": True}, RENDER_SECONDS
+        )
+
+    def control_tokens(
+        self, added: Sequence[AddedToken], stop_ids: Collection[int]
+    ) -> ControlTokens:
+        """The control tokens of this template's tokenizer; what the template refuses to render shows none."""
+        until = time.monotonic() + PROBE_SECONDS
+
+        def draw(values: Mapping[str, Any]) -> str | None:
+            left = until - time.monotonic()
+            try:
+                return self._draw(values, left) if left > 0 else None
+            except TemplateRefused:
+                return None
+
+        return find_control_tokens(added, stop_ids=stop_ids, template=self.source, draw=draw)
+
+    def _draw(self, values: Mapping[str, Any], seconds: float) -> str:
+        import jinja2
+
+        try:
+            with _limits(seconds, RENDER_BYTES):
+                text = str(self._template.render({**values, **self.special}))
+        except MemoryError as error:
+            raise _broken("it asks for too much memory") from error
+        except RecursionError as error:
+            raise _broken("it calls itself without end") from error
+        except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError) as error:
+            raise _broken(str(error)) from error
+        if len(text) > PROMPT_LIMIT:
+            raise _broken(f"it makes {len(text)} characters of this conversation")
+        return text
+
+    def render_spelled(
+        self, messages: Sequence[Mapping[str, str]], tokens: Collection[str]
+    ) -> list[str] | None:
+        """The prompt in pieces that, encoded one by one, leave control tokens in a user's text plain text.
+
+        Each of `tokens` that a user wrote is cut after its first character. None when the template does not hand such
+        text on as it is.
+
+        Raises:
+            TemplateRefused: as `render`.
+        """
+        plain = self.render(messages)
+        cut = next((mark for mark in _CUTS if mark not in plain), None)
+        if cut is None:
+            return None
+        longest_first = sorted(tokens, key=len, reverse=True)
+        pattern = re.compile("|".join(re.escape(token) for token in longest_first))
+        cuts = 0
+
+        def spell(found: re.Match[str]) -> str:
+            nonlocal cuts
+            cuts += 1
+            return found[0][0] + str(cut) + found[0][1:]
+
+        spelled = [
+            {**m, "content": pattern.sub(spell, m["content"])} if m["role"] == "user" else m
+            for m in messages
+        ]
+        pieces = self.render(spelled).split(cut)
+        return pieces if len(pieces) == cuts + 1 and "".join(pieces) == plain else None
+
+
+_CUTS = ("\U0010fffd", "\U0010fffc", "\U000ffffd")
+"""Characters for private use, that no text holds."""
+
+
+def _broken(reason: str) -> TemplateRefused:
+    return TemplateRefused(
+        f"The chat template cannot render this conversation: {one_line(reason)}.",
+        hint="Try it without a system prompt; firstlight template ARTIFACT --check says more.",
+    )
+
+
+@contextlib.contextmanager
+def _limits(seconds: float, memory: int) -> Iterator[None]:
+    """Interrupt what runs too long or grows too much; Windows has no such limits, the parent's clock remains."""
+    if sys.platform == "win32":
+        yield
+        return
+    import resource
+
+    def late(number: int, frame: FrameType | None) -> None:
+        raise _broken(f"it did not finish within {seconds:.0f} s")
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    if (used := _address_space()) is not None:
+        resource.setrlimit(resource.RLIMIT_AS, (used + memory, hard))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _address_space() -> int | None:
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmSize:"):
+                return int(line.split()[1]) * 1024
+    return None

@@ -1,0 +1,1 @@
+"""The table of precisions and the advanced options of a conversion."""

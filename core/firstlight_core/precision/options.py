@@ -1,0 +1,233 @@
+"""The quantiser's options behind "advanced": one sentence each, and only what was seen to load.
+
+Every combination below was converted, loaded and made to speak on the tied sample model with olive-ai 0.13.0 and
+onnxruntime-genai 0.18.0 (CPU). Blocks of 256 are not among them: the builder fails on them with k-quant. Symmetry
+is not either: asymmetric weights with a tied embedding and the default algorithm give a model that does not load, and
+k-quant brings its own zero points.
+"""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from firstlight_core.errors import UsageError
+from firstlight_core.precision.table import CALIBRATION_PASS, Precision, calibrates, find_precision
+from firstlight_core.text import one_line
+
+Config = Mapping[str, Any]
+_QUANTISED = {"int4", "int8"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One value of an option."""
+
+    value: int | str | bool
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One option of the ModelBuilder pass."""
+
+    key: str
+    name: str
+    """How Olive's ModelBuilder pass calls it; `extra_options.` leads to the builder's own."""
+    label: str
+    sentence: str
+    choices: tuple[Choice, ...]
+
+
+BLOCK_SIZE = Option(
+    key="block_size",
+    name="int4_block_size",
+    label="Block size",
+    sentence="How many weights share one scale: larger blocks are smaller, smaller blocks drift less.",
+    choices=tuple(Choice(value=size, label=f"{size} weights") for size in (16, 32, 64, 128)),
+)
+ACCURACY = Option(
+    key="accuracy_level",
+    name="int4_accuracy_level",
+    label="Accuracy level",
+    sentence="What the activations are computed in: int8 is many times faster on a CPU, but can flip tokens of models with outliers.",
+    choices=(
+        Choice(value=4, label="4: int8, fast"),
+        Choice(value=1, label="1: fp32, slow and exact"),
+    ),
+)
+ALGORITHM = Option(
+    key="algorithm",
+    name="int4_algo_config",
+    label="Algorithm",
+    sentence="How scales are found: rounding is quick, k-quant searches better scales, and a mix keeps sensitive layers at 8 bits.",
+    choices=(
+        Choice(value="default", label="round to nearest"),
+        Choice(value="k_quant", label="k-quant"),
+        Choice(value="k_quant_last", label="k-quant, lm_head at 8 bits"),
+        Choice(value="k_quant_mixed", label="k-quant, mixed layers at 8 bits"),
+    ),
+)
+EMBEDDING = Option(
+    key="shared_embeddings",
+    name="extra_options.shared_embeddings",
+    label="Embedding",
+    sentence="A tied model can share one 4-bit table between embedding and lm_head, or keep an exact FP32 embedding beside it.",
+    choices=(
+        Choice(value=True, label="shared with lm_head"),
+        Choice(value=False, label="own table in FP32 (larger)"),
+    ),
+)
+HEAD = Option(
+    key="algorithm",
+    name="int4_algo_config",
+    label="Output head",
+    sentence="The calibration leaves the output head, and the embedding of a tied model: 8 bits drift less, 4 bits are smaller.",
+    choices=(
+        Choice(value="k_quant_last", label="8 bits"),
+        Choice(value="k_quant", label="4 bits"),
+    ),
+)
+_EIGHT_BITS = ("default", "k_quant")
+
+
+def options_for(precision: Precision, *, tied: bool) -> tuple[Option, ...]:
+    """The options that mean something for this row; none for rows that are not quantised."""
+    if precision.builder_precision == "int8":
+        choices = tuple(c for c in ALGORITHM.choices if c.value in _EIGHT_BITS)
+        algorithm = Option(
+            key=ALGORITHM.key,
+            name=ALGORITHM.name,
+            label=ALGORITHM.label,
+            sentence=ALGORITHM.sentence,
+            choices=choices,
+        )
+        return (BLOCK_SIZE, ACCURACY, algorithm)
+    if precision.calibrated:
+        # The body is rounded by then: the algorithm is that of the head, and with it of a tied embedding.
+        return (ACCURACY, HEAD)
+    if precision.builder_precision == "int4":
+        return (BLOCK_SIZE, ACCURACY, ALGORITHM, *((EMBEDDING,) if tied else ()))
+    return ()
+
+
+_BUILDERS_OWN: dict[str, int | str | bool] = {
+    "block_size": 32,
+    "accuracy_level": 4,
+    "algorithm": "default",
+    "shared_embeddings": True,
+}
+"""What genai 0.18's builder does on a CPU when nothing is asked (its `--help`)."""
+
+
+def read_options(config: Config) -> dict[str, int | str | bool]:
+    """What a configuration asks of the quantiser, by option key; the builder's own default where it asks nothing."""
+    settings = _builder(config)
+    found = dict(_BUILDERS_OWN)
+    for option in (BLOCK_SIZE, ACCURACY, ALGORITHM, EMBEDDING):
+        value = _get(settings, option.name)
+        if value is not None:
+            found[option.key] = value
+    return found
+
+
+def with_options(
+    config: Config, options: Mapping[str, int | str | bool], *, precision: Precision, tied: bool
+) -> dict[str, Any]:
+    """The configuration with these options.
+
+    Raises:
+        UsageError: an option or value is not one that is known to load for this row.
+    """
+    changed = copy.deepcopy(dict(config))
+    settings = _builder(changed)
+    offered = {option.key: option for option in options_for(precision, tied=tied)}
+    for key, value in options.items():
+        option = offered.get(key)
+        known = [choice.value for choice in option.choices] if option else []
+        if option is None or not any(value == k and type(value) is type(k) for k in known):
+            raise UsageError(
+                f"{one_line(key, 40)} = {one_line(str(value), 40)} is not known to load "
+                f"with {precision.label}."
+            )
+        if value == _get(settings, option.name):
+            continue
+        if value == _BUILDERS_OWN[key] and _get(settings, option.name) is None:
+            continue
+        place, _, name = option.name.rpartition(".")
+        target = settings.setdefault(place, {}) if place else settings
+        if key == "algorithm" and value == "default":
+            target.pop(name, None)
+        else:
+            target[name] = value
+    return changed
+
+
+def costs_of(precision: Precision, config: Config) -> Precision:
+    """The row whose conversion costs what this configuration's does: k-quant needs more memory and time than rounding."""
+    if not precision.calibrated and str(read_options(config)["algorithm"]).startswith("k_quant"):
+        return find_precision("int4-quality")
+    return precision
+
+
+def expected_of(config: Config) -> dict[str, Any]:
+    """What the graph of a configuration must hold: bits, block size, accuracy level; for the gate to read back.
+
+    Empty for configurations that are not one plain quantising ModelBuilder pass.
+    """
+    settings = _builder(config)
+    bits = {"int4": [4], "int8": [8]}.get(str(settings.get("precision")))
+    block = _get(settings, BLOCK_SIZE.name)
+    level = _get(settings, ACCURACY.name)
+    algorithm = str(_get(settings, ALGORITHM.name) or "default")
+    passes = list((config.get("passes") or {}).values())
+    kinds = [one.get("type") for one in passes]
+    if bits is None or kinds not in (["ModelBuilder"], [CALIBRATION_PASS, "ModelBuilder"]):
+        return {}
+    expected: dict[str, Any] = {}
+    if algorithm in ("default", "rtn", "k_quant"):
+        expected["bits"] = bits
+    elif algorithm in ("k_quant_last", "k_quant_mixed", "rtn_last"):
+        expected["bits"] = [4, 8]
+    if isinstance(block, int):
+        # The head keeps the builder's block where the calibrated body has another.
+        groups = {_get(one, "group_size") for one in passes[:-1]} - {None}
+        expected["block_size"] = sorted({block, *groups})
+    if isinstance(level, int) and level:
+        expected["accuracy_level"] = [level]
+    return expected
+
+
+def check_row(config: Config, precision: Precision) -> None:
+    """Whether an edited configuration builds what its row is called: all figures of the artifact go under that name.
+
+    Raises:
+        UsageError: it quantises to other bits than the row, or only one of the two quantises.
+    """
+    if calibrates(config) and not precision.calibrated:
+        raise UsageError(
+            f"The configuration rounds on a calibration text, which {precision.label} does not.",
+            hint="Name the row int4-calibrated with --precision, or take the Gptq pass out.",
+        )
+    asked = str(_builder(config).get("precision") or precision.builder_precision)
+    if asked != precision.builder_precision and {asked, precision.builder_precision} & _QUANTISED:
+        raise UsageError(
+            f"The configuration builds {one_line(asked, 40)}, which is not {precision.label}.",
+            hint="Name the row that it belongs to with --precision, or correct the configuration.",
+        )
+
+
+def _builder(config: Config) -> dict[str, Any]:
+    """The settings of the first ModelBuilder pass; an empty object when there is none."""
+    passes = config.get("passes")
+    for settings in passes.values() if isinstance(passes, Mapping) else ():
+        if isinstance(settings, dict) and settings.get("type") == "ModelBuilder":
+            inner = settings.get("config")
+            return inner if isinstance(inner, dict) else settings
+    return {}
+
+
+def _get(settings: Mapping[str, Any], name: str) -> Any:
+    place, _, last = name.rpartition(".")
+    inner = settings.get(place) if place else settings
+    return inner.get(last) if isinstance(inner, Mapping) else None

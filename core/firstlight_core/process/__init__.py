@@ -1,0 +1,1 @@
+"""Child processes: how a job is started, talked to, watched and ended."""

@@ -1,0 +1,212 @@
+"""One worker process: its channel, its log, how it ended, and its end when nobody wants it any more."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.errors import JobDied, OutOfMemory, error_from_code
+from firstlight_core.paths import find_paths
+from firstlight_core.process.events import FRAME_LIMIT, Event, Failed, LogLine, decode
+from firstlight_core.process.logs import LogFile
+from firstlight_core.process.offline import child_environment
+from firstlight_core.text import shown_path
+
+TERM_SECONDS = 0.5
+"""How long a cancelled child may take to leave before it is killed."""
+_KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
+_ENDINGS = ((signal.SIGTERM, TERM_SECONDS), (_KILL, 5.0), (_KILL, 5.0), (_KILL, None))
+"""Signal and seconds to wait for its effect, one after another."""
+LOG_BACKLOG = 2_000
+"""Events that may wait before log lines are kept in the file only."""
+
+
+class Child:
+    """One worker process with its channel, its log and the events that wait to be read."""
+
+    def __init__(self, job: str, process: asyncio.subprocess.Process, log: LogFile) -> None:
+        self.job = job
+        self.process = process
+        self.log = log
+        self._events: asyncio.Queue[tuple[int, Event] | JobDied | None] = asyncio.Queue()
+        self._kills_before = oom_kills()
+        self._readers = [
+            asyncio.create_task(self._read_channel()),
+            asyncio.create_task(self._read_log()),
+        ]
+
+    @classmethod
+    async def start(
+        cls, job: str, request: Mapping[str, Any], *, network: bool, cwd: Path | None
+    ) -> "Child":
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",
+            "-m",
+            "firstlight_core.jobs",
+            job,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=child_environment(network=network),
+            cwd=str(cwd) if cwd is not None else _neutral_folder(),
+            start_new_session=True,
+        )
+        child = cls(job, process, LogFile(find_paths().logs, job))
+        await child.send(dict(request))
+        return child
+
+    async def send(self, message: Mapping[str, Any]) -> None:
+        assert self.process.stdin is not None
+        with contextlib.suppress(ConnectionError):
+            self.process.stdin.write(json.dumps(message).encode() + b"\n")
+            await self.process.stdin.drain()
+
+    async def _read_channel(self) -> None:
+        assert self.process.stdout is not None
+        rest = b""
+        while chunk := await self.process.stdout.read(65536):
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                try:
+                    self._events.put_nowait(decode(line))
+                except ValueError as error:
+                    self._events.put_nowait(self._died(f"sent garbage ({error})"))
+                    return
+            if len(rest) > FRAME_LIMIT:
+                self._events.put_nowait(self._died("sent a line without end"))
+                return
+        await self.process.wait()
+        # What the child said last on stderr explains its end; wait for it, but never for a grandchild.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(self._readers[1]), 1.0)
+        self._events.put_nowait(None)
+
+    async def _read_log(self) -> None:
+        assert self.process.stderr is not None
+        while chunk := await self.process.stderr.read(65536):
+            self._publish(self.log.feed(chunk))
+        self._publish(self.log.close())
+
+    def _publish(self, lines: list[str]) -> None:
+        for line in lines:
+            if self._events.qsize() < LOG_BACKLOG:
+                self._events.put_nowait((-1, LogLine(line)))
+
+    def _log_detail(self) -> str:
+        where = f"\nLog: {shown_path(self.log.path)}" if self.log.path else ""
+        return "\n".join([*self.log.tail][-20:]) + where
+
+    def _died(self, how: str) -> JobDied:
+        return JobDied(
+            f"The {self.job} process {how}.",
+            hint="Try again; if it happens again, the log says what it did last.",
+            detail=self._log_detail(),
+        )
+
+    def _how_it_ended(self) -> JobDied | OutOfMemory:
+        code = self.process.returncode or 0
+        killed = code == -getattr(signal, "SIGKILL", 9)
+        if killed and oom_kills() > self._kills_before:
+            return OutOfMemory(
+                f"The {self.job} process was ended by the system because memory ran out.",
+                hint="Close other programs, choose a smaller precision or a smaller model.",
+                detail=self._log_detail(),
+            )
+        if code < 0:
+            return self._died(f"was ended by {_signal_name(-code)}")
+        return self._died(f"ended without a result (exit code {code})")
+
+    async def next(self) -> tuple[int, Event]:
+        """The next event.
+
+        Raises:
+            JobDied: the process ended, or sent garbage.
+        """
+        item = await self._events.get()
+        if item is None:
+            self._events.put_nowait(None)
+            raise self._how_it_ended()
+        if isinstance(item, JobDied):
+            raise item
+        return item
+
+    def failure(self, event: Failed) -> Exception:
+        detail = event.detail or self._log_detail()
+        return error_from_code(event.code, event.message, hint=event.hint, detail=detail)
+
+    async def stop(self) -> None:
+        """End the whole process group, gently first; the process is waited for, also when cancelled meanwhile."""
+        hurry: asyncio.CancelledError | None = None
+        for number, patience in _ENDINGS:
+            if self.process.returncode is None:
+                _signal_group(self.process, _KILL if hurry is not None else number)
+            try:
+                await asyncio.wait_for(self.process.wait(), patience)
+                break
+            except TimeoutError:
+                continue
+            except asyncio.CancelledError as error:
+                # Whoever is in a hurry gets no gentle end.
+                hurry = error
+        # The leader may be gone while something it started lives on in its group.
+        _signal_group(self.process, _KILL)
+        for reader in self._readers:
+            reader.cancel()
+        self.log.close()
+        close_transport(self.process)
+        await asyncio.gather(*self._readers, return_exceptions=True)
+        if hurry is not None:
+            raise hurry
+
+
+def close_transport(process: asyncio.subprocess.Process) -> None:
+    """Close the pipes of a program that has ended."""
+    transport = getattr(process, "_transport", None)
+    if transport is not None:
+        transport.close()
+
+
+def _neutral_folder() -> str:
+    """A folder that is not the model's and not the user's: nothing in it can shadow a module."""
+    folder = find_paths().work
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return Path(os.sep).absolute().as_posix()
+    return str(folder)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _signal_group(process: asyncio.subprocess.Process, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
+
+
+def oom_kills() -> int:
+    """How often the kernel has ended a process for memory so far: cgroup v2, cgroup v1, whole machine."""
+    total = 0
+    for name in (
+        "/sys/fs/cgroup/memory.events",
+        "/sys/fs/cgroup/memory/memory.oom_control",
+        "/proc/vmstat",
+    ):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            for line in Path(name).read_text().splitlines():
+                if line.startswith("oom_kill "):
+                    total += int(line.split()[1])
+    return total

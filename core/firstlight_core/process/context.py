@@ -1,0 +1,123 @@
+"""The job's side of the channel: events out, requests in, and how a job fails or leaves."""
+
+import contextlib
+import errno
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.errors import FirstlightError, OutOfMemory
+from firstlight_core.files import state_problem
+from firstlight_core.process.events import Event, Failed, Reply, encode
+from firstlight_core.text import one_line, redact, visible
+
+Request = dict[str, Any]
+
+
+Handler = Callable[[Request], Request]
+
+
+def peak_rss() -> int:
+    """The most resident memory this process has had so far, in bytes.
+
+    `ru_maxrss` survives exec on Linux and so may report the parent's peak; VmHWM does not.
+    """
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    import psutil
+
+    memory = psutil.Process().memory_info()
+    return int(getattr(memory, "peak_wset", memory.rss))
+
+
+class JobContext:
+    """What a job may do besides computing: say something, and listen."""
+
+    def __init__(self, channel_fd: int) -> None:
+        self.channel_fd = channel_fd
+        self.cancelled = threading.Event()
+        """Set when the user stopped the request that is being worked on."""
+        self._lock = threading.Lock()
+        self._inbox: queue.SimpleQueue[tuple[Request, threading.Event] | None] = queue.SimpleQueue()
+        self._number = 0
+        self._stops: dict[int, threading.Event] = {}
+
+    def emit(self, event: Event) -> None:
+        """Send one event to the parent; a parent that is gone ends the process."""
+        frame = encode(event, self._number).encode() + b"\n"
+        with self._lock:
+            view = memoryview(frame)
+            while view:
+                view = view[os.write(self.channel_fd, view) :]
+
+    def reply(self, result: Request) -> None:
+        """Answer the current request of an open job."""
+        self.emit(Reply(result))
+
+    def requests(self) -> Iterator[Request]:
+        """The requests to an open job, one after another, until the parent closes it."""
+        while (item := self._inbox.get()) is not None:
+            asked, self.cancelled = item
+            self._number = int(asked.get("re", 0))
+            yield asked
+            self._stops.pop(self._number, None)
+
+    def serve(self, handlers: Mapping[str, Handler]) -> Request:
+        """Answer requests by `op` until the parent closes the job; a failed request does not end it."""
+        for asked in self.requests():
+            try:
+                self.reply(handlers[str(asked["op"])](asked))
+            except Exception as error:
+                self.emit(as_failure(error))
+        return {}
+
+    def listen(self) -> None:
+        """Read stdin until its end; runs in a thread of its own."""
+        for line in sys.stdin.buffer:
+            with contextlib.suppress(ValueError, TypeError, AttributeError):
+                asked = json.loads(line)
+                match asked.get("op"):
+                    case "cancel":
+                        for number in [n for n in self._stops if n <= int(asked["re"])]:
+                            self._stops[number].set()
+                    case "close":
+                        self._inbox.put(None)
+                    case _:
+                        stop = self._stops[int(asked.get("re", 0))] = threading.Event()
+                        self._inbox.put((asked, stop))
+        leave()
+
+
+def leave() -> None:
+    """End this process and everything it started; the parent is gone or has closed us."""
+    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
+
+
+def as_failure(error: BaseException) -> Failed:
+    """What the parent is told of an exception; only an unexpected one carries its traceback."""
+    if isinstance(error, MemoryError):
+        error = OutOfMemory(
+            "The job ran out of memory.",
+            hint="Close other programs, or choose a smaller precision.",
+        )
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        error = state_problem(error, Path(str(error.filename or "the work folder")))
+    if isinstance(error, FirstlightError):
+        return Failed(error.code, visible(str(error)), visible(error.hint), visible(error.detail))
+    return Failed(
+        "job-failed",
+        one_line(f"{type(error).__name__}: {error}", 600),
+        "This was not foreseen: the log has the details.",
+        visible(redact(traceback.format_exc()[-6000:])),
+    )

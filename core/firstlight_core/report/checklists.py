@@ -1,0 +1,314 @@
+"""The lists at the end of a report: what was achieved, what production still needs, what to do next."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.paths import RUN_FILE
+from firstlight_core.report.facts import RunFacts
+from firstlight_core.report.proofs import (
+    Proof,
+    State,
+    benchmark_proof,
+    checked_artifacts,
+    deployment_proof,
+    load_proof,
+    memory_proof,
+    quality_proof,
+    workflow_proof,
+)
+
+Item = dict[str, str]
+
+THRESHOLDS = {
+    "response_time_ms": 2000,
+    "error_rate_percent": 5,
+    "memory_usage_percent": 85,
+    "cpu_usage_percent": 80,
+}
+"""Alert thresholds of the course (Module 6, section 1: alert_thresholds; cpu_threshold)."""
+
+
+def closing_items(facts: RunFacts) -> list[Item]:
+    """The course's four closing items (Module 5, section 4), each with what this run really did, and did not."""
+    made = ", ".join(str(c.get("precision")) for c in facts.conversions)
+    adopted = facts.document("model").get("artifact")
+    states = {s.id: s for s in facts.steps}
+    quantised = [c for c in facts.conversions if str(c.get("precision", "")).startswith("int")]
+    deployed, measured = deployment_proof(facts), _measured_here(facts)
+    return [
+        _item(
+            "Fine-tuned model format conversion",
+            bool(facts.conversions),
+            f"ONNX artifacts: {made}",
+            "an ONNX artifact was adopted" if adopted else _why(states["convert"]),
+        ),
+        _item(
+            "Model quantization optimization",
+            bool(quantised),
+            f"{len(quantised)} quantised; {_checked_words(facts, len(quantised))}",
+            _why(states["convert"]) if not facts.conversions else "only unquantised precisions",
+        ),
+        _item(
+            "Foundry Local deployment configuration",
+            deployed.state == "passed",
+            deployed.note,
+            deployed.note if facts.document("deploy") else _why(states["deploy"]),
+        ),
+        _item(
+            "Performance tuning and troubleshooting",
+            measured.state == "passed",
+            measured.note,
+            measured.note,
+        ),
+    ]
+
+
+def _checked_words(facts: RunFacts, count: int) -> str:
+    """Of how many quantised artifacts the drift and the checks are known, and which failed."""
+    checked = [a for a in checked_artifacts(facts) if a.name.startswith("int")]
+    drift = [a.name for a in checked if a.drift]
+    failed = [a.name for a in checked if a.quality.state == "failed"]
+    if not drift:
+        words = "drift from the original not measured"
+    elif len(drift) == count:
+        words = "drift measured for " + ("all" if count > 1 else "it")
+    else:
+        words = f"drift measured for {len(drift)} of them ({', '.join(drift)})"
+    return words + (f"; quality failed: {', '.join(failed)}" if failed else "")
+
+
+def _measured_here(facts: RunFacts) -> Proof:
+    """Whether speed was measured, or quality checked, with a figure that counts; every failure is named."""
+    bench, quality = benchmark_proof(facts), quality_proof(facts)
+    checked = bool(facts.qualities)
+    notes = [bench.note] + ([f"quality: {quality.note}"] if checked else [])
+    good = bench.state == "passed" or (checked and quality.state != "failed")
+    return Proof(state="passed" if good else bench.state, note="; ".join(notes))
+
+
+def _item(title: str, done: bool, found: str, otherwise: str) -> Item:
+    return {
+        "title": title,
+        "status": "done" if done else "not done",
+        "note": found if done else otherwise,
+    }
+
+
+def _why(step: Any) -> str:
+    return {"failed": "failed", "cancelled": "cancelled"}.get(step.status, "skipped") + (
+        f": {step.reason}" if step.reason else ""
+    )
+
+
+def production_items(facts: RunFacts) -> list[Item]:
+    """The production checklist for Foundry Local (Module 6, section 1), 16 items in four groups.
+
+    `verified` means that a valid check of this run passed, `failed` that it did not, `void` that its figures are worth
+    nothing, `done` that Firstlight set it so, `reminder` that it is yours to do.
+    """
+    deployed = facts.document("deploy")
+    # Exports for other servers have a name too, which Foundry Local does not know.
+    target = str(deployed.get("target") or "foundry")
+    in_foundry = bool(deployed.get("name")) and target in ("foundry", "folder")
+    load = benchmark_proof(facts)
+    rows: tuple[tuple[str, str, str | Proof, str], ...] = (
+        (
+            "Service configuration",
+            "Model alias chosen for the use case",
+            "done" if in_foundry else "reminder",
+            str(deployed["name"]) if in_foundry else "choose a name when you deploy",
+        ),
+        (
+            "Service configuration",
+            "Resource limits and monitoring thresholds",
+            "reminder",
+            "the course's thresholds are listed in this report; set max_length to what you need",
+        ),
+        (
+            "Service configuration",
+            "Health checks and metrics",
+            "reminder",
+            "ask /v1/models of the service regularly; this report's `metrics` has the field names",
+        ),
+        (
+            "Service configuration",
+            "Automatic restart and failover",
+            "reminder",
+            "run the service under a supervisor of your system",
+        ),
+        (
+            "Security",
+            "Local-only access to the API",
+            "reminder",
+            "Foundry Local has no authentication: keep it on the loopback address",
+        ),
+        (
+            "Security",
+            "Management of API keys",
+            "reminder",
+            "needed as soon as something stands in front of the service",
+        ),
+        (
+            "Security",
+            "Audit log of what is asked and answered",
+            "reminder",
+            "neither runtime keeps one",
+        ),
+        ("Security", "Rate limiting", "reminder", "needs a proxy in front of the service"),
+        (
+            "Performance",
+            "Speed under the expected load",
+            # What load to expect is yours to say; a measurement alone verifies nothing.
+            load if load.state in ("failed", "void") else "reminder",
+            load.note,
+        ),
+        ("Performance", "Suitable quantization", quality_proof(facts), ""),
+        ("Performance", "Caching and warming of the model", load_proof(facts), ""),
+        ("Performance", "Memory and CPU watched", memory_proof(facts), ""),
+        (
+            "Integration",
+            "The agent framework talks to the model",
+            "reminder",
+            "point it at the OpenAI-compatible address of the service",
+        ),
+        (
+            "Integration",
+            "Works offline",
+            "reminder",
+            "Firstlight's own tools ran with their offline switches set; take the network away once and ask your program",
+        ),
+        (
+            "Integration",
+            "Failover and recovery",
+            "reminder",
+            "stop the service while it answers, and watch your program",
+        ),
+        ("Integration", "The whole workflow, end to end", workflow_proof(facts), ""),
+    )
+    return [_row(*row) for row in rows]
+
+
+_STATUS: Mapping[State, str] = {
+    "passed": "verified",
+    "failed": "failed",
+    "void": "void",
+    "missing": "reminder",
+}
+
+
+def _row(group: str, title: str, status: str | Proof, note: str) -> Item:
+    if isinstance(status, Proof):
+        return _row(group, title, _STATUS[status.state], note or status.note)
+    return {"group": group, "title": title, "status": status, "note": note}
+
+
+def limitations(facts: RunFacts) -> list[str]:
+    """What this report does not say, in plain words."""
+    found = [
+        "Every measured figure is of this machine at that time; another processor gives others."
+    ]
+    bench = benchmark_proof(facts)
+    if bench.state == "void":
+        found.append("The benchmark is void; measure again before you use its figures.")
+    elif bench.state != "passed":
+        found.append("Speed and memory were not measured in this run.")
+    artifacts = checked_artifacts(facts)
+    if not facts.qualities:
+        found.append("The quality was not checked in this run.")
+    elif not any(a.drift for a in artifacts):
+        found.append("The drift from the original was not measured.")
+    elif unknown := [a.name for a in artifacts if not a.drift]:
+        found.append(f"The drift from the original was not measured for {', '.join(unknown)}.")
+    found += [
+        f"Quality, {a.name}: {a.quality.note}." for a in artifacts if a.quality.state == "failed"
+    ]
+    template = facts.document("template")
+    if template and not template.get("locked", True):
+        found.append("The prompt template differs from the tokenizer's; see the template section.")
+    if not template and facts.in_use:
+        found.append("The prompt template was not checked in this run.")
+    found.append("Backdoors or flaws in the weights themselves cannot be found by these checks.")
+    return found
+
+
+_STEPS_UP: Mapping[str, tuple[str, ...]] = {
+    "int4": ("int8", "fp16", "fp32"),
+    "int8": ("fp16", "fp32"),
+    "fp16": ("fp32",),
+    "fp32": (),
+}
+"""What lies closer to the original, by the first part of a precision's key (the course: INT4, then INT8 or FP16)."""
+
+
+def fallback(facts: RunFacts) -> str:
+    """Which precision comes next when the quality of the one in use is not satisfactory."""
+    used = facts.precision_in_use
+    if not used:
+        return ""
+    estimates = facts.document("model").get("estimates") or {}
+    known = {a.name: a.quality.state for a in checked_artifacts(facts)}
+    for precision in _STEPS_UP.get(used.partition("-")[0], ()):
+        made = next((name for name in known if name.partition("-")[0] == precision), None)
+        if made is not None and known[made] != "failed":
+            return f"If the quality of {used} is not satisfactory, take {made}, which this run made too."
+        if made is None and (estimates.get(precision) or {}).get("available", True):
+            return f"If the quality of {used} is not satisfactory, convert to {precision} next."
+    return (
+        f"Nothing that can be made here lies closer to the original than {used}."
+        if used != "fp32"
+        else "fp32 is the reference itself: if its quality is not satisfactory, train again."
+    )
+
+
+def next_commands(facts: RunFacts, artifact: str | None, folder: Path) -> list[Item]:
+    """Commands that carry on from here; `folder` is the run's."""
+    rows: list[tuple[str, Sequence[str]]] = [
+        ("Repeat this walk", ("firstlight", "run", str(folder / RUN_FILE), "--yes")),
+    ]
+    if artifact:
+        rows += [
+            ("Talk to it", ("firstlight", "chat", artifact)),
+            ("Measure it again", ("firstlight", "bench", artifact)),
+        ]
+    deployed = facts.document("deploy")
+    if artifact and not deployed:
+        rows.append(("Deploy it", ("firstlight", "deploy", artifact, "--name", "my-model")))
+    elif deployed.get("name") and artifact:
+        words = ["firstlight", "deploy", "--name", str(deployed["name"])]
+        if (target := str(deployed.get("target") or "foundry")) != "foundry":
+            words += ["--target", target]
+        rows.append(("Take the deployment back", (*words, "--undo")))
+    return [{"title": title, "command": shlex.join(command)} for title, command in rows]
+
+
+def service_metrics(bench: Mapping[str, Any], at: str) -> dict[str, Any] | None:
+    """The benchmark in the field names of the course's monitoring service; times in seconds, memory in bytes.
+
+    `status` is "healthy" or "degraded" by the course's thresholds, and "void" where the figures are worth nothing.
+    """
+    models = {}
+    for result in bench.get("results", ()):
+        totals = [
+            float(s)
+            for case in result.get("cases", ())
+            for s in (case.get("total_s") or {}).get("samples", ())
+        ]
+        if totals:
+            latency = sum(totals) / len(totals)
+            # Artifacts have none: a repetition that fails ends their benchmark.
+            errors = float(result.get("error_rate", 0.0))
+            models[str(result.get("label") or result.get("target"))] = {
+                "status": "void" if bench.get("void") else _health(latency, errors),
+                "memory_usage": (result.get("rss_bytes") or {}).get("loaded"),
+                "inference_count": len(totals),
+                "average_latency": latency,
+                "error_rate": errors,
+            }
+    return {"timestamp": at, "models": models, "alert_thresholds": THRESHOLDS} if models else None
+
+
+def _health(latency: float, errors: float) -> str:
+    slow = 1_000 * latency > THRESHOLDS["response_time_ms"]
+    return "degraded" if slow or 100 * errors > THRESHOLDS["error_rate_percent"] else "healthy"

@@ -1,1 +1,0 @@
-"""Step 7: open an artifact or an endpoint and talk to it."""

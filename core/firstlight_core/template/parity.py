@@ -1,0 +1,301 @@
+"""The template check: three renderers, over a dozen conversations, compared token by token."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.artifact.artifact import no_folder
+from firstlight_core.artifact.inference_model import (
+    build_inference_model,
+    default_name,
+    expand,
+    prompt_template_of,
+    read_inference_model,
+)
+from firstlight_core.artifact.model_config import fit_to_context
+from firstlight_core.artifact.tokenizer_files import (
+    added_tokens,
+    has_chat_tokenizer,
+    no_chat_template,
+    read_chat_template,
+)
+from firstlight_core.errors import InputRefused, TemplateRefused
+from firstlight_core.files import read_json_object
+from firstlight_core.template.control_tokens import marking_tokens
+from firstlight_core.template.dates import date_formats, date_notes, with_today
+from firstlight_core.template.family import chat_template_of, unknown_markers
+from firstlight_core.template.renderers import Sides, by_file, render_both
+from firstlight_core.template.rendering import (
+    default_inference_model,
+    derive_inference_model,
+    derive_prompt_template,
+    private_tokenizer,
+    render,
+)
+from firstlight_core.template.rewrite import known_differences, rewrite_for_genai, suspicious_parts
+from firstlight_core.template.shapes import Shape, check_shapes, variable_shapes
+from firstlight_core.template.stop_tokens import check_stop_tokens
+from firstlight_core.template.variables import TRIED, template_variables, variable_notes
+from firstlight_core.template.verdict import FILE_NOTE, Comparison, Renderings, give_verdict
+from firstlight_core.text import shown_path
+
+__all__ = [
+    "check_template",
+    "default_inference_model",
+    "default_name",
+    "derive_inference_model",
+    "derive_prompt_template",
+    "private_tokenizer",
+    "render",
+]
+
+Document = dict[str, Any]
+
+
+async def check_template(
+    artifact: Path | str,
+    source: Path | str | None = None,
+    inference_model: Mapping[str, Any] | None = None,
+    *,
+    chat_template: str | None = None,
+) -> Document:
+    """Compare what three renderers make of the same conversations, token by token.
+
+    Without `source` the artifact's own tokenizer is the truth; without `inference_model` the one that lies in
+    the artifact is checked, or, when none does, the one that its tokenizer implies. `chat_template` is checked in place
+    of the artifact's own. An artifact without one is checked with the template that the PromptTemplate of
+    `inference_model` implies (`proposed_template`).
+    The document: `ok`, `locked`, `verdict`, `sentence`, `exceptions[]`, `differences[]: {shape, between, cause, index,
+    expected, found, sentence}`, `shapes[]`, `notes[]`, `inference_model`, `stop_tokens`, `renderers`.
+
+    Raises:
+        InputRefused: the artifact or the source has no tokenizer or no chat template.
+    """
+    folder = Path(artifact)
+    notes: list[str] = []
+    sides = _sides(folder, source, inference_model, chat_template, notes)
+    marks = marking_tokens(folder)
+    variables = template_variables(sides.theirs)
+    shapes = check_shapes(tuple(marks), variables)
+    derived = await derive_prompt_template(sides.truth, template=sides.written)
+    if inference_model is not None:
+        document = dict(inference_model)
+    else:
+        kept = read_inference_model(folder)
+        fresh = build_inference_model(default_name(folder), derived)
+        document = kept or fit_to_context(fresh, folder)[0]
+        if chat_template is not None:
+            document["PromptTemplate"] = derived
+    template = prompt_template_of(document)
+    if template is None:
+        notes.append("The inference_model.json has no usable PromptTemplate; it was not compared.")
+    else:
+        notes += unknown_markers(template, marks)
+    formats = date_formats(sides.theirs)
+    notes += date_notes(template or {}, formats)
+    notes += variable_notes(variables)
+    notes += suspicious_parts(sides.written or sides.own)
+    # A date that was written into PromptTemplate on another day is old, and no difference.
+    current = with_today(template, formats) if template is not None else None
+    expansions = [_expansions(current, shape) for shape in shapes]
+    implied = [_expansions(derived, shape) for shape in shapes]
+    texts = sorted({t for found in (*expansions, *implied) for way in found for t in way})
+    extra = variable_shapes(variables, TRIED)
+    reference, native = await render_both(sides, shapes, texts, extra=extra)
+    encoded = {t: ids for t, ids in zip(texts, native.get("encoded", []), strict=False)}
+    # A runtime's decoder shows special tokens as nothing; their own names come last and win.
+    named = {token: text for text, token in added_tokens(folder).items()}
+    filed = await by_file(sides, shapes, reference, native)
+    comparison = Comparison(
+        pieces=_pieces(native) | _pieces(reference) | named,
+        templated=template is not None,
+        same_template=sides.theirs == (sides.written or sides.own),
+    )
+    rows: list[Document] = []
+    found: list[Document] = []
+    for index, shape in enumerate(shapes):
+        row, new = comparison.compare(
+            shape,
+            Renderings(
+                reference=reference["renders"][index],
+                native=native["renders"][index],
+                wanted=native["wanted"][index],
+                file=filed.get(reference["renders"][index].get("text")),
+                expanded=[[encoded[t] for t in way] for way in expansions[index]],
+                implied=[[encoded[t] for t in way] for way in implied[index]],
+            ),
+        )
+        rows.append(row)
+        found.extend(new)
+    rows += _variable_rows(extra, reference["renders"][len(shapes) :], reference["renders"][0])
+    stop_tokens = check_stop_tokens(
+        read_json_object(folder / "genai_config.json", strict=False), derived, marks
+    )
+    explained, rewritten, repaired = await _explain(sides, shapes, reference, native, found)
+    by_its_file = any(difference["cause"] == "file" for difference in found)
+    verdict = give_verdict(found, shapes, mendable=repaired)
+    return {
+        "ok": verdict.locked and bool(stop_tokens["ok"]),
+        "locked": verdict.locked,
+        "verdict": verdict.word,
+        "sentence": verdict.sentence,
+        "exceptions": list(verdict.exceptions),
+        "differences": found,
+        "shapes": rows,
+        "notes": [*notes, *explained, *([FILE_NOTE] if by_its_file else [])],
+        "rewritten_template": rewritten,
+        "proposed_template": sides.written,
+        "inference_model": document,
+        "prompt_template_of_tokenizer": derived,
+        "stop_tokens": stop_tokens,
+        "renderers": {"reference": reference["op"], "artifact": "genai"},
+    }
+
+
+def _sides(
+    folder: Path,
+    source: Path | str | None,
+    inference_model: Mapping[str, Any] | None,
+    chat_template: str | None,
+    notes: list[str],
+) -> Sides:
+    if not folder.is_dir():
+        raise no_folder(folder)
+    if not (folder / "genai_config.json").is_file():
+        raise InputRefused(
+            f"{shown_path(folder)} is not an artifact: it has no genai_config.json.",
+            hint="Convert the model first: firstlight convert SOURCE -o DIR",
+        )
+    if source is not None and not Path(source).is_dir():
+        raise InputRefused(
+            f"There is no source folder {shown_path(source)}.",
+            hint="Leave --source out to compare with the artifact's own tokenizer.",
+        )
+    own = read_chat_template(folder) or ""
+    truth = folder
+    if source is not None and has_chat_tokenizer(Path(source)):
+        truth = Path(source)
+    elif source is not None:
+        # A LoRA adapter's folder, for example, or a base model without a template.
+        notes.append(
+            "The source has no tokenizer with a chat template; the artifact's own was the measure."
+        )
+    written = chat_template
+    if written is None and truth == folder and not own.strip():
+        fields = prompt_template_of(inference_model)
+        if fields is None:
+            raise no_chat_template(folder)
+        written = chat_template_of(fields)
+        notes.append(
+            "The model came without a chat template; one is made from these fields, for every runtime."
+        )
+    theirs = written if written is not None else (read_chat_template(truth) or "")
+    if written is None and own and own != theirs:
+        notes.append("The artifact's chat template is not the source's.")
+    return Sides(truth=truth, artifact=folder, written=written, theirs=theirs, own=own)
+
+
+def _variable_rows(
+    shapes: Sequence[Shape], renders: Sequence[Mapping[str, Any]], plain: Mapping[str, Any]
+) -> list[Document]:
+    """What the variables of the template would change, which onnxruntime-genai cannot be given."""
+    rows: list[Document] = []
+    for shape, found in zip(shapes, renders, strict=True):
+        text, without = found.get("text"), plain.get("text")
+        if text is None or without is None or text == without:
+            continue
+        rows.append(
+            {
+                "id": shape.key,
+                "label": shape.label,
+                "genai": "cannot",
+                "text": text[:4000],
+                "note": "transformers then writes another prompt; onnxruntime-genai cannot be asked for it.",
+            }
+        )
+    return rows
+
+
+async def _explain(
+    sides: Sides,
+    shapes: Sequence[Shape],
+    reference: Mapping[str, Any],
+    native: Mapping[str, Any],
+    found: Sequence[Document],
+) -> tuple[list[str], str | None, frozenset[str]]:
+    """Why onnxruntime-genai renders otherwise, a template that it renders right, and the shapes that this repairs.
+
+    Texts are compared, not tokens: what the runtime's tokenizer does otherwise no template can mend.
+    """
+    template = sides.written or sides.own
+    if all(d["between"] != "genai" or d["cause"] == "tokenizer" for d in found):
+        return [], None, frozenset()
+    sentences = known_differences(template)
+    candidates = [(rewrite_for_genai(template), "An equivalent chat template")]
+    if sides.theirs != template:
+        candidates += [
+            (sides.theirs, "The source's chat template"),
+            (rewrite_for_genai(sides.theirs), "An equivalent of the source's chat template"),
+        ]
+    for candidate, what in candidates:
+        if not candidate:
+            continue
+        if repaired := await _repairs(sides, candidate, shapes, reference, native):
+            sentences.append(
+                f"{what} renders right in onnxruntime-genai too, proven on {len(shapes)} "
+                "conversations; --mend writes it."
+            )
+            return sentences, candidate, repaired
+    return sentences, None, frozenset()
+
+
+async def _repairs(
+    sides: Sides,
+    candidate: str,
+    shapes: Sequence[Shape],
+    reference: Mapping[str, Any],
+    native: Mapping[str, Any],
+) -> frozenset[str]:
+    """The conversations that onnxruntime-genai renders right with `candidate` only; none when another gets worse."""
+    try:
+        again, after = await render_both(sides, shapes, [], template=candidate)
+    except TemplateRefused:
+        return frozenset()
+    drawn = zip(
+        shapes,
+        *(result["renders"] for result in (reference, native, again, after)),
+        strict=False,
+    )
+    repaired: set[str] = set()
+    for shape, *rows in drawn:
+        wanted, before, one, other = (row.get("text") for row in rows)
+        # Where the runtime strips or quotes otherwise whatever the template is, nothing may get worse.
+        if one != wanted or (other != wanted and not (shape.unusual and other == before)):
+            return frozenset()
+        if before != wanted and other == wanted:
+            repaired.add(shape.key)
+    return frozenset(repaired)
+
+
+def _expansions(template: Mapping[str, str] | None, shape: Shape) -> list[list[str]]:
+    """What PromptTemplate makes of a conversation: for each way of reading it, with each way of joining turns."""
+    if template is None or shape.tools:
+        return [[], []]
+    several = len(shape.messages) > 1
+    ways: list[list[str]] = []
+    for opening in (False, True):
+        used = several and shape.generate if opening else True
+        joiners = ("", "\n") if several else ("",)
+        found = [
+            expand(template, shape.messages, joiner=joiner, opening=opening)
+            for joiner in (joiners if used else ())
+        ]
+        # Where no answer follows, what stands between turns also stands after the last.
+        ending = "" if shape.generate else "\n"
+        kept = [text for text in found if text is not None]
+        ways.append([*kept, *(text + ending for text in kept[1:] if ending)])
+    return ways
+
+
+def _pieces(result: Mapping[str, Any]) -> dict[int, str]:
+    return {int(token): str(text) for token, text in result.get("pieces", {}).items()}

@@ -1,0 +1,81 @@
+"""Mends a template in one go: its fields, what ends a turn, and a chat template that the runtime renders otherwise."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.artifact.inference_model import validate_inference_model
+from firstlight_core.artifact.model_config import fit_to_context
+from firstlight_core.artifact.tokenizer_files import read_chat_template
+from firstlight_core.template.parity import check_template
+from firstlight_core.template.settle import told, write_template
+
+Document = dict[str, Any]
+
+
+async def mend_template(artifact: Path | str, source: Path | str | None = None) -> Document:
+    """Mend what lies in the artifact, as `mend_fields` mends what an editor holds.
+
+    Raises:
+        TemplateRefused: the model has no usable chat template.
+        StateProblem: a file cannot be written; the old ones are still there.
+    """
+    folder = Path(artifact)
+    checked = await check_template(folder, source)
+    return await _mend(folder, checked, checked["inference_model"], source)
+
+
+async def mend_fields(
+    artifact: Path | str, inference_model: Mapping[str, Any], source: Path | str | None = None
+) -> Document:
+    """Give the fields the tokenizer's own PromptTemplate, write them, and check again.
+
+    What ends a turn joins eos_token_id; a chat template that onnxruntime-genai renders otherwise is replaced by
+    the proven equivalent when there is one, or by the source's, when it is another. What no template can mend (a tokenizer of
+    the runtime that reads a text otherwise) stays, and is said. The document is the check's, with `written[]`,
+    `search` and `mended[]`, a sentence for each thing that was changed.
+
+    Raises:
+        TemplateRefused: the model has no usable chat template, or another field breaks a rule.
+        StateProblem: a file cannot be written; the old ones are still there.
+    """
+    folder = Path(artifact)
+    checked = await check_template(folder, source, inference_model)
+    return await _mend(folder, checked, inference_model, source)
+
+
+async def _mend(
+    folder: Path,
+    checked: Mapping[str, Any],
+    inference_model: Mapping[str, Any],
+    source: Path | str | None,
+) -> Document:
+    derived = checked["prompt_template_of_tokenizer"]
+    asked = validate_inference_model({**inference_model, "PromptTemplate": derived})
+    model, fitted = fit_to_context(asked, folder)
+    chat_template = checked["proposed_template"] or checked["rewritten_template"]
+    theirs = any(
+        d["between"] == "genai" and d["cause"] == "template" for d in checked["differences"]
+    )
+    if chat_template is None and theirs:
+        chat_template = await asyncio.to_thread(_template_of_source, folder, source)
+    missing = checked["stop_tokens"]["missing"]
+    mended = []
+    if inference_model.get("PromptTemplate") != derived:
+        mended.append("PromptTemplate is the tokenizer's own now.")
+    if missing:
+        mended.append(f"eos_token_id has {', '.join(map(str, missing))} now.")
+    if chat_template is not None:
+        mended.append("The chat template is one that every renderer reads as the source's.")
+    written = await asyncio.to_thread(
+        write_template, folder, model, chat_template=chat_template, stop_ids=missing
+    )
+    again = told(await check_template(folder, source, model), fitted)
+    return {**again, **written, "mended": mended}
+
+
+def _template_of_source(folder: Path, source: Path | str | None) -> str | None:
+    """The source's chat template, when the artifact has another one."""
+    theirs = read_chat_template(Path(source)) if source is not None else None
+    return theirs if theirs != read_chat_template(folder) else None

@@ -1,0 +1,1 @@
+"""A whole run from a plan: the run file, its values, the walk over the steps."""

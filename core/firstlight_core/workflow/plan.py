@@ -1,0 +1,220 @@
+"""What one whole walk shall do; `run_file` reads and writes it, `walk` does it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.errors import InputRefused
+from firstlight_core.exports.vllm_command import Capacity
+from firstlight_core.measure.quality_prompts import ORIGINS
+from firstlight_core.model.adapter_bases import remembered_base
+from firstlight_core.model.base_choice import choose_base
+from firstlight_core.paths import expanded, find_paths
+from firstlight_core.precision.table import DEFAULT_PRECISION, preferred_precision
+from firstlight_core.session import Session
+from firstlight_core.text import shown_path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateChoice:
+    """How the prompt template is settled: a whole inference_model.json, a preset, or, of neither, the tokenizer's own."""
+
+    preset: str | None = None
+    inference_model: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployChoice:
+    """Under which name and where the artifact is deployed."""
+
+    name: str
+    target: str = "foundry"
+    replace: bool = True
+    """Whether a deployment of that name, such as that of the walk before, gives way."""
+    cache: str = "private"
+    """Whose cache it stands in: Firstlight's own, or `foundry`, that of the foundry command."""
+    capacity: Capacity | None = None
+    """How big a vLLM server; None leaves it to `deploy`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatChoice:
+    """Questions that are asked one after another in one conversation, greedily."""
+
+    prompts: tuple[str, ...]
+    system: str = ""
+    max_tokens: int = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchChoice:
+    """What is measured; `None` leaves it to `benchmark`. No precisions: the one in use."""
+
+    lengths: tuple[int, ...] | None = None
+    new_tokens: int | None = None
+    repeats: int | None = None
+    precisions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityChoice:
+    """Against what the quality is checked. No precisions: the one in use."""
+
+    prompts: Path | None = None
+    reference: Path | None = None
+    text: Path | None = None
+    """The user's own text, for the drift on it; needs a reference."""
+    precisions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One whole walk. Either `source` is converted to `precisions`, or `artifact` is adopted as it is."""
+
+    source: Path | None = None
+    base: Path | None = None
+    """The base of a source that is a LoRA adapter, where it was named by hand."""
+    artifact: Path | None = None
+    precisions: tuple[str, ...] = ()
+    use: str | None = None
+    """The precision that template, deployment and chat work on."""
+    method: str = "config"
+    configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Edited Olive configurations by precision (method `config`); the others are converted as their rows say."""
+    template: TemplateChoice | None = None
+    """None leaves the artifact's files as they are."""
+    deploy: DeployChoice | None = None
+    chat: ChatChoice | None = None
+    benchmark: BenchChoice | None = None
+    quality: QualityChoice | None = None
+
+    @property
+    def subject(self) -> Path:
+        """What the walk is about: the source, or the adopted artifact."""
+        found = self.source or self.artifact
+        assert found is not None
+        return found
+
+
+def check_files(plan: Plan) -> None:
+    """Look for what the last step will read, before minutes are spent on the others.
+
+    Raises:
+        InputRefused: the questions or the reference of the quality check are not there.
+        ModelRefused: the base that is named does not fit the source.
+    """
+    if plan.source is not None and plan.base is not None:
+        choose_base(plan.source, plan.base)
+    quality = plan.quality or QualityChoice()
+    if quality.prompts is not None and not quality.prompts.is_file():
+        raise InputRefused(
+            f"There is no file {shown_path(quality.prompts)}.",
+            hint="Correct `quality.prompts`: JSON lines, or the word sample.",
+        )
+    if quality.reference is not None and not quality.reference.is_dir():
+        raise InputRefused(
+            f"There is no folder {shown_path(quality.reference)}.",
+            hint="Correct `quality.reference`: the source model, or the word source.",
+        )
+    if quality.text is not None and not quality.text.is_file():
+        raise InputRefused(
+            f"There is no file {shown_path(quality.text)}.",
+            hint="Correct `quality.text`: a text file, or leave it out.",
+        )
+    if quality.text is not None and quality.reference is None:
+        raise InputRefused(
+            "`quality.text` needs an original to compare with.",
+            hint='Add `reference = "source"` to [quality].',
+        )
+
+
+def plan_of(session: Session) -> Plan:
+    """The plan that repeats what a session has decided and done.
+
+    Raises:
+        InputRefused: the session has neither a source nor an artifact yet.
+    """
+    if session.source is None and session.artifact is None:
+        raise InputRefused(
+            "There is nothing to repeat yet: no model has been chosen.",
+            hint="Choose a model first.",
+        )
+    source = Path(session.source).absolute() if session.source is not None else None
+    precisions: tuple[str, ...] = ()
+    use = None
+    if source is not None:
+        made = [str(a["precision"]) for a in session.artifacts if a.get("precision")]
+        precisions = tuple(dict.fromkeys([*session.precisions, *made])) or (DEFAULT_PRECISION,)
+        use = session.precision_in_use or preferred_precision(precisions) or precisions[0]
+    return Plan(
+        source=source,
+        base=remembered_base(source) if source is not None else None,
+        artifact=Path(session.artifact or "").absolute() if source is None else None,
+        precisions=precisions,
+        use=use,
+        method=session.method,
+        configs={
+            key: config
+            for key, config in (session.configs or {}).items()
+            if key in precisions and session.method == "config"
+        },
+        template=TemplateChoice(inference_model=session.template.get("inference_model"))
+        if session.template
+        else None,
+        deploy=_deploy_of(session.deployment or {}),
+        chat=_chat_of(session.chat or {}),
+        benchmark=_bench_of(session.benchmark) if session.benchmark else None,
+        quality=_quality_of(session.quality, source) if session.quality else None,
+    )
+
+
+def _deploy_of(deployment: Mapping[str, Any]) -> DeployChoice | None:
+    if not (name := deployment.get("name")):
+        return None
+    asked = deployment.get("capacity")
+    return DeployChoice(
+        name=str(name),
+        target=str(deployment.get("target", "foundry")),
+        cache=str(deployment.get("cache", "private")),
+        capacity=Capacity(**asked) if isinstance(asked, Mapping) else None,
+    )
+
+
+def _chat_of(chat: Mapping[str, Any]) -> ChatChoice | None:
+    """What the user asked, in order; one conversation."""
+    turns = chat.get("turns") or chat.get("messages") or ()
+    asked = [t.get("prompt") or (t.get("role") == "user" and t.get("text")) for t in turns]
+    prompts = [str(text) for text in [*asked, chat.get("prompt")] if text]
+    return (
+        ChatChoice(prompts=tuple(prompts), system=str(chat.get("system") or ""))
+        if prompts
+        else None
+    )
+
+
+def _bench_of(benchmark: Mapping[str, Any]) -> BenchChoice:
+    lengths = benchmark.get("lengths")
+    return BenchChoice(
+        lengths=tuple(lengths) if lengths else None,
+        new_tokens=benchmark.get("new_tokens"),
+        repeats=benchmark.get("repeats"),
+    )
+
+
+def _quality_of(quality: Mapping[str, Any], source: Path | None) -> QualityChoice:
+    # Of several targets each has a document of its own; what they were asked is the same.
+    quality = next(iter(quality.get("artifacts") or ()), quality)
+    prompts = quality.get("prompts")
+    compared = bool(quality.get("drift"))
+    text = quality.get("text") if compared else None
+    if isinstance(prompts, str) and prompts not in ORIGINS:
+        file: Path | None = expanded(prompts).absolute()
+    else:
+        on_sample = prompts == "sample" or source == find_paths().sample
+        file = find_paths().sample_prompts if on_sample else None
+    return QualityChoice(
+        prompts=file,
+        reference=source if compared else None,
+        text=expanded(text).absolute() if isinstance(text, str) else None,
+    )

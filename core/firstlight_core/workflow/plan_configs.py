@@ -1,0 +1,80 @@
+"""Edited Olive configurations in `run.toml`: `[configs.PRECISION]` holds one, as method 2 and the advanced options left it.
+
+Whatever names the source is left out where it is what the plan says anyway, so that the file works in another place.
+TOML has no null: a key that is null is one that is absent, which Olive reads alike.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.conversion.olive_config import checked_config, run_config
+from firstlight_core.errors import FirstlightError, UsageError
+from firstlight_core.model.adapter import adapter_base
+from firstlight_core.paths import absolute
+from firstlight_core.precision.options import check_row
+from firstlight_core.precision.table import find_precision
+from firstlight_core.workflow.plan_values import Section
+
+Configs = Mapping[str, Mapping[str, Any]]
+_MODEL = "input_model"
+_PRIVATE = ("cache_dir", "output_dir")
+
+
+def portable(configs: Configs, source: Path) -> dict[str, Any]:
+    """The configurations without folders, and without the source where it is named as Firstlight names it."""
+    found = {}
+    for key, config in configs.items():
+        kept = {name: value for name, value in config.items() if name not in _PRIVATE}
+        if kept.get(_MODEL) == _own_model(source, key):
+            del kept[_MODEL]
+        found[key] = kept
+    return found
+
+
+def read_configs(
+    top: Section,
+    source: Path | None,
+    precisions: tuple[str, ...],
+    *,
+    base: Path | None = None,
+) -> Configs:
+    """The edited configurations of a plan by precision, each whole and checked.
+
+    Raises:
+        InputRefused: one is of no precision of the plan, or cannot be run; the message names what is wrong with it.
+    """
+    section = top.section("configs")
+    if section is None:
+        return {}
+    if source is None:
+        raise top.wrong("configs", "belongs to `source`; an adopted `artifact` is not converted")
+    configs: dict[str, Mapping[str, Any]] = {}
+    for key in section.values:
+        config = section.table(key)
+        if key not in precisions:
+            raise section.wrong(key, "is none of `precisions`")
+        whole = {_MODEL: _own_model(source, key, base), **(config or {})}
+        try:
+            configs[key] = checked_config(whole, source=absolute(source), base=_base(source, base))
+            check_row(configs[key], find_precision(key))
+            json.dumps(whole, allow_nan=False)
+        except UsageError as error:
+            raise section.wrong(key, f"cannot be run: {error}") from error
+        except (TypeError, ValueError) as error:
+            raise section.wrong(key, "holds a date or a number that JSON does not have") from error
+    return configs
+
+
+def _own_model(source: Path, key: str, base: Path | None = None) -> Any:
+    row = find_precision(key)
+    return run_config(absolute(source), row, base=_base(source, base))[_MODEL]
+
+
+def _base(source: Path, base: Path | None) -> Path | None:
+    try:
+        return adapter_base(absolute(source), base)
+    except FirstlightError:
+        # An adapter without its base is refused, with its reason, when the source is looked at.
+        return None

@@ -1,0 +1,301 @@
+"""`run.toml`: the plan of a whole walk, written by the wizard, read by `firstlight run`.
+
+Sections that are absent are steps that are skipped. Relative paths are relative to the file.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from firstlight_core.artifact.inference_model import check_name
+from firstlight_core.artifact.model_caches import CACHES
+from firstlight_core.errors import InputRefused, UsageError
+from firstlight_core.exports.vllm_command import CAPACITY_LIMITS, Capacity
+from firstlight_core.files import read_limited, write_whole
+from firstlight_core.ledger import Run
+from firstlight_core.paths import RUN_FILE, find_paths
+from firstlight_core.precision.table import DEFAULT_PRECISION, find_precision
+from firstlight_core.session import Session
+from firstlight_core.template.presets import TOKENIZER, find_preset
+from firstlight_core.text import one_line, shown_path
+from firstlight_core.workflow.plan import (
+    BenchChoice,
+    ChatChoice,
+    DeployChoice,
+    Plan,
+    QualityChoice,
+    TemplateChoice,
+    plan_of,
+)
+from firstlight_core.workflow.plan_configs import portable, read_configs
+from firstlight_core.workflow.plan_values import Section
+
+SCHEMA = "firstlight/run.toml/1"
+SAMPLE = "sample"
+"""As `source`: the sample model; as `quality.prompts`: its held-out questions."""
+METHODS = ("config", "command")
+TARGETS = ("foundry", "folder", "ollama", "vllm", "bundle")
+_LIMIT = 2**20
+_HEAD = f"""\
+# A walk of Firstlight. Repeat it with:  firstlight run {RUN_FILE} --yes
+# Relative paths are relative to this file. A section that is missing is a step that is skipped.
+"""
+
+
+def read_run_toml(path: Path) -> Plan:
+    """Read and check a plan; nothing is run.
+
+    Raises:
+        InputRefused: it cannot be read, is no TOML, or a key is unknown, missing or wrong; the message names it.
+    """
+    raw = read_limited(path, limit=_LIMIT)
+    shown = shown_path(path.name)
+    try:
+        document = tomllib.loads(raw.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise InputRefused(f"{shown} is not valid TOML: {one_line(reason, 120)}.") from error
+    top = Section(document, shown, folder=path.absolute().parent)
+    schema = top.text("schema", SCHEMA)
+    if schema != SCHEMA:
+        raise top.wrong(
+            "schema", f"is {one_line(str(schema), 40)!r}; this Firstlight reads {SCHEMA!r}"
+        )
+    plan = _plan(top)
+    top.nothing_else()
+    return plan
+
+
+def _plan(top: Section) -> Plan:
+    source, artifact = top.path("source", words={SAMPLE: find_paths().sample}), top.path("artifact")
+    if (source is None) == (artifact is None):
+        raise top.wrong("source", "must be given, or `artifact` in its place, and not both")
+    base = top.path("base", words={SAMPLE: find_paths().sample})
+    if source is None and base is not None:
+        raise top.wrong("base", "belongs to `source`; an adopted `artifact` is not converted")
+    precisions = top.texts("precisions")
+    if artifact is not None and precisions:
+        raise top.wrong("precisions", "belongs to `source`; an adopted `artifact` is not converted")
+    if source is not None and not precisions:
+        precisions = (DEFAULT_PRECISION,)
+    _check_precisions(top, "precisions", precisions)
+    use = top.text("use", precisions[0] if precisions else None)
+    if use is not None and use not in precisions:
+        raise top.wrong("use", "is none of `precisions`")
+    method = top.choice("method", METHODS, "config")
+    configs = read_configs(top, source, precisions, base=base)
+    if configs and method != "config":
+        raise top.wrong("configs", "belongs to the method `config`")
+    template = top.section("template")
+    return Plan(
+        source=source,
+        base=base,
+        artifact=artifact,
+        precisions=precisions,
+        use=use,
+        method=method,
+        configs=configs,
+        template=_template(template) if template is not None else None,
+        deploy=_deploy(section) if (section := top.section("deploy")) else None,
+        chat=_chat(section) if (section := top.section("chat")) else None,
+        benchmark=_bench(section, precisions) if (section := top.section("bench")) else None,
+        quality=_quality(section, source, precisions)
+        if (section := top.section("quality"))
+        else None,
+    )
+
+
+def _check_precisions(section: Section, key: str, precisions: tuple[str, ...]) -> None:
+    for precision in precisions:
+        try:
+            find_precision(precision)
+        except UsageError as error:
+            raise section.wrong(key, _because("names none", error)) from error
+    if len(set(precisions)) != len(precisions):
+        raise section.wrong(key, "names one of them twice")
+
+
+def _because(what: str, error: UsageError) -> str:
+    """What is wrong with a value, in the words of the module that knows; without the last full stop."""
+    return f"{what}: {error} {error.hint}".rstrip(" .")
+
+
+def _template(section: Section) -> TemplateChoice:
+    preset, model = section.text("preset"), section.table("inference_model")
+    if preset is not None and model is not None:
+        raise section.wrong("preset", "and `inference_model` exclude each other")
+    if preset not in (None, TOKENIZER):
+        try:
+            find_preset(preset)
+        except UsageError as error:
+            raise section.wrong("preset", _because("names none", error)) from error
+    section.nothing_else()
+    return TemplateChoice(preset=preset, inference_model=model)
+
+
+def _deploy(section: Section) -> DeployChoice:
+    name = section.text("name")
+    if not name:
+        raise section.wrong("name", "is missing")
+    try:
+        check_name(name)
+    except UsageError as error:
+        raise section.wrong("name", _because("cannot be used", error)) from error
+    target = section.choice("target", TARGETS, "foundry")
+    choice = DeployChoice(
+        name=name,
+        target=target,
+        replace=section.flag("replace", True),
+        cache=section.choice("cache", CACHES, "private"),
+        capacity=_capacity(section) if target == "vllm" else None,
+    )
+    section.nothing_else()
+    return choice
+
+
+def _capacity(section: Section) -> Capacity | None:
+    asked = {
+        key: value
+        for key, (least, most) in CAPACITY_LIMITS.items()
+        if (value := section.number(key, least=least, most=most)) is not None
+    }
+    return Capacity(**asked) if asked else None
+
+
+def _chat(section: Section) -> ChatChoice:
+    prompts = section.texts("prompts")
+    if not prompts:
+        raise section.wrong("prompts", "must hold at least one question")
+    choice = ChatChoice(
+        prompts=prompts,
+        system=section.text("system", "") or "",
+        max_tokens=section.number("max_tokens", least=1, most=100_000) or 128,
+    )
+    section.nothing_else()
+    return choice
+
+
+def _bench(section: Section, converted: tuple[str, ...]) -> BenchChoice:
+    choice = BenchChoice(
+        lengths=section.numbers("lengths", least=1, most=1_000_000),
+        new_tokens=section.number("new_tokens", least=1, most=100_000),
+        repeats=section.number("repeats", least=1, most=1_000),
+        precisions=_subset(section, converted),
+    )
+    section.nothing_else()
+    return choice
+
+
+def _quality(section: Section, source: Path | None, converted: tuple[str, ...]) -> QualityChoice:
+    words = {} if source is None else {"source": source}
+    choice = QualityChoice(
+        prompts=section.path("prompts", words={SAMPLE: find_paths().sample_prompts}),
+        reference=section.path("reference", words={**words, SAMPLE: find_paths().sample}),
+        text=section.path("text"),
+        precisions=_subset(section, converted),
+    )
+    section.nothing_else()
+    return choice
+
+
+def _subset(section: Section, converted: tuple[str, ...]) -> tuple[str, ...]:
+    precisions = section.texts("precisions")
+    if foreign := [p for p in precisions if p not in converted]:
+        raise section.wrong(
+            "precisions", f"names {one_line(foreign[0], 40)!r}, which is not converted"
+        )
+    return precisions
+
+
+def write_run_toml(run: Run, session: Session) -> Path:
+    """Write the plan that repeats what this session did, into the run's folder.
+
+    Raises:
+        InputRefused: the session has neither a source nor an artifact yet.
+        StateProblem: it cannot be written.
+    """
+    path = write_plan(run.folder / RUN_FILE, plan_of(session))
+    run.record("session", "done", values=session.to_json())
+    return path
+
+
+def write_plan(path: Path, plan: Plan) -> Path:
+    """Write a plan; `read_run_toml` is the inverse.
+
+    Raises:
+        StateProblem: it cannot be written.
+    """
+    write_whole(path, _HEAD + tomli_w.dumps(plan_document(plan)), mode=0o600)
+    return path
+
+
+def plan_document(plan: Plan) -> dict[str, Any]:
+    """The content of `run.toml`."""
+    document: dict[str, Any] = {"schema": SCHEMA}
+    if plan.source is not None:
+        document |= {
+            "source": _path_word(plan.source, {find_paths().sample: SAMPLE}),
+            "base": plan.base and _path_word(plan.base, {find_paths().sample: SAMPLE}),
+            "precisions": list(plan.precisions),
+            "use": plan.use,
+            "method": plan.method,
+            "configs": portable(plan.configs, plan.source) or None,
+        }
+    else:
+        document["artifact"] = str(plan.artifact)
+    template, deploy, chat = plan.template, plan.deploy, plan.chat
+    bench, quality = plan.benchmark, plan.quality
+    if template is not None:
+        document["template"] = {
+            "preset": template.preset,
+            "inference_model": template.inference_model,
+        }
+    if deploy:
+        document["deploy"] = {
+            "name": deploy.name,
+            "target": deploy.target,
+            "replace": deploy.replace,
+            **({"cache": deploy.cache} if deploy.cache != "private" else {}),
+            **(asdict(deploy.capacity) if deploy.capacity else {}),
+        }
+    if chat:
+        document["chat"] = {
+            "prompts": list(chat.prompts),
+            "system": chat.system or None,
+            "max_tokens": chat.max_tokens,
+        }
+    if bench:
+        document["bench"] = {
+            "lengths": list(bench.lengths) if bench.lengths else None,
+            "new_tokens": bench.new_tokens,
+            "repeats": bench.repeats,
+            "precisions": list(bench.precisions) or None,
+        }
+    if quality:
+        words = {find_paths().sample: SAMPLE} | ({plan.source: "source"} if plan.source else {})
+        prompts, reference = quality.prompts, quality.reference
+        document["quality"] = {
+            "prompts": prompts and _path_word(prompts, {find_paths().sample_prompts: SAMPLE}),
+            "reference": reference and _path_word(reference, words),
+            "text": quality.text and str(quality.text.absolute()),
+            "precisions": list(quality.precisions) or None,
+        }
+    found: dict[str, Any] = _without_none(document)
+    return found
+
+
+def _path_word(path: Path, words: Mapping[Path, str]) -> str:
+    return words.get(path) or str(path.absolute())
+
+
+def _without_none(value: Any) -> Any:
+    """TOML has no null: a key without a value is left out."""
+    if isinstance(value, Mapping):
+        return {str(k): _without_none(v) for k, v in value.items() if v is not None}
+    if isinstance(value, list | tuple):
+        return [_without_none(v) for v in value if v is not None]
+    return value

@@ -1,0 +1,275 @@
+"""A whole walk without a screen: the steps of the wizard, one after another, kept in the ledger.
+
+The environment, the model and the conversion are needed by whatever comes later: the first of them that fails ends the
+walk, and the later steps are `skipped`. Any other step that fails is told and the walk goes on; only the deployment needs
+a settled template. The report is written in any case.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.errors import CheckFailed, FirstlightError
+from firstlight_core.ledger import Run
+from firstlight_core.paths import RUN_FILE
+from firstlight_core.process.events import Event, Stage
+from firstlight_core.report.facts import verdict_of
+from firstlight_core.workflow.plan import (
+    BenchChoice,
+    ChatChoice,
+    DeployChoice,
+    Plan,
+    QualityChoice,
+    TemplateChoice,
+)
+from firstlight_core.workflow.run_file import read_run_toml, write_plan, write_run_toml
+from firstlight_core.workflow.services import Document, Tools
+
+__all__ = ["Tools", "read_run_toml", "walk", "write_run_toml"]
+
+STEPS: tuple[tuple[str, str], ...] = (
+    ("environment", "Checking the environment"),
+    ("model", "Inspecting the model"),
+    ("precision", "Choosing the precisions"),
+    ("convert", "Converting"),
+    ("template", "Settling the template"),
+    ("deploy", "Deploying"),
+    ("chat", "Chatting"),
+    ("benchmark", "Measuring"),
+    ("quality", "Checking the quality"),
+    ("summary", "Writing the report"),
+)
+"""The ids of the wizard's steps, which are the ledger's too, and what is told while they run."""
+_NEEDS: dict[str, tuple[str, ...]] = {
+    "deploy": ("environment", "model", "convert", "template"),
+    "summary": (),
+}
+"""Which steps must not have failed, where it is not the usual three."""
+_LABELS = dict(STEPS)
+_NOT_PLANNED = "not in the plan"
+_NO = "everything ran, and the answer is no"
+
+
+async def walk(
+    plan: Plan,
+    *,
+    on_event: Callable[[Event], None] | None = None,
+    runs: Path | None = None,
+    tools: Tools | None = None,
+) -> Document:
+    """Do what `plan` says in a new run; the document of `firstlight run`.
+
+    `{ok, run, folder, steps: [{id, status, seconds, ...}], report: {markdown, json, html}}`. A step that did not happen has
+    a `reason`, a failed one an `error`. Artifacts go to `runs/<id>/artifacts/<precision>`.
+
+    Raises:
+        StateProblem: the run's folder or ledger cannot be written.
+    """
+    await asyncio.to_thread((tools or Tools()).sweep)
+    run = Run.create(str(plan.subject), runs=runs)
+    write_plan(run.folder / RUN_FILE, plan)
+    return await _Walk(plan, run, tools or Tools(), on_event).go()
+
+
+class _Walk:
+    """The state of one walk."""
+
+    def __init__(
+        self, plan: Plan, run: Run, tools: Tools, on_event: Callable[[Event], None] | None
+    ) -> None:
+        self.plan = plan
+        self.run = run
+        self.tools = tools
+        self.on_event = on_event
+        self.steps: list[Document] = []
+        self.failed: set[str] = set()
+        self.artifacts: dict[str, Path] = {}
+        self.artifact: Path | None = plan.artifact
+        self.report: Document = {}
+
+    async def go(self) -> Document:
+        plan = self.plan
+        await self._step("environment", self._environment)
+        await self._step("model", self._model)
+        adopted = "an adopted artifact is not converted" if plan.source is None else None
+        await self._step("precision", self._precision, skip=adopted)
+        await self._step("convert", self._convert, skip=adopted, record_done=False)
+        choices: tuple[tuple[str, Any, Callable[[Any], Awaitable[Document]]], ...] = (
+            ("template", plan.template, self._template),
+            ("deploy", plan.deploy, self._deploy),
+            ("chat", plan.chat, self._chat),
+            ("benchmark", plan.benchmark, self._benchmark),
+            ("quality", plan.quality, self._quality),
+        )
+        for step, choice, work in choices:
+            await self._step(
+                step,
+                lambda work=work, choice=choice: work(choice),  # type: ignore[misc]
+                skip=_NOT_PLANNED if choice is None else None,
+            )
+        await self._step("summary", self._summary)
+        return {
+            "ok": all(step["status"] != "failed" for step in self.steps),
+            "run": self.run.id,
+            "folder": str(self.run.folder),
+            "steps": self.steps,
+            "report": self.report,
+        }
+
+    async def _step(
+        self,
+        step: str,
+        work: Callable[[], Awaitable[Document]],
+        *,
+        skip: str | None = None,
+        record_done: bool = True,
+    ) -> None:
+        for needed in _NEEDS.get(step, ("environment", "model", "convert")):
+            if needed in self.failed:
+                skip = f"{needed} failed"
+        if skip is not None:
+            self.run.record(step, "skipped", values={"reason": skip})
+            self.steps.append({"id": step, "status": "skipped", "seconds": 0.0, "reason": skip})
+            return
+        if self.on_event is not None:
+            self.on_event(Stage(step, _LABELS[step]))
+        begun = time.perf_counter()
+        told: Document = {}
+        try:
+            values = await work()
+            status = "done" if values.get("ok", True) else "failed"
+            if fitted := values.get("fitted"):
+                told = {"reason": str(fitted)}
+            if status == "failed":
+                reason = verdict_of(values) or _NO
+                told = {"error": values["error"]} if "error" in values else {"reason": reason}
+        except FirstlightError as error:
+            status, values = "failed", {"error": error.to_json()}
+            told = values
+        except asyncio.CancelledError:
+            self.run.record(step, "cancelled", seconds=_since(begun))
+            raise
+        if status == "failed" or record_done:
+            self.run.record(step, status, seconds=_since(begun), values=values)
+        self.steps.append({"id": step, "status": status, "seconds": _since(begun), **told})
+        # Where only another precision failed, the one in use can still be deployed, asked and measured.
+        if status == "failed" and not (step == "convert" and self.artifact is not None):
+            self.failed.add(step)
+
+    async def _environment(self) -> Document:
+        document = await self.tools.run_checks()
+        return {**document, "ok": document.get("verdict") != "blocked"}
+
+    async def _model(self) -> Document:
+        if self.plan.source is not None:
+            document = await asyncio.to_thread(self.tools.inspect, self.plan.source)
+            return {"path": str(self.plan.source), **document}
+        return await asyncio.to_thread(self.tools.adopt, self.plan.subject)
+
+    async def _precision(self) -> Document:
+        edited = {"edited": sorted(self.plan.configs)} if self.plan.configs else {}
+        return {
+            "precisions": list(self.plan.precisions),
+            "use": self.plan.use,
+            "method": self.plan.method,
+            **edited,
+        }
+
+    async def _convert(self) -> Document:
+        """Each finished precision is recorded at once: a later failure must not lose it."""
+        assert self.plan.source is not None
+        outputs = {key: self.run.folder / "artifacts" / key for key in self.plan.precisions}
+        begun = time.perf_counter()
+
+        def done(precision: str, document: Document) -> None:
+            nonlocal begun
+            failed = "error" in document
+            values = {"precision": precision, **document} if failed else document
+            status = "failed" if failed else "done"
+            self.run.record("convert", status, seconds=_since(begun), values=values)
+            begun = time.perf_counter()
+            if not failed:
+                self.artifacts[precision] = outputs[precision]
+
+        converted = await self.tools.convert(
+            self.plan.source,
+            outputs,
+            method=self.plan.method,
+            on_event=self.on_event,
+            on_done=done,
+            **({"configs": self.plan.configs} if self.plan.configs else {}),
+        )
+        self.artifact = self.artifacts.get(self.plan.use or self.plan.precisions[0])
+        failures = converted.get("failures") or ()
+        return {"ok": not failures} | ({"error": failures[0]["error"]} if failures else {})
+
+    async def _template(self, choice: TemplateChoice) -> Document:
+        artifact = self._in_use()
+        name = self.plan.deploy.name if self.plan.deploy else _plain_name(self.plan)
+        model = choice.inference_model or self.tools.inference_model(artifact, name, choice.preset)
+        document = await self.tools.settle_template(artifact, model, source=self.plan.source)
+        return {**document, "ok": bool(document.get("locked", True))}
+
+    async def _deploy(self, choice: DeployChoice) -> Document:
+        return await self.tools.deploy(
+            self._in_use(),
+            choice.name,
+            target=choice.target,
+            replace=choice.replace,
+            **({"cache": choice.cache} if choice.cache != "private" else {}),
+            **({"capacity": choice.capacity} if choice.capacity else {}),
+            on_event=self.on_event,
+        )
+
+    async def _chat(self, choice: ChatChoice) -> Document:
+        turns = await self.tools.chat(
+            self._in_use(), choice.prompts, system=choice.system, max_tokens=choice.max_tokens
+        )
+        return {"artifact": str(self._in_use()), "system": choice.system, "turns": turns}
+
+    async def _benchmark(self, choice: BenchChoice) -> Document:
+        options = {
+            "lengths": choice.lengths,
+            "new_tokens": choice.new_tokens,
+            "repeats": choice.repeats,
+        }
+        given = {name: value for name, value in options.items() if value is not None}
+        targets = [str(folder) for folder in self._subjects(choice.precisions)]
+        return await self.tools.benchmark(targets, on_event=self.on_event, **given)
+
+    async def _quality(self, choice: QualityChoice) -> Document:
+        checked = [
+            await self.tools.check_quality(
+                str(folder),
+                prompts=choice.prompts,
+                reference=choice.reference,
+                **({"text": choice.text} if choice.text is not None else {}),
+                on_event=self.on_event,
+            )
+            for folder in self._subjects(choice.precisions)
+        ]
+        ok = all(document.get("ok", True) for document in checked)
+        return checked[0] if len(checked) == 1 else {"ok": ok, "artifacts": checked}
+
+    async def _summary(self) -> Document:
+        self.report = await asyncio.to_thread(self.tools.write_report, self.run)
+        return {"ok": True, **self.report}
+
+    def _in_use(self) -> Path:
+        if self.artifact is None:
+            raise CheckFailed("There is no artifact to work on.")
+        return self.artifact
+
+    def _subjects(self, precisions: Sequence[str]) -> list[Path]:
+        found = [self.artifacts[key] for key in precisions if key in self.artifacts]
+        return found or [self._in_use()]
+
+
+def _since(begun: float) -> float:
+    return round(time.perf_counter() - begun, 3)
+
+
+def _plain_name(plan: Plan) -> str:
+    return "-".join([plan.subject.name or "model", *([plan.use] if plan.use else [])])

@@ -1,0 +1,77 @@
+"""Size estimates of rows with advanced options, against conversions that were really run."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from firstlight_core.conversion.olive_config import course_config, run_config
+from firstlight_core.estimate.edited_size import edited_bytes
+from firstlight_core.estimate.estimates import estimates
+from firstlight_core.model.inspection import inspect_model
+from firstlight_core.precision.options import costs_of, with_options
+from firstlight_core.precision.table import find_precision
+
+
+def document(folder: Path) -> dict[str, Any]:
+    inspection = inspect_model(folder)
+    return {**inspection.to_json(), "estimates": estimates(inspection)}
+
+
+def edited(sample: Path, key: str, **options: Any) -> int | None:
+    row = find_precision(key)
+    config = with_options(run_config(sample, row), options, precision=row, tied=True)
+    return edited_bytes(document(sample), row, config)
+
+
+def test_the_rows_own_options_change_nothing(sample: Path) -> None:
+    found = document(sample)["estimates"]
+    for key in ("int8", "int8-compact", "int4", "int4-compact", "int4-quality", "int4-calibrated"):
+        assert edited(sample, key) == found[key]["bytes"]
+
+
+def test_one_row_with_the_options_of_another_has_its_size(sample: Path) -> None:
+    found = document(sample)["estimates"]
+    compact = edited(sample, "int4", block_size=128)
+    assert compact == pytest.approx(found["int4-compact"]["bytes"], rel=0.005)
+    quality = edited(sample, "int4", algorithm="k_quant_mixed")
+    assert quality == pytest.approx(found["int4-quality"]["bytes"], rel=0.005)
+
+
+def test_what_the_formulas_do_not_know_has_no_size(sample: Path) -> None:
+    model, row = document(sample), find_precision("int4")
+    other = run_config(sample, find_precision("int8"))
+    assert edited_bytes(model, row, other) is None
+    assert edited_bytes(model, find_precision("fp16"), run_config(sample, row)) is None
+    assert edited_bytes({**model, "estimates": {}}, row, run_config(sample, row)) is None
+    assert edited_bytes({"estimates": model["estimates"]}, row, run_config(sample, row)) is None
+    two = run_config(sample, find_precision("fp16"))
+    assert edited_bytes(model, find_precision("fp16"), two) is None
+    course = course_config(sample, sample / "out", row)
+    assert edited_bytes(model, row, course) == model["estimates"]["int4"]["bytes"]
+
+
+MEASURED: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("int4", {"shared_embeddings": False, "algorithm": "k_quant_last", "block_size": 64}),
+    ("int8", {"algorithm": "k_quant", "block_size": 128}),
+)
+
+
+@pytest.mark.real
+@pytest.mark.slow
+async def test_sizes_with_options_against_real_conversions(sample: Path, tmp_path: Path) -> None:
+    from firstlight_core.conversion.convert import convert
+
+    for number, (key, options) in enumerate(MEASURED):
+        row = find_precision(key)
+        config = with_options(run_config(sample, row), options, precision=row, tied=True)
+        made = await convert(sample, tmp_path / str(number), precision=key, config=config)
+        assert edited(sample, key, **options) == pytest.approx(made["bytes"], rel=0.03), options
+
+
+def test_a_row_with_k_quant_costs_what_k_quant_costs(sample: Path) -> None:
+    row = find_precision("int4")
+    own = run_config(sample, row)
+    config = with_options(own, {"algorithm": "k_quant"}, precision=row, tied=True)
+    assert costs_of(row, own) is row
+    assert costs_of(row, config).key == "int4-quality"

@@ -1,0 +1,313 @@
+"""Estimates: sizes against artifacts that were really built, room, calibration."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from firstlight_core.estimate.artifact_size import artifact_bytes, promoted_layers, quantised_bytes
+from firstlight_core.estimate.calibration import factor, remember
+from firstlight_core.estimate.estimates import (
+    Room,
+    bare_estimate,
+    estimate,
+    estimates,
+    remember_conversion,
+)
+from firstlight_core.estimate.run_memory import kv_cache_bytes, run_bytes
+from firstlight_core.model.config import read_shape
+from firstlight_core.model.inspection import Inspection, inspect_model
+from firstlight_core.paths import find_paths
+from firstlight_core.precision.table import PRECISIONS, find_precision
+
+PLENTY = Room(memory=2**45, disk=2**45)
+# Bytes of the sample's artifacts without the manifest, converted with olive-ai 0.13.0 and onnxruntime-genai 0.18.0.
+SAMPLE_BYTES = {
+    "fp32": 9_600_349,
+    "fp16": 4_874_865,
+    "int8": 5_108_577,
+    "int8-compact": 3_011_868,
+    "int4": 1_864_967,
+    "int4-compact": 1_649_929,
+    "int4-quality": 2_445_264,
+    "int4-calibrated": 2_175_000,
+}
+
+
+@pytest.mark.parametrize(("key", "measured"), SAMPLE_BYTES.items())
+def test_sizes_of_the_sample(sample: Path, key: str, measured: int) -> None:
+    assert artifact_bytes(inspect_model(sample), find_precision(key)) == pytest.approx(
+        measured, rel=0.03
+    )
+
+
+def test_every_precision_has_an_estimate(sample: Path) -> None:
+    found = estimates(inspect_model(sample))
+    assert list(found) == [row.key for row in PRECISIONS]
+    for row in found.values():
+        assert {"bytes", "peak_ram_bytes", "seconds", "available", "reason"} <= row.keys()
+        assert row["bytes"] > 0 and row["seconds"] > 0
+    json.dumps(found, allow_nan=False)
+
+
+@pytest.mark.real
+def test_size_of_a_real_artifact(sample: Path, artifact: Callable[[str], Path]) -> None:
+    folder = artifact("int4")
+    real = sum(p.stat().st_size for p in folder.iterdir() if p.name != "firstlight.json")
+    assert artifact_bytes(inspect_model(sample), find_precision("int4")) == pytest.approx(
+        real, rel=0.03
+    )
+
+
+def test_blocks_are_padded() -> None:
+    # 576 columns are 4.5 blocks of 128: the builder stores five.
+    assert quantised_bytes(576, 1, 4, 128, zero_points=False) == 5 * (64 + 4)
+    assert quantised_bytes(576, 10, 4, 32, zero_points=True) == 10 * 18 * (16 + 4 + 0.5)
+
+
+@pytest.mark.parametrize(("layers", "promoted"), [(1, 1), (3, 2), (24, 12), (30, 14), (32, 16)])
+def test_promoted_layers(layers: int, promoted: int) -> None:
+    assert promoted_layers(layers) == promoted
+
+
+def test_a_new_row_needs_no_figures_of_its_own(sample: Path) -> None:
+    row = replace(find_precision("int4"), key="int4-new")
+    inspection = inspect_model(sample)
+    assert estimate(inspection, row, room=PLENTY).seconds > 0
+
+
+def test_kv_cache(sample: Path) -> None:
+    # 2 × 3 layers × 2 heads × 64 × 1000 tokens × 4 bytes.
+    assert kv_cache_bytes(inspect_model(sample), 1000) == 2 * 3 * 2 * 64 * 1000 * 4
+
+
+def test_context_is_capped_by_the_model(sample: Path) -> None:
+    found = estimate(inspect_model(sample), find_precision("int4"), context=10**6, room=PLENTY)
+    assert found.context == 1024
+
+
+def test_what_does_not_fit_says_so(sample: Path) -> None:
+    inspection, row = inspect_model(sample), find_precision("int4")
+    assert estimate(inspection, row, room=PLENTY).available
+    memory = estimate(inspection, row, room=Room(memory=2**20, disk=2**45))
+    assert not memory.available and "memory" in memory.reason
+    disk = estimate(inspection, row, room=Room(memory=2**45, disk=2**20))
+    assert not disk.available and "disk" in disk.reason
+
+
+def test_what_would_fit_is_said(sample: Path) -> None:
+    inspection = inspect_model(sample)
+    needs = {row.key: estimate(inspection, row, room=PLENTY).peak_ram_bytes for row in PRECISIONS}
+    middle = sorted(needs.values())[len(needs) // 2]
+    found = estimates(inspection, room=Room(memory=middle, disk=2**45))
+    fitting = [row for row in PRECISIONS if needs[row.key] <= middle]
+    assert 0 < len(fitting) < len(PRECISIONS)
+    for row in PRECISIONS:
+        assert found[row.key]["available"] is (row in fitting)
+        assert (found[row.key]["blocked_by"] == "memory") is (row not in fitting)
+    blocked = next(row for row in found.values() if not row["available"])
+    labels = ", ".join(row.label for row in fitting)
+    assert blocked["reason"].endswith(f"It would fit as: {labels}.")
+    none = estimates(inspection, room=Room(memory=1, disk=1))
+    assert none["int4"]["reason"].endswith("on a larger machine.")
+
+
+def test_earlier_conversions_calibrate(sample: Path) -> None:
+    inspection, row = inspect_model(sample), find_precision("int4")
+    before = estimate(inspection, row, room=PLENTY)
+    assert "not yet calibrated" in before.assumes
+    for _ in range(3):
+        remember_conversion(
+            inspection,
+            row,
+            seconds=before.seconds * 2,
+            peak_rss_bytes=round(before.peak_ram_bytes * 1.1),
+        )
+    after = estimate(inspection, row, room=PLENTY)
+    assert after.seconds == pytest.approx(before.seconds * 2, rel=0.02)
+    assert after.peak_ram_bytes == pytest.approx(before.peak_ram_bytes * 1.1, rel=0.02)
+    assert "3 earlier conversions" in after.assumes
+    other = estimate(inspection, find_precision("fp32"), room=PLENTY)
+    assert "3 earlier" in other.assumes, "another precision borrows the machine's speed"
+    assert other.peak_ram_bytes == round(
+        bare_estimate(inspection, find_precision("fp32"))["peak_ram_bytes"]
+    )
+
+
+def test_one_run_on_a_busy_machine_does_not_decide_alone() -> None:
+    for ratio in (1.0, 1.1, 0.9, 1.2):
+        remember("int8", 10**6, {"seconds": 10.0}, {"seconds": 10.0 * ratio})
+    remember("int4", 10**6, {"seconds": 10.0}, {"seconds": 50.0})
+    assert factor("seconds", "int4", 10**6) == (1.1, 5)
+    for _ in range(2):
+        remember("int4", 10**6, {"seconds": 10.0}, {"seconds": 50.0})
+    assert factor("seconds", "int4", 10**6) == (5.0, 3), "it is slow with this one"
+
+
+RUNS = {
+    ("smollm2", "fp32"): 812,
+    ("smollm2", "int8"): 368,
+    ("smollm2", "int8-compact"): 398,
+    ("smollm2", "int4"): 320,
+    ("smollm2", "int4-compact"): 292,
+    ("smollm2", "int4-quality"): 361,
+    ("gemma3", "fp32"): 2356,
+    ("gemma3", "int8"): 646,
+    ("gemma3", "int8-compact"): 806,
+    ("gemma3", "int4"): 598,
+    ("gemma3", "int4-compact"): 518,
+    ("gemma3", "int4-quality"): 754,
+}
+"""MiB: VmHWM of the engine with a context of 2048 tokens after a prompt of 270, onnxruntime-genai 0.18 on Linux."""
+SHAPES: dict[str, tuple[dict[str, Any], dict[str, Any], int]] = {
+    "smollm2": (
+        {
+            "layers": 30,
+            "hidden": 576,
+            "heads": 9,
+            "kv_heads": 3,
+            "head_size": 64,
+            "intermediate": 1536,
+        }
+        | {"vocab": 49_152, "context": 8_192, "rope_positions": 8_192},
+        {"body": 106_203_456, "matrices": ((576, 138_240), (1536, 17_280)), "vectors": 35_136},
+        3_525_000,
+    ),
+    "gemma3": (
+        {
+            "layers": 18,
+            "hidden": 640,
+            "heads": 4,
+            "kv_heads": 1,
+            "head_size": 256,
+            "intermediate": 2048,
+        }
+        | {
+            "vocab": 262_144,
+            "context": 32_768,
+            "rope_positions": 65_536,
+            "window": 512,
+            "windowed_layers": 15,
+        },
+        {
+            "body": 100_326_016,
+            "matrices": ((640, 101_376), (1024, 11_520), (2048, 11_520)),
+            "vectors": 55_936,
+        },
+        33_400_000,
+    ),
+}
+
+
+def real_shape(sample: Path, model: str) -> Inspection:
+    plain = inspect_model(sample)
+    shape, structure, tokenizer = SHAPES[model]
+    vocabulary = shape["vocab"] * shape["hidden"]
+    return replace(
+        plain,
+        shape=replace(plain.shape, **shape),
+        structure=replace(plain.structure, embedding=vocabulary, head=0, tied=True, **structure),
+        tokenizer=replace(plain.tokenizer, bytes=tokenizer),
+    )
+
+
+@pytest.mark.parametrize(("model", "key"), RUNS)
+def test_memory_to_run_real_models(sample: Path, model: str, key: str) -> None:
+    found = real_shape(sample, model)
+    assert run_bytes(found, find_precision(key), 2048) / 2**20 == pytest.approx(
+        RUNS[model, key], rel=0.12
+    )
+
+
+def test_calibration_ignores_what_does_not_compare() -> None:
+    remember("int4", 10**6, {"seconds": 10.0}, {"seconds": 20.0})
+    assert factor("seconds", "int4", 10**6) == (2.0, 1)
+    assert factor("seconds", "int4", 10**8) == (1.0, 0), "another size"
+    remember("int4", 10**8, {"seconds": 10.0}, {"seconds": 4000.0})
+    assert factor("seconds", "int4", 10**8) == (1.0, 0), "a suspended laptop"
+    remember("int8", 10**9, {"seconds": 0.0}, {"seconds": 1.0})
+    assert factor("seconds", "int8", 10**9) == (1.0, 0)
+
+
+@pytest.mark.parametrize("content", [b"{", b"[1, null]", b'{"a": 1}', b'[{"formula": "x"}]', b"\0"])
+def test_broken_calibration_is_none(content: bytes) -> None:
+    path = find_paths().state / "calibration.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    assert factor("seconds", "int4", 10**6) == (1.0, 0)
+    remember("int4", 10**6, {"seconds": 1.0}, {"seconds": 1.5})
+    assert factor("seconds", "int4", 10**6) == (1.5, 1)
+
+
+@pytest.mark.parametrize(
+    ("key", "measured"),
+    [("fp32", 1_173_056_369), ("int8", 1_073_556_538), ("int4", 268_446_935)],
+)
+def test_size_of_a_model_with_two_rotary_tables(sample: Path, key: str, measured: int) -> None:
+    found = real_shape(sample, "gemma3")
+    assert artifact_bytes(found, find_precision(key)) == pytest.approx(measured, rel=0.002)
+
+
+def test_windowed_layers_keep_their_window_only(sample: Path) -> None:
+    found = real_shape(sample, "gemma3")
+    # 3 layers see everything, 15 their last 512 tokens; one head of 256 elements, keys and values in float32.
+    assert kv_cache_bytes(found, 2048) == (3 * 2048 + 15 * 512) * 256 * 2 * 4
+    assert kv_cache_bytes(found, 100) == 18 * 100 * 256 * 2 * 4
+
+
+PLAIN = {
+    "hidden_size": 64,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 4,
+    "vocab_size": 100,
+    "max_position_embeddings": 1_000,
+}
+KINDS = ["sliding_attention"] * 5 + ["full_attention"]
+
+
+@pytest.mark.parametrize(
+    ("config", "window", "windowed", "positions"),
+    [
+        ({}, 0, 0, 1_000),
+        ({"sliding_window": 128}, 0, 0, 1_000),
+        ({"sliding_window": 128, "layer_types": KINDS * 2}, 128, 10, 1_000),
+        ({"sliding_window": None, "layer_types": KINDS * 2}, 0, 0, 1_000),
+        ({"sliding_window": 128, "sliding_window_pattern": 6}, 128, 10, 1_000),
+        ({"sliding_window": 128, "sliding_window_pattern": 0}, 0, 0, 1_000),
+        ({"sliding_window": True, "layer_types": "x"}, 0, 0, 1_000),
+        ({"model_type": "gemma3_text"}, 0, 0, 2_000),
+        ({"rope_parameters": {"full_attention": {}, "sliding_attention": {}}}, 0, 0, 2_000),
+        (
+            {"rope_scaling": {"type": "longrope", "original_max_position_embeddings": 400}},
+            0,
+            0,
+            1_400,
+        ),
+        ({"rope_scaling": "longrope"}, 0, 0, 1_000),
+    ],
+)
+def test_windows_and_rotary_tables_of_a_config(
+    config: dict[str, Any], window: int, windowed: int, positions: int
+) -> None:
+    shape = read_shape({**PLAIN, **config})
+    assert (shape.window, shape.windowed_layers, shape.rope_positions) == (
+        window,
+        windowed,
+        positions,
+    )
+
+
+@pytest.mark.parametrize(("columns", "fits"), [(96, False), (128, True), (576, True)])
+def test_k_quant_is_offered_only_where_it_can_pack_the_rows(
+    sample: Path, columns: int, fits: bool
+) -> None:
+    """The matrix: `cannot reshape array of size 96 into shape (64,newaxis)` after the whole build."""
+    found = inspect_model(sample)
+    found = replace(found, structure=replace(found.structure, matrices=((columns, 64),)))
+    row = estimate(found, find_precision("int4-quality"), room=PLENTY)
+    assert row.available is fits
+    assert ("rows of 96" in row.reason) is not fits
+    assert estimate(found, find_precision("int4"), room=PLENTY).available

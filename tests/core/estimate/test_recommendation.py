@@ -1,0 +1,312 @@
+"""Which row fits a goal, before and after measurements; the Pareto front; figures joined by artifact."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firstlight_core.estimate.calibrated_offer import offer_calibrated
+from firstlight_core.estimate.measured_figures import Figures, Measurements, measured_figures
+from firstlight_core.estimate.recommendation import GOALS, next_goal, pareto_front, recommend
+from firstlight_core.ledger import Entry
+from firstlight_core.precision.table import PRECISIONS
+from firstlight_core.session import Session
+
+MIB = 2**20
+ESTIMATES: dict[str, dict[str, Any]] = {
+    key: {"bytes": size * MIB, "run_ram_bytes": ram * MIB, "available": True}
+    for key, size, ram in (
+        ("fp32", 90, 200),
+        ("fp16", 45, 200),
+        ("int8", 50, 160),
+        ("int8-compact", 30, 150),
+        ("int4", 18, 130),
+        ("int4-compact", 15, 128),
+        ("int4-quality", 23, 135),
+        ("int4-calibrated", 20, 132),
+    )
+}
+
+
+def figures(key: str, **values: Any) -> dict[str, Figures]:
+    return {key: Figures(precision=key, artifact=f"/out/{key}", **values)}
+
+
+@pytest.mark.parametrize(
+    ("goal", "row"),
+    [("smallest", "int4-compact"), ("fastest", "int4-compact"), ("closest", "fp16")],
+)
+def test_without_measurements_estimates_decide(goal: str, row: str) -> None:
+    found = recommend(goal, ESTIMATES, {})
+    assert found is not None
+    assert (found.precision, found.basis) == (row, "estimate")
+    assert "estimate" in found.sentence
+
+
+def test_a_measured_size_takes_the_place_of_its_estimate() -> None:
+    found = recommend("smallest", ESTIMATES, figures("int4", bytes=10 * MIB))
+    assert found is not None
+    assert (found.precision, found.basis) == ("int4", "measured")
+    assert "10.0 MiB (measured), before INT4 compact with 15.0 MiB (estimate)" in found.sentence
+
+
+def test_one_measured_speed_compares_nothing_two_do() -> None:
+    one = figures("int8", decode_tps=900.0)
+    found = recommend("fastest", ESTIMATES, one)
+    assert found is not None and found.basis == "estimate"
+    two = one | figures("int4-compact", decode_tps=700.0)
+    found = recommend("fastest", ESTIMATES, two)
+    assert found is not None
+    assert (found.precision, found.basis) == ("int8", "measured")
+    assert "of the 2 rows measured here: 900 tokens/s" in found.sentence
+
+
+def test_overlapping_spreads_are_said() -> None:
+    apart = figures("int8", decode_tps=900.0, decode_range=(890.0, 910.0)) | figures(
+        "int4", decode_tps=700.0, decode_range=(690.0, 710.0)
+    )
+    close = apart | figures("int4", decode_tps=895.0, decode_range=(880.0, 905.0))
+    for known, overlap in ((apart, False), (close, True)):
+        found = recommend("fastest", ESTIMATES, known)
+        assert found is not None and ("overlap" in found.sentence) is overlap
+
+
+def test_speeds_of_a_void_benchmark_decide_nothing() -> None:
+    known = figures("int8", decode_tps=900.0, void=True) | figures(
+        "int4", decode_tps=700.0, void=True
+    )
+    found = recommend("fastest", ESTIMATES, known)
+    assert found is not None and found.basis == "estimate"
+
+
+def test_drift_decides_what_is_closest_and_the_reference_does_not_take_part() -> None:
+    known = (
+        figures("fp32", kl_mean=0.0)
+        | figures("int4-quality", kl_mean=0.002)
+        | figures("int8", kl_mean=0.004)
+    )
+    found = recommend("closest", ESTIMATES, known)
+    assert found is not None
+    assert (found.precision, found.basis) == ("int4-quality", "measured")
+    assert "mean KL 0.002, before INT8" in found.sentence
+
+
+def refuted(key: str, *, drifted: bool = True, **values: Any) -> dict[str, Figures]:
+    return figures(key, usable=False, drifted=drifted, **values)
+
+
+@pytest.mark.parametrize("goal", [goal.key for goal in GOALS])
+def test_a_row_that_quality_refuted_is_never_recommended(goal: str) -> None:
+    first = recommend(goal, ESTIMATES, {})
+    assert first is not None
+    known: dict[str, Figures] = {}
+    seen = []
+    # Whatever is recommended is checked and refuted, until nothing is left.
+    for _ in ESTIMATES:
+        found = recommend(goal, ESTIMATES, known)
+        assert found is not None and found.precision and found.precision not in known
+        assert all(f"{label}" in found.sentence for label in seen)
+        known |= refuted(found.precision, bytes=1, kl_mean=0.0, decode_tps=1e6)
+        seen.append(next(row.label for row in PRECISIONS if row.key == found.precision))
+    nothing = recommend(goal, ESTIMATES, known)
+    assert nothing is not None and nothing.precision == ""
+    assert "not good enough, and no other row can run here" in nothing.sentence
+
+
+def test_fewer_bits_than_a_row_that_drifted_too_far_come_last() -> None:
+    # INT4 is far from the original: INT4 compact keeps fewer bits, INT4 quality more.
+    found = recommend("smallest", ESTIMATES, refuted("int4"))
+    assert found is not None and found.precision == "int4-calibrated"
+    assert (
+        "Left out, not good enough by Quality: INT4; of fewer bits than a row that drifted too far: INT4 compact."
+        in found.sentence
+    )
+    # A check that fails says nothing about other rows.
+    found = recommend("smallest", ESTIMATES, refuted("int4", drifted=False))
+    assert found is not None and found.precision == "int4-compact"
+    # Measured and good enough: no doubt about it.
+    known = refuted("int4") | figures("int4-compact", usable=True, bytes=15 * MIB)
+    found = recommend("smallest", ESTIMATES, known)
+    assert found is not None and found.precision == "int4-compact"
+    only = {key: {**row, "available": "int4" in key} for key, row in ESTIMATES.items()}
+    known = refuted("int4") | refuted("int4-quality") | refuted("int4-calibrated")
+    found = recommend("smallest", only, known)
+    assert found is not None and found.precision == "int4-compact", "better than a refuted one"
+
+
+def test_a_calibrated_row_is_offered_where_int4_drifts_noticeably() -> None:
+    guesses = {key: {**row, "seconds": 60.0} for key, row in ESTIMATES.items()}
+    close = figures("int4", kl_mean=0.02, closeness="close", bytes=18 * MIB, seconds=6.0)
+    far = figures("int4", kl_mean=0.4, closeness="far", bytes=18 * MIB, seconds=6.0)
+    assert offer_calibrated(guesses, {}) == offer_calibrated(guesses, close) == ""
+    offer = offer_calibrated(guesses, far)
+    assert offer.startswith("INT4 is noticeably different (mean KL 0.4): INT4 calibrated rounds")
+    assert "2.00 MiB more, about 60 s to convert; estimate" in offer
+    for goal in GOALS:
+        found = recommend(goal.key, guesses, far)
+        assert found is not None and found.sentence.endswith(offer)
+    # What was measured takes the place of what was guessed.
+    made = figures("int4-calibrated", kl_mean=0.2, bytes=20 * MIB, seconds=90.0)
+    offer = offer_calibrated(guesses, far | made)
+    assert "mean KL 0.2 instead of 0.4 (0.50 ×), 20.0 MiB instead of 18.0 MiB" in offer
+    assert "converted in" in offer
+    # Where it cannot be made, or was refuted, it is not offered.
+    blocked = guesses | {"int4-calibrated": {"available": False}}
+    assert offer_calibrated(blocked, far) == ""
+    assert offer_calibrated(guesses, far | refuted("int4-calibrated")) == ""
+
+
+def test_rows_that_cannot_run_are_not_recommended() -> None:
+    only = {key: {**row, "available": key == "fp32"} for key, row in ESTIMATES.items()}
+    for goal in GOALS:
+        found = recommend(goal.key, only, {})
+        assert found is not None and found.precision == "fp32"
+    none = {key: {**row, "available": False} for key, row in ESTIMATES.items()}
+    assert recommend("smallest", none, {}) is None
+
+
+def test_goals_go_round() -> None:
+    keys = [GOALS[0].key]
+    for _ in GOALS:
+        keys.append(next_goal(keys[-1]).key)
+    assert keys == ["smallest", "fastest", "closest", "smallest"]
+    assert next_goal("unheard of").key == "fastest"
+
+
+POINTS = st.dictionaries(
+    st.text("abcdef", min_size=1, max_size=3),
+    st.tuples(st.integers(0, 9).map(float), st.integers(0, 9).map(float)),
+    max_size=8,
+)
+
+
+@given(POINTS)
+def test_the_front_is_beaten_by_none_and_beats_the_rest(
+    points: dict[str, tuple[float, float]],
+) -> None:
+    front = pareto_front(points)
+
+    def beats(a: tuple[float, float], b: tuple[float, float]) -> bool:
+        return a != b and a[0] <= b[0] and a[1] <= b[1]
+
+    for key, point in points.items():
+        beaten = any(beats(other, point) for other in points.values())
+        assert (key in front) is not beaten
+    assert bool(front) is bool(points)
+
+
+# Figures ------------------------------------------------------------------------------------------
+
+
+def artifact(key: str) -> dict[str, Any]:
+    return {
+        "artifact": f"/out/{key}",
+        "precision": key,
+        "bytes": 10,
+        "seconds": 2.0,
+        "peak_rss_bytes": 5,
+    }
+
+
+def bench(*keys: str, void: bool = False) -> dict[str, Any]:
+    spread = {"median": 100.0, "min": 90.0, "max": 110.0}
+    cases = [
+        {
+            "prompt_tokens": n,
+            "decode_tps": {**spread, "median": float(n)},
+            "ttft_s": {"median": 0.1},
+            "prefill_tps": {"median": 900.0},
+        }
+        for n in (32, 128, 512)
+    ]
+    return {
+        "void": void,
+        "results": [
+            {"target": f"/out/{key}", "load_s": 0.5, "cases": cases, "rss_bytes": {"peak": 77}}
+            for key in keys
+        ],
+    }
+
+
+def quality(key: str, kl: float) -> dict[str, Any]:
+    return {"target": f"/out/{key}", "drift": {"kl_mean": kl, "top1_agreement": 0.99}}
+
+
+def entry(step: str, values: dict[str, Any], status: str = "done") -> Entry:
+    return Entry(at=0.0, step=step, status=status, seconds=0.0, values=values)
+
+
+def test_figures_are_joined_by_the_artifacts_folder() -> None:
+    session = Session(
+        artifacts=(artifact("int8"), artifact("int4")),
+        benchmark=bench("int4", "elsewhere"),
+        quality=quality("int8", 0.25),
+    )
+    found = measured_figures(session.artifacts, session)
+    assert set(found) == {"int8", "int4"}
+    assert (found["int8"].kl_mean, found["int8"].decode_tps) == (0.25, None)
+    four = found["int4"]
+    assert (four.bytes, four.load_s, four.ttft_s, four.run_rss_bytes) == (10, 0.5, 0.1, 77)
+    assert (four.prompt_tokens, four.decode_tps, four.decode_range) == (128, 128.0, (90.0, 110.0))
+    assert four.kl_mean is None and not four.void
+
+
+def test_the_distance_has_quality_s_word() -> None:
+    session = Session(artifacts=(artifact("int4"),), quality=quality("int4", 0.4))
+    assert measured_figures(session.artifacts, session)["int4"].closeness == ""
+    told = quality("int4", 0.4)
+    told["drift"] |= {"top1_agreement": 0.9, "perplexity_ratio": 1.2}
+    found = measured_figures(session.artifacts, session.decide(quality=told))
+    assert found["int4"].closeness == "noticeable"
+
+
+def test_the_ledger_remembers_what_another_choice_made_the_session_forget() -> None:
+    session = Session(artifacts=(artifact("int8"), artifact("int4")), quality=quality("int4", 0.5))
+    entries = [
+        entry("convert", artifact("int8")),
+        entry("quality", quality("int8", 0.25)),
+        entry("quality", quality("int4", 0.75), status="failed"),
+        entry("benchmark", bench("int8", void=True)),
+    ]
+    found = measured_figures(session.artifacts, Measurements.of(session, entries))
+    assert found["int8"].kl_mean == 0.25 and found["int8"].void
+    assert found["int4"].kl_mean == 0.5
+
+
+def test_a_verdict_of_no_is_remembered_and_an_error_is_none() -> None:
+    session = Session(artifacts=(artifact("int8"), artifact("int4")))
+    checks = [{"id": "answer-format", "status": "pass"}]
+    far = {**quality("int4", 0.7), "checks": checks, "ok": False}
+    entries = [
+        entry("quality", far, status="failed"),
+        entry("quality", {"error": {"message": "died"}}, status="failed"),
+    ]
+    found = measured_figures(session.artifacts, Measurements.of(session, entries))
+    assert found["int4"].usable is False and found["int4"].drifted
+    assert found["int4"].kl_mean == 0.7
+    assert found["int8"].usable is None and not found["int8"].drifted
+    several = {
+        "ok": False,
+        "artifacts": [far, {**quality("int8", 0.01), "checks": checks, "ok": True}],
+    }
+    found = measured_figures(
+        session.artifacts, Measurements.of(session, [entry("quality", several, status="failed")])
+    )
+    assert (found["int8"].usable, found["int4"].usable) == (True, False)
+    bad = {**far, "checks": [{"id": "memory-leak", "status": "fail"}]}
+    found = measured_figures(
+        session.artifacts, Measurements.of(session, [entry("quality", bad, status="failed")])
+    )
+    assert found["int4"].usable is False and not found["int4"].drifted
+
+
+def test_a_new_conversion_forgets_the_figures_of_the_old_one() -> None:
+    session = Session(artifacts=(artifact("int4"),))
+    entries = [
+        entry("convert", artifact("int4")),
+        entry("quality", quality("int4", 0.25)),
+        entry("convert", {**artifact("int4"), "bytes": 11}),
+    ]
+    found = measured_figures(session.artifacts, Measurements.of(session, entries))
+    assert found["int4"].bytes == 11 and found["int4"].kl_mean is None

@@ -1,0 +1,181 @@
+"""The same artifact, prompt and settings give the same tokens and logits, whatever was asked before."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from firstlight_core.inference.engine import Engine, open_engine
+from firstlight_core.jobs.prefill_plan import chunk_ends, chunk_tokens, is_repeatable, is_seeded
+from firstlight_core.process.events import Token
+
+GREEDY = {"do_sample": False}
+SEEDED = {"do_sample": True, "temperature": 1.5, "random_seed": 7}
+LENGTHS = (1, 2, 63, 64, 65, 66, 127, 128, 129, 130, 200)
+
+
+def test_a_plan_covers_the_prompt_and_leaves_no_token_alone() -> None:
+    for size in (16, 32, 64):
+        for count in range(1, 300):
+            ends = chunk_ends(count, size)
+            widths = [end - start for start, end in zip([0, *ends], ends, strict=False)]
+            assert sum(widths) == count
+            assert widths == [count] or min(widths) >= 2
+            assert all(width == size for width in widths[:-1])
+    assert chunk_ends(65, 64) == [65]
+    assert chunk_ends(129, 64) == [64, 129]
+    assert chunk_ends(100, 64, start=30) == [94, 100]
+
+
+def test_a_longer_prompt_begins_with_the_same_chunks() -> None:
+    """What is kept of a shorter prompt is what the longer one would compute."""
+    for count in range(2, 300):
+        whole = [end for end in chunk_ends(count, 64) if end % 64 == 0]
+        assert chunk_ends(count + 70, 64)[: len(whole)] == whole
+
+
+def test_the_size_of_a_chunk_follows_the_model() -> None:
+    def model(width: int, layers: int, vocabulary: int) -> dict[str, Any]:
+        decoder = {"hidden_size": width, "num_hidden_layers": layers}
+        return {"vocab_size": vocabulary, "decoder": decoder}
+
+    assert chunk_tokens(model(576, 30, 49_152)) == 64  # SmolLM2-135M
+    assert chunk_tokens(model(896, 24, 151_936)) == 32  # Qwen2.5-0.5B
+    assert chunk_tokens(model(2048, 16, 128_256)) == 16  # Llama 3.2 1B
+    assert chunk_tokens({}) == chunk_tokens({"decoder": 3, "vocab_size": "x"}) == 64
+
+
+def test_what_asks_for_the_same_answer_each_time() -> None:
+    assert is_repeatable({}) and is_repeatable(GREEDY) and is_repeatable(SEEDED)
+    assert is_repeatable({"do_sample": True, "top_k": 1})
+    assert not is_repeatable({"do_sample": True, "temperature": 0.7})
+    assert not is_repeatable({"do_sample": True, "random_seed": -1})
+    assert is_repeatable({"do_sample": True, "random_seed": 0})
+    assert is_seeded({"do_sample": True, "random_seed": 0})
+    assert not is_seeded({"do_sample": False, "random_seed": 3})
+
+
+async def _asked(engine: Engine, ids: list[int], search: Any = GREEDY, **more: Any) -> Any:
+    """Tokens of an answer, and how many were kept."""
+    said = await engine.request("chat", ids=ids, max_tokens=16, search=search, stream=False, **more)
+    return said["tokens"], said["stats"]["reused_tokens"]
+
+
+async def _seen(engine: Engine, ids: list[int], search: Any = GREEDY) -> tuple[Any, ...]:
+    """An answer, and the hundred likeliest tokens of its first and its fourth place with their exact probabilities."""
+    tokens, _ = await _asked(engine, ids, search)
+    places = []
+    for spoken in (tokens[:3], []):
+        found = await engine.request("alternatives", ids=ids, tokens=spoken, count=100)
+        places.append([(one["id"], one["probability"]) for one in found["alternatives"]])
+    return tokens, *places
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("precision", ["int4", "int8"])
+async def test_greedy_and_seeded_answers_are_the_same_each_time(
+    artifact: Callable[[str], Path], precision: str
+) -> None:
+    folder = artifact(precision)
+    async with open_engine(folder) as engine:
+        text = "An int4 artifact stores its weights in blocks of 4 bits. " * 20
+        base = (await engine.render([{"role": "user", "content": text}]))["ids"]
+        first = {count: await _seen(engine, base[:count]) for count in LENGTHS}
+        seeded = await _seen(engine, base[:90], SEEDED)
+        for count in reversed(LENGTHS):
+            # The same question again, directly after its answer and after others.
+            assert await _seen(engine, base[:count]) == first[count], count
+            assert await _seen(engine, base[:count]) == first[count], count
+        # The prompt of a later turn holds the answer, which the cache has from decoding.
+        tokens, _ = await _asked(engine, base[:150])
+        turn = [*base[:150], *tokens, *base[10:40]]
+        later, kept = await _asked(engine, turn)
+        assert kept == 128
+        assert (await _asked(engine, turn, fresh=True))[0] == later
+        # As Foundry Local does it, and no trace of it afterwards.
+        assert (await _asked(engine, base[:200], whole=True)) == (first[200][0], 0)
+        assert await _seen(engine, base[:200]) == first[200]
+        # After sampled answers, and with a seed.
+        for count in (150, 90):
+            await _asked(engine, base[:count], {"do_sample": True, "temperature": 1.5})
+        assert await _seen(engine, base[:130]) == first[130]
+        assert await _seen(engine, base[:90], SEEDED) == seeded
+    async with open_engine(folder, max_length=512) as other:
+        assert await _seen(other, base[:90], SEEDED) == seeded
+        assert (await _asked(other, turn))[0] == later
+        for count in (65, 129, 200):
+            assert await _seen(other, base[:count]) == first[count], count
+
+
+@pytest.mark.real
+async def test_a_sampled_conversation_keeps_all_of_its_cache(
+    artifact: Callable[[str], Path],
+) -> None:
+    sampled = {"do_sample": True, "temperature": 0.7}
+    async with open_engine(artifact("int4")) as engine:
+        ids = (await engine.render([{"role": "user", "content": "What is int4?"}]))["ids"]
+        tokens, kept = await _asked(engine, ids, sampled)
+        assert kept == 0
+        _, kept = await _asked(engine, [*ids, *tokens, *ids], sampled)
+        assert kept >= len(ids) + len(tokens) - 1
+
+
+@pytest.mark.real
+async def test_the_likeliest_token_of_each_place_is_the_one_a_greedy_answer_took(
+    artifact: Callable[[str], Path],
+) -> None:
+    """Also when the answer is no longer in the cache, and in a process that never gave it."""
+    async with open_engine(artifact("int4")) as engine, open_engine(artifact("int4")) as other:
+        ids = (await engine.render([{"role": "user", "content": "What is int4?"}]))["ids"]
+        tokens, _ = await _asked(engine, ids)
+
+        async def places(who: Engine) -> list[Any]:
+            asked = [tokens[:place] for place in (0, 5, 11, 1)]
+            return [
+                await who.request("alternatives", ids=ids, tokens=said, count=9) for said in asked
+            ]
+
+        seen = await places(engine)
+        likeliest = [found["alternatives"][0]["id"] for found in seen]
+        assert likeliest == [tokens[place] for place in (0, 5, 11, 1)]
+        await _asked(engine, ids[: len(ids) // 2])
+        assert await places(engine) == await places(other) == seen
+
+
+@pytest.mark.real
+async def test_what_happens_between_two_questions_changes_no_answer(
+    artifact: Callable[[str], Path],
+) -> None:
+    """A cancelled answer, an edited turn, a form, a penalty, a seed of 0."""
+    penalty = {"do_sample": False, "repetition_penalty": 1.4}
+    zero = {"do_sample": True, "temperature": 1.3, "random_seed": 0}
+    text = "An int4 artifact stores its weights in blocks of 4 bits. " * 12
+    question = [{"role": "user", "content": text}]
+    async with open_engine(artifact("int4")) as used, open_engine(artifact("int4")) as new:
+        base = (await used.render(question))["ids"]
+        tokens, _ = await _asked(used, base[:100], penalty)
+        turn = [*base[:100], *tokens, *base[5:40]]
+        said, kept = await _asked(used, turn, penalty)
+        assert (said, 64) == ((await _asked(new, turn, penalty))[0], kept)
+
+        form = {"regex": "[a-z ]{5,40}", "greedy": True, "max_tokens": 12}
+        held = await used.answer(question, **form)
+        await _asked(used, turn)
+        again, alone = await used.answer(question, **form), await new.answer(question, **form)
+        assert held["tokens"] == again["tokens"] == alone["tokens"]
+
+        async for event in used.chat(question, greedy=True, max_tokens=200):
+            if isinstance(event, Token) and event.index == 1:
+                await used.cancel()
+        retried = await used.answer(question, greedy=True, max_tokens=30)
+        first = await new.answer(question, greedy=True, max_tokens=30)
+        assert retried["tokens"] == first["tokens"]
+        assert retried["stats"]["reused_tokens"] >= 64
+
+        edited = [*base[:70], base[71], *base[71:140]]
+        await _asked(used, base[:150])
+        assert (await _asked(used, edited))[0] == (await _asked(new, edited))[0]
+
+        drawn = [(await _asked(who, base[:80], zero))[0] for who in (used, used, new)]
+        assert drawn[0] == drawn[1] == drawn[2]

@@ -1,0 +1,56 @@
+"""The limits under which a chat template renders."""
+
+import resource
+import time
+from pathlib import Path
+
+import pytest
+
+from firstlight_core.errors import TemplateRefused
+from firstlight_core.jobs.chat_template import Conversation, _limits
+from tests.support.tiny_models import tiny_genai
+
+
+def test_what_runs_too_long_is_interrupted_and_the_limits_are_lifted() -> None:
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    began = time.monotonic()
+    with pytest.raises(TemplateRefused, match="did not finish"), _limits(0.1, 2**30):
+        while time.monotonic() - began < 10:
+            pass
+    assert time.monotonic() - began < 5
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
+
+
+def test_what_grows_too_much_is_refused() -> None:
+    with pytest.raises(MemoryError), _limits(5, 2**26):
+        bytearray(2**28)
+    # And afterwards there is room again.
+    assert len(bytearray(2**28)) == 2**28
+
+
+def test_the_template_of_a_folder(tmp_path: Path) -> None:
+    folder = tiny_genai(
+        tmp_path / "t", template="{% for m in messages %}[{{ m['content'] }}]{% endfor %}"
+    )
+    messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    assert Conversation(folder).render(messages) == "[a][b]"
+
+
+TAGGED = "{% for m in messages %}<s>{{ m['content'] CHANGE}}</s>{% endfor %}"
+USER = [{"role": "assistant", "content": "x</s>"}, {"role": "user", "content": "a</s>b<s>"}]
+
+
+def test_control_tokens_of_a_user_are_cut_and_nobody_elses(tmp_path: Path) -> None:
+    conversation = Conversation(tiny_genai(tmp_path / "t", template=TAGGED.replace("CHANGE", "")))
+    pieces = conversation.render_spelled(USER, ["<s>", "</s>"])
+    assert pieces == ["<s>x</s></s><s>a<", "/s>b<", "s></s>"]
+    assert conversation.render_spelled(USER[:1], ["</s>"]) == ["<s>x</s></s>"]
+
+
+@pytest.mark.parametrize("change", ["| reverse ", "| upper ", "| tojson ", "[:2] "])
+def test_a_template_that_changes_the_text_is_not_cut(tmp_path: Path, change: str) -> None:
+    conversation = Conversation(
+        tiny_genai(tmp_path / "t", template=TAGGED.replace("CHANGE", change))
+    )
+    found = conversation.render_spelled(USER, ["<s>", "</s>"])
+    assert found is None or "".join(found) == conversation.render(USER)

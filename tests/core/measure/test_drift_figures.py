@@ -1,0 +1,104 @@
+"""Every figure of drift against an independent float64 computation (tests/support/independent_drift.py), on the really converted sample."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from firstlight_core.inference.engine import open_engine
+from firstlight_core.measure.drift import measure_drift, measure_own_text
+from firstlight_core.measure.reference import find_reference, read_text
+from tests.support import independent_drift
+
+QUESTIONS = (
+    "What is int4 quantization?",
+    "Which precision is the smallest?",
+    "How do I measure speed?",
+    "Tell me about the sea.",
+)
+TOKENS = 24
+TEXT = (
+    "Each block of weights has a scale of its own. The harbour was quiet when the ferry came in, an hour late and half "
+    "empty; on the quay stood a row of crates. An int8 artifact is larger than an int4 artifact, and closer to the original. "
+    "Beside the crates stood a dog that belonged to nobody in particular, and looked at the water. To measure the speed of a "
+    "model, count the tokens that it decodes in a second, and do not count the prompt; a busy machine spoils the figure. "
+    "Nobody spoke while two men in orange jackets threw the ropes and a woman with a clipboard counted the cars."
+)
+
+
+def independent(
+    source: Path, artifact: Path, folder: Path, questions: Sequence[str], texts: list[list[int]]
+) -> Any:
+    """What the script finds, in a process of its own."""
+    folder.mkdir(exist_ok=True)
+    (folder / "questions.json").write_text(json.dumps(list(questions)))
+    (folder / "text.json").write_text(json.dumps(texts))
+    done = subprocess.run(
+        [
+            sys.executable,
+            independent_drift.__file__,
+            str(source),
+            str(artifact),
+            str(folder / "questions.json"),
+            str(TOKENS),
+            str(folder / "text.json"),
+        ],
+        capture_output=True,
+        check=True,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+    )
+    return json.loads(done.stdout)
+
+
+async def check_figures(
+    source: Path, artifact: Path, folder: Path, *, zero: bool, questions: Sequence[str] = QUESTIONS
+) -> list[dict[str, Any]]:
+    """Hold the product's figures on TEXT, and on the original's answers to questions, against the script's; returns the product's."""
+    asked = [[{"role": "user", "content": question}] for question in questions]
+    reading = await read_text(source, TEXT)
+    async with open_engine(artifact) as engine:
+        measured = [await measure_own_text(engine, reading)]
+        if asked:
+            reference = await find_reference(source, asked, new_tokens=TOKENS)
+            measured.append(await measure_drift(engine, reference, asked))
+    texts = [list(p["ids"]) for p in reading.prompts]
+    own = independent(source, artifact, folder, questions, texts)
+    for found, wanted in zip(measured, (own["text"], own["answers"]), strict=False):
+        assert found["tokens"] == wanted["tokens"]
+        assert found["top1_agreement"] == wanted["top1_agreement"]
+        # A percentile is one token's figure, which the last bit of the original's own float32 logits moves.
+        for key, near in (("kl_mean", 1e-4), ("perplexity_ratio", 1e-4), ("kl_p95", 5e-4)):
+            # Below 1e-9 both sides have float32's rounding only.
+            assert found[key] == pytest.approx(wanted[key], rel=near, abs=1e-9), key
+        if zero:
+            assert abs(found["kl_mean"]) < 1e-8
+            assert found["perplexity_ratio"] == pytest.approx(1, abs=1e-5)
+        low, high = found["top1_interval"]
+        assert low <= found["top1_agreement"] <= high
+        for key, interval in (
+            ("kl_mean", "kl_interval"),
+            ("perplexity_ratio", "perplexity_interval"),
+        ):
+            low, high = found[interval]
+            assert low <= found[key] <= high
+    return measured
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("precision", ["fp32", "int8", "int4"])
+async def test_the_samples_figures_are_those_of_an_independent_computation(
+    artifact: Callable[[str], Path], sample: Path, tmp_path: Path, precision: str
+) -> None:
+    made = artifact(precision)
+    text, answers = await check_figures(
+        sample, made, tmp_path / "independent", zero=precision == "fp32"
+    )
+    assert text["text_tokens"] >= text["tokens"]
+    assert text["stretches"] >= 2
+    if precision == "int4":
+        assert answers["kl_mean"] > 1e-6 < text["kl_mean"]

@@ -1,0 +1,99 @@
+"""The quantiser's options: what is offered, how it lands in the configuration, what the gate reads back."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from firstlight_core.conversion.convert import convert
+from firstlight_core.conversion.olive_config import run_config
+from firstlight_core.conversion.plan import plan_conversion
+from firstlight_core.errors import UsageError
+from firstlight_core.precision.options import (
+    expected_of,
+    options_for,
+    read_options,
+    with_options,
+)
+from firstlight_core.precision.table import PRECISIONS, find_precision
+
+SOURCE = Path("/models/m")
+
+
+@pytest.mark.parametrize("row", PRECISIONS, ids=lambda row: row.key)
+def test_a_rows_own_configuration_is_what_its_row_expects(row: object) -> None:
+    precision = find_precision(row.key)  # type: ignore[attr-defined]
+    wanted = {k: v for k, v in precision.expected.items() if k != "dtype" and v}
+    found = expected_of(run_config(SOURCE, precision))
+    assert found.items() <= wanted.items() if options_for(precision, tied=True) else not found
+
+
+def test_only_quantised_rows_have_options_and_only_tied_models_an_embedding() -> None:
+    def keys(precision: str, *, tied: bool) -> list[str]:
+        return [option.key for option in options_for(find_precision(precision), tied=tied)]
+
+    assert keys("fp32", tied=True) == keys("fp16", tied=True) == []
+    assert keys("int4", tied=True) == [
+        "block_size",
+        "accuracy_level",
+        "algorithm",
+        "shared_embeddings",
+    ]
+    assert "shared_embeddings" not in keys("int4", tied=False)
+    assert "shared_embeddings" not in keys("int8", tied=True)
+
+
+def test_options_come_back_as_they_went_in() -> None:
+    for key in ("int4", "int8", "int4-quality", "int4-calibrated"):
+        row = find_precision(key)
+        own = run_config(SOURCE, row)
+        offered = options_for(row, tied=True)
+        for values in itertools.product(*([c.value for c in o.choices] for o in offered)):
+            chosen = {o.key: v for o, v in zip(offered, values, strict=True)}
+            changed = with_options(own, chosen, precision=row, tied=True)
+            assert {k: v for k, v in read_options(changed).items() if k in chosen} == chosen
+            # The builder's own default, where the row does not ask either, is not asked for.
+            expected = {"block_size": [32], **expected_of(changed)}
+            assert expected["block_size"] == [chosen.get("block_size", 32)]
+            assert expected["accuracy_level"] == [chosen["accuracy_level"]]
+            # It passes the check of an edited configuration.
+            plan = plan_conversion(SOURCE, "/out", precision=key, config=changed)
+            assert plan.expected == expected_of(changed)
+
+
+def test_the_rows_own_values_change_nothing() -> None:
+    row = find_precision("int4")
+    own = run_config(SOURCE, row)
+    assert with_options(own, read_options(own), precision=row, tied=True) == own
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("block_size", 256),
+        ("block_size", True),
+        ("symmetric", False),
+        ("algorithm", "awq"),
+        ("accuracy_level", 2),
+    ],
+)
+def test_what_is_not_known_to_load_is_refused(key: str, value: int | str | bool) -> None:
+    row = find_precision("int4")
+    with pytest.raises(UsageError, match="not known to load with INT4"):
+        with_options(run_config(SOURCE, row), {key: value}, precision=row, tied=True)
+
+
+@pytest.mark.real
+async def test_the_graph_holds_what_was_chosen(tmp_path: Path, sample: Path) -> None:
+    row = find_precision("int4")
+    chosen: dict[str, int | str | bool] = {
+        "block_size": 64,
+        "accuracy_level": 1,
+        "algorithm": "k_quant",
+        "shared_embeddings": False,
+    }
+    config = with_options(run_config(sample, row), chosen, precision=row, tied=True)
+    document = await convert(sample, tmp_path / "out", precision="int4", config=config)
+    built = document["built"]
+    assert (built["bits"], built["block_size"], built["accuracy_level"]) == ([4], [64], [1])
+    assert built["embedding"] == "float"

@@ -1,0 +1,50 @@
+"""The precision table: one row is all it takes, and each row is consistent with itself."""
+
+import pytest
+
+from firstlight_core.conversion.olive_config import course_config, run_config
+from firstlight_core.errors import UsageError
+from firstlight_core.precision.table import DEFAULT_PRECISION, PRECISIONS, find_precision
+
+
+def test_keys_are_unique_and_the_default_exists() -> None:
+    keys = [row.key for row in PRECISIONS]
+    assert len(set(keys)) == len(keys)
+    assert find_precision(DEFAULT_PRECISION).key == "int4"
+
+
+@pytest.mark.parametrize("row", PRECISIONS, ids=lambda row: row.key)
+def test_row_is_consistent(row, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    options = row.builder_options
+    assert row.expected["bits"] == sorted(row.expected["bits"])
+    if "int4_block_size" in options:
+        block = options["int4_block_size"]
+        assert row.expected["block_size"] == [block]
+        if len(row.expected["bits"]) == 1:
+            # 4 bits a weight and one 32-bit scale a block.
+            assert row.weight_bits == 4 + 32 / block
+        if row.calibrated:
+            # And a zero point of 4 bits; the output head is not counted.
+            assert row.weight_bits == 4 + 36 / block
+    if row.expected["bits"]:
+        assert row.expected["accuracy_level"] == [options["int4_accuracy_level"]]
+    passes = run_config(tmp_path, row)["passes"]
+    assert ("half" in passes) == row.half_pass
+    assert row.note.endswith(".")
+    assert course_config(tmp_path, tmp_path, row)["passes"]["builder"]["config"]["precision"]
+
+
+def test_claims_are_the_course_s() -> None:
+    claims = {row.key: row.claim for row in PRECISIONS if row.claim}
+    assert claims["fp16"].size == "×0.5"
+    assert claims["int8"].speed == "Very Fast"
+    assert claims["int4"].quality == "Acceptable"
+    assert find_precision("fp32").claim is None
+
+
+@pytest.mark.parametrize("key", ["", "INT4", "int9", "x" * 10_000, "\x1b[2J"])
+def test_unknown_key_is_a_usage_error_with_the_list(key: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        find_precision(key)
+    assert "int4-compact" in caught.value.hint
+    assert len(str(caught.value)) < 200

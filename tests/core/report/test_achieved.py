@@ -1,0 +1,76 @@
+"""The lines of the summary screen: what failed, is void or was not done is named."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from firstlight_core.ledger import Run
+from firstlight_core.report.achieved import Achievement, achievements
+from firstlight_core.report.facts import current_facts
+from firstlight_core.session import Session
+from tests.core.report.test_report_claims import FAILED, artifact, bench, made, quality
+
+
+def lines(run: Run | None = None, **session: Any) -> dict[str, Achievement]:
+    found = achievements(current_facts(Session(**session), run))
+    return {one.title: one for one in found}
+
+
+CONVERTED = {"source": "/m", "artifacts": (made("int4")[2],), "artifact": artifact("int4")}
+
+
+def test_an_empty_session_achieved_nothing() -> None:
+    assert {one.outcome for one in lines().values()} == {"skipped"}
+
+
+def test_validated_needs_the_drift() -> None:
+    found = lines(**CONVERTED, quality=quality())
+    assert found["Validated against the original"].outcome == "done"
+    found = lines(artifact="/arts/int8", quality=quality(drift=None, target="/arts/int8"))
+    assert "Validated against the original" not in found
+    assert found["Quality checked"].note == "1 of 1 checks passed; drift not measured"
+    assert found["ONNX artifact adopted"].note == "int8"
+    assert "Model converted to ONNX" not in found
+
+
+def test_a_failed_check_is_no_validation() -> None:
+    found = lines(**CONVERTED, quality=quality(**FAILED))
+    assert found["Quality checked"].outcome == "failed"
+
+
+def test_what_was_not_checked_is_named() -> None:
+    two = {**CONVERTED, "artifacts": (made("int4")[2], made("int8")[2])}
+    found = lines(**two, quality=quality())
+    assert found["Validated against the original"].note == (
+        "1 of 1 checks passed; drift not measured for int8"
+    )
+
+
+def test_a_void_benchmark_says_so() -> None:
+    found = lines(**CONVERTED, benchmark=bench(void=True))["Measured on this machine"]
+    assert found.outcome == "void"
+    assert found.note == "decode 100 tok/s (median), but void: measure again"
+
+
+@pytest.mark.parametrize(
+    ("deployed", "title", "outcome"),
+    [
+        ({"name": "m", "id": "m:1", "verified": True}, "Deployed to Foundry Local", "done"),
+        ({"name": "m", "target": "vllm", "verified": False}, "Deployed as m", "done"),
+        ({"name": "m", "verified": False}, "Deployed to Foundry Local", "failed"),
+    ],
+)
+def test_a_deployment_is_what_it_is(deployed: dict[str, Any], title: str, outcome: str) -> None:
+    assert lines(**CONVERTED, deployment=deployed)[title].outcome == outcome
+
+
+def test_a_step_that_failed_was_not_skipped(tmp_path: Path) -> None:
+    run = Run.create("/m", runs=tmp_path)
+    run.record("benchmark", "failed", values={"error": {"message": "The engine died."}})
+    run.record("convert", "failed", values={"error": {"message": "No room."}})
+    found = lines(run)
+    assert found["Measured on this machine"] == Achievement(
+        outcome="failed", title="Measured on this machine", note="The engine died."
+    )
+    assert found["Model converted to ONNX"].note == "No room."

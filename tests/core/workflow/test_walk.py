@@ -1,0 +1,290 @@
+"""A walk: every step once, in order, kept in the ledger; what fails ends what needs it, and nothing else."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from firstlight_core.errors import CheckFailed, JobFailed, StateProblem, ToolchainMissing
+from firstlight_core.ledger import Run
+from firstlight_core.paths import find_paths
+from firstlight_core.process.events import Event, Stage
+from firstlight_core.workflow.plan import (
+    BenchChoice,
+    ChatChoice,
+    DeployChoice,
+    Plan,
+    QualityChoice,
+    TemplateChoice,
+)
+from firstlight_core.workflow.run_file import read_run_toml
+from firstlight_core.workflow.services import Tools
+from firstlight_core.workflow.walk import STEPS, walk
+
+PLAN = Plan(
+    source=Path("/models/m"),
+    precisions=("int4", "int8"),
+    use="int8",
+    template=TemplateChoice(),
+    deploy=DeployChoice(name="mine"),
+    chat=ChatChoice(prompts=("Hi?",)),
+    benchmark=BenchChoice(lengths=(16,), precisions=("int4", "int8")),
+    quality=QualityChoice(reference=Path("/models/m")),
+)
+
+
+class Recorder:
+    """Stand-ins for the core functions: they note how they were called, and fail when told to."""
+
+    def __init__(self, failing: dict[str, Any] | None = None) -> None:
+        self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+        self.failing = failing or {}
+
+    def tell(self, name: str, answer: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        options = {k: v for k, v in options.items() if k != "on_event"}
+        self.calls.append((name, args, options))
+        found = self.failing.get(name, answer)
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    def later(self, name: str, answer: Any) -> Callable[..., Any]:
+        async def call(*args: Any, **options: Any) -> Any:
+            return self.tell(name, answer, args, options)
+
+        return call
+
+    def now(self, name: str, answer: Any) -> Callable[..., Any]:
+        return lambda *args, **options: self.tell(name, answer, args, options)
+
+    async def convert(
+        self, source: Path, outputs: dict[str, Path], **options: Any
+    ) -> dict[str, Any]:
+        done = options.pop("on_done")
+        self.tell("convert", {}, (source, outputs), options)
+        failures = []
+        for precision in outputs:
+            if found := self.failing.get(precision):
+                told = {"error": found.to_json()}
+                failures.append({"precision": precision, **told})
+            else:
+                told = {"precision": precision, "bytes": 1}
+            done(precision, told)
+        return {"ok": not failures, "failures": failures}
+
+    @property
+    def tools(self) -> Tools:
+        return Tools(
+            run_checks=self.later("run_checks", {"verdict": "ready", "checks": []}),
+            inspect=self.now("inspect", {"architecture": "X"}),
+            adopt=self.now("adopt", {"artifact": "/onnx"}),
+            convert=self.convert,
+            inference_model=self.now("inference_model", {"Name": "n"}),
+            settle_template=self.later("settle_template", {"locked": True}),
+            deploy=self.later("deploy", {"verified": True, "ok": True}),
+            chat=self.later("chat", [{"prompt": "Hi?", "text": "Ho."}]),
+            benchmark=self.later("benchmark", {"results": []}),
+            check_quality=self.later("check_quality", {"checks": [], "ok": True}),
+            write_report=self.now("write_report", {"html": "report.html"}),
+            sweep=list,
+        )
+
+    def called(self, name: str) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
+        return [(args, options) for called, args, options in self.calls if called == name]
+
+
+async def walked(
+    tmp_path: Path, plan: Plan = PLAN, **failing: Any
+) -> tuple[dict[str, Any], Recorder, Run]:
+    recorder = Recorder(failing)
+    document = await walk(plan, runs=tmp_path / "runs", tools=recorder.tools)
+    return document, recorder, Run.open(document["run"], runs=tmp_path / "runs")
+
+
+def statuses(document: dict[str, Any]) -> dict[str, str]:
+    return {step["id"]: step["status"] for step in document["steps"]}
+
+
+async def test_every_step_happens_once_and_in_order(tmp_path: Path) -> None:
+    document, recorder, run = await walked(tmp_path)
+    assert [step["id"] for step in document["steps"]] == [step for step, _ in STEPS]
+    assert set(statuses(document).values()) == {"done"}
+    assert document["ok"] is True
+    assert document["report"] == {"html": "report.html"}
+    assert [call[0] for call in recorder.calls] == [
+        *("run_checks", "inspect", "convert", "inference_model", "settle_template"),
+        *("deploy", "chat", "benchmark", "check_quality", "write_report"),
+    ]
+    assert [(e.step, e.status) for e in run.entries()] == [
+        *(("environment", "done"), ("model", "done"), ("precision", "done"), ("convert", "done")),
+        *(("convert", "done"), ("template", "done"), ("deploy", "done"), ("chat", "done")),
+        *(("benchmark", "done"), ("quality", "done"), ("summary", "done")),
+    ]
+
+
+async def test_edited_configurations_reach_the_conversion(tmp_path: Path) -> None:
+    configs = {"int4": {"passes": {"build": {"type": "ModelBuilder"}}}}
+    _, recorder, run = await walked(tmp_path, replace(PLAN, configs=configs))
+    ((_, options),) = recorder.called("convert")
+    assert options == {"method": "config", "configs": configs}
+    (entry,) = [e for e in run.entries() if e.step == "precision"]
+    assert entry.values["edited"] == ["int4"]
+
+
+async def test_each_step_gets_what_the_plan_says(tmp_path: Path) -> None:
+    _, recorder, run = await walked(tmp_path)
+    artifacts = run.folder / "artifacts"
+    outputs = {key: artifacts / key for key in ("int4", "int8")}
+    assert recorder.called("convert") == [((Path("/models/m"), outputs), {"method": "config"})]
+    used = artifacts / "int8"
+    assert recorder.called("settle_template") == [
+        ((used, {"Name": "n"}), {"source": Path("/models/m")})
+    ]
+    assert recorder.called("deploy") == [((used, "mine"), {"target": "foundry", "replace": True})]
+    assert recorder.called("chat") == [((used, ("Hi?",)), {"system": "", "max_tokens": 128})]
+    both = [str(artifacts / "int4"), str(used)]
+    assert recorder.called("benchmark") == [((both,), {"lengths": (16,)})]
+    assert recorder.called("check_quality") == [
+        ((str(used),), {"prompts": None, "reference": Path("/models/m")})
+    ]
+
+
+async def test_the_run_can_be_repeated_from_its_own_file(tmp_path: Path) -> None:
+    _, _, run = await walked(tmp_path)
+    assert read_run_toml(run.folder / "run.toml") == PLAN
+
+
+@pytest.mark.parametrize(
+    ("failing", "failed", "skipped"),
+    [
+        ({"run_checks": {"verdict": "blocked", "checks": []}}, "environment", 8),
+        ({"inspect": ToolchainMissing("no")}, "model", 7),
+        ({"convert": JobFailed("no")}, "convert", 5),
+        ({"settle_template": CheckFailed("no")}, "template", 1),
+        ({"deploy": {"verified": False, "ok": False}}, "deploy", 0),
+        ({"chat": JobFailed("no")}, "chat", 0),
+        ({"benchmark": JobFailed("no")}, "benchmark", 0),
+        ({"check_quality": {"ok": False, "checks": []}}, "quality", 0),
+    ],
+)
+async def test_a_failure_ends_only_what_needs_it(
+    tmp_path: Path, failing: dict[str, Any], failed: str, skipped: int
+) -> None:
+    document, recorder, run = await walked(tmp_path, **failing)
+    found = statuses(document)
+    assert found[failed] == "failed"
+    assert list(found.values()).count("failed") == 1
+    assert list(found.values()).count("skipped") == skipped
+    assert found["summary"] == "done" and recorder.called("write_report")
+    assert document["ok"] is False
+    reasons = {s.get("reason") for s in document["steps"] if s["status"] == "skipped"}
+    assert reasons <= {f"{failed} failed"}
+    assert {e.step: e.status for e in run.entries()} == found
+
+
+async def test_what_failed_is_told_with_its_hint(tmp_path: Path) -> None:
+    document, _, run = await walked(tmp_path, convert=JobFailed("It broke.", hint="Mend it."))
+    (step,) = [s for s in document["steps"] if s["id"] == "convert"]
+    assert step["error"] == {"code": "job-failed", "message": "It broke.", "hint": "Mend it."}
+    (entry,) = [e for e in run.entries() if e.step == "convert"]
+    assert entry.values["error"]["message"] == "It broke."
+
+
+async def test_a_precision_that_fails_does_not_lose_the_others(tmp_path: Path) -> None:
+    document, recorder, run = await walked(tmp_path, int4=JobFailed("It broke.", hint="Mend it."))
+    found = statuses(document)
+    assert found["convert"] == "failed" and "skipped" not in found.values()
+    (step,) = [s for s in document["steps"] if s["id"] == "convert"]
+    assert step["error"]["message"] == "It broke."
+    assert [
+        (e.status, e.values.get("precision")) for e in run.entries() if e.step == "convert"
+    ] == [
+        ("failed", "int4"),
+        ("done", "int8"),
+        ("failed", None),
+    ]
+    assert recorder.called("benchmark")[0][0] == ([str(run.folder / "artifacts" / "int8")],)
+
+
+async def test_without_the_precision_in_use_nothing_later_happens(tmp_path: Path) -> None:
+    document, recorder, _ = await walked(tmp_path, int8=JobFailed("no"))
+    assert list(statuses(document).values()).count("skipped") == 5
+    assert not recorder.called("deploy")
+
+
+async def test_a_short_plan_skips_what_it_does_not_name(tmp_path: Path) -> None:
+    document, recorder, _ = await walked(
+        tmp_path, Plan(source=Path("/m"), precisions=("int4",), use="int4")
+    )
+    skipped = [s["id"] for s in document["steps"] if s["status"] == "skipped"]
+    assert skipped == ["template", "deploy", "chat", "benchmark", "quality"]
+    assert not recorder.called("settle_template")
+    assert {s["reason"] for s in document["steps"] if s["status"] == "skipped"} == {
+        "not in the plan"
+    }
+    assert document["ok"] is True
+
+
+async def test_an_adopted_artifact_is_not_converted(tmp_path: Path) -> None:
+    plan = Plan(artifact=Path("/onnx"), chat=ChatChoice(prompts=("Hi?",)))
+    document, recorder, _ = await walked(tmp_path, plan)
+    assert not recorder.called("convert") and not recorder.called("inspect")
+    assert not recorder.called("settle_template")
+    assert recorder.called("chat")[0][0][0] == Path("/onnx")
+    assert statuses(document)["convert"] == "skipped"
+
+
+async def test_each_step_is_announced(tmp_path: Path) -> None:
+    heard: list[Event] = []
+    await walk(PLAN, runs=tmp_path, tools=Recorder().tools, on_event=heard.append)
+    assert [e.name for e in heard if isinstance(e, Stage)] == [step for step, _ in STEPS]
+
+
+async def test_a_cancelled_walk_is_recorded_as_such(tmp_path: Path) -> None:
+    reached = asyncio.Event()
+
+    async def hang(*args: Any, **options: Any) -> dict[str, Any]:
+        reached.set()
+        await asyncio.Event().wait()
+        return {}
+
+    tools = Recorder().tools
+    tools = Tools(**{name: getattr(tools, name) for name in Tools.__slots__} | {"convert": hang})
+    task = asyncio.create_task(walk(PLAN, runs=tmp_path, tools=tools))
+    await reached.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    (folder,) = tmp_path.glob("*/ledger.jsonl")
+    last = [*Run(folder.parent).entries()][-1]
+    assert (last.step, last.status) == ("convert", "cancelled")
+
+
+async def test_no_room_for_a_run_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(StateProblem):
+        await walk(PLAN, runs=tmp_path / "runs", tools=Recorder().tools)
+
+
+async def test_what_a_killed_run_left_half_done_is_swept_first(tmp_path: Path) -> None:
+    left = find_paths().runs / "20261129-111111-m" / "artifacts" / ".firstlight-int4-dbffd0f6"
+    (left / "work").mkdir(parents=True)
+    (left / "lock").write_text("")
+    whole = left.with_name("int8")
+    whole.mkdir()
+    tools = Recorder().tools
+    named = {name: getattr(tools, name) for name in Tools.__slots__}
+    own = Tools(run_checks=tools.run_checks).sweep
+    await walk(PLAN, runs=tmp_path, tools=Tools(**{**named, "sweep": own}))
+    assert not left.exists() and whole.is_dir()
+
+
+async def test_a_length_that_was_shortened_is_told(tmp_path: Path) -> None:
+    document, _, _ = await walked(
+        tmp_path, settle_template={"locked": True, "fitted": "max_length is shortened."}
+    )
+    (step,) = [s for s in document["steps"] if s["id"] == "template"]
+    assert (step["status"], step["reason"]) == ("done", "max_length is shortened.")

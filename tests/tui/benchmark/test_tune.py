@@ -1,0 +1,216 @@
+"""Tuning in the wizard: opened from the benchmark, run, looked at, kept."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Button, DataTable
+
+from firstlight_core.errors import StateProblem
+from firstlight_core.process.events import Progress, Stage
+from firstlight_core.session import Session
+from firstlight_tui.app import WizardApp
+from firstlight_tui.steps.benchmark.screen import BenchmarkStep
+from firstlight_tui.steps.benchmark.tune_screen import TuneScreen
+from firstlight_tui.widgets import ProblemPanel, Words
+from tests.tui.conftest import FULL, Called, age, fake_services
+from tests.tui.test_walk import settle
+
+Build = Callable[..., WizardApp]
+
+
+def figures(total: float) -> dict[str, Any]:
+    return {
+        "rounds": 3,
+        "total_s": {"median": total, "min": total, "max": total},
+        "prefill_tps": {"median": 100 / total},
+        "decode_tps": {"median": 10 / total},
+    }
+
+
+def row(label: str, total: float, stage: str = "threads", **settings: Any) -> dict[str, Any]:
+    return {"stage": stage, "label": label, "settings": settings, **figures(total)}
+
+
+OWN = {"intra_op_num_threads": None, "spin_us": None}
+TWO = {"intra_op_num_threads": 2, "spin_us": 20}
+FASTER = {name: {"median": 1.25, "min": 1.2, "max": 1.3} for name in ("answer", "decode")}
+THREADS: dict[str, Any] = {
+    "artifact": FULL.artifact,
+    "applied": False,
+    "trials": [
+        row("2 threads, awake 20 µs", 0.8, **TWO),
+        {**row("1 thread", 2.0), "dropped": True},
+    ],
+    "baseline": row("threads as Olive leaves them", 1.0, "comparison", **OWN),
+    "best": {**row("2 threads, awake 20 µs", 0.8, "comparison", **TWO), "faster": FASTER},
+    "prompt_tokens": 256,
+    "new_tokens": 64,
+    "notes": [],
+    "void": False,
+}
+BUILD: dict[str, Any] = {
+    **{key: value for key, value in THREADS.items() if key != "applied"},
+    "source": FULL.source,
+    "artifact": "/models/out/int4-tuned",
+    "builds": [
+        {"label": "INT4", "settings": {}},
+        {"label": "INT4, blocks of 128", "settings": {}, "excluded": "drifts further than 1 nats"},
+    ],
+    "max_drift": {"kl_mean": 1.0, "why": "as you asked"},
+}
+
+
+class Tuner:
+    """Tuning that answers at once, or when it is let go."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.document = document
+        self.go = asyncio.Event()
+        self.go.set()
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.kept: list[Path] = []
+        self.refuse = False
+
+    async def tune(self, what: str, *, on_event: Any, started: Any, **options: Any) -> Any:
+        self.calls.append((what, options))
+        on_event(Stage("race", "Measuring 2 settings in turns"))
+        on_event(Progress(1, 8, "measurements"))
+        await self.go.wait()
+        return self.document
+
+    def keep(self, artifact: Path, document: Mapping[str, Any]) -> None:
+        if self.refuse:
+            raise StateProblem("The disk is full.", hint="Free some space.")
+        assert document == self.document
+        self.kept.append(artifact)
+
+
+def build_with(wizard: Build, called: Called, tuner: Tuner, session: Session = FULL) -> WizardApp:
+    services = fake_services(called, tune=tuner.tune, keep_tuned=tuner.keep)
+    return wizard(session=session, first=BenchmarkStep, services=services)
+
+
+async def press(pilot: Pilot[Any], button: str) -> None:
+    pilot.app.screen.query_one(button, Button).press()
+    await settle(pilot)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_threads_are_tuned_by_keys_and_kept(
+    wizard: Build, called: Called, size: tuple[int, int]
+) -> None:
+    tuner = Tuner(THREADS)
+    app = build_with(wizard, called, tuner)
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        await pilot.press("t")
+        await settle(pilot)
+        screen = app.screen
+        assert isinstance(screen, TuneScreen)
+        assert screen.query_one("#keep").disabled
+        await pilot.press("enter")
+        await settle(pilot)
+        assert tuner.calls == [(FULL.artifact, {})]
+        table = screen.query_one("#trials", DataTable)
+        shown = ["".join(str(c) for c in table.get_row_at(i)) for i in range(table.row_count)]
+        assert len(shown) == 4
+        assert shown[1].startswith("1 thread")
+        assert shown[3].startswith("Best: 2 threads")
+        assert "1.25 × (1.20 to 1.30)" in str(screen.query_one("#verdict", Words).content)
+        await press(pilot, "#keep")
+        assert tuner.kept == [Path(str(FULL.artifact))]
+        assert isinstance(app.screen, BenchmarkStep)
+        # The figures of before are not those of the tuned artifact.
+        assert app.session.benchmark is None
+        assert app.session.artifact == FULL.artifact
+        assert app.session.template == FULL.template
+
+
+async def test_a_tuned_build_becomes_the_artifact(wizard: Build, called: Called) -> None:
+    tuner = Tuner(BUILD)
+    app = build_with(wizard, called, tuner)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("t")
+        await settle(pilot)
+        await press(pilot, "#build")
+        ((what, options),) = tuner.calls
+        assert what == FULL.source
+        assert options == {"precision": "int4", "output": Path("/models/out/int4-tuned")}
+        said = str(app.screen.query_one("#verdict", Words).content)
+        assert "Left out: INT4, blocks of 128, drifts further than 1 nats." in said
+        await press(pilot, "#keep")
+        assert app.session.artifact == "/models/out/int4-tuned"
+        assert (app.session.template, app.session.benchmark) == (None, None)
+        assert not tuner.kept
+
+
+async def test_it_goes_on_behind_other_screens_and_stops_when_asked(
+    wizard: Build, called: Called
+) -> None:
+    tuner = Tuner(THREADS)
+    tuner.go.clear()
+    app = build_with(wizard, called, tuner)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("t")
+        await settle(pilot)
+        app.screen.query_one("#threads", Button).press()
+        await pilot.pause()
+        await pilot.press("escape")
+        await pilot.pause()
+        assert isinstance(app.screen, BenchmarkStep)
+        assert [work.name for work in app.busy] == ["tune"]
+        await pilot.press("t")
+        await pilot.pause()
+        assert str(app.screen.query_one("#close", Button).label) == "Stop"
+        age(app, "tune", 5)
+        app.screen.query_one("#close", Button).press()
+        await pilot.pause()
+        assert app.busy == []
+        assert isinstance(app.screen, TuneScreen)
+        assert not app.screen.query_one("#threads").disabled
+
+
+async def test_void_figures_are_not_kept_and_a_full_disk_is_told(
+    wizard: Build, called: Called
+) -> None:
+    tuner = Tuner({**THREADS, "void": True, "notes": ["Void: other programs."]})
+    app = build_with(wizard, called, tuner)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("t")
+        await settle(pilot)
+        await press(pilot, "#threads")
+        assert app.screen.query_one("#keep").disabled
+        assert "Void: other programs." in str(app.screen.query_one("#verdict", Words).content)
+        tuner.document, tuner.refuse = THREADS, True
+        await press(pilot, "#threads")
+        await press(pilot, "#keep")
+        assert isinstance(app.screen, TuneScreen)
+        assert app.screen.query_one(ProblemPanel).has_class("-shown")
+
+
+async def test_without_an_artifact_there_is_nothing_to_tune(wizard: Build, called: Called) -> None:
+    session = FULL.decide(artifact=None)
+    app = build_with(wizard, called, Tuner(THREADS), session)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("t")
+        await settle(pilot)
+        assert isinstance(app.screen, BenchmarkStep)
+
+
+async def test_an_adopted_artifact_has_threads_only(wizard: Build, called: Called) -> None:
+    session = FULL.decide(artifacts=(), source=None).decide(artifact="/models/out/int4")
+    app = build_with(wizard, called, Tuner(THREADS), session)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("t")
+        await settle(pilot)
+        assert app.screen.query_one("#build").disabled
+        assert not app.screen.query_one("#threads").disabled

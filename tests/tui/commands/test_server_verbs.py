@@ -1,0 +1,175 @@
+"""connect, chat, bench and quality on a server, as a script calls them; piped questions."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.support import faultkit
+from tests.support.scripted_server import Script, piece, serving
+
+
+@pytest.fixture
+def script() -> Iterator[Script]:
+    with serving() as script:
+        script.say("All", " is", " well.")
+        script.counts = True
+        yield script
+
+
+def call(*arguments: str, said: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Firstlight in a process of its own, `said` piped to it."""
+    return subprocess.run(
+        [sys.executable, "-m", "firstlight_tui", *arguments],
+        input=said if said is not None else "",
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env=dict(os.environ),
+    )
+
+
+def document(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+# Piped questions ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("said", ["hi\n", "one\ntwo\n\nthree", "  ünï 👍\n"])
+def test_a_piped_question_is_asked_whole(script: Script, said: str) -> None:
+    done = call("chat", script.url, "--json", said=said)
+    assert (done.returncode, document(done)["text"]) == (0, "All is well.")
+    assert script.asked[0]["messages"] == [{"role": "user", "content": said.rstrip("\n")}]
+
+
+def test_what_a_windows_pipe_adds_is_not_asked(script: Script) -> None:
+    done = call("chat", script.url, "--json", said="\ufeffone\r\ntwo\r\n")
+    assert done.returncode == 0
+    assert script.asked[0]["messages"] == [{"role": "user", "content": "one\ntwo"}]
+
+
+def test_nothing_to_ask_says_what_to_do(script: Script) -> None:
+    done = call("chat", script.url, "--json")
+    assert done.returncode == 2
+    error = document(done)["error"]
+    assert error["message"] == "There is nothing to ask."
+    assert "--prompt" in error["hint"] and "pipe it in" in error["hint"]
+    assert script.asked == []
+
+
+# Servers -----------------------------------------------------------------------------------------
+
+
+def test_connect_lists_models_as_targets(script: Script) -> None:
+    script.offer("small", "large", faultkit.PAYLOAD)
+    done = call("connect", script.url.removesuffix("/v1"), "--json")
+    assert done.returncode == 0
+    found = document(done)
+    assert found["schema"] == "firstlight/connect/1"
+    assert found["targets"][:2] == [f"{script.url}#small", f"{script.url}#large"]
+    assert call("chat", found["targets"][0], "--prompt", "hi").returncode == 0
+    assert script.asked[0]["model"] == "small"
+    done = call("connect", script.url)
+    assert f"{script.url}#large" in done.stdout
+    assert faultkit.leaks((done.stdout + done.stderr).encode()) == []
+
+
+def test_connect_without_an_address_asks_the_usual_ports() -> None:
+    done = call("connect", "--json")
+    assert done.returncode == 0
+    servers = document(done)["servers"]
+    assert {"Ollama", "vLLM", "llama.cpp", "LM Studio"} <= {s["name"] for s in servers}
+    assert all(server["ok"] or server["sentence"] for server in servers)
+
+
+def test_bench_and_quality_on_a_server(script: Script) -> None:
+    done = call(
+        *("bench", script.url, "--lengths", "20", "--repeats", "1", "--new-tokens", "4"),
+        *("--clients", "1,2", "--json"),
+    )
+    (result,) = document(done)["results"]
+    assert [level["clients"] for level in result["clients"]] == [1, 2]
+    assert "rss_bytes" not in result
+    done = call("bench", script.url, "--lengths", "20", "--repeats", "1", "--clients", "2")
+    assert done.returncode == 0
+    assert "2 clients, " in done.stdout and "requests/s" in done.stdout
+    done = call("quality", script.url, script.url + "#one", "--json")
+    assert done.returncode == 0
+    checked = document(done)["artifacts"]
+    assert [one["target"] for one in checked] == [script.url, script.url + "#one"]
+    for one in checked:
+        status = {check["id"]: check for check in one["checks"]}
+        assert status["memory-leak"]["status"] == "not-run"
+        assert "cannot be seen from outside" in status["memory-leak"]["evidence"]["summary"]
+        assert status["edge-cases"]["status"] == "pass"
+    done = call("quality", script.url, "--reference", "sample", "--json")
+    assert (done.returncode, document(done)["error"]["code"]) == (2, "usage")
+
+
+def broken(status: int = 200, *lines: bytes, **settings: Any) -> Callable[[Script], None]:
+    def set_up(script: Script) -> None:
+        script.status = status
+        script.counts = False
+        script.lines = list(lines)
+        for name, value in settings.items():
+            setattr(script, name, value)
+
+    return set_up
+
+
+FAULTS: dict[str, tuple[Callable[[Script], None], str]] = {
+    "dies": (broken(200, piece("half")), "broke off in the middle"),
+    "garbage": (broken(200, b"data: \xff\xfe{{\n\n"), "cannot be used"),
+    "no HTTP": (broken(raw=b"\x00\x01\x02\r\n\r\n"), "does not speak HTTP"),
+    "401": (broken(401), "wants an API key"),
+    "500": (broken(500), "answers 500"),
+    "later": (broken(429, more_headers={"Retry-After": "9999"}), "asks to wait"),
+    "redirect": (broken(302, more_headers={"Location": "http://evil.example"}), "no redirect"),
+    "huge": (broken(repeat=piece("x" * 400_000)), "more than 4 MB"),
+    "no models": (broken(models=b'{"data": []}'), "0 models"),
+    "hostile": (
+        broken(200, b"data: " + json.dumps({"error": faultkit.PAYLOAD}).encode() + b"\n\n"),
+        "reports",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_one_sentence_and_an_exit_code(script: Script, name: str) -> None:
+    set_up, sentence = FAULTS[name]
+    set_up(script)
+    done = call("chat", script.url, "--prompt", "hi")
+    assert done.returncode == (2 if name == "no models" else 1)
+    told, hint = done.stderr.splitlines()[-2:]
+    assert sentence in told and hint.startswith("  ")
+    assert "Traceback" not in done.stderr
+    assert faultkit.leaks((done.stdout + done.stderr).encode()) == []
+
+
+def test_a_dead_server_is_one_sentence_for_every_verb() -> None:
+    for verb, more in (("chat", ["--prompt", "hi"]), ("bench", []), ("quality", [])):
+        done = call(verb, "http://127.0.0.1:1/v1#m", *more, "--json")
+        assert (done.returncode, document(done)["error"]["code"]) == (1, "refused")
+        assert "127.0.0.1:1 does not answer: Connection refused." in done.stdout
+
+
+def test_an_answer_without_end_is_cut(script: Script) -> None:
+    script.repeat = piece("on ")
+    script.lines = []
+    done = call("chat", script.url, "--prompt", "hi", "--max-tokens", "5", "--json")
+    assert (done.returncode, document(done)["finish_reason"]) == (0, "length")
+
+
+@pytest.mark.parametrize("verb", ["chat", "bench", "quality", "connect"])
+def test_another_machine_is_never_asked_unasked(verb: str) -> None:
+    more = ["--prompt", "hi"] if verb == "chat" else []
+    done = call(verb, "http://192.0.2.1/v1#m", *more, "--json")
+    assert (done.returncode, document(done)["error"]["code"]) == (2, "usage")
+    assert "--network" in document(done)["error"]["hint"]

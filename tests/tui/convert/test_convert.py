@@ -1,0 +1,508 @@
+"""The convert step: the queue, time and memory, methods and editor, results, leaving and coming back, failures."""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Button, OptionList, TextArea
+
+from firstlight_core.conversion.progress import HELD, PEAK
+from firstlight_core.errors import FirstlightError, JobFailed, ModelRefused
+from firstlight_core.monitor import Sample
+from firstlight_core.process.events import LogLine, Measured, Progress, Stage
+from firstlight_core.session import Session
+from firstlight_tui.app import WizardApp
+from firstlight_tui.modals import ConfirmScreen
+from firstlight_tui.state.services import Services
+from firstlight_tui.state.work import Work
+from firstlight_tui.steps.convert.method_screen import MethodScreen
+from firstlight_tui.steps.convert.screen import ConvertStep
+from firstlight_tui.steps.convert.text import built_words
+from firstlight_tui.steps.precision.screen import PrecisionStep
+from firstlight_tui.widgets import LogView, ProblemPanel, Words
+from firstlight_tui.widgets.conversion_view import ConversionView
+from tests.tui.conftest import FULL, MODEL, Called, age, conversion, fake_services
+from tests.tui.test_walk import SIZES, settle
+
+Build = Callable[..., WizardApp]
+GIB = 2**30
+MARKED = Session(source=FULL.source, model=MODEL, precisions=("int8", "int4"))
+ONE = MARKED.decide(precisions=("int4",))
+
+
+class Olive:
+    """A conversion that goes on when the test says so."""
+
+    def __init__(self, failing: Mapping[str, FirstlightError] | None = None) -> None:
+        self.failing = failing or {}
+        self.calls: list[dict[str, Any]] = []
+        self.go_on = asyncio.Event()
+        self.begun = asyncio.Event()
+        self.wait_at = ""
+        """Before this precision is finished it waits."""
+
+    async def _one(self, key: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        options["started"](4711)
+        options["on_event"](Stage("start", f"Converting to {key}"))
+        options["on_event"](LogLine("Log file: ~/state/logs/convert.log"))
+        options["on_event"](Stage("quantise", "Quantising the weights"))
+        options["on_event"](Progress(7, 24, "nodes"))
+        options["on_event"](Measured("bytes_written", 1_000_000.0, "B"))
+        if key == self.wait_at:
+            self.begun.set()
+            await self.go_on.wait()
+        if key in self.failing:
+            raise self.failing[key]
+        return conversion(key)
+
+    async def convert(self, source: Path, output: Path, *, precision: str, **options: Any) -> Any:
+        self.calls.append({"outputs": {precision: output}, **options})
+        return await self._one(precision, options)
+
+    async def convert_many(self, source: Path, outputs: Mapping[str, Path], **options: Any) -> Any:
+        self.calls.append({"outputs": dict(outputs), **options})
+        for key in outputs:
+            try:
+                options["on_done"](key, await self._one(key, options))
+            except FirstlightError as error:
+                options["on_done"](key, {"error": error.to_json()})
+        return {}
+
+
+def services(called: Called, olive: Olive) -> Services:
+    return fake_services(called, convert=olive.convert, convert_many=olive.convert_many)
+
+
+def text(pilot: Pilot[Any], selector: str) -> str:
+    return str(pilot.app.screen.query_one(selector, Words).content)
+
+
+def primary(pilot: Pilot[Any]) -> str:
+    return str(pilot.app.screen.query_one("#primary", Button).label)
+
+
+def session(pilot: Pilot[Any]) -> Session:
+    found = pilot.app.session  # type: ignore[attr-defined]
+    assert isinstance(found, Session)
+    return found
+
+
+def work(pilot: Pilot[Any]) -> Work:
+    found = pilot.app.works["convert"]  # type: ignore[attr-defined]
+    assert isinstance(found, Work)
+    return found
+
+
+async def repaint(pilot: Pilot[Any]) -> None:
+    pilot.app._publish_works()  # type: ignore[attr-defined]
+    await pilot.pause()
+    await pilot.pause()
+
+
+async def test_one_precision_is_converted_alone(wizard: Build, called: Called) -> None:
+    olive = Olive()
+    app = wizard(session=ONE, first=ConvertStep, services=services(called, olive))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert primary(pilot) == "Convert"
+        await pilot.press("enter")
+        await settle(pilot)
+        assert [list(call["outputs"]) for call in olive.calls] == [["int4"]]
+        assert session(pilot).artifact == "/models/out/int4"
+        assert primary(pilot) == "Next: Template"
+        assert "~/state/logs/convert.log" in text(pilot, "#log-path")
+
+
+async def test_several_share_one_olive_and_each_counts_at_once(
+    wizard: Build, called: Called
+) -> None:
+    olive = Olive()
+    olive.wait_at = "int4"
+    app = wizard(session=MARKED, first=ConvertStep, services=services(called, olive))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert primary(pilot) == "Convert 2 precisions"
+        await pilot.press("enter")
+        await olive.begun.wait()
+        await repaint(pilot)
+        assert [a["precision"] for a in session(pilot).artifacts] == ["int8"]
+        words = text(pilot, "#work")
+        assert "✓ INT8" in words and "◐ INT4" in words
+        assert "7 of 24 nodes" in words
+        assert "left for INT4 (±30 %)" in words
+        assert "written 976.6 KiB" in words
+        assert primary(pilot) == "Cancel"
+        olive.go_on.set()
+        await settle(pilot)
+        assert len(olive.calls) == 1
+        assert [a["precision"] for a in session(pilot).artifacts] == ["int8", "int4"]
+        # The preselected one, although the other was ready first.
+        assert session(pilot).artifact == "/models/out/int4"
+
+
+async def test_leaving_keeps_the_job_and_coming_back_shows_it_at_once(
+    wizard: Build, called: Called
+) -> None:
+    olive = Olive()
+    olive.wait_at = "int4"
+    app = wizard(session=ONE, first=ConvertStep, services=services(called, olive))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("enter")
+        await olive.begun.wait()
+        await pilot.press("ctrl+b")
+        await pilot.pause()
+        assert isinstance(app.screen, PrecisionStep)
+        assert work(pilot).running
+        await pilot.press("ctrl+n")
+        await pilot.pause()
+        assert "7 of 24 nodes" in text(pilot, "#work")
+        assert pilot.app.screen.query_one(LogView)._lines
+        olive.go_on.set()
+        await settle(pilot)
+        assert session(pilot).artifact == "/models/out/int4"
+
+
+async def test_cancel_says_cancelled_and_offers_to_convert_again(
+    wizard: Build, called: Called
+) -> None:
+    olive = Olive()
+    olive.wait_at = "int4"
+    app = wizard(session=MARKED, first=ConvertStep, services=services(called, olive))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("enter")
+        await olive.begun.wait()
+        age(app, "convert", 5)
+        await pilot.press("escape")
+        await settle(pilot)
+        assert work(pilot).status == "cancelled"
+        assert "Cancelled after" in text(pilot, "#work")
+        # The precision that was finished before stays.
+        assert [a["precision"] for a in session(pilot).artifacts] == ["int8"]
+        assert primary(pilot) == "Convert"
+        assert app.run_record is not None
+        kept = [e for e in app.run_record.entries() if e.step == "convert"]
+        assert [(e.status, e.values["precision"]) for e in kept] == [
+            ("done", "int8"),
+            ("cancelled", "int4"),
+        ]
+
+
+async def test_a_failure_is_shown_with_its_hint_and_retry_stays(
+    wizard: Build, called: Called
+) -> None:
+    olive = Olive({"int4": ModelRefused("The weights lack x.", hint="Download it again.")})
+    app = wizard(session=ONE, first=ConvertStep, services=services(called, olive))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("enter")
+        await settle(pilot)
+        panel = app.screen.query_one(ProblemPanel)
+        assert panel.has_class("-shown")
+        words = text(pilot, "#problem-words")
+        assert "The weights lack x." in words and "Download it again." in words
+        assert primary(pilot) == "Retry"
+        assert session(pilot).artifact is None
+        olive.failing = {}
+        await pilot.press("enter")
+        await settle(pilot)
+        assert not panel.has_class("-shown")
+        assert session(pilot).artifact == "/models/out/int4"
+
+
+async def test_one_failure_of_several_is_told_and_loses_nothing(
+    wizard: Build, called: Called
+) -> None:
+    olive = Olive({"int8": JobFailed("Memory ran out.", hint="Close other programs.")})
+    app = wizard(session=MARKED, first=ConvertStep, services=services(called, olive))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("enter")
+        await settle(pilot)
+        words = text(pilot, "#problem-words")
+        assert "1 of 2 precisions could not be converted. INT8: Memory ran out." in words
+        shown = text(pilot, "#work")
+        assert "✗ INT8" in shown and "1 of 2 failed" in shown
+        # What ran last was a good one: its stages say so.
+        assert "✓ Quantising the weights" in shown
+        assert [a["precision"] for a in session(pilot).artifacts] == ["int4"]
+        assert primary(pilot) == "Retry"
+
+
+async def test_results_of_another_source_do_not_fill_this_session(
+    wizard: Build, called: Called
+) -> None:
+    olive = Olive()
+    olive.wait_at = "int4"
+    app = wizard(session=ONE, first=ConvertStep, services=services(called, olive))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("enter")
+        await olive.begun.wait()
+        app.session = app.session.decide(source="/models/another")
+        olive.go_on.set()
+        await settle(pilot)
+        assert session(pilot).artifacts == () and session(pilot).artifact is None
+
+
+async def test_memory_beyond_the_prediction_asks_once_and_can_stop(
+    wizard: Build, called: Called
+) -> None:
+    olive = Olive()
+    olive.wait_at = "int4"
+    app = wizard(session=ONE, first=ConvertStep, services=services(called, olive))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("enter")
+        await olive.begun.wait()
+
+        async def sampled(rss: int, used: int) -> None:
+            sample = Sample(cpu=50.0, memory_used=used, memory_total=16 * GIB, job_rss=rss)
+            app.sampled.publish(sample)
+            await repaint(pilot)
+
+        await sampled(GIB // 4, 6 * GIB)
+        assert "peak RAM 256.0 MiB; predicted 512.0 MiB (estimate)" in text(pilot, "#work")
+        # Beyond the prediction, but memory is plenty: a warning, no question.
+        await sampled(GIB, 6 * GIB)
+        assert "more than predicted" in text(pilot, "#work")
+        assert isinstance(app.screen, ConvertStep)
+        await sampled(GIB, 15 * GIB)
+        assert isinstance(app.screen, ConfirmScreen)
+        question = str(app.screen.query_one(Words).content)
+        assert "only 1.00 GiB of memory is left" in question
+        await pilot.click("#no")
+        await sampled(GIB, 15 * GIB)
+        assert isinstance(app.screen, ConvertStep)
+        olive.go_on.set()
+        await settle(pilot)
+        assert work(pilot).status == "done"
+        # What the core measured, as in the result below it.
+        assert "peak RAM 600.0 MiB" in text(pilot, "#work")
+
+
+async def test_memory_that_the_core_adds_up_is_shown_and_is_no_sign_of_life(
+    wizard: Build, called: Called
+) -> None:
+    olive = Olive()
+    olive.wait_at = "int4"
+    app = wizard(session=ONE, first=ConvertStep, services=services(called, olive))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("enter")
+        await olive.begun.wait()
+        heard = work(pilot).heard
+        tell = olive.calls[0]["on_event"]
+        for held, peak in ((700, 900), (300, 900), (200, 100)):
+            tell(Measured(HELD, held * 2.0**20, "B"))
+            tell(Measured(PEAK, peak * 2.0**20, "B"))
+        await repaint(pilot)
+        assert "peak RAM 900.0 MiB" in text(pilot, "#work"), "that of the whole queue"
+        assert work(pilot).heard == heard
+        # The pane beside it shows the same processes: no child has this id.
+        assert app._read().job_rss == 200 * 2**20
+        olive.go_on.set()
+        await settle(pilot)
+
+
+async def test_stop_now_stops(wizard: Build, called: Called) -> None:
+    olive = Olive()
+    olive.wait_at = "int4"
+    app = wizard(session=ONE, first=ConvertStep, services=services(called, olive))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("enter")
+        await olive.begun.wait()
+        app.sampled.publish(
+            Sample(cpu=1.0, memory_used=15 * GIB, memory_total=16 * GIB, job_rss=GIB)
+        )
+        await repaint(pilot)
+        await pilot.click("#yes")
+        await settle(pilot)
+        assert work(pilot).status == "cancelled"
+
+
+async def test_a_result_can_be_chosen_for_the_next_steps(wizard: Build) -> None:
+    full = FULL.decide(artifacts=(conversion("int8"), conversion("int4")))
+    async with wizard(session=full, first=ConvertStep).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        results = pilot.app.screen.query_one(OptionList)
+        shown = [str(option.prompt) for option in results.options]
+        assert shown[0].startswith("✓ INT8") and shown[1].startswith("▸ INT4")
+        assert all("measured" in line for line in shown)
+        results.focus()
+        await pilot.press("home", "enter")
+        await settle(pilot)
+        assert session(pilot).artifact == "/models/out/int8"
+        assert session(pilot).template is None
+
+
+# Methods ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
+async def test_the_methods_stand_beside_what_is_run(wizard: Build, size: tuple[int, int]) -> None:
+    async with wizard(session=ONE, first=ConvertStep).run_test(size=size) as pilot:
+        await settle(pilot)
+        await pilot.press("m")
+        await settle(pilot)
+        screen = pilot.app.screen
+        assert isinstance(screen, MethodScreen)
+        assert '"quantization_config"' in text(pilot, "#course-words")
+        assert '"ModelBuilder"' in screen.query_one(TextArea).text
+        assert "ignored by ModelBuilder" in text(pilot, "#why")
+        for button in screen.query(Button):
+            assert 0 < button.region.bottom <= size[1] and button.region.right <= size[0]
+        await pilot.click("#command")
+        await settle(pilot)
+        assert text(pilot, "#course-words").startswith("olive auto-opt --model_name_or_path")
+        assert screen.query_one(TextArea).read_only
+        assert "deprecated" in text(pilot, "#why")
+        await pilot.click("#use")
+        await settle(pilot)
+        assert session(pilot).method == "command" and session(pilot).configs is None
+        assert "method 1, one command" in text(pilot, "#plan")
+
+
+async def test_an_edited_configuration_is_checked_kept_and_run(
+    wizard: Build, called: Called
+) -> None:
+    olive = Olive()
+    app = wizard(session=ONE, first=ConvertStep, services=services(called, olive))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("m")
+        await settle(pilot)
+        area = app.screen.query_one(TextArea)
+        own = area.text
+        area.text = own.replace("{", "{,", 1)
+        await settle(pilot)
+        assert "Line 1, column 2" in text(pilot, "#verdict")
+        assert app.screen.query_one("#use", Button).disabled
+        area.text = own.replace('"ModelBuilder"', '"MyPass"')
+        await settle(pilot)
+        line = own[: own.index('"type": "ModelBuilder"')].count("\n") + 1
+        words = text(pilot, "#verdict")
+        assert "passes.build.type must be one of" in words and words.startswith("✗ Line ")
+        assert int(words.split()[2].rstrip(":")) <= line
+        edited = json.loads(own)
+        edited["passes"]["build"]["int4_block_size"] = 64
+        area.text = json.dumps(edited)
+        await settle(pilot)
+        assert "It can be run" in text(pilot, "#verdict")
+        # Looking at method 1 does not lose the edit.
+        await pilot.click("#command")
+        await settle(pilot)
+        await pilot.click("#config")
+        await settle(pilot)
+        assert json.loads(area.text) == edited
+        await pilot.click("#use")
+        await settle(pilot)
+        assert "edited for INT4" in text(pilot, "#plan")
+        await pilot.press("enter")
+        await settle(pilot)
+        config = olive.calls[0]["config"]
+        assert config["passes"]["build"]["int4_block_size"] == 64
+
+
+async def test_method_one_runs_without_the_edit(wizard: Build, called: Called) -> None:
+    olive = Olive()
+    configs = {"int4": {"passes": {}}}
+    app = wizard(
+        session=ONE.decide(configs=configs, method="command"),
+        first=ConvertStep,
+        services=services(called, olive),
+    )
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("enter")
+        await settle(pilot)
+        assert olive.calls[0]["config"] is None and olive.calls[0]["method"] == "command"
+
+
+def test_silence_and_overlong_work_are_said() -> None:
+    now = [0.0]
+    running = Work("convert", "The conversion", clock=lambda: now[0])
+    running.hear(Stage("start", "Converting"))
+    running.rows.append({"precision": "int4", "state": "running", "begun": 0.0})
+    view = ConversionView()
+    now[0] = 130.0
+    view.show_conversion(running, {"int4": {"seconds": 12.0}})
+    words = str(view.content)
+    assert "no output for 2 min 10 s, but the process lives" in words
+    assert "longer than the estimate of 12 s" in words
+
+
+def test_what_the_graph_holds_in_words() -> None:
+    assert built_words({"bits": [4, 8], "block_size": [32]}) == "4 and 8 bits in blocks of 32"
+    assert built_words({"bits": []}) == built_words(None) == ""
+
+
+async def test_a_precision_may_begin_before_the_one_before_is_checked(
+    wizard: Build, called: Called
+) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def convert_many(source: Path, outputs: Mapping[str, Path], **options: Any) -> Any:
+        for key in outputs:
+            options["on_event"](Stage("start", f"Converting to {key}"))
+            options["on_event"](Stage("build", f"Building {key}"))
+        begun.set()
+        await go_on.wait()
+        for key in outputs:
+            options["on_done"](key, conversion(key))
+
+    app = wizard(
+        session=MARKED,
+        first=ConvertStep,
+        services=fake_services(called, convert_many=convert_many),
+    )
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("enter")
+        await begun.wait()
+        await repaint(pilot)
+        words = text(pilot, "#work")
+        assert "◐ INT8   ◐ INT4" in words
+        assert "Building int4" in words and "Building int8" not in words
+        go_on.set()
+        await settle(pilot)
+        assert "✓ INT8   ✓ INT4" in text(pilot, "#work")
+
+
+async def test_a_wizard_that_is_killed_while_it_converts_leaves_its_first_steps(
+    wizard: Build, called: Called
+) -> None:
+    olive = Olive()
+    olive.wait_at = "int4"
+    app = wizard(session=ONE, first=ConvertStep, services=services(called, olive))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("enter")
+        await olive.begun.wait()
+        # Nothing has ended yet, and the ledger knows what was decided.
+        assert app.run_record is not None
+        steps = {entry.step: entry.values for entry in app.run_record.entries()}
+        assert steps["precision"] == {"precisions": ["int4"], "method": "config"}
+        assert ONE.model is not None and steps["model"]["path"] == ONE.source
+        assert set(ONE.model) <= set(steps["model"])
+        olive.go_on.set()
+        await settle(pilot)
+
+
+async def test_the_wizard_sweeps_what_a_killed_one_left(wizard: Build, called: Called) -> None:
+    swept = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def sweep() -> list[Path]:
+        loop.call_soon_threadsafe(swept.set)
+        return []
+
+    app = wizard(services=fake_services(called, sweep_staging=sweep))
+    async with app.run_test(size=(80, 24)):
+        await asyncio.wait_for(swept.wait(), 30)

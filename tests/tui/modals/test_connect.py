@@ -1,0 +1,543 @@
+"""Connect: what answers is listed, chosen, asked; and every fault of a server is one sentence with the history kept."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Button, Input, OptionList
+
+from firstlight_core.inference.endpoint import find_servers
+from firstlight_core.inference.open_target import open_target
+from firstlight_core.inference.servers import Limits, typed_address
+from firstlight_core.session import Session
+from firstlight_tui.app import WizardApp
+from firstlight_tui.modals import ConfirmScreen
+from firstlight_tui.modals.connect import ConnectScreen
+from firstlight_tui.state.services import Services
+from firstlight_tui.steps.benchmark.screen import BenchmarkStep
+from firstlight_tui.steps.chat.screen import ChatStep
+from firstlight_tui.steps.convert.screen import ConvertStep
+from firstlight_tui.steps.deploy.screen import DeployStep
+from firstlight_tui.steps.model.screen import ModelStep
+from firstlight_tui.steps.quality.screen import QualityStep
+from firstlight_tui.steps.summary.screen import SummaryStep
+from firstlight_tui.widgets import StepChosen, Words
+from tests.support import faultkit
+from tests.support.scripted_server import Script, piece, serving
+from tests.tui.conftest import FULL, QUALITY, Called, conversion, fake_services
+from tests.tui.test_walk import SIZES, settle
+
+Build = Callable[..., WizardApp]
+FOUND = [
+    {
+        "name": "Ollama",
+        "base_url": "http://127.0.0.1:11434/v1",
+        "ok": True,
+        "models": ["tiny:1b", "large:70b"],
+        "seconds": 0.01,
+    },
+    {
+        "name": "vLLM",
+        "base_url": "http://127.0.0.1:8000/v1",
+        "ok": False,
+        "models": [],
+        "sentence": "127.0.0.1:8000 does not answer: Connection refused.",
+        "hint": "Start it.",
+    },
+]
+TINY = {
+    "target": "http://127.0.0.1:11434/v1#tiny:1b",
+    "server": "Ollama",
+    "model": "tiny:1b",
+    "network": False,
+}
+
+
+class Finder:
+    """What `find_servers` was asked, and what it answers."""
+
+    def __init__(self, found: Sequence[dict[str, Any]] = FOUND) -> None:
+        self.found = found
+        self.asked: list[tuple[str | None, bool]] = []
+        self.known: list[tuple[str, str]] = []
+
+    async def __call__(
+        self, address: str | None = None, *, known: Sequence[tuple[str, str]], network: bool
+    ) -> Sequence[dict[str, Any]]:
+        self.asked.append((address, network))
+        self.known = list(known)
+        return self.found
+
+
+def services(called: Called, finder: Any, **more: Any) -> Services:
+    return fake_services(called, find_servers=finder, list_background=list, **more)
+
+
+def words(app: WizardApp, selector: str) -> str:
+    return str(app.screen.query_one(selector, Words).render())
+
+
+async def choose_first(pilot: Pilot[Any]) -> None:
+    await pilot.press("ctrl+g")
+    await settle(pilot)
+    await pilot.press("enter")
+    await settle(pilot)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
+async def test_servers_are_listed_and_one_is_chosen_by_keys(
+    wizard: Build, called: Called, size: tuple[int, int]
+) -> None:
+    finder = Finder()
+    app = wizard(session=Session(), first=ModelStep, services=services(called, finder))
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        await pilot.press("ctrl+g")
+        await settle(pilot)
+        assert isinstance(app.screen, ConnectScreen)
+        assert finder.asked == [(None, False)]
+        assert ("Ollama", "http://127.0.0.1:11434/v1") in finder.known
+        rows = app.screen.query_one("#servers", OptionList)
+        assert [str(option.prompt) for option in rows.options] == [
+            "○ tiny:1b  Ollama  127.0.0.1:11434",
+            "○ large:70b  Ollama  127.0.0.1:11434",
+        ]
+        assert words(app, "#silent") == "Nothing usable at: vLLM (8000)."
+        for part in app.screen.query("OptionList, Input, Button"):
+            assert part.region.bottom < size[1] and part.region.right < size[0]
+        await pilot.press("enter")
+        await settle(pilot)
+        assert app.session.endpoint == TINY
+        assert "A running server" in words(app, "#facts")
+        # What is about a model of one's own is passed by.
+        assert str(app.screen.query_one("#primary", Button).label) == "Next: Chat"
+        await pilot.press("ctrl+n")
+        await settle(pilot)
+        assert isinstance(app.screen, ChatStep)
+        target = called.calls[-1][1][0]
+        assert (called.names()[-1], target.base_url) == ("open_target", "http://127.0.0.1:11434/v1")
+        await pilot.press("ctrl+b")
+        await settle(pilot)
+        assert isinstance(app.screen, ModelStep)
+
+
+async def test_the_mouse_alone_chooses_and_disconnects(wizard: Build, called: Called) -> None:
+    app = wizard(session=FULL, first=ModelStep, services=services(called, Finder()))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        app.action_connect()
+        await settle(pilot)
+        await pilot.click("#servers", offset=(3, 1))
+        await settle(pilot)
+        assert app.session.target == "http://127.0.0.1:11434/v1#large:70b"
+        # Figures of the artifact are not the server's; the artifact itself stays.
+        assert (app.session.benchmark, app.session.quality) == (None, None)
+        assert (app.session.artifact, app.session.template) == (FULL.artifact, FULL.template)
+        app.action_connect()
+        await settle(pilot)
+        rows = app.screen.query_one("#servers", OptionList)
+        assert str(rows.options[1].prompt).startswith("● large:70b")
+        await pilot.click("#disconnect")
+        await settle(pilot)
+        assert (app.session.endpoint, app.session.target) == (None, FULL.artifact)
+
+
+async def test_a_typed_address_is_asked_and_its_fault_told(wizard: Build, called: Called) -> None:
+    finder = Finder()
+    app = wizard(session=Session(), first=DeployStep, services=services(called, finder))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("ctrl+g")
+        await settle(pilot)
+        field = app.screen.query_one("#address", Input)
+        field.focus()
+        field.value = "localhost:8000"
+        finder.found = FOUND[1:]
+        await pilot.press("enter")
+        await settle(pilot)
+        assert finder.asked[-1] == ("http://localhost:8000/v1", False)
+        assert words(app, "#state") == "No server answers."
+        assert "does not answer: Connection refused. Start it." in words(app, "#fault")
+        finder.found = FOUND[:1]
+        field.value = "127.0.0.1:11434/v1#large:70b"
+        await pilot.press("enter")
+        await settle(pilot)
+        rows = app.screen.query_one("#servers", OptionList)
+        assert len(rows.options) == 1
+        assert words(app, "#fault") == ""
+        await pilot.press("enter")
+        await settle(pilot)
+        assert app.session.endpoint is not None and app.session.endpoint["model"] == "large:70b"
+
+
+async def test_who_types_while_it_looks_goes_on_typing(wizard: Build, called: Called) -> None:
+    looked = asyncio.Event()
+
+    async def find(address: str | None, **options: Any) -> Sequence[dict[str, Any]]:
+        await looked.wait()
+        return FOUND
+
+    app = wizard(session=Session(), first=ModelStep, services=services(called, find))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("ctrl+g", *"lo")
+        looked.set()
+        await settle(pilot)
+        assert len(app.screen.query_one("#servers", OptionList).options) == 2
+        await pilot.press("c")
+        assert app.screen.query_one("#address", Input).value == "loc"
+
+
+@pytest.mark.parametrize("yes", [False, True])
+async def test_another_machine_is_asked_only_after_a_yes(
+    wizard: Build, called: Called, yes: bool
+) -> None:
+    finder = Finder()
+    app = wizard(session=Session(), first=ModelStep, services=services(called, finder))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("ctrl+g")
+        await settle(pilot)
+        field = app.screen.query_one("#address", Input)
+        field.focus()
+        field.value = "http://gpu.example:8000"
+        await pilot.press("enter")
+        await settle(pilot)
+        assert isinstance(app.screen, ConfirmScreen)
+        said = str(app.screen.query_one(Words).render())
+        assert "gpu.example:8000 is another machine" in said and "Plain http" in said
+        await pilot.click("#yes" if yes else "#no")
+        await settle(pilot)
+        assert finder.asked[1:] == ([("http://gpu.example:8000/v1", True)] if yes else [])
+        if yes:
+            await pilot.press("enter")
+            await settle(pilot)
+            assert app.session.network is True
+
+
+@pytest.mark.parametrize(
+    "address", ["http://", "user:word@host", "http://[::1", "ftp://x/y", "a b"]
+)
+async def test_what_is_no_address_is_a_sentence(
+    wizard: Build, called: Called, address: str
+) -> None:
+    app = wizard(session=Session(), first=ModelStep, services=services(called, find_servers))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        screen = ConnectScreen(partial(find_servers))
+        app.push_screen(screen)
+        await settle(pilot)
+        field = screen.query_one("#address", Input)
+        field.focus()
+        field.value = address
+        await pilot.press("enter")
+        await settle(pilot)
+        if isinstance(app.screen, ConfirmScreen):
+            await pilot.click("#yes")
+            await settle(pilot)
+        assert "is no address of a server" in words(app, "#fault")
+        assert isinstance(app.screen, ConnectScreen)
+
+
+def test_an_address_is_completed() -> None:
+    assert typed_address(" localhost:1234 ") == "http://localhost:1234/v1"
+    assert typed_address("http://a:1/#m") == "http://a:1/v1#m"
+    assert typed_address("https://a/api/v3") == "https://a/api/v3"
+    assert typed_address("  ") == ""
+
+
+async def test_hostile_names_are_only_text(wizard: Build, called: Called) -> None:
+    hostile = {**FOUND[0], "models": [faultkit.PAYLOAD], "name": faultkit.PAYLOAD}
+    fault = {**FOUND[1], "sentence": faultkit.PAYLOAD, "hint": faultkit.PAYLOAD}
+    finder = Finder([hostile])
+    app = wizard(session=Session(), first=ModelStep, services=services(called, finder))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("ctrl+g")
+        await settle(pilot)
+        rows = app.screen.query_one("#servers", OptionList)
+        assert faultkit.leaks(str(rows.options[0].prompt).encode()) == []
+        finder.found = [fault]
+        app.screen.query_one("#address", Input).value = "localhost:1"
+        app.screen.query_one("#address", Input).focus()
+        await pilot.press("enter")
+        await settle(pilot)
+        for selector in ("#fault", "#silent", "#state"):
+            assert faultkit.leaks(words(app, selector).encode()) == []
+        finder.found = [hostile]
+        await pilot.press("f5")
+        await settle(pilot)
+        await pilot.press("enter")
+        await settle(pilot)
+        assert app.session.endpoint is not None
+        assert faultkit.leaks(words(app, "#facts").encode()) == []
+        assert faultkit.leaks(app.export_screenshot().encode()) == []
+
+
+async def test_steps_about_a_model_say_why_they_do_not_apply(wizard: Build, called: Called) -> None:
+    app = wizard(
+        session=Session(endpoint=TINY), first=ModelStep, services=services(called, Finder())
+    )
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        app.screen.post_message(StepChosen(app.steps.index(ConvertStep)))
+        await settle(pilot)
+        assert isinstance(app.screen, ModelStep)
+        (told,) = app._notifications
+        assert (
+            told.message == "Convert is about a model of your own; Ctrl+G disconnects the server."
+        )
+        app.screen.post_message(StepChosen(app.steps.index(QualityStep)))
+        await settle(pilot)
+        assert isinstance(app.screen, QualityStep)
+
+
+async def test_choosing_a_model_leaves_the_server(wizard: Build, called: Called) -> None:
+    session = FULL.decide(endpoint=TINY)
+    app = wizard(session=session, first=ModelStep, services=services(called, Finder()))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        app.screen.query_one("#models").focus()
+        await pilot.press("enter")
+        await settle(pilot)
+        assert app.session.endpoint is None
+
+
+# Measuring on a server ---------------------------------------------------------------------------
+
+
+async def test_benchmark_and_quality_ask_the_server(wizard: Build, called: Called) -> None:
+    ratings = {"turns": [], "ratings": [5, 3]}
+    session = FULL.decide(endpoint={**TINY, "network": True}).decide(chat=ratings)
+    app = wizard(session=session, first=BenchmarkStep, services=services(called, Finder()))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("enter")
+        await settle(pilot)
+        name, arguments, options = called.calls[-1]
+        # Beside the artifact that was converted in this run.
+        assert (name, arguments) == ("benchmark", ([FULL.artifact, TINY["target"]],))
+        assert options["network"] is True
+        await pilot.press("c")
+        await settle(pilot)
+        assert called.calls[-1][1] == ([TINY["target"]],)
+        assert called.calls[-1][2]["clients"] == (1, 2, 4, 8)
+        await pilot.press("o")
+        await settle(pilot)
+        assert called.calls[-1][1] == ([FULL.artifact],)
+        assert called.calls[-1][2]["through_foundry"] is True
+        await pilot.press("ctrl+n")
+        await settle(pilot)
+        await pilot.press("enter")
+        await settle(pilot)
+        name, arguments, options = called.calls[-1]
+        assert (name, arguments) == ("check_quality", ([TINY["target"]],))
+        assert (options["reference"], options["network"]) == (None, True)
+        assert options["ratings"] == [5, 3]
+
+
+async def test_every_converted_precision_is_checked_and_shown(
+    wizard: Build, called: Called
+) -> None:
+    made = (conversion("int4"), conversion("int8"))
+    both = {"artifacts": [{**QUALITY, "target": one["artifact"]} for one in made], "ok": True}
+
+    async def check(targets: list[str], **options: Any) -> dict[str, Any]:
+        called.calls.append(("check_quality", (targets,), options))
+        return both
+
+    given = services(called, Finder(), check_quality=check)
+    rated = FULL.decide(artifacts=made).decide(chat={"turns": [], "ratings": [1]})
+    app = wizard(session=rated, first=QualityStep, services=given)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("f4")
+        await settle(pilot)
+        assert called.calls[-1][1] == (["/models/out/int4", "/models/out/int8"],)
+        # The rating was given to one of them only.
+        assert called.calls[-1][2]["ratings"] == []
+        assert called.calls[-1][2]["reference"] is not None
+        shown = words(app, "#checks")
+        assert "int4 " in shown and "int8 " in shown and "top-1 agreement 99.0%" in shown
+
+
+async def test_without_a_server_several_clients_are_refused_in_words(
+    wizard: Build, called: Called
+) -> None:
+    app = wizard(session=FULL, first=BenchmarkStep)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("c")
+        await settle(pilot)
+        assert "benchmark" not in called.names()
+
+
+# Real servers ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def script() -> Iterator[Script]:
+    with serving() as script:
+        script.say("All", " is", " well.")
+        yield script
+
+
+def connected(script: Script, called: Called) -> dict[str, Any]:
+    """A wizard's arguments: the real way to the server, with short limits."""
+    limits = Limits(silence=2.0, answer=20.0, wait=0.2)
+
+    @asynccontextmanager
+    async def opened(target: Any, **options: Any) -> AsyncIterator[Any]:
+        async with open_target(target, limits=limits, **options) as server:
+            yield server
+
+    endpoint = {**TINY, "target": f"{script.url}#one", "model": "one"}
+    return {
+        "session": Session(endpoint=endpoint),
+        "first": ChatStep,
+        "services": services(called, find_servers, open_target=opened),
+    }
+
+
+async def until(pilot: Pilot[Any], true: Callable[[], bool]) -> None:
+    """Until it is true; the time limit is for a test that hangs."""
+    for _ in range(600):
+        if true():
+            return
+        await pilot.pause(0.02)
+    talk = pilot.app.conversation  # type: ignore[attr-defined]
+    shown = [str(w.render()) for w in pilot.app.screen.query("#problem-words")]
+    said = [turn.text for turn in talk.turns]
+    raise AssertionError(f"it did not become true: {talk.status} {said} {talk.error} {shown}")
+
+
+async def say(pilot: Pilot[Any], text: str) -> None:
+    await pilot.press(*("space" if c == " " else c for c in text), "enter")
+    await pilot.pause()
+
+
+def refuse(status: int) -> Callable[[Script], None]:
+    return lambda script: setattr(script, "status", status)
+
+
+def speak(*lines: bytes, **settings: Any) -> Callable[[Script], None]:
+    def set_up(script: Script) -> None:
+        script.lines = list(lines)
+        for name, value in settings.items():
+            setattr(script, name, value)
+
+    return set_up
+
+
+FAULTS: dict[str, tuple[Callable[[Script], None], str, str]] = {
+    "stalls": (speak(piece("half "), stall=True), "was silent for", "half "),
+    "dies": (speak(piece("half ")), "broke off in the middle", "half "),
+    "garbage": (speak(piece("half "), b"data: {{{\n\n"), "cannot be used", "half "),
+    "no stream": (speak(b"<html>hello</html>"), "not with a stream", ""),
+    "401": (refuse(401), "wants an API key", ""),
+    "404": (refuse(404), "does not know", ""),
+    "429": (refuse(429), "too busy", ""),
+    "500": (refuse(500), "answers 500", ""),
+    "redirect": (refuse(307), "follows no redirect", ""),
+    "hostile": (speak(b'data: {"error": {"message": "\\u001b]52;c;x\\u0007"}}\n\n'), "reports", ""),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+async def test_a_fault_in_the_chat_is_one_sentence_and_the_history_stays(
+    wizard: Build, called: Called, script: Script, name: str
+) -> None:
+    set_up, sentence, half = FAULTS[name]
+    app = wizard(**connected(script, called))
+    async with app.run_test(size=(100, 30)) as pilot:
+        talk = app.conversation
+        await until(pilot, lambda: talk.status == "ready")
+        await say(pilot, "one")
+        await until(pilot, lambda: bool(talk.turns and talk.turns[-1].finish_reason))
+        assert talk.turns[-1].text == "All is well."
+        good = list(script.lines)
+        set_up(script)
+        await say(pilot, "two")
+        await until(pilot, lambda: sentence in words(app, "#problem-words"))
+        shown = words(app, "#problem-words")
+        assert faultkit.leaks(shown.encode()) == [] and "Traceback" not in shown
+        kept = [(turn.role, turn.text) for turn in talk.turns]
+        assert kept[:3] == [("user", "one"), ("assistant", "All is well."), ("user", "two")]
+        assert [text for _, text in kept[3:]] == ([half] if half else [])
+        # The server is well again: the conversation goes on.
+        script.lines, script.stall, script.status = good, False, 200
+        await until(pilot, lambda: talk.status == "ready")
+        await say(pilot, "three")
+        await until(pilot, lambda: bool(talk.turns[-1].finish_reason))
+        assert (talk.turns[-2].text, talk.turns[-1].text) == ("three", "All is well.")
+        asked = [message["content"] for message in script.asked[-1]["messages"]]
+        assert asked[:2] == ["one", "All is well."] and asked[-1] == "three"
+
+
+async def test_an_answer_without_end_is_cut_and_kept(
+    wizard: Build, called: Called, script: Script
+) -> None:
+    app = wizard(**connected(script, called))
+    async with app.run_test(size=(100, 30)) as pilot:
+        talk = app.conversation
+        await until(pilot, lambda: talk.status == "ready")
+        script.lines, script.repeat = [], piece("on ")
+        await say(pilot, "go")
+        await until(pilot, lambda: bool(talk.turns and talk.turns[-1].finish_reason))
+        assert talk.turns[-1].finish_reason == "length"
+        assert talk.turns[-1].text.startswith("on on on ")
+
+
+async def test_a_dead_server_is_one_sentence_and_the_question_stays(
+    wizard: Build, called: Called
+) -> None:
+    endpoint = {**TINY, "target": "http://127.0.0.1:1/v1#gone"}
+    given = services(called, find_servers, open_target=open_target)
+    app = wizard(session=Session(endpoint=endpoint), first=ChatStep, services=given)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: "does not answer" in words(app, "#problem-words"))
+        await say(pilot, "hello")
+        await until(pilot, lambda: app.conversation.status == "failed")
+        assert [turn.text for turn in app.conversation.turns] == ["hello"]
+        assert "127.0.0.1:1 does not answer: Connection refused" in words(app, "#problem-words")
+
+
+async def test_a_whole_walk_on_a_server(wizard: Build, script: Script) -> None:
+    """Found by its address, talked to, measured, checked, reported: with the real core, and no artifact at all."""
+    script.counts = True
+    app = wizard(session=Session(), first=ModelStep, services=Services())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        app.action_connect()
+        await settle(pilot)
+        field = app.screen.query_one("#address", Input)
+        field.focus()
+        field.value = script.url.removeprefix("http://").removesuffix("/v1")
+        await pilot.press("enter")
+        await until(pilot, lambda: bool(app.screen.query_one("#servers", OptionList).options))
+        await pilot.press("enter", "ctrl+n")
+        await until(pilot, lambda: app.conversation.status == "ready")
+        await say(pilot, "hi")
+        await until(pilot, lambda: app.session.chat is not None)
+        for step, name in ((BenchmarkStep, "benchmark"), (QualityStep, "quality")):
+            await pilot.press("ctrl+n")
+            await until(pilot, lambda step=step: isinstance(app.screen, step))  # type: ignore[misc]
+            await pilot.press("enter")
+            await until(pilot, lambda name=name: getattr(app.session, name) is not None)  # type: ignore[misc]
+        assert app.session.benchmark is not None and app.session.quality is not None
+        (result,) = app.session.benchmark["results"]
+        assert "rss_bytes" not in result and result["model"] == "one"
+        status = {check["id"]: check["status"] for check in app.session.quality["checks"]}
+        assert (status["memory-leak"], status["answer-format"]) == ("not-run", "pass")
+        await pilot.press("ctrl+n")
+        await until(pilot, lambda: isinstance(app.screen, SummaryStep))
+        await until(pilot, lambda: "report" in app.works and not app.works["report"].running)
+        assert "Connected to a running server" in words(app, "#closing")
+        assert app.works["report"].result is not None
+        assert "run_toml" not in app.works["report"].result
+        report = app.run_folder() / "report.md"
+        assert "asked a running server on this machine" in report.read_text()

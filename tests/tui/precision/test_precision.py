@@ -1,0 +1,293 @@
+"""The precision step: the table, marks by key and mouse, goals, picture, advanced options."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from textual import events
+from textual.pilot import Pilot
+from textual.widgets import Button, Select
+
+from firstlight_core.precision.options import read_options
+from firstlight_core.session import Session
+from firstlight_tui.app import WizardApp
+from firstlight_tui.modals import DetailScreen
+from firstlight_tui.steps.precision.options_screen import AdvancedScreen
+from firstlight_tui.steps.precision.screen import PrecisionStep
+from firstlight_tui.widgets import Words
+from firstlight_tui.widgets.pareto import Pareto, Point, place, scale
+from firstlight_tui.widgets.precision_columns import drift_text, number
+from firstlight_tui.widgets.precision_table import PrecisionTable
+from tests.tui.conftest import BENCHMARK, FULL, MODEL, conversion
+from tests.tui.test_walk import SIZES, settle
+
+Build = Callable[..., WizardApp]
+OPEN = Session(source=FULL.source, model=MODEL)
+
+
+def result(key: str, decode: float) -> dict[str, Any]:
+    found = BENCHMARK["results"][0]  # type: ignore[index]
+    case = {**found["cases"][0], "decode_tps": {"median": decode, "min": decode, "max": decode}}
+    return {**found, "target": f"/models/out/{key}", "cases": [case]}
+
+
+MEASURED = OPEN.decide(
+    precisions=("int8", "int4"),
+    artifacts=({**conversion("int8"), "bytes": 5_000_000}, conversion("int4")),
+    artifact="/models/out/int4",
+    benchmark={**BENCHMARK, "results": [result("int8", 300.0), result("int4", 410.0)]},
+    quality={
+        "results": [
+            {"target": "/models/out/int8", "drift": {"kl_mean": 0.0001, "top1_agreement": 1.0}},
+            {"target": "/models/out/int4", "drift": {"kl_mean": 0.02, "top1_agreement": 0.9}},
+        ]
+    },
+)
+
+
+def table(pilot: Pilot[Any]) -> PrecisionTable:
+    return pilot.app.screen.query_one(PrecisionTable)
+
+
+def text(pilot: Pilot[Any], selector: str) -> str:
+    return str(pilot.app.screen.query_one(selector, Words).content)
+
+
+def row(pilot: Pilot[Any], key: str) -> dict[str, str]:
+    found = table(pilot)
+    columns = [str(column.value) for column in found.columns]
+    return dict(zip(columns, (str(cell) for cell in found.get_row(key)), strict=True))
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
+async def test_the_table_fits_and_shows_claim_estimate_and_measurement(
+    wizard: Build, size: tuple[int, int]
+) -> None:
+    async with wizard(session=MEASURED, first=PrecisionStep).run_test(size=size) as pilot:
+        await settle(pilot)
+        found = table(pilot)
+        assert found.virtual_size.width <= found.size.width
+        int4 = row(pilot, "int4")
+        assert int4["claim"] == "×0.125"
+        assert int4["bytes"] == "1.66" and int4["measured"] == "1.66"
+        assert int4["decode"] == "410" and int4["drift"] == "0.02"
+        assert row(pilot, "fp32")["measured"] == "–"
+        wide = size[0] >= 120
+        assert ("ttft" in int4) is wide
+        if wide:
+            assert (int4["ttft"], int4["prefill"], int4["load"]) == ("20", "900", "210")
+        heads = [str(column.label) for column in found.columns.values()]
+        assert {head.splitlines()[0] for head in heads if head} >= {"claim", "est.", "meas."}
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
+async def test_details_say_everything_at_any_size(wizard: Build, size: tuple[int, int]) -> None:
+    async with wizard(session=MEASURED, first=PrecisionStep).run_test(size=size) as pilot:
+        await settle(pilot)
+        table(pilot).point_at("int4")
+        await pilot.press("d")
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, DetailScreen)
+        words = str(pilot.app.screen.query_one("VerticalScroll Words", Words).content)
+        share = "×0.125 of FP32, Fastest, Acceptable, for: Resource-limited; this model: ×0.19"
+        for said in (
+            f"{share} (measured, of FP32's estimate)",
+            "the formulas of FACTS",
+            "TTFT 20 ms",
+            "mean KL 0.02",
+        ):
+            assert said in words
+
+
+async def test_a_row_that_cannot_run_stays_visible_and_says_why(wizard: Build) -> None:
+    async with wizard(session=OPEN, first=PrecisionStep).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert "✕" in row(pilot, "fp16")["mark"]
+        table(pilot).point_at("fp16")
+        await pilot.press("space")
+        await settle(pilot)
+        assert pilot.app.session.precisions == ("int4",)  # type: ignore[attr-defined]
+        assert "Not with this genai." in text(pilot, "#precision-detail")
+
+
+async def test_marks_by_key_and_by_mouse(wizard: Build) -> None:
+    async with wizard(session=OPEN, first=PrecisionStep).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        session = lambda: pilot.app.session.precisions  # type: ignore[attr-defined]  # noqa: E731
+        assert session() == ("int4",)
+        table(pilot).point_at("int8")
+        await pilot.press("space")
+        assert session() == ("int8", "int4")
+        # Three header rows, then fp32, fp16, int8: a click on the mark.
+        await pilot.click(PrecisionTable, offset=(1, 5))
+        await settle(pilot)
+        assert session() == ("int4",)
+        # A click elsewhere on a row only shows it.
+        await pilot.click(PrecisionTable, offset=(8, 3))
+        await settle(pilot)
+        assert session() == ("int4",)
+        assert table(pilot).highlighted == "fp32"
+        assert "FP32" in text(pilot, "#precision-detail")
+        # Enter chooses the row alone and goes to the button.
+        table(pilot).focus()
+        await pilot.press("enter")
+        await settle(pilot)
+        assert session() == ("fp32",)
+        assert isinstance(pilot.app.focused, Button)
+
+
+async def test_the_goal_moves_the_star_and_follows_the_measurements(wizard: Build) -> None:
+    starred = lambda pilot: [  # noqa: E731
+        str(k.value) for k in table(pilot).rows if "★" in row(pilot, str(k.value))["mark"]
+    ]
+    async with wizard(session=OPEN, first=PrecisionStep).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert starred(pilot) == ["int4-compact"]
+        assert "(estimate)" in text(pilot, "#advice")
+        await pilot.press("g", "g")
+        await settle(pilot)
+        assert pilot.app.session.goal == "closest"  # type: ignore[attr-defined]
+        assert starred(pilot) == ["int8"]
+    async with wizard(session=MEASURED, first=PrecisionStep).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("g")
+        await settle(pilot)
+        assert starred(pilot) == ["int4"]
+        assert "410 tokens/s, before INT8 with 300" in text(pilot, "#advice")
+
+
+async def test_the_picture_comes_with_the_second_measured_row(wizard: Build) -> None:
+    one = MEASURED.decide(quality={"results": MEASURED.quality["results"][:1]})  # type: ignore[index]
+    for session, shown in ((OPEN, False), (one, False), (MEASURED, True)):
+        async with wizard(session=session, first=PrecisionStep).run_test(size=(120, 40)) as pilot:
+            await settle(pilot)
+            assert pilot.app.screen.query_one(Pareto).display is shown
+    async with wizard(session=MEASURED, first=PrecisionStep).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert "against size" in text(pilot, "Pareto")
+        await pilot.press("p")
+        await settle(pilot)
+        words = text(pilot, "Pareto")
+        assert "against decode speed" in words and "410 tok/s" in words
+        assert "● INT8" in words and "● INT4" in words
+        await pilot.click(Pareto)
+        await settle(pilot)
+        assert "against size" in text(pilot, "Pareto")
+
+
+async def test_a_void_benchmark_is_marked(wizard: Build) -> None:
+    session = MEASURED.decide(benchmark={**MEASURED.benchmark, "void": True})  # type: ignore[dict-item]
+    async with wizard(session=session, first=PrecisionStep).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert row(pilot, "int4")["decode"] == "410?" and row(pilot, "int4")["load"] == "210?"
+        assert row(pilot, "int4")["measured"] == "1.66"
+
+
+async def test_drift_measured_before_another_choice_comes_from_the_ledger(wizard: Build) -> None:
+    app = wizard(session=MEASURED.decide(quality=None), first=PrecisionStep)
+    app.record("quality", "done", target="/models/out/int8", drift={"kl_mean": 0.5})
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert row(pilot, "int8")["drift"] == "0.5"
+
+
+async def test_advanced_options_become_the_rows_configuration(wizard: Build) -> None:
+    async with wizard(session=MEASURED, first=PrecisionStep).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        table(pilot).point_at("int4")
+        await pilot.press("a")
+        await settle(pilot)
+        screen = pilot.app.screen
+        assert isinstance(screen, AdvancedScreen)
+        for button in screen.query(Button):
+            assert button.region.bottom <= 24 and button.region.height == 1
+        screen.query_one("#option-block_size", Select).value = 64
+        await pilot.click("#use")
+        await settle(pilot)
+        session: Session = pilot.app.session  # type: ignore[attr-defined]
+        assert session.configs is not None
+        assert read_options(session.configs["int4"])["block_size"] == 64
+        # What was made with other options is no longer this row's.
+        assert session.measured("int4") is None and session.artifact == "/models/out/int8"
+        assert row(pilot, "int4")["label"] == "INT4*"
+        assert "block size 64 weights" in text(pilot, "#precision-detail")
+        # The other estimates were those of the row's own options.
+        assert row(pilot, "int4")["seconds"] == "–"
+        assert float(row(pilot, "int4")["bytes"]) < 1.66
+        assert "size with your options" in text(pilot, "#precision-detail")
+        await pilot.press("a")
+        await settle(pilot)
+        await pilot.click("#own")
+        await settle(pilot)
+        assert pilot.app.session.configs is None  # type: ignore[attr-defined]
+
+
+async def test_advanced_says_when_there_is_nothing_to_choose(wizard: Build) -> None:
+    async with wizard(session=MEASURED, first=PrecisionStep).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        table(pilot).point_at("fp32")
+        await pilot.press("a")
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, PrecisionStep)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "–"),
+        (0.0341, "0.034"),
+        (1.784, "1.78"),
+        (12.0, "12"),
+        (461.2, "461"),
+        (9999.0, "9999"),
+        (12_730.3, "12.7k"),
+        (1_234_567.0, "1.23M"),
+    ],
+)
+def test_numbers_are_short(value: float | None, shown: str) -> None:
+    assert number(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(None, "–"), (0.0, "0"), (0.0123, "0.012"), (4.7073e-6, "4.7e-6")]
+)
+def test_drifts_are_short(value: float | None, shown: str) -> None:
+    assert drift_text(value) == shown
+
+
+def test_points_on_top_of_each_other_are_all_drawn() -> None:
+    points = [Point(label=f"row {n}", x=1.0, y=1.0, best=True) for n in range(4)]
+    drawn = "".join(text for line in place(points, 40) for text, _ in line)
+    assert all(point.label in drawn for point in points)
+    assert scale(10.0, 1.0, 100.0, 11) == 5
+
+
+async def test_arrow_keys_go_to_the_rows(wizard: Build) -> None:
+    async with wizard(session=OPEN, first=PrecisionStep).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert isinstance(pilot.app.focused, Button)
+        await pilot.press("down", "down", "space")
+        await settle(pilot)
+        assert pilot.app.session.precisions == ("int4", "int4-compact")  # type: ignore[attr-defined]
+
+
+async def test_a_mark_goes_where_the_arrow_before_it_went(wizard: Build) -> None:
+    app = wizard(session=FULL, first=PrecisionStep)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        # As fast as a terminal delivers them; Pilot waits after every key.
+        for key in ("down", "down", "space", "down", "space"):
+            app.post_message(events.Key(key, " " if key == "space" else None))
+        await settle(pilot)
+        assert app.session.precisions == ("int4", "int4-compact", "int4-quality")
+
+
+async def test_a_row_larger_than_its_source_says_so(wizard: Build) -> None:
+    async with wizard(session=OPEN, first=PrecisionStep).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        table(pilot).point_at("int8")
+        await settle(pilot)
+        assert "1.08 × the source" in text(pilot, "#precision-detail")
+        table(pilot).point_at("int4")
+        await settle(pilot)
+        assert "× the source" not in text(pilot, "#precision-detail")

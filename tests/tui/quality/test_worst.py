@@ -1,0 +1,71 @@
+"""The examples that drifted most: words, side by side, and nothing of a dictionary."""
+
+from collections.abc import Callable
+
+import pytest
+
+from firstlight_tui.app import WizardApp
+from firstlight_tui.steps.quality.screen import QualityStep
+from firstlight_tui.steps.quality.worst_screen import (
+    NOTHING,
+    WorstScreen,
+    distance_words,
+    example_text,
+)
+from firstlight_tui.widgets import Words
+from tests.support import faultkit
+from tests.tui.conftest import FULL, QUALITY
+from tests.tui.test_walk import SIZES, settle
+
+Build = Callable[..., WizardApp]
+EXAMPLE = {
+    "prompt": "What is int4?",
+    "kl_mean": 1.2889946798592943e-05,
+    "original": "Four bits a weight.",
+    "artifact": "Four bits for each weight.",
+    "first_divergence": 2,
+    "texts_differ_at": 10,
+}
+SAME = {**EXAMPLE, "artifact": EXAMPLE["original"], "first_divergence": None}
+
+
+def test_the_distance_in_words() -> None:
+    assert distance_words(EXAMPLE) == (
+        "mean KL 1.3e-05 nats a token; at token 3 the artifact would choose another one"
+    )
+    assert distance_words(SAME).endswith("would choose every token of the original's answer")
+    assert distance_words({}) == ""
+    text = example_text("int4", EXAMPLE)
+    assert text.startswith("int4: What is int4?\nmean KL") and "_" not in text
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
+@pytest.mark.parametrize("several", [True, False])
+async def test_both_answers_stand_side_by_side(
+    wizard: Build, size: tuple[int, int], several: bool
+) -> None:
+    hostile = {**EXAMPLE, "prompt": faultkit.PAYLOAD, "artifact": faultkit.PAYLOAD}
+    one = {**QUALITY, "drift": {**QUALITY["drift"], "worst": [EXAMPLE, SAME, hostile]}}
+    quality = {"ok": True, "artifacts": [one, one]} if several else one
+    app = wizard(session=FULL.decide(quality=quality), first=QualityStep)
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        await pilot.press("f6")
+        await settle(pilot)
+        screen = app.screen
+        assert isinstance(screen, WorstScreen)
+        left, right = list(screen.query(".side"))[:2]
+        assert left.region.y == right.region.y and left.region.right <= right.region.x
+        assert right.region.right <= size[0]
+        shown = "\n".join(str(words.render()) for words in screen.query(Words))
+        assert "kl_mean" not in shown and "None" not in shown
+        assert "Four bits a weight." in shown and "The same, to the last word." in shown
+
+
+async def test_without_drift_it_says_so(wizard: Build) -> None:
+    app = wizard(session=FULL.decide(quality={**QUALITY, "drift": None}), first=QualityStep)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("f6")
+        await settle(pilot)
+        assert NOTHING in str(app.screen.query_one(Words).render())

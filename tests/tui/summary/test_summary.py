@@ -1,0 +1,28 @@
+"""The summary counts what ends while it is open."""
+
+from collections.abc import Callable
+
+from firstlight_tui.app import WizardApp
+from firstlight_tui.steps.summary.screen import SummaryStep
+from firstlight_tui.widgets import Words
+from tests.tui.conftest import FULL, QUALITY
+from tests.tui.test_walk import settle
+
+Build = Callable[..., WizardApp]
+
+
+async def test_a_check_that_ends_while_the_summary_is_open_is_counted(wizard: Build) -> None:
+    app = wizard(session=FULL.decide(quality=None), first=SummaryStep)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+
+        def said() -> str:
+            return str(app.screen.query_one("#closing", Words).render())
+
+        assert "Quality checked" in said()
+        app.session = app.session.decide(quality=QUALITY)
+        await settle(pilot)
+        assert "Validated against the original" in said()
+        assert app.run_record is not None
+        kept = [e.values["session"] for e in app.run_record.entries() if e.step == "summary"]
+        assert kept[0]["quality"] is None and kept[-1]["quality"] == QUALITY

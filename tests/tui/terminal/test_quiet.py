@@ -1,0 +1,94 @@
+"""What is done between the keys, and that nothing of it is left for a key to wait for."""
+
+import gc
+from collections.abc import Callable, Iterator
+
+import pytest
+from textual.css.stylesheet import Stylesheet
+
+from firstlight_tui.app import WizardApp
+from firstlight_tui.steps import STEPS
+from firstlight_tui.steps.base import StepScreen
+from firstlight_tui.terminal.idle import REST_SECONDS, ROOMS, IdleTasks, screens_of, settle_garbage
+from tests.tui.conftest import FULL
+from tests.tui.test_walk import settle
+
+
+@pytest.fixture(autouse=True)
+def collector() -> Iterator[None]:
+    """The settings of the collector as they were."""
+    before = gc.get_threshold()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*before)
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_no_chore_is_done_while_someone_types_and_one_a_look_at_rest() -> None:
+    clock = Clock()
+    done: list[str] = []
+    quiet = IdleTasks(clock=clock, chores=(done.append(name) or name for name in "ab"))  # type: ignore[func-returns-value]
+    quiet.look()
+    assert done == []
+    clock.now = REST_SECONDS
+    quiet.look()
+    assert done == ["a"]
+    quiet.touch()
+    quiet.look()
+    assert done == ["a"]
+    clock.now *= 2
+    for _ in range(3):
+        quiet.look()
+    assert done == ["a", "b"]
+
+
+def test_the_chores_end_and_leave_next_to_nothing_to_look_through() -> None:
+    clock = Clock()
+    quiet = IdleTasks(clock=clock)
+    clock.now = REST_SECONDS
+    before = len(gc.get_objects())
+    for _ in range(len(ROOMS) + 3):
+        quiet.look()
+    assert len(gc.get_objects()) < before / 10
+
+
+def test_whole_collections_are_left_to_the_chores() -> None:
+    settle_garbage()
+    assert gc.get_threshold()[2] > 1_000
+    assert gc.get_freeze_count() > 10_000
+
+
+async def test_every_key_ends_the_rest(wizard: Callable[..., WizardApp]) -> None:
+    clock = Clock()
+    quiet = IdleTasks(clock=clock, chores=iter(()))
+    async with wizard(quiet=quiet).run_test() as pilot:
+        clock.now = 50.0
+        assert quiet.rested == 50.0
+        await pilot.press("f1")
+        assert quiet.rested == 0.0
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda s: s.STEP_ID)
+async def test_no_step_makes_textual_read_every_style_anew(
+    wizard: Callable[..., WizardApp], step: type[StepScreen]
+) -> None:
+    app = wizard(session=FULL, first=STEPS[-1] if step is STEPS[0] else STEPS[0])
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        sheets: list[Stylesheet] = []
+        again = app.stylesheet.reparse
+        app.stylesheet.reparse = lambda: sheets.append(app.stylesheet) or again()  # type: ignore[func-returns-value, method-assign]
+        app.open_step(step)
+        await settle(pilot)
+        assert type(app.screen) is step
+        assert sheets == []
+
+
+def test_the_screens_of_the_wizard_are_found() -> None:
+    assert set(STEPS) < set(screens_of("firstlight_tui"))

@@ -1,0 +1,58 @@
+"""Cancel long work at a user's request: never by a stray key, and with a question once there is something to lose."""
+
+from typing import TYPE_CHECKING, cast
+
+from firstlight_core.text import seconds_text
+from firstlight_tui.modals.confirm import ConfirmScreen
+from firstlight_tui.state.work import Work
+
+if TYPE_CHECKING:
+    from firstlight_tui.app import WizardApp
+
+DEAF_SECONDS = 1.0
+"""A request to cancel is ignored for this long after the start: the key was meant for the button before."""
+ASK_AFTER_SECONDS = 10.0
+"""Work that has run for longer is only cancelled after a question."""
+
+
+class CancelQuestion(ConfirmScreen):
+    """Asks whether to cancel work; goes away by itself when the work ends meanwhile."""
+
+    def __init__(self, work: Work) -> None:
+        super().__init__(
+            f"{work.label} has been running for {seconds_text(work.seconds)}. Cancel it? "
+            "What it has done so far is lost; nothing half-done stays behind.",
+            yes="Cancel it",
+            no="Let it run",
+        )
+        self.work = work
+
+    def on_mount(self) -> None:
+        """Watch the work."""
+        cast("WizardApp", self.app).worked.subscribe(self, self._worked)
+
+    def _worked(self, work: Work) -> None:
+        if work is self.work and not work.running and not self.gone:
+            self.dismiss(False)
+
+
+def cancel_work(wizard: "WizardApp", name: str) -> None:
+    """Cancel the running work of this name, as a user who pressed a key or a button means it.
+
+    Nothing happens in the first second. Work older than ten seconds is cancelled only after a question, unless
+    ending it loses nothing.
+    """
+    work = wizard.works.get(name)
+    if work is None or not work.running or isinstance(wizard.screen, CancelQuestion):
+        return
+    if work.seconds < DEAF_SECONDS:
+        return
+    if work.seconds >= ASK_AFTER_SECONDS and not work.only_looks:
+
+        def answer(yes: bool | None) -> None:
+            if yes and wizard.works.get(name) is work:
+                wizard.stop_work(name)
+
+        wizard.push_screen(CancelQuestion(work), answer)
+    else:
+        wizard.stop_work(name)

@@ -1,0 +1,1 @@
+"""What the wizard knows: session, work, conversation, settings; nothing here paints."""

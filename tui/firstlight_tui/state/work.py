@@ -1,0 +1,107 @@
+"""Long work as the screen sees it: one record a job, kept by the app, painted by whichever step is open."""
+
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from textual.dom import DOMNode
+
+from firstlight_core.errors import FirstlightError
+from firstlight_core.process.events import Event, LogLine, Measured, Progress, Stage
+
+OnEvent = Callable[[Event], None]
+Started = Callable[[int], None]
+Run = Callable[[OnEvent, Started], Awaitable[dict[str, Any]]]
+"""Long work: told whom to tell, it returns its document."""
+
+LINES_KEPT = 2_000
+
+
+def begin(node: DOMNode, work: Callable[[], Awaitable[Any]], *, group: str, name: str = "") -> None:
+    """Run `work` beside the screen; an earlier one of the same group is cancelled.
+
+    A function is passed, never a coroutine: one that is cancelled before it begins was then never made. Textual's types
+    do not know that its `run_worker` takes such functions.
+    """
+    node.run_worker(cast(Any, work), name=name, group=group, exclusive=True)
+
+
+@dataclass(slots=True)
+class Work:
+    """One long piece of work: what it is, how far it is, what it said, how it ended."""
+
+    name: str
+    label: str
+    only_looks: bool = False
+    """Whether nothing is lost when it is ended: leaving asks no question then."""
+    clock: Callable[[], float] = time.monotonic
+    status: str = "running"
+    """running, done, failed or cancelled."""
+    stage: Stage | None = None
+    stages: list[tuple[Stage, float]] = field(default_factory=list)
+    """Every stage so far, with the second at which it began."""
+    progress: Progress | None = None
+    measured: dict[str, float] = field(default_factory=dict)
+    lines: deque[str] = field(default_factory=lambda: deque(maxlen=LINES_KEPT))
+    lines_seen: int = 0
+    rows: list[Mapping[str, Any]] = field(default_factory=list)
+    """Partial results, in the order in which they came."""
+    result: dict[str, Any] | None = None
+    error: FirstlightError | None = None
+    pid: int | None = None
+    begun: float = 0.0
+    ended: float | None = None
+    heard: float = 0.0
+    """When the work last said anything."""
+    dirty: bool = False
+    entered: bool = False
+    """Whether its first step has run."""
+
+    def __post_init__(self) -> None:
+        self.begun = self.heard = self.clock()
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self.status == "running"
+
+    @property
+    def seconds(self) -> float:
+        """How long it has run, or ran."""
+        return (self.ended if self.ended is not None else self.clock()) - self.begun
+
+    @property
+    def silent_seconds(self) -> float:
+        """How long it has said nothing."""
+        return self.clock() - self.heard
+
+    def hear(self, event: Event) -> None:
+        """Take in one event."""
+        self.dirty = True
+        self.heard = self.clock()
+        match event:
+            case Stage():
+                self.stage, self.progress = event, None
+                self.stages.append((event, self.seconds))
+            case Progress():
+                self.progress = event
+            case LogLine(text=text):
+                self.lines.append(text)
+                self.lines_seen += 1
+            case Measured(name=name, value=value):
+                self.measured[name] = value
+
+    def add_row(self, row: Any) -> None:
+        """Keep one partial result; an object is asked for its `to_json()`."""
+        self.rows.append(row if isinstance(row, Mapping) else row.to_json())
+        self.heard = self.clock()
+        self.dirty = True
+
+    def end(self, status: str) -> None:
+        """It has ended."""
+        self.status = status
+        self.ended = self.clock()
+        self.pid = None
+        self.dirty = True

@@ -1,0 +1,225 @@
+"""The search for the fastest setting: what is tried, how it goes, what won, and keeping it."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Button
+
+from firstlight_core.errors import FirstlightError
+from firstlight_core.text import seconds_text, shown_path
+from firstlight_core.tuning.summary import allowance, setting, verdict
+from firstlight_tui.modals.cancel_work import cancel_work
+from firstlight_tui.state.work import OnEvent, Started, Work, begin
+from firstlight_tui.widgets import ProblemPanel, Words, WorkView, cell
+from firstlight_tui.widgets.fitted_table import Cells, Column, FittedTable
+from firstlight_tui.widgets.screens import Page
+
+if TYPE_CHECKING:
+    from firstlight_tui.app import WizardApp
+
+WORK = "tune"
+COLUMNS = (
+    Column(key="setting", label="Setting"),
+    Column(key="answer", label="Answer", width=8),
+    Column(key="prefill", label="Prefill", width=7),
+    Column(key="decode", label="Decode", width=7),
+    Column(key="rounds", label="Rounds", width=6),
+)
+INTRODUCTION = (
+    "Several settings answer the same prompt in turns; the slow ones drop out, and the winner is measured once more "
+    "against what Olive makes. Threads: nothing is converted. Build: the model is also "
+    "converted with other block sizes and algorithms, and what drifts too far from the original is left out."
+)
+
+
+class TuneScreen(Page[str | None]):
+    """Returns the folder of the artifact that was tuned and kept, or None."""
+
+    CSS = """
+    TuneScreen DataTable { height: auto; margin-top: 1; }
+    TuneScreen #verdict { margin-top: 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "escape",
+            "close",
+            "Close",
+            id="tune.close",
+            tooltip="Back to the step; what runs goes on",
+        ),
+    ]
+
+    @property
+    def wizard(self) -> "WizardApp":
+        """The application, with its session, services and work."""
+        return cast("WizardApp", self.app)
+
+    @property
+    def work(self) -> Work | None:
+        """The tuning of the artifact in use, running or ended."""
+        return self.wizard.works.get(WORK)
+
+    @property
+    def artifact(self) -> str:
+        """The artifact in use."""
+        return str(self.wizard.session.artifact)
+
+    @property
+    def found(self) -> Mapping[str, Any] | None:
+        """The document of a tuning of this artifact or its source, once there is one."""
+        document = self.work.result if self.work is not None else None
+        session = self.wizard.session
+        ours = document is not None and (
+            document.get("source") == session.source
+            if "source" in document
+            else document.get("artifact") == self.artifact
+        )
+        return document if ours else None
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as box:
+            box.border_title = Content("Tune")
+            box.border_subtitle = Content("Esc closes; what runs goes on")
+            with VerticalScroll():
+                yield Words(INTRODUCTION, id="introduction", classes="muted")
+                yield WorkView(id="tune-work")
+                yield FittedTable(COLUMNS, id="trials")
+                yield Words(id="verdict")
+                yield ProblemPanel()
+            with Horizontal(classes="dialog-buttons"):
+                yield Button("Close", id="close", compact=True)
+                yield Button("Threads", id="threads", compact=True)
+                yield Button("Threads and build", id="build", compact=True)
+                yield Button("Keep it", id="keep", variant="primary", compact=True)
+
+    def on_mount(self) -> None:
+        self.wizard.worked.subscribe(self, self._worked)
+        self._show()
+        self.query_one("#threads" if self.found is None else "#keep", Button).focus()
+
+    def _worked(self, work: Work) -> None:
+        if work.name == WORK and not self.gone:
+            self._show()
+
+    def _show(self) -> None:
+        work, found = self.work, self.found
+        running = work is not None and work.running
+        view, table = self.query_one("#tune-work", WorkView), self.query_one("#trials", FittedTable)
+        self.query_one("#introduction").display = found is None
+        view.display = work is not None and (running or found is None)
+        view.show(work)
+        table.show_rows(_rows(found) if found is not None else ())
+        table.display = found is not None
+        self.query_one("#verdict", Words).update(_verdict(found) if found is not None else "")
+        panel = self.query_one(ProblemPanel)
+        if work is not None and work.error is not None:
+            panel.show(work.error)
+        else:
+            panel.clear()
+        self.query_one("#close", Button).label = "Stop" if running else "Close"
+        self.query_one("#threads").disabled = running
+        self.query_one("#build").disabled = running or self._row() is None
+        self.query_one("#keep").disabled = running or found is None or found.get("void", False)
+
+    def _row(self) -> Mapping[str, Any] | None:
+        """How the artifact in use was made; None when it was not converted here."""
+        session = self.wizard.session
+        made = (a for a in session.artifacts if str(a.get("artifact")) == self.artifact)
+        return next(made, None) if session.source is not None else None
+
+    @on(Button.Pressed, "#threads")
+    def _tune_threads(self) -> None:
+        self._begin(self.artifact)
+
+    @on(Button.Pressed, "#build")
+    def _tune_build(self) -> None:
+        if (made := self._row()) is not None:
+            folder = Path(self.artifact)
+            self._begin(
+                str(self.wizard.session.source),
+                precision=str(made["precision"]),
+                output=folder.with_name(f"{folder.name.removesuffix('-tuned')}-tuned"),
+            )
+
+    def _begin(self, what: str, **options: Any) -> None:
+        async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
+            tune = self.wizard.services.tune
+            return dict(await tune(what, on_event=on_event, started=started, **options))
+
+        self.wizard.start(WORK, "The tuning", run)
+        self._show()
+
+    @on(Button.Pressed, "#keep")
+    def _keep(self) -> None:
+        if (found := self.found) is None:
+            return
+        if "source" in found:
+            self.dismiss(str(found["artifact"]))
+        else:
+            begin(self, self._write, group="keep")
+
+    async def _write(self) -> None:
+        assert self.found is not None
+        try:
+            keep = self.wizard.services.keep_tuned
+            await asyncio.to_thread(keep, Path(self.artifact), self.found)
+        except FirstlightError as error:
+            self.query_one(ProblemPanel).show(error)
+        else:
+            self.dismiss(self.artifact)
+
+    @on(Button.Pressed, "#close")
+    def _stop_or_close(self) -> None:
+        if self.work is not None and self.work.running:
+            cancel_work(self.wizard, WORK)
+        else:
+            self.action_close()
+
+    def action_close(self) -> None:
+        """Back to the step."""
+        self.dismiss(None)
+
+
+def _rows(document: Mapping[str, Any]) -> Iterator[tuple[str, Cells]]:
+    ends = [("Baseline: ", document["baseline"]), ("Best: ", document["best"])]
+    for number, (head, row) in enumerate([*(("", trial) for trial in document["trials"]), *ends]):
+        rates = {key: row.get(f"{key}_tps", {}).get("median") for key in ("prefill", "decode")}
+        style = "bold" if head else "dim" if row.get("dropped") else ""
+        yield (
+            str(number),
+            {
+                "setting": cell(head + setting(row), style),
+                "answer": cell(seconds_text(row["total_s"]["median"]), style, right=True),
+                "rounds": cell(str(row["rounds"]), style, right=True),
+                **{
+                    key: cell(f"{rate:.0f}" if rate is not None else "–", style, right=True)
+                    for key, rate in rates.items()
+                },
+            },
+        )
+
+
+def _verdict(document: Mapping[str, Any]) -> str:
+    left_out = [b for b in document.get("builds", ()) if "excluded" in b]
+    kept = (
+        f"Keeping it takes the new artifact {shown_path(document['artifact'])}."
+        if "source" in document
+        else "Keeping it writes the threads into genai_config.json, which every runtime reads."
+    )
+    said = [
+        f"Medians, measured here: {document['prompt_tokens']} tokens read, {document['new_tokens']} written, rates in "
+        "tokens/s. Settings with few rounds were slower and left early.",
+        verdict(document),
+        allowance(document),
+        *(f"Left out: {b['label']}, {b['excluded']}." for b in left_out),
+        *document["notes"],
+        kept,
+    ]
+    return "\n".join(filter(None, said))

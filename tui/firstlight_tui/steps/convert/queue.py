@@ -1,0 +1,222 @@
+"""One queue of conversions: carries it out, keeps what is finished, watches its memory."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from firstlight_core.conversion.progress import HELD, PEAK, memory_alarm
+from firstlight_core.errors import FirstlightError, error_from_code
+from firstlight_core.monitor import Sample
+from firstlight_core.precision.table import find_precision
+from firstlight_core.process.events import Event, Measured, Stage
+from firstlight_core.text import bytes_text
+from firstlight_tui.modals import ConfirmScreen
+from firstlight_tui.state.work import OnEvent, Started, Work
+from firstlight_tui.widgets.conversion_view import Estimates, current_row, predicted_peak
+
+if TYPE_CHECKING:
+    from firstlight_tui.app import WizardApp
+
+WORK = "convert"
+START = "start"
+"""The stage with which the core begins a precision."""
+
+
+class ConversionJob:
+    """What the app's work `convert` does; it knows no step and outlives them."""
+
+    def __init__(
+        self,
+        wizard: "WizardApp",
+        source: str,
+        outputs: Mapping[str, Path],
+        *,
+        method: str,
+        configs: Mapping[str, Any],
+        estimates: Estimates,
+    ) -> None:
+        self._wizard = wizard
+        self._source = source
+        self._outputs = outputs
+        self._method = method
+        self._configs = configs if method == "config" else {}
+        self._estimates = estimates
+        self._asked = False
+        self._starts = 0
+        self._failures: list[tuple[str, Mapping[str, str]]] = []
+        self._peaks: list[float] = []
+
+    @property
+    def _work(self) -> Work:
+        return self._wizard.works[WORK]
+
+    async def run(self, on_event: OnEvent, started: Started) -> dict[str, Any]:
+        """Convert every precision of the queue; those that are finished count even if a later one fails.
+
+        Raises:
+            FirstlightError: a precision could not be converted.
+        """
+        keys = list(self._outputs)
+        self._record_choices(keys)
+        self._work.rows[:] = [{"precision": key, "state": "waiting"} for key in keys]
+        self._begin(keys[0])
+        self._wizard.sampled.subscribe(self._wizard, self.watch)
+
+        def hear(event: Event) -> None:
+            # The core builds one precision while the one before is still being checked.
+            if isinstance(event, Stage) and event.name == START:
+                self._started()
+            # The core says it, not the child: it does not count as a sign of life.
+            if isinstance(event, Measured) and event.name in (HELD, PEAK):
+                self._remember_memory(event)
+            else:
+                on_event(event)
+
+        options: dict[str, Any] = {"method": self._method, "on_event": hear, "started": started}
+        try:
+            if len(keys) == 1:
+                await self._convert_one(keys[0], options)
+            else:
+                await self._wizard.services.convert_many(
+                    Path(self._source),
+                    self._outputs,
+                    configs={k: v for k, v in self._configs.items() if k in keys} or None,
+                    on_done=self.finished,
+                    **options,
+                )
+        except asyncio.CancelledError:
+            key = str(current_row(self._work).get("precision", keys[0]))
+            self._wizard.record("convert", "cancelled", precision=key)
+            raise
+        except FirstlightError as error:
+            # Refused as a whole, before anything has begun.
+            if not self._failures:
+                self._fail(keys[0], error.to_json())
+            raise
+        finally:
+            self._wizard.sampled.unsubscribe(self._wizard)
+        if self._failures:
+            raise _failure(self._failures, len(keys))
+        return {"converted": keys}
+
+    def _record_choices(self, keys: Sequence[str]) -> None:
+        """Keep what the steps before have found: a wizard that is killed while it converts leaves a run that says so."""
+        wizard, session = self._wizard, self._wizard.session
+        if session.environment is not None:
+            wizard.record("environment", "done", **session.environment)
+        if session.model is not None:
+            wizard.record("model", "done", **{**session.model, "path": self._source})
+        wizard.record("precision", "done", precisions=list(keys), method=self._method)
+
+    async def _convert_one(self, key: str, options: Mapping[str, Any]) -> None:
+        try:
+            document = await self._wizard.services.convert(
+                Path(self._source),
+                self._outputs[key],
+                precision=key,
+                config=self._configs.get(key),
+                **options,
+            )
+        except FirstlightError as error:
+            self._fail(key, error.to_json())
+            raise
+        self.finished(key, document)
+
+    def finished(self, key: str, document: Mapping[str, Any]) -> None:
+        """One precision has its artifact, or its error; the next one begins."""
+        wizard = self._wizard
+        if "error" in document:
+            self._fail(key, document["error"])
+        else:
+            self._set(key, state="done")
+            if peak := document.get("peak_rss_bytes"):
+                # What the core measured: it samples more often, and nothing but this conversion.
+                self._peaks.append(float(peak))
+                self._work.measured["peak_rss_bytes"] = max(self._peaks)
+            wizard.record("convert", "done", **document)
+            # Another model may have been chosen meanwhile: its session is not ours to fill.
+            if wizard.session.source == self._source:
+                wizard.session = wizard.session.converted(document, keep=self._walked_on())
+        if all(row["state"] != "running" for row in self._work.rows):
+            self._begin_next()
+
+    def _walked_on(self) -> bool:
+        """Whether a later step is on the screen: what it works on must not change under the user's hands."""
+        ids = [step.STEP_ID for step in self._wizard.steps]
+        return "convert" in ids and self._wizard.position > ids.index("convert")
+
+    def _started(self) -> None:
+        """The core has begun a precision; the first one is known already."""
+        self._starts += 1
+        begun = sum("begun" in row for row in self._work.rows)
+        if self._starts > begun:
+            self._begin_next()
+
+    def _begin_next(self) -> None:
+        waiting = [row for row in self._work.rows if row["state"] == "waiting"]
+        if waiting:
+            self._begin(waiting[0]["precision"])
+
+    def _begin(self, key: str) -> None:
+        self._set(key, state="running", begun=self._work.seconds)
+
+    def _fail(self, key: str, error: Mapping[str, str]) -> None:
+        self._failures.append((key, error))
+        self._set(key, state="failed")
+        self._wizard.record("convert", "failed", precision=key, error=dict(error))
+
+    def _set(self, key: str, **values: Any) -> None:
+        rows = self._work.rows
+        rows[:] = [{**row, **values} if row["precision"] == key else row for row in rows]
+        self._work.dirty = True
+
+    def _remember_memory(self, event: Measured) -> None:
+        measured = self._work.measured
+        if event.name == PEAK:
+            measured["peak_rss_bytes"] = max(event.value, measured.get("peak_rss_bytes", 0.0))
+        else:
+            measured[HELD] = event.value
+        self._work.dirty = True
+
+    def watch(self, sample: Sample) -> None:
+        """Keep the peak of the job's memory; ask once when it outgrows the prediction while memory is short."""
+        work = self._work
+        if not work.running or not sample.job_rss:
+            return
+        work.measured["peak_rss_bytes"] = max(
+            float(sample.job_rss), work.measured.get("peak_rss_bytes", 0.0)
+        )
+        work.dirty = True
+        predicted = predicted_peak(work, self._estimates)
+        left = sample.memory_total - sample.memory_used
+        if self._asked or not memory_alarm(
+            sample.job_rss, predicted, available=left, total=sample.memory_total
+        ):
+            return
+        self._asked = True
+        question = (
+            f"The conversion uses {bytes_text(sample.job_rss)}, more than the predicted "
+            f"{bytes_text(predicted or 0)}, and only {bytes_text(left)} of memory is left: it will probably not fit. "
+            "Stop it now? Nothing half-done stays behind."
+        )
+        self._wizard.push_screen(
+            ConfirmScreen(question, yes="Stop now", no="Let it go on"), self._stop_if
+        )
+
+    def _stop_if(self, yes: bool | None) -> None:
+        if yes:
+            self._wizard.stop_work(WORK)
+
+
+def _failure(failures: Sequence[tuple[str, Mapping[str, str]]], queued: int) -> FirstlightError:
+    key, first = failures[0]
+    words = f"{find_precision(key).label}: {first.get('message', '')}"
+    if queued > 1:
+        words = f"{len(failures)} of {queued} precisions could not be converted. {words}"
+    return error_from_code(
+        str(first.get("code", "")),
+        words,
+        hint=str(first.get("hint", "")),
+        detail=str(first.get("detail", "")),
+    )

@@ -1,0 +1,205 @@
+"""Step 4: the conversion, live: what is run beside what the course says, progress, log, result."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from firstlight_core.conversion.plan import LOG_FILE
+from firstlight_core.errors import FirstlightError
+from firstlight_core.precision.table import find_precision
+from firstlight_core.session import Session
+from firstlight_tui.modals.cancel_work import cancel_work
+from firstlight_tui.state.work import Work
+from firstlight_tui.steps.base import StepScreen
+from firstlight_tui.steps.convert.method_screen import MethodAnswer, MethodScreen
+from firstlight_tui.steps.convert.queue import WORK, ConversionJob
+from firstlight_tui.steps.convert.text import method_texts, plan_words, result_words
+from firstlight_tui.steps.precision.options import configured
+from firstlight_tui.steps.precision.rows import estimates_of
+from firstlight_tui.widgets import LogView, Words
+from firstlight_tui.widgets.conversion_view import ConversionView
+
+
+class ConvertStep(StepScreen):
+    """The queue of marked precisions; the job belongs to the app and goes on when you look elsewhere."""
+
+    STEP_ID = "convert"
+    STEP_TITLE = "Convert"
+    ABOUT_A_MODEL = True
+    PURPOSE = "Microsoft Olive makes the artifact; it counts only once a fresh process has spoken with it."
+    HELP = (
+        "The course shows two methods: one command, and a configuration file. `m` shows both beside what is really run, "
+        "and why they differ; method 2 can be edited there. Several marked precisions share one Olive. Cancel at any "
+        "time: nothing half-done stays behind. Enter on a result makes it the artifact that the next steps use."
+    )
+    WORK = WORK
+    CSS = """
+    ConvertStep #plan { height: auto; }
+    ConvertStep #results { height: auto; max-height: 8; border: none; background: transparent; padding: 0; }
+    ConvertStep #log-path { color: $foreground-muted; height: auto; }
+    ConvertStep.-narrow ConversionView { margin: 0; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "m",
+            "methods",
+            "Methods",
+            id="convert.methods",
+            tooltip="The course's two methods and what is run: see, switch, edit",
+        ),
+        Binding("escape", "cancel", "Cancel", id="convert.cancel", tooltip="Stop the conversion"),
+    ]
+
+    @classmethod
+    def missing(cls, session: Session) -> str | None:
+        return (
+            None if session.artifact else "Convert first, or choose an artifact in the Model step."
+        )
+
+    @classmethod
+    def skip(cls, session: Session) -> bool:
+        """An adopted ONNX artifact needs no conversion."""
+        return session.source is None and session.artifact is not None
+
+    @classmethod
+    def done(cls, session: Session) -> bool:
+        return bool(session.artifacts)
+
+    def compose_step(self) -> ComposeResult:
+        yield Words(id="plan")
+        yield ConversionView(id="work")
+        yield OptionList(id="results", markup=False, compact=True)
+        yield LogView(id="log")
+        yield Words(id="log-path")
+
+    def opened(self) -> None:
+        self._paint()
+
+    def _session_changed(self) -> None:
+        super()._session_changed()
+        self._paint()
+
+    def _paint(self) -> None:
+        if not self.is_attached:
+            return
+        source = self.wizard.paths.model_name(self.session.source or "")
+        words = plan_words(self.session, source, self._pending())
+        self.query_one("#plan", Words).update(words)
+        self._show_results()
+
+    def _pending(self) -> list[str]:
+        return [key for key in self.session.precisions if self.session.measured(key) is None]
+
+    @property
+    def primary_cancels(self) -> bool:
+        return self.work is not None and self.work.running
+
+    def primary_label(self) -> str:
+        if self.primary_cancels:
+            return "Cancel"
+        pending = self._pending()
+        if not pending:
+            return self.next_label()
+        again = "Retry" if self.work is not None and self.work.status == "failed" else "Convert"
+        return again if len(pending) == 1 else f"{again} {len(pending)} precisions"
+
+    def primary(self) -> None:
+        if self.primary_cancels:
+            self.action_cancel()
+        elif self._pending():
+            self._convert()
+        else:
+            self.action_next()
+
+    def action_cancel(self) -> None:
+        """Cancel the conversion; its staging is removed."""
+        cancel_work(self.wizard, self.WORK)
+
+    def _convert(self) -> None:
+        session = self.session
+        try:
+            folder = self.wizard.run_folder() / "artifacts"
+        except FirstlightError as error:
+            self.show_problem(error)
+            return
+        job = ConversionJob(
+            self.wizard,
+            str(session.source),
+            {key: folder / key for key in self._pending()},
+            method=session.method,
+            configs=session.configs or {},
+            estimates=estimates_of(session),
+        )
+        self.clear_problem()
+        self.wizard.start(self.WORK, "The conversion", job.run)
+        self.refresh_actions()
+
+    def show_work(self, work: Work) -> None:
+        estimates = estimates_of(self.session)
+        self.query_one("#work", ConversionView).show_conversion(work, estimates)
+        self.query_one("#log", LogView).show(work.lines, work.lines_seen)
+        path = next((line for line in work.lines if line.startswith(LOG_FILE)), None)
+        if path is not None:
+            self.query_one("#log-path", Words).update(path)
+
+    # Results --------------------------------------------------------------------------------------
+
+    def _show_results(self) -> None:
+        results = self.query_one("#results", OptionList)
+        results.display = bool(self.session.artifacts)
+        at = results.highlighted
+        results.clear_options()
+        for document in self.session.artifacts:
+            used = str(document["artifact"]) == self.session.artifact
+            results.add_option(
+                Option(result_words(document, used=used), id=str(document["precision"]))
+            )
+        results.highlighted = at if at is not None and at < results.option_count else None
+
+    @on(OptionList.OptionSelected, "#results")
+    def _use(self, event: OptionList.OptionSelected) -> None:
+        """Make one result the artifact that the next steps use."""
+        document = self.session.measured(str(event.option_id))
+        if document is None or str(document["artifact"]) == self.session.artifact:
+            return
+        self.wizard.session = self.session.decide(
+            artifact=str(document["artifact"]), artifact_chosen=True
+        )
+        label = find_precision(str(event.option_id)).label
+        words = f"The next steps use {label}; what was answered after this step is open again."
+        self.notify(words, markup=False)
+
+    # Methods --------------------------------------------------------------------------------------
+
+    def action_methods(self) -> None:
+        """Show the course's two methods beside what is really run; switch and edit."""
+        session = self.session
+        if not session.source or not session.precisions:
+            return
+        key = (self._pending() or list(session.precisions))[0]
+        source, plan = Path(session.source), self.wizard.services.plan_conversion
+        edited = (session.configs or {}).get(key)
+        try:
+            texts = method_texts(partial(plan, source, Path("OUTPUT"), precision=key), key, edited)
+        except FirstlightError as error:
+            self.show_problem(error)
+            return
+
+        def check(config: Any) -> None:
+            plan(source, Path("OUTPUT"), precision=key, config=config)
+
+        def use(answer: MethodAnswer | None) -> None:
+            if answer is None:
+                return
+            changed = self.session
+            if answer.method == "config":
+                changed = configured(changed, key, answer.config)
+            self.wizard.session = changed.decide(method=answer.method)
+
+        self.app.push_screen(MethodScreen(texts, method=session.method, check=check), use)

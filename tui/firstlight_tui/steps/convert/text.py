@@ -1,0 +1,92 @@
+"""The words of the convert step: the methods of the course, the plan, and a line for each result."""
+
+import json
+import shlex
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from textual.content import Content
+
+from firstlight_core.conversion.plan import ConversionPlan
+from firstlight_core.precision.table import find_precision
+from firstlight_core.session import Session
+from firstlight_core.text import bytes_text, one_line, seconds_text
+from firstlight_tui.steps.convert.method_screen import MethodTexts
+from firstlight_tui.widgets.words import part
+
+METHODS = {"command": "method 1, one command", "config": "method 2, a configuration file"}
+
+
+def course_words(plan: ConversionPlan, method: str) -> str:
+    """What the course says, for one of its two methods."""
+    if method == "command":
+        return shlex.join(plan.course_command)
+    return json.dumps(plan.course_config, indent=2)
+
+
+def run_words(plan: ConversionPlan) -> str:
+    """The Olive configuration that is run."""
+    return json.dumps(plan.run_config, indent=2)
+
+
+def method_texts(
+    plan: Callable[..., ConversionPlan], precision: str, edited: Mapping[str, Any] | None
+) -> MethodTexts:
+    """What the method screen shows; `plan` lays out one conversion, given `method` or `config`.
+
+    Raises:
+        FirstlightError: no plan can be made.
+    """
+    plans = {method: plan(method=method) for method in METHODS}
+    return MethodTexts(
+        label=find_precision(precision).label,
+        course={method: course_words(found, method) for method, found in plans.items()},
+        reasons={method: found.reason for method, found in plans.items()},
+        own=run_words(plans["config"]),
+        edited=run_words(plan(config=edited)) if edited else None,
+    )
+
+
+def plan_words(session: Session, source: str, pending: list[str]) -> Content:
+    """One line: what becomes what, by which method."""
+    keys = pending or list(session.precisions)
+    labels = ", ".join(find_precision(key).label for key in keys)
+    edited = [key for key in keys if key in (session.configs or {})]
+    method = METHODS.get(session.method, session.method)
+    if edited and session.method == "config":
+        method += f", edited for {', '.join(find_precision(key).label for key in edited)}"
+    return Content.assemble(
+        part(one_line(source, 60), "bold"),
+        part(" → "),
+        part(labels, "bold $text-accent"),
+        part(f"   {method}  (m: see, switch, edit)", "$foreground-muted"),
+    )
+
+
+def result_words(document: Mapping[str, Any], *, used: bool) -> Content:
+    """One finished precision, measured; the arrow marks the artifact that the next steps use."""
+    smoke = document.get("smoke") or {}
+    label = find_precision(str(document["precision"])).label
+    facts = [bytes_text(document["bytes"]), seconds_text(document["seconds"])]
+    if peak := document.get("peak_rss_bytes"):
+        facts.append(f"peak RAM {bytes_text(peak)}")
+    if built := built_words(document.get("built")):
+        facts.append(built)
+    said = one_line(str(smoke.get("text", "")), 40)
+    return Content.assemble(
+        part("▸ " if used else "✓ ", "bold $text-primary" if used else "$text-success"),
+        part(f"{label:13}", "bold"),
+        part("measured  ", "$text-accent"),
+        part(", ".join(facts)),
+        part(f"  “{said}”" if said else "", "$foreground-muted"),
+    )
+
+
+def built_words(built: Any) -> str:
+    """What was read back from the graph: `4 bits, blocks of 32`; empty when nothing was."""
+    if not isinstance(built, Mapping) or not built.get("bits"):
+        return ""
+    words = f"{' and '.join(str(bits) for bits in built['bits'])} bits"
+    if blocks := built.get("block_size"):
+        words += f" in blocks of {'/'.join(str(size) for size in blocks)}"
+    return words

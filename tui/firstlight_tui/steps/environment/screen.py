@@ -1,0 +1,206 @@
+"""Step 1: is this machine ready?"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.theme import Theme
+from textual.widgets import Button, DataTable
+
+from firstlight_core.session import Session
+from firstlight_tui.modals import DetailScreen
+from firstlight_tui.state.work import Work, begin
+from firstlight_tui.steps.base import StepScreen
+from firstlight_tui.steps.environment.install import Installation
+from firstlight_tui.steps.environment.keys import HELP, KEYS
+from firstlight_tui.steps.environment.probing import probe
+from firstlight_tui.steps.environment.report import copy_report
+from firstlight_tui.steps.environment.rows import (
+    COLUMNS,
+    course_text,
+    detail_words,
+    row_cells,
+    verdict_words,
+)
+from firstlight_tui.widgets import Words
+from firstlight_tui.widgets.fitted_table import FittedTable
+
+if TYPE_CHECKING:
+    from firstlight_tui.app import WizardApp
+
+Row = Mapping[str, Any]
+
+
+class EnvironmentStep(StepScreen):
+    """Live rows; a red one shows the command that mends it."""
+
+    STEP_ID = "environment"
+    STEP_TITLE = "Environment"
+    PURPOSE = "What this machine has, what is needed, what mends it."
+    HELP = HELP
+    WORK = "environment"
+    CSS = """
+    EnvironmentStep #checks { height: 1fr; min-height: 5; }
+    EnvironmentStep #check-card { max-height: 50%; overflow-y: auto; scrollbar-size-vertical: 1; }
+    EnvironmentStep.-narrow #check-card { margin-top: 0; }
+    EnvironmentStep #check-card Horizontal { height: 1; }
+    EnvironmentStep #check-card Button { margin-right: 2; }
+    EnvironmentStep.-narrow #actions Button { margin-right: 1; min-width: 6; }
+    """
+    BINDINGS = KEYS
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows: dict[str, Row] = {}
+
+    @classmethod
+    def done(cls, session: Session) -> bool:
+        return session.environment is not None
+
+    @classmethod
+    def finished(cls, wizard: "WizardApp", result: dict[str, Any], seconds: float) -> None:
+        wizard.session = wizard.session.decide(environment=result)
+
+    def compose_step(self) -> ComposeResult:
+        yield Words("Looking …", id="verdict")
+        yield FittedTable(COLUMNS, id="checks")
+        with Vertical(id="check-card", classes="card"):
+            yield Words(id="check-detail")
+            with Horizontal():
+                yield Button("Check this row", id="one", compact=True)
+                yield Button("Copy fix", id="copy-fix", compact=True)
+        yield Installation(id="installation")
+
+    def compose_actions(self) -> ComposeResult:
+        yield Button("Check all", id="recheck", compact=True)
+        yield Button("Report", id="report", compact=True)
+        yield Button("Course", id="course", compact=True)
+        yield Button("Install", id="install", variant="warning", compact=True)
+
+    def opened(self) -> None:
+        # A cell has the colour that it was painted with.
+        self.app.theme_changed_signal.subscribe(self, self._paint_rows)
+        self.query_one("#install").display = False
+        if (work := self.wizard.works.get(Installation.WORK)) is not None:
+            self._on_work(work)
+        if self.session.environment is not None:
+            self._show_document(self.session.environment)
+        elif self.work is None:
+            self._probe()
+
+    def _probe(self, only: str | None = None) -> None:
+        if self.work is not None and self.work.running:
+            self.notify("Still looking.")
+            return
+        probing = partial(
+            probe, self.wizard, known=dict(self._rows), before=self.session.environment, only=only
+        )
+        self.wizard.start(self.WORK, "The environment check", probing, only_looks=True)
+
+    def _on_work(self, work: Work) -> None:
+        if work.name == Installation.WORK:
+            self.query_one(Installation).show(work)
+            if work.error is not None:
+                self.show_problem(work.error)
+            elif work.running:
+                self.clear_problem()
+            elif work.result is not None and self.session.environment is not None:
+                self._show_document(self.session.environment)
+            self.query_one("#install", Button).label = "Stop" if work.running else "Install"
+        else:
+            super()._on_work(work)
+
+    def show_work(self, work: Work) -> None:
+        if work.result is not None:
+            self._show_document(work.result)
+            return
+        for row in {str(row["id"]): row for row in work.rows}.values():
+            if self._rows.get(row["id"]) != row:
+                self._show_row(row)
+        if work.running:
+            waiting = sum(row["status"] == "looking" for row in self._rows.values())
+            self.query_one("#verdict", Words).update(
+                f"Looking … {len(self._rows) - waiting} of {len(self._rows)} rows, {work.seconds:.0f} s"
+            )
+
+    def _show_row(self, row: Row) -> None:
+        table = self.query_one("#checks", FittedTable)
+        key = str(row["id"])
+        self._rows[key] = row
+        table.show_row(key, row_cells(row, self.app.theme_variables))
+        if table.current == key:
+            self._show_detail(row)
+
+    def _show_document(self, document: Mapping[str, Any]) -> None:
+        rows = {str(row["id"]): row for row in document.get("checks", ())}
+        if rows != self._rows or not self._rows:
+            self._rows = dict(rows)
+            self._paint_rows()
+        self.query_one("#verdict", Words).update(verdict_words(document))
+        self.query_one("#install").display = self.wizard.services.toolchain_missing(dict(document))
+        if (current := self._current()) is not None:
+            self._show_detail(current)
+
+    def _paint_rows(self, theme: Theme | None = None) -> None:
+        colours = self.app.theme_variables
+        cells = ((key, row_cells(row, colours)) for key, row in self._rows.items())
+        self.query_one("#checks", FittedTable).show_rows(cells)
+
+    def _current(self) -> Row | None:
+        key = self.query_one("#checks", FittedTable).current
+        return self._rows.get(key) if key is not None else None
+
+    @on(DataTable.RowHighlighted, "#checks")
+    def _highlighted(self, event: DataTable.RowHighlighted) -> None:
+        if (row := self._current()) is not None:
+            self._show_detail(row)
+
+    @on(DataTable.RowSelected, "#checks")
+    def _chosen(self, event: DataTable.RowSelected) -> None:
+        self.action_recheck_one()
+
+    def _show_detail(self, row: Row) -> None:
+        self.query_one("#check-detail", Words).update(detail_words(row))
+        self.query_one("#copy-fix").display = bool(row.get("fix"))
+
+    @on(Button.Pressed, "#recheck")
+    def action_recheck(self) -> None:
+        """Probe everything again."""
+        self._probe()
+
+    @on(Button.Pressed, "#one")
+    def action_recheck_one(self) -> None:
+        """Probe the highlighted row again."""
+        if (row := self._current()) is not None and self.session.environment is not None:
+            self._probe(str(row["id"]))
+
+    @on(Button.Pressed, "#copy-fix")
+    def action_copy_fix(self) -> None:
+        """Copy the command of the highlighted row."""
+        fix = str((self._current() or {}).get("fix") or "")
+        if fix:
+            self.app.copy_to_clipboard(fix)
+        self.notify(f"Copied: {fix}" if fix else "Nothing to mend in this row.", markup=False)
+
+    @on(Button.Pressed, "#report")
+    def action_copy_report(self) -> None:
+        """Copy all rows, redacted, and keep them in a file."""
+        if self.session.environment is None:
+            self.notify("Wait until every row has its answer.", severity="warning")
+            return
+        text = self.wizard.services.report_text(dict(self.session.environment))
+        begin(self, partial(copy_report, self.wizard, text), group="report")
+
+    @on(Button.Pressed, "#course")
+    def action_course(self) -> None:
+        """Show the course's own install commands."""
+        text = course_text(self.session.environment or {})
+        self.app.push_screen(DetailScreen("The course's install commands", text))
+
+    @on(Button.Pressed, "#install")
+    def action_install(self) -> None:
+        """Show what would be installed and ask; while it runs, stop it."""
+        self.query_one(Installation).ask_or_stop()

@@ -1,0 +1,123 @@
+"""From what the user named to what the session holds: found, asked about, downloaded, inspected or adopted."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from firstlight_core.model.adapter_bases import remember_base
+from firstlight_core.model.sources import looks_like_hub_id, remember_folder
+from firstlight_core.paths import expanded
+from firstlight_core.process.events import Stage
+from firstlight_core.session import Session
+from firstlight_core.text import one_line
+from firstlight_tui.state.work import OnEvent, Run, Started
+
+if TYPE_CHECKING:
+    from firstlight_tui.app import WizardApp
+
+ARTIFACT_MARK = "genai_config.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a text in the field means: a folder that is there, or a hub id that would have to be downloaded."""
+
+    folder: Path | None = None
+    hub_id: str = ""
+
+
+def find_named(wizard: "WizardApp", text: str) -> Named:
+    """Look at the disk only, in a thread; the network is never asked.
+
+    Raises:
+        FirstlightError: it can be neither.
+    """
+    if text == "sample":
+        return Named(wizard.paths.sample)
+    folder = expanded(text)
+    if folder.exists() or folder.is_symlink() or not looks_like_hub_id(text):
+        return Named(folder.absolute())
+    if (snapshot := wizard.services.resolve_hub_id(text)) is not None:
+        return Named(snapshot)
+    return Named(hub_id=text)
+
+
+def download_question(hub_id: str) -> str:
+    """What is asked before the network is touched."""
+    from firstlight_core.model.download import hub_host
+    from firstlight_core.model.sources import hub_cache
+
+    return (
+        f"{one_line(hub_id, 96)} is not in the Hugging Face cache. Download it?\n\n"
+        f"Firstlight would connect to {hub_host()}, for this one model only. The size is not known before "
+        "that; it is shown first, and what does not fit on the disk is refused. Only weights "
+        "(safetensors), configuration and tokenizer files are fetched. Your Hugging Face token, if you have one, is "
+        f"sent to that host alone.\n\nInto: {hub_cache()}"
+    )
+
+
+def inspection(
+    wizard: "WizardApp",
+    named: Named,
+    *,
+    base: Named | None = None,
+) -> Run:
+    """The work: download what has a yes, then read headers in a thread (well under a second)."""
+
+    async def fetch(wanted: Named, on_event: OnEvent, started: Started) -> Path:
+        if wanted.folder is not None:
+            return wanted.folder
+        document = await wizard.services.download(
+            wanted.hub_id, agreed=True, on_event=on_event, started=started
+        )
+        on_event(Stage("inspect", "Reading headers"))
+        return Path(document["path"])
+
+    async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
+        folder = await fetch(named, on_event, started)
+        base_folder = None if base is None else await fetch(base, on_event, started)
+        return await asyncio.to_thread(_look, wizard, folder, base_folder)
+
+    return run
+
+
+def _look(wizard: "WizardApp", folder: Path, base: Path | None) -> dict[str, Any]:
+    """Inspect, or adopt an ONNX GenAI folder after its allow-list was checked; runs in a thread."""
+    if (folder / ARTIFACT_MARK).is_file():
+        from firstlight_core.artifact.artifact import check_artifact
+
+        found = check_artifact(folder)
+        facts = {
+            "model_type": found.model_type,
+            "bytes": found.bytes,
+            "context_length": found.context_length,
+            "precision": found.precision,
+        }
+        return {"adopted": str(folder), "facts": facts}
+    services = wizard.services
+    document = services.inspect(folder) if base is None else services.inspect(folder, base=base)
+    if base is not None:
+        remember_base(folder, base)
+    if folder != wizard.paths.sample:
+        remember_folder(folder)
+    return {"source": str(folder), "model": dict(document)}
+
+
+def decided(session: Session, result: dict[str, Any]) -> Session:
+    """The session after an inspection; another model, or other weights in the same folder, clear what depended on it.
+
+    Whoever chooses a model leaves the server that was connected.
+    """
+    if (adopted := result.get("adopted")) is not None:
+        same = session.source is None and session.artifact == adopted
+        if same:
+            return session.decide(endpoint=None)
+        return Session(environment=session.environment, artifact=str(adopted))
+    model = result["model"]
+    changed = session.model is not None and session.model.get("fingerprint") != model.get(
+        "fingerprint"
+    )
+    if changed or session.source is None:
+        session = Session(environment=session.environment)
+    return session.decide(source=result["source"], endpoint=None).decide(model=model)

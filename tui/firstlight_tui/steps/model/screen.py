@@ -1,0 +1,282 @@
+"""Step 2: which model?"""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Button, DataTable, Input
+
+from firstlight_core.errors import FirstlightError, InputRefused
+from firstlight_core.session import Session
+from firstlight_tui.modals import ConfirmScreen, DetailScreen
+from firstlight_tui.modals.cancel_work import cancel_work
+from firstlight_tui.state.work import Work
+from firstlight_tui.steps.base import StepScreen
+from firstlight_tui.steps.model.inspection import (
+    Named,
+    decided,
+    download_question,
+    find_named,
+    inspection,
+)
+from firstlight_tui.steps.model.table import ModelTable
+from firstlight_tui.steps.model.text import (
+    WHY_ONNX,
+    adopted_words,
+    facts_words,
+    server_words,
+)
+from firstlight_tui.widgets import Words, WorkView
+from firstlight_tui.widgets.path_input import PathInput, looks_like_path, plain_path
+
+if TYPE_CHECKING:
+    from firstlight_tui.app import WizardApp
+
+
+class ModelStep(StepScreen):
+    """A table of models and a path field; choosing one inspects its headers."""
+
+    STEP_ID = "model"
+    STEP_TITLE = "Model"
+    PURPOSE = "A Hugging Face folder; only its headers are read."
+    HELP = (
+        "Enter on a row inspects it. Below, type words to search, a folder (Tab completes; paste or drag one in), or "
+        "a hub id such as owner/name: it is downloaded only after your yes. `w` says why ONNX, and when something "
+        "else is better."
+    )
+    WORK = "inspect"
+    CSS = """
+    ModelStep #models { height: 1fr; min-height: 4; max-height: 100%; }
+    ModelStep #work, ModelStep #base, ModelStep #facts-card { display: none; }
+    ModelStep #facts-card { max-height: 60%; scrollbar-size-vertical: 1; }
+    ModelStep.-narrow #facts-card { margin-top: 0; }
+    ModelStep PathInput { background: $panel; }
+    ModelStep #base { border-left: thick $warning; }
+    ModelStep.-narrow #actions Button { margin-right: 1; min-width: 6; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "search", "Search", id="model.search", tooltip="Words, folder or hub id"),
+        Binding("s", "sort", "Sort", id="model.sort", tooltip="Next order; or click a header"),
+        Binding(
+            "f", "filter", "From", id="model.filter", tooltip="All, sample, used before, cache"
+        ),
+        Binding("w", "why", "Why ONNX", id="model.why", tooltip="And when something else fits"),
+        Binding(
+            "ctrl+g",
+            "app.connect",
+            "Connect",
+            id="model.connect",
+            tooltip="Use a running server instead",
+        ),
+        Binding("escape", "cancel", "Cancel", id="model.cancel", show=False, tooltip="Stop it"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._refused = ""
+        """The adapter folder whose base is asked for."""
+
+    @classmethod
+    def missing(cls, session: Session) -> str | None:
+        if session.target is not None or session.model is not None:
+            return None
+        return (
+            "Choose a model first: Enter on a row, or a path in the field; or connect with Ctrl+G."
+        )
+
+    @classmethod
+    def done(cls, session: Session) -> bool:
+        return session.model is not None or (session.source is None and session.target is not None)
+
+    @classmethod
+    def finished(cls, wizard: "WizardApp", result: dict[str, Any], seconds: float) -> None:
+        wizard.session = decided(wizard.session, result)
+
+    def compose_step(self) -> ComposeResult:
+        yield ModelTable(id="models")
+        yield PathInput("words, a folder, or owner/name; Enter inspects", id="path")
+        yield WorkView(id="work")
+        with VerticalScroll(id="facts-card", classes="card"):
+            yield Words(id="facts")
+        yield PathInput("the base model: its folder, or owner/name; Enter", id="base")
+
+    def compose_actions(self) -> ComposeResult:
+        yield Button("From: all", id="filter", compact=True)
+        yield Button("Sort", id="sort", compact=True)
+        yield Button("Why ONNX", id="why", compact=True)
+
+    def opened(self) -> None:
+        self.run_worker(self._list_models(), group="models", exclusive=True)
+        if self.session.endpoint is not None:
+            self._show_card(server_words(self.session.endpoint))
+        elif self.session.model is not None:
+            self._show_card(facts_words(str(self.session.source), self.session.model))
+        elif self.session.source is not None and self.work is None:
+            self._inspect(Named(Path(self.session.source)))
+
+    def _session_changed(self) -> None:
+        super()._session_changed()
+        if self.session.endpoint is not None:
+            self._show_card(server_words(self.session.endpoint))
+            self.query_one("#primary").focus()
+        elif self.session.target is None and self.session.model is None:
+            self._show_card(None)
+
+    def first_focus(self) -> None:
+        if self.missing(self.session) and self.work is None:
+            self.query_one("#models").focus()
+        else:
+            super().first_focus()
+
+    # The table ------------------------------------------------------------------------------------
+
+    async def _list_models(self) -> None:
+        found = list(await asyncio.to_thread(self.wizard.services.find_models))
+        self._table.fill(found)
+        if self.session.source is not None:
+            self._table.select(self.session.source)
+
+    @property
+    def _table(self) -> ModelTable:
+        return self.query_one(ModelTable)
+
+    @on(DataTable.RowSelected, "#models")
+    def _row_chosen(self, event: DataTable.RowSelected) -> None:
+        self._inspect(Named(Path(str(event.row_key.value))))
+
+    @on(Button.Pressed, "#sort")
+    def action_sort(self) -> None:
+        """The next order."""
+        self._table.next_order()
+
+    @on(Button.Pressed, "#filter")
+    def action_filter(self) -> None:
+        """Show the models of one place only."""
+        self._table.next_origin()
+        button = self.query_one("#filter", Button)
+        button.label = f"From: {self._table.origin or 'all'}"
+        button.refresh(layout=True)
+
+    # The fields -----------------------------------------------------------------------------------
+
+    def on_paste(self, event: events.Paste) -> None:
+        """A folder dragged onto the terminal lands in the field, wherever the focus is."""
+        event.stop()
+        self.query_one("#path", PathInput).take(event.text)
+
+    @on(Input.Changed, "#path")
+    def _typed(self, event: Input.Changed) -> None:
+        self._table.search("" if looks_like_path(event.value) else event.value.strip())
+
+    @on(Input.Submitted, "#path,#base")
+    def _given(self, event: Input.Submitted) -> None:
+        text = plain_path(event.value)
+        if not text:
+            return
+        if event.input.id == "path" and self._table.row_count == 1 and not looks_like_path(text):
+            text = str(self._table.current)
+        base_for = self._refused if event.input.id == "base" else ""
+        self.run_worker(self._resolve(text, base_for), group="resolve", exclusive=True)
+
+    async def _resolve(self, text: str, base_for: str) -> None:
+        """Say at once what a text means; a hub id that is not here is asked about first."""
+        try:
+            named = await asyncio.to_thread(find_named, self.wizard, text)
+        except (FirstlightError, OSError, ValueError, RuntimeError) as error:
+            self._refuse(
+                error
+                if isinstance(error, FirstlightError)
+                else InputRefused("That cannot be a folder.", hint="Name another one.")
+            )
+            return
+        first, base = (Named(Path(base_for)), named) if base_for else (named, None)
+        if not named.hub_id:
+            self._inspect(first, base)
+            return
+        from firstlight_core.model.download import is_offline
+
+        if is_offline():
+            self._refuse(
+                InputRefused(
+                    f"{named.hub_id} is not in the Hugging Face cache, and HF_HUB_OFFLINE forbids to download it.",
+                    hint="Unset HF_HUB_OFFLINE, or copy the model folder onto this machine.",
+                )
+            )
+            return
+        self.app.push_screen(
+            ConfirmScreen(download_question(named.hub_id), yes="Download", no="No"),
+            lambda yes: self._inspect(first, base) if yes else None,
+        )
+
+    # Inspection -----------------------------------------------------------------------------------
+
+    def _refuse(self, error: FirstlightError) -> None:
+        self._show_card(None)
+        self.show_problem(error)
+
+    def _inspect(self, named: Named, base: Named | None = None) -> None:
+        self.wizard.stop_work(self.WORK)
+        self.wizard.works.pop(self.WORK, None)
+        self._refused = str(named.folder or "")
+        self.clear_problem()
+        look = inspection(self.wizard, named, base=base)
+        self.wizard.start(self.WORK, "The inspection", look, only_looks=True)
+        self.refresh_actions()
+
+    def show_work(self, work: Work) -> None:
+        view = self.query_one("#work", WorkView)
+        view.display = bool(work.stages) and work.status in ("running", "cancelled")
+        view.show(work)
+        if work.error is not None:
+            self._show_card(None)
+            if work.error.code == "base-missing":
+                base = self.query_one("#base", PathInput)
+                base.display = True
+                base.focus()
+        elif work.result is not None:
+            self.query_one("#base").display = False
+            if (adopted := work.result.get("adopted")) is not None:
+                self._show_card(adopted_words(adopted, work.result["facts"]))
+            else:
+                self._show_card(facts_words(work.result["source"], work.result["model"]))
+            self.call_after_refresh(self.query_one("#primary").focus)
+
+    def _show_card(self, words: Content | None) -> None:
+        self.query_one("#facts-card").display = words is not None
+        self.query_one("#facts", Words).update(words or "")
+
+    # Actions --------------------------------------------------------------------------------------
+
+    def action_search(self) -> None:
+        """Go to the field that searches and takes folders."""
+        # At once, not at the next turn: what is typed right after the key belongs in the field.
+        self.set_focus(self.query_one("#path"))
+
+    def action_cancel(self) -> None:
+        """Cancel a download or an inspection."""
+        cancel_work(self.wizard, self.WORK)
+
+    @on(Button.Pressed, "#why")
+    def action_why(self) -> None:
+        """Show why ONNX."""
+        self.app.push_screen(DetailScreen("Why ONNX, and when not", WHY_ONNX))
+
+    @property
+    def primary_cancels(self) -> bool:
+        return self.work is not None and self.work.running and bool(self.work.stages)
+
+    def primary_label(self) -> str:
+        if self.primary_cancels:
+            return "Cancel"
+        return "" if self.missing(self.session) else self.next_label()
+
+    def primary(self) -> None:
+        if self.primary_cancels:
+            self.action_cancel()
+        else:
+            self.action_next()

@@ -1,0 +1,214 @@
+"""How a model looks: its row in the table, the card with its facts, the line that says whether it fits."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+from textual.content import Content
+
+from firstlight_core.model.sources import FoundModel
+from firstlight_core.model.support import STATUS_WORDS
+from firstlight_core.precision.table import DEFAULT_PRECISION, find_precision
+from firstlight_core.text import bytes_text, one_line, seconds_text, shown_path
+from firstlight_tui.widgets import cell
+from firstlight_tui.widgets.fitted_table import Column
+from firstlight_tui.widgets.words import part
+
+COLUMNS = (
+    Column(key="name", label="Model", share=2),
+    Column(key="architecture", label="Architecture", width=22, from_width=84),
+    Column(key="size", label="Size", width=9),
+    Column(key="origin", label="From", width=7),
+    Column(key="where", label="Where", share=3),
+)
+SUPPORT: Mapping[bool | None, tuple[str, str]] = {
+    True: ("✓ supported", "$text-success"),
+    False: ("✗ not supported", "$text-error"),
+    None: ("? no builder here to ask", "$foreground-muted"),
+}
+WHY_ONNX = """Why ONNX (the course's four reasons)
+  1. Better performance optimization: graph optimisation and quantised kernels of ONNX Runtime.
+  2. Hardware-agnostic deployment: CPU, GPU and NPU by execution provider. Firstlight builds for CPU.
+  3. Production-ready capabilities: Foundry Local serves it behind an OpenAI-compatible API, offline.
+  4. Cross-platform compatibility: one format from Python, C#, C++ and JavaScript.
+
+When something else fits better
+  llama.cpp / Ollama   GGUF already at hand, or a runtime in every package manager
+  MLX                  Apple silicon only, and nothing else
+  vLLM                 a GPU server with many users at once
+Firstlight writes vLLM's files too, and Ollama's Modelfile for a GGUF of yours: the choice is not final."""
+
+
+def choose_models(
+    found: Sequence[FoundModel], *, needle: str = "", origin: str = "", sort: str = ""
+) -> list[FoundModel]:
+    """The models of one origin that hold every word, in the order found, or sorted (largest size first)."""
+    words = needle.lower().split()
+    chosen = [
+        model
+        for model in found
+        if origin in ("", model.origin)
+        and all(
+            word in f"{model.name} {model.origin} {model.architecture} {model.path}".lower()
+            for word in words
+        )
+    ]
+    match sort:
+        case "name" | "architecture" | "origin":
+            chosen.sort(key=lambda model: str(getattr(model, sort)).lower())
+        case "size":
+            chosen.sort(key=lambda model: -model.weight_bytes)
+        case "where":
+            chosen.sort(key=lambda model: str(model.path))
+    return chosen
+
+
+def model_cells(model: FoundModel) -> dict[str, Text]:
+    """The cells of one row."""
+    where, home = shown_path(model.path), str(Path.home())
+    return {
+        "name": cell(one_line(model.name, 100), "bold"),
+        "architecture": cell(one_line(model.architecture, 40)),
+        "size": cell(bytes_text(model.weight_bytes) if model.weight_bytes else "–", right=True),
+        "origin": cell(model.origin),
+        "where": cell("~" + where[len(home) :] if where.startswith(home) else where, "dim"),
+    }
+
+
+def count_words(count: Any) -> str:
+    """A number of parameters: `2.3 M`, `0.49 B`."""
+    if not isinstance(count, int):
+        return "?"
+    return f"{count / 1e9:.2f} B" if count >= 1e8 else f"{count / 1e6:.1f} M"
+
+
+def facts_words(source: str, model: Mapping[str, Any]) -> Content:
+    """The card of one inspected model; every figure read from headers, but for the line that says estimate."""
+    size = model.get("weight_bytes")
+    kinds = model.get("parameters_by_kind") or {}
+    tied = bool(model.get("tied_embeddings"))
+    by_kind = [f"{kind} {count_words(count)}" for kind, count in kinds.items() if count]
+    if kinds and tied:
+        by_kind.append("head tied to the embedding")
+    mark = SUPPORT[model.get("supported")]
+    context = model.get("context_length")
+    lines = [
+        Content.assemble(part(shown_path(source), "bold")),
+        Content.assemble(part(f"{model.get('architecture')}  "), mark),
+        *_measured(model.get("support")),
+        fit_words(model.get("estimates") or {}),
+        *(
+            Content.styled(f"! {one_line(str(warning), 300)}", "$text-warning")
+            for warning in model.get("warnings") or ()
+        ),
+        _line("parameters", f"{count_words(model.get('parameters'))}", ", ".join(by_kind)),
+        _line(
+            "weights",
+            f"{bytes_text(size) if size else '–'}, {model.get('dtype')}",
+            f"context {context} tokens" if context else "no context length named",
+        ),
+        _line("template", _template(model), f"licence: {model.get('licence') or 'not found'}"),
+    ]
+    if special := model.get("special_tokens"):
+        named = ", ".join(f"{k.removesuffix('_token')} {v}" for k, v in special.items())
+        stops = ", ".join(map(str, model.get("eos_token_ids") or ()))
+        lines.append(_line("tokens", one_line(named, 120), f"stop ids {stops}" if stops else ""))
+    if adapter := model.get("adapter"):
+        base = shown_path(str(model.get("base_folder", "")))
+        lora = f"LoRA, rank {adapter.get('rank')}, on {one_line(str(adapter.get('base')), 80)}"
+        lines.append(_line("adapter", lora, f"base found: {base}"))
+    digest = str(model.get("fingerprint") or "")
+    lines.append(_line("fingerprint", digest[: digest.find(":") + 13] + "…" if digest else "–"))
+    return Content("\n").join(lines)
+
+
+def _measured(support: Mapping[str, Any] | None) -> list[Content]:
+    """What the compatibility matrix says of such a model, in one line."""
+    if not support:
+        return []
+    status = str(support.get("status"))
+    colour = "$text-success" if status == "proven" else "$text-warning"
+    words = STATUS_WORDS.get(status, status)
+    return [
+        Content.assemble(
+            part(f"{words}: ", colour),
+            part(one_line(str(support.get("reason")), 240), "$foreground-muted"),
+        )
+    ]
+
+
+def _line(name: str, main: str, more: str = "") -> Content:
+    return Content.assemble(
+        part(f"{name:12}", "$foreground-muted"),
+        part(main),
+        part(f"  {more}" if more else "", "$foreground-muted"),
+    )
+
+
+def _template(model: Mapping[str, Any]) -> str:
+    template = model.get("template")
+    return str(template) if template else "none: the Template step helps"
+
+
+def fit_words(estimates: Mapping[str, Mapping[str, Any]]) -> Content:
+    """Whether the advised precision can be made here; when it cannot, why, and which ones can."""
+    row = estimates.get(DEFAULT_PRECISION)
+    if row is None:
+        return _line("estimate", "none")
+    label = find_precision(DEFAULT_PRECISION).label
+    if row.get("available"):
+        needs = f"needs {bytes_text(row['peak_ram_bytes'])} of RAM"
+        if row.get("seconds") is not None:
+            needs += f" and {seconds_text(row['seconds'])} to convert"
+        return Content.assemble(
+            part(f"{'estimate':12}", "$foreground-muted"),
+            part(f"{label}: {bytes_text(row['bytes'])}, "),
+            part("fits", "bold $text-success"),
+            part(f"  {needs}", "$foreground-muted"),
+        )
+    fitting = [find_precision(key).label for key, other in estimates.items() if other["available"]]
+    would = f" What fits: {', '.join(fitting)}." if fitting else ""
+    return Content.assemble(
+        part(f"{'estimate':12}", "$foreground-muted"),
+        part(f"{label}: will not fit. ", "bold $text-error"),
+        part(one_line(str(row.get("reason", "")), 300) + would),
+    )
+
+
+def adopted_words(folder: str, facts: Mapping[str, Any]) -> Content:
+    """The card of an ONNX folder that is used as it is."""
+    lines = [
+        Content.assemble(part(shown_path(folder), "bold")),
+        Content.styled(
+            "✓ An ONNX Runtime GenAI artifact: adopted, conversion is skipped.", "$text-success"
+        ),
+        _line(
+            "artifact",
+            f"{facts.get('model_type')}, {bytes_text(facts.get('bytes') or 0)}",
+            f"context {facts.get('context_length')} tokens, "
+            f"made as {facts.get('precision') or 'unknown precision'}",
+        ),
+    ]
+    return Content("\n").join(lines)
+
+
+def server_words(endpoint: Mapping[str, Any]) -> Content:
+    """The card of a connected server."""
+    where = (
+        f"another machine, {endpoint['target']}" if endpoint.get("network") else endpoint["target"]
+    )
+    return Content("\n").join(
+        [
+            Content.assemble(part(one_line(str(endpoint["model"]), 80), "bold")),
+            Content.styled(
+                "✓ A running server: nothing is converted or deployed.", "$text-success"
+            ),
+            _line(
+                "server",
+                one_line(str(endpoint.get("server") or "at your address"), 80),
+                one_line(where, 200),
+            ),
+            _line("next", "Chat, Benchmark, Quality", "Ctrl+G disconnects"),
+        ]
+    )

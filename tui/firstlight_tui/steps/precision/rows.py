@@ -1,0 +1,109 @@
+"""What the precision step shows, worked out from the session: its rows and its picture."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from firstlight_core.estimate.edited_size import edited_bytes
+from firstlight_core.estimate.measured_figures import Figures, Measurements, measured_figures
+from firstlight_core.estimate.recommendation import Estimates, Recommendation, pareto_front
+from firstlight_core.ledger import Entry
+from firstlight_core.precision.options import costs_of
+from firstlight_core.precision.table import DEFAULT_PRECISION, PRECISIONS, find_precision
+from firstlight_core.session import Session
+from firstlight_core.text import bytes_text
+from firstlight_tui.widgets.pareto import Point
+from firstlight_tui.widgets.precision_columns import Row
+
+KEPT_WHEN_EDITED = ("peak_ram_bytes", "available", "reason")
+
+
+def is_edited(session: Session, key: str) -> bool:
+    """Whether an edited configuration stands behind a row."""
+    return session.method == "config" and key in (session.configs or {})
+
+
+def estimates_of(session: Session) -> Estimates:
+    """The estimate of every row; empty when the model was not inspected.
+
+    The formulas know the rows' own options: of an edited row they know the size, and what does not hang on options.
+    """
+    found: Estimates = (session.model or {}).get("estimates") or {}
+    return {
+        key: _edited_estimate(session, key, guess) if is_edited(session, key) else guess
+        for key, guess in found.items()
+    }
+
+
+def _edited_estimate(session: Session, key: str, guess: Mapping[str, Any]) -> dict[str, Any]:
+    config, row = (session.configs or {})[key], find_precision(key)
+    costs = (session.model or {})["estimates"].get(costs_of(row, config).key, guess)
+    kept = {name: costs[name] for name in KEPT_WHEN_EDITED if name in costs}
+    size = edited_bytes(session.model or {}, row, config)
+    return kept if size is None else {"bytes": size, **kept}
+
+
+def advised(session: Session) -> str:
+    """INT4, or the first row that can run when INT4 cannot."""
+    for key in (DEFAULT_PRECISION, *(precision.key for precision in PRECISIONS)):
+        if estimates_of(session).get(key, {}).get("available", True):
+            return key
+    return DEFAULT_PRECISION
+
+
+def figures_of(session: Session, entries: Iterable[Entry]) -> dict[str, Figures]:
+    """What was measured of each precision, in this session or earlier in this run."""
+    return measured_figures(session.artifacts, Measurements.of(session, entries))
+
+
+def rows_of(
+    session: Session, figures: Mapping[str, Figures], advice: Recommendation | None = None
+) -> dict[str, Row]:
+    """One row for each precision."""
+    return {
+        precision.key: Row(
+            precision=precision,
+            guess=estimates_of(session).get(precision.key, {}),
+            figures=figures.get(precision.key),
+            marked=precision.key in session.precisions,
+            recommended=advice is not None and advice.precision == precision.key,
+            edited=is_edited(session, precision.key),
+        )
+        for precision in PRECISIONS
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """What `Pareto` draws."""
+
+    points: tuple[Point, ...]
+    title: str
+    across: str
+    low: str
+    high: str
+
+
+def picture_of(figures: Mapping[str, Figures], *, by_speed: bool) -> Picture:
+    """Drift against size, or against the time a token takes, of the rows that were measured."""
+    drifting = {key: f for key, f in figures.items() if f.kl_mean is not None}
+    if by_speed:
+        costs = {k: 1 / f.decode_tps for k, f in drifting.items() if f.decode_tps and not f.void}
+        shown = {k: f"{1 / cost:.0f} tok/s" for k, cost in costs.items()}
+    else:
+        costs = {k: float(f.bytes) for k, f in drifting.items() if f.bytes}
+        shown = {k: bytes_text(cost) for k, cost in costs.items()}
+    places = {key: (cost, float(drifting[key].kl_mean or 0.0)) for key, cost in costs.items()}
+    front = pareto_front(places)
+    order = sorted(places, key=lambda key: places[key][0])
+    axis = "decode speed" if by_speed else "size"
+    return Picture(
+        points=tuple(
+            Point(label=find_precision(k).label, x=places[k][0], y=places[k][1], best=k in front)
+            for k in order
+        ),
+        title=f"Measured: drift against {axis}; ● no other row beats it in both (p: the other picture)",
+        across="decode, faster to the left" if by_speed else "size, smaller to the left",
+        low=shown[order[0]] if order else "",
+        high=shown[order[-1]] if order else "",
+    )

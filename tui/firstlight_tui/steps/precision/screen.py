@@ -1,0 +1,200 @@
+"""Step 3: the table that puts claim, estimate and measurement side by side."""
+
+import asyncio
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.content import Content
+from textual.widgets import DataTable
+
+from firstlight_core.estimate.recommendation import REFERENCE, find_goal, next_goal, recommend
+from firstlight_core.ledger import Entry
+from firstlight_core.precision.table import PRECISIONS, find_precision
+from firstlight_core.session import Session
+from firstlight_core.text import one_line
+from firstlight_tui.modals import DetailScreen
+from firstlight_tui.steps.base import StepScreen
+from firstlight_tui.steps.precision.card import card
+from firstlight_tui.steps.precision.keys import HELP, KEYS
+from firstlight_tui.steps.precision.options import ask_options, is_tied
+from firstlight_tui.steps.precision.rows import (
+    advised,
+    estimates_of,
+    figures_of,
+    picture_of,
+    rows_of,
+)
+from firstlight_tui.widgets import Words
+from firstlight_tui.widgets.pareto import Pareto
+from firstlight_tui.widgets.precision_table import PrecisionTable
+from firstlight_tui.widgets.words import part
+
+
+class PrecisionStep(StepScreen):
+    """Mark one or several rows; unavailable ones stay visible with their reason."""
+
+    STEP_ID = "precision"
+    STEP_TITLE = "Precision"
+    ABOUT_A_MODEL = True
+    PURPOSE = "claim: the course · est.: computed · meas.: measured here"
+    HELP = HELP
+    CSS = """
+    PrecisionStep #advice { height: auto; margin-top: 1; }
+    PrecisionStep.-narrow #advice { margin-top: 0; }
+    PrecisionStep #precision-detail { margin-top: 0; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = KEYS
+
+    @classmethod
+    def missing(cls, session: Session) -> str | None:
+        return None if session.precisions else "Mark at least one precision with Space."
+
+    @classmethod
+    def done(cls, session: Session) -> bool:
+        return bool(session.precisions)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ledger: tuple[Entry, ...] = ()
+        self._by_speed = False
+
+    @classmethod
+    def skip(cls, session: Session) -> bool:
+        """An adopted artifact has the precision that it was made in."""
+        return session.source is None and session.artifact is not None
+
+    def compose_step(self) -> ComposeResult:
+        yield PrecisionTable(id="precisions")
+        yield Words(id="advice")
+        yield Words(id="precision-detail", classes="card")
+        yield Pareto(id="pareto")
+
+    def opened(self) -> None:
+        if not self.session.precisions:
+            self.wizard.session = self.session.decide(precisions=(advised(self.session),))
+        self._table.point_at(self.session.precisions[0])
+        self._paint()
+        if self.wizard.run_record is not None:
+            self.run_worker(self._read_ledger(), name="ledger", exclusive=True)
+
+    async def _read_ledger(self) -> None:
+        record = self.wizard.run_record
+        if record is not None:
+            self._ledger = tuple(await asyncio.to_thread(lambda: list(record.entries())))
+            self._paint()
+
+    def _session_changed(self) -> None:
+        super()._session_changed()
+        self._paint()
+
+    # Painting -------------------------------------------------------------------------------------
+
+    @property
+    def _table(self) -> PrecisionTable:
+        return self.query_one("#precisions", PrecisionTable)
+
+    def _available(self, key: str) -> bool:
+        return bool(estimates_of(self.session).get(key, {}).get("available", True))
+
+    def _card(self, *, whole: bool = False) -> Content:
+        """The card of the highlighted row."""
+        session, key = self.session, self._table.highlighted
+        rows = rows_of(session, figures_of(session, self._ledger))
+        return card(
+            rows[key],
+            config=(session.configs or {}).get(key),
+            tied=is_tied(session),
+            reference=rows[REFERENCE],
+            source_bytes=(session.model or {}).get("weight_bytes"),
+            whole=whole,
+        )
+
+    def _paint(self) -> None:
+        if not self.is_attached:
+            return
+        session = self.session
+        figures = figures_of(session, self._ledger)
+        advice = recommend(session.goal, estimates_of(session), figures)
+        self._table.show(list(rows_of(session, figures, advice).values()))
+        sentence = advice.sentence if advice else "No row can run here; the card says why."
+        self.query_one("#advice", Words).update(
+            Content.assemble(
+                part(f"★ {find_goal(session.goal).label}: ", "bold $text-success"),
+                part(sentence),
+                part("  g: another goal", "$foreground-muted"),
+            )
+        )
+        self.query_one("#precision-detail", Words).update(self._card())
+        picture = picture_of(figures, by_speed=self._by_speed)
+        self.query_one("#pareto", Pareto).show(
+            picture.points,
+            title=picture.title,
+            across=picture.across,
+            low=picture.low,
+            high=picture.high,
+        )
+
+    # Choosing -------------------------------------------------------------------------------------
+
+    def action_mark(self) -> None:
+        """Mark or unmark the highlighted row."""
+        self._toggle(self._table.highlighted)
+
+    @on(PrecisionTable.MarkClicked)
+    def _mark_clicked(self, event: PrecisionTable.MarkClicked) -> None:
+        self._toggle(event.key)
+
+    @on(DataTable.RowSelected, "#precisions")
+    def _selected(self, event: DataTable.RowSelected) -> None:
+        # Enter on a row chooses that row alone and goes on; several marks are not thrown away.
+        key = str(event.row_key.value)
+        if not self._available(key):
+            self._toggle(key)
+            return
+        if key not in self.session.precisions:
+            self.wizard.session = self.session.decide(precisions=(key,))
+        self.query_one("#primary").focus()
+
+    def _toggle(self, key: str) -> None:
+        if not self._available(key) and key not in self.session.precisions:
+            reason = str(
+                estimates_of(self.session).get(key, {}).get("reason") or "This row cannot run here."
+            )
+            self.notify(one_line(reason), severity="warning", markup=False)
+            return
+        marked = set(self.session.precisions) ^ {key}
+        chosen = tuple(p.key for p in PRECISIONS if p.key in marked)
+        self.wizard.session = self.session.decide(precisions=chosen)
+
+    @on(DataTable.RowHighlighted, "#precisions")
+    def _highlighted(self) -> None:
+        self.query_one("#precision-detail", Words).update(self._card())
+
+    def action_to_table(self, rows: int) -> None:
+        """Let the arrow keys move between the rows."""
+        if self.focused is self._table:
+            # This one was on its way to the button when the one before it came here.
+            self._table.move_cursor(row=self._table.cursor_row + rows)
+        else:
+            self.set_focus(self._table)
+
+    def action_goal(self) -> None:
+        """Recommend for the next goal."""
+        self.wizard.session = self.session.decide(goal=next_goal(self.session.goal).key)
+
+    def action_details(self) -> None:
+        """Show everything that is known of the highlighted row."""
+        label = find_precision(self._table.highlighted).label
+        self.app.push_screen(DetailScreen(label, self._card(whole=True)))
+
+    @on(events.Click, "#pareto")
+    def action_picture(self) -> None:
+        """Draw the other picture."""
+        self._by_speed = not self._by_speed
+        self._paint()
+
+    def action_advanced(self) -> None:
+        """Choose the quantiser's options of the highlighted row."""
+        ask_options(self, self._table.highlighted)

@@ -1,0 +1,136 @@
+"""Step 9: the course's five checks as real tests, and the drift against the original."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Input
+
+from firstlight_core.paths import expanded
+from firstlight_core.session import Session
+from firstlight_tui.state.work import OnEvent, Started, Work
+from firstlight_tui.steps.measuring import MeasuringStep
+from firstlight_tui.steps.quality.text import check_words, verdict_words
+from firstlight_tui.steps.quality.worst_screen import WorstScreen
+from firstlight_tui.widgets import Words, WorkView
+
+if TYPE_CHECKING:
+    from firstlight_tui.app import WizardApp
+
+
+class QualityStep(MeasuringStep):
+    """Each check with its status and evidence; drift in figures and words."""
+
+    STEP_ID = "quality"
+    STEP_TITLE = "Quality"
+    PURPOSE = "The course's five checks, run for real, and how far the artifact has drifted from the original."
+    HELP = 'Prompts: one JSON object a line, {"prompt": ..., "keys": [...]}, or "text", "regex", "schema". The reference is computed once per source.'
+    WORK = "quality"
+    FIELD = "quality"
+    RUN_LABEL = "Run the checks"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f5", "again", "Run again", id="quality.again", tooltip="Run all checks once more"),
+        Binding(
+            "f4",
+            "all",
+            "All",
+            id="quality.all",
+            tooltip="Check every precision that was converted, one after another",
+        ),
+        Binding(
+            "f6",
+            "worst",
+            "Worst",
+            id="quality.worst",
+            tooltip="The examples that drifted most, side by side",
+        ),
+    ]
+
+    @classmethod
+    def done(cls, session: Session) -> bool:
+        return session.quality is not None
+
+    @classmethod
+    def finished(cls, wizard: "WizardApp", result: dict[str, Any], seconds: float) -> None:
+        wizard.session = wizard.session.decide(quality=result)
+        status = "done" if result.get("ok", True) else "failed"
+        wizard.record("quality", status, **{"seconds": seconds, **result})
+
+    def compose_step(self) -> ComposeResult:
+        yield Words(
+            "Your prompts (JSON lines; empty: the sample's held-out questions, when it is the sample)"
+        )
+        yield Input(placeholder="prompts.jsonl", id="prompts", compact=True)
+        yield Words("Your own text, to see the drift on it too (optional)")
+        yield Input(placeholder="text.txt", id="text", compact=True)
+        yield WorkView(id="work")
+        yield Words(id="checks")
+        yield Words(id="drift", classes="card")
+
+    def opened(self) -> None:
+        self.query_one("#drift").display = False
+        if self.session.quality is not None:
+            self._show_document(self.session.quality)
+
+    def action_again(self) -> None:
+        """Run all checks."""
+        if self.session.target is not None:
+            self._check([self.session.target])
+
+    def action_all(self) -> None:
+        """Check every artifact that was converted in this run, one after another."""
+        made = [str(document["artifact"]) for document in self.session.artifacts]
+        if len(made) < 2:
+            self.notify("There is only one artifact to check.", markup=False)
+        else:
+            self._check(made)
+
+    def _check(self, targets: list[str]) -> None:
+        session = self.session
+        text = self.query_one("#prompts", Input).value.strip()
+        on_sample = session.source == str(self.wizard.paths.sample)
+        prompts = (
+            expanded(text) if text else (self.wizard.paths.sample_prompts if on_sample else None)
+        )
+        own = self.query_one("#text", Input).value.strip()
+        served = targets == [session.target] and session.endpoint is not None
+        # A server does not tell its probabilities, so there is no drift to measure.
+        reference = Path(session.source) if session.source and not served else None
+        # The chat rated the one target that it talked to.
+        rated = (session.chat or {}).get("ratings") or () if len(targets) == 1 else ()
+        ratings = [int(stars) for stars in rated]
+
+        async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
+            self.quiet_the_chat()
+            return dict(
+                await self.wizard.services.check_quality(
+                    targets,
+                    prompts=prompts,
+                    reference=reference,
+                    **({"text": expanded(own)} if own and reference else {}),
+                    ratings=ratings,
+                    network=session.network,
+                    on_event=on_event,
+                    started=started,
+                )
+            )
+
+        self.wizard.start(self.WORK, "The quality check", run)
+        self.refresh_actions()
+
+    def show_work(self, work: Work) -> None:
+        self.query_one("#work", WorkView).show(work)
+        if work.result is not None:
+            self._show_document(work.result)
+
+    def _show_document(self, document: Mapping[str, Any]) -> None:
+        self.query_one("#checks", Words).update(check_words(document))
+        card, verdict = self.query_one("#drift", Words), verdict_words(document)
+        card.display = verdict is not None
+        card.update(verdict or "")
+
+    def action_worst(self) -> None:
+        """Show the examples that drifted most."""
+        self.app.push_screen(WorstScreen(self.session.quality or {}))

@@ -1,0 +1,108 @@
+"""The prompts whose answers drifted most: the original's answer and the artifact's, side by side."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+
+from firstlight_core.text import one_line, visible
+from firstlight_tui.widgets.screens import Page
+from firstlight_tui.widgets.token_view import change_content
+from firstlight_tui.widgets.words import Words, part
+
+Example = Mapping[str, Any]
+NOTHING = "No drift from the original has been measured yet."
+
+
+class WorstScreen(Page[None]):
+    """Shows the examples of one quality document; `c` copies them as text."""
+
+    CSS = """
+    WorstScreen .example { height: auto; margin-bottom: 1; }
+    WorstScreen .sides { height: auto; }
+    WorstScreen .side { width: 1fr; height: auto; border: round $panel-lighten-2; padding: 0 1; border-title-color: $text-accent; }
+    WorstScreen Words { height: auto; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "dismiss", "Close", id="worst.close", tooltip="Back to the step"),
+        Binding("c", "copy", "Copy", id="worst.copy", tooltip="Copy all examples as text"),
+    ]
+
+    def __init__(self, quality: Mapping[str, Any]) -> None:
+        super().__init__()
+        self._examples = worst_examples(quality)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as box:
+            box.border_title = Content("What drifted most")
+            box.border_subtitle = Content("Esc closes · c copies")
+            with VerticalScroll():
+                if not self._examples:
+                    yield Words(NOTHING)
+                for name, example in self._examples:
+                    yield from _example(name, example)
+
+    def action_copy(self) -> None:
+        """Put all examples on the clipboard as text."""
+        text = "\n\n".join(example_text(name, example) for name, example in self._examples)
+        self.app.copy_to_clipboard(text or NOTHING)
+        self.notify("Copied.", markup=False)
+
+
+def worst_examples(quality: Mapping[str, Any]) -> Sequence[tuple[str, Example]]:
+    """Pairs of target and example; the name is empty where only one target was checked."""
+    several = quality.get("artifacts")
+    return [
+        (PurePath(str(one.get("target") or "")).name if several else "", example)
+        for one in several or [quality]
+        for example in (one.get("drift") or {}).get("worst") or ()
+    ]
+
+
+def distance_words(example: Example) -> str:
+    """How far the artifact's answer lies from the original's, in words."""
+    words = []
+    if isinstance(kl := example.get("kl_mean"), int | float):
+        words.append(f"mean KL {kl:.2g} nats a token")
+    first = example.get("first_divergence")
+    if isinstance(first, int):
+        words.append(f"at token {first + 1} the artifact would choose another one")
+    elif "first_divergence" in example:
+        words.append("the artifact would choose every token of the original's answer")
+    return "; ".join(words)
+
+
+def example_text(name: str, example: Example) -> str:
+    """One example as plain text."""
+    sides = (("Original", "original"), ("Artifact", "artifact"))
+    head = [f"{name}: " if name else "", visible(str(example.get("prompt", "")))]
+    lines = ["".join(head), distance_words(example)]
+    return "\n".join(
+        [*lines, *(f"{title}: {visible(str(example.get(key) or ''))}" for title, key in sides)]
+    )
+
+
+def _example(name: str, example: Example) -> ComposeResult:
+    original, artifact = (visible(str(example.get(key) or "")) for key in ("original", "artifact"))
+    with Vertical(classes="example"):
+        yield Words(
+            Content.assemble(
+                part(f"{one_line(name, 40)}  " if name else "", "$text-accent"),
+                part(one_line(str(example.get("prompt", "")), 300), "bold"),
+                part(f"\n{distance_words(example)}", "$foreground-muted"),
+            )
+        )
+        with Horizontal(classes="sides"):
+            with Vertical(classes="side") as left:
+                left.border_title = Content("The original")
+                yield Words(original)
+            with Vertical(classes="side") as right:
+                right.border_title = Content("The artifact")
+                same = original.strip() == artifact.strip()
+                yield Words(
+                    "The same, to the last word." if same else change_content(original, artifact)
+                )

@@ -1,0 +1,152 @@
+"""Step 10: what was done, where it is, and how to do it again."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+
+from firstlight_core.report.achieved import Achievement, Outcome, achievements
+from firstlight_core.report.facts import RunFacts, current_facts
+from firstlight_core.text import one_line, shown_path
+from firstlight_tui.state.work import OnEvent, Started, Work
+from firstlight_tui.steps.base import StepScreen
+from firstlight_tui.widgets import Words, WorkView
+from firstlight_tui.widgets.words import part
+
+
+class SummaryStep(StepScreen):
+    """The closing list, the report and the script that repeats the run."""
+
+    STEP_ID = "summary"
+    STEP_TITLE = "Summary"
+    PURPOSE = "What was really done, the report, and the command that repeats it."
+    HELP = "The report is written as Markdown, JSON and one HTML file. run.toml repeats the walk: firstlight run run.toml --yes."
+    WORK = "report"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "write", "Write again", id="summary.write", tooltip="Write the report again"),
+        Binding(
+            "c",
+            "copy",
+            "Copy command",
+            id="summary.copy",
+            tooltip="Copy the command that repeats the run",
+        ),
+    ]
+
+    def compose_step(self) -> ComposeResult:
+        yield Words(id="closing")
+        yield WorkView(id="work")
+        yield Words(id="files", classes="card")
+
+    def opened(self) -> None:
+        self.query_one("#files").display = False
+        self.action_write()
+        self._show_closing()
+
+    def _session_changed(self) -> None:
+        """Work of an earlier step has ended: what is told and written here counts it too."""
+        super()._session_changed()
+        self.action_write()
+        self._show_closing()
+
+    def _show_closing(self) -> None:
+        """Show what the ledger and the session prove together: a failed step leaves nothing in the session."""
+        facts = current_facts(self.session, self.wizard.run_record)
+        self.query_one("#closing", Words).update(Content("\n").join(_closing(facts)))
+
+    def action_write(self) -> None:
+        """Write run.toml and the report of this run."""
+        if self.session.target is None:
+            return
+        self.wizard.record("summary", "done", session=self.session.to_json())
+        run_record, session, services = self.wizard.run_record, self.session, self.wizard.services
+        if run_record is None:
+            return
+
+        async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
+            made: dict[str, Any] = {}
+            if session.artifact is not None:
+                # A walk converts and deploys; of a server there is nothing of that to repeat.
+                path = await asyncio.to_thread(services.write_run_toml, run_record, session)
+                made["run_toml"] = str(path)
+            return made | await asyncio.to_thread(services.write_report, run_record)
+
+        self.wizard.start(self.WORK, "The report", run)
+
+    def show_work(self, work: Work) -> None:
+        self.query_one("#work", WorkView).show(work if work.error is not None else None)
+        if work.result is None:
+            return
+        names = (
+            ("run_toml", "repeat"),
+            ("markdown", "Markdown"),
+            ("json", "JSON"),
+            ("html", "HTML"),
+        )
+        lines = [
+            Content.assemble(
+                part(f"{label:9}", "$text-accent"), part(shown_path(str(work.result[key])))
+            )
+            for key, label in names
+            if work.result.get(key)
+        ]
+        if work.result.get("run_toml"):
+            lines.append(
+                Content.assemble(
+                    part("again    ", "$text-accent"), part(self._command(work), "bold")
+                )
+            )
+        files = self.query_one("#files", Words)
+        files.display = True
+        files.update(Content("\n").join(lines))
+
+    def _command(self, work: Work) -> str:
+        return f"firstlight run {(work.result or {}).get('run_toml', 'run.toml')} --yes"
+
+    def action_copy(self) -> None:
+        """Copy the command that repeats the run."""
+        if self.work is not None and (self.work.result or {}).get("run_toml"):
+            self.app.copy_to_clipboard(self._command(self.work))
+            self.notify("Copied.", markup=False)
+
+    def primary_label(self) -> str:
+        return "Finish"
+
+    def primary(self) -> None:
+        self.app.call_later(self.app.action_quit)
+
+    def action_next(self) -> None:
+        """There is no next step; a key that was pressed once too often must not end the wizard."""
+        self.notify("This is the last step: Finish, or Ctrl+Q, leaves.", markup=False)
+
+
+MARKS: Mapping[Outcome, tuple[str, str]] = {
+    "done": ("✓ ", "$text-success"),
+    "failed": ("✗ ", "$text-error"),
+    "void": ("? ", "$text-warning"),
+    "skipped": ("· ", "$foreground-muted"),
+}
+
+
+def _closing(facts: RunFacts) -> list[Content]:
+    """What was achieved, line by line, and the verdicts on the quality."""
+    lines = [_item(found) for found in achievements(facts)]
+    verdicts = [str(one.get("verdict") or "") for one in facts.qualities]
+    return lines + [
+        Content.styled(f"  {one_line(words, 300)}", "$foreground-muted")
+        for words in verdicts
+        if words
+    ]
+
+
+def _item(found: Achievement) -> Content:
+    mark, style = MARKS[found.outcome]
+    note = found.note or ("skipped" if found.outcome == "skipped" else "")
+    return Content.assemble(
+        part(mark, style),
+        part(f"{found.title:32}", "$foreground-muted" if found.outcome == "skipped" else "bold"),
+        part(one_line(note, 160), "$foreground-muted"),
+    )

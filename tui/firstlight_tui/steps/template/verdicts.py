@@ -1,0 +1,219 @@
+"""What the template check says, as words and colours: the lock, each conversation, the changes, the preview."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from textual.content import Content
+
+from firstlight_core.template.escapes import escaped
+from firstlight_core.text import first_difference, one_line
+from firstlight_tui.widgets.token_view import (
+    change_content,
+    prompt_content,
+    tokens_content,
+)
+from firstlight_tui.widgets.words import part
+
+Document = Mapping[str, Any]
+_GOOD, _BAD = part("✓ ", "$text-success"), part("✗ ", "$text-error")
+
+
+def lock_content(document: Document | None, *, fresh: bool, saved: bool) -> Content:
+    """The verdict in one line, and whether it is about what stands in the fields."""
+    if document is None:
+        return Content("")
+    exceptions = len(document.get("exceptions") or ())
+    if document.get("locked") and exceptions:
+        kinds = "one unusual text" if exceptions == 1 else f"{exceptions} unusual texts"
+        pieces = [
+            part("● Template matches ", "bold $text-success"),
+            part(f"(onnxruntime-genai reads {kinds} otherwise, whatever the template)."),
+        ]
+    elif document.get("locked"):
+        pieces = [
+            part("● Template matches: ", "bold $text-success"),
+            part("all renderers give the same tokens."),
+        ]
+    else:
+        pieces = [
+            part("○ Mismatch: ", "bold $text-warning"),
+            part(first_sentence(document) + "."),
+        ]
+    stop = document.get("stop_tokens")
+    if isinstance(stop, Mapping) and not stop.get("ok"):
+        pieces.append(part("  The model would not stop.", "$text-error"))
+    if saved:
+        pieces.append(part("  Saved.", "$foreground-muted"))
+    elif not fresh:
+        pieces.append(part("  The fields have changed since: F5 checks.", "$text-warning"))
+    else:
+        pieces.append(part("  Not saved yet.", "$foreground-muted"))
+    return Content.assemble(*pieces)
+
+
+def first_sentence(document: Document) -> str:
+    """The first difference in words; what only the runtime does to unusual texts comes last."""
+    excepted = document.get("exceptions") or ()
+
+    def last(difference: Any) -> bool:
+        return isinstance(difference, Mapping) and difference.get("shape") in excepted
+
+    for difference in sorted(document.get("differences") or (), key=last):
+        said = difference.get("sentence") if isinstance(difference, Mapping) else difference
+        return one_line(str(said)).rstrip(".")
+    return "The check has not run"
+
+
+def needs_mending(document: Document | None) -> bool:
+    """Whether the check found something that mending may remove."""
+    if document is None:
+        return False
+    stop = document.get("stop_tokens")
+    return not document.get("locked") or (isinstance(stop, Mapping) and not stop.get("ok"))
+
+
+def shapes_content(document: Document | None) -> Content:
+    """One line a conversation, its first difference below it, then stop token and notes."""
+    if document is None:
+        return Content.styled("No check yet: F5 runs it.", "$foreground-muted")
+    differences = [d for d in document.get("differences") or () if isinstance(d, Mapping)]
+    lines: list[Content] = []
+    told: dict[str, str] = {}
+    for shape in document.get("shapes") or ():
+        label = one_line(str(shape.get("label") or shape.get("id")), 32)
+        own = {
+            str(d.get("between")): d
+            for d in reversed(differences)
+            if d.get("shape") == shape.get("id")
+        }
+        fresh = [d for d in own.values() if str(d.get("sentence")) not in told]
+        known = [told[str(d["sentence"])] for d in own.values() if d not in fresh]
+        lines.append(_shape_line(shape, label, as_in=known[0] if known and not fresh else ""))
+        for difference in fresh:
+            told[str(difference.get("sentence"))] = label
+            lines += _difference_lines(difference)
+        if note := shape.get("note"):
+            lines.append(Content.styled(f"    {one_line(str(note))}", "$foreground-muted"))
+    stop = document.get("stop_tokens")
+    if isinstance(stop, Mapping):
+        words = one_line(str(stop.get("sentence") or ""), 400)
+        lines.append(Content.assemble(_GOOD if stop.get("ok") else _BAD, part(words)))
+    lines += [
+        Content.assemble(part("! ", "$text-warning"), part(one_line(str(note), 400)))
+        for note in document.get("notes") or ()
+    ]
+    return Content("\n").join(lines)
+
+
+def _shape_line(shape: Document, label: str, *, as_in: str = "") -> Content:
+    verdicts = {name: str(shape.get(name, "")) for name in ("genai", "prompt_template")}
+    different = any(verdict == "differs" for verdict in verdicts.values())
+    tokens = (shape.get("tokens") or {}).get("reference")
+    pieces = [_BAD if different else _GOOD, part(f"{label:33}")]
+    pieces.append(part(f"{tokens} tokens" if tokens is not None else "", "$foreground-muted"))
+    if as_in:
+        return Content.assemble(*pieces, part(f"  as in {as_in}", "$text-warning"))
+    for name, verdict in verdicts.items():
+        who = "PromptTemplate" if name == "prompt_template" else name
+        if verdict == "differs":
+            causes = shape.get("causes") if name == "genai" else None
+            who = "genai's tokenizer" if causes == ["tokenizer"] else who
+            pieces.append(part(f"  {who}", "$text-warning"))
+        elif verdict == "cannot" and name == "genai":
+            pieces.append(part("  transformers only", "$foreground-muted"))
+        elif verdict == "cannot":
+            pieces.append(part("  genai only", "$foreground-muted"))
+    return Content.assemble(*pieces)
+
+
+def _difference_lines(difference: Document) -> Iterable[Content]:
+    """The first difference in words, and its tokens: wanted green, found red."""
+    sentence = one_line(str(difference.get("sentence", "")), 300)
+    yield Content.styled(f"    {sentence}", "$text-warning")
+    for key, word, style in (
+        ("expected", "wanted", "bold $text-success on $success-muted"),
+        ("found", "found", "bold $text-error on $error-muted"),
+    ):
+        tokens = difference.get(key) or ()
+        if not tokens:
+            continue
+        pieces = [part(f"    {word:7}", "$foreground-muted")]
+        for token in tokens[:12]:
+            text = escaped(str(token.get("text", ""))) or "<nothing>"
+            pieces += [part(text, style), part(f" {token.get('id')}  ", "$foreground-muted")]
+        yield Content.assemble(*pieces)
+
+
+def changes_content(document: Mapping[str, Any], tokenizer: Mapping[str, str] | None) -> Content:
+    """Each field against what the tokenizer's own template implies."""
+    if tokenizer is None:
+        return Content.styled(
+            "The tokenizer's own fields are known after a check: F5.", "$foreground-muted"
+        )
+    prompts = document.get("PromptTemplate") or {}
+    lines = [
+        Content.assemble(
+            part("red ", "$text-error"),
+            part("only in the tokenizer's · ", "$foreground-muted"),
+            part("green ", "$text-success"),
+            part("only in yours", "$foreground-muted"),
+        )
+    ]
+    for role in ("system", "user", "assistant", "prompt"):
+        theirs, mine = escaped(tokenizer.get(role, "")), escaped(str(prompts.get(role, "")))
+        head = part(f"{role:10}", "$text-accent")
+        if theirs == mine:
+            lines.append(Content.assemble(_GOOD, head, part("the same", "$foreground-muted")))
+        else:
+            lines.append(Content.assemble(_BAD, head) + change_content(theirs, mine))
+    return Content("\n").join(lines)
+
+
+_TITLES = {
+    "chat-template": "One question, by the chat template (what Foundry Local's current core reads)",
+    "question": "One question, by the field prompt",
+    "conversation": "A conversation, by the fields, and the opening of the answer",
+}
+
+
+def preview_content(
+    segments: Mapping[str, Sequence[tuple[str, str]]], tokens: Document | None, problem: str = ""
+) -> Content:
+    """The conversations as text at once; in tokens when they are known for these very fields."""
+    counted = {row["id"]: row for row in (tokens or {}).get("conversations", ())}
+    reference = counted.get("chat-template")
+    lines: list[Content] = []
+    if problem:
+        lines.append(Content.styled(f"✗ {one_line(problem)}", "$text-error"))
+    for key, title in _TITLES.items():
+        row, drawn = counted.get(key), segments.get(key)
+        if row is None and not drawn:
+            continue
+        count = f"  {len(row['tokens'])} tokens" if row else "  counting …"
+        lines.append(
+            Content.assemble(part(title, "bold $text-accent"), part(count, "$text-success"))
+        )
+        if row is None:
+            lines.append(prompt_content(drawn or ()))
+            continue
+        lines.append(tokens_content(row["tokens"]))
+        if key == "question" and reference is not None:
+            lines.append(_parting(row["tokens"], reference["tokens"]))
+    return Content("\n").join(lines)
+
+
+def _parting(mine: Sequence[Document], theirs: Sequence[Document]) -> Content:
+    where = first_difference([t["id"] for t in mine], [t["id"] for t in theirs])
+    if where is None:
+        return Content.assemble(_GOOD, part("the same tokens as the chat template's"))
+    texts = [
+        escaped(str(tokens[where]["text"])) if where < len(tokens) else "nothing"
+        for tokens in (theirs, mine)
+    ]
+    return Content.assemble(
+        _BAD,
+        part(f"token {where + 1}: the chat template has "),
+        part(texts[0], "bold $text-success on $success-muted"),
+        part(", the field "),
+        part(texts[1], "bold $text-error on $error-muted"),
+    )

@@ -1,0 +1,1 @@
+"""The terminal itself: driver, escape sequences, keys that arrive early, idle time."""

@@ -1,0 +1,108 @@
+"""What is done between the keys, so that no key waits for it: styles and imports to come, cyclic garbage.
+
+A collection of everything that Textual and its widgets made takes 40 to 200 ms, and comes when it likes: without this
+module it was the longest that a key had to wait (bench/responsiveness.py).
+"""
+
+import gc
+import importlib
+import inspect
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from textual.app import App
+from textual.screen import Screen
+
+LOOK_SECONDS = 0.1
+"""How often it looks whether the keys are at rest; one chore a look."""
+REST_SECONDS = 0.25
+"""So long after the last key a chore of some milliseconds goes unnoticed."""
+YOUNG, MIDDLE, OLD = 2_000, 10, 1
+"""New objects before the youngest are looked at; looks before those that stayed are; times of that before a whole
+collection is worth it. One dialog leaves some thousand objects that refer to each other: 40 of them at once take 200 ms,
+so every rest is used."""
+NEVER = 1_000_000
+
+ROOMS = (
+    "environment.doctor",
+    "model.inspection",
+    "estimate.estimates",
+    "conversion.convert",
+    "template.templates",
+    "template.preview",
+    "deploy.deployment",
+    "foundry.health",
+    "measure.benchmark",
+    "measure.quality",
+    "report.report",
+    "workflow.run_file",
+)
+"""What the services import when they are first called, a few milliseconds each."""
+
+
+def settle_garbage() -> None:
+    """What exists now stays to the end: never look at it again, and leave whole collections to the chores."""
+    gc.freeze()
+    gc.set_threshold(YOUNG, MIDDLE, NEVER)
+
+
+def read_styles(app: App[Any], screens: Iterable[type[Screen[Any]]]) -> None:
+    """Read the CSS of screens before they are first shown: Textual would parse every sheet anew for each of them."""
+    for screen in screens:
+        if screen.CSS:
+            where = (inspect.getfile(screen), f"{screen.__name__}.CSS")
+            scope = screen.__name__ if screen.SCOPED_CSS else ""
+            app.stylesheet.add_source(screen.CSS, read_from=where, scope=scope)
+
+
+def screens_of(package: str, root: type[Screen[Any]] = Screen) -> Iterator[type[Screen[Any]]]:
+    """Every screen class that a package has defined so far."""
+    for screen in root.__subclasses__():
+        if screen.__module__.startswith(package):
+            yield screen
+        yield from screens_of(package, screen)
+
+
+class IdleTasks:
+    """The chores, one at a time, while nobody types."""
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        chores: Iterator[str] | None = None,
+    ) -> None:
+        self._clock = clock
+        self._touched = clock()
+        self._chores = chores if chores is not None else _chores()
+
+    @property
+    def rested(self) -> float:
+        """Seconds since the last key."""
+        return self._clock() - self._touched
+
+    def touch(self) -> None:
+        """A key was pressed, or the mouse moved."""
+        self._touched = self._clock()
+
+    def look(self) -> None:
+        """Do the next chore if the keys are at rest; when all are done, a whole collection if it is worth it."""
+        if self.rested < REST_SECONDS:
+            return
+        if next(self._chores, None) is None and gc.get_count()[2] >= OLD:
+            gc.collect()
+
+
+def _chores() -> Iterator[str]:
+    """Each is done when the next one is asked for its name."""
+    # The parsed styles and the widgets of the first step: by far the most of what lives.
+    gc.collect()
+    gc.freeze()
+    yield "styles"
+    for room in ROOMS:
+        importlib.import_module(f"firstlight_core.{room}")
+        yield room
+    gc.collect()
+    gc.freeze()
+    yield "rooms"

@@ -1,0 +1,75 @@
+"""Screens that come and go: painted once when they come, silent from the moment they go."""
+
+from contextlib import ExitStack
+from typing import Generic
+
+from textual import events
+from textual.await_complete import AwaitComplete
+from textual.screen import ModalScreen, Screen, ScreenResultType
+from textual.worker import NoActiveWorker, get_current_worker
+
+
+class BaseScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
+    """Holds every painting back from its mounting until it knows its size, or goes; `leave` ends its workers.
+
+    Textual 8 paints a new screen when it is shown, and again when its size is known: 15 ms of a whole terminal's
+    drawing for each (bench/responsiveness.py). And it takes the parts of a screen away before the screen and its workers:
+    one that has waited for a thread then looks for a part that is gone.
+    """
+
+    gone = False
+    """Whether it is being removed; what still comes for it is to be ignored."""
+    _size_known = False
+
+    @property
+    def is_current(self) -> bool:
+        """Whether anything of it can be seen; under a page that takes the whole terminal nothing is, nor painted."""
+        if not super().is_current:
+            return False
+        return self.app.screen is self or not isinstance(self.app.screen, Page)
+
+    def on_compose(self) -> None:
+        # Textual does this after the first painting, and styles and paints everything again.
+        breakpoints = self.app.HORIZONTAL_BREAKPOINTS or ()
+        reached = [name for least, name in sorted(breakpoints) if least <= self.app.size.width]
+        self.update_classes({name: name in reached[-1:] for _, name in breakpoints}, animate=False)
+
+    def on_mount(self) -> None:
+        self._held = ExitStack()
+        self._held.enter_context(self.app.batch_update())
+
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
+        # Before Textual's own handler: what has just been mounted has its styles.
+        event.refresh_styles = self._size_known
+
+    def on_resize(self) -> None:
+        # Before Textual's own handler, which paints.
+        self._size_known = True
+        self._held.close()
+
+    def on_unmount(self) -> None:
+        self._held.close()
+
+    def leave(self) -> None:
+        """It is about to be removed: end its workers, but for the one that asks for this."""
+        self.gone = True
+        try:
+            asking = get_current_worker()
+        except NoActiveWorker:
+            asking = None
+        for worker in list(self.workers):
+            if worker is not asking and self in worker.node.ancestors_with_self:
+                worker.cancel()
+
+
+class Dialog(BaseScreen[ScreenResultType], ModalScreen[ScreenResultType]):
+    """A screen on top of a step."""
+
+    def dismiss(self, result: ScreenResultType | None = None) -> AwaitComplete:
+        """Go, with an answer."""
+        self.leave()
+        return super().dismiss(result)
+
+
+class Page(Dialog[ScreenResultType]):
+    """A dialog that takes the whole terminal: the step behind it need not be drawn."""
