@@ -40,7 +40,7 @@ def artifacts_folder() -> Path:
     core = Path(firstlight_core.__file__).parent
     digest = hashlib.sha256()
     for path in sorted(
-        [core / "precisions.py", *core.glob("conversion/*.py"), *core.glob("jobs/*.py")]
+        [*core.glob("precision/*.py"), *core.glob("conversion/*.py"), *core.glob("jobs/*.py")]
     ):
         digest.update(path.read_bytes())
     root = Path(REAL).absolute() / "artifacts"
