@@ -5,7 +5,7 @@ import shlex
 from firstlight_core.session import Session
 from firstlight_tui.commands import VERBS
 from firstlight_tui.farewell import farewell_lines
-from tests.tui.conftest import DEPLOYMENT, FULL
+from tests.support.wizard_documents import DEPLOYMENT, FULL
 
 WRITTEN = {"html": "/runs/a b/report.html", "run_toml": "/runs/a b/run.toml"}
 

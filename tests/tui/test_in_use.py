@@ -1,19 +1,15 @@
 """Every screen names what the steps work on."""
 
-from collections.abc import Callable
-
 import pytest
 
 from firstlight_core.session import Session
-from firstlight_tui.app import WizardApp
 from firstlight_tui.steps import STEPS
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.rail import in_use_words
 from firstlight_tui.widgets import Words
-from tests.tui.conftest import FULL, conversion
-from tests.tui.test_walk import settle
+from tests.support.pilot import Build, settle
+from tests.support.wizard_documents import FULL, conversion
 
-Build = Callable[..., WizardApp]
 TWO = FULL.decide(artifacts=(conversion("int8"), conversion("int4")))
 
 

@@ -11,8 +11,9 @@ from firstlight_core.model.sources import FoundModel
 from firstlight_tui.app import WizardApp
 from firstlight_tui.steps import STEPS
 from firstlight_tui.steps.base import StepScreen
-from tests.tui.conftest import FULL, Called, fake_services
-from tests.tui.test_walk import SIZES, settle
+from tests.support.pilot import SIZES, settle
+from tests.support.wizard_documents import FULL
+from tests.support.wizard_services import Called, fake_services
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,10 +13,8 @@ from firstlight_tui.app import WizardApp
 from firstlight_tui.modals import ConfirmScreen, DetailScreen
 from firstlight_tui.state.work import Work
 from firstlight_tui.steps.base import StepScreen
-from tests.tui.conftest import FULL
-from tests.tui.test_walk import settle
-
-Build = Callable[..., WizardApp]
+from tests.support.pilot import Build, settle
+from tests.support.wizard_documents import FULL
 
 
 def paints(app: WizardApp) -> bool:

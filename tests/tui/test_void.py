@@ -1,20 +1,17 @@
 """A void benchmark shows no speed as if it were one, and the gauges are of the artifact in use."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from firstlight_tui.app import WizardApp
 from firstlight_tui.steps.benchmark.rows import client_rows, figure_rows
 from firstlight_tui.steps.benchmark.screen import BenchmarkStep
 from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.gauge import Gauge
 from tests.core.report.test_report_claims import bench
-from tests.tui.conftest import FULL
-from tests.tui.test_walk import settle
+from tests.support.pilot import Build, settle
+from tests.support.wizard_documents import FULL
 
-Build = Callable[..., WizardApp]
 VOID = "Void: other programs used 70 % of the processor."
 
 

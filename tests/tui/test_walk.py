@@ -1,53 +1,25 @@
 """The wizard by keys, step for step, at both sizes."""
 
-import asyncio
 import itertools
 import threading
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 from textual import events
-from textual.pilot import Pilot
 from textual.widgets import Button
 
 from firstlight_core.errors import JobDied
 from firstlight_core.model.sources import FoundModel
 from firstlight_core.process.events import Stage
 from firstlight_core.session import Session
-from firstlight_tui.app import WizardApp
 from firstlight_tui.state.work import Work
 from firstlight_tui.steps import STEPS
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.chat.screen import ChatStep
 from firstlight_tui.steps.model.screen import ModelStep
-from firstlight_tui.widgets import ProblemPanel, Words
-from tests.tui.conftest import BENCHMARK, FULL, Called, fake_services
-
-Build = Callable[..., WizardApp]
-SIZES = [(80, 24), (120, 40)]
-
-
-async def settle(pilot: Pilot[Any]) -> None:
-    """Until no work is running and everything is painted."""
-    waiting = ("engine", "_refresh")
-    await pilot.pause()
-    # Work that nothing lets go on fails its test here; it must not hold up the whole run.
-    async with asyncio.timeout(120):
-        for _ in range(50):
-            running = [w for w in pilot.app.workers if w.name not in waiting and not w.is_finished]
-            if not running:
-                break
-            await pilot.app.workers.wait_for_complete(running)
-            await pilot.pause()
-    await painted(pilot)
-
-
-async def painted(pilot: Pilot[Any]) -> None:
-    """Until no button looks pressed: a button takes no second press before that."""
-    await pilot.pause()
-    while pilot.app.screen.query("Button.-active"):
-        await pilot.pause(0.02)
+from firstlight_tui.widgets import Words
+from tests.support.pilot import SIZES, Build, panel, settle
+from tests.support.wizard_documents import BENCHMARK, FULL
+from tests.support.wizard_services import Called, fake_services
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
@@ -189,9 +161,3 @@ async def test_the_stages_of_a_conversion_stay_to_be_read(wizard: Build) -> None
             app.open_step(step)
             await settle(pilot)
         assert "Building the graph" in str(app.screen.query_one("#work", Words).content)
-
-
-def panel(app: WizardApp) -> str:
-    return "\n".join(
-        str(words.content) for words in app.screen.query_one(ProblemPanel).query(Words)
-    )

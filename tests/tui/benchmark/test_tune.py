@@ -1,7 +1,7 @@
 """Tuning in the wizard: opened from the benchmark, run, looked at, kept."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,9 @@ from firstlight_tui.app import WizardApp
 from firstlight_tui.steps.benchmark.screen import BenchmarkStep
 from firstlight_tui.steps.benchmark.tune_screen import TuneScreen
 from firstlight_tui.widgets import ProblemPanel, Words
-from tests.tui.conftest import FULL, Called, age, fake_services
-from tests.tui.test_walk import settle
-
-Build = Callable[..., WizardApp]
+from tests.support.pilot import Build, age, settle
+from tests.support.wizard_documents import FULL
+from tests.support.wizard_services import Called, fake_services
 
 
 def figures(total: float) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The chat by keys: turns, edits, lanes side by side, saving and replaying, an engine that dies."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,10 @@ from firstlight_tui.widgets.ask import PASTE_LIMIT, Ask
 from firstlight_tui.widgets.lane import Lane
 from firstlight_tui.widgets.transcript import Message
 from tests.support import faultkit
-from tests.tui.conftest import FULL, Called, FakeEngine, conversion, fake_services
+from tests.support.pilot import Build
+from tests.support.wizard_documents import FULL, conversion
+from tests.support.wizard_services import Called, FakeEngine, fake_services
 
-Build = Callable[..., WizardApp]
 OWN = FULL.decide(source="/models/mine").decide(
     model=FULL.model,
     precisions=("int4", "int8"),

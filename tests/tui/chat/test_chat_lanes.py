@@ -1,7 +1,7 @@
 """Lanes of the chat side by side: who may come, the same question, where they part, one that dies, one that stays."""
 
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,11 @@ from firstlight_tui.steps.chat.screen import ChatStep
 from firstlight_tui.widgets.lane import Lane, figures
 from firstlight_tui.widgets.transcript import Transcript
 from tests.support import faultkit
+from tests.support.pilot import Build
+from tests.support.wizard_documents import FULL, conversion
+from tests.support.wizard_services import Called, FakeEngine, fake_services
 from tests.tui.chat.test_chat import idle, say, shown
-from tests.tui.conftest import FULL, Called, FakeEngine, conversion, fake_services
 
-Build = Callable[..., WizardApp]
 SERVER = Target(
     kind="endpoint", text="http://127.0.0.1:1/v1#m", base_url="http://127.0.0.1:1/v1", model="m"
 )

@@ -1,7 +1,7 @@
 """What goes wrong in the middle: another context at once, a stop between lanes, an engine that dies unasked, odd text."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,12 @@ from firstlight_tui.steps.chat.screen import ChatStep
 from firstlight_tui.widgets.ask import Ask
 from firstlight_tui.widgets.problem import ProblemPanel
 from tests.support import faultkit
+from tests.support.pilot import Build
+from tests.support.wizard_services import Called, FakeEngine, fake_services
 from tests.tui.chat.test_chat import OWN, idle, say, shown
 from tests.tui.chat.test_chat_lanes import lanes_of, standing, step_of
 from tests.tui.chat.test_chat_screens import answered_by
-from tests.tui.conftest import Called, FakeEngine, fake_services
 
-Build = Callable[..., WizardApp]
 # faultkit leaves the files that it wrote to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 

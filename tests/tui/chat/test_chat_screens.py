@@ -1,7 +1,7 @@
 """What the chat opens and obeys: the token walk, forms, the prompt, the list of commands, early keys, ratings."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,9 @@ from firstlight_tui.steps.chat.screen import ChatStep
 from firstlight_tui.steps.chat.token_screen import AlternativesScreen
 from firstlight_tui.widgets.ask import Ask
 from tests.support import faultkit
+from tests.support.pilot import Build
+from tests.support.wizard_services import Called, FakeEngine, fake_services
 from tests.tui.chat.test_chat import OWN, idle, say, shown
-from tests.tui.conftest import Called, FakeEngine, fake_services
-
-Build = Callable[..., WizardApp]
 
 
 async def until(pilot: Pilot[Any], kind: type) -> Any:

@@ -12,8 +12,8 @@ from firstlight_tui.app import WizardApp
 from firstlight_tui.steps.chat.screen import ChatStep
 from firstlight_tui.widgets.ask import Ask
 from firstlight_tui.widgets.transcript import LIVE_CHARACTERS, Message
+from tests.support.wizard_services import Called, FakeEngine, fake_services
 from tests.tui.chat.test_chat import OWN, idle
-from tests.tui.conftest import Called, FakeEngine, fake_services
 
 TOKENS = 20_000
 

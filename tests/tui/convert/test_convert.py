@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from firstlight_core.errors import FirstlightError, JobFailed, ModelRefused
 from firstlight_core.monitor import Sample
 from firstlight_core.process.events import LogLine, Measured, Progress, Stage
 from firstlight_core.session import Session
-from firstlight_tui.app import WizardApp
 from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.state.services import Services
 from firstlight_tui.state.work import Work
@@ -25,10 +24,10 @@ from firstlight_tui.steps.convert.text import built_words
 from firstlight_tui.steps.precision.screen import PrecisionStep
 from firstlight_tui.widgets import LogView, ProblemPanel, Words
 from firstlight_tui.widgets.conversion_view import ConversionView
-from tests.tui.conftest import FULL, MODEL, Called, age, conversion, fake_services
-from tests.tui.test_walk import SIZES, settle
+from tests.support.pilot import SIZES, Build, age, settle
+from tests.support.wizard_documents import FULL, MODEL, conversion
+from tests.support.wizard_services import Called, fake_services
 
-Build = Callable[..., WizardApp]
 GIB = 2**30
 MARKED = Session(source=FULL.source, model=MODEL, precisions=("int8", "int4"))
 ONE = MARKED.decide(precisions=("int4",))

@@ -13,7 +13,7 @@ from firstlight_tui.app import WizardApp
 from firstlight_tui.state.services import Services
 from firstlight_tui.steps.convert.screen import ConvertStep
 from firstlight_tui.steps.precision.screen import PrecisionStep
-from tests.tui.conftest import age
+from tests.support.pilot import age
 from tests.tui.convert.test_convert import text
 from tests.tui.precision.test_precision import row, table
 

@@ -1,19 +1,16 @@
 """The form for a vLLM server: asked before its files are written, by keys and by mouse."""
 
-from collections.abc import Callable
-
 import pytest
 from textual.widgets import Input
 
 from firstlight_core.exports.vllm_command import Capacity
-from firstlight_tui.app import WizardApp
 from firstlight_tui.steps.deploy.capacity_screen import CapacityScreen
 from firstlight_tui.steps.deploy.screen import DeployStep
 from firstlight_tui.widgets import Words
-from tests.tui.conftest import FULL, Called, fake_services
-from tests.tui.test_walk import SIZES, settle
+from tests.support.pilot import SIZES, Build, settle
+from tests.support.wizard_documents import FULL
+from tests.support.wizard_services import Called, fake_services
 
-Build = Callable[..., WizardApp]
 OPEN = FULL.decide(deployment=None)
 
 

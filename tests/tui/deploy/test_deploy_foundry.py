@@ -1,7 +1,6 @@
 """Foundry Local's own tools on the deploy step: the doctor, the foundry command, its cache, and services that stay."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -30,11 +29,11 @@ from firstlight_tui.steps.deploy.foundry_cli_screen import CliScreen
 from firstlight_tui.steps.deploy.screen import DeployStep
 from firstlight_tui.widgets import Words
 from tests.support.fake_foundry import environment, fake_foundry
-from tests.tui.conftest import FULL, Called, fake_services
+from tests.support.pilot import SIZES, Build, settle
+from tests.support.wizard_documents import FULL
+from tests.support.wizard_services import Called, fake_services
 from tests.tui.deploy.test_deploy_step import FakeFoundry, primary, until, words
-from tests.tui.test_walk import SIZES, settle
 
-Build = Callable[..., WizardApp]
 OPEN = FULL.decide(deployment=None)
 
 

@@ -22,10 +22,10 @@ from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.steps.deploy.screen import DeployStep
 from firstlight_tui.steps.template.presets import PresetScreen
 from firstlight_tui.widgets import Words
-from tests.tui.conftest import DEPLOYMENT, FULL, Called, age, fake_services
-from tests.tui.test_walk import SIZES, settle
+from tests.support.pilot import SIZES, Build, age, settle
+from tests.support.wizard_documents import DEPLOYMENT, FULL
+from tests.support.wizard_services import Called, fake_services
 
-Build = Callable[..., WizardApp]
 OPEN = FULL.decide(deployment=None)
 TAKEN = Deployment(name="Old-One", path=Path("/x"), target="foundry", id="Old-One:1")
 

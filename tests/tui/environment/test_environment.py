@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,10 +17,9 @@ from firstlight_tui.modals import ConfirmScreen, DetailScreen
 from firstlight_tui.steps.environment.screen import EnvironmentStep
 from firstlight_tui.widgets import ProblemPanel, Words
 from firstlight_tui.widgets.fitted_table import FittedTable
-from tests.tui.conftest import Called, fake_services
-from tests.tui.test_walk import SIZES, settle
+from tests.support.pilot import SIZES, Build, settle
+from tests.support.wizard_services import Called, fake_services
 
-Build = Callable[..., WizardApp]
 LONG = "olive-ai 0.13.0 × onnxruntime-genai 0.18.0: " + "run together " * 15
 TITLES = [("python", "Python"), ("pair", "Olive × genai"), ("torch", "torch")]
 

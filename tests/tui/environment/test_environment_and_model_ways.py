@@ -11,9 +11,9 @@ from firstlight_themes import load_themes
 from firstlight_tui.app import WizardApp
 from firstlight_tui.steps.model.screen import ModelStep
 from firstlight_tui.steps.precision.screen import PrecisionStep
-from tests.tui.conftest import Called, fake_services
+from tests.support.pilot import SIZES, settle
+from tests.support.wizard_services import Called, fake_services
 from tests.tui.environment.test_environment import TITLES, Machine
-from tests.tui.test_walk import SIZES, settle
 
 THEMES = [theme.name for theme in load_themes(None)[0]]
 Way = Callable[[Pilot[Any], Machine], Any]

@@ -1,19 +1,17 @@
 """No work is lost by a stray key: Cancel is deaf for a second, and asks once there is something to lose."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from firstlight_tui.app import WizardApp
 from firstlight_tui.modals.cancel_work import CancelQuestion
 from firstlight_tui.steps import STEPS
 from firstlight_tui.steps.base import StepScreen
-from tests.tui.conftest import BENCHMARK, DEPLOYMENT, FULL, QUALITY, Called, age, fake_services
-from tests.tui.test_walk import painted, settle
+from tests.support.pilot import Build, age, painted, settle
+from tests.support.wizard_documents import BENCHMARK, DEPLOYMENT, FULL, QUALITY
+from tests.support.wizard_services import Called, fake_services
 
-Build = Callable[..., WizardApp]
 STEP = {step.STEP_ID: step for step in STEPS}
 CASES = (
     ("convert", "convert", {"artifacts": (), "artifact": None}),

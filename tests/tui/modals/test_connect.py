@@ -27,11 +27,11 @@ from firstlight_tui.steps.quality.screen import QualityStep
 from firstlight_tui.steps.summary.screen import SummaryStep
 from firstlight_tui.widgets import StepChosen, Words
 from tests.support import faultkit
+from tests.support.pilot import SIZES, Build, settle
 from tests.support.scripted_server import Script, piece, serving
-from tests.tui.conftest import FULL, QUALITY, Called, conversion, fake_services
-from tests.tui.test_walk import SIZES, settle
+from tests.support.wizard_documents import FULL, QUALITY, conversion
+from tests.support.wizard_services import Called, fake_services
 
-Build = Callable[..., WizardApp]
 FOUND = [
     {
         "name": "Ollama",

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +30,11 @@ from firstlight_tui.steps.template.screen import TemplateStep
 from firstlight_tui.widgets import ProblemPanel, Words, WorkView
 from firstlight_tui.widgets.fitted_table import FittedTable
 from firstlight_tui.widgets.path_input import LENGTH_LIMIT, complete_folder, plain_path
+from tests.support.pilot import SIZES, Build, age, settle
 from tests.support.tiny_models import tiny_genai
-from tests.tui.conftest import FULL, MODEL, Called, age, fake_services
-from tests.tui.test_walk import SIZES, settle
+from tests.support.wizard_documents import FULL, MODEL
+from tests.support.wizard_services import Called, fake_services
 
-Build = Callable[..., WizardApp]
 SAMPLE = find_paths().sample
 
 

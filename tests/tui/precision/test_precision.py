@@ -1,6 +1,5 @@
 """The precision step: the table, marks by key and mouse, goals, picture, advanced options."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +9,6 @@ from textual.widgets import Button, Select
 
 from firstlight_core.precision.options import read_options
 from firstlight_core.session import Session
-from firstlight_tui.app import WizardApp
 from firstlight_tui.modals import DetailScreen
 from firstlight_tui.steps.precision.options_screen import AdvancedScreen
 from firstlight_tui.steps.precision.screen import PrecisionStep
@@ -18,10 +16,9 @@ from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.pareto import Pareto, Point, place, scale
 from firstlight_tui.widgets.precision_columns import drift_text, number
 from firstlight_tui.widgets.precision_table import PrecisionTable
-from tests.tui.conftest import BENCHMARK, FULL, MODEL, conversion
-from tests.tui.test_walk import SIZES, settle
+from tests.support.pilot import SIZES, Build, settle
+from tests.support.wizard_documents import BENCHMARK, FULL, MODEL, conversion
 
-Build = Callable[..., WizardApp]
 OPEN = Session(source=FULL.source, model=MODEL)
 
 

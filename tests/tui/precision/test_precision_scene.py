@@ -8,8 +8,8 @@ from types import ModuleType
 import pytest
 
 from firstlight_tui.app import WizardApp
+from tests.support.pilot import SIZES, settle
 from tests.tui.precision.test_precision import row
-from tests.tui.test_walk import SIZES, settle
 
 SCENES = Path(__file__).parents[3] / "screenshots"
 

@@ -1,10 +1,7 @@
 """The examples that drifted most: words, side by side, and nothing of a dictionary."""
 
-from collections.abc import Callable
-
 import pytest
 
-from firstlight_tui.app import WizardApp
 from firstlight_tui.steps.quality.screen import QualityStep
 from firstlight_tui.steps.quality.worst_screen import (
     NOTHING,
@@ -14,10 +11,9 @@ from firstlight_tui.steps.quality.worst_screen import (
 )
 from firstlight_tui.widgets import Words
 from tests.support import faultkit
-from tests.tui.conftest import FULL, QUALITY
-from tests.tui.test_walk import SIZES, settle
+from tests.support.pilot import SIZES, Build, settle
+from tests.support.wizard_documents import FULL, QUALITY
 
-Build = Callable[..., WizardApp]
 EXAMPLE = {
     "prompt": "What is int4?",
     "kl_mean": 1.2889946798592943e-05,

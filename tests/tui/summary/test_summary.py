@@ -1,14 +1,9 @@
 """The summary counts what ends while it is open."""
 
-from collections.abc import Callable
-
-from firstlight_tui.app import WizardApp
 from firstlight_tui.steps.summary.screen import SummaryStep
 from firstlight_tui.widgets import Words
-from tests.tui.conftest import FULL, QUALITY
-from tests.tui.test_walk import settle
-
-Build = Callable[..., WizardApp]
+from tests.support.pilot import Build, settle
+from tests.support.wizard_documents import FULL, QUALITY
 
 
 async def test_a_check_that_ends_while_the_summary_is_open_is_counted(wizard: Build) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from firstlight_core.errors import InputRefused
 from firstlight_tui.steps.template.draft import FIELDS, TemplateDraft, field_of
-from tests.tui.conftest import INFERENCE_MODEL
+from tests.support.wizard_documents import INFERENCE_MODEL
 
 TEXTS = st.text(alphabet=st.characters(exclude_categories=()), max_size=30)
 

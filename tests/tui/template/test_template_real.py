@@ -16,8 +16,8 @@ from firstlight_tui.state.services import Services
 from firstlight_tui.steps.template.jinja_screen import JinjaScreen
 from firstlight_tui.steps.template.screen import TemplateStep
 from firstlight_tui.widgets import Words
+from tests.support.pilot import Build
 
-Build = Callable[..., WizardApp]
 QUESTION = "What is int4 quantization?"
 
 

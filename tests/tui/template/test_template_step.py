@@ -1,7 +1,6 @@
 """The template step by keys and by mouse: draft, verdicts, preview, presets, mending, saving, undo."""
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,10 @@ from firstlight_tui.steps.template.presets import PresetScreen
 from firstlight_tui.steps.template.screen import TemplateStep
 from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.template_fields import TemplateFields
-from tests.tui.conftest import FULL, INFERENCE_MODEL, TEMPLATE, Called, fake_services
-from tests.tui.test_walk import SIZES, settle
+from tests.support.pilot import SIZES, Build, settle
+from tests.support.wizard_documents import FULL, INFERENCE_MODEL, TEMPLATE
+from tests.support.wizard_services import Called, fake_services
 
-Build = Callable[..., WizardApp]
 OPEN = FULL.decide(template=None)
 TOKENIZER = INFERENCE_MODEL["PromptTemplate"]
 SENTENCE = "PromptTemplate lacks the newline after `assistant`: 1 token"

@@ -1,22 +1,17 @@
 """A key typed while a step is still being put together is not lost."""
 
-from collections.abc import Callable
-
 import pytest
 from textual import events
 from textual.app import ComposeResult
 from textual.widgets import Button
 
-from firstlight_tui.app import WizardApp
 from firstlight_tui.steps import STEPS
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.chat.screen import ChatStep
 from firstlight_tui.steps.summary.screen import SummaryStep
 from firstlight_tui.widgets.ask import Ask
-from tests.tui.conftest import FULL
-from tests.tui.test_walk import settle
-
-Build = Callable[..., WizardApp]
+from tests.support.pilot import Build, settle
+from tests.support.wizard_documents import FULL
 
 
 async def test_letters_typed_at_once_stand_in_the_field_in_their_order(wizard: Build) -> None:

@@ -1,7 +1,6 @@
 """Keys do what they would do if they came slowly, however fast they come."""
 
 import random
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,14 +10,12 @@ from textual.keys import REPLACED_KEYS
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from firstlight_tui.app import WizardApp
 from firstlight_tui.steps.chat.screen import ChatStep
 from firstlight_tui.steps.deploy.screen import DeployStep
 from firstlight_tui.widgets.ask import Ask
-from tests.tui.conftest import FULL
-from tests.tui.test_walk import settle
+from tests.support.pilot import Build, settle
+from tests.support.wizard_documents import FULL
 
-Build = Callable[..., WizardApp]
 EDITS = ("backspace", "left", "right", "home", "end", "delete")
 
 

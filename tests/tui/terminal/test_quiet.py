@@ -10,8 +10,8 @@ from firstlight_tui.app import WizardApp
 from firstlight_tui.steps import STEPS
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.terminal.idle import REST_SECONDS, ROOMS, IdleTasks, screens_of, settle_garbage
-from tests.tui.conftest import FULL
-from tests.tui.test_walk import settle
+from tests.support.pilot import settle
+from tests.support.wizard_documents import FULL
 
 
 @pytest.fixture(autouse=True)

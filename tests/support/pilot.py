@@ -1,0 +1,48 @@
+"""Driving the wizard by keys: wait until it rests, and read what it shows."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from textual.pilot import Pilot
+
+from firstlight_tui.app import WizardApp
+from firstlight_tui.widgets import ProblemPanel, Words
+
+Build = Callable[..., WizardApp]
+"""The fixture `wizard`: builds a wizard; any argument of `WizardApp` may be given."""
+SIZES = [(80, 24), (120, 40)]
+
+
+async def settle(pilot: Pilot[Any]) -> None:
+    """Wait until no work is running and everything is painted."""
+    waiting = ("engine", "_refresh")
+    await pilot.pause()
+    # Work that nothing lets go on fails its test here; it must not hold up the whole run.
+    async with asyncio.timeout(120):
+        for _ in range(50):
+            running = [w for w in pilot.app.workers if w.name not in waiting and not w.is_finished]
+            if not running:
+                break
+            await pilot.app.workers.wait_for_complete(running)
+            await pilot.pause()
+    await painted(pilot)
+
+
+async def painted(pilot: Pilot[Any]) -> None:
+    """Wait until no button looks pressed: a button takes no second press before that."""
+    await pilot.pause()
+    while pilot.app.screen.query("Button.-active"):
+        await pilot.pause(0.02)
+
+
+def panel(app: WizardApp) -> str:
+    """The words of the problem panel."""
+    return "\n".join(
+        str(words.content) for words in app.screen.query_one(ProblemPanel).query(Words)
+    )
+
+
+def age(app: WizardApp, name: str, seconds: float) -> None:
+    """Make running work begin `seconds` earlier."""
+    app.works[name].begun -= seconds
