@@ -10,7 +10,7 @@ from textual.app import App, ComposeResult
 from textual.strip import Strip
 from textual.widgets import DataTable, Input, Label, RichLog, Static, TextArea
 
-from firstlight_tui import net
+from firstlight_tui.terminal import escape_guard
 from firstlight_tui.widgets.words import Words, cell
 from tests.support import faultkit
 
@@ -51,21 +51,21 @@ async def frame(text: str) -> bytes:
 
 
 async def test_no_hostile_sequence_reaches_the_terminal() -> None:
-    net.install()
+    escape_guard.install()
     assert faultkit.leaks(await frame(faultkit.PAYLOAD)) == []
 
 
 async def test_no_link_target_is_written() -> None:
-    net.install()
+    escape_guard.install()
     assert b"\x1b]8;" not in await frame("plain")
 
 
 def test_text_without_a_style_meets_the_net_too() -> None:
-    net.install()
+    escape_guard.install()
     bare = Strip([Segment("A\x1b]52;c;UFdORUQ=\x07B")])
     assert b"\x1b" not in bare.render(Console(color_system="truecolor")).encode()
 
 
 @pytest.mark.parametrize("text", ["plain", "ü ✓ 漢 \U0001f600", "▌━─"])
 def test_honest_text_passes_unchanged(text: str) -> None:
-    assert net._one_row(text) == text
+    assert escape_guard._one_row(text) == text
