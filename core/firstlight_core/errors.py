@@ -14,26 +14,71 @@ FirstlightError            exit 1   something the user can read and act on
 └── Interrupted            exit 130 the user stopped it
 """
 
-from typing import ClassVar
+from typing import ClassVar, NotRequired, TypedDict
+
+
+class ErrorDocument(TypedDict):
+    """The `error` object of a failed `--json` document."""
+
+    code: str
+    message: str
+    hint: str
+    detail: NotRequired[str]
+    field: NotRequired[str]
+    """The field of a document or configuration that is wrong, for example `ModelConfig.top_p`."""
+    line: NotRequired[int]
+    """The line of a text that is wrong, counted from 1."""
+    signal: NotRequired[str]
+    """Name of the signal that ended a child process, for example SIGKILL."""
 
 
 class FirstlightError(Exception):
-    """Base class: `str(error)` says what happened, `hint` what to do next, `detail` the evidence."""
+    """Base class: `str(error)` says what happened, `hint` what to do next, `detail` the evidence.
+
+    Code never reads these three: it decides by the class, or by `code`, `field`, `line` and `signal`.
+    """
 
     code: ClassVar[str] = "failed"
     exit_code: ClassVar[int] = 1
     way_on: ClassVar[str] = "Look at the log that `firstlight paths` shows the folder of."
     """The hint of an error that was raised without one."""
 
-    def __init__(self, message: str, *, hint: str = "", detail: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        detail: str = "",
+        field: str = "",
+        line: int | None = None,
+        signal: str = "",
+    ) -> None:
         super().__init__(message)
         self.hint = hint
         self.detail = detail
+        self.field = field
+        """The field that is wrong, in dots; empty when the error is about none."""
+        self.line = line
+        """The line that is wrong, counted from 1; None when it is not known."""
+        self.signal = signal
+        """Name of the signal that ended a child process; empty when none did."""
 
-    def to_json(self) -> dict[str, str]:
-        """The `error` object of every failed `--json` document (SPEC 2)."""
-        document = {"code": self.code, "message": str(self), "hint": self.hint or self.way_on}
-        return document | ({"detail": self.detail} if self.detail else {})
+    def to_json(self) -> ErrorDocument:
+        """Return the `error` object of a failed `--json` document (SPEC 2)."""
+        document: ErrorDocument = {
+            "code": self.code,
+            "message": str(self),
+            "hint": self.hint or self.way_on,
+        }
+        if self.detail:
+            document["detail"] = self.detail
+        if self.field:
+            document["field"] = self.field
+        if self.line is not None:
+            document["line"] = self.line
+        if self.signal:
+            document["signal"] = self.signal
+        return document
 
 
 class UsageError(FirstlightError):
@@ -114,13 +159,22 @@ class Interrupted(FirstlightError):
     way_on = "The same command starts it again."
 
 
-def _tree(kind: type[FirstlightError]) -> list[type[FirstlightError]]:
-    return [kind, *(found for below in kind.__subclasses__() for found in _tree(below))]
+def _subclasses(kind: type[FirstlightError]) -> list[type[FirstlightError]]:
+    return [kind, *(below for direct in kind.__subclasses__() for below in _subclasses(direct))]
 
 
 def error_from_code(
-    code: str, message: str, *, hint: str = "", detail: str = ""
+    code: str,
+    message: str,
+    *,
+    hint: str = "",
+    detail: str = "",
+    field: str = "",
+    line: int | None = None,
+    signal: str = "",
 ) -> FirstlightError:
     """Rebuild an error that crossed the process border; an unknown code becomes `JobFailed`."""
-    kinds = {kind.code: kind for kind in _tree(FirstlightError)}
-    return kinds.get(code, JobFailed)(message, hint=hint, detail=detail)
+    kinds = {kind.code: kind for kind in _subclasses(FirstlightError)}
+    return kinds.get(code, JobFailed)(
+        message, hint=hint, detail=detail, field=field, line=line, signal=signal
+    )

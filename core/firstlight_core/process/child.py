@@ -138,7 +138,15 @@ class Child:
 
     def failure(self, event: Failed) -> Exception:
         detail = event.detail or self._log_detail()
-        return error_from_code(event.code, event.message, hint=event.hint, detail=detail)
+        return error_from_code(
+            event.code,
+            event.message,
+            hint=event.hint,
+            detail=detail,
+            field=event.field,
+            line=event.line,
+            signal=event.signal,
+        )
 
     async def stop(self) -> None:
         """End the whole process group, gently first; the process is waited for, also when cancelled meanwhile."""

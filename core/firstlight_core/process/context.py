@@ -114,7 +114,15 @@ def as_failure(error: BaseException) -> Failed:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
         error = state_problem(error, Path(str(error.filename or "the work folder")))
     if isinstance(error, FirstlightError):
-        return Failed(error.code, visible(str(error)), visible(error.hint), visible(error.detail))
+        return Failed(
+            error.code,
+            visible(str(error)),
+            visible(error.hint),
+            visible(error.detail),
+            field=visible(error.field),
+            line=error.line,
+            signal=error.signal,
+        )
     return Failed(
         "job-failed",
         one_line(f"{type(error).__name__}: {error}", 600),

@@ -86,6 +86,9 @@ class Failed:
     message: str
     hint: str = ""
     detail: str = ""
+    field: str = ""
+    line: int | None = None
+    signal: str = ""
 
 
 Event = Stage | Progress | LogLine | Token | Tokens | Measured | Reply | Finished | Failed

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstlight_core.conversion.progress import HELD, PEAK, memory_alarm
-from firstlight_core.errors import FirstlightError, error_from_code
+from firstlight_core.errors import ErrorDocument, FirstlightError, error_from_code
 from firstlight_core.monitor import Sample
 from firstlight_core.precision.table import find_precision
 from firstlight_core.process.events import Event, Measured, Stage
@@ -44,7 +44,7 @@ class ConversionJob:
         self._estimates = estimates
         self._asked = False
         self._starts = 0
-        self._failures: list[tuple[str, Mapping[str, str]]] = []
+        self._failures: list[tuple[str, ErrorDocument]] = []
         self._peaks: list[float] = []
 
     @property
@@ -161,7 +161,7 @@ class ConversionJob:
     def _begin(self, key: str) -> None:
         self._set(key, state="running", begun=self._work.seconds)
 
-    def _fail(self, key: str, error: Mapping[str, str]) -> None:
+    def _fail(self, key: str, error: ErrorDocument) -> None:
         self._failures.append((key, error))
         self._set(key, state="failed")
         self._wizard.record("convert", "failed", precision=key, error=dict(error))
@@ -209,7 +209,7 @@ class ConversionJob:
             self._wizard.stop_work(WORK)
 
 
-def _failure(failures: Sequence[tuple[str, Mapping[str, str]]], queued: int) -> FirstlightError:
+def _failure(failures: Sequence[tuple[str, ErrorDocument]], queued: int) -> FirstlightError:
     key, first = failures[0]
     words = f"{find_precision(key).label}: {first.get('message', '')}"
     if queued > 1:

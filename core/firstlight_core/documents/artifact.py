@@ -1,0 +1,89 @@
+"""What lies in an artifact folder: the manifest, the course's inference_model.json, genai_config.json."""
+
+from typing import Any, NotRequired, TypedDict
+
+from firstlight_core.documents.conversion import (
+    Agreement,
+    BuiltGraph,
+    CalibrationDocument,
+    Method,
+    OliveConfig,
+    ProofDocument,
+    Smoke,
+    SourceDocument,
+)
+
+GenaiConfig = dict[str, Any]
+"""genai_config.json as it lies in the folder: foreign JSON, whose keys onnxruntime-genai defines."""
+
+
+class ModelConfig(TypedDict, total=False):
+    """`ModelConfig` of inference_model.json."""
+
+    max_length: int
+    temperature: float
+    top_p: float
+    repetition_penalty: float
+
+
+class InferenceModel(TypedDict, total=False):
+    """The course's inference_model.json; keys that the course does not know are kept."""
+
+    Name: str
+    Description: str
+    Version: str
+    PromptTemplate: dict[str, str]
+    """The fields system, user, assistant and prompt, each with `{Content}` once."""
+    ModelConfig: ModelConfig
+
+
+class SearchValues(TypedDict, total=False):
+    """What ModelConfig means for `search` in genai_config.json."""
+
+    max_length: int
+    temperature: float
+    top_p: float
+    repetition_penalty: float
+    do_sample: bool
+
+
+class FileEntry(TypedDict):
+    """Size and hash of one file of an artifact."""
+
+    bytes: int
+    sha256: str
+
+
+class ManifestValues(TypedDict, total=False):
+    """What a manifest says of an artifact besides its files; a conversion's document and what made it."""
+
+    artifact: str
+    """Name of the folder."""
+    precision: str
+    bytes: int
+    seconds: float
+    olive_load_seconds: float
+    olive_peak_rss_bytes: int
+    calibration: CalibrationDocument
+    peak_rss_bytes: int
+    peak_rss_by_stage: dict[str, int]
+    command: list[str]
+    smoke: Smoke
+    method: Method
+    built: BuiltGraph
+    proof: ProofDocument
+    agreement: Agreement
+    forced: str
+    source: SourceDocument
+    run_config: OliveConfig
+    tools: dict[str, str]
+    """Package → version."""
+    made_at: str
+    """UTC, ISO 8601."""
+
+
+class Manifest(ManifestValues):
+    """`firstlight.json` of an artifact."""
+
+    schema: str
+    files: NotRequired[dict[str, FileEntry]]

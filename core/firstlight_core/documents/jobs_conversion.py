@@ -1,0 +1,145 @@
+"""Requests and replies of the jobs that convert a model and check the result: convert, gate."""
+
+from typing import NotRequired, TypedDict
+
+from firstlight_core.documents.conversion import (
+    Agreement,
+    BuiltGraph,
+    Covered,
+    OliveConfig,
+    Smoke,
+    WeightFigures,
+)
+from firstlight_core.documents.messages import Message
+from firstlight_core.documents.precision import Expected
+
+
+class ConvertStart(TypedDict):
+    """What opens the convert job."""
+
+    work: str
+    olive: str
+    """A command line that replaces Olive; empty for Olive itself."""
+
+
+class CalibrationRequest(TypedDict):
+    """The text that a calibrated precision is rounded on, before it is tokens."""
+
+    source: str
+    conversations: list[list[Message]]
+    further: list[list[Message]]
+    """Questions that fill up a short text."""
+    passages: list[str]
+    tokens: int
+    longest_answer: int
+    sha256: NotRequired[str]
+
+
+class ConvertRequest(TypedDict):
+    """`convert`: one run of Olive; the reply is `conversion.OliveFigures`."""
+
+    config: OliveConfig
+    folder: str
+    layers: int
+    calibration: CalibrationRequest | None
+    force: bool
+
+
+class AnswersRequest(TypedDict):
+    """`answers`: what the original computes, beside an artifact."""
+
+    config: OliveConfig
+    artifact: str
+
+
+class OriginalAnswer(TypedDict):
+    """One greedy answer of the original."""
+
+    prompt: str
+    ids: list[int]
+    """The rendered prompt."""
+    answer: list[int]
+    """What follows it, the end of turn included."""
+    dtype: str
+    pieces: list[str]
+    """The text of each token of the prompt; empty for control tokens."""
+
+
+class Text(TypedDict):
+    """One sequence: `ids` are appended as one prompt up to `prompt_tokens`, then token by token."""
+
+    kind: str
+    ids: list[int]
+    prompt_tokens: int
+    first_row: int
+    """Its first row in the file of logits; one row for the prompt and one for each appended token but the last."""
+
+
+class Reference(TypedDict):
+    """What the original computes; a row is the float32 logits over its whole vocabulary."""
+
+    answers: list[OriginalAnswer]
+    texts: list[Text]
+    rows: str
+    """Path of the file of logits."""
+    vocab: int
+    dtype: str
+    model_type: str
+    parameters: int
+    covered: Covered
+
+
+class Proof(TypedDict):
+    """What the original computes with the weights of an artifact."""
+
+    texts: list[Text]
+    """Those that were computed: the first turn and the long text."""
+    rows: str
+    """Path of a file of logits as in Reference; empty when no weight could be replaced."""
+    weights: WeightFigures | None
+    reason: str
+    """Why there are no rows."""
+
+
+class AnswersReply(TypedDict):
+    """The reply to `answers`; both are null when the original could not be asked."""
+
+    reference: Reference | None
+    proof: Proof | None
+    reason: str
+
+
+class CheckRequest(TypedDict):
+    """`check`: load an artifact and generate with it."""
+
+    artifact: str
+    expected: Expected
+
+
+class CheckReply(TypedDict):
+    """The reply to `check`."""
+
+    smoke: Smoke
+    built: BuiltGraph
+
+
+class CompareRequest(TypedDict):
+    """`compare`: hold the artifact against its original."""
+
+    artifact: str
+    rounded: bool
+    reference: Reference
+    proof: Proof
+
+
+class CompareReply(TypedDict):
+    """The reply to `compare`."""
+
+    smoke: Smoke
+    agreement: Agreement
+
+
+class Checked(CheckReply):
+    """What the gate process found: the reply to `check`, and `compare`'s where the original was asked."""
+
+    agreement: NotRequired[Agreement]

@@ -1,0 +1,55 @@
+"""Requests and replies of the jobs that look at the machine and fetch models: probe, download."""
+
+from typing import Literal, NotRequired, TypedDict
+
+
+class ProbeRequest(TypedDict):
+    """One question about the machine."""
+
+    what: Literal["toolchain", "providers", "cpu", "foundry"]
+
+
+class ToolchainReply(TypedDict):
+    """What the installed toolchain can do; it was imported to know."""
+
+    bridged: bool
+    half: bool
+    """Whether FP16 can be made."""
+    merge: bool
+    """Whether LoRA adapters can be merged."""
+    rss_bytes: int
+
+
+class ProvidersReply(TypedDict):
+    """The execution providers of the installed onnxruntime."""
+
+    providers: list[str]
+
+
+class CpuReply(TypedDict):
+    """Brand and instruction sets of the CPU."""
+
+    brand: str
+    flags: list[str]
+    arch: str
+
+
+class EmptyReply(TypedDict):
+    """A reply that only says that the request was carried out."""
+
+
+class DownloadRequest(TypedDict):
+    """A model to fetch into the Hugging Face cache."""
+
+    id: str
+    resume_from: NotRequired[int]
+    """Bytes from which a file goes on where it stopped."""
+
+
+class DownloadReply(TypedDict):
+    """The fetched model."""
+
+    id: str
+    path: str
+    bytes: int
+    downloaded_bytes: int

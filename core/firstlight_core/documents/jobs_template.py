@@ -1,0 +1,50 @@
+"""Requests and replies of the render job."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NotRequired, TypedDict
+
+from firstlight_core.documents.messages import Message, Tool, ToolMessage
+
+Renderer = Literal["jinja", "transformers", "genai", "file"]
+
+
+class Conversation(TypedDict):
+    """One conversation to render."""
+
+    messages: Sequence[Message | ToolMessage]
+    add_generation_prompt: bool
+    tools: NotRequired[Sequence[Tool]]
+    variables: NotRequired[Mapping[str, object]]
+    """Further variables of the chat template."""
+
+
+class RenderRequest(TypedDict):
+    """Conversations to render, and texts to encode, with one renderer."""
+
+    op: Renderer
+    folder: str
+    conversations: list[Conversation]
+    texts: list[str]
+    template: str | None
+    """A chat template in place of the folder's own."""
+    now: NotRequired[str]
+    """ISO time that the template sees."""
+    cpu_seconds: NotRequired[int]
+
+
+class Rendering(TypedDict, total=False):
+    """One rendered conversation: `text` and, from a renderer with a tokenizer, `ids`; or `error` alone."""
+
+    text: str
+    ids: list[int]
+    error: str
+
+
+class RenderReply(TypedDict):
+    """What one renderer made of the request."""
+
+    renders: list[Rendering]
+    encoded: list[list[int]]
+    pieces: dict[str, str]
+    """Token id → text."""
+    eos_token_ids: NotRequired[list[int]]

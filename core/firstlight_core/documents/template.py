@@ -1,0 +1,162 @@
+"""The template check and what settles a template."""
+
+from typing import Literal, NotRequired, TypedDict
+
+from firstlight_core.documents.artifact import InferenceModel, SearchValues
+
+Between = Literal["genai", "prompt-template"]
+Cause = Literal["template", "renderer", "tokenizer", "file"]
+"""Why tokens differ: another template, the same template rendered otherwise, the same text in other tokens; `file`: the
+runtime follows tokenizer.json to the letter, and transformers does not."""
+Sameness = Literal["same", "differs", "cannot"]
+TemplateVerdict = Literal["match", "match-with-exceptions", "mismatch"]
+
+
+class TokenDocument(TypedDict):
+    """One token and its text."""
+
+    id: int
+    text: str
+
+
+class Difference(TypedDict):
+    """One stretch of tokens in which two renderings of a conversation differ."""
+
+    shape: str
+    """Id of the conversation."""
+    between: Between
+    cause: Cause
+    index: int
+    """Position of the first differing token in the expected rendering."""
+    expected: list[TokenDocument]
+    found: list[TokenDocument]
+    sentence: str
+
+
+class TokenCounts(TypedDict):
+    """Length of one conversation in tokens, by renderer."""
+
+    reference: int
+    genai: int
+    prompt_template: NotRequired[int]
+
+
+class ShapeRow(TypedDict):
+    """One conversation of the template check."""
+
+    id: str
+    label: str
+    tokens: NotRequired[TokenCounts]
+    text: NotRequired[str]
+    """The reference's rendering, at most 4,000 characters."""
+    genai: NotRequired[Sameness]
+    prompt_template: NotRequired[Sameness]
+    causes: NotRequired[list[str]]
+    refused: NotRequired[bool]
+    """Whether every renderer refuses the conversation."""
+    note: NotRequired[str]
+
+
+class StopTokens(TypedDict):
+    """Whether the runtime stops where the template ends a turn."""
+
+    ok: bool
+    eos_token_ids: list[int]
+    turn_ends: dict[str, int]
+    """Text and id of the token that ends the assistant's turn."""
+    missing: list[int]
+    sentence: str
+
+
+class Renderers(TypedDict):
+    """Which renderers were compared."""
+
+    reference: str
+    artifact: str
+
+
+class TemplateCheck(TypedDict):
+    """The document of `firstlight template --check`."""
+
+    ok: bool
+    locked: bool
+    """Whether nothing differs that a template could repair, or that ordinary conversations meet."""
+    verdict: TemplateVerdict
+    sentence: str
+    exceptions: list[str]
+    differences: list[Difference]
+    shapes: list[ShapeRow]
+    notes: list[str]
+    rewritten_template: str | None
+    """An equivalent chat template that onnxruntime-genai renders right."""
+    proposed_template: str | None
+    """The chat template that was checked in place of the artifact's own."""
+    inference_model: InferenceModel
+    prompt_template_of_tokenizer: dict[str, str]
+    stop_tokens: StopTokens
+    renderers: Renderers
+    fitted: NotRequired[str]
+    """A sentence about a `max_length` that was shortened to the model's context."""
+
+
+class WrittenTemplate(TypedDict):
+    """The files that were written, and the values of `search` in genai_config.json."""
+
+    written: list[str]
+    search: SearchValues
+
+
+class SettledTemplate(TemplateCheck, WrittenTemplate):
+    """The document of `firstlight template --set`, `--preset`, `--template` and `--mend`."""
+
+    mended: NotRequired[list[str]]
+    """A sentence for each thing that was changed."""
+    doubts: NotRequired[list[str]]
+    """What a reader should look at in a chat template from outside, a sentence each."""
+
+
+class WrittenChatTemplate(WrittenTemplate):
+    """A chat template that was written."""
+
+    inference_model: InferenceModel
+    doubts: list[str]
+    differences: list[str]
+    """Sentences."""
+
+
+class UndoneTemplate(TypedDict):
+    """What an undo put back."""
+
+    written: list[str]
+    undone: bool
+
+
+class RestoredTemplate(TemplateCheck, UndoneTemplate):
+    """The document of `firstlight template --undo`."""
+
+
+class BareRestoredTemplate(UndoneTemplate):
+    """The document of `firstlight template --undo` when the model has no chat template again."""
+
+    ok: bool
+    locked: bool
+
+
+class PreviewToken(TokenDocument):
+    """One token of a preview."""
+
+    special: bool
+
+
+class PreviewConversation(TypedDict):
+    """One conversation of the preview in tokens."""
+
+    id: Literal["question", "conversation", "chat-template"]
+    text: str
+    tokens: list[PreviewToken]
+
+
+class TemplatePreview(TypedDict):
+    """The preview's conversations in tokens, by the artifact's own tokenizer."""
+
+    conversations: list[PreviewConversation]
