@@ -76,12 +76,7 @@ class ChatBackend(ABC):
             seed=seed,
         )
         check_max_tokens(max_tokens)
-        form = guidance(json_schema, regex)
-        if form is not None and not self.FORMS:
-            raise UsageError(
-                f"The {self.NAME} cannot be held to a JSON schema or a regex here.",
-                hint="Take the form away, or ask an artifact.",
-            )
+        form = self._form(json_schema, regex)
         asked = self._ask(check_messages(messages), max_tokens, sampling, form)
         async with contextlib.aclosing(asked) as events:  # type: ignore[type-var]
             async for event in events:
@@ -102,6 +97,33 @@ class ChatBackend(ABC):
         form: Mapping[str, str] | None,
     ) -> AsyncIterator[Event]:
         """Put a checked question to the job."""
+
+    async def check_form(
+        self, *, json_schema: Mapping[str, Any] | None = None, regex: str | None = None
+    ) -> None:
+        """Try whether answers can be held to this form.
+
+        Raises:
+            UsageError: the form is not usable, or this backend takes none.
+            InputRefused: onnxruntime-genai cannot make a grammar of it.
+        """
+        self._form(json_schema, regex)
+
+    def _form(
+        self, json_schema: Mapping[str, Any] | None, regex: str | None
+    ) -> Mapping[str, str] | None:
+        """Return the guidance of a form; None for no form.
+
+        Raises:
+            UsageError: the form is not usable, or this backend takes none.
+        """
+        form = guidance(json_schema, regex)
+        if form is not None and not self.FORMS:
+            raise UsageError(
+                f"The {self.NAME} cannot be held to a JSON schema or a regex here.",
+                hint="Take the form away, or ask an artifact.",
+            )
+        return form
 
     async def render(self, messages: Sequence[Message]) -> dict[str, Any]:
         """The prompt that a conversation becomes: text, ids, pieces (text of each token), prompt_tokens.

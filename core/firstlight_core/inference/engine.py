@@ -14,7 +14,6 @@ from firstlight_core.inference.sampling import (
     Message,
     Sampling,
     check_messages,
-    guidance,
 )
 from firstlight_core.inference.watchdog import Timeouts, watch
 from firstlight_core.process.events import Event, Reply
@@ -82,13 +81,7 @@ class Engine(ChatBackend):
     async def check_form(
         self, *, json_schema: Mapping[str, Any] | None = None, regex: str | None = None
     ) -> None:
-        """Try whether answers can be held to this form.
-
-        Raises:
-            UsageError: it is not usable.
-            InputRefused: onnxruntime-genai cannot make a grammar of it.
-        """
-        if (form := guidance(json_schema, regex)) is not None:
+        if (form := self._form(json_schema, regex)) is not None:
             await self.request("form", guidance=form)
 
     async def request(self, op: str, *, template: bool = False, **values: Any) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from firstlight_tui.steps.model.screen import ModelStep
 from firstlight_tui.steps.quality.screen import QualityStep
 from firstlight_tui.steps.summary.screen import SummaryStep
 from firstlight_tui.widgets import StepChosen, Words
+from firstlight_tui.widgets.ask import Ask
 from tests.support import faultkit
 from tests.support.pilot import SIZES, Build, settle
 from tests.support.scripted_server import Script, piece, serving
@@ -490,6 +491,19 @@ async def test_an_answer_without_end_is_cut_and_kept(
         await until(pilot, lambda: bool(talk.turns and talk.turns[-1].finish_reason))
         assert talk.turns[-1].finish_reason == "length"
         assert talk.turns[-1].text.startswith("on on on ")
+
+
+@pytest.mark.parametrize("form", ["/regex yes|no", '/schema {"type": "object"}'])
+async def test_a_form_that_a_server_takes_none_of_is_one_sentence(
+    wizard: Build, called: Called, script: Script, form: str
+) -> None:
+    app = wizard(**connected(script, called))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: app.conversation.status == "ready")
+        app.screen.query_one("#ask", Ask).text = form
+        await pilot.press("enter")
+        await until(pilot, lambda: "cannot be held to" in words(app, "#problem-words"))
+        assert app.conversation.drawing.form() == {}
 
 
 async def test_a_dead_server_is_one_sentence_and_the_question_stays(

@@ -19,6 +19,7 @@ from firstlight_tui.state.sampling_settings import SamplingSettings
 from firstlight_tui.state.work import begin
 
 if TYPE_CHECKING:
+    from firstlight_core.inference.backend import ChatBackend
     from firstlight_tui.app import WizardApp
 
 DEATHS_ALLOWED = 3
@@ -53,14 +54,14 @@ class Conversation(Turns):
         """Drawn for a question that several lanes answer, so that they draw alike; alone, one would keep no KV cache."""
         self.dropped = 0
         """How many of the oldest turns the last answer was made without."""
-        self._engine: Any = None
+        self._engine: ChatBackend | None = None
         self._asked: asyncio.Queue[tuple[Turn, asyncio.Future[None]]] = asyncio.Queue()
         self._deaths: deque[float] = deque()
 
     @property
     def pid(self) -> int | None:
         """Process id of the engine, for the monitor."""
-        return getattr(self._engine, "pid", None)
+        return self._engine.pid if self._engine is not None else None
 
     def look(self) -> None:
         """See whether the process that answers still runs, and how much memory it takes; a server's is its own."""
@@ -148,10 +149,7 @@ class Conversation(Turns):
         Raises:
             FirstlightError: whoever answers does not tell them, or is gone.
         """
-        found: list[dict[str, Any]] = await self._ready().alternatives(
-            answer.prompt, answer.ids[:place]
-        )
-        return found
+        return await self._ready().alternatives(answer.prompt, answer.ids[:place])
 
     async def check_form(self, drawing: SamplingSettings) -> None:
         """Try the form of the settings on the engine.
@@ -162,7 +160,7 @@ class Conversation(Turns):
         if drawing.form():
             await self._ready().check_form(**drawing.form())
 
-    def _ready(self) -> Any:
+    def _ready(self) -> "ChatBackend":
         if self._engine is None or self.status != "ready":
             raise UsageError("The model is not ready, or is answering.", hint="Try again then.")
         return self._engine
@@ -174,8 +172,7 @@ class Conversation(Turns):
             FirstlightError: whoever answers does not show it, or is gone.
         """
         asked = next((turn.prompt for turn in reversed(self.answers) if turn.prompt), None)
-        rendered: dict[str, Any] = await self._ready().render(asked or self.messages())
-        return rendered
+        return await self._ready().render(asked or self.messages())
 
     def ask(self) -> "asyncio.Future[None]":
         """Ask for an answer to the turns as they stand; the future is done when there is one, or never will be."""
@@ -222,7 +219,7 @@ class Conversation(Turns):
                 self._set("ready")
                 while True:
                     turn, answered = await asked.get()
-                    await self._answer(turn)
+                    await self._answer(engine, turn)
                     _tell(answered)
         except FirstlightError as error:
             if self._asked is asked:
@@ -251,15 +248,15 @@ class Conversation(Turns):
         """An answer that never came is not shown; one that is equal to it stays."""
         self.turns[:] = [kept for kept in self.turns if kept is not turn]
 
-    async def _answer(self, turn: Turn) -> None:
+    async def _answer(self, engine: "ChatBackend", turn: Turn) -> None:
         if not any(kept is turn for kept in self.turns):
             return
         self.note = ""
         self._set("answering")
         try:
-            self.dropped = await self._too_much()
+            self.dropped = await self._too_much(engine)
             turn.prompt = self.messages(without=self.dropped)
-            async for event in self._engine.chat(
+            async for event in engine.chat(
                 turn.prompt, **self.drawing.options(shared_seed=self.shared_seed)
             ):
                 match event:
@@ -288,7 +285,7 @@ class Conversation(Turns):
                 self._take_off(turn)
         self._set("ready")
 
-    async def _too_much(self) -> int:
+    async def _too_much(self, engine: "ChatBackend") -> int:
         """How many of the oldest turns must be left out so that the prompt and a short answer fit."""
         # A tokenizer makes no more tokens than there are bytes; fewer are counted only when that may be too much.
         said = sum(len(turn.text.encode(errors="replace")) for turn in self.turns)
@@ -301,7 +298,7 @@ class Conversation(Turns):
         without = 0
         while len(self.messages(without)) > 1 + bool(self.system):
             try:
-                rendered = await self._engine.render(self.messages(without))
+                rendered = await engine.render(self.messages(without))
             except UsageError:
                 # The original counts for itself; what is too long is refused there.
                 return 0

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from firstlight_core.foundry.cli_cache import CacheChange
     from firstlight_core.foundry.health import Health
     from firstlight_core.foundry.visibility import FoundryOffer
+    from firstlight_core.inference.backend import ChatBackend
     from firstlight_core.ledger import Run
     from firstlight_core.model.sources import FoundModel
     from firstlight_core.session import Session
@@ -267,7 +268,7 @@ async def _offer_commands(name: str, cache: str) -> "FoundryOffer":
     return await offer_commands(name, cache=cache)
 
 
-def _open_target(target: "Target", **options: Any) -> AbstractAsyncContextManager[Any]:
+def _open_target(target: "Target", **options: Any) -> "AbstractAsyncContextManager[ChatBackend]":
     from firstlight_core.inference.open_target import open_target
 
     return open_target(target, **options)
@@ -359,7 +360,7 @@ class Services:
     read_cache_change: "Callable[[], CacheChange | None]" = _read_cache_change
     put_cache_back: Callable[..., Any] = _put_cache_back
     undo: Callable[..., Any] = _undo
-    open_target: Callable[..., AbstractAsyncContextManager[Any]] = _open_target
+    open_target: "Callable[..., AbstractAsyncContextManager[ChatBackend]]" = _open_target
     find_servers: Callable[..., Any] = _find_servers
     benchmark: Callable[..., Any] = _benchmark
     tune: Callable[..., Any] = _tune
