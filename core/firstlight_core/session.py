@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 from firstlight_core.precision.table import preferred_precision
+from firstlight_core.steps import STEPS, cleared_answers, results_of
 
 Record = Mapping[str, Any]
 """A JSON object as a core function returned it; treated as read-only."""
@@ -46,16 +47,40 @@ class Session:
     chat: Record | None = None
     benchmark: Record | None = None
     quality: Record | None = None
+    more: Record | None = None
+    """Documents of steps that have no field of their own here, by the `result` of their row."""
 
     def decide(self, **decision: Any) -> Self:
-        """Set fields, and clear whatever depended on those that really changed.
+        """Set answers, and clear those that depended on what really changed, as the table of steps has it.
 
         Raises:
-            TypeError: a name is not a field.
+            TypeError: a name is neither a field nor the result of a step.
         """
-        changed = [name for name, value in decision.items() if getattr(self, name) != value]
-        stale = {later for name in changed for later in _DEPENDENTS[name]} - decision.keys()
-        return replace(self, **{name: _EMPTY[name] for name in stale}, **decision)
+        changed = {name for name, value in decision.items() if self.answer(name) != value}
+        answers = {name: _EMPTY.get(name) for name in cleared_answers(changed)} | decision
+        known: dict[str, Any] = {k: value for k, value in answers.items() if k in _EMPTY}
+        if len(known) == len(answers):
+            return replace(self, **known)
+        more = {**(self.more or {}), **{k: v for k, v in answers.items() if k not in known}}
+        more = {name: value for name, value in more.items() if value is not None}
+        return replace(self, **known, more=more or None)
+
+    def answer(self, name: str) -> Any:
+        """Return the answer of this name: a field, or the result of a step that has no field here.
+
+        Raises:
+            TypeError: it is neither.
+        """
+        if name in _EMPTY:
+            return getattr(self, name)
+        if all(name != step.result for step in STEPS):
+            raise TypeError(f"{name!r} is no answer of a session")
+        return (self.more or {}).get(name)
+
+    def changed_since(self, before: Self) -> set[str]:
+        """Return the names of the answers that were other ones in `before`."""
+        names = {*_EMPTY, *(step.result for step in STEPS if step.result)}
+        return {name for name in names if self.answer(name) != before.answer(name)}
 
     def converted(self, document: Record, *, keep: bool = False) -> Self:
         """One more artifact; it is the one in use when none is, or when it is preferred and nothing hangs on the other.
@@ -65,7 +90,7 @@ class Session:
         others = [a for a in self.artifacts if a.get("precision") != document.get("precision")]
         artifacts = (*others, document)
         in_use = self.artifact
-        worked_on = any(getattr(self, name) is not None for name in _RESULTS)
+        worked_on = any(self.answer(name) is not None for name in results_of("artifact"))
         if in_use is None or not (keep or self.artifact_chosen or worked_on):
             best = preferred_precision(str(a.get("precision")) for a in artifacts)
             chosen = next((a for a in artifacts if a.get("precision") == best), document)
@@ -96,7 +121,10 @@ class Session:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; `from_json` is its inverse."""
-        return asdict(self)
+        document = asdict(self)
+        if self.more is None:
+            del document["more"]
+        return document
 
     @classmethod
     def from_json(cls, document: Record) -> Self:
@@ -110,28 +138,3 @@ class Session:
 
 
 _EMPTY: dict[str, Any] = {field.name: field.default for field in fields(Session)}
-
-# What becomes stale when a field changes. Chat, benchmark and quality are results of the artifact and its
-# template, not of each other; a deployment does not change what the artifact says.
-_RESULTS = ("template", "deployment", "chat", "benchmark", "quality")
-_DEPENDENTS: dict[str, tuple[str, ...]] = {
-    "environment": (),
-    "source": (
-        *("model", "precisions", "configs", "artifacts", "artifact", "artifact_chosen", "endpoint"),
-        *_RESULTS,
-    ),
-    "model": (),
-    "precisions": (),
-    "goal": (),
-    "configs": (),
-    "method": (),
-    "artifacts": (),
-    "artifact": _RESULTS,
-    "artifact_chosen": (),
-    "endpoint": ("chat", "benchmark", "quality"),
-    "template": ("deployment", "chat", "benchmark", "quality"),
-    "deployment": (),
-    "chat": (),
-    "benchmark": (),
-    "quality": (),
-}

@@ -23,6 +23,7 @@ from firstlight_core.ledger import Run as LedgerRun
 from firstlight_core.monitor import History, Sample, read_sample
 from firstlight_core.paths import Paths, find_paths
 from firstlight_core.session import Session
+from firstlight_core.steps import outdated_steps
 from firstlight_themes import load_themes
 from firstlight_tui.modals import ConfirmScreen, HelpScreen
 from firstlight_tui.modals.connect import connect
@@ -38,13 +39,6 @@ from firstlight_tui.widgets.screens import BaseScreen
 REPAINT_SECONDS = 0.1
 SWEEP_SECONDS = 2.0
 """After the first paint: nobody waits for it."""
-SINCE = (
-    ("source", "convert"),
-    ("precisions", "convert"),
-    ("artifact", "template"),
-    ("endpoint", "benchmark"),
-)
-"""A field of the session, and the first step whose ended work says nothing any more once it changes."""
 
 
 class WizardApp(App[int]):
@@ -211,11 +205,10 @@ class WizardApp(App[int]):
 
     def watch_session(self, before: Session, after: Session) -> None:
         """Forget the ended work of another model or choice: what failed for that one need not fail for this one."""
-        changed = (step for name, step in SINCE if getattr(before, name) != getattr(after, name))
-        first, later = next(changed, None), False
+        outdated = outdated_steps(after.changed_since(before))
         for step in self.steps:
-            later = later or first == step.STEP_ID
-            if later and (work := self.works.get(step.WORK)) is not None and not work.running:
+            work = self.works.get(step.WORK) if step.STEP_ID in outdated else None
+            if work is not None and not work.running:
                 del self.works[step.WORK]
 
     # Work -----------------------------------------------------------------------------------------

@@ -7,22 +7,9 @@ from typing import Any
 
 from firstlight_core.ledger import STATUSES, Entry, Run
 from firstlight_core.session import Session
+from firstlight_core.steps import STEPS, Step, find_step
 
 Document = Mapping[str, Any]
-
-STEPS = (
-    ("environment", "Environment"),
-    ("model", "Model"),
-    ("precision", "Precision"),
-    ("convert", "Convert"),
-    ("template", "Template"),
-    ("deploy", "Deploy"),
-    ("chat", "Chat"),
-    ("benchmark", "Benchmark"),
-    ("quality", "Quality"),
-)
-_SESSION_FIELDS = {"deploy": "deployment"}
-"""Step → field of the session, where the names differ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,10 +91,12 @@ def _facts(run: str, entries: list[Entry], session: Document) -> RunFacts:
             documents[entry.step] = entry.values
         if entry.step == "quality":
             _add_qualities(qualities, entry.values)
-    for step, _ in STEPS:
-        value = session.get(_SESSION_FIELDS.get(step, step))
+    reported = [step for step in STEPS if step.id != "summary"]
+    answers = {**(session.get("more") or {}), **session}
+    for step in reported:
+        value = answers.get(step.result)
         if isinstance(value, Mapping) and value:
-            documents[step] = value
+            documents[step.id] = value
     if session.get("endpoint"):
         documents["connect"] = session["endpoint"]
     if session and not session.get("endpoint"):
@@ -119,7 +108,7 @@ def _facts(run: str, entries: list[Entry], session: Document) -> RunFacts:
     return RunFacts(
         id=run,
         begun=_begun(entries),
-        steps=tuple(_fact(step, title, entries, documents, conversions) for step, title in STEPS),
+        steps=tuple(_fact(step, entries, documents, conversions) for step in reported),
         documents=documents,
         conversions=tuple(conversions.values()),
         qualities=tuple(qualities.values()),
@@ -128,9 +117,10 @@ def _facts(run: str, entries: list[Entry], session: Document) -> RunFacts:
 
 
 def _answered_no(entry: Entry) -> bool:
-    """Whether a step ran to its end and its answer is no: what it found belongs into the report."""
-    needed = {"quality": ("checks", "artifacts"), "deploy": ("answer",)}.get(entry.step, ())
-    return entry.status == "failed" and any(key in entry.values for key in needed)
+    """Return whether a step ran to its end and its answer is no: its document belongs into the report."""
+    step = find_step(entry.step)
+    keys = step.answered_no if step is not None else ()
+    return entry.status == "failed" and any(key in entry.values for key in keys)
 
 
 def _add_qualities(found: dict[str, Document], document: Any) -> None:
@@ -192,21 +182,20 @@ def verdict_of(document: Document) -> str:
 
 
 def _fact(
-    step: str,
-    title: str,
+    step: Step,
     entries: list[Entry],
     documents: Mapping[str, Document],
     conversions: Mapping[str, Document],
 ) -> StepFact:
-    told = [e for e in entries if e.step == step and e.status in (*STATUSES, "undone")]
-    # To choose a precision leaves no document; what was converted was chosen.
-    happened = bool(documents.get(step)) or (step in ("precision", "convert") and bool(conversions))
-    if not told:
-        return StepFact(id=step, title=title, status="done" if happened else "skipped")
-    last = told[-1]
+    own = [e for e in entries if e.step == step.id and e.status in (*STATUSES, "undone")]
+    # A step that leaves no document has happened when something was converted: what was converted was chosen.
+    happened = bool(documents.get(step.id)) or (not step.result and bool(conversions))
+    if not own:
+        return StepFact(id=step.id, title=step.title, status="done" if happened else "skipped")
+    last = own[-1]
     if last.status == "undone":
-        return StepFact(id=step, title=title, status="skipped", reason="taken back")
-    seconds = sum(e.seconds for e in told if e.status == last.status) or None
+        return StepFact(id=step.id, title=step.title, status="skipped", reason="taken back")
+    seconds = sum(e.seconds for e in own if e.status == last.status) or None
     error = last.values.get("error")
     reason = (
         str(error.get("message", ""))
@@ -215,5 +204,9 @@ def _fact(
         or (verdict_of(last.values) if last.status == "failed" else "")
     )
     return StepFact(
-        id=step, title=title, status=last.status, seconds=seconds, reason=str(reason or "")
+        id=step.id,
+        title=step.title,
+        status=last.status,
+        seconds=seconds,
+        reason=str(reason or ""),
     )

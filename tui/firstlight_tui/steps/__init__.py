@@ -1,26 +1,22 @@
-"""The steps, in the order the user meets them. Adding a step is one module and one name here."""
+"""The screens of the wizard: for each row of the step table, the one that its package defines."""
 
+import importlib
+
+from firstlight_core.steps import STEPS as ROWS
 from firstlight_tui.steps.base import StepScreen
-from firstlight_tui.steps.benchmark.screen import BenchmarkStep
-from firstlight_tui.steps.chat.screen import ChatStep
-from firstlight_tui.steps.convert.screen import ConvertStep
-from firstlight_tui.steps.deploy.screen import DeployStep
-from firstlight_tui.steps.environment.screen import EnvironmentStep
-from firstlight_tui.steps.model.screen import ModelStep
-from firstlight_tui.steps.precision.screen import PrecisionStep
-from firstlight_tui.steps.quality.screen import QualityStep
-from firstlight_tui.steps.summary.screen import SummaryStep
-from firstlight_tui.steps.template.screen import TemplateStep
 
-STEPS: tuple[type[StepScreen], ...] = (
-    EnvironmentStep,
-    ModelStep,
-    PrecisionStep,
-    ConvertStep,
-    TemplateStep,
-    DeployStep,
-    ChatStep,
-    BenchmarkStep,
-    QualityStep,
-    SummaryStep,
-)
+
+def screen_of(id: str) -> type[StepScreen]:
+    """Return the screen class that `firstlight_tui/steps/<id>/screen.py` defines.
+
+    Raises:
+        LookupError: the module defines no screen with this `STEP_ID`.
+    """
+    module = importlib.import_module(f"{__name__}.{id}.screen")
+    for value in vars(module).values():
+        if isinstance(value, type) and issubclass(value, StepScreen) and id == value.STEP_ID:
+            return value
+    raise LookupError(f"{module.__name__} defines no screen of the step {id!r}")
+
+
+STEPS: tuple[type[StepScreen], ...] = tuple(screen_of(row.id) for row in ROWS)

@@ -12,6 +12,7 @@ from textual.widgets import Button
 
 from firstlight_core.errors import FirstlightError
 from firstlight_core.session import Session
+from firstlight_core.steps import find_step
 from firstlight_tui.state.work import Work
 from firstlight_tui.steps.key_buffer import KeyBufferScreen
 from firstlight_tui.steps.rail import hindrance, in_use_words, rail_entries
@@ -28,15 +29,17 @@ class StepScreen(KeyBufferScreen):
     A step owns no rule and no number; it calls the core and shows what came back.
     """
 
-    STEP_ID: ClassVar[str]
-    STEP_TITLE: ClassVar[str]
+    STEP_ID: ClassVar[str] = ""
+    """Row of the step table that this screen shows."""
+    STEP_TITLE: ClassVar[str] = ""
+    """Title of the row."""
     PURPOSE: ClassVar[str] = ""
     """One sentence under the title."""
     HELP: ClassVar[str] = ""
     WORK: ClassVar[str] = ""
     """Name of the long work that this step starts and shows, if any."""
     ABOUT_A_MODEL: ClassVar[bool] = False
-    """Whether this step works on a model of the user's own; a connected server has no use for it."""
+    """Whether the row says that the step works on a model of the user's own; a connected server has no use for it."""
     AUTO_FOCUS = ""
     _was_cancel = False
     """Whether the primary button cancelled work when it was last painted."""
@@ -48,6 +51,11 @@ class StepScreen(KeyBufferScreen):
         Binding("pagedown", "scroll(1)", id="step.down", show=False, tooltip="Read on below"),
         Binding("pageup", "scroll(-1)", id="step.up", show=False, tooltip="Read above"),
     ]
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if (row := find_step(cls.STEP_ID)) is not None:
+            cls.STEP_TITLE, cls.ABOUT_A_MODEL = row.title, row.about_a_model
 
     @classmethod
     def skip(cls, session: Session) -> bool:

@@ -37,7 +37,6 @@ class BenchmarkStep(MeasuringStep):
     """The course's metrics as gauges, then the table with median and spread."""
 
     STEP_ID = "benchmark"
-    STEP_TITLE = "Benchmark"
     PURPOSE = "Response time, memory, CPU: measured in the engine's process, warm-up excluded, median and spread."
     HELP = (
         "Several converted precisions, and a connected server (Ctrl+G), are measured in turns, so that a busy minute hits "

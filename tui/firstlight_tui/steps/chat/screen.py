@@ -33,7 +33,6 @@ class ChatStep(StepScreen):
     """Streaming answers, each with its figures; up to three lanes on the same questions."""
 
     STEP_ID = "chat"
-    STEP_TITLE = "Chat"
     HELP = HELP
     BINDINGS: ClassVar[list[BindingType]] = KEYS
 

@@ -30,8 +30,6 @@ class ConvertStep(StepScreen):
     """The queue of marked precisions; the job belongs to the app and goes on when you look elsewhere."""
 
     STEP_ID = "convert"
-    STEP_TITLE = "Convert"
-    ABOUT_A_MODEL = True
     PURPOSE = "Microsoft Olive makes the artifact; it counts only once a fresh process has spoken with it."
     HELP = (
         "The course shows two methods: one command, and a configuration file. `m` shows both beside what is really run, "

@@ -27,8 +27,6 @@ class DeployStep(PublishStep):
     """Name it, deploy it, see its answer; serve it; undo takes it away without a trace."""
 
     STEP_ID = "deploy"
-    STEP_TITLE = "Deploy"
-    ABOUT_A_MODEL = True
     PURPOSE = "Register with Foundry Local, load it there, ask it one question, compare the answer."
     HELP = (
         "This step is optional: chat, benchmark and quality work on the artifact itself. Undo removes registration "

@@ -38,7 +38,6 @@ class EnvironmentStep(StepScreen):
     """Live rows; a red one shows the command that mends it."""
 
     STEP_ID = "environment"
-    STEP_TITLE = "Environment"
     PURPOSE = "What this machine has, what is needed, what mends it."
     HELP = HELP
     WORK = "environment"

@@ -42,7 +42,6 @@ class ModelStep(StepScreen):
     """A table of models and a path field; choosing one inspects its headers."""
 
     STEP_ID = "model"
-    STEP_TITLE = "Model"
     PURPOSE = "A Hugging Face folder; only its headers are read."
     HELP = (
         "Enter on a row inspects it. Below, type words to search, a folder (Tab completes; paste or drag one in), or "

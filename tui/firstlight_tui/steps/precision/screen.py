@@ -36,8 +36,6 @@ class PrecisionStep(StepScreen):
     """Mark one or several rows; unavailable ones stay visible with their reason."""
 
     STEP_ID = "precision"
-    STEP_TITLE = "Precision"
-    ABOUT_A_MODEL = True
     PURPOSE = "claim: the course · est.: computed · meas.: measured here"
     HELP = HELP
     CSS = """

@@ -24,7 +24,6 @@ class QualityStep(MeasuringStep):
     """Each check with its status and evidence; drift in figures and words."""
 
     STEP_ID = "quality"
-    STEP_TITLE = "Quality"
     PURPOSE = "The course's five checks, run for real, and how far the artifact has drifted from the original."
     HELP = 'Prompts: one JSON object a line, {"prompt": ..., "keys": [...]}, or "text", "regex", "schema". The reference is computed once per source.'
     WORK = "quality"

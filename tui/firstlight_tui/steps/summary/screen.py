@@ -21,7 +21,6 @@ class SummaryStep(StepScreen):
     """The closing list, the report and the script that repeats the run."""
 
     STEP_ID = "summary"
-    STEP_TITLE = "Summary"
     PURPOSE = "What was really done, the report, and the command that repeats it."
     HELP = "The report is written as Markdown, JSON and one HTML file. run.toml repeats the walk: firstlight run run.toml --yes."
     WORK = "report"

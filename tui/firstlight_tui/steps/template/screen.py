@@ -28,8 +28,6 @@ class TemplateStep(TemplateEditor):
     """Fields from the tokenizer's own template; one key proves them, one mends them, one writes them."""
 
     STEP_ID = "template"
-    STEP_TITLE = "Template"
-    ABOUT_A_MODEL = True
     PURPOSE = "What the model really reads, proven token by token."
     HELP = (
         "Foundry Local's current core reads the tokenizer's chat template and genai_config.json; older ones read "
