@@ -86,18 +86,20 @@ def validate_inference_model(document: Any) -> dict[str, Any]:
     """A checked copy of an inference_model.json; keys that the course does not know are kept.
 
     Raises:
-        TemplateRefused: the message names the field and the rule.
+        TemplateRefused: the message says which rule is broken, `field` names the field.
     """
     if not isinstance(document, Mapping):
         raise TemplateRefused("inference_model.json must be a JSON object.")
     found = dict(document)
     name = found.get("Name")
     if not isinstance(name, str):
-        raise TemplateRefused("`Name` must be a text.", hint="Foundry Local lists a model by it.")
+        raise TemplateRefused(
+            "`Name` must be a text.", hint="Foundry Local lists a model by it.", field="Name"
+        )
     try:
         check_name(name)
     except UsageError as error:
-        raise TemplateRefused(f"`Name`: {error}", hint=error.hint) from error
+        raise TemplateRefused(f"`Name`: {error}", hint=error.hint, field="Name") from error
     for key in ("Description", "Version"):
         if key in found:
             _check_text(key, found[key])
@@ -109,31 +111,35 @@ def validate_inference_model(document: Any) -> dict[str, Any]:
 
 def _check_text(key: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise TemplateRefused(f"`{key}` must be a text.")
+        raise TemplateRefused(f"`{key}` must be a text.", field=key)
     if len(value) > FIELD_LIMIT:
-        raise TemplateRefused(f"`{key}` is longer than {FIELD_LIMIT} characters.")
+        raise TemplateRefused(f"`{key}` is longer than {FIELD_LIMIT} characters.", field=key)
     if "\0" in value:
         raise TemplateRefused(
-            f"`{key}` contains a NUL character, where a prompt would silently end."
+            f"`{key}` contains a NUL character, where a prompt would silently end.", field=key
         )
     if any(0xD800 <= ord(character) < 0xE000 for character in value):
-        raise TemplateRefused(f"`{key}` contains half of a character (a lone surrogate).")
+        raise TemplateRefused(
+            f"`{key}` contains half of a character (a lone surrogate).", field=key
+        )
     return value
 
 
 def _check_prompt_template(value: Any) -> dict[str, str]:
     if not isinstance(value, Mapping):
         raise TemplateRefused(
-            "`PromptTemplate` must be an object with the fields system, user, assistant and prompt."
+            "`PromptTemplate` must be an object with the fields system, user, assistant and prompt.",
+            field="PromptTemplate",
         )
     if "prompt" not in value:
-        raise TemplateRefused("`PromptTemplate.prompt` is missing.")
+        raise TemplateRefused("`PromptTemplate.prompt` is missing.", field="PromptTemplate.prompt")
     for key, field in value.items():
         label = f"PromptTemplate.{one_line(str(key), 40)}"
         if key not in PROMPT_FIELDS:
             raise TemplateRefused(
                 f"`{label}` is not a field of PromptTemplate.",
                 hint="Its fields are system, user, assistant and prompt.",
+                field=label,
             )
         count = _check_text(label, field).count(CONTENT)
         if count != 1:
@@ -141,13 +147,14 @@ def _check_prompt_template(value: Any) -> dict[str, str]:
             raise TemplateRefused(
                 f"`{label}` {how} {CONTENT}, which must stand there exactly once.",
                 hint=f"{CONTENT} marks the place of the text.",
+                field=label,
             )
     return dict(value)
 
 
 def _check_model_config(value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        raise TemplateRefused("`ModelConfig` must be an object.")
+        raise TemplateRefused("`ModelConfig` must be an object.", field="ModelConfig")
     ranges: dict[str, tuple[float, float, str]] = {
         "max_length": (1, 2**24, "a whole number from 1 to 16777216"),
         "temperature": (0, 2, "a number from 0 to 2"),
@@ -162,7 +169,9 @@ def _check_model_config(value: Any) -> dict[str, Any]:
         # A comparison is false for NaN, and safe for whole numbers beyond every float.
         fits = fits and low <= number <= high
         if not fits or (key == "max_length" and number != int(number)):
-            raise TemplateRefused(f"`ModelConfig.{key}` must be {rule}.")
+            raise TemplateRefused(
+                f"`ModelConfig.{key}` must be {rule}.", field=f"ModelConfig.{key}"
+            )
     return dict(value)
 
 

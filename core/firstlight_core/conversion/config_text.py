@@ -1,7 +1,6 @@
-"""Reads an edited configuration file of method 2, and says in which line it is wrong."""
+"""Reads an edited configuration file of method 2, and finds the line of a wrong key."""
 
 import json
-import re
 from typing import Any, NoReturn
 
 from firstlight_core.errors import UsageError
@@ -12,31 +11,34 @@ LIMIT = 200_000
 
 
 def parse_config(text: str) -> dict[str, Any]:
-    """The JSON object of a configuration file.
+    """Return the JSON object of a configuration file.
 
     Raises:
-        UsageError: it is too long or no JSON object; the message names the line and column.
+        UsageError: it is too long or no JSON object; the message names the line and column, `line` the line.
     """
     if len(text) > LIMIT:
         raise _wrong(f"The configuration has {len(text)} characters; {LIMIT} are the most.")
     try:
-        found = json.loads(text, parse_constant=_no_constant)
+        config = json.loads(text, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
-        raise _wrong(f"Line {error.lineno}, column {error.colno}: {error.msg}.") from error
+        words = f"Line {error.lineno}, column {error.colno}: {error.msg}."
+        raise _wrong(words, line=error.lineno) from error
     except RecursionError as error:
         raise _wrong("The configuration is nested too deeply.") from error
     except ValueError as error:
         raise _wrong(one_line(str(error))) from error
-    if not isinstance(found, dict):
-        raise _wrong("Line 1: the configuration is not a JSON object.")
-    return found
+    if not isinstance(config, dict):
+        raise _wrong("Line 1: the configuration is not a JSON object.", line=1)
+    return config
 
 
-def line_of(text: str, message: str) -> int | None:
-    """The line of the key that a message about a configuration speaks of, counted from 1."""
-    for name in reversed(re.findall(r"[A-Za-z_][\w.]*", message)):
-        key = json.dumps(name.rpartition(".")[2])
-        if (at := text.find(key)) >= 0:
+def line_of(text: str, field: str) -> int | None:
+    """Return the line of a field in a configuration, counted from 1; of a field that is missing, that of its parent.
+
+    `field` is the path of the key, in dots; None when no part of it stands in the text.
+    """
+    for name in reversed(field.split(".")):
+        if name and (at := text.find(json.dumps(name))) >= 0:
             return text.count("\n", 0, at) + 1
     return None
 
@@ -45,5 +47,5 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number of JSON.")
 
 
-def _wrong(what: str) -> UsageError:
-    return UsageError(what, hint="Correct the configuration and try again.")
+def _wrong(message: str, *, line: int | None = None) -> UsageError:
+    return UsageError(message, hint="Correct the configuration and try again.", line=line)

@@ -117,50 +117,61 @@ def checked_config(config: Any, *, source: Path, base: Path | None = None) -> di
     """A user's configuration, if it can be run; folders and telemetry stay Firstlight's.
 
     Raises:
-        UsageError: the message names the key and what is wrong with it.
+        UsageError: the message says what is wrong, `field` names the key.
     """
     if not isinstance(config, Mapping):
         raise _wrong("the configuration is not a JSON object")
     known = {*run_config(source, find_precision("fp32")), "cache_dir", "output_dir"}
     known |= {"workflow_id", "clean_cache", "evaluate_input_model", "clean_evaluation_cache"}
     if unknown := sorted(str(key) for key in config.keys() - known):
-        raise _wrong(f"the key {one_line(unknown[0], 40)!r} is not one that a conversion uses")
+        raise _wrong(
+            f"the key {one_line(unknown[0], 40)!r} is not one that a conversion uses", unknown[0]
+        )
     _no_code(config, "")
     wanted = copy.deepcopy(
         {k: v for k, v in config.items() if k not in ("cache_dir", "output_dir")}
     )
     model = wanted.get("input_model")
     if not isinstance(model, dict) or str(model.get("type", "")).lower() != "hfmodel":
-        raise _wrong("input_model must be an object of type HfModel")
+        raise _wrong("input_model must be an object of type HfModel", "input_model")
     inner = model.get("config")
     below = inner.get("model_path") if isinstance(inner, dict) else None
     path = model.get("model_path", below)
     if not isinstance(path, str) or _differs(path, base or source):
-        raise _wrong(f"input_model.model_path must be {shown_path(base or source)}")
+        raise _wrong(
+            f"input_model.model_path must be {shown_path(base or source)}", "input_model.model_path"
+        )
     if base is not None:
         laid = model.get(
             "adapter_path", inner.get("adapter_path") if isinstance(inner, dict) else None
         )
         if not isinstance(laid, str) or _differs(laid, source):
-            raise _wrong(f"input_model.adapter_path must be {shown_path(source)}")
+            raise _wrong(
+                f"input_model.adapter_path must be {shown_path(source)}", "input_model.adapter_path"
+            )
     passes = wanted.get("passes")
     if not isinstance(passes, dict) or not passes:
-        raise _wrong("passes must be an object with at least one pass")
+        raise _wrong("passes must be an object with at least one pass", "passes")
     for name, settings in passes.items():
         kind = settings.get("type") if isinstance(settings, dict) else None
         if kind not in _PASSES:
             raise _wrong(
-                f"passes.{one_line(str(name), 40)}.type must be one of {', '.join(_PASSES)}"
+                f"passes.{one_line(str(name), 40)}.type must be one of {', '.join(_PASSES)}",
+                f"passes.{name}.type",
             )
     if not any(settings["type"] == "ModelBuilder" for settings in passes.values()):
-        raise _wrong("one of the passes must be a ModelBuilder")
+        raise _wrong("one of the passes must be a ModelBuilder", "passes")
     wanted["no_artifacts"] = True
     wanted.setdefault("log_severity_level", 1)
     return wanted
 
 
-def _wrong(what: str) -> UsageError:
-    return UsageError(f"In the configuration, {what}.", hint="Correct the file and try again.")
+def _wrong(problem: str, field: str = "") -> UsageError:
+    return UsageError(
+        f"In the configuration, {problem}.",
+        hint="Correct the file and try again.",
+        field=one_line(field, 200),
+    )
 
 
 def _differs(path: str, source: Path) -> bool:
@@ -175,7 +186,9 @@ def _no_code(value: Any, where: str) -> None:
     if isinstance(value, Mapping):
         for key, below in value.items():
             if str(key) in _FORBIDDEN and below not in (False, None, "false"):
-                raise _wrong(f"{where}{one_line(str(key), 40)} would run foreign code")
+                raise _wrong(
+                    f"{where}{one_line(str(key), 40)} would run foreign code", f"{where}{key}"
+                )
             _no_code(below, f"{where}{one_line(str(key), 40)}.")
     elif isinstance(value, list):
         for below in value:

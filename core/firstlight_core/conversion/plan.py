@@ -26,8 +26,6 @@ from firstlight_core.text import one_line
 
 METHODS = ("config", "command")
 COURSE_CONFIG_NAME = "finetuned_conversion_config.json"
-LOG_FILE = "Log file: "
-"""How the first line of a conversion's log begins; its path follows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

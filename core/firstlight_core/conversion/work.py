@@ -20,7 +20,7 @@ from firstlight_core.artifact.publishing import (
     write_manifest,
 )
 from firstlight_core.conversion.gate import Gate
-from firstlight_core.conversion.plan import LOG_FILE, ConversionPlan
+from firstlight_core.conversion.plan import ConversionPlan
 from firstlight_core.conversion.preflight import (
     Preflight,
     check_room,
@@ -34,7 +34,7 @@ from firstlight_core.errors import FirstlightError, JobDied, OutOfMemory
 from firstlight_core.estimate.estimates import Room, estimate, remember_conversion
 from firstlight_core.model.inspection import inspect_model
 from firstlight_core.monitor import PeakMemory
-from firstlight_core.process.events import Event, LogLine, Measured, Reply, Stage
+from firstlight_core.process.events import Event, LogPath, Measured, Reply, Stage
 from firstlight_core.process.runner import OpenJob, open_job
 from firstlight_core.text import shown_path
 
@@ -246,7 +246,7 @@ class ConversionWork:
             if self._started is not None:
                 self._started(self._job.pid)
             if self._job.log_path is not None:
-                self._say(LogLine(f"{LOG_FILE}{shown_path(self._job.log_path)}"))
+                self._say(LogPath(shown_path(self._job.log_path)))
         memory.add(self._job.pid)
         assert self._before is not None
         return await self._request(

@@ -19,8 +19,6 @@ def precision_available(
         return False, "Only the CPU provider is offered by the installed onnxruntime."
     olive, genai = read("olive-ai") or "", read("onnxruntime-genai") or ""
     pair = find_pair(olive, genai)
-    if pair is not None and not pair.good:
-        partial = "only fp32 and int4" in pair.says and precision.key in ("fp32", "int4")
-        if not partial:
-            return False, f"olive-ai {olive} with onnxruntime-genai {genai}: {pair.says}."
+    if pair is not None and not pair.good and precision.key not in pair.precisions:
+        return False, f"olive-ai {olive} with onnxruntime-genai {genai}: {pair.words}."
     return True, ""

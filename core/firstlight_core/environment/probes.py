@@ -160,7 +160,7 @@ async def look_at_pair() -> Finding:
         return Finding("warning", f"{words}: never run together here", install_line("convert"))
     return Finding(
         "ok" if pair.good else "fail",
-        f"{words}: {pair.says}",
+        f"{words}: {pair.words}",
         "" if pair.good else install_line("convert"),
     )
 

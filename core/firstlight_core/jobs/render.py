@@ -123,7 +123,7 @@ def _open_jinja(folder: Path, template: str | None, request: Mapping[str, Any]) 
         line = getattr(error, "lineno", None)
         where = f" (line {line})" if line else ""
         raise TemplateRefused(
-            f"The chat template is not valid Jinja: {one_line(str(error))}{where}."
+            f"The chat template is not valid Jinja: {one_line(str(error))}{where}.", line=line
         ) from error
     except (MemoryError, OverflowError, RecursionError, ValueError) as error:
         raise TemplateRefused(

@@ -208,12 +208,14 @@ def check_row(config: Config, precision: Precision) -> None:
         raise UsageError(
             f"The configuration rounds on a calibration text, which {precision.label} does not.",
             hint="Name the row int4-calibrated with --precision, or take the Gptq pass out.",
+            field="passes",
         )
     asked = str(_builder(config).get("precision") or precision.builder_precision)
     if asked != precision.builder_precision and {asked, precision.builder_precision} & _QUANTISED:
         raise UsageError(
             f"The configuration builds {one_line(asked, 40)}, which is not {precision.label}.",
             hint="Name the row that it belongs to with --precision, or correct the configuration.",
+            field="passes.precision",
         )
 
 

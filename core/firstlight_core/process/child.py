@@ -102,11 +102,12 @@ class Child:
         where = f"\nLog: {shown_path(self.log.path)}" if self.log.path else ""
         return "\n".join([*self.log.tail][-20:]) + where
 
-    def _died(self, how: str) -> JobDied:
+    def _died(self, how: str, *, signal: str = "") -> JobDied:
         return JobDied(
             f"The {self.job} process {how}.",
             hint="Try again; if it happens again, the log says what it did last.",
             detail=self._log_detail(),
+            signal=signal,
         )
 
     def _how_it_ended(self) -> JobDied | OutOfMemory:
@@ -117,9 +118,11 @@ class Child:
                 f"The {self.job} process was ended by the system because memory ran out.",
                 hint="Close other programs, choose a smaller precision or a smaller model.",
                 detail=self._log_detail(),
+                signal="SIGKILL",
             )
         if code < 0:
-            return self._died(f"was ended by {_signal_name(-code)}")
+            name = _signal_name(-code)
+            return self._died(f"was ended by {name}", signal=name)
         return self._died(f"ended without a result (exit code {code})")
 
     async def next(self) -> tuple[int, Event]:

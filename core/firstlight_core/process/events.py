@@ -34,6 +34,13 @@ class LogLine:
 
 
 @dataclass(frozen=True, slots=True)
+class LogPath:
+    """Where the log of the job lies, as it may be shown."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Token:
     """One generated token: the text that became complete with it (may be empty) and its id."""
 
@@ -91,10 +98,21 @@ class Failed:
     signal: str = ""
 
 
-Event = Stage | Progress | LogLine | Token | Tokens | Measured | Reply | Finished | Failed
+Event = Stage | Progress | LogLine | LogPath | Token | Tokens | Measured | Reply | Finished | Failed
 _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (Stage, Progress, LogLine, Token, Tokens, Measured, Reply, Finished, Failed)
+    for kind in (
+        Stage,
+        Progress,
+        LogLine,
+        LogPath,
+        Token,
+        Tokens,
+        Measured,
+        Reply,
+        Finished,
+        Failed,
+    )
 }
 
 _FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _KINDS.values()}

@@ -174,11 +174,13 @@ def result_of(benchmark: Document, artifact: str | None) -> Document:
     return next(own, results[0] if results else {})
 
 
-def verdict_of(document: Document) -> str:
-    """The verdicts of a quality document in one text; empty where there is none in words."""
+def verdict_of(step: str, document: Document) -> str:
+    """Return the verdicts of a quality document in one text; empty for other steps, whose verdict is a key."""
+    if step != "quality":
+        return ""
     several = document.get("artifacts") or [document]
-    found = [str(one.get("verdict") or "") for one in several if isinstance(one, Mapping)]
-    return " ".join(words for words in found if " " in words)
+    verdicts = [str(one.get("verdict") or "") for one in several if isinstance(one, Mapping)]
+    return " ".join(filter(None, verdicts))
 
 
 def _fact(
@@ -201,7 +203,7 @@ def _fact(
         str(error.get("message", ""))
         if isinstance(error, Mapping)
         else last.values.get("reason")
-        or (verdict_of(last.values) if last.status == "failed" else "")
+        or (verdict_of(step, last.values) if last.status == "failed" else "")
     )
     return StepFact(
         id=step.id,

@@ -107,7 +107,11 @@ async def settle_template_file(artifact: Path | str, text: str, *, force: bool =
     """
     folder = Path(artifact)
     if (problem := await asyncio.to_thread(syntax_problem, text)) is not None:
-        raise TemplateRefused(problem.sentence, hint="Nothing was written: mend that line.")
+        raise TemplateRefused(
+            problem.sentence,
+            hint="Nothing was written: mend that line.",
+            line=problem.line or None,
+        )
     checked = await check_template(folder, chat_template=text)
     if not checked["locked"] and not force:
         raise not_written(checked)
@@ -132,7 +136,11 @@ async def settle_chat_template(
     """
     folder = Path(artifact)
     if (problem := await asyncio.to_thread(syntax_problem, text)) is not None:
-        raise TemplateRefused(problem.sentence, hint="Nothing was written: mend that line.")
+        raise TemplateRefused(
+            problem.sentence,
+            hint="Nothing was written: mend that line.",
+            line=problem.line or None,
+        )
     async with private_tokenizer(folder) as tokenizer:
         drawn = (await render("jinja", tokenizer, CUT_CONVERSATIONS, template=text))["renders"]
         derived = cut_template(drawn, await asyncio.to_thread(added_tokens, folder))

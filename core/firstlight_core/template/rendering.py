@@ -76,7 +76,8 @@ async def render(
 
 
 def _limited(error: JobFailed) -> bool:
-    return any(name in str(error) for name in ("SIGXCPU", "SIGKILL", "memory"))
+    """Return whether a renderer met the limit of its processor time or memory."""
+    return isinstance(error, OutOfMemory) or error.signal in ("SIGXCPU", "SIGKILL")
 
 
 async def derive_prompt_template(folder: Path, *, template: str | None = None) -> dict[str, str]:

@@ -143,7 +143,7 @@ class _Walk:
             if fitted := values.get("fitted"):
                 told = {"reason": str(fitted)}
             if status == "failed":
-                reason = verdict_of(values) or _NO
+                reason = verdict_of(step, values) or _NO
                 told = {"error": values["error"]} if "error" in values else {"reason": reason}
         except FirstlightError as error:
             status, values = "failed", {"error": error.to_json()}

@@ -95,6 +95,10 @@ def test_an_error_names_the_field(change: dict[str, Any], said: str) -> None:
     with pytest.raises(TemplateRefused) as caught:
         validate_inference_model({**course(), **change})
     assert said in str(caught.value)
+    (block,) = change
+    assert caught.value.field.split(".")[0] == block
+    if f"`{block}." in said:
+        assert f"`{caught.value.field}`" in said
 
 
 def test_foreign_keys_are_kept() -> None:

@@ -326,8 +326,10 @@ def test_edited_configuration_is_validated(
 ) -> None:
     config = plan_conversion(sample, tmp_path / "out").run_config
     edited = {**config, **change} if isinstance(change, dict) else change
-    with pytest.raises(UsageError, match=why):
+    with pytest.raises(UsageError, match=why) as caught:
         checked_config(edited, source=sample)
+    named = list(change) if isinstance(change, dict) else [""]
+    assert caught.value.field.split(".")[0] in named
 
 
 def test_a_configuration_of_other_bits_is_not_published_under_the_rows_name(

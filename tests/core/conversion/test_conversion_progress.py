@@ -58,5 +58,7 @@ def test_a_wrong_text_is_named_by_its_line(text: str, words: str) -> None:
 
 def test_the_line_of_a_key() -> None:
     text = '{\n  "passes": {\n    "build": {"type": "Evil"}\n  }\n}'
-    assert line_of(text, "In the configuration, passes.build.type must be one of X") == 3
-    assert line_of(text, "In the configuration, something else") is None
+    assert line_of(text, "passes.build.type") == 3
+    assert line_of(text, "passes.build.precision") == 3, "of a missing key, the line of its parent"
+    assert line_of(text, "input_model") is None
+    assert line_of(text, "") is None

@@ -40,13 +40,14 @@ from firstlight_core.environment.program_version import (
     patient,
 )
 from firstlight_core.environment.toolchain import (
+    TOOLCHAIN,
     at_least,
     find_pair,
     install_line,
     installed_version,
     parse_version,
 )
-from firstlight_core.precision.table import find_precision
+from firstlight_core.precision.table import PRECISIONS, find_precision
 from firstlight_core.text import visible
 
 Shim = Callable[[str, str], Path]
@@ -249,6 +250,12 @@ def test_pairs() -> None:
     assert not find_pair("0.13.0", "0.15.2").good  # type: ignore[union-attr]
     assert find_pair("0.99", "0.18") is None
     assert find_pair("?", "0.18") is None
+
+
+def test_a_half_good_pair_says_which_precisions_it_makes() -> None:
+    versions = dict.fromkeys(TOOLCHAIN, "9.9") | {"olive-ai": "0.13", "onnxruntime-genai": "0.14"}
+    can = {row.key: precision_available(row, read=versions.get)[0] for row in PRECISIONS}
+    assert {key for key, possible in can.items() if possible} == {"fp32", "int4"}
 
 
 @pytest.mark.parametrize(

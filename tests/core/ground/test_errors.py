@@ -14,14 +14,10 @@ KINDS = [
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_an_error_survives_the_border(kind: type[FirstlightError]) -> None:
-    rebuilt = error_from_code(kind.code, "what", hint="do", detail="why")
+    facts = {"hint": "do", "detail": "why", "field": "a.b", "line": 3, "signal": "SIGKILL"}
+    rebuilt = error_from_code(kind.code, "what", **facts)
     assert type(rebuilt) is kind
-    assert rebuilt.to_json() == {
-        "code": kind.code,
-        "message": "what",
-        "hint": "do",
-        "detail": "why",
-    }
+    assert rebuilt.to_json() == {"code": kind.code, "message": "what", **facts}
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

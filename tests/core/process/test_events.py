@@ -4,11 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firstlight_core.errors import TemplateRefused
+from firstlight_core.process.context import as_failure
 from firstlight_core.process.events import (
     Event,
     Failed,
     Finished,
     LogLine,
+    LogPath,
     Measured,
     Progress,
     Reply,
@@ -22,11 +25,12 @@ EVENTS: tuple[Event, ...] = (
     Stage("build", "Building"),
     Progress(3, 24, "layers", "layer 3"),
     LogLine("said"),
+    LogPath("~/log"),
     Token("é", 17, 0),
     Measured("ttft_s", 0.25, "s"),
     Reply({"a": [1, None]}),
     Finished({"text": "\n"}),
-    Failed("refused", "No.", "Try.", "why"),
+    Failed("refused", "No.", "Try.", "why", field="a.b", line=3, signal="SIGKILL"),
 )
 
 
@@ -71,3 +75,13 @@ def test_what_is_no_event(line: str) -> None:
 def test_nan_never_travels() -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         encode(Measured("x", float("nan")))
+
+
+def test_what_an_error_is_about_survives_the_trip() -> None:
+    failure = as_failure(TemplateRefused("No.", field="ModelConfig.top_p", line=7))
+    assert decode(encode(failure))[1] == failure
+    assert (failure.code, failure.field, failure.line) == (
+        "template-refused",
+        "ModelConfig.top_p",
+        7,
+    )

@@ -83,6 +83,7 @@ async def test_a_native_crash_is_one_sentence_with_the_log() -> None:
     with pytest.raises(JobDied, match="SIGABRT") as caught:
         await events_of("crash")
     assert "Fatal Python error" in caught.value.detail
+    assert caught.value.signal == "SIGABRT"
 
 
 async def test_a_silent_end_tells_its_exit_code() -> None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from jinja2 import TemplateError
 
 from firstlight_core.artifact.tokenizer_files import copy_tokenizer, read_chat_template
-from firstlight_core.errors import TemplateRefused
+from firstlight_core.errors import JobDied, OutOfMemory, TemplateRefused
+from firstlight_core.template import rendering
 from firstlight_core.template.derive import cut_template
 from firstlight_core.template.parity import private_tokenizer, render
 from firstlight_core.template.sandbox import compile_template
@@ -211,3 +212,22 @@ async def test_a_template_that_loses_the_text_is_refused(
     (folder / "chat_template.jinja").write_text(template)
     with pytest.raises(TemplateRefused, match=said):
         await derive_prompt_template(folder)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (JobDied("The render process was ended.", signal="SIGXCPU"), "its time or memory"),
+        (OutOfMemory("Gone."), "its time or memory"),
+        (JobDied("The render process sent garbage (SIGKILL memory)."), "crashed"),
+    ],
+)
+async def test_a_limit_is_told_by_the_signal_and_not_by_words(
+    error: JobDied | OutOfMemory, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def die(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(rendering, "job_result", die)
+    with pytest.raises(TemplateRefused, match=words):
+        await rendering.render("jinja", tmp_path, [])

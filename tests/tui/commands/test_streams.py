@@ -110,9 +110,13 @@ sys.exit(main())
 
 
 def test_a_document_that_says_no_has_an_error(capsys: pytest.CaptureFixture[str]) -> None:
-    for verdict, words in (("Not good enough. Far away.", "Not good enough"), ("blocked", "check")):
+    for verb, verdict, words in (
+        ("quality", "Not good enough. Far away.", "Not good enough"),
+        ("template", "mismatch", "A check failed"),
+        ("template", "a key that has spaces", "A check failed"),
+    ):
         with pytest.raises(SystemExit) as left:
-            run_verb("x", lambda v=verdict: {"ok": False, "verdict": v}, print, as_json=True)
+            run_verb(verb, lambda v=verdict: {"ok": False, "verdict": v}, print, as_json=True)
         document = json.loads(capsys.readouterr().out)
         assert left.value.code == 1
         assert document["error"]["code"] == "check-failed"

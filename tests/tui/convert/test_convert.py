@@ -13,7 +13,7 @@ from textual.widgets import Button, OptionList, TextArea
 from firstlight_core.conversion.progress import HELD, PEAK
 from firstlight_core.errors import FirstlightError, JobFailed, ModelRefused
 from firstlight_core.monitor import Sample
-from firstlight_core.process.events import LogLine, Measured, Progress, Stage
+from firstlight_core.process.events import LogLine, LogPath, Measured, Progress, Stage
 from firstlight_core.session import Session
 from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.state.services import Services
@@ -47,7 +47,7 @@ class Olive:
     async def _one(self, key: str, options: Mapping[str, Any]) -> dict[str, Any]:
         options["started"](4711)
         options["on_event"](Stage("start", f"Converting to {key}"))
-        options["on_event"](LogLine("Log file: ~/state/logs/convert.log"))
+        options["on_event"](LogPath("~/state/logs/convert.log"))
         options["on_event"](Stage("quantise", "Quantising the weights"))
         options["on_event"](Progress(7, 24, "nodes"))
         options["on_event"](Measured("bytes_written", 1_000_000.0, "B"))
@@ -505,3 +505,12 @@ async def test_the_wizard_sweeps_what_a_killed_one_left(wizard: Build, called: C
     app = wizard(services=fake_services(called, sweep_staging=sweep))
     async with app.run_test(size=(80, 24)):
         await asyncio.wait_for(swept.wait(), 30)
+
+
+def test_only_the_job_names_the_log_and_no_line_of_a_tool() -> None:
+    work = Work(name="convert", label="The conversion")
+    work.hear(LogLine("Log file: /what/a/tool/printed.log"))
+    assert work.log_path == ""
+    work.hear(LogPath("~/state/logs/convert.log"))
+    assert work.log_path == "~/state/logs/convert.log"
+    assert work.lines[-1] == "Log file: ~/state/logs/convert.log"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firstlight_core.errors import InputRefused
-from firstlight_tui.steps.template.draft import FIELDS, TemplateDraft, field_of
+from firstlight_tui.steps.template.draft import FIELDS, TemplateDraft, draft_field
 from tests.support.wizard_documents import INFERENCE_MODEL
 
 TEXTS = st.text(alphabet=st.characters(exclude_categories=()), max_size=30)
@@ -104,5 +104,6 @@ def test_numbers_keep_their_kind() -> None:
     }
 
 
-def test_a_sentence_that_names_no_field_points_at_the_prompt() -> None:
-    assert field_of("inference_model.json must be a JSON object.") == "prompt"
+def test_an_error_about_no_field_points_at_the_prompt() -> None:
+    assert draft_field("") == draft_field("PromptTemplate") == "prompt"
+    assert draft_field("ModelConfig.top_p") == "top_p"

@@ -17,7 +17,7 @@ from firstlight_core.errors import (
     OutOfMemory,
     StateProblem,
 )
-from firstlight_core.process.events import Event, LogLine, Progress, Stage
+from firstlight_core.process.events import Event, LogLine, LogPath, Progress, Stage
 from firstlight_core.text import shown_path, visible
 
 Document = dict[str, Any]
@@ -54,6 +54,8 @@ def show_events(*, log: bool = False) -> Callable[[Event], None]:
                 note(f"- {label}")
             case LogLine(text=text) if log:
                 note(f"  {text}")
+            case LogPath(path=path) if log:
+                note(f"  Log file: {path}")
             case Progress() | _:
                 pass
 
@@ -115,10 +117,11 @@ def _judged(document: Document) -> Document:
     """A document that says no also says why in `error`, as every failure does."""
     if document["ok"] or "error" in document:
         return document
-    verdict = str(document.get("verdict", ""))
-    said = verdict if " " in verdict else "A check failed; the document says which."
     verb = str(document["schema"]).split("/")[1]
-    return {**document, "error": CheckFailed(said, hint=_AFTER_A_NO.get(verb, "")).to_json()}
+    # Only quality's verdict is a sentence; those of the other verbs are keys.
+    sentence = str(document.get("verdict") or "") if verb == "quality" else ""
+    reason = sentence or "A check failed; the document says which."
+    return {**document, "error": CheckFailed(reason, hint=_AFTER_A_NO.get(verb, "")).to_json()}
 
 
 _AFTER_A_NO: Mapping[str, str] = {

@@ -9,7 +9,7 @@ from typing import Any, cast
 from textual.dom import DOMNode
 
 from firstlight_core.errors import FirstlightError
-from firstlight_core.process.events import Event, LogLine, Measured, Progress, Stage
+from firstlight_core.process.events import Event, LogLine, LogPath, Measured, Progress, Stage
 
 OnEvent = Callable[[Event], None]
 Started = Callable[[int], None]
@@ -46,6 +46,8 @@ class Work:
     measured: dict[str, float] = field(default_factory=dict)
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=LINES_KEPT))
     lines_seen: int = 0
+    log_path: str = ""
+    """Where the log file lies; empty until the job says so."""
     rows: list[Mapping[str, Any]] = field(default_factory=list)
     """Partial results, in the order in which they came."""
     result: dict[str, Any] | None = None
@@ -89,6 +91,10 @@ class Work:
                 self.progress = event
             case LogLine(text=text):
                 self.lines.append(text)
+                self.lines_seen += 1
+            case LogPath(path=path):
+                self.log_path = path
+                self.lines.append(f"Log file: {path}")
                 self.lines_seen += 1
             case Measured(name=name, value=value):
                 self.measured[name] = value

@@ -138,7 +138,8 @@ class MethodScreen(Dialog[MethodAnswer | None]):
             verdict = part("✓ It can be run.", "$text-success")
         except FirstlightError as error:
             words = str(error)
-            if not words.startswith("Line") and (line := line_of(text[:LIMIT], words)):
+            # An error with a line of its own names it in its message.
+            if error.line is None and (line := line_of(text[:LIMIT], error.field)):
                 words = f"Line {line}: {words}"
             verdict = part(f"✗ {words}", "$text-error")
         self.query_one("#verdict", Words).update(Content.assemble(verdict))

@@ -10,7 +10,6 @@ from textual.binding import Binding, BindingType
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from firstlight_core.conversion.plan import LOG_FILE
 from firstlight_core.errors import FirstlightError
 from firstlight_core.precision.table import find_precision
 from firstlight_core.session import Session
@@ -142,9 +141,8 @@ class ConvertStep(StepScreen):
         estimates = estimates_of(self.session)
         self.query_one("#work", ConversionView).show_conversion(work, estimates)
         self.query_one("#log", LogView).show(work.lines, work.lines_seen)
-        path = next((line for line in work.lines if line.startswith(LOG_FILE)), None)
-        if path is not None:
-            self.query_one("#log-path", Words).update(path)
+        if work.log_path:
+            self.query_one("#log-path", Words).update(f"Log file: {work.log_path}")
 
     # Results --------------------------------------------------------------------------------------
 

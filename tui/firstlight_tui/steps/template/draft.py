@@ -1,6 +1,5 @@
 """The template as it is being edited: the fields as typed, with undo and redo; it survives a walk to another step."""
 
-import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -109,16 +108,14 @@ class TemplateDraft:
         try:
             validate_inference_model(self.document())
         except InputRefused as error:
-            return field_of(str(error)), error
+            return draft_field(error.field), error
         return None
 
 
-def field_of(sentence: str) -> str:
-    """The field that a sentence of the core names first; `prompt` when it names none of ours."""
-    for name in re.findall(r"`(?:PromptTemplate\.|ModelConfig\.)?(\w+)`", sentence):
-        if name.lower() in FIELDS:
-            return str(name.lower())
-    return "prompt"
+def draft_field(field: str) -> str:
+    """Return the draft's name for a field of inference_model.json; `prompt` for a field that is not edited here."""
+    name = field.rpartition(".")[2].lower()
+    return name if name in FIELDS else "prompt"
 
 
 def _number(text: str, before: Any) -> Any:
