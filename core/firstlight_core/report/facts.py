@@ -203,7 +203,7 @@ def _fact(
         str(error.get("message", ""))
         if isinstance(error, Mapping)
         else last.values.get("reason")
-        or (verdict_of(step, last.values) if last.status == "failed" else "")
+        or (verdict_of(step.id, last.values) if last.status == "failed" else "")
     )
     return StepFact(
         id=step.id,
