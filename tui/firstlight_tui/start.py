@@ -72,7 +72,7 @@ def _watch_children_without_threads() -> None:
 
     Its own way begins a thread for each child and waits until that runs: 70 ms of no keys beside twenty new processes.
     """
-    if sys.version_info < (3, 12) and hasattr(os, "pidfd_open"):
+    if sys.platform == "linux" and sys.version_info < (3, 12) and hasattr(os, "pidfd_open"):
         try:
             os.close(os.pidfd_open(os.getpid()))
         except OSError:

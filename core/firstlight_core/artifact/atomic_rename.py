@@ -20,11 +20,14 @@ def _native(source: Path, target: Path, linux: int, macos: int) -> bool:
     libc = ctypes.CDLL(None, use_errno=True) if os.name == "posix" else None
     old, new = os.fsencode(source), os.fsencode(target)
     if sys.platform == "darwin" and hasattr(libc, "renamex_np"):
-        result = libc.renamex_np(old, new, macos)  # type: ignore[union-attr]
-    elif sys.platform == "linux" and hasattr(libc, "renameat2"):
+        return _succeeded(libc.renamex_np(old, new, macos), target)  # type: ignore[union-attr]
+    if sys.platform == "linux" and hasattr(libc, "renameat2"):
         result = libc.renameat2(_AT_FDCWD, old, _AT_FDCWD, new, linux)  # type: ignore[union-attr]
-    else:
-        return False
+        return _succeeded(result, target)
+    return False
+
+
+def _succeeded(result: int, target: Path) -> bool:
     if result == 0:
         return True
     number = ctypes.get_errno()

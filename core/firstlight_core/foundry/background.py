@@ -227,7 +227,7 @@ def _tell(document: dict[str, Any]) -> None:
 
 def main() -> None:
     """The service's own process: it leaves the one that was started, so that nobody has to wait for it."""
-    if os.fork():
+    if sys.platform != "win32" and os.fork():
         os._exit(0)
     with contextlib.suppress(asyncio.CancelledError):
         asyncio.run(_serve(sys.argv[1], int(sys.argv[2])))

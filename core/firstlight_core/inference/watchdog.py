@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -121,7 +122,7 @@ class Watchdog:
 def kill_group(pid: int) -> None:
     """End a child's whole process group at once, a suspended one too."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        if hasattr(os, "killpg"):
+        if sys.platform != "win32":
             os.killpg(pid, signal.SIGKILL)
         else:
             psutil.Process(pid).kill()

@@ -287,10 +287,10 @@ def _run_foreign(command: str, config: dict[str, Any], work: Path, context: JobC
 
 def _children_peak() -> int:
     """The most resident memory that a child, or a child of it, has had, in bytes."""
-    try:
-        import resource
-    except ImportError:  # Windows
+    if sys.platform == "win32":
         return 0
+    import resource
+
     # Linux counts ru_maxrss in KiB, macOS in bytes.
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit

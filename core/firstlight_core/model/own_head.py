@@ -8,6 +8,7 @@ import json
 import os
 import re
 import struct
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -104,7 +105,7 @@ def _pieces(place: _Place, *, widen: bool) -> Iterator[bytes]:
         starts = sorted({int(count * n / BLOCKS) for n in range(BLOCKS)} | {count - block})
     ends = [min(start + block, count) for start in starts]
     with place.file.open("rb", buffering=0) as stream:
-        if hasattr(os, "posix_fadvise") and any(b - a > block for a, b in pairwise(starts)):
+        if sys.platform == "linux" and any(b - a > block for a, b in pairwise(starts)):
             os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
         for start, end in zip(starts, ends, strict=True):
             stream.seek(place.begin + start * width)

@@ -99,7 +99,7 @@ class JobContext:
 
 def leave() -> None:
     """End this process and everything it started; the parent is gone or has closed us."""
-    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+    if sys.platform != "win32" and os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGKILL)
     os._exit(1)
 

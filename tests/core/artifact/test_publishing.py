@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from firstlight_core import exchange
+from firstlight_core.artifact import atomic_rename, publishing
 from firstlight_core.artifact.publishing import (
     MANIFEST,
     check_output,
@@ -22,7 +22,6 @@ from firstlight_core.artifact.publishing import (
     sweep,
     write_manifest,
 )
-from firstlight_core.conversion import publishing
 from firstlight_core.errors import FirstlightError, InputRefused, Interrupted, StateProblem
 from firstlight_core.locks import try_lock
 from tests.support import faultkit
@@ -136,15 +135,15 @@ def test_exchange_and_new_refuse_what_they_must(tmp_path: Path, native: bool) ->
     for name in ("a", "b", "aside"):
         (tmp_path / name).mkdir()
     (tmp_path / "a" / "1").touch()
-    exchange.rename_exchange(
+    atomic_rename.rename_exchange(
         tmp_path / "a", tmp_path / "b", aside=tmp_path / "aside", native=native
     )
     assert (tmp_path / "b" / "1").exists()
     assert not (tmp_path / "a" / "1").exists()
     with pytest.raises(FileExistsError):
-        exchange.rename_new(tmp_path / "a", tmp_path / "b", native=native)
+        atomic_rename.rename_new(tmp_path / "a", tmp_path / "b", native=native)
     with pytest.raises(OSError):
-        exchange.rename_exchange(
+        atomic_rename.rename_exchange(
             tmp_path / "none", tmp_path / "b", aside=tmp_path / "aside", native=native
         )
     assert (tmp_path / "b" / "1").exists()
