@@ -4,14 +4,13 @@ import asyncio
 import contextlib
 import os
 import shutil
-import signal
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import psutil
 
 from firstlight_core.process.offline import child_environment
+from firstlight_core.process.tree import KILL, process_trees
 from firstlight_core.text import visible
 
 PROBE_SECONDS = 5.0
@@ -69,8 +68,9 @@ async def ask_program(
             stderr=asyncio.subprocess.STDOUT,
             env=environment,
             cwd=os.sep,
-            start_new_session=True,
+            **process_trees().options(),
         )
+        process_trees().adopt(process.pid)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         return Answer("broken", visible(f"cannot be started: {reason}"), visible(path))
@@ -110,11 +110,7 @@ async def _read(process: asyncio.subprocess.Process) -> bytes:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if sys.platform != "win32":
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
+    process_trees().signal(process.pid, KILL)
     # A pipe that nobody reads any more would keep `wait` waiting: close it first.
     transport = getattr(process, "_transport", None)
     if transport is not None:

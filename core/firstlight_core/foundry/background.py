@@ -29,6 +29,7 @@ from firstlight_core.process.child import close_transport
 from firstlight_core.process.events import Event, Stage
 from firstlight_core.process.logs import LogFile
 from firstlight_core.process.offline import child_environment
+from firstlight_core.process.tree import KILL, detach, process_trees
 from firstlight_core.text import one_line, shown_path
 
 START_SECONDS = 120.0
@@ -136,7 +137,7 @@ async def start_background(
             stderr=stderr,
             env=child_environment(),
             cwd=os.sep,
-            start_new_session=True,
+            **process_trees().options(),
         )
     said: dict[str, Any] = {}
     try:
@@ -149,8 +150,7 @@ async def start_background(
     finally:
         if "pid" not in said:
             # The process that serves is in the group of the one that was started.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
+            process_trees().signal(process.pid, KILL)
         close_transport(process)
     if "pid" not in said:
         raise error_from_code(said["code"], said["message"], hint=said["hint"])
@@ -227,8 +227,7 @@ def _tell(document: dict[str, Any]) -> None:
 
 def main() -> None:
     """The service's own process: it leaves the one that was started, so that nobody has to wait for it."""
-    if sys.platform != "win32" and os.fork():
-        os._exit(0)
+    detach()
     with contextlib.suppress(asyncio.CancelledError):
         asyncio.run(_serve(sys.argv[1], int(sys.argv[2])))
 

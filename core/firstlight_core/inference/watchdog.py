@@ -6,9 +6,6 @@ judged by what the system says of it: suspended, or not using the processor at a
 
 import asyncio
 import contextlib
-import os
-import signal
-import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -18,6 +15,7 @@ import psutil
 from firstlight_core.errors import JobDied, TemplateRefused
 from firstlight_core.process.events import Event, Progress, Reply, Tokens
 from firstlight_core.process.runner import OpenJob
+from firstlight_core.process.tree import KILL, process_trees
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,8 +119,4 @@ class Watchdog:
 
 def kill_group(pid: int) -> None:
     """End a child's whole process group at once, a suspended one too."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if sys.platform != "win32":
-            os.killpg(pid, signal.SIGKILL)
-        else:
-            psutil.Process(pid).kill()
+    process_trees().signal(pid, KILL)

@@ -4,14 +4,10 @@ Runs in the engine's process: genai's template language is a subset that dies of
 "Talking"). A template is a program of the folder's author, so it gets the sandbox, a time and a memory limit.
 """
 
-import contextlib
 import re
-import signal
-import sys
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from firstlight_core.artifact.tokenizer_files import (
@@ -21,6 +17,7 @@ from firstlight_core.artifact.tokenizer_files import (
     read_special_tokens,
 )
 from firstlight_core.errors import TemplateRefused
+from firstlight_core.process.limits import limited
 from firstlight_core.template.control_tokens import ControlTokens, find_control_tokens
 from firstlight_core.template.variables import check_variables
 from firstlight_core.text import one_line
@@ -100,7 +97,7 @@ class Conversation:
         import jinja2
 
         try:
-            with _limits(seconds, RENDER_BYTES):
+            with limited(seconds, RENDER_BYTES, lambda: _late(seconds)):
                 text = str(self._template.render({**values, **self.special}))
         except MemoryError as error:
             raise _broken("it asks for too much memory") from error
@@ -155,33 +152,5 @@ def _broken(reason: str) -> TemplateRefused:
     )
 
 
-@contextlib.contextmanager
-def _limits(seconds: float, memory: int) -> Iterator[None]:
-    """Interrupt what runs too long or grows too much; Windows has no such limits, the parent's clock remains."""
-    if sys.platform == "win32":
-        yield
-        return
-    import resource
-
-    def late(number: int, frame: FrameType | None) -> None:
-        raise _broken(f"it did not finish within {seconds:.0f} s")
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    before = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    if (used := _address_space()) is not None:
-        resource.setrlimit(resource.RLIMIT_AS, (used + memory, hard))
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-
-
-def _address_space() -> int | None:
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmSize:"):
-                return int(line.split()[1]) * 1024
-    return None
+def _late(seconds: float) -> TemplateRefused:
+    return _broken(f"it did not finish within {seconds:.0f} s")

@@ -14,6 +14,7 @@ from typing import Any
 from firstlight_core.artifact.tokenizer_files import read_chat_template, read_special_tokens
 from firstlight_core.errors import TemplateRefused
 from firstlight_core.process.context import JobContext
+from firstlight_core.process.limits import limit_self
 from firstlight_core.text import one_line
 
 CPU_SECONDS = 4
@@ -40,7 +41,7 @@ def render(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
     openers = {"jinja": _open_jinja, "transformers": _open_transformers, "genai": _open_genai}
     openers["file"] = _open_file
     draw, encode, decode, more = openers[str(request["op"])](folder, template, request)
-    limit_process(int(request.get("cpu_seconds", CPU_SECONDS)))
+    limit_self(int(request.get("cpu_seconds", CPU_SECONDS)), MEMORY_BYTES)
     renders = [_one(draw, encode, conversation) for conversation in request["conversations"]]
     encoded = [encode(text) for text in request.get("texts", [])] if encode else []
     ids = {token for found in renders for token in found.get("ids", [])}
@@ -50,32 +51,6 @@ def render(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
     if len(json.dumps(result)) > 900_000:
         raise TemplateRefused("The rendered conversations are too long to compare.")
     return result
-
-
-def limit_process(seconds: int, memory: int = MEMORY_BYTES) -> None:
-    """Cap processor time and address space of this process, counted from now; Windows has no such limits."""
-    if sys.platform == "win32":
-        return
-    import resource
-
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    spent = int(used.ru_utime + used.ru_stime) + 1
-    _lower(resource.RLIMIT_CPU, spent + seconds)
-    _lower(resource.RLIMIT_CORE, 0)
-    if sys.platform.startswith("linux"):
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        _lower(resource.RLIMIT_AS, pages * resource.getpagesize() + memory)
-
-
-def _lower(limit: int, value: int) -> None:
-    """Set the soft limit, which is the one that bites; the hard one stays, so that it can be set again."""
-    if sys.platform == "win32":
-        return
-    import resource
-
-    _, hard = resource.getrlimit(limit)
-    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    resource.setrlimit(limit, (value, hard))
 
 
 def _one(draw: Render, encode: Encode | None, conversation: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,7 +91,7 @@ def _open_jinja(folder: Path, template: str | None, request: Mapping[str, Any]) 
         raise TemplateRefused("There is no chat template.")
     now = datetime.fromisoformat(request["now"]) if request.get("now") else None
     # Jinja computes constants while it compiles: the limits must hold by then.
-    limit_process(int(request.get("cpu_seconds", CPU_SECONDS)))
+    limit_self(int(request.get("cpu_seconds", CPU_SECONDS)), MEMORY_BYTES)
     try:
         compiled = compile_template(source, now=now)
     except TemplateError as error:

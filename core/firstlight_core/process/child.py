@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import os
-import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,14 +12,15 @@ from typing import Any
 from firstlight_core.errors import JobDied, OutOfMemory, error_from_code
 from firstlight_core.paths import find_paths
 from firstlight_core.process.events import FRAME_LIMIT, Event, Failed, LogLine, decode
+from firstlight_core.process.exit_codes import explain_exit
 from firstlight_core.process.logs import LogFile
 from firstlight_core.process.offline import child_environment
+from firstlight_core.process.tree import KILL, TERMINATE, process_trees
 from firstlight_core.text import shown_path
 
 TERM_SECONDS = 0.5
 """How long a cancelled child may take to leave before it is killed."""
-_KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
-_ENDINGS = ((signal.SIGTERM, TERM_SECONDS), (_KILL, 5.0), (_KILL, 5.0), (_KILL, None))
+_ENDINGS = ((TERMINATE, TERM_SECONDS), (KILL, 5.0), (KILL, 5.0), (KILL, None))
 """Signal and seconds to wait for its effect, one after another."""
 LOG_BACKLOG = 2_000
 """Events that may wait before log lines are kept in the file only."""
@@ -55,8 +55,9 @@ class Child:
             stderr=asyncio.subprocess.PIPE,
             env=child_environment(network=network),
             cwd=str(cwd) if cwd is not None else _neutral_folder(),
-            start_new_session=True,
+            **process_trees().options(),
         )
+        process_trees().adopt(process.pid)
         child = cls(job, process, LogFile(find_paths().logs, job))
         await child.send(dict(request))
         return child
@@ -111,19 +112,16 @@ class Child:
         )
 
     def _how_it_ended(self) -> JobDied | OutOfMemory:
-        code = self.process.returncode or 0
-        killed = code == -getattr(signal, "SIGKILL", 9)
-        if killed and oom_kills() > self._kills_before:
+        ending = explain_exit(self.process.returncode or 0)
+        killed = ending.signal == "SIGKILL" and oom_kills() > self._kills_before
+        if killed or ending.out_of_memory:
             return OutOfMemory(
                 f"The {self.job} process was ended by the system because memory ran out.",
                 hint="Close other programs, choose a smaller precision or a smaller model.",
                 detail=self._log_detail(),
-                signal="SIGKILL",
+                signal=ending.signal,
             )
-        if code < 0:
-            name = _signal_name(-code)
-            return self._died(f"was ended by {name}", signal=name)
-        return self._died(f"ended without a result (exit code {code})")
+        return self._died(ending.words, signal=ending.signal)
 
     async def next(self) -> tuple[int, Event]:
         """The next event.
@@ -156,7 +154,7 @@ class Child:
         hurry: asyncio.CancelledError | None = None
         for number, patience in _ENDINGS:
             if self.process.returncode is None:
-                _signal_group(self.process, _KILL if hurry is not None else number)
+                process_trees().signal(self.process.pid, KILL if hurry is not None else number)
             try:
                 await asyncio.wait_for(self.process.wait(), patience)
                 break
@@ -166,7 +164,7 @@ class Child:
                 # Whoever is in a hurry gets no gentle end.
                 hurry = error
         # The leader may be gone while something it started lives on in its group.
-        _signal_group(self.process, _KILL)
+        process_trees().signal(self.process.pid, KILL)
         for reader in self._readers:
             reader.cancel()
         self.log.close()
@@ -191,21 +189,6 @@ def _neutral_folder() -> str:
     except OSError:
         return Path(os.sep).absolute().as_posix()
     return str(folder)
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-
-
-def _signal_group(process: asyncio.subprocess.Process, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, number)
-        else:
-            process.send_signal(number)
 
 
 def oom_kills() -> int:

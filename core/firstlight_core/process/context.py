@@ -5,7 +5,6 @@ import errno
 import json
 import os
 import queue
-import signal
 import sys
 import threading
 import traceback
@@ -16,6 +15,7 @@ from typing import Any
 from firstlight_core.errors import FirstlightError, OutOfMemory
 from firstlight_core.files import state_problem
 from firstlight_core.process.events import Event, Failed, Reply, encode
+from firstlight_core.process.tree import process_trees
 from firstlight_core.text import one_line, redact, visible
 
 Request = dict[str, Any]
@@ -99,8 +99,7 @@ class JobContext:
 
 def leave() -> None:
     """End this process and everything it started; the parent is gone or has closed us."""
-    if sys.platform != "win32" and os.getpgrp() == os.getpid():
-        os.killpg(0, signal.SIGKILL)
+    process_trees().leave()
     os._exit(1)
 
 

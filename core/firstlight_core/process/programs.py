@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 import os
-import signal
 from collections.abc import Callable, Mapping, Sequence
 
 from firstlight_core.errors import ToolchainMissing
 from firstlight_core.process.child import close_transport
 from firstlight_core.process.logs import LogFile
 from firstlight_core.process.offline import child_environment
+from firstlight_core.process.tree import KILL, TERMINATE, process_trees
 from firstlight_core.text import one_line
 
 TERM_SECONDS = 0.5
@@ -44,7 +44,7 @@ async def run_program(
             stderr=asyncio.subprocess.STDOUT,
             env=child_environment(environ),
             cwd=os.sep,
-            start_new_session=True,
+            **process_trees().options(),
         )
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -52,6 +52,7 @@ async def run_program(
             f"{one_line(command[0], 120)} cannot be started: {one_line(reason, 80)}.",
             hint="Install it again.",
         ) from error
+    process_trees().adopt(process.pid)
     if started is not None:
         started(process.pid)
     succeeded = False
@@ -63,7 +64,9 @@ async def run_program(
     except TimeoutError:
         return None
     finally:
-        if not succeeded:
+        if succeeded:
+            process_trees().release(process.pid)
+        else:
             await end_program(process)
         close_transport(process)
 
@@ -94,11 +97,11 @@ async def _read(
 async def end_program(process: asyncio.subprocess.Process) -> None:
     """End a program and whatever it started, gently first."""
     if process.returncode is None:
-        _signal(process, signal.SIGTERM)
+        process_trees().signal(process.pid, TERMINATE)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(TERM_SECONDS):
                 await _gone(process)
-    _signal(process, getattr(signal, "SIGKILL", signal.SIGTERM))
+    process_trees().signal(process.pid, KILL)
     await _gone(process)
 
 
@@ -106,11 +109,3 @@ async def _gone(process: asyncio.subprocess.Process) -> None:
     # `process.wait()` would also wait for the pipe.
     while process.returncode is None:
         await asyncio.sleep(_LOOK_SECONDS)
-
-
-def _signal(process: asyncio.subprocess.Process, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, number)
-        elif process.returncode is None:
-            process.send_signal(number)

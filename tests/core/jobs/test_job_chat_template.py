@@ -7,14 +7,19 @@ from pathlib import Path
 import pytest
 
 from firstlight_core.errors import TemplateRefused
-from firstlight_core.jobs.chat_template import Conversation, _limits
+from firstlight_core.jobs.chat_template import Conversation
+from firstlight_core.process.limits import limited
 from tests.support.tiny_models import tiny_genai
+
+
+def late() -> TemplateRefused:
+    return TemplateRefused("It did not finish.")
 
 
 def test_what_runs_too_long_is_interrupted_and_the_limits_are_lifted() -> None:
     before = resource.getrlimit(resource.RLIMIT_AS)
     began = time.monotonic()
-    with pytest.raises(TemplateRefused, match="did not finish"), _limits(0.1, 2**30):
+    with pytest.raises(TemplateRefused, match="did not finish"), limited(0.1, 2**30, late):
         while time.monotonic() - began < 10:
             pass
     assert time.monotonic() - began < 5
@@ -22,7 +27,7 @@ def test_what_runs_too_long_is_interrupted_and_the_limits_are_lifted() -> None:
 
 
 def test_what_grows_too_much_is_refused() -> None:
-    with pytest.raises(MemoryError), _limits(5, 2**26):
+    with pytest.raises(MemoryError), limited(5, 2**26, late):
         bytearray(2**28)
     # And afterwards there is room again.
     assert len(bytearray(2**28)) == 2**28
