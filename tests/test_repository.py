@@ -28,18 +28,19 @@ CONTRACT: dict[str, dict[str, tuple[str, ...]]] = {
         "plan_conversion": ("source", "output", "precision", "method"),
         "convert": ("source", "output", "precision", "method", "config", "on_event", "started"),
     },
-    "conversion.publishing": {
+    "artifact.publishing": {
         "open_staging": ("output",),
         "publish": ("staged", "output"),
         "sweep": ("parent",),
     },
-    "talk.artifacts": {"find_target": (), "check_artifact": ("folder",)},
-    "talk.engine": {"open_engine": ("artifact", "max_length")},
-    "talk.endpoint": {
+    "artifact.artifact": {"check_artifact": ("folder",)},
+    "artifact.target": {"find_target": ()},
+    "inference.engine": {"open_engine": ("artifact", "max_length")},
+    "inference.endpoint": {
         "open_endpoint": ("target", "network", "limits"),
         "find_servers": ("address", "network"),
     },
-    "talk.targets": {"open_target": ("target", "max_length", "network", "limits")},
+    "inference.open_target": {"open_target": ("target", "max_length", "network", "limits")},
     "measure.benchmark": {
         "benchmark": (
             *("targets", "lengths", "new_tokens", "repeats", "clients", "through_foundry"),
@@ -70,19 +71,19 @@ CONTRACT: dict[str, dict[str, tuple[str, ...]]] = {
         "list_deployments": (),
     },
     "report.report": {"write_report": ("run",)},
-    "report.walk": {
+    "workflow.walk": {
         "walk": ("plan", "on_event"),
         "read_run_toml": ("path",),
         "write_run_toml": ("run", "session"),
     },
-    "runner": {
+    "process.runner": {
         "run_job": ("job", "request", "network", "cwd", "started"),
         "open_job": ("job", "request"),
         "job_result": ("job", "request", "on_event"),
     },
     "session": {"Session": ()},
     "ledger": {"Run": (), "list_runs": ()},
-    "precisions": {"find_precision": ("key",)},
+    "precision.table": {"find_precision": ("key",)},
     "monitor": {"read_sample": ("job_pid", "folder"), "available_memory": ()},
     "text": {
         "visible": ("text",),

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstlight_core.text import bytes_text, one_line, redact, seconds_text, shown_path, visible
+from firstlight_core.text import (
+    bytes_text,
+    first_difference,
+    one_line,
+    redact,
+    seconds_text,
+    shown_path,
+    visible,
+)
 from tests.support import faultkit
 
 EVERYTHING = st.text(st.characters(), max_size=200)
@@ -96,3 +104,9 @@ def test_bytes_in_words(count: float, words: str) -> None:
 )
 def test_seconds_in_words(seconds: float, words: str) -> None:
     assert seconds_text(seconds) == words
+
+
+def test_first_difference() -> None:
+    assert first_difference([1, 2, 3], [1, 2, 3]) is None
+    assert first_difference([1, 2, 3], [1, 5, 3]) == 1
+    assert first_difference([1, 2], [1, 2, 3]) == 2

@@ -53,12 +53,6 @@ def test_perplexity_ratio_is_the_ratio_of_the_geometric_means() -> None:
         metrics.perplexity_ratio([], [])
 
 
-def test_first_difference() -> None:
-    assert metrics.first_difference([1, 2, 3], [1, 2, 3]) is None
-    assert metrics.first_difference([1, 2, 3], [1, 5, 3]) == 1
-    assert metrics.first_difference([1, 2], [1, 2, 3]) == 2
-
-
 def test_slope_and_its_interval() -> None:
     # x 0..4, y 1 3 2 5 4: Sxy = 8, Sxx = 10, slope 0.8; residual sum 3.6, s^2 1.2, error sqrt(0.12).
     found = metrics.slope([1.0, 3.0, 2.0, 5.0, 4.0])
