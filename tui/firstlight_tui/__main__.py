@@ -97,7 +97,7 @@ def open_wizard(*, demo: bool = False, source: str | None = None) -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         sys.stderr.write(
             "The wizard needs a terminal. Without one, use the verbs: `firstlight --help`, "
-            "or `firstlight run run.toml --yes` for a whole walk.\n"
+            "or `firstlight run run.toml --yes` for a whole run.\n"
         )
         return 2
     from firstlight_tui.start import start_wizard

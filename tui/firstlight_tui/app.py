@@ -323,9 +323,10 @@ class WizardApp(App[int]):
         if self._leave_question in self.screen_stack:
             return
         question = (
-            f"{', '.join(lost)}: still running. Stop it and leave? Nothing half-done stays behind."
+            f"{' and '.join(lost)} {'is' if len(lost) == 1 else 'are'} still running. Stop and quit? "
+            "No partial files will be left."
         )
-        self._leave_question = ConfirmScreen(question, yes="Stop and leave", no="Stay")
+        self._leave_question = ConfirmScreen(question, yes="Stop and quit", no="Stay")
         self.push_screen(self._leave_question, self._leave_if)
 
     def _leave_if(self, yes: bool | None) -> None:

@@ -184,7 +184,9 @@ async def look_at_toolchain() -> Finding:
         return Finding(
             "warning", "works, but without " + " and ".join(lost), install_line("convert")
         )
-    return Finding("ok", "Olive and the builder import and hold what the conversion calls")
+    return Finding(
+        "ok", "Olive and the model builder load and have every function the conversion needs"
+    )
 
 
 async def look_at_foundry_sdk() -> Finding:

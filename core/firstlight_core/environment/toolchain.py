@@ -71,7 +71,7 @@ class Pair:
 
 _RUNS_CODE = "only fp32 and int4, and this genai runs code from model folders"
 PAIRS: tuple[Pair, ...] = (
-    Pair("0.13", "0.18", True, "run together, through Firstlight's bridge for the newer builder"),
+    Pair("0.13", "0.18", True, "compatible (through Firstlight's compatibility layer)"),
     Pair("0.13", "0.13", False, _RUNS_CODE, ("fp32", "int4")),
     Pair("0.13", "0.14", False, _RUNS_CODE, ("fp32", "int4")),
     Pair("0.13", "0.15", False, "Olive reports success and leaves an empty folder"),

@@ -83,7 +83,10 @@ def cli_commands(cli: FoundryCli | None, name: str, root: Path | None) -> list[C
     `root` is the folder that the CLI's cache has to be moved to; None when the model is in that cache already.
     """
     old = _commands(
-        (("cache", "cd", str(root)), "use this folder as its cache: it moves for every model")
+        (
+            ("cache", "cd", str(root)),
+            "use this folder as the model cache; this affects all your models",
+        )
         if root is not None
         else None,
         (("cache", "ls"), "list what it sees"),

@@ -60,7 +60,7 @@ class Watch:
             )
         if self._busiest > BUSY_SHARE:
             found.append(
-                f"Void: other programs used {100 * self._busiest:.0f} % of the processor while it was measured. "
+                f"Void: other programs were using {100 * self._busiest:.0f} % of the CPU. "
                 "Close them and measure again."
             )
         return found

@@ -124,7 +124,7 @@ def resource_rows(results: Iterable[Document]) -> list[tuple[str, ...]]:
 
 
 _MEMORY = ("baseline", "loaded", "peak")
-RESOURCES = ("Target", "Load", "RAM before", "RAM loaded", "RAM peak", "Processor, of all cores")
+RESOURCES = ("Target", "Load", "RAM before", "RAM loaded", "RAM peak", "CPU, of all cores")
 """The head of `resource_rows`."""
 
 

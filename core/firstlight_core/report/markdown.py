@@ -37,7 +37,7 @@ def report_markdown(document: Document) -> str:
     lines = [
         f"# Firstlight report: {plain(run['id'])}",
         "",
-        f"Begun {run['begun']}, written {run['written']}, Firstlight {document['firstlight']}. "
+        f"Started {run['begun']}, written {run['written']}, Firstlight {document['firstlight']}. "
         "*Claim* is what the course says, *estimate* what Firstlight computed beforehand, *measured* what this machine did.",
         "",
         "## What was done",
@@ -147,7 +147,7 @@ def _conversions(document: Document) -> list[str]:
         lines += table(("File", "sha256"), [(plain(n), f"`{plain(h)}`") for n, h in hashes.items()])
         if smoke := made.get("smoke"):
             lines += [
-                "It said (measured, first tokens):",
+                "First words of its answer (measured):",
                 "",
                 block(str(smoke.get("text", ""))),
                 "",

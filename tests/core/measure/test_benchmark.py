@@ -53,7 +53,7 @@ def test_a_run_over_a_sleep_is_void() -> None:
 def test_a_run_beside_other_programs_is_void() -> None:
     cores = psutil.cpu_count() or 1
     (note,) = watched(busy=readings(0, 10.0 * cores), ours=readings(0, 4.0 * cores))
-    assert note.startswith("Void: other programs used 60 % of the processor")
+    assert note.startswith("Void: other programs were using 60 % of the CPU")
     # Our own work is no reason.
     assert watched(busy=readings(0, 10.0 * cores), ours=readings(0, 9.0 * cores)) == []
 

@@ -133,7 +133,7 @@ async def test_several_share_one_olive_and_each_counts_at_once(
         assert "✓ INT8" in words and "◐ INT4" in words
         assert "7 of 24 nodes" in words
         assert "left for INT4 (±30 %)" in words
-        assert "written 976.6 KiB" in words
+        assert "976.6 KiB written of about" in words
         assert primary(pilot) == "Cancel"
         olive.go_on.set()
         await settle(pilot)
@@ -365,7 +365,7 @@ async def test_the_methods_stand_beside_what_is_run(wizard: Build, size: tuple[i
         await pilot.click("#use")
         await settle(pilot)
         assert session(pilot).method == "command" and session(pilot).configs is None
-        assert "method 1, one command" in text(pilot, "#plan")
+        assert "one command (course method 1)" in text(pilot, "#plan")
 
 
 async def test_an_edited_configuration_is_checked_kept_and_run(
@@ -433,8 +433,8 @@ def test_silence_and_overlong_work_are_said() -> None:
     now[0] = 130.0
     view.show_conversion(running, {"int4": {"seconds": 12.0}})
     words = str(view.content)
-    assert "no output for 2 min 10 s, but the process lives" in words
-    assert "longer than the estimate of 12 s" in words
+    assert "No output for 2 min 10 s; the process is still running." in words
+    assert "Taking longer than estimated (12 s). Still running." in words
 
 
 def test_what_the_graph_holds_in_words() -> None:

@@ -107,7 +107,7 @@ async def test_servers_are_listed_and_one_is_chosen_by_keys(
             "○ tiny:1b  Ollama  127.0.0.1:11434",
             "○ large:70b  Ollama  127.0.0.1:11434",
         ]
-        assert words(app, "#silent") == "Nothing usable at: vLLM (8000)."
+        assert words(app, "#silent") == "No usable answer from: vLLM (8000)."
         for part in app.screen.query("OptionList, Input, Button"):
             assert part.region.bottom < size[1] and part.region.right < size[0]
         await pilot.press("enter")
@@ -289,9 +289,7 @@ async def test_steps_about_a_model_say_why_they_do_not_apply(wizard: Build, call
         await settle(pilot)
         assert isinstance(app.screen, ModelStep)
         (told,) = app._notifications
-        assert (
-            told.message == "Convert is about a model of your own; Ctrl+G disconnects the server."
-        )
+        assert told.message == "Convert needs a model of your own; Ctrl+G disconnects the server."
         app.screen.post_message(StepChosen(app.steps.index(QualityStep)))
         await settle(pilot)
         assert isinstance(app.screen, QualityStep)

@@ -86,9 +86,9 @@ async def test_details_say_everything_at_any_size(wizard: Build, size: tuple[int
         await settle(pilot)
         assert isinstance(pilot.app.screen, DetailScreen)
         words = str(pilot.app.screen.query_one("VerticalScroll Words", Words).content)
-        share = "×0.125 of FP32, Fastest, Acceptable, for: Resource-limited; this model: ×0.19"
+        share = "×0.125 of FP32, Fastest, Acceptable, for: Resource-limited; this model: 19 %"
         for said in (
-            f"{share} (measured, of FP32's estimate)",
+            f"{share} of FP32 (measured size / estimated FP32 size)",
             "the formulas of FACTS",
             "TTFT 20 ms",
             "mean KL 0.02",

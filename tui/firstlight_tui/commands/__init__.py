@@ -8,7 +8,7 @@ from typer.exceptions import TyperException
 
 VERBS: dict[str, str] = {
     "doctor": "Check this machine: versions, memory, disk, toolchain.",
-    "inspect": "Say what a model folder is, from its headers only, and what it will cost.",
+    "inspect": "Show what a model folder is, from its headers only, and what converting it costs.",
     "convert": "Convert a model folder to an ONNX Runtime GenAI artifact.",
     "template": "Check or set the prompt template of an artifact.",
     "deploy": "Publish an artifact and prove that it answers.",
@@ -19,9 +19,9 @@ VERBS: dict[str, str] = {
     "tune": "Find the fastest setting of a model on this machine.",
     "quality": "Run the course's five checks and the drift against the original.",
     "report": "Write the report of a run.",
-    "run": "Repeat a whole walk from its run.toml.",
+    "run": "Repeat a whole run from its run.toml.",
     "runs": "List earlier runs.",
-    "clean": "List left-overs with their sizes, and remove them.",
+    "clean": "List leftovers with their sizes, and remove them.",
     "verify": "Check a bundle, an artifact or a report against its checksums.",
     "paths": "Show every folder that Firstlight uses.",
 }

@@ -23,7 +23,7 @@ def bench(
     new_tokens: int = typer.Option(NEW_TOKENS, "--new-tokens", help="Tokens to generate."),
     repeats: int = typer.Option(REPEATS, "--repeats", help="Repetitions after the warm-up."),
     clients: str = typer.Option(
-        "", "--clients", help="Ask every server by so many clients at once: 1,2,4."
+        "", "--clients", help="Numbers of clients that ask every server at once: 1,2,4."
     ),
     through_foundry: bool = typer.Option(
         False,

@@ -38,9 +38,11 @@ def convert(
     ),
     dry_run: bool = typer.Option(False, "--dry-run", help="Only say what would be run, and why."),
     force: bool = typer.Option(
-        False, "--force", help="Go on where only an estimate, or a red numbers gate, is against it."
+        False,
+        "--force",
+        help="Convert even if the estimate says it will not fit, or the check against the original fails.",
     ),
-    undo: bool = typer.Option(False, "--undo", help="Bring back the version before this one."),
+    undo: bool = typer.Option(False, "--undo", help="Restore the previous version."),
     log: bool = typer.Option(False, "--log", help="Show every line that the tools print."),
     json: bool = typer.Option(False, "--json", help="One JSON document."),
 ) -> None:

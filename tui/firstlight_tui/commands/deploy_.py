@@ -22,12 +22,16 @@ def deploy(
     cache: str | None = typer.Option(
         None, help="foundry, folder: private (Firstlight's own) or foundry (that of its CLI)."
     ),
-    undo: bool = typer.Option(False, "--undo", help="Take the deployment back without a trace."),
+    undo: bool = typer.Option(
+        False, "--undo", help="Remove the deployment and everything written for it."
+    ),
     doctor: bool = typer.Option(
-        False, "--doctor", help="Say what Foundry Local finds in the cache, and why not the rest."
+        False, "--doctor", help="Show which models Foundry Local sees and why others are missing."
     ),
     put_back: bool = typer.Option(
-        False, "--put-back", help="Put the foundry command's cache back where the wizard found it."
+        False,
+        "--put-back",
+        help="Restore the foundry command's cache folder that the wizard changed.",
     ),
     source: str | None = typer.Option(
         None, help="ollama, vllm: the original weights, or `sample` (ollama: or a GGUF)."
@@ -82,7 +86,7 @@ def _show(document: Document) -> None:
         for what in document["removed"]:
             say(f"Removed {what}")
         return
-    say(f"{document['name']} stands in {shown_path(document['path'])}")
+    say(f"{document['name']} is installed in {shown_path(document['path'])}")
     if "answer" in document:
         say(f"Foundry Local lists it as {document['id']}.")
         say(f"Asked: {document['question']}")

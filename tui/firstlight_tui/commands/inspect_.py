@@ -21,7 +21,9 @@ def inspect(
     base: str | None = typer.Option(
         None, "--base", help="The base of a LoRA adapter; remembered for this adapter."
     ),
-    context: int = typer.Option(2048, "--context", min=1, help="Tokens the RAM to run is for."),
+    context: int = typer.Option(
+        2048, "--context", min=1, help="Context length for the RAM estimate, in tokens."
+    ),
     download: bool = typer.Option(
         False, "--download", help="Yes: fetch a hub id that is not on this machine."
     ),

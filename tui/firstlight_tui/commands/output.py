@@ -79,7 +79,7 @@ def run_verb(
         answer = work()
         result = asyncio.run(_interruptible(answer)) if asyncio.iscoroutine(answer) else answer
     except (KeyboardInterrupt, asyncio.CancelledError):
-        fail(document, Interrupted("Interrupted; nothing was left half-done."), as_json=as_json)
+        fail(document, Interrupted("Interrupted; no partial files were left."), as_json=as_json)
     except FirstlightError as error:
         fail(document, error, as_json=as_json)
     except MemoryError:

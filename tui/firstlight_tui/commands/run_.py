@@ -1,4 +1,4 @@
-"""`firstlight run run.toml --yes`: a whole walk without a screen."""
+"""`firstlight run run.toml --yes`: a whole run without a screen."""
 
 import sys
 from pathlib import Path
@@ -19,7 +19,7 @@ def run(
     log: bool = typer.Option(False, "--log", help="Show every line that the tools print."),
     json: bool = typer.Option(False, "--json", help="One JSON document."),
 ) -> None:
-    """Repeat a whole walk from its run.toml."""
+    """Repeat a whole run from its run.toml."""
 
     async def work() -> Document:
         plan = read_run_toml(file)

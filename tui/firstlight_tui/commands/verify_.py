@@ -17,9 +17,9 @@ def verify(
     def show(document: Document) -> None:
         for problem in document["problems"]:
             say(problem)
-        verdict = "all as written" if document["ok"] else "not as written"
         count = document["files"]
-        say(f"{count} file{'' if count == 1 else 's'}: {verdict}.")
+        all_of = f"All {count} checksums match." if count != 1 else "The checksum matches."
+        say(all_of if document["ok"] else f"{count} file{'s' * (count != 1)}: not as written.")
         for sentence in document.get("notes", ()):
             note(sentence)
 

@@ -21,7 +21,7 @@ class CancelQuestion(ConfirmScreen):
     def __init__(self, work: Work) -> None:
         super().__init__(
             f"{work.label} has been running for {seconds_text(work.seconds)}. Cancel it? "
-            "What it has done so far is lost; nothing half-done stays behind.",
+            "Its progress is lost; no partial files will be left.",
             yes="Cancel it",
             no="Let it run",
         )

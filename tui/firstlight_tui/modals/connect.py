@@ -63,7 +63,7 @@ class ConnectScreen(Dialog[Mapping[str, Any] | None]):
             yield Words("Looking on this machine …", id="state")
             yield OptionList(id="servers", markup=False)
             yield Words(id="silent", classes="muted")
-            yield Words("Another one:", classes="heading")
+            yield Words("Address:", classes="heading")
             yield Input(
                 placeholder="http://host:port/v1, Enter looks there", id="address", compact=True
             )
@@ -166,7 +166,7 @@ class ConnectScreen(Dialog[Mapping[str, Any] | None]):
         self.query_one("#state", Words).update(_state(servers, len(self._rows), wanted))
         silent = [f"{s['name']} ({_port(s)})" for s in servers if not s["ok"] and s["name"]]
         self.query_one("#silent", Words).update(
-            f"Nothing usable at: {', '.join(silent)}." if silent else ""
+            f"No usable answer from: {', '.join(silent)}." if silent else ""
         )
 
     def _row(self, row: Mapping[str, Any]) -> Content:

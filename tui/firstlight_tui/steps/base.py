@@ -48,8 +48,8 @@ class StepScreen(KeyBufferScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+n", "next", "Next", id="step.next", tooltip="Go to the next step"),
         Binding("ctrl+b", "back", "Back", id="step.back", tooltip="Go back one step"),
-        Binding("pagedown", "scroll(1)", id="step.down", show=False, tooltip="Read on below"),
-        Binding("pageup", "scroll(-1)", id="step.up", show=False, tooltip="Read above"),
+        Binding("pagedown", "scroll(1)", id="step.down", show=False, tooltip="Page down"),
+        Binding("pageup", "scroll(-1)", id="step.up", show=False, tooltip="Page up"),
     ]
 
     def __init_subclass__(cls, **options: Any) -> None:

@@ -34,7 +34,7 @@ def hindrance(wizard: "WizardApp", index: int) -> str:
     """Why the step at `index` cannot be opened now; empty when it can."""
     chosen, session = wizard.steps[index], wizard.session
     if chosen.ABOUT_A_MODEL and session.endpoint is not None:
-        return f"{chosen.STEP_TITLE} is about a model of your own; Ctrl+G disconnects the server."
+        return f"{chosen.STEP_TITLE} needs a model of your own; Ctrl+G disconnects the server."
     if index <= wizard.position:
         return ""
     for step in wizard.steps[:index]:

@@ -81,7 +81,7 @@ def current_row(work: Work) -> Mapping[str, Any]:
 def _left_line(estimated: float, elapsed: float, row: Mapping[str, Any]) -> Content:
     left = remaining(estimated, elapsed)
     if left is None:
-        words = f"longer than the estimate of {seconds_text(estimated)}; it still works"
+        words = f"Taking longer than estimated ({seconds_text(estimated)}). Still running."
         return Content.assemble(part("estimate  ", "$text-accent"), part(words))
     high = max(1, round(left.high))
     shown = f"{left.low:.0f} to {high} s"
@@ -98,9 +98,9 @@ def _left_line(estimated: float, elapsed: float, row: Mapping[str, Any]) -> Cont
 def _written_line(work: Work, guess: Mapping[str, Any]) -> Content | None:
     if not (written := work.measured.get("bytes_written")):
         return None
-    words = f"written {bytes_text(written)}"
+    words = f"{bytes_text(written)} written"
     if guess.get("disk_bytes"):
-        words += f"; about {bytes_text(guess['disk_bytes'])} while working (estimate)"
+        words += f" of about {bytes_text(guess['disk_bytes'])} (estimate)"
     return Content.assemble(part("measured  ", "$text-accent"), part(words))
 
 

@@ -60,7 +60,7 @@ class WorkView(Words):
             case "running":
                 words = f"{time} so far"
                 if work.silent_seconds > SILENT_SECONDS:
-                    words += f"; no output for {seconds_text(work.silent_seconds)}, but the process lives"
+                    words += f". No output for {seconds_text(work.silent_seconds)}; the process is still running."
                 return Content.styled(words, "$foreground-muted")
             case "done":
                 return Content.assemble(part(f"Done in {time}", "bold $text-success"))

@@ -110,21 +110,27 @@ class BenchmarkStep(MeasuringStep):
     def action_overhead(self) -> None:
         """Measure the artifact directly and through Foundry Local's service."""
         if self.session.artifact is None:
-            self.notify("That needs an artifact of your own: convert or choose one.", markup=False)
+            self.notify(
+                "First convert a model, or choose an artifact in the Model step.", markup=False
+            )
         else:
             self._measure([self.session.artifact], through_foundry=True)
 
     def action_clients(self) -> None:
         """Ask the connected server by several clients at once."""
         if self.session.endpoint is None:
-            self.notify("Several clients need a server: connect to one with Ctrl+G.", markup=False)
+            self.notify(
+                "To test several clients at once, first connect to a server (Ctrl+G).", markup=False
+            )
         else:
             self._measure([str(self.session.target)], clients=LEVELS)
 
     def action_tune(self) -> None:
         """Open the tuning of the artifact in use."""
         if self.session.artifact is None:
-            self.notify("That needs an artifact of your own: convert or choose one.", markup=False)
+            self.notify(
+                "First convert a model, or choose an artifact in the Model step.", markup=False
+            )
             return
         self.quiet_the_chat()
         self.wizard.push_screen(TuneScreen(), self._tuned)

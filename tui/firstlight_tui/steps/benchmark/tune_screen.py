@@ -33,9 +33,9 @@ COLUMNS = (
     Column(key="rounds", label="Rounds", width=6),
 )
 INTRODUCTION = (
-    "Several settings answer the same prompt in turns; the slow ones drop out, and the winner is measured once more "
-    "against what Olive makes. Threads: nothing is converted. Build: the model is also "
-    "converted with other block sizes and algorithms, and what drifts too far from the original is left out."
+    "Tries several settings on the same prompt, drops the slow ones, then compares the winner with the default once more. "
+    "Threads: nothing is converted. Build: the model is also converted with other block sizes and algorithms; builds that "
+    "drift too far from the original are left out."
 )
 
 

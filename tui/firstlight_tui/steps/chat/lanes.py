@@ -35,7 +35,7 @@ Row = tuple[Target, str]
 def compare(step: "ChatStep", rest: str = "") -> None:
     """Ask whom to put beside the lanes that are open; or put `rest` there, a folder, a deployed name or an address."""
     if len(step.lanes) >= LANES:
-        step.notify("Three lanes are enough.", markup=False)
+        step.notify("Three columns are the most.", markup=False)
     elif not busy(step):
         asked = _named(step, rest) if rest else _offer(step)
         step.run_worker(asked, group="beside", exclusive=True)
@@ -74,7 +74,7 @@ async def _offer(step: "ChatStep") -> None:
         if server:
             put_beside(step, find_target(server["target"]), network=bool(server["network"]))
 
-    step.app.push_screen(ChooseScreen("Put beside it", named), chosen)
+    step.app.push_screen(ChooseScreen("Compare with", named), chosen)
 
 
 def partners(session: Session, artifact: str | None) -> list[Row]:
@@ -162,7 +162,7 @@ def put_beside(step: "ChatStep", target: Target, *, network: bool = False) -> No
 def keep(step: "ChatStep", rest: str = "") -> None:
     """Ask which lane to keep."""
     if len(step.lanes) == 1:
-        step.notify("There is only one lane: F6 puts another beside it.", markup=False)
+        step.notify("There is only one column: F6 adds another.", markup=False)
         return
     rows = [(str(number), lane.name) for number, lane in enumerate(step.lanes)]
 

@@ -1,4 +1,4 @@
-"""The settings drawer of the chat: how answers are drawn."""
+"""The sampling settings of the chat."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -91,7 +91,7 @@ class DrawingScreen(Dialog[SamplingSettings | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
-            box.border_title = "Settings"
+            box.border_title = "Sampling settings"
             with Grid():
                 for name, (_, _, _, hint) in RANGES.items():
                     value = getattr(self._drawing, name)
@@ -114,7 +114,7 @@ class DrawingScreen(Dialog[SamplingSettings | None]):
             yield Words(id="wrong")
             with Horizontal(classes="dialog-buttons"):
                 yield Button("Cancel", id="no", compact=True)
-                yield Button("Use", id="yes", variant="primary", compact=True)
+                yield Button("Apply", id="yes", variant="primary", compact=True)
 
     def on_input_submitted(self) -> None:
         self._use()

@@ -198,7 +198,7 @@ class ConversionJob:
         question = (
             f"The conversion uses {bytes_text(sample.job_rss)}, more than the predicted "
             f"{bytes_text(predicted or 0)}, and only {bytes_text(left)} of memory is left: it will probably not fit. "
-            "Stop it now? Nothing half-done stays behind."
+            "Stop it now? No partial files will be left."
         )
         self._wizard.push_screen(
             ConfirmScreen(question, yes="Stop now", no="Let it go on"), self._stop_if

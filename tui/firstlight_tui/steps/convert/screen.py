@@ -29,11 +29,11 @@ class ConvertStep(StepScreen):
     """The queue of marked precisions; the job belongs to the app and goes on when you look elsewhere."""
 
     STEP_ID = "convert"
-    PURPOSE = "Microsoft Olive makes the artifact; it counts only once a fresh process has spoken with it."
+    PURPOSE = "Olive converts the model. It counts as done only after a separate process has loaded it and got an answer."
     HELP = (
-        "The course shows two methods: one command, and a configuration file. `m` shows both beside what is really run, "
+        "The course shows two methods: one command, and a configuration file. `m` shows both next to what is really run, "
         "and why they differ; method 2 can be edited there. Several marked precisions share one Olive. Cancel at any "
-        "time: nothing half-done stays behind. Enter on a result makes it the artifact that the next steps use."
+        "time: no partial files are left. Enter on a result makes it the artifact that the next steps use."
     )
     WORK = WORK
     CSS = """

@@ -14,7 +14,10 @@ from firstlight_core.text import bytes_text, one_line, seconds_text
 from firstlight_tui.steps.convert.method_screen import MethodTexts
 from firstlight_tui.widgets.words import part
 
-METHODS = {"command": "method 1, one command", "config": "method 2, a configuration file"}
+METHODS = {
+    "command": "using one command (course method 1)",
+    "config": "using a config file (course method 2)",
+}
 
 
 def course_words(plan: ConversionPlan, method: str) -> str:
@@ -59,7 +62,7 @@ def plan_words(session: Session, source: str, pending: list[str]) -> Content:
         part(one_line(source, 60), "bold"),
         part(" → "),
         part(labels, "bold $text-accent"),
-        part(f"   {method}  (m: see, switch, edit)", "$foreground-muted"),
+        part(f"   {method} · m shows or edits it", "$foreground-muted"),
     )
 
 

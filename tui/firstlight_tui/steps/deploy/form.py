@@ -15,7 +15,7 @@ from firstlight_core.text import one_line
 from firstlight_tui.widgets.words import Words, part
 
 TARGETS: Mapping[str, str] = {
-    "foundry": "A copy; Foundry Local lists, loads and asks it.",
+    "foundry": "Copies the model into Foundry Local and asks it.",
     "folder": "A copy for old CLIs and programs; nothing asked.",
     "ollama": "A Modelfile; a GGUF of the weights runs everywhere.",
     "vllm": "Files to serve it with vLLM, on more machines.",

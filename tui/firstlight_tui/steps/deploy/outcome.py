@@ -59,7 +59,8 @@ def _verdict(document: Mapping[str, Any]) -> Content:
     verified, asked = document.get("verified"), "answer" in document
     if verified and asked:
         head = part(
-            "✓ Verified: Foundry Local answers as the artifact does. ", "bold $text-success"
+            "✓ Verified: same answer from Foundry Local as from the model itself. ",
+            "bold $text-success",
         )
     elif asked:
         head = part("! Published, but the answers differ. ", "bold $text-warning")

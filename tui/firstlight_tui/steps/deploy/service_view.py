@@ -51,7 +51,7 @@ class ServiceForm(Horizontal):
             tooltip="The port on this machine; empty takes a free one",
         )
         yield _Tick(
-            "outlives the wizard",
+            "keep running after I quit",
             self._stays,
             id="serve-stays",
             compact=True,

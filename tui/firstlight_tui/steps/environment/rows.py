@@ -28,9 +28,17 @@ MARKS = {
 VERDICTS = {
     "ready": ("Ready.", "bold $text-success"),
     "warnings": ("Ready, with warnings.", "bold $text-warning"),
-    "blocked": ("Blocked: something must be mended first.", "bold $text-error"),
+    "blocked": ("Blocked: something must be fixed first.", "bold $text-error"),
 }
-WORDS = {"ok": "fine", "warning": "to look at", "missing": "missing", "fail": "failed"}
+COUNTED = (
+    ("ok", "OK", "OK"),
+    ("warning", "warning", "warnings"),
+    ("missing", "missing", "missing"),
+    ("optional", "optional item missing", "optional items missing"),
+    ("fail", "failed", "failed"),
+    ("unknown", "unknown", "unknown"),
+)
+"""Kind of a row, and the words for one such row and for several."""
 DETAILS = (("Found", "found"), ("Needed", "needed"), ("Why", "why"), ("Fix", "fix"))
 
 
@@ -55,11 +63,19 @@ def _colour(variable: str, colours: Mapping[str, str]) -> str:
 def verdict_words(document: Mapping[str, Any]) -> Content:
     """The verdict, and how many rows are of which kind."""
     words, style = VERDICTS.get(str(document.get("verdict")), ("", ""))
-    counted = Counter(str(row["status"]) for row in document.get("checks", ()))
-    counts = ", ".join(f"{counted[key]} {word}" for key, word in WORDS.items() if counted[key])
-    if counted["unknown"]:
-        counts += f", {counted['unknown']} unknown"
+    counted = Counter(_kind(row) for row in document.get("checks", ()))
+    counts = " · ".join(
+        f"{counted[status]} {one if counted[status] == 1 else several}"
+        for status, one, several in COUNTED
+        if counted[status]
+    )
     return Content.assemble(part(words, style), part(f"  {counts}", "$foreground-muted"))
+
+
+def _kind(row: Mapping[str, Any]) -> str:
+    """The status; what is missing but not vital counts as optional."""
+    status = str(row["status"])
+    return "optional" if status == "missing" and not row.get("vital") else status
 
 
 def detail_words(row: Mapping[str, Any]) -> Content:

@@ -38,7 +38,7 @@ class EnvironmentStep(StepScreen):
     """Live rows; a red one shows the command that mends it."""
 
     STEP_ID = "environment"
-    PURPOSE = "What this machine has, what is needed, what mends it."
+    PURPOSE = "Is this machine ready? What is missing, and how to fix it."
     HELP = HELP
     WORK = "environment"
     CSS = """
@@ -182,7 +182,7 @@ class EnvironmentStep(StepScreen):
         fix = str((self._current() or {}).get("fix") or "")
         if fix:
             self.app.copy_to_clipboard(fix)
-        self.notify(f"Copied: {fix}" if fix else "Nothing to mend in this row.", markup=False)
+        self.notify(f"Copied: {fix}" if fix else "Nothing to fix in this row.", markup=False)
 
     @on(Button.Pressed, "#report")
     def action_copy_report(self) -> None:

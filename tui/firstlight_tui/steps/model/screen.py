@@ -42,7 +42,9 @@ class ModelStep(StepScreen):
     """A table of models and a path field; choosing one inspects its headers."""
 
     STEP_ID = "model"
-    PURPOSE = "A Hugging Face folder; only its headers are read."
+    PURPOSE = (
+        "Choose a model. Nothing is loaded yet; Firstlight only reads its config and file headers."
+    )
     HELP = (
         "Enter on a row inspects it. Below, type words to search, a folder (Tab completes; paste or drag one in), or "
         "a hub id such as owner/name: it is downloaded only after your yes. `w` says why ONNX, and when something "
@@ -98,7 +100,7 @@ class ModelStep(StepScreen):
 
     def compose_step(self) -> ComposeResult:
         yield ModelTable(id="models")
-        yield PathInput("words, a folder, or owner/name; Enter inspects", id="path")
+        yield PathInput("Search, or type a folder or Hub id (owner/name), then Enter", id="path")
         yield WorkView(id="work")
         with VerticalScroll(id="facts-card", classes="card"):
             yield Words(id="facts")

@@ -74,8 +74,8 @@ def _share(row: Row, reference: Row | None) -> str:
         return ""
     kinds = "measured" if mine[1] == whole[1] == "measured" else "estimate"
     if mine[1] == "measured" and kinds == "estimate":
-        kinds = "measured, of FP32's estimate"
-    return f"×{mine[0] / whole[0]:.2f} ({kinds})"
+        kinds = "measured size / estimated FP32 size"
+    return f"{100 * mine[0] / whole[0]:.0f} % of FP32 ({kinds})"
 
 
 def row_bytes(row: Row) -> tuple[float, str] | None:

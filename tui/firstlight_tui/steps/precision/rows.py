@@ -96,13 +96,15 @@ def picture_of(figures: Mapping[str, Figures], *, by_speed: bool) -> Picture:
     places = {key: (cost, float(drifting[key].kl_mean or 0.0)) for key, cost in costs.items()}
     front = pareto_front(places)
     order = sorted(places, key=lambda key: places[key][0])
-    axis = "decode speed" if by_speed else "size"
+    axis, better, other = (
+        ("decode speed", "faster", "size") if by_speed else ("size", "smaller", "speed")
+    )
     return Picture(
         points=tuple(
             Point(label=find_precision(k).label, x=places[k][0], y=places[k][1], best=k in front)
             for k in order
         ),
-        title=f"Measured: drift against {axis}; ● no other row beats it in both (p: the other picture)",
+        title=f"Measured: drift against {axis}; ● best trade-off: nothing is both {better} and closer (p: plot {other} instead)",
         across="decode, faster to the left" if by_speed else "size, smaller to the left",
         low=shown[order[0]] if order else "",
         high=shown[order[-1]] if order else "",

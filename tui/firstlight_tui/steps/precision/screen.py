@@ -36,7 +36,7 @@ class PrecisionStep(StepScreen):
     """Mark one or several rows; unavailable ones stay visible with their reason."""
 
     STEP_ID = "precision"
-    PURPOSE = "claim: the course · est.: computed · meas.: measured here"
+    PURPOSE = "The course's claims, our estimates, what we measured here"
     HELP = HELP
     CSS = """
     PrecisionStep #advice { height: auto; margin-top: 1; }

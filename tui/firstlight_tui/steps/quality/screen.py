@@ -59,10 +59,10 @@ class QualityStep(MeasuringStep):
 
     def compose_step(self) -> ComposeResult:
         yield Words(
-            "Your prompts (JSON lines; empty: the sample's held-out questions, when it is the sample)"
+            "Test questions (JSONL file). Leave empty for the built-in ones of the sample model."
         )
         yield Input(placeholder="prompts.jsonl", id="prompts", compact=True)
-        yield Words("Your own text, to see the drift on it too (optional)")
+        yield Words("Your own text, to measure the drift on it too (optional)")
         yield Input(placeholder="text.txt", id="text", compact=True)
         yield WorkView(id="work")
         yield Words(id="checks")

@@ -22,7 +22,7 @@ class SummaryStep(StepScreen):
 
     STEP_ID = "summary"
     PURPOSE = "What was really done, the report, and the command that repeats it."
-    HELP = "The report is written as Markdown, JSON and one HTML file. run.toml repeats the walk: firstlight run run.toml --yes."
+    HELP = "The report is written as Markdown, JSON and one HTML file. run.toml repeats the run: firstlight run run.toml --yes."
     WORK = "report"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "write", "Write again", id="summary.write", tooltip="Write the report again"),
@@ -80,7 +80,7 @@ class SummaryStep(StepScreen):
         if work.result is None:
             return
         names = (
-            ("run_toml", "repeat"),
+            ("run_toml", "Recipe"),
             ("markdown", "Markdown"),
             ("json", "JSON"),
             ("html", "HTML"),
@@ -95,7 +95,7 @@ class SummaryStep(StepScreen):
         if work.result.get("run_toml"):
             lines.append(
                 Content.assemble(
-                    part("again    ", "$text-accent"), part(self._command(work), "bold")
+                    part("Run again", "$text-accent"), part(self._command(work), "bold")
                 )
             )
         files = self.query_one("#files", Words)

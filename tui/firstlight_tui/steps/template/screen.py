@@ -51,7 +51,7 @@ class TemplateStep(TemplateEditor):
         Binding(
             "f8",
             "mend",
-            "Mend",
+            "Fix",
             id="template.mend",
             tooltip="Take the tokenizer's PromptTemplate, add missing stop tokens, write, check",
         ),
@@ -107,8 +107,13 @@ class TemplateStep(TemplateEditor):
             wizard.record("template", "undone", seconds=seconds)
 
     def compose_actions(self) -> ComposeResult:
-        for key in ("check", "mend", "presets", "jinja"):
-            yield Button(key.capitalize(), id=f"template-{key}", compact=True)
+        for key, label in (
+            ("check", "Check"),
+            ("mend", "Fix"),
+            ("presets", "Presets"),
+            ("jinja", "Jinja"),
+        ):
+            yield Button(label, id=f"template-{key}", compact=True)
 
     # Proving and writing --------------------------------------------------------------------------
 
