@@ -207,9 +207,9 @@ def letter(terminal: Terminal) -> float:
 def wizard(source: Path) -> None:
     """The wizard on its convert step, with a model chosen."""
     from firstlight_core.session import Session
+    from firstlight_core.workflow.services import Services
     from firstlight_tui.app import WizardApp
     from firstlight_tui.start import run_wizard
-    from firstlight_tui.state.services import Services
     from firstlight_tui.steps.convert.screen import ConvertStep
     from firstlight_tui.terminal.idle import IdleTasks
 

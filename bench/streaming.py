@@ -110,9 +110,9 @@ def stream(rate: int, tokens: int) -> list[float]:
 def wizard(rate: int, tokens: int, begun: Path) -> None:
     """The wizard on its chat, with an engine that speaks by the clock."""
     from firstlight_core.session import Session
+    from firstlight_core.workflow.services import Services
     from firstlight_tui.app import WizardApp
     from firstlight_tui.start import run_wizard
-    from firstlight_tui.state.services import Services
     from firstlight_tui.steps.chat.screen import ChatStep
     from firstlight_tui.terminal.idle import IdleTasks
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from firstlight_core.workflow.plan import BenchChoice, ChatChoice, Plan
-from firstlight_core.workflow.services import Tools
+from firstlight_core.workflow.services import Services
 from firstlight_core.workflow.walk import walk
 from tests.support.tiny_models import puppet
 
@@ -38,7 +38,7 @@ async def test_a_foreign_folder_stays_as_it_was(tmp_path: Path) -> None:
         chat=ChatChoice(prompts=("HI",), max_tokens=4),
         benchmark=BenchChoice(lengths=(8,), new_tokens=2, repeats=1),
     )
-    document = await walk(plan, runs=tmp_path / "runs", tools=Tools(run_checks=ready))
+    document = await walk(plan, runs=tmp_path / "runs", services=Services(run_checks=ready))
     found = {step["id"]: step["status"] for step in document["steps"]}
     assert found["template"] == "skipped"
     assert found["chat"] == found["benchmark"] == "done"

@@ -12,7 +12,7 @@ from firstlight_core.errors import InputRefused
 from firstlight_core.model.sources import FoundModel
 from firstlight_core.paths import find_paths
 from firstlight_core.process.events import Event, Progress, Reply, Stage, Token
-from firstlight_tui.state.services import Services
+from firstlight_core.workflow.services import Services
 from tests.support.wizard_documents import (
     BENCHMARK,
     DEPLOYMENT,

@@ -24,11 +24,11 @@ from firstlight_core.monitor import History, Sample, read_sample
 from firstlight_core.paths import Paths, find_paths
 from firstlight_core.session import Session
 from firstlight_core.steps import outdated_steps
+from firstlight_core.workflow.services import Services
 from firstlight_themes import load_themes
 from firstlight_tui.modals import ConfirmScreen, HelpScreen
 from firstlight_tui.modals.connect import connect
 from firstlight_tui.state.conversation import Conversation
-from firstlight_tui.state.services import Services
 from firstlight_tui.state.work import Run, Work, begin
 from firstlight_tui.steps import STEPS
 from firstlight_tui.steps.base import StepScreen

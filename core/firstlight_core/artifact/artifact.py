@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.artifact.genai_config import CONFIG, check_config, plain_name, section
-from firstlight_core.artifact.publishing import read_manifest
+from firstlight_core.artifact.manifest import folder_bytes, read_manifest
 from firstlight_core.errors import InputRefused
 from firstlight_core.files import read_json_object
 from firstlight_core.text import one_line, shown_path
@@ -82,6 +82,16 @@ def check_artifact(folder: Path) -> Artifact:
         kv_bytes_per_token=_kv_bytes(decoder),
         search=dict(section(config, "search")) if "search" in config else {},
     )
+
+
+def adopt(folder: Path) -> dict[str, Any]:
+    """Return `artifact` and `bytes` of a folder that a walk works on as it is.
+
+    Raises:
+        InputRefused: as `check_artifact`.
+    """
+    artifact = check_artifact(folder)
+    return {"artifact": str(artifact.folder), "bytes": folder_bytes(artifact.folder)}
 
 
 def _source_path(source: Any) -> str | None:

@@ -75,6 +75,15 @@ def files_in(folder: Path) -> dict[str, Path]:
     return found
 
 
+def folder_bytes(folder: Path) -> int:
+    """Return the bytes of all files below `folder`, the manifest not counted.
+
+    Raises:
+        InputRefused: something below is a link or not a regular file.
+    """
+    return sum(path.stat().st_size for path in files_in(folder).values())
+
+
 def write_manifest(
     folder: Path, values: Mapping[str, Any], *, stop: threading.Event | None = None
 ) -> dict[str, Any]:

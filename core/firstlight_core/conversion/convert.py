@@ -13,7 +13,6 @@ from firstlight_core.conversion.work import (
     Document,
     Listen,
     Started,
-    folder_bytes,
 )
 from firstlight_core.errors import FirstlightError
 from firstlight_core.precision.table import DEFAULT_PRECISION
@@ -23,7 +22,6 @@ __all__ = [
     "convert",
     "convert_many",
     "convert_plans",
-    "folder_bytes",
     "plan_conversion",
 ]
 Told = Callable[[ConversionPlan, Document], None]

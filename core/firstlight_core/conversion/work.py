@@ -7,13 +7,12 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from firstlight_core.artifact.manifest import folder_bytes
 from firstlight_core.artifact.publishing import (
     Staging,
-    files_in,
     open_staging,
     publish,
     tool_versions,
@@ -304,8 +303,3 @@ async def _publish(plan: ConversionPlan, staging: Staging, document: Document) -
         stop.set()
         await asyncio.wait({task})
         raise
-
-
-def folder_bytes(folder: Path) -> int:
-    """Bytes of all files of a folder, the manifest not counted."""
-    return sum(path.stat().st_size for path in files_in(folder).values())

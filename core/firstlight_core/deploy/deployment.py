@@ -48,6 +48,11 @@ QUESTION = "What is int4 quantization?"
 TARGETS = ("foundry", "folder", *EXPORTS)
 
 
+def deploy_targets() -> tuple[str, ...]:
+    """Return every target that an artifact can be deployed to."""
+    return TARGETS
+
+
 async def deploy(
     artifact: Path | str,
     name: str,

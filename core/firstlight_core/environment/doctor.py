@@ -66,6 +66,11 @@ async def _run(check: Check) -> CheckResult:
     )
 
 
+def list_checks() -> list[tuple[str, str]]:
+    """Return id and title of every check, in table order."""
+    return [(check.id, check.title) for check in CHECKS]
+
+
 async def run_checks(
     *,
     on_result: Callable[[CheckResult], None] | None = None,

@@ -21,7 +21,7 @@ from firstlight_core.estimate.calibrated_cost import (
 from firstlight_core.estimate.calibration import factor, remember
 from firstlight_core.estimate.check_memory import check_bytes
 from firstlight_core.estimate.run_memory import run_bytes
-from firstlight_core.model.inspection import Inspection
+from firstlight_core.model.inspection import Inspection, inspect_model
 from firstlight_core.monitor import available_memory
 from firstlight_core.paths import find_paths
 from firstlight_core.precision.table import PRECISIONS, Precision
@@ -271,6 +271,16 @@ def estimates(
         else row.to_json()
         for key, row in found.items()
     }
+
+
+def inspect_and_estimate(folder: Path, *, base: Path | None = None) -> dict[str, Any]:
+    """Return the inspection of a model folder, with the estimates of every precision.
+
+    Raises:
+        ModelRefused: as `inspect_model`.
+    """
+    inspection = inspect_model(folder, base=base)
+    return {**inspection.to_json(), "estimates": estimates(inspection)}
 
 
 def remember_conversion(

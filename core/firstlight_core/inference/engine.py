@@ -154,3 +154,18 @@ async def open_engine(
             "context": context.sentence,
         }
         yield Engine(checked, job, loaded, patience)
+
+
+async def ask_in_turn(
+    artifact: Path, prompts: Sequence[str], *, system: str, max_tokens: int
+) -> list[dict[str, Any]]:
+    """Ask one question after another in one conversation, greedily; return the chat document of each with its `prompt`."""
+    messages: list[Message] = [{"role": "system", "content": system}] if system else []
+    turns = []
+    async with open_engine(artifact) as engine:
+        for prompt in prompts:
+            messages.append({"role": "user", "content": prompt})
+            answer = await engine.answer(messages, max_tokens=max_tokens, greedy=True)
+            messages.append({"role": "assistant", "content": str(answer["text"])})
+            turns.append({"prompt": prompt, **answer})
+    return turns

@@ -1,5 +1,8 @@
 """The prompt template of an artifact: made from the tokenizer, checked token by token, written."""
 
+from pathlib import Path
+from typing import Any
+
 from firstlight_core.artifact.inference_model import (
     build_inference_model,
     check_name,
@@ -13,7 +16,7 @@ from firstlight_core.template.parity import (
     default_name,
     derive_inference_model,
 )
-from firstlight_core.template.presets import PRESETS, Preset, find_preset
+from firstlight_core.template.presets import PRESETS, TOKENIZER, Preset, find_preset
 from firstlight_core.template.repair import mend_template
 from firstlight_core.template.settle import settle_template, undo_template
 
@@ -29,8 +32,21 @@ __all__ = [
     "expand",
     "find_preset",
     "mend_template",
+    "preset_inference_model",
     "read_inference_model",
     "settle_template",
     "undo_template",
     "validate_inference_model",
 ]
+
+
+def preset_inference_model(artifact: Path, name: str, preset: str | None) -> dict[str, Any]:
+    """Return the inference_model.json of a preset, or, without one, what the artifact's tokenizer implies.
+
+    Raises:
+        UsageError: there is no preset of this key.
+    """
+    if preset is None or preset == TOKENIZER:
+        return dict(default_inference_model(artifact, name))
+    # A model without a chat template has nothing to derive from; the format of the family is all there is.
+    return build_inference_model(name, find_preset(preset).prompt_template)

@@ -1,119 +1,153 @@
-"""The core functions that a walk calls, in one place, so that tests pass functions instead of patches."""
+"""The façade of the core: every function that the wizard, a walk and the command line call, in one place.
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+Tests pass functions instead of patching modules: `Services(deploy=my_function)`. A function is imported when it is first
+called, so that the first paint of the wizard and the help of a verb wait for none of them. Type checkers see the
+signature of the function itself.
+"""
 
-from firstlight_core.ledger import Run
+import importlib
+from collections.abc import Callable
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
 
-Document = dict[str, Any]
+if TYPE_CHECKING:
+    import firstlight_core.artifact.artifact
+    import firstlight_core.artifact.tokenizer_files
+    import firstlight_core.conversion.convert
+    import firstlight_core.deploy.deployment
+    import firstlight_core.environment.doctor
+    import firstlight_core.environment.install
+    import firstlight_core.estimate.estimates
+    import firstlight_core.foundry.background
+    import firstlight_core.foundry.cli
+    import firstlight_core.foundry.cli_cache
+    import firstlight_core.foundry.health
+    import firstlight_core.foundry.service
+    import firstlight_core.foundry.visibility
+    import firstlight_core.inference.endpoint
+    import firstlight_core.inference.engine
+    import firstlight_core.inference.open_target
+    import firstlight_core.measure.benchmark
+    import firstlight_core.measure.quality
+    import firstlight_core.model.download
+    import firstlight_core.model.inspection
+    import firstlight_core.report.report
+    import firstlight_core.template.chat_template
+    import firstlight_core.template.preview
+    import firstlight_core.template.repair
+    import firstlight_core.template.templates
+    import firstlight_core.tuning.tune
+    import firstlight_core.workflow.leftovers
+    import firstlight_core.workflow.run_file
+else:
 
+    class _Package:
+        """A package of the core; its modules are imported when they are first looked up."""
 
-async def _run_checks() -> Document:
-    from firstlight_core.environment.doctor import run_checks
+        def __init__(self, name: str) -> None:
+            self._name = name
 
-    return await run_checks()
+        def __getattr__(self, name: str) -> "_Package | ModuleType":
+            module = importlib.import_module(f"{self._name}.{name}")
+            return _Package(module.__name__) if hasattr(module, "__path__") else module
 
+    firstlight_core = _Package("firstlight_core")
 
-def _inspect(folder: Path) -> Document:
-    from firstlight_core.estimate.estimates import estimates
-    from firstlight_core.model.inspection import inspect_model
-
-    inspection = inspect_model(folder)
-    return {**inspection.to_json(), "estimates": estimates(inspection)}
-
-
-def _adopt(folder: Path) -> Document:
-    from firstlight_core.artifact.artifact import check_artifact
-    from firstlight_core.conversion.convert import folder_bytes
-
-    artifact = check_artifact(folder)
-    return {"artifact": str(artifact.folder), "bytes": folder_bytes(artifact.folder)}
-
-
-async def _convert(source: Path, outputs: Mapping[str, Path], **options: Any) -> Document:
-    from firstlight_core.conversion.convert import convert_many
-
-    return await convert_many(source, outputs, **options)
-
-
-def _inference_model(artifact: Path, name: str, preset: str | None) -> Document:
-    from firstlight_core.template.presets import TOKENIZER, find_preset
-    from firstlight_core.template.templates import build_inference_model, default_inference_model
-
-    if preset is None or preset == TOKENIZER:
-        return dict(default_inference_model(artifact, name))
-    # A model without a chat template has nothing to derive from; the family's format is all there is.
-    return build_inference_model(name, find_preset(preset).prompt_template)
-
-
-async def _settle_template(artifact: Path, inference_model: Any, **options: Any) -> Document:
-    from firstlight_core.template.templates import settle_template
-
-    return await settle_template(artifact, inference_model, **options)
-
-
-async def _deploy(artifact: Path, name: str, **options: Any) -> Document:
-    from firstlight_core.deploy.deployment import deploy
-
-    return await deploy(artifact, name, **options)
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
 
 
-async def _chat(
-    artifact: Path, prompts: Sequence[str], *, system: str, max_tokens: int
-) -> list[Document]:
-    """Ask one question after another in one conversation, greedily; the chat document of each."""
-    from firstlight_core.inference.engine import open_engine
+class Late(Generic[P, R]):
+    """A function that is imported when it is first called."""
 
-    messages = [{"role": "system", "content": system}] if system else []
-    turns = []
-    async with open_engine(artifact) as engine:
-        for prompt in prompts:
-            messages.append({"role": "user", "content": prompt})
-            answer = await engine.answer(messages, max_tokens=max_tokens, greedy=True)
-            messages.append({"role": "assistant", "content": str(answer["text"])})
-            turns.append({"prompt": prompt, **answer})
-    return turns
+    def __init__(self, load: Callable[[], Callable[P, R]]) -> None:
+        self.load = load
+        """Import the function and return it."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.load()(*args, **kwargs)
 
 
-async def _benchmark(targets: Sequence[str], **options: Any) -> Document:
-    from firstlight_core.measure.benchmark import benchmark
+class Services:
+    """What can be asked of the core; each argument replaces the function of its name."""
 
-    return await benchmark(targets, **options)
+    run_checks = Late(lambda: firstlight_core.environment.doctor.run_checks)
+    list_checks = Late(lambda: firstlight_core.environment.doctor.list_checks)
+    renew_checks = Late(lambda: firstlight_core.environment.doctor.renew)
+    toolchain_missing = Late(lambda: firstlight_core.environment.doctor.toolchain_missing)
+    report_text = Late(lambda: firstlight_core.environment.doctor.report_text)
+    plan_install = Late(lambda: firstlight_core.environment.install.plan_install)
+    install = Late(lambda: firstlight_core.environment.install.install)
+
+    find_models = Late(lambda: firstlight_core.model.inspection.find_models)
+    inspect = Late(lambda: firstlight_core.estimate.estimates.inspect_and_estimate)
+    resolve_hub_id = Late(lambda: firstlight_core.model.download.resolve_hub_id)
+    download = Late(lambda: firstlight_core.model.download.download_model)
+    adopt = Late(lambda: firstlight_core.artifact.artifact.adopt)
+
+    plan_conversion = Late(lambda: firstlight_core.conversion.convert.plan_conversion)
+    convert = Late(lambda: firstlight_core.conversion.convert.convert)
+    convert_many = Late(lambda: firstlight_core.conversion.convert.convert_many)
+    sweep_staging = Late(lambda: firstlight_core.workflow.leftovers.sweep_staging)
+
+    default_inference_model = Late(
+        lambda: firstlight_core.template.templates.default_inference_model
+    )
+    preset_inference_model = Late(lambda: firstlight_core.template.templates.preset_inference_model)
+    read_inference_model = Late(lambda: firstlight_core.template.templates.read_inference_model)
+    check_template = Late(lambda: firstlight_core.template.templates.check_template)
+    settle_template = Late(lambda: firstlight_core.template.templates.settle_template)
+    undo_template = Late(lambda: firstlight_core.template.templates.undo_template)
+    mend_template = Late(lambda: firstlight_core.template.repair.mend_fields)
+    preview_template = Late(lambda: firstlight_core.template.preview.preview_template)
+    template_truth = Late(lambda: firstlight_core.template.chat_template.template_truth)
+    read_chat_template = Late(lambda: firstlight_core.artifact.tokenizer_files.read_chat_template)
+    settle_chat_template = Late(lambda: firstlight_core.template.chat_template.settle_chat_template)
+
+    deploy = Late(lambda: firstlight_core.deploy.deployment.deploy)
+    undo = Late(lambda: firstlight_core.deploy.deployment.undo)
+    list_deployments = Late(lambda: firstlight_core.deploy.deployment.list_deployments)
+    deploy_targets = Late(lambda: firstlight_core.deploy.deployment.deploy_targets)
+    open_service = Late(lambda: firstlight_core.foundry.service.open_service)
+    probe_service = Late(lambda: firstlight_core.foundry.health.probe_service)
+    start_background = Late(lambda: firstlight_core.foundry.background.start_background)
+    list_background = Late(lambda: firstlight_core.foundry.background.list_background)
+    stop_background = Late(lambda: firstlight_core.foundry.background.stop_background)
+    examine = Late(lambda: firstlight_core.foundry.visibility.examine)
+    offer_commands = Late(lambda: firstlight_core.foundry.visibility.offer_commands)
+    run_foundry = Late(lambda: firstlight_core.foundry.cli.run_foundry)
+    move_cache = Late(lambda: firstlight_core.foundry.cli_cache.move_cache)
+    read_cache_change = Late(lambda: firstlight_core.foundry.cli_cache.read_change)
+    put_cache_back = Late(lambda: firstlight_core.foundry.cli_cache.put_cache_back)
+
+    open_target = Late(lambda: firstlight_core.inference.open_target.open_target)
+    find_servers = Late(lambda: firstlight_core.inference.endpoint.find_servers)
+    chat = Late(lambda: firstlight_core.inference.engine.ask_in_turn)
+
+    benchmark = Late(lambda: firstlight_core.measure.benchmark.benchmark)
+    tune = Late(lambda: firstlight_core.tuning.tune.tune)
+    keep_tuned = Late(lambda: firstlight_core.tuning.tune.keep)
+    reset_tuned = Late(lambda: firstlight_core.tuning.tune.reset)
+    check_quality = Late(lambda: firstlight_core.measure.quality.check_quality_of_each)
+
+    write_report = Late(lambda: firstlight_core.report.report.write_report)
+    write_run_toml = Late(lambda: firstlight_core.workflow.run_file.write_run_toml)
+
+    def __init__(self, **functions: Callable[..., Any]) -> None:
+        unknown = functions.keys() - FUNCTIONS
+        if unknown:
+            raise TypeError(f"no service is called {', '.join(sorted(unknown))}")
+        self._functions = functions
+        vars(self).update(functions)
+
+    def replaced(self, **functions: Callable[..., Any]) -> Self:
+        """Return these services with further functions replaced."""
+        return type(self)(**{**self._functions, **functions})
 
 
-async def _check_quality(target: str, **options: Any) -> Document:
-    from firstlight_core.measure.quality import check_quality
-
-    return await check_quality(target, **options)
-
-
-def _write_report(run: Run) -> Document:
-    from firstlight_core.report.report import write_report
-
-    return write_report(run)
-
-
-def _sweep() -> list[Path]:
-    from firstlight_core.workflow.leftovers import sweep_staging
-
-    return sweep_staging()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
-    """What a walk asks the core for; every field has the real thing as its default."""
-
-    run_checks: Callable[..., Awaitable[Document]] = _run_checks
-    inspect: Callable[[Path], Document] = _inspect
-    adopt: Callable[[Path], Document] = _adopt
-    convert: Callable[..., Awaitable[Document]] = _convert
-    inference_model: Callable[[Path, str, str | None], Document] = _inference_model
-    settle_template: Callable[..., Awaitable[Document]] = _settle_template
-    deploy: Callable[..., Awaitable[Document]] = _deploy
-    chat: Callable[..., Awaitable[list[Document]]] = _chat
-    benchmark: Callable[..., Awaitable[Document]] = _benchmark
-    check_quality: Callable[..., Awaitable[Document]] = _check_quality
-    write_report: Callable[[Run], Document] = _write_report
-    sweep: Callable[[], list[Path]] = _sweep
+FUNCTIONS: dict[str, Late[..., Any]] = {
+    name: value for name, value in vars(Services).items() if isinstance(value, Late)
+}
+"""Every service by name, as the core has it."""
+SERVICES = Services()
+"""The functions of the core themselves."""

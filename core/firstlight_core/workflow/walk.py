@@ -13,9 +13,11 @@ from typing import Any
 
 from firstlight_core.errors import CheckFailed, FirstlightError
 from firstlight_core.ledger import Run
+from firstlight_core.measure.benchmark import LENGTHS, NEW_TOKENS, REPEATS
 from firstlight_core.paths import RUN_FILE
 from firstlight_core.process.events import Event, Stage
 from firstlight_core.report.facts import verdict_of
+from firstlight_core.steps import find_step
 from firstlight_core.workflow.plan import (
     BenchChoice,
     ChatChoice,
@@ -24,30 +26,11 @@ from firstlight_core.workflow.plan import (
     QualityChoice,
     TemplateChoice,
 )
-from firstlight_core.workflow.run_file import read_run_toml, write_plan, write_run_toml
-from firstlight_core.workflow.services import Document, Tools
+from firstlight_core.workflow.run_file import write_plan
+from firstlight_core.workflow.services import SERVICES, Services
 
-__all__ = ["Tools", "read_run_toml", "walk", "write_run_toml"]
+Document = dict[str, Any]
 
-STEPS: tuple[tuple[str, str], ...] = (
-    ("environment", "Checking the environment"),
-    ("model", "Inspecting the model"),
-    ("precision", "Choosing the precisions"),
-    ("convert", "Converting"),
-    ("template", "Settling the template"),
-    ("deploy", "Deploying"),
-    ("chat", "Chatting"),
-    ("benchmark", "Measuring"),
-    ("quality", "Checking the quality"),
-    ("summary", "Writing the report"),
-)
-"""The ids of the wizard's steps, which are the ledger's too, and what is told while they run."""
-_NEEDS: dict[str, tuple[str, ...]] = {
-    "deploy": ("environment", "model", "convert", "template"),
-    "summary": (),
-}
-"""Which steps must not have failed, where it is not the usual three."""
-_LABELS = dict(STEPS)
 _NOT_PLANNED = "not in the plan"
 _NO = "everything ran, and the answer is no"
 
@@ -57,7 +40,7 @@ async def walk(
     *,
     on_event: Callable[[Event], None] | None = None,
     runs: Path | None = None,
-    tools: Tools | None = None,
+    services: Services = SERVICES,
 ) -> Document:
     """Do what `plan` says in a new run; the document of `firstlight run`.
 
@@ -67,21 +50,21 @@ async def walk(
     Raises:
         StateProblem: the run's folder or ledger cannot be written.
     """
-    await asyncio.to_thread((tools or Tools()).sweep)
+    await asyncio.to_thread(services.sweep_staging)
     run = Run.create(str(plan.subject), runs=runs)
     write_plan(run.folder / RUN_FILE, plan)
-    return await _Walk(plan, run, tools or Tools(), on_event).go()
+    return await _Walk(plan, run, services, on_event).go()
 
 
 class _Walk:
     """The state of one walk."""
 
     def __init__(
-        self, plan: Plan, run: Run, tools: Tools, on_event: Callable[[Event], None] | None
+        self, plan: Plan, run: Run, services: Services, on_event: Callable[[Event], None] | None
     ) -> None:
         self.plan = plan
         self.run = run
-        self.tools = tools
+        self.services = services
         self.on_event = on_event
         self.steps: list[Document] = []
         self.failed: set[str] = set()
@@ -126,7 +109,9 @@ class _Walk:
         skip: str | None = None,
         record_done: bool = True,
     ) -> None:
-        for needed in _NEEDS.get(step, ("environment", "model", "convert")):
+        row = find_step(step)
+        assert row is not None
+        for needed in row.needs:
             if needed in self.failed:
                 skip = f"{needed} failed"
         if skip is not None:
@@ -134,7 +119,7 @@ class _Walk:
             self.steps.append({"id": step, "status": "skipped", "seconds": 0.0, "reason": skip})
             return
         if self.on_event is not None:
-            self.on_event(Stage(step, _LABELS[step]))
+            self.on_event(Stage(step, row.stage))
         begun = time.perf_counter()
         told: Document = {}
         try:
@@ -159,14 +144,14 @@ class _Walk:
             self.failed.add(step)
 
     async def _environment(self) -> Document:
-        document = await self.tools.run_checks()
+        document = await self.services.run_checks()
         return {**document, "ok": document.get("verdict") != "blocked"}
 
     async def _model(self) -> Document:
         if self.plan.source is not None:
-            document = await asyncio.to_thread(self.tools.inspect, self.plan.source)
+            document = await asyncio.to_thread(self.services.inspect, self.plan.source)
             return {"path": str(self.plan.source), **document}
-        return await asyncio.to_thread(self.tools.adopt, self.plan.subject)
+        return await asyncio.to_thread(self.services.adopt, self.plan.subject)
 
     async def _precision(self) -> Document:
         edited = {"edited": sorted(self.plan.configs)} if self.plan.configs else {}
@@ -193,13 +178,13 @@ class _Walk:
             if not failed:
                 self.artifacts[precision] = outputs[precision]
 
-        converted = await self.tools.convert(
+        converted = await self.services.convert_many(
             self.plan.source,
             outputs,
             method=self.plan.method,
+            configs=self.plan.configs or None,
             on_event=self.on_event,
             on_done=done,
-            **({"configs": self.plan.configs} if self.plan.configs else {}),
         )
         self.artifact = self.artifacts.get(self.plan.use or self.plan.precisions[0])
         failures = converted.get("failures") or ()
@@ -208,53 +193,49 @@ class _Walk:
     async def _template(self, choice: TemplateChoice) -> Document:
         artifact = self._in_use()
         name = self.plan.deploy.name if self.plan.deploy else _plain_name(self.plan)
-        model = choice.inference_model or self.tools.inference_model(artifact, name, choice.preset)
-        document = await self.tools.settle_template(artifact, model, source=self.plan.source)
+        model = choice.inference_model or self.services.preset_inference_model(
+            artifact, name, choice.preset
+        )
+        document = await self.services.settle_template(artifact, model, source=self.plan.source)
         return {**document, "ok": bool(document.get("locked", True))}
 
     async def _deploy(self, choice: DeployChoice) -> Document:
-        return await self.tools.deploy(
+        return await self.services.deploy(
             self._in_use(),
             choice.name,
             target=choice.target,
             replace=choice.replace,
-            **({"cache": choice.cache} if choice.cache != "private" else {}),
-            **({"capacity": choice.capacity} if choice.capacity else {}),
+            cache=choice.cache,
+            capacity=choice.capacity,
             on_event=self.on_event,
         )
 
     async def _chat(self, choice: ChatChoice) -> Document:
-        turns = await self.tools.chat(
+        turns = await self.services.chat(
             self._in_use(), choice.prompts, system=choice.system, max_tokens=choice.max_tokens
         )
         return {"artifact": str(self._in_use()), "system": choice.system, "turns": turns}
 
     async def _benchmark(self, choice: BenchChoice) -> Document:
-        options = {
-            "lengths": choice.lengths,
-            "new_tokens": choice.new_tokens,
-            "repeats": choice.repeats,
-        }
-        given = {name: value for name, value in options.items() if value is not None}
-        targets = [str(folder) for folder in self._subjects(choice.precisions)]
-        return await self.tools.benchmark(targets, on_event=self.on_event, **given)
+        return await self.services.benchmark(
+            [str(folder) for folder in self._subjects(choice.precisions)],
+            lengths=choice.lengths or LENGTHS,
+            new_tokens=choice.new_tokens or NEW_TOKENS,
+            repeats=choice.repeats or REPEATS,
+            on_event=self.on_event,
+        )
 
     async def _quality(self, choice: QualityChoice) -> Document:
-        checked = [
-            await self.tools.check_quality(
-                str(folder),
-                prompts=choice.prompts,
-                reference=choice.reference,
-                **({"text": choice.text} if choice.text is not None else {}),
-                on_event=self.on_event,
-            )
-            for folder in self._subjects(choice.precisions)
-        ]
-        ok = all(document.get("ok", True) for document in checked)
-        return checked[0] if len(checked) == 1 else {"ok": ok, "artifacts": checked}
+        return await self.services.check_quality(
+            [str(folder) for folder in self._subjects(choice.precisions)],
+            prompts=choice.prompts,
+            reference=choice.reference,
+            text=choice.text,
+            on_event=self.on_event,
+        )
 
     async def _summary(self) -> Document:
-        self.report = await asyncio.to_thread(self.tools.write_report, self.run)
+        self.report = await asyncio.to_thread(self.services.write_report, self.run)
         return {"ok": True, **self.report}
 
     def _in_use(self) -> Path:

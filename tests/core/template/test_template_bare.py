@@ -17,7 +17,7 @@ from firstlight_core.template.parity import check_template
 from firstlight_core.template.presets import find_preset
 from firstlight_core.template.repair import mend_template
 from firstlight_core.template.settle import settle_template, undo_template
-from firstlight_core.workflow.services import Tools
+from firstlight_core.workflow.services import Services
 from tests.e2e.test_inspect import firstlight
 from tests.support.template_families import FAMILIES, write_family
 from tests.support.tiny_models import tiny_genai
@@ -108,7 +108,7 @@ async def test_quality_refuses_before_it_loads_the_original(
 
 
 def test_a_walk_with_a_preset_needs_no_template_of_the_model(bare: Path) -> None:
-    document = Tools().inference_model(bare, "base-int4", "chatml")
+    document = Services().preset_inference_model(bare, "base-int4", "chatml")
     assert document["PromptTemplate"] == FIELDS and document["Name"] == "base-int4"
 
 

@@ -10,8 +10,10 @@ import pytest
 
 from firstlight_core.errors import CheckFailed, JobFailed, StateProblem, ToolchainMissing
 from firstlight_core.ledger import Run
+from firstlight_core.measure.benchmark import NEW_TOKENS, REPEATS
 from firstlight_core.paths import find_paths
 from firstlight_core.process.events import Event, Stage
+from firstlight_core.steps import STEPS
 from firstlight_core.workflow.plan import (
     BenchChoice,
     ChatChoice,
@@ -21,8 +23,8 @@ from firstlight_core.workflow.plan import (
     TemplateChoice,
 )
 from firstlight_core.workflow.run_file import read_run_toml
-from firstlight_core.workflow.services import Tools
-from firstlight_core.workflow.walk import STEPS, walk
+from firstlight_core.workflow.services import Services
+from firstlight_core.workflow.walk import walk
 
 PLAN = Plan(
     source=Path("/models/m"),
@@ -76,20 +78,20 @@ class Recorder:
         return {"ok": not failures, "failures": failures}
 
     @property
-    def tools(self) -> Tools:
-        return Tools(
+    def services(self) -> Services:
+        return Services(
             run_checks=self.later("run_checks", {"verdict": "ready", "checks": []}),
             inspect=self.now("inspect", {"architecture": "X"}),
             adopt=self.now("adopt", {"artifact": "/onnx"}),
-            convert=self.convert,
-            inference_model=self.now("inference_model", {"Name": "n"}),
+            convert_many=self.convert,
+            preset_inference_model=self.now("preset_inference_model", {"Name": "n"}),
             settle_template=self.later("settle_template", {"locked": True}),
             deploy=self.later("deploy", {"verified": True, "ok": True}),
             chat=self.later("chat", [{"prompt": "Hi?", "text": "Ho."}]),
             benchmark=self.later("benchmark", {"results": []}),
             check_quality=self.later("check_quality", {"checks": [], "ok": True}),
             write_report=self.now("write_report", {"html": "report.html"}),
-            sweep=list,
+            sweep_staging=list,
         )
 
     def called(self, name: str) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
@@ -100,7 +102,7 @@ async def walked(
     tmp_path: Path, plan: Plan = PLAN, **failing: Any
 ) -> tuple[dict[str, Any], Recorder, Run]:
     recorder = Recorder(failing)
-    document = await walk(plan, runs=tmp_path / "runs", tools=recorder.tools)
+    document = await walk(plan, runs=tmp_path / "runs", services=recorder.services)
     return document, recorder, Run.open(document["run"], runs=tmp_path / "runs")
 
 
@@ -110,12 +112,12 @@ def statuses(document: dict[str, Any]) -> dict[str, str]:
 
 async def test_every_step_happens_once_and_in_order(tmp_path: Path) -> None:
     document, recorder, run = await walked(tmp_path)
-    assert [step["id"] for step in document["steps"]] == [step for step, _ in STEPS]
+    assert [step["id"] for step in document["steps"]] == [step.id for step in STEPS]
     assert set(statuses(document).values()) == {"done"}
     assert document["ok"] is True
     assert document["report"] == {"html": "report.html"}
     assert [call[0] for call in recorder.calls] == [
-        *("run_checks", "inspect", "convert", "inference_model", "settle_template"),
+        *("run_checks", "inspect", "convert", "preset_inference_model", "settle_template"),
         *("deploy", "chat", "benchmark", "check_quality", "write_report"),
     ]
     assert [(e.step, e.status) for e in run.entries()] == [
@@ -138,17 +140,26 @@ async def test_each_step_gets_what_the_plan_says(tmp_path: Path) -> None:
     _, recorder, run = await walked(tmp_path)
     artifacts = run.folder / "artifacts"
     outputs = {key: artifacts / key for key in ("int4", "int8")}
-    assert recorder.called("convert") == [((Path("/models/m"), outputs), {"method": "config"})]
+    assert recorder.called("convert") == [
+        ((Path("/models/m"), outputs), {"method": "config", "configs": None})
+    ]
     used = artifacts / "int8"
     assert recorder.called("settle_template") == [
         ((used, {"Name": "n"}), {"source": Path("/models/m")})
     ]
-    assert recorder.called("deploy") == [((used, "mine"), {"target": "foundry", "replace": True})]
+    assert recorder.called("deploy") == [
+        (
+            (used, "mine"),
+            {"target": "foundry", "replace": True, "cache": "private", "capacity": None},
+        )
+    ]
     assert recorder.called("chat") == [((used, ("Hi?",)), {"system": "", "max_tokens": 128})]
     both = [str(artifacts / "int4"), str(used)]
-    assert recorder.called("benchmark") == [((both,), {"lengths": (16,)})]
+    assert recorder.called("benchmark") == [
+        ((both,), {"lengths": (16,), "new_tokens": NEW_TOKENS, "repeats": REPEATS})
+    ]
     assert recorder.called("check_quality") == [
-        ((str(used),), {"prompts": None, "reference": Path("/models/m")})
+        (([str(used)],), {"prompts": None, "reference": Path("/models/m"), "text": None})
     ]
 
 
@@ -239,8 +250,8 @@ async def test_an_adopted_artifact_is_not_converted(tmp_path: Path) -> None:
 
 async def test_each_step_is_announced(tmp_path: Path) -> None:
     heard: list[Event] = []
-    await walk(PLAN, runs=tmp_path, tools=Recorder().tools, on_event=heard.append)
-    assert [e.name for e in heard if isinstance(e, Stage)] == [step for step, _ in STEPS]
+    await walk(PLAN, runs=tmp_path, services=Recorder().services, on_event=heard.append)
+    assert [e.name for e in heard if isinstance(e, Stage)] == [step.id for step in STEPS]
 
 
 async def test_a_cancelled_walk_is_recorded_as_such(tmp_path: Path) -> None:
@@ -251,9 +262,8 @@ async def test_a_cancelled_walk_is_recorded_as_such(tmp_path: Path) -> None:
         await asyncio.Event().wait()
         return {}
 
-    tools = Recorder().tools
-    tools = Tools(**{name: getattr(tools, name) for name in Tools.__slots__} | {"convert": hang})
-    task = asyncio.create_task(walk(PLAN, runs=tmp_path, tools=tools))
+    services = Recorder().services.replaced(convert_many=hang)
+    task = asyncio.create_task(walk(PLAN, runs=tmp_path, services=services))
     await reached.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -266,7 +276,7 @@ async def test_a_cancelled_walk_is_recorded_as_such(tmp_path: Path) -> None:
 async def test_no_room_for_a_run_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(StateProblem):
-        await walk(PLAN, runs=tmp_path / "runs", tools=Recorder().tools)
+        await walk(PLAN, runs=tmp_path / "runs", services=Recorder().services)
 
 
 async def test_what_a_killed_run_left_half_done_is_swept_first(tmp_path: Path) -> None:
@@ -275,10 +285,8 @@ async def test_what_a_killed_run_left_half_done_is_swept_first(tmp_path: Path) -
     (left / "lock").write_text("")
     whole = left.with_name("int8")
     whole.mkdir()
-    tools = Recorder().tools
-    named = {name: getattr(tools, name) for name in Tools.__slots__}
-    own = Tools(run_checks=tools.run_checks).sweep
-    await walk(PLAN, runs=tmp_path, tools=Tools(**{**named, "sweep": own}))
+    services = Recorder().services.replaced(sweep_staging=Services().sweep_staging)
+    await walk(PLAN, runs=tmp_path, services=services)
     assert not left.exists() and whole.is_dir()
 
 

@@ -15,8 +15,8 @@ from firstlight_core.errors import FirstlightError, JobFailed, ModelRefused
 from firstlight_core.monitor import Sample
 from firstlight_core.process.events import LogLine, LogPath, Measured, Progress, Stage
 from firstlight_core.session import Session
+from firstlight_core.workflow.services import Services
 from firstlight_tui.modals import ConfirmScreen
-from firstlight_tui.state.services import Services
 from firstlight_tui.state.work import Work
 from firstlight_tui.steps.convert.method_screen import MethodScreen
 from firstlight_tui.steps.convert.screen import ConvertStep

@@ -9,8 +9,8 @@ from textual.pilot import Pilot
 
 from firstlight_core.paths import find_paths
 from firstlight_core.session import Session
+from firstlight_core.workflow.services import Services
 from firstlight_tui.app import WizardApp
-from firstlight_tui.state.services import Services
 from firstlight_tui.steps.convert.screen import ConvertStep
 from firstlight_tui.steps.precision.screen import PrecisionStep
 from tests.support.pilot import age

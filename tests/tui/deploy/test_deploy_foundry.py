@@ -1,7 +1,7 @@
 """Foundry Local's own tools on the deploy step: the doctor, the foundry command, its cache, and services that stay."""
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,9 @@ from firstlight_core.foundry.cli_cache import (
 from firstlight_core.foundry.health import Health
 from firstlight_core.foundry.visibility import examine, offer_commands
 from firstlight_core.paths import find_paths
+from firstlight_core.workflow.services import Services
 from firstlight_tui.app import WizardApp
 from firstlight_tui.modals import ConfirmScreen, DetailScreen
-from firstlight_tui.state.services import Services
 from firstlight_tui.steps.deploy.foundry_cli_screen import CliScreen
 from firstlight_tui.steps.deploy.screen import DeployStep
 from firstlight_tui.widgets import Words
@@ -202,7 +202,7 @@ async def test_a_command_that_hangs_is_stopped_by_escape(
     async def hang(arguments: Any, **options: Any) -> Any:
         return await run_foundry(("cache", "hang"), environ=environ, **options)
 
-    services = replace(services, run_foundry=hang)
+    services = services.replaced(run_foundry=hang)
     app = wizard(session=OPEN, first=DeployStep, services=services)
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)

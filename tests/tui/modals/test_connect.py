@@ -14,10 +14,10 @@ from firstlight_core.inference.endpoint import find_servers
 from firstlight_core.inference.open_target import open_target
 from firstlight_core.inference.servers import Limits, typed_address
 from firstlight_core.session import Session
+from firstlight_core.workflow.services import Services
 from firstlight_tui.app import WizardApp
 from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.modals.connect import ConnectScreen
-from firstlight_tui.state.services import Services
 from firstlight_tui.steps.benchmark.screen import BenchmarkStep
 from firstlight_tui.steps.chat.screen import ChatStep
 from firstlight_tui.steps.convert.screen import ConvertStep

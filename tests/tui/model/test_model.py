@@ -18,9 +18,9 @@ from firstlight_core.model.sources import FoundModel
 from firstlight_core.paths import find_paths
 from firstlight_core.process.events import Progress, Stage
 from firstlight_core.session import Session
+from firstlight_core.workflow.services import Services
 from firstlight_tui.app import WizardApp
 from firstlight_tui.modals import ConfirmScreen
-from firstlight_tui.state.services import Services
 from firstlight_tui.steps.convert.screen import ConvertStep
 from firstlight_tui.steps.model.inspection import decided
 from firstlight_tui.steps.model.screen import ModelStep

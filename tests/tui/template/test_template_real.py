@@ -11,8 +11,8 @@ from textual.pilot import Pilot
 
 from firstlight_core.artifact.settled_files import update_manifest
 from firstlight_core.session import Session
+from firstlight_core.workflow.services import Services
 from firstlight_tui.app import WizardApp
-from firstlight_tui.state.services import Services
 from firstlight_tui.steps.template.jinja_screen import JinjaScreen
 from firstlight_tui.steps.template.screen import TemplateStep
 from firstlight_tui.widgets import Words

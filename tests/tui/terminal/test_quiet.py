@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from textual.css.stylesheet import Stylesheet
 
+from firstlight_core.workflow.services import FUNCTIONS
 from firstlight_tui.app import WizardApp
 from firstlight_tui.steps import STEPS
 from firstlight_tui.steps.base import StepScreen
-from firstlight_tui.terminal.idle import REST_SECONDS, ROOMS, IdleTasks, screens_of, settle_garbage
+from firstlight_tui.terminal.idle import REST_SECONDS, IdleTasks, screens_of, settle_garbage
 from tests.support.pilot import settle
 from tests.support.wizard_documents import FULL
 
@@ -53,7 +54,7 @@ def test_the_chores_end_and_leave_next_to_nothing_to_look_through() -> None:
     quiet = IdleTasks(clock=clock)
     clock.now = REST_SECONDS
     before = len(gc.get_objects())
-    for _ in range(len(ROOMS) + 3):
+    for _ in range(len(FUNCTIONS) + 3):
         quiet.look()
     assert len(gc.get_objects()) < before / 10
 

@@ -5,14 +5,16 @@ module it was the longest that a key had to wait (bench/responsiveness.py).
 """
 
 import gc
-import importlib
 import inspect
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from textual.app import App
 from textual.screen import Screen
+
+from firstlight_core.workflow.services import FUNCTIONS
 
 LOOK_SECONDS = 0.1
 """How often it looks whether the keys are at rest; one chore a look."""
@@ -23,22 +25,6 @@ YOUNG, MIDDLE, OLD = 2_000, 10, 1
 collection is worth it. One dialog leaves some thousand objects that refer to each other: 40 of them at once take 200 ms,
 so every rest is used."""
 NEVER = 1_000_000
-
-ROOMS = (
-    "environment.doctor",
-    "model.inspection",
-    "estimate.estimates",
-    "conversion.convert",
-    "template.templates",
-    "template.preview",
-    "deploy.deployment",
-    "foundry.health",
-    "measure.benchmark",
-    "measure.quality",
-    "report.report",
-    "workflow.run_file",
-)
-"""What the services import when they are first called, a few milliseconds each."""
 
 
 def settle_garbage() -> None:
@@ -100,9 +86,11 @@ def _chores() -> Iterator[str]:
     gc.collect()
     gc.freeze()
     yield "styles"
-    for room in ROOMS:
-        importlib.import_module(f"firstlight_core.{room}")
-        yield room
+    for name, service in FUNCTIONS.items():
+        modules = len(sys.modules)
+        service.load()
+        if len(sys.modules) > modules:
+            yield name
     gc.collect()
     gc.freeze()
     yield "rooms"
