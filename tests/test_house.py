@@ -9,7 +9,7 @@ from bench.house import House, Imports, count, find_circles
 # Lower a limit when the count has fallen; never raise one.
 OPEN_DICTS = {"core": 27.4, "tui": 22.2}
 PRIVATE_WORDS = {
-    "core": 5.3,
+    "core": 3.9,
     "tui": 3.8,
     "themes": 6.6,
     "bench": 5.0,
@@ -18,7 +18,7 @@ PRIVATE_WORDS = {
 }
 MODULES_IN_CIRCLES = 21
 ARROWS_UP = 0
-LONG_MODULES = 3
+LONG_MODULES = 2
 SMALL_MODULES = 0
 DUPLICATES = 2
 

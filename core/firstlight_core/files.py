@@ -83,12 +83,12 @@ def _no_constants(name: str) -> Any:
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    entries: dict[str, Any] = {}
     for key, value in pairs:
-        if key in found:
+        if key in entries:
             raise ValueError(f"the key {one_line(key, 60)!r} stands twice")
-        found[key] = value
-    return found
+        entries[key] = value
+    return entries
 
 
 def read_limited(path: Path, *, limit: int = JSON_LIMIT, follow: bool = True) -> bytes:

@@ -169,8 +169,8 @@ class PeakMemory:
         with self._lock:
             self._roots.add(pid)
             self._samples = 0
-            if (found := self._read(pid)) is not None:
-                self._last[pid] = found
+            if (resident := self._read(pid)) is not None:
+                self._last[pid] = resident
 
     def fix(self, pid: int) -> None:
         """Count a process from now on with what it holds now: it goes on to other work."""
@@ -178,8 +178,8 @@ class PeakMemory:
             self._roots.discard(pid)
             for member in (pid, *self._children(pid)):
                 self._last.pop(member, None)
-                found = self._read(member)
-                self._fixed += found.now if found is not None else 0
+                resident = self._read(member)
+                self._fixed += resident.now if resident is not None else 0
             self._samples = 0
 
     def take(self) -> int:
@@ -192,20 +192,20 @@ class PeakMemory:
         if self._samples % _FIND_CHILDREN_EVERY == 0:
             self._members = self._roots.union(*map(self._children, self._roots))
         self._samples += 1
-        found = {pid: held for pid in self._members if (held := self._read(pid)) is not None}
-        self.now = self._fixed + sum(held.now for held in found.values())
+        resident = {pid: held for pid in self._members if (held := self._read(pid)) is not None}
+        self.now = self._fixed + sum(held.now for held in resident.values())
         highest = self.now
-        for pid, held in found.items():
+        for pid, held in resident.items():
             before = self._last.get(pid)
             if before is None or held.highest > before.highest:
                 # It has been higher since the last sample; the others held at least this much then.
                 others = sum(
                     min(other.now, self._last.get(key, other).now)
-                    for key, other in found.items()
+                    for key, other in resident.items()
                     if key != pid
                 )
                 highest = max(highest, self._fixed + held.highest + others)
-        self._last = found
+        self._last = resident
         self._peaks[self._stage] = max(self._peaks.get(self._stage, 0), highest)
 
     def start(self, tell: Callable[["PeakMemory"], None] | None = None) -> None:

@@ -88,12 +88,12 @@ def find_paths(environ: Mapping[str, str] = os.environ) -> Paths:
         return Paths(
             config=root / "config", data=root / "data", cache=root / "cache", state=root / "state"
         )
-    found = platformdirs.PlatformDirs("firstlight", appauthor=False)
+    folders = platformdirs.PlatformDirs("firstlight", appauthor=False)
     return Paths(
-        config=Path(found.user_config_dir),
-        data=Path(found.user_data_dir),
-        cache=Path(found.user_cache_dir),
-        state=Path(found.user_state_dir),
+        config=Path(folders.user_config_dir),
+        data=Path(folders.user_data_dir),
+        cache=Path(folders.user_cache_dir),
+        state=Path(folders.user_state_dir),
     )
 
 

@@ -79,7 +79,7 @@ def seconds_text(seconds: float) -> str:
 
 def first_difference(left: Sequence[Any], right: Sequence[Any]) -> int | None:
     """Index of the first place where two sequences differ, None when they are equal."""
-    for index, (one, other) in enumerate(zip(left, right, strict=False)):
-        if one != other:
+    for index, (a, b) in enumerate(zip(left, right, strict=False)):
+        if a != b:
             return index
     return None if len(left) == len(right) else min(len(left), len(right))

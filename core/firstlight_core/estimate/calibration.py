@@ -28,10 +28,10 @@ def _file() -> Any:
 def _read() -> list[dict[str, Any]]:
     path = _file()
     try:
-        found = read_json(path, limit=2**20) if path.exists() else []
+        rows = read_json(path, limit=2**20) if path.exists() else []
     except (FirstlightError, OSError):
         return []
-    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
 def remember(

@@ -132,10 +132,10 @@ class Room:
     @classmethod
     def here(cls, folder: Path | None = None) -> "Room":
         """Look now; `folder` or the nearest folder above it that exists says which disk."""
-        place = folder or find_paths().work
-        while not place.exists() and place != place.parent:
-            place = place.parent
-        return cls(memory=available_memory(), disk=shutil.disk_usage(place).free)
+        path = folder or find_paths().work
+        while not path.exists() and path != path.parent:
+            path = path.parent
+        return cls(memory=available_memory(), disk=shutil.disk_usage(path).free)
 
 
 def bare_estimate(
@@ -262,14 +262,14 @@ def estimates(
 ) -> dict[str, dict[str, Any]]:
     """The estimate of every row of the precision table, by key; what does not fit says what would."""
     room = room or Room.here()
-    found = {row.key: estimate(inspection, row, context=context, room=room) for row in PRECISIONS}
-    fitting = ", ".join(row.label for row in PRECISIONS if found[row.key].available)
+    rows = {row.key: estimate(inspection, row, context=context, room=room) for row in PRECISIONS}
+    fitting = ", ".join(row.label for row in PRECISIONS if rows[row.key].available)
     advice = f" It would fit as: {fitting}." if fitting else f" {_NOTHING_FITS}"
     return {
         key: replace(row, reason=row.reason + advice).to_json()
         if row.blocked_by in ("memory", "disk", "time")
         else row.to_json()
-        for key, row in found.items()
+        for key, row in rows.items()
     }
 
 

@@ -62,21 +62,21 @@ class Measurements:
 
         The ledger remembers what the session had to forget when another artifact was chosen.
         """
-        found = [
+        documents = [
             (entry.step, entry.values)
             for entry in entries
             if entry.step in ("convert", "benchmark", "quality")
             and (entry.status == "done" or _is_verdict(entry))
         ]
-        known = {_folder(a.get("artifact")) for step, a in found if step == "convert"}
-        found = [
+        known = {_folder(a.get("artifact")) for step, a in documents if step == "convert"}
+        documents = [
             *(("convert", a) for a in session.artifacts if _folder(a["artifact"]) not in known),
-            *found,
+            *documents,
         ]
         for step, document in (("benchmark", session.benchmark), ("quality", session.quality)):
             if document is not None:
-                found.append((step, document))
-        return cls(tuple(found))
+                documents.append((step, document))
+        return cls(tuple(documents))
 
 
 def measured_figures(
@@ -101,7 +101,7 @@ def measured_figures(
             several = _list(document.get("results")) or _list(document.get("artifacts"))
             for result in several or [document]:
                 _join(figures, result, _quality(result))
-    return {found.precision: found for found in figures.values()}
+    return {figure.precision: figure for figure in figures.values()}
 
 
 def _is_verdict(entry: Entry) -> bool:

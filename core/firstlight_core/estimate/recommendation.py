@@ -70,7 +70,7 @@ def recommend(
     rows = [row for row in PRECISIONS if estimates.get(row.key, {}).get("available", True)]
     # What is measured has run here, whatever an estimate said.
     rows += [row for row in PRECISIONS if row not in rows and row.key in figures]
-    found = find_goal(goal)
+    chosen = find_goal(goal)
     if not rows:
         return None
     refuted = [row for row in rows if row.key in figures and figures[row.key].usable is False]
@@ -78,9 +78,9 @@ def recommend(
     left = [row for row in rows if row not in refuted]
     if not left:
         words = f"Quality called {_labels(refuted)} not good enough, and no other row can run here."
-        return Recommendation(goal=found, precision="", basis="measured", sentence=words)
+        return Recommendation(goal=chosen, precision="", basis="measured", sentence=words)
     trusted = [row for row in left if row not in doubtful]
-    advice = _choose(found, trusted or left, estimates, figures)
+    advice = _choose(chosen, trusted or left, estimates, figures)
     if advice is None:
         return None
     words = advice.sentence

@@ -160,11 +160,11 @@ def untie(model: Any) -> None:
         for name, parameter in list(module._parameters.items()):
             if parameter is None:
                 continue
-            place = parameter.data_ptr()
-            if place in seen:
+            address = parameter.data_ptr()
+            if address in seen:
                 own = torch.nn.Parameter(parameter.data.clone(), requires_grad=False)
                 module._parameters[name] = own
-            seen.add(place)
+            seen.add(address)
 
 
 def _save(model: Any, target: Path, *, tied: bool) -> None:

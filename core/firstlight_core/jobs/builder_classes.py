@@ -21,12 +21,12 @@ def classes_with(method: str) -> list[Any]:
         for value in vars(builder_module()).values()
         if isinstance(value, type) and hasattr(value, "make_genai_config")
     ]
-    found: dict[Any, None] = {}
+    classes: dict[Any, None] = {}
     for kind in known:
-        for one in reversed(kind.__mro__):
-            if method in vars(one):
-                found.setdefault(one)
-    return list(found)
+        for base in reversed(kind.__mro__):
+            if method in vars(base):
+                classes.setdefault(base)
+    return list(classes)
 
 
 def wrap(method: str, around: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:

@@ -35,16 +35,16 @@ class Calibrator:
 
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
-        self._asked: Mapping[str, Any] = {}
+        self._text: Mapping[str, Any] = {}
         self._source, self._base = Path(), ""
         self.document: dict[str, Any] | None = None
         """`{source, prompts, tokens, seconds, token_sha256, sha256?, added_tokens?}` of the last conversion; None without
         a pass. `added_tokens` are answers to further questions, where the user's text alone is short."""
 
-    def begin(self, asked: Mapping[str, Any] | None, config: Mapping[str, Any]) -> None:
+    def begin(self, text: Mapping[str, Any] | None, config: Mapping[str, Any]) -> None:
         """Take up the text of the next conversion (`CalibrationText.to_json`), and whose tokenizer reads it."""
         self.document = None
-        self._asked = asked or {}
+        self._text = text or {}
         model = config["input_model"]
         inner = model.get("config") or {}
         path = str(model.get("model_path") or inner.get("model_path"))
@@ -64,14 +64,14 @@ class Calibrator:
             began = time.perf_counter_ns()
             network = wrapper.model.float()
             samples = self._samples(network)
-            kept = quant_utils.get_calibration_dataset
+            original = quant_utils.get_calibration_dataset
             quant_utils.get_calibration_dataset = lambda *_, **__: samples
             named["process_module"] = self._counting(network, named["process_module"])
             try:
                 with idle_threads():
                     return inner(model, wrapper, data_config, **named)
             finally:
-                quant_utils.get_calibration_dataset = kept
+                quant_utils.get_calibration_dataset = original
                 assert self.document is not None
                 self.document["seconds"] = round((time.perf_counter_ns() - began) / 1e9, 3)
 
@@ -85,19 +85,19 @@ class Calibrator:
         tokenizer = load_tokenizer(self._source, self._base or None)
         rows = [
             [int(i) for i in tokenizer(text)["input_ids"]][:LONGEST_PASSAGE]
-            for text in self._asked.get("passages", [])
+            for text in self._text.get("passages", [])
         ]
         words = "Asking the original for the calibration text"
-        rows += self._answered(network, tokenizer, self._asked.get("conversations", []), words)
-        budget = int(self._asked["tokens"])
+        rows += self._answered(network, tokenizer, self._text.get("conversations", []), words)
+        budget = int(self._text["tokens"])
         used = _within([row for row in rows if len(row) > 1], budget)
         tokens = sum(map(len, used))
         self.document = {
-            "source": self._asked.get("source", ""),
+            "source": self._text.get("source", ""),
             "prompts": len(used),
             "tokens": tokens,
-        } | {name: self._asked[name] for name in ("sha256",) if name in self._asked}
-        if tokens < budget and (further := self._asked.get("further")):
+        } | {name: self._text[name] for name in ("sha256",) if name in self._text}
+        if tokens < budget and (further := self._text.get("further")):
             words = "The text is short: asking the original more questions"
             added = _within(self._answered(network, tokenizer, further, words), budget - tokens)
             self.document["added_tokens"] = sum(map(len, added))
@@ -121,23 +121,23 @@ class Calibrator:
         render = _renderer(self._source, self._base, tokenizer)
         ends = stop_ids(network, tokenizer)
         large = sum(p.numel() for p in network.parameters()) > LARGE
-        limit = int(self._asked["longest_answer"]) // (2 if large else 1)
+        limit = int(self._text["longest_answer"]) // (2 if large else 1)
         width = 8 if large else 24
         self._tell(Stage("calibration-answers", words))
         rows: list[list[int]] = []
         for start in range(0, len(conversations), width):
-            if sum(map(len, rows)) >= int(self._asked["tokens"]):
+            if sum(map(len, rows)) >= int(self._text["tokens"]):
                 break
             batch = conversations[start : start + width]
-            asked = [render(turns)[-LONGEST_PASSAGE:] for turns in batch]
+            passages = [render(turns)[-LONGEST_PASSAGE:] for turns in batch]
             waiting = [n for n, turns in enumerate(batch) if turns[-1]["role"] != "assistant"]
             if waiting:
-                prompts = [asked[n] for n in waiting]
+                prompts = [passages[n] for n in waiting]
                 for n, answer in zip(
                     waiting, _answers(network, prompts, limit, ends, self._tell), strict=True
                 ):
-                    asked[n] = asked[n] + answer
-            rows += asked
+                    passages[n] = passages[n] + answer
+            rows += passages
         return rows
 
     def _counting(self, network: Any, inner: Callable[..., None]) -> Callable[..., None]:
@@ -259,8 +259,8 @@ def _renderer(
         answered = turns[-1]["role"] == "assistant"
         if conversation is not None:
             with contextlib.suppress(FirstlightError):
-                asked = turns[:-1] if answered and len(turns) > 1 else turns
-                text = conversation.render(asked) + (turns[-1]["content"] if answered else "")
+                prompt = turns[:-1] if answered and len(turns) > 1 else turns
+                text = conversation.render(prompt) + (turns[-1]["content"] if answered else "")
                 return [int(i) for i in tokenizer(text, add_special_tokens=False)["input_ids"]]
         text = "\n".join(turn["content"] for turn in turns)
         return [int(i) for i in tokenizer(text)["input_ids"]]
@@ -301,5 +301,5 @@ def _answers(
 
 
 def _until_end(answer: list[int], ends: set[int]) -> list[int]:
-    found = next((place for place, token in enumerate(answer) if token in ends), len(answer))
-    return answer[: found + 1]
+    end = next((index for index, token in enumerate(answer) if token in ends), len(answer))
+    return answer[: end + 1]

@@ -84,15 +84,15 @@ class _Converter:
         """The merged folder of each base and adapter."""
         self._yardstick: Yardstick | None = None
 
-    def convert(self, asked: dict[str, Any]) -> dict[str, Any]:
-        folder = Path(asked["folder"])
+    def convert(self, request: dict[str, Any]) -> dict[str, Any]:
+        folder = Path(request["folder"])
         artifact = folder / "artifact"
         config = {
-            **asked["config"],
+            **request["config"],
             "cache_dir": str(folder / "work" / "cache"),
             "output_dir": str(artifact),
         }
-        if not self._olive and not asked.get("force"):
+        if not self._olive and not request.get("force"):
             self._check_range(config)
         started = time.perf_counter_ns()
         config = self._whole_model(config)
@@ -101,7 +101,7 @@ class _Converter:
                 peak = _run_foreign(self._olive, config, self._work, self._context)
                 measured = {"olive_peak_rss_bytes": peak}
             else:
-                measured = self._run_olive(config, asked, started)
+                measured = self._run_olive(config, request, started)
         # Without it every file of the artifact has one name only, as onnx wants it.
         shutil.rmtree(config["cache_dir"], ignore_errors=True)
         _check_files(artifact)
@@ -125,11 +125,15 @@ class _Converter:
         return {
             **config,
             "input_model": {**named, **inner, "model_path": str(self._merged[key])},
-            "passes": {name: one for name, one in passes if one["type"] != "MergeAdapterWeights"},
+            "passes": {
+                name: settings
+                for name, settings in passes
+                if settings["type"] != "MergeAdapterWeights"
+            },
         }
 
     def _check_range(self, config: dict[str, Any]) -> None:
-        if all(one["type"] != "OnnxFloatToFloat16" for one in config["passes"].values()):
+        if all(settings["type"] != "OnnxFloatToFloat16" for settings in config["passes"].values()):
             return
         model = config["input_model"]
         inner = model.get("config") or {}
@@ -140,11 +144,11 @@ class _Converter:
         give_back_memory()
 
     def _run_olive(
-        self, config: dict[str, Any], asked: dict[str, Any], started: int
+        self, config: dict[str, Any], request: dict[str, Any], started: int
     ) -> dict[str, Any]:
         measured: dict[str, Any] = {}
         if self._watch is None:
-            threading.Thread(target=_fingerprint, args=(asked["config"],), daemon=True).start()
+            threading.Thread(target=_fingerprint, args=(request["config"],), daemon=True).start()
             self._watch = _load_olive(self._context)
             measured["olive_load_seconds"] = round((time.perf_counter_ns() - started) / 1e9, 3)
         else:
@@ -152,8 +156,8 @@ class _Converter:
         from olive.workflows import run
 
         watch = self._watch
-        watch.begin(asked.get("layers"))
-        text = asked.get("calibration")
+        watch.begin(request.get("layers"))
+        text = request.get("calibration")
         if text is not None and self._calibrator is None:
             self._calibrator = Calibrator(self._context.emit)
             self._calibrator.install()
@@ -174,14 +178,14 @@ class _Converter:
             measured["calibration"] = self._calibrator.document
         return measured
 
-    def answers(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def answers(self, request: dict[str, Any]) -> dict[str, Any]:
         """`{config, artifact}` → `{reference, proof, reason}`: what the original computes, and what it computes with
         the artifact's weights; `reason` says why there is nothing. Olive's libraries are still loaded.
 
         Raises:
             ModelRefused: transformers does not take the source as it is.
         """
-        model = asked["config"]["input_model"]
+        model = request["config"]["input_model"]
         inner = model.get("config") or {}
         self._context.emit(Stage("original", "Asking the original, to compare"))
         give_back_memory()
@@ -198,7 +202,7 @@ class _Converter:
             reference = self._yardstick.reference
             if reference is None:
                 return {"reference": None, "proof": None, "reason": self._yardstick.reason}
-            proof = self._yardstick.prove(Path(asked["artifact"]))
+            proof = self._yardstick.prove(Path(request["artifact"]))
             give_back_memory()
         except FirstlightError:
             raise

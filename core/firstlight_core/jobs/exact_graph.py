@@ -49,8 +49,8 @@ def _widen(model: Any, folder: Path, data: BinaryIO) -> None:
             tensor.name, tensor.data_type = name, whole
             tensor.dims.extend(shape)
             tensor.data_location = TensorProto.EXTERNAL
-            place = {"location": WIDENED, "offset": data.tell(), "length": values.nbytes}
-            for key, value in place.items():
+            location = {"location": WIDENED, "offset": data.tell(), "length": values.nbytes}
+            for key, value in location.items():
                 entry = tensor.external_data.add()
                 entry.key, entry.value = key, str(value)
             data.write(values.tobytes())

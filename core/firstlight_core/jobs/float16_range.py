@@ -71,10 +71,10 @@ def refuse_beyond_float16(source: Path, base: str | None) -> None:
     Raises:
         ModelRefused: they do not.
     """
-    found = largest_activation(source, base)
-    if found["value"] > LARGEST:
+    largest = largest_activation(source, base)
+    if largest["value"] > LARGEST:
         raise ModelRefused(
-            f"In FP16 this model would compute infinities: its activations reach {found['value']:,.0f} "
-            f"({found['module']}), and float16 ends at {LARGEST:,.0f}.",
+            f"In FP16 this model would compute infinities: its activations reach {largest['value']:,.0f} "
+            f"({largest['module']}), and float16 ends at {LARGEST:,.0f}.",
             hint="Choose FP32, INT8 or INT4: they compute in float32. --force converts to FP16 all the same.",
         )

@@ -19,8 +19,8 @@ def folded(model: Any) -> Any:
     plain = model.get_base_model()
     wrappers = (ModulesToSaveWrapper, TrainableTokensWrapper, BaseTunerLayer)
     with torch.no_grad():
-        while found := _first(plain, wrappers):
-            parent, name, module = found
+        while wrapped := _first(plain, wrappers):
+            parent, name, module = wrapped
             if isinstance(module, ModulesToSaveWrapper):
                 active = module.active_adapters if hasattr(module, "active_adapters") else None
                 key = (active or list(module.modules_to_save))[0]

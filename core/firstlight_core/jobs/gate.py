@@ -44,31 +44,31 @@ class _Checker:
         self._room = 0
         """Tokens that the KV cache must hold at least."""
 
-    def check(self, asked: dict[str, Any]) -> dict[str, Any]:
-        folder = Path(asked["artifact"])
+    def check(self, request: dict[str, Any]) -> dict[str, Any]:
+        folder = Path(request["artifact"])
         built = read_graph(folder)
-        _check_expected(built, asked.get("expected") or {})
+        _check_expected(built, request.get("expected") or {})
         with _explained():
             half = built["dtype"] == "float16"
             return {"smoke": self._load_and_speak(folder, half=half), "built": built}
 
-    def compare(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def compare(self, request: dict[str, Any]) -> dict[str, Any]:
         """`{reference, proof}` of `jobs/original.py` → `{smoke, agreement}`; the artifact is loaded once more where
         its structure is held against the original with the artifact's own weights."""
-        reference, proof = asked["reference"], asked["proof"]
+        reference, proof = request["reference"], request["proof"]
         answers = reference["answers"]
         with _explained():
             # Rendered by the source's own tokenizer: what it says is what a user would read.
             smoke = _speak(self._model, self._tokenizer, answers[0]["ids"], room=self._room)
-            found = self._rows(reference["texts"])
-            agreement = agreed(found, reference, self._tokenizer)
+            rows = self._rows(reference["texts"])
+            agreement = agreed(rows, reference, self._tokenizer)
             if proof["rows"]:
-                if asked["rounded"]:
-                    found = self._exact_rows(Path(asked["artifact"]), proof["texts"])
+                if request["rounded"]:
+                    rows = self._exact_rows(Path(request["artifact"]), proof["texts"])
                 elif proof["texts"] != reference["texts"]:
-                    found = self._rows(proof["texts"])
+                    rows = self._rows(proof["texts"])
                 wanted = read_rows(proof["rows"], reference)
-                agreement["structure"] = distance(found, wanted)
+                agreement["structure"] = distance(rows, wanted)
         return {"smoke": {**smoke, "prompt": answers[0]["prompt"]}, "agreement": agreement}
 
     def _rows(self, texts: list[dict[str, Any]]) -> list[Any]:
@@ -198,7 +198,7 @@ def read_graph(folder: Path) -> dict[str, Any]:
     types = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
     for tensor in model.graph.initializer:
         _check_external(folder, tensor)
-    found: dict[str, set[int]] = {"bits": set(), "block_size": set(), "accuracy_level": set()}
+    settings: dict[str, set[int]] = {"bits": set(), "block_size": set(), "accuracy_level": set()}
     # A shared table is read through one of these.
     views = [node for node in model.graph.node if node.op_type in ("Reshape", "Transpose")]
     tables = {node.output[0]: node.input[0] for node in views}
@@ -208,9 +208,9 @@ def read_graph(folder: Path) -> dict[str, Any]:
         attributes = {a.name: a.i for a in node.attribute}
         if node.op_type == "MatMulNBits":
             quantised += 1
-            found["bits"].add(attributes.get("bits", 4))
-            found["block_size"].add(attributes.get("block_size", 0))
-            found["accuracy_level"].add(attributes.get("accuracy_level", 0))
+            settings["bits"].add(attributes.get("bits", 4))
+            settings["block_size"].add(attributes.get("block_size", 0))
+            settings["accuracy_level"].add(attributes.get("accuracy_level", 0))
         elif node.op_type == "MatMul" and any(name in types for name in node.input):
             plain += 1
         elif node.op_type in ("Gather", "GatherBlockQuantized") and "embed" in node.name:
@@ -220,7 +220,7 @@ def read_graph(folder: Path) -> dict[str, Any]:
     logits = next((o for o in model.graph.output if o.name == "logits"), None)
     kind = logits.type.tensor_type.elem_type if logits is not None else 0
     return {
-        **{name: sorted(values) for name, values in found.items()},
+        **{name: sorted(values) for name, values in settings.items()},
         "quantised_nodes": quantised,
         "plain_matmuls": plain,
         "dtype": onnx.TensorProto.DataType.Name(kind).lower(),

@@ -56,24 +56,26 @@ def read_rows(path: str, reference: Mapping[str, Any]) -> Any:
     return np.memmap(path, dtype=np.float32, mode="r").reshape(-1, vocab)
 
 
-def distance(found: Sequence[Any], wanted: Any) -> Distance:
+def distance(rows: Sequence[Any], wanted: Any) -> Distance:
     """Return how far rows of logits lie from those of the original, computed in float64."""
     import numpy as np
 
-    if len(found) != len(wanted):
-        raise ValueError(f"{len(found)} rows of logits against {len(wanted)}")
+    if len(rows) != len(wanted):
+        raise ValueError(f"{len(rows)} rows of logits against {len(wanted)}")
     errors: list[float] = []
     kls: list[float] = []
     same = 0
-    for made, own in zip(found, wanted, strict=True):
+    for made, own in zip(rows, wanted, strict=True):
         shared = min(len(made), len(own))
-        one, other = (np.asarray(row[:shared], dtype=np.float64) for row in (made, own))
-        same += int(one.argmax()) == int(other.argmax())
-        logs = [row - row.max() for row in (one, other)]
+        logits, expected = (np.asarray(row[:shared], dtype=np.float64) for row in (made, own))
+        same += int(logits.argmax()) == int(expected.argmax())
+        logs = [row - row.max() for row in (logits, expected)]
         logs = [row - np.log(np.exp(row).sum()) for row in logs]
         kls.append(float((np.exp(logs[1]) * (logs[1] - logs[0])).sum()))
-        one, other = one - one.mean(), other - other.mean()
-        errors.append(float(np.linalg.norm(one - other)) / max(float(np.linalg.norm(other)), 1e-12))
+        logits, expected = logits - logits.mean(), expected - expected.mean()
+        errors.append(
+            float(np.linalg.norm(logits - expected)) / max(float(np.linalg.norm(expected)), 1e-12)
+        )
     return {
         "positions": len(errors),
         "error_max": max(errors),
@@ -84,7 +86,7 @@ def distance(found: Sequence[Any], wanted: Any) -> Distance:
     }
 
 
-def agreed(found: Sequence[Any], reference: Mapping[str, Any], tokenizer: Any) -> Agreement:
+def agreed(rows: Sequence[Any], reference: Mapping[str, Any], tokenizer: Any) -> Agreement:
     """Walk along the original's greedy answers: how often is its next token the artifact's first choice too?"""
     import numpy as np
 
@@ -93,8 +95,8 @@ def agreed(found: Sequence[Any], reference: Mapping[str, Any], tokenizer: Any) -
     answers = reference["answers"]
     for answer, text in zip(answers, reference["texts"], strict=False):
         hits = []
-        for place, token in enumerate(answer["answer"]):
-            logits = found[text["first_row"] + place]
+        for index, token in enumerate(answer["answer"]):
+            logits = rows[text["first_row"] + index]
             hits.append(int(logits.argmax()) == token)
             rank = int((logits > logits[token]).sum())
             close += rank < max(10, len(logits) // 100)
@@ -116,7 +118,7 @@ def agreed(found: Sequence[Any], reference: Mapping[str, Any], tokenizer: Any) -
         "prompts": len(answers),
         "original_dtype": str(reference["dtype"]),
         "texts": texts,
-        "plain": distance(found, read_rows(reference["rows"], reference)),
+        "plain": distance(rows, read_rows(reference["rows"], reference)),
         "pieces": _same_pieces(answers, tokenizer),
     }
 

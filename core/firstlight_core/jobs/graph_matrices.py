@@ -93,12 +93,12 @@ class Graph:
             return self._onnx.numpy_helper.to_array(node.attribute[0].t)
         if node is None or node.op_type not in ("Transpose", "Reshape", "Cast"):
             return None
-        found = self._plain(node.input[0])
-        if found is None or node.op_type == "Cast":
-            return found
+        values = self._plain(node.input[0])
+        if values is None or node.op_type == "Cast":
+            return values
         if node.op_type == "Transpose":
-            return found.T
-        return found.reshape([int(n) for n in self._plain(node.input[1])])
+            return values.T
+        return values.reshape([int(n) for n in self._plain(node.input[1])])
 
     def _nbits(self, node: Any, values: dict[str, Any], bits: int) -> Any:
         import numpy as np
@@ -132,10 +132,10 @@ class Graph:
         block = int(values.get("block_size", numbers.shape[1] // blocks))
         zeros: Any = np.float32(0 if signed else 2 ** (bits - 1))
         if len(node.input) > 3 and node.input[3]:
-            kept = self._plain(node.input[3])
-            if kept.dtype == np.uint8:
-                kept = unpacked(kept.reshape(rows, -1), bits)[:, :blocks]
-            zeros = kept.astype(np.float32).reshape(rows, blocks, 1)
+            zero_points = self._plain(node.input[3])
+            if zero_points.dtype == np.uint8:
+                zero_points = unpacked(zero_points.reshape(rows, -1), bits)[:, :blocks]
+            zeros = zero_points.astype(np.float32).reshape(rows, blocks, 1)
         numbers = numbers[:, : blocks * block].reshape(rows, blocks, block)
         # In place: two more copies of a vocabulary table would be the peak of the conversion.
         numbers -= zeros
@@ -158,5 +158,5 @@ def unpacked(stored: Any, bits: int) -> Any:
         return stored
     share = 8 // bits
     mask = np.uint8(2**bits - 1)
-    parts = [(stored >> np.uint8(bits * place)) & mask for place in range(share)]
+    parts = [(stored >> np.uint8(bits * index)) & mask for index in range(share)]
     return np.stack(parts, axis=-1).reshape(stored.shape[0], -1)

@@ -30,15 +30,15 @@ def fetch_blob(url: str, blobs: Path, token: Any) -> None:
     from huggingface_hub.file_download import http_get
     from huggingface_hub.utils import build_hf_headers
 
-    told = get_hf_file_metadata(url, token=token, timeout=10)
+    metadata = get_hf_file_metadata(url, token=token, timeout=10)
     # Only a plain hash can be a file name here; anything else is left to huggingface_hub.
-    if told.etag is None or told.size is None or not _ETAG.fullmatch(told.etag):
+    if metadata.etag is None or metadata.size is None or not _ETAG.fullmatch(metadata.etag):
         return
-    blob = blobs / told.etag
+    blob = blobs / metadata.etag
     if blob.exists():
         return
     blobs.mkdir(parents=True, exist_ok=True)
-    part = blobs / f"{told.etag}.firstlight-part"
+    part = blobs / f"{metadata.etag}.firstlight-part"
     lock = try_lock(part)
     if lock is None:
         raise InputRefused(
@@ -47,23 +47,23 @@ def fetch_blob(url: str, blobs: Path, token: Any) -> None:
     try:
         headers = build_hf_headers(token=token)
         # The token is for the hub, not for the storage it redirects to.
-        if urlsplit(url).netloc != urlsplit(told.location).netloc:
+        if urlsplit(url).netloc != urlsplit(metadata.location).netloc:
             headers.pop("authorization", None)
         with part.open("r+b") as stream:
             arrived = stream.seek(0, os.SEEK_END)
-            if arrived > told.size:
+            if arrived > metadata.size:
                 stream.truncate(0)
                 arrived = stream.seek(0)
             http_get(
-                told.location,
+                metadata.location,
                 stream,
                 resume_size=arrived,
                 headers=headers,
-                expected_size=told.size,
+                expected_size=metadata.size,
             )
             stream.flush()
             os.fsync(stream.fileno())
-        _check(part, told.etag, told.size)
+        _check(part, metadata.etag, metadata.size)
         part.chmod(0o644)
         part.rename(blob)
     finally:

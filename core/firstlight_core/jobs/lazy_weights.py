@@ -100,8 +100,10 @@ def _stored(tensor: Any) -> Any:
     import torch
 
     cells = getattr(getattr(tensor, "raw", None), "__closure__", None) or ()
-    found = [cell.cell_contents for cell in cells if isinstance(cell.cell_contents, torch.Tensor)]
-    return found[0] if len(found) == 1 and list(found[0].shape) == list(tensor.shape) else None
+    tensors = [cell.cell_contents for cell in cells if isinstance(cell.cell_contents, torch.Tensor)]
+    return (
+        tensors[0] if len(tensors) == 1 and list(tensors[0].shape) == list(tensor.shape) else None
+    )
 
 
 def _may_be_held(value: Any, *, reads_tables: bool) -> bool:

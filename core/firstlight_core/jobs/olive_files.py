@@ -24,8 +24,8 @@ def install() -> None:
 def identity(path: str | os.PathLike[str], **_: Any) -> str:
     """What tells a file from every other one and from its later versions, without reading it."""
     status = Path(path).stat()
-    told = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-    return hashlib.sha256(repr(told).encode()).hexdigest()
+    fields = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    return hashlib.sha256(repr(fields).encode()).hexdigest()
 
 
 def _linking(copy_dir: Callable[..., None]) -> Callable[..., None]:

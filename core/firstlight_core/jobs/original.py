@@ -156,8 +156,8 @@ class Yardstick:
             figures = WeightProof(model).put(graph.matrices())
             own["weights"] = figures
             if graph.is_rounded() and figures["unmatched"]:
-                shown = one_line(figures["unmatched"][0], 80)
-                return {**own, "rows": "", "reason": f"{shown} holds no matrix of the original"}
+                node = one_line(figures["unmatched"][0], 80)
+                return {**own, "rows": "", "reason": f"{node} holds no matrix of the original"}
             if graph.is_rounded():
                 if small := graph.half_vectors():
                     round_small(model, small)
@@ -175,12 +175,12 @@ def _unproven(reason: str) -> Proof:
 
 def renumbered(texts: list[Text]) -> list[Text]:
     """Return texts whose rows follow each other in a file of their own."""
-    found: list[Text] = []
+    numbered: list[Text] = []
     row = 0
     for text in texts:
-        found.append({**text, "first_row": row})
+        numbered.append({**text, "first_row": row})
         row += rows_of(text)
-    return found
+    return numbered
 
 
 def _texts(prompts: list[list[int]], spoken: list[list[int]], long: list[int]) -> list[Text]:
@@ -206,14 +206,14 @@ def write_rows(model: Any, texts: list[Text], path: Path) -> int:
             past = None
             ids, start = text["ids"], text["prompt_tokens"]
             for chunk in (ids[:start], *([i] for i in ids[start:])):
-                found = model(
+                output = model(
                     input_ids=torch.tensor([chunk]),
                     past_key_values=past,
                     use_cache=True,
                     logits_to_keep=1,
                 )
-                past = found.past_key_values
-                row = found.logits[0, -1].float().numpy()
+                past = output.past_key_values
+                row = output.logits[0, -1].float().numpy()
                 width = len(row)
                 stream.write(np.ascontiguousarray(row, dtype=np.float32).tobytes())
     return width
@@ -225,10 +225,10 @@ def distance(left: Path, right: Path, rows: int) -> float:
 
     stored = np.fromfile(left, dtype=np.float32)
     beside = np.fromfile(right, dtype=np.float32, count=stored.size)
-    one, other = (part.reshape(rows, -1).astype(np.float64) for part in (stored, beside))
-    other -= other.mean(axis=1, keepdims=True)
-    one -= one.mean(axis=1, keepdims=True)
-    return float(np.linalg.norm(one - other) / max(float(np.linalg.norm(other)), 1e-12))
+    first, second = (part.reshape(rows, -1).astype(np.float64) for part in (stored, beside))
+    second -= second.mean(axis=1, keepdims=True)
+    first -= first.mean(axis=1, keepdims=True)
+    return float(np.linalg.norm(first - second) / max(float(np.linalg.norm(second)), 1e-12))
 
 
 class _threads:
@@ -255,14 +255,14 @@ def _greedy(model: Any, prompts: list[list[int]], ends: list[int]) -> list[list[
         for ids in prompts:
             past, chunk, answer = None, ids, []
             for _ in range(STEPS):
-                found = model(
+                output = model(
                     input_ids=torch.tensor([chunk]),
                     past_key_values=past,
                     use_cache=True,
                     logits_to_keep=1,
                 )
-                past = found.past_key_values
-                chunk = [int(found.logits[0, -1].argmax())]
+                past = output.past_key_values
+                chunk = [int(output.logits[0, -1].argmax())]
                 answer += chunk
                 if chunk[0] in ends:
                     break

@@ -71,16 +71,16 @@ def long_ids(tokenizer: Any, lengths: Lengths, parameters: int, rows: int) -> li
 
     `rows` are those of the token table: no id reaches them.
     """
-    found = [
+    ids = [
         i for i in (int(n) for n in tokenizer.encode(LONG, add_special_tokens=False)) if i < rows
     ]
-    if not found:
+    if not ids:
         return []
     most = min(MOST_TOKENS, int(MOST_WORK / max(parameters, 1)), lengths.context - 1)
     wanted = [n + BEYOND for n in (lengths.window, lengths.rope_length) if n]
     reachable = [n for n in wanted if n <= most]
     length = max([min(PLAIN_TOKENS, most), *reachable])
-    return (found * (length // len(found) + 1))[:length]
+    return (ids * (length // len(ids) + 1))[:length]
 
 
 def covered(tokens: int, lengths: Lengths) -> Covered:

@@ -44,7 +44,7 @@ def render(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
     limit_self(int(request.get("cpu_seconds", CPU_SECONDS)), MEMORY_BYTES)
     renders = [_one(draw, encode, conversation) for conversation in request["conversations"]]
     encoded = [encode(text) for text in request.get("texts", [])] if encode else []
-    ids = {token for found in renders for token in found.get("ids", [])}
+    ids = {token for rendered in renders for token in rendered.get("ids", [])}
     ids |= {token for line in encoded for token in line}
     pieces = {str(token): decode(token) for token in sorted(ids)} if decode else {}
     result = {"renders": renders, "encoded": encoded, "pieces": pieces, **more}
@@ -151,8 +151,8 @@ def _open_transformers(folder: Path, template: str | None, request: Mapping[str,
         )
 
     def encode(text: str) -> list[int]:
-        found = tokenizer(text, add_special_tokens=False, verbose=False)
-        return [int(token) for token in found["input_ids"]]
+        encoding = tokenizer(text, add_special_tokens=False, verbose=False)
+        return [int(token) for token in encoding["input_ids"]]
 
     def decode(token: int) -> str:
         return str(tokenizer.decode([token], clean_up_tokenization_spaces=False))

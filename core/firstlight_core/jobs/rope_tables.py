@@ -81,12 +81,12 @@ def _computing(inner: Callable[..., Any]) -> Callable[..., Any]:
         long = (
             isinstance(settings["rescale_factors"], str) and settings["rescale_factors"] == "long"
         )
-        found = rotary and rotary.frequencies(getattr(model, "_rotary_layers", FULL), long=long)
-        if not found:
+        rope = rotary and rotary.frequencies(getattr(model, "_rotary_layers", FULL), long=long)
+        if not rope:
             return inner(model)
         import torch
 
-        frequencies, factor = found
+        frequencies, factor = rope
         angles = torch.outer(torch.arange(settings["cache_length"]).float(), frequencies.float())
         angles = torch.cat((angles, angles), dim=-1)
         return angles.cos() * factor, angles.sin() * factor
@@ -130,8 +130,8 @@ class _Rotary:
 
     def width(self, layers: str) -> int | None:
         """How many elements of a head are rotated."""
-        found = self.frequencies(layers)
-        return None if found is None else 2 * len(found[0])
+        rope = self.frequencies(layers)
+        return None if rope is None else 2 * len(rope[0])
 
     def frequencies(self, layers: str, *, long: bool = False) -> tuple[Any, float] | None:
         """Inverse frequencies, factor of cosine and sine; `long`: beyond the original length (longrope)."""

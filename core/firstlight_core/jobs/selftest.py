@@ -83,16 +83,16 @@ def _connect(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
 
 
 def _serve(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
-    for asked in context.requests():
-        if asked["op"] == "fail":
+    for message in context.requests():
+        if message["op"] == "fail":
             raise ModelRefused("No.", hint="Ask something else.")
-        for index in range(int(asked.get("tokens", 3))):
+        for index in range(int(message.get("tokens", 3))):
             if context.cancelled.is_set():
                 break
-            context.emit(Token(f"{asked['op']}{index} ", index, index))
-            if asked.get("wait"):
+            context.emit(Token(f"{message['op']}{index} ", index, index))
+            if message.get("wait"):
                 context.cancelled.wait(30)
-        context.reply({"op": asked["op"], "cancelled": context.cancelled.is_set()})
+        context.reply({"op": message["op"], "cancelled": context.cancelled.is_set()})
     return {}
 
 

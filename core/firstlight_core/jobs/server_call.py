@@ -191,18 +191,18 @@ class Call:
 
     def _pause(self, response: _Response, number: int) -> float:
         """Seconds until the next try: what Retry-After says, in seconds or as a date, else a growing pause."""
-        asked = response.headers.get("Retry-After", "").strip()
+        header = response.headers.get("Retry-After", "").strip()
         with contextlib.suppress(ValueError):
-            return max(0.0, float(asked)) if float(asked) == float(asked) else PAUSE_SECONDS
+            return max(0.0, float(header)) if float(header) == float(header) else PAUSE_SECONDS
         with contextlib.suppress(ValueError, TypeError, OverflowError):
-            when = email.utils.parsedate_to_datetime(asked).timestamp()
+            when = email.utils.parsedate_to_datetime(header).timestamp()
             return max(0.0, when - time.time())
         return PAUSE_SECONDS * 2.0 ** (number - 1)
 
     def _refusal(self, response: _Response, path: str, tries: int, pause: float) -> FirstlightError:
         status = response.status
-        said = self.error_words(response.read(WORDS_LIMIT))
-        ending = f": {said}" if said else ""
+        reason = self.error_words(response.read(WORDS_LIMIT))
+        ending = f": {reason}" if reason else ""
         if 300 <= status < 400:
             there = one_line(response.headers.get("Location", "nowhere"), 120)
             return InputRefused(
@@ -294,8 +294,10 @@ def unusable(error: BaseException) -> JobFailed:
 
 def _message(raw: bytes) -> str:
     try:
-        found = json.loads(raw)
-        found = found.get("error", found)
-        return one_line(str(found.get("message", found) if isinstance(found, dict) else found))
+        document = json.loads(raw)
+        document = document.get("error", document)
+        return one_line(
+            str(document.get("message", document) if isinstance(document, dict) else document)
+        )
     except (ValueError, RecursionError, AttributeError):
         return one_line(raw.decode("utf-8", "replace"), 120)

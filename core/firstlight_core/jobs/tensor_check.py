@@ -38,12 +38,12 @@ def refuse_missing(folder: Path, model: Any, report: Mapping[str, Any] | None = 
     Raises:
         ModelRefused: tensors are missing or have another shape; transformers fills them with random numbers.
     """
-    found = set(lacking_tensors(folder, model))
+    missing = set(lacking_tensors(folder, model))
     if report is not None:
-        found |= {str(name) for name in report.get("missing_keys") or ()}
-        found |= {str(entry[0]) for entry in report.get("mismatched_keys") or ()}
-    if found:
-        raise missing_tensors(sorted(found))
+        missing |= {str(name) for name in report.get("missing_keys") or ()}
+        missing |= {str(entry[0]) for entry in report.get("mismatched_keys") or ()}
+    if missing:
+        raise missing_tensors(sorted(missing))
 
 
 def lacking_tensors(folder: Path, model: Any) -> list[str]:
@@ -64,8 +64,8 @@ def lacking_tensors(folder: Path, model: Any) -> list[str]:
         name
         for name, tensor in model.state_dict().items()
         if not any(
-            _is_there(stored, one, tuple(tensor.shape))
-            for one in {_plain(name, model), *tied.get(_plain(name, model), ())}
+            _is_there(stored, alias, tuple(tensor.shape))
+            for alias in {_plain(name, model), *tied.get(_plain(name, model), ())}
         )
     ]
 
@@ -91,9 +91,9 @@ def tied_names(model: Any) -> dict[str, set[str]]:
         for name in names:
             tied.setdefault(name, set()).update(set(names) - {name})
     for left, right in dict(getattr(model, "all_tied_weights_keys", None) or {}).items():
-        one, other = _plain(str(left), model), _plain(str(right), model)
-        tied.setdefault(one, set()).add(other)
-        tied.setdefault(other, set()).add(one)
+        first, second = _plain(str(left), model), _plain(str(right), model)
+        tied.setdefault(first, set()).add(second)
+        tied.setdefault(second, set()).add(first)
     return tied
 
 
@@ -115,10 +115,10 @@ def _is_converted(model: Any) -> bool:
 
 def missing_tensors(names: list[str]) -> ModelRefused:
     """Return the refusal of weights that lack tensors."""
-    shown = ", ".join(one_line(name, 80) for name in names[:3])
+    listed = ", ".join(one_line(name, 80) for name in names[:3])
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ModelRefused(
-        f"The weights lack {shown}{more}; Olive would have filled them with random numbers.",
+        f"The weights lack {listed}{more}; Olive would have filled them with random numbers.",
         hint="Save the model again with all its tensors, or download it again.",
         detail="\n".join(names[:200]),
     )

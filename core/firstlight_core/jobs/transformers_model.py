@@ -118,11 +118,11 @@ def adapter_rows(adapter: Path) -> int:
 
 def stop_ids(model: Any, tokenizer: Any) -> set[int]:
     """The tokens that end an answer of the original."""
-    found: set[int] = set()
+    ids: set[int] = set()
     for value in (model.generation_config.eos_token_id, tokenizer.eos_token_id):
         values = value if isinstance(value, list) else [value]
-        found.update(int(i) for i in values if i is not None)
-    return found
+        ids.update(int(i) for i in values if i is not None)
+    return ids
 
 
 def check_finite(torch: Any, logits: Any) -> None:
@@ -152,13 +152,13 @@ class Forward:
         Raises:
             ModelRefused: they are not finite.
         """
-        found = self._model(
+        output = self._model(
             input_ids=self._torch.tensor([list(chunk)]),
             past_key_values=self._past,
             use_cache=True,
             logits_to_keep=1,
         )
-        logits = found.logits[0, -1].float()
+        logits = output.logits[0, -1].float()
         check_finite(self._torch, logits)
-        self._past = found.past_key_values
+        self._past = output.past_key_values
         return logits

@@ -68,14 +68,14 @@ class WeightProof:
         for matrix in matrices:
             self.figures["matrices"] += 1
             matrix = self._trimmed(matrix)
-            places = self._find(matrix)
-            if places is None:
+            spans = self._find(matrix)
+            if spans is None:
                 self.figures["unmatched"].append(matrix.node)
                 continue
-            for place in places:
-                self._compare(matrix, place)
+            for span in spans:
+                self._compare(matrix, span)
             if not matrix.table:
-                touched |= {_group(place.name) for place in places}
+                touched |= {_group(span.name) for span in spans}
         self.figures["unused"] = [
             name
             for name, weight in self._weights.items()
@@ -104,19 +104,19 @@ class WeightProof:
                 if first is not None and self._free(name, first, stored.shape[0], matrix.table):
                     return [_Place(name, first, stored.shape[0], 0)]
         # Or several of them, packed.
-        found: list[_Place] = []
+        spans: list[_Place] = []
         for name, weight in candidates.items():
             if weight.shape[0] < stored.shape[0]:
                 first = aligned(stored, weight)
                 if first is not None and self._free(name, 0, weight.shape[0], matrix.table):
-                    found.append(_Place(name, 0, weight.shape[0], first))
-        found.sort(key=lambda place: place.stored_first)
+                    spans.append(_Place(name, 0, weight.shape[0], first))
+        spans.sort(key=lambda span: span.stored_first)
         at = 0
-        for place in found:
-            if place.stored_first != at:
+        for span in spans:
+            if span.stored_first != at:
                 return None
-            at += place.rows
-        return found if found and at == stored.shape[0] else None
+            at += span.rows
+        return spans if spans and at == stored.shape[0] else None
 
     def _candidates(self, matrix: StoredMatrix) -> Iterator[tuple[str, Any]]:
         columns = matrix.values.shape[1]
@@ -139,19 +139,19 @@ class WeightProof:
         used.update(wanted)
         return True
 
-    def _compare(self, matrix: StoredMatrix, place: _Place) -> None:
+    def _compare(self, matrix: StoredMatrix, span: _Place) -> None:
         import torch
 
-        weight = self._weights[place.name]
+        weight = self._weights[span.name]
         key = str(matrix.bits)
         product = square = 0.0
         rows, sizes = [], []
-        for begin in range(0, place.rows, CHUNK):
-            count = min(CHUNK, place.rows - begin)
-            first = place.stored_first + begin
+        for begin in range(0, span.rows, CHUNK):
+            count = min(CHUNK, span.rows - begin)
+            first = span.stored_first + begin
             part = matrix.values[first : first + count]
             made = torch.from_numpy(part.astype("float32", copy=True))
-            own = weight.data[place.first + begin : place.first + begin + count]
+            own = weight.data[span.first + begin : span.first + begin + count]
             product += float((made * own).sum(dtype=torch.float64))
             square += float((own * own).sum(dtype=torch.float64))
             rows.append((made - own).norm(dim=1))
@@ -179,14 +179,14 @@ def round_small(model: Any, stored: list[Any]) -> None:
     for parameter in model.parameters():
         if parameter.dim() != 1:
             continue
-        own, found = parameter.data, None
+        own, rounded = parameter.data, None
         for vector in vectors:
             if vector.shape == own.shape:
                 for offset in (0.0, 1.0):
                     room = 2**-10 * ((own + offset).abs() + 1e-3)
-                    if found is None and bool(((vector - offset - own).abs() <= room).all()):
-                        found = vector - offset
-        own.copy_(own.half().float() if found is None else found)
+                    if rounded is None and bool(((vector - offset - own).abs() <= room).all()):
+                        rounded = vector - offset
+        own.copy_(own.half().float() if rounded is None else rounded)
     for module in model.modules():
         if "Rotary" in type(module).__name__:
             module.register_forward_hook(_halved)
@@ -238,8 +238,8 @@ def _tensor(values: Any) -> Any:
 
 
 def _layer(name: str) -> int | None:
-    found = _LAYER.search(name)
-    return int(found[1]) if found else None
+    match = _LAYER.search(name)
+    return int(match[1]) if match else None
 
 
 def _group(name: str) -> str:

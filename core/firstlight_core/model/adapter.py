@@ -168,10 +168,10 @@ def _splits_ends(settings: Mapping[str, Any], changes: Mapping[str, Change]) -> 
     if settings.get("ensure_weight_tying") is True:
         return False
     copied = settings.get("modules_to_save")
-    kept = tuple(copied) if isinstance(copied, list) else ()
+    saved = tuple(copied) if isinstance(copied, list) else ()
     return any(
         (is_end(module, EMBEDDINGS) or is_end(module, HEADS))
-        and (change.low_rank or module.rpartition(".")[2] in kept)
+        and (change.low_rank or module.rpartition(".")[2] in saved)
         for module, change in changes.items()
     )
 
@@ -264,9 +264,9 @@ def find_base(adapter: Adapter, base: Path | None = None) -> ModelFolder:
     """
     for candidate in _candidates(adapter, base):
         if (candidate / "config.json").is_file():
-            found = list_folder(candidate)
-            if found.path != adapter.folder:
-                return found
+            folder = list_folder(candidate)
+            if folder.path != adapter.folder:
+                return folder
     if base is not None:
         raise BaseMissing(
             f"{shown_path(base)} is not the base of this adapter: it holds no config.json.",
@@ -286,10 +286,10 @@ _QUANTISED_NAME = re.compile(
 def quantised_base(adapter: Adapter, base: ModelFolder, how: str) -> BaseMissing:
     """The refusal of a base that is quantised, as adapters trained on a 4-bit copy name it."""
     beside = base.path.with_name(_QUANTISED_NAME.sub("", base.path.name))
-    found = beside != base.path and (beside / "config.json").is_file()
+    present = beside != base.path and (beside / "config.json").is_file()
     return BaseMissing(
         f"The adapter's base, {shown_path(base.path)}, is quantised{how}; an adapter is merged into the original weights.",
-        hint=f"Name the base in 16 bits: --base {shown_path(beside) if found else 'FOLDER'}",
+        hint=f"Name the base in 16 bits: --base {shown_path(beside) if present else 'FOLDER'}",
     )
 
 

@@ -17,10 +17,10 @@ def _file() -> Path:
 
 def _read() -> dict[str, str]:
     try:
-        found = read_json_object(_file(), limit=_FILE_LIMIT)
+        entries = read_json_object(_file(), limit=_FILE_LIMIT)
     except FirstlightError:
         return {}
-    return {key: value for key, value in found.items() if isinstance(value, str)}
+    return {key: value for key, value in entries.items() if isinstance(value, str)}
 
 
 def _key(adapter: Path) -> str:
@@ -36,9 +36,9 @@ def remembered_base(adapter: Path) -> Path | None:
 
 def remember_base(adapter: Path, base: Path) -> None:
     """Keep the user's answer; what cannot be written is forgotten."""
-    kept = _read()
-    kept.pop(_key(adapter), None)
-    entries = [*kept.items(), (_key(adapter), str(base.absolute()))][-KEPT:]
+    bases = _read()
+    bases.pop(_key(adapter), None)
+    entries = [*bases.items(), (_key(adapter), str(base.absolute()))][-KEPT:]
     try:
         write_json(_file(), dict(entries))
     except (FirstlightError, UnicodeError):

@@ -49,22 +49,22 @@ def read_changes(tensors: Mapping[str, Tensor]) -> dict[str, Change]:
     Raises:
         ModelRefused: a tensor has a name under which PEFT would pass it over.
     """
-    found: dict[str, Change] = {}
+    changes: dict[str, Change] = {}
     for name, tensor in tensors.items():
-        module, told = _read(name.removeprefix(PREFIX), tensor)
+        module, change = _read(name.removeprefix(PREFIX), tensor)
         if not module or not name.startswith(PREFIX):
             raise _passed_over(name)
-        found[module] = _joined(found.get(module, Change()), told)
-    return found
+        changes[module] = _joined(changes.get(module, Change()), change)
+    return changes
 
 
-def _joined(one: Change, other: Change) -> Change:
+def _joined(first: Change, second: Change) -> Change:
     return Change(
-        inputs=one.inputs if other.inputs is None else other.inputs,
-        outputs=one.outputs if other.outputs is None else other.outputs,
-        shape=other.shape or one.shape,
-        bias=one.bias if other.bias is None else other.bias,
-        low_rank=one.low_rank or other.low_rank,
+        inputs=first.inputs if second.inputs is None else second.inputs,
+        outputs=first.outputs if second.outputs is None else second.outputs,
+        shape=second.shape or first.shape,
+        bias=first.bias if second.bias is None else second.bias,
+        low_rank=first.low_rank or second.low_rank,
     )
 
 
@@ -90,16 +90,16 @@ def _read(name: str, tensor: Tensor) -> tuple[str, Change]:
 
 
 def _passed_over(name: str) -> ModelRefused:
-    shown = one_line(name, 90)
+    label = one_line(name, 90)
     wrapper = next((part for part in name.split(".") if part in WRAPPERS), None)
     if wrapper is not None:
         return ModelRefused(
-            f"The adapter's tensors are named after a wrapper of the training ({wrapper}): {shown}. "
+            f"The adapter's tensors are named after a wrapper of the training ({wrapper}): {label}. "
             "PEFT would pass them over.",
             hint=_AGAIN,
         )
     return ModelRefused(
-        f"{shown} is no name that PEFT gives to a tensor of a LoRA adapter: it would be passed over.",
+        f"{label} is no name that PEFT gives to a tensor of a LoRA adapter: it would be passed over.",
         hint=_AGAIN,
     )
 
@@ -122,9 +122,9 @@ def vocabulary(changes: Mapping[str, Change]) -> int | None:
                 if size is not None:
                     sizes.setdefault(size, module)
     if len(sizes) > 1:
-        told = " and ".join(f"{size} in {one_line(name, 60)}" for size, name in sizes.items())
+        clash = " and ".join(f"{size} in {one_line(name, 60)}" for size, name in sizes.items())
         raise ModelRefused(
-            f"The adapter contradicts itself about the size of the vocabulary: {told}.",
+            f"The adapter contradicts itself about the size of the vocabulary: {clash}.",
             hint="Save it again where it was trained.",
         )
     return next(iter(sizes), None)

@@ -90,7 +90,9 @@ def _granite_without_rope(config: Config, shape: ModelShape) -> bool:
 def _layered_longrope(config: Config, shape: ModelShape) -> bool:
     rope = config.get("rope_parameters")
     layers = rope.values() if isinstance(rope, Mapping) else ()
-    return any(isinstance(one, Mapping) and one.get("rope_type") == "longrope" for one in layers)
+    return any(
+        isinstance(layer, Mapping) and layer.get("rope_type") == "longrope" for layer in layers
+    )
 
 
 _TRANSFORMERS = "The transformers library runs it; to deploy, choose a model without that."

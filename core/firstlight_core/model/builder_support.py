@@ -55,7 +55,7 @@ def native_models(mapping: Path | None = None) -> dict[str, frozenset[str]] | No
     A type that is not here can only be loaded by code from the model's own folder, which is never run.
     """
     path = mapping or _installed("transformers", "models/auto/modeling_auto.py")
-    found: dict[str, set[str]] = {}
+    models: dict[str, set[str]] = {}
     for model_type, name in _CAUSAL.findall(_source(path)):
-        found.setdefault(model_type, set()).add(name)
-    return {key: frozenset(names) for key, names in found.items()} if "llama" in found else None
+        models.setdefault(model_type, set()).add(name)
+    return {key: frozenset(names) for key, names in models.items()} if "llama" in models else None

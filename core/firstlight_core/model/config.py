@@ -80,9 +80,9 @@ def number(config: Mapping[str, Any], field: str) -> int | None:
             )
         low, high = RANGES[field]
         if not low <= value <= high:
-            shown = str(value) if abs(value) < 10**12 else "a number of astronomical size"
+            figure = str(value) if abs(value) < 10**12 else "a number of astronomical size"
             raise ModelRefused(
-                f"config.json: {name} is {shown}; a model has {low} to {high:,}.", hint=_AGAIN
+                f"config.json: {name} is {figure}; a model has {low} to {high:,}.", hint=_AGAIN
             )
         return value
     return None
@@ -94,36 +94,36 @@ def read_shape(config: Mapping[str, Any]) -> ModelShape:
     Raises:
         ModelRefused: a needed number is missing, absurd, or two of them contradict each other.
     """
-    found = {field: number(config, field) for field in RANGES}
+    numbers = {field: number(config, field) for field in RANGES}
     for field in _NEEDED:
-        if found[field] is None:
+        if numbers[field] is None:
             raise ModelRefused(f"config.json does not say {field}.", hint=_AGAIN)
-    hidden, heads = found["hidden_size"] or 1, found["num_attention_heads"] or 1
-    kv_heads = found["num_key_value_heads"] or heads
+    hidden, heads = numbers["hidden_size"] or 1, numbers["num_attention_heads"] or 1
+    kv_heads = numbers["num_key_value_heads"] or heads
     if heads % kv_heads:
         raise ModelRefused(
             f"config.json: {heads} attention heads cannot share {kv_heads} key-value heads.",
             hint=_AGAIN,
         )
-    if found["head_dim"] is None and hidden % heads:
+    if numbers["head_dim"] is None and hidden % heads:
         raise ModelRefused(
             f"config.json: hidden_size {hidden} is not a multiple of {heads} heads.", hint=_AGAIN
         )
     return ModelShape(
         architecture=architecture(config),
         model_type=_name(config, "model_type"),
-        layers=found["num_hidden_layers"] or 1,
+        layers=numbers["num_hidden_layers"] or 1,
         hidden=hidden,
         heads=heads,
         kv_heads=kv_heads,
-        head_size=found["head_dim"] or hidden // heads,
-        intermediate=found["intermediate_size"] or 4 * hidden,
-        vocab=found["vocab_size"] or 1,
-        context=found["max_position_embeddings"] or 0,
+        head_size=numbers["head_dim"] or hidden // heads,
+        intermediate=numbers["intermediate_size"] or 4 * hidden,
+        vocab=numbers["vocab_size"] or 1,
+        context=numbers["max_position_embeddings"] or 0,
         tied=_tied(config),
         dtype=_name(config, "dtype") or _name(config, "torch_dtype"),
-        rope_positions=_rope_positions(config, found["max_position_embeddings"] or 0),
-        **_windows(config, found["num_hidden_layers"] or 1),
+        rope_positions=_rope_positions(config, numbers["max_position_embeddings"] or 0),
+        **_windows(config, numbers["num_hidden_layers"] or 1),
     )
 
 

@@ -112,8 +112,8 @@ def _read_cache() -> dict[str, Any]:
 
 
 def _write_cache(entries: dict[str, Any]) -> None:
-    kept = dict(list(entries.items())[-_KEPT:])
+    newest = dict(list(entries.items())[-_KEPT:])
     try:
-        write_json(_cache_file(), kept)
+        write_json(_cache_file(), newest)
     except FirstlightError:
         return  # A cache that cannot be written costs time, nothing else.

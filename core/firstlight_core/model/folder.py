@@ -183,31 +183,31 @@ def _not_a_model(root: Path, why: str) -> ModelRefused:
 
 def _resolve(folder: Path) -> Path:
     text = str(folder)
-    shown = shown_path(text if len(text) <= 200 else text[:199] + "…")
+    label = shown_path(text if len(text) <= 200 else text[:199] + "…")
     if "\0" in text:
-        raise ModelRefused(f"{shown} holds a NUL character: that is not a path.")
+        raise ModelRefused(f"{label} holds a NUL character: that is not a path.")
     if len(os.fsencode(text)) > PATH_LIMIT:
-        raise ModelRefused(f"The path {shown} is too long for any file system.")
+        raise ModelRefused(f"The path {label} is too long for any file system.")
     try:
         root = expanded(folder).resolve(strict=True)
         mode = root.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         raise ModelRefused(
-            f"There is no folder {shown}.", hint="Check the path; Tab completes it in the wizard."
+            f"There is no folder {label}.", hint="Check the path; Tab completes it in the wizard."
         ) from None
     except PermissionError:
         raise unreadable(folder) from None
     except (OSError, RuntimeError, ValueError) as error:
         loop = isinstance(error, RuntimeError) or getattr(error, "errno", 0) == errno.ELOOP
         reason = "it is a link that leads to itself" if loop else "the path is not usable"
-        raise ModelRefused(f"Cannot open {shown}: {reason}.") from error
+        raise ModelRefused(f"Cannot open {label}: {reason}.") from error
     if stat.S_ISREG(mode):
         raise _single_file(root)
     if not stat.S_ISDIR(mode):
-        raise ModelRefused(f"{shown} is not a folder.", hint="Choose the model's folder.")
+        raise ModelRefused(f"{label} is not a folder.", hint="Choose the model's folder.")
     if _is_system(root):
         raise ModelRefused(
-            f"{shown} belongs to the system: that is not a model folder.",
+            f"{label} belongs to the system: that is not a model folder.",
             hint="Choose the folder that holds config.json and the .safetensors files.",
         )
     if not os.access(root, os.R_OK | os.X_OK):
@@ -230,35 +230,35 @@ def unreadable(folder: Path) -> ModelRefused:
 
 
 def _single_file(path: Path) -> ModelRefused:
-    shown = shown_path(path)
+    label = shown_path(path)
     match path.suffix.lower():
         case ".gguf":
             return ModelRefused(
-                f"{shown} is a GGUF file, made for llama.cpp, Ollama and LM Studio.",
+                f"{label} is a GGUF file, made for llama.cpp, Ollama and LM Studio.",
                 hint="Run it there, or point Firstlight at the Hugging Face folder it was made from.",
             )
         case ".safetensors" | ".json" | ".onnx" | ".data":
             return ModelRefused(
-                f"{shown} is one file of a model.",
+                f"{label} is one file of a model.",
                 hint=f"Choose its folder: {shown_path(path.parent)}",
             )
         case ".bin" | ".pt" | ".pth" | ".ckpt" | ".pkl":
             return ModelRefused(
-                f"{shown} is a pickle, which can run code when it is opened.",
+                f"{label} is a pickle, which can run code when it is opened.",
                 hint="Save the model with `save_pretrained(..., safe_serialization=True)` and choose that folder.",
             )
         case ".zip" | ".gz" | ".tar" | ".tgz" | ".7z" | ".xz":
-            return ModelRefused(f"{shown} is an archive.", hint="Unpack it and choose the folder.")
-    return ModelRefused(f"{shown} is a file, not a folder.", hint="Choose the model's folder.")
+            return ModelRefused(f"{label} is an archive.", hint="Unpack it and choose the folder.")
+    return ModelRefused(f"{label} is a file, not a folder.", hint="Choose the model's folder.")
 
 
 def _entries(root: Path, folder: Path, prefix: str) -> list[tuple[str, Member | Path | None]]:
     """Names below `folder`: a `Member` for a file, None for a folder, a path for a link to a folder within."""
-    found: list[tuple[str, Member | Path | None]] = []
+    entries: list[tuple[str, Member | Path | None]] = []
     try:
         with os.scandir(folder) as listing:
             for entry in listing:
-                if len(found) >= ENTRY_LIMIT:
+                if len(entries) >= ENTRY_LIMIT:
                     raise _not_a_model(root, f"holds more than {ENTRY_LIMIT:,} files")
                 name = prefix + entry.name
                 path = Path(entry.path)
@@ -269,12 +269,12 @@ def _entries(root: Path, folder: Path, prefix: str) -> list[tuple[str, Member | 
                     path = _target(root, path, name)
                 status = path.lstat()
                 if linked and stat.S_ISDIR(status.st_mode):
-                    found.append((name, path))
+                    entries.append((name, path))
                     continue
                 if stat.S_ISDIR(status.st_mode):
-                    found.append((name, None))
+                    entries.append((name, None))
                 elif stat.S_ISREG(status.st_mode):
-                    found.append((name, _member(name, path, status)))
+                    entries.append((name, _member(name, path, status)))
                 else:
                     raise ModelRefused(
                         f"{shown_path(name)} in this folder is no file but a {_what(status.st_mode)}.",
@@ -287,7 +287,7 @@ def _entries(root: Path, folder: Path, prefix: str) -> list[tuple[str, Member | 
         ) from None
     except OSError as error:
         raise ModelRefused(f"Cannot list {shown_path(folder)}: {error.strerror}.") from error
-    return found
+    return entries
 
 
 def _member(name: str, path: Path, status: os.stat_result) -> Member:
@@ -304,22 +304,22 @@ def _what(mode: int) -> str:
 
 def _target(root: Path, link: Path, name: str) -> Path:
     """Where a link leads, when that is a file of this folder or a blob of the hub cache it belongs to."""
-    shown = shown_path(name)
+    label = shown_path(name)
     try:
         target = link.resolve(strict=True)
     except FileNotFoundError:
         raise ModelRefused(
-            f"{shown} is a link that leads nowhere: the download is incomplete.",
+            f"{label} is a link that leads nowhere: the download is incomplete.",
             hint="Download the model again.",
         ) from None
     except (OSError, RuntimeError):
         raise ModelRefused(
-            f"{shown} is a link that leads to itself.", hint="Remove the link from the folder."
+            f"{label} is a link that leads to itself.", hint="Remove the link from the folder."
         ) from None
     blobs = _blobs(root)
     if not target.is_relative_to(root) and not (blobs and target.is_relative_to(blobs)):
         raise ModelRefused(
-            f"{shown} is a link to something outside of this folder.",
+            f"{label} is a link to something outside of this folder.",
             hint="Firstlight reads nothing outside: replace the link with a copy of the file.",
         )
     return target

@@ -262,34 +262,34 @@ def _warnings(
     tokenizer: TokenizerFacts,
     weights: Weights,
 ) -> list[str]:
-    found = [*structure.warnings, *tokenizer.warnings, *notes(config, shape)]
+    warnings = [*structure.warnings, *tokenizer.warnings, *notes(config, shape)]
     if structure.parameters > SMALL_LIMIT:
-        found.insert(
+        warnings.insert(
             0,
             f"{structure.parameters / 1e9:.1f} billion parameters: this is not a small model; "
             "vLLM on a server suits it better.",
         )
     if config.get("auto_map") is not None:
-        found.append("config.json asks for code of its own (auto_map); it is never run.")
+        warnings.append("config.json asks for code of its own (auto_map); it is never run.")
     if scripts := sorted(name for name in names if name.endswith(".py")):
-        found.append(f"The folder holds Python code ({_some(scripts)}); none of it is run.")
+        warnings.append(f"The folder holds Python code ({_some(scripts)}); none of it is run.")
     if pickles := sorted(name for name in names if name.lower().endswith(PICKLES)):
-        found.append(f"The folder holds pickles ({_some(pickles)}); they are never opened.")
+        warnings.append(f"The folder holds pickles ({_some(pickles)}); they are never opened.")
     largest = tokenizer.largest_id
     if largest is not None and largest >= shape.vocab:
-        found.append(
+        warnings.append(
             f"The tokenizer knows token {largest}, the model only {shape.vocab}: such a token stops the model."
         )
     used = {member.name for member in weights.files}
     if spare := [n for n in folder.having(".safetensors") if n not in used]:
-        found.append(f"Weights that are not used: {_some(spare)}.")
+        warnings.append(f"Weights that are not used: {_some(spare)}.")
     if not shape.context:
-        found.append("config.json names no context length (max_position_embeddings).")
+        warnings.append("config.json names no context length (max_position_embeddings).")
     if folder.having(".gguf"):
-        found.append("A GGUF file lies beside the weights; it is not used.")
-    return found
+        warnings.append("A GGUF file lies beside the weights; it is not used.")
+    return warnings
 
 
 def _some(names: list[str]) -> str:
-    shown = ", ".join(one_line(name, 60) for name in names[:3])
-    return shown + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    listed = ", ".join(one_line(name, 60) for name in names[:3])
+    return listed + (f" and {len(names) - 3} more" if len(names) > 3 else "")

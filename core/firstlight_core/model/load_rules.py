@@ -89,12 +89,12 @@ def refuse_generation(settings: Mapping[str, Any]) -> None:
 
 def _rules(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The settings that are wrong, and why; as `GenerationConfig.validate` judges them."""
-    found: list[tuple[str, str]] = []
+    violations: list[tuple[str, str]] = []
 
     def check(name: str, fits: Callable[[Any], bool], why: str) -> None:
         value = settings.get(name)
         if value is not None and not fits(value):
-            found.append((name, f"is {one_line(repr(value), 40)}, {why}"))
+            violations.append((name, f"is {one_line(repr(value), 40)}, {why}"))
 
     check(
         "early_stopping",
@@ -109,18 +109,18 @@ def _rules(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     check("compile_config", lambda v: False, "which cannot be kept in a file")
     check("num_return_sequences", _number, "not a number")
     check("num_beams", _number, "not a number")
-    if not found:
-        found += _sequences(settings)
-        found += [
+    if not violations:
+        violations += _sequences(settings)
+        violations += [
             (name, "is an argument of generate()") for name in _OF_THE_CALL if name in settings
         ]
-        found += _forced(settings)
-    return found
+        violations += _forced(settings)
+    return violations
 
 
 def _ids(value: Any) -> bool:
     listed = value if isinstance(value, list) else [value]
-    return bool(listed) and all(isinstance(one, int) for one in listed)
+    return bool(listed) and all(isinstance(item, int) for item in listed)
 
 
 def _number(value: Any) -> bool:
@@ -146,13 +146,13 @@ def _forced(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     suppressed = settings.get("suppress_tokens")
     if not isinstance(suppressed, list):
         return []
-    found = []
+    violations = []
     for name in ("forced_bos_token_id", "forced_eos_token_id"):
         value = settings.get(name)
         tokens = value if isinstance(value, list) else [] if value is None else [value]
         if tokens and all(token in suppressed for token in tokens):
-            found.append((name, "forces a token that suppress_tokens forbids"))
-    return found
+            violations.append((name, "forces a token that suppress_tokens forbids"))
+    return violations
 
 
 def refuse_special_ids(config: Mapping[str, Any], ends: tuple[int, ...], vocab: int) -> list[str]:

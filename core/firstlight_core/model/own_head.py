@@ -53,8 +53,8 @@ def find_ends(folder: Path) -> Ends | None:
             names = {name: folder / file for name, file in index["weight_map"].items()}
     except (OSError, ValueError, KeyError, AttributeError, TypeError, struct.error):
         return None
-    found = [next((n for n in names if kind.search(n)), None) for kind in (EMBEDDING, HEAD)]
-    embedding, head = found
+    ends = [next((n for n in names if kind.search(n)), None) for kind in (EMBEDDING, HEAD)]
+    embedding, head = ends
     if embedding is None or head is None:
         return None
     return Ends((embedding, names[embedding]), (head, names[head]))
@@ -66,11 +66,11 @@ def heads_differ(folder: Path) -> bool | None:
     if ends is None:
         return None
     try:
-        one, other = (_place(*end) for end in (ends.embedding, ends.head))
-        if one.shape != other.shape:
+        embedding, head = (_place(*end) for end in (ends.embedding, ends.head))
+        if embedding.shape != head.shape:
             return True
-        widen = one.dtype != other.dtype
-        pairs = zip(_pieces(one, widen=widen), _pieces(other, widen=widen), strict=True)
+        widen = embedding.dtype != head.dtype
+        pairs = zip(_pieces(embedding, widen=widen), _pieces(head, widen=widen), strict=True)
         return any(a != b for a, b in pairs)
     except (OSError, ValueError, KeyError, TypeError, struct.error):
         return None
@@ -94,23 +94,23 @@ def _place(name: str, file: Path) -> _Place:
     return _Place(file, entry["dtype"], tuple(entry["shape"]), start + begin, end - begin)
 
 
-def _pieces(place: _Place, *, widen: bool) -> Iterator[bytes]:
+def _pieces(region: _Place, *, widen: bool) -> Iterator[bytes]:
     """Pieces of a matrix, in float32 if asked: all of it when it is small, else blocks spread over it and its end."""
-    width = _BYTES[place.dtype]
-    count = place.size // width
+    width = _BYTES[region.dtype]
+    count = region.size // width
     block = BLOCK_BYTES // 4
     if count * 4 <= WHOLE_BYTES:
         starts = list(range(0, count, block))
     else:
         starts = sorted({int(count * n / BLOCKS) for n in range(BLOCKS)} | {count - block})
     ends = [min(start + block, count) for start in starts]
-    with place.file.open("rb", buffering=0) as stream:
+    with region.file.open("rb", buffering=0) as stream:
         if sys.platform == "linux" and any(b - a > block for a, b in pairwise(starts)):
             os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
         for start, end in zip(starts, ends, strict=True):
-            stream.seek(place.begin + start * width)
+            stream.seek(region.begin + start * width)
             raw = stream.read((end - start) * width)
-            yield _widened(raw, place.dtype) if widen else raw
+            yield _widened(raw, region.dtype) if widen else raw
 
 
 def _widened(raw: bytes, dtype: str) -> bytes:

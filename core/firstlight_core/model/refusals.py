@@ -34,32 +34,32 @@ def refuse_foreign_kind(folder: ModelFolder) -> None:
         ModelRefused: says what the folder is and what to do.
     """
     names = folder.files.keys()
-    shown = shown_path(folder.path)
+    label = shown_path(folder.path)
     if "genai_config.json" in names:
         raise AlreadyArtifact(
-            f"{shown} is already an ONNX GenAI artifact: adopt it, there is nothing to convert.",
+            f"{label} is already an ONNX GenAI artifact: adopt it, there is nothing to convert.",
             hint="Use it as it is: `firstlight chat`, `bench`, `quality` and `deploy` take this folder.",
         )
     if "config.json" in names:
         return
     if "model_index.json" in names:
         raise ModelRefused(
-            f"{shown} is a diffusers pipeline, which makes images.",
+            f"{label} is a diffusers pipeline, which makes images.",
             hint="Firstlight deploys text models; choose a causal language model.",
         )
     if not names and not folder.folders:
-        raise ModelRefused(f"{shown} is empty.", hint="Choose the model's folder.")
+        raise ModelRefused(f"{label} is empty.", hint="Choose the model's folder.")
     for mark, what in (("config.json", "does"), (CONFIG, "holds a LoRA adapter")):
         if inner := _inner_folder(folder, mark):
             raise ModelRefused(
-                f"{shown} holds no config.json, but the folder {one_line(inner, 60)} in it {what}.",
+                f"{label} holds no config.json, but the folder {one_line(inner, 60)} in it {what}.",
                 hint=f"Choose {shown_path(folder.path / inner)}",
             )
     for suffixes, what, hint in _WITHOUT_CONFIG:
         if folder.having(*suffixes):
-            raise ModelRefused(f"{shown} {what}.", hint=hint)
+            raise ModelRefused(f"{label} {what}.", hint=hint)
     raise ModelRefused(
-        f"{shown} holds no config.json: that is not a Hugging Face model folder.",
+        f"{label} holds no config.json: that is not a Hugging Face model folder.",
         hint="Choose the folder that `save_pretrained` wrote: config.json, .safetensors, tokenizer files.",
     )
 
@@ -253,30 +253,30 @@ def _refuse_own_code(name: str, config: Mapping[str, Any]) -> None:
 
 def refuse_without_weights(folder: ModelFolder) -> ModelRefused:
     """Why a folder with a config.json has no safetensors weights that transformers would load."""
-    shown = shown_path(folder.path)
+    label = shown_path(folder.path)
     if folder.having(".gguf"):
         return ModelRefused(
-            f"{shown} holds its weights as GGUF only.",
+            f"{label} holds its weights as GGUF only.",
             hint="Choose the folder with the original .safetensors files.",
         )
     if pickles := folder.having(*PICKLES):
         return ModelRefused(
-            f"{shown} holds its weights only as pickles ({one_line(pickles[0], 60)}), which can run code when opened.",
+            f"{label} holds its weights only as pickles ({one_line(pickles[0], 60)}), which can run code when opened.",
             hint=_SAFE,
         )
     if folder.having(".onnx"):
         return ModelRefused(
-            f"{shown} holds an ONNX model without genai_config.json.",
+            f"{label} holds an ONNX model without genai_config.json.",
             hint="Only ONNX Runtime GenAI folders can be adopted; convert the original model instead.",
         )
     if folder.having(".h5", ".msgpack"):
-        return ModelRefused(f"{shown} holds TensorFlow or Flax weights only.", hint=_SAFE)
-    if found := folder.having(".safetensors"):
+        return ModelRefused(f"{label} holds TensorFlow or Flax weights only.", hint=_SAFE)
+    if parts := folder.having(".safetensors"):
         return ModelRefused(
-            f"{shown} holds {one_line(found[0], 60)}, but neither model.safetensors nor an index.",
+            f"{label} holds {one_line(parts[0], 60)}, but neither model.safetensors nor an index.",
             hint="Rename a single weights file to model.safetensors, or add model.safetensors.index.json.",
         )
     return ModelRefused(
-        f"{shown} holds a config.json, but no weights.",
+        f"{label} holds a config.json, but no weights.",
         hint="The download is incomplete: download the model again.",
     )

@@ -108,28 +108,28 @@ def _read_raw(member: Member) -> tuple[bytes, int]:
 
 
 def _check_start(name: str, start: bytes, size: int) -> None:
-    shown = shown_path(name)
+    label = shown_path(name)
     if start[8:9] == b"{":
         return
     if start.startswith(b"version https://git-lfs"):
         raise ModelRefused(
-            f"{shown} is a Git LFS pointer, not the weights.",
+            f"{label} is a Git LFS pointer, not the weights.",
             hint="Run `git lfs pull` in the folder, or download the file itself.",
         )
     if start.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
         raise ModelRefused(
-            f"{shown} is a web page, not weights: the download failed.",
+            f"{label} is a web page, not weights: the download failed.",
             hint="Log in where the model is published, accept its licence, and download again.",
         )
     if start.startswith(b"PK\x03\x04") or start.startswith(b"\x80"):
         raise ModelRefused(
-            f"{shown} is a pickle with a misleading name; it is not opened.",
+            f"{label} is a pickle with a misleading name; it is not opened.",
             hint="Save the model with `save_pretrained(..., safe_serialization=True)`.",
         )
     if start.startswith(b"GGUF"):
-        raise ModelRefused(f"{shown} is a GGUF file with a misleading name.", hint=_AGAIN)
+        raise ModelRefused(f"{label} is a GGUF file with a misleading name.", hint=_AGAIN)
     if size < 8:
-        raise ModelRefused(f"{shown} is {'empty' if not size else 'cut off'}.", hint=_AGAIN)
+        raise ModelRefused(f"{label} is {'empty' if not size else 'cut off'}.", hint=_AGAIN)
 
 
 def _broken(name: str, why: str) -> ModelRefused:
@@ -137,10 +137,10 @@ def _broken(name: str, why: str) -> ModelRefused:
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    entries = dict(pairs)
+    if len(entries) != len(pairs):
         raise ValueError("a name stands twice")
-    return found
+    return entries
 
 
 def _parse(raw: bytes, name: str) -> dict[str, Any]:
@@ -162,24 +162,24 @@ def _whole(value: object) -> bool:
 
 
 def _tensor(file: str, name: str, entry: object) -> tuple[Tensor, int, int]:
-    shown = one_line(name, 80)
+    label = one_line(name, 80)
     if not isinstance(entry, dict):
-        raise _broken(file, f"the entry of {shown} is no object")
+        raise _broken(file, f"the entry of {label} is no object")
     dtype, shape, offsets = (entry.get(key) for key in ("dtype", "shape", "data_offsets"))
     if not isinstance(dtype, str) or dtype not in BITS:
-        raise _broken(file, f"{shown} has the unknown type {one_line(str(dtype), 20)}")
+        raise _broken(file, f"{label} has the unknown type {one_line(str(dtype), 20)}")
     if not isinstance(shape, list) or len(shape) > 8 or not all(_whole(n) for n in shape):
-        raise _broken(file, f"{shown} has no valid shape")
+        raise _broken(file, f"{label} has no valid shape")
     if not (isinstance(offsets, list) and len(offsets) == 2 and all(_whole(n) for n in offsets)):
-        raise _broken(file, f"{shown} has no valid place in the file")
+        raise _broken(file, f"{label} has no valid place in the file")
     elements = 1
     for number in shape:
         elements *= number
         if elements > 2**62:
-            raise _broken(file, f"{shown} claims an impossible size")
+            raise _broken(file, f"{label} claims an impossible size")
     begin, end = offsets
     if (end - begin) * 8 != elements * BITS[dtype]:
-        raise _broken(file, f"the shape of {shown} does not fit its bytes")
+        raise _broken(file, f"the shape of {label} does not fit its bytes")
     return Tensor(dtype, tuple(shape), elements), begin, end
 
 

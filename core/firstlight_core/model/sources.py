@@ -141,10 +141,10 @@ def find_models(*, cache: Path | None = None) -> list[FoundModel]:
     was cut short is just what should be listed, so that the inspection can name what it lacks.
     """
     paths = find_paths()
-    found = [_row(paths.sample, origin="sample", name="sample")]
+    models = [_row(paths.sample, origin="sample", name="sample")]
     seen = {paths.sample.resolve()}
     for folder in _recent():
-        _add(found, seen, folder, origin="recent", name=folder.name)
+        _add(models, seen, folder, origin="recent", name=folder.name)
     root = cache or hub_cache()
     try:
         entries = sorted(path for path in root.iterdir() if path.name.startswith("models--"))
@@ -153,18 +153,20 @@ def find_models(*, cache: Path | None = None) -> list[FoundModel]:
     for entry in entries[:_SCAN_LIMIT]:
         name = entry.name.removeprefix("models--").replace("--", "/", 1)
         if (snapshot := next(_snapshots(entry), None)) is not None:
-            _add(found, seen, snapshot, origin="cache", name=name)
-    return found
+            _add(models, seen, snapshot, origin="cache", name=name)
+    return models
 
 
-def _add(found: list[FoundModel], seen: set[Path], folder: Path, *, origin: str, name: str) -> None:
+def _add(
+    models: list[FoundModel], seen: set[Path], folder: Path, *, origin: str, name: str
+) -> None:
     try:
         real = folder.resolve(strict=True)
     except (OSError, RuntimeError, ValueError):
         return
     if real not in seen and _is_source(real):
         seen.add(real)
-        found.append(_row(real, origin=origin, name=name))
+        models.append(_row(real, origin=origin, name=name))
 
 
 def _row(folder: Path, *, origin: str, name: str) -> FoundModel:
@@ -224,8 +226,8 @@ def remember_folder(folder: Path) -> None:
     try:
         json.dumps(text).encode()
         text.encode("utf-8")
-        kept = [text, *(item for item in _read_recent() if item != text)][:RECENT_LIMIT]
-        write_json(_recent_file(), kept)
+        recent = [text, *(item for item in _read_recent() if item != text)][:RECENT_LIMIT]
+        write_json(_recent_file(), recent)
     except (FirstlightError, UnicodeError):
         return
 
@@ -235,10 +237,10 @@ def complete_folder(text: str, *, limit: int = 20) -> list[str]:
     if not text or "\0" in text:
         return []
     head, _, start = text.rpartition("/")
-    place = expanded(head + "/" if text.startswith("/") and not head else head or ".")
-    found: list[tuple[bool, str]] = []
+    parent = expanded(head + "/" if text.startswith("/") and not head else head or ".")
+    matches: list[tuple[bool, str]] = []
     try:
-        with os.scandir(place) as listing:
+        with os.scandir(parent) as listing:
             for number, entry in enumerate(listing):
                 if number > _LOOKED_AT:
                     break
@@ -246,12 +248,12 @@ def complete_folder(text: str, *, limit: int = 20) -> list[str]:
                 if hidden or not entry.name.startswith(start) or not entry.name.isprintable():
                     continue
                 if entry.is_dir():
-                    found.append(
+                    matches.append(
                         (
-                            not _is_source(place / entry.name),
+                            not _is_source(parent / entry.name),
                             f"{text[: len(text) - len(start)]}{entry.name}/",
                         )
                     )
     except OSError:
         return []
-    return [name for _, name in sorted(found)[:limit]]
+    return [name for _, name in sorted(matches)[:limit]]

@@ -232,10 +232,10 @@ _SCORE_HEAD = re.compile(r"^(?:score|classifier|qa_outputs|v_head|value_head)\."
 
 
 def _refuse_score_head(tensors: Mapping[str, Tensor]) -> None:
-    found = next((name for name in tensors if _SCORE_HEAD.search(name)), None)
-    if found is not None and _only(tensors, HEAD) is None:
+    score_head = next((name for name in tensors if _SCORE_HEAD.search(name)), None)
+    if score_head is not None and _only(tensors, HEAD) is None:
         raise ModelRefused(
-            f"The weights hold {one_line(found, 60)} and no output head: this is a classifier or reward model, "
+            f"The weights hold {one_line(score_head, 60)} and no output head: this is a classifier or reward model, "
             "which gives scores and does not write text.",
             hint="Choose the causal language model; its weights hold lm_head.weight, or tie it to the embedding.",
         )
@@ -276,8 +276,8 @@ def _check_layers(
 ) -> None:
     layers: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
-        if found := _LAYER.search(name):
-            layers.setdefault(int(found[1]), {})[found[2]] = tensor
+        if match := _LAYER.search(name):
+            layers.setdefault(int(match[1]), {})[match[2]] = tensor
     if not layers and shape.architecture not in LAYER_PARTS:
         return
     gone = [f"layers.{n}" for n in range(shape.layers) if n not in layers]

@@ -23,16 +23,16 @@ def read_lengths(config: Mapping[str, Any]) -> Lengths:
     kinds = config.get("layer_types")
     if isinstance(kinds, list) and "sliding_attention" not in kinds:
         window = None
-    found = [_positive(config.get("original_max_position_embeddings"))]
+    limits = [_positive(config.get("original_max_position_embeddings"))]
     for key in ("rope_parameters", "rope_scaling"):
         rope = config.get(key)
         if isinstance(rope, Mapping):
             below = [rope, *(value for value in rope.values() if isinstance(value, Mapping))]
             for part in below:
-                found.append(_positive(part.get("original_max_position_embeddings")))
+                limits.append(_positive(part.get("original_max_position_embeddings")))
                 if part.get("rope_type", part.get("type")) == "dynamic":
-                    found.append(context)
-    lengths = [n for n in found if n]
+                    limits.append(context)
+    lengths = [n for n in limits if n]
     return Lengths(context, window, min(lengths) if lengths else None)
 
 

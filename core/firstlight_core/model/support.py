@@ -73,13 +73,13 @@ def read_table() -> Table | None:
 @lru_cache(maxsize=4)
 def installed_versions(names: tuple[str, ...]) -> Mapping[str, str]:
     """The versions of these packages here; packages that are not installed are left out."""
-    found = {}
+    versions = {}
     for name in names:
         try:
-            found[name] = importlib.metadata.version(name)
+            versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def judge(
@@ -116,11 +116,11 @@ def judge(
     for name, version in table["measured_with"].items():
         if here.get(name, version) != version:
             return Support("unproven", f"measured with {name} {version}, installed {here[name]}")
-    shown = ", ".join(trait.words for trait in traits if trait.value != "plain")
+    listed = ", ".join(trait.words for trait in traits if trait.value != "plain")
     return Support(
         "proven",
         f"a tiny {shape.architecture.removesuffix('ForCausalLM')} with each of these computes what "
-        f"transformers computes: {shown}",
+        f"transformers computes: {listed}",
     )
 
 
@@ -160,27 +160,27 @@ def find_traits(
 ) -> list[Trait]:
     """The traits of a model that the matrix has rows for."""
     rope = _rope_type(config)
-    found = [
+    traits = [
         Trait("model", "plain", "its plain layers"),
         Trait("head size", str(shape.head_size), f"head size {shape.head_size}"),
         Trait("rope", rope, f"{rope} rope"),
         Trait("head", _head(tied, own_head), f"{_head(tied, own_head)} head"),
     ]
-    found += [
+    traits += [
         Trait("bias", key, _BIASED.get(key, key)) for key in _BIAS_KEYS if config.get(key) is True
     ]
     if has_window(config, shape):
-        found.append(Trait("window", "window", f"a window of {config.get('sliding_window')}"))
+        traits.append(Trait("window", "window", f"a window of {config.get('sliding_window')}"))
     name = config.get("hidden_activation") or config.get("hidden_act")
     if isinstance(name, str):
-        found.append(Trait("activation", one_line(name, 40), f"{one_line(name, 40)} activation"))
+        traits.append(Trait("activation", one_line(name, 40), f"{one_line(name, 40)} activation"))
     if shape.dtype:
-        found.append(Trait("type", shape.dtype, f"{shape.dtype} weights"))
+        traits.append(Trait("type", shape.dtype, f"{shape.dtype} weights"))
     if adapter is not None:
-        found += [
+        traits += [
             Trait("LoRA", kind, f"{kind} LoRA") for kind in lora_kinds(adapter, tied, splits_ends)
         ]
-    return found
+    return traits
 
 
 def has_window(config: Config, shape: ModelShape) -> bool:
@@ -195,23 +195,23 @@ def has_window(config: Config, shape: ModelShape) -> bool:
 
 def lora_kinds(adapter: Config, tied: bool, splits_ends: bool) -> list[str]:
     """The rows of the matrix that an adapter_config.json belongs to."""
-    found = []
+    kinds = []
     if adapter.get("use_dora"):
-        found.append("DoRA")
+        kinds.append("DoRA")
     if adapter.get("use_rslora"):
-        found.append("rsLoRA")
+        kinds.append("rsLoRA")
     if adapter.get("modules_to_save"):
-        found.append("modules_to_save")
+        kinds.append("modules_to_save")
     targets = adapter.get("target_modules")
     names = (
         {str(name).rpartition(".")[2] for name in targets} if isinstance(targets, list) else set()
     )
     after = ", tied" if tied or splits_ends else ""
     if "embed_tokens" in names:
-        found.append(f"embedding{after}")
+        kinds.append(f"embedding{after}")
     if "lm_head" in names:
-        found.append(f"head{after}")
-    return found or ["plain"]
+        kinds.append(f"head{after}")
+    return kinds or ["plain"]
 
 
 def _rope_type(config: Config) -> str:

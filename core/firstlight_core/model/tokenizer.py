@@ -55,20 +55,20 @@ def read_tokenizer(
     settings = folder.read_object("tokenizer_config.json")
     generated = (generation or folder).read_object("generation_config.json")
     whole = _tokenizer_file(folder, warnings)
-    place, text = _template(
+    origin, text = _template(
         template or folder,
         settings if template is None else template.read_object("tokenizer_config.json"),
     )
     special = {
-        name: one_line(found, 60)
+        name: one_line(marker, 60)
         for name in _SPECIAL
-        if (found := special_text(settings.get(name)))
+        if (marker := special_text(settings.get(name)))
     }
     if (template or folder).read_start("chat_template.jinja", 3) == b"\xef\xbb\xbf":
         warnings.append(
             "chat_template.jinja begins with a byte order mark: transformers begins every prompt with it."
         )
-    if place is None:
+    if origin is None:
         warnings.append(
             "No chat template: the model gets plain text until you choose one in the Template step."
         )
@@ -92,7 +92,7 @@ def read_tokenizer(
     if isinstance(settings.get("auto_map"), dict):
         warnings.append("The tokenizer asks for code of its own (auto_map); it is never run.")
     return TokenizerFacts(
-        template=place,
+        template=origin,
         special_tokens=special,
         eos_token_ids=eos,
         largest_id=_largest_id(folder, whole),
@@ -140,20 +140,20 @@ def _template(folder: ModelFolder, settings: Mapping[str, Any]) -> tuple[str | N
     if "chat_template.jinja" in folder.files:
         text = folder.read_text("chat_template.jinja")
         return ("chat_template.jinja", text) if text.strip() else (None, "")
-    found = settings.get("chat_template")
-    if isinstance(found, list):
+    template = settings.get("chat_template")
+    if isinstance(template, list):
         named = {
             entry["name"]: entry.get("template")
-            for entry in found
+            for entry in template
             if isinstance(entry, dict) and isinstance(entry.get("name"), str)
         }
-        found = named.get("default") or next(iter(named.values()), None)
-    if isinstance(found, str) and found.strip():
-        return "tokenizer_config.json", found
+        template = named.get("default") or next(iter(named.values()), None)
+    if isinstance(template, str) and template.strip():
+        return "tokenizer_config.json", template
     if "chat_template.json" in folder.files:
-        found = folder.read_object("chat_template.json").get("chat_template")
-        if isinstance(found, str) and found.strip():
-            return "chat_template.json", found
+        template = folder.read_object("chat_template.json").get("chat_template")
+        if isinstance(template, str) and template.strip():
+            return "chat_template.json", template
     return None, ""
 
 
@@ -195,8 +195,10 @@ def _begins_with_bos(template: str, bos: str) -> bool:
 
 
 def _ids(value: object) -> tuple[int, ...]:
-    found = value if isinstance(value, list) else [value]
-    return tuple(n for n in found[:64] if isinstance(n, int) and not isinstance(n, bool) and n >= 0)
+    values = value if isinstance(value, list) else [value]
+    return tuple(
+        n for n in values[:64] if isinstance(n, int) and not isinstance(n, bool) and n >= 0
+    )
 
 
 def _token_id(
@@ -222,8 +224,8 @@ def _token_id(
 
 def _added_tokens(folder: ModelFolder) -> list[Any]:
     """The added tokens of a tokenizer.json that is too large to parse: they stand before its vocabulary."""
-    _, found, rest = folder.read_start("tokenizer.json", _START).partition(b'"added_tokens"')
-    _, found, rest = rest.partition(b":") if found else (b"", b"", b"")
+    _, separator, rest = folder.read_start("tokenizer.json", _START).partition(b'"added_tokens"')
+    _, separator, rest = rest.partition(b":") if separator else (b"", b"", b"")
     try:
         listed, _ = json.JSONDecoder().raw_decode(rest.decode("utf-8", "ignore").lstrip())
     except ValueError:
@@ -233,19 +235,19 @@ def _added_tokens(folder: ModelFolder) -> list[Any]:
 
 def _largest_id(folder: ModelFolder, whole: Mapping[str, Any]) -> int | None:
     """The largest token id: of the whole vocabulary when it was parsed, else of the added tokens at the file's start."""
-    found: list[int] = []
+    ids: list[int] = []
     model = whole.get("model")
     vocabulary = model.get("vocab") if isinstance(model, dict) else None
     if isinstance(vocabulary, dict):
-        found += [n for n in vocabulary.values() if isinstance(n, int)]
+        ids += [n for n in vocabulary.values() if isinstance(n, int)]
     elif isinstance(vocabulary, list):
-        found.append(len(vocabulary) - 1)
+        ids.append(len(vocabulary) - 1)
     added = whole.get("added_tokens")
     for entry in added if isinstance(added, list) else []:
         if isinstance(entry, dict) and isinstance(entry.get("id"), int):
-            found.append(entry["id"])
+            ids.append(entry["id"])
     if not whole:
         head = folder.read_start("tokenizer.json", 2**18)
         before, split, _ = head.partition(b'"model"')
-        found += [int(n) for n in _ID.findall(before)] if split else []
-    return max(found, default=None)
+        ids += [int(n) for n in _ID.findall(before)] if split else []
+    return max(ids, default=None)

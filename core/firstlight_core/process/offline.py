@@ -59,7 +59,7 @@ def child_environment(
     `network` downloads only; it keeps the settings of the hub's client.
     """
     base = dict(os.environ if environ is None else environ)
-    kept = {
+    variables = {
         name: value
         for name, value in base.items()
         if not name.startswith("PYTHON")
@@ -67,8 +67,8 @@ def child_environment(
     }
     if network:
         offline = {k: v for k, v in OFFLINE.items() if not k.endswith("_OFFLINE")}
-        return kept | offline | {"FIRSTLIGHT_NETWORK": "1"}
+        return variables | offline | {"FIRSTLIGHT_NETWORK": "1"}
     for secret in _SECRETS:
-        kept.pop(secret, None)
-    kept.pop("FIRSTLIGHT_NETWORK", None)
-    return kept | OFFLINE
+        variables.pop(secret, None)
+    variables.pop("FIRSTLIGHT_NETWORK", None)
+    return variables | OFFLINE
