@@ -48,7 +48,7 @@ async def quiet(pilot: Pilot[Any]) -> None:
     app: Any = pilot.app
     for _ in range(STEP_SECONDS * 10):
         await pilot.pause(0.1)
-        if not app.busy and not app.conversation.busy:
+        if not app.busy and not app.chat.first.busy:
             break
     else:
         raise TimeoutError(f"{app.screen} did not come to rest")

@@ -44,7 +44,7 @@ async def test_enter_alone_leads_from_start_to_the_first_answer(
     presses = 0
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        while not app.conversation.turns or not app.conversation.turns[-1].stats:
+        while not app.chat.first.turns or not app.chat.first.turns[-1].stats:
             assert presses < 12, f"more than 12 keys; at {app.screen}"
             if type(app.screen).STEP_ID == "deploy" and app.session.deployment is None:  # type: ignore[attr-defined]
                 await pilot.press("ctrl+n")
@@ -53,8 +53,8 @@ async def test_enter_alone_leads_from_start_to_the_first_answer(
             presses += 1
             await settle(pilot)
         assert type(app.screen) is ChatStep
-        assert app.conversation.turns[-1].text == called.engine.answer
-        assert app.conversation.turns[-1].stats["decode_tps"] == 410.0
+        assert app.chat.first.turns[-1].text == called.engine.answer
+        assert app.chat.first.turns[-1].stats["decode_tps"] == 410.0
     assert "convert" in called.names()
 
 

@@ -28,7 +28,8 @@ from firstlight_core.workflow.services import Services
 from firstlight_themes import load_themes
 from firstlight_tui.modals import ConfirmScreen, HelpScreen
 from firstlight_tui.modals.connect import connect
-from firstlight_tui.state.conversation import Conversation
+from firstlight_tui.state.chat import Chat
+from firstlight_tui.state.tasks import AppTasks
 from firstlight_tui.state.work import Run, Work, begin
 from firstlight_tui.steps import STEPS
 from firstlight_tui.steps.base import StepScreen
@@ -94,9 +95,7 @@ class WizardApp(App[int]):
         self.sampled: Signal[Sample] = Signal(self, "sampled")
         self.worked: Signal[Work] = Signal(self, "worked")
         self.works: dict[str, Work] = {}
-        self.conversation = Conversation(self)
-        self.beside: list[Conversation] = []
-        """Further lanes of the chat, each with an engine of its own."""
+        self.chat = Chat(self.services.open_target, AppTasks(self))
         self.run_record: LedgerRun | None = None
         self.kept: dict[str, Any] = {}
         """What a step keeps between two visits: an unsaved draft, the address of a running service."""
@@ -130,7 +129,7 @@ class WizardApp(App[int]):
         # A conversion is several processes; the core adds them up.
         if work is not None and (held := work.measured.get(HELD)):
             return replace(read_sample(None, Path.home()), job_rss=int(held))
-        return read_sample(work.pid if work else self.conversation.pid, Path.home())
+        return read_sample(work.pid if work else self.chat.first.pid, Path.home())
 
     @property
     def decode_rate(self) -> float | None:
@@ -138,7 +137,7 @@ class WizardApp(App[int]):
         for work in self.busy:
             if rate := work.measured.get("decode_tps"):
                 return rate
-        return self.conversation.decode_rate if self.conversation.there else None
+        return self.chat.first.decode_rate if self.chat.first.available else None
 
     @property
     def since_key(self) -> float:

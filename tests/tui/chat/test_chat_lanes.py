@@ -17,9 +17,10 @@ from firstlight_core.process.events import Event, Reply, Token
 from firstlight_tui.app import WizardApp
 from firstlight_tui.modals import ChooseScreen
 from firstlight_tui.modals.connect import ConnectScreen
-from firstlight_tui.steps.chat.lanes import keep_lane, partners, put_beside
+from firstlight_tui.state.candidates import candidates
+from firstlight_tui.state.history import figures
+from firstlight_tui.steps.chat.columns import ConversationColumn
 from firstlight_tui.steps.chat.screen import ChatStep
-from firstlight_tui.widgets.lane import Lane, figures
 from firstlight_tui.widgets.transcript import Transcript
 from tests.support import faultkit
 from tests.support.pilot import Build
@@ -70,7 +71,9 @@ def step_of(pilot: Pilot[Any]) -> ChatStep:
 
 
 def standing(app: WizardApp) -> list[str]:
-    return [str(lane.query_one("#standing").render()) for lane in app.screen.query(Lane)]
+    return [
+        str(lane.query_one("#standing").render()) for lane in app.screen.query(ConversationColumn)
+    ]
 
 
 # faultkit leaves the files that it wrote to the garbage collector.
@@ -86,7 +89,7 @@ async def test_a_new_lane_answers_the_newest_question_after_the_same_turns(
         await idle(pilot)
         await say(pilot, "first")
         await say(pilot, "second")
-        put_beside(step_of(pilot), artifact_target(str(tmp_path / "int8")))
+        app.chat.add(artifact_target(str(tmp_path / "int8")))
         await idle(pilot)
         assert engines["int8"].asked == [engines["int4"].asked[1]]
         assert "differs from token 2" in standing(app)[1]
@@ -107,17 +110,17 @@ async def test_three_lanes_fit_and_a_server_is_compared_by_its_words(
     app = lanes_of(called, wizard, tmp_path, engines)
     async with app.run_test(size=size) as pilot:
         await idle(pilot)
-        put_beside(step_of(pilot), artifact_target(str(tmp_path / "int8")))
-        put_beside(step_of(pilot), SERVER, network=True)
+        app.chat.add(artifact_target(str(tmp_path / "int8")))
+        app.chat.add(SERVER, network=True)
         await idle(pilot)
         await say(pilot, "What is int4?")
-        regions = [lane.region for lane in app.screen.query(Lane)]
+        regions = [lane.region for lane in app.screen.query(ConversationColumn)]
         assert all(region.height >= 4 and region.width >= 25 for region in regions)
         assert len({r.x for r in regions}) == (3 if size[0] > 100 else 1)
         texts = standing(app)
         assert "same as int4" in texts[1]
         assert "differs" in texts[2]
-        server = list(app.screen.query(Lane))[2]
+        server = list(app.screen.query(ConversationColumn))[2]
         content = list(server.query("#said"))[-1].render()
         spans = [s for s in content.spans if "reverse" in str(s.style)]  # type: ignore[union-attr]
         assert str(content)[spans[0].start : spans[0].end] == "every"
@@ -143,14 +146,14 @@ async def test_a_lane_that_dies_leaves_the_others_and_comes_back(
     app = lanes_of(called, wizard, tmp_path, engines)
     async with app.run_test(size=(120, 40)) as pilot:
         await idle(pilot)
-        put_beside(step_of(pilot), artifact_target(str(tmp_path / "int8")))
+        app.chat.add(artifact_target(str(tmp_path / "int8")))
         await idle(pilot)
         await say(pilot, "one")
-        assert [lane.status for lane in (app.conversation, *app.beside)] == ["ready", "failed"]
+        assert [lane.status for lane in app.chat.conversations] == ["ready", "failed"]
         assert "SIGSEGV" in str(app.screen.query_one("#problem-words").render())
         await say(pilot, "two")
-        assert [t.text for t in app.conversation.answers] == ["fine", "fine"]
-        assert [t.text for t in app.beside[0].answers] == ["fine too"]
+        assert [t.text for t in app.chat.first.answers] == ["fine", "fine"]
+        assert [t.text for t in app.chat.beside[0].answers] == ["fine too"]
         # A question without an answer is not said again: templates want question and answer in turn.
         assert [m["content"] for m in engines["int8"].asked[-1]] == ["two"]
 
@@ -160,7 +163,7 @@ async def test_all_lanes_scroll_together(wizard: Build, called: Called, tmp_path
     app = lanes_of(called, wizard, tmp_path, engines)
     async with app.run_test(size=(120, 40)) as pilot:
         await idle(pilot)
-        put_beside(step_of(pilot), artifact_target(str(tmp_path / "int8")))
+        app.chat.add(artifact_target(str(tmp_path / "int8")))
         await idle(pilot)
         for number in range(12):
             await say(pilot, f"question {number}")
@@ -192,14 +195,14 @@ async def test_the_kept_lane_is_what_the_next_steps_work_on(
     app = lanes_of(called, wizard, tmp_path, engines)
     async with app.run_test(size=(120, 40)) as pilot:
         await idle(pilot)
-        put_beside(step_of(pilot), SERVER)
+        app.chat.add(SERVER)
         await idle(pilot)
         await say(pilot, "who?")
-        keep_lane(step_of(pilot), app.beside[0])
+        app.session = app.chat.keep(app.chat.beside[0], app.session)
         await pilot.pause()
-        assert app.session.target == SERVER.text and app.beside == []
-        assert app.conversation.target == SERVER
-        assert [t.text for t in app.conversation.answers] == ["two"], "the turns stay"
+        assert app.session.target == SERVER.text and app.chat.beside == []
+        assert app.chat.first.target == SERVER
+        assert [t.text for t in app.chat.first.answers] == ["two"], "the turns stay"
         await say(pilot, "again?")
         assert shown(app).count("two") == 2
 
@@ -215,17 +218,17 @@ async def test_a_connected_server_takes_the_place_of_the_artifact(
         app.session = app.session.decide(endpoint=chosen)
         await idle(pilot)
         await say(pilot, "who?")
-        assert app.conversation.answers[-1].text == "two"
+        assert app.chat.first.answers[-1].text == "two"
         assert "the server's own" in standing(app)[0]
         await pilot.press("f10")
         await pilot.pause()
         assert app.screen is step_of(pilot), "a server tells no tokens"
         await say(pilot, "/context 64")
         assert "context of its own" in str(app.screen.query_one("#problem-words").render())
-        assert app.conversation.drawing.context is None
+        assert app.chat.first.settings.context is None
         app.session = app.session.decide(endpoint=None)
         await idle(pilot)
-        assert app.conversation.artifact == str(tmp_path / "int4")
+        assert app.chat.first.artifact == str(tmp_path / "int4")
 
 
 async def test_the_list_says_both_numbers_and_reaches_servers(
@@ -234,10 +237,10 @@ async def test_the_list_says_both_numbers_and_reaches_servers(
     app = lanes_of(called, wizard, tmp_path, {"int4": FakeEngine("one"), "int8": FakeEngine("two")})
     async with app.run_test(size=(120, 40)) as pilot:
         await idle(pilot)
-        rows = partners(app.session, app.conversation.artifact)
-        assert [target.kind for target, _ in rows] == ["artifact", "original"]
-        for _, words in rows:
-            assert "needs at least" in words and "is available" in words
+        rows = candidates(app.session, app.chat.first.artifact)
+        assert [row.target.kind for row in rows] == ["artifact", "original"]
+        for row in rows:
+            assert "needs at least" in row.words and "is available" in row.words
         await pilot.press("f6")
         for _ in range(200):
             await pilot.pause()
@@ -287,12 +290,14 @@ async def test_every_lane_says_what_its_own_process_takes_now(
     app = lanes_of(called, wizard, tmp_path, {"int4": Here("one"), SERVER.label: Away("two")})
     async with app.run_test(size=(120, 40)) as pilot:
         await idle(pilot)
-        put_beside(step_of(pilot), SERVER)
+        app.chat.add(SERVER)
         await idle(pilot)
         await app._take_sample()
         await pilot.pause()
-        assert app.conversation.rss_bytes is not None and app.conversation.rss_bytes > 2**20
-        assert app.beside[0].rss_bytes is None, "a server's memory is its own, not the messenger's"
+        assert app.chat.first.rss_bytes is not None and app.chat.first.rss_bytes > 2**20
+        assert app.chat.beside[0].rss_bytes is None, (
+            "a server's memory is its own, not the messenger's"
+        )
 
 
 async def test_a_neighbour_is_offered_and_any_artifact_can_be_named(
@@ -304,21 +309,21 @@ async def test_a_neighbour_is_offered_and_any_artifact_can_be_named(
     (tmp_path / ".firstlight-other-0badcafe" / "genai_config.json").write_text("{}")
     async with app.run_test(size=(80, 24)) as pilot:
         await idle(pilot)
-        rows = partners(app.session, app.conversation.artifact)
-        assert [target.label for target, _ in rows if target.kind == "artifact"] == [
+        rows = candidates(app.session, app.chat.first.artifact)
+        assert [row.target.label for row in rows if row.target.kind == "artifact"] == [
             "int8",
             "other",
         ]
         await say(pilot, "who?")
         await say(pilot, f"/beside {tmp_path / 'nowhere'}")
-        assert not app.beside
+        assert not app.chat.beside
         await say(pilot, f"/beside {tmp_path / 'other'}")
         for _ in range(200):
             await pilot.pause()
-            if app.beside:
+            if app.chat.beside:
                 break
         await idle(pilot)
-        assert app.beside[0].answers[-1].text == "other"
+        assert app.chat.beside[0].answers[-1].text == "other"
 
 
 def test_what_a_server_does_not_count_is_not_called_tokens() -> None:
@@ -350,7 +355,7 @@ async def test_a_save_overwrites_no_other_conversation(
         await say(pilot, f"/save {folder}")
         assert names() == ["conversation", "conversation-2"]
         assert "second" in (folder / "conversation.md").read_text()
-        put_beside(step_of(pilot), artifact_target(str(tmp_path / "int8")))
+        app.chat.add(artifact_target(str(tmp_path / "int8")))
         await idle(pilot)
         await say(pilot, f"/save {folder}")
         assert names() == ["conversation", "conversation-2", "conversation-3"]

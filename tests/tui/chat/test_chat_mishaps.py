@@ -15,7 +15,6 @@ from firstlight_core.artifact.target import Target, artifact_target
 from firstlight_core.inference.transcript import load_conversation
 from firstlight_core.process.events import Event, Reply, Token
 from firstlight_tui.app import WizardApp
-from firstlight_tui.steps.chat.lanes import keep_lane, put_beside
 from firstlight_tui.steps.chat.screen import ChatStep
 from firstlight_tui.widgets.ask import Ask
 from firstlight_tui.widgets.problem import ProblemPanel
@@ -23,7 +22,7 @@ from tests.support import faultkit
 from tests.support.pilot import Build
 from tests.support.wizard_services import Called, FakeEngine, fake_services
 from tests.tui.chat.test_chat import OWN, idle, say, shown
-from tests.tui.chat.test_chat_lanes import lanes_of, standing, step_of
+from tests.tui.chat.test_chat_lanes import lanes_of, standing
 from tests.tui.chat.test_chat_screens import answered_by
 
 # faultkit leaves the files that it wrote to the garbage collector.
@@ -54,7 +53,7 @@ async def begin(pilot: Pilot[Any], text: str, engine: FakeEngine) -> None:
 
 
 def texts(app: WizardApp) -> list[list[str]]:
-    return [[turn.text for turn in lane.turns] for lane in [app.conversation, *app.beside]]
+    return [[turn.text for turn in lane.turns] for lane in app.chat.conversations]
 
 
 async def test_a_question_right_after_another_context_is_answered(
@@ -95,7 +94,7 @@ async def test_a_stop_leaves_every_lane_with_the_same_questions(
     app = lanes_of(called, wizard, tmp_path, {"int4": first, "int8": second})
     async with app.run_test(size=(120, 40)) as pilot:
         await idle(pilot)
-        put_beside(step_of(pilot), artifact_target(str(tmp_path / "int8")))
+        app.chat.add(artifact_target(str(tmp_path / "int8")))
         await begin(pilot, "first", first)
         first.stopped.set()
         await idle(pilot)
@@ -116,10 +115,10 @@ async def test_a_lane_closed_while_another_answers_stays_closed(
     app = lanes_of(called, wizard, tmp_path, {"int4": first, "int8": FakeEngine()})
     async with app.run_test(size=(120, 40)) as pilot:
         await idle(pilot)
-        put_beside(step_of(pilot), artifact_target(str(tmp_path / "int8")))
+        app.chat.add(artifact_target(str(tmp_path / "int8")))
         await begin(pilot, "go", first)
-        closed = app.beside[0]
-        keep_lane(step_of(pilot), app.conversation)
+        closed = app.chat.beside[0]
+        app.session = app.chat.keep(app.chat.first, app.session)
         first.stopped.set()
         await idle(pilot)
         assert closed.status == "closed"
@@ -151,7 +150,7 @@ async def test_lanes_that_sample_draw_with_one_seed(
         await idle(pilot)
         await say(pilot, "/temperature 0.8")
         await say(pilot, "alone")
-        put_beside(step_of(pilot), artifact_target(str(tmp_path / "int8")))
+        app.chat.add(artifact_target(str(tmp_path / "int8")))
         await idle(pilot)
         await say(pilot, "both")
         first, second = engines["int4"].options, engines["int8"].options
@@ -196,7 +195,7 @@ async def test_clear_stops_the_answer_that_is_being_made(wizard: Build, called: 
         await idle(pilot)
         await begin(pilot, "go", engine)
         await say(pilot, "/clear")
-        assert app.conversation.turns == [] and app.conversation.status == "ready"
+        assert app.chat.first.turns == [] and app.chat.first.status == "ready"
 
 
 async def test_an_engine_that_dies_unasked_is_told_and_comes_back_with_the_next_question(
@@ -208,7 +207,7 @@ async def test_an_engine_that_dies_unasked_is_told_and_comes_back_with_the_next_
         await idle(pilot)
         await say(pilot, "one")
         engine.alive = False
-        app.conversation.look()
+        app.chat.first.sample()
         await pilot.pause()
         assert "the engine is gone" in "".join(standing(app))
         engine.alive = True
@@ -231,7 +230,7 @@ async def test_text_of_many_tokens_a_character_is_counted_before_it_is_sent(
         await idle(pilot)
         for _ in range(3):
             await say(pilot, "你好世界你好世界你好")
-        assert app.conversation.dropped == 2
+        assert app.chat.first.dropped == 2
 
 
 async def test_html_and_line_breaks_of_an_answer_are_not_hidden(
@@ -258,7 +257,7 @@ async def test_only_a_command_is_taken_for_one_and_none_is_lost(
         await say(pilot, "/etc/hosts holds what?")
         assert called.engine.asked[-1][-1]["content"] == "/etc/hosts holds what?"
         await say(pilot, "/system-prompt\nTwo\nlines")
-        assert app.conversation.system == "Two\nlines"
+        assert app.chat.first.system == "Two\nlines"
         await say(pilot, "/nosuch with many words")
         await pilot.press("up")
         assert app.screen.query_one(Ask).text == "/nosuch with many words"

@@ -52,7 +52,7 @@ async def test_a_long_answer_is_painted_in_bounded_parts_and_shown_whole_at_the_
                 if index % 500 == 0:
                     # What the screen shows at this moment, after it had its turn.
                     await asyncio.sleep(0)
-                    step._paint_if_needed()
+                    step.paint()
                     newest = list(step.query(Message))[-1].query("#said")
                     painted.extend(len(str(said.render())) for said in newest)
             yield Reply({"text": "".join(words), "finish_reason": "length", "stats": {"a": 1}})
@@ -72,7 +72,7 @@ async def test_a_long_answer_is_painted_in_bounded_parts_and_shown_whole_at_the_
         await pilot.press("enter")
         await idle(pilot)
         assert len(painted) > 20 and max(painted) <= LIVE_CHARACTERS + len("… ▌")
-        answer = app.conversation.answers[-1]
+        answer = app.chat.first.answers[-1]
         assert len(answer.pieces) == TOKENS
         assert len(answer.text) > 10 * LIVE_CHARACTERS
         newest = list(step.query(Message))[-1]

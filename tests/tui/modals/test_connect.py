@@ -408,7 +408,7 @@ async def until(pilot: Pilot[Any], true: Callable[[], bool]) -> None:
         if true():
             return
         await pilot.pause(0.02)
-    talk = pilot.app.conversation  # type: ignore[attr-defined]
+    talk = pilot.app.chat.first  # type: ignore[attr-defined]
     shown = [str(w.render()) for w in pilot.app.screen.query("#problem-words")]
     said = [turn.text for turn in talk.turns]
     raise AssertionError(f"it did not become true: {talk.status} {said} {talk.error} {shown}")
@@ -453,7 +453,7 @@ async def test_a_fault_in_the_chat_is_one_sentence_and_the_history_stays(
     set_up, sentence, half = FAULTS[name]
     app = wizard(**connected(script, called))
     async with app.run_test(size=(100, 30)) as pilot:
-        talk = app.conversation
+        talk = app.chat.first
         await until(pilot, lambda: talk.status == "ready")
         await say(pilot, "one")
         await until(pilot, lambda: bool(talk.turns and talk.turns[-1].finish_reason))
@@ -482,7 +482,7 @@ async def test_an_answer_without_end_is_cut_and_kept(
 ) -> None:
     app = wizard(**connected(script, called))
     async with app.run_test(size=(100, 30)) as pilot:
-        talk = app.conversation
+        talk = app.chat.first
         await until(pilot, lambda: talk.status == "ready")
         script.lines, script.repeat = [], piece("on ")
         await say(pilot, "go")
@@ -497,11 +497,11 @@ async def test_a_form_that_a_server_takes_none_of_is_one_sentence(
 ) -> None:
     app = wizard(**connected(script, called))
     async with app.run_test(size=(100, 30)) as pilot:
-        await until(pilot, lambda: app.conversation.status == "ready")
+        await until(pilot, lambda: app.chat.first.status == "ready")
         app.screen.query_one("#ask", Ask).text = form
         await pilot.press("enter")
         await until(pilot, lambda: "cannot be held to" in words(app, "#problem-words"))
-        assert app.conversation.drawing.form() == {}
+        assert app.chat.first.settings.form() == {}
 
 
 async def test_a_dead_server_is_one_sentence_and_the_question_stays(
@@ -513,8 +513,8 @@ async def test_a_dead_server_is_one_sentence_and_the_question_stays(
     async with app.run_test(size=(100, 30)) as pilot:
         await until(pilot, lambda: "does not answer" in words(app, "#problem-words"))
         await say(pilot, "hello")
-        await until(pilot, lambda: app.conversation.status == "failed")
-        assert [turn.text for turn in app.conversation.turns] == ["hello"]
+        await until(pilot, lambda: app.chat.first.status == "failed")
+        assert [turn.text for turn in app.chat.first.turns] == ["hello"]
         assert "127.0.0.1:1 does not answer: Connection refused" in words(app, "#problem-words")
 
 
@@ -532,7 +532,7 @@ async def test_a_whole_walk_on_a_server(wizard: Build, script: Script) -> None:
         await pilot.press("enter")
         await until(pilot, lambda: bool(app.screen.query_one("#servers", OptionList).options))
         await pilot.press("enter", "ctrl+n")
-        await until(pilot, lambda: app.conversation.status == "ready")
+        await until(pilot, lambda: app.chat.first.status == "ready")
         await say(pilot, "hi")
         await until(pilot, lambda: app.session.chat is not None)
         for step, name in ((BenchmarkStep, "benchmark"), (QualityStep, "quality")):

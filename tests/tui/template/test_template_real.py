@@ -10,6 +10,7 @@ import pytest
 from textual.pilot import Pilot
 
 from firstlight_core.artifact.settled_files import update_manifest
+from firstlight_core.artifact.target import artifact_target
 from firstlight_core.session import Session
 from firstlight_core.workflow.services import Services
 from firstlight_tui.app import WizardApp
@@ -30,13 +31,13 @@ async def until(pilot: Pilot[Any], reached: Callable[[], Any]) -> None:
 
 async def answer(app: WizardApp, pilot: Pilot[Any]) -> str:
     """The model's greedy answer to the question, asked anew."""
-    talk = app.conversation
+    talk = app.chat.first
     # A template that was written unloads the engine, which still had the old one in its memory.
     await until(pilot, lambda: talk.status == "closed")
     talk.clear()
-    talk.open(str(app.session.artifact))
+    talk.open(artifact_target(str(app.session.artifact)))
     await until(pilot, lambda: talk.status == "ready")
-    talk.say(QUESTION)
+    talk.add_question(QUESTION)
     talk.ask()
     await until(pilot, lambda: talk.turns and talk.turns[-1].stats)
     return talk.turns[-1].text
@@ -79,8 +80,8 @@ async def test_a_model_answers_otherwise_with_a_broken_template_and_right_with_t
         await until(pilot, lambda: "● Template matches" in lock() and "Saved" in lock())
         assert app.session.template is not None and app.session.template["locked"]
         assert await answer(app, pilot) == right
-        app.conversation.close()
-        await until(pilot, lambda: app.conversation.status == "closed")
+        app.chat.first.close()
+        await until(pilot, lambda: app.chat.first.status == "closed")
 
 
 @pytest.mark.real
@@ -111,4 +112,4 @@ async def test_a_base_model_is_given_a_template_in_the_wizard_and_answers(
         await until(pilot, lambda: "Saved" in lock())
         assert "im_start" in (own_artifact / "chat_template.jinja").read_text()
         assert "4 bits" in await answer(app, pilot)
-        app.conversation.close()
+        app.chat.first.close()

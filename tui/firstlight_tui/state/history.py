@@ -1,4 +1,4 @@
-"""What was said in one lane of the chat, and what its newest figures mean."""
+"""The turns of one conversation and the figures that follow from them."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -11,37 +11,37 @@ from firstlight_tui.state.sampling_settings import SamplingSettings
 
 
 class Turns:
-    """The turns of a conversation, its system prompt and settings, and what is known of who answers."""
+    """The turns of a conversation, its system prompt and settings, and what is known of the model that answers."""
 
     def __init__(self) -> None:
         self.turns: list[Turn] = []
         self.earlier_ratings: list[int] = []
-        """Of answers that were taken back or cleared: what a person thought of the model stays true."""
+        """Ratings of answers that were taken back or cleared: the person's opinion of the model still counts."""
         self.saved: dict[Path, str] = {}
-        """Where this conversation was saved, and as what: there it is written again."""
+        """Folder → file name under which this conversation was saved there; the next save replaces it."""
         self.system = ""
-        self.drawing = SamplingSettings()
+        self.settings = SamplingSettings()
         self.target: Target | None = None
         self.loaded: dict[str, Any] = {}
-        """What opening found out, as `ChatBackend.loaded` says it."""
+        """What loading the model reported, see `ChatBackend.loaded`."""
         self.rss_now: int | None = None
-        """Resident memory of who answers at the last look; None before it, and for a server."""
+        """Resident memory of the answering process at the last sample, in bytes; None before the first, and for a server."""
 
     @property
     def artifact(self) -> str | None:
-        """The folder of the artifact that answers; None when a server or the original does."""
+        """Folder of the artifact that answers; None when a server or the original answers."""
         if self.target is None or self.target.kind not in ("artifact", "deployment"):
             return None
         return str(self.target.folder)
 
     @property
     def served(self) -> bool:
-        """Whether a server answers, with a memory and a context of its own."""
+        """Whether a server answers; it has its own memory and context."""
         return self.target is not None and self.target.kind == "endpoint"
 
     @property
     def name(self) -> str:
-        """Who answers, in a word or two."""
+        """Name of the model or server that answers."""
         return self.target.label if self.target is not None else ""
 
     @property
@@ -72,12 +72,12 @@ class Turns:
 
     @property
     def ratings(self) -> list[int]:
-        """What a person gave the answers so far, 1 to 5 each, those that are no longer shown included."""
+        """The person's ratings of all answers so far, 1 to 5 each, including answers that are no longer shown."""
         return [*self.earlier_ratings, *(turn.rating for turn in self.answers if turn.rating)]
 
     @property
     def rss_bytes(self) -> int | None:
-        """Resident memory now, else after the newest answer, else after loading; None where it is not known (a server)."""
+        """Resident memory in bytes: now, else after the newest answer, else after loading; None for a server."""
         if self.rss_now is not None:
             return self.rss_now
         for turn in reversed(self.turns):
@@ -86,23 +86,44 @@ class Turns:
         return (self.loaded.get("rss_bytes") or {}).get("loaded")
 
     def messages(self, without: int = 0) -> list[dict[str, str]]:
-        """The conversation as it is asked, the oldest `without` turns left out, and questions without an answer too."""
-        said = [turn for turn in self.turns if turn.text]
-        # A question that was never answered is not said again: templates want question and answer in turn.
+        """Return the messages of the next prompt, without the oldest `without` turns and without unanswered questions."""
+        spoken = [turn for turn in self.turns if turn.text]
+        # Templates expect questions and answers to alternate, so a question that got no answer is left out.
         answered = [
-            t for t, later in pairwise([*said, None]) if t and (not later or t.role != later.role)
+            t for t, later in pairwise([*spoken, None]) if t and (not later or t.role != later.role)
         ]
         system = [{"role": "system", "content": self.system}] if self.system else []
         return system + [{"role": t.role, "content": t.text} for t in answered[without:]]
 
 
 def prompt_note(result: Mapping[str, Any], dropped: int) -> str:
-    """What should be known of the prompt of an answer, from its chat document; empty when it is as it was typed."""
+    """Return what the reader should know about the prompt of an answer; empty when nothing is unusual."""
     notes = []
     if dropped:
         notes.append(f"made without the {dropped} oldest turns: the context is full")
     if control := result.get("special_in_content"):
-        what = ", ".join(control[:3])
+        tokens = ", ".join(control[:3])
         as_text = "was read as text" if result.get("special_as_text") else "acts as a control token"
-        notes.append(f"{what} in your text {as_text}")
+        notes.append(f"{tokens} in your text {as_text}")
     return "; ".join(notes)
+
+
+def figures(turn: Turn) -> str:
+    """Return what an answer cost, as measured in the engine; empty while nothing is measured."""
+    stats = turn.stats
+    if not stats:
+        return ""
+    # A server that reports no token counts is counted by the pieces of text that it sent.
+    unit = "pieces" if stats.get("counted_by") == "chunks" else "tokens"
+    parts = [f"{stats.get('prompt_tokens', '?')} → {stats.get('new_tokens', '?')} {unit}"]
+    if (ttft := stats.get("ttft_s")) is not None:
+        parts.append(f"TTFT {ttft * 1000:.0f} ms")
+    if (rate := stats.get("decode_tps")) is not None:
+        parts.append(f"{rate:.0f} {'tok' if unit == 'tokens' else unit}/s")
+    if reused := stats.get("reused_tokens"):
+        parts.append(f"{reused} from the KV cache")
+    ends = {"length": "cut at the token limit", "cancelled": "stopped"}
+    if turn.finish_reason and turn.finish_reason != "stop":
+        parts.append(ends.get(turn.finish_reason, turn.finish_reason))
+    note = f"\n{turn.note}" if turn.note else ""
+    return "measured: " + ", ".join(parts) + note

@@ -57,5 +57,4 @@ class MeasuringStep(StepScreen):
 
     def quiet_the_chat(self) -> None:
         """End the chat's engines: one that idles beside a measurement would count in the machine's load."""
-        for lane in (self.wizard.conversation, *self.wizard.beside):
-            lane.close()
+        self.wizard.chat.close()

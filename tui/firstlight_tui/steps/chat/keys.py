@@ -10,18 +10,17 @@ HELP = (
 )
 
 
-def _key(key: str, name: str, does: str, tooltip: str, *, show: bool = False) -> Binding:
-    # The question has the focus, and a text area takes these two for itself.
-    taken = key in ("f6", "f7")
-    command = does.startswith("/")
+def _key(key: str, name: str, action: str, tooltip: str, *, show: bool = False) -> Binding:
+    is_command = action.startswith("/")
     return Binding(
         key,
-        f"obey('{does}')" if command else does,
+        f"command('{action}')" if is_command else action,
         name,
-        id=f"chat.{does.removeprefix('/').split()[0]}",
+        id=f"chat.{action.removeprefix('/').split()[0]}",
         show=show,
         tooltip=tooltip,
-        priority=taken,
+        # The question has the focus, and a text area has uses of its own for these two.
+        priority=key in ("f6", "f7"),
     )
 
 

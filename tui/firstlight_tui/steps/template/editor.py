@@ -175,7 +175,7 @@ class TemplateEditor(TemplateSheet):
         if written is None:
             return
         self.clear_problem()
-        self.wizard.conversation.close()
+        self.wizard.chat.first.close()
         if self.draft is None:
             self._begin_draft(written["inference_model"])
         else:

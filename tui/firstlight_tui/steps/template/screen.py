@@ -95,7 +95,7 @@ class TemplateStep(TemplateEditor):
         draft = wizard.kept.get(DRAFT)
         if result.get("settled") or result.get("undone"):
             # A loaded engine has the old template in its memory; the next question loads it again.
-            wizard.conversation.close()
+            wizard.chat.first.close()
         if result.get("settled"):
             if isinstance(draft, TemplateDraft) and "mended" in result:
                 draft.replace(result["inference_model"])

@@ -1,0 +1,56 @@
+"""Announce changes of the state to the screens, without knowing Textual."""
+
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar
+from weakref import WeakKeyDictionary
+
+News = TypeVar("News")
+
+
+class Subscriber(Protocol):
+    """A node of the screen, or a double of one."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it takes calls."""
+        ...
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether it is part of a running application."""
+        ...
+
+    def call_next(self, callback: Callable[..., Any], *args: Any) -> None:
+        """Call `callback` once the current message has been handled."""
+        ...
+
+
+class Signal(Generic[News]):
+    """One kind of news; a subscriber that has gone is forgotten."""
+
+    def __init__(self) -> None:
+        self._subscriptions: WeakKeyDictionary[Subscriber, list[Callable[[News], object]]] = (
+            WeakKeyDictionary()
+        )
+
+    def subscribe(self, subscriber: Subscriber, callback: Callable[[News], object]) -> None:
+        """Call `callback` with everything that is published while `subscriber` runs."""
+        self._subscriptions.setdefault(subscriber, []).append(callback)
+
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Drop all callbacks of a subscriber."""
+        self._subscriptions.pop(subscriber, None)
+
+    def publish(self, news: News) -> None:
+        """Tell every subscriber, each in its own turn."""
+        for subscriber, callbacks in list(self._subscriptions.items()):
+            # `_pruning` is Textual's mark of a node whose parts are being removed.
+            if (
+                not subscriber.is_running
+                or not subscriber.is_attached
+                or getattr(subscriber, "_pruning", False)
+            ):
+                self.unsubscribe(subscriber)
+                continue
+            for callback in callbacks:
+                subscriber.call_next(callback, news)

@@ -1,0 +1,171 @@
+"""The conversations side by side: in each column the model, how it stands, and what was said."""
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Container, Vertical
+from textual.content import Content
+
+from firstlight_core.text import bytes_text, one_line
+from firstlight_tui.state.chat import Chat, Comparison
+from firstlight_tui.state.conversation import Conversation
+from firstlight_tui.state.history import figures
+from firstlight_tui.widgets.transcript import Transcript
+from firstlight_tui.widgets.words import Words, part
+
+BAR = 8
+GAP = " · "
+NARROW = 45
+"""Width, in cells, below which the comparison gets a line of its own."""
+
+
+def _label(conversation: Conversation) -> str:
+    """Short label; for a server, its model name."""
+    target = conversation.target
+    return (target and target.model) or conversation.name
+
+
+class ConversationColumn(Vertical):
+    """One conversation on the screen; holds no state but its widgets."""
+
+    DEFAULT_CSS = """
+    ConversationColumn { height: 1fr; width: 1fr; }
+    ConversationColumn #standing { height: auto; max-height: 2; color: $foreground-muted; }
+    """
+
+    def __init__(self, conversation: Conversation) -> None:
+        super().__init__()
+        self.conversation = conversation
+        self.composed = False
+        """Whether its parts are there; `is_mounted` is true a moment before."""
+        self.gone = False
+        """Whether it is being removed."""
+
+    def on_mount(self) -> None:
+        self.composed = True
+
+    def compose(self) -> ComposeResult:
+        yield Words(id="standing")
+        yield Transcript()
+
+    def show(self, *, rich: bool, named: bool, comparison: Comparison) -> None:
+        """Paint the conversation; `named` shows which model answers, where there are several."""
+        conversation = self.conversation
+        label = f"{one_line(_label(conversation), 24)}: " if named else ""
+        words = [part(label, "bold $text-accent")]
+        # That the engine has died matters more than how its last answer compared.
+        compared = comparison.words if conversation.status == "ready" else ""
+        if compared:
+            differs = comparison.parting is not None
+            words.append(part(compared, "$text-warning" if differs else "$text-success"))
+        width = self.size.width
+        # A column beside two others has no room for everything on one line.
+        room, gap = width - sum(len(text) for text, _ in words), GAP if compared else ""
+        if named and width < NARROW:
+            room, gap = width, "\n"
+        # The most needed figures come first; in a narrow column the last ones are left out.
+        for text, style in self._standing():
+            room -= len(gap) + len(text)
+            if room >= 0 or gap != GAP:
+                words += [part(gap), (text, style)]
+            gap = GAP
+        self.query_one("#standing", Words).update(Content.assemble(*words))
+        self.query_one(Transcript).show(
+            conversation.turns,
+            figures,
+            live=conversation.status == "answering",
+            rich=rich,
+            differs=comparison.parting,
+        )
+
+    def _standing(self) -> list[tuple[str, str]]:
+        conversation = self.conversation
+        match conversation.status:
+            case "closed":
+                return [part("no model is loaded")]
+            case "opening":
+                return [part("loading in its own process …")]
+            case "answering":
+                return self._answering()
+            case "failed":
+                return [
+                    part(
+                        "the engine is gone; ask again to start it anew, your conversation is kept"
+                    )
+                ]
+        words = []
+        if (rate := conversation.decode_rate) is not None:
+            words.append(part(f"{rate:.0f} tok/s", "$foreground"))
+        elif (seconds := conversation.loaded.get("load_s")) is not None:
+            opened = "connected" if conversation.served else "loaded"
+            words.append(part(f"{opened} in {seconds:.2f} s", "$foreground"))
+        words += self._memory()
+        if limit := conversation.limit:
+            full = min(BAR, round(BAR * conversation.used / limit))
+            bar = "━" * full + "─" * (BAR - full)
+            used = f"{bar} {conversation.used} of {limit} tokens"
+            words.append(part(used, "$foreground-muted"))
+        if kv_bytes := conversation.loaded.get("kv_bytes"):
+            words.append(part(f"KV cache {bytes_text(kv_bytes)}"))
+        return words or [part("ready")]
+
+    def _answering(self) -> list[tuple[str, str]]:
+        conversation = self.conversation
+        newest = conversation.turns[-1] if conversation.turns else None
+        count = len(newest.pieces) if newest is not None else 0
+        so_far = f"{count} token{'s' * (count != 1)}, Esc stops"
+        words = [part(conversation.note or so_far)]
+        if not conversation.note and newest is not None and (rate := newest.rate_so_far):
+            words.append(part(f"{rate:.0f} tok/s so far", "$foreground"))
+        return [*words, *self._memory()]
+
+    def _memory(self) -> list[tuple[str, str]]:
+        if (rss := self.conversation.rss_bytes) is not None:
+            return [part(f"RAM {bytes_text(rss)}", "$foreground")]
+        return [part("RAM: the server's own")] if self.conversation.served else []
+
+
+class ColumnsPanel(Container):
+    """One column for each conversation; their transcripts scroll together."""
+
+    def __init__(self, chat: Chat) -> None:
+        super().__init__(id="columns")
+        self._chat = chat
+
+    def compose(self) -> ComposeResult:
+        yield from (ConversationColumn(c) for c in self._chat.conversations)
+
+    def show(self, *, rich: bool) -> bool:
+        """Paint every conversation; returns False when a column is not ready yet, and nothing was painted."""
+        columns = self._columns()
+        if not all(column.composed for column in columns):
+            return False
+        for column in columns:
+            column.show(
+                rich=rich,
+                named=len(columns) > 1,
+                comparison=self._chat.compare(column.conversation),
+            )
+        return True
+
+    def _columns(self) -> list[ConversationColumn]:
+        """Return one column for each conversation; mounts the missing ones and removes the others."""
+        conversations = self._chat.conversations
+        # A column that is being removed can still be found for a moment, without its parts.
+        columns = [column for column in self.query(ConversationColumn) if not column.gone]
+        for column in columns:
+            if column.conversation not in conversations:
+                column.gone = True
+                column.remove()
+        columns = [column for column in columns if not column.gone]
+        shown = [column.conversation for column in columns]
+        missing = [ConversationColumn(c) for c in conversations if c not in shown]
+        if missing:
+            self.mount_all(missing)
+        return [*columns, *missing]
+
+    @on(Transcript.Scrolled)
+    def _scrolled(self, event: Transcript.Scrolled) -> None:
+        event.stop()
+        for transcript in self.query(Transcript):
+            if transcript is not event.transcript:
+                transcript.follow(event)
