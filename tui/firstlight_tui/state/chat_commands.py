@@ -5,44 +5,21 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from firstlight_core.artifact.target import Target, find_target
 from firstlight_core.errors import FirstlightError
 from firstlight_core.inference.structured_output import read_schema
 from firstlight_core.paths import expanded
-from firstlight_core.session import Session
 from firstlight_core.text import one_line, shown_path
 from firstlight_tui.state.candidates import candidates
 from firstlight_tui.state.chat import Chat
 from firstlight_tui.state.chat_pages import figures_text, history_text, models_text
-from firstlight_tui.state.chat_view import ChatView
+from firstlight_tui.state.chat_view import ChatView, ChatWorkspace
 from firstlight_tui.state.sampling_settings import SamplingSettings, read_setting
 
 SERVER = "server"
 """The row of the list of candidates that leads to the running servers."""
-
-
-class ChatWorkspace(Protocol):
-    """The part of the workspace that the commands use."""
-
-    @property
-    def chat(self) -> Chat:
-        """The chat."""
-        ...
-
-    @property
-    def session(self) -> Session:
-        """What has been decided so far."""
-        ...
-
-    @session.setter
-    def session(self, session: Session) -> None: ...
-
-    def run_folder(self) -> Path:
-        """Return the folder of this run."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,13 +310,6 @@ class ChatCommands:
         self._view.leave()
 
 
-def _setting(name: str) -> Callable[[ChatCommands, str], None]:
-    def change(commands: ChatCommands, argument: str) -> None:
-        commands.change(argument, name=name)
-
-    return change
-
-
 COMMANDS: dict[str, Command] = {
     "/help": Command("this list", ChatCommands.help),
     "/retry": Command("ask the last question again (Ctrl+R)", ChatCommands.retry),
@@ -347,13 +317,19 @@ COMMANDS: dict[str, Command] = {
     "/copy": Command("copy the newest answer (Ctrl+O)", ChatCommands.copy),
     "/tokens": Command("token by token: what else was likely", ChatCommands.tokens),
     "/rate": Command("[1..5] rate the newest answer (F8)", ChatCommands.rate),
-    "/beside": Command("[FOLDER, NAME or URL] compare with another model (F6)", ChatCommands.beside),
+    "/beside": Command(
+        "[FOLDER, NAME or URL] compare with another model (F6)", ChatCommands.beside
+    ),
     "/keep": Command("keep one column, close the others (F7)", ChatCommands.keep),
     "/system": Command("TEXT of the system prompt", ChatCommands.system, True),
     "/settings": Command("sampling settings (F5)", ChatCommands.settings),
-    "/temperature": Command("N: 0 is greedy", _setting("temperature"), True),
-    "/max-tokens": Command("N: the longest answer", _setting("max_tokens"), True),
-    "/context": Command("N tokens of context", _setting("context"), True),
+    "/temperature": Command(
+        "N: 0 is greedy", partial(ChatCommands.change, name="temperature"), True
+    ),
+    "/max-tokens": Command(
+        "N: the longest answer", partial(ChatCommands.change, name="max_tokens"), True
+    ),
+    "/context": Command("N tokens of context", partial(ChatCommands.change, name="context"), True),
     "/schema": Command("FILE or JSON that answers follow", ChatCommands.schema, True),
     "/regex": Command("PATTERN that answers match", ChatCommands.regex, True),
     "/clear": Command("forget the conversation", ChatCommands.clear),

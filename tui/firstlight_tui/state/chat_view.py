@@ -1,13 +1,37 @@
-"""What the chat's commands ask of the screen, so that they can be tested without one."""
+"""What the chat's commands need of the workspace and of the screen, so that they can be tested without either."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from firstlight_core.artifact.target import Target
 from firstlight_core.errors import FirstlightError
 from firstlight_core.inference.transcript import Turn
+from firstlight_core.session import Session
+from firstlight_tui.state.chat import Chat
 from firstlight_tui.state.conversation import Conversation
 from firstlight_tui.state.sampling_settings import SamplingSettings
+
+
+class ChatWorkspace(Protocol):
+    """The part of the workspace that the commands use."""
+
+    @property
+    def chat(self) -> Chat:
+        """The chat."""
+        ...
+
+    @property
+    def session(self) -> Session:
+        """What has been decided so far."""
+        ...
+
+    @session.setter
+    def session(self, session: Session) -> None: ...
+
+    def run_folder(self) -> Path:
+        """Return the folder of this run."""
+        ...
 
 
 class ChatView(Protocol):
