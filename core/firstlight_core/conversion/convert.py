@@ -8,7 +8,7 @@ from typing import Any
 
 from firstlight_core.conversion.plan import ConversionPlan, plan_conversion
 from firstlight_core.conversion.work import (
-    Built,
+    BuiltArtifact,
     ConversionWork,
     Document,
     Listen,
@@ -168,7 +168,7 @@ class _Queue:
             await self._settling
             self._settling = None
 
-    async def _settle(self, built: Built, *, quiet: bool) -> None:
+    async def _settle(self, built: BuiltArtifact, *, quiet: bool) -> None:
         try:
             told: Document | FirstlightError = await self._work.settle(built, quiet=quiet)
         except FirstlightError as error:

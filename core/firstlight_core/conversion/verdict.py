@@ -34,7 +34,7 @@ class ProofDocument(TypedDict):
     weights: NotRequired[Document]
 
 
-class Limits(TypedDict):
+class GateLimits(TypedDict):
     """Upper limits of one kind of artifact; `gate_thresholds.json` holds one row a kind."""
 
     structure_error: float
@@ -110,7 +110,7 @@ def decide(passed: Mapping[str, Any], asked: Mapping[str, Any]) -> Judged:
         reason = str(asked.get("reason") or "The original was not asked.")
         return Judged({"level": "nothing", "reason": reason, "kind": kind}, "")
     reference, found = asked["reference"], asked.get("proof") or {}
-    limits: Limits = thresholds()["limits"][kind]
+    limits: GateLimits = thresholds()["limits"][kind]
     proof: ProofDocument = {
         "level": "compared",
         "reason": str(found.get("reason", "")),
@@ -161,7 +161,7 @@ def _of_bits(bits: str, kind: str) -> Document:
     return found
 
 
-def _structure_fault(structure: Mapping[str, Any], limits: Limits) -> str:
+def _structure_fault(structure: Mapping[str, Any], limits: GateLimits) -> str:
     value, allowed = structure["error_max"], limits["structure_error"]
     if value <= allowed:
         return ""
@@ -171,7 +171,7 @@ def _structure_fault(structure: Mapping[str, Any], limits: Limits) -> str:
     )
 
 
-def _plain_fault(agreement: Mapping[str, Any], limits: Limits, *, alone: bool) -> str:
+def _plain_fault(agreement: Mapping[str, Any], limits: GateLimits, *, alone: bool) -> str:
     if not agreement["pieces"] >= thresholds()["pieces"]:
         return (
             "The artifact's tokenizer is not its original's: "

@@ -47,7 +47,7 @@ _DROP = ("model_config.json",)
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
+class BuiltArtifact:
     """What Olive has built and nobody has checked yet."""
 
     plan: ConversionPlan
@@ -107,7 +107,7 @@ class ConversionWork:
         finally:
             self._folders.close()
 
-    async def build(self, plan: ConversionPlan) -> Built:
+    async def build(self, plan: ConversionPlan) -> BuiltArtifact:
         """Have Olive build one plan into its staging; the original is asked the first time.
 
         Raises:
@@ -130,7 +130,9 @@ class ConversionWork:
             for name in _DROP:
                 (staging.artifact / name).unlink(missing_ok=True)
             gate.begin(staging.artifact, {} if self._olive else plan.expected)
-            return Built(plan, measured, gate, await self._ask_original(plan, staging), memory)
+            return BuiltArtifact(
+                plan, measured, gate, await self._ask_original(plan, staging), memory
+            )
         except BaseException:
             await gate.close()
             await self._unwatch(memory)
@@ -149,7 +151,7 @@ class ConversionWork:
                 return {"reason": str(error)}
             raise
 
-    async def settle(self, built: Built, *, quiet: bool = False) -> Document:
+    async def settle(self, built: BuiltArtifact, *, quiet: bool = False) -> Document:
         """The gate and the publish; `quiet` while the next one is being built, whose events count.
 
         Raises:
@@ -161,7 +163,7 @@ class ConversionWork:
             await built.gate.close()
             await self._unwatch(built.memory)
 
-    async def _settle(self, built: Built, *, quiet: bool) -> Document:
+    async def _settle(self, built: BuiltArtifact, *, quiet: bool) -> Document:
         assert self._before is not None
         plan, measured, memory = built.plan, built.measured, built.memory
         staging = self._staging(plan)

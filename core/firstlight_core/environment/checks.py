@@ -28,7 +28,7 @@ TOOLCHAIN_SECONDS = 90.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class EnvironmentCheck:
     """One row: what is needed, why, and how to look; a `vital` row that is missing or fails blocks."""
 
     id: str
@@ -51,8 +51,8 @@ _PACKAGE_WHY = {
     "peft": "Merges LoRA adapters into their base.",
 }
 
-CHECKS: tuple[Check, ...] = (
-    Check(
+CHECKS: tuple[EnvironmentCheck, ...] = (
+    EnvironmentCheck(
         id="python",
         title="Python",
         needed="3.11 or newer (the course says 3.10)",
@@ -60,35 +60,35 @@ CHECKS: tuple[Check, ...] = (
         look=look_at_python,
         vital=True,
     ),
-    Check(
+    EnvironmentCheck(
         id="system",
         title="Operating system",
         needed="Linux (glibc), macOS on Apple silicon, or Windows",
         why="The packages have wheels for these.",
         look=look_at_system,
     ),
-    Check(
+    EnvironmentCheck(
         id="cpu",
         title="CPU",
         needed="AVX2 or NEON; VNNI, AMX or dotprod make int4 faster",
         why="These instructions decide how fast int4 weights are multiplied.",
         look=look_at_cpu,
     ),
-    Check(
+    EnvironmentCheck(
         id="memory",
         title="Memory",
         needed="8 GiB available (course)",
         why="Converting holds the weights several times; the model's own prediction decides.",
         look=look_at_memory,
     ),
-    Check(
+    EnvironmentCheck(
         id="disk",
         title="Disk",
         needed="5 GiB free where the work goes",
         why="Olive builds in a cache and copies: twice the artifact, three times for FP16.",
         look=look_at_disk,
     ),
-    Check(
+    EnvironmentCheck(
         id="cmake",
         title="CMake",
         needed=f"{CMAKE_NEEDED} or newer (course)",
@@ -96,7 +96,7 @@ CHECKS: tuple[Check, ...] = (
         look=look_at_cmake,
     ),
     *(
-        Check(
+        EnvironmentCheck(
             id=name,
             title=name,
             needed=f"{oldest} or newer",
@@ -106,7 +106,7 @@ CHECKS: tuple[Check, ...] = (
         )
         for name, oldest in CONVERT_PACKAGES.items()
     ),
-    Check(
+    EnvironmentCheck(
         id="pair",
         title="Olive × genai",
         needed="a pair that was run together",
@@ -114,35 +114,35 @@ CHECKS: tuple[Check, ...] = (
         look=look_at_pair,
         vital=True,
     ),
-    Check(
+    EnvironmentCheck(
         id="providers",
         title="Execution providers",
         needed="CPU",
         why="What the installed onnxruntime can run on.",
         look=look_at_providers,
     ),
-    Check(
+    EnvironmentCheck(
         id="foundry-sdk",
         title="Foundry Local SDK",
         needed="optional",
         why="Without it an artifact cannot be registered with Foundry Local; everything else works.",
         look=look_at_foundry_sdk,
     ),
-    Check(
+    EnvironmentCheck(
         id="foundry-command",
         title="foundry command",
         needed="optional",
         why="Without it models are run by the SDK; its own commands are not there to copy.",
         look=look_at_foundry_command,
     ),
-    Check(
+    EnvironmentCheck(
         id="terminal",
         title="Terminal",
         needed="80×24, UTF-8",
         why="The wizard draws on it.",
         look=look_at_terminal,
     ),
-    Check(
+    EnvironmentCheck(
         id="toolchain",
         title="Toolchain",
         needed="Olive and the builder import",

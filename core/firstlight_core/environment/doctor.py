@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from firstlight_core.environment.checks import CHECKS, Check
+from firstlight_core.environment.checks import CHECKS, EnvironmentCheck
 from firstlight_core.environment.precision_support import precision_available
 from firstlight_core.environment.probes import STATUSES, Finding
 from firstlight_core.environment.program_version import patient
@@ -17,8 +17,8 @@ from firstlight_core.text import one_line, redact
 __all__ = [
     "CHECKS",
     "STATUSES",
-    "Check",
     "CheckResult",
+    "EnvironmentCheck",
     "Finding",
     "renew",
     "report_text",
@@ -46,7 +46,7 @@ class CheckResult:
         return asdict(self)
 
 
-async def _run(check: Check) -> CheckResult:
+async def _run(check: EnvironmentCheck) -> CheckResult:
     seconds = patient(check.seconds)
     try:
         finding = await asyncio.wait_for(check.look(), seconds)
@@ -75,7 +75,7 @@ async def run_checks(
     *,
     on_result: Callable[[CheckResult], None] | None = None,
     only: Iterable[str] | None = None,
-    checks: tuple[Check, ...] = CHECKS,
+    checks: tuple[EnvironmentCheck, ...] = CHECKS,
 ) -> dict[str, Any]:
     """Look at everything (or at the rows `only` names) side by side; `on_result` gets each row as it is known.
 
@@ -85,7 +85,7 @@ async def run_checks(
     wanted = None if only is None else set(only)
     chosen = [check for check in checks if wanted is None or check.id in wanted]
 
-    async def one(check: Check) -> CheckResult:
+    async def one(check: EnvironmentCheck) -> CheckResult:
         result = await _run(check)
         if on_result is not None:
             on_result(result)

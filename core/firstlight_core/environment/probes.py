@@ -15,7 +15,7 @@ from firstlight_core.environment.machine import (
     system_name,
     terminal_state,
 )
-from firstlight_core.environment.program_version import Answer, ask_program
+from firstlight_core.environment.program_version import ProgramAnswer, ask_program
 from firstlight_core.environment.toolchain import (
     CONVERT_PACKAGES,
     TWINS,
@@ -101,7 +101,7 @@ async def look_at_disk() -> Finding:
     return Finding("ok" if not fix else "warning", f"{bytes_text(free)} free", fix)
 
 
-def _program_version(answer: Answer, name: str) -> tuple[Finding | None, str]:
+def _program_version(answer: ProgramAnswer, name: str) -> tuple[Finding | None, str]:
     """A finding when the program gave no version, else the version."""
     if answer.status == "missing":
         return Finding("missing", "not installed"), ""

@@ -36,7 +36,7 @@ def patient(seconds: float, *, load: float | None = None, cores: int | None = No
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProgramAnswer:
     """What came of asking: `status` is `ok`, `missing`, `broken` or `silent`; `text` is safe to show."""
 
     status: str
@@ -49,7 +49,7 @@ async def ask_program(
     *arguments: str,
     seconds: float | None = None,
     environ: Mapping[str, str] | None = None,
-) -> Answer:
+) -> ProgramAnswer:
     """Run a program of the PATH with an empty stdin in a session of its own; its whole group is ended afterwards.
 
     Without `seconds` it may take `PROBE_SECONDS`, and longer on a busy machine.
@@ -58,7 +58,7 @@ async def ask_program(
     environment = child_environment(environ)
     path = shutil.which(name, path=environment.get("PATH", os.defpath))
     if path is None:
-        return Answer("missing")
+        return ProgramAnswer("missing")
     try:
         process = await asyncio.create_subprocess_exec(
             path,
@@ -73,16 +73,16 @@ async def ask_program(
         process_trees().adopt(process.pid)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        return Answer("broken", visible(f"cannot be started: {reason}"), visible(path))
+        return ProgramAnswer("broken", visible(f"cannot be started: {reason}"), visible(path))
     try:
         raw = await asyncio.wait_for(_read(process), seconds)
     except TimeoutError:
-        return Answer("silent", f"gave no answer within {seconds:.2g} s", visible(path))
+        return ProgramAnswer("silent", f"gave no answer within {seconds:.2g} s", visible(path))
     finally:
         await _end(process)
     text = visible(raw.decode("utf-8", "replace")).strip()
     status = "ok" if process.returncode == 0 or len(raw) >= OUTPUT_LIMIT else "broken"
-    return Answer(status, text, visible(path))
+    return ProgramAnswer(status, text, visible(path))
 
 
 async def _read(process: asyncio.subprocess.Process) -> bytes:

@@ -19,7 +19,7 @@ from firstlight_core.errors import InputRefused
 from firstlight_core.exports.bundle import bundle_export
 from firstlight_core.exports.ollama import ollama_export
 from firstlight_core.exports.ollama_commands import ollama_commands
-from firstlight_core.exports.source_weights import Weights, changed_since, original_weights
+from firstlight_core.exports.source_weights import SourceWeights, changed_since, original_weights
 from firstlight_core.exports.vllm import vllm_export
 from firstlight_core.exports.vllm_command import Capacity
 from firstlight_core.files import write_whole
@@ -118,7 +118,7 @@ def _write_folder(place: Path, texts: Mapping[str, str]) -> None:
 
 
 async def _ollama(
-    artifact: Path, weights: Weights, name: str, document: Mapping[str, Any], place: Path
+    artifact: Path, weights: SourceWeights, name: str, document: Mapping[str, Any], place: Path
 ) -> tuple[dict[str, str], Document]:
     context = check_artifact(artifact).context_length
     text, notes = await ollama_export(artifact, weights, document, context=context)

@@ -8,7 +8,7 @@ from firstlight_core.artifact.tokenizer_files import read_chat_template, read_sp
 from firstlight_core.errors import CheckFailed, InputRefused
 from firstlight_core.exports.ollama_modelfile import read_modelfile, write_modelfile
 from firstlight_core.exports.ollama_template import render_go
-from firstlight_core.exports.source_weights import Weights, licences, links_out
+from firstlight_core.exports.source_weights import SourceWeights, licences, links_out
 from firstlight_core.files import read_json_object
 from firstlight_core.template.control_tokens import marking_tokens
 from firstlight_core.template.dates import date_formats, frozen_date_notes
@@ -27,7 +27,7 @@ MLX_ONLY = (
 _NO_ADAPTER = "Ollama takes no adapters any more: since 0.34.1 it refuses ADAPTER in a Modelfile, and these weights are one."
 
 
-def check_import(weights: Weights) -> list[str]:
+def check_import(weights: SourceWeights) -> list[str]:
     """Notes on what `ollama create` makes of these weights.
 
     Raises:
@@ -57,7 +57,7 @@ def _check_files(folder: Path) -> None:
         )
 
 
-def runner_begins(weights: Weights) -> bool:
+def runner_begins(weights: SourceWeights) -> bool:
     """Whether Ollama's runner puts the begin-of-text token in front of every prompt.
 
     Of safetensors it does so where tokenizer_config.json says `add_bos_token` (convert/tokenizer.go); the
@@ -72,7 +72,7 @@ def runner_begins(weights: Weights) -> bool:
 
 async def ollama_export(
     artifact: Path,
-    weights: Weights,
+    weights: SourceWeights,
     document: Mapping[str, Any],
     *,
     context: int | None = None,

@@ -19,7 +19,7 @@ _NAME_IT = "Name them: --source FOLDER"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Weights:
+class SourceWeights:
     """Where the original weights lie."""
 
     folder: Path
@@ -46,7 +46,7 @@ def source_of(artifact: Path) -> Path:
     return Path(path)
 
 
-def original_weights(artifact: Path, source: Path | None = None) -> Weights:
+def original_weights(artifact: Path, source: Path | None = None) -> SourceWeights:
     """The weights in `source`, or where the artifact's manifest says they are.
 
     Raises:
@@ -61,14 +61,14 @@ def original_weights(artifact: Path, source: Path | None = None) -> Weights:
             hint="Rename the folder, or make a link to it under a plain name.",
         ) from error
     if folder.suffix == ".gguf" and folder.is_file():
-        return Weights(folder=folder, bytes=folder.stat().st_size)
+        return SourceWeights(folder=folder, bytes=folder.stat().st_size)
     if not folder.is_dir():
         raise InputRefused(f"There is no folder {shown_path(folder)}.", hint=_NAME_IT)
     base = adapter_base(folder)
     if base is None:
-        return Weights(folder=folder, bytes=_weight_bytes(folder))
+        return SourceWeights(folder=folder, bytes=_weight_bytes(folder))
     rank = read_adapter(list_folder(folder)).rank
-    return Weights(folder=base, adapter=folder, rank=rank, bytes=_weight_bytes(base))
+    return SourceWeights(folder=base, adapter=folder, rank=rank, bytes=_weight_bytes(base))
 
 
 def _weight_bytes(folder: Path) -> int:
@@ -87,7 +87,7 @@ def links_out(folder: Path) -> bool:
     return any(not p.resolve().is_relative_to(home) for p in folder.glob("*.safetensors"))
 
 
-def changed_since(artifact: Path, weights: Weights) -> bool:
+def changed_since(artifact: Path, weights: SourceWeights) -> bool:
     """Whether these are not the weights that the artifact was made of; False when nothing is known."""
     about = (read_manifest(artifact) or {}).get("source")
     known = about.get("fingerprint") if isinstance(about, Mapping) else None

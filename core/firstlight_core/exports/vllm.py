@@ -10,7 +10,7 @@ from firstlight_core.artifact.artifact import check_artifact
 from firstlight_core.artifact.genai_config import CONFIG, section
 from firstlight_core.artifact.tokenizer_files import no_chat_template, read_chat_template
 from firstlight_core.errors import InputRefused
-from firstlight_core.exports.source_weights import Weights, links_out
+from firstlight_core.exports.source_weights import SourceWeights, links_out
 from firstlight_core.exports.vllm_command import (
     Capacity,
     Served,
@@ -30,7 +30,7 @@ SAMPLING = ("temperature", "top_p", "repetition_penalty")
 
 def vllm_export(
     artifact: Path,
-    weights: Weights,
+    weights: SourceWeights,
     name: str,
     document: Mapping[str, Any],
     place: Path,

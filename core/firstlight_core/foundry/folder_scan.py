@@ -23,7 +23,7 @@ FOLDER_LIMIT = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class FolderVerdict:
     """What the scanner makes of one folder."""
 
     folder: Path
@@ -43,14 +43,14 @@ class Verdict:
         }
 
 
-def scan(root: Path) -> list[Verdict]:
+def scan(root: Path) -> list[FolderVerdict]:
     """The verdict on every folder below `root` that looks like a model, in the scanner's order."""
     found = [_judge(folder) for folder in _model_folders(root)]
     last = {verdict.id: verdict.folder for verdict in found if verdict.listed}
     return [
         verdict
         if not verdict.listed or last[verdict.id] == verdict.folder
-        else Verdict(
+        else FolderVerdict(
             folder=verdict.folder,
             listed=False,
             id=verdict.id,
@@ -63,7 +63,7 @@ def scan(root: Path) -> list[Verdict]:
     ]
 
 
-def diagnose(folder: Path, root: Path) -> Verdict:
+def diagnose(folder: Path, root: Path) -> FolderVerdict:
     """Whether a scan of `root` would list `folder`, with every reason why it would not."""
     try:
         inside = folder.resolve().is_relative_to(root.resolve())
@@ -84,8 +84,8 @@ def diagnose(folder: Path, root: Path) -> Verdict:
     return _judge(folder)
 
 
-def _not(folder: Path, *reasons: str) -> Verdict:
-    return Verdict(folder=folder, listed=False, id=None, reasons=reasons)
+def _not(folder: Path, *reasons: str) -> FolderVerdict:
+    return FolderVerdict(folder=folder, listed=False, id=None, reasons=reasons)
 
 
 def _names(folder: Path) -> set[str]:
@@ -121,7 +121,7 @@ def _model_folders(root: Path) -> Iterator[Path]:
         waiting.extend(reversed(children))
 
 
-def _judge(folder: Path) -> Verdict:
+def _judge(folder: Path) -> FolderVerdict:
     names = _names(folder)
     reasons = [
         f"It has no {needed}." for needed in (CONFIG, INFERENCE_MODEL) if needed not in names
@@ -148,4 +148,4 @@ def _judge(folder: Path) -> Verdict:
             if word in identifier:
                 reasons.append(f"{word!r} in its Name makes Foundry Local demand that hardware.")
         identifier = one_line(identifier, 120)
-    return Verdict(folder=folder, listed=listed, id=identifier, reasons=tuple(reasons))
+    return FolderVerdict(folder=folder, listed=listed, id=identifier, reasons=tuple(reasons))

@@ -19,7 +19,7 @@ from firstlight_core.foundry.cli import (
     find_foundry_cli,
 )
 from firstlight_core.foundry.cli_cache import CacheChange, find_cache, read_change
-from firstlight_core.foundry.folder_scan import Verdict, diagnose, scan
+from firstlight_core.foundry.folder_scan import FolderVerdict, diagnose, scan
 from firstlight_core.foundry.readers import choose_cache, seen_by
 from firstlight_core.foundry.runtime import open_foundry
 
@@ -105,7 +105,7 @@ async def examine(
     return document
 
 
-def _folders(cache: ModelCache, name: str | None) -> list[Verdict]:
+def _folders(cache: ModelCache, name: str | None) -> list[FolderVerdict]:
     if name is None:
         return scan(cache.root)
     return [diagnose(cache.custom / name, cache.root)]

@@ -9,7 +9,7 @@ from typing import Any
 from firstlight_core.artifact.target import Target
 from firstlight_core.inference.backend import ChatBackend
 from firstlight_core.inference.sampling import Message, Sampling
-from firstlight_core.inference.servers import WELL_KNOWN, Limits, api_key, check_address
+from firstlight_core.inference.servers import WELL_KNOWN, ServerLimits, api_key, check_address
 from firstlight_core.process.events import Event, Reply
 from firstlight_core.process.runner import OpenJob, open_job
 
@@ -65,7 +65,7 @@ async def open_endpoint(
     target: Target,
     *,
     network: bool = False,
-    limits: Limits | None = None,
+    limits: ServerLimits | None = None,
     on_event: Callable[[Event], None] | None = None,
     started: Callable[[int], None] | None = None,
 ) -> AsyncIterator[Endpoint]:
@@ -89,7 +89,7 @@ async def open_endpoint(
             base_url=address,
             model=target.model,
             key=api_key(),
-            limits=asdict(limits or Limits()),
+            limits=asdict(limits or ServerLimits()),
         )
         loaded: dict[str, Any] = {}
         async with contextlib.aclosing(asked) as events:  # type: ignore[type-var]

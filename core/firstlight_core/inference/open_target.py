@@ -11,7 +11,7 @@ from firstlight_core.inference.backend import ChatBackend
 from firstlight_core.inference.endpoint import open_endpoint
 from firstlight_core.inference.engine import open_engine
 from firstlight_core.inference.original import open_original
-from firstlight_core.inference.servers import Limits
+from firstlight_core.inference.servers import ServerLimits
 from firstlight_core.process.events import Event
 
 
@@ -21,7 +21,7 @@ async def open_target(
     *,
     max_length: int | None = None,
     network: bool = False,
-    limits: Limits | None = None,
+    limits: ServerLimits | None = None,
     variables: Mapping[str, Any] | None = None,
     on_event: Callable[[Event], None] | None = None,
     started: Callable[[int], None] | None = None,

@@ -30,7 +30,7 @@ MODEL_NAME_LIMIT = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class ServerLimits:
     """How long a server is waited for, in seconds."""
 
     connect: float = 10.0
@@ -42,7 +42,7 @@ class Limits:
     """Before further tries, all together, when the server is busy or asks to wait (Retry-After)."""
 
 
-PROBE = Limits(connect=1.0, silence=2.0, answer=4.0, wait=0.0)
+PROBE = ServerLimits(connect=1.0, silence=2.0, answer=4.0, wait=0.0)
 """For looking at what is there."""
 
 

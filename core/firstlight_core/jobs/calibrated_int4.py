@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.errors import FirstlightError, ModelRefused
-from firstlight_core.jobs.chat_template import Conversation
+from firstlight_core.jobs.chat_template import ChatTemplate
 from firstlight_core.jobs.transformers_model import idle_cores, load_tokenizer, stop_ids
 from firstlight_core.model.own_files import own_files
 from firstlight_core.process.events import Event, Progress, Stage
@@ -250,10 +250,10 @@ def _renderer(
     source: Path, base: str, tokenizer: Any
 ) -> Callable[[Sequence[Mapping[str, str]]], list[int]]:
     """Conversations as the tokens of the model's own template; as plain text where it has none that works."""
-    conversation: Conversation | None = None
+    conversation: ChatTemplate | None = None
     with contextlib.suppress(FirstlightError):
         own = own_files(source, Path(base) if base else None)
-        conversation = Conversation(own.template, tokens=own.tokenizer)
+        conversation = ChatTemplate(own.template, tokens=own.tokenizer)
 
     def render(turns: Sequence[Mapping[str, str]]) -> list[int]:
         answered = turns[-1]["role"] == "assistant"

@@ -31,7 +31,7 @@ RENDER_BYTES = 512 * 2**20
 """Address space that rendering may add to what the process has."""
 
 
-class Conversation:
+class ChatTemplate:
     """The chat template of one artifact, compiled once."""
 
     def __init__(

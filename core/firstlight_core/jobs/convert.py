@@ -23,7 +23,7 @@ from firstlight_core.jobs import corrections, lazy_weights, olive_files, tensor_
 from firstlight_core.jobs.adapter_merge import fits, merge_adapter
 from firstlight_core.jobs.calibrated_int4 import Calibrator
 from firstlight_core.jobs.float16_range import refuse_beyond_float16
-from firstlight_core.jobs.olive_bridge import Watch, WrittenBytes, install
+from firstlight_core.jobs.olive_bridge import OliveLog, WrittenBytes, install
 from firstlight_core.jobs.original import Yardstick
 from firstlight_core.process.context import JobContext, peak_rss
 from firstlight_core.process.events import Stage
@@ -78,7 +78,7 @@ class _Converter:
         self._work = work
         self._olive = olive
         self._context = context
-        self._watch: Watch | None = None
+        self._watch: OliveLog | None = None
         self._calibrator: Calibrator | None = None
         self._merged: dict[tuple[str, str], Path] = {}
         """The merged folder of each base and adapter."""
@@ -228,7 +228,7 @@ def _fingerprint(config: dict[str, Any]) -> None:
         fingerprint(Path(path))
 
 
-def _load_olive(context: JobContext) -> Watch:
+def _load_olive(context: JobContext) -> OliveLog:
     context.emit(Stage("load-olive", "Loading Olive"))
     try:
         install()
@@ -243,7 +243,7 @@ def _load_olive(context: JobContext) -> Watch:
             f"Olive cannot be loaded: {one_line(str(error))}.",
             hint="Install the conversion tools: pip install 'firstlight[convert]'.",
         ) from error
-    watch = Watch(context.emit)
+    watch = OliveLog(context.emit)
     watch.attach()
 
     def refuse(error: ModelRefused) -> None:

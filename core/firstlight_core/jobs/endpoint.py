@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from firstlight_core.errors import FirstlightError, InputRefused, UsageError
-from firstlight_core.inference.servers import PROBE, Limits, model_ids
+from firstlight_core.inference.servers import PROBE, ServerLimits, model_ids
 from firstlight_core.jobs.server_call import Call, Stopped, read_json
 from firstlight_core.jobs.server_stream import Heard, listen
 from firstlight_core.process.context import JobContext
@@ -29,7 +29,7 @@ class Server:
         self.context = context
         self.base_url = ""
         self.model = ""
-        self.limits = Limits()
+        self.limits = ServerLimits()
         self._key: str | None = None
 
     def find(self, asked: dict[str, Any]) -> dict[str, Any]:
@@ -54,7 +54,7 @@ class Server:
         """List the models and choose one. Asked: base_url, model (may be None), key, limits."""
         self.context.emit(Stage("load", "Asking the server for its models"))
         self.base_url = str(asked["base_url"])
-        self.limits = Limits(**asked.get("limits", {}))
+        self.limits = ServerLimits(**asked.get("limits", {}))
         self._key = asked.get("key")
         began = time.perf_counter_ns()
         listed = self._models(self._call())

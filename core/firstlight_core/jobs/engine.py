@@ -11,9 +11,9 @@ from typing import Any
 
 from firstlight_core.artifact.tokenizer_files import read_added_tokens
 from firstlight_core.errors import InputRefused, ToolchainMissing
-from firstlight_core.jobs.chat_template import Conversation
+from firstlight_core.jobs.chat_template import ChatTemplate
 from firstlight_core.jobs.genai_model import GenaiModel
-from firstlight_core.jobs.prompt import Prompt, make_prompt
+from firstlight_core.jobs.prompt import RenderedPrompt, make_prompt
 from firstlight_core.measure.prompt_sizer import BENCH_TEXT
 from firstlight_core.process.context import JobContext, peak_rss
 from firstlight_core.process.events import Progress, Stage
@@ -31,7 +31,7 @@ class EngineRoom:
         self.context = context
         self.speaker: GenaiModel | None = None
         self.folder = Path()
-        self.conversation: Conversation | None = None
+        self.conversation: ChatTemplate | None = None
         self.added: dict[int, str] = {}
         """The tokens that the tokenizer never splits, by their ids."""
         self.control = ControlTokens({})
@@ -76,7 +76,7 @@ class EngineRoom:
             return [int(i) for i in asked["ids"]]
         return self.prompt(asked["messages"]).ids
 
-    def prompt(self, messages: Sequence[Mapping[str, str]]) -> Prompt:
+    def prompt(self, messages: Sequence[Mapping[str, str]]) -> RenderedPrompt:
         """What a conversation becomes; control tokens that a user wrote stay plain text where the tokenizer can."""
         speaker = self._loaded()
         prompt = make_prompt(
@@ -86,9 +86,9 @@ class EngineRoom:
         self.context.emit(Progress(0, len(prompt.ids), "tokens"))
         return prompt
 
-    def _conversation(self) -> Conversation:
+    def _conversation(self) -> ChatTemplate:
         if self.conversation is None:
-            conversation = Conversation(self.folder, variables=self.variables)
+            conversation = ChatTemplate(self.folder, variables=self.variables)
             added = read_added_tokens(self.folder)
             self.added = {token.id: token.text for token in added}
             self.control = conversation.control_tokens(added, self._loaded().stop_ids)

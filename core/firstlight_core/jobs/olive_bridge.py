@@ -97,7 +97,7 @@ def count_quantisable(nodes: Any, constants: set[str]) -> int:
     )
 
 
-class Watch(logging.Handler):
+class OliveLog(logging.Handler):
     """Turns what Olive, transformers and the quantiser log into events, and keeps what they swallow."""
 
     def __init__(self, emit: Callable[[Event], None]) -> None:

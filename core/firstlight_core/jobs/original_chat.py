@@ -7,7 +7,7 @@ from typing import Any
 
 from firstlight_core.artifact.tokenizer_files import read_added_tokens
 from firstlight_core.errors import InputRefused
-from firstlight_core.jobs.chat_template import Conversation
+from firstlight_core.jobs.chat_template import ChatTemplate
 from firstlight_core.jobs.engine import rss
 from firstlight_core.jobs.genai_model import FLUSH_NS
 from firstlight_core.jobs.generation_result import Answer
@@ -36,7 +36,7 @@ class OriginalRoom:
         self.context = context
         self.model: Any = None
         self.tokenizer: Any = None
-        self.conversation: Conversation | None = None
+        self.conversation: ChatTemplate | None = None
         self.control = ControlTokens({})
         self.stops: set[int] = set()
         self.max_length = 0
@@ -51,9 +51,9 @@ class OriginalRoom:
         template = asked.get("template_folder")
         own = own_files(source, Path(base) if base else None)
         self.conversation = (
-            Conversation(Path(str(template)))
+            ChatTemplate(Path(str(template)))
             if template
-            else Conversation(own.template, tokens=own.tokenizer)
+            else ChatTemplate(own.template, tokens=own.tokenizer)
         )
         self.stops = stop_ids(self.model, self.tokenizer) | {int(i) for i in asked["stop_ids"]}
         added = read_added_tokens(own.tokenizer)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from firstlight_core.errors import InputRefused
-from firstlight_core.jobs.chat_template import Conversation
+from firstlight_core.jobs.chat_template import ChatTemplate
 from firstlight_core.template.control_tokens import ControlTokens
 from firstlight_core.text import visible
 
@@ -14,7 +14,7 @@ Decode = Callable[[Sequence[int]], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
+class RenderedPrompt:
     """A rendered conversation and its tokens."""
 
     text: str
@@ -32,12 +32,12 @@ class Prompt:
 
 
 def make_prompt(
-    conversation: Conversation,
+    conversation: ChatTemplate,
     control: ControlTokens,
     messages: Sequence[Mapping[str, str]],
     encode: Encode,
     decode: Decode,
-) -> Prompt:
+) -> RenderedPrompt:
     """The prompt of these messages in the tokens that `encode` makes.
 
     Raises:
@@ -51,7 +51,7 @@ def make_prompt(
     pieces = conversation.render_spelled(messages, found) if found else None
     spelled = encode_pieces(pieces, encode, decode) if pieces else None
     ids = spelled if spelled is not None else encode(text)
-    return Prompt(text, ids, [visible(token) for token in found], spelled is not None)
+    return RenderedPrompt(text, ids, [visible(token) for token in found], spelled is not None)
 
 
 def encode_pieces(pieces: Sequence[str], encode: Encode, decode: Decode) -> list[int] | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
-from firstlight_core.jobs.chat_template import Conversation
+from firstlight_core.jobs.chat_template import ChatTemplate
 from firstlight_core.jobs.drift import stretches
 from firstlight_core.jobs.transformers_model import (
     Forward,
@@ -64,7 +64,7 @@ def reference(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
             own = own_files(source, Path(base) if base else None)
             lent = request.get("template_folder")
             template = Path(str(lent)) if lent else own.template
-            conversation = Conversation(template, tokens=own.tokenizer)
+            conversation = ChatTemplate(template, tokens=own.tokenizer)
             texts = [conversation.render(messages) for messages in request["conversations"]]
             passages = _answer(model, tokenizer, texts, int(request["new_tokens"]))
             total = len(texts)

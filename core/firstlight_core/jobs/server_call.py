@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from firstlight_core.errors import FirstlightError, InputRefused, JobFailed
-from firstlight_core.inference.servers import KEY_VARIABLE, Limits
+from firstlight_core.inference.servers import KEY_VARIABLE, ServerLimits
 from firstlight_core.text import one_line, seconds_text
 
 TRIES = 3
@@ -72,7 +72,7 @@ class Call:
         self,
         base_url: str,
         *,
-        limits: Limits,
+        limits: ServerLimits,
         key: str | None = None,
         stop: threading.Event,
         tell: Callable[[str], None] | None = None,

@@ -36,7 +36,7 @@ class WeightFigures(TypedDict):
 
 
 @dataclass(slots=True)
-class _Place:
+class _RowBlock:
     """A block of rows of one of the original's matrices, and where it lies in a stored one."""
 
     name: str
@@ -92,7 +92,7 @@ class WeightProof:
             return replace(matrix, values=matrix.values[:, :columns])
         return matrix
 
-    def _find(self, matrix: StoredMatrix) -> list[_Place] | None:
+    def _find(self, matrix: StoredMatrix) -> list[_RowBlock] | None:
         stored = matrix.values
         candidates = dict(self._candidates(matrix))
         if stored.size == 0:
@@ -102,14 +102,14 @@ class WeightProof:
             if weight.shape[0] >= stored.shape[0]:
                 first = aligned(weight, stored)
                 if first is not None and self._free(name, first, stored.shape[0], matrix.table):
-                    return [_Place(name, first, stored.shape[0], 0)]
+                    return [_RowBlock(name, first, stored.shape[0], 0)]
         # Or several of them, packed.
-        spans: list[_Place] = []
+        spans: list[_RowBlock] = []
         for name, weight in candidates.items():
             if weight.shape[0] < stored.shape[0]:
                 first = aligned(stored, weight)
                 if first is not None and self._free(name, 0, weight.shape[0], matrix.table):
-                    spans.append(_Place(name, 0, weight.shape[0], first))
+                    spans.append(_RowBlock(name, 0, weight.shape[0], first))
         spans.sort(key=lambda span: span.stored_first)
         at = 0
         for span in spans:
@@ -139,7 +139,7 @@ class WeightProof:
         used.update(wanted)
         return True
 
-    def _compare(self, matrix: StoredMatrix, span: _Place) -> None:
+    def _compare(self, matrix: StoredMatrix, span: _RowBlock) -> None:
         import torch
 
         weight = self._weights[span.name]

@@ -13,7 +13,7 @@ import psutil
 from firstlight_core.artifact.target import Target, find_target
 from firstlight_core.errors import JobFailed, UsageError
 from firstlight_core.foundry.service import open_service
-from firstlight_core.measure.interference import Watch
+from firstlight_core.measure.interference import InterferenceWatch
 from firstlight_core.measure.load_test import check_clients, measure_crowd
 from firstlight_core.measure.overhead import overhead
 from firstlight_core.measure.prompt_sizer import PromptSizer
@@ -47,7 +47,7 @@ async def benchmark(
     network: bool = False,
     on_event: Listener | None = None,
     started: Started = None,
-    watch: Watch | None = None,
+    watch: InterferenceWatch | None = None,
 ) -> dict[str, Any]:
     """Measure every target at every prompt length, `repeats` times after one warm-up that is not counted.
 
@@ -83,7 +83,7 @@ async def benchmark(
             hint="Name http://host:port/v1#model, or add --through-foundry.",
         )
     tell = on_event or (lambda event: None)
-    watch = watch or Watch()
+    watch = watch or InterferenceWatch()
     notes: list[str] = []
     sweeps: dict[int, list[dict[str, Any]]] = {}
     async with AsyncExitStack() as services:

@@ -14,7 +14,7 @@ BUSY_SHARE = 0.25
 """Share of all cores used by other programs above which a run is void."""
 
 
-class Watch:
+class InterferenceWatch:
     """Notices what makes figures worthless: a sleeping machine, or one that is busy with something else."""
 
     def __init__(

@@ -15,7 +15,7 @@ from firstlight_core.inference.engine import open_engine
 from firstlight_core.measure.drift import measure_drift, measure_own_text
 from firstlight_core.measure.drift_words import closeness
 from firstlight_core.measure.quality_checks import (
-    Check,
+    QualityCheck,
     Recorded,
     answer_format,
     consistent_speed,
@@ -23,7 +23,7 @@ from firstlight_core.measure.quality_checks import (
     edge_cases,
     memory_leak,
 )
-from firstlight_core.measure.quality_prompts import Prompt, load_prompts, read_prompt
+from firstlight_core.measure.quality_prompts import QualityPrompt, load_prompts, read_prompt
 from firstlight_core.measure.quality_runs import (
     Listener,
     ask_questions,
@@ -59,7 +59,7 @@ Started = Callable[[int], None] | None
 async def check_quality(
     target: str | Path | Target,
     *,
-    prompts: Path | Sequence[Prompt] | None = None,
+    prompts: Path | Sequence[QualityPrompt] | None = None,
     reference: str | Path | None = None,
     text: Path | None = None,
     ratings: Sequence[int] = (),
@@ -160,7 +160,7 @@ def _document(
     found: Target,
     origin: str,
     recorded: Sequence[Recorded],
-    checks: Sequence[Check],
+    checks: Sequence[QualityCheck],
     drift: dict[str, Any] | None,
 ) -> dict[str, Any]:
     verdict, usable = give_verdict(checks, drift)
@@ -176,8 +176,8 @@ def _document(
 
 
 def prompts_for(
-    source: str | None, prompts: Path | Sequence[Prompt] | None
-) -> tuple[list[Prompt], str]:
+    source: str | None, prompts: Path | Sequence[QualityPrompt] | None
+) -> tuple[list[QualityPrompt], str]:
     """The questions for a model that came from `source`, and where they come from.
 
     Raises:

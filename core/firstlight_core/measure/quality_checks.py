@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from firstlight_core.measure.metrics import coefficient_of_variation, mean, slope
-from firstlight_core.measure.quality_prompts import Prompt, content_fault, format_fault
+from firstlight_core.measure.quality_prompts import QualityPrompt, content_fault, format_fault
 from firstlight_core.template.escapes import escaped
 from firstlight_core.text import bytes_text, one_line
 
@@ -33,7 +33,7 @@ SHOWN = 5
 class Recorded:
     """One question with its answer (the chat document), or with the error it met."""
 
-    prompt: Prompt
+    prompt: QualityPrompt
     answer: Mapping[str, Any] | None = None
     error: str | None = None
 
@@ -53,7 +53,7 @@ class EdgeCase:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class QualityCheck:
     """The result of one check; `evidence` is JSON-able, its `summary` one sentence."""
 
     id: str
@@ -73,7 +73,7 @@ class Check:
 
 def domain_answers(
     recorded: Sequence[Recorded], *, right_share: float = RIGHT_SHARE, ratings: Sequence[int] = ()
-) -> Check:
+) -> QualityCheck:
     """1: does it answer the questions of its field as expected, and what does a person think of its answers?
 
     `ratings` are 1 to 5 each, given in the chat.
@@ -89,7 +89,7 @@ def domain_answers(
             status, summary = "pass" if liked else "fail", f"{summary} {said}"
         elif recorded:
             status, summary = "needs-you", summary + " Read the answers and rate them in the chat."
-        return Check(
+        return QualityCheck(
             id="domain-answers",
             title=title,
             status=status,
@@ -111,7 +111,7 @@ def domain_answers(
         summary = f"{summary} {said}"
         # Right by the file and poor in a person's eyes: neither of the two is to be overruled silently.
         status = "needs-you" if status == "pass" and not liked else status
-    return Check(
+    return QualityCheck(
         id="domain-answers",
         title=title,
         status=status,
@@ -141,7 +141,7 @@ def _answers(recorded: Sequence[Recorded]) -> list[dict[str, str]]:
     ]
 
 
-def answer_format(recorded: Sequence[Recorded], special: Sequence[str] = ()) -> Check:
+def answer_format(recorded: Sequence[Recorded], special: Sequence[str] = ()) -> QualityCheck:
     """2: are the answers clean text, of the form that was asked for, and do they end?
 
     `special` are control tokens, which no answer may contain as text; the markup of thoughts and tool calls is not
@@ -150,7 +150,7 @@ def answer_format(recorded: Sequence[Recorded], special: Sequence[str] = ()) -> 
     title = "Answers have the right format"
     answered = [entry for entry in recorded if entry.answer is not None]
     if not answered:
-        return Check(
+        return QualityCheck(
             id="answer-format",
             title=title,
             status="not-run",
@@ -170,7 +170,7 @@ def answer_format(recorded: Sequence[Recorded], special: Sequence[str] = ()) -> 
         f"{_count(len(answered), 'answer')}, {ended} ended by {'itself' if ended == 1 else 'themselves'}, "
         f"{_count(len(faults), 'fault')}."
     )
-    return Check(
+    return QualityCheck(
         id="answer-format",
         title=title,
         status="fail" if faults else "pass",
@@ -208,11 +208,11 @@ def repetition(text: str, *, times: int = 6) -> str | None:
     return None
 
 
-def memory_leak(rss: Sequence[int]) -> Check:
+def memory_leak(rss: Sequence[int]) -> QualityCheck:
     """3: does resident memory (bytes, after each generation, warm-up left out) keep growing?"""
     title = "No memory leak"
     if len(rss) < 8:
-        return Check(
+        return QualityCheck(
             id="memory-leak",
             title=title,
             status="not-run",
@@ -234,7 +234,7 @@ def memory_leak(rss: Sequence[int]) -> Check:
         )
     else:
         summary = f"Memory is level over {len(rss)} generations: {words}."
-    return Check(
+    return QualityCheck(
         id="memory-leak",
         title=title,
         status="fail" if leaks else "pass",
@@ -253,12 +253,12 @@ def _signed(count: float) -> str:
     return ("-" if count < 0 else "+") + bytes_text(abs(count))
 
 
-def consistent_speed(rates: Mapping[int, Sequence[float]]) -> Check:
+def consistent_speed(rates: Mapping[int, Sequence[float]]) -> QualityCheck:
     """4: does the decode rate (tokens a second, several for each prompt length) hold over input lengths?"""
     title = "Consistent speed over input lengths"
     measured = {length: list(values) for length, values in rates.items() if values}
     if len(measured) < 2:
-        return Check(
+        return QualityCheck(
             id="consistent-speed",
             title=title,
             status="not-run",
@@ -275,7 +275,7 @@ def consistent_speed(rates: Mapping[int, Sequence[float]]) -> Check:
         status = "fail" if shake <= STEADY else "needs-you"
     if status == "needs-you":
         summary += " Repetitions differ too much to judge: close other programs and repeat."
-    return Check(
+    return QualityCheck(
         id="consistent-speed",
         title=title,
         status=status,
@@ -288,11 +288,11 @@ def consistent_speed(rates: Mapping[int, Sequence[float]]) -> Check:
     )
 
 
-def edge_cases(cases: Sequence[EdgeCase]) -> Check:
+def edge_cases(cases: Sequence[EdgeCase]) -> QualityCheck:
     """5: does every unusual input get an answer or a clear refusal?"""
     title = "Edge cases are handled"
     if not cases:
-        return Check(
+        return QualityCheck(
             id="edge-cases",
             title=title,
             status="not-run",
@@ -304,7 +304,7 @@ def edge_cases(cases: Sequence[EdgeCase]) -> Check:
         f"{len(cases)} inputs: {len(cases) - refused - len(failed)} answered, "
         f"{refused} refused with a clear message, {len(failed)} failed."
     )
-    return Check(
+    return QualityCheck(
         id="edge-cases",
         title=title,
         status="fail" if failed else "pass",

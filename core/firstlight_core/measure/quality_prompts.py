@@ -26,7 +26,7 @@ _HINT = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prompt:
+class QualityPrompt:
     """One question; what is None is not asked of the answer."""
 
     messages: tuple[Mapping[str, str], ...]
@@ -57,13 +57,13 @@ class Prompt:
         return bool(self.regex or self.schema is not None)
 
 
-def load_prompts(path: Path) -> list[Prompt]:
+def load_prompts(path: Path) -> list[QualityPrompt]:
     """Read a prompts file (JSON lines); empty lines and lines that begin with # are passed over.
 
     Raises:
         InputRefused: it cannot be read, or a line is wrong; the message names the line.
     """
-    prompts: list[Prompt] = []
+    prompts: list[QualityPrompt] = []
     for number, line in enumerate(_lines(path), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
@@ -100,7 +100,7 @@ def _lines(path: Path) -> list[str]:
         ) from error
 
 
-def read_prompt(entry: Any) -> Prompt:
+def read_prompt(entry: Any) -> QualityPrompt:
     """One line of a prompts file.
 
     Raises:
@@ -123,7 +123,7 @@ def read_prompt(entry: Any) -> Prompt:
             raise ValueError("schema must be an object")
         check_schema(schema)
     all_keys, any_keys = _phrases(entry.get("keys"))
-    return Prompt(
+    return QualityPrompt(
         messages=_messages(entry),
         text=_text(entry, "text"),
         regex=regex,
@@ -170,7 +170,7 @@ def _phrases(value: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return found[0], found[1]
 
 
-def content_fault(prompt: Prompt, answer: str) -> str | None:
+def content_fault(prompt: QualityPrompt, answer: str) -> str | None:
     """Why the content of an answer is not what is expected; None when it is."""
     low = answer.lower()
     if prompt.text is not None and " ".join(low.split()) != " ".join(prompt.text.lower().split()):
@@ -184,7 +184,7 @@ def content_fault(prompt: Prompt, answer: str) -> str | None:
     return None
 
 
-def format_fault(prompt: Prompt, answer: str) -> str | None:
+def format_fault(prompt: QualityPrompt, answer: str) -> str | None:
     """Why the form of an answer is not what is expected; None when it is."""
     if prompt.regex is not None and not re.search(prompt.regex, answer):
         return f"does not match {one_line(prompt.regex, 80)!r}"

@@ -8,7 +8,7 @@ from firstlight_core.inference.backend import ChatBackend
 from firstlight_core.inference.engine import Engine
 from firstlight_core.measure.benchmark import LENGTHS
 from firstlight_core.measure.quality_checks import EdgeCase, Recorded
-from firstlight_core.measure.quality_prompts import Prompt
+from firstlight_core.measure.quality_prompts import QualityPrompt
 from firstlight_core.process.events import Event, Progress, Stage
 
 ANSWER_TOKENS = 160
@@ -24,7 +24,7 @@ Listener = Callable[[Event], None]
 
 
 async def ask_questions(
-    engine: ChatBackend, prompts: Sequence[Prompt], tell: Listener
+    engine: ChatBackend, prompts: Sequence[QualityPrompt], tell: Listener
 ) -> list[Recorded]:
     """Ask greedily, one after another; a question that is refused is recorded with its error.
 
@@ -45,7 +45,9 @@ async def ask_questions(
     return recorded
 
 
-async def generate_often(engine: Engine, prompts: Sequence[Prompt], tell: Listener) -> list[int]:
+async def generate_often(
+    engine: Engine, prompts: Sequence[QualityPrompt], tell: Listener
+) -> list[int]:
     """Resident bytes after each of the generations, each from an empty KV cache."""
     tell(Stage("memory", "Watching memory over many generations"))
     cycle = [prompt.messages for prompt in prompts[:4]]

@@ -9,7 +9,7 @@ from firstlight_core.inference.backend import ChatBackend
 from firstlight_core.inference.endpoint import open_endpoint
 from firstlight_core.measure.benchmark import LENGTHS
 from firstlight_core.measure.quality_checks import (
-    Check,
+    QualityCheck,
     Recorded,
     answer_format,
     consistent_speed,
@@ -17,7 +17,7 @@ from firstlight_core.measure.quality_checks import (
     edge_cases,
     memory_leak,
 )
-from firstlight_core.measure.quality_prompts import Prompt
+from firstlight_core.measure.quality_prompts import QualityPrompt
 from firstlight_core.measure.quality_runs import (
     EDGE_TOKENS,
     Listener,
@@ -36,12 +36,12 @@ ROUNDS = 3
 
 async def check_server(
     target: Target,
-    asked: Sequence[Prompt],
+    asked: Sequence[QualityPrompt],
     ratings: Sequence[int],
     tell: Listener,
     *,
     network: bool,
-) -> tuple[list[Recorded], list[Check]]:
+) -> tuple[list[Recorded], list[QualityCheck]]:
     """The answers of a server, and the course's five checks of it.
 
     Raises:
@@ -64,7 +64,7 @@ async def check_server(
     return recorded, checks
 
 
-def _because(check: Check, why: str) -> Check:
+def _because(check: QualityCheck, why: str) -> QualityCheck:
     """A check that was not run, with the reason."""
     return replace(check, evidence={"summary": why})
 

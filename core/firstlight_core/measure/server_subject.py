@@ -7,7 +7,7 @@ from typing import Any
 from firstlight_core.artifact.target import Target
 from firstlight_core.errors import FirstlightError, JobDied, OutOfMemory
 from firstlight_core.inference.endpoint import Endpoint, open_endpoint
-from firstlight_core.inference.servers import Limits, is_loopback
+from firstlight_core.inference.servers import ServerLimits, is_loopback
 from firstlight_core.measure.interference import server_processes
 from firstlight_core.measure.metrics import percentile
 from firstlight_core.measure.prompt_sizer import TRIAL_WORDS, PromptSizer
@@ -52,7 +52,7 @@ class EndpointSubject(Subject):
     async def open(self, stack: AsyncExitStack, started: Callable[[int], None] | None) -> None:
         # A repetition that had to wait for its turn would measure the waiting.
         self._endpoint = await stack.enter_async_context(
-            open_endpoint(self.target, network=self._network, limits=Limits(wait=0.0))
+            open_endpoint(self.target, network=self._network, limits=ServerLimits(wait=0.0))
         )
         self.loaded = self._endpoint.loaded
         if not self.wording.told:

@@ -37,7 +37,7 @@ from firstlight_core.model.refusals import (
     refuse_unsupported,
     refuse_without_weights,
 )
-from firstlight_core.model.safetensors_headers import Weights, read_weights
+from firstlight_core.model.safetensors_headers import WeightHeaders, read_weights
 from firstlight_core.model.sources import FoundModel, find_models, find_source
 from firstlight_core.model.structure import Structure, bias_parts, check_structure
 from firstlight_core.model.support import Support, judge_model
@@ -260,7 +260,7 @@ def _warnings(
     shape: ModelShape,
     structure: Structure,
     tokenizer: TokenizerFacts,
-    weights: Weights,
+    weights: WeightHeaders,
 ) -> list[str]:
     warnings = [*structure.warnings, *tokenizer.warnings, *notes(config, shape)]
     if structure.parameters > SMALL_LIMIT:

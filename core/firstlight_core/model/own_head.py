@@ -33,7 +33,7 @@ class Ends:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _StoredTensor:
     file: Path
     dtype: str
     shape: tuple[int, ...]
@@ -87,14 +87,14 @@ def _header(file: Path) -> tuple[dict[str, Any], int]:
     return header, 8 + length
 
 
-def _place(name: str, file: Path) -> _Place:
+def _place(name: str, file: Path) -> _StoredTensor:
     header, start = _header(file)
     entry = header[name]
     begin, end = entry["data_offsets"]
-    return _Place(file, entry["dtype"], tuple(entry["shape"]), start + begin, end - begin)
+    return _StoredTensor(file, entry["dtype"], tuple(entry["shape"]), start + begin, end - begin)
 
 
-def _pieces(region: _Place, *, widen: bool) -> Iterator[bytes]:
+def _pieces(region: _StoredTensor, *, widen: bool) -> Iterator[bytes]:
     """Pieces of a matrix, in float32 if asked: all of it when it is small, else blocks spread over it and its end."""
     width = _BYTES[region.dtype]
     count = region.size // width

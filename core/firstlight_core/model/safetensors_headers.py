@@ -184,7 +184,7 @@ def _tensor(file: str, name: str, entry: object) -> tuple[Tensor, int, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class WeightHeaders:
     """All tensors of a folder, and the files that hold them."""
 
     files: tuple[Member, ...]
@@ -196,14 +196,14 @@ class Weights:
         return sum(member.size for member in self.files)
 
 
-def read_weights(folder: ModelFolder) -> Weights | None:
+def read_weights(folder: ModelFolder) -> WeightHeaders | None:
     """The headers of every shard that transformers would load, or None when there are no safetensors weights.
 
     Raises:
         ModelRefused: a shard is broken or missing, or the index and the shards do not fit together.
     """
     if single := folder.files.get(SINGLE):
-        return Weights((single,), _not_empty(SINGLE, read_header(single)))
+        return WeightHeaders((single,), _not_empty(SINGLE, read_header(single)))
     if INDEX not in folder.files:
         return None
     placed = _weight_map(folder)
@@ -227,7 +227,7 @@ def read_weights(folder: ModelFolder) -> Weights | None:
             f"{one_line(missing[0], 80)} is in none of the files"
             + (f" (and {len(missing) - 1} more)" if len(missing) > 1 else "")
         )
-    return Weights(tuple(shards.values()), _not_empty(INDEX, tensors))
+    return WeightHeaders(tuple(shards.values()), _not_empty(INDEX, tensors))
 
 
 def _not_empty(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

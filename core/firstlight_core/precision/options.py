@@ -20,7 +20,7 @@ _QUANTISED = {"int4", "int8"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class OptionChoice:
     """One value of an option."""
 
     value: int | str | bool
@@ -36,7 +36,7 @@ class Option:
     """How Olive's ModelBuilder pass calls it; `extra_options.` leads to the builder's own."""
     label: str
     sentence: str
-    choices: tuple[Choice, ...]
+    choices: tuple[OptionChoice, ...]
 
 
 BLOCK_SIZE = Option(
@@ -44,7 +44,7 @@ BLOCK_SIZE = Option(
     name="int4_block_size",
     label="Block size",
     sentence="How many weights share one scale: larger blocks are smaller, smaller blocks drift less.",
-    choices=tuple(Choice(value=size, label=f"{size} weights") for size in (16, 32, 64, 128)),
+    choices=tuple(OptionChoice(value=size, label=f"{size} weights") for size in (16, 32, 64, 128)),
 )
 ACCURACY = Option(
     key="accuracy_level",
@@ -52,8 +52,8 @@ ACCURACY = Option(
     label="Accuracy level",
     sentence="What the activations are computed in: int8 is many times faster on a CPU, but can flip tokens of models with outliers.",
     choices=(
-        Choice(value=4, label="4: int8, fast"),
-        Choice(value=1, label="1: fp32, slow and exact"),
+        OptionChoice(value=4, label="4: int8, fast"),
+        OptionChoice(value=1, label="1: fp32, slow and exact"),
     ),
 )
 ALGORITHM = Option(
@@ -62,10 +62,10 @@ ALGORITHM = Option(
     label="Algorithm",
     sentence="How scales are found: rounding is quick, k-quant searches better scales, and a mix keeps sensitive layers at 8 bits.",
     choices=(
-        Choice(value="default", label="round to nearest"),
-        Choice(value="k_quant", label="k-quant"),
-        Choice(value="k_quant_last", label="k-quant, lm_head at 8 bits"),
-        Choice(value="k_quant_mixed", label="k-quant, mixed layers at 8 bits"),
+        OptionChoice(value="default", label="round to nearest"),
+        OptionChoice(value="k_quant", label="k-quant"),
+        OptionChoice(value="k_quant_last", label="k-quant, lm_head at 8 bits"),
+        OptionChoice(value="k_quant_mixed", label="k-quant, mixed layers at 8 bits"),
     ),
 )
 EMBEDDING = Option(
@@ -74,8 +74,8 @@ EMBEDDING = Option(
     label="Embedding",
     sentence="A tied model can share one 4-bit table between embedding and lm_head, or keep an exact FP32 embedding beside it.",
     choices=(
-        Choice(value=True, label="shared with lm_head"),
-        Choice(value=False, label="own table in FP32 (larger)"),
+        OptionChoice(value=True, label="shared with lm_head"),
+        OptionChoice(value=False, label="own table in FP32 (larger)"),
     ),
 )
 HEAD = Option(
@@ -84,8 +84,8 @@ HEAD = Option(
     label="Output head",
     sentence="The calibration leaves the output head, and the embedding of a tied model: 8 bits drift less, 4 bits are smaller.",
     choices=(
-        Choice(value="k_quant_last", label="8 bits"),
-        Choice(value="k_quant", label="4 bits"),
+        OptionChoice(value="k_quant_last", label="8 bits"),
+        OptionChoice(value="k_quant", label="4 bits"),
     ),
 )
 _EIGHT_BITS = ("default", "k_quant")

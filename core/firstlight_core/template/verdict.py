@@ -162,7 +162,7 @@ def _size(found: list[Document]) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ParityVerdict:
     """The answer of a check: `match`, `match-with-exceptions` or `mismatch`, and why, in one sentence."""
 
     word: Literal["match", "match-with-exceptions", "mismatch"]
@@ -178,14 +178,14 @@ class Verdict:
 
 def give_verdict(
     found: Sequence[Mapping[str, Any]], shapes: Sequence[Shape], *, mendable: Collection[str] = ()
-) -> Verdict:
+) -> ParityVerdict:
     """The verdict on these differences; `mendable`: the conversations that another template was proven to repair.
 
     A difference is an exception when the runtime makes it (its tokenizer, or its renderer of the very same template)
     and only unusual texts meet it; and when it is transformers that departs from tokenizer.json.
     """
     if not found:
-        return Verdict(
+        return ParityVerdict(
             "match",
             "Template matches: transformers, onnxruntime-genai and PromptTemplate give the same tokens.",
         )
@@ -195,7 +195,7 @@ def give_verdict(
         cause = difference["cause"]
         ours = cause == "template" or (cause == "renderer" and difference["shape"] in mendable)
         if ours or (cause != "file" and difference["shape"] not in unusual):
-            return Verdict("mismatch", f"Mismatch: {difference['sentence']}.")
+            return ParityVerdict("mismatch", f"Mismatch: {difference['sentence']}.")
     excepted = tuple(dict.fromkeys(str(difference["shape"]) for difference in found))
     who = {
         "tokenizer": "its tokenizer reads them otherwise",
@@ -206,7 +206,7 @@ def give_verdict(
     named = ", ".join(labels[key] for key in excepted)
     if len(excepted) > 6:
         named = f"{len(excepted)} of {len(shapes)} conversations"
-    return Verdict(
+    return ParityVerdict(
         "match-with-exceptions",
         f"Template matches, with exceptions that no template can mend: {named}. "
         f"onnxruntime-genai differs there: {why}.",

@@ -7,7 +7,7 @@ from typing import Any
 
 from firstlight_core.artifact.target import artifact_target
 from firstlight_core.inference.engine import open_engine
-from firstlight_core.measure.interference import Watch
+from firstlight_core.measure.interference import InterferenceWatch
 from firstlight_core.measure.metrics import spread
 from firstlight_core.measure.subjects import ArtifactSubject, Sample
 from firstlight_core.monitor import available_memory
@@ -79,7 +79,7 @@ async def race(
     trials: Sequence[Trial],
     rounds: int,
     *,
-    watch: Watch,
+    watch: InterferenceWatch,
     tell: Tell,
     started: Started = None,
     drop: bool = True,
@@ -121,7 +121,7 @@ async def race(
 
 
 async def _repeat(
-    trial: Trial, *, together: bool, watch: Watch, tell: Tell, started: Started
+    trial: Trial, *, together: bool, watch: InterferenceWatch, tell: Tell, started: Started
 ) -> None:
     async with AsyncExitStack() as own:
         if not together:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.errors import UsageError
-from firstlight_core.measure.interference import Watch
+from firstlight_core.measure.interference import InterferenceWatch
 from firstlight_core.tuning.choice import confirmed, fastest, times_as_fast
 from firstlight_core.tuning.race import Started, Tell, Trial, race
 from firstlight_core.tuning.settings import AS_BUILT, Build, Threads, thread_candidates
@@ -30,7 +30,7 @@ class Search:
     candidates: Sequence[Threads] = field(default_factory=thread_candidates)
     tell: Tell
     started: Started = None
-    watch: Watch
+    watch: InterferenceWatch
     race: Callable[..., Awaitable[None]] = race
     trials: list[Document] = field(default_factory=list)
     """The document's `trials[]`, in the order in which they were measured."""

@@ -29,7 +29,7 @@ Document = dict[str, Any]
 
 
 @dataclass(kw_only=True)
-class Built:
+class TriedBuild:
     """One build that was tried; what is not known of it is None."""
 
     build: Build
@@ -51,7 +51,7 @@ class Built:
 
 
 @dataclass(kw_only=True)
-class Outcome:
+class SourceTuning:
     """What tuning a source has found: `folder` holds the best artifact until the work folder is closed."""
 
     folder: Path
@@ -66,7 +66,7 @@ async def tune_source(
     precision: Precision,
     conversations: Sequence[Conversation],
     max_drift: float | None = None,
-) -> Outcome:
+) -> SourceTuning:
     """Build `source` in several ways within `work`, and find the fastest that drifts no further than allowed.
 
     Args:
@@ -112,10 +112,10 @@ async def tune_source(
         document[name] |= {"drift": one.drift, "bytes": one.bytes}
     document["max_drift"] = {"kl_mean": limit, "why": why}
     document["builds"] = [one.to_json() for one in tried]
-    return Outcome(folder=best.artifact.folder, document=document)
+    return SourceTuning(folder=best.artifact.folder, document=document)
 
 
-def _limit(first: Built, max_drift: float | None) -> tuple[float, str]:
+def _limit(first: TriedBuild, max_drift: float | None) -> tuple[float, str]:
     if max_drift is not None:
         return max_drift, "as you asked"
     assert first.drift is not None
@@ -125,7 +125,9 @@ def _limit(first: Built, max_drift: float | None) -> tuple[float, str]:
     return limit, f"{ALLOWANCE} times the drift of {first.build.label}, {kl_text(kl)} nats"
 
 
-async def _build_all(source: Path, precision: Precision, work: Path, search: Search) -> list[Built]:
+async def _build_all(
+    source: Path, precision: Precision, work: Path, search: Search
+) -> list[TriedBuild]:
     """Every build that is tried, the row of the table first; those that fail say why.
 
     Raises:
@@ -134,7 +136,7 @@ async def _build_all(source: Path, precision: Precision, work: Path, search: Sea
     inspection = await asyncio.to_thread(inspect_model, source)
     row = run_config(source, precision, base=adapter_base(source))
     tied = inspection.structure.tied
-    tried: dict[Path, Built] = {}
+    tried: dict[Path, TriedBuild] = {}
     plans: list[ConversionPlan] = []
     for build in builds(precision, read_options(row), tied=tied):
         folder = work / build.name
@@ -144,7 +146,7 @@ async def _build_all(source: Path, precision: Precision, work: Path, search: Sea
             else None
         )
         plans.append(plan_conversion(source, folder, precision=precision.key, config=config))
-        tried[folder] = Built(build=build, folder=folder)
+        tried[folder] = TriedBuild(build=build, folder=folder)
 
     def told(plan: ConversionPlan, document: Document) -> None:
         one = tried[plan.output]

@@ -21,9 +21,9 @@ from firstlight_core.errors import InputRefused, StateProblem, UsageError
 from firstlight_core.files import state_problem, write_json
 from firstlight_core.locks import try_lock
 from firstlight_core.measure.benchmark import machine
-from firstlight_core.measure.interference import Watch
+from firstlight_core.measure.interference import InterferenceWatch
 from firstlight_core.measure.quality import DRIFT_PROMPTS, prompts_for
-from firstlight_core.measure.quality_prompts import Prompt
+from firstlight_core.measure.quality_prompts import QualityPrompt
 from firstlight_core.model.sources import find_source
 from firstlight_core.paths import absolute, find_paths
 from firstlight_core.precision.table import DEFAULT_PRECISION, find_precision
@@ -43,14 +43,14 @@ async def tune(
     apply: bool = False,
     precision: str = DEFAULT_PRECISION,
     max_drift: float | None = None,
-    prompts: Path | Sequence[Prompt] | None = None,
+    prompts: Path | Sequence[QualityPrompt] | None = None,
     prompt_tokens: int = PROMPT_TOKENS,
     new_tokens: int = NEW_TOKENS,
     repeats: int = REPEATS,
     candidates: Sequence[Threads] | None = None,
     on_event: Callable[[Event], None] | None = None,
     started: Callable[[int], None] | None = None,
-    watch: Watch | None = None,
+    watch: InterferenceWatch | None = None,
 ) -> Document:
     """Find the fastest setting of an artifact (its threads) or of a source (its threads and its build).
 
@@ -79,7 +79,7 @@ async def tune(
         candidates=tuple(candidates) if candidates is not None else thread_candidates(),
         tell=on_event or (lambda event: None),
         started=started,
-        watch=watch or Watch(),
+        watch=watch or InterferenceWatch(),
     )
     search.check()
     artifact, source = _find(what)

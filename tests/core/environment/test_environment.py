@@ -16,8 +16,8 @@ from packaging.version import Version
 from firstlight_core.environment.doctor import (
     CHECKS,
     STATUSES,
-    Check,
     CheckResult,
+    EnvironmentCheck,
     Finding,
     renew,
     report_text,
@@ -112,7 +112,7 @@ async def test_a_slow_row_does_not_hold_the_others() -> None:
         return Finding("ok", "early")
 
     rows = tuple(
-        Check(id=name, title=name, needed="-", why="-", look=look)
+        EnvironmentCheck(id=name, title=name, needed="-", why="-", look=look)
         for name, look in (("slow", slow), ("quick", quick))
     )
     seen: list[str] = []
@@ -135,7 +135,7 @@ async def test_a_row_that_hangs_or_fails_is_unknown() -> None:
         raise ZeroDivisionError("\x1b[2J no cores")
 
     rows = tuple(
-        Check(id=name, title=name, needed="-", why="-", look=look, seconds=0.05)
+        EnvironmentCheck(id=name, title=name, needed="-", why="-", look=look, seconds=0.05)
         for name, look in (("hang", hang), ("fail", fail))
     )
     document = await run_checks(checks=rows)

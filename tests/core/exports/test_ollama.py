@@ -16,7 +16,7 @@ from firstlight_core.errors import CheckFailed, InputRefused, TemplateRefused
 from firstlight_core.exports.ollama import check_import, ollama_export, prove, runner_begins
 from firstlight_core.exports.ollama_modelfile import read_modelfile, write_modelfile
 from firstlight_core.exports.ollama_template import collate, default_system, go_template, render_go
-from firstlight_core.exports.source_weights import Weights
+from firstlight_core.exports.source_weights import SourceWeights
 from firstlight_core.template.presets import PRESETS, find_preset
 from firstlight_core.template.rendering import derive_prompt_template, private_tokenizer, render
 from firstlight_core.template.shapes import lock_shapes
@@ -35,11 +35,11 @@ HARD_FIELDS = (
 )
 
 
-def weights_of(folder: Path, architecture: str = "LlamaForCausalLM") -> Weights:
+def weights_of(folder: Path, architecture: str = "LlamaForCausalLM") -> SourceWeights:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps({"architectures": [architecture]}))
     (folder / "model.safetensors").write_bytes(b"x" * 64)
-    return Weights(folder=folder, bytes=64)
+    return SourceWeights(folder=folder, bytes=64)
 
 
 @pytest.fixture(scope="session")
@@ -285,17 +285,17 @@ async def test_the_begin_token_stands_once(tmp_path: Path) -> None:
         assert text.count(family.bos) == (0 if said else 1)
     assert notes[True] == notes[False] == notes[None]
     (tmp_path / "m.gguf").write_bytes(b"GGUF")
-    assert runner_begins(Weights(folder=tmp_path / "m.gguf"))
+    assert runner_begins(SourceWeights(folder=tmp_path / "m.gguf"))
 
 
 def test_weights_that_ollama_will_not_import_are_refused(tmp_path: Path) -> None:
     (note,) = check_import(weights_of(tmp_path / "llama"))
     assert "Apple silicon only" in note and "--source FILE.gguf" in note
     (tmp_path / "m.gguf").write_bytes(b"GGUF")
-    assert check_import(Weights(folder=tmp_path / "m.gguf")) == []
+    assert check_import(SourceWeights(folder=tmp_path / "m.gguf")) == []
     qwen = weights_of(tmp_path / "qwen", "Qwen2ForCausalLM")
     with pytest.raises(InputRefused, match="no adapters any more") as caught:
-        check_import(Weights(folder=qwen.folder, adapter=tmp_path))
+        check_import(SourceWeights(folder=qwen.folder, adapter=tmp_path))
     assert "FILE.gguf" in caught.value.hint
     named = weights_of(tmp_path / "named")
     (named.folder / "model.safetensors").rename(named.folder / "weights.safetensors")

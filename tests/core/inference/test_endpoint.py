@@ -12,14 +12,14 @@ from firstlight_core.artifact.target import find_target
 from firstlight_core.errors import FirstlightError, InputRefused, JobFailed, UsageError
 from firstlight_core.inference.endpoint import find_servers, open_endpoint
 from firstlight_core.inference.open_target import open_target
-from firstlight_core.inference.servers import Limits, api_key, is_loopback, model_ids
+from firstlight_core.inference.servers import ServerLimits, api_key, is_loopback, model_ids
 from firstlight_core.jobs.server_stream import Heard, piece_limit
 from firstlight_core.process.events import Event, Reply, Stage, Token
 from tests.support import faultkit
 from tests.support.scripted_server import Script, event, piece, serving
 
 QUESTION = [{"role": "user", "content": "hi"}]
-QUICK = Limits(silence=1.5, answer=3.0, wait=0.1)
+QUICK = ServerLimits(silence=1.5, answer=3.0, wait=0.1)
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def script() -> Iterator[Script]:
         yield script
 
 
-async def listen(url: str, limits: Limits | None = None, **settings: Any) -> list[Event]:
+async def listen(url: str, limits: ServerLimits | None = None, **settings: Any) -> list[Event]:
     async with open_target(url, limits=limits) as server:
         return [event async for event in server.chat(QUESTION, **settings)]
 

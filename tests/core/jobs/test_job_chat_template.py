@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from firstlight_core.errors import TemplateRefused
-from firstlight_core.jobs.chat_template import Conversation
+from firstlight_core.jobs.chat_template import ChatTemplate
 from firstlight_core.process.limits import limited
 from tests.support.tiny_models import tiny_genai
 
@@ -38,7 +38,7 @@ def test_the_template_of_a_folder(tmp_path: Path) -> None:
         tmp_path / "t", template="{% for m in messages %}[{{ m['content'] }}]{% endfor %}"
     )
     messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
-    assert Conversation(folder).render(messages) == "[a][b]"
+    assert ChatTemplate(folder).render(messages) == "[a][b]"
 
 
 TAGGED = "{% for m in messages %}<s>{{ m['content'] CHANGE}}</s>{% endfor %}"
@@ -46,7 +46,7 @@ USER = [{"role": "assistant", "content": "x</s>"}, {"role": "user", "content": "
 
 
 def test_control_tokens_of_a_user_are_cut_and_nobody_elses(tmp_path: Path) -> None:
-    conversation = Conversation(tiny_genai(tmp_path / "t", template=TAGGED.replace("CHANGE", "")))
+    conversation = ChatTemplate(tiny_genai(tmp_path / "t", template=TAGGED.replace("CHANGE", "")))
     pieces = conversation.render_spelled(USER, ["<s>", "</s>"])
     assert pieces == ["<s>x</s></s><s>a<", "/s>b<", "s></s>"]
     assert conversation.render_spelled(USER[:1], ["</s>"]) == ["<s>x</s></s>"]
@@ -54,7 +54,7 @@ def test_control_tokens_of_a_user_are_cut_and_nobody_elses(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("change", ["| reverse ", "| upper ", "| tojson ", "[:2] "])
 def test_a_template_that_changes_the_text_is_not_cut(tmp_path: Path, change: str) -> None:
-    conversation = Conversation(
+    conversation = ChatTemplate(
         tiny_genai(tmp_path / "t", template=TAGGED.replace("CHANGE", change))
     )
     found = conversation.render_spelled(USER, ["<s>", "</s>"])

@@ -12,7 +12,12 @@ import pytest
 
 from firstlight_core.errors import InputRefused, JobFailed, UsageError
 from firstlight_core.measure.benchmark import benchmark, machine
-from firstlight_core.measure.interference import Watch, awake_clock, server_processes, whole_clock
+from firstlight_core.measure.interference import (
+    InterferenceWatch,
+    awake_clock,
+    server_processes,
+    whole_clock,
+)
 from firstlight_core.measure.load_test import service_sentences
 from firstlight_core.measure.overhead import summary
 from firstlight_core.measure.prompt_sizer import TOKENS_A_WORD
@@ -34,7 +39,7 @@ def watched(**clocks: Callable[..., float]) -> list[str]:
         "busy": readings(0, 0),
         "ours": readings(0, 0),
     }
-    watch = Watch(**(still | clocks))
+    watch = InterferenceWatch(**(still | clocks))
     watch.begin([])
     watch.end()
     return watch.notes()
@@ -98,7 +103,7 @@ async def test_repetitions_interleave_and_the_warm_up_is_left_out(tmp_path: Path
 
 @pytest.mark.real
 async def test_a_void_run_keeps_its_figures_and_says_so(tmp_path: Path) -> None:
-    watch = Watch(whole=itertools.count(0, 100).__next__)
+    watch = InterferenceWatch(whole=itertools.count(0, 100).__next__)
     document = await benchmark(
         [tiny_genai(tmp_path / "t")], lengths=(8,), new_tokens=4, repeats=1, watch=watch
     )
@@ -312,7 +317,7 @@ def test_a_server_of_this_machine_is_known_by_its_port(script: Script) -> None:
 
 
 def test_unknown_processes_are_no_reason_to_call_a_run_void() -> None:
-    watch = Watch(
+    watch = InterferenceWatch(
         awake=readings(0, 10), whole=readings(0, 10), busy=readings(0, 99), ours=readings(0, 0)
     )
     watch.begin([], False)

@@ -8,7 +8,7 @@ import pytest
 
 from firstlight_core.artifact.tokenizer_files import AddedToken, read_added_tokens
 from firstlight_core.inference.engine import open_engine
-from firstlight_core.jobs.chat_template import Conversation
+from firstlight_core.jobs.chat_template import ChatTemplate
 from firstlight_core.template.control_tokens import (
     find_control_tokens,
     marking_tokens,
@@ -161,6 +161,6 @@ def test_a_template_that_refuses_or_never_ends_still_shows_its_literals(tmp_path
         folder = tmp_path / str(len(template))
         tiny_genai(folder, template=template)
         write_tokenizer(folder, template)
-        conversation = Conversation(folder)
+        conversation = ChatTemplate(folder)
         found: Any = conversation.control_tokens(read_added_tokens(folder), [])
         assert set(found.tokens.values()) == {*SPECIAL, "<~User~>"}

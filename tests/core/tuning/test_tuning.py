@@ -15,7 +15,7 @@ from firstlight_core.errors import InputRefused, StateProblem, UsageError
 from firstlight_core.inference.engine import open_engine
 from firstlight_core.inference.session_options import THREAD_KEYS, session_options
 from firstlight_core.locks import try_lock
-from firstlight_core.measure.interference import Watch
+from firstlight_core.measure.interference import InterferenceWatch
 from firstlight_core.paths import find_paths
 from firstlight_core.precision.options import read_options, with_options
 from firstlight_core.precision.table import find_precision
@@ -133,7 +133,7 @@ class Rigged:
 
 
 def search(race_: Any, **options: Any) -> Search:
-    return Search(tell=lambda event: None, watch=Watch(), race=race_, **options)
+    return Search(tell=lambda event: None, watch=InterferenceWatch(), race=race_, **options)
 
 
 async def test_a_winner_that_does_not_win_again_is_refuted(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ async def test_settings_are_measured_in_turns(tmp_path: Path, memory: int) -> No
     await race(
         trials,
         3,
-        watch=Watch(),
+        watch=InterferenceWatch(),
         tell=events.append,
         started=pids.append,
         drop=False,

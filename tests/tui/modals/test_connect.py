@@ -12,7 +12,7 @@ from textual.widgets import Button, Input, OptionList
 
 from firstlight_core.inference.endpoint import find_servers
 from firstlight_core.inference.open_target import open_target
-from firstlight_core.inference.servers import Limits, typed_address
+from firstlight_core.inference.servers import ServerLimits, typed_address
 from firstlight_core.session import Session
 from firstlight_core.workflow.services import Services
 from firstlight_tui.app import WizardApp
@@ -387,7 +387,7 @@ def script() -> Iterator[Script]:
 
 def connected(script: Script, called: Called) -> dict[str, Any]:
     """A wizard's arguments: the real way to the server, with short limits."""
-    limits = Limits(silence=2.0, answer=20.0, wait=0.2)
+    limits = ServerLimits(silence=2.0, answer=20.0, wait=0.2)
 
     @asynccontextmanager
     async def opened(target: Any, **options: Any) -> AsyncIterator[Any]:

@@ -12,7 +12,7 @@ NOTHING = "–"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class PrecisionRow:
     """What is known of one precision."""
 
     precision: Precision
@@ -55,7 +55,7 @@ class Units:
     memory: SizeUnit
 
     @classmethod
-    def fitting(cls, rows: Sequence[Row]) -> "Units":
+    def fitting(cls, rows: Sequence[PrecisionRow]) -> "Units":
         """Those in which every figure of these rows is short."""
         disk = [row.guess["bytes"] for row in rows if row.guess.get("bytes")]
         disk += [row.figures.bytes for row in rows if row.figures and row.figures.bytes]
@@ -86,7 +86,7 @@ def drift_text(kl: float | None) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
+class FigureColumn:
     """One column: whose figure it is, what it is, how wide, and how a row shows it."""
 
     key: str
@@ -95,25 +95,25 @@ class Column:
     name: str
     unit: str
     width: int
-    show: Callable[[Row, Units], str]
+    show: Callable[[PrecisionRow, Units], str]
     narrow: bool = False
     """Whether it stays when the terminal is narrow; the card below always shows everything."""
 
 
-def _claim_size(row: Row, units: Units) -> str:
+def _claim_size(row: PrecisionRow, units: Units) -> str:
     return row.precision.claim.size if row.precision.claim else NOTHING
 
 
-def _claim_words(row: Row, units: Units) -> str:
+def _claim_words(row: PrecisionRow, units: Units) -> str:
     return row.precision.claim.speed if row.precision.claim else NOTHING
 
 
-def _guess_memory(name: str) -> Callable[[Row, Units], str]:
+def _guess_memory(name: str) -> Callable[[PrecisionRow, Units], str]:
     return lambda row, units: units.memory.show(row.guess.get(name))
 
 
-def _measured(name: str, scale: float = 1.0) -> Callable[[Row, Units], str]:
-    def show(row: Row, units: Units) -> str:
+def _measured(name: str, scale: float = 1.0) -> Callable[[PrecisionRow, Units], str]:
+    def show(row: PrecisionRow, units: Units) -> str:
         value = getattr(row.figures, name, None)
         text = number(None if value is None else value * scale)
         speed = name in ("load_s", "ttft_s", "prefill_tps", "decode_tps")
@@ -124,8 +124,8 @@ def _measured(name: str, scale: float = 1.0) -> Callable[[Row, Units], str]:
     return show
 
 
-COLUMNS: tuple[Column, ...] = (
-    Column(
+COLUMNS: tuple[FigureColumn, ...] = (
+    FigureColumn(
         key="claim",
         mark="claim",
         name="size",
@@ -134,8 +134,10 @@ COLUMNS: tuple[Column, ...] = (
         show=_claim_size,
         narrow=True,
     ),
-    Column(key="claimed-speed", mark="claim", name="speed", unit="", width=9, show=_claim_words),
-    Column(
+    FigureColumn(
+        key="claimed-speed", mark="claim", name="speed", unit="", width=9, show=_claim_words
+    ),
+    FigureColumn(
         key="bytes",
         mark="est.",
         name="size",
@@ -144,7 +146,7 @@ COLUMNS: tuple[Column, ...] = (
         show=lambda row, units: units.disk.show(row.guess.get("bytes")),
         narrow=True,
     ),
-    Column(
+    FigureColumn(
         key="peak",
         mark="est.",
         name="peak",
@@ -152,7 +154,7 @@ COLUMNS: tuple[Column, ...] = (
         width=4,
         show=_guess_memory("peak_ram_bytes"),
     ),
-    Column(
+    FigureColumn(
         key="seconds",
         mark="est.",
         name="time",
@@ -161,7 +163,7 @@ COLUMNS: tuple[Column, ...] = (
         show=lambda row, units: number(row.guess.get("seconds")),
         narrow=True,
     ),
-    Column(
+    FigureColumn(
         key="run",
         mark="est.",
         name="run",
@@ -169,7 +171,7 @@ COLUMNS: tuple[Column, ...] = (
         width=4,
         show=_guess_memory("run_ram_bytes"),
     ),
-    Column(
+    FigureColumn(
         key="measured",
         mark="meas.",
         name="size",
@@ -178,13 +180,13 @@ COLUMNS: tuple[Column, ...] = (
         show=lambda row, units: units.disk.show(row.figures.bytes if row.figures else None),
         narrow=True,
     ),
-    Column(
+    FigureColumn(
         key="load", mark="meas.", name="load", unit="ms", width=4, show=_measured("load_s", 1000)
     ),
-    Column(
+    FigureColumn(
         key="ttft", mark="meas.", name="TTFT", unit="ms", width=5, show=_measured("ttft_s", 1000)
     ),
-    Column(
+    FigureColumn(
         key="prefill",
         mark="meas.",
         name="prefill",
@@ -192,7 +194,7 @@ COLUMNS: tuple[Column, ...] = (
         width=7,
         show=_measured("prefill_tps"),
     ),
-    Column(
+    FigureColumn(
         key="decode",
         mark="meas.",
         name="decode",
@@ -201,7 +203,7 @@ COLUMNS: tuple[Column, ...] = (
         show=_measured("decode_tps"),
         narrow=True,
     ),
-    Column(
+    FigureColumn(
         key="drift",
         mark="meas.",
         name="drift",

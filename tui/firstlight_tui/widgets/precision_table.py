@@ -9,7 +9,14 @@ from textual.message import Message
 from textual.widgets import DataTable
 
 from firstlight_core.precision.table import PRECISIONS
-from firstlight_tui.widgets.precision_columns import COLUMNS, NOTHING, STYLES, Column, Row, Units
+from firstlight_tui.widgets.precision_columns import (
+    COLUMNS,
+    NOTHING,
+    STYLES,
+    FigureColumn,
+    PrecisionRow,
+    Units,
+)
 from firstlight_tui.widgets.words import cell
 
 NARROW = 95
@@ -40,7 +47,7 @@ class PrecisionTable(DataTable[Text]):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(cursor_type="row", cell_padding=0, header_height=3, id=id)
-        self._rows: tuple[Row, ...] = ()
+        self._rows: tuple[PrecisionRow, ...] = ()
         self._narrow: bool | None = None
         self._units: Units | None = None
         self._at = 0
@@ -57,7 +64,7 @@ class PrecisionTable(DataTable[Text]):
         if self.row_count:
             self.move_cursor(row=self._at)
 
-    def show(self, rows: Sequence[Row]) -> None:
+    def show(self, rows: Sequence[PrecisionRow]) -> None:
         """Show these rows, one for each precision in the order of the table."""
         self._rows = tuple(rows)
         units = Units.fitting(self._rows)
@@ -95,10 +102,10 @@ class PrecisionTable(DataTable[Text]):
         self.move_cursor(row=self._at)
         return True
 
-    def _shown(self) -> list[Column]:
+    def _shown(self) -> list[FigureColumn]:
         return [column for column in COLUMNS if column.narrow or not self._narrow]
 
-    def _cells(self, row: Row, units: Units) -> dict[str, Text]:
+    def _cells(self, row: PrecisionRow, units: Units) -> dict[str, Text]:
         off = "" if row.available else "dim strike"
         mark = "●" if row.marked else ("○" if row.available else "✕")
         star = "★" if row.recommended else " "

@@ -8,7 +8,7 @@ from textual.content import Content
 from firstlight_core.estimate.measured_figures import Figures
 from firstlight_core.precision.options import options_for, read_options
 from firstlight_core.text import bytes_text, one_line, seconds_text
-from firstlight_tui.widgets.precision_columns import Row, drift_text, number
+from firstlight_tui.widgets.precision_columns import PrecisionRow, drift_text, number
 from firstlight_tui.widgets.words import part
 
 ESTIMATED: tuple[tuple[str, str, Callable[[float], str]], ...] = (
@@ -21,11 +21,11 @@ ESTIMATED: tuple[tuple[str, str, Callable[[float], str]], ...] = (
 
 
 def card(
-    row: Row,
+    row: PrecisionRow,
     *,
     config: Mapping[str, Any] | None,
     tied: bool,
-    reference: Row | None = None,
+    reference: PrecisionRow | None = None,
     source_bytes: float | None = None,
     whole: bool = False,
 ) -> Content:
@@ -67,7 +67,7 @@ def card(
     return Content("\n").join(lines)
 
 
-def _share(row: Row, reference: Row | None) -> str:
+def _share(row: PrecisionRow, reference: PrecisionRow | None) -> str:
     """Size of a row as a share of FP32, and whose figures these are; empty when it is not known."""
     mine, whole = row_bytes(row), row_bytes(reference) if reference else None
     if mine is None or not whole or whole[0] <= 0:
@@ -78,7 +78,7 @@ def _share(row: Row, reference: Row | None) -> str:
     return f"{100 * mine[0] / whole[0]:.0f} % of FP32 ({kinds})"
 
 
-def row_bytes(row: Row) -> tuple[float, str] | None:
+def row_bytes(row: PrecisionRow) -> tuple[float, str] | None:
     """Size of a row and its mark: measured if it was, else estimated."""
     if row.figures is not None and row.figures.bytes is not None:
         return row.figures.bytes, "measured"
@@ -86,7 +86,7 @@ def row_bytes(row: Row) -> tuple[float, str] | None:
     return (guess, "estimate") if guess else None
 
 
-def measured_words(row: Row) -> str:
+def measured_words(row: PrecisionRow) -> str:
     """What was measured of a row; empty when nothing was."""
     figures = row.figures
     if figures is None:
@@ -130,7 +130,7 @@ def _quality_words(figures: Figures) -> list[str]:
     return said
 
 
-def options_words(row: Row, config: Mapping[str, Any] | None, *, tied: bool) -> str:
+def options_words(row: PrecisionRow, config: Mapping[str, Any] | None, *, tied: bool) -> str:
     """The advanced options that an edited configuration sets; empty when it is not edited."""
     if config is None or not row.edited:
         return ""

@@ -13,7 +13,7 @@ from firstlight_core.precision.table import DEFAULT_PRECISION, PRECISIONS, find_
 from firstlight_core.session import Session
 from firstlight_core.text import bytes_text
 from firstlight_tui.widgets.pareto import Point
-from firstlight_tui.widgets.precision_columns import Row
+from firstlight_tui.widgets.precision_columns import PrecisionRow
 
 KEPT_WHEN_EDITED = ("peak_ram_bytes", "available", "reason")
 
@@ -58,10 +58,10 @@ def figures_of(session: Session, entries: Iterable[Entry]) -> dict[str, Figures]
 
 def rows_of(
     session: Session, figures: Mapping[str, Figures], advice: Recommendation | None = None
-) -> dict[str, Row]:
+) -> dict[str, PrecisionRow]:
     """One row for each precision."""
     return {
-        precision.key: Row(
+        precision.key: PrecisionRow(
             precision=precision,
             guess=estimates_of(session).get(precision.key, {}),
             figures=figures.get(precision.key),
