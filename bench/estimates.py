@@ -5,7 +5,7 @@
 Each case is converted by `conversion.convert`, one after another, and run once with a context of 2048 tokens; results
 are added to docs/estimates.json as they come, and docs/estimates.md is written from it. A source of one's own (the
 real models of `make test-real`) is named after its folder. The estimates are those of the bare formulas, without
-calibration. `--fit` prints what the constants of `estimates.COSTS` would be by these measurements.
+calibration. `--fit` prints what the constants of `Cost` in the precision table would be by these measurements.
 """
 
 import argparse

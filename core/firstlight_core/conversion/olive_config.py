@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.errors import UsageError
-from firstlight_core.precision.table import CALIBRATION_PASS, Precision, find_precision
+from firstlight_core.precision.table import (
+    CALIBRATION_PASS,
+    REFERENCE_PRECISION,
+    Precision,
+    find_precision,
+)
 from firstlight_core.text import one_line, shown_path
 
-_COURSE_PRECISION = {
-    "int8-compact": "int8",
-    "int4-compact": "int4",
-    "int4-quality": "int4",
-    "int4-calibrated": "int4",
-}
 _PASSES = ("ModelBuilder", "OnnxFloatToFloat16", "MergeAdapterWeights", CALIBRATION_PASS)
 _FORBIDDEN = ("trust_remote_code", "user_script", "script_dir", "hf_remote", "user_module_loader")
 _EXTERNAL = {
@@ -37,7 +36,7 @@ def course_command(source: Path, output: Path, precision: Precision) -> list[str
         "CPUExecutionProvider",
         "--use_model_builder",
         "--precision",
-        _COURSE_PRECISION.get(precision.key, precision.key),
+        precision.course_name,
         "--output_path",
         str(output),
         "--log_level",
@@ -48,7 +47,7 @@ def course_command(source: Path, output: Path, precision: Precision) -> list[str
 def course_config(source: Path, output: Path, precision: Precision) -> dict[str, Any]:
     """Method 2 as the course writes it (Module 5, section 4)."""
     settings: dict[str, Any] = {
-        "precision": _COURSE_PRECISION.get(precision.key, precision.key),
+        "precision": precision.course_name,
     }
     if settings["precision"] == "int4":
         settings["quantization_config"] = {"block_size": 128, "is_symmetric": False}
@@ -121,7 +120,7 @@ def checked_config(config: Any, *, source: Path, base: Path | None = None) -> di
     """
     if not isinstance(config, Mapping):
         raise _wrong("the configuration is not a JSON object")
-    known = {*run_config(source, find_precision("fp32")), "cache_dir", "output_dir"}
+    known = {*run_config(source, find_precision(REFERENCE_PRECISION)), "cache_dir", "output_dir"}
     known |= {"workflow_id", "clean_cache", "evaluate_input_model", "clean_evaluation_cache"}
     if unknown := sorted(str(key) for key in config.keys() - known):
         raise _wrong(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
 
 from firstlight_core.errors import CheckFailed
+from firstlight_core.precision.table import PRECISIONS, REFERENCE_PRECISION
 
 Document = dict[str, Any]
 Level = Literal["proven", "compared", "wrong", "nothing"]
@@ -72,15 +73,16 @@ def kind_of(built: Mapping[str, Any], *, calibrated: bool = False) -> str:
     if not bits and str(built.get("embedding", "")).startswith("quantised"):
         bits = [4]
     if bits:
-        if min(bits) <= 4:
-            return "int4-calibrated" if calibrated else "int4"
-        return "int8"
-    return "fp16" if built.get("dtype") == "float16" else "fp32"
+        plain = "int4" if min(bits) <= 4 else "int8"
+    else:
+        plain = "fp16" if built.get("dtype") == "float16" else REFERENCE_PRECISION
+    rows = (row for row in PRECISIONS if (row.course_name, row.calibrated) == (plain, calibrated))
+    return next((row.gate_limits for row in rows), plain)
 
 
 def is_rounded(built: Mapping[str, Any]) -> bool:
     """Return whether an artifact stores or computes anything more coarsely than in float32."""
-    return kind_of(built) != "fp32"
+    return kind_of(built) != REFERENCE_PRECISION
 
 
 def judge(passed: Mapping[str, Any], asked: Mapping[str, Any], *, force: bool) -> Document:

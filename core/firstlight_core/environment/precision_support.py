@@ -19,6 +19,7 @@ def precision_available(
         return False, "Only the CPU provider is offered by the installed onnxruntime."
     olive, genai = read("olive-ai") or "", read("onnxruntime-genai") or ""
     pair = find_pair(olive, genai)
-    if pair is not None and not pair.good and precision.key not in pair.precisions:
+    converts = pair is None or pair.good or (pair.plain and not precision.needs_good_pair)
+    if pair is not None and not converts:
         return False, f"olive-ai {olive} with onnxruntime-genai {genai}: {pair.words}."
     return True, ""

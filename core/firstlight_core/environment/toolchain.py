@@ -65,15 +65,15 @@ class Pair:
     good: bool
     """Whether every precision converts."""
     words: str
-    precisions: tuple[str, ...] = ()
-    """Keys of the precisions that convert although the pair is not good."""
+    plain: bool = False
+    """Whether the precisions that need no good pair convert with it."""
 
 
 _RUNS_CODE = "only fp32 and int4, and this genai runs code from model folders"
 PAIRS: tuple[Pair, ...] = (
     Pair("0.13", "0.18", True, "compatible (through Firstlight's compatibility layer)"),
-    Pair("0.13", "0.13", False, _RUNS_CODE, ("fp32", "int4")),
-    Pair("0.13", "0.14", False, _RUNS_CODE, ("fp32", "int4")),
+    Pair("0.13", "0.13", False, _RUNS_CODE, plain=True),
+    Pair("0.13", "0.14", False, _RUNS_CODE, plain=True),
     Pair("0.13", "0.15", False, "Olive reports success and leaves an empty folder"),
     Pair("0.13", "0.16", False, "Olive does not find onnxruntime_genai.models.quantized_model"),
     Pair("0.13", "0.17", False, "Olive does not find onnxruntime_genai.models.quantized_model"),

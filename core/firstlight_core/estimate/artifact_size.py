@@ -37,7 +37,7 @@ def rope_bytes(shape: ModelShape) -> int:
 
 def quantiser(precision: Precision) -> tuple[int, int, bool]:
     """Bits, block size and whether there are zero points (k-quant has them) of a quantised row."""
-    bits = 8 if precision.builder_precision == "int8" else 4
+    bits = precision.bits or 4
     block = int(precision.builder_options.get("int4_block_size", 32))
     return bits, block, "k_quant" in str(precision.builder_options.get("int4_algo_config", ""))
 
@@ -68,12 +68,12 @@ def artifact_bytes(inspection: Inspection, precision: Precision) -> int:
     around = (
         GRAPH_BYTES + GRAPH_BYTES_PER_LAYER * layers + CONFIG_BYTES + inspection.tokenizer.bytes
     )
-    if precision.builder_precision == "fp32":
+    if precision.bits is None:
         width = 2 if precision.half_pass else 4
         tables = table if structure.tied else 2 * table
         return round((structure.body + tables + rope / 4) * width + around)
     total = matrix_bytes(inspection, precision)
     # A tied table is shared with a 4-bit head, or where the row asks for it; every other one stands beside it in float32.
-    shared = structure.tied and (precision.builder_precision == "int4" or precision.tied_only)
+    shared = structure.tied and precision.shares_tied_table
     embedding = 0 if shared else 4 * table
     return round(total + embedding + 4 * structure.vectors + rope + around)

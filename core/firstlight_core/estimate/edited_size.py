@@ -21,7 +21,7 @@ def edited_bytes(model: Document, precision: Precision, config: Document) -> int
     """
     own = {"passes": {"build": {"type": "ModelBuilder", **precision.builder_options}}}
     guess = model.get("estimates", {}).get(precision.key, {}).get("bytes")
-    bits = {"int4": 4, "int8": 8}.get(precision.builder_precision)
+    bits = precision.bits
     kinds = [p["type"] for p in config["passes"].values()]
     if (CALIBRATION_PASS in kinds) is not precision.calibrated:
         return None

@@ -1,8 +1,9 @@
 """What a conversion will cost and give, before it is begun: bytes, peak RAM, disk, seconds, RAM to run.
 
 The formulas were fitted to conversions that were really run (docs/estimates.md holds the table that
-`bench/estimates.py` writes); each constant below says what it stands for. Seconds are those of the 2-core machine
-the table was made on, until earlier conversions on this machine calibrate them.
+`bench/estimates.py` writes): models of 2 M to 630 M parameters, two cores. Larger models are extrapolated. The terms of
+each precision stand in its row of the precision table. Seconds are those of the 2-core machine the table was made on,
+until earlier conversions on this machine calibrate them (`calibration`).
 """
 
 import shutil
@@ -24,7 +25,7 @@ from firstlight_core.estimate.run_memory import run_bytes
 from firstlight_core.model.inspection import Inspection, inspect_model
 from firstlight_core.monitor import available_memory
 from firstlight_core.paths import find_paths
-from firstlight_core.precision.table import PRECISIONS, Precision
+from firstlight_core.precision.table import PRECISIONS, Precision, cost_of
 from firstlight_core.text import bytes_text, seconds_text
 
 BASE_RAM = 499_000_000
@@ -33,63 +34,6 @@ BASE_SECONDS = 3.25
 """Seconds for importing, and for the graph of a tiny model."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
-    """What Olive's part of one precision costs: peak bytes a weight, and seconds for 10^9 weights.
-
-    Weights are those of the body, of the vocabulary table (one huge matrix, which is held several times over while it
-    is written), and of the second table of a model whose output head is not its embedding.
-    """
-
-    ram_body: float
-    ram_table: float
-    ram_untied: float = 0.0
-    seconds_body: float
-    seconds_table: float
-    seconds_untied: float = 0.0
-
-
-COSTS = {
-    "fp32": Cost(
-        ram_body=2.0, ram_table=11.8, ram_untied=1.4, seconds_body=12.0, seconds_table=65.0
-    ),
-    "fp16": Cost(
-        ram_body=13.75,
-        ram_table=24.3,
-        ram_untied=16.0,
-        seconds_body=18.0,
-        seconds_table=205.0,
-        seconds_untied=100.0,
-    ),
-    "int8": Cost(
-        ram_body=3.05, ram_table=12.0, ram_untied=0.1, seconds_body=9.0, seconds_table=30.0
-    ),
-    "int8-compact": Cost(ram_body=3.05, ram_table=12.0, seconds_body=9.0, seconds_table=17.0),
-    "int4": Cost(
-        ram_body=2.5,
-        ram_table=10.05,
-        ram_untied=1.15,
-        seconds_body=8.0,
-        seconds_table=13.0,
-        seconds_untied=10.0,
-    ),
-    "int4-compact": Cost(
-        ram_body=3.45,
-        ram_table=9.1,
-        ram_untied=0.5,
-        seconds_body=8.0,
-        seconds_table=12.0,
-        seconds_untied=10.0,
-    ),
-    "int4-quality": Cost(
-        ram_body=8.9, ram_table=17.0, ram_untied=5.95, seconds_body=40.0, seconds_table=165.0
-    ),
-    "int4-calibrated": Cost(
-        ram_body=1.5, ram_table=11.5, ram_untied=2.0, seconds_body=4.0, seconds_table=165.0
-    ),
-}
-"""Fitted to docs/estimates.md: models of 2 M to 630 M parameters, two cores. Larger models are extrapolated, other machines
-are learnt from their own conversions (`calibration`)."""
 BEYOND_FLOAT16 = ("gemma3", "gemma3_text")
 """Model types whose activations overflow float16, by measurement."""
 _NOTHING_FITS = "No precision fits: choose a smaller model, or convert it on a larger machine."
@@ -146,8 +90,7 @@ def bare_estimate(
     `available` bytes of memory bound what the check takes; by default it has all that it wants.
     """
     shape, structure = inspection.shape, inspection.structure
-    # A row that has not been measured yet costs what the plain row of its builder precision does.
-    cost = COSTS.get(precision.key) or COSTS[precision.builder_precision]
+    cost = cost_of(precision)
     table = shape.vocab * shape.hidden
     untied = 0 if structure.tied else table
     ram = cost.ram_body * structure.body + cost.ram_table * table + cost.ram_untied * untied

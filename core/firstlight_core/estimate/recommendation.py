@@ -16,9 +16,6 @@ from firstlight_core.text import bytes_text
 Estimates = Mapping[str, Mapping[str, Any]]
 """The estimate of every row by key, as `inspect` returns them."""
 
-REFERENCE = "fp32"
-"""Every weight as trained: nothing can be closer, so it is what the others are compared with."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
@@ -179,7 +176,7 @@ def _overlap(first: Figures, second: Figures) -> bool:
 def _closest(
     goal: Goal, rows: list[Precision], figures: Mapping[str, Figures]
 ) -> Recommendation | None:
-    lossy = [row for row in rows if row.key != REFERENCE]
+    lossy = [row for row in rows if not row.is_reference]
     drifts = {
         row.key: drift
         for row in lossy

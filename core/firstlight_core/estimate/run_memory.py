@@ -37,7 +37,7 @@ def loaded_bytes(inspection: Inspection, precision: Precision) -> tuple[float, f
     """Bytes of the weights in memory once they are loaded, and the most while they are being loaded."""
     shape, structure = inspection.shape, inspection.structure
     table = shape.vocab * shape.hidden
-    if precision.builder_precision == "fp32":
+    if precision.bits is None:
         # On a CPU, FP16 weights are widened to float32. A tied table is packed for the head and kept for looking up.
         loaded = 4.0 * (structure.body + table + (table if structure.tied else 0))
         return loaded, loaded + 4 * table
@@ -45,7 +45,7 @@ def loaded_bytes(inspection: Inspection, precision: Precision) -> tuple[float, f
     rows = [*structure.matrices, (shape.hidden, shape.vocab)]
     blocks = sum(-(-columns // block) * count for columns, count in rows)
     loaded = matrix_bytes(inspection, precision) + PACKED * blocks + 4 * structure.vectors
-    if structure.tied and (precision.builder_precision == "int4" or precision.tied_only):
+    if structure.tied and precision.shares_tied_table:
         head_bits = 8 if zero_points else bits
         loaded += quantised_bytes(
             shape.hidden, shape.vocab, head_bits, block, zero_points=zero_points

@@ -12,11 +12,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from firstlight_core.errors import UsageError
-from firstlight_core.precision.table import CALIBRATION_PASS, Precision, calibrates, find_precision
+from firstlight_core.precision.table import (
+    BUILDER_BITS,
+    CALIBRATION_PASS,
+    Precision,
+    calibrates,
+    find_precision,
+)
 from firstlight_core.text import one_line
 
 Config = Mapping[str, Any]
-_QUANTISED = {"int4", "int8"}
+K_QUANT_ROW = "int4-quality"
+"""The row whose conversion costs what that of a k-quant does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +173,7 @@ def with_options(
 def costs_of(precision: Precision, config: Config) -> Precision:
     """The row whose conversion costs what this configuration's does: k-quant needs more memory and time than rounding."""
     if not precision.calibrated and str(read_options(config)["algorithm"]).startswith("k_quant"):
-        return find_precision("int4-quality")
+        return find_precision(K_QUANT_ROW)
     return precision
 
 
@@ -176,17 +183,17 @@ def expected_of(config: Config) -> dict[str, Any]:
     Empty for configurations that are not one plain quantising ModelBuilder pass.
     """
     settings = _builder(config)
-    bits = {"int4": [4], "int8": [8]}.get(str(settings.get("precision")))
+    builder_bits = BUILDER_BITS.get(str(settings.get("precision")))
     block = _get(settings, BLOCK_SIZE.name)
     level = _get(settings, ACCURACY.name)
     algorithm = str(_get(settings, ALGORITHM.name) or "default")
     passes = list((config.get("passes") or {}).values())
     kinds = [one.get("type") for one in passes]
-    if bits is None or kinds not in (["ModelBuilder"], [CALIBRATION_PASS, "ModelBuilder"]):
+    if builder_bits is None or kinds not in (["ModelBuilder"], [CALIBRATION_PASS, "ModelBuilder"]):
         return {}
     expected: dict[str, Any] = {}
     if algorithm in ("default", "rtn", "k_quant"):
-        expected["bits"] = bits
+        expected["bits"] = [builder_bits]
     elif algorithm in ("k_quant_last", "k_quant_mixed", "rtn_last"):
         expected["bits"] = [4, 8]
     if isinstance(block, int):
@@ -211,7 +218,10 @@ def check_row(config: Config, precision: Precision) -> None:
             field="passes",
         )
     asked = str(_builder(config).get("precision") or precision.builder_precision)
-    if asked != precision.builder_precision and {asked, precision.builder_precision} & _QUANTISED:
+    if (
+        asked != precision.builder_precision
+        and {asked, precision.builder_precision} & BUILDER_BITS.keys()
+    ):
         raise UsageError(
             f"The configuration builds {one_line(asked, 40)}, which is not {precision.label}.",
             hint="Name the row that it belongs to with --precision, or correct the configuration.",

@@ -1,4 +1,4 @@
-"""The precision table. Adding a row here is all it takes to offer a new precision."""
+"""The precision table: a row carries all that is known of a precision, so adding a row is all it takes to offer one."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,14 +18,36 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What Olive's part of one precision costs: peak bytes a weight, and seconds for 10^9 weights.
+
+    Weights are those of the body, of the vocabulary table (one huge matrix, which is held several times over while it
+    is written), and of the second table of a model whose output head is not its embedding.
+    """
+
+    ram_body: float
+    ram_table: float
+    ram_untied: float = 0.0
+    seconds_body: float
+    seconds_table: float
+    seconds_untied: float = 0.0
+
+
+BUILDER_BITS = {"int4": 4, "int8": 8}
+"""Bits of a weight by the ModelBuilder's `precision`; the others do not quantise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Precision:
-    """One row: how it is called, what the course claims, and how Olive is asked for it."""
+    """One row: how it is called, what the course claims, how Olive is asked for it, and what that costs."""
 
     key: str
     label: str
     weight_bits: float
     """Bits per weight of the transformer body, block scales included (fp32 scales: 32 / block)."""
     claim: Claim | None
+    course_name: str
+    """What the course calls it; rows with the same name are kinds of one precision, and the row of that key is the plain one."""
     builder_precision: str
     """`precision` of Olive's ModelBuilder pass."""
     builder_options: dict[str, Any] = field(default_factory=dict)
@@ -38,8 +60,29 @@ class Precision:
     """What the produced graph must hold (`jobs/gate.py` reads it back); the builder ignores unknown options."""
     calibrated: bool = False
     """Olive's Gptq pass rounds the weights on a calibration text before the builder packs them."""
+    gate_limits: str
+    """Row of `gate_thresholds.json` that judges the artifact."""
+    cost: Cost | None = None
+    """Fitted to docs/estimates.md; a row without one costs what the row of its builder precision does."""
+    needs_good_pair: bool = True
+    """Whether it converts only with a pair of Olive and genai that converts every precision."""
     note: str = ""
     """One sentence that the table shows for this row."""
+
+    @property
+    def bits(self) -> int | None:
+        """Bits of a quantised weight; None where weights are not quantised."""
+        return BUILDER_BITS.get(self.builder_precision)
+
+    @property
+    def shares_tied_table(self) -> bool:
+        """Whether the embedding and the output head of a tied model are one quantised table."""
+        return self.bits == 4 or self.tied_only
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether every weight is as trained: nothing can be closer to the original."""
+        return self.key == REFERENCE_PRECISION
 
 
 _INT4 = Claim(size="×0.125", speed="Fastest", quality="Acceptable", use="Resource-limited")
@@ -50,8 +93,14 @@ PRECISIONS: tuple[Precision, ...] = (
         label="FP32",
         weight_bits=32,
         claim=None,
+        course_name="fp32",
         builder_precision="fp32",
         expected={"bits": [], "dtype": "float"},
+        gate_limits="fp32",
+        cost=Cost(
+            ram_body=2.0, ram_table=11.8, ram_untied=1.4, seconds_body=12.0, seconds_table=65.0
+        ),
+        needs_good_pair=False,
         note="The reference: every weight as trained, the largest file.",
     ),
     Precision(
@@ -59,9 +108,19 @@ PRECISIONS: tuple[Precision, ...] = (
         label="FP16",
         weight_bits=16,
         claim=Claim(size="×0.5", speed="Fast", quality="Best", use="High-end hardware"),
+        course_name="fp16",
         builder_precision="fp32",
         half_pass=True,
         expected={"bits": [], "dtype": "float16"},
+        gate_limits="fp16",
+        cost=Cost(
+            ram_body=13.75,
+            ram_table=24.3,
+            ram_untied=16.0,
+            seconds_body=18.0,
+            seconds_table=205.0,
+            seconds_untied=100.0,
+        ),
         note="On CPU: half the disk of FP32, the same speed and RAM (two passes; the builder's own FP16 cannot decode).",
     ),
     Precision(
@@ -69,9 +128,14 @@ PRECISIONS: tuple[Precision, ...] = (
         label="INT8",
         weight_bits=9,
         claim=Claim(size="×0.25", speed="Very Fast", quality="Good", use="Balanced choice"),
+        course_name="int8",
         builder_precision="int8",
         builder_options={"int4_accuracy_level": 4},
         expected={"bits": [8], "accuracy_level": [4]},
+        gate_limits="int8",
+        cost=Cost(
+            ram_body=3.05, ram_table=12.0, ram_untied=0.1, seconds_body=9.0, seconds_table=30.0
+        ),
         note="Keeps a separate FP32 embedding: a small tied model can be larger than its bf16 source.",
     ),
     Precision(
@@ -79,6 +143,7 @@ PRECISIONS: tuple[Precision, ...] = (
         label="INT8 compact",
         weight_bits=9,
         claim=Claim(size="×0.25", speed="Very Fast", quality="Good", use="Balanced choice"),
+        course_name="int8",
         builder_precision="int8",
         builder_options={
             "int4_accuracy_level": 4,
@@ -86,6 +151,8 @@ PRECISIONS: tuple[Precision, ...] = (
         },
         tied_only=True,
         expected={"bits": [8], "accuracy_level": [4], "embedding": "quantised uint8"},
+        gate_limits="int8",
+        cost=Cost(ram_body=3.05, ram_table=12.0, seconds_body=9.0, seconds_table=17.0),
         note="One 8-bit table for embedding and output head of a tied model: INT8 that is smaller than FP16.",
     ),
     Precision(
@@ -93,9 +160,20 @@ PRECISIONS: tuple[Precision, ...] = (
         label="INT4",
         weight_bits=5,
         claim=_INT4,
+        course_name="int4",
         builder_precision="int4",
         builder_options={"int4_block_size": 32, "int4_accuracy_level": 4},
         expected={"bits": [4], "block_size": [32], "accuracy_level": [4]},
+        gate_limits="int4",
+        cost=Cost(
+            ram_body=2.5,
+            ram_table=10.05,
+            ram_untied=1.15,
+            seconds_body=8.0,
+            seconds_table=13.0,
+            seconds_untied=10.0,
+        ),
+        needs_good_pair=False,
         note="The course's advice: start here; if the quality is not satisfactory, try INT8 or FP16.",
     ),
     Precision(
@@ -103,9 +181,19 @@ PRECISIONS: tuple[Precision, ...] = (
         label="INT4 compact",
         weight_bits=4.25,
         claim=_INT4,
+        course_name="int4",
         builder_precision="int4",
         builder_options={"int4_block_size": 128, "int4_accuracy_level": 4},
         expected={"bits": [4], "block_size": [128], "accuracy_level": [4]},
+        gate_limits="int4",
+        cost=Cost(
+            ram_body=3.45,
+            ram_table=9.1,
+            ram_untied=0.5,
+            seconds_body=8.0,
+            seconds_table=12.0,
+            seconds_untied=10.0,
+        ),
         note="One scale for 128 weights instead of 32: smaller, a little more drift.",
     ),
     Precision(
@@ -113,6 +201,7 @@ PRECISIONS: tuple[Precision, ...] = (
         label="INT4 quality",
         weight_bits=6,
         claim=None,
+        course_name="int4",
         builder_precision="int4",
         builder_options={
             "int4_block_size": 32,
@@ -120,6 +209,10 @@ PRECISIONS: tuple[Precision, ...] = (
             "int4_algo_config": "k_quant_mixed",
         },
         expected={"bits": [4, 8], "block_size": [32], "accuracy_level": [4]},
+        gate_limits="int4",
+        cost=Cost(
+            ram_body=8.9, ram_table=17.0, ram_untied=5.95, seconds_body=40.0, seconds_table=165.0
+        ),
         note="k-quant mixed: the sensitive layers stay at 8 bits; closest to the original among INT4.",
     ),
     Precision(
@@ -127,6 +220,7 @@ PRECISIONS: tuple[Precision, ...] = (
         label="INT4 calibrated",
         weight_bits=5.125,
         claim=None,
+        course_name="int4",
         builder_precision="int4",
         builder_options={
             "int4_block_size": 32,
@@ -136,11 +230,17 @@ PRECISIONS: tuple[Precision, ...] = (
         },
         calibrated=True,
         expected={"bits": [4, 8], "block_size": [32], "accuracy_level": [4]},
+        gate_limits="int4-calibrated",
+        cost=Cost(
+            ram_body=1.5, ram_table=11.5, ram_untied=2.0, seconds_body=4.0, seconds_table=165.0
+        ),
         note="GPTQ: each layer is rounded so that its output on a text changes least; the conversion takes minutes.",
     ),
 )
 
 DEFAULT_PRECISION = "int4"
+REFERENCE_PRECISION = "fp32"
+"""Every weight as trained: nothing can be closer, so it is what the others are compared with."""
 
 
 def find_precision(key: str) -> Precision:
@@ -164,6 +264,34 @@ def preferred_precision(keys: Iterable[str]) -> str | None:
         return None
     best = min(made, key=lambda row: (row.key != DEFAULT_PRECISION, row.weight_bits))
     return best.key
+
+
+def cost_of(precision: Precision) -> Cost:
+    """Return what converting to this precision costs; a row that was not measured costs what its builder's plain row does."""
+    cost = precision.cost or find_precision(precision.builder_precision).cost
+    if cost is None:
+        raise LookupError(
+            f"No row of builder precision {precision.builder_precision} was measured."
+        )
+    return cost
+
+
+def course_name_of(key: str) -> str:
+    """Return the course's name of a precision; of a key that is no row, its first part."""
+    return next((row.course_name for row in PRECISIONS if row.key == key), key.partition("-")[0])
+
+
+def is_quantised(key: str) -> bool:
+    """Return whether this is the key of a row whose weights are quantised."""
+    return any(row.key == key and row.bits is not None for row in PRECISIONS)
+
+
+def closer_precisions(key: str) -> tuple[str, ...]:
+    """Return the plain precisions that lie closer to the original, the nearest first (the course: INT4, then INT8 or FP16)."""
+    plain = {row.key: row.weight_bits for row in PRECISIONS if row.key == row.course_name}
+    own = plain.get(course_name_of(key))
+    closer = [name for name, bits in plain.items() if own is not None and bits > own]
+    return tuple(sorted(closer, key=plain.__getitem__))
 
 
 CALIBRATION_PASS = "Gptq"

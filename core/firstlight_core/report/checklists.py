@@ -6,6 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.paths import RUN_FILE
+from firstlight_core.precision.table import (
+    REFERENCE_PRECISION,
+    closer_precisions,
+    course_name_of,
+    is_quantised,
+)
 from firstlight_core.report.facts import RunFacts
 from firstlight_core.report.proofs import (
     Proof,
@@ -35,7 +41,7 @@ def closing_items(facts: RunFacts) -> list[Item]:
     made = ", ".join(str(c.get("precision")) for c in facts.conversions)
     adopted = facts.document("model").get("artifact")
     states = {s.id: s for s in facts.steps}
-    quantised = [c for c in facts.conversions if str(c.get("precision", "")).startswith("int")]
+    quantised = [c for c in facts.conversions if is_quantised(str(c.get("precision", "")))]
     deployed, measured = deployment_proof(facts), _measured_here(facts)
     return [
         _item(
@@ -67,7 +73,7 @@ def closing_items(facts: RunFacts) -> list[Item]:
 
 def _checked_words(facts: RunFacts, count: int) -> str:
     """Of how many quantised artifacts the drift and the checks are known, and which failed."""
-    checked = [a for a in checked_artifacts(facts) if a.name.startswith("int")]
+    checked = [a for a in checked_artifacts(facts) if is_quantised(a.name)]
     drift = [a.name for a in checked if a.drift]
     failed = [a.name for a in checked if a.quality.state == "failed"]
     if not drift:
@@ -233,15 +239,6 @@ def limitations(facts: RunFacts) -> list[str]:
     return found
 
 
-_STEPS_UP: Mapping[str, tuple[str, ...]] = {
-    "int4": ("int8", "fp16", "fp32"),
-    "int8": ("fp16", "fp32"),
-    "fp16": ("fp32",),
-    "fp32": (),
-}
-"""What lies closer to the original, by the first part of a precision's key (the course: INT4, then INT8 or FP16)."""
-
-
 def fallback(facts: RunFacts) -> str:
     """Which precision comes next when the quality of the one in use is not satisfactory."""
     used = facts.precision_in_use
@@ -249,16 +246,16 @@ def fallback(facts: RunFacts) -> str:
         return ""
     estimates = facts.document("model").get("estimates") or {}
     known = {a.name: a.quality.state for a in checked_artifacts(facts)}
-    for precision in _STEPS_UP.get(used.partition("-")[0], ()):
-        made = next((name for name in known if name.partition("-")[0] == precision), None)
+    for precision in closer_precisions(used):
+        made = next((name for name in known if course_name_of(name) == precision), None)
         if made is not None and known[made] != "failed":
             return f"If the quality of {used} is not satisfactory, take {made}, which this run made too."
         if made is None and (estimates.get(precision) or {}).get("available", True):
             return f"If the quality of {used} is not satisfactory, convert to {precision} next."
     return (
         f"Nothing that can be made here lies closer to the original than {used}."
-        if used != "fp32"
-        else "fp32 is the reference itself: if its quality is not satisfactory, train again."
+        if used != REFERENCE_PRECISION
+        else f"{REFERENCE_PRECISION} is the reference itself: if its quality is not satisfactory, train again."
     )
 
 

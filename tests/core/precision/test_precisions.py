@@ -1,10 +1,19 @@
 """The precision table: one row is all it takes, and each row is consistent with itself."""
 
+from dataclasses import replace
+
 import pytest
 
 from firstlight_core.conversion.olive_config import course_config, run_config
+from firstlight_core.conversion.verdict import thresholds
 from firstlight_core.errors import UsageError
-from firstlight_core.precision.table import DEFAULT_PRECISION, PRECISIONS, find_precision
+from firstlight_core.precision.table import (
+    DEFAULT_PRECISION,
+    PRECISIONS,
+    closer_precisions,
+    cost_of,
+    find_precision,
+)
 
 
 def test_keys_are_unique_and_the_default_exists() -> None:
@@ -48,3 +57,18 @@ def test_unknown_key_is_a_usage_error_with_the_list(key: str) -> None:
         find_precision(key)
     assert "int4-compact" in caught.value.hint
     assert len(str(caught.value)) < 200
+
+
+def test_a_row_names_its_course_precision_its_gate_limits_and_its_cost() -> None:
+    keys = {row.key for row in PRECISIONS}
+    for row in PRECISIONS:
+        assert row.course_name in keys and row.gate_limits in thresholds()["limits"]
+        assert cost_of(row) is row.cost
+    unmeasured = replace(find_precision("int4-quality"), cost=None)
+    assert cost_of(unmeasured) is find_precision("int4").cost
+
+
+def test_what_lies_closer_to_the_original_follows_from_the_rows() -> None:
+    assert closer_precisions("int4-compact") == ("int8", "fp16", "fp32")
+    assert closer_precisions("int8") == ("fp16", "fp32") and closer_precisions("fp16") == ("fp32",)
+    assert closer_precisions("fp32") == closer_precisions("another") == ()

@@ -14,6 +14,7 @@ from firstlight_core.files import read_json_object
 from firstlight_core.model.base_choice import choose_base
 from firstlight_core.model.sources import find_source
 from firstlight_core.paths import absolute
+from firstlight_core.precision.table import DEFAULT_PRECISION, REFERENCE_PRECISION
 from firstlight_core.text import bytes_text, seconds_text, shown_path
 from firstlight_tui.commands.output import Document, run_verb, say, show_events
 
@@ -23,7 +24,9 @@ def convert(
         None, help="Folder of the fine-tuned model or of a LoRA adapter, or `sample`."
     ),
     output: str = typer.Option(..., "--output", "-o", help="Folder to publish the artifact as."),
-    precision: str = typer.Option("int4", "--precision", "-p", help="A row of the table."),
+    precision: str = typer.Option(
+        DEFAULT_PRECISION, "--precision", "-p", help="A row of the table."
+    ),
     method: str = typer.Option("config", "--method", help="The course's method: command, config."),
     base: str | None = typer.Option(
         None, "--base", help="The base of a LoRA adapter; remembered for this adapter."
@@ -158,7 +161,7 @@ def _show(document: Document) -> None:
 def _proof_words(proof: Document) -> str:
     """One line: what was proven of the artifact, and why not more."""
     if proof["level"] == "proven":
-        rounded = proof["kind"] != "fp32"
+        rounded = proof["kind"] != REFERENCE_PRECISION
         return (
             "with its own weights it computes exactly what the original computes; they are the original's, rounded"
             if rounded

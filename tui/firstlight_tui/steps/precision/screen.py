@@ -9,9 +9,9 @@ from textual.binding import BindingType
 from textual.content import Content
 from textual.widgets import DataTable
 
-from firstlight_core.estimate.recommendation import REFERENCE, find_goal, next_goal, recommend
+from firstlight_core.estimate.recommendation import find_goal, next_goal, recommend
 from firstlight_core.ledger import Entry
-from firstlight_core.precision.table import PRECISIONS, find_precision
+from firstlight_core.precision.table import PRECISIONS, REFERENCE_PRECISION, find_precision
 from firstlight_core.session import Session
 from firstlight_core.text import one_line
 from firstlight_tui.modals import DetailScreen
@@ -104,7 +104,7 @@ class PrecisionStep(StepScreen):
             rows[key],
             config=(session.configs or {}).get(key),
             tied=is_tied(session),
-            reference=rows[REFERENCE],
+            reference=rows[REFERENCE_PRECISION],
             source_bytes=(session.model or {}).get("weight_bytes"),
             whole=whole,
         )
