@@ -4,16 +4,107 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 import stat
+import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from firstlight_core.errors import InputRefused, StateProblem
 from firstlight_core.text import one_line, shown_path
 
 JSON_LIMIT = 16 * 2**20
 """Bytes; the largest config.json in public use is below 1 MB, the largest index below 10 MB."""
+
+
+BINARY = getattr(os, "O_BINARY", 0)
+"""Flag of `os.open`: without it Windows changes line ends and stops reading at Ctrl-Z."""
+_FULL_SYNC = 51
+"""F_FULLFSYNC of macOS, whose fsync(2) leaves the data in the cache of the drive."""
+_IN_USE = (32, 33)
+"""ERROR_SHARING_VIOLATION and ERROR_LOCK_VIOLATION: another program has the file open."""
+_PASSING = (5, 32, 33, 145)
+"""What Windows answers while a virus scanner or an indexer looks at a new file, or a deleted one is not gone yet."""
+_PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
+"""Seconds between two tries."""
+_LONG = 240
+"""Characters from which a Windows path is written in its long form; a file has 260, a folder 248."""
+Result = TypeVar("Result")
+
+
+def patiently(
+    action: Callable[[], Result], *, sleep: Callable[[float], None] = time.sleep
+) -> Result:
+    """Do something to a file, again for some seconds while Windows says that another program holds it.
+
+    Raises:
+        OSError: what `action` raised last; at once on any other system.
+    """
+    for pause in _PAUSES:
+        try:
+            return action()
+        except OSError as error:
+            if getattr(error, "winerror", None) not in _PASSING:
+                raise
+        sleep(pause)
+    return action()
+
+
+def sync_file(
+    descriptor: int,
+    *,
+    platform: str = sys.platform,
+    sync: Callable[[int], None] = os.fsync,
+    control: Callable[[int, int], object] | None = None,
+) -> None:
+    """Bring a file's content to the disk itself.
+
+    Raises:
+        OSError: the disk reports an error.
+    """
+    if platform == "darwin":
+        # Network drives know no F_FULLFSYNC.
+        with contextlib.suppress(OSError):
+            (control or _file_control)(descriptor, _FULL_SYNC)
+            return
+    sync(descriptor)
+
+
+def _file_control(descriptor: int, command: int) -> object:
+    if sys.platform == "win32":
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+    else:
+        import fcntl
+
+        return fcntl.fcntl(descriptor, command)
+
+
+def long_path(path: Path, *, platform: str = sys.platform) -> str:
+    """Return an absolute path in the form that has no limit of 260 characters on Windows; as it is elsewhere."""
+    text = str(path)
+    if platform != "win32" or len(text) < _LONG or text.startswith("\\\\?\\"):
+        return text
+    if text.startswith("\\\\"):
+        return "\\\\?\\UNC" + text[1:]
+    return "\\\\?\\" + text
+
+
+def delete_tree(folder: Path) -> None:
+    """Delete a folder and all below it, read-only files too; what cannot go, stays."""
+
+    def retry(delete: Callable[[str], object], name: str, _: object) -> None:
+        with contextlib.suppress(OSError):
+            if sys.platform == "win32":
+                Path(name).chmod(stat.S_IWRITE)
+                patiently(lambda: delete(name))
+
+    if sys.version_info >= (3, 12):
+        shutil.rmtree(long_path(folder), onexc=retry)
+    else:
+        shutil.rmtree(long_path(folder), onerror=retry)
 
 
 def sync_folder(folder: Path) -> None:
@@ -44,9 +135,10 @@ def write_whole(path: Path, content: bytes | str, *, mode: int = 0o644) -> None:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(raw)
             stream.flush()
-            os.fsync(stream.fileno())
+            sync_file(stream.fileno())
         Path(temporary).chmod(mode)
-        Path(temporary).replace(path)
+        new = Path(temporary)
+        patiently(lambda: new.replace(path))
         sync_folder(path.parent)
     except OSError as error:
         if temporary is not None:
@@ -68,6 +160,8 @@ def state_problem(error: OSError, path: Path) -> StateProblem:
     }
     reason = os.strerror(error.errno) if error.errno else str(error)
     hint = hints.get(error.errno or 0, "Check the folder and try again.")
+    if getattr(error, "winerror", None) in _IN_USE:
+        hint = "Another program has a file of it open: end the chat, service or editor that does, and try again."
     return StateProblem(f"Cannot write {shown_path(path)}: {reason}.", hint=hint)
 
 
@@ -97,7 +191,7 @@ def read_limited(path: Path, *, limit: int = JSON_LIMIT, follow: bool = True) ->
     Raises:
         InputRefused: it is missing, not a regular file, too large, or unreadable.
     """
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | BINARY
     if not follow:
         flags |= getattr(os, "O_NOFOLLOW", 0)
     try:

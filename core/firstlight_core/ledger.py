@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.errors import InputRefused, StateProblem
-from firstlight_core.files import state_problem, sync_folder
+from firstlight_core.files import state_problem, sync_file, sync_folder
 from firstlight_core.paths import find_paths
 
 LEDGER = "ledger.jsonl"
@@ -116,7 +116,7 @@ class Run:
                 lead = b"" if fresh or _ends_with_newline(path) else b"\n"
                 stream.write(lead + line.encode() + b"\n")
                 stream.flush()
-                os.fsync(stream.fileno())
+                sync_file(stream.fileno())
             if fresh:
                 sync_folder(self.folder)
         except OSError as error:

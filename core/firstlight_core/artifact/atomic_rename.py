@@ -9,6 +9,8 @@ import os
 import sys
 from pathlib import Path
 
+from firstlight_core.files import patiently
+
 _AT_FDCWD = -100
 _LINUX_NOREPLACE, _LINUX_EXCHANGE = 1, 2
 _MACOS_SWAP, _MACOS_EXCL = 2, 4
@@ -47,7 +49,7 @@ def rename_new(source: Path, target: Path, *, native: bool = True) -> None:
         return
     if os.path.lexists(target):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
-    source.rename(target)
+    patiently(lambda: source.rename(target))
 
 
 def rename_exchange(source: Path, target: Path, *, aside: Path, native: bool = True) -> None:
@@ -62,10 +64,10 @@ def rename_exchange(source: Path, target: Path, *, aside: Path, native: bool = T
         return
     note, previous = aside / "target", aside / "previous"
     note.write_text(str(target), "utf-8", "surrogateescape")
-    target.rename(previous)
+    patiently(lambda: target.rename(previous))
     try:
-        source.rename(target)
+        patiently(lambda: source.rename(target))
     except BaseException:
-        previous.rename(target)
+        patiently(lambda: previous.rename(target))
         raise
-    previous.rename(source)
+    patiently(lambda: previous.rename(source))

@@ -30,7 +30,7 @@ from firstlight_core.artifact.staging import (
     unusable_output,
 )
 from firstlight_core.errors import InputRefused, StateProblem
-from firstlight_core.files import state_problem, sync_folder
+from firstlight_core.files import patiently, state_problem, sync_file, sync_folder
 from firstlight_core.paths import find_paths
 from firstlight_core.text import one_line, shown_path
 
@@ -138,12 +138,12 @@ def _own_copy(path: Path) -> None:
     """Olive makes hard links, which onnx >= 1.23 refuses to load external data from."""
     own = path.with_name(f".{path.name[:100]}.own")
     shutil.copyfile(path, own)
-    own.replace(path)
+    patiently(lambda: own.replace(path))
 
 
 def _sync_file(path: Path) -> None:
     with contextlib.suppress(FileNotFoundError), path.open("rb+") as stream:
-        os.fsync(stream.fileno())
+        sync_file(stream.fileno())
 
 
 def publish(staged: Path, output: Path, *, keep_previous: bool = False) -> None:
@@ -195,7 +195,7 @@ def _keep(old: Path, output: Path) -> None:
     remove_tree(place)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        old.rename(place)
+        patiently(lambda: old.rename(place))
     except OSError:
         place = output.parent / f"{PREFIX}{short_name(output.name)}{_PREVIOUS}"
         remove_tree(place)

@@ -6,14 +6,13 @@ import hashlib
 import os
 import re
 import secrets
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from firstlight_core.errors import FirstlightError, InputRefused, StateProblem
-from firstlight_core.files import state_problem
+from firstlight_core.files import delete_tree, patiently, state_problem
 from firstlight_core.locks import Lock, try_lock
 from firstlight_core.text import one_line, shown_path
 
@@ -77,8 +76,7 @@ def open_staging(output: Path, *, beside: Path | None = None) -> Iterator[Stagin
             try:
                 yield Staging(folder)
             finally:
-                remove_tree(folder)
-                lock.release()
+                _drop(folder, lock)
     except OSError as error:
         raise state_problem(error, Path(error.filename or parent)) from error
     finally:
@@ -131,8 +129,7 @@ def _claim(parent: Path, output: Path) -> tuple[Path, Lock]:
                     (folder / "artifact").mkdir(mode=0o755)
                     (folder / "work").mkdir()
                 except BaseException:
-                    remove_tree(folder)
-                    lock.release()
+                    _drop(folder, lock)
                     raise
                 return folder, lock
     raise StateProblem(f"Cannot make a work folder in {shown_path(parent)}.")
@@ -144,7 +141,17 @@ def remove_tree(folder: Path) -> None:
         for name in _SHIELD:
             with contextlib.suppress(OSError):
                 (folder / below / name).unlink()
-    shutil.rmtree(folder, ignore_errors=True)
+    delete_tree(folder)
+
+
+def _drop(folder: Path, lock: Lock | None) -> None:
+    """Delete a staging folder, holding its lock as long as the system lets an open file be deleted."""
+    remove_tree(folder)
+    if lock is not None:
+        lock.release()
+    # Windows deletes no open file: there the folder with its lock is left until now.
+    if os.path.lexists(folder):
+        remove_tree(folder)
 
 
 def sweep(parent: Path) -> list[Path]:
@@ -164,9 +171,7 @@ def sweep(parent: Path) -> list[Path]:
             ).exists():
                 continue
             _finish_swap(folder)
-            remove_tree(folder)
-            if lock is not None:
-                lock.release()
+            _drop(folder, lock)
             removed.append(folder)
         for path in parent.glob(f"{PREFIX}*.lock"):
             if (lock := try_lock(path, create=False)) is not None:
@@ -181,4 +186,4 @@ def _finish_swap(folder: Path) -> None:
         output = Path(target.read_text("utf-8", "surrogateescape"))
         previous = folder / "previous"
         if previous.is_dir() and output.parent.samefile(folder.parent) and not output.exists():
-            previous.rename(output)
+            patiently(lambda: previous.rename(output))

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import shlex
 import threading
 from collections.abc import Callable, Mapping
@@ -15,7 +14,7 @@ from firstlight_core.errors import FirstlightError, Interrupted
 from firstlight_core.exports.bundle_zip import write_bundle
 from firstlight_core.exports.source_weights import licences, original_weights
 from firstlight_core.exports.verify import verify_bundle
-from firstlight_core.files import sync_folder
+from firstlight_core.files import sync_file, sync_folder
 from firstlight_core.process.events import Event, Progress
 from firstlight_core.text import one_line
 
@@ -54,7 +53,7 @@ async def bundle_export(
             write_bundle(staging.artifact, zipped, licences=found, tell=tell)
             checked = verify_bundle(zipped)
             with zipped.open("rb+") as stream:
-                os.fsync(stream.fileno())
+                sync_file(stream.fileno())
             if stop.is_set():
                 raise Interrupted("Cancelled.")
             zipped.replace(place)

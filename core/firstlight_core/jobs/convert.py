@@ -1,8 +1,6 @@
 """Runs Olive in a private folder, and says what it really did: its exit code does not."""
 
 import contextlib
-import ctypes
-import gc
 import json
 import os
 import shlex
@@ -18,6 +16,7 @@ from typing import Any
 import psutil
 
 from firstlight_core.conversion.failures import explain, explain_text
+from firstlight_core.counters import children_peak, give_back_memory, reset_peak
 from firstlight_core.errors import FirstlightError, JobFailed, ModelRefused, ToolchainMissing
 from firstlight_core.jobs import corrections, lazy_weights, olive_files, tensor_check, tied_int8
 from firstlight_core.jobs.adapter_merge import fits, merge_adapter
@@ -57,20 +56,6 @@ def _own_folders(work: Path) -> None:
         path = work / folder
         path.mkdir(parents=True, exist_ok=True)
         os.environ[name] = str(path)
-
-
-def give_back_memory() -> None:
-    """Return what the last run has freed to the system; glibc keeps it in its arenas otherwise."""
-    gc.collect()
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
-
-
-def reset_peak() -> None:
-    """Begin a new peak of resident memory, where the kernel can (Linux: proc(5), clear_refs 5)."""
-    give_back_memory()
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
 
 
 class _Converter:
@@ -286,18 +271,7 @@ def _run_foreign(command: str, config: dict[str, Any], work: Path, context: JobC
         raise JobFailed(
             f"The command in FIRSTLIGHT_OLIVE {how}.", hint="The log says what it printed."
         )
-    return max(_children_peak(), peak_rss())
-
-
-def _children_peak() -> int:
-    """The most resident memory that a child, or a child of it, has had, in bytes."""
-    if sys.platform == "win32":
-        return 0
-    import resource
-
-    # Linux counts ru_maxrss in KiB, macOS in bytes.
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
+    return max(children_peak(), peak_rss())
 
 
 def _check_files(artifact: Path) -> None:

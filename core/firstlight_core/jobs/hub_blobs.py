@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from firstlight_core.errors import InputRefused
+from firstlight_core.files import BINARY, patiently, sync_file
 from firstlight_core.locks import try_lock
 from firstlight_core.text import one_line
 
@@ -39,7 +40,8 @@ def fetch_blob(url: str, blobs: Path, token: Any) -> None:
         return
     blobs.mkdir(parents=True, exist_ok=True)
     part = blobs / f"{metadata.etag}.firstlight-part"
-    lock = try_lock(part)
+    # A file of its own: Windows lets nobody write or rename a file that is locked.
+    lock = try_lock(blobs / f"{metadata.etag}.firstlight-lock")
     if lock is None:
         raise InputRefused(
             "This model is being downloaded by another program.", hint="Wait until it is done."
@@ -49,7 +51,7 @@ def fetch_blob(url: str, blobs: Path, token: Any) -> None:
         # The token is for the hub, not for the storage it redirects to.
         if urlsplit(url).netloc != urlsplit(metadata.location).netloc:
             headers.pop("authorization", None)
-        with part.open("r+b") as stream:
+        with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | BINARY, 0o600), "r+b") as stream:
             arrived = stream.seek(0, os.SEEK_END)
             if arrived > metadata.size:
                 stream.truncate(0)
@@ -62,12 +64,12 @@ def fetch_blob(url: str, blobs: Path, token: Any) -> None:
                 expected_size=metadata.size,
             )
             stream.flush()
-            os.fsync(stream.fileno())
+            sync_file(stream.fileno())
         _check(part, metadata.etag, metadata.size)
         part.chmod(0o644)
-        part.rename(blob)
+        patiently(lambda: part.rename(blob))
     finally:
-        lock.release()
+        lock.release(unlink=True)
 
 
 def _check(part: Path, etag: str, size: int) -> None:

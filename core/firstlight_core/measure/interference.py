@@ -1,12 +1,12 @@
 """Notices what makes measurements worthless: a machine that slept, or one that was busy with something else."""
 
 import contextlib
-import sys
-import time
 from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 import psutil
+
+from firstlight_core.counters import clocks
 
 SLEPT_SECONDS = 1.0
 """A larger gap between the clock that counts sleep and the one that does not makes a run void (SAFETY 1.6)."""
@@ -82,16 +82,12 @@ def server_processes(base_url: str) -> list[int]:
 
 def awake_clock() -> float:
     """Seconds that do not count sleep, where the system tells them apart."""
-    if sys.platform != "win32":
-        return time.clock_gettime(time.CLOCK_MONOTONIC)
-    return time.monotonic()
+    return clocks()[0]()
 
 
 def whole_clock() -> float:
     """Seconds that count sleep; the same as `awake_clock` where the system has no such clock."""
-    if sys.platform == "linux":
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    return awake_clock()
+    return clocks()[1]()
 
 
 def processor_seconds(pids: Sequence[int]) -> float:

@@ -12,7 +12,13 @@ from typing import Any
 
 from firstlight_core.artifact.tokenizer_files import read_chat_template
 from firstlight_core.errors import InputRefused, StateProblem
-from firstlight_core.files import read_json_object, read_limited, state_problem, sync_folder
+from firstlight_core.files import (
+    patiently,
+    read_json_object,
+    read_limited,
+    state_problem,
+    sync_folder,
+)
 from firstlight_core.model.adapter import adapter_base
 from firstlight_core.model.fingerprint import fingerprint
 from firstlight_core.model.inspection import inspect_model
@@ -202,7 +208,8 @@ async def _compute(
             started=started,
         )
         shutil.rmtree(folder, ignore_errors=True)
-        temporary.rename(folder)
+        ready = temporary
+        patiently(lambda: ready.rename(folder))
         sync_folder(folder.parent)
     except OSError as error:
         raise state_problem(error, folder) from error

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.errors import InputRefused, ModelRefused
-from firstlight_core.files import JSON_LIMIT, read_json_object, read_limited
+from firstlight_core.files import BINARY, JSON_LIMIT, read_json_object, read_limited
 from firstlight_core.paths import expanded
 from firstlight_core.text import shown_path
 
@@ -72,7 +72,7 @@ class ModelFolder:
         if (member := self.files.get(name)) is None:
             return b""
         try:
-            descriptor = os.open(member.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+            descriptor = os.open(member.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | BINARY)
         except OSError:
             return b""
         try:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.counters import peak_memory
 from firstlight_core.errors import FirstlightError, OutOfMemory
 from firstlight_core.files import state_problem
 from firstlight_core.process.events import Event, Failed, Reply, encode
@@ -25,18 +26,8 @@ Handler = Callable[[Request], Request]
 
 
 def peak_rss() -> int:
-    """The most resident memory this process has had so far, in bytes.
-
-    `ru_maxrss` survives exec on Linux and so may report the parent's peak; VmHWM does not.
-    """
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    import psutil
-
-    memory = psutil.Process().memory_info()
-    return int(getattr(memory, "peak_wset", memory.rss))
+    """Return the most resident memory this process has had so far, in bytes."""
+    return peak_memory()
 
 
 class JobContext:

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from pathlib import Path
 
+from firstlight_core.files import BINARY
 from firstlight_core.text import redact, visible
 
 LINE_LIMIT = 4_000
@@ -34,7 +35,7 @@ class LogFile:
                 folder.mkdir(parents=True, exist_ok=True)
                 _prune(folder)
                 path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-{os.urandom(3).hex()}.log"
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | BINARY
                 self._descriptor = os.open(path, flags, 0o600)
                 self.path = path
 
