@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 from firstlight_core.errors import InputRefused, StateProblem
@@ -18,26 +18,22 @@ from firstlight_core.text import one_line, shown_path
 
 JSON_LIMIT = 16 * 2**20
 """Bytes; the largest config.json in public use is below 1 MB, the largest index below 10 MB."""
-
-
 BINARY = getattr(os, "O_BINARY", 0)
 """Flag of `os.open`: without it Windows changes line ends and stops reading at Ctrl-Z."""
 _FULL_SYNC = 51
 """F_FULLFSYNC of macOS, whose fsync(2) leaves the data in the cache of the drive."""
 _IN_USE = (32, 33)
 """ERROR_SHARING_VIOLATION and ERROR_LOCK_VIOLATION: another program has the file open."""
-_PASSING = (5, 32, 33, 145)
+_DENIED = 5
+_PASSING = (_DENIED, 32, 33, 145)
 """What Windows answers while a virus scanner or an indexer looks at a new file, or a deleted one is not gone yet."""
 _PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 """Seconds between two tries."""
-_LONG = 240
-"""Characters from which a Windows path is written in its long form; a file has 260, a folder 248."""
 Result = TypeVar("Result")
+_sleep = time.sleep
 
 
-def patiently(
-    action: Callable[[], Result], *, sleep: Callable[[float], None] = time.sleep
-) -> Result:
+def patiently(action: Callable[[], Result]) -> Result:
     """Do something to a file, again for some seconds while Windows says that another program holds it.
 
     Raises:
@@ -49,7 +45,7 @@ def patiently(
         except OSError as error:
             if getattr(error, "winerror", None) not in _PASSING:
                 raise
-        sleep(pause)
+        _sleep(pause)
     return action()
 
 
@@ -82,29 +78,32 @@ def _file_control(descriptor: int, command: int) -> object:
         return fcntl.fcntl(descriptor, command)
 
 
-def long_path(path: Path, *, platform: str = sys.platform) -> str:
+def long_path(path: PurePath, *, platform: str = sys.platform) -> str:
     """Return an absolute path in the form that has no limit of 260 characters on Windows; as it is elsewhere."""
     text = str(path)
-    if platform != "win32" or len(text) < _LONG or text.startswith("\\\\?\\"):
+    if platform != "win32" or text.startswith("\\\\?\\"):
         return text
     if text.startswith("\\\\"):
         return "\\\\?\\UNC" + text[1:]
     return "\\\\?\\" + text
 
 
-def delete_tree(folder: Path) -> None:
+def delete_tree(folder: Path, *, platform: str = sys.platform) -> None:
     """Delete a folder and all below it, read-only files too; what cannot go, stays."""
 
     def retry(delete: Callable[[str], object], name: str, _: object) -> None:
-        with contextlib.suppress(OSError):
-            if sys.platform == "win32":
-                Path(name).chmod(stat.S_IWRITE)
+        # Windows deletes no read-only file, and none that a virus scanner or an indexer has open.
+        if platform == "win32":
+            with contextlib.suppress(OSError):
+                if not Path(name).is_symlink():
+                    Path(name).chmod(stat.S_IWRITE | stat.S_IREAD)
                 patiently(lambda: delete(name))
 
+    whole = long_path(folder, platform=sys.platform)
     if sys.version_info >= (3, 12):
-        shutil.rmtree(long_path(folder), onexc=retry)
+        shutil.rmtree(whole, onexc=retry)
     else:
-        shutil.rmtree(long_path(folder), onerror=retry)
+        shutil.rmtree(whole, onerror=retry)
 
 
 def sync_folder(folder: Path) -> None:
@@ -160,8 +159,14 @@ def state_problem(error: OSError, path: Path) -> StateProblem:
     }
     reason = os.strerror(error.errno) if error.errno else str(error)
     hint = hints.get(error.errno or 0, "Check the folder and try again.")
-    if getattr(error, "winerror", None) in _IN_USE:
+    if (code := getattr(error, "winerror", None)) in _IN_USE:
         hint = "Another program has a file of it open: end the chat, service or editor that does, and try again."
+    elif code == _DENIED:
+        # Windows says the same of a folder without permission and of one in which a file is open.
+        hint = (
+            "Another program has a file of it open, or you may not write there: "
+            "end that program, or choose another folder."
+        )
     return StateProblem(f"Cannot write {shown_path(path)}: {reason}.", hint=hint)
 
 

@@ -199,7 +199,7 @@ def _keep(old: Path, output: Path) -> None:
     except OSError:
         place = output.parent / f"{PREFIX}{short_name(output.name)}{_PREVIOUS}"
         remove_tree(place)
-        old.rename(place)
+        patiently(lambda: old.rename(place))
     sync_folder(place.parent)
 
 

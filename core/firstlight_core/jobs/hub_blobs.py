@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from firstlight_core.errors import InputRefused
-from firstlight_core.files import BINARY, patiently, sync_file
+from firstlight_core.files import patiently, sync_file
 from firstlight_core.locks import try_lock
 from firstlight_core.text import one_line
 
@@ -51,7 +51,8 @@ def fetch_blob(url: str, blobs: Path, token: Any) -> None:
         # The token is for the hub, not for the storage it redirects to.
         if urlsplit(url).netloc != urlsplit(metadata.location).netloc:
             headers.pop("authorization", None)
-        with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | BINARY, 0o600), "r+b") as stream:
+        part.touch(0o600)
+        with part.open("r+b") as stream:
             arrived = stream.seek(0, os.SEEK_END)
             if arrived > metadata.size:
                 stream.truncate(0)
@@ -67,7 +68,7 @@ def fetch_blob(url: str, blobs: Path, token: Any) -> None:
             sync_file(stream.fileno())
         _check(part, metadata.etag, metadata.size)
         part.chmod(0o644)
-        patiently(lambda: part.rename(blob))
+        patiently(lambda: part.replace(blob))
     finally:
         lock.release(unlink=True)
 

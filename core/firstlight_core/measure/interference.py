@@ -12,6 +12,7 @@ SLEPT_SECONDS = 1.0
 """A larger gap between the clock that counts sleep and the one that does not makes a run void (SAFETY 1.6)."""
 BUSY_SHARE = 0.25
 """Share of all cores used by other programs above which a run is void."""
+_CLOCKS = clocks()
 
 
 class InterferenceWatch:
@@ -82,12 +83,12 @@ def server_processes(base_url: str) -> list[int]:
 
 def awake_clock() -> float:
     """Seconds that do not count sleep, where the system tells them apart."""
-    return clocks()[0]()
+    return _CLOCKS[0]()
 
 
 def whole_clock() -> float:
     """Seconds that count sleep; the same as `awake_clock` where the system has no such clock."""
-    return clocks()[1]()
+    return _CLOCKS[1]()
 
 
 def processor_seconds(pids: Sequence[int]) -> float:

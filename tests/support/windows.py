@@ -1,0 +1,82 @@
+"""Windows as far as the seams see it: a file that somebody has open can neither be removed nor renamed.
+
+The error numbers are those that CreateFile, MoveFileEx and RemoveDirectory give, as Python passes them on.
+"""
+
+import errno
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from firstlight_core import files, locks
+
+SHARING_VIOLATION, NOT_EMPTY, ACCESS_DENIED = 32, 145, 5
+
+
+def windows_error(code: int, path: object) -> OSError:
+    """The exception that Python raises for an error code of Windows."""
+    number = errno.ENOTEMPTY if code == NOT_EMPTY else errno.EACCES
+    error = OSError(number, "The process cannot access the file", str(path))
+    error.winerror = code  # type: ignore[attr-defined,unused-ignore]
+    return error
+
+
+def open_paths() -> list[str]:
+    """The files that this process has open."""
+    found = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        try:
+            found.append(str(descriptor.readlink()))
+        except OSError:
+            continue
+    return found
+
+
+class Locked:
+    """Files that another program has open for a while: it lets go after so many tries."""
+
+    def __init__(self) -> None:
+        self.tries: dict[str, int] = {}
+        self.waited: list[float] = []
+
+    def hold(self, path: Path, tries: int) -> None:
+        """Let another program have `path` open until it was tried `tries` times."""
+        self.tries[str(path)] = tries
+
+    def refuse(self, path: object) -> None:
+        """Raise what Windows raises when the file, or one below the folder, is open."""
+        text = os.path.realpath(os.fsdecode(path))  # type: ignore[arg-type]
+        if (left := self.tries.get(text, 0)) > 0:
+            self.tries[text] = left - 1
+            raise windows_error(SHARING_VIOLATION, text)
+        for other in open_paths():
+            if other == text or other.startswith(text + os.sep):
+                raise windows_error(SHARING_VIOLATION if other == text else ACCESS_DENIED, text)
+
+
+def fake_windows(monkeypatch: pytest.MonkeyPatch) -> Locked:
+    """Make unlink, rename, replace and rmdir refuse open files, and the seams believe that they are on Windows."""
+    held = Locked()
+
+    def refusing(real: Callable[..., None]) -> Callable[..., None]:
+        def call(path: object, *more: object, **options: object) -> None:
+            held.refuse(path)
+            for other in more[:1]:
+                if real.__name__ in ("rename", "replace"):
+                    held.refuse(other)
+                    if real.__name__ == "rename" and os.path.lexists(other):  # type: ignore[arg-type]
+                        raise FileExistsError(errno.EEXIST, "already there", str(other))
+            real(path, *more, **options)
+
+        return call
+
+    for name in ("unlink", "remove", "rename", "replace", "rmdir"):
+        monkeypatch.setattr(os, name, refusing(getattr(os, name)))
+    # Windows has no dir_fd: shutil goes by names there.
+    monkeypatch.setattr(shutil, "_use_fd_functions", False)
+    monkeypatch.setattr(locks, "OPEN_FILES_CAN_GO", False)
+    monkeypatch.setattr(files, "_sleep", held.waited.append)
+    return held
