@@ -130,13 +130,13 @@ class Run:
             return
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             with contextlib.suppress(ValueError, KeyError, TypeError):
-                found = json.loads(line)
+                values = json.loads(line)
                 entry = Entry(
-                    at=float(found["at"]),
-                    step=str(found["step"]),
-                    status=str(found["status"]),
-                    seconds=float(found["seconds"]),
-                    values=dict(found["values"]),
+                    at=float(values["at"]),
+                    step=str(values["step"]),
+                    status=str(values["status"]),
+                    seconds=float(values["seconds"]),
+                    values=dict(values["values"]),
                 )
                 if 0 <= entry.at < _END_OF_TIME and 0 <= entry.seconds < _END_OF_TIME:
                     yield entry
@@ -161,5 +161,5 @@ def list_runs(runs: Path | None = None) -> list[Run]:
     root = runs if runs is not None else find_paths().runs
     if not root.is_dir():
         return []
-    found = [Run(path.parent) for path in root.glob(f"*/{LEDGER}")]
-    return sorted(found, key=lambda run: run.id, reverse=True)
+    listed = [Run(path.parent) for path in root.glob(f"*/{LEDGER}")]
+    return sorted(listed, key=lambda run: run.id, reverse=True)

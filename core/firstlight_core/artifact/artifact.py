@@ -37,11 +37,11 @@ class Artifact:
 
 def no_folder(folder: Path) -> InputRefused:
     """What to say of an artifact that is no folder."""
-    shown = shown_path(folder)
+    folder_text = shown_path(folder)
     return InputRefused(
-        f"{shown} is a file; an artifact is a folder."
+        f"{folder_text} is a file; an artifact is a folder."
         if folder.exists()
-        else f"There is no folder {shown}.",
+        else f"There is no folder {folder_text}.",
         hint="Check the path, or convert first.",
     )
 
@@ -123,8 +123,8 @@ def _whole(parent: Mapping[str, Any], key: str, *, low: int, high: int = 2**31 -
 
 
 def _ids(value: Any) -> tuple[int, ...]:
-    found = value if isinstance(value, list) else [value]
-    return tuple(i for i in found if isinstance(i, int) and not isinstance(i, bool) and i >= 0)
+    values = value if isinstance(value, list) else [value]
+    return tuple(i for i in values if isinstance(i, int) and not isinstance(i, bool) and i >= 0)
 
 
 def _kv_bytes(decoder: Mapping[str, Any]) -> int:

@@ -65,8 +65,10 @@ async def publish_copy(
                 # Of a plain copy nothing is asked, so it says nothing of a proof.
                 **({"proven": False} if target == "foundry" else {}),
             }
-            kept = {k: v for k, v in (old or {"tools": tool_versions()}).items() if k != "files"}
-            new = write_manifest(staging.artifact, {**kept, "deployment": about}, stop=stop)
+            manifest = {
+                k: v for k, v in (old or {"tools": tool_versions()}).items() if k != "files"
+            }
+            new = write_manifest(staging.artifact, {**manifest, "deployment": about}, stop=stop)
             _compare_files(old, new)
             _say_the_same(staging.artifact, document)
             publish(staging.artifact, output, keep_previous=True)
@@ -101,28 +103,28 @@ def mark_answered(output: Path, *, verified: bool) -> None:
 
 def copy_complete(
     folder: Path,
-    place: Path,
+    destination: Path,
     document: Mapping[str, Any],
     *,
     stop: threading.Event | None = None,
 ) -> None:
-    """Copy an artifact into `place` with this inference_model.json and a manifest, checked as a deployment is."""
+    """Copy an artifact into `destination` with this inference_model.json and a manifest, checked as a deployment is."""
     heal_manifest(folder)
     old = read_manifest(folder)
-    _copy_files(folder, place, stop=stop or threading.Event(), tell=lambda done, total: None)
-    write_json(place / INFERENCE_MODEL, document)
-    kept = {k: v for k, v in (old or {"tools": tool_versions()}).items() if k != "files"}
-    _compare_files(old, write_manifest(place, kept, stop=stop))
-    _say_the_same(place, document)
+    _copy_files(folder, destination, stop=stop or threading.Event(), tell=lambda done, total: None)
+    write_json(destination / INFERENCE_MODEL, document)
+    manifest = {k: v for k, v in (old or {"tools": tool_versions()}).items() if k != "files"}
+    _compare_files(old, write_manifest(destination, manifest, stop=stop))
+    _say_the_same(destination, document)
 
 
-def _say_the_same(place: Path, document: Mapping[str, Any]) -> None:
+def _say_the_same(folder: Path, document: Mapping[str, Any]) -> None:
     """Write ModelConfig where the runtimes read it, so that the two files of the copy cannot contradict each other."""
-    config = read_json_object(place / GENAI_CONFIG)
+    config = read_json_object(folder / GENAI_CONFIG)
     settled, _ = with_search(config, document)
     if settled != config:
-        write_json(place / GENAI_CONFIG, settled)
-        update_manifest(place, (GENAI_CONFIG,))
+        write_json(folder / GENAI_CONFIG, settled)
+        update_manifest(folder, (GENAI_CONFIG,))
 
 
 def _belongs(name: str) -> bool:
@@ -131,18 +133,18 @@ def _belongs(name: str) -> bool:
 
 
 def _copy_files(
-    folder: Path, place: Path, *, stop: threading.Event, tell: Callable[[int, int], None]
+    folder: Path, destination: Path, *, stop: threading.Event, tell: Callable[[int, int], None]
 ) -> None:
     """Real copies, never links: onnx refuses hard-linked weights, onnxruntime refuses linked ones."""
     files = {name: path for name, path in files_in(folder).items() if _belongs(name)}
     total, done = sum(path.stat().st_size for path in files.values()), 0
-    if shutil.disk_usage(place).free < total:
+    if shutil.disk_usage(destination).free < total:
         raise StateProblem(
-            f"There is not enough room for a copy of the artifact in {shown_path(place.parent.parent)}.",
+            f"There is not enough room for a copy of the artifact in {shown_path(destination.parent.parent)}.",
             hint="Free some space there, or set FIRSTLIGHT_HOME to another disk.",
         )
     for name, path in files.items():
-        copy = place / name
+        copy = destination / name
         try:
             copy.parent.mkdir(parents=True, exist_ok=True)
             with path.open("rb") as source, copy.open("wb") as stream:
@@ -165,17 +167,17 @@ def _compare_files(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> Non
     """Whether the copy is what the conversion (or the template step) wrote."""
     listed = old.get("files") if old is not None else None
     for name, known in listed.items() if isinstance(listed, Mapping) else ():
-        found = new["files"].get(name)
+        entry = new["files"].get(name)
         if name in _OWN or not isinstance(known, Mapping):
             continue
-        if found is None:
+        if entry is None:
             raise InputRefused(
                 f"The artifact has lost its file {one_line(str(name), 80)}.",
                 hint="Convert the model again.",
             )
-        if found["sha256"] != known.get("sha256"):
-            sizes = f"{found['bytes']} bytes instead of {known.get('bytes')}"
-            how = sizes if found["bytes"] != known.get("bytes") else "other content, same size"
+        if entry["sha256"] != known.get("sha256"):
+            sizes = f"{entry['bytes']} bytes instead of {known.get('bytes')}"
+            how = sizes if entry["bytes"] != known.get("bytes") else "other content, same size"
             raise InputRefused(
                 f"{one_line(str(name), 80)} is not what was written when the artifact was made: {how}.",
                 hint="Convert the model again, or settle its template again if that was edited by hand.",

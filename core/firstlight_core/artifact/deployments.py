@@ -46,13 +46,13 @@ class Deployment:
 
 def list_deployments() -> list[Deployment]:
     """Everything that is published on this machine, by name."""
-    found = [
+    deployments = [
         deployment
         for cache in known_caches()
         for path in folders_in(cache)
         if (deployment := read_deployment(path, cache)) is not None
     ]
-    return sorted(found, key=lambda deployment: deployment.name)
+    return sorted(deployments, key=lambda deployment: deployment.name)
 
 
 def folders_in(cache: ModelCache) -> list[Path]:
@@ -86,8 +86,8 @@ def find_deployment(name: str) -> Deployment | None:
     try:
         check_name(name)
         for cache in known_caches():
-            if (found := read_deployment(cache.custom / name, cache)) is not None:
-                return found
+            if (deployment := read_deployment(cache.custom / name, cache)) is not None:
+                return deployment
     except (UsageError, OSError):
         pass
     return None

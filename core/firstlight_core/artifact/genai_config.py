@@ -90,35 +90,35 @@ def _check_options(node: Any, where: str) -> None:
     if not isinstance(node, dict):
         return
     for key, value in node.items():
-        place = f"{where}.{key}" if where else key
+        option = f"{where}.{key}" if where else key
         if key in ("custom_ops_library", "enable_profiling"):
-            _refuse_option(place)
+            _refuse_option(option)
         if key == "session_options":
-            _check_session_options(value, place)
+            _check_session_options(value, option)
         elif key in ("run_options", "adapters", "runtime_options"):
             if value:
-                _refuse_option(place)
+                _refuse_option(option)
         elif key.endswith("filename") and isinstance(value, str):
-            plain_name(value, place)
+            plain_name(value, option)
         else:
-            _check_options(value, place)
+            _check_options(value, option)
 
 
-def _check_session_options(options: Any, place: str) -> None:
+def _check_session_options(options: Any, option: str) -> None:
     if not isinstance(options, dict):
         raise InputRefused(
-            f"{CONFIG}: {one_line(place, 80)} is no object.", hint="Convert the model again."
+            f"{CONFIG}: {one_line(option, 80)} is no object.", hint="Convert the model again."
         )
     for key, value in options.items():
         if key not in SESSION_OPTIONS:
-            _refuse_option(f"{place}.{key}")
+            _refuse_option(f"{option}.{key}")
         if key == "provider_options":
-            _check_providers(value, f"{place}.{key}")
+            _check_providers(value, f"{option}.{key}")
         elif isinstance(value, (dict, list)):
-            _refuse_option(f"{place}.{key}")
+            _refuse_option(f"{option}.{key}")
 
 
-def _check_providers(value: Any, place: str) -> None:
+def _check_providers(value: Any, option: str) -> None:
     entries = value if isinstance(value, list) else [value]
     for entry in entries:
         for name, options in entry.items() if isinstance(entry, dict) else [(str(entry), None)]:
@@ -129,17 +129,17 @@ def _check_providers(value: Any, place: str) -> None:
                     hint="Convert the source again for the CPU.",
                 )
             if options:
-                _refuse_option(f"{place}.{name}")
+                _refuse_option(f"{option}.{name}")
 
 
-def _refuse_option(place: str) -> None:
+def _refuse_option(option: str) -> None:
     raise InputRefused(
-        f"{CONFIG} sets {one_line(place, 120)}, which may load code or write files, so the folder is not opened.",
+        f"{CONFIG} sets {one_line(option, 120)}, which may load code or write files, so the folder is not opened.",
         hint="Remove that key if you trust the folder, or convert the model yourself.",
     )
 
 
-def plain_name(value: Any, place: str) -> str:
+def plain_name(value: Any, option: str) -> str:
     """The value, when it is the bare name of a file in the folder.
 
     Raises:
@@ -154,7 +154,7 @@ def plain_name(value: Any, place: str) -> str:
     )
     if not plain:
         raise InputRefused(
-            f"{CONFIG}: {one_line(place, 80)} must be the name of a file in the folder, "
+            f"{CONFIG}: {one_line(option, 80)} must be the name of a file in the folder, "
             f"not {one_line(repr(value), 80)}.",
             hint="Convert the model again.",
         )

@@ -90,8 +90,8 @@ def validate_inference_model(document: Any) -> dict[str, Any]:
     """
     if not isinstance(document, Mapping):
         raise TemplateRefused("inference_model.json must be a JSON object.")
-    found = dict(document)
-    name = found.get("Name")
+    checked = dict(document)
+    name = checked.get("Name")
     if not isinstance(name, str):
         raise TemplateRefused(
             "`Name` must be a text.", hint="Foundry Local lists a model by it.", field="Name"
@@ -101,12 +101,12 @@ def validate_inference_model(document: Any) -> dict[str, Any]:
     except UsageError as error:
         raise TemplateRefused(f"`Name`: {error}", hint=error.hint, field="Name") from error
     for key in ("Description", "Version"):
-        if key in found:
-            _check_text(key, found[key])
-    found["PromptTemplate"] = _check_prompt_template(found.get("PromptTemplate"))
-    if "ModelConfig" in found:
-        found["ModelConfig"] = _check_model_config(found["ModelConfig"])
-    return found
+        if key in checked:
+            _check_text(key, checked[key])
+    checked["PromptTemplate"] = _check_prompt_template(checked.get("PromptTemplate"))
+    if "ModelConfig" in checked:
+        checked["ModelConfig"] = _check_model_config(checked["ModelConfig"])
+    return checked
 
 
 def _check_text(key: str, value: Any) -> str:
@@ -235,5 +235,5 @@ def prompt_template_of(document: Mapping[str, Any] | None) -> dict[str, str] | N
 
 def default_name(artifact: Path) -> str:
     """A name for an artifact that has none: its folder's, made legal."""
-    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in artifact.name)
-    return kept.strip("-._")[:80].rstrip(".") or "model"
+    name = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in artifact.name)
+    return name.strip("-._")[:80].rstrip(".") or "model"

@@ -31,11 +31,11 @@ _CHUNK = 2**20
 
 def tool_versions() -> dict[str, str]:
     """Version of every installed package that has a say in an artifact; nothing is imported."""
-    found = {}
+    versions = {}
     for name in _TOOLS:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
+            versions[name] = importlib.metadata.version(name)
+    return versions
 
 
 def sha256_of(path: Path, *, stop: threading.Event | None = None) -> str:
@@ -59,7 +59,7 @@ def files_in(folder: Path) -> dict[str, Path]:
     Raises:
         InputRefused: something below is a link or not a regular file.
     """
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
         mode = path.lstat().st_mode
         if stat.S_ISDIR(mode):
@@ -71,8 +71,8 @@ def files_in(folder: Path) -> dict[str, Path]:
             )
         name = path.relative_to(folder).as_posix()
         if name != MANIFEST:
-            found[name] = path
-    return found
+            files[name] = path
+    return files
 
 
 def folder_bytes(folder: Path) -> int:

@@ -48,11 +48,11 @@ def known_caches() -> list[ModelCache]:
 
 def _roots() -> list[Path]:
     try:
-        found = read_json_object(_record()).get("roots")
+        roots = read_json_object(_record()).get("roots")
     except FirstlightError:
-        found = None
+        roots = None
     listed = (
-        [Path(root) for root in found if isinstance(root, str)] if isinstance(found, list) else []
+        [Path(root) for root in roots if isinstance(root, str)] if isinstance(roots, list) else []
     )
     return list(dict.fromkeys([*listed, default_cache()]))
 

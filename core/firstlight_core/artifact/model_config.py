@@ -21,32 +21,34 @@ def context_length(folder: Path) -> int | None:
     if not path.is_file():
         return None
     model = read_json_object(path, strict=False).get("model")
-    found = model.get("context_length") if isinstance(model, Mapping) else None
-    return found if isinstance(found, int) and not isinstance(found, bool) and found > 0 else None
+    length = model.get("context_length") if isinstance(model, Mapping) else None
+    return (
+        length if isinstance(length, int) and not isinstance(length, bool) and length > 0 else None
+    )
 
 
 def fit_to_context(document: Mapping[str, Any], folder: Path) -> tuple[Document, str | None]:
     """The document with a `max_length` that the model has, and a sentence where it asked for more."""
     fitted, config = dict(document), document.get("ModelConfig")
     context = context_length(folder)
-    asked = config.get("max_length") if isinstance(config, Mapping) else None
-    if context is None or not isinstance(asked, int | float) or asked <= context:
+    max_length = config.get("max_length") if isinstance(config, Mapping) else None
+    if context is None or not isinstance(max_length, int | float) or max_length <= context:
         return fitted, None
     fitted["ModelConfig"] = {**(config or {}), "max_length": context}
     return fitted, (
-        f"`ModelConfig.max_length` {int(asked):,} is more than the model's context; "
+        f"`ModelConfig.max_length` {int(max_length):,} is more than the model's context; "
         f"{context:,} tokens are written."
     )
 
 
 def search_values(model_config: Mapping[str, Any]) -> Document:
     """What ModelConfig means for `search` in genai_config.json, which the runtimes read; temperature 0 means greedy."""
-    found: Document = {key: model_config[key] for key in SEARCH_KEYS if key in model_config}
-    if "max_length" in found:
-        found["max_length"] = int(found["max_length"])
-    if "temperature" in found:
-        found["do_sample"] = found["temperature"] > 0
-    return found
+    search: Document = {key: model_config[key] for key in SEARCH_KEYS if key in model_config}
+    if "max_length" in search:
+        search["max_length"] = int(search["max_length"])
+    if "temperature" in search:
+        search["do_sample"] = search["temperature"] > 0
+    return search
 
 
 def with_search(

@@ -66,24 +66,26 @@ def check_output(output: Path, *, source: Path | None = None) -> None:
         InputRefused: it is `/`, a link, a file, inside the source or around it, inside an artifact, or holds what is
             not ours.
     """
-    shown = shown_path(output)
+    output_text = shown_path(output)
     other = "Name another folder with -o."
     if "\0" in str(output):
         raise InputRefused("A path cannot hold a NUL character.", hint=other)
     try:
         if output.is_symlink():
-            raise InputRefused(f"{shown} is a link; Firstlight replaces no links.", hint=other)
+            raise InputRefused(
+                f"{output_text} is a link; Firstlight replaces no links.", hint=other
+            )
         real = output.parent.resolve() / output.name if output.name else output.resolve()
         if real.parent == real or output.name in ("", ".", ".."):
-            raise InputRefused(f"{shown} cannot be an output folder.", hint=other)
-        _check_place(shown, real, source)
+            raise InputRefused(f"{output_text} cannot be an output folder.", hint=other)
+        _check_place(output_text, real, source)
         if not output.exists():
             above = next((folder for folder in real.parents if folder.exists()), real)
             if not above.is_dir():
                 raise InputRefused(f"{shown_path(above)} is a file, not a folder.", hint=other)
             return
         if not output.is_dir():
-            raise InputRefused(f"{shown} is a file, not a folder.", hint=other)
+            raise InputRefused(f"{output_text} is a file, not a folder.", hint=other)
         present = sorted(entry.name for entry in output.iterdir())
     except OSError as error:
         raise unusable_output(output, error) from error
@@ -92,31 +94,31 @@ def check_output(output: Path, *, source: Path | None = None) -> None:
     manifest = read_manifest(output)
     if manifest is None:
         raise InputRefused(
-            f"{shown} is not empty and was not made by Firstlight, so it is not replaced.",
+            f"{output_text} is not empty and was not made by Firstlight, so it is not replaced.",
             hint=other,
         )
     known = {str(name).split("/")[0] for name in manifest.get("files", {})} | {MANIFEST} | _LATER
     if foreign := [name for name in present if name not in known]:
         raise InputRefused(
-            f"{shown} also holds {one_line(foreign[0], 60)!r}, which is not part of the artifact.",
+            f"{output_text} also holds {one_line(foreign[0], 60)!r}, which is not part of the artifact.",
             hint=f"Move it away, or {other[0].lower()}{other[1:]}",
         )
 
 
-def _check_place(shown: str, real: Path, source: Path | None) -> None:
+def _check_place(output_text: str, real: Path, source: Path | None) -> None:
     """Whether the place is nobody else's; `real` is where the output would stand."""
     other = "Name another folder with -o."
     if source is not None:
         origin = source.resolve()
         if real == origin or origin in real.parents:
             raise InputRefused(
-                f"{shown} lies inside the source; nothing is written there.", hint=other
+                f"{output_text} lies inside the source; nothing is written there.", hint=other
             )
         if real in origin.parents:
-            raise InputRefused(f"{shown} holds the source model itself.", hint=other)
+            raise InputRefused(f"{output_text} holds the source model itself.", hint=other)
     if (around := next((f for f in real.parents if (f / MANIFEST).is_file()), None)) is not None:
         raise InputRefused(
-            f"{shown} lies inside the artifact {shown_path(around)}, which would then hold what is not its own.",
+            f"{output_text} lies inside the artifact {shown_path(around)}, which would then hold what is not its own.",
             hint=other,
         )
 
@@ -182,25 +184,25 @@ def previous_of(output: Path) -> Path:
     Among Firstlight's own folders; beside the output when that is on another disk.
     """
     digest = hashlib.sha256(os.fsencode(output.absolute())).hexdigest()[:16]
-    place = find_paths().data / "previous" / digest
+    stored = find_paths().data / "previous" / digest
     beside = output.parent / f"{PREFIX}{short_name(output.name)}{_PREVIOUS}"
-    return beside if beside.exists() else place
+    return beside if beside.exists() else stored
 
 
 def _keep(old: Path, output: Path) -> None:
     if read_manifest(old) is None:
         return
-    place = previous_of(output)
+    previous = previous_of(output)
     (old / HIDDEN_MARK).touch()
-    remove_tree(place)
+    remove_tree(previous)
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        patiently(lambda: old.rename(place))
+        previous.parent.mkdir(parents=True, exist_ok=True)
+        patiently(lambda: old.rename(previous))
     except OSError:
-        place = output.parent / f"{PREFIX}{short_name(output.name)}{_PREVIOUS}"
-        remove_tree(place)
-        patiently(lambda: old.rename(place))
-    sync_folder(place.parent)
+        previous = output.parent / f"{PREFIX}{short_name(output.name)}{_PREVIOUS}"
+        remove_tree(previous)
+        patiently(lambda: old.rename(previous))
+    sync_folder(previous.parent)
 
 
 def restore_previous(output: Path) -> bool:
@@ -210,12 +212,12 @@ def restore_previous(output: Path) -> bool:
         InputRefused: `output` holds what is not ours.
         StateProblem: the disk refuses; nothing has changed.
     """
-    place = previous_of(output)
-    if read_manifest(place) is None:
+    previous = previous_of(output)
+    if read_manifest(previous) is None:
         return False
     with open_staging(output) as staging:
         # A copy, not a rename: whoever is killed here must find the previous version still kept.
-        shutil.copytree(place, staging.artifact, dirs_exist_ok=True)
+        shutil.copytree(previous, staging.artifact, dirs_exist_ok=True)
         (staging.artifact / HIDDEN_MARK).unlink(missing_ok=True)
         publish(staging.artifact, output, keep_previous=True)
     return True

@@ -59,7 +59,7 @@ def update_manifest(folder: Path, names: tuple[str, ...]) -> None:
     write_json(folder / MANIFEST, {**manifest, "files": dict(sorted(files.items()))})
 
 
-def _kept(folder: Path) -> Path:
+def _undo_file(folder: Path) -> Path:
     """Where the files before the last change are kept: outside the artifact, which scanners read."""
     mark = hashlib.sha256(str(folder.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:24]
     return find_paths().state / "templates" / f"{mark}.json"
@@ -77,17 +77,17 @@ def _remember(folder: Path, texts: Mapping[str, str]) -> None:
         for left in folder.glob(f".{name[:40]}.????????"):
             left.unlink(missing_ok=True)
     hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
-    write_json(_kept(folder), {"files": files, "next": hashes})
+    write_json(_undo_file(folder), {"files": files, "next": hashes})
 
 
 def heal_manifest(folder: Path) -> None:
     """After a save that was killed between two files: renew the hashes of files that are surely ours."""
-    place = _kept(folder)
+    undo_file = _undo_file(folder)
     manifest = read_manifest(folder)
-    if manifest is None or not place.is_file():
+    if manifest is None or not undo_file.is_file():
         return
-    kept = read_json_object(place)
-    before, after = kept.get("files"), kept.get("next")
+    undo = read_json_object(undo_file)
+    before, after = undo.get("files"), undo.get("next")
     known = set(after.values()) if isinstance(after, dict) else set()
     for text in before.values() if isinstance(before, dict) else ():
         if isinstance(text, str):
@@ -95,8 +95,8 @@ def heal_manifest(folder: Path) -> None:
     stale = []
     for name, entry in manifest.get("files", {}).items():
         if name in SETTLED and (folder / name).is_file() and isinstance(entry, dict):
-            found = hashlib.sha256(read_limited(folder / name)).hexdigest()
-            if found != entry.get("sha256") and found in known:
+            digest = hashlib.sha256(read_limited(folder / name)).hexdigest()
+            if digest != entry.get("sha256") and digest in known:
                 stale.append(name)
     if stale:
         update_manifest(folder, tuple(stale))

@@ -85,8 +85,8 @@ def _deployed_folder(name: str) -> Path | None:
     """The artifact folder of a deployment with this name, if there is one."""
     from firstlight_core.artifact.deployments import find_deployment
 
-    found = find_deployment(name)
-    return found.path if found is not None else None
+    deployment = find_deployment(name)
+    return deployment.path if deployment is not None else None
 
 
 def artifact_folder(target: Target) -> Path:

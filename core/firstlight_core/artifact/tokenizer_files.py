@@ -44,19 +44,19 @@ def read_chat_template(folder: Path) -> str | None:
     path = folder / CHAT_TEMPLATE
     if path.is_file():
         return read_limited(path, limit=TEMPLATE_LIMIT).decode("utf-8", "replace")
-    found = _config(folder, "tokenizer_config.json").get("chat_template")
-    if isinstance(found, list):
-        named = {t.get("name"): t.get("template") for t in found if isinstance(t, Mapping)}
-        found = named.get("default")
-    return found if isinstance(found, str) else None
+    template = _config(folder, "tokenizer_config.json").get("chat_template")
+    if isinstance(template, list):
+        named = {t.get("name"): t.get("template") for t in template if isinstance(t, Mapping)}
+        template = named.get("default")
+    return template if isinstance(template, str) else None
 
 
 def no_chat_template(folder: Path) -> TemplateRefused:
     """The error of a model that came without a chat template, with the road to one."""
-    shown = shown_path(folder)
+    folder_text = shown_path(folder)
     return TemplateRefused(
-        f"{shown} has no chat template, so a conversation cannot become a prompt.",
-        hint=f"Give it the one it was trained with: firstlight template {shown} --preset chatml (or gemma, llama-3, …), "
+        f"{folder_text} has no chat template, so a conversation cannot become a prompt.",
+        hint=f"Give it the one it was trained with: firstlight template {folder_text} --preset chatml (or gemma, llama-3, …), "
         "or --template FILE",
     )
 
@@ -70,13 +70,13 @@ def has_chat_tokenizer(folder: Path) -> bool:
 def read_special_tokens(folder: Path) -> dict[str, str]:
     """`bos_token` and its like, as a chat template sees them."""
     config = _config(folder, "tokenizer_config.json")
-    found: dict[str, str] = {}
+    tokens: dict[str, str] = {}
     for name in _SPECIAL:
         token = config.get(name)
         text = token.get("content") if isinstance(token, Mapping) else token
         if isinstance(text, str):
-            found[name] = text
-    return found
+            tokens[name] = text
+    return tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,17 +115,17 @@ def _added_entries(path: Path) -> list[Any] | None:
     """
     raw = read_limited(path, limit=TOKENIZER_LIMIT)
     # A vocabulary may hold this key as a token; then a number follows.
-    found = re.search(rb'"added_tokens"\s*:\s*(?=\[)', raw)
-    if found is None:
+    match = re.search(rb'"added_tokens"\s*:\s*(?=\[)', raw)
+    if match is None:
         return None
     decoder = json.JSONDecoder(strict=False)
     size = _ADDED_BYTES
     while True:
-        text = raw[found.end() : found.end() + size].decode("utf-8", "replace")
+        text = raw[match.end() : match.end() + size].decode("utf-8", "replace")
         try:
             listed, _ = decoder.raw_decode(text)
         except (ValueError, RecursionError):
-            if found.end() + size >= len(raw):
+            if match.end() + size >= len(raw):
                 return None
             size *= 4
         else:
@@ -158,9 +158,9 @@ def copy_tokenizer(folder: Path, destination: Path) -> None:
         )
     for name in ("tokenizer_config.json", "config.json"):
         if (folder / name).is_file():
-            kept = _config(folder, name)
-            kept.pop("auto_map", None)
-            (destination / name).write_text(json.dumps(kept), encoding="utf-8")
+            config = _config(folder, name)
+            config.pop("auto_map", None)
+            (destination / name).write_text(json.dumps(config), encoding="utf-8")
     template = folder / CHAT_TEMPLATE
     if template.is_file():
         raw = read_limited(template, limit=TEMPLATE_LIMIT)
@@ -168,9 +168,9 @@ def copy_tokenizer(folder: Path, destination: Path) -> None:
     if (folder / "genai_config.json").is_file():
         model = _config(folder, "genai_config.json").get("model")
         names = ("type", "bos_token_id", "eos_token_id", "pad_token_id", "context_length")
-        kept = {
+        config = {
             n: model[n] for n in (*names, "vocab_size") if isinstance(model, dict) and n in model
         }
         (destination / "genai_config.json").write_text(
-            json.dumps({"model": kept, "search": {}}), encoding="utf-8"
+            json.dumps({"model": config, "search": {}}), encoding="utf-8"
         )

@@ -52,8 +52,8 @@ class CalibrationText:
 
 def own_answers() -> CalibrationText:
     """The built-in questions, for the original to answer."""
-    asked = tuple(({"role": "user", "content": question},) for question in QUESTIONS)
-    return CalibrationText(conversations=asked)
+    conversations = tuple(({"role": "user", "content": question},) for question in QUESTIONS)
+    return CalibrationText(conversations=conversations)
 
 
 def read_calibration(path: Path) -> CalibrationText:
@@ -92,18 +92,18 @@ def _is_json_lines(content: bytes) -> bool:
 
 def _passages(text: str) -> list[str]:
     """The paragraphs, short ones together, long ones cut."""
-    found: list[str] = []
+    passages: list[str] = []
     held = ""
     for paragraph in text.split("\n\n"):
         held = f"{held}\n\n{paragraph.strip()}" if held else paragraph.strip()
         while len(held) >= PASSAGE_CHARACTERS:
-            found.append(held[:PASSAGE_CHARACTERS])
+            passages.append(held[:PASSAGE_CHARACTERS])
             held = held[PASSAGE_CHARACTERS:].strip()
-    return [*found, held] if held else found
+    return [*passages, held] if held else passages
 
 
 def _spread(items: list[T]) -> tuple[T, ...]:
     """At most `PASSAGES` of them, evenly spread: the end of a sorted file counts as much as its beginning."""
     if len(items) <= PASSAGES:
         return tuple(items)
-    return tuple(items[place * len(items) // PASSAGES] for place in range(PASSAGES))
+    return tuple(items[index * len(items) // PASSAGES] for index in range(PASSAGES))

@@ -94,9 +94,9 @@ async def convert_many(
         for key, output in outputs.items()
     ]
 
-    def tell(plan: ConversionPlan, told: Document) -> None:
+    def tell(plan: ConversionPlan, document: Document) -> None:
         if on_done is not None:
-            on_done(plan.precision.key, told)
+            on_done(plan.precision.key, document)
 
     return await convert_plans(
         plans, force=force, on_event=on_event, on_done=tell, started=started, olive=olive
@@ -120,7 +120,7 @@ async def convert_plans(
     begun = time.perf_counter()
     work = ConversionWork(list(plans), force=force, on_event=on_event, started=started, olive=olive)
     async with work:
-        queue = _Queue(work, on_done or (lambda plan, told: None))
+        queue = _Queue(work, on_done or (lambda plan, document: None))
         await queue.run(list(plans))
     seconds = round(time.perf_counter() - begun, 3)
     return {
@@ -143,7 +143,7 @@ class _Queue:
 
     async def run(self, plans: list[ConversionPlan]) -> None:
         try:
-            for place, plan in enumerate(plans):
+            for index, plan in enumerate(plans):
                 try:
                     built = await self._work.build(plan)
                 except FirstlightError as error:
@@ -151,8 +151,8 @@ class _Queue:
                     self._tell(plan, error)
                     continue
                 await self._settled()
-                last = place + 1 == len(plans)
-                beside = not last and self._work.roomy(plans[place + 1])
+                last = index + 1 == len(plans)
+                beside = not last and self._work.roomy(plans[index + 1])
                 self._settling = asyncio.create_task(self._settle(built, quiet=beside))
                 if not beside:
                     await self._settled()
@@ -170,15 +170,15 @@ class _Queue:
 
     async def _settle(self, built: BuiltArtifact, *, quiet: bool) -> None:
         try:
-            told: Document | FirstlightError = await self._work.settle(built, quiet=quiet)
+            outcome: Document | FirstlightError = await self._work.settle(built, quiet=quiet)
         except FirstlightError as error:
-            told = error
-        self._tell(built.plan, told)
+            outcome = error
+        self._tell(built.plan, outcome)
 
-    def _tell(self, plan: ConversionPlan, told: Document | FirstlightError) -> None:
-        if isinstance(told, FirstlightError):
-            told = {"error": told.to_json()}
-            self.failures.append({"precision": plan.precision.key, **told})
+    def _tell(self, plan: ConversionPlan, outcome: Document | FirstlightError) -> None:
+        if isinstance(outcome, FirstlightError):
+            outcome = {"error": outcome.to_json()}
+            self.failures.append({"precision": plan.precision.key, **outcome})
         else:
-            self.results.append(told)
-        self._on_done(plan, told)
+            self.results.append(outcome)
+        self._on_done(plan, outcome)

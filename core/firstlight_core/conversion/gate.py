@@ -48,10 +48,10 @@ class Gate:
         finally:
             await flushed
 
-    async def result(self, artifact: Path, asked: Document) -> Document:
+    async def result(self, artifact: Path, original: Document) -> Document:
         """`{smoke, built, agreement?}`: what the artifact is, says, and how that compares with its original.
 
-        `asked` is what the conversion's child told of the original: `{reference?, proof?}` of `jobs/original.py`.
+        `original` is what the conversion's child told of the original: `{reference?, proof?}` of `jobs/original.py`.
 
         Raises:
             CheckFailed: it does not load, speak, or hold what was asked for.
@@ -60,10 +60,10 @@ class Gate:
         assert self._checking is not None
         assert self._job is not None
         passed = await self._checking
-        if asked.get("reference"):
-            asked = {name: asked[name] for name in ("reference", "proof")}
+        if original.get("reference"):
+            original = {name: original[name] for name in ("reference", "proof")}
             compared = await self._job.request(
-                "compare", artifact=str(artifact), rounded=is_rounded(passed["built"]), **asked
+                "compare", artifact=str(artifact), rounded=is_rounded(passed["built"]), **original
             )
             passed = {**passed, **compared}
         return passed

@@ -75,8 +75,8 @@ class ConversionPlan:
     def _further(self) -> dict[str, Any]:
         further: dict[str, Any] = {"base": str(self.base)} if self.base else {}
         if self.calibration is not None:
-            asked = len(self.calibration.conversations) + len(self.calibration.passages)
-            further["calibration"] = {"source": self.calibration.source, "prompts": asked}
+            prompts = len(self.calibration.conversations) + len(self.calibration.passages)
+            further["calibration"] = {"source": self.calibration.source, "prompts": prompts}
         return further
 
 
@@ -152,29 +152,29 @@ def _calibration(
 
 
 def _reason(precision: Precision, method: str, *, edited: bool, adapter: bool) -> str:
-    said = []
+    reasons = []
     if edited:
         return "Your configuration is run as it is; only the cache and output folders are private."
     if method == "command":
-        said.append(
+        reasons.append(
             "the course's auto-opt is deprecated and stacks a second quantisation on INT8, "
             "so its one ModelBuilder pass is run directly"
         )
     else:
-        said.append(
+        reasons.append(
             "the course's quantization_config is ignored by ModelBuilder and its system names no device, "
             "so the options stand where the installed builder reads them"
         )
     if precision.half_pass:
-        said.append(
+        reasons.append(
             "the builder's own FP16 cannot decode on a CPU, so FP32 is built and then halved"
         )
     if precision.calibrated:
-        said.append(
+        reasons.append(
             "Olive's Gptq pass rounds the weights on a calibration text first, which ModelBuilder cannot"
         )
     if adapter:
-        said.append("the adapter is merged into its base first, in float32 and by PEFT")
-    said.append("Olive works in a private folder and the result is published whole")
-    text = "; ".join(said)
+        reasons.append("the adapter is merged into its base first, in float32 and by PEFT")
+    reasons.append("Olive works in a private folder and the result is published whole")
+    text = "; ".join(reasons)
     return text[0].upper() + text[1:] + "."

@@ -60,8 +60,8 @@ class Judged:
 @cache
 def thresholds() -> Document:
     """Return the calibrated limits."""
-    found: Document = json.loads(_FILE.read_text("utf-8"))
-    return found
+    limits: Document = json.loads(_FILE.read_text("utf-8"))
+    return limits
 
 
 def kind_of(built: Mapping[str, Any], *, calibrated: bool = False) -> str:
@@ -85,15 +85,16 @@ def is_rounded(built: Mapping[str, Any]) -> bool:
     return kind_of(built) != REFERENCE_PRECISION
 
 
-def judge(passed: Mapping[str, Any], asked: Mapping[str, Any], *, force: bool) -> Document:
+def judge(passed: Mapping[str, Any], original: Mapping[str, Any], *, force: bool) -> Document:
     """Return what goes into the document of a conversion: `{agreement?, proof, forced?}`.
 
-    `passed` is the gate's `{built, agreement?}`, with `calibrated` where weights were calibrated; `asked` what the original said (`{reference?, proof?, reason}`).
+    `passed` is the gate's `{built, agreement?}`, with `calibrated` where weights were calibrated; `original` is the
+    answer of the original, `{reference?, proof?, reason}`.
 
     Raises:
         CheckFailed: the artifact computes something else than its original, and nobody insists.
     """
-    judged = decide(passed, asked)
+    judged = decide(passed, original)
     document: Document = {"proof": judged.proof}
     if (agreement := passed.get("agreement")) is not None:
         document["agreement"] = agreement
@@ -104,22 +105,22 @@ def judge(passed: Mapping[str, Any], asked: Mapping[str, Any], *, force: bool) -
     return {**document, "forced": judged.fault}
 
 
-def decide(passed: Mapping[str, Any], asked: Mapping[str, Any]) -> Judged:
+def decide(passed: Mapping[str, Any], original: Mapping[str, Any]) -> Judged:
     """Return the verdict on one artifact."""
     kind = kind_of(passed.get("built") or {}, calibrated=bool(passed.get("calibrated")))
     agreement = passed.get("agreement")
     if agreement is None:
-        reason = str(asked.get("reason") or "The original was not asked.")
+        reason = str(original.get("reason") or "The original was not asked.")
         return Judged({"level": "nothing", "reason": reason, "kind": kind}, "")
-    reference, found = asked["reference"], asked.get("proof") or {}
+    reference, weight_proof = original["reference"], original.get("proof") or {}
     limits: GateLimits = thresholds()["limits"][kind]
     proof: ProofDocument = {
         "level": "compared",
-        "reason": str(found.get("reason", "")),
+        "reason": str(weight_proof.get("reason", "")),
         "kind": kind,
     }
     proof["covered"] = reference["covered"]
-    weights = found.get("weights")
+    weights = weight_proof.get("weights")
     if weights is not None:
         proof["weights"] = weights
     exact = reference["dtype"] == "float32"
@@ -159,8 +160,8 @@ def _of_bits(bits: str, kind: str) -> Document:
     """The limits of matrices with these bits in an artifact of this kind."""
     few = kind if kind.startswith("int4") else "int4"
     kinds = {"8": "int8", "16": "fp16", "32": "fp32"}
-    found: Document = thresholds()["limits"][kinds.get(bits, few)]
-    return found
+    limits: Document = thresholds()["limits"][kinds.get(bits, few)]
+    return limits
 
 
 def _structure_fault(structure: Mapping[str, Any], limits: GateLimits) -> str:

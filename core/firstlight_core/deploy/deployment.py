@@ -108,19 +108,19 @@ async def deploy(
             say=say,
         )
         forced = {"forced": reason} if reason else {}
-        return exported | forced | _told(settled, [*exported["notes"], *fitted])
-    place = await choose_cache(cache)
+        return exported | forced | _with_notes(settled, [*exported["notes"], *fitted])
+    model_cache = await choose_cache(cache)
     # What a killed deployment left is replaced without asking: it was never proven to work.
-    unfinished = read_deployment(place.custom / name, place)
+    unfinished = read_deployment(model_cache.custom / name, model_cache)
     replace = replace or (unfinished is not None and not unfinished.proven)
-    output = _free_place(name, folder, place, replace=replace)
-    before = read_deployment(output, place) if replace else None
+    output = _free_place(name, folder, model_cache, replace=replace)
+    before = read_deployment(output, model_cache) if replace else None
     document, fitted = await _document(folder, name)
     say(Stage("publish", f"Publishing {name}"))
     identifier = _identifier(name, target, before)
-    await asyncio.to_thread(remember, place)
+    await asyncio.to_thread(remember, model_cache)
     await publish_copy(
-        folder, output, document, cache=place, target=target, identifier=identifier, say=say
+        folder, output, document, cache=model_cache, target=target, identifier=identifier, say=say
     )
     result: Document = {
         "name": name,
@@ -130,33 +130,35 @@ async def deploy(
         "verified": False,
         "precision": checked.precision,
         **({"forced": reason} if reason else {}),
-        **_told(document, fitted),
+        **_with_notes(document, fitted),
     }
     formats = date_formats(read_chat_template(folder) or "")
     if frozen := frozen_date_notes(document["PromptTemplate"], formats):
         result["notes"] = frozen
     if target == "foundry":
         try:
-            proof = await prove(output, identifier, question, cache=place, say=say, started=started)
+            proof = await prove(
+                output, identifier, question, cache=model_cache, say=say, started=started
+            )
         except BaseException:
             # Whatever stopped it: the half-proven deployment does not stay. A replaced one comes back.
-            await asyncio.shield(_take_back(name, output, place, before))
+            await asyncio.shield(_take_back(name, output, model_cache, before))
             raise
         await asyncio.to_thread(mark_answered, output, verified=bool(proof["verified"]))
         result |= proof
         result["ok"] = result["verified"]
-    return result | await describe(output, place)
+    return result | await describe(output, model_cache)
 
 
 async def describe(output: Path, cache: ModelCache) -> Document:
     """Who finds the deployment in this folder, and what to type: `cache, seen_by[], folder_drop, commands[]`."""
     cli = await find_foundry_cli()
-    place = await find_cache() if cli is not None and cli.version else None
+    cli_cache = await find_cache() if cli is not None and cli.version else None
     return {
         "cache": cache.id,
-        "seen_by": [reader.to_json() for reader in seen_by(cache, cli, place)],
+        "seen_by": [reader.to_json() for reader in seen_by(cache, cli, cli_cache)],
         "folder_drop": (await asyncio.to_thread(diagnose, output, cache.root)).to_json(),
-        "commands": foundry_commands(output.name, cache, cli, place),
+        "commands": foundry_commands(output.name, cache, cli, cli_cache),
     }
 
 
@@ -170,11 +172,11 @@ async def _document(folder: Path, name: str) -> tuple[Document, list[str]]:
     return checked, [fitted] if fitted else []
 
 
-def _told(document: Document, notes: list[str]) -> Document:
+def _with_notes(document: Document, notes: list[str]) -> Document:
     """What the deployment answers with by default, as written into it, and what else is to be said."""
     config = document.get("ModelConfig")
-    found: Document = {"model_config": config} if isinstance(config, dict) else {}
-    return found | ({"notes": notes} if notes else {})
+    result: Document = {"model_config": config} if isinstance(config, dict) else {}
+    return result | ({"notes": notes} if notes else {})
 
 
 def _check_target(target: str) -> None:
@@ -203,19 +205,19 @@ def _free_place(name: str, artifact: Path, cache: ModelCache, *, replace: bool) 
     if artifact.resolve() == output.resolve():
         raise InputRefused(f"{name} is deployed from that very folder already.")
     hint = f"Choose another one, or remove it: firstlight deploy --name {name} --undo"
-    for found in list_deployments():
-        if found.name.lower() == name.lower() and found.home != cache:
-            where = shown_path(found.home.root)
+    for deployment in list_deployments():
+        if deployment.name.lower() == name.lower() and deployment.home != cache:
+            where = shown_path(deployment.home.root)
             raise InputRefused(
-                f"The name {one_line(found.name, 80)} is taken in {where}.", hint=hint
+                f"The name {one_line(deployment.name, 80)} is taken in {where}.", hint=hint
             )
-    taken = output if output.exists() or output.is_symlink() else None
-    if taken is None:
+    occupied = output if output.exists() or output.is_symlink() else None
+    if occupied is None:
         # Foundry Local's names and some file systems do not tell case apart.
         twins = [path for path in folders_in(cache) if path.name.lower() == name.lower()]
-        taken = twins[0] if twins else None
-    if taken is not None and not replace:
-        raise InputRefused(f"The name {one_line(taken.name, 80)} is taken.", hint=hint)
+        occupied = twins[0] if twins else None
+    if occupied is not None and not replace:
+        raise InputRefused(f"The name {one_line(occupied.name, 80)} is taken.", hint=hint)
     return output
 
 
@@ -247,8 +249,8 @@ async def undo(name: str, *, target: str = "foundry") -> Document:
     check_name(name)
     if target in EXPORTS:
         return await asyncio.to_thread(undo_export, name, target)
-    found = find_deployment(name)
-    if found is None:
+    deployment = find_deployment(name)
+    if deployment is None:
         known = ", ".join(d.name for d in list_deployments()[:8])
         raise InputRefused(
             f"There is no deployment {one_line(name, 80)!r}.",
@@ -259,12 +261,12 @@ async def undo(name: str, *, target: str = "foundry") -> Document:
         if service.target == name:
             await asyncio.to_thread(stop_background, service)
             removed.append(service.base_url)
-    if found.target == "foundry":
-        async with open_foundry(cache=found.home) as job:
-            done = await job.request("unregister", name=name, folder=str(found.path))
+    if deployment.target == "foundry":
+        async with open_foundry(cache=deployment.home) as job:
+            done = await job.request("unregister", name=name, folder=str(deployment.path))
             removed += done["removed"]
-    await asyncio.to_thread(_remove, found.path)
-    return {"name": name, "removed": [*removed, str(found.path)]}
+    await asyncio.to_thread(_remove, deployment.path)
+    return {"name": name, "removed": [*removed, str(deployment.path)]}
 
 
 def _remove(output: Path) -> None:

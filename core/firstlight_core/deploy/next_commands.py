@@ -12,11 +12,11 @@ Find = Callable[[str], str | None]
 
 
 def foundry_commands(
-    name: str, cache: ModelCache, cli: FoundryCli | None, place: Path | None
+    name: str, cache: ModelCache, cli: FoundryCli | None, cli_cache: Path | None
 ) -> list[Row]:
     """The commands of Firstlight and of the `foundry` command that find this deployment.
 
-    `place` is where the CLI's cache is now; None when it does not tell.
+    `cli_cache` is where the CLI's cache is now; None when it does not tell.
     """
     rows: list[Row] = []
     if importlib.util.find_spec("foundry_local_sdk") is not None:
@@ -24,11 +24,11 @@ def foundry_commands(
             {"command": f"firstlight serve {name}", "does": "serve it to every OpenAI client"}
         )
     rows.append({"command": f"firstlight chat {name}", "does": "talk to it"})
-    return rows + [command.to_json() for command in usable(cli, name, cache, place)]
+    return rows + [command.to_json() for command in usable(cli, name, cache, cli_cache)]
 
 
 def usable(
-    cli: FoundryCli | None, name: str, cache: ModelCache, place: Path | None
+    cli: FoundryCli | None, name: str, cache: ModelCache, cli_cache: Path | None
 ) -> list[CliCommand]:
     """The commands of the installed CLI with which this model can be found; none where no command can.
 
@@ -38,7 +38,7 @@ def usable(
     if cli is None or cli.release == (0, 0):
         return []
     theirs = cache.id == "foundry" or (
-        place is not None and place.resolve() == cache.root.resolve()
+        cli_cache is not None and cli_cache.resolve() == cache.root.resolve()
     )
     if cli.old:
         return cli_commands(cli, name, None if theirs else cache.root)

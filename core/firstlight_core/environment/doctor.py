@@ -85,7 +85,7 @@ async def run_checks(
     wanted = None if only is None else set(only)
     chosen = [check for check in checks if wanted is None or check.id in wanted]
 
-    async def one(check: EnvironmentCheck) -> CheckResult:
+    async def run_one(check: EnvironmentCheck) -> CheckResult:
         result = await _run(check)
         if on_result is not None:
             on_result(result)
@@ -94,7 +94,7 @@ async def run_checks(
     # A group waits for the others when a listener fails; left alone, they would outlive the loop.
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(check)) for check in chosen]
+            tasks = [group.create_task(run_one(check)) for check in chosen]
     except BaseExceptionGroup as failed:
         raise failed.exceptions[0] from None
     rows = [task.result().to_json() for task in tasks]
@@ -111,8 +111,8 @@ async def run_checks(
 
 def _precisions() -> dict[str, dict[str, Any]]:
     """Which precisions the toolchain can make, whatever the model."""
-    found = {row.key: precision_available(row) for row in PRECISIONS}
-    return {key: {"available": can, "reason": why} for key, (can, why) in found.items()}
+    support = {row.key: precision_available(row) for row in PRECISIONS}
+    return {key: {"available": can, "reason": why} for key, (can, why) in support.items()}
 
 
 def _missing(packages: Iterable[str]) -> list[str]:

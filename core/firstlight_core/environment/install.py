@@ -134,16 +134,16 @@ def _stage(line: str) -> Stage | None:
     return None
 
 
-def _hint(said: str) -> str:
+def _hint(output: str) -> str:
     """What to do about the failures that pip's users meet most."""
-    if "No space left" in said:
+    if "No space left" in output:
         return "The disk is full: free some space and try again."
-    if "externally-managed-environment" in said:
+    if "externally-managed-environment" in output:
         return "This Python belongs to the system: make a virtual environment and install there."
-    if "Could not find a version" in said or "No matching distribution" in said:
+    if "Could not find a version" in output or "No matching distribution" in output:
         return (
             "The package index does not offer these versions for this Python, or is out of reach."
         )
-    if "Connection" in said or "resolve" in said or "timed out" in said:
+    if "Connection" in output or "resolve" in output or "timed out" in output:
         return "The package index is out of reach: check the network or pip's index setting."
     return "The details show what pip said last."

@@ -62,10 +62,10 @@ _ACCELERATORS: tuple[tuple[str, str], ...] = (
 
 def accelerators(root: Path = Path("/")) -> list[str]:
     """Accelerators whose device a Linux kernel shows, and Apple's own; nothing is opened."""
-    found = [name for name, device in _ACCELERATORS if (root / device.lstrip("/")).exists()]
+    names = [name for name, device in _ACCELERATORS if (root / device.lstrip("/")).exists()]
     if platform.system() == "Darwin" and platform.machine() == "arm64":
-        found.append("Apple GPU and Neural Engine")
-    return found[:1] if found == ["NVIDIA GPU", "GPU"] else found
+        names.append("Apple GPU and Neural Engine")
+    return names[:1] if names == ["NVIDIA GPU", "GPU"] else names
 
 
 def system_name() -> tuple[str, bool]:

@@ -52,18 +52,18 @@ class Finding:
 
 async def look_at_python() -> Finding:
     """The running Python."""
-    found = f"{platform.python_version()} ({platform.python_implementation()})"
+    version = f"{platform.python_version()} ({platform.python_implementation()})"
     if sys.version_info < (3, 11):  # noqa: UP036  (a copied source tree can be run by any Python)
         return Finding(
-            "fail", found, "Install Python 3.11 or newer: onnxruntime-genai has no wheel below."
+            "fail", version, "Install Python 3.11 or newer: onnxruntime-genai has no wheel below."
         )
-    return Finding("ok", found)
+    return Finding("ok", version)
 
 
 async def look_at_system() -> Finding:
     """The operating system."""
-    found, good = system_name()
-    return Finding("ok" if good else "warning", found)
+    name, good = system_name()
+    return Finding("ok" if good else "warning", name)
 
 
 async def look_at_cpu() -> Finding:
@@ -71,15 +71,15 @@ async def look_at_cpu() -> Finding:
     usable, total = core_count()
     cores = f"{usable} cores" if usable == total else f"{usable} of {total} cores"
     try:
-        told = await job_result("probe", {"what": "cpu"})
-        brand, flags = str(told["brand"]), [str(flag) for flag in told["flags"]]
+        cpu = await job_result("probe", {"what": "cpu"})
+        brand, flags = str(cpu["brand"]), [str(flag) for flag in cpu["flags"]]
     except FirstlightError:
         brand, flags = platform.processor() or platform.machine(), []
     sets = instruction_sets(flags or kernel_cpu_flags())
-    found = ", ".join([cores, brand, *(sets or ["instruction sets unknown"])])
+    summary = ", ".join([cores, brand, *(sets or ["instruction sets unknown"])])
     if not sets:
-        return Finding("unknown", found)
-    return Finding("ok" if {"AVX2", "NEON"} & set(sets) else "warning", found)
+        return Finding("unknown", summary)
+    return Finding("ok" if {"AVX2", "NEON"} & set(sets) else "warning", summary)
 
 
 async def look_at_memory() -> Finding:
@@ -93,10 +93,10 @@ async def look_at_memory() -> Finding:
 
 async def look_at_disk() -> Finding:
     """Free space where the work goes."""
-    place = find_paths().work
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    free = shutil.disk_usage(place).free
+    folder = find_paths().work
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
     fix = "" if free >= DISK_NEEDED else "firstlight clean"
     return Finding("ok" if not fix else "warning", f"{bytes_text(free)} free", fix)
 
@@ -170,7 +170,7 @@ async def look_at_toolchain() -> Finding:
     if missing := missing_packages():
         return Finding("missing", "not installed: " + ", ".join(missing), install_line("convert"))
     try:
-        told = await job_result("probe", {"what": "toolchain"})
+        toolchain = await job_result("probe", {"what": "toolchain"})
     except ToolchainMissing as error:
         return Finding("fail", str(error), install_line("convert"))
     except FirstlightError as error:
@@ -178,7 +178,9 @@ async def look_at_toolchain() -> Finding:
             "fail", f"Importing Olive and the builder failed: {error}", install_line("convert")
         )
     lost = [
-        name for name, key in (("FP16", "half"), ("LoRA merging", "merge")) if not told.get(key)
+        name
+        for name, key in (("FP16", "half"), ("LoRA merging", "merge"))
+        if not toolchain.get(key)
     ]
     if lost:
         return Finding(
@@ -215,10 +217,10 @@ def foundry_commands(version: str) -> tuple[str, ...]:
 async def look_at_providers() -> Finding:
     """What the installed onnxruntime can run on."""
     try:
-        told = await job_result("probe", {"what": "providers"})
+        reply = await job_result("probe", {"what": "providers"})
     except FirstlightError as error:
         return Finding("fail", str(error), "python -m pip install --force-reinstall onnxruntime")
-    names = [str(name).removesuffix("ExecutionProvider") for name in told["providers"]]
+    names = [str(name).removesuffix("ExecutionProvider") for name in reply["providers"]]
     # The Azure provider calls a cloud service; it is listed by every build and used by nothing here.
     names = [name for name in names if name != "Azure"]
     status = "ok" if "CPU" in names else "fail"

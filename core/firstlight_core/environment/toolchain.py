@@ -85,10 +85,10 @@ ReadVersion = Callable[[str], str | None]
 def installed_version(package: str) -> str | None:
     """The version in the package's metadata; None when it is not installed or its metadata is broken."""
     try:
-        found = metadata.version(package)
+        version = metadata.version(package)
     except (metadata.PackageNotFoundError, OSError, ValueError, KeyError):
         return None
-    return one_line(found, 60) if isinstance(found, str) else None
+    return one_line(version, 60) if isinstance(version, str) else None
 
 
 _VERSION = re.compile(
@@ -98,9 +98,9 @@ _VERSION = re.compile(
 
 def parse_version(text: str) -> Version | None:
     """The first version number with a dot in a text that a program printed, or the text itself; None without one."""
-    found = _VERSION.search(text)
+    match = _VERSION.search(text)
     try:
-        return Version(found[0] if found else text.strip()[:20])
+        return Version(match[0] if match else text.strip()[:20])
     except InvalidVersion:
         return None
 

@@ -23,13 +23,13 @@ Document = dict[str, Any]
 
 async def bundle_export(
     artifact: Path,
-    place: Path,
+    destination: Path,
     document: Mapping[str, Any],
     *,
     source: Path | None,
     say: Callable[[Event], None],
 ) -> Document:
-    """Write the zip of a complete artifact to `place`: `verified, files[], bytes, sha256, notes[], commands[]`.
+    """Write the zip of a complete artifact to `destination`: `verified, files[], bytes, sha256, notes[], commands[]`.
 
     Cancelled, it leaves what stood there before.
 
@@ -46,26 +46,29 @@ async def bundle_export(
         loop.call_soon_threadsafe(say, Progress(done, total, "bytes"))
 
     def work() -> Document:
-        found = _licences(artifact, source)
-        with open_staging(place) as staging:
+        licence_texts = _licences(artifact, source)
+        with open_staging(destination) as staging:
             copy_complete(artifact, staging.artifact, document, stop=stop)
-            zipped = staging.work / place.name
-            write_bundle(staging.artifact, zipped, licences=found, tell=tell)
+            zipped = staging.work / destination.name
+            write_bundle(staging.artifact, zipped, licences=licence_texts, tell=tell)
             checked = verify_bundle(zipped)
             with zipped.open("rb+") as stream:
                 sync_file(stream.fileno())
             if stop.is_set():
                 raise Interrupted("Cancelled.")
-            zipped.replace(place)
-            sync_folder(place.parent)
+            zipped.replace(destination)
+            sync_folder(destination.parent)
         return {
             "verified": checked["ok"],
-            "files": [place.name],
-            "bytes": place.stat().st_size,
-            "sha256": sha256_of(place),
-            "notes": [_licence_note(found)],
+            "files": [destination.name],
+            "bytes": destination.stat().st_size,
+            "sha256": sha256_of(destination),
+            "notes": [_licence_note(licence_texts)],
             "commands": [
-                {"command": shlex.join(["firstlight", "verify", str(place)]), "does": "check it"},
+                {
+                    "command": shlex.join(["firstlight", "verify", str(destination)]),
+                    "does": "check it",
+                },
                 {
                     "command": 'python chat.py "Your question"',
                     "does": "talk to it, once unpacked",
@@ -92,9 +95,11 @@ def _licences(artifact: Path, source: Path | None) -> dict[str, bytes]:
     return licences(artifact, weights.adapter, weights.folder)
 
 
-def _licence_note(found: Mapping[str, bytes]) -> str:
-    if found:
-        return f"The licence goes with it: {', '.join(one_line(name, 40) for name in found)}."
+def _licence_note(licence_texts: Mapping[str, bytes]) -> str:
+    if licence_texts:
+        return (
+            f"The licence goes with it: {', '.join(one_line(name, 40) for name in licence_texts)}."
+        )
     return (
         "No licence file was found beside the weights: look up their terms before you pass it on."
     )

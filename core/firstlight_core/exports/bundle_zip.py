@@ -92,7 +92,7 @@ _TEXTS = {
 
 def write_bundle(
     folder: Path,
-    place: Path,
+    destination: Path,
     *,
     licences: Mapping[str, bytes] | None = None,
     tell: Callable[[int, int], None] | None = None,
@@ -106,7 +106,7 @@ def write_bundle(
     total, done = sum(path.stat().st_size for path in files.values()), 0
     sums: dict[str, str] = {}
     # Weights do not shrink; storing them keeps the bundle quick to make and to read.
-    with zipfile.ZipFile(place, "x", zipfile.ZIP_STORED, allowZip64=True) as bundle:
+    with zipfile.ZipFile(destination, "x", zipfile.ZIP_STORED, allowZip64=True) as bundle:
         for name, path in files.items():
             digest = hashlib.sha256()
             entry = _entry(name)

@@ -60,27 +60,27 @@ async def export(
         CheckFailed: the TEMPLATE for Ollama does not say what the tokenizer's template says.
     """
     check_name(name)
-    place = export_place(name, target)
-    if place.exists() and not replace:
+    destination = export_place(name, target)
+    if destination.exists() and not replace:
         raise InputRefused(
             f"There is a {target} export {name} already.",
             hint="Add --replace, or remove it: "
             f"firstlight deploy --name {name} --target {target} --undo",
         )
     say(Stage("export", f"Writing {_WRITTEN[target]} for {name}"))
-    base: Document = {"name": name, "id": name, "path": str(place), "target": target}
+    base: Document = {"name": name, "id": name, "path": str(destination), "target": target}
     if target == "bundle":
-        return base | await bundle_export(artifact, place, document, source=source, say=say)
+        return base | await bundle_export(artifact, destination, document, source=source, say=say)
     weights = await asyncio.to_thread(original_weights, artifact, source)
     if target == "ollama":
-        texts, found = await _ollama(artifact, weights, name, document, place)
+        texts, about = await _ollama(artifact, weights, name, document, destination)
     else:
         wanted = (capacity or Capacity()).checked()
-        texts, found = vllm_export(artifact, weights, name, document, place, wanted)
+        texts, about = vllm_export(artifact, weights, name, document, destination, wanted)
     if await asyncio.to_thread(changed_since, artifact, weights):
-        found["notes"].append("These weights are not the ones that the artifact was made of.")
-    await asyncio.to_thread(_write_folder, place, texts)
-    return base | {"verified": False, "files": sorted(texts)} | found
+        about["notes"].append("These weights are not the ones that the artifact was made of.")
+    await asyncio.to_thread(_write_folder, destination, texts)
+    return base | {"verified": False, "files": sorted(texts)} | about
 
 
 def undo_export(name: str, target: str) -> Document:
@@ -89,38 +89,38 @@ def undo_export(name: str, target: str) -> Document:
     Raises:
         InputRefused: there is none of this name.
     """
-    place = export_place(check_name(name), target)
-    if place.is_file():
-        place.unlink()
-    elif place.is_dir() and read_manifest(place) is not None:
-        remove_tree(place)
+    exported = export_place(check_name(name), target)
+    if exported.is_file():
+        exported.unlink()
+    elif exported.is_dir() and read_manifest(exported) is not None:
+        remove_tree(exported)
     else:
         raise InputRefused(
             f"There is no {target} export {name}.",
-            hint=f"Exports stand in {shown_path(place.parent)}.",
+            hint=f"Exports stand in {shown_path(exported.parent)}.",
         )
-    for folder in (place.parent, place.parent.parent):
+    for folder in (exported.parent, exported.parent.parent):
         if not any(folder.iterdir()):
             folder.rmdir()
-    return {"name": name, "removed": [str(place)]}
+    return {"name": name, "removed": [str(exported)]}
 
 
-def _write_folder(place: Path, texts: Mapping[str, str]) -> None:
-    with open_staging(place) as staging:
+def _write_folder(destination: Path, texts: Mapping[str, str]) -> None:
+    with open_staging(destination) as staging:
         for file, text in texts.items():
             mode = 0o755 if file.endswith(".sh") else 0o644
             write_whole(staging.artifact / file, text, mode=mode)
         write_manifest(staging.artifact, {"tools": tool_versions()})
-        publish(staging.artifact, place)
+        publish(staging.artifact, destination)
     for file in texts:
         if file.endswith(".sh"):
-            (place / file).chmod(0o755)
+            (destination / file).chmod(0o755)
 
 
 async def _ollama(
-    artifact: Path, weights: SourceWeights, name: str, document: Mapping[str, Any], place: Path
+    artifact: Path, weights: SourceWeights, name: str, document: Mapping[str, Any], folder: Path
 ) -> tuple[dict[str, str], Document]:
     context = check_artifact(artifact).context_length
     text, notes = await ollama_export(artifact, weights, document, context=context)
-    commands, said = ollama_commands(name, place / "Modelfile")
-    return {"Modelfile": text}, {"notes": notes + said, "commands": commands}
+    commands, command_notes = ollama_commands(name, folder / "Modelfile")
+    return {"Modelfile": text}, {"notes": notes + command_notes, "commands": commands}

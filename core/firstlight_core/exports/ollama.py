@@ -122,23 +122,23 @@ async def prove(artifact: Path, modelfile: str, *, added: str = "") -> list[str]
     Raises:
         CheckFailed: not even one question is said as the tokenizer's template says it.
     """
-    said = dict(read_modelfile(modelfile))
-    go, system = said["template"], said.get("system")
+    fields = dict(read_modelfile(modelfile))
+    go, system = fields["template"], fields.get("system")
     shapes = [shape for shape in lock_shapes(tuple(marking_tokens(artifact))) if shape.generate]
     async with private_tokenizer(artifact) as tokenizer:
-        asked = [shape.to_json() for shape in shapes]
-        drawn = (await render("jinja", tokenizer, asked))["renders"]
+        conversations = [shape.to_json() for shape in shapes]
+        drawn = (await render("jinja", tokenizer, conversations))["renders"]
     other: dict[str, str] = {}
     agreed = 0
-    for shape, found in zip(shapes, drawn, strict=True):
+    for shape, expected in zip(shapes, drawn, strict=True):
         messages = list(shape.messages)
         if system is not None and messages[0]["role"] != "system":
             messages.insert(0, {"role": "system", "content": system})
-        if "text" not in found:
+        if "text" not in expected:
             # The tokenizer's template itself refuses this conversation.
             continue
         rendered = render_go(go, messages)
-        wanted = found["text"].removeprefix(added)
+        wanted = expected["text"].removeprefix(added)
         if rendered == wanted:
             agreed += 1
         else:
@@ -157,9 +157,9 @@ async def prove(artifact: Path, modelfile: str, *, added: str = "") -> list[str]
     return notes + [f"It differs for {label}: {words}" for label, words in other.items()]
 
 
-def _difference(wanted: str, found: str) -> str:
-    place = first_difference(wanted, found) or 0
+def _difference(wanted: str, actual: str) -> str:
+    start = first_difference(wanted, actual) or 0
     return (
-        f"the tokenizer's template has {one_line(repr(wanted[place : place + 40]), 60)}, "
-        f"Ollama's {one_line(repr(found[place : place + 40]), 60)}."
+        f"the tokenizer's template has {one_line(repr(wanted[start : start + 40]), 60)}, "
+        f"Ollama's {one_line(repr(actual[start : start + 40]), 60)}."
     )

@@ -57,17 +57,17 @@ def write_modelfile(
     lines += [f"PARAMETER stop {_text(stop)}" for stop in stops]
     if licence:
         # What Ollama would drop of it (form feeds between pages) is dropped here, for all to see.
-        kept = "".join(c for c in licence if _kept(c)).replace('"""', '"')
-        lines += ["", f'LICENSE """{kept}"""']
+        licence_text = "".join(c for c in licence if _printable(c)).replace('"""', '"')
+        lines += ["", f'LICENSE """{licence_text}"""']
     return "\n".join(lines) + "\n"
 
 
-def _kept(character: str) -> bool:
+def _printable(character: str) -> bool:
     return character.isprintable() or character in "\n\t\r"
 
 
 def _text(text: str) -> str:
-    if '"""' in text or text[:1] == '"' or text[-1:] == '"' or not all(map(_kept, text)):
+    if '"""' in text or text[:1] == '"' or text[-1:] == '"' or not all(map(_printable, text)):
         raise TemplateRefused(
             "A text of the template holds characters that Ollama's Modelfile cannot carry.",
             hint="Use --target bundle or vllm, which keep the chat template itself.",
@@ -117,10 +117,10 @@ def _value(rest: str) -> tuple[str, str]:
     end = 0
     while True:
         end = rest.find("\n", end)
-        taken = rest if end < 0 else rest[:end]
-        kept = "".join(c for c in taken if _kept(c)).strip()
-        if (found := _unquoted(kept)) is not None:
-            return found, "" if end < 0 else rest[end:]
+        line = rest if end < 0 else rest[:end]
+        text = "".join(c for c in line if _printable(c)).strip()
+        if (unquoted := _unquoted(text)) is not None:
+            return unquoted, "" if end < 0 else rest[end:]
         if end < 0:
             raise TemplateRefused("A text in the Modelfile does not end.")
         end += 1

@@ -84,13 +84,13 @@ def _action(character: str) -> str:
 
 def collate(messages: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
     """The messages as Ollama hands them to a TEMPLATE: neighbours of one role are one message (template.go)."""
-    found: list[dict[str, str]] = []
+    collated: list[dict[str, str]] = []
     for message in messages:
-        if found and found[-1]["role"] == message["role"]:
-            found[-1]["content"] += "\n\n" + message["content"]
+        if collated and collated[-1]["role"] == message["role"]:
+            collated[-1]["content"] += "\n\n" + message["content"]
         else:
-            found.append(dict(message))
-    return found
+            collated.append(dict(message))
+    return collated
 
 
 def render_go(template: str, messages: Sequence[Mapping[str, str]]) -> str:
@@ -166,8 +166,8 @@ class _Reader:
         out, chosen = "", False
         while (action := self._action()) != "end":
             holds = _holds(action, turn) and not chosen
-            said = self.block(turn)
-            out += said if holds else ""
+            text = self.block(turn)
+            out += text if holds else ""
             chosen = chosen or holds
         return out
 

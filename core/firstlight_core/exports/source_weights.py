@@ -101,15 +101,15 @@ def changed_since(artifact: Path, weights: SourceWeights) -> bool:
 
 def licences(*folders: Path | None) -> dict[str, bytes]:
     """The licence and notice files beside weights, by name; what is too long or unreadable is left out."""
-    found: dict[str, bytes] = {}
+    texts: dict[str, bytes] = {}
     for folder in folders:
         if folder is None or not folder.is_dir():
             continue
         for path in sorted(folder.iterdir()):
-            if not path.name.lower().startswith(LICENCE_NAMES) or path.name in found:
+            if not path.name.lower().startswith(LICENCE_NAMES) or path.name in texts:
                 continue
             try:
-                found[path.name] = read_limited(path, limit=LICENCE_LIMIT)
+                texts[path.name] = read_limited(path, limit=LICENCE_LIMIT)
             except FirstlightError:
                 continue
-    return found
+    return texts

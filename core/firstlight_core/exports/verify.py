@@ -32,27 +32,27 @@ _BROKEN = (
 """What Python's zipfile raises on a damaged file."""
 
 
-def verify_bundle(place: Path) -> dict[str, Any]:
+def verify_bundle(path: Path) -> dict[str, Any]:
     """Check every entry of a bundle against its checksums: `{path, kind, files, problems[], ok}`.
 
     Raises:
         InputRefused: it is no bundle of ours.
     """
     try:
-        with zipfile.ZipFile(place) as bundle:
+        with zipfile.ZipFile(path) as bundle:
             entries = bundle.infolist()
             if len(entries) > ENTRY_LIMIT or SUMS not in (entry.filename for entry in entries):
-                raise InputRefused(f"{shown_path(place)} is no bundle of Firstlight.")
-            problems = _shape_problems(entries, place.stat().st_size)
+                raise InputRefused(f"{shown_path(path)} is no bundle of Firstlight.")
+            problems = _shape_problems(entries, path.stat().st_size)
             listed = {} if problems else _read_sums(bundle)
             if not problems:
                 problems = _content_problems(bundle, listed)
     except _BROKEN as error:
         raise InputRefused(
-            f"{shown_path(place)} cannot be read as a zip: {one_line(str(error), 200)}.",
+            f"{shown_path(path)} cannot be read as a zip: {one_line(str(error), 200)}.",
             hint="Copy it again.",
         ) from error
-    return verdict(place, "bundle", len(listed), problems)
+    return verdict(path, "bundle", len(listed), problems)
 
 
 def _shape_problems(entries: list[zipfile.ZipInfo], size: int) -> list[str]:
@@ -62,14 +62,14 @@ def _shape_problems(entries: list[zipfile.ZipInfo], size: int) -> list[str]:
     problems += [
         f"{one_line(name, 80)} stands in it {n} times." for name, n in counted.items() if n > 1
     ]
-    problems += [said for entry in entries if (said := _shape_problem(entry)) is not None]
+    problems += [problem for entry in entries if (problem := _shape_problem(entry)) is not None]
     if not problems and sum(entry.file_size for entry in entries) > size:
         problems.append("Its entries overlap: together they are larger than the file.")
     return problems
 
 
 def _shape_problem(entry: zipfile.ZipInfo) -> str | None:
-    name, shown = entry.filename, one_line(entry.filename, 80)
+    name, label = entry.filename, one_line(entry.filename, 80)
     parts = PurePosixPath(name).parts
     if (
         name.startswith("/")
@@ -78,14 +78,14 @@ def _shape_problem(entry: zipfile.ZipInfo) -> str | None:
         or ".." in parts
         or "\0" in entry.orig_filename
     ):
-        return f"{shown} would be unpacked outside its folder."
+        return f"{label} would be unpacked outside its folder."
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if kind not in (0, stat.S_IFREG) or entry.is_dir():
-        return f"{shown} is not a regular file."
+        return f"{label} is not a regular file."
     if entry.flag_bits & _ENCRYPTED:
-        return f"{shown} is encrypted."
+        return f"{label} is encrypted."
     if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
-        return f"{shown} is compressed, which Firstlight never does; it was not read."
+        return f"{label} is compressed, which Firstlight never does; it was not read."
     return None
 
 
@@ -108,8 +108,8 @@ def _content_problems(bundle: zipfile.ZipFile, listed: Mapping[str, str]) -> lis
         if name not in listed and name != SUMS
     ]
     for name in (name for name in names if name in listed):
-        if (said := _entry_problem(bundle, name, listed[name])) is not None:
-            problems.append(said)
+        if (problem := _entry_problem(bundle, name, listed[name])) is not None:
+            problems.append(problem)
     return problems
 
 
@@ -159,10 +159,10 @@ def folder_problems(present: Mapping[str, Path], listed: Mapping[str, Any]) -> l
     return problems
 
 
-def verdict(place: Path, kind: str, files: int, problems: list[str]) -> dict[str, Any]:
+def verdict(path: Path, kind: str, files: int, problems: list[str]) -> dict[str, Any]:
     """The document of a verification."""
     return {
-        "path": str(place),
+        "path": str(path),
         "kind": kind,
         "files": files,
         "problems": problems,

@@ -33,7 +33,7 @@ def vllm_export(
     weights: SourceWeights,
     name: str,
     document: Mapping[str, Any],
-    place: Path,
+    folder: Path,
     capacity: Capacity,
 ) -> tuple[dict[str, str], dict[str, Any]]:
     """The files of a vLLM server by name, and the export's `notes`, `commands`, `capacity`, `estimates`.
@@ -52,7 +52,7 @@ def vllm_export(
         lora_rank(weights.rank)
     about = check_artifact(artifact)
     # vLLM refuses to start with more context than the model has.
-    asked = capacity.context
+    requested = capacity.context
     capacity = replace(capacity, context=min(capacity.context, about.context_length))
     settled = document.get("ModelConfig", {})
     served = Served(
@@ -74,36 +74,36 @@ def vllm_export(
         "kubernetes.yaml": kubernetes(served, capacity, sizing, template=template),
     }
     rows = (
-        (["sh", str(place / "serve.sh")], "serve it on this machine"),
+        (["sh", str(folder / "serve.sh")], "serve it on this machine"),
         (
-            ["docker", "compose", "-f", str(place / "compose.yaml"), "up", "-d"],
+            ["docker", "compose", "-f", str(folder / "compose.yaml"), "up", "-d"],
             "serve it in a container",
         ),
-        (["kubectl", "apply", "-f", str(place / "kubernetes.yaml")], "serve it in a cluster"),
+        (["kubectl", "apply", "-f", str(folder / "kubernetes.yaml")], "serve it in a cluster"),
     )
     commands = [{"command": shlex.join(words), "does": does} for words, does in rows]
     return texts, {
-        "notes": _notes(served, capacity, sizing, asked=asked),
+        "notes": _notes(served, capacity, sizing, requested=requested),
         "commands": commands,
         "capacity": asdict(capacity),
         "estimates": sizing.to_json(),
     }
 
 
-def _shortened(asked: int, context: int) -> list[str]:
-    if asked <= context:
+def _shortened(requested: int, context: int) -> list[str]:
+    if requested <= context:
         return []
-    return [f"{asked:,} tokens of context were asked for; the model has {context:,}."]
+    return [f"{requested:,} tokens of context were asked for; the model has {context:,}."]
 
 
 def _heads(artifact: Path) -> int:
     """Attention heads as genai_config.json has them; 0 when it does not say."""
     model = section(read_json_object(artifact / CONFIG), "model")
-    found = section(model, "decoder", "model.").get("num_attention_heads")
-    return found if isinstance(found, int) and found > 0 else 0
+    heads = section(model, "decoder", "model.").get("num_attention_heads")
+    return heads if isinstance(heads, int) and heads > 0 else 0
 
 
-def _notes(served: Served, capacity: Capacity, sizing: Sizing, *, asked: int) -> list[str]:
+def _notes(served: Served, capacity: Capacity, sizing: Sizing, *, requested: int) -> list[str]:
     notes = [
         "These files were generated, not run: vLLM serves the original weights, not the ONNX artifact."
     ]
@@ -113,7 +113,7 @@ def _notes(served: Served, capacity: Capacity, sizing: Sizing, *, asked: int) ->
         notes.append(f"Estimate: {bytes_text(sizing.gpu_bytes)} of memory on {each}, with {cache}.")
     else:
         notes.append(f"Estimate: {bytes_text(sizing.memory_bytes)} of memory, with {cache}.")
-    notes += _shortened(asked, capacity.context)
+    notes += _shortened(requested, capacity.context)
     inside = "base and adapter into folders of these names in" if served.adapter else "weights into"
     notes.append(f"In a cluster, put the {inside} the claim {claim_name(served.name)}.")
     if links_out(served.weights):

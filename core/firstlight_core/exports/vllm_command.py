@@ -194,17 +194,17 @@ def check_adapter(adapter: Path) -> None:
     """
     settings = read_json_object(adapter / "adapter_config.json")
     saved = settings.get("modules_to_save")
-    found = [key for key in _NOT_SERVED if settings.get(key)]
+    unsupported = [key for key in _NOT_SERVED if settings.get(key)]
     if saved:
-        found.append("modules_to_save")
+        unsupported.append("modules_to_save")
     start = settings.get("init_lora_weights")
     if isinstance(start, str) and start.lower() not in _PLAIN_STARTS:
-        found.append(f"init_lora_weights={one_line(start, 40)}")
+        unsupported.append(f"init_lora_weights={one_line(start, 40)}")
     if settings.get("bias", "none") != "none":
-        found.append("bias")
-    if found:
+        unsupported.append("bias")
+    if unsupported:
         raise InputRefused(
-            f"vLLM cannot serve this adapter: it uses {', '.join(found)}.",
+            f"vLLM cannot serve this adapter: it uses {', '.join(unsupported)}.",
             hint="Merge it into its base, and name the merged folder: --source FOLDER",
         )
 
@@ -218,8 +218,8 @@ _PLAIN_STARTS = ("gaussian", "eva", "orthogonal", "mica", "lora_ga")
 
 def serve_script(served: Served, capacity: Capacity, sizing: Sizing) -> str:
     """A shell script that serves the weights on this machine, on loopback; it passes on what it is given."""
-    told = QUIET | (cpu_environment(sizing) if capacity.gpus == 0 else {})
+    environment = QUIET | (cpu_environment(sizing) if capacity.gpus == 0 else {})
     lines = ["#!/bin/sh", "# Written by Firstlight.", 'cd "$(dirname "$0")" || exit 1']
-    lines += [f"export {name}={shlex.quote(value)}" for name, value in told.items()]
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
     command = shlex.join(serve_arguments(served, capacity))
     return "\n".join([*lines, f'exec {command} "$@"', ""])

@@ -87,8 +87,8 @@ def _bind(source: str, target: str) -> Block:
 
 def app_name(name: str) -> str:
     """The name of the Kubernetes objects: a Service's begins with a letter and has 63 characters at most."""
-    kept = name.lower().replace("_", "-").replace(".", "-").strip("-")[:50].strip("-")
-    return kept if kept[:1].isalpha() else f"m-{kept}".strip("-")
+    label = name.lower().replace("_", "-").replace(".", "-").strip("-")[:50].strip("-")
+    return label if label[:1].isalpha() else f"m-{label}".strip("-")
 
 
 def claim_name(name: str) -> str:
@@ -191,9 +191,9 @@ def _probe(path: str, **more: int) -> Block:
     return {"httpGet": {"path": path, "port": "http"}, "timeoutSeconds": 5, **more}
 
 
-def _mount(volume: str, place: str, below: str | None) -> Block:
-    found: Block = {"name": volume, "mountPath": place, "readOnly": True}
-    return found | ({"subPath": below} if below else {})
+def _mount(volume: str, path: str, below: str | None) -> Block:
+    mount: Block = {"name": volume, "mountPath": path, "readOnly": True}
+    return mount | ({"subPath": below} if below else {})
 
 
 def _gibibytes(count: int) -> int:

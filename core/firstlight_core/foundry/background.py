@@ -56,8 +56,8 @@ class BackgroundService:
 
     def to_json(self) -> dict[str, Any]:
         """`base_url, model, pid, target, snippets`."""
-        kept = {key: value for key, value in asdict(self).items() if key != "born"}
-        return kept | {"snippets": snippets(self.base_url, self.model)}
+        values = {key: value for key, value in asdict(self).items() if key != "born"}
+        return values | {"snippets": snippets(self.base_url, self.model)}
 
 
 def _folder() -> Path:
@@ -66,15 +66,15 @@ def _folder() -> Path:
 
 def list_background() -> list[BackgroundService]:
     """Every such service that runs now; records of dead ones go."""
-    found = []
+    services = []
     for path in sorted(_folder().glob("*.json")):
         with contextlib.suppress(FirstlightError, TypeError, OSError):
             service = BackgroundService(**read_json_object(path))
             if _process(service) is not None:
-                found.append(service)
+                services.append(service)
                 continue
         path.unlink(missing_ok=True)
-    return found
+    return services
 
 
 def _process(service: BackgroundService) -> Any:
@@ -139,22 +139,22 @@ async def start_background(
             cwd=os.sep,
             **process_trees().options(),
         )
-    said: dict[str, Any] = {}
+    message: dict[str, Any] = {}
     try:
         assert process.stdout is not None
         async with asyncio.timeout(seconds):
-            said = json.loads(await process.stdout.readline())
+            message = json.loads(await process.stdout.readline())
     except (TimeoutError, ValueError) as error:
         where = f"Its log: {shown_path(log.path)}" if log.path else ""
         raise JobDied("The service did not start.", hint="Try again.", detail=where) from error
     finally:
-        if "pid" not in said:
+        if "pid" not in message:
             # The process that serves is in the group of the one that was started.
             process_trees().signal(process.pid, KILL)
         close_transport(process)
-    if "pid" not in said:
-        raise error_from_code(said["code"], said["message"], hint=said["hint"])
-    return BackgroundService(**said)
+    if "pid" not in message:
+        raise error_from_code(message["code"], message["message"], hint=message["hint"])
+    return BackgroundService(**message)
 
 
 def stop_background(service: BackgroundService, *, seconds: float = STOP_SECONDS) -> None:
@@ -171,8 +171,8 @@ def stop_background(service: BackgroundService, *, seconds: float = STOP_SECONDS
             group = [process, *process.children(recursive=True)]
             process.terminate()
             _, alive = psutil.wait_procs(group, timeout=seconds)
-            for one in alive:
-                one.kill()
+            for survivor in alive:
+                survivor.kill()
             _, alive = psutil.wait_procs(alive, timeout=seconds)
         except psutil.NoSuchProcess:
             alive = []

@@ -33,8 +33,8 @@ class FoundryCli:
     @property
     def release(self) -> tuple[int, int]:
         """Major and minor; (0, 0) when unknown."""
-        found = re.search(r"(\d+)\.(\d+)", self.version)
-        return (int(found[1]), int(found[2])) if found else (0, 0)
+        match = re.search(r"(\d+)\.(\d+)", self.version)
+        return (int(match[1]), int(match[2])) if match else (0, 0)
 
     @property
     def old(self) -> bool:
@@ -49,8 +49,8 @@ async def find_foundry_cli(
     answer = await ask_program("foundry", "--version", seconds=seconds, environ=environ)
     if not answer.path:
         return None
-    found = re.search(r"\d+\.\d+(\.\d+)?", answer.text) if answer.status == "ok" else None
-    return FoundryCli(path=answer.path, version=found[0] if found else "")
+    match = re.search(r"\d+\.\d+(\.\d+)?", answer.text) if answer.status == "ok" else None
+    return FoundryCli(path=answer.path, version=match[0] if match else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,10 +141,10 @@ async def run_foundry(
         )
     line = shlex.join(("foundry", *arguments))
     hear(Stage("run", line))
-    log, said = LogFile(find_paths().logs, "foundry-cli"), list[str]()
+    log, lines = LogFile(find_paths().logs, "foundry-cli"), list[str]()
 
     def tell(text: str) -> None:
-        said.append(text)
+        lines.append(text)
         hear(LogLine(text))
 
     began = time.monotonic()
@@ -160,16 +160,16 @@ async def run_foundry(
     finally:
         log.close()
     if code == 0:
-        return {"command": line, "lines": said[-2_000:], "seconds": time.monotonic() - began}
+        return {"command": line, "lines": lines[-2_000:], "seconds": time.monotonic() - began}
     where = f"\nLog: {shown_path(log.path)}" if log.path else ""
     how = (
         f"was ended: it took longer than {seconds_text(seconds)}"
         if code is None
         else f"ended with the exit code {code}"
     )
-    last = f"; it said last: {one_line(said[-1], 160)}" if said else "."
+    last = f"; it said last: {one_line(lines[-1], 160)}" if lines else "."
     raise JobFailed(
         f"`{one_line(line, 120)}` {how}{last}",
         hint="Its own words are below; try it in a terminal.",
-        detail="\n".join(said[-20:]) + where,
+        detail="\n".join(lines[-20:]) + where,
     )

@@ -33,12 +33,12 @@ class CacheChange:
 async def find_cache(environ: Mapping[str, str] = os.environ) -> Path | None:
     """The cache as `foundry cache location` says it; None when there is no CLI, or it says no place."""
     answer = await ask_program("foundry", "cache", "location", environ=environ)
-    found = _PLACE.findall(answer.text) if answer.status == "ok" else []
-    return expanded(found[-1].strip().rstrip("'")) if found else None
+    matches = _PLACE.findall(answer.text) if answer.status == "ok" else []
+    return expanded(matches[-1].strip().rstrip("'")) if matches else None
 
 
-def _same(one: Path | None, other: Path) -> bool:
-    return one is not None and one.resolve() == other.resolve()
+def _same(folder: Path | None, other: Path) -> bool:
+    return folder is not None and folder.resolve() == other.resolve()
 
 
 def _record() -> Path:
@@ -48,20 +48,20 @@ def _record() -> Path:
 def read_change() -> CacheChange | None:
     """What `move_cache` has changed and nobody has put back yet."""
     try:
-        found = read_json_object(_record())
-        return CacheChange(before=str(found["before"]), now=str(found["now"]))
+        record = read_json_object(_record())
+        return CacheChange(before=str(record["before"]), now=str(record["now"]))
     except (FirstlightError, KeyError):
         return None
 
 
 async def move_cache(
-    place: Path,
+    folder: Path,
     *,
     environ: Mapping[str, str] = os.environ,
     on_event: Callable[[Event], None] | None = None,
     started: Callable[[int], None] | None = None,
 ) -> Document:
-    """Let the CLI use `place` as its cache, after writing down the old place.
+    """Let the CLI use `folder` as its cache, after writing down the old place.
 
     The document: `command, lines[], seconds, before, now`; nothing is run when it is there already.
 
@@ -73,25 +73,25 @@ async def move_cache(
     if before is None:
         raise InputRefused(
             "`foundry cache location` names no folder, so the cache could not be put back afterwards.",
-            hint=f"To do it all the same, type it yourself: foundry cache cd {shown_path(place)}",
+            hint=f"To do it all the same, type it yourself: foundry cache cd {shown_path(folder)}",
         )
-    if _same(before, place):
+    if _same(before, folder):
         return {
             "command": "",
             "lines": [],
             "seconds": 0.0,
             "before": str(before),
-            "now": str(place),
+            "now": str(folder),
         }
     known = read_change()
     first = known.before if known is not None else str(before)
-    change = CacheChange(before=first, now=str(place))
+    change = CacheChange(before=first, now=str(folder))
     write_json(_record(), asdict(change))
     try:
         done = await run_foundry(
-            ("cache", "cd", str(place)), environ=environ, on_event=on_event, started=started
+            ("cache", "cd", str(folder)), environ=environ, on_event=on_event, started=started
         )
-        if not _same(await find_cache(environ), place):
+        if not _same(await find_cache(environ), folder):
             raise JobFailed("The CLI ran without an error, and its cache is where it was.")
     except BaseException:
         if _same(await find_cache(environ), Path(first)):

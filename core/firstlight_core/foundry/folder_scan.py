@@ -45,8 +45,8 @@ class FolderVerdict:
 
 def scan(root: Path) -> list[FolderVerdict]:
     """The verdict on every folder below `root` that looks like a model, in the scanner's order."""
-    found = [_judge(folder) for folder in _model_folders(root)]
-    last = {verdict.id: verdict.folder for verdict in found if verdict.listed}
+    verdicts = [_judge(folder) for folder in _model_folders(root)]
+    last = {verdict.id: verdict.folder for verdict in verdicts if verdict.listed}
     return [
         verdict
         if not verdict.listed or last[verdict.id] == verdict.folder
@@ -59,7 +59,7 @@ def scan(root: Path) -> list[FolderVerdict]:
                 *verdict.reasons,
             ),
         )
-        for verdict in found
+        for verdict in verdicts
     ]
 
 

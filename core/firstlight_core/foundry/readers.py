@@ -50,22 +50,24 @@ async def choose_cache(key: str, environ: Mapping[str, str] = os.environ) -> Mod
     own = private_cache()
     if key == "private":
         return own
-    place = await find_cache(environ) or default_cache()
+    folder = await find_cache(environ) or default_cache()
     # Once the CLI's cache has been moved to Firstlight's folder, both are one.
-    return own if place.resolve() == own.root.resolve() else _foreign(place)
+    return own if folder.resolve() == own.root.resolve() else _foreign(folder)
 
 
-def seen_by(cache: ModelCache, cli: FoundryCli | None, place: Path | None = None) -> list[Reader]:
+def seen_by(
+    cache: ModelCache, cli: FoundryCli | None, cli_cache: Path | None = None
+) -> list[Reader]:
     """Which programs find a model in this cache, and how (FACTS.md, "Foundry Local").
 
-    `place` is where the CLI's cache is now: `foundry cache cd` may have moved it here.
+    `cli_cache` is where the CLI's cache is now: `foundry cache cd` may have moved it here.
     """
     old = cli is not None and cli.release != (0, 0) and cli.old
     middle = cli is not None and (0, 10) <= cli.release < (0, 12)
     new = cli is not None and cli.release >= (0, 12)
     root, index = shown_path(cache.root), shown_path(cache.index)
     private = cache.id == "private"
-    here = place is not None and place.resolve() == cache.root.resolve()
+    here = cli_cache is not None and cli_cache.resolve() == cache.root.resolve()
     return [
         Reader(
             reader="Firstlight's chat, benchmark, quality and serve",

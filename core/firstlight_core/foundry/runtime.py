@@ -14,8 +14,8 @@ async def open_foundry(
     *, folder: Path | None = None, cache: ModelCache | None = None, port: int = 0
 ) -> AsyncIterator[OpenJob]:
     """Foundry Local's runtime with Firstlight's private application folder, or another one; `cache` holds its index."""
-    place = folder if folder is not None else find_paths().foundry
-    index = cache.index if cache is not None else place / "cache" / "models"
-    request = {"folder": str(place), "index": str(index), "port": port}
+    app_folder = folder if folder is not None else find_paths().foundry
+    index = cache.index if cache is not None else app_folder / "cache" / "models"
+    request = {"folder": str(app_folder), "index": str(index), "port": port}
     async with open_job("foundry", request) as job:
         yield job

@@ -100,10 +100,10 @@ def check_port(port: int) -> int:
                     why, hint="Choose one from 1024 on, or 0 for any free one."
                 ) from error
             except OSError as error:
-                taken = (
+                problem = (
                     "another program uses it" if error.errno == errno.EADDRINUSE else error.strerror
                 )
-                raise UsageError(f"Port {port} cannot be used: {taken}.", hint=hint) from error
+                raise UsageError(f"Port {port} cannot be used: {problem}.", hint=hint) from error
     return port
 
 
@@ -120,26 +120,28 @@ async def open_service(
     """
     say = on_event or (lambda event: None)
     check_port(port)
-    found = find_target(target)
-    folder = artifact_folder(found)
+    service_target = find_target(target)
+    folder = artifact_folder(service_target)
     check_artifact(folder)
     if read_chat_template(folder) is None:
         raise no_chat_template(folder)
-    deployed = find_deployment(target) if found.kind == "deployment" else None
+    deployed = find_deployment(target) if service_target.kind == "deployment" else None
     async with AsyncExitStack() as stack:
-        place: Path | None = None
+        app_folder: Path | None = None
         if deployed is None or deployed.target != "foundry":
             # A folder that is only served gets a registration that goes with the service.
-            place = Path(
+            app_folder = Path(
                 stack.enter_context(
                     tempfile.TemporaryDirectory(
                         prefix="firstlight-serve-", ignore_cleanup_errors=True
                     )
                 )
             )
-        cache = deployed.home if place is None and deployed is not None else None
-        job = await stack.enter_async_context(open_foundry(folder=place, cache=cache, port=port))
-        if place is None and deployed is not None:
+        cache = deployed.home if app_folder is None and deployed is not None else None
+        job = await stack.enter_async_context(
+            open_foundry(folder=app_folder, cache=cache, port=port)
+        )
+        if app_folder is None and deployed is not None:
             identifier = deployed.id
         else:
             identifier = f"{check_name(default_name(folder))}:1"

@@ -48,14 +48,14 @@ async def offer_commands(
     """
     chosen = await choose_cache(cache, environ)
     cli = await find_foundry_cli(environ)
-    place = await find_cache(environ) if cli is not None else None
+    cli_cache = await find_cache(environ) if cli is not None else None
     there = chosen.id == "foundry" or (
-        place is not None and place.resolve() == chosen.root.resolve()
+        cli_cache is not None and cli_cache.resolve() == chosen.root.resolve()
     )
     return FoundryOffer(
         cli=cli,
         commands=tuple(cli_commands(cli, name, None if there else chosen.root)),
-        place=place,
+        place=cli_cache,
         moved=read_change(),
     )
 
@@ -76,26 +76,26 @@ async def examine(
     Raises:
         UsageError: the name or the cache is not usable.
     """
-    found = find_deployment(check_name(name)) if name is not None else None
-    place = (
-        found.home
-        if cache is None and found is not None
+    deployment = find_deployment(check_name(name)) if name is not None else None
+    examined = (
+        deployment.home
+        if cache is None and deployment is not None
         else await choose_cache(cache or "private", environ)
     )
     cli = await find_foundry_cli(environ)
     foreign = await find_cache(environ) if cli is not None else None
     change = read_change()
-    verdicts = await asyncio.to_thread(_folders, place, name)
-    registered, problem = await _registered(place)
+    verdicts = await asyncio.to_thread(_folders, examined, name)
+    registered, problem = await _registered(examined)
     if name is not None:
         registered = [row for row in registered if row["id"].partition(":")[0] == name]
     document: Document = {
-        "cache": place.id,
-        "root": str(place.root),
-        "index": str(place.index),
+        "cache": examined.id,
+        "root": str(examined.root),
+        "index": str(examined.index),
         "cli": asdict(cli) if cli is not None else None,
         "moved": asdict(change) if change is not None else None,
-        "seen_by": [reader.to_json() for reader in seen_by(place, cli, foreign)],
+        "seen_by": [reader.to_json() for reader in seen_by(examined, cli, foreign)],
         "folders": [verdict.to_json() for verdict in verdicts],
         "registered": registered,
         "registered_problem": problem,

@@ -77,8 +77,8 @@ class ChatBackend(ABC):
         )
         check_max_tokens(max_tokens)
         form = self._form(json_schema, regex)
-        asked = self._ask(check_messages(messages), max_tokens, sampling, form)
-        async with contextlib.aclosing(asked) as events:  # type: ignore[type-var]
+        stream = self._ask(check_messages(messages), max_tokens, sampling, form)
+        async with contextlib.aclosing(stream) as events:  # type: ignore[type-var]
             async for event in events:
                 if isinstance(event, Tokens):
                     # A server tells texts only.

@@ -84,7 +84,7 @@ async def open_endpoint(
     async with open_job("endpoint", {}, network=network) as job:
         if started is not None:
             started(job.pid)
-        asked = job.ask(
+        stream = job.ask(
             "load",
             base_url=address,
             model=target.model,
@@ -92,7 +92,7 @@ async def open_endpoint(
             limits=asdict(limits or ServerLimits()),
         )
         loaded: dict[str, Any] = {}
-        async with contextlib.aclosing(asked) as events:  # type: ignore[type-var]
+        async with contextlib.aclosing(stream) as events:  # type: ignore[type-var]
             async for event in events:
                 if isinstance(event, Reply):
                     loaded = event.result
@@ -121,7 +121,7 @@ async def find_servers(
         base, key = check_address(address, network=network), api_key()
         servers = [{"name": next((n for n, url in known if url == base), ""), "base_url": base}]
     async with open_job("endpoint", {}, network=network) as job:
-        found: list[dict[str, Any]] = (await job.request("find", servers=servers, key=key))[
+        servers_found: list[dict[str, Any]] = (await job.request("find", servers=servers, key=key))[
             "servers"
         ]
-    return found
+    return servers_found

@@ -48,35 +48,35 @@ class Engine(ChatBackend):
         sampling: Sampling,
         form: Mapping[str, str] | None,
     ) -> AsyncIterator[Event]:
-        asked = self._job.ask(
+        stream = self._job.ask(
             "chat",
             messages=list(messages),
             max_tokens=max_tokens,
             search=sampling.search(self.artifact.search),
             guidance=form,
         )
-        return watch(asked, self._job, self._patience, template=True)
+        return watch(stream, self._job, self._patience, template=True)
 
     async def render(self, messages: Sequence[Message]) -> dict[str, Any]:
         return await self.request("render", template=True, messages=check_messages(messages))
 
     async def control_tokens(self) -> dict[str, list[str]]:
         """`tokens`: the artifact's control tokens; `faults`: those of them that no answer may hold as text."""
-        found = await self.request("control_tokens", template=True)
-        return {key: list(found[key]) for key in ("tokens", "faults")}
+        reply = await self.request("control_tokens", template=True)
+        return {key: list(reply[key]) for key in ("tokens", "faults")}
 
     async def alternatives(
         self, messages: Sequence[Message], tokens: Sequence[int], *, count: int = 5
     ) -> list[dict[str, Any]]:
         """Probabilities before sampling settings, likeliest first."""
-        found = await self.request(
+        reply = await self.request(
             "alternatives",
             template=True,
             messages=check_messages(messages),
             tokens=list(tokens),
             count=max(1, min(count, 100)),
         )
-        return list(found["alternatives"])
+        return list(reply["alternatives"])
 
     async def check_form(
         self, *, json_schema: Mapping[str, Any] | None = None, regex: str | None = None
@@ -90,9 +90,9 @@ class Engine(ChatBackend):
         Raises:
             JobDied: the engine died, or hung and was ended.
         """
-        asked = self._job.ask(op, **values)
+        stream = self._job.ask(op, **values)
         async with contextlib.aclosing(
-            watch(asked, self._job, self._patience, template=template)
+            watch(stream, self._job, self._patience, template=template)
         ) as events:  # type: ignore[type-var]
             async for event in events:
                 if isinstance(event, Reply):
@@ -132,7 +132,7 @@ async def open_engine(
     async with open_job("engine", {}) as job:
         if started is not None:
             started(job.pid)
-        asked = job.ask(
+        stream = job.ask(
             "load",
             folder=str(checked.folder.absolute()),
             context_length=checked.context_length,
@@ -142,7 +142,7 @@ async def open_engine(
             variables=dict(variables or {}),
         )
         loaded: dict[str, Any] = {}
-        async with contextlib.aclosing(watch(asked, job, patience)) as events:  # type: ignore[type-var]
+        async with contextlib.aclosing(watch(stream, job, patience)) as events:  # type: ignore[type-var]
             async for event in events:
                 if isinstance(event, Reply):
                     loaded = event.result

@@ -41,21 +41,21 @@ async def open_target(
         OutOfMemory: the artifact cannot fit.
         JobDied: the engine died while loading.
     """
-    found = find_target(target)
-    if found.kind == "endpoint":
+    resolved = find_target(target)
+    if resolved.kind == "endpoint":
         async with open_endpoint(
-            found, network=network, limits=limits, on_event=on_event, started=started
+            resolved, network=network, limits=limits, on_event=on_event, started=started
         ) as server:
             yield server
-    elif found.kind == "original" and found.folder is not None:
-        like = check_artifact(found.like) if found.like is not None else None
+    elif resolved.kind == "original" and resolved.folder is not None:
+        like = check_artifact(resolved.like) if resolved.like is not None else None
         async with open_original(
-            found.folder, like=like, max_length=max_length, on_event=on_event, started=started
+            resolved.folder, like=like, max_length=max_length, on_event=on_event, started=started
         ) as original:
             yield original
     else:
         async with open_engine(
-            artifact_folder(found),
+            artifact_folder(resolved),
             max_length=max_length,
             variables=variables,
             on_event=on_event,

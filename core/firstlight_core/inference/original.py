@@ -93,14 +93,14 @@ class Original(ChatBackend):
     ) -> AsyncIterator[Event]:
         """A seed repeats, but draws other random numbers than onnxruntime-genai does."""
         # What is not asked for is as the artifact's own settings say: genai reads them itself, transformers is told.
-        kept = {k: v for k, v in self._search.items() if k in _READ}
-        asked = self._job.ask(
+        search = {k: v for k, v in self._search.items() if k in _READ}
+        stream = self._job.ask(
             "chat",
             messages=list(messages),
             max_tokens=max_tokens,
-            search={**kept, **sampling.search(self._search)},
+            search={**search, **sampling.search(self._search)},
         )
-        return watch(asked, self._job, self._patience, template=True)
+        return watch(stream, self._job, self._patience, template=True)
 
 
 _READ = ("temperature", "top_p", "top_k", "repetition_penalty")
@@ -134,7 +134,7 @@ async def open_original(
     async with open_job("original", {}) as job:
         if started is not None:
             started(job.pid)
-        asked = job.ask(
+        stream = job.ask(
             "load",
             source=str(plan.source.absolute()),
             base=str(plan.base.absolute()) if plan.base is not None else None,
@@ -144,7 +144,7 @@ async def open_original(
             max_length=max_length or DEFAULT_CONTEXT,
         )
         loaded: dict[str, Any] = {}
-        async with contextlib.aclosing(watch(asked, job, patience)) as events:  # type: ignore[type-var]
+        async with contextlib.aclosing(watch(stream, job, patience)) as events:  # type: ignore[type-var]
             async for event in events:
                 if isinstance(event, Reply):
                     loaded = event.result

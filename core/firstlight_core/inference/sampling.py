@@ -40,8 +40,8 @@ class Sampling:
             value is not None for value in (self.temperature, self.top_p, self.top_k, self.seed)
         )
         if self.greedy or self.temperature == 0:
-            kept = {k: v for k, v in search.items() if k == "repetition_penalty"}
-            return {**kept, "do_sample": False}
+            penalty = {k: v for k, v in search.items() if k == "repetition_penalty"}
+            return {**penalty, "do_sample": False}
         return {**search, "do_sample": bool(asks_for_sampling or defaults.get("do_sample", False))}
 
     def _check(self) -> None:

@@ -132,11 +132,11 @@ def save_conversation(
     """
     stem = name if name is not None else free_name(folder)
     markdown, lines = folder / f"{stem}.md", folder / f"{stem}.jsonl"
-    said = [{"role": "system", "content": system}] if system else []
-    said += [turn.to_json() for turn in turns]
+    messages = [{"role": "system", "content": system}] if system else []
+    messages += [turn.to_json() for turn in turns]
     write_whole(markdown, as_markdown(target, system, turns), mode=0o600)
     write_whole(
-        lines, "".join(json.dumps(line, allow_nan=False) + "\n" for line in said), mode=0o600
+        lines, "".join(json.dumps(line, allow_nan=False) + "\n" for line in messages), mode=0o600
     )
     return markdown, lines
 
@@ -163,8 +163,8 @@ def load_conversation(path: Path) -> tuple[str, list[Turn]]:
         if not line.strip():
             continue
         try:
-            said = json.loads(line)
-            role, content = said["role"], said["content"]
+            message = json.loads(line)
+            role, content = message["role"], message["content"]
         except (ValueError, KeyError, TypeError, RecursionError):
             role, content = None, None
         if role not in ROLES or not isinstance(content, str):

@@ -58,8 +58,8 @@ def check_schema(schema: Mapping[str, Any]) -> None:
     try:
         kind.check_schema(schema)
     except SchemaError as error:
-        place = one_line(error.json_path.replace("$", "schema", 1), 80)
-        raise ValueError(f"{place} is wrong: {one_line(error.message, 160)}") from error
+        location = one_line(error.json_path.replace("$", "schema", 1), 80)
+        raise ValueError(f"{location} is wrong: {one_line(error.message, 160)}") from error
     known = kind.VALIDATORS.keys() | _ANNOTATIONS | _PARTNERS.keys()
     whole = specification_with(dialect).create_resource(dict(schema))
     parts = [part.contents for part in _parts(whole)]
@@ -84,14 +84,14 @@ def _target(reference: str, resolver: Any, parts: list[Any]) -> Any:
     """
     from referencing.exceptions import Unresolvable
 
-    shown = one_line(str(reference), 80)
+    label = one_line(str(reference), 80)
     try:
-        found = resolver.lookup(reference).contents
+        subschema = resolver.lookup(reference).contents
     except (Unresolvable, AttributeError, TypeError, ValueError) as error:
-        raise ValueError(f"the schema refers to {shown!r}, which it lacks") from error
-    if not any(found is part for part in parts):
-        raise ValueError(f"the schema refers to {shown!r}, which is no schema in it")
-    return found
+        raise ValueError(f"the schema refers to {label!r}, which it lacks") from error
+    if not any(subschema is part for part in parts):
+        raise ValueError(f"the schema refers to {label!r}, which is no schema in it")
+    return subschema
 
 
 def _check_ends(parts: list[Any], targets: Mapping[int, Any]) -> None:
@@ -147,13 +147,13 @@ def _check_part(part: Any, known: frozenset[str] | set[str], *, below: bool, hid
             f"in this kind of schema {one_line(beside[0], 40)!r} is not read beside '$ref'"
         )
     for key, value in part.items():
-        shown = one_line(str(key), 40)
+        label = one_line(str(key), 40)
         if key not in known:
-            raise ValueError(f"the schema's keyword {shown!r} is not known")
+            raise ValueError(f"the schema's keyword {label!r} is not known")
         if key in _PARTNERS and _PARTNERS[key] not in part:
-            raise ValueError(f"the schema's keyword {shown!r} needs {_PARTNERS[key]!r} beside it")
+            raise ValueError(f"the schema's keyword {label!r} needs {_PARTNERS[key]!r} beside it")
         if below and key in ("$id", "$schema"):
-            raise ValueError(f"{shown!r} may only stand at the top of a schema")
+            raise ValueError(f"{label!r} may only stand at the top of a schema")
         if key == "format" and value not in FORMATS:
             raise ValueError(
                 f"the schema's format {one_line(str(value), 40)!r} is not checked here; "
@@ -191,16 +191,16 @@ def schema_fault(value: Any, schema: Mapping[str, Any], where: str) -> str | Non
         return f"{where} is nested too deeply for its schema"
     if error is None:
         return None
-    place = one_line(where + error.json_path.removeprefix("$"), 120)
+    location = one_line(where + error.json_path.removeprefix("$"), 120)
     match error.validator:
         case "type":
             kinds = error.validator_value
             names = kinds if isinstance(kinds, list) else [kinds]
-            return f"{place} is no {' or '.join(map(str, names))}"
+            return f"{location} is no {' or '.join(map(str, names))}"
         case "required":
             missing = next(key for key in error.validator_value if key not in error.instance)
-            return f"{place} lacks {one_line(str(missing), 40)!r}"
+            return f"{location} lacks {one_line(str(missing), 40)!r}"
         case "enum":
-            return f"{place} is not one of the allowed values"
+            return f"{location} is not one of the allowed values"
         case _:
-            return f"{place} breaks {error.validator!r}: {one_line(error.message, 160)}"
+            return f"{location} breaks {error.validator!r}: {one_line(error.message, 160)}"

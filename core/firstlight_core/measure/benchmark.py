@@ -69,15 +69,15 @@ async def benchmark(
         JobDied: an engine died.
     """
     _check_numbers(targets, lengths, new_tokens, repeats)
-    found = [find_target(target) for target in targets]
+    resolved = [find_target(target) for target in targets]
     levels = check_clients(clients)
-    artifacts = [target for target in found if target.kind != "endpoint"]
+    artifacts = [target for target in resolved if target.kind != "endpoint"]
     if through_foundry and not artifacts:
         raise UsageError(
             "Only an artifact can be measured through Foundry Local's service.",
             hint="Name an artifact folder or a deployed name.",
         )
-    if levels and len(artifacts) == len(found) and not through_foundry:
+    if levels and len(artifacts) == len(resolved) and not through_foundry:
         raise UsageError(
             "An artifact is asked by one client; several at once need a server.",
             hint="Name http://host:port/v1#model, or add --through-foundry.",
@@ -89,7 +89,7 @@ async def benchmark(
     async with AsyncExitStack() as services:
         subjects: list[Subject] = []
         pairs: list[tuple[AskedArtifact, EndpointSubject]] = []
-        for target in found:
+        for target in resolved:
             if target.kind == "endpoint":
                 subjects.append(EndpointSubject(target, lengths, network=network))
             elif through_foundry:
@@ -249,8 +249,10 @@ async def _sweep(
         if isinstance(subject, EndpointSubject):
             for level in levels:
                 count.tell(Stage("clients", f"{level} client{'s' * (level != 1)} at once"))
-                found = await measure_crowd(subject, level, new_tokens=new_tokens, repeats=repeats)
-                clients.setdefault(id(subject), []).append(found)
+                level_result = await measure_crowd(
+                    subject, level, new_tokens=new_tokens, repeats=repeats
+                )
+                clients.setdefault(id(subject), []).append(level_result)
                 count.step(f"{subject.label}, {level} clients")
 
 

@@ -64,8 +64,8 @@ async def measure_own_text(
     tell(Stage("own-text", "Comparing on your text"))
     scored = []
     for number, entry in enumerate(reference.prompts):
-        if (one := await _score(engine, reference, entry)) is not None:
-            scored.append(one)
+        if (scores := await _score(engine, reference, entry)) is not None:
+            scored.append(scores)
         tell(Progress(number + 1, len(reference.prompts), "stretches"))
     if not scored:
         raise InputRefused(

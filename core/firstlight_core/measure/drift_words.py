@@ -28,12 +28,12 @@ def describe_drift(drift: Mapping[str, Any]) -> tuple[str, bool]:
     """Drift in words, and whether it is too large to use the artifact."""
     level, sure = closeness(drift)
     count = f"{drift['tokens']} tokens" if "tokens" in drift else "these tokens"
-    said = _OPENING[level]
+    opening = _OPENING[level]
     more = _ADVICE[level]
     if not sure:
-        said = _UNSURE[level]
+        opening = _UNSURE[level]
         more = [*more, f"{count.capitalize()} are too few to be sure: more prompts tell more."]
-    words = " ".join([f"{said}: {drift_words(drift)}.", *more])
+    words = " ".join([f"{opening}: {drift_words(drift)}.", *more])
     own = drift.get("own_text")
     if own is not None:
         words += f" On your own text {drift_words(own)}."

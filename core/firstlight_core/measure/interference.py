@@ -54,31 +54,31 @@ class InterferenceWatch:
 
     def notes(self) -> list[str]:
         """One sentence for each reason to throw the figures away."""
-        found = []
+        reasons = []
         if self._slept > SLEPT_SECONDS:
-            found.append(
+            reasons.append(
                 f"Void: the machine slept for {self._slept:.0f} s while it was measured. Measure again."
             )
         if self._busiest > BUSY_SHARE:
-            found.append(
+            reasons.append(
                 f"Void: other programs were using {100 * self._busiest:.0f} % of the CPU. "
                 "Close them and measure again."
             )
-        return found
+        return reasons
 
 
 def server_processes(base_url: str) -> list[int]:
     """The processes of the server that listens at an address of this machine; none when the system does not tell."""
     port = urlsplit(base_url).port or (443 if base_url.startswith("https") else 80)
-    found: list[int] = []
+    pids: list[int] = []
     with contextlib.suppress(psutil.Error, OSError):
         for connection in psutil.net_connections("tcp"):
             listens = connection.status == psutil.CONN_LISTEN
             if listens and tuple(connection.laddr)[1:2] == (port,) and connection.pid:
                 # Ollama and vLLM compute in children of the process that listens.
                 children = psutil.Process(connection.pid).children(recursive=True)
-                found += [connection.pid, *(child.pid for child in children)]
-    return found
+                pids += [connection.pid, *(child.pid for child in children)]
+    return pids
 
 
 def awake_clock() -> float:

@@ -36,24 +36,24 @@ async def measure_crowd(
     latency_s and ttft_s {p50, p95, p99, max} (of each), faults {sentence: count}.
     """
     words = subject.wording.words(subject.lengths[0])
-    told = await subject.endpoint.request(
+    reply = await subject.endpoint.request(
         "crowd",
         clients=clients,
         conversations=[subject.wording.conversation(words) for _ in range(clients * repeats)],
         max_tokens=new_tokens,
     )
-    answers, faults = told["answers"], told["faults"]
+    answers, faults = reply["answers"], reply["faults"]
     requests = len(answers) + len(faults)
     level: dict[str, Any] = {
         "clients": clients,
         "requests": requests,
         "errors": len(faults),
         "error_rate": len(faults) / max(1, requests),
-        "seconds": told["seconds"],
+        "seconds": reply["seconds"],
     }
-    if answers and told["seconds"] > 0:
-        level["requests_per_s"] = len(answers) / told["seconds"]
-        level["tokens_per_s"] = sum(a["new_tokens"] for a in answers) / told["seconds"]
+    if answers and reply["seconds"] > 0:
+        level["requests_per_s"] = len(answers) / reply["seconds"]
+        level["tokens_per_s"] = sum(a["new_tokens"] for a in answers) / reply["seconds"]
         counted = {answer["counted_by"] for answer in answers}
         level["counted_by"] = "server" if counted == {"server"} else "chunks"
     for name, key in (("latency_s", "total_s"), ("ttft_s", "ttft_s")):
@@ -79,12 +79,14 @@ def level_sentence(level: Mapping[str, Any]) -> str:
 
 def service_sentences(bench: Mapping[str, Any]) -> list[str]:
     """What a benchmark found out about services: what they add, and how they bear several clients."""
-    said = [
+    sentences = [
         str(case["summary"])
-        for found in bench.get("overhead") or ()
-        for case in found.get("cases") or ()
+        for overhead in bench.get("overhead") or ()
+        for case in overhead.get("cases") or ()
     ]
     for result in bench.get("results") or ():
         for level in result.get("clients") or ():
-            said.append(f"{result.get('label') or result.get('target')}: {level_sentence(level)}.")
-    return said
+            sentences.append(
+                f"{result.get('label') or result.get('target')}: {level_sentence(level)}."
+            )
+    return sentences

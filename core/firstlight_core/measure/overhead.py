@@ -30,7 +30,11 @@ def overhead(direct: AskedArtifact, service: EndpointSubject, *, name: str) -> d
             "prompt_tokens": direct.case(length, direct.samples[length])["prompt_tokens"],
             "pairs": len(pairs),
             "same_answers": sum(d["text"] == s["text"] for d, s in pairs),
-            **{key: {**spread(found), "samples": found} for key, found in figures.items() if found},
+            **{
+                key: {**spread(samples), "samples": samples}
+                for key, samples in figures.items()
+                if samples
+            },
         }
         cases.append({**case, "summary": summary(case, name)})
     return {"target": direct.target.text, "label": direct.label, "service": name, "cases": cases}
@@ -43,20 +47,20 @@ def _ratios(pairs: list[tuple[dict[str, Any], dict[str, Any]]], name: str) -> li
 def summary(case: dict[str, Any], name: str) -> str:
     """One sentence with the spread; a difference that the spread does not rule out is none, and said to be none."""
     words = []
-    if found := case.get("ttft_added_s"):
-        median, low, high = (_signed(found[key]) for key in ("median", "min", "max"))
-        when = f"{median.lstrip('+-')} {'later' if found['median'] >= 0 else 'earlier'}"
-        if found["min"] < 0 < found["max"]:
+    if figures := case.get("ttft_added_s"):
+        median, low, high = (_signed(figures[key]) for key in ("median", "min", "max"))
+        when = f"{median.lstrip('+-')} {'later' if figures['median'] >= 0 else 'earlier'}"
+        if figures["min"] < 0 < figures["max"]:
             when = "neither earlier nor later, within the spread"
         words.append(f"the first token comes {when} ({low} to {high})")
-    if found := case.get("decode_ratio"):
-        rate = f"{found['median']:.2f} × the direct rate"
-        if found["min"] < 1 < found["max"]:
+    if figures := case.get("decode_ratio"):
+        rate = f"{figures['median']:.2f} × the direct rate"
+        if figures["min"] < 1 < figures["max"]:
             rate = "the direct rate, within the spread"
-        words.append(f"decode runs at {rate} ({found['min']:.2f}–{found['max']:.2f})")
-    if found := case.get("total_ratio"):
-        span = f"({found['min']:.2f}–{found['max']:.2f})"
-        words.append(f"an answer takes {found['median']:.2f} × as long {span}")
+        words.append(f"decode runs at {rate} ({figures['min']:.2f}–{figures['max']:.2f})")
+    if figures := case.get("total_ratio"):
+        span = f"({figures['min']:.2f}–{figures['max']:.2f})"
+        words.append(f"an answer takes {figures['median']:.2f} × as long {span}")
     if not words:
         return f"{name} answered, but nothing could be compared."
     return f"Through {name}, at {case['prompt_tokens']} prompt tokens: {', '.join(words)}."

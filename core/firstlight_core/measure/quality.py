@@ -81,29 +81,29 @@ async def check_quality(
         InputRefused: the target, the prompts or the reference cannot be used.
         JobDied: the engine died while it was loaded.
     """
-    found = find_target(target)
+    resolved = find_target(target)
     tell = on_event or (lambda event: None)
     if text is not None and reference is None:
         raise UsageError(
             "The drift on your text is measured against the original.",
             hint="Name it with --reference SOURCE.",
         )
-    if found.kind == "endpoint":
+    if resolved.kind == "endpoint":
         if reference is not None:
             raise UsageError(
                 "Drift needs the artifact itself; a server does not tell its probabilities.",
                 hint="Name the artifact folder, or leave out --reference.",
             )
-        asked, origin = prompts_for(None, prompts)
-        recorded, checks = await check_server(found, asked, ratings, tell, network=network)
-        return _document(found, origin, recorded, checks, None)
-    artifact = check_artifact(artifact_folder(found))
+        questions, origin = prompts_for(None, prompts)
+        recorded, checks = await check_server(resolved, questions, ratings, tell, network=network)
+        return _document(resolved, origin, recorded, checks, None)
+    artifact = check_artifact(artifact_folder(resolved))
     if not (await asyncio.to_thread(read_chat_template, artifact.folder) or "").strip():
         # Before the original is loaded, which takes minutes.
         raise no_chat_template(artifact.folder)
-    asked, origin = prompts_for(artifact.source, prompts)
+    questions, origin = prompts_for(artifact.source, prompts)
     source = find_source(str(reference)) if reference is not None else None
-    conversations = [prompt.messages for prompt in asked[:DRIFT_PROMPTS]]
+    conversations = [prompt.messages for prompt in questions[:DRIFT_PROMPTS]]
     own_text = load_text(text) if text is not None else None
     original = reading = None
     if source is not None:
@@ -114,13 +114,13 @@ async def check_quality(
             reading = await read_text(source, own_text, on_event=on_event, started=started)
     drift: dict[str, Any] | None = None
     async with open_engine(artifact.folder, started=started) as engine:
-        recorded = await ask_questions(engine, asked, tell)
+        recorded = await ask_questions(engine, questions, tell)
         control = await engine.control_tokens()
         checks = [
             domain_answers(recorded, ratings=ratings),
             answer_format(recorded, control["faults"]),
         ]
-        checks.append(memory_leak(await generate_often(engine, asked, tell)))
+        checks.append(memory_leak(await generate_often(engine, questions, tell)))
         checks.append(consistent_speed(await measure_speeds(engine, tell)))
         if original is not None:
             drift = await measure_drift(engine, original, conversations, on_event=on_event)
@@ -133,7 +133,7 @@ async def check_quality(
 
     unusual = edge_inputs(control["tokens"], artifact.context_length)
     checks.append(edge_cases(await try_edges(reopen, unusual, tell)))
-    document = _document(found, origin, recorded, checks, drift)
+    document = _document(resolved, origin, recorded, checks, drift)
     return document if text is None else {**document, "text": shown_path(text)}
 
 
@@ -157,7 +157,7 @@ async def check_quality_of_each(
 
 
 def _document(
-    found: Target,
+    target: Target,
     origin: str,
     recorded: Sequence[Recorded],
     checks: Sequence[QualityCheck],
@@ -166,7 +166,7 @@ def _document(
     verdict, usable = give_verdict(checks, drift)
     return {
         "ok": usable,
-        "target": found.text,
+        "target": target.text,
         "prompts": origin,
         "checks": [check.to_json() for check in checks],
         **({"drift": drift} if drift is not None else {}),

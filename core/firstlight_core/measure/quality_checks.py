@@ -80,13 +80,13 @@ def domain_answers(
     """
     title = "Domain questions are answered"
     checked = [entry for entry in recorded if entry.prompt.expects_content]
-    said, liked = _rated(ratings)
+    rating_text, liked = _rated(ratings)
     rated = {"ratings": list(ratings)} if ratings else {}
     if not checked:
         status: Status = "not-run"
         summary = "No question says what a right answer is."
         if ratings:
-            status, summary = "pass" if liked else "fail", f"{summary} {said}"
+            status, summary = "pass" if liked else "fail", f"{summary} {rating_text}"
         elif recorded:
             status, summary = "needs-you", summary + " Read the answers and rate them in the chat."
         return QualityCheck(
@@ -108,7 +108,7 @@ def domain_answers(
     summary = f"{right} of {len(checked)} answers are as expected ({right_share:.0%} needed)."
     status = "pass" if right >= right_share * len(checked) else "fail"
     if ratings:
-        summary = f"{summary} {said}"
+        summary = f"{summary} {rating_text}"
         # Right by the file and poor in a person's eyes: neither of the two is to be overruled silently.
         status = "needs-you" if status == "pass" and not liked else status
     return QualityCheck(
@@ -268,8 +268,8 @@ def consistent_speed(rates: Mapping[int, Sequence[float]]) -> QualityCheck:
     best = {length: max(values) for length, values in measured.items()}
     shake = max(coefficient_of_variation(values) for values in measured.values())
     share = min(best.values()) / max(best.values())
-    shown = ", ".join(f"{rate:.1f} tokens/s at {length}" for length, rate in best.items())
-    summary = f"{shown} tokens of prompt; the slowest reaches {share:.0%} of the fastest."
+    rates_text = ", ".join(f"{rate:.1f} tokens/s at {length}" for length, rate in best.items())
+    summary = f"{rates_text} tokens of prompt; the slowest reaches {share:.0%} of the fastest."
     status: Status = "pass"
     if share < SLOWEST_SHARE:
         status = "fail" if shake <= STEADY else "needs-you"

@@ -91,12 +91,12 @@ def _lines(path: Path) -> list[str]:
     try:
         return re.split(r"\r\n|\n|\r", raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        place = ""
+        location = ""
         if not raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             number = len(re.split(rb"\r\n|\n|\r", raw[: error.start]))
-            place = f": line {number} has the byte 0x{raw[error.start]:02X}"
+            location = f": line {number} has the byte 0x{raw[error.start]:02X}"
         raise InputRefused(
-            f"{shown_path(path)} is not UTF-8 text{place}.", hint="Save it as UTF-8."
+            f"{shown_path(path)} is not UTF-8 text{location}.", hint="Save it as UTF-8."
         ) from error
 
 
@@ -161,13 +161,13 @@ def _phrases(value: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
     groups = value if isinstance(value, dict) else {"all": value or []}
     if groups.keys() - {"all", "any"}:
         raise ValueError("keys must be a list, or an object with all and any")
-    found: list[tuple[str, ...]] = []
+    both: list[tuple[str, ...]] = []
     for name in ("all", "any"):
         phrases = groups.get(name, [])
         if not isinstance(phrases, list) or not all(isinstance(p, str) and p for p in phrases):
             raise ValueError("keys must be a list of phrases")
-        found.append(tuple(phrases))
-    return found[0], found[1]
+        both.append(tuple(phrases))
+    return both[0], both[1]
 
 
 def content_fault(prompt: QualityPrompt, answer: str) -> str | None:

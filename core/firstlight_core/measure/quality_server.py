@@ -36,7 +36,7 @@ ROUNDS = 3
 
 async def check_server(
     target: Target,
-    asked: Sequence[QualityPrompt],
+    prompts: Sequence[QualityPrompt],
     ratings: Sequence[int],
     tell: Listener,
     *,
@@ -48,7 +48,7 @@ async def check_server(
         FirstlightError: as `talk.endpoint.open_endpoint`.
     """
     async with open_endpoint(target, network=network) as server:
-        recorded = await ask_questions(server, asked, tell)
+        recorded = await ask_questions(server, prompts, tell)
     rates, why = await _rates(target, tell, network=network)
 
     def reopen() -> AbstractAsyncContextManager[ChatBackend]:

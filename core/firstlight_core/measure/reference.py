@@ -77,14 +77,14 @@ async def find_reference(
         ToolchainMissing: transformers or torch is not installed.
         StateProblem: there is no room for the logits.
     """
-    asked = [[dict(message) for message in messages] for messages in conversations]
+    messages_lists = [[dict(message) for message in messages] for messages in conversations]
     lacking = read_chat_template(own_files(source, adapter_base(source)).template) is None
     lent = template if lacking else None
     folder = {"template_folder": str(lent.absolute())} if lent is not None else {}
     return await _find(
         source,
-        {"conversations": asked, "new_tokens": new_tokens, **folder},
-        len(asked) * new_tokens,
+        {"conversations": messages_lists, "new_tokens": new_tokens, **folder},
+        len(messages_lists) * new_tokens,
         on_event=on_event,
         started=started,
         cache=cache,
@@ -105,7 +105,7 @@ async def read_text(
         InputRefused: the text is too short to predict anything of it.
         FirstlightError: as `find_reference`.
     """
-    found = await _find(
+    reference = await _find(
         source,
         {"text": text, "width": STRETCH, "count": STRETCHES},
         STRETCHES * STRETCH,
@@ -113,12 +113,12 @@ async def read_text(
         started=started,
         cache=cache,
     )
-    if not found.prompts:
+    if not reference.prompts:
         raise InputRefused(
             "The text has fewer than two tokens, so nothing of it can be predicted.",
             hint="Give a text of a few hundred words.",
         )
-    return found
+    return reference
 
 
 def load_text(path: Path) -> str:
@@ -147,7 +147,7 @@ def load_text(path: Path) -> str:
 
 async def _find(
     source: Path,
-    asked: dict[str, Any],
+    wanted: dict[str, Any],
     tokens: int,
     *,
     on_event: Listener | None,
@@ -157,19 +157,19 @@ async def _find(
     inspection = await asyncio.to_thread(inspect_model, source)
     base = adapter_base(source)
     marks = [await asyncio.to_thread(fingerprint, folder) for folder in (source, base) if folder]
-    about = dict(asked)
+    about = dict(wanted)
     if "template_folder" in about:
         # What the template says, wherever it lies.
         lent = Path(about["template_folder"])
         about["template_folder"] = await asyncio.to_thread(read_chat_template, lent)
     key = hashlib.sha256(json.dumps([_FORMAT, marks, about]).encode()).hexdigest()[:32]
     folder = (cache if cache is not None else find_paths().reference) / key
-    if (kept := await asyncio.to_thread(_read, folder, cached=True)) is not None:
-        return kept
+    if (cached := await asyncio.to_thread(_read, folder, cached=True)) is not None:
+        return cached
     request = {
         "source": str(source.absolute()),
         "base": str(base.absolute()) if base is not None else None,
-        **asked,
+        **wanted,
     }
     vocab = int(inspection.to_json().get("vocab_size") or 0) or UNKNOWN_VOCAB
     await _compute(folder, request, 4 * tokens * vocab, on_event, started)
@@ -222,7 +222,7 @@ def _read(folder: Path, *, cached: bool) -> Reference | None:
     """A cache entry; None when there is none, or when it is damaged, which costs a computation and no more."""
     try:
         described = read_json_object(folder / "reference.json", limit=64 * 2**20)
-        found = Reference(
+        reference = Reference(
             rows=folder / "rows.bin",
             vocab=int(described["vocab"]),
             prompts=list(described["prompts"]),
@@ -230,8 +230,8 @@ def _read(folder: Path, *, cached: bool) -> Reference | None:
             forward_s=float(described["forward_s"]),
             cached=cached,
         )
-        rows = sum(len(p["ids"]) - int(p["prompt_tokens"]) for p in found.prompts)
-        whole = found.rows.stat().st_size == rows * found.vocab * 4
+        rows = sum(len(p["ids"]) - int(p["prompt_tokens"]) for p in reference.prompts)
+        whole = reference.rows.stat().st_size == rows * reference.vocab * 4
     except (InputRefused, KeyError, TypeError, ValueError, OSError):
         return None
-    return found if whole else None
+    return reference if whole else None

@@ -62,8 +62,8 @@ class EndpointSubject(Subject):
         counts = []
         for words in TRIAL_WORDS:
             sample = await self._ask(self.wording.conversation(words), TRIAL_TOKENS)
-            if (told := sample.get("prompt_tokens")) is not None:
-                counts.append((words, told))
+            if (counted := sample.get("prompt_tokens")) is not None:
+                counts.append((words, counted))
         if len(counts) == len(TRIAL_WORDS):
             self.wording.learn(counts)
 
@@ -72,8 +72,8 @@ class EndpointSubject(Subject):
 
     async def measure(self, length: int, new_tokens: int) -> Sample:
         words = self.wording.words(length)
-        asked = self._like.question if self._like else self.wording.conversation(words)
-        return {**await self._ask(asked, new_tokens), "prompt_words": words}
+        question = self._like.question if self._like else self.wording.conversation(words)
+        return {**await self._ask(question, new_tokens), "prompt_words": words}
 
     async def warm_up(self, length: int, new_tokens: int) -> str | None:
         try:
@@ -106,11 +106,13 @@ class EndpointSubject(Subject):
         }
 
     def case(self, length: int, samples: Sequence[Sample]) -> dict[str, Any]:
-        found = {"asked_tokens": length, **super().case(length, samples)}
+        figures = {"asked_tokens": length, **super().case(length, samples)}
         if samples:
             counted = {sample["counted_by"] for sample in samples}
-            found["counted_by"] = "server" if counted == {"server"} else "chunks"
-            found["prompt_words"] = samples[0]["prompt_words"]
-        if told := [sample["prompt_tokens"] for sample in samples if "prompt_tokens" in sample]:
-            found["prompt_tokens"] = round(percentile(told, 50))
-        return found
+            figures["counted_by"] = "server" if counted == {"server"} else "chunks"
+            figures["prompt_words"] = samples[0]["prompt_words"]
+        if token_counts := [
+            sample["prompt_tokens"] for sample in samples if "prompt_tokens" in sample
+        ]:
+            figures["prompt_tokens"] = round(percentile(token_counts, 50))
+        return figures

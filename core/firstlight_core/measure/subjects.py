@@ -201,9 +201,13 @@ class AskedArtifact(ArtifactSubject):
         return {**stats, "text": answer["text"], "rss_bytes": {"now": now}}
 
     def case(self, length: int, samples: Sequence[Sample]) -> dict[str, Any]:
-        told = [sample["prompt_tokens"] for sample in samples]
-        found = super().case(length, samples)
-        return {**found, "asked_tokens": length, "prompt_tokens": round(percentile(told, 50))}
+        token_counts = [sample["prompt_tokens"] for sample in samples]
+        figures = super().case(length, samples)
+        return {
+            **figures,
+            "asked_tokens": length,
+            "prompt_tokens": round(percentile(token_counts, 50)),
+        }
 
 
 def cpu_percent(samples: Sequence[Sample]) -> float:

@@ -66,7 +66,7 @@ def heads_differ(folder: Path) -> bool | None:
     if ends is None:
         return None
     try:
-        embedding, head = (_place(*end) for end in (ends.embedding, ends.head))
+        embedding, head = (_locate(*end) for end in (ends.embedding, ends.head))
         if embedding.shape != head.shape:
             return True
         widen = embedding.dtype != head.dtype
@@ -87,7 +87,7 @@ def _header(file: Path) -> tuple[dict[str, Any], int]:
     return header, 8 + length
 
 
-def _place(name: str, file: Path) -> _StoredTensor:
+def _locate(name: str, file: Path) -> _StoredTensor:
     header, start = _header(file)
     entry = header[name]
     begin, end = entry["data_offsets"]

@@ -130,12 +130,12 @@ _BUILDERS_OWN: dict[str, int | str | bool] = {
 def read_options(config: Config) -> dict[str, int | str | bool]:
     """What a configuration asks of the quantiser, by option key; the builder's own default where it asks nothing."""
     settings = _builder(config)
-    found = dict(_BUILDERS_OWN)
+    chosen = dict(_BUILDERS_OWN)
     for option in (BLOCK_SIZE, ACCURACY, ALGORITHM, EMBEDDING):
         value = _get(settings, option.name)
         if value is not None:
-            found[option.key] = value
-    return found
+            chosen[option.key] = value
+    return chosen
 
 
 def with_options(
@@ -161,8 +161,8 @@ def with_options(
             continue
         if value == _BUILDERS_OWN[key] and _get(settings, option.name) is None:
             continue
-        place, _, name = option.name.rpartition(".")
-        target = settings.setdefault(place, {}) if place else settings
+        section, _, name = option.name.rpartition(".")
+        target = settings.setdefault(section, {}) if section else settings
         if key == "algorithm" and value == "default":
             target.pop(name, None)
         else:
@@ -188,7 +188,7 @@ def expected_of(config: Config) -> dict[str, Any]:
     level = _get(settings, ACCURACY.name)
     algorithm = str(_get(settings, ALGORITHM.name) or "default")
     passes = list((config.get("passes") or {}).values())
-    kinds = [one.get("type") for one in passes]
+    kinds = [entry.get("type") for entry in passes]
     if builder_bits is None or kinds not in (["ModelBuilder"], [CALIBRATION_PASS, "ModelBuilder"]):
         return {}
     expected: dict[str, Any] = {}
@@ -198,7 +198,7 @@ def expected_of(config: Config) -> dict[str, Any]:
         expected["bits"] = [4, 8]
     if isinstance(block, int):
         # The head keeps the builder's block where the calibrated body has another.
-        groups = {_get(one, "group_size") for one in passes[:-1]} - {None}
+        groups = {_get(entry, "group_size") for entry in passes[:-1]} - {None}
         expected["block_size"] = sorted({block, *groups})
     if isinstance(level, int) and level:
         expected["accuracy_level"] = [level]
@@ -217,13 +217,13 @@ def check_row(config: Config, precision: Precision) -> None:
             hint="Name the row int4-calibrated with --precision, or take the Gptq pass out.",
             field="passes",
         )
-    asked = str(_builder(config).get("precision") or precision.builder_precision)
+    wanted = str(_builder(config).get("precision") or precision.builder_precision)
     if (
-        asked != precision.builder_precision
-        and {asked, precision.builder_precision} & BUILDER_BITS.keys()
+        wanted != precision.builder_precision
+        and {wanted, precision.builder_precision} & BUILDER_BITS.keys()
     ):
         raise UsageError(
-            f"The configuration builds {one_line(asked, 40)}, which is not {precision.label}.",
+            f"The configuration builds {one_line(wanted, 40)}, which is not {precision.label}.",
             hint="Name the row that it belongs to with --precision, or correct the configuration.",
             field="passes.precision",
         )
@@ -240,6 +240,6 @@ def _builder(config: Config) -> dict[str, Any]:
 
 
 def _get(settings: Mapping[str, Any], name: str) -> Any:
-    place, _, last = name.rpartition(".")
-    inner = settings.get(place) if place else settings
+    section, _, last = name.rpartition(".")
+    inner = settings.get(section) if section else settings
     return inner.get(last) if isinstance(inner, Mapping) else None

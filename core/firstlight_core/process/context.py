@@ -57,16 +57,16 @@ class JobContext:
     def requests(self) -> Iterator[Request]:
         """The requests to an open job, one after another, until the parent closes it."""
         while (item := self._inbox.get()) is not None:
-            asked, self.cancelled = item
-            self._number = int(asked.get("re", 0))
-            yield asked
+            request, self.cancelled = item
+            self._number = int(request.get("re", 0))
+            yield request
             self._stops.pop(self._number, None)
 
     def serve(self, handlers: Mapping[str, Handler]) -> Request:
         """Answer requests by `op` until the parent closes the job; a failed request does not end it."""
-        for asked in self.requests():
+        for request in self.requests():
             try:
-                self.reply(handlers[str(asked["op"])](asked))
+                self.reply(handlers[str(request["op"])](request))
             except Exception as error:
                 self.emit(as_failure(error))
         return {}
@@ -75,16 +75,16 @@ class JobContext:
         """Read stdin until its end; runs in a thread of its own."""
         for line in sys.stdin.buffer:
             with contextlib.suppress(ValueError, TypeError, AttributeError):
-                asked = json.loads(line)
-                match asked.get("op"):
+                request = json.loads(line)
+                match request.get("op"):
                     case "cancel":
-                        for number in [n for n in self._stops if n <= int(asked["re"])]:
+                        for number in [n for n in self._stops if n <= int(request["re"])]:
                             self._stops[number].set()
                     case "close":
                         self._inbox.put(None)
                     case _:
-                        stop = self._stops[int(asked.get("re", 0))] = threading.Event()
-                        self._inbox.put((asked, stop))
+                        stop = self._stops[int(request.get("re", 0))] = threading.Event()
+                        self._inbox.put((request, stop))
         leave()
 
 

@@ -54,8 +54,8 @@ def _explain_windows(code: int) -> Ending:
         return Ending("used up the processor time that it was allowed", signal="SIGXCPU")
     if code in _WINDOWS:
         return Ending(f"{_WINDOWS[code]} (0x{code:08X})")
-    shown = f"0x{code:08X}" if code >= 0x80000000 else str(code)
-    return Ending(f"ended without a result (exit code {shown})")
+    code_text = f"0x{code:08X}" if code >= 0x80000000 else str(code)
+    return Ending(f"ended without a result (exit code {code_text})")
 
 
 def _signal_name(number: int) -> str:

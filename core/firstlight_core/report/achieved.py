@@ -135,8 +135,8 @@ def _simple(facts: RunFacts, step: str, title: str) -> Achievement:
     """A step that is done, failed or skipped, and no more is known."""
     if facts.document(step):
         return Achievement(outcome="done", title=title)
-    found = next((s for s in facts.steps if s.id == step), None)
-    if found is not None and found.status in ("failed", "cancelled"):
-        note = found.reason or found.status
+    state = next((s for s in facts.steps if s.id == step), None)
+    if state is not None and state.status in ("failed", "cancelled"):
+        note = state.reason or state.status
         return Achievement(outcome="failed", title=title, note=note)
-    return Achievement(outcome="skipped", title=title, note=found.reason if found else "")
+    return Achievement(outcome="skipped", title=title, note=state.reason if state else "")

@@ -39,21 +39,21 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 def speed_cell(measured: Document) -> str:
     """Load time, TTFT and the two rates of one precision, as far as they were measured; void figures say so."""
-    found = [
+    parts = [
         f"{name} {seconds_text(measured[key])}"
         for name, key in (("load", "load_s"), ("TTFT", "ttft_s"))
         if measured.get(key) is not None
     ]
-    found += [
+    parts += [
         f"{name} {number_text(measured[key])} tok/s"
         for name, key in (("prefill", "prefill_tps"), ("decode", "decode_tps"))
         if measured.get(key) is not None
     ]
-    if found and measured.get("prompt_tokens"):
-        kept = measured.get("reused_tokens")
-        beside = f", {kept} of them kept in the KV cache" if kept else ""
-        found.append(f"at {measured['prompt_tokens']} prompt tokens{beside}")
-    return ("void: " if found and measured.get("void") else "") + ", ".join(found)
+    if parts and measured.get("prompt_tokens"):
+        reused = measured.get("reused_tokens")
+        beside = f", {reused} of them kept in the KV cache" if reused else ""
+        parts.append(f"at {measured['prompt_tokens']} prompt tokens{beside}")
+    return ("void: " if parts and measured.get("void") else "") + ", ".join(parts)
 
 
 def _nats(kl: float) -> str:
@@ -91,12 +91,15 @@ def drift_rows(drift: Document) -> list[tuple[str, str]]:
     rows = []
     for key, label, text in _DRIFT:
         if isinstance(drift.get(key), int | float):
-            shown = text(drift[key])
+            value_text = text(drift[key])
             if ends := drift.get(_INTERVALS.get(key, "")):
-                shown += f" (95 %: {text(ends[0])} to {text(ends[1])})"
-            rows.append((label, shown))
+                value_text += f" (95 %: {text(ends[0])} to {text(ends[1])})"
+            rows.append((label, value_text))
     if isinstance(own := drift.get("own_text"), Mapping):
-        rows += [(f"On your own text: {label}", shown) for label, shown in drift_rows(dict(own))]
+        rows += [
+            (f"On your own text: {label}", value_text)
+            for label, value_text in drift_rows(dict(own))
+        ]
     return rows
 
 
@@ -136,10 +139,10 @@ def measured_word(bench: Document) -> str:
 def bench_sentence(bench: Document) -> str:
     """How the benchmark's figures came about, and whether they are worth anything."""
     repeats, new = bench.get("repeats"), bench.get("new_tokens")
-    said = f" of {repeats} repetitions after a warm-up" if repeats else ""
+    repetitions = f" of {repeats} repetitions after a warm-up" if repeats else ""
     tokens = f", {new} new tokens each" if new else ""
     void = "Void: measure again before you use these figures. " if bench.get("void") else ""
-    return f"{void}Median (least to most){said}{tokens}."
+    return f"{void}Median (least to most){repetitions}{tokens}."
 
 
 def conversion_sentence(conversions: Iterable[Document]) -> str:
@@ -155,12 +158,12 @@ def conversion_sentence(conversions: Iterable[Document]) -> str:
 
 def drift_cell(measured: Document) -> str:
     """Top-1 agreement and mean KL of one precision, as far as they were measured."""
-    found = []
+    parts = []
     if measured.get("top1_agreement") is not None:
-        found.append(f"{100 * measured['top1_agreement']:.1f} %")
+        parts.append(f"{100 * measured['top1_agreement']:.1f} %")
     if measured.get("kl_mean") is not None:
-        found.append(f"KL {kl_number(measured['kl_mean'])}")
-    return ", ".join(found)
+        parts.append(f"KL {kl_number(measured['kl_mean'])}")
+    return ", ".join(parts)
 
 
 def spread_cell(figures: Document | None) -> str:
@@ -216,8 +219,8 @@ def size_cell(figures: Document, peak: str) -> str:
     """Size, peak memory (under the key `peak`) and time, or why a row cannot run here."""
     if figures.get("available") is False:
         return plain(figures.get("reason") or "cannot run here")
-    found = [bytes_text(figures[k]) for k in ("bytes", peak) if k in figures]
-    return ", ".join(found + ([seconds_text(figures["seconds"])] if "seconds" in figures else []))
+    parts = [bytes_text(figures[k]) for k in ("bytes", peak) if k in figures]
+    return ", ".join(parts + ([seconds_text(figures["seconds"])] if "seconds" in figures else []))
 
 
 def tuned_sentence(tuned: Document | None) -> str:

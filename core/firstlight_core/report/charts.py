@@ -77,11 +77,11 @@ def number_text(value: float) -> str:
 
 
 def _open(title: str, height: float) -> str:
-    shown = escape(title)
+    label = escape(title)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{shown}" width="{_WIDTH}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{label}" width="{_WIDTH}" '
         f'height="{height:.0f}" viewBox="0 0 {_WIDTH} {height:.0f}" font-family="sans-serif" font-size="12">'
-        f'<title>{shown}</title><text x="0" y="16" font-weight="bold">{shown}</text>'
+        f'<title>{label}</title><text x="0" y="16" font-weight="bold">{label}</text>'
     )
 
 

@@ -94,11 +94,11 @@ def _measured_here(facts: RunFacts) -> Proof:
     return Proof(state="passed" if good else bench.state, note="; ".join(notes))
 
 
-def _item(title: str, done: bool, found: str, otherwise: str) -> Item:
+def _item(title: str, done: bool, evidence: str, otherwise: str) -> Item:
     return {
         "title": title,
         "status": "done" if done else "not done",
-        "note": found if done else otherwise,
+        "note": evidence if done else otherwise,
     }
 
 
@@ -212,31 +212,35 @@ def _row(group: str, title: str, status: str | Proof, note: str) -> Item:
 
 def limitations(facts: RunFacts) -> list[str]:
     """What this report does not say, in plain words."""
-    found = [
+    sentences = [
         "Every measured figure is of this machine at that time; another processor gives others."
     ]
     bench = benchmark_proof(facts)
     if bench.state == "void":
-        found.append("The benchmark is void; measure again before you use its figures.")
+        sentences.append("The benchmark is void; measure again before you use its figures.")
     elif bench.state != "passed":
-        found.append("Speed and memory were not measured in this run.")
+        sentences.append("Speed and memory were not measured in this run.")
     artifacts = checked_artifacts(facts)
     if not facts.qualities:
-        found.append("The quality was not checked in this run.")
+        sentences.append("The quality was not checked in this run.")
     elif not any(a.drift for a in artifacts):
-        found.append("The drift from the original was not measured.")
+        sentences.append("The drift from the original was not measured.")
     elif unknown := [a.name for a in artifacts if not a.drift]:
-        found.append(f"The drift from the original was not measured for {', '.join(unknown)}.")
-    found += [
+        sentences.append(f"The drift from the original was not measured for {', '.join(unknown)}.")
+    sentences += [
         f"Quality, {a.name}: {a.quality.note}." for a in artifacts if a.quality.state == "failed"
     ]
     template = facts.document("template")
     if template and not template.get("locked", True):
-        found.append("The prompt template differs from the tokenizer's; see the template section.")
+        sentences.append(
+            "The prompt template differs from the tokenizer's; see the template section."
+        )
     if not template and facts.in_use:
-        found.append("The prompt template was not checked in this run.")
-    found.append("Backdoors or flaws in the weights themselves cannot be found by these checks.")
-    return found
+        sentences.append("The prompt template was not checked in this run.")
+    sentences.append(
+        "Backdoors or flaws in the weights themselves cannot be found by these checks."
+    )
+    return sentences
 
 
 def fallback(facts: RunFacts) -> str:

@@ -55,9 +55,9 @@ def ledger_mark(run: Run) -> LedgerMark:
 
 def written_digests(folder: Path) -> dict[str, str]:
     """Kind → digest of the newest report that the ledger in this folder tells of; empty when there is none."""
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     for entry in Run(folder).entries():
-        kept = entry.values.get("sha256")
-        if entry.step == REPORT and isinstance(kept, Mapping):
-            found = {str(kind): str(value) for kind, value in kept.items()}
-    return found
+        recorded = entry.values.get("sha256")
+        if entry.step == REPORT and isinstance(recorded, Mapping):
+            digests = {str(kind): str(value) for kind, value in recorded.items()}
+    return digests

@@ -68,18 +68,20 @@ def report_document(run: Run, *, now: float | None = None) -> Document:
         "fallback": fallback(facts),
         "next": next_commands(facts, facts.in_use or None, run.folder),
     }
-    shown: Document = _shown({k: v for k, v in document.items() if v not in (None, {}, [], "")})
-    return shown
+    report: Document = _visible_copy(
+        {k: v for k, v in document.items() if v not in (None, {}, [], "")}
+    )
+    return report
 
 
-def _shown(value: Any) -> Any:
+def _visible_copy(value: Any) -> Any:
     """The same document with every text made visible and redacted."""
     if isinstance(value, str):
         return visible(redact(value))
     if isinstance(value, Mapping):
-        return {_shown_key(str(key)): _shown(item) for key, item in value.items()}
+        return {_shown_key(str(key)): _visible_copy(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_shown(item) for item in value]
+        return [_visible_copy(item) for item in value]
     return value
 
 
@@ -116,30 +118,30 @@ def _precision_rows(facts: RunFacts) -> list[Document]:
 
 def _measured(facts: RunFacts, precision: str) -> Document:
     """Sizes, drift and speeds of one precision; `void` is true where the speeds are worth nothing."""
-    found: Document = {}
+    measured: Document = {}
     for made in facts.conversions:
         if made.get("precision") == precision:
-            found |= {k: made[k] for k in ("bytes", "seconds", "peak_rss_bytes") if k in made}
+            measured |= {k: made[k] for k in ("bytes", "seconds", "peak_rss_bytes") if k in made}
             for quality in facts.qualities_of(str(made.get("artifact"))):
                 drift = quality.get("drift") or {}
                 keys = ("top1_agreement", "kl_mean", "kl_p95", "perplexity_ratio")
-                found |= {k: drift[k] for k in keys if drift.get(k) is not None}
+                measured |= {k: drift[k] for k in keys if drift.get(k) is not None}
     bench = facts.document("benchmark")
     for result in bench.get("results", ()):
         if result.get("precision") == precision and result.get("cases"):
             case = result["cases"][-1]
-            found |= {"load_s": result.get("load_s"), "prompt_tokens": case.get("prompt_tokens")}
+            measured |= {"load_s": result.get("load_s"), "prompt_tokens": case.get("prompt_tokens")}
             for name in ("ttft_s", "prefill_tps", "decode_tps"):
                 if (median := (case.get(name) or {}).get("median")) is not None:
-                    found[name] = median
+                    measured[name] = median
             if bench.get("void"):
-                found["void"] = True
-    return found
+                measured["void"] = True
+    return measured
 
 
 def _conversion(made: Mapping[str, Any]) -> Document:
     keys = ("precision", "artifact", "method", "command", "smoke", "built", "olive_load_seconds")
-    found = {key: made[key] for key in keys if key in made}
+    conversion = {key: made[key] for key in keys if key in made}
     manifest = read_manifest(Path(str(made.get("artifact")))) or {}
     hashes = {
         name: file["sha256"]
@@ -147,18 +149,18 @@ def _conversion(made: Mapping[str, Any]) -> Document:
         if isinstance(file, Mapping) and file.get("sha256")
     }
     tuned = manifest.get("tuned")
-    return found | ({"sha256": hashes} if hashes else {}) | ({"tuned": tuned} if tuned else {})
+    return conversion | ({"sha256": hashes} if hashes else {}) | ({"tuned": tuned} if tuned else {})
 
 
 def _template(template: Mapping[str, Any]) -> Document:
-    told = ("locked", "sentence", "fitted", "inference_model")
-    found = {k: template[k] for k in told if template.get(k) is not None}
+    keys = ("locked", "sentence", "fitted", "inference_model")
+    section = {k: template[k] for k in keys if template.get(k) is not None}
     differences = template.get("differences") or ()
     if differences:
-        found["differences"] = [
+        section["differences"] = [
             d.get("sentence") or str(d) if isinstance(d, Mapping) else str(d) for d in differences
         ]
-    return found
+    return section
 
 
 def _chat(chat: Mapping[str, Any]) -> list[Document]:

@@ -123,15 +123,15 @@ def _answered_no(entry: Entry) -> bool:
     return entry.status == "failed" and any(key in entry.values for key in keys)
 
 
-def _add_qualities(found: dict[str, Document], document: Any) -> None:
+def _add_qualities(qualities: dict[str, Document], document: Any) -> None:
     """Keep the newest document of each target."""
     if not isinstance(document, Mapping):
         return
-    for one in document.get("artifacts") or [document]:
-        if isinstance(one, Mapping) and "checks" in one:
-            target = str(one.get("target") or "")
-            found.pop(target, None)
-            found[target] = one
+    for quality in document.get("artifacts") or [document]:
+        if isinstance(quality, Mapping) and "checks" in quality:
+            target = str(quality.get("target") or "")
+            qualities.pop(target, None)
+            qualities[target] = quality
 
 
 def _in_use(
@@ -162,8 +162,8 @@ def _last_session(entries: list[Entry]) -> Document:
         if entry.step == "session":
             return entry.values
         if entry.step == "summary" and isinstance(entry.values.get("session"), Mapping):
-            found: Document = entry.values["session"]
-            return found
+            session: Document = entry.values["session"]
+            return session
     return {}
 
 
@@ -179,7 +179,9 @@ def verdict_of(step: str, document: Document) -> str:
     if step != "quality":
         return ""
     several = document.get("artifacts") or [document]
-    verdicts = [str(one.get("verdict") or "") for one in several if isinstance(one, Mapping)]
+    verdicts = [
+        str(quality.get("verdict") or "") for quality in several if isinstance(quality, Mapping)
+    ]
     return " ".join(filter(None, verdicts))
 
 

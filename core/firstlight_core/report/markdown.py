@@ -78,8 +78,8 @@ def _machine(document: Document) -> list[str]:
     ]
     if versions:
         facts.append(("versions", plain(versions)))
-    found = table(("Machine (measured)", "Found"), [*facts, *rows])
-    return ["## Machine", "", *found] if found else []
+    lines = table(("Machine (measured)", "Found"), [*facts, *rows])
+    return ["## Machine", "", *lines] if lines else []
 
 
 def _model(document: Document) -> list[str]:
@@ -122,8 +122,12 @@ def _precisions(document: Document) -> list[str]:
         )
         for row in document.get("precisions", ())
     ]
-    said = conversion_sentence(document.get("conversions", ()))
-    return ["## Precisions", "", *table(head, rows), *([said, ""] if said else [])] if rows else []
+    sentence = conversion_sentence(document.get("conversions", ()))
+    return (
+        ["## Precisions", "", *table(head, rows), *([sentence, ""] if sentence else [])]
+        if rows
+        else []
+    )
 
 
 def _conversions(document: Document) -> list[str]:
@@ -141,8 +145,8 @@ def _conversions(document: Document) -> list[str]:
                 block(command if isinstance(command, str) else shlex.join(map(str, command))),
                 "",
             ]
-        if said := tuned_sentence(made.get("tuned")):
-            lines += [f"{said} (measured)", ""]
+        if sentence := tuned_sentence(made.get("tuned")):
+            lines += [f"{sentence} (measured)", ""]
         hashes = made.get("sha256", {})
         lines += table(("File", "sha256"), [(plain(n), f"`{plain(h)}`") for n, h in hashes.items()])
         if smoke := made.get("smoke"):
@@ -190,17 +194,17 @@ def _template(document: Document) -> list[str]:
 
 
 def _deployment(document: Document) -> list[str]:
-    found = document.get("deployment")
-    if not found:
+    deployment = document.get("deployment")
+    if not deployment:
         return []
     keys = ("name", "id", "target", "path", "base_url", "verified")
-    rows = [(k, plain(found[k])) for k in keys if found.get(k) is not None]
+    rows = [(k, plain(deployment[k])) for k in keys if deployment.get(k) is not None]
     lines = ["## Deployment", "", *table(("Deployment", "Found"), rows)]
-    for row in found.get("commands", ()):
+    for row in deployment.get("commands", ()):
         lines.append(f"- {plain(row.get('does'))}: {code(str(row.get('command')))}")
-    lines += [""] if found.get("commands") else []
-    if found.get("answer"):
-        lines += ["Its answer (measured):", "", block(str(found["answer"])), ""]
+    lines += [""] if deployment.get("commands") else []
+    if deployment.get("answer"):
+        lines += ["Its answer (measured):", "", block(str(deployment["answer"])), ""]
     return lines
 
 
@@ -237,7 +241,7 @@ def _benchmark(document: Document) -> list[str]:
     ]
     resources = [(plain(name), *figures) for name, *figures in resource_rows(results)]
     measured = (RESOURCES[0], *(f"{name} ({word})" for name in RESOURCES[1:]))
-    said = [*service_sentences(bench), *bench.get("notes", ())]
+    notes = [*service_sentences(bench), *bench.get("notes", ())]
     return [
         "## Benchmark",
         "",
@@ -245,8 +249,8 @@ def _benchmark(document: Document) -> list[str]:
         "",
         *table(head, rows),
         *table(measured, resources),
-        *[f"- {plain(note)}" for note in said],
-        *([""] if said else []),
+        *[f"- {plain(note)}" for note in notes],
+        *([""] if notes else []),
     ]
 
 
@@ -330,5 +334,5 @@ def _digest(document: Document) -> list[str]:
     digest = document.get("digest")
     if not digest:
         return []
-    said = f"SHA-256 of this report's content: `{digest['content']}`; `firstlight verify report.json` checks it."
-    return [said, ""]
+    sentence = f"SHA-256 of this report's content: `{digest['content']}`; `firstlight verify report.json` checks it."
+    return [sentence, ""]

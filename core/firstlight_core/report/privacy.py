@@ -10,32 +10,32 @@ _SAID = ("question", "answer", "artifact_answer")
 
 def without_texts(document: Mapping[str, Any]) -> Document:
     """A copy of a report's document in which nothing stands that a person or a model said."""
-    found: Document = {**document, "texts": False}
+    redacted: Document = {**document, "texts": False}
     if chat := document.get("chat"):
-        found["chat"] = [_chat_pair(pair) for pair in chat]
+        redacted["chat"] = [_chat_pair(pair) for pair in chat]
     if quality := document.get("quality"):
-        found["quality"] = [_quality(one) for one in quality]
+        redacted["quality"] = [_quality(entry) for entry in quality]
     if deployment := document.get("deployment"):
-        found["deployment"] = {
+        redacted["deployment"] = {
             key: LEFT_OUT if key in _SAID else value for key, value in deployment.items()
         }
     if conversions := document.get("conversions"):
-        found["conversions"] = [
+        redacted["conversions"] = [
             {key: value for key, value in made.items() if key != "smoke"} for made in conversions
         ]
-    return found
+    return redacted
 
 
 def _chat_pair(pair: Mapping[str, Any]) -> Document:
-    kept = {"measured": pair["measured"]} if "measured" in pair else {}
-    return {"question": LEFT_OUT, "answer": LEFT_OUT, **kept}
+    measured = {"measured": pair["measured"]} if "measured" in pair else {}
+    return {"question": LEFT_OUT, "answer": LEFT_OUT, **measured}
 
 
 def _quality(document: Mapping[str, Any]) -> Document:
     """What is kept is named: a text that a later version adds must not slip through."""
-    kept = ("ok", "target", "precision", "verdict")
-    found: Document = {key: document[key] for key in kept if key in document}
-    found["checks"] = [
+    keys = ("ok", "target", "precision", "verdict")
+    redacted: Document = {key: document[key] for key in keys if key in document}
+    redacted["checks"] = [
         {
             **{key: check[key] for key in ("id", "title", "status") if key in check},
             "evidence": _evidence(check.get("evidence")),
@@ -43,8 +43,8 @@ def _quality(document: Mapping[str, Any]) -> Document:
         for check in document.get("checks") or ()
     ]
     if isinstance(drift := document.get("drift"), Mapping):
-        found["drift"] = {**_figures(drift), "worst": []}
-    return found
+        redacted["drift"] = {**_figures(drift), "worst": []}
+    return redacted
 
 
 def _evidence(evidence: Any) -> Document:
@@ -56,10 +56,10 @@ def _evidence(evidence: Any) -> Document:
 
 def _figures(values: Mapping[str, Any]) -> Document:
     """The numbers of a document, and those of the documents in it."""
-    found: Document = {}
+    figures: Document = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
-            found[key] = _figures(value)
+            figures[key] = _figures(value)
         elif isinstance(value, int | float):
-            found[key] = value
-    return found
+            figures[key] = value
+    return figures

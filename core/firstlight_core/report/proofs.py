@@ -74,29 +74,29 @@ def load_proof(facts: RunFacts) -> Proof:
 
 def checked_artifacts(facts: RunFacts) -> list[CheckedArtifact]:
     """Every artifact of the run, the converted ones first, with its quality."""
-    found = [
+    artifacts = [
         _checked(str(made.get("precision")), facts.qualities_of(str(made.get("artifact"))))
         for made in facts.conversions
     ]
-    if not found and facts.in_use:
-        found.append(_checked(PurePath(facts.in_use).name, facts.qualities_of(facts.in_use)))
-    return found
+    if not artifacts and facts.in_use:
+        artifacts.append(_checked(PurePath(facts.in_use).name, facts.qualities_of(facts.in_use)))
+    return artifacts
 
 
 def quality_proof(facts: RunFacts) -> Proof:
     """Whether the artifact in use is good enough: every check passed, and its drift is small."""
     if not facts.in_use:
         return Proof(state="missing", note="there is no artifact")
-    found = _checked(facts.precision_in_use or "", facts.qualities_of(facts.in_use))
+    in_use = _checked(facts.precision_in_use or "", facts.qualities_of(facts.in_use))
     others = [c.name for c in checked_artifacts(facts) if c.quality.state != "missing"]
-    if found.quality.state == "missing" and others and facts.conversions:
+    if in_use.quality.state == "missing" and others and facts.conversions:
         return Proof(
             state="missing",
-            note=f"{found.name} is in use, and only {', '.join(others)} was checked",
+            note=f"{in_use.name} is in use, and only {', '.join(others)} was checked",
         )
-    if found.quality.state == "missing" and not facts.qualities:
+    if in_use.quality.state == "missing" and not facts.qualities:
         return _not_done(facts, "quality", "run the quality check against the original")
-    return found.quality
+    return in_use.quality
 
 
 def deployment_proof(facts: RunFacts) -> Proof:
@@ -127,9 +127,9 @@ def workflow_proof(facts: RunFacts) -> Proof:
 
 def _not_done(facts: RunFacts, step: str, otherwise: str) -> Proof:
     """A step that left no document: it failed, or it did not happen."""
-    found = next((s for s in facts.steps if s.id == step), None)
-    if found is not None and found.status == "failed":
-        return Proof(state="failed", note=found.reason or "failed")
+    state = next((s for s in facts.steps if s.id == step), None)
+    if state is not None and state.status == "failed":
+        return Proof(state="failed", note=state.reason or "failed")
     return Proof(state="missing", note=otherwise)
 
 

@@ -28,59 +28,59 @@ _DRAWN = {".md": "markdown", ".html": "html"}
 _LEDGER_LIMIT = 256 * 2**20
 
 
-def verify(place: Path) -> dict[str, Any]:
+def verify(path: Path) -> dict[str, Any]:
     """Check a bundle, an artifact folder, or a file of a report: `{path, kind, files, problems[], notes[], ok}`.
 
     Raises:
         InputRefused: it is none of these.
     """
-    if place.is_dir():
-        return verify_folder(place)
-    if not place.is_file():
-        what = "is neither a file nor a folder" if place.exists() else "is not there"
-        raise InputRefused(f"{shown_path(place)} {what}.", hint=HINT)
-    if place.suffix == ".json":
-        return _verify_report(place)
-    if place.suffix in _DRAWN:
-        return _verify_drawn(place)
-    return verify_bundle(place)
+    if path.is_dir():
+        return verify_folder(path)
+    if not path.is_file():
+        what = "is neither a file nor a folder" if path.exists() else "is not there"
+        raise InputRefused(f"{shown_path(path)} {what}.", hint=HINT)
+    if path.suffix == ".json":
+        return _verify_report(path)
+    if path.suffix in _DRAWN:
+        return _verify_drawn(path)
+    return verify_bundle(path)
 
 
-def _verify_report(place: Path) -> dict[str, Any]:
+def _verify_report(path: Path) -> dict[str, Any]:
     """Check a report's content against its digest and its run's ledger, and the artifacts against its checksums."""
-    report = read_json_object(place)
+    report = read_json_object(path)
     listed = _artifacts_in(report)
     if not listed and "digest" not in report:
         raise InputRefused(
-            f"{shown_path(place)} names no artifact that could be checked.", hint=HINT
+            f"{shown_path(path)} names no artifact that could be checked.", hint=HINT
         )
-    problems = _content_problems(place, report)
+    problems = _content_problems(path, report)
     files = 1
     for named, sums in listed.items():
-        found, count = _artifact_problems(_unredacted(named), sums)
-        problems += found
+        artifact_problems, count = _artifact_problems(_unredacted(named), sums)
+        problems += artifact_problems
         files += count
-    return {**verdict(place, "report", files, problems), "notes": [LIMITS]}
+    return {**verdict(path, "report", files, problems), "notes": [LIMITS]}
 
 
-def _verify_drawn(place: Path) -> dict[str, Any]:
+def _verify_drawn(path: Path) -> dict[str, Any]:
     """Check the Markdown or HTML of a report against the ledger beside it.
 
     Raises:
         InputRefused: no ledger there tells of a report.
     """
-    wanted = written_digests(place.parent).get(_DRAWN[place.suffix])
+    wanted = written_digests(path.parent).get(_DRAWN[path.suffix])
     if wanted is None:
         raise InputRefused(
-            f"No ledger beside {shown_path(place)} tells what was written into it.",
+            f"No ledger beside {shown_path(path)} tells what was written into it.",
             hint="Verify it in the folder of its run, or verify report.json.",
         )
-    same = file_digest(read_limited(place, limit=_LEDGER_LIMIT)) == wanted
-    problems = [] if same else [f"{one_line(place.name, 80)} was changed after it was written."]
-    return {**verdict(place, "report", 1, problems), "notes": [LIMITS]}
+    same = file_digest(read_limited(path, limit=_LEDGER_LIMIT)) == wanted
+    problems = [] if same else [f"{one_line(path.name, 80)} was changed after it was written."]
+    return {**verdict(path, "report", 1, problems), "notes": [LIMITS]}
 
 
-def _content_problems(place: Path, report: Mapping[str, Any]) -> list[str]:
+def _content_problems(report_file: Path, report: Mapping[str, Any]) -> list[str]:
     """What contradicts the digests: those in the report itself, and those in the ledger of its run."""
     digest = report.get("digest")
     if not isinstance(digest, Mapping):
@@ -88,7 +88,7 @@ def _content_problems(place: Path, report: Mapping[str, Any]) -> list[str]:
     problems = []
     if digest.get("content") != content_digest(report):
         problems.append("The report's content was changed after it was written.")
-    folder = _run_folder(place, report)
+    folder = _run_folder(report_file, report)
     if folder is None:
         return problems
     mark = digest.get("ledger")
@@ -99,7 +99,7 @@ def _content_problems(place: Path, report: Mapping[str, Any]) -> list[str]:
         problems.append("The run's ledger is not the one that the report was written from.")
     written = written_digests(folder)
     for kind, name in FILES.items():
-        path = place if kind == "json" else place.with_name(name)
+        path = report_file if kind == "json" else report_file.with_name(name)
         if kind not in written or not path.is_file():
             continue
         if file_digest(read_limited(path, limit=_LEDGER_LIMIT)) != written[kind]:
@@ -107,11 +107,11 @@ def _content_problems(place: Path, report: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def _run_folder(place: Path, report: Mapping[str, Any]) -> Path | None:
+def _run_folder(report_file: Path, report: Mapping[str, Any]) -> Path | None:
     """Where the ledger of the report's run lies: beside the report, or where the report says, if that is here."""
     run = report.get("run")
     named = run.get("folder") if isinstance(run, Mapping) else None
-    places = [place.absolute().parent]
+    places = [report_file.absolute().parent]
     if isinstance(named, str) and "\0" not in named:
         places.append(_unredacted(named))
     name = run.get("id") if isinstance(run, Mapping) else None
@@ -131,13 +131,13 @@ def _artifact_problems(folder: Path, sums: Any) -> tuple[list[str], int]:
         if isinstance(sums, Mapping):
             # Names of files are redacted in a report, too.
             present = {redact(name): path for name, path in files_in(folder).items()}
-            found, count = folder_problems(present, sums), len(sums)
+            problems, count = folder_problems(present, sums), len(sums)
         else:
             checked = verify_folder(folder)
-            found, count = checked["problems"], checked["files"]
+            problems, count = checked["problems"], checked["files"]
     except FirstlightError as error:
         return [str(error)], 0
-    return [f"{one_line(folder.name)}: {said}" for said in found], count
+    return [f"{one_line(folder.name)}: {problem}" for problem in problems], count
 
 
 def _artifacts_in(report: Mapping[str, Any]) -> dict[str, Any]:

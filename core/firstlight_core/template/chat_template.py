@@ -60,8 +60,8 @@ def syntax_problem(text: str) -> SyntaxProblem | None:
     try:
         make_environment().parse(text)
     except TemplateSyntaxError as error:
-        said = one_line(error.message or "not valid Jinja")
-        return SyntaxProblem(error.lineno, f"Line {error.lineno}: {said}")
+        reason = one_line(error.message or "not valid Jinja")
+        return SyntaxProblem(error.lineno, f"Line {error.lineno}: {reason}")
     except RecursionError:
         return SyntaxProblem(0, "The chat template is nested too deeply.")
     return None
@@ -79,13 +79,13 @@ _DOUBTS: tuple[tuple[re.Pattern[str], str], ...] = (
 
 def template_doubts(text: str) -> list[str]:
     """What a reader should look at before trusting a template from outside, a sentence each, with its line."""
-    found = []
+    doubts = []
     for number, line in enumerate(text.splitlines(), start=1):
         for pattern, what in _DOUBTS:
             if match := pattern.search(line):
-                shown = "characters that cannot be seen" if what == "hides" else f"`{match[0]}`"
-                found.append(f"Line {number} {what}: {one_line(shown, 100)}")
-    return found[:20]
+                evidence = "characters that cannot be seen" if what == "hides" else f"`{match[0]}`"
+                doubts.append(f"Line {number} {what}: {one_line(evidence, 100)}")
+    return doubts[:20]
 
 
 def template_truth(artifact: Path | str, source: Path | str | None) -> Path | None:
@@ -118,8 +118,8 @@ async def settle_template_file(artifact: Path | str, text: str, *, force: bool =
     settled = await settle_chat_template(
         folder, text, force=force, stop_ids=checked["stop_tokens"]["missing"]
     )
-    kept = {key: settled[key] for key in ("written", "search", "inference_model", "doubts")}
-    return {**checked, **kept, **(await asyncio.to_thread(stops_again, folder, checked))}
+    result = {key: settled[key] for key in ("written", "search", "inference_model", "doubts")}
+    return {**checked, **result, **(await asyncio.to_thread(stops_again, folder, checked))}
 
 
 async def settle_chat_template(
@@ -156,11 +156,11 @@ async def settle_chat_template(
             hint="Mend it, or write it all the same.",
             detail="\n".join(differences),
         )
-    kept = await asyncio.to_thread(read_inference_model, folder)
+    stored = await asyncio.to_thread(read_inference_model, folder)
     model = (
         build_inference_model(default_name(folder), derived)
-        if kept is None
-        else {**kept, "PromptTemplate": derived}
+        if stored is None
+        else {**stored, "PromptTemplate": derived}
     )
     written = await asyncio.to_thread(
         write_template, folder, model, chat_template=text, stop_ids=stop_ids
@@ -186,14 +186,14 @@ def _differences(
 ) -> list[str]:
     return [
         f"onnxruntime-genai renders {name} otherwise than transformers' Jinja."
-        for name, one, other in zip(_NAMES, drawn, native, strict=True)
-        if one.get("text") != other.get("text")
+        for name, rendering, other in zip(_NAMES, drawn, native, strict=True)
+        if rendering.get("text") != other.get("text")
     ]
 
 
 def _losses(drawn: Sequence[Mapping[str, Any]]) -> list[str]:
     """Turns that the template drops or doubles, and a missing generation prompt."""
-    found = []
+    losses = []
     roles = {
         USER: "first user",
         ANSWER: "assistant",
@@ -203,10 +203,10 @@ def _losses(drawn: Sequence[Mapping[str, Any]]) -> list[str]:
     several, with_system = drawn[2].get("text"), drawn[3].get("text")
     for mark, role in roles.items():
         if several is not None and (count := several.count(mark)) != 1:
-            found.append(f"The {role} turn is {'lost' if count == 0 else 'doubled'}.")
+            losses.append(f"The {role} turn is {'lost' if count == 0 else 'doubled'}.")
     if with_system is not None and with_system.count(SYSTEM) != 1:
         how = "lost" if SYSTEM not in with_system else "doubled"
-        found.append(f"The system prompt is {how}.")
+        losses.append(f"The system prompt is {how}.")
     if drawn[0].get("text") == drawn[1].get("text"):
-        found.append("It ends without a generation prompt: nothing opens the assistant's turn.")
-    return found
+        losses.append("It ends without a generation prompt: nothing opens the assistant's turn.")
+    return losses

@@ -126,18 +126,18 @@ def find_control_tokens(
     what its short literals hold (branches that those conversations do not reach), is what it marks turns with.
     """
     marks = [token for token in added if may_mark(token)]
-    kept = [token for token in marks if token.special or token.id in stop_ids]
+    control = [token for token in marks if token.special or token.id in stop_ids]
     if template is not None:
         written = [*(_drawn(draw) if draw is not None else ()), *_literals(template, marks)]
         held = tokens_in(written, (token.text for token in marks))
-        kept += [token for token in marks if token.text in held]
-    found = {token.id: token.text for token in kept}
+        control += [token for token in marks if token.text in held]
+    texts_by_id = {token.id: token.text for token in control}
     markup = {
         text
-        for number, text in found.items()
+        for number, text in texts_by_id.items()
         if number not in stop_ids and _THOUGHTS_AND_TOOLS.search(text)
     }
-    return ControlTokens(dict(sorted(found.items())), frozenset(markup))
+    return ControlTokens(dict(sorted(texts_by_id.items())), frozenset(markup))
 
 
 def tokens_in(texts: Iterable[str], tokens: Iterable[str]) -> set[str]:
@@ -146,7 +146,7 @@ def tokens_in(texts: Iterable[str], tokens: Iterable[str]) -> set[str]:
     if not longest_first:
         return set()
     pattern = re.compile("|".join(map(re.escape, longest_first)))
-    return {found for text in texts for found in pattern.findall(text)}
+    return {match for text in texts for match in pattern.findall(text)}
 
 
 def _drawn(draw: Draw) -> Iterable[str]:

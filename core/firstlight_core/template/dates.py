@@ -34,16 +34,16 @@ def date_formats(template: str) -> tuple[str, ...]:
         tree = make_environment().parse(template)
     except (TemplateSyntaxError, RecursionError):
         return ()
-    found: list[str] = []
+    formats: list[str] = []
     for call in tree.find_all(nodes.Call):
         if not isinstance(call.node, nodes.Name) or call.node.name != "strftime_now":
             continue
         given = call.args[0] if call.args else None
         if isinstance(given, nodes.Const) and isinstance(given.value, str):
-            found.append(given.value)
+            formats.append(given.value)
         else:
-            found.extend(_COMMON)
-    return tuple(dict.fromkeys(found))
+            formats.extend(_COMMON)
+    return tuple(dict.fromkeys(formats))
 
 
 def dates_in(text: str, formats: tuple[str, ...]) -> list[str]:

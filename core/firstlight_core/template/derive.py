@@ -44,15 +44,15 @@ def cut_template(
     Raises:
         TemplateRefused: the template does not render one question, or loses or doubles the user's text.
     """
-    asked, single, many, with_system = (found.get("text") for found in renders)
-    if asked is None:
+    question, single, many, with_system = (rendering.get("text") for rendering in renders)
+    if question is None:
         why = renders[0].get("error", "nothing")
         raise TemplateRefused(f"The chat template cannot render a question: {why}.")
-    if asked.count(USER) != 1:
-        how = "drops" if USER not in asked else "repeats"
+    if question.count(USER) != 1:
+        how = "drops" if USER not in question else "repeats"
         raise TemplateRefused(f"The chat template {how} the user's text.")
-    prompt = asked.replace(USER, CONTENT)
-    before, _, after = asked.partition(USER)
+    prompt = question.replace(USER, CONTENT)
+    before, _, after = question.partition(USER)
     pieces = _pieces_pattern(special)
     tail = single.partition(USER)[2] if single and single.count(USER) == 1 else ""
     turns = _cut_turns(many, tail, pieces)
@@ -109,9 +109,9 @@ def _pieces_pattern(special: Iterable[str]) -> re.Pattern[str]:
 
 def _agreement(left: str, right: str, pieces: re.Pattern[str]) -> str:
     """What both begin with, cut between pieces: a special token is never split."""
-    kept = ""
-    for one, other in zip(pieces.findall(left), pieces.findall(right), strict=False):
-        if one != other:
+    common = ""
+    for piece, other in zip(pieces.findall(left), pieces.findall(right), strict=False):
+        if piece != other:
             break
-        kept += one
-    return kept
+        common += piece
+    return common

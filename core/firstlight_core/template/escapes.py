@@ -11,10 +11,10 @@ _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[\\ntr])")
 
 def escaped(text: str) -> str:
     r"""One line for any text: newline `\n`, tab `\t`, backslash doubled, what cannot be seen `\uXXXX`."""
-    return "".join(_NAMED.get(letter) or _shown(letter) for letter in text)
+    return "".join(_NAMED.get(letter) or _escape(letter) for letter in text)
 
 
-def _shown(letter: str) -> str:
+def _escape(letter: str) -> str:
     # What a terminal would obey, or nobody could see, is written as its number.
     if letter.isprintable() and visible(letter) == letter:
         return letter

@@ -53,13 +53,13 @@ def chat_template_of(fields: Mapping[str, str]) -> str:
         lines += [
             "{%- for message in messages -%}",
             "{%- if message['role'] == 'system' -%}",
-            _said(system) if system[1] else refused,
+            _turn(system) if system[1] else refused,
             "{%- elif message['role'] == 'user' -%}",
-            _said(user),
+            _turn(user),
         ]
     lines += [
         "{%- elif message['role'] == 'assistant' -%}",
-        _said(assistant),
+        _turn(assistant),
         "{%- endif -%}",
         "{%- endfor -%}",
     ]
@@ -82,7 +82,7 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
 
 
-def _said(field: tuple[str, str, str]) -> str:
+def _turn(field: tuple[str, str, str]) -> str:
     around = [_quoted(field[0])] if field[0] else []
     behind = [_quoted(field[2])] if field[2] else []
     return "{{- " + " + ".join([*around, "message['content']", *behind]) + " -}}"
@@ -94,8 +94,8 @@ def unknown_markers(fields: Mapping[str, str], known: Mapping[str, int]) -> list
     missing = [m for m in dict.fromkeys(_MARKERS.findall(written)) if m not in known]
     if not missing:
         return []
-    shown = ", ".join(f"`{one_line(marker, 40)}`" for marker in missing[:4])
+    markers = ", ".join(f"`{one_line(marker, 40)}`" for marker in missing[:4])
     return [
-        f"The tokenizer has no token for {shown}: the model reads the markers as ordinary text. "
+        f"The tokenizer has no token for {markers}: the model reads the markers as ordinary text. "
         "Choose the format that the model was trained with."
     ]

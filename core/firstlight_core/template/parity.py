@@ -81,9 +81,9 @@ async def check_template(
     if inference_model is not None:
         document = dict(inference_model)
     else:
-        kept = read_inference_model(folder)
+        stored = read_inference_model(folder)
         fresh = build_inference_model(default_name(folder), derived)
-        document = kept or fit_to_context(fresh, folder)[0]
+        document = stored or fit_to_context(fresh, folder)[0]
         if chat_template is not None:
             document["PromptTemplate"] = derived
     template = prompt_template_of(document)
@@ -99,7 +99,9 @@ async def check_template(
     current = with_today(template, formats) if template is not None else None
     expansions = [_expansions(current, shape) for shape in shapes]
     implied = [_expansions(derived, shape) for shape in shapes]
-    texts = sorted({t for found in (*expansions, *implied) for way in found for t in way})
+    texts = sorted(
+        {t for difference_rows in (*expansions, *implied) for way in difference_rows for t in way}
+    )
     extra = variable_shapes(variables, TRIED)
     reference, native = await render_both(sides, shapes, texts, extra=extra)
     encoded = {t: ids for t, ids in zip(texts, native.get("encoded", []), strict=False)}
@@ -112,7 +114,7 @@ async def check_template(
         same_template=sides.theirs == (sides.written or sides.own),
     )
     rows: list[Document] = []
-    found: list[Document] = []
+    difference_rows: list[Document] = []
     for index, shape in enumerate(shapes):
         row, new = comparison.compare(
             shape,
@@ -126,21 +128,23 @@ async def check_template(
             ),
         )
         rows.append(row)
-        found.extend(new)
+        difference_rows.extend(new)
     rows += _variable_rows(extra, reference["renders"][len(shapes) :], reference["renders"][0])
     stop_tokens = check_stop_tokens(
         read_json_object(folder / "genai_config.json", strict=False), derived, marks
     )
-    explained, rewritten, repaired = await _explain(sides, shapes, reference, native, found)
-    by_its_file = any(difference["cause"] == "file" for difference in found)
-    verdict = give_verdict(found, shapes, mendable=repaired)
+    explained, rewritten, repaired = await _explain(
+        sides, shapes, reference, native, difference_rows
+    )
+    by_its_file = any(difference["cause"] == "file" for difference in difference_rows)
+    verdict = give_verdict(difference_rows, shapes, mendable=repaired)
     return {
         "ok": verdict.locked and bool(stop_tokens["ok"]),
         "locked": verdict.locked,
         "verdict": verdict.word,
         "sentence": verdict.sentence,
         "exceptions": list(verdict.exceptions),
-        "differences": found,
+        "differences": difference_rows,
         "shapes": rows,
         "notes": [*notes, *explained, *([FILE_NOTE] if by_its_file else [])],
         "rewritten_template": rewritten,
@@ -200,8 +204,8 @@ def _variable_rows(
 ) -> list[Document]:
     """What the variables of the template would change, which onnxruntime-genai cannot be given."""
     rows: list[Document] = []
-    for shape, found in zip(shapes, renders, strict=True):
-        text, without = found.get("text"), plain.get("text")
+    for shape, rendering in zip(shapes, renders, strict=True):
+        text, without = rendering.get("text"), plain.get("text")
         if text is None or without is None or text == without:
             continue
         rows.append(
@@ -221,14 +225,14 @@ async def _explain(
     shapes: Sequence[Shape],
     reference: Mapping[str, Any],
     native: Mapping[str, Any],
-    found: Sequence[Document],
+    difference_rows: Sequence[Document],
 ) -> tuple[list[str], str | None, frozenset[str]]:
     """Why onnxruntime-genai renders otherwise, a template that it renders right, and the shapes that this repairs.
 
     Texts are compared, not tokens: what the runtime's tokenizer does otherwise no template can mend.
     """
     template = sides.written or sides.own
-    if all(d["between"] != "genai" or d["cause"] == "tokenizer" for d in found):
+    if all(d["between"] != "genai" or d["cause"] == "tokenizer" for d in difference_rows):
         return [], None, frozenset()
     sentences = known_differences(template)
     candidates = [(rewrite_for_genai(template), "An equivalent chat template")]
@@ -268,9 +272,9 @@ async def _repairs(
     )
     repaired: set[str] = set()
     for shape, *rows in drawn:
-        wanted, before, one, other = (row.get("text") for row in rows)
+        wanted, before, rewritten, other = (row.get("text") for row in rows)
         # Where the runtime strips or quotes otherwise whatever the template is, nothing may get worse.
-        if one != wanted or (other != wanted and not (shape.unusual and other == before)):
+        if rewritten != wanted or (other != wanted and not (shape.unusual and other == before)):
             return frozenset()
         if before != wanted and other == wanted:
             repaired.add(shape.key)
@@ -286,14 +290,14 @@ def _expansions(template: Mapping[str, str] | None, shape: Shape) -> list[list[s
     for opening in (False, True):
         used = several and shape.generate if opening else True
         joiners = ("", "\n") if several else ("",)
-        found = [
+        expanded = [
             expand(template, shape.messages, joiner=joiner, opening=opening)
             for joiner in (joiners if used else ())
         ]
         # Where no answer follows, what stands between turns also stands after the last.
         ending = "" if shape.generate else "\n"
-        kept = [text for text in found if text is not None]
-        ways.append([*kept, *(text + ending for text in kept[1:] if ending)])
+        texts = [text for text in expanded if text is not None]
+        ways.append([*texts, *(text + ending for text in texts[1:] if ending)])
     return ways
 
 

@@ -38,16 +38,18 @@ def conversation_segments(
     template: Mapping[str, str], messages: Sequence[Message] = CONVERSATION
 ) -> list[Segment]:
     """Every turn in its own field, and the opening of the answer; a turn without a field is left out."""
-    parts = [part for said in messages for part in _around(template.get(said["role"], ""), said)]
+    parts = [
+        part for message in messages for part in _around(template.get(message["role"], ""), message)
+    ]
     opening = opening_of(template)
     return [*parts, Segment(opening)] if opening else parts
 
 
-def _around(text: str, said: Message) -> list[Segment]:
-    before, place, after = text.partition(CONTENT)
-    if not place:
+def _around(text: str, message: Message) -> list[Segment]:
+    before, placeholder, after = text.partition(CONTENT)
+    if not placeholder:
         return [Segment(text)] if text else []
-    parts = [Segment(before), Segment(said["content"], said["role"]), Segment(after)]
+    parts = [Segment(before), Segment(message["content"], message["role"]), Segment(after)]
     return [part for part in parts if part.text]
 
 
@@ -73,16 +75,16 @@ async def preview_template(artifact: Path | str, inference_model: Mapping[str, A
     if template is not None:
         named["question"] = segments_text(question_segments(template))
         named["conversation"] = segments_text(conversation_segments(template))
-    asked = {"messages": list(QUESTION), "add_generation_prompt": True}
+    conversation = {"messages": list(QUESTION), "add_generation_prompt": True}
     async with private_tokenizer(folder) as tokenizer:
-        answer = await render("genai", tokenizer, [asked], texts=list(named.values()))
+        answer = await render("genai", tokenizer, [conversation], texts=list(named.values()))
     added = {token: text for text, token in added_tokens(folder).items()}
     special = set(marking_tokens(folder).values())
     pieces = {int(token): str(text) for token, text in answer["pieces"].items()} | added
-    found = dict(zip(named, answer["encoded"], strict=True))
+    encoded = dict(zip(named, answer["encoded"], strict=True))
     drawn = answer["renders"][0]
     if "ids" in drawn:
-        named["chat-template"], found["chat-template"] = drawn["text"], drawn["ids"]
+        named["chat-template"], encoded["chat-template"] = drawn["text"], drawn["ids"]
     return {
         "conversations": [
             {
@@ -93,6 +95,6 @@ async def preview_template(artifact: Path | str, inference_model: Mapping[str, A
                     for token in ids
                 ],
             }
-            for key, ids in found.items()
+            for key, ids in encoded.items()
         ]
     }

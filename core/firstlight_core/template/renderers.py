@@ -61,13 +61,13 @@ async def render_both(
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        drawn = [found.get("text") for found in reference["renders"][: len(shapes)]]
+        drawn = [rendering.get("text") for rendering in reference["renders"][: len(shapes)]]
         known = {row["text"]: row["ids"] for row in native["renders"] if "text" in row}
         missing = sorted({text for text in drawn if text is not None and text not in known})
         if missing:
-            asked = await render("genai", of_artifact, [], texts=missing)
-            known |= dict(zip(missing, asked["encoded"], strict=True))
-            native["pieces"] = {**native.get("pieces", {}), **asked["pieces"]}
+            answer = await render("genai", of_artifact, [], texts=missing)
+            known |= dict(zip(missing, answer["encoded"], strict=True))
+            native["pieces"] = {**native.get("pieces", {}), **answer["pieces"]}
         native["wanted"] = [known.get(text, []) for text in drawn]
         if op == "jinja":
             # No tokenizer of its own: the artifact's encodes what the sandbox rendered.
@@ -96,8 +96,8 @@ async def by_file(
         return {}
     texts = sorted({text for _, text in differing})
     async with private_tokenizer(sides.truth) as tokenizer:
-        asked = await render("file", tokenizer, [], texts=texts)
-    return dict(zip(texts, asked["encoded"], strict=True))
+        answer = await render("file", tokenizer, [], texts=texts)
+    return dict(zip(texts, answer["encoded"], strict=True))
 
 
 def _saved_by_5(folder: Path) -> bool:

@@ -52,8 +52,8 @@ async def _mend(
     source: Path | str | None,
 ) -> Document:
     derived = checked["prompt_template_of_tokenizer"]
-    asked = validate_inference_model({**inference_model, "PromptTemplate": derived})
-    model, fitted = fit_to_context(asked, folder)
+    derived_model = validate_inference_model({**inference_model, "PromptTemplate": derived})
+    model, fitted = fit_to_context(derived_model, folder)
     chat_template = checked["proposed_template"] or checked["rewritten_template"]
     theirs = any(
         d["between"] == "genai" and d["cause"] == "template" for d in checked["differences"]

@@ -25,17 +25,17 @@ _UNKNOWN: tuple[tuple[re.Pattern[str], str], ...] = (
 
 def known_differences(template: str) -> list[str]:
     """One sentence, with its line, for every construct that genai is known to treat otherwise."""
-    found: list[str] = []
+    sentences: list[str] = []
     for number, line in enumerate(template.splitlines(), start=1):
         for match in _IN.finditer(line):
             if _is_text(match[3]) and not _is_key(match[1], match[3], template):
-                found.append(
+                sentences.append(
                     f"onnxruntime-genai answers `{match[0][:80]}` (line {number}) always as if the text were not there."
                 )
         for pattern, what in _UNKNOWN:
             if known := pattern.search(line):
-                found.append(f"onnxruntime-genai {what} (line {number}: `{known[0][:40]}`).")
-    return list(dict.fromkeys(found))[:12]
+                sentences.append(f"onnxruntime-genai {what} (line {number}: `{known[0][:40]}`).")
+    return list(dict.fromkeys(sentences))[:12]
 
 
 _URL = re.compile(r"https?://[^\s'\"{}]{1,80}", re.I)
@@ -50,20 +50,22 @@ def suspicious_parts(template: str) -> list[str]:
 
     Conditions on markup (`</think>`, `[INST]`, `/no_think`) are ordinary and not named.
     """
-    found: list[str] = []
+    sentences: list[str] = []
     for number, line in enumerate(template.splitlines(), start=1):
         if match := _URL.search(line):
-            found.append(f"The chat template holds an address (line {number}): {match[0][:80]}")
+            sentences.append(f"The chat template holds an address (line {number}): {match[0][:80]}")
         if match := _HIDDEN.search(line):
             code = f"U+{ord(match[0]):04X}"
-            found.append(f"The chat template holds an unseen character (line {number}): {code}.")
+            sentences.append(
+                f"The chat template holds an unseen character (line {number}): {code}."
+            )
         for match in _CONDITION.finditer(line):
             plain = re.fullmatch(r"[A-Za-z][\w ,.'-]+", match[1][1:-1])
             if plain and _is_text(match[2]) and not _is_key(match[1], match[2], template):
-                found.append(
+                sentences.append(
                     f"The chat template acts on what is said (line {number}): {match[1][:60]} in {match[2][:40]}."
                 )
-    return found[:8]
+    return sentences[:8]
 
 
 def rewrite_for_genai(template: str) -> str | None:

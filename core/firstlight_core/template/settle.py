@@ -9,9 +9,9 @@ from firstlight_core.artifact.inference_model import INFERENCE_MODEL, validate_i
 from firstlight_core.artifact.model_config import GENAI_CONFIG, fit_to_context, with_search
 from firstlight_core.artifact.settled_files import (
     TOKENIZER_CONFIG,
-    _kept,
     _remember,
     _text,
+    _undo_file,
     _write_all,
     replace_settled,
 )
@@ -126,15 +126,15 @@ def undo_template(artifact: Path | str) -> Document:
         InputRefused: nothing was kept for this artifact.
     """
     folder = Path(artifact)
-    place = _kept(folder)
-    if not place.is_file():
+    undo_file = _undo_file(folder)
+    if not undo_file.is_file():
         raise InputRefused(f"There is no earlier template of {shown_path(folder)} to put back.")
-    kept = read_json_object(place).get("files")
-    kept = kept if isinstance(kept, dict) else {}
-    texts = {str(name): text for name, text in kept.items() if isinstance(text, str)}
+    files = read_json_object(undo_file).get("files")
+    files = files if isinstance(files, dict) else {}
+    texts = {str(name): text for name, text in files.items() if isinstance(text, str)}
     _remember(folder, texts)
     for name in (INFERENCE_MODEL, CHAT_TEMPLATE):
-        if kept.get(name) is None:
+        if files.get(name) is None:
             (folder / name).unlink(missing_ok=True)
     _write_all(folder, texts)
     return {"written": [*texts], "undone": True}

@@ -23,9 +23,9 @@ class Shape:
 
     def to_json(self) -> dict[str, object]:
         """What the render job is asked."""
-        asked = {"messages": list(self.messages), "add_generation_prompt": self.generate}
+        request = {"messages": list(self.messages), "add_generation_prompt": self.generate}
         more = {"tools": list(self.tools), "variables": dict(self.variables)}
-        return asked | {name: value for name, value in more.items() if value}
+        return request | {name: value for name, value in more.items() if value}
 
 
 def _user(text: str) -> Message:
@@ -126,7 +126,7 @@ def check_shapes(
     special_tokens: tuple[str, ...] = (), variables: Collection[str] = ()
 ) -> tuple[Shape, ...]:
     """All that every renderer is asked: `lock_shapes`, rarer texts, and tools where the template takes them."""
-    found = (
+    shapes = (
         *lock_shapes(special_tokens),
         Shape(
             key="decomposed",
@@ -148,9 +148,9 @@ def check_shapes(
         ),
     )
     if "tools" not in variables:
-        return found
+        return shapes
     return (
-        *found,
+        *shapes,
         Shape(
             key="tools",
             label="a question with tools",

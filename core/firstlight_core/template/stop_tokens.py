@@ -9,8 +9,8 @@ from firstlight_core.artifact.inference_model import CONTENT
 def turn_ends(prompt_template: Mapping[str, str], special: Mapping[str, int]) -> dict[str, int]:
     """The token among `special` that ends the assistant's turn in this template, and its id."""
     tail = prompt_template.get("assistant", CONTENT).partition(CONTENT)[2]
-    found = sorted((tail.index(text), text) for text in special if text and text in tail)
-    return {found[0][1]: special[found[0][1]]} if found else {}
+    candidates = sorted((tail.index(text), text) for text in special if text and text in tail)
+    return {candidates[0][1]: special[candidates[0][1]]} if candidates else {}
 
 
 def eos_ids(genai_config: Mapping[str, Any]) -> list[int]:

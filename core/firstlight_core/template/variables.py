@@ -32,17 +32,17 @@ def template_variables(template: str) -> list[str]:
 
     try:
         tree = make_environment().parse(template)
-        found = meta.find_undeclared_variables(tree)
+        undeclared = meta.find_undeclared_variables(tree)
     except (TemplateError, RecursionError):
         return []
     # What both branches of an `if` set counts as undeclared; a default (`if x is not defined: set x`) is asked for.
     own = {node.name for node in tree.find_all(nodes.Name) if node.ctx == "store"}
-    asked = {
+    tested = {
         test.node.name
         for test in tree.find_all(nodes.Test)
         if test.name in ("defined", "undefined") and isinstance(test.node, nodes.Name)
     }
-    return sorted(name for name in found - _ALWAYS if name not in own or name in asked)
+    return sorted(name for name in undeclared - _ALWAYS if name not in own or name in tested)
 
 
 def check_variables(template: str, given: Mapping[str, Any]) -> None:
@@ -69,7 +69,7 @@ def read_variables(given: Sequence[str]) -> dict[str, Any]:
     Raises:
         UsageError: one has no name or no value.
     """
-    found: dict[str, Any] = {}
+    variables: dict[str, Any] = {}
     for text in given:
         name, sign, value = text.partition("=")
         if not sign or not name.strip().isidentifier():
@@ -79,10 +79,12 @@ def read_variables(given: Sequence[str]) -> dict[str, Any]:
             )
         plain = value.strip()
         try:
-            found[name.strip()] = json.loads(plain.lower() if plain in ("True", "False") else plain)
+            variables[name.strip()] = json.loads(
+                plain.lower() if plain in ("True", "False") else plain
+            )
         except ValueError:
-            found[name.strip()] = plain
-    return found
+            variables[name.strip()] = plain
+    return variables
 
 
 def variable_notes(variables: Sequence[str]) -> list[str]:

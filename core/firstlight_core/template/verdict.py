@@ -54,18 +54,18 @@ class Comparison:
             return self._refusals(row, of.reference, of.native)
         row["tokens"] = {"reference": len(of.reference["ids"]), "genai": len(of.native["ids"])}
         row["text"] = of.reference["text"][:4000]
-        found = self._genai(shape, of)
-        row["genai"] = "differs" if found else "same"
-        if found:
-            row["causes"] = sorted({d["cause"] for d in found})
+        rows = self._genai(shape, of)
+        row["genai"] = "differs" if rows else "same"
+        if rows:
+            row["causes"] = sorted({d["cause"] for d in rows})
         if self.templated and not shape.tools:
-            found += self._prompt_template(shape, of, row)
-        return row, found
+            rows += self._prompt_template(shape, of, row)
+        return row, rows
 
     def _genai(self, shape: Shape, of: Renderings) -> list[Document]:
-        found: list[Document] = []
+        rows: list[Document] = []
         if of.native["text"] != of.reference["text"]:
-            found += differences(
+            rows += differences(
                 shape=shape.key,
                 between="genai",
                 subject="onnxruntime-genai",
@@ -74,7 +74,7 @@ class Comparison:
                 found=of.native["ids"],
                 pieces=self.pieces,
             )
-        return found + differences(
+        return rows + differences(
             shape=shape.key,
             between="genai",
             subject="onnxruntime-genai's tokenizer",
@@ -92,7 +92,7 @@ class Comparison:
         ways = zip(of.expanded, of.implied, strict=True)
         way = next((way for way, known in ways if wanted in known), None)
         if way is None:
-            same = any(wanted in found for found in of.expanded)
+            same = any(wanted in text for text in of.expanded)
             row["prompt_template"] = "same" if same else "cannot"
             if not same:
                 row["note"] = (
@@ -134,8 +134,8 @@ class Comparison:
         row |= {"genai": "differs", "causes": [cause]}
         if "text" in reference:
             row["text"] = reference["text"][:4000]
-        said = one_line(error.partition(" at row ")[0], 160)
-        sentence = f"{refuser} refuses this conversation, the other renderer does not: {said}"
+        reason = one_line(error.partition(" at row ")[0], 160)
+        sentence = f"{refuser} refuses this conversation, the other renderer does not: {reason}"
         return row, [_difference(row["id"], "genai", cause, sentence)]
 
 
@@ -157,8 +157,8 @@ def _difference(shape: str, between: str, cause: str, sentence: str) -> Document
     }
 
 
-def _size(found: list[Document]) -> int:
-    return sum(max(len(d["expected"]), len(d["found"])) for d in found)
+def _size(rows: list[Document]) -> int:
+    return sum(max(len(d["expected"]), len(d["found"])) for d in rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,32 +177,32 @@ class ParityVerdict:
 
 
 def give_verdict(
-    found: Sequence[Mapping[str, Any]], shapes: Sequence[Shape], *, mendable: Collection[str] = ()
+    rows: Sequence[Mapping[str, Any]], shapes: Sequence[Shape], *, mendable: Collection[str] = ()
 ) -> ParityVerdict:
     """The verdict on these differences; `mendable`: the conversations that another template was proven to repair.
 
     A difference is an exception when the runtime makes it (its tokenizer, or its renderer of the very same template)
     and only unusual texts meet it; and when it is transformers that departs from tokenizer.json.
     """
-    if not found:
+    if not rows:
         return ParityVerdict(
             "match",
             "Template matches: transformers, onnxruntime-genai and PromptTemplate give the same tokens.",
         )
     labels = {shape.key: shape.label for shape in shapes}
     unusual = {shape.key for shape in shapes if shape.unusual}
-    for difference in found:
+    for difference in rows:
         cause = difference["cause"]
         ours = cause == "template" or (cause == "renderer" and difference["shape"] in mendable)
         if ours or (cause != "file" and difference["shape"] not in unusual):
             return ParityVerdict("mismatch", f"Mismatch: {difference['sentence']}.")
-    excepted = tuple(dict.fromkeys(str(difference["shape"]) for difference in found))
+    excepted = tuple(dict.fromkeys(str(difference["shape"]) for difference in rows))
     who = {
         "tokenizer": "its tokenizer reads them otherwise",
         "renderer": "it renders them otherwise",
         "file": "it follows tokenizer.json, which transformers 5 does not",
     }
-    why = " and ".join(who[cause] for cause in sorted({d["cause"] for d in found}, reverse=True))
+    why = " and ".join(who[cause] for cause in sorted({d["cause"] for d in rows}, reverse=True))
     named = ", ".join(labels[key] for key in excepted)
     if len(excepted) > 6:
         named = f"{len(excepted)} of {len(shapes)} conversations"

@@ -18,8 +18,8 @@ def median(values: Sequence[float]) -> float:
 
 def still_running(seconds: Sequence[Sequence[float]]) -> list[int]:
     """Indices of the settings that are worth another round; `seconds` of an answer, one list a setting."""
-    best = min(median(taken) for taken in seconds)
-    return [index for index, taken in enumerate(seconds) if median(taken) <= SLOW * best]
+    best = min(median(times) for times in seconds)
+    return [index for index, times in enumerate(seconds) if median(times) <= SLOW * best]
 
 
 def confirmed(ratios: Sequence[float]) -> bool:
@@ -38,8 +38,8 @@ def fastest(seconds: Sequence[Sequence[float]]) -> int:
     have fewer rounds and are compared on those.
     """
     best = min(range(len(seconds)), key=lambda index: median(seconds[index]))
-    for index, taken in enumerate(seconds):
-        ratios = [own / other for own, other in zip(taken, seconds[best], strict=False)]
+    for index, times in enumerate(seconds):
+        ratios = [own / other for own, other in zip(times, seconds[best], strict=False)]
         if not confirmed(ratios):
             return index
     return best
@@ -50,9 +50,9 @@ def times_as_fast(
 ) -> dict[str, dict[str, Any]]:
     """How many times the baseline's speed, round by round: `{answer, decode, prefill}`, each with its samples."""
     rounds = list(zip(samples, baseline, strict=True))
-    found = {
+    figures = {
         "answer": [old["total_s"] / new["total_s"] for new, old in rounds],
         "decode": [new["decode_tps"] / old["decode_tps"] for new, old in rounds],
         "prefill": [new["prefill_tps"] / old["prefill_tps"] for new, old in rounds],
     }
-    return {name: {**spread(ratios), "samples": ratios} for name, ratios in found.items()}
+    return {name: {**spread(ratios), "samples": ratios} for name, ratios in figures.items()}

@@ -68,11 +68,11 @@ class Trial(ArtifactSubject):
 
     def figures(self) -> dict[str, Any]:
         """What was measured: `{decode_tps, prefill_tps, ttft_s, total_s}`, each with its samples, and `rounds`."""
-        found: dict[str, Any] = {"rounds": len(self.taken)}
+        document: dict[str, Any] = {"rounds": len(self.taken)}
         for name in ("decode_tps", "prefill_tps", "ttft_s", "total_s"):
             if values := [sample[name] for sample in self.taken if name in sample]:
-                found[name] = {**spread(values), "samples": values}
-        return found
+                document[name] = {**spread(values), "samples": values}
+        return document
 
 
 async def race(
@@ -112,10 +112,10 @@ async def race(
                 total = done + len(running) * (rounds - number - 1)
                 tell(Progress(done, max(done, total), "measurements", trial.label))
             if drop and number + 1 >= LEAST_ROUNDS:
-                kept = still_running([trial.seconds for trial in running])
+                remaining = still_running([trial.seconds for trial in running])
                 for index, trial in enumerate(running):
-                    trial.dropped = index not in kept
-                running = [running[index] for index in kept]
+                    trial.dropped = index not in remaining
+                running = [running[index] for index in remaining]
         if together:
             watch.end()
 

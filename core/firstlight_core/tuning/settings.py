@@ -84,11 +84,11 @@ def thread_candidates(
         physical, usable = psutil.cpu_count(logical=False), core_count()[0]
     own = usable_threads(physical, usable)
     counts = dict.fromkeys((own, usable, max(1, own // 2)))
-    found: list[Threads] = []
+    candidates: list[Threads] = []
     for count in counts:
         spins: Sequence[int | None] = SPINS if count > 1 else (None,)
-        found += [Threads(count=count, spin_us=spin) for spin in spins]
-    return (*found, Threads(count=0))
+        candidates += [Threads(count=count, spin_us=spin) for spin in spins]
+    return (*candidates, Threads(count=0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,20 +102,20 @@ class Build:
     @property
     def name(self) -> str:
         """Of its folder."""
-        said = [f"{key[0]}{value}" for key, value in self.options.items()]
-        return "-".join([self.precision.key, *said])
+        parts = [f"{key[0]}{value}" for key, value in self.options.items()]
+        return "-".join([self.precision.key, *parts])
 
     @property
     def label(self) -> str:
         """For a table."""
-        said = []
+        parts = []
         if "block_size" in self.options:
-            said.append(f"blocks of {self.options['block_size']}")
+            parts.append(f"blocks of {self.options['block_size']}")
         if "algorithm" in self.options:
-            said.append(str(self.options["algorithm"]).replace("_", "-"))
+            parts.append(str(self.options["algorithm"]).replace("_", "-"))
         if self.options.get("accuracy_level") == 1:
-            said.append("fp32 arithmetic")
-        return ", ".join([self.precision.label, *said])
+            parts.append("fp32 arithmetic")
+        return ", ".join([self.precision.label, *parts])
 
     def to_json(self) -> dict[str, Any]:
         """`{precision, and the options that differ from the row's}`."""
@@ -141,10 +141,10 @@ def builds(
         for algorithm in algorithms
     ]
     wanted.append({"accuracy_level": 1})
-    found = [first]
+    candidates = [first]
     for options in wanted:
         if any(value not in offered.get(key, ()) for key, value in options.items()):
             continue
         if differing := {k: v for k, v in options.items() if own[k] != v}:
-            found.append(Build(precision=precision, options=differing))
-    return tuple(found)
+            candidates.append(Build(precision=precision, options=differing))
+    return tuple(candidates)

@@ -81,37 +81,39 @@ async def tune_source(
     reference = await find_reference(
         source, conversations, on_event=search.tell, started=search.started
     )
-    standing = [one for one in tried if not one.excluded]
+    standing = [candidate for candidate in tried if not candidate.excluded]
     search.tell(Stage("drift", f"Comparing {len(standing)} builds with the original"))
-    for number, one in enumerate(standing):
-        search.tell(Progress(number, len(standing), "builds", one.build.label))
-        async with open_engine(one.folder, started=search.started) as engine:
-            found = await measure_drift(engine, reference, conversations)
-        one.drift = {
-            k: found[k] for k in ("top1_agreement", "kl_mean", "kl_p95", "perplexity_ratio")
+    for number, candidate in enumerate(standing):
+        search.tell(Progress(number, len(standing), "builds", candidate.build.label))
+        async with open_engine(candidate.folder, started=search.started) as engine:
+            drift = await measure_drift(engine, reference, conversations)
+        candidate.drift = {
+            k: drift[k] for k in ("top1_agreement", "kl_mean", "kl_p95", "perplexity_ratio")
         }
     limit, why = _limit(standing[0], max_drift)
-    for one in standing:
-        assert one.drift is not None
-        if one.drift["kl_mean"] > limit:
-            one.excluded = f"drifts further than {limit:.2g} nats"
-    close = [one for one in standing if not one.excluded]
+    for candidate in standing:
+        assert candidate.drift is not None
+        if candidate.drift["kl_mean"] > limit:
+            candidate.excluded = f"drifts further than {limit:.2g} nats"
+    close = [candidate for candidate in standing if not candidate.excluded]
     if not close:
-        nearest = min(standing, key=lambda one: (one.drift or {})["kl_mean"])
+        nearest = min(standing, key=lambda candidate: (candidate.drift or {})["kl_mean"])
         raise CheckFailed(
             f"No build of {precision.label} stays within a mean KL of {limit:.2g} nats: the closest, "
             f"{nearest.build.label}, has {(nearest.drift or {})['kl_mean']:.2g}.",
             hint="Allow more with --max-drift, or choose a larger precision with --precision.",
         )
     threads = await search.fastest_threads(standing[0].folder)
-    winner = await search.fastest_build([(one.build, one.folder) for one in close], threads)
+    winner = await search.fastest_build(
+        [(candidate.build, candidate.folder) for candidate in close], threads
+    )
     baseline = search.trial(standing[0].folder, AS_BUILT, standing[0].build)
     best, document = await search.compare(winner, baseline)
     for name, trial in (("baseline", baseline), ("best", best)):
-        one = next(o for o in standing if o.folder == trial.artifact.folder)
-        document[name] |= {"drift": one.drift, "bytes": one.bytes}
+        candidate = next(o for o in standing if o.folder == trial.artifact.folder)
+        document[name] |= {"drift": candidate.drift, "bytes": candidate.bytes}
     document["max_drift"] = {"kl_mean": limit, "why": why}
-    document["builds"] = [one.to_json() for one in tried]
+    document["builds"] = [candidate.to_json() for candidate in tried]
     return SourceTuning(folder=best.artifact.folder, document=document)
 
 
@@ -148,13 +150,13 @@ async def _build_all(
         plans.append(plan_conversion(source, folder, precision=precision.key, config=config))
         tried[folder] = TriedBuild(build=build, folder=folder)
 
-    def told(plan: ConversionPlan, document: Document) -> None:
-        one = tried[plan.output]
-        one.bytes = document.get("bytes")
+    def on_done(plan: ConversionPlan, document: Document) -> None:
+        candidate = tried[plan.output]
+        candidate.bytes = document.get("bytes")
         if "error" in document:
-            one.excluded = str(document["error"]["message"])
+            candidate.excluded = str(document["error"]["message"])
 
-    labels = iter(one.build.label for one in tried.values())
+    labels = iter(candidate.build.label for candidate in tried.values())
     begun = itertools.count()
 
     def tell(event: Event) -> None:
@@ -166,7 +168,7 @@ async def _build_all(
             search.tell(event)
 
     search.tell(Stage("build", f"Building {precision.label} in {len(plans)} ways"))
-    made = await convert_plans(plans, on_event=tell, on_done=told, started=search.started)
+    made = await convert_plans(plans, on_event=tell, on_done=on_done, started=search.started)
     first = next(iter(tried.values()))
     if first.excluded:
         failure = next(f["error"] for f in made["failures"])

@@ -13,8 +13,8 @@ def setting(row: Document) -> str:
     label = str(row["label"])
     if row["stage"] != "comparison" or "precision" not in row["settings"]:
         return label
-    said = row["settings"]
-    return f"{label}; {threads_text(said['intra_op_num_threads'], said['spin_us'])}"
+    values = row["settings"]
+    return f"{label}; {threads_text(values['intra_op_num_threads'], values['spin_us'])}"
 
 
 def verdict(document: Document) -> str:

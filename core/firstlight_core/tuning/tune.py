@@ -101,27 +101,35 @@ async def tune(
     if max_drift is not None and not (math.isfinite(max_drift) and max_drift >= 0):
         raise UsageError("The drift that is allowed must be 0 nats or more.")
     row = find_precision(precision)
-    asked, origin = prompts_for(str(source), prompts)
-    place = absolute(output) if output is not None else find_paths().work / "tuning"
+    questions, origin = prompts_for(str(source), prompts)
+    destination = absolute(output) if output is not None else find_paths().work / "tuning"
     if output is not None:
-        check_output(place, source=source)
-    with _only_tuning(), open_staging(place) as staging:
+        check_output(destination, source=source)
+    with _only_tuning(), open_staging(destination) as staging:
         outcome = await tune_source(
             source,
             search,
             work=staging.work,
             precision=row,
-            conversations=[prompt.messages for prompt in asked[:DRIFT_PROMPTS]],
+            conversations=[prompt.messages for prompt in questions[:DRIFT_PROMPTS]],
             max_drift=max_drift,
         )
         document = _document(search, outcome.document)
         if output is not None:
             search.tell(Stage("publish", "Publishing"))
-            command = ["firstlight", "tune", str(source), "-o", str(place), "--precision", row.key]
+            command = [
+                "firstlight",
+                "tune",
+                str(source),
+                "-o",
+                str(destination),
+                "--precision",
+                row.key,
+            ]
             if max_drift is not None:
                 command += ["--max-drift", f"{max_drift:g}"]
-            await asyncio.to_thread(_publish, outcome.folder, place, document, command)
-            document["artifact"] = str(place)
+            await asyncio.to_thread(_publish, outcome.folder, destination, document, command)
+            document["artifact"] = str(destination)
     return document | {"source": str(source), "precision": row.key, "prompts": origin}
 
 
@@ -226,12 +234,12 @@ def _find(what: str | Path) -> tuple[Path | None, Path | None]:
 @contextlib.contextmanager
 def _only_tuning() -> Iterator[None]:
     """One tuning at a time on a machine: two would spoil each other's figures."""
-    place = find_paths().work / "tuning.lock"
+    lock_file = find_paths().work / "tuning.lock"
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        lock = try_lock(place)
+        lock_file.parent.mkdir(parents=True, exist_ok=True)
+        lock = try_lock(lock_file)
     except OSError as error:
-        raise state_problem(error, place) from error
+        raise state_problem(error, lock_file) from error
     if lock is None:
         raise StateProblem(
             "Another tuning runs on this machine; two would spoil each other's figures.",

@@ -40,19 +40,19 @@ def own_threads(folder: Path) -> dict[str, Any]:
     return {key: options[key] for key in THREAD_KEYS if key in options}
 
 
-def without_threads(folder: Path, place: Path) -> Path:
-    """An artifact that brings no thread settings: this one, or a copy in `place` whose weights are links.
+def without_threads(folder: Path, copy: Path) -> Path:
+    """An artifact that brings no thread settings: this one, or a copy in `copy` whose weights are links.
 
     Raises:
         OSError: the disk refuses.
     """
     if not own_threads(folder):
         return folder
-    shutil.copytree(folder, place, copy_function=_link, dirs_exist_ok=True)
+    shutil.copytree(folder, copy, copy_function=_link, dirs_exist_ok=True)
     config = _with(folder, None)
     # A new file: a link's content would be the artifact's own.
-    write_whole(place / CONFIG, json.dumps(config))
-    return place
+    write_whole(copy / CONFIG, json.dumps(config))
+    return copy
 
 
 def _with(folder: Path, threads: Threads | None) -> dict[str, Any]:
@@ -66,13 +66,13 @@ def _with(folder: Path, threads: Threads | None) -> dict[str, Any]:
 
 def _session(config: dict[str, Any]) -> dict[str, Any]:
     """The decoder's session options within the configuration, made where there are none."""
-    found: dict[str, Any] = config
+    section: dict[str, Any] = config
     for key in ("model", "decoder", "session_options"):
-        below = found.get(key)
+        below = section.get(key)
         if not isinstance(below, dict):
-            below = found[key] = {}
-        found = below
-    return found
+            below = section[key] = {}
+        section = below
+    return section
 
 
 def _link(source: str, target: str) -> str:

@@ -52,34 +52,34 @@ def folder_size(folder: Path) -> int:
 def find_leftovers(paths: Paths | None = None) -> list[Leftover]:
     """Everything that may go, the largest first."""
     paths = paths or find_paths()
-    found = [
-        *_one(paths.reference, "reference", "reference logits; computed again when needed"),
-        *_one(paths.logs, "logs", "what the tools printed"),
+    leftovers = [
+        *_leftover(paths.reference, "reference", "reference logits; computed again when needed"),
+        *_leftover(paths.logs, "logs", "what the tools printed"),
         *(
             item
-            for place in _places(paths)
-            for folder in _hidden(place)
+            for parent in _places(paths)
+            for folder in _hidden(parent)
             for item in _hidden_one(folder)
         ),
         *(
             item
             for folder in (paths.data / "previous").glob("*")
-            for item in _one(folder, "previous", _PREVIOUS)
+            for item in _leftover(folder, "previous", _PREVIOUS)
         ),
         *(
             item
             for folder in paths.runs.glob("*/artifacts")
-            for item in _one(
+            for item in _leftover(
                 folder, "artifacts", "artifacts of an earlier run; deployed copies stay"
             )
         ),
     ]
-    return sorted([*found, *_services()], key=lambda item: item.bytes, reverse=True)
+    return sorted([*leftovers, *_services()], key=lambda item: item.bytes, reverse=True)
 
 
 def sweep_staging(paths: Paths | None = None) -> list[Path]:
     """Remove the private folders of conversions and deployments that died, wherever Firstlight publishes; those removed."""
-    return [folder for place in _places(paths or find_paths()) for folder in sweep(place)]
+    return [folder for parent in _places(paths or find_paths()) for folder in sweep(parent)]
 
 
 def remove_leftovers(leftovers: Iterable[Leftover], *, everything: bool = False) -> list[Leftover]:
@@ -103,7 +103,7 @@ def remove_leftovers(leftovers: Iterable[Leftover], *, everything: bool = False)
     return removed
 
 
-def _one(folder: Path, kind: str, why: str) -> list[Leftover]:
+def _leftover(folder: Path, kind: str, why: str) -> list[Leftover]:
     if folder.is_symlink() or not folder.is_dir():
         return []
     size = folder_size(folder)
@@ -126,21 +126,21 @@ def _services() -> list[Leftover]:
 def _places(paths: Paths) -> list[Path]:
     """Where Firstlight publishes: beside a published folder, or beside its cache, its staging stands."""
     foreign = [cache for cache in known_caches() if cache.id != "private"]
-    elsewhere = [place for c in foreign for place in (c.root.parent, c.root, c.custom)]
+    elsewhere = [parent for c in foreign for parent in (c.root.parent, c.root, c.custom)]
     own = [paths.data, paths.models, paths.models / "custom"]
     return [*paths.runs.glob("*/artifacts"), *own, *elsewhere]
 
 
-def _hidden(place: Path) -> list[Path]:
-    return sorted(place.glob(f"{PREFIX}*")) if place.is_dir() else []
+def _hidden(parent: Path) -> list[Path]:
+    return sorted(parent.glob(f"{PREFIX}*")) if parent.is_dir() else []
 
 
 def _hidden_one(folder: Path) -> list[Leftover]:
     if folder.name.endswith(".previous"):
-        return _one(folder, "previous", _PREVIOUS)
+        return _leftover(folder, "previous", _PREVIOUS)
     if not re.fullmatch(r".+-[0-9a-f]{8}", folder.name) or _alive(folder):
         return []
-    return _one(folder, "staging", "an interrupted conversion or deployment")
+    return _leftover(folder, "staging", "an interrupted conversion or deployment")
 
 
 def _alive(folder: Path) -> bool:

@@ -92,9 +92,9 @@ class Plan:
     @property
     def subject(self) -> Path:
         """What the walk is about: the source, or the adopted artifact."""
-        found = self.source or self.artifact
-        assert found is not None
-        return found
+        folder = self.source or self.artifact
+        assert folder is not None
+        return folder
 
 
 def check_files(plan: Plan) -> None:
@@ -172,20 +172,20 @@ def plan_of(session: Session) -> Plan:
 def _deploy_of(deployment: Mapping[str, Any]) -> DeployChoice | None:
     if not (name := deployment.get("name")):
         return None
-    asked = deployment.get("capacity")
+    capacity = deployment.get("capacity")
     return DeployChoice(
         name=str(name),
         target=str(deployment.get("target", "foundry")),
         cache=str(deployment.get("cache", "private")),
-        capacity=Capacity(**asked) if isinstance(asked, Mapping) else None,
+        capacity=Capacity(**capacity) if isinstance(capacity, Mapping) else None,
     )
 
 
 def _chat_of(chat: Mapping[str, Any]) -> ChatChoice | None:
     """What the user asked, in order; one conversation."""
     turns = chat.get("turns") or chat.get("messages") or ()
-    asked = [t.get("prompt") or (t.get("role") == "user" and t.get("text")) for t in turns]
-    prompts = [str(text) for text in [*asked, chat.get("prompt")] if text]
+    prompt_texts = [t.get("prompt") or (t.get("role") == "user" and t.get("text")) for t in turns]
+    prompts = [str(text) for text in [*prompt_texts, chat.get("prompt")] if text]
     return (
         ChatChoice(prompts=tuple(prompts), system=str(chat.get("system") or ""))
         if prompts

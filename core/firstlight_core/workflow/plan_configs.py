@@ -24,13 +24,13 @@ _PRIVATE = ("cache_dir", "output_dir")
 
 def portable(configs: Configs, source: Path) -> dict[str, Any]:
     """The configurations without folders, and without the source where it is named as Firstlight names it."""
-    found = {}
+    by_key = {}
     for key, config in configs.items():
-        kept = {name: value for name, value in config.items() if name not in _PRIVATE}
-        if kept.get(_MODEL) == _own_model(source, key):
-            del kept[_MODEL]
-        found[key] = kept
-    return found
+        settings = {name: value for name, value in config.items() if name not in _PRIVATE}
+        if settings.get(_MODEL) == _own_model(source, key):
+            del settings[_MODEL]
+        by_key[key] = settings
+    return by_key
 
 
 def read_configs(

@@ -24,9 +24,10 @@ class Section:
 
     def wrong(self, key: str, what: str) -> InputRefused:
         """The error for one key."""
-        place = f"{self.name}.{key}" if self.name else key
+        key_path = f"{self.name}.{key}" if self.name else key
         return InputRefused(
-            f"{self.file}: `{one_line(place, 80)}` {what}.", hint="Correct that line and try again."
+            f"{self.file}: `{one_line(key_path, 80)}` {what}.",
+            hint="Correct that line and try again.",
         )
 
     def nothing_else(self) -> None:

@@ -53,13 +53,13 @@ def read_run_toml(path: Path) -> Plan:
         InputRefused: it cannot be read, is no TOML, or a key is unknown, missing or wrong; the message names it.
     """
     raw = read_limited(path, limit=_LIMIT)
-    shown = shown_path(path.name)
+    file_name = shown_path(path.name)
     try:
         document = tomllib.loads(raw.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise InputRefused(f"{shown} is not valid TOML: {one_line(reason, 120)}.") from error
-    top = Section(document, shown, folder=path.absolute().parent)
+        raise InputRefused(f"{file_name} is not valid TOML: {one_line(reason, 120)}.") from error
+    top = Section(document, file_name, folder=path.absolute().parent)
     schema = top.text("schema", SCHEMA)
     if schema != SCHEMA:
         raise top.wrong(
@@ -158,12 +158,12 @@ def _deploy(section: Section) -> DeployChoice:
 
 
 def _capacity(section: Section) -> Capacity | None:
-    asked = {
+    values = {
         key: value
         for key, (least, most) in CAPACITY_LIMITS.items()
         if (value := section.number(key, least=least, most=most)) is not None
     }
-    return Capacity(**asked) if asked else None
+    return Capacity(**values) if values else None
 
 
 def _chat(section: Section) -> ChatChoice:
@@ -284,8 +284,8 @@ def plan_document(plan: Plan) -> dict[str, Any]:
             "text": quality.text and str(quality.text.absolute()),
             "precisions": list(quality.precisions) or None,
         }
-    found: dict[str, Any] = _without_none(document)
-    return found
+    content: dict[str, Any] = _without_none(document)
+    return content
 
 
 def _path_word(path: Path, words: Mapping[Path, str]) -> str:

@@ -121,24 +121,24 @@ class _Walk:
         if self.on_event is not None:
             self.on_event(Stage(step, row.stage))
         begun = time.perf_counter()
-        told: Document = {}
+        detail: Document = {}
         try:
             values = await work()
             status = "done" if values.get("ok", True) else "failed"
             if fitted := values.get("fitted"):
-                told = {"reason": str(fitted)}
+                detail = {"reason": str(fitted)}
             if status == "failed":
                 reason = verdict_of(step, values) or _NO
-                told = {"error": values["error"]} if "error" in values else {"reason": reason}
+                detail = {"error": values["error"]} if "error" in values else {"reason": reason}
         except FirstlightError as error:
             status, values = "failed", {"error": error.to_json()}
-            told = values
+            detail = values
         except asyncio.CancelledError:
             self.run.record(step, "cancelled", seconds=_since(begun))
             raise
         if status == "failed" or record_done:
             self.run.record(step, status, seconds=_since(begun), values=values)
-        self.steps.append({"id": step, "status": status, "seconds": _since(begun), **told})
+        self.steps.append({"id": step, "status": status, "seconds": _since(begun), **detail})
         # Where only another precision failed, the one in use can still be deployed, asked and measured.
         if status == "failed" and not (step == "convert" and self.artifact is not None):
             self.failed.add(step)
@@ -244,8 +244,8 @@ class _Walk:
         return self.artifact
 
     def _subjects(self, precisions: Sequence[str]) -> list[Path]:
-        found = [self.artifacts[key] for key in precisions if key in self.artifacts]
-        return found or [self._in_use()]
+        artifacts = [self.artifacts[key] for key in precisions if key in self.artifacts]
+        return artifacts or [self._in_use()]
 
 
 def _since(begun: float) -> float:
