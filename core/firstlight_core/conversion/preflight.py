@@ -4,10 +4,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.artifact.publishing import check_output
 from firstlight_core.conversion.plan import ConversionPlan
+from firstlight_core.documents.estimate import EstimateDocument
 from firstlight_core.environment.precision_support import precision_available
 from firstlight_core.errors import ModelRefused, OutOfMemory, StateProblem, ToolchainMissing
 from firstlight_core.estimate.estimates import Room, estimate, pointless
@@ -104,8 +104,8 @@ def check_room(
         )
 
 
-def estimate_of(plan: ConversionPlan, before: Preflight) -> dict[str, Any]:
-    """The estimate of a plan on the disk that it would be written to, as JSON."""
+def estimate_of(plan: ConversionPlan, before: Preflight) -> EstimateDocument:
+    """Return the estimate of a plan on the disk that it would be written to, as JSON."""
     room = Room.here(plan.output.parent)
     return estimate(before.inspection, plan.precision, room=room).to_json()
 

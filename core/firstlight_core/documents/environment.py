@@ -2,6 +2,8 @@
 
 from typing import Literal, TypedDict
 
+from firstlight_core.documents.verb import Judged
+
 CheckStatus = Literal["ok", "warning", "missing", "fail", "unknown"]
 DoctorVerdict = Literal["ready", "warnings", "blocked"]
 
@@ -36,13 +38,17 @@ class CourseLine(TypedDict):
 
 
 class DoctorDocument(TypedDict):
-    """The document of `firstlight doctor`."""
+    """What the checks found."""
 
     verdict: DoctorVerdict
     checks: list[CheckDocument]
     precisions: dict[str, Availability]
     """Precision key → availability, whatever the model."""
     course: list[CourseLine]
+
+
+class DoctorVerb(DoctorDocument, Judged):
+    """The document of `firstlight doctor`: a blocked machine is an error."""
 
 
 class InstallDocument(TypedDict):

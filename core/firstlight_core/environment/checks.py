@@ -1,4 +1,4 @@
-"""The rows of the environment step: what each needs, why, and how it looks."""
+"""The rows of the environment step: what each needs, why, and its probe."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ TOOLCHAIN_SECONDS = 90.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentCheck:
-    """One row: what is needed, why, and how to look; a `vital` row that is missing or fails blocks."""
+    """One row: what is needed, why, and the probe; a `vital` row that is missing or fails blocks."""
 
     id: str
     title: str

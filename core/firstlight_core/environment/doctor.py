@@ -1,10 +1,16 @@
-"""Everything that can be known about this machine before the long step: one row a check, side by side, at once."""
+"""What can be known about this machine before the long step: one row a check, all run at once."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
+from firstlight_core.documents.environment import (
+    Availability,
+    CheckDocument,
+    CheckStatus,
+    DoctorDocument,
+    DoctorVerdict,
+)
 from firstlight_core.environment.checks import CHECKS, EnvironmentCheck
 from firstlight_core.environment.precision_support import precision_available
 from firstlight_core.environment.probes import STATUSES, Finding
@@ -30,20 +36,29 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """One row with its answer; every text is safe to show."""
+    """One row with its result; every text is safe to show."""
 
     id: str
     title: str
-    status: str
+    status: CheckStatus
     found: str
     needed: str
     why: str
     fix: str
     vital: bool
 
-    def to_json(self) -> dict[str, Any]:
-        """One element of `checks` (SPEC 2)."""
-        return asdict(self)
+    def to_json(self) -> CheckDocument:
+        """Return one element of `checks` (SPEC 2)."""
+        return {
+            "id": self.id,
+            "title": self.title,
+            "status": self.status,
+            "found": self.found,
+            "needed": self.needed,
+            "why": self.why,
+            "fix": self.fix,
+            "vital": self.vital,
+        }
 
 
 async def _run(check: EnvironmentCheck) -> CheckResult:
@@ -76,25 +91,25 @@ async def run_checks(
     on_result: Callable[[CheckResult], None] | None = None,
     only: Iterable[str] | None = None,
     checks: tuple[EnvironmentCheck, ...] = CHECKS,
-) -> dict[str, Any]:
-    """Look at everything (or at the rows `only` names) side by side; `on_result` gets each row as it is known.
+) -> DoctorDocument:
+    """Run every check, or those that `only` names, at once; `on_result` gets each row as it is known.
 
-    The document has `verdict` (`ready`, `warnings`, `blocked`), `checks` in table order, `precisions` that this
-    toolchain can make, and the course's own install commands with whether they are already satisfied.
+    The document has the checks in table order, the precisions that this toolchain can make, and the course's own
+    install commands with whether they are already satisfied.
     """
     wanted = None if only is None else set(only)
     chosen = [check for check in checks if wanted is None or check.id in wanted]
 
-    async def run_one(check: EnvironmentCheck) -> CheckResult:
+    async def run(check: EnvironmentCheck) -> CheckResult:
         result = await _run(check)
         if on_result is not None:
             on_result(result)
         return result
 
-    # A group waits for the others when a listener fails; left alone, they would outlive the loop.
+    # A group waits for the other checks when a listener fails; otherwise they would outlive the loop.
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(run_one(check)) for check in chosen]
+            tasks = [group.create_task(run(check)) for check in chosen]
     except BaseExceptionGroup as failed:
         raise failed.exceptions[0] from None
     rows = [task.result().to_json() for task in tasks]
@@ -109,27 +124,27 @@ async def run_checks(
     }
 
 
-def _precisions() -> dict[str, dict[str, Any]]:
-    """Which precisions the toolchain can make, whatever the model."""
-    support = {row.key: precision_available(row) for row in PRECISIONS}
-    return {key: {"available": can, "reason": why} for key, (can, why) in support.items()}
+def _precisions() -> dict[str, Availability]:
+    """Return which precisions the toolchain can make, whatever the model."""
+    answers = {row.key: precision_available(row) for row in PRECISIONS}
+    return {key: {"available": can, "reason": why} for key, (can, why) in answers.items()}
 
 
 def _missing(packages: Iterable[str]) -> list[str]:
-    """Those of the packages that are not installed."""
+    """Return the packages that are not installed."""
     return [package for package in packages if installed_version(package) is None]
 
 
-def verdict(rows: Iterable[Mapping[str, Any]]) -> str:
-    """`blocked` when a vital row is missing or failed, `ready` when all is well, else `warnings`."""
-    known = list(rows)
-    if any(row["vital"] and row["status"] in ("missing", "fail") for row in known):
+def verdict(rows: Iterable[CheckDocument]) -> DoctorVerdict:
+    """Return `blocked` when a vital row is missing or failed, `ready` when all is well, else `warnings`."""
+    checks = list(rows)
+    if any(row["vital"] and row["status"] in ("missing", "fail") for row in checks):
         return "blocked"
-    return "ready" if all(row["status"] == "ok" for row in known) else "warnings"
+    return "ready" if all(row["status"] == "ok" for row in checks) else "warnings"
 
 
-def renew(document: Mapping[str, Any], newer: Mapping[str, Any]) -> dict[str, Any]:
-    """The document with the rows of a partial look put in their places, and the verdict that follows."""
+def renew(document: DoctorDocument, newer: DoctorDocument) -> DoctorDocument:
+    """Return the document with the rows of a partial run in their places, and the verdict that follows."""
     fresh = {row["id"]: row for row in newer["checks"]}
     rows = [fresh.get(row["id"], row) for row in document["checks"]]
     return {
@@ -141,8 +156,8 @@ def renew(document: Mapping[str, Any], newer: Mapping[str, Any]) -> dict[str, An
     }
 
 
-def report_text(document: dict[str, Any]) -> str:
-    """The rows as plain text for a bug report: no user name, token or home folder."""
+def report_text(document: DoctorDocument) -> str:
+    """Return the rows as plain text for a bug report: no user name, token or home folder."""
     lines = [f"Firstlight doctor: {document['verdict']}"]
     for row in document["checks"]:
         lines.append(f"{row['status']:8} {row['title']}: {row['found']} (needed: {row['needed']})")
@@ -151,8 +166,8 @@ def report_text(document: dict[str, Any]) -> str:
     return redact("\n".join(lines)) + "\n"
 
 
-def toolchain_missing(document: dict[str, Any]) -> bool:
-    """Whether what blocks is a package, a pair or the toolchain itself, and not the machine."""
+def toolchain_missing(document: DoctorDocument) -> bool:
+    """Return whether the cause is a package, a pair or the toolchain itself, and not the machine."""
     return any(
         row["id"] in (*TOOLCHAIN, "pair", "toolchain", "providers")
         and row["status"] in ("missing", "fail")

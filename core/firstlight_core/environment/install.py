@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
-from typing import Any
 
 from packaging.requirements import Requirement
 
+from firstlight_core.documents.environment import InstallDocument
 from firstlight_core.environment.toolchain import installed_version
 from firstlight_core.errors import ToolchainMissing
 from firstlight_core.paths import find_paths
@@ -94,14 +94,14 @@ async def install(
     *,
     on_event: Callable[[Event], None] | None = None,
     started: Callable[[int], None] | None = None,
-) -> dict[str, Any]:
-    """Run the plan's command to its end; what pip prints is told line by line and kept in a log file.
+) -> InstallDocument:
+    """Run the plan's command to its end; every line that pip prints becomes an event and goes to a log file.
 
     Raises:
         ToolchainMissing: pip failed; its last lines are the detail.
     """
-    hear = on_event or (lambda event: None)
-    hear(Stage("start", "Starting pip"))
+    emit = on_event or (lambda event: None)
+    emit(Stage("start", "Starting pip"))
     log = LogFile(find_paths().logs, "install")
     stage = "start"
 
@@ -109,8 +109,8 @@ async def install(
         nonlocal stage
         if (begun := _stage(line)) is not None and begun.name != stage:
             stage = begun.name
-            hear(begun)
-        hear(LogLine(line))
+            emit(begun)
+        emit(LogLine(line))
 
     try:
         code = await run_program(plan.command, log=log, on_line=tell, started=started)
@@ -135,7 +135,7 @@ def _stage(line: str) -> Stage | None:
 
 
 def _hint(output: str) -> str:
-    """What to do about the failures that pip's users meet most."""
+    """Return the remedy for the failures that users of pip meet most, by what pip printed."""
     if "No space left" in output:
         return "The disk is full: free some space and try again."
     if "externally-managed-environment" in output:

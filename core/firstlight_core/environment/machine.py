@@ -62,10 +62,10 @@ _ACCELERATORS: tuple[tuple[str, str], ...] = (
 
 def accelerators(root: Path = Path("/")) -> list[str]:
     """Accelerators whose device a Linux kernel shows, and Apple's own; nothing is opened."""
-    names = [name for name, device in _ACCELERATORS if (root / device.lstrip("/")).exists()]
+    devices = [name for name, device in _ACCELERATORS if (root / device.lstrip("/")).exists()]
     if platform.system() == "Darwin" and platform.machine() == "arm64":
-        names.append("Apple GPU and Neural Engine")
-    return names[:1] if names == ["NVIDIA GPU", "GPU"] else names
+        devices.append("Apple GPU and Neural Engine")
+    return devices[:1] if devices == ["NVIDIA GPU", "GPU"] else devices
 
 
 def system_name() -> tuple[str, bool]:

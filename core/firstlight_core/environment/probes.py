@@ -1,12 +1,20 @@
-"""How each row of the environment step looks at the machine; what it finds is text that is safe to show."""
+"""The probe of each row of the environment step; every text that it returns is safe to show."""
 
 import platform
 import shutil
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import cast, get_args
 
 from firstlight_core.cgroups import memory_limit
+from firstlight_core.documents.environment import CheckStatus
+from firstlight_core.documents.jobs_machine import (
+    CpuReply,
+    ProbeRequest,
+    ProvidersReply,
+    ToolchainReply,
+)
 from firstlight_core.environment.machine import (
     accelerators,
     core_count,
@@ -33,7 +41,7 @@ from firstlight_core.paths import find_paths
 from firstlight_core.process.runner import job_result
 from firstlight_core.text import bytes_text, one_line
 
-STATUSES = ("ok", "warning", "missing", "fail", "unknown")
+STATUSES: tuple[CheckStatus, ...] = get_args(CheckStatus)
 MEMORY_NEEDED = 8 * 2**30
 """Bytes available; the course's requirement."""
 DISK_NEEDED = 5 * 2**30
@@ -43,11 +51,27 @@ CMAKE_NEEDED = "3.31"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one look found: a status of `STATUSES`, in words, and the command that would fix it."""
+    """The result of one probe: a status, in words, and the command that would fix it."""
 
-    status: str
+    status: CheckStatus
     found: str
     fix: str = ""
+
+
+async def _probe(request: ProbeRequest) -> object:
+    return await job_result("probe", request)
+
+
+async def _ask_cpu() -> CpuReply:
+    return cast(CpuReply, await _probe({"what": "cpu"}))
+
+
+async def _ask_toolchain() -> ToolchainReply:
+    return cast(ToolchainReply, await _probe({"what": "toolchain"}))
+
+
+async def _ask_providers() -> ProvidersReply:
+    return cast(ProvidersReply, await _probe({"what": "providers"}))
 
 
 async def look_at_python() -> Finding:
@@ -71,15 +95,15 @@ async def look_at_cpu() -> Finding:
     usable, total = core_count()
     cores = f"{usable} cores" if usable == total else f"{usable} of {total} cores"
     try:
-        cpu = await job_result("probe", {"what": "cpu"})
-        brand, flags = str(cpu["brand"]), [str(flag) for flag in cpu["flags"]]
+        cpu = await _ask_cpu()
+        brand, flags = cpu["brand"], cpu["flags"]
     except FirstlightError:
         brand, flags = platform.processor() or platform.machine(), []
     sets = instruction_sets(flags or kernel_cpu_flags())
-    summary = ", ".join([cores, brand, *(sets or ["instruction sets unknown"])])
+    words = ", ".join([cores, brand, *(sets or ["instruction sets unknown"])])
     if not sets:
-        return Finding("unknown", summary)
-    return Finding("ok" if {"AVX2", "NEON"} & set(sets) else "warning", summary)
+        return Finding("unknown", words)
+    return Finding("ok" if {"AVX2", "NEON"} & set(sets) else "warning", words)
 
 
 async def look_at_memory() -> Finding:
@@ -87,7 +111,7 @@ async def look_at_memory() -> Finding:
     free = available_memory()
     limit = memory_limit()
     words = f", limited to {bytes_text(limit)} by a control group" if limit is not None else ""
-    status = "ok" if free >= MEMORY_NEEDED else "warning"
+    status: CheckStatus = "ok" if free >= MEMORY_NEEDED else "warning"
     return Finding(status, f"{bytes_text(free)} available{words}")
 
 
@@ -118,7 +142,7 @@ async def look_at_cmake() -> Finding:
     finding, version = _program_version(await ask_program("cmake", "--version"), "cmake")
     fix = f"python -m pip install 'cmake>={CMAKE_NEEDED}'"
     if finding is not None:
-        status = "warning" if finding.status == "missing" else finding.status
+        status: CheckStatus = "warning" if finding.status == "missing" else finding.status
         return Finding(status, finding.found, fix)
     if at_least(version, CMAKE_NEEDED):
         return Finding("ok", version)
@@ -170,7 +194,7 @@ async def look_at_toolchain() -> Finding:
     if missing := missing_packages():
         return Finding("missing", "not installed: " + ", ".join(missing), install_line("convert"))
     try:
-        toolchain = await job_result("probe", {"what": "toolchain"})
+        toolchain = await _ask_toolchain()
     except ToolchainMissing as error:
         return Finding("fail", str(error), install_line("convert"))
     except FirstlightError as error:
@@ -179,8 +203,8 @@ async def look_at_toolchain() -> Finding:
         )
     lost = [
         name
-        for name, key in (("FP16", "half"), ("LoRA merging", "merge"))
-        if not toolchain.get(key)
+        for name, able in (("FP16", toolchain["half"]), ("LoRA merging", toolchain["merge"]))
+        if not able
     ]
     if lost:
         return Finding(
@@ -217,13 +241,13 @@ def foundry_commands(version: str) -> tuple[str, ...]:
 async def look_at_providers() -> Finding:
     """What the installed onnxruntime can run on."""
     try:
-        reply = await job_result("probe", {"what": "providers"})
+        providers = await _ask_providers()
     except FirstlightError as error:
         return Finding("fail", str(error), "python -m pip install --force-reinstall onnxruntime")
-    names = [str(name).removesuffix("ExecutionProvider") for name in reply["providers"]]
+    names = [name.removesuffix("ExecutionProvider") for name in providers["providers"]]
     # The Azure provider calls a cloud service; it is listed by every build and used by nothing here.
     names = [name for name in names if name != "Azure"]
-    status = "ok" if "CPU" in names else "fail"
+    status: CheckStatus = "ok" if "CPU" in names else "fail"
     idle = accelerators()
     words = f"; found and not used: {', '.join(idle)}" if idle else "; no accelerator found"
     return Finding(status, (", ".join(names) or "none") + words)

@@ -7,10 +7,11 @@ until earlier conversions on this machine calibrate them (`calibration`).
 """
 
 import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
+from firstlight_core.documents.estimate import BlockedBy, EstimateDocument
 from firstlight_core.environment.precision_support import precision_available
 from firstlight_core.estimate.artifact_size import artifact_bytes
 from firstlight_core.estimate.calibrated_cost import (
@@ -56,14 +57,36 @@ class Estimate:
     context: int
     assumes: str
     available: bool
-    blocked_by: str
-    """`model`, `toolchain`, `memory`, `disk` or `time`; empty when it can run here."""
+    blocked_by: BlockedBy
+    """What stands in the way; empty when it can run here."""
     reason: str
     """Why it cannot run here, and what could; empty when it can."""
 
-    def to_json(self) -> dict[str, Any]:
-        """The estimate object of `firstlight inspect --json`."""
-        return asdict(self)
+    def to_json(self) -> EstimateDocument:
+        """Return the estimate object of `firstlight inspect --json`."""
+        return {
+            "precision": self.precision,
+            "bytes": self.bytes,
+            "peak_ram_bytes": self.peak_ram_bytes,
+            "disk_bytes": self.disk_bytes,
+            "seconds": self.seconds,
+            "run_ram_bytes": self.run_ram_bytes,
+            "context": self.context,
+            "assumes": self.assumes,
+            "available": self.available,
+            "blocked_by": self.blocked_by,
+            "reason": self.reason,
+        }
+
+
+class BareEstimate(TypedDict):
+    """What the formulas alone say, in bytes and seconds."""
+
+    build_ram_bytes: float
+    """Peak of Olive's stage."""
+    peak_ram_bytes: float
+    """Peak of all stages."""
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +107,8 @@ class Room:
 
 def bare_estimate(
     inspection: Inspection, precision: Precision, *, available: int | None = None
-) -> dict[str, float]:
-    """Peak RAM (of Olive's stage, and of all) and seconds by the formulas alone, without what this machine taught.
+) -> BareEstimate:
+    """Return peak RAM (of Olive's stage, and of all) and seconds by the formulas alone, without what this machine taught.
 
     `available` bytes of memory bound what the check takes; by default it has all that it wants.
     """
@@ -128,6 +151,7 @@ def estimate(
         # The merged model lies beside them in float32 (jobs/adapter_merge.py).
         disk += 4 * inspection.parameters
     seconds = round(bare["seconds"] * time_factor, 1)
+    blocked_by: BlockedBy
     if reason := pointless(inspection, precision) or overflows(inspection, precision):
         blocked_by = "model"
     else:
@@ -183,7 +207,7 @@ def overflows(inspection: Inspection, precision: Precision) -> str:
     )
 
 
-def _fits(precision: Precision, peak: int, disk: int, room: Room) -> tuple[str, str]:
+def _fits(precision: Precision, peak: int, disk: int, room: Room) -> tuple[BlockedBy, str]:
     """What stands in the way, and the sentence that says so; two empty texts when nothing does."""
     possible, reason = precision_available(precision)
     if not possible:
@@ -202,8 +226,8 @@ def _fits(precision: Precision, peak: int, disk: int, room: Room) -> tuple[str, 
 
 def estimates(
     inspection: Inspection, *, context: int = 2048, room: Room | None = None
-) -> dict[str, dict[str, Any]]:
-    """The estimate of every row of the precision table, by key; what does not fit says what would."""
+) -> dict[str, EstimateDocument]:
+    """Return the estimate of every row of the precision table, by key; what does not fit says what would."""
     room = room or Room.here()
     rows = {row.key: estimate(inspection, row, context=context, room=room) for row in PRECISIONS}
     fitting = ", ".join(row.label for row in PRECISIONS if rows[row.key].available)
@@ -230,9 +254,14 @@ def remember_conversion(
     inspection: Inspection, precision: Precision, *, seconds: float, peak_rss_bytes: int
 ) -> None:
     """Teach later estimates what one conversion on this machine took."""
+    bare = bare_estimate(inspection, precision)
     remember(
         precision.key,
         inspection.parameters,
-        bare_estimate(inspection, precision),
+        {
+            "build_ram_bytes": bare["build_ram_bytes"],
+            "peak_ram_bytes": bare["peak_ram_bytes"],
+            "seconds": bare["seconds"],
+        },
         {"seconds": seconds, "peak_ram_bytes": peak_rss_bytes},
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from firstlight_core.documents.jobs_machine import DownloadReply, DownloadRequest
 from firstlight_core.errors import InputRefused, ModelRefused, StateProblem
 from firstlight_core.files import read_json_object
 from firstlight_core.jobs.hub_blobs import RESUMED_FROM, fetch_blob
@@ -33,14 +34,14 @@ CONNECT_SECONDS = 4.0
 _EVERY = 0.5
 
 
-def download(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+def download(request: DownloadRequest, context: JobContext) -> DownloadReply:
     """Fetch `request["id"]` into the Hugging Face cache and return its snapshot folder."""
     # The other transfer protocol keeps caches of its own and shows no progress in the blobs.
     os.environ["HF_HUB_DISABLE_XET"] = "1"
     import huggingface_hub
     from huggingface_hub import constants
 
-    hub_id = str(request["id"])
+    hub_id = request["id"]
     context.emit(Stage("reach", "Asking the Hugging Face hub"))
     _reach(constants.ENDPOINT)
     token = huggingface_hub.get_token() or False

@@ -1,12 +1,19 @@
-"""Looks at heavy things in a child: whether the toolchain really works together, providers, CPU."""
+"""Probes what only imports can tell, in a child: the toolchain, the providers, the CPU."""
 
 import importlib
 import importlib.util
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from firstlight_core.documents.jobs_machine import (
+    CpuReply,
+    EmptyReply,
+    ProbeRequest,
+    ProvidersReply,
+    ToolchainReply,
+)
 from firstlight_core.environment.toolchain import install_line
 from firstlight_core.errors import ToolchainMissing
 from firstlight_core.process.context import JobContext, peak_rss
@@ -22,17 +29,17 @@ def _find(module: str, *names: str) -> Any:
         ToolchainMissing: it cannot be imported, or lacks one of the names.
     """
     try:
-        found = importlib.import_module(module)
+        imported = importlib.import_module(module)
     except (ImportError, OSError, AttributeError, RuntimeError, SyntaxError) as error:
         reason = one_line(f"{type(error).__name__}: {error}", 300)
         raise ToolchainMissing(f"Cannot import {module} ({reason}).", hint=_FIX) from error
     for name in names:
-        if not hasattr(found, name):
+        if not hasattr(imported, name):
             raise ToolchainMissing(f"{module} has no {name}.", hint=_FIX)
-    return found
+    return imported
 
 
-def _toolchain(context: JobContext) -> dict[str, Any]:
+def _toolchain() -> ToolchainReply:
     """Import Olive and the builder, and find everything that the conversion calls in them."""
     _find("onnxruntime_genai.models")
     builder = _find("onnxruntime_genai.models.builder", "create_model")
@@ -49,31 +56,31 @@ def _toolchain(context: JobContext) -> dict[str, Any]:
     return {"bridged": bridged, "half": half, "merge": merge, "rss_bytes": peak_rss()}
 
 
-def _providers(context: JobContext) -> dict[str, Any]:
+def _providers() -> ProvidersReply:
     """The execution providers that the installed onnxruntime offers."""
     runtime = _find("onnxruntime", "get_available_providers")
     return {"providers": [one_line(str(name), 60) for name in runtime.get_available_providers()]}
 
 
-def _cpu(context: JobContext) -> dict[str, Any]:
+def _cpu() -> CpuReply:
     """Brand and instruction sets of the CPU."""
     cpuinfo = _find("cpuinfo", "get_cpu_info")
-    found = cpuinfo.get_cpu_info()
+    cpu = cpuinfo.get_cpu_info()
     return {
-        "brand": one_line(str(found.get("brand_raw") or platform.processor()), 100),
-        "flags": [str(flag)[:40] for flag in list(found.get("flags") or [])[:1000]],
-        "arch": one_line(str(found.get("arch") or platform.machine()), 40),
+        "brand": one_line(str(cpu.get("brand_raw") or platform.processor()), 100),
+        "flags": [str(flag)[:40] for flag in list(cpu.get("flags") or [])[:1000]],
+        "arch": one_line(str(cpu.get("arch") or platform.machine()), 40),
     }
 
 
-def _foundry(context: JobContext) -> dict[str, Any]:
+def _foundry() -> EmptyReply:
     """Whether the Foundry Local SDK can be imported here."""
     os.environ.setdefault("CI", "1")
     _find("foundry_local_sdk")
     return {}
 
 
-_QUESTIONS: dict[str, Callable[[JobContext], dict[str, Any]]] = {
+_QUESTIONS: dict[str, Callable[[], Mapping[str, object]]] = {
     "toolchain": _toolchain,
     "providers": _providers,
     "cpu": _cpu,
@@ -81,6 +88,6 @@ _QUESTIONS: dict[str, Callable[[JobContext], dict[str, Any]]] = {
 }
 
 
-def probe(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
-    """Answer `request["what"]`."""
-    return _QUESTIONS[str(request["what"])](context)
+def probe(request: ProbeRequest, context: JobContext) -> Mapping[str, object]:
+    """Answer `request["what"]` with its reply of `documents.jobs_machine`."""
+    return _QUESTIONS[request["what"]]()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.documents.model import AdapterDocument
 from firstlight_core.errors import ModelRefused
 from firstlight_core.model.adapter_bases import remembered_base
 from firstlight_core.model.adapter_tensors import (
@@ -46,8 +47,8 @@ class Adapter:
     """Whether it changes one end of the model without the other: a tied base needs two matrices after the merge."""
     changes: Mapping[str, Change] = field(default_factory=dict, repr=False)
 
-    def to_json(self) -> dict[str, Any]:
-        """The `adapter` object of an inspection."""
+    def to_json(self) -> AdapterDocument:
+        """Return the `adapter` object of an inspection."""
         return {
             "folder": shown_path(self.folder),
             "base": self.base,

@@ -3,9 +3,10 @@
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import cast
 from urllib.parse import urlsplit
 
+from firstlight_core.documents.jobs_machine import DownloadReply, DownloadRequest
 from firstlight_core.errors import InputRefused, UsageError
 from firstlight_core.model.sources import cached_snapshot, check_hub_id
 from firstlight_core.process.events import Event
@@ -43,8 +44,8 @@ async def download_model(
     resume_from: int | None = None,
     on_event: Callable[[Event], None] | None = None,
     started: Callable[[int], None] | None = None,
-) -> dict[str, Any]:
-    """Fetch a model into the Hugging Face cache: `{id, path, bytes, downloaded_bytes}`; an interrupted one goes on.
+) -> DownloadReply:
+    """Fetch a model into the Hugging Face cache; an interrupted download goes on.
 
     `agreed` is the user's explicit yes to this one download; files of `resume_from` bytes or more (8 MiB) go on where
     they stopped.
@@ -63,7 +64,8 @@ async def download_model(
             f"{hub_id} is not in the Hugging Face cache, and HF_HUB_OFFLINE forbids to download it.",
             hint="Unset HF_HUB_OFFLINE, or copy the model folder onto this machine.",
         )
-    request: dict[str, Any] = {"id": hub_id}
+    request: DownloadRequest = {"id": hub_id}
     if resume_from is not None:
         request["resume_from"] = resume_from
-    return await job_result("download", request, on_event=on_event, started=started, network=True)
+    reply = await job_result("download", request, on_event=on_event, started=started, network=True)
+    return cast(DownloadReply, reply)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.documents.model import InspectionDocument
 from firstlight_core.model.adapter import (
     Adapter,
     check_fit,
@@ -86,10 +87,10 @@ class Inspection:
         """All parameters of the model, a tied head counted once."""
         return self.structure.parameters
 
-    def to_json(self) -> dict[str, Any]:
-        """The document of `firstlight inspect` without the estimates (SPEC 2)."""
+    def to_json(self) -> InspectionDocument:
+        """Return the document of `firstlight inspect` without the estimates (SPEC 2)."""
         shape, structure = self.shape, self.structure
-        document: dict[str, Any] = {
+        document: InspectionDocument = {
             "source": shown_path(self.adapter.folder if self.adapter else self.folder),
             "architecture": shape.architecture,
             "model_type": shape.model_type,
@@ -120,11 +121,10 @@ class Inspection:
             "fingerprint": self.fingerprint,
             "warnings": list(self.warnings),
         }
-        return document | (
-            {"adapter": self.adapter.to_json(), "base_folder": shown_path(self.folder)}
-            if self.adapter
-            else {}
-        )
+        if self.adapter:
+            document["adapter"] = self.adapter.to_json()
+            document["base_folder"] = shown_path(self.folder)
+        return document
 
 
 def inspect_model(folder: Path, *, base: Path | None = None) -> Inspection:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from firstlight_core.documents.model import FoundModelDocument
 from firstlight_core.errors import FirstlightError, ModelRefused, UsageError
 from firstlight_core.files import read_json, write_json
 from firstlight_core.ledger import list_runs
@@ -33,8 +34,8 @@ class FoundModel:
     architecture: str
     weight_bytes: int
 
-    def to_json(self) -> dict[str, object]:
-        """A JSON object for `--json` documents."""
+    def to_json(self) -> FoundModelDocument:
+        """Return a JSON object for `--json` documents."""
         return {
             "name": self.name,
             "path": shown_path(self.path),

@@ -11,15 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, TypedDict
 
+from firstlight_core.documents.model import SupportDocument, SupportStatus
 from firstlight_core.errors import ModelRefused
 from firstlight_core.model.config import ModelShape
 from firstlight_core.text import one_line
 
 Config = Mapping[str, Any]
-Status = Literal["proven", "unproven", "wrong"]
-STATUS_WORDS: Mapping[str, str] = {
+STATUS_WORDS: Mapping[SupportStatus, str] = {
     "proven": "proven",
     "unproven": "works here, unproven",
     "wrong": "known to go wrong",
@@ -43,11 +43,11 @@ class Table(TypedDict):
 class Support:
     """The answer for one model, as a status and a sentence."""
 
-    status: Status
+    status: SupportStatus
     reason: str
 
-    def to_json(self) -> dict[str, str]:
-        """The `support` object of an inspection."""
+    def to_json(self) -> SupportDocument:
+        """Return the `support` object of an inspection."""
         return {"status": self.status, "reason": self.reason}
 
 

@@ -1,7 +1,10 @@
 """`firstlight doctor`."""
 
+from typing import cast
+
 import typer
 
+from firstlight_core.documents.environment import DoctorDocument, DoctorVerb
 from firstlight_core.environment.doctor import (
     CheckResult,
     report_text,
@@ -9,7 +12,7 @@ from firstlight_core.environment.doctor import (
     toolchain_missing,
 )
 from firstlight_core.errors import CheckFailed, FirstlightError, ToolchainMissing
-from firstlight_tui.commands.output import Document, note, run_verb, say
+from firstlight_tui.commands.output import note, run_verb, say
 
 _SIGNS = {"ok": "ok", "warning": "warning", "missing": "missing", "fail": "FAIL", "unknown": "?"}
 
@@ -22,16 +25,18 @@ def doctor(
 ) -> None:
     """Check this machine: versions, memory, disk, toolchain."""
 
-    def heard(result: CheckResult) -> None:
+    def noted(result: CheckResult) -> None:
         note(f"- {result.title}: {result.status}")
 
-    async def work() -> Document:
-        document = await run_checks(on_result=None if json or report else heard)
+    async def work() -> DoctorVerb:
+        checked = await run_checks(on_result=None if json or report else noted)
+        document = cast(DoctorVerb, checked)
         if document["verdict"] == "blocked":
-            document |= {"ok": False, "error": _blocked(document).to_json()}
+            document["ok"] = False
+            document["error"] = _blocked(document).to_json()
         return document
 
-    def show(document: Document) -> None:
+    def show(document: DoctorVerb) -> None:
         if report:
             say(report_text(document).rstrip())
             return
@@ -49,14 +54,14 @@ def doctor(
     run_verb("doctor", work, show, as_json=json, exit_code=_exit_code)
 
 
-def _blocked(document: Document) -> FirstlightError:
+def _blocked(document: DoctorDocument) -> FirstlightError:
     rows = [r for r in document["checks"] if r["vital"] and r["status"] in ("missing", "fail")]
     message = "; ".join(f"{row['title']}: {row['found']}" for row in rows)
     kind = ToolchainMissing if toolchain_missing(document) else CheckFailed
     return kind(message, hint=next((row["fix"] for row in rows if row["fix"]), ""))
 
 
-def _exit_code(document: Document) -> int:
+def _exit_code(document: DoctorDocument) -> int:
     if document["verdict"] != "blocked":
         return 0
     return _blocked(document).exit_code

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import typer
 
+from firstlight_core.documents.model import InspectDocument
 from firstlight_core.estimate.estimates import estimates
 from firstlight_core.model.base_choice import choose_base
 from firstlight_core.model.download import download_model, resolve_hub_id
@@ -11,7 +12,7 @@ from firstlight_core.model.inspection import inspect_model
 from firstlight_core.model.sources import find_source, remember_folder
 from firstlight_core.model.support import STATUS_WORDS
 from firstlight_core.text import bytes_text, seconds_text
-from firstlight_tui.commands.output import Document, run_verb, say, show_events
+from firstlight_tui.commands.output import run_verb, say, show_events
 
 
 def inspect(
@@ -31,7 +32,7 @@ def inspect(
 ) -> None:
     """Say what a model folder is, from its headers only, and what it will cost."""
 
-    async def work() -> Document:
+    async def work() -> InspectDocument:
         if download and not Path(source).exists() and resolve_hub_id(source) is None:
             await download_model(source, agreed=True, on_event=show_events())
         folder = find_source(source)
@@ -42,7 +43,7 @@ def inspect(
     run_verb("inspect", work, _show, as_json=json)
 
 
-def _show(document: Document) -> None:
+def _show(document: InspectDocument) -> None:
     kinds = document["parameters_by_kind"]
     say(f"{document['source']}")
     say(

@@ -6,7 +6,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar, cast
 
 from firstlight_core.artifact.manifest import forced_reason
 from firstlight_core.artifact.target import Target
@@ -21,6 +21,8 @@ from firstlight_core.process.events import Event, LogLine, LogPath, Progress, St
 from firstlight_core.text import shown_path, visible
 
 Document = dict[str, Any]
+D = TypeVar("D", bound=Mapping[str, Any])
+"""The document of one verb."""
 
 
 def say(text: str = "") -> None:
@@ -64,11 +66,11 @@ def show_events(*, log: bool = False) -> Callable[[Event], None]:
 
 def run_verb(
     verb: str,
-    work: Callable[[], Document] | Callable[[], Coroutine[Any, Any, Document]],
-    show: Callable[[Document], None],
+    work: Callable[[], D] | Callable[[], Coroutine[Any, Any, D]],
+    show: Callable[[D], None],
     *,
     as_json: bool,
-    exit_code: Callable[[Document], int] | None = None,
+    exit_code: Callable[[D], int] | None = None,
 ) -> None:
     """Run a verb, print its document (or show it as text), and leave with the exit code of SPEC 2.
 
@@ -100,10 +102,10 @@ def run_verb(
         if as_json:
             print_json(_whole(document))
         else:
-            show(document)
+            show(cast(D, document))
         sys.stdout.flush()
         if exit_code is not None:
-            raise SystemExit(exit_code(document))
+            raise SystemExit(exit_code(cast(D, document)))
         raise SystemExit(0 if document["ok"] else 1)
 
 
@@ -162,7 +164,7 @@ def _whole(document: Document) -> Document:
     return {**defaults, **document}
 
 
-async def _interruptible(work: Coroutine[Any, Any, Document]) -> Document:
+async def _interruptible(work: Coroutine[Any, Any, D]) -> D:
     """SIGTERM and SIGHUP end a verb as Ctrl-C does: children killed, staging removed."""
     task = asyncio.current_task()
     assert task is not None

@@ -34,5 +34,5 @@ async def probe(
     newer = await services.run_checks(on_result=tell, only=None if only is None else [only])
     document = dict(newer)
     if only is not None and before is not None:
-        document = services.renew_checks(dict(before), document)
+        return {**services.renew_checks(dict(before), document)}
     return document

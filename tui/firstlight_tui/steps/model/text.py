@@ -127,7 +127,7 @@ def _measured(support: Mapping[str, Any] | None) -> list[Content]:
     """What the compatibility matrix says of such a model, in one line."""
     if not support:
         return []
-    status = str(support.get("status"))
+    status = support["status"]
     colour = "$text-success" if status == "proven" else "$text-warning"
     words = STATUS_WORDS.get(status, status)
     return [
