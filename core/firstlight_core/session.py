@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
+from firstlight_core.documents.environment import DoctorDocument
 from firstlight_core.precision.table import preferred_precision
 from firstlight_core.steps import STEPS, cleared_answers, results_of
 
@@ -18,7 +19,7 @@ class Session:
     The field order is the step order. `None` or empty means "not answered yet".
     """
 
-    environment: Record | None = None
+    environment: DoctorDocument | None = None
     """The doctor's document: verdict and checks."""
     source: str | None = None
     """Folder of the fine-tuned model."""

@@ -2,11 +2,12 @@
 
 from typing import Any
 
+from firstlight_core.documents.environment import DoctorDocument
 from firstlight_core.paths import find_paths
 from firstlight_core.session import Session
 
 GIB = 2**30
-ENVIRONMENT = {
+ENVIRONMENT: DoctorDocument = {
     "verdict": "warnings",
     "checks": [
         {
@@ -17,6 +18,7 @@ ENVIRONMENT = {
             "needed": ">= 3.11",
             "why": "wheels",
             "fix": "",
+            "vital": True,
         },
         {
             "id": "cmake",
@@ -26,8 +28,11 @@ ENVIRONMENT = {
             "needed": ">= 3.31",
             "why": "only to build onnxruntime-genai from source",
             "fix": "pip install cmake",
+            "vital": False,
         },
     ],
+    "precisions": {},
+    "course": [],
 }
 MODEL = {
     "architecture": "Qwen2ForCausalLM",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from firstlight_core.documents.estimate import BlockedBy, EstimateDocument
+from firstlight_core.documents.model import InspectDocument
 from firstlight_core.environment.precision_support import precision_available
 from firstlight_core.estimate.artifact_size import artifact_bytes
 from firstlight_core.estimate.calibrated_cost import (
@@ -240,7 +241,7 @@ def estimates(
     }
 
 
-def inspect_and_estimate(folder: Path, *, base: Path | None = None) -> dict[str, Any]:
+def inspect_and_estimate(folder: Path, *, base: Path | None = None) -> InspectDocument:
     """Return the inspection of a model folder, with the estimates of every precision.
 
     Raises:

@@ -13,8 +13,8 @@ from firstlight_core.process.events import Event, LogLine, LogPath, Measured, Pr
 
 OnEvent = Callable[[Event], None]
 Started = Callable[[int], None]
-Run = Callable[[OnEvent, Started], Awaitable[dict[str, Any]]]
-"""Long work: told whom to tell, it returns its document."""
+Run = Callable[[OnEvent, Started], Awaitable[Any]]
+"""A long-running task: takes an event callback, returns the document of its kind."""
 
 LINES_KEPT = 2_000
 
@@ -48,9 +48,10 @@ class Work:
     lines_seen: int = 0
     log_path: str = ""
     """Where the log file lies; empty until the job says so."""
-    rows: list[Mapping[str, Any]] = field(default_factory=list)
+    rows: list[Any] = field(default_factory=list)
     """Partial results, in the order in which they came."""
-    result: dict[str, Any] | None = None
+    result: Any = None
+    """The document that the task returned; None before."""
     error: FirstlightError | None = None
     pid: int | None = None
     begun: float = 0.0

@@ -78,7 +78,7 @@ class StepScreen(KeyBufferScreen):
         return False
 
     @classmethod
-    def finished(cls, wizard: "WizardApp", result: dict[str, Any], seconds: float) -> None:
+    def finished(cls, wizard: "WizardApp", result: Any, seconds: float) -> None:
         """This step's work is done: write the answer into the session, whichever step is on the screen."""
 
     @property

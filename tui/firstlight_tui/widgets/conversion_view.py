@@ -75,7 +75,8 @@ def current_row(work: Work) -> Mapping[str, Any]:
     """The row that is being converted, or the last one that was begun."""
     begun = [row for row in work.rows if "begun" in row]
     running = [row for row in begun if row.get("state") == "running"]
-    return (running or begun or [{}])[-1]
+    rows: list[Mapping[str, Any]] = running or begun or [{}]
+    return rows[-1]
 
 
 def _left_line(estimated: float, elapsed: float, row: Mapping[str, Any]) -> Content:

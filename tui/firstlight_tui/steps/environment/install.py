@@ -1,10 +1,12 @@
 """Installing what is missing: the exact command first, then pip with its log, then the check again."""
 
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
+from firstlight_core.documents.environment import DoctorDocument, InstallDocument
+from firstlight_core.environment.install import InstallPlan
 from firstlight_core.errors import FirstlightError
 from firstlight_core.process.events import Stage
 from firstlight_tui.modals import ConfirmScreen
@@ -14,6 +16,12 @@ from firstlight_tui.widgets import LogView, WorkView
 
 if TYPE_CHECKING:
     from firstlight_tui.steps.environment.screen import EnvironmentStep
+
+
+class Installed(InstallDocument):
+    """The result of the installation, and the check after it."""
+
+    environment: DoctorDocument
 
 
 class Installation(Vertical):
@@ -55,13 +63,13 @@ class Installation(Vertical):
             lambda yes: self._install(plan) if yes else None,
         )
 
-    def _install(self, plan: Any) -> None:
+    def _install(self, plan: InstallPlan) -> None:
         wizard = self._step.wizard
 
-        async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
+        async def run(on_event: OnEvent, started: Started) -> Installed:
             done = await wizard.services.install(plan, on_event=on_event, started=started)
             on_event(Stage("check", "Checking again"))
-            document = dict(await wizard.services.run_checks())
+            document = await wizard.services.run_checks()
             wizard.session = wizard.session.decide(environment=document)
             return {**done, "environment": document}
 

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from firstlight_core.documents.environment import DoctorDocument
 from firstlight_tui.state.work import OnEvent, Started
+from firstlight_tui.steps.environment.rows import Row, WaitingRow, waiting_row
 
 if TYPE_CHECKING:
     from firstlight_tui.app import WizardApp
-
-Row = Mapping[str, Any]
 
 
 async def probe(
@@ -18,21 +18,21 @@ async def probe(
     started: Started,
     *,
     known: Mapping[str, Row],
-    before: Mapping[str, Any] | None,
+    before: DoctorDocument | None,
     only: str | None,
-) -> dict[str, Any]:
+) -> DoctorDocument:
     """Run all checks, or the one of the row `only`, whose answer then takes its place in the document `before`."""
     # The rows belong to the work: the user may walk on while the slow ones are still out.
-    tell = wizard.works["environment"].add_row
+    add_row = wizard.works["environment"].add_row
     services = wizard.services
     if only is None:
         for key, title in await asyncio.to_thread(services.list_checks):
-            found = known.get(key, {}).get("found", "")
-            tell({"id": key, "title": title, "status": "looking", "found": found})
+            found = known[key]["found"] if key in known else ""
+            row: WaitingRow = {"id": key, "title": title, "status": "looking", "found": found}
+            add_row(row)
     else:
-        tell({**known[only], "status": "looking"})
-    newer = await services.run_checks(on_result=tell, only=None if only is None else [only])
-    document = dict(newer)
+        add_row(waiting_row(known[only]))
+    newer = await services.run_checks(on_result=add_row, only=None if only is None else [only])
     if only is not None and before is not None:
-        return {**services.renew_checks(dict(before), document)}
-    return document
+        return services.renew_checks(before, newer)
+    return newer

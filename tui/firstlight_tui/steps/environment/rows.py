@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Literal, NotRequired, TypedDict
 
 from rich.text import Text
 from textual.content import Content
 
+from firstlight_core.documents.environment import CheckDocument, DoctorDocument
 from firstlight_core.text import one_line
 from firstlight_tui.widgets import cell
 from firstlight_tui.widgets.fitted_table import Column
@@ -39,17 +40,46 @@ COUNTED = (
     ("unknown", "unknown", "unknown"),
 )
 """Kind of a row, and the words for one such row and for several."""
-DETAILS = (("Found", "found"), ("Needed", "needed"), ("Why", "why"), ("Fix", "fix"))
 
 
-def row_cells(row: Mapping[str, Any], colours: Mapping[str, str]) -> dict[str, Text]:
-    """The cells of one row; `colours` are the theme's variables."""
-    status = str(row["status"])
+class WaitingRow(TypedDict):
+    """A row whose check runs; what an earlier check said of it stays."""
+
+    id: str
+    title: str
+    status: Literal["looking"]
+    found: str
+    needed: NotRequired[str]
+    why: NotRequired[str]
+    fix: NotRequired[str]
+    vital: NotRequired[bool]
+
+
+Row = CheckDocument | WaitingRow
+
+
+def waiting_row(row: Row) -> WaitingRow:
+    """Return the row as it is while its check runs again."""
+    return {
+        "id": row["id"],
+        "title": row["title"],
+        "status": "looking",
+        "found": row["found"],
+        "needed": row.get("needed", ""),
+        "why": row.get("why", ""),
+        "fix": row.get("fix", ""),
+        "vital": row.get("vital", False),
+    }
+
+
+def row_cells(row: Row, colours: Mapping[str, str]) -> dict[str, Text]:
+    """Return the cells of one row; `colours` are the theme's variables."""
+    status = row["status"]
     mark, variable = MARKS.get(status, ("?", "foreground-muted"))
-    found = one_line(str(row.get("found", "")), 300) or ("…" if status == "looking" else "")
+    found = one_line(row["found"], 300) or ("…" if status == "looking" else "")
     return {
         "mark": cell(mark, f"bold {_colour(variable, colours)}".strip()),
-        "title": cell(one_line(str(row.get("title", row["id"])), 40)),
+        "title": cell(one_line(row["title"], 40)),
         "found": cell(found, "dim" if status == "looking" else ""),
     }
 
@@ -60,10 +90,10 @@ def _colour(variable: str, colours: Mapping[str, str]) -> str:
     return value if value.startswith("#") and len(value) == 7 else ""
 
 
-def verdict_words(document: Mapping[str, Any]) -> Content:
-    """The verdict, and how many rows are of which kind."""
-    words, style = VERDICTS.get(str(document.get("verdict")), ("", ""))
-    counted = Counter(_kind(row) for row in document.get("checks", ()))
+def verdict_words(document: DoctorDocument) -> Content:
+    """Return the verdict, and how many rows are of which kind."""
+    words, style = VERDICTS[document["verdict"]]
+    counted = Counter(_kind(row) for row in document["checks"])
     counts = " · ".join(
         f"{counted[status]} {one if counted[status] == 1 else several}"
         for status, one, several in COUNTED
@@ -72,33 +102,37 @@ def verdict_words(document: Mapping[str, Any]) -> Content:
     return Content.assemble(part(words, style), part(f"  {counts}", "$foreground-muted"))
 
 
-def _kind(row: Mapping[str, Any]) -> str:
-    """The status; what is missing but not vital counts as optional."""
-    status = str(row["status"])
-    return "optional" if status == "missing" and not row.get("vital") else status
+def _kind(row: CheckDocument) -> str:
+    """Return the status; what is missing but not vital counts as optional."""
+    status = row["status"]
+    return "optional" if status == "missing" and not row["vital"] else status
 
 
-def detail_words(row: Mapping[str, Any]) -> Content:
-    """Found, needed, why, fix: what the card under the table says."""
+def detail_words(row: Row) -> Content:
+    """Return found, needed, why and fix: the text of the card under the table."""
+    details = (
+        ("Found", row["found"]),
+        ("Needed", row.get("needed", "")),
+        ("Why", row.get("why", "")),
+        ("Fix", row.get("fix", "")),
+    )
     lines = [
-        Content.assemble(part(f"{name:7}", "$foreground-muted"), part(str(row[key])))
-        for name, key in DETAILS
-        if row.get(key)
+        Content.assemble(part(f"{name:7}", "$foreground-muted"), part(text))
+        for name, text in details
+        if text
     ]
     return Content("\n").join(lines)
 
 
-def course_text(document: Mapping[str, Any]) -> Content:
-    """The course's own install commands with what is already satisfied, and the one that is used here."""
+def course_text(document: DoctorDocument | None) -> Content:
+    """Return the course's own install commands with what is already satisfied, and the one that is used here."""
     lines = [Content("Module 5, section 4 installs these; nothing of it is run here."), Content("")]
-    for line in document.get("course") or ():
-        satisfied = bool(line.get("satisfied"))
+    for line in document["course"] if document is not None else ():
+        satisfied = line["satisfied"]
         mark = ("✓ ", "$text-success") if satisfied else ("· ", "$text-warning")
-        said = "already satisfied" if satisfied else "not yet"
+        state = "already satisfied" if satisfied else "not yet"
         lines.append(
-            Content.assemble(
-                mark, part(str(line.get("command", "")), "bold"), part(f"  {said}", mark[1])
-            )
+            Content.assemble(mark, part(line["command"], "bold"), part(f"  {state}", mark[1]))
         )
     if len(lines) == 2:
         lines.append(Content("Wait until the check has ended: then this says what is satisfied."))

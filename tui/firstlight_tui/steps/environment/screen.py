@@ -1,8 +1,7 @@
 """Step 1: is this machine ready?"""
 
-from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
@@ -10,6 +9,7 @@ from textual.containers import Horizontal, Vertical
 from textual.theme import Theme
 from textual.widgets import Button, DataTable
 
+from firstlight_core.documents.environment import DoctorDocument
 from firstlight_core.session import Session
 from firstlight_tui.modals import DetailScreen
 from firstlight_tui.state.work import Work, begin
@@ -20,6 +20,7 @@ from firstlight_tui.steps.environment.probing import probe
 from firstlight_tui.steps.environment.report import copy_report
 from firstlight_tui.steps.environment.rows import (
     COLUMNS,
+    Row,
     course_text,
     detail_words,
     row_cells,
@@ -30,8 +31,6 @@ from firstlight_tui.widgets.fitted_table import FittedTable
 
 if TYPE_CHECKING:
     from firstlight_tui.app import WizardApp
-
-Row = Mapping[str, Any]
 
 
 class EnvironmentStep(StepScreen):
@@ -60,7 +59,7 @@ class EnvironmentStep(StepScreen):
         return session.environment is not None
 
     @classmethod
-    def finished(cls, wizard: "WizardApp", result: dict[str, Any], seconds: float) -> None:
+    def finished(cls, wizard: "WizardApp", result: DoctorDocument, seconds: float) -> None:
         wizard.session = wizard.session.decide(environment=result)
 
     def compose_step(self) -> ComposeResult:
@@ -127,19 +126,19 @@ class EnvironmentStep(StepScreen):
 
     def _show_row(self, row: Row) -> None:
         table = self.query_one("#checks", FittedTable)
-        key = str(row["id"])
+        key = row["id"]
         self._rows[key] = row
         table.show_row(key, row_cells(row, self.app.theme_variables))
         if table.current == key:
             self._show_detail(row)
 
-    def _show_document(self, document: Mapping[str, Any]) -> None:
-        rows = {str(row["id"]): row for row in document.get("checks", ())}
+    def _show_document(self, document: DoctorDocument) -> None:
+        rows: dict[str, Row] = {row["id"]: row for row in document["checks"]}
         if rows != self._rows or not self._rows:
-            self._rows = dict(rows)
+            self._rows = rows
             self._paint_rows()
         self.query_one("#verdict", Words).update(verdict_words(document))
-        self.query_one("#install").display = self.wizard.services.toolchain_missing(dict(document))
+        self.query_one("#install").display = self.wizard.services.toolchain_missing(document)
         if (current := self._current()) is not None:
             self._show_detail(current)
 
@@ -174,12 +173,13 @@ class EnvironmentStep(StepScreen):
     def action_recheck_one(self) -> None:
         """Probe the highlighted row again."""
         if (row := self._current()) is not None and self.session.environment is not None:
-            self._probe(str(row["id"]))
+            self._probe(row["id"])
 
     @on(Button.Pressed, "#copy-fix")
     def action_copy_fix(self) -> None:
         """Copy the command of the highlighted row."""
-        fix = str((self._current() or {}).get("fix") or "")
+        row = self._current()
+        fix = row.get("fix", "") if row is not None else ""
         if fix:
             self.app.copy_to_clipboard(fix)
         self.notify(f"Copied: {fix}" if fix else "Nothing to fix in this row.", markup=False)
@@ -190,13 +190,13 @@ class EnvironmentStep(StepScreen):
         if self.session.environment is None:
             self.notify("Wait until every row has its answer.", severity="warning")
             return
-        text = self.wizard.services.report_text(dict(self.session.environment))
+        text = self.wizard.services.report_text(self.session.environment)
         begin(self, partial(copy_report, self.wizard, text), group="report")
 
     @on(Button.Pressed, "#course")
     def action_course(self) -> None:
         """Show the course's own install commands."""
-        text = course_text(self.session.environment or {})
+        text = course_text(self.session.environment)
         self.app.push_screen(DetailScreen("The course's install commands", text))
 
     @on(Button.Pressed, "#install")

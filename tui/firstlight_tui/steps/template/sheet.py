@@ -49,7 +49,7 @@ class TemplateSheet(StepScreen):
     @property
     def _document(self) -> Mapping[str, Any] | None:
         """The newest check of this artifact."""
-        found = self.work.result if self.work is not None else None
+        found: Mapping[str, Any] | None = self.work.result if self.work is not None else None
         if found is not None and found.get("artifact") == self.session.artifact:
             return found
         return self.session.template
