@@ -28,6 +28,15 @@ from firstlight_core.artifact.publishing import previous_of, remove_tree, restor
 from firstlight_core.artifact.tokenizer_files import no_chat_template, read_chat_template
 from firstlight_core.deploy.next_commands import foundry_commands
 from firstlight_core.deploy.proof import prove
+from firstlight_core.documents.deploy import (
+    AnswerProof,
+    Deployed,
+    ExportDocument,
+    Published,
+    RemovedDocument,
+    Told,
+    Visibility,
+)
 from firstlight_core.errors import CheckFailed, InputRefused, ToolchainMissing, UsageError
 from firstlight_core.exports.export import EXPORTS, export, undo_export
 from firstlight_core.exports.vllm_command import Capacity
@@ -66,12 +75,10 @@ async def deploy(
     force: bool = False,
     on_event: Callable[[Event], None] | None = None,
     started: Callable[[int], None] | None = None,
-) -> Document:
+) -> Deployed:
     """Publish a real copy under `models/custom/<name>/`, and let Foundry Local prove that it answers.
 
     `cache` is one of `caches.CACHES`: Firstlight's own, or that of the `foundry` command.
-    The document: `name, id, path, target, verified, model_config, cache, seen_by[], folder_drop, commands[]`, and for Foundry Local
-    `question, answer, artifact_answer, finish_reason, load_seconds, answer_seconds`. `ok` is false when the answers differ.
     The targets bundle, ollama and vllm write an export instead (`exports.export`); the last two want the
     original weights: `source`, or what the manifest names. Whatever fails, nothing of the new deployment is left, and an old one stays.
 
@@ -107,34 +114,27 @@ async def deploy(
             replace=replace,
             say=say,
         )
-        forced = {"forced": reason} if reason else {}
-        return exported | forced | _with_notes(settled, [*exported["notes"], *fitted])
+        document: ExportDocument = {
+            **exported,
+            **_with_notes(settled, [*exported.get("notes", ()), *fitted], forced=reason),
+        }
+        return document
     model_cache = await choose_cache(cache)
     # What a killed deployment left is replaced without asking: it was never proven to work.
     unfinished = read_deployment(model_cache.custom / name, model_cache)
     replace = replace or (unfinished is not None and not unfinished.proven)
     output = _free_place(name, folder, model_cache, replace=replace)
     before = read_deployment(output, model_cache) if replace else None
-    document, fitted = await _document(folder, name)
+    settled, fitted = await _document(folder, name)
     say(Stage("publish", f"Publishing {name}"))
     identifier = _identifier(name, target, before)
     await asyncio.to_thread(remember, model_cache)
     await publish_copy(
-        folder, output, document, cache=model_cache, target=target, identifier=identifier, say=say
+        folder, output, settled, cache=model_cache, target=target, identifier=identifier, say=say
     )
-    result: Document = {
-        "name": name,
-        "id": identifier,
-        "path": str(output),
-        "target": target,
-        "verified": False,
-        "precision": checked.precision,
-        **({"forced": reason} if reason else {}),
-        **_with_notes(document, fitted),
-    }
     formats = date_formats(read_chat_template(folder) or "")
-    if frozen := frozen_date_notes(document["PromptTemplate"], formats):
-        result["notes"] = frozen
+    notes = [*fitted, *frozen_date_notes(settled["PromptTemplate"], formats)]
+    proof: AnswerProof | None = None
     if target == "foundry":
         try:
             proof = await prove(
@@ -144,14 +144,23 @@ async def deploy(
             # Whatever stopped it: the half-proven deployment does not stay. A replaced one comes back.
             await asyncio.shield(_take_back(name, output, model_cache, before))
             raise
-        await asyncio.to_thread(mark_answered, output, verified=bool(proof["verified"]))
-        result |= proof
-        result["ok"] = result["verified"]
-    return result | await describe(output, model_cache)
+        await asyncio.to_thread(mark_answered, output, verified=proof["verified"])
+    published: Published = {
+        "name": name,
+        "id": identifier,
+        "path": str(output),
+        "target": target,
+        "precision": checked.precision,
+        **_with_notes(settled, notes, forced=reason),
+        **await describe(output, model_cache),
+    }
+    if proof is None:
+        return {"kind": "published", "verified": False, **published}
+    return {"kind": "answered", "ok": proof["verified"], **proof, **published}
 
 
-async def describe(output: Path, cache: ModelCache) -> Document:
-    """Who finds the deployment in this folder, and what to type: `cache, seen_by[], folder_drop, commands[]`."""
+async def describe(output: Path, cache: ModelCache) -> Visibility:
+    """Return who finds the deployment in this folder, and what to type."""
     cli = await find_foundry_cli()
     cli_cache = await find_cache() if cli is not None and cli.version else None
     return {
@@ -172,11 +181,16 @@ async def _document(folder: Path, name: str) -> tuple[Document, list[str]]:
     return checked, [fitted] if fitted else []
 
 
-def _with_notes(document: Document, notes: list[str]) -> Document:
+def _with_notes(settled: Document, notes: list[str], *, forced: str) -> Told:
     """What the deployment answers with by default, as written into it, and what else is to be said."""
-    config = document.get("ModelConfig")
-    result: Document = {"model_config": config} if isinstance(config, dict) else {}
-    return result | ({"notes": notes} if notes else {})
+    told: Told = {}
+    if forced:
+        told["forced"] = forced
+    if config := settled.get("ModelConfig"):
+        told["model_config"] = config
+    if notes:
+        told["notes"] = notes
+    return told
 
 
 def _check_target(target: str) -> None:
@@ -237,10 +251,8 @@ async def _take_back(name: str, output: Path, cache: ModelCache, before: Deploym
                 await job.request("register", folder=str(output), id=before.id)
 
 
-async def undo(name: str, *, target: str = "foundry") -> Document:
+async def undo(name: str, *, target: str = "foundry") -> RemovedDocument:
     """Take a deployment, or an export of `target`, back without a trace: services, registration, files, what it replaced.
-
-    The document: `name, removed[]`.
 
     Raises:
         InputRefused: there is no deployment of this name.
@@ -266,7 +278,7 @@ async def undo(name: str, *, target: str = "foundry") -> Document:
             done = await job.request("unregister", name=name, folder=str(deployment.path))
             removed += done["removed"]
     await asyncio.to_thread(_remove, deployment.path)
-    return {"name": name, "removed": [*removed, str(deployment.path)]}
+    return {"kind": "removed", "name": name, "removed": [*removed, str(deployment.path)]}
 
 
 def _remove(output: Path) -> None:

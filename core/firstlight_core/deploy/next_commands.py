@@ -5,20 +5,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from firstlight_core.artifact.model_caches import ModelCache
+from firstlight_core.documents.foundry import CommandDocument
 from firstlight_core.foundry.cli import CliCommand, FoundryCli, cli_commands
 
-Row = dict[str, object]
 Find = Callable[[str], str | None]
 
 
 def foundry_commands(
     name: str, cache: ModelCache, cli: FoundryCli | None, cli_cache: Path | None
-) -> list[Row]:
+) -> list[CommandDocument]:
     """The commands of Firstlight and of the `foundry` command that find this deployment.
 
     `cli_cache` is where the CLI's cache is now; None when it does not tell.
     """
-    rows: list[Row] = []
+    rows: list[CommandDocument] = []
     if importlib.util.find_spec("foundry_local_sdk") is not None:
         rows.append(
             {"command": f"firstlight serve {name}", "does": "serve it to every OpenAI client"}

@@ -2,15 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.artifact.model_caches import ModelCache
+from firstlight_core.documents.deploy import AnswerProof
 from firstlight_core.errors import InputRefused
 from firstlight_core.foundry.runtime import open_foundry
 from firstlight_core.inference.engine import open_engine
 from firstlight_core.process.events import Event, Stage
 
-Document = dict[str, Any]
 ANSWER_TOKENS = 64
 
 
@@ -22,7 +21,7 @@ async def prove(
     cache: ModelCache,
     say: Callable[[Event], None],
     started: Callable[[int], None] | None,
-) -> Document:
+) -> AnswerProof:
     """Register a published folder with Foundry Local, ask it one question, and compare with the artifact's own answer."""
     messages = [{"role": "user", "content": question}]
     name = identifier.partition(":")[0]

@@ -10,6 +10,7 @@ from typing import Any
 
 from firstlight_core.artifact.copying import copy_complete
 from firstlight_core.artifact.publishing import open_staging, sha256_of
+from firstlight_core.documents.deploy import WrittenExport
 from firstlight_core.errors import FirstlightError, Interrupted
 from firstlight_core.exports.bundle_zip import write_bundle
 from firstlight_core.exports.source_weights import licences, original_weights
@@ -17,8 +18,6 @@ from firstlight_core.exports.verify import verify_bundle
 from firstlight_core.files import sync_file, sync_folder
 from firstlight_core.process.events import Event, Progress
 from firstlight_core.text import one_line
-
-Document = dict[str, Any]
 
 
 async def bundle_export(
@@ -28,8 +27,8 @@ async def bundle_export(
     *,
     source: Path | None,
     say: Callable[[Event], None],
-) -> Document:
-    """Write the zip of a complete artifact to `destination`: `verified, files[], bytes, sha256, notes[], commands[]`.
+) -> WrittenExport:
+    """Write the zip of a complete artifact to `destination`.
 
     Cancelled, it leaves what stood there before.
 
@@ -45,7 +44,7 @@ async def bundle_export(
             raise Interrupted("Cancelled.")
         loop.call_soon_threadsafe(say, Progress(done, total, "bytes"))
 
-    def work() -> Document:
+    def work() -> WrittenExport:
         licence_texts = _licences(artifact, source)
         with open_staging(destination) as staging:
             copy_complete(artifact, staging.artifact, document, stop=stop)

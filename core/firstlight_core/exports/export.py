@@ -15,6 +15,7 @@ from firstlight_core.artifact.publishing import (
     tool_versions,
     write_manifest,
 )
+from firstlight_core.documents.deploy import ExportDocument, RemovedDocument, WrittenExport
 from firstlight_core.errors import InputRefused
 from firstlight_core.exports.bundle import bundle_export
 from firstlight_core.exports.ollama import ollama_export
@@ -27,8 +28,8 @@ from firstlight_core.paths import find_paths
 from firstlight_core.process.events import Event, Stage
 from firstlight_core.text import shown_path
 
-Document = dict[str, Any]
 EXPORTS = ("bundle", "ollama", "vllm")
+CHANGED = "These weights are not the ones that the artifact was made of."
 _WRITTEN = {"bundle": "the bundle", "ollama": "the Modelfile", "vllm": "the files for vLLM"}
 
 
@@ -48,11 +49,8 @@ async def export(
     capacity: Capacity | None = None,
     replace: bool = False,
     say: Callable[[Event], None],
-) -> Document:
+) -> ExportDocument:
     """Write one export; `document` is the settled inference_model.json.
-
-    The document: `name, id, path, target, verified, files[], notes[], commands[]`. `verified` is true only for
-    what was read back and checked here; a server that was not run is not verified.
 
     Raises:
         UsageError: the name is taken, or a number is out of range.
@@ -68,22 +66,29 @@ async def export(
             f"firstlight deploy --name {name} --target {target} --undo",
         )
     say(Stage("export", f"Writing {_WRITTEN[target]} for {name}"))
-    base: Document = {"name": name, "id": name, "path": str(destination), "target": target}
     if target == "bundle":
-        return base | await bundle_export(artifact, destination, document, source=source, say=say)
-    weights = await asyncio.to_thread(original_weights, artifact, source)
-    if target == "ollama":
-        texts, about = await _ollama(artifact, weights, name, document, destination)
+        written = await bundle_export(artifact, destination, document, source=source, say=say)
     else:
-        wanted = (capacity or Capacity()).checked()
-        texts, about = vllm_export(artifact, weights, name, document, destination, wanted)
-    if await asyncio.to_thread(changed_since, artifact, weights):
-        about["notes"].append("These weights are not the ones that the artifact was made of.")
-    await asyncio.to_thread(_write_folder, destination, texts)
-    return base | {"verified": False, "files": sorted(texts)} | about
+        weights = await asyncio.to_thread(original_weights, artifact, source)
+        if target == "ollama":
+            texts, written = await _ollama(artifact, weights, name, document, destination)
+        else:
+            wanted = (capacity or Capacity()).checked()
+            texts, written = vllm_export(artifact, weights, name, document, destination, wanted)
+        if await asyncio.to_thread(changed_since, artifact, weights):
+            written.setdefault("notes", []).append(CHANGED)
+        await asyncio.to_thread(_write_folder, destination, texts)
+    return {
+        "kind": "export",
+        "name": name,
+        "id": name,
+        "path": str(destination),
+        "target": target,
+        **written,
+    }
 
 
-def undo_export(name: str, target: str) -> Document:
+def undo_export(name: str, target: str) -> RemovedDocument:
     """Remove an export.
 
     Raises:
@@ -102,7 +107,7 @@ def undo_export(name: str, target: str) -> Document:
     for folder in (exported.parent, exported.parent.parent):
         if not any(folder.iterdir()):
             folder.rmdir()
-    return {"name": name, "removed": [str(exported)]}
+    return {"kind": "removed", "name": name, "removed": [str(exported)]}
 
 
 def _write_folder(destination: Path, texts: Mapping[str, str]) -> None:
@@ -119,8 +124,13 @@ def _write_folder(destination: Path, texts: Mapping[str, str]) -> None:
 
 async def _ollama(
     artifact: Path, weights: SourceWeights, name: str, document: Mapping[str, Any], folder: Path
-) -> tuple[dict[str, str], Document]:
+) -> tuple[dict[str, str], WrittenExport]:
     context = check_artifact(artifact).context_length
     text, notes = await ollama_export(artifact, weights, document, context=context)
     commands, command_notes = ollama_commands(name, folder / "Modelfile")
-    return {"Modelfile": text}, {"notes": notes + command_notes, "commands": commands}
+    return {"Modelfile": text}, {
+        "verified": False,
+        "files": ["Modelfile"],
+        "notes": notes + command_notes,
+        "commands": commands,
+    }

@@ -5,13 +5,14 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-Row = dict[str, object]
+from firstlight_core.documents.foundry import CommandDocument
+
 Find = Callable[[str], str | None]
 
 
 def ollama_commands(
     name: str, modelfile: Path, *, find: Find = shutil.which
-) -> tuple[list[Row], list[str]]:
+) -> tuple[list[CommandDocument], list[str]]:
     """The commands for `ollama`, and what is to be said where it is not installed."""
     create = shlex.join(["ollama", "create", name, "-f", str(modelfile)])
     run = shlex.join(["ollama", "run", name])

@@ -11,9 +11,10 @@ import zipfile
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Literal
 
 from firstlight_core.artifact.publishing import MANIFEST, files_in, read_manifest, sha256_of
+from firstlight_core.documents.deploy import VerifyDocument
 from firstlight_core.errors import InputRefused
 from firstlight_core.exports.bundle_zip import SUMS
 from firstlight_core.text import one_line, shown_path
@@ -32,8 +33,8 @@ _BROKEN = (
 """What Python's zipfile raises on a damaged file."""
 
 
-def verify_bundle(path: Path) -> dict[str, Any]:
-    """Check every entry of a bundle against its checksums: `{path, kind, files, problems[], ok}`.
+def verify_bundle(path: Path) -> VerifyDocument:
+    """Check every entry of a bundle against its checksums.
 
     Raises:
         InputRefused: it is no bundle of ours.
@@ -124,7 +125,7 @@ def _entry_problem(bundle: zipfile.ZipFile, name: str, wanted: str) -> str | Non
     return None if digest.hexdigest() == wanted else f"{one_line(name, 80)} has another checksum."
 
 
-def verify_folder(folder: Path) -> dict[str, Any]:
+def verify_folder(folder: Path) -> VerifyDocument:
     """Check every file of an artifact or deployment against its manifest.
 
     Raises:
@@ -144,8 +145,8 @@ def verify_folder(folder: Path) -> dict[str, Any]:
     return verdict(folder, "folder", len(listed), folder_problems(files_in(folder), listed))
 
 
-def folder_problems(present: Mapping[str, Path], listed: Mapping[str, Any]) -> list[str]:
-    """A sentence for each file that is missing, foreign, unreadable or of another checksum."""
+def folder_problems(present: Mapping[str, Path], listed: Mapping[str, str | None]) -> list[str]:
+    """A sentence for each file that is missing, foreign, unreadable or of another checksum; None fits no file."""
     problems = [f"{one_line(name)} is missing." for name in listed if name not in present]
     problems += [
         f"{one_line(name)} does not belong to it." for name in present if name not in listed
@@ -159,7 +160,9 @@ def folder_problems(present: Mapping[str, Path], listed: Mapping[str, Any]) -> l
     return problems
 
 
-def verdict(path: Path, kind: str, files: int, problems: list[str]) -> dict[str, Any]:
+def verdict(
+    path: Path, kind: Literal["bundle", "folder", "report"], files: int, problems: list[str]
+) -> VerifyDocument:
     """The document of a verification."""
     return {
         "path": str(path),

@@ -2,13 +2,15 @@
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from firstlight_core.artifact.artifact import check_artifact
 from firstlight_core.artifact.genai_config import CONFIG, section
 from firstlight_core.artifact.tokenizer_files import no_chat_template, read_chat_template
+from firstlight_core.documents.deploy import WrittenExport
+from firstlight_core.documents.foundry import CommandDocument
 from firstlight_core.errors import InputRefused
 from firstlight_core.exports.source_weights import SourceWeights, links_out
 from firstlight_core.exports.vllm_command import (
@@ -35,8 +37,8 @@ def vllm_export(
     document: Mapping[str, Any],
     folder: Path,
     capacity: Capacity,
-) -> tuple[dict[str, str], dict[str, Any]]:
-    """The files of a vLLM server by name, and the export's `notes`, `commands`, `capacity`, `estimates`.
+) -> tuple[dict[str, str], WrittenExport]:
+    """Return the files of a vLLM server by name, and what the export's document says of them.
 
     Raises:
         InputRefused: there is no chat template, or the weights are nothing that vLLM serves.
@@ -81,11 +83,15 @@ def vllm_export(
         ),
         (["kubectl", "apply", "-f", str(folder / "kubernetes.yaml")], "serve it in a cluster"),
     )
-    commands = [{"command": shlex.join(words), "does": does} for words, does in rows]
+    commands: list[CommandDocument] = [
+        {"command": shlex.join(words), "does": does} for words, does in rows
+    ]
     return texts, {
+        "verified": False,
+        "files": sorted(texts),
         "notes": _notes(served, capacity, sizing, requested=requested),
         "commands": commands,
-        "capacity": asdict(capacity),
+        "capacity": capacity.to_json(),
         "estimates": sizing.to_json(),
     }
 

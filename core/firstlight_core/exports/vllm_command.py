@@ -9,8 +9,8 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from firstlight_core.documents.deploy import CapacityDocument, SizingDocument
 from firstlight_core.errors import InputRefused, UsageError
 from firstlight_core.files import read_json_object
 from firstlight_core.text import one_line
@@ -44,6 +44,15 @@ class Capacity:
     concurrency: int = 16
     """Requests that are worked on side by side in one replica."""
     replicas: int = 1
+
+    def to_json(self) -> CapacityDocument:
+        """Return its part of a document."""
+        return {
+            "gpus": self.gpus,
+            "context": self.context,
+            "concurrency": self.concurrency,
+            "replicas": self.replicas,
+        }
 
     def checked(self) -> "Capacity":
         """The capacity itself.
@@ -91,16 +100,17 @@ class Sizing:
     startup_seconds: int
     """Five minutes, and the weights read over 1 Gbit/s."""
 
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object."""
-        known = {"gpu_bytes": self.gpu_bytes} if self.gpu_bytes is not None else {}
-        return {
+    def to_json(self) -> SizingDocument:
+        """Return its part of a document."""
+        document: SizingDocument = {
             "kv_cache_bytes": self.kv_cache_bytes,
             "memory_bytes": self.memory_bytes,
-            **known,
             "cpus": self.cpus,
             "startup_seconds": self.startup_seconds,
         }
+        if self.gpu_bytes is not None:
+            document["gpu_bytes"] = self.gpu_bytes
+        return document
 
 
 def size(served: Served, capacity: Capacity) -> Sizing:

@@ -10,12 +10,14 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from firstlight_core.documents.foundry import BackgroundAddress, BackgroundRecord, BackgroundRow
 from firstlight_core.errors import (
+    ErrorDocument,
     FirstlightError,
     JobDied,
     StateProblem,
@@ -31,6 +33,9 @@ from firstlight_core.process.logs import LogFile
 from firstlight_core.process.offline import child_environment
 from firstlight_core.process.tree import KILL, detach, process_trees
 from firstlight_core.text import one_line, shown_path
+
+if TYPE_CHECKING:
+    import psutil
 
 START_SECONDS = 120.0
 """How long the model may take to load."""
@@ -54,22 +59,54 @@ class BackgroundService:
         """The file that says so."""
         return _folder() / f"{self.pid}.json"
 
-    def to_json(self) -> dict[str, Any]:
-        """`base_url, model, pid, target, snippets`."""
-        values = {key: value for key, value in asdict(self).items() if key != "born"}
-        return values | {"snippets": snippets(self.base_url, self.model)}
+    def address(self) -> BackgroundAddress:
+        """Return where it answers."""
+        return {
+            "pid": self.pid,
+            "target": self.target,
+            "base_url": self.base_url,
+            "model": self.model,
+        }
+
+    def to_json(self) -> BackgroundRow:
+        """Return its row in a document."""
+        return {**self.address(), "snippets": snippets(self.base_url, self.model)}
+
+    def to_record(self) -> BackgroundRecord:
+        """Return what `record` holds."""
+        return {**self.address(), "born": self.born}
 
 
 def _folder() -> Path:
     return find_paths().state / "services"
 
 
+def _read_record(values: Mapping[str, Any]) -> BackgroundService:
+    """Read what `to_record` wrote, from a file or from the service's process.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    match values:
+        case {
+            "pid": int(pid),
+            "born": int(born) | float(born),
+            "target": str(target),
+            "base_url": str(base_url),
+            "model": str(model),
+        }:
+            return BackgroundService(
+                pid=pid, born=born, target=target, base_url=base_url, model=model
+            )
+    raise ValueError("this is no record of a service")
+
+
 def list_background() -> list[BackgroundService]:
     """Every such service that runs now; records of dead ones go."""
     services = []
     for path in sorted(_folder().glob("*.json")):
-        with contextlib.suppress(FirstlightError, TypeError, OSError):
-            service = BackgroundService(**read_json_object(path))
+        with contextlib.suppress(FirstlightError, ValueError, OSError):
+            service = _read_record(read_json_object(path))
             if _process(service) is not None:
                 services.append(service)
                 continue
@@ -77,7 +114,7 @@ def list_background() -> list[BackgroundService]:
     return services
 
 
-def _process(service: BackgroundService) -> Any:
+def _process(service: BackgroundService) -> "psutil.Process | None":
     """Its process; None when that is gone."""
     import psutil
 
@@ -139,22 +176,35 @@ async def start_background(
             cwd=os.sep,
             **process_trees().options(),
         )
-    message: dict[str, Any] = {}
+    service: BackgroundService | None = None
     try:
         assert process.stdout is not None
         async with asyncio.timeout(seconds):
-            message = json.loads(await process.stdout.readline())
+            service = _read_answer(await process.stdout.readline())
     except (TimeoutError, ValueError) as error:
         where = f"Its log: {shown_path(log.path)}" if log.path else ""
         raise JobDied("The service did not start.", hint="Try again.", detail=where) from error
     finally:
-        if "pid" not in message:
+        if service is None:
             # The process that serves is in the group of the one that was started.
             process_trees().signal(process.pid, KILL)
         close_transport(process)
-    if "pid" not in message:
-        raise error_from_code(message["code"], message["message"], hint=message["hint"])
-    return BackgroundService(**message)
+    return service
+
+
+def _read_answer(line: bytes) -> BackgroundService:
+    """Read the first line of the service's process.
+
+    Raises:
+        FirstlightError: what that process reports.
+        ValueError: the line is something else.
+    """
+    match json.loads(line):
+        case {"code": str(code), "message": str(message), "hint": str(hint)}:
+            raise error_from_code(code, message, hint=hint)
+        case dict(values):
+            return _read_record(values)
+    raise ValueError("this is no answer of a service")
 
 
 def stop_background(service: BackgroundService, *, seconds: float = STOP_SECONDS) -> None:
@@ -205,8 +255,8 @@ async def _serve(target: str, port: int) -> None:
                 model=service.model,
             )
             record.record.parent.mkdir(parents=True, exist_ok=True)
-            write_json(record.record, asdict(record))
-            _tell(asdict(record))
+            write_json(record.record, record.to_record())
+            _tell(record.to_record())
             while service.job.alive:
                 await asyncio.sleep(_LOOK_SECONDS)
     except FirstlightError as error:
@@ -216,7 +266,7 @@ async def _serve(target: str, port: int) -> None:
             record.record.unlink(missing_ok=True)
 
 
-def _tell(document: dict[str, Any]) -> None:
+def _tell(document: BackgroundRecord | ErrorDocument) -> None:
     """Answer whoever waits, and let go of its pipe."""
     with contextlib.suppress(OSError):
         os.write(1, json.dumps(document).encode() + b"\n")

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from firstlight_core.documents.foundry import CommandDocument, CommandOutput
 from firstlight_core.environment.program_version import ask_program
 from firstlight_core.errors import JobFailed, ToolchainMissing
 from firstlight_core.paths import find_paths
@@ -17,7 +17,6 @@ from firstlight_core.process.logs import LogFile
 from firstlight_core.process.programs import run_program
 from firstlight_core.text import one_line, seconds_text, shown_path
 
-Document = dict[str, Any]
 COMMAND_SECONDS = 120.0
 """How long a command may take; starting the service loads execution providers first."""
 
@@ -72,7 +71,7 @@ class CliCommand:
         """Whether it changes where the CLI keeps every model."""
         return self.arguments[:2] == ("cache", "cd")
 
-    def to_json(self) -> Document:
+    def to_json(self) -> CommandDocument:
         """One element of `commands`."""
         return {"command": self.line, "does": self.does, "runs": self.ends}
 
@@ -123,10 +122,8 @@ async def run_foundry(
     seconds: float = COMMAND_SECONDS,
     on_event: Callable[[Event], None] | None = None,
     started: Callable[[int], None] | None = None,
-) -> Document:
+) -> CommandOutput:
     """Run one command of the `foundry` on the PATH and tell its output line by line.
-
-    The document: `command, lines[], seconds` (measured).
 
     Raises:
         ToolchainMissing: there is no such program, or it cannot be started.

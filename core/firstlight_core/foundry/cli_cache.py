@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from firstlight_core.documents.foundry import MovedCacheDocument
 from firstlight_core.environment.program_version import ask_program
 from firstlight_core.errors import FirstlightError, InputRefused, JobFailed, UsageError
 from firstlight_core.files import read_json_object, write_json
-from firstlight_core.foundry.cli import Document, run_foundry
+from firstlight_core.foundry.cli import run_foundry
 from firstlight_core.paths import expanded, find_paths
 from firstlight_core.process.events import Event
 from firstlight_core.text import shown_path
@@ -60,10 +61,8 @@ async def move_cache(
     environ: Mapping[str, str] = os.environ,
     on_event: Callable[[Event], None] | None = None,
     started: Callable[[int], None] | None = None,
-) -> Document:
-    """Let the CLI use `folder` as its cache, after writing down the old place.
-
-    The document: `command, lines[], seconds, before, now`; nothing is run when it is there already.
+) -> MovedCacheDocument:
+    """Let the CLI use `folder` as its cache, after writing down the old place; nothing is run when it is there already.
 
     Raises:
         InputRefused: the CLI does not say where its cache is, so it could not be put back.
@@ -77,6 +76,7 @@ async def move_cache(
         )
     if _same(before, folder):
         return {
+            "kind": "cache-move",
             "command": "",
             "lines": [],
             "seconds": 0.0,
@@ -97,7 +97,7 @@ async def move_cache(
         if _same(await find_cache(environ), Path(first)):
             _record().unlink(missing_ok=True)
         raise
-    return {**done, **asdict(change)}
+    return {"kind": "cache-move", **done, "before": change.before, "now": change.now}
 
 
 async def put_cache_back(
@@ -105,10 +105,8 @@ async def put_cache_back(
     environ: Mapping[str, str] = os.environ,
     on_event: Callable[[Event], None] | None = None,
     started: Callable[[int], None] | None = None,
-) -> Document:
+) -> MovedCacheDocument:
     """Take `move_cache` back.
-
-    The document: `command, lines[], seconds, before, now`.
 
     Raises:
         UsageError: nothing was moved.
@@ -121,4 +119,4 @@ async def put_cache_back(
         ("cache", "cd", change.before), environ=environ, on_event=on_event, started=started
     )
     _record().unlink(missing_ok=True)
-    return {**done, "before": change.now, "now": change.before}
+    return {"kind": "cache-move", **done, "before": change.now, "now": change.before}

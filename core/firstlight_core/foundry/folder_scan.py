@@ -9,9 +9,9 @@ appended to a name without a version. Cores from 2.1 on scan nothing: there a mo
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.artifact.inference_model import INFERENCE_MODEL, PROVIDER_WORDS
+from firstlight_core.documents.foundry import ScannedFolder
 from firstlight_core.errors import FirstlightError
 from firstlight_core.files import read_json
 from firstlight_core.text import one_line, shown_path
@@ -33,8 +33,8 @@ class FolderVerdict:
     reasons: tuple[str, ...]
     """Why it is not listed, or what else the user should know; one sentence each."""
 
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object."""
+    def to_json(self) -> ScannedFolder:
+        """Return the row of a document."""
         return {
             "folder": str(self.folder),
             "listed": self.listed,

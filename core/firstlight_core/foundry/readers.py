@@ -6,7 +6,7 @@ found by that program, and stands among models that are not ours.
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from firstlight_core.artifact.model_caches import (
@@ -16,6 +16,7 @@ from firstlight_core.artifact.model_caches import (
     default_cache,
     private_cache,
 )
+from firstlight_core.documents.foundry import ReaderDocument
 from firstlight_core.errors import UsageError
 from firstlight_core.foundry.cli import FoundryCli
 from firstlight_core.foundry.cli_cache import find_cache
@@ -32,9 +33,9 @@ class Reader:
     here: bool
     """Whether this kind is on this machine, as far as it can be told."""
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> ReaderDocument:
         """One element of `seen_by`."""
-        return asdict(self)
+        return {"reader": self.reader, "sees": self.sees, "why": self.why, "here": self.here}
 
 
 async def choose_cache(key: str, environ: Mapping[str, str] = os.environ) -> ModelCache:

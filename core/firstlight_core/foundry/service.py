@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.artifact.artifact import check_artifact
 from firstlight_core.artifact.deployments import find_deployment
 from firstlight_core.artifact.inference_model import check_name
 from firstlight_core.artifact.target import artifact_folder, find_target
 from firstlight_core.artifact.tokenizer_files import no_chat_template, read_chat_template
+from firstlight_core.documents.foundry import ServiceDocument, Snippets
 from firstlight_core.errors import UsageError
 from firstlight_core.foundry.runtime import open_foundry
 from firstlight_core.process.events import Event, Stage
@@ -31,9 +31,10 @@ class Service:
     pid: int
     job: OpenJob
 
-    def to_json(self) -> dict[str, Any]:
-        """`base_url, model, pid, snippets{curl, python, environment, javascript, agent_framework}`."""
+    def to_json(self) -> ServiceDocument:
+        """Return the document of `firstlight serve`."""
         return {
+            "kind": "service",
             "base_url": self.base_url,
             "model": self.model,
             "pid": self.pid,
@@ -41,7 +42,7 @@ class Service:
         }
 
 
-def snippets(base_url: str, model: str) -> dict[str, str]:
+def snippets(base_url: str, model: str) -> Snippets:
     """Copy-ready clients of the service; every one names `max_tokens`, which the runtime insists on (FACTS.md)."""
     body = (
         f'{{"model": "{model}", "max_tokens": 64, '

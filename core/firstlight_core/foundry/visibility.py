@@ -4,13 +4,13 @@ import asyncio
 import importlib.util
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.artifact.deployments import find_deployment
 from firstlight_core.artifact.inference_model import check_name
 from firstlight_core.artifact.model_caches import ModelCache
+from firstlight_core.documents.foundry import ExaminationDocument, Registration
 from firstlight_core.errors import FirstlightError
 from firstlight_core.foundry.cli import (
     CliCommand,
@@ -22,8 +22,6 @@ from firstlight_core.foundry.cli_cache import CacheChange, find_cache, read_chan
 from firstlight_core.foundry.folder_scan import FolderVerdict, diagnose, scan
 from firstlight_core.foundry.readers import choose_cache, seen_by
 from firstlight_core.foundry.runtime import open_foundry
-
-Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,13 +63,11 @@ async def examine(
     *,
     cache: str | None = None,
     environ: Mapping[str, str] = os.environ,
-) -> Document:
+) -> ExaminationDocument:
     """Look at a cache as Foundry Local's cores do, old and new.
 
-    The document: `cache, root, index, cli{path, version}, moved{before, now}, seen_by[], folders[]: {folder, listed, id,
-    reasons[]}, registered[]: {id, path, there}, registered_problem`. With a `name` only its folder and registrations are
-    in it, and `ok` says whether one of the two roads finds it. Without `cache` it is the one in which the name is
-    deployed, else Firstlight's own.
+    With a `name` only its folder and registrations are in the document, and `ok` says whether one of the two ways finds
+    it. Without `cache` it is the one in which the name is deployed, else Firstlight's own.
 
     Raises:
         UsageError: the name or the cache is not usable.
@@ -89,12 +85,13 @@ async def examine(
     registered, problem = await _registered(examined)
     if name is not None:
         registered = [row for row in registered if row["id"].partition(":")[0] == name]
-    document: Document = {
+    document: ExaminationDocument = {
+        "kind": "examination",
         "cache": examined.id,
         "root": str(examined.root),
         "index": str(examined.index),
-        "cli": asdict(cli) if cli is not None else None,
-        "moved": asdict(change) if change is not None else None,
+        "cli": {"path": cli.path, "version": cli.version} if cli is not None else None,
+        "moved": {"before": change.before, "now": change.now} if change is not None else None,
         "seen_by": [reader.to_json() for reader in seen_by(examined, cli, foreign)],
         "folders": [verdict.to_json() for verdict in verdicts],
         "registered": registered,
@@ -111,7 +108,7 @@ def _folders(cache: ModelCache, name: str | None) -> list[FolderVerdict]:
     return [diagnose(cache.custom / name, cache.root)]
 
 
-async def _registered(cache: ModelCache) -> tuple[list[Document], str]:
+async def _registered(cache: ModelCache) -> tuple[list[Registration], str]:
     """The index's registrations, and in one sentence why they cannot be read."""
     if importlib.util.find_spec("foundry_local_sdk") is None:
         return [], "foundry-local-sdk is not installed, so its registrations cannot be read."

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.artifact.publishing import files_in
+from firstlight_core.documents.deploy import VerifyDocument
 from firstlight_core.errors import FirstlightError, InputRefused
 from firstlight_core.exports.verify import (
     HINT,
@@ -28,8 +29,8 @@ _DRAWN = {".md": "markdown", ".html": "html"}
 _LEDGER_LIMIT = 256 * 2**20
 
 
-def verify(path: Path) -> dict[str, Any]:
-    """Check a bundle, an artifact folder, or a file of a report: `{path, kind, files, problems[], notes[], ok}`.
+def verify(path: Path) -> VerifyDocument:
+    """Check a bundle, an artifact folder, or a file of a report.
 
     Raises:
         InputRefused: it is none of these.
@@ -46,7 +47,7 @@ def verify(path: Path) -> dict[str, Any]:
     return verify_bundle(path)
 
 
-def _verify_report(path: Path) -> dict[str, Any]:
+def _verify_report(path: Path) -> VerifyDocument:
     """Check a report's content against its digest and its run's ledger, and the artifacts against its checksums."""
     report = read_json_object(path)
     listed = _artifacts_in(report)
@@ -63,7 +64,7 @@ def _verify_report(path: Path) -> dict[str, Any]:
     return {**verdict(path, "report", files, problems), "notes": [LIMITS]}
 
 
-def _verify_drawn(path: Path) -> dict[str, Any]:
+def _verify_drawn(path: Path) -> VerifyDocument:
     """Check the Markdown or HTML of a report against the ledger beside it.
 
     Raises:

@@ -200,7 +200,7 @@ class _Walk:
         return {**document, "ok": bool(document.get("locked", True))}
 
     async def _deploy(self, choice: DeployChoice) -> Document:
-        return await self.services.deploy(
+        deployed = await self.services.deploy(
             self._in_use(),
             choice.name,
             target=choice.target,
@@ -209,6 +209,7 @@ class _Walk:
             capacity=choice.capacity,
             on_event=self.on_event,
         )
+        return {**deployed}
 
     async def _chat(self, choice: ChatChoice) -> Document:
         turns = await self.services.chat(

@@ -6,13 +6,15 @@ import typer
 
 from firstlight_core.deploy.deployment import deploy as deploy_artifact
 from firstlight_core.deploy.deployment import undo as undo_deployment
+from firstlight_core.documents.deploy import DeployDocument, Deployed
+from firstlight_core.documents.foundry import ExaminationDocument
 from firstlight_core.errors import UsageError
 from firstlight_core.exports.vllm_command import Capacity
 from firstlight_core.foundry.cli_cache import put_cache_back
 from firstlight_core.foundry.visibility import examine
 from firstlight_core.model.sources import find_source
 from firstlight_core.text import shown_path
-from firstlight_tui.commands.output import Document, run_verb, say, show_events
+from firstlight_tui.commands.output import run_verb, say, show_events
 
 
 def deploy(
@@ -48,7 +50,7 @@ def deploy(
 ) -> None:
     """Publish an artifact and prove that it answers."""
 
-    async def work() -> Document:
+    async def work() -> DeployDocument:
         if put_back:
             return await put_cache_back(on_event=show_events(log=True))
         if doctor:
@@ -75,19 +77,22 @@ def deploy(
     run_verb("deploy", work, _show, as_json=json)
 
 
-def _show(document: Document) -> None:
-    if "now" in document:
-        say(f"The foundry command's cache is at {document['now']} again.")
-        return
-    if "folders" in document:
-        _show_examination(document)
-        return
-    if "removed" in document:
-        for what in document["removed"]:
-            say(f"Removed {what}")
-        return
+def _show(document: DeployDocument) -> None:
+    match document["kind"]:
+        case "cache-move":
+            say(f"The foundry command's cache is at {document['now']} again.")
+        case "examination":
+            _show_examination(document)
+        case "removed":
+            for what in document["removed"]:
+                say(f"Removed {what}")
+        case "published" | "answered" | "export":
+            _show_deployed(document)
+
+
+def _show_deployed(document: Deployed) -> None:
     say(f"{document['name']} is installed in {shown_path(document['path'])}")
-    if "answer" in document:
+    if document["kind"] == "answered":
         say(f"Foundry Local lists it as {document['id']}.")
         say(f"Asked: {document['question']}")
         say(f"Foundry Local answered: {document['answer']}")
@@ -100,7 +105,8 @@ def _show(document: Document) -> None:
         say(f"Answers by default with {values}.")
     for text in document.get("notes", []):
         say(text)
-    for number, row in enumerate(document.get("seen_by", [])):
+    readers = document["seen_by"] if document["kind"] != "export" else []
+    for number, row in enumerate(readers):
         lead = "" if number else "\n"
         say(f"{lead}  {'found by' if row['sees'] else 'not by':9} {row['reader']}: {row['why']}")
     if document["commands"]:
@@ -109,7 +115,7 @@ def _show(document: Document) -> None:
         say(f"  {command['command']:44} {command['does']}")
 
 
-def _show_examination(document: Document) -> None:
+def _show_examination(document: ExaminationDocument) -> None:
     say(f"Cache ({document['cache']}): {document['root']}")
     say(f"Index of registrations in: {document['index']}")
     cli = document["cli"]
@@ -122,16 +128,16 @@ def _show_examination(document: Document) -> None:
         say(f"  {'found by' if row['sees'] else 'not by':9} {row['reader']}: {row['why']}")
     say()
     say("Folders, as cores up to 2.0 scan them:")
-    for row in document["folders"]:
+    for folder in document["folders"]:
         say(
-            f"  {'listed' if row['listed'] else 'NOT LISTED':10}  {row['id'] or '-'}  {shown_path(row['folder'])}"
+            f"  {'listed' if folder['listed'] else 'NOT LISTED':10}  {folder['id'] or '-'}  {shown_path(folder['folder'])}"
         )
-        for reason in row["reasons"]:
+        for reason in folder["reasons"]:
             say(f"{'':14}{reason}")
     say("Registrations, as cores from 2.1 on read them:")
-    for row in document["registered"]:
-        say(f"  {'there' if row['there'] else 'GONE':10}  {row['id']}  {row['path']}")
+    for model in document["registered"]:
+        say(f"  {'there' if model['there'] else 'GONE':10}  {model['id']}  {model['path']}")
     if document["registered_problem"]:
         say(f"  {document['registered_problem']}")
-    if not document["folders"] + document["registered"]:
+    if not document["folders"] and not document["registered"]:
         say("  nothing is deployed here")

@@ -2,9 +2,18 @@
 
 import asyncio
 import sys
+from collections.abc import Sequence
+from typing import NoReturn
 
 import typer
 
+from firstlight_core.documents.foundry import (
+    BackgroundAddress,
+    BackgroundDocument,
+    ServeDocument,
+    ServiceDocument,
+    StoppedDocument,
+)
 from firstlight_core.errors import JobDied, UsageError
 from firstlight_core.foundry.background import (
     find_background,
@@ -14,7 +23,7 @@ from firstlight_core.foundry.background import (
 )
 from firstlight_core.foundry.service import open_service, snippets
 from firstlight_core.text import one_line
-from firstlight_tui.commands.output import Document, note, print_json, run_verb, say, show_events
+from firstlight_tui.commands.output import note, print_json, run_verb, say, show_events
 
 
 def serve(
@@ -34,7 +43,7 @@ def serve(
 ) -> None:
     """Serve a model to every OpenAI client on this machine, until Ctrl-C."""
 
-    async def work() -> Document:
+    async def work() -> ServeDocument:
         if client not in snippets("", ""):
             known = ", ".join(snippets("", ""))
             raise UsageError(
@@ -49,20 +58,20 @@ def serve(
                 raise UsageError(
                     "Name what is to be served.", hint="firstlight serve NAME_OR_ARTIFACT"
                 )
-            return {"running": running}
+            return {"kind": "running", "running": running}
         if background:
             service = await start_background(target, port=port, on_event=show_events())
-            return {**service.to_json(), "background": True}
-        return await _hold(target, port, client, as_json=json)
+            return {"kind": "background", **service.to_json(), "background": True}
+        await _hold(target, port, client, as_json=json)
 
     run_verb("serve", work, lambda document: _show(document, client), as_json=json)
 
 
-async def _hold(target: str, port: int, client: str, *, as_json: bool) -> Document:
+async def _hold(target: str, port: int, client: str, *, as_json: bool) -> NoReturn:
     async with open_service(target, port=port, on_event=show_events()) as service:
-        document = {"schema": "firstlight/serve/1", "ok": True, **service.to_json()}
+        document = service.to_json()
         if as_json:
-            print_json(document)
+            print_json({"schema": "firstlight/serve/1", "ok": True, **document})
         else:
             _show(document, client)
         sys.stdout.flush()
@@ -79,7 +88,7 @@ async def _hold(target: str, port: int, client: str, *, as_json: bool) -> Docume
     raise SystemExit(JobDied.exit_code)
 
 
-def _stop(target: str | None) -> Document:
+def _stop(target: str | None) -> StoppedDocument:
     found = list_background()
     if target is not None:
         one = find_background(target)
@@ -92,21 +101,31 @@ def _stop(target: str | None) -> Document:
         )
     for service in found:
         stop_background(service)
-    return {"stopped": [{k: v for k, v in s.to_json().items() if k != "snippets"} for s in found]}
+    return {"kind": "stopped", "stopped": [service.address() for service in found]}
 
 
-def _show(document: Document, client: str) -> None:
-    if "stopped" in document or "running" in document:
-        for row in document.get("stopped") or document["running"]:
-            state = "Stopped" if "stopped" in document else "Running"
-            say(f"{state}: {row['model']} at {row['base_url']} (process {row['pid']})")
-        return
+def _show(document: ServeDocument, client: str) -> None:
+    match document["kind"]:
+        case "stopped":
+            _show_rows("Stopped", document["stopped"])
+        case "running":
+            _show_rows("Running", document["running"])
+        case "service" | "background":
+            _show_service(document, client)
+
+
+def _show_rows(state: str, rows: Sequence[BackgroundAddress]) -> None:
+    for row in rows:
+        say(f"{state}: {row['model']} at {row['base_url']} (process {row['pid']})")
+
+
+def _show_service(document: ServiceDocument | BackgroundDocument, client: str) -> None:
     say(f"Base URL: {document['base_url']}")
     say(f"Model:    {document['model']}")
     say(f"Process:  {document['pid']}")
     say()
     say(document["snippets"][client])
-    if document.get("background"):
+    if document["kind"] == "background":
         say(f"It keeps running; this stops it: firstlight serve --stop {document['model']}")
     else:
         say("Ctrl-C stops it.")

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import typer
 
+from firstlight_core.documents.deploy import VerifyDocument
 from firstlight_core.report.verification import verify as verify_files
-from firstlight_tui.commands.output import Document, note, run_verb, say
+from firstlight_tui.commands.output import note, run_verb, say
 
 
 def verify(
@@ -14,7 +15,7 @@ def verify(
 ) -> None:
     """Check every file against the checksums that were written with it."""
 
-    def show(document: Document) -> None:
+    def show(document: VerifyDocument) -> None:
         for problem in document["problems"]:
             say(problem)
         count = document["files"]

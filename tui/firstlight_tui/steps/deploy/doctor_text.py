@@ -1,20 +1,18 @@
 """The doctor's answer in words and colours: who finds the models of a cache, and why not."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from textual.content import Content
 
+from firstlight_core.documents.foundry import ExaminationDocument, ScannedFolder
 from firstlight_core.text import one_line, shown_path
 from firstlight_tui.widgets.words import part
 
 
-def examination_words(document: Mapping[str, Any]) -> Content:
+def examination_words(document: ExaminationDocument) -> Content:
     """The document of `visibility.examine` as one text to read."""
     cli = document["cli"]
     lines: list[Content | str] = [
-        _pair("cache", shown_path(str(document["root"]))),
-        _pair("index", shown_path(str(document["index"]))),
+        _pair("cache", shown_path(document["root"])),
+        _pair("index", shown_path(document["index"])),
         _pair(
             "foundry",
             f"command {cli['version'] or 'of no known version'}" if cli else "no such command here",
@@ -39,13 +37,13 @@ def examination_words(document: Mapping[str, Any]) -> Content:
     folders = [line for row in document["folders"] for line in _folder(row)]
     lines += folders or [_none()]
     lines += ["", _heading("Registrations, as cores from 2.1 on read them")]
-    for row in document["registered"]:
-        gone = "" if row["there"] else "  its folder is gone: deploy it again, or undo it"
+    for model in document["registered"]:
+        gone = "" if model["there"] else "  its folder is gone: deploy it again, or undo it"
         lines.append(
             Content.assemble(
-                _sign(row["there"]),
-                part(one_line(str(row["id"]), 90), "bold"),
-                part(f"  {shown_path(str(row['path']))}", "$foreground-muted"),
+                _sign(model["there"]),
+                part(one_line(str(model["id"]), 90), "bold"),
+                part(f"  {shown_path(str(model['path']))}", "$foreground-muted"),
                 part(gone, "$text-error"),
             )
         )
@@ -56,7 +54,7 @@ def examination_words(document: Mapping[str, Any]) -> Content:
     return Content("\n").join(Content(line) if isinstance(line, str) else line for line in lines)
 
 
-def _folder(row: Mapping[str, Any]) -> list[Content]:
+def _folder(row: ScannedFolder) -> list[Content]:
     head = Content.assemble(
         _sign(row["listed"]),
         part(str(row["id"] or "not listed"), "bold"),

@@ -113,7 +113,7 @@ class FoundryStep(ServingStep):
 
     async def _put_back(self) -> None:
         try:
-            done: dict[str, Any] = await self.wizard.services.put_cache_back()
+            done = await self.wizard.services.put_cache_back()
         except FirstlightError as error:
             self.show_problem(error)
         else:

@@ -1,0 +1,147 @@
+"""What a deployment or an export came to, and what an undo removed."""
+
+from typing import Literal, NotRequired, TypedDict
+
+from firstlight_core.documents.artifact import ModelConfig
+from firstlight_core.documents.foundry import (
+    CommandDocument,
+    ExaminationDocument,
+    MovedCacheDocument,
+    ReaderDocument,
+    ScannedFolder,
+)
+
+
+class AnswerProof(TypedDict):
+    """Foundry Local's answer with a deployment, beside the artifact's own."""
+
+    verified: bool
+    """Whether both answers are the same."""
+    question: str
+    answer: str
+    artifact_answer: str
+    finish_reason: str
+    load_seconds: float
+    answer_seconds: float
+
+
+class Told(TypedDict, total=False):
+    """What is to be said of a deployment besides its names."""
+
+    forced: str
+    """Why the numbers gate was red when the artifact was published all the same."""
+    model_config: ModelConfig
+    """What the deployment answers with by default."""
+    notes: list[str]
+    """Sentences for a reader."""
+
+
+class DeployedNames(TypedDict):
+    """What stands under which name."""
+
+    name: str
+    id: str
+    """Foundry Local's id, or the name where Foundry Local was not asked."""
+    path: str
+    target: str
+
+
+class Visibility(TypedDict):
+    """Who finds a deployment, and what can be typed."""
+
+    cache: str
+    seen_by: list[ReaderDocument]
+    folder_drop: ScannedFolder
+    commands: list[CommandDocument]
+
+
+class Published(DeployedNames, Told, Visibility):
+    """A copy of an artifact in a cache of Foundry Local."""
+
+    precision: str | None
+
+
+class PublishedDocument(Published):
+    """The document of `firstlight deploy` for the target folder: nothing was asked."""
+
+    kind: Literal["published"]
+    verified: Literal[False]
+
+
+class AnsweredDocument(Published, AnswerProof):
+    """The document of `firstlight deploy` for the target foundry."""
+
+    kind: Literal["answered"]
+    ok: bool
+    """As `verified`."""
+
+
+class CapacityDocument(TypedDict):
+    """How big a vLLM server shall be."""
+
+    gpus: int
+    """GPUs of one replica; 0 runs on the CPU."""
+    context: int
+    """Tokens of prompt and answer together."""
+    concurrency: int
+    """Requests side by side in one replica."""
+    replicas: int
+
+
+class SizingDocument(TypedDict):
+    """What one replica of a vLLM server needs. Every number is an estimate."""
+
+    kv_cache_bytes: int
+    memory_bytes: int
+    gpu_bytes: NotRequired[int]
+    """Memory that one GPU must have; absent on the CPU."""
+    cpus: int
+    startup_seconds: int
+
+
+class WrittenExport(Told):
+    """What was written for one export."""
+
+    verified: bool
+    """Whether it was read back and checked; a server that was not run is not verified."""
+    files: list[str]
+    commands: list[CommandDocument]
+    bytes: NotRequired[int]
+    """Of a bundle, as `sha256`."""
+    sha256: NotRequired[str]
+    capacity: NotRequired[CapacityDocument]
+    """Of a vLLM server, as `estimates`."""
+    estimates: NotRequired[SizingDocument]
+
+
+class ExportDocument(DeployedNames, WrittenExport):
+    """The document of `firstlight deploy` for every other target."""
+
+    kind: Literal["export"]
+
+
+class RemovedDocument(TypedDict):
+    """The document of `firstlight deploy --undo`."""
+
+    kind: Literal["removed"]
+    name: str
+    removed: list[str]
+    """Addresses of stopped services, ids of registrations, paths."""
+
+
+Deployed = PublishedDocument | AnsweredDocument | ExportDocument
+"""What stands under a name after `deploy`."""
+DeployDocument = Deployed | RemovedDocument | ExaminationDocument | MovedCacheDocument
+"""The documents of `firstlight deploy`."""
+
+
+class VerifyDocument(TypedDict):
+    """The document of `firstlight verify`."""
+
+    kind: Literal["bundle", "folder", "report"]
+    path: str
+    files: int
+    problems: list[str]
+    """One sentence each."""
+    notes: NotRequired[list[str]]
+    ok: bool
