@@ -215,7 +215,7 @@ def wizard(source: Path) -> None:
 
     session = Session(source=str(source)).decide(model=dict(Services().inspect(source)))
     session = session.decide(precisions=("int4",))
-    app = WizardApp(session=session, first=ConvertStep, quiet=IdleTasks())
+    app = WizardApp(session=session, first=ConvertStep, idle=IdleTasks())
     run_wizard(app)
 
 

@@ -122,7 +122,7 @@ def wizard(rate: int, tokens: int, begun: Path) -> None:
 
     services = Services(open_target=open_target)
     session = Session(artifact="/models/clock")
-    app = WizardApp(session=session, first=ChatStep, services=services, quiet=IdleTasks())
+    app = WizardApp(session=session, first=ChatStep, services=services, idle=IdleTasks())
     run_wizard(app)
 
 

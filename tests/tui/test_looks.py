@@ -54,5 +54,5 @@ def test_look(
     app = wizard(
         session=session, first=step, services=fake_services(called, find_models=lambda: [there])
     )
-    app.record = lambda *a, **k: None  # type: ignore[method-assign]
+    app.workspace.record = lambda *a, **k: None  # type: ignore[method-assign]
     assert snap_compare(app, terminal_size=size, run_before=rest)

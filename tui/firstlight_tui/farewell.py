@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 def farewell(app: "WizardApp") -> list[str]:
     """Return the lines for the shell; none when nothing was made."""
-    report = app.works.get("report")
-    return farewell_lines(app.session, report.result or {} if report is not None else {})
+    report = app.workspace.works.get("report")
+    return farewell_lines(app.workspace.session, report.result or {} if report is not None else {})
 
 
 def farewell_lines(session: Session, written: Mapping[str, Any]) -> list[str]:

@@ -43,7 +43,7 @@ def start_wizard(
     if endpoint is not None:
         session = session.decide(endpoint=endpoint)
     first = ChatStep if session.target is not None else None
-    return run_wizard(WizardApp(session=session, demo=demo, first=first, quiet=IdleTasks()))
+    return run_wizard(WizardApp(session=session, demo=demo, first=first, idle=IdleTasks()))
 
 
 def run_wizard(app: "WizardApp") -> int:

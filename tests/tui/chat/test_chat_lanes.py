@@ -292,7 +292,7 @@ async def test_every_lane_says_what_its_own_process_takes_now(
         await idle(pilot)
         app.chat.add(SERVER)
         await idle(pilot)
-        await app._take_sample()
+        await app.workspace.take_sample()
         await pilot.pause()
         assert app.chat.first.rss_bytes is not None and app.chat.first.rss_bytes > 2**20
         assert app.chat.beside[0].rss_bytes is None, (

@@ -97,7 +97,7 @@ def work(pilot: Pilot[Any]) -> Work:
 
 
 async def repaint(pilot: Pilot[Any]) -> None:
-    pilot.app._publish_works()  # type: ignore[attr-defined]
+    pilot.app.workspace.publish_works()  # type: ignore[attr-defined]
     await pilot.pause()
     await pilot.pause()
 
@@ -304,7 +304,7 @@ async def test_memory_that_the_core_adds_up_is_shown_and_is_no_sign_of_life(
         assert "peak RAM 900.0 MiB" in text(pilot, "#work"), "that of the whole queue"
         assert work(pilot).heard == heard
         # The pane beside it shows the same processes: no child has this id.
-        assert app._read().job_rss == 200 * 2**20
+        assert app.workspace.read_machine().job_rss == 200 * 2**20
         olive.go_on.set()
         await settle(pilot)
 

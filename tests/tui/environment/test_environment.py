@@ -117,7 +117,7 @@ async def test_rows_come_one_by_one_and_survive_a_walk(build: Build) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         while "environment" not in app.works or len(app.works["environment"].rows) < 4:
             await pilot.pause()
-        app._publish_works()
+        app.workspace.publish_works()
         await pilot.pause()
         assert texts(app) == ["3.11.7", "…", "…"]
         await pilot.press("ctrl+n", "ctrl+b")

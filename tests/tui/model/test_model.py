@@ -271,7 +271,7 @@ async def test_a_download_shows_how_far_it_is_and_can_be_cancelled(build: Build)
         await pilot.click("#yes")
         while not (work := app.works.get("inspect")) or work.progress is None:
             await pilot.pause()
-        app._publish_works()
+        app.workspace.publish_works()
         await pilot.pause()
         assert "1.00 MiB of 2.00 MiB" in str(app.screen.query_one("#work", WorkView).content)
         assert str(app.screen.query_one("#primary").label) == "Cancel"  # type: ignore[attr-defined]

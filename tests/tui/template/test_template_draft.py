@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firstlight_core.errors import InputRefused
-from firstlight_tui.steps.template.draft import FIELDS, TemplateDraft, draft_field
+from firstlight_tui.state.template_draft import FIELDS, TemplateDraft, draft_field
 from tests.support.wizard_documents import INFERENCE_MODEL
 
 TEXTS = st.text(alphabet=st.characters(exclude_categories=()), max_size=30)

@@ -265,7 +265,7 @@ async def test_a_paste_of_several_lines_goes_in_whole(wizard: Build, called: Cal
         field.post_message(events.Paste("<u>\r\n{Content}\x1b[2J\t</u>"))
         await settle(pilot)
         assert field.value == "<u>\\n{Content}\\u001b[2J\\t</u>"
-        model = app.kept["template-draft"].document()
+        model = app.workspace.drafts.template.document()
         assert model["PromptTemplate"]["user"] == "<u>\n{Content}\x1b[2J\t</u>"
         field.post_message(events.Paste("y" * 30_000))
         await settle(pilot)
@@ -458,7 +458,7 @@ async def test_nothing_of_a_hostile_model_reaches_the_screen_raw(
             assert not {"\x1b", "\x07", "\u202e"} & set(words(app, f"#{key}"))
         for field in app.screen.query(Input):
             assert not {"\x1b", "\x07", "\u202e"} & set(field.value)
-        assert app.kept["template-draft"].document()["PromptTemplate"]["user"] == evil
+        assert app.workspace.drafts.template.document()["PromptTemplate"]["user"] == evil
 
 
 async def test_every_preset_can_be_taken(wizard: Build, called: Called) -> None:
@@ -469,5 +469,5 @@ async def test_every_preset_can_be_taken(wizard: Build, called: Called) -> None:
         await settle(pilot)
         for index, preset in enumerate(PRESETS, start=1):
             await take_preset(pilot, index)
-            found = app.kept["template-draft"].document()["PromptTemplate"]
+            found = app.workspace.drafts.template.document()["PromptTemplate"]
             assert found == find_preset(preset.key).prompt_template

@@ -68,7 +68,7 @@ def test_whole_collections_are_left_to_the_chores() -> None:
 async def test_every_key_ends_the_rest(wizard: Callable[..., WizardApp]) -> None:
     clock = Clock()
     quiet = IdleTasks(clock=clock, chores=iter(()))
-    async with wizard(quiet=quiet).run_test() as pilot:
+    async with wizard(idle=quiet).run_test() as pilot:
         clock.now = 50.0
         assert quiet.rested == 50.0
         await pilot.press("f1")

@@ -1,13 +1,11 @@
 """Cancel long work at a user's request: never by a stray key, and with a question once there is something to lose."""
 
-from typing import TYPE_CHECKING, cast
+from textual.dom import DOMNode
 
 from firstlight_core.text import seconds_text
 from firstlight_tui.modals.confirm import ConfirmScreen
 from firstlight_tui.state.work import Work
-
-if TYPE_CHECKING:
-    from firstlight_tui.app import WizardApp
+from firstlight_tui.state.workspace import workspace_of
 
 DEAF_SECONDS = 1.0
 """A request to cancel is ignored for this long after the start: the key was meant for the button before."""
@@ -29,30 +27,31 @@ class CancelQuestion(ConfirmScreen):
 
     def on_mount(self) -> None:
         """Watch the work."""
-        cast("WizardApp", self.app).worked.subscribe(self, self._worked)
+        workspace_of(self).worked.subscribe(self, self._worked)
 
     def _worked(self, work: Work) -> None:
         if work is self.work and not work.running and not self.gone:
             self.dismiss(False)
 
 
-def cancel_work(wizard: "WizardApp", name: str) -> None:
+def cancel_work(node: DOMNode, name: str) -> None:
     """Cancel the running work of this name, as a user who pressed a key or a button means it.
 
     Nothing happens in the first second. Work older than ten seconds is cancelled only after a question, unless
     ending it loses nothing.
     """
-    work = wizard.works.get(name)
-    if work is None or not work.running or isinstance(wizard.screen, CancelQuestion):
+    workspace = workspace_of(node)
+    work = workspace.works.get(name)
+    if work is None or not work.running or isinstance(node.app.screen, CancelQuestion):
         return
     if work.seconds < DEAF_SECONDS:
         return
     if work.seconds >= ASK_AFTER_SECONDS and not work.only_looks:
 
         def answer(yes: bool | None) -> None:
-            if yes and wizard.works.get(name) is work:
-                wizard.stop_work(name)
+            if yes and workspace.works.get(name) is work:
+                workspace.stop_work(name)
 
-        wizard.push_screen(CancelQuestion(work), answer)
+        node.app.push_screen(CancelQuestion(work), answer)
     else:
-        wizard.stop_work(name)
+        workspace.stop_work(name)

@@ -3,13 +3,14 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.dom import DOMNode
 from textual.widgets import Button, Input, OptionList
 from textual.widgets.option_list import Option
 
@@ -17,11 +18,9 @@ from firstlight_core.errors import FirstlightError
 from firstlight_core.inference.servers import KEY_VARIABLE, WELL_KNOWN, is_loopback, typed_address
 from firstlight_core.text import one_line
 from firstlight_tui.modals.confirm import ConfirmScreen
+from firstlight_tui.state.workspace import workspace_of
 from firstlight_tui.widgets.screens import Dialog
 from firstlight_tui.widgets.words import Words, part
-
-if TYPE_CHECKING:
-    from firstlight_tui.app import WizardApp
 
 Find = Callable[..., Awaitable[Sequence[Mapping[str, Any]]]]
 DISCONNECT: Mapping[str, Any] = {}
@@ -207,32 +206,36 @@ def _port(server: Mapping[str, Any]) -> str:
     return one_line(str(server["base_url"]).rpartition(":")[2].partition("/")[0], 8)
 
 
-def ask_server(wizard: "WizardApp", use: Callable[[Mapping[str, Any] | None], None]) -> None:
+def ask_server(node: DOMNode, use: Callable[[Mapping[str, Any] | None], None]) -> None:
     """Let the user choose a running server."""
 
+    workspace = workspace_of(node)
+
     def own() -> list[tuple[str, str]]:
-        served = wizard.kept.get("serve") or {}
+        served = workspace.kept.get("serve") or {}
         here = [str(served["base_url"])] if served else []
-        stay = [service.base_url for service in wizard.services.list_background()]
+        stay = [service.base_url for service in workspace.services.list_background()]
         return [("Foundry Local, served by Firstlight", url) for url in dict.fromkeys(here + stay)]
 
-    now = wizard.session.endpoint
-    screen = ConnectScreen(wizard.services.find_servers, connected=now, own=own)
-    wizard.push_screen(screen, use)
+    now = workspace.session.endpoint
+    screen = ConnectScreen(workspace.services.find_servers, connected=now, own=own)
+    node.app.push_screen(screen, use)
 
 
-def connect(wizard: "WizardApp") -> None:
+def connect(node: DOMNode) -> None:
     """Ask for a server; Chat, Benchmark and Quality then work on it."""
+
+    workspace = workspace_of(node)
 
     def use(chosen: Mapping[str, Any] | None) -> None:
         if chosen is None:
             return
-        wizard.session = wizard.session.decide(endpoint=chosen or None)
+        workspace.session = workspace.session.decide(endpoint=chosen or None)
         if chosen:
-            wizard.record("connect", "done", **chosen)
+            workspace.record("connect", "done", **chosen)
             words = f"Connected to {one_line(chosen['target'], 100)}: Chat, Benchmark and Quality ask it now."
         else:
             words = "Disconnected: the steps work on your own artifact again."
-        wizard.notify(words, markup=False)
+        node.app.notify(words, markup=False)
 
-    ask_server(wizard, use)
+    ask_server(node, use)

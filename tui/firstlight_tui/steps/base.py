@@ -14,6 +14,7 @@ from firstlight_core.errors import FirstlightError
 from firstlight_core.session import Session
 from firstlight_core.steps import find_step
 from firstlight_tui.state.work import Work
+from firstlight_tui.state.workspace import Workspace, workspace_of
 from firstlight_tui.steps.key_buffer import KeyBufferScreen
 from firstlight_tui.steps.rail import hindrance, in_use_words, rail_entries
 from firstlight_tui.widgets import KeyBar, MonitorPane, ProblemPanel, StepChosen, StepRail, Words
@@ -78,8 +79,13 @@ class StepScreen(KeyBufferScreen):
         return False
 
     @classmethod
-    def finished(cls, wizard: "WizardApp", result: Any, seconds: float) -> None:
+    def finished(cls, workspace: Workspace, result: Any, seconds: float) -> None:
         """This step's work is done: write the answer into the session, whichever step is on the screen."""
+
+    @property
+    def workspace(self) -> Workspace:
+        """Session, work, services and drafts."""
+        return workspace_of(self)
 
     @property
     def wizard(self) -> "WizardApp":
@@ -89,12 +95,12 @@ class StepScreen(KeyBufferScreen):
     @property
     def session(self) -> Session:
         """What has been decided so far."""
-        return self.wizard.session
+        return self.workspace.session
 
     @property
     def work(self) -> Work | None:
         """This step's long work, running or ended."""
-        return self.wizard.works.get(self.WORK)
+        return self.workspace.works.get(self.WORK)
 
     def compose_step(self) -> ComposeResult:
         """The widgets of this step; override me."""
@@ -112,7 +118,7 @@ class StepScreen(KeyBufferScreen):
                 yield Button("Back", id="back", compact=True)
                 yield Button("", id="primary", variant="primary", compact=True)
                 yield from self.compose_actions()
-        yield MonitorPane(self.wizard.history)
+        yield MonitorPane(self.workspace.history)
         yield KeyBar()
 
     def _title(self) -> Content:
@@ -128,9 +134,9 @@ class StepScreen(KeyBufferScreen):
 
     def on_mount(self) -> None:
         self.query_one("#back").disabled = self.wizard.position == 0
-        self.wizard.worked.subscribe(self, self._while_here(self._on_work))
+        self.workspace.worked.subscribe(self, self._while_here(self._on_work))
         changed = self._while_here(lambda _: self._session_changed())
-        self.watch(self.wizard, "session", changed, init=False)
+        self.workspace.session_changed.subscribe(self, changed)
         if (work := self.work) is not None and (work.status != "done" or self.done(self.session)):
             self._on_work(work)
         self.refresh_actions()

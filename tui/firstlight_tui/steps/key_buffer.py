@@ -1,14 +1,12 @@
 """Keys that come while a step is still being put together."""
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from textual import events
 
+from firstlight_tui.terminal.app import TerminalApp
 from firstlight_tui.terminal.key_queue import Typed
 from firstlight_tui.widgets.screens import BaseScreen
-
-if TYPE_CHECKING:
-    from firstlight_tui.app import WizardApp
 
 
 class KeyBufferScreen(BaseScreen[None]):
@@ -43,7 +41,7 @@ class KeyBufferScreen(BaseScreen[None]):
             event.stop()
             event.prevent_default()
             self._early.append(event)
-            cast("WizardApp", self.app).hold_keys()
+            cast(TerminalApp, self.app).hold_keys()
 
     def leave(self) -> None:
         """It goes before anything had the focus: its keys are for whoever comes next."""
@@ -56,7 +54,7 @@ class KeyBufferScreen(BaseScreen[None]):
 
     def _let_go(self) -> None:
         if self._early is not None:
-            cast("WizardApp", self.app).keys_again(self._early_keys)
+            cast(TerminalApp, self.app).keys_again(self._early_keys)
 
     def _early_keys(self) -> list[Typed]:
         early, self._early = self._early, None

@@ -45,7 +45,7 @@ class MeasuringStep(StepScreen):
 
     def primary(self) -> None:
         if self.primary_cancels:
-            cancel_work(self.wizard, self.WORK)
+            cancel_work(self, self.WORK)
         elif self.answer is not None:
             self.action_next()
         else:

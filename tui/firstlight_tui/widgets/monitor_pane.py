@@ -1,18 +1,14 @@
 """The live load of the machine, on every step; keeps no samples of its own."""
 
-from typing import TYPE_CHECKING, cast
-
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
 
 from firstlight_core.monitor import History, Sample
 from firstlight_core.text import bytes_text
+from firstlight_tui.state.workspace import workspace_of
 from firstlight_tui.widgets.gauge import Gauge, blocks
 from firstlight_tui.widgets.words import Words
-
-if TYPE_CHECKING:
-    from firstlight_tui.app import WizardApp
 
 # The chapter's alert thresholds (Module 5, "monitoring"): memory 85 %, CPU 80 %.
 MEMORY_ALERT = 0.85
@@ -41,14 +37,14 @@ class MonitorPane(Horizontal):
         yield Words(id="strip")
 
     def on_mount(self) -> None:
-        cast("WizardApp", self.app).sampled.subscribe(self, self.show_sample)
+        workspace_of(self).sampled.subscribe(self, self.show_sample)
         self.show_sample(self._history.last)
 
     def show_sample(self, sample: Sample) -> None:
         """Paint the newest sample and the past."""
         past = list(self._history.samples)
         total = sample.memory_total or 1
-        rate = cast("WizardApp", self.app).decode_rate
+        rate = workspace_of(self).decode_rate
         rate_text = f"{rate:.0f} tok/s" if rate else "–"
         job_text = bytes_text(sample.job_rss) if sample.job_rss else "–"
         self.query_one("#cpu", Gauge).show(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -14,6 +14,7 @@ from firstlight_core.report.facts import result_of
 from firstlight_core.session import Session
 from firstlight_core.text import bytes_text, one_line
 from firstlight_tui.state.work import OnEvent, Started, Work
+from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.benchmark.rows import (
     CLIENTS,
     FIGURES,
@@ -24,10 +25,6 @@ from firstlight_tui.steps.benchmark.rows import (
 from firstlight_tui.steps.benchmark.tune_screen import TuneScreen
 from firstlight_tui.steps.measuring import MeasuringStep
 from firstlight_tui.widgets import Gauge, Words, WorkView
-
-if TYPE_CHECKING:
-    from firstlight_tui.app import WizardApp
-
 
 LEVELS = (1, 2, 4, 8)
 """Clients at once."""
@@ -75,9 +72,9 @@ class BenchmarkStep(MeasuringStep):
         return session.benchmark is not None
 
     @classmethod
-    def finished(cls, wizard: "WizardApp", result: dict[str, Any], seconds: float) -> None:
-        wizard.session = wizard.session.decide(benchmark=result)
-        wizard.record("benchmark", "done", **{"seconds": seconds, **result})
+    def finished(cls, workspace: Workspace, result: dict[str, Any], seconds: float) -> None:
+        workspace.session = workspace.session.decide(benchmark=result)
+        workspace.record("benchmark", "done", **{"seconds": seconds, **result})
 
     def compose_step(self) -> ComposeResult:
         with Horizontal(id="gauges"):

@@ -178,7 +178,7 @@ class TuneScreen(Page[str | None]):
     @on(Button.Pressed, "#close")
     def _stop_or_close(self) -> None:
         if self.work is not None and self.work.running:
-            cancel_work(self.wizard, WORK)
+            cancel_work(self, WORK)
         else:
             self.action_close()
 

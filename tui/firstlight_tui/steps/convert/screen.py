@@ -116,7 +116,7 @@ class ConvertStep(StepScreen):
 
     def action_cancel(self) -> None:
         """Cancel the conversion; its staging is removed."""
-        cancel_work(self.wizard, self.WORK)
+        cancel_work(self, self.WORK)
 
     def _convert(self) -> None:
         session = self.session

@@ -1,7 +1,7 @@
 """Publishing and undoing from the deploy step: one long work, and what it means for the session."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from textual import on
 from textual.binding import Binding, BindingType
@@ -13,15 +13,13 @@ from firstlight_core.session import Session
 from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.modals.cancel_work import cancel_work
 from firstlight_tui.state.work import OnEvent, Started, Work, begin
+from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.deploy.capacity_screen import CapacityScreen
 from firstlight_tui.steps.deploy.form import CACHED, name_words
 from firstlight_tui.steps.deploy.foundry_panel import FoundryStep
 from firstlight_tui.steps.deploy.outcome import Outcome
 from firstlight_tui.steps.deploy.service_panel import SERVE
 from firstlight_tui.widgets import LogView, WorkView
-
-if TYPE_CHECKING:
-    from firstlight_tui.app import WizardApp
 
 CAPACITY = "deploy-capacity"
 
@@ -60,15 +58,15 @@ class PublishStep(FoundryStep):
         return session.deployment is not None and bool(session.deployment.get("ok", True))
 
     @classmethod
-    def finished(cls, wizard: "WizardApp", result: dict[str, Any], seconds: float) -> None:
+    def finished(cls, workspace: Workspace, result: dict[str, Any], seconds: float) -> None:
         if "undone" in result:
-            wizard.session = wizard.session.decide(deployment=None)
-            wizard.record("deploy", "undone", seconds=seconds, name=result["undone"])
+            workspace.session = workspace.session.decide(deployment=None)
+            workspace.record("deploy", "undone", seconds=seconds, name=result["undone"])
         else:
-            wizard.session = wizard.session.decide(deployment=result)
+            workspace.session = workspace.session.decide(deployment=result)
             good = result.get("verified") or "answer" not in result
             values = {"seconds": seconds, **result}
-            wizard.record("deploy", "done" if good else "failed", **values)
+            workspace.record("deploy", "done" if good else "failed", **values)
 
     @property
     def primary_cancels(self) -> bool:
@@ -91,7 +89,7 @@ class PublishStep(FoundryStep):
 
     def primary(self) -> None:
         if self.primary_cancels:
-            cancel_work(self.wizard, self.WORK)
+            cancel_work(self, self.WORK)
         elif self.is_deployed:
             self.action_next()
         elif not name_words(self.choice.name, self.taken, None)[0]:

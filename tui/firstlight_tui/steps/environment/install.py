@@ -45,7 +45,7 @@ class Installation(Vertical):
         """Show the command and ask; while pip runs, stop it."""
         wizard = self._step.wizard
         if (work := wizard.works.get(self.WORK)) is not None and work.running:
-            cancel_work(wizard, self.WORK)
+            cancel_work(self, self.WORK)
             return
         try:
             plan = wizard.services.plan_install()

@@ -1,7 +1,6 @@
 """Step 1: is this machine ready?"""
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
@@ -13,6 +12,7 @@ from firstlight_core.documents.environment import DoctorDocument
 from firstlight_core.session import Session
 from firstlight_tui.modals import DetailScreen
 from firstlight_tui.state.work import Work, begin
+from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.environment.install import Installation
 from firstlight_tui.steps.environment.keys import HELP, KEYS
@@ -28,9 +28,6 @@ from firstlight_tui.steps.environment.rows import (
 )
 from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.fitted_table import FittedTable
-
-if TYPE_CHECKING:
-    from firstlight_tui.app import WizardApp
 
 
 class EnvironmentStep(StepScreen):
@@ -59,8 +56,8 @@ class EnvironmentStep(StepScreen):
         return session.environment is not None
 
     @classmethod
-    def finished(cls, wizard: "WizardApp", result: DoctorDocument, seconds: float) -> None:
-        wizard.session = wizard.session.decide(environment=result)
+    def finished(cls, workspace: Workspace, result: DoctorDocument, seconds: float) -> None:
+        workspace.session = workspace.session.decide(environment=result)
 
     def compose_step(self) -> ComposeResult:
         yield Words("Looking …", id="verdict")

@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -16,6 +16,7 @@ from firstlight_core.session import Session
 from firstlight_tui.modals import ConfirmScreen, DetailScreen
 from firstlight_tui.modals.cancel_work import cancel_work
 from firstlight_tui.state.work import Work
+from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.model.inspection import (
     Named,
@@ -33,9 +34,6 @@ from firstlight_tui.steps.model.text import (
 )
 from firstlight_tui.widgets import Words, WorkView
 from firstlight_tui.widgets.path_input import PathInput, looks_like_path, plain_path
-
-if TYPE_CHECKING:
-    from firstlight_tui.app import WizardApp
 
 
 class ModelStep(StepScreen):
@@ -95,8 +93,8 @@ class ModelStep(StepScreen):
         return session.model is not None or (session.source is None and session.target is not None)
 
     @classmethod
-    def finished(cls, wizard: "WizardApp", result: dict[str, Any], seconds: float) -> None:
-        wizard.session = decided(wizard.session, result)
+    def finished(cls, workspace: Workspace, result: dict[str, Any], seconds: float) -> None:
+        workspace.session = decided(workspace.session, result)
 
     def compose_step(self) -> ComposeResult:
         yield ModelTable(id="models")
@@ -260,7 +258,7 @@ class ModelStep(StepScreen):
 
     def action_cancel(self) -> None:
         """Cancel a download or an inspection."""
-        cancel_work(self.wizard, self.WORK)
+        cancel_work(self, self.WORK)
 
     @on(Button.Pressed, "#why")
     def action_why(self) -> None:

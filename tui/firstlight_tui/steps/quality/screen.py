@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -11,13 +11,11 @@ from textual.widgets import Input
 from firstlight_core.paths import expanded
 from firstlight_core.session import Session
 from firstlight_tui.state.work import OnEvent, Started, Work
+from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.measuring import MeasuringStep
 from firstlight_tui.steps.quality.text import check_words, verdict_words
 from firstlight_tui.steps.quality.worst_screen import WorstScreen
 from firstlight_tui.widgets import Words, WorkView
-
-if TYPE_CHECKING:
-    from firstlight_tui.app import WizardApp
 
 
 class QualityStep(MeasuringStep):
@@ -52,10 +50,10 @@ class QualityStep(MeasuringStep):
         return session.quality is not None
 
     @classmethod
-    def finished(cls, wizard: "WizardApp", result: dict[str, Any], seconds: float) -> None:
-        wizard.session = wizard.session.decide(quality=result)
+    def finished(cls, workspace: Workspace, result: dict[str, Any], seconds: float) -> None:
+        workspace.session = workspace.session.decide(quality=result)
         status = "done" if result.get("ok", True) else "failed"
-        wizard.record("quality", status, **{"seconds": seconds, **result})
+        workspace.record("quality", status, **{"seconds": seconds, **result})
 
     def compose_step(self) -> ComposeResult:
         yield Words(

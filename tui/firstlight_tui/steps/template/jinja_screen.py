@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -14,14 +14,11 @@ from textual.widgets import Button, TextArea
 from firstlight_core.errors import CheckFailed, FirstlightError
 from firstlight_core.text import one_line, visible
 from firstlight_tui.state.work import begin
+from firstlight_tui.state.workspace import workspace_of
 from firstlight_tui.steps.template.presets import PresetScreen
 from firstlight_tui.widgets.screens import Dialog
 from firstlight_tui.widgets.words import Words, part
 
-if TYPE_CHECKING:
-    from firstlight_tui.app import WizardApp
-
-KEPT = "chat-template"
 SYNTAX_SECONDS = 0.3
 """After the last key stroke, before the syntax is looked at."""
 
@@ -63,11 +60,6 @@ class JinjaScreen(Dialog[dict[str, Any] | None]):
         self._lossy = ""
         """What is shown of a template that cannot be shown as it is."""
 
-    @property
-    def wizard(self) -> "WizardApp":
-        """The application."""
-        return cast("WizardApp", self.app)
-
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
             box.border_title = Content("Chat template (Jinja)")
@@ -82,7 +74,7 @@ class JinjaScreen(Dialog[dict[str, Any] | None]):
                 yield Button("Back", id="jinja-back", compact=True)
 
     def on_mount(self) -> None:
-        kept = self.wizard.kept.get(KEPT)
+        kept = workspace_of(self).drafts.chat_template
         if kept is not None and kept[0] == str(self._artifact):
             self._area.text = kept[1]
         else:
@@ -97,7 +89,9 @@ class JinjaScreen(Dialog[dict[str, Any] | None]):
         import asyncio
 
         try:
-            text = await asyncio.to_thread(self.wizard.services.read_chat_template, self._artifact)
+            text = await asyncio.to_thread(
+                workspace_of(self).services.read_chat_template, self._artifact
+            )
         except FirstlightError as error:
             self._say(str(error), "$text-error")
             return
@@ -114,7 +108,7 @@ class JinjaScreen(Dialog[dict[str, Any] | None]):
 
     @on(TextArea.Changed)
     def _typed(self) -> None:
-        self.wizard.kept[KEPT] = (str(self._artifact), self._area.text)
+        workspace_of(self).drafts.chat_template = (str(self._artifact), self._area.text)
         begin(self, self._look, group="jinja-syntax")
 
     async def _look(self) -> None:
@@ -163,7 +157,7 @@ class JinjaScreen(Dialog[dict[str, Any] | None]):
             return
         self._say("Rendering it in both renderers …", "$foreground-muted")
         try:
-            written = await self.wizard.services.settle_chat_template(
+            written = await workspace_of(self).services.settle_chat_template(
                 self._artifact, text, force=self._refused == text
             )
         except CheckFailed as error:
@@ -176,7 +170,7 @@ class JinjaScreen(Dialog[dict[str, Any] | None]):
         except FirstlightError as error:
             self._say(f"✗ {one_line(f'{error} {error.hint}', 400)}", "$text-error")
             return
-        self.wizard.kept.pop(KEPT, None)
+        workspace_of(self).drafts.chat_template = None
         self.dismiss(dict(written))
 
     @on(Button.Pressed, "#jinja-families")
@@ -200,7 +194,7 @@ class JinjaScreen(Dialog[dict[str, Any] | None]):
             return
         assert self._source is not None
         try:
-            text = self.wizard.services.read_chat_template(self._source)
+            text = workspace_of(self).services.read_chat_template(self._source)
         except FirstlightError as error:
             self._say(str(error), "$text-error")
             return

@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -13,15 +13,11 @@ from firstlight_core.errors import CheckFailed
 from firstlight_core.session import Session
 from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.state.work import OnEvent, Started, Work
+from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.template import verdicts
-from firstlight_tui.steps.template.draft import TemplateDraft
 from firstlight_tui.steps.template.editor import TemplateEditor
-from firstlight_tui.steps.template.sheet import DRAFT
 from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.template_fields import TemplateFields
-
-if TYPE_CHECKING:
-    from firstlight_tui.app import WizardApp
 
 
 class TemplateStep(TemplateEditor):
@@ -89,22 +85,22 @@ class TemplateStep(TemplateEditor):
         return session.template is not None
 
     @classmethod
-    def finished(cls, wizard: "WizardApp", result: dict[str, Any], seconds: float) -> None:
-        if result.get("artifact") != wizard.session.artifact:
+    def finished(cls, workspace: Workspace, result: dict[str, Any], seconds: float) -> None:
+        if result.get("artifact") != workspace.session.artifact:
             return
-        draft = wizard.kept.get(DRAFT)
+        draft = workspace.drafts.template
         if result.get("settled") or result.get("undone"):
             # A loaded engine has the old template in its memory; the next question loads it again.
-            wizard.chat.first.close()
+            workspace.chat.first.close()
         if result.get("settled"):
-            if isinstance(draft, TemplateDraft) and "mended" in result:
+            if draft is not None and "mended" in result:
                 draft.replace(result["inference_model"])
-            wizard.session = wizard.session.decide(template=result)
+            workspace.session = workspace.session.decide(template=result)
             told = {key: result.get(key) for key in ("locked", "inference_model")}
-            wizard.record("template", "done", seconds=seconds, **told)
+            workspace.record("template", "done", seconds=seconds, **told)
         elif result.get("undone"):
-            wizard.session = wizard.session.decide(template=None)
-            wizard.record("template", "undone", seconds=seconds)
+            workspace.session = workspace.session.decide(template=None)
+            workspace.record("template", "undone", seconds=seconds)
 
     def compose_actions(self) -> ComposeResult:
         for key, label in (

@@ -12,14 +12,13 @@ from textual.containers import VerticalScroll
 from textual.widgets import TabbedContent, TabPane
 
 from firstlight_core.errors import FirstlightError
+from firstlight_tui.state.template_draft import NUMBERS, TemplateDraft
 from firstlight_tui.state.work import begin
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.template import verdicts
-from firstlight_tui.steps.template.draft import NUMBERS, TemplateDraft
 from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.template_fields import TemplateFields
 
-DRAFT = "template-draft"
 PREVIEW_SECONDS = 0.4
 """After the last key stroke, before the tokenizer is asked."""
 
@@ -42,8 +41,8 @@ class TemplateSheet(StepScreen):
     @property
     def draft(self) -> TemplateDraft | None:
         """The fields as they are being edited, when they belong to this artifact."""
-        draft = self.wizard.kept.get(DRAFT)
-        fits = isinstance(draft, TemplateDraft) and draft.artifact == self.session.artifact
+        draft = self.workspace.drafts.template
+        fits = draft is not None and draft.artifact == self.session.artifact
         return draft if fits else None
 
     @property
@@ -55,7 +54,7 @@ class TemplateSheet(StepScreen):
         return self.session.template
 
     def _begin_draft(self, model: Mapping[str, Any]) -> None:
-        self.wizard.kept[DRAFT] = TemplateDraft(model, str(self.session.artifact))
+        self.workspace.drafts.template = TemplateDraft(model, str(self.session.artifact))
         self._paint()
 
     def _paint(self) -> None:
@@ -106,7 +105,7 @@ class TemplateSheet(StepScreen):
             return
         document = self.draft.document()
         prompts = document["PromptTemplate"]
-        known, tokens = self.wizard.kept.get("template-tokens", (None, None))
+        known, tokens = self.workspace.drafts.template_preview or (None, None)
         segments = {
             "question": [(s.text, s.role) for s in question_segments(prompts)],
             "conversation": [(s.text, s.role) for s in conversation_segments(prompts)],
@@ -127,7 +126,7 @@ class TemplateSheet(StepScreen):
         except FirstlightError as error:
             self._paint_preview(str(error))
             return
-        self.wizard.kept["template-tokens"] = ((artifact, document["PromptTemplate"]), found)
+        self.workspace.drafts.template_preview = ((artifact, document["PromptTemplate"]), found)
         self._paint_preview()
 
     @on(TabbedContent.TabActivated)

@@ -1,0 +1,79 @@
+"""An application whose keys come in the order in which they were typed, and that a signal ends."""
+
+import asyncio
+import math
+import signal
+import sys
+from collections.abc import Callable
+
+from textual import events
+from textual.app import App
+from textual.driver import Driver
+
+from firstlight_tui.terminal import escape_guard, key_queue
+from firstlight_tui.terminal.idle import LOOK_SECONDS, IdleTasks
+
+
+class TerminalApp(App[int]):
+    """The part of the wizard that deals with the terminal."""
+
+    def __init__(self, *, idle: IdleTasks | None = None) -> None:
+        """`idle` are the tasks between the keys; the wizard of a test has none."""
+        escape_guard.install()
+        super().__init__()
+        self._idle = idle
+        self._key_queue = key_queue.Queue(self, super().on_event)
+
+    def get_driver_class(self) -> type[Driver]:
+        """Return the driver for this platform, which the end of the terminal does not stop."""
+        driver = super().get_driver_class()
+        if sys.platform != "win32":
+            from textual.drivers.linux_driver import LinuxDriver
+
+            from firstlight_tui.terminal.driver import LastingDriver
+
+            return LastingDriver if driver is LinuxDriver else driver
+        return driver
+
+    @property
+    def since_key(self) -> float:
+        """Seconds since the last key or movement of the mouse."""
+        return self._idle.rested if self._idle is not None else math.inf
+
+    async def on_event(self, event: events.Event) -> None:
+        """Every key and every movement of the mouse passes here."""
+        if self._idle is not None and isinstance(event, events.InputEvent):
+            self._idle.touch()
+        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
+            await self._key_queue.take(event)
+        else:
+            await super().on_event(event)
+
+    async def on_passed(self, message: key_queue.Passed) -> None:
+        """A key has been dealt with."""
+        await self._key_queue.passed(message.number)
+
+    def hold_keys(self) -> None:
+        """Make later keys wait: a screen holds one back, and will send it with `keys_again`."""
+        self._key_queue.hold()
+
+    def keys_again(self, held: Callable[[], list[key_queue.Typed]]) -> None:
+        """Send keys once more, before all that came later; `held` is called when no key is on its way."""
+        self._key_queue.again(held)
+
+    def on_mount(self) -> None:
+        if self._idle is not None:
+            self.set_interval(LOOK_SECONDS, self._idle.look)
+        if sys.platform != "win32":
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+                loop.add_signal_handler(number, self._leave_on, int(number))
+
+    def on_unmount(self) -> None:
+        if sys.platform != "win32":
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+                loop.remove_signal_handler(number)
+
+    def _leave_on(self, number: int) -> None:
+        self.exit(return_code=128 + number)
