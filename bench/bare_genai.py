@@ -21,12 +21,12 @@ def main() -> None:
     model = genai.Model(config)
     tokenizer = genai.Tokenizer(model)
     for line in sys.stdin:
-        asked = json.loads(line)
-        ids, new = asked["ids"], asked["tokens"]
+        request = json.loads(line)
+        ids, new = request["ids"], request["tokens"]
         parameters = genai.GeneratorParams(model)
         # min_length keeps it from stopping early, so that every run decodes the same number.
         parameters.set_search_options(
-            do_sample=False, max_length=asked["max_length"], min_length=len(ids) + new
+            do_sample=False, max_length=request["max_length"], min_length=len(ids) + new
         )
         generator = genai.Generator(model, parameters)
         stream = tokenizer.create_stream()

@@ -33,34 +33,34 @@ def measure() -> list[Figure]:
     figures = []
     with bench_folder() as folder:
         for name, model in (("sample", find_paths().sample), ("0.5 B shape", big_source(folder))):
-            with tempfile.TemporaryDirectory(dir=folder) as place:
-                figures += _pairs(name, model, Path(place))
+            with tempfile.TemporaryDirectory(dir=folder) as scratch:
+                figures += _pairs(name, model, Path(scratch))
     return figures
 
 
-def _pairs(name: str, source: Path, place: Path) -> list[Figure]:
+def _pairs(name: str, source: Path, scratch: Path) -> list[Figure]:
     command = Path(sys.executable).with_name("firstlight")
     whole, again, job, by_hand, our_peak, hand_peak, three = [], [], [], [], [], [], []
     for number in range(PAIRS):
-        config = place / f"hand-{number}.json"
-        config.write_text(json.dumps(_hand_config(source, place / f"hand-{number}")))
+        config = scratch / f"hand-{number}.json"
+        config.write_text(json.dumps(_hand_config(source, scratch / f"hand-{number}")))
         seconds, peak = timed([sys.executable, _BY_HAND, config], env=OFFLINE)
         by_hand.append(seconds)
         hand_peak.append(peak / 2**20)
         # Every first conversion is one on a machine that has never seen the source: nothing is remembered.
-        env = {"FIRSTLIGHT_HOME": str(place / f"state-{number}")}
-        folder = place / f"ours-{number}"
+        env = {"FIRSTLIGHT_HOME": str(scratch / f"state-{number}")}
+        folder = scratch / f"ours-{number}"
         seconds, peak = timed([command, "convert", source, "-o", folder], env=env)
         whole.append(seconds)
         our_peak.append(peak / 2**20)
         job.append(float(json.loads((folder / "firstlight.json").read_text())["seconds"]))
         again.append(timed([command, "convert", source, "-o", folder], env=env)[0])
         if number < THREES:
-            env = {"FIRSTLIGHT_HOME": str(place / f"state-many-{number}")}
-            many = [sys.executable, "-c", _MANY, source, place / f"many-{number}", *THREE]
-            (place / f"many-{number}").mkdir()
+            env = {"FIRSTLIGHT_HOME": str(scratch / f"state-many-{number}")}
+            many = [sys.executable, "-c", _MANY, source, scratch / f"many-{number}", *THREE]
+            (scratch / f"many-{number}").mkdir()
             three.append(timed(many, env=env)[0])
-        for made in place.glob("*-[0-9]"):
+        for made in scratch.glob("*-[0-9]"):
             shutil.rmtree(made)
     hand: dict[str, Any] = {"against": "Olive by hand", "against_samples": tuple(by_hand)}
     return [

@@ -47,11 +47,11 @@ def measure() -> list[Figure]:
 
 
 async def _measure(name: str, artifact: Path, tokens: int, home: dict[str, str]) -> list[Figure]:
-    found: dict[str, Samples] = defaultdict(lambda: defaultdict(list))
+    rates: dict[str, Samples] = defaultdict(lambda: defaultdict(list))
     bare = {"bare": _Bare(artifact), "bare, our threads": _Bare(artifact, session_options({}))}
     try:
         async with open_engine(artifact) as engine:
-            ids = (await engine.render([_said(QUESTION)]))["ids"]
+            ids = (await engine.render([_turn(QUESTION)]))["ids"]
             length = engine.loaded["max_length"]
             lasting = _held_to(len(ids) + tokens, artifact)
 
@@ -74,25 +74,25 @@ async def _measure(name: str, artifact: Path, tokens: int, home: dict[str, str])
                     texts.add(answer["text"])
                     # The first round warms up.
                     for what in ("decode_tps", "prefill_tps", "cpu_s") if number else ():
-                        found[who][what].append(float(answer[what]))
+                        rates[who][what].append(float(answer[what]))
                 # The same words, or they did not do the same work.
                 assert len(texts) == 1, texts
-            kept, full = await _second_turns(engine)
+            cached, full = await _second_turns(engine)
     finally:
         for child in bare.values():
             child.close()
     turn_figure = Figure(
         name=f"TTFT of a second turn, {name}",
         unit="s",
-        samples=tuple(kept),
+        samples=tuple(cached),
         target="<= 0.3 × a full prefill",
         against="a full prefill",
         against_samples=tuple(full),
     )
-    return [*_figures(name, found, tokens), turn_figure]
+    return [*_figures(name, rates, tokens), turn_figure]
 
 
-def _figures(name: str, found: dict[str, Samples], tokens: int) -> list[Figure]:
+def _figures(name: str, rates: dict[str, Samples], tokens: int) -> list[Figure]:
     figures = []
     for who, what, unit, against, target in (
         ("engine", "decode_tps", "tok/s", "bare", ">= 0.98 × a bare loop"),
@@ -110,10 +110,10 @@ def _figures(name: str, found: dict[str, Samples], tokens: int) -> list[Figure]:
             Figure(
                 name=f"{label} of the {who}, {name}",
                 unit=unit,
-                samples=tuple(found[who][what]),
+                samples=tuple(rates[who][what]),
                 target=target,
                 against=f"the loop: {against}",
-                against_samples=tuple(found[against][what]),
+                against_samples=tuple(rates[against][what]),
             )
         )
     return figures
@@ -135,8 +135,8 @@ class _Bare:
     def answer(self, ids: list[int], tokens: int, max_length: int) -> dict[str, Any]:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        asked = {"ids": ids, "tokens": tokens, "max_length": max_length}
-        self._process.stdin.write(json.dumps(asked) + "\n")
+        request = {"ids": ids, "tokens": tokens, "max_length": max_length}
+        self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         return dict(json.loads(self._process.stdout.readline()))
 
@@ -146,7 +146,7 @@ class _Bare:
         self._process.wait(10)
 
 
-def _said(text: str, role: str = "user") -> dict[str, str]:
+def _turn(text: str, role: str = "user") -> dict[str, str]:
     return {"role": role, "content": text}
 
 
@@ -183,8 +183,8 @@ def _held_to(length: int, artifact: Path) -> Path:
 
 
 def _chat_answer(artifact: Path, tokens: int, home: dict[str, str]) -> dict[str, Any]:
-    asked = ["--prompt", QUESTION, "--greedy", "--max-tokens", str(tokens), "--json"]
-    answer = spoken([firstlight(), "chat", artifact, *asked], env=home)
+    options = ["--prompt", QUESTION, "--greedy", "--max-tokens", str(tokens), "--json"]
+    answer = spoken([firstlight(), "chat", artifact, *options], env=home)
     assert answer["stats"]["new_tokens"] == tokens, answer["stats"]
     return {**answer["stats"], "text": answer["text"]}
 
@@ -196,23 +196,23 @@ async def _second_turns(engine: Engine) -> tuple[list[float], list[float]]:
     while True:
         longer = [
             *history,
-            _said(QUESTION),
-            _said("It stores weights in 4 bits. " * 8, "assistant"),
+            _turn(QUESTION),
+            _turn("It stores weights in 4 bits. " * 8, "assistant"),
         ]
         if (await engine.render(longer))["prompt_tokens"] > limit:
             break
         history = longer
-    first = [*history, _said("What does it cost?")]
+    first = [*history, _turn("What does it cost?")]
 
     async def ask(messages: list[dict[str, str]], *, fresh: bool) -> dict[str, Any]:
         return await engine.request(
             "chat", messages=messages, max_tokens=8, search={"do_sample": False}, fresh=fresh
         )
 
-    kept, full = [], []
+    cached, full = [], []
     for _ in range(TURNS):
         answer = await ask(first, fresh=True)
-        second = [*first, _said(answer["text"], "assistant"), _said("And how do I measure that?")]
-        kept.append((await ask(second, fresh=False))["stats"]["ttft_s"])
+        second = [*first, _turn(answer["text"], "assistant"), _turn("And how do I measure that?")]
+        cached.append((await ask(second, fresh=False))["stats"]["ttft_s"])
         full.append((await ask(second, fresh=True))["stats"]["ttft_s"])
-    return kept, full
+    return cached, full

@@ -184,9 +184,11 @@ def fit(document: dict[str, Any], work: Path, own: dict[str, Path]) -> str:
             build = case["measured"].get("build_ram_bytes")
             if case["precision"] != key or build is None:
                 continue
-            found = inspect_model(source_folder(case["model"], work, own))
-            table = found.shape.vocab * found.shape.hidden
-            rows.append([found.structure.body, table, 0 if found.structure.tied else table])
+            inspection = inspect_model(source_folder(case["model"], work, own))
+            table = inspection.shape.vocab * inspection.shape.hidden
+            rows.append(
+                [inspection.structure.body, table, 0 if inspection.structure.tied else table]
+            )
             peaks.append(build)
         if not rows:
             continue
@@ -232,21 +234,21 @@ def main() -> int:
         "--table", action="store_true", help="convert nothing, write the files anew"
     )
     parser.add_argument("--fit", action="store_true", help="print constants by these measurements")
-    asked = parser.parse_args()
-    own = {folder.name: folder for folder in asked.source}
-    models = asked.only if asked.only is not None else ([] if own else names)
+    arguments = parser.parse_args()
+    own = {folder.name: folder for folder in arguments.source}
+    models = arguments.only if arguments.only is not None else ([] if own else names)
     path = DOCS / "estimates.json"
     document = read_json_object(path) if path.exists() else {"cases": []}
     document["machine"] = machine()
-    for name in [] if asked.table else [*models, *own]:
-        source = source_folder(name, asked.work, own)
+    for name in [] if arguments.table else [*models, *own]:
+        source = source_folder(name, arguments.work, own)
         inspection = inspect_model(source)
-        for row in (row for row in PRECISIONS if row.key in asked.precisions):
+        for row in (row for row in PRECISIONS if row.key in arguments.precisions):
             guess = estimated(inspection, row)
             load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
             began = time.strftime("%Y-%m-%d %H:%M")
             try:
-                output = asked.work / "out" / f"{name}-{row.key}"
+                output = arguments.work / "out" / f"{name}-{row.key}"
                 real = asyncio.run(measure(source, output, row, context_of(inspection)))
             except FirstlightError as error:
                 sys.stderr.write(f"{name} {row.key}: {error}\n{error.detail[-1500:]}\n")
@@ -261,7 +263,7 @@ def main() -> int:
             others = [
                 c for c in document["cases"] if (c["model"], c["precision"]) != (name, row.key)
             ]
-            places = {model: place for place, model in enumerate(names)}
+            places = {model: position for position, model in enumerate(names)}
             document["cases"] = sorted(
                 [*others, case],
                 key=lambda c: (
@@ -271,10 +273,10 @@ def main() -> int:
                 ),
             )
             write_json(path, document)
-    refresh(document, asked.work, own)
+    refresh(document, arguments.work, own)
     write_json(path, document)
-    if asked.fit:
-        sys.stderr.write(fit(document, asked.work, own) + "\n")
+    if arguments.fit:
+        sys.stderr.write(fit(document, arguments.work, own) + "\n")
     write_whole(DOCS / "estimates.md", table(document))
     return 0
 

@@ -200,7 +200,7 @@ class Bench:
             self.reference = self.yardstick.ask(room=2**34)
 
     def hold(self, artifact: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What the gate is told: `passed` and `asked` of `conversion/verdict.py`."""
+        """What the gate is told: `passed` and `original` of `conversion/verdict.py`."""
         from firstlight_core.conversion.verdict import is_rounded
         from firstlight_core.jobs.gate import _Checker
 
@@ -208,10 +208,14 @@ class Bench:
         with quiet():
             checked = checker.check({"artifact": str(artifact), "expected": {}})
             proof = self.yardstick.prove(artifact)
-            asked = {"reference": self.reference, "proof": proof, "reason": proof["reason"]}
-            told = {**asked, "artifact": str(artifact), "rounded": is_rounded(checked["built"])}
-            compared = checker.compare(told)
-        return {**checked, **compared}, asked
+            original = {"reference": self.reference, "proof": proof, "reason": proof["reason"]}
+            request = {
+                **original,
+                "artifact": str(artifact),
+                "rounded": is_rounded(checked["built"]),
+            }
+            compared = checker.compare(request)
+        return {**checked, **compared}, original
 
 
 def environment() -> None:

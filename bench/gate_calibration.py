@@ -25,9 +25,9 @@ DAMAGED = ("fp32", "int4")
 """Precisions that graph faults are planted in."""
 
 
-def measured(passed: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+def measured(passed: dict[str, Any], original: dict[str, Any]) -> dict[str, Any]:
     """The figures of one build that limits are about."""
-    agreement, proof = passed["agreement"], asked["proof"]
+    agreement, proof = passed["agreement"], original["proof"]
     weights = proof["weights"] or {}
     return {
         "structure": agreement.get("structure", {}).get("error_max"),
@@ -35,10 +35,10 @@ def measured(passed: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
         "plain": agreement["plain"]["error_max"],
         "near": agreement["near"],
         "pieces": agreement["pieces"],
-        "covered": asked["reference"]["covered"]["tokens"],
+        "covered": original["reference"]["covered"]["tokens"],
         **{name: weights.get(name) for name in ("error", "row_error", "slope")},
         "strange": len(weights.get("unmatched", ())) + len(weights.get("unused", ())),
-        "reason": asked["reason"],
+        "reason": original["reason"],
     }
 
 
@@ -57,36 +57,36 @@ class Calibration:
     def source(self, kind: str, model: Any, *, seed: int, faults: bool, name: str = "") -> None:
         """Every precision of one model, honest and with faults."""
         root = self._root / f"{name or kind}-{seed}"
-        told = {"family": name or kind, "model_type": model.config.model_type, "seed": seed}
+        about = {"family": name or kind, "model_type": model.config.model_type, "seed": seed}
         try:
             bench = Bench(save(root / "source", model), root / "yardstick")
             for precision in PRECISIONS:
-                self.hold(bench, root / precision, precision, told, faults=faults)
+                self.hold(bench, root / precision, precision, about, faults=faults)
             if faults:
-                self.faults(bench, model, root, told)
+                self.faults(bench, model, root, about)
         except Exception as error:
-            self.note(**told, failed=f"{type(error).__name__}: {str(error)[:200]}")
+            self.note(**about, failed=f"{type(error).__name__}: {str(error)[:200]}")
         shutil.rmtree(root, ignore_errors=True)
 
     def hold(
-        self, bench: Bench, folder: Path, precision: str, told: dict[str, Any], *, faults: bool
+        self, bench: Bench, folder: Path, precision: str, about: dict[str, Any], *, faults: bool
     ) -> None:
         """One honest build, and the copies of it that a fault is planted in."""
         try:
             artifact = build(bench.source, folder / "artifact", precision)
-            self.note(**told, precision=precision, **measured(*bench.hold(artifact)))
+            self.note(**about, precision=precision, **measured(*bench.hold(artifact)))
         except Exception as error:
             self.note(
-                **told, precision=precision, failed=f"{type(error).__name__}: {str(error)[:200]}"
+                **about, precision=precision, failed=f"{type(error).__name__}: {str(error)[:200]}"
             )
             return
         if precision in DAMAGED and faults:
             for fault, damaged in damaged_copies(artifact, folder / "damaged"):
-                self.planted(bench, damaged, precision, fault, told)
+                self.planted(bench, damaged, precision, fault, about)
 
-    def faults(self, bench: Bench, model: Any, root: Path, told: dict[str, Any]) -> None:
+    def faults(self, bench: Bench, model: Any, root: Path, about: dict[str, Any]) -> None:
         """One build for each fault of the source."""
-        seed = told["seed"]
+        seed = about["seed"]
         for number, change in enumerate(SOURCE):
             wrong = copy.deepcopy(model)
             if change.__name__ not in self._faults or not change(wrong):
@@ -95,23 +95,23 @@ class Calibration:
             for precision in (FAULTY[(number + seed) % 3], *(("fp16",) if seed % 3 == 0 else ())):
                 try:
                     artifact = build(source, root / "built" / "artifact", precision)
-                    self.planted(bench, artifact, precision, change.__name__, told)
+                    self.planted(bench, artifact, precision, change.__name__, about)
                 except Exception as error:
                     self.note(
-                        **told, precision=precision, fault=change.__name__, failed=str(error)[:200]
+                        **about, precision=precision, fault=change.__name__, failed=str(error)[:200]
                     )
                 shutil.rmtree(root / "built", ignore_errors=True)
             shutil.rmtree(source)
 
     def planted(
-        self, bench: Bench, artifact: Path, precision: str, fault: str, told: dict[str, Any]
+        self, bench: Bench, artifact: Path, precision: str, fault: str, about: dict[str, Any]
     ) -> None:
         """Hold a build that is known to be wrong; one that does not even run is refused without a figure."""
         try:
-            found = measured(*bench.hold(artifact))
+            outcome = measured(*bench.hold(artifact))
         except Exception as error:
-            found = {"refused": f"{type(error).__name__}: {str(error)[:120]}"}
-        self.note(**told, precision=precision, fault=fault, **found)
+            outcome = {"refused": f"{type(error).__name__}: {str(error)[:120]}"}
+        self.note(**about, precision=precision, fault=fault, **outcome)
 
 
 def stretched(kind: str, seed: int) -> Any:
@@ -149,9 +149,9 @@ def main() -> int:
             work.source(kind, stretched(kind, 0), seed=0, faults=True, name=f"{kind} linear")
     for folder in args.real:
         bench = Bench(folder, work._root / "yardstick" / folder.name)
-        told = {"family": folder.name, "model_type": str(bench.reference["model_type"]), "seed": 0}
+        about = {"family": folder.name, "model_type": str(bench.reference["model_type"]), "seed": 0}
         for precision in args.precisions.split(","):
-            work.hold(bench, work._root / folder.name / precision, precision, told, faults=True)
+            work.hold(bench, work._root / folder.name / precision, precision, about, faults=True)
             shutil.rmtree(work._root / folder.name / precision, ignore_errors=True)
     return 0
 

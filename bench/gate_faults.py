@@ -24,10 +24,10 @@ def rope_theta(model: Any) -> bool:
     if not isinstance(rope, dict):
         return False
     parts = [rope, *(value for value in rope.values() if isinstance(value, dict))]
-    found = [part for part in parts if "rope_theta" in part]
-    for part in found:
+    with_theta = [part for part in parts if "rope_theta" in part]
+    for part in with_theta:
         part["rope_theta"] = float(part["rope_theta"]) * 3
-    return bool(found)
+    return bool(with_theta)
 
 
 def rope_type_dropped(model: Any) -> bool:
@@ -112,12 +112,12 @@ def layer_zeroed(model: Any) -> bool:
 
 def layers_swapped(model: Any) -> bool:
     """Two layers change places."""
-    one, other = (
+    first, other = (
         dict(layer.named_parameters()) for layer in (_layers(model)[0], _layers(model)[1])
     )
-    if one.keys() != other.keys():
+    if first.keys() != other.keys():
         return False
-    for name, parameter in one.items():
+    for name, parameter in first.items():
         held = parameter.data.clone()
         parameter.data.copy_(other[name].data)
         other[name].data.copy_(held)
@@ -216,52 +216,52 @@ SOURCE: tuple[Change, ...] = (
 
 def attention_scale(graph: Any) -> bool:
     """Attention is scaled 10 % too strongly."""
-    found = False
+    changed = False
     for node in graph.graph.node:
         for attribute in node.attribute:
             if node.op_type == "GroupQueryAttention" and attribute.name == "scale":
                 attribute.f *= 1.1
-                found = True
-    return found
+                changed = True
+    return changed
 
 
 def softcap_dropped(graph: Any) -> bool:
     """Attention logits are not capped."""
-    found = False
+    changed = False
     for node in graph.graph.node:
         for attribute in node.attribute:
             if attribute.name == "softcap" and attribute.f:
                 attribute.f = 0.0
-                found = True
-    return found
+                changed = True
+    return changed
 
 
 def no_rotation(graph: Any) -> bool:
     """Queries and keys are not turned by their position."""
-    found = False
+    changed = False
     for node in graph.graph.node:
         for attribute in node.attribute:
             if attribute.name == "do_rotary" and attribute.i:
                 attribute.i = 0
-                found = True
-    if found:
+                changed = True
+    if changed:
         for node in graph.graph.node:
             if node.op_type == "GroupQueryAttention":
-                for place in (7, 8):
-                    if len(node.input) > place:
-                        node.input[place] = ""
-    return found
+                for index in (7, 8):
+                    if len(node.input) > index:
+                        node.input[index] = ""
+    return changed
 
 
 def epsilon_in_graph(graph: Any) -> bool:
     """The norms' epsilon is 0.01."""
-    found = False
+    changed = False
     for node in graph.graph.node:
         for attribute in node.attribute:
             if attribute.name == "epsilon":
                 attribute.f = 0.01
-                found = True
-    return found
+                changed = True
+    return changed
 
 
 GRAPH: tuple[Change, ...] = (

@@ -56,9 +56,9 @@ def limits_of(honest: list[Row], planted: list[Row]) -> dict[str, dict[str, floa
     """
     right = max(r["structure"] for r in honest)
     hidden = {name for names in SHOWN_BY.values() for name in names}
-    shown = [r for r in planted if r.get("structure") is not None and r["fault"] not in hidden]
-    structure = middle(right, min(r["structure"] for r in shown))
-    found = {}
+    visible = [r for r in planted if r.get("structure") is not None and r["fault"] not in hidden]
+    structure = middle(right, min(r["structure"] for r in visible))
+    by_kind = {}
     for name, bits in KINDS.items():
         mine = [r for r in honest if kind(r) == name]
         own = worst(honest, "error", bits)
@@ -70,9 +70,9 @@ def limits_of(honest: list[Row], planted: list[Row]) -> dict[str, dict[str, floa
         kls = [r["kl"] for r in mine]
         limits["kl_mean"] = max(NET[name], float(f"{10 * max(kls):.1e}"))
         limits["kl_alone"] = max(ALONE[name], float(f"{1.5 * max(kls):.1e}"))
-        found[name] = limits
-    found["int4-calibrated"] = {**found["int4"], **CALIBRATED}
-    return found
+        by_kind[name] = limits
+    by_kind["int4-calibrated"] = {**by_kind["int4"], **CALIBRATED}
+    return by_kind
 
 
 def as_told(row: Row) -> tuple[Row, Row]:
@@ -107,8 +107,8 @@ def refused_by(row: Row) -> str:
     """Which part of the gate refuses a build: weights, structure, logits, or the runtime; empty when none does."""
     if "refused" in row:
         return "runtime"
-    passed, asked = as_told(row)
-    fault = verdict.decide(passed, asked).fault
+    passed, original = as_told(row)
+    fault = verdict.decide(passed, original).fault
     if not fault:
         return ""
     if "weights are not" in fault:
@@ -125,10 +125,10 @@ def histogram(rows: list[Row], others: list[Row]) -> list[str]:
     left = Counter(decade(r["structure"]) for r in rows if r["structure"] is not None)
     right = Counter(decade(r["structure"]) for r in others if r.get("structure") is not None)
     lines = ["| relative error of the logits | honest | planted |", "|---|--:|--:|"]
-    for place in range(-8, 2):
-        if left[place] or right[place]:
+    for exponent in range(-8, 2):
+        if left[exponent] or right[exponent]:
             lines.append(
-                f"| 1e{place} to 1e{place + 1} | {left[place] or ''} | {right[place] or ''} |"
+                f"| 1e{exponent} to 1e{exponent + 1} | {left[exponent] or ''} | {right[exponent] or ''} |"
             )
     return lines
 
@@ -177,9 +177,9 @@ def page(honest: list[Row], planted: list[Row], failed: list[Row]) -> str:
     for name in names:
         mine = [(row, by) for row, by in verdicts if row["fault"] == name]
         count = Counter(by for _, by in mine)
-        shown = [r["structure"] for r, by in mine if by == "structure"]
+        errors = [r["structure"] for r, by in mine if by == "structure"]
         cells = [count[key] or "" for key in ("weights", "structure", "logits", "runtime", "")]
-        least = f"{min(shown):.1g}" if shown else ""
+        least = f"{min(errors):.1g}" if errors else ""
         faults.append(
             f"| {name.replace('_', ' ')} | {len(mine)} | "
             + " | ".join(map(str, [*cells, least]))

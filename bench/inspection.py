@@ -78,25 +78,25 @@ def seven_billion(folder: Path) -> Path:
 
 def _tensors() -> dict[str, tuple[int, ...]]:
     kv = HIDDEN // HEADS * KV_HEADS
-    found: dict[str, tuple[int, ...]] = {
+    tensors: dict[str, tuple[int, ...]] = {
         "model.embed_tokens.weight": (VOCABULARY, HIDDEN),
         "lm_head.weight": (VOCABULARY, HIDDEN),
         "model.norm.weight": (HIDDEN,),
     }
     for layer in range(LAYERS):
-        place = f"model.layers.{layer}."
-        found |= {
-            f"{place}input_layernorm.weight": (HIDDEN,),
-            f"{place}post_attention_layernorm.weight": (HIDDEN,),
-            f"{place}mlp.gate_proj.weight": (INNER, HIDDEN),
-            f"{place}mlp.up_proj.weight": (INNER, HIDDEN),
-            f"{place}mlp.down_proj.weight": (HIDDEN, INNER),
-            f"{place}self_attn.o_proj.weight": (HIDDEN, HIDDEN),
+        prefix = f"model.layers.{layer}."
+        tensors |= {
+            f"{prefix}input_layernorm.weight": (HIDDEN,),
+            f"{prefix}post_attention_layernorm.weight": (HIDDEN,),
+            f"{prefix}mlp.gate_proj.weight": (INNER, HIDDEN),
+            f"{prefix}mlp.up_proj.weight": (INNER, HIDDEN),
+            f"{prefix}mlp.down_proj.weight": (HIDDEN, INNER),
+            f"{prefix}self_attn.o_proj.weight": (HIDDEN, HIDDEN),
         }
         for name, out in (("q", HIDDEN), ("k", kv), ("v", kv)):
-            found[f"{place}self_attn.{name}_proj.weight"] = (out, HIDDEN)
-            found[f"{place}self_attn.{name}_proj.bias"] = (out,)
-    return found
+            tensors[f"{prefix}self_attn.{name}_proj.weight"] = (out, HIDDEN)
+            tensors[f"{prefix}self_attn.{name}_proj.bias"] = (out,)
+    return tensors
 
 
 def _write_sparse(path: Path, tensors: dict[str, tuple[int, ...]]) -> None:

@@ -64,8 +64,8 @@ def machine_line() -> str:
     """Processor, cores, memory and system in one line."""
     from firstlight_core.measure.benchmark import machine
 
-    found = machine()
-    return f"{found['cpu']}, {found['threads']} threads, {found['memory']}, {found['system']}, Python {found['python']}"
+    about = machine()
+    return f"{about['cpu']}, {about['threads']} threads, {about['memory']}, {about['system']}, Python {about['python']}"
 
 
 def write_result(name: str, figures: Sequence[Figure]) -> str:

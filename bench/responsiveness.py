@@ -120,7 +120,7 @@ def prefill(home: str, artifact: Path) -> Samples:
 def generating(home: str, artifact: Path) -> Samples:
     """Answers stream into the transcript."""
     with opened(home, "chat", artifact) as terminal:
-        yield from while_busy(terminal, b"Esc stops", again=asked(terminal), letters=True)
+        yield from while_busy(terminal, b"Esc stops", again=ask_again(terminal), letters=True)
 
 
 def settings(home: str, artifact: Path) -> Samples:
@@ -129,7 +129,7 @@ def settings(home: str, artifact: Path) -> Samples:
     Only its opening: a lone Esc is held back for a tenth of a second, in case a longer sequence begins with it.
     """
     with opened(home, "chat", artifact) as terminal:
-        ask = asked(terminal)
+        ask = ask_again(terminal)
         while True:
             ask()
             terminal.wait_for(b"Esc stops")
@@ -138,7 +138,7 @@ def settings(home: str, artifact: Path) -> Samples:
             terminal.rest(SETTLE_SECONDS)
 
 
-def asked(terminal: Terminal) -> Callable[[], None]:
+def ask_again(terminal: Terminal) -> Callable[[], None]:
     """A question that is asked, once the model is there."""
 
     def ask() -> None:

@@ -39,14 +39,14 @@ class ClockEngine:
         """Every token at its time, or as soon afterwards as the loop lets it."""
         start = time.monotonic()
         self._begun.write_text(str(start))
-        said = 0
-        while said < self._tokens:
+        sent = 0
+        while sent < self._tokens:
             await asyncio.sleep(BATCH_SECONDS)
             due = min(self._tokens, int((time.monotonic() - start) * self._rate))
-            for number in range(said, due):
+            for number in range(sent, due):
                 yield Token(f"{number:06d} ", number, number)
-            said = due
-        yield Reply({"text": "", "finish_reason": "length", "stats": {"new_tokens": said}})
+            sent = due
+        yield Reply({"text": "", "finish_reason": "length", "stats": {"new_tokens": sent}})
 
     async def cancel(self) -> None:
         """It cannot be stopped."""
@@ -98,7 +98,10 @@ def stream(rate: int, tokens: int) -> list[float]:
                     raise RuntimeError(f"token {newest} of {tokens} is the last that was drawn")
                 tail = tail[-256:] + terminal.read(0.5)
                 seen = time.monotonic()
-                number = max((int(found) for found in _NUMBER.findall(words_of(tail))), default=-1)
+                number = max(
+                    (int(number_text) for number_text in _NUMBER.findall(words_of(tail))),
+                    default=-1,
+                )
                 if newest < number < tokens:
                     newest = number
                     lags.append(seen - float(begun.read_text()) - number / rate)

@@ -54,13 +54,13 @@ class Terminal:
         Raises:
             RuntimeError: the process has ended.
         """
-        said, until = b"", time.perf_counter() + seconds
+        drawn, until = b"", time.perf_counter() + seconds
         while (left := until - time.perf_counter()) > 0:
             if select.select([self.fd], [], [], left)[0]:
-                said += self._drawn()
-            if said and not select.select([self.fd], [], [], 0.001)[0]:
+                drawn += self._drawn()
+            if drawn and not select.select([self.fd], [], [], 0.001)[0]:
                 break
-        return said
+        return drawn
 
     def rest(self, seconds: float) -> None:
         """Let time pass; what is drawn is read all the same, or the wizard would wait for its terminal."""
@@ -81,11 +81,11 @@ class Terminal:
         Raises:
             RuntimeError: none ever is.
         """
-        said, begun = b"", time.perf_counter()
-        while not any(word in words_of(said) for word in words):
+        drawn, begun = b"", time.perf_counter()
+        while not any(word in words_of(drawn) for word in words):
             if time.perf_counter() - begun > seconds:
                 raise RuntimeError(f"{words!r} was not drawn within {seconds:.0f} s")
-            said = said[-TAIL:] + self.read(0.1)
+            drawn = drawn[-TAIL:] + self.read(0.1)
         return time.perf_counter() - begun
 
     def press(self, keys: bytes) -> None:

@@ -23,9 +23,9 @@ def measure() -> list[Figure]:
             begun = time.perf_counter()
             home = {"FIRSTLIGHT_HOME": str(folder / "home")}
             document = spoken([firstlight(), "tune", source, "--json"], env=home)
-            taken = time.perf_counter() - begun
+            duration = time.perf_counter() - begun
             figures += [_figure(name, document, rate) for rate in RATES]
-            figures.append(Figure(name=f"tuning, {name}", unit="s", samples=(taken,)))
+            figures.append(Figure(name=f"tuning, {name}", unit="s", samples=(duration,)))
     return figures
 
 

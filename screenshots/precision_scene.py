@@ -55,8 +55,8 @@ async def measure(folder: Path) -> dict[str, Any]:
     speeds = await benchmark([str(path) for path in outputs.values()])
     drifts = []
     for path in outputs.values():
-        found = await check_quality(str(path), reference=str(sample))
-        drift = {key: value for key, value in found["drift"].items() if key != "worst"}
+        quality = await check_quality(str(path), reference=str(sample))
+        drift = {key: value for key, value in quality["drift"].items() if key != "worst"}
         drifts.append({"target": str(path), "drift": drift})
     session = Session(
         source=str(sample),
@@ -81,9 +81,9 @@ def write(session: dict[str, Any], folder: Path) -> None:
     text = json.dumps(session, indent=1, allow_nan=False)
     text = text.replace(str(folder), ARTIFACTS_MARK)
     text = text.replace(str(find_paths().sample), SAMPLE_MARK)
-    for place in (str(Path.home()), str(Path.cwd()), tempfile.gettempdir()):
-        if place in text:
-            raise ValueError(f"the scene still names {place}")
+    for private in (str(Path.home()), str(Path.cwd()), tempfile.gettempdir()):
+        if private in text:
+            raise ValueError(f"the scene still names {private}")
     SCENE.parent.mkdir(exist_ok=True)
     SCENE.write_text(text + "\n", "utf-8")
 

@@ -33,8 +33,11 @@ def write_png(svg: str, name: str) -> None:
     local = local.replace("<text ", '<text xml:space="preserve" letter-spacing="0.16" ')
     local = local.replace("&#160;", " ")
     # No folder of the machine that took the picture.
-    for place, shown in ((os.environ.get("FIRSTLIGHT_HOME", ""), "~"), (str(HERE.parent), "~")):
-        local = local.replace(place, shown) if place else local
+    for folder, replacement in (
+        (os.environ.get("FIRSTLIGHT_HOME", ""), "~"),
+        (str(HERE.parent), "~"),
+    ):
+        local = local.replace(folder, replacement) if folder else local
     with tempfile.NamedTemporaryFile("w", suffix=".svg", encoding="utf-8") as file:
         file.write(local)
         file.flush()

@@ -95,8 +95,8 @@ def run(keys: list[str], path: Path) -> None:
                 worker = Worker(work, log)
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
             file.flush()
-            told = f"[{number}/{len(keys)}] {row['status']:8} {key}  {row.get('why', '')[:160]}"
-            sys.stdout.write(told + "\n")
+            line = f"[{number}/{len(keys)}] {row['status']:8} {key}  {row.get('why', '')[:160]}"
+            sys.stdout.write(line + "\n")
             sys.stdout.flush()
         worker.close()
         log.close()
@@ -108,14 +108,14 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--to", type=Path, default=RESULTS)
     parser.add_argument("--again", action="store_true", help="make rows that are there, too")
-    asked = parser.parse_args()
-    known = {} if asked.again else read(asked.to)
+    arguments = parser.parse_args()
+    known = {} if arguments.again else read(arguments.to)
     wanted = [
-        row.key for row in rows() if all(word.lower() in row.key.lower() for word in asked.only)
+        row.key for row in rows() if all(word.lower() in row.key.lower() for word in arguments.only)
     ]
-    run([key for key in wanted if key not in known], asked.to)
-    if not asked.only:
-        publish(read(asked.to), ROOT / "docs" / "support.md")
+    run([key for key in wanted if key not in known], arguments.to)
+    if not arguments.only:
+        publish(read(arguments.to), ROOT / "docs" / "support.md")
     return 0
 
 

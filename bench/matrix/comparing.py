@@ -109,9 +109,9 @@ def original_logits(model: Any, ids: Sequence[int], prefill: int) -> Any:
     chunks = [list(ids[:prefill]), *([token] for token in ids[prefill:])]
     with torch.no_grad():
         for chunk in chunks:
-            found = model(input_ids=torch.tensor([chunk]), past_key_values=past, use_cache=True)
-            past = found.past_key_values
-            made.append(found.logits[0].double())
+            output = model(input_ids=torch.tensor([chunk]), past_key_values=past, use_cache=True)
+            past = output.past_key_values
+            made.append(output.logits[0].double())
     return torch.cat(made).numpy()
 
 
@@ -136,28 +136,28 @@ def artifact_logits(artifact: Path, ids: Sequence[int], prefill: int) -> Any:
     return numpy.concatenate(made).astype(numpy.float64)
 
 
-def compare(original: Any, found: Any) -> Figures:
+def compare(original: Any, converted: Any) -> Figures:
     """Two tables of logits (tokens, vocabulary)."""
     import numpy
 
-    width = min(original.shape[1], found.shape[1])
-    original, found = original[:, :width], found[:, :width]
-    if not numpy.isfinite(found).all():
+    width = min(original.shape[1], converted.shape[1])
+    original, converted = original[:, :width], converted[:, :width]
+    if not numpy.isfinite(converted).all():
         return Figures(float(original.std()), float("inf"), float("inf"), float("inf"), 0.0)
 
     def logarithms(values: Any) -> Any:
         shifted = values - values.max(axis=1, keepdims=True)
         return shifted - numpy.log(numpy.exp(shifted).sum(axis=1, keepdims=True))
 
-    one, other = logarithms(original), logarithms(found)
-    kl = (numpy.exp(one) * (one - other)).sum(axis=1)
+    reference, other = logarithms(original), logarithms(converted)
+    kl = (numpy.exp(reference) * (reference - other)).sum(axis=1)
     spread = float(original.std())
     return Figures(
         spread=spread,
-        off=float(numpy.abs(original - found).max() / spread),
+        off=float(numpy.abs(original - converted).max() / spread),
         kl=float(kl.mean()),
         kl_max=float(kl.max()),
-        top1=float((original.argmax(axis=1) == found.argmax(axis=1)).mean()),
+        top1=float((original.argmax(axis=1) == converted.argmax(axis=1)).mean()),
     )
 
 

@@ -21,14 +21,14 @@ Patch = Callable[[], Any]
 
 
 @contextlib.contextmanager
-def replaced(place: Any, name: str, value: Any) -> Iterator[None]:
+def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
     """Set an attribute for a while."""
-    before = getattr(place, name)
-    setattr(place, name, value)
+    before = getattr(owner, name)
+    setattr(owner, name, value)
     try:
         yield
     finally:
-        setattr(place, name, before)
+        setattr(owner, name, before)
 
 
 def _base() -> Any:
@@ -55,8 +55,8 @@ def _no_factor() -> Any:
     inner = rope_tables._Rotary.frequencies
 
     def frequencies(rotary: Any, layers: str, *, long: bool = False) -> Any:
-        found = inner(rotary, layers, long=long)
-        return found and (found[0], 1.0)
+        factors = inner(rotary, layers, long=long)
+        return factors and (factors[0], 1.0)
 
     return replaced(rope_tables._Rotary, "frequencies", frequencies)
 
@@ -169,15 +169,17 @@ def convert_once(row: Row, converter: Converter, work: Path) -> float:
 def main() -> None:
     """Every fault, sound and planted."""
     known = {row.key: row for row in rows()}
-    with tempfile.TemporaryDirectory() as place:
-        converter = Converter(Path(place) / "olive")
+    with tempfile.TemporaryDirectory() as scratch:
+        converter = Converter(Path(scratch) / "olive")
         for number, (name, key, patch) in enumerate(FAULTS):
             with contextlib.redirect_stdout(io.StringIO()):
-                sound = convert_once(known[key], converter, Path(place) / f"sound{number}")
+                sound = convert_once(known[key], converter, Path(scratch) / f"sound{number}")
                 with patch():
-                    planted = convert_once(known[key], converter, Path(place) / f"planted{number}")
-            found = {"fault": name, "row": key, "sound": sound, "planted": planted}
-            sys.stdout.write(json.dumps(found) + "\n")
+                    planted = convert_once(
+                        known[key], converter, Path(scratch) / f"planted{number}"
+                    )
+            line = {"fault": name, "row": key, "sound": sound, "planted": planted}
+            sys.stdout.write(json.dumps(line) + "\n")
             sys.stdout.flush()
 
 

@@ -32,20 +32,20 @@ _INSTEAD = {
 
 def publish(made: Mapping[str, Mapping[str, Any]], docs: Path, table: Path = TABLE) -> None:
     """Write both from the rows that were made."""
-    found = summarise(made)
+    summary = summarise(made)
     table.write_text(
-        json.dumps(found, indent=1, ensure_ascii=False, sort_keys=True) + "\n", "utf-8"
+        json.dumps(summary, indent=1, ensure_ascii=False, sort_keys=True) + "\n", "utf-8"
     )
-    docs.write_text(page(made, found), "utf-8")
+    docs.write_text(page(made, summary), "utf-8")
 
 
 def summarise(made: Mapping[str, Mapping[str, Any]]) -> Table:
     """Architecture → axis → value → the worst status of its rows."""
-    found: dict[str, dict[str, dict[str, str]]] = {}
+    statuses: dict[str, dict[str, dict[str, str]]] = {}
     for row in rows():
         if (result := made.get(row.key)) is None:
             continue
-        axes = found.setdefault(row.architecture.name, defaultdict(dict))
+        axes = statuses.setdefault(row.architecture.name, defaultdict(dict))
         for axis, value in traits_of(row):
             if result["status"] == "refused" and (row.axis, axis) == ("rope", "head size"):
                 # Refused for its rope, a row says nothing of the size that its heads happen to have.
@@ -54,13 +54,13 @@ def summarise(made: Mapping[str, Mapping[str, Any]]) -> Table:
             axes[axis][value] = max(before, str(result["status"]), key=_WORST.index)
     return {
         "measured_with": {name: importlib.metadata.version(name) for name in TOOLS},
-        "architectures": {name: dict(axes) for name, axes in found.items()},
+        "architectures": {name: dict(axes) for name, axes in statuses.items()},
     }
 
 
 def traits_of(row: Row) -> list[tuple[str, str]]:
     """The axes and values of support.json that a row speaks for."""
-    one = row.architecture
+    architecture = row.architecture
     if row.axis == "rope":
         # Their heads are 64 wide (rows.py).
         return [("rope", row.value.partition(",")[0]), ("head size", "64")]
@@ -72,7 +72,7 @@ def traits_of(row: Row) -> list[tuple[str, str]]:
         return [("bias", row.value.split()[0])]
     if row.axis == "model":
         activation = row.config.get("hidden_activation") or row.config.get("hidden_act")
-        activation = activation or _default_activation(one.model_type)
+        activation = activation or _default_activation(architecture.model_type)
         size = row.config.get("head_dim") or (
             row.config["hidden_size"] // row.config["num_attention_heads"]
         )
@@ -94,12 +94,12 @@ def _default_activation(model_type: str) -> str:
     return str(getattr(made, "hidden_activation", None) or getattr(made, "hidden_act", "silu"))
 
 
-def page(made: Mapping[str, Mapping[str, Any]], found: Table) -> str:
+def page(made: Mapping[str, Mapping[str, Any]], table: Table) -> str:
     """docs/support.md."""
     counts = defaultdict(int)
     for result in made.values():
         counts[result["status"]] += 1
-    tools = ", ".join(f"{name} {version}" for name, version in found["measured_with"].items())
+    tools = ", ".join(f"{name} {version}" for name, version in table["measured_with"].items())
     right = [
         r["figures"]["fp32"]["kl"]
         for r in made.values()
@@ -121,11 +121,11 @@ def page(made: Mapping[str, Mapping[str, Any]], found: Table) -> str:
         "✓ is right, – was not made: no trait of that architecture, or a variant that only the larger families have.",
         "What is refused says why in `firstlight inspect`, before any long step.",
         "",
-        *_architectures(found),
+        *_architectures(table),
         "",
         "## Rope scaling",
         "",
-        *_matrix(found, "rope", ("default", "linear", "dynamic", "llama3", "yarn", "longrope")),
+        *_matrix(table, "rope", ("default", "linear", "dynamic", "llama3", "yarn", "longrope")),
         "",
         "`dynamic` acts beyond `max_position_embeddings` only, which is the context of the artifact: within it the",
         "default table is exact. `yarn` stands for four rows (without and with betas, with mscale, with an attention factor",
@@ -134,17 +134,17 @@ def page(made: Mapping[str, Mapping[str, Any]], found: Table) -> str:
         "## Head sizes",
         "",
         *_matrix(
-            found,
+            table,
             "head size",
             sorted(
-                {v for a in found["architectures"].values() for v in a.get("head size", {})},
+                {v for a in table["architectures"].values() for v in a.get("head size", {})},
                 key=int,
             ),
         ),
         "",
         "## LoRA",
         "",
-        *_matrix(found, "LoRA", _values(found, "LoRA")),
+        *_matrix(table, "LoRA", _values(table, "LoRA")),
         "",
         "## Settings and activations",
         "",
@@ -183,9 +183,9 @@ def _faults() -> list[str]:
         "|---|---|---|---|",
     ]
     for line in FAULTS_FILE.read_text("utf-8").splitlines():
-        found = json.loads(line)
-        figures = f"{found['sound']:.1e} | {found['planted']:.1e}"
-        lines.append(f"| {found['fault']} | {found['row']} | {figures} |")
+        record = json.loads(line)
+        figures = f"{record['sound']:.1e} | {record['planted']:.1e}"
+        lines.append(f"| {record['fault']} | {record['row']} | {figures} |")
     return lines
 
 
@@ -205,11 +205,11 @@ CORRECTIONS = (
 )
 
 
-def _architectures(found: Table) -> list[str]:
+def _architectures(table: Table) -> list[str]:
     head = "| architecture | FP32, INT8, INT4 | bf16, fp16 weights | tied | config tied, own head | biases | window |"
     lines = [head, "|---|---|---|---|---|---|---|"]
-    for one in ARCHITECTURES:
-        axes = found["architectures"].get(one.name, {})
+    for architecture in ARCHITECTURES:
+        axes = table["architectures"].get(architecture.name, {})
         types = [axes.get("type", {}).get(value) for value in ("bfloat16", "float16")]
         cells = [
             _sign(axes.get("model", {}).get("plain")),
@@ -219,22 +219,22 @@ def _architectures(found: Table) -> list[str]:
             _sign(_together(list(axes.get("bias", {}).values()))),
             _sign(axes.get("window", {}).get("window")),
         ]
-        lines.append(f"| {one.name.removesuffix('ForCausalLM')} | {' | '.join(cells)} |")
+        lines.append(f"| {architecture.name.removesuffix('ForCausalLM')} | {' | '.join(cells)} |")
     return lines
 
 
-def _matrix(found: Table, axis: str, values: Sequence[str]) -> list[str]:
+def _matrix(table: Table, axis: str, values: Sequence[str]) -> list[str]:
     lines = ["| | " + " | ".join(values) + " |", "|---|" + "---|" * len(values)]
-    for one in ARCHITECTURES:
-        have = found["architectures"].get(one.name, {}).get(axis, {})
+    for architecture in ARCHITECTURES:
+        have = table["architectures"].get(architecture.name, {}).get(axis, {})
         cells = " | ".join(_sign(have.get(value)) for value in values)
-        lines.append(f"| {one.name.removesuffix('ForCausalLM')} | {cells} |")
+        lines.append(f"| {architecture.name.removesuffix('ForCausalLM')} | {cells} |")
     return lines
 
 
-def _values(found: Table, axis: str) -> list[str]:
+def _values(table: Table, axis: str) -> list[str]:
     seen: dict[str, None] = {}
-    for axes in found["architectures"].values():
+    for axes in table["architectures"].values():
         for value in axes.get(axis, {}):
             seen.setdefault(value)
     return list(seen)
@@ -278,7 +278,7 @@ def _bad(made: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def _refused() -> list[str]:
     known = supported_architectures() or frozenset()
-    measured = {one.name for one in ARCHITECTURES}
+    measured = {architecture.name for architecture in ARCHITECTURES}
     lines = ["| architecture | what `firstlight inspect` says |", "|---|---|"]
     for name in sorted((known | set(CUDA_ONLY)) - measured):
         config = {"architectures": [name], **COMMON, "vision_config": {}, **_INSTEAD.get(name, {})}

@@ -36,15 +36,19 @@ class Row:
 
 def rows() -> list[Row]:
     """Every row."""
-    return [row for one in ARCHITECTURES for row in _of(one)]
+    return [row for architecture in ARCHITECTURES for row in _of(architecture)]
 
 
-def _of(one: Architecture) -> Iterator[Row]:
-    own = {**COMMON, "tie_word_embeddings": False, **one.config}
+def _of(architecture: Architecture) -> Iterator[Row]:
+    own = {**COMMON, "tie_word_embeddings": False, **architecture.config}
 
     def row(axis: str, value: str, config: dict[str, Any] | None = None, **more: Any) -> Row:
         return Row(
-            architecture=one, axis=axis, value=value, config={**own, **(config or {})}, **more
+            architecture=architecture,
+            axis=axis,
+            value=value,
+            config={**own, **(config or {})},
+            **more,
         )
 
     yield row("model", "plain", precisions=(*ALL, "int4-quality"))
@@ -53,47 +57,73 @@ def _of(one: Architecture) -> Iterator[Row]:
     yield row("head", "tied", {"tie_word_embeddings": True}, precisions=(*ALL, "int8-compact"))
     yield row("head", "tied, bfloat16", {"tie_word_embeddings": True}, dtype="bfloat16")
     yield row("head", "config tied, own head", own_head=True, precisions=ALL)
-    for settings in one.biases:
+    for settings in architecture.biases:
         yield row("bias", _text(settings), settings, precisions=("fp32", "int4"))
-    for settings in one.windows:
+    for settings in architecture.windows:
         yield row("window", _text(settings), settings, precisions=("fp32", "int4"))
-    for name, settings in one.others:
+    for name, settings in architecture.others:
         yield row("setting", name, settings)
-    for name in one.activations:
+    for name in architecture.activations:
         yield row("activation", name, {"hidden_act": name, "hidden_activation": name})
-    for size in one.head_sizes if one.full_lora else _FEW_SIZES & set(one.head_sizes):
-        yield row("head size", str(size), _head(one, size))
-    for name in one.ropes if one.full_lora else [n for n in one.ropes if n not in _VARIANTS]:
-        yield row("rope", name, _rope(one, name))
-    if one.ropes:
-        yield row("rope", f"{one.ropes[0]}, INT4", _rope(one, one.ropes[0]), precisions=("int4",))
-    yield from _pairs(one, row)
-    for kind in _loras(one):
+    for size in (
+        architecture.head_sizes
+        if architecture.full_lora
+        else _FEW_SIZES & set(architecture.head_sizes)
+    ):
+        yield row("head size", str(size), _head(architecture, size))
+    for name in (
+        architecture.ropes
+        if architecture.full_lora
+        else [n for n in architecture.ropes if n not in _VARIANTS]
+    ):
+        yield row("rope", name, _rope(architecture, name))
+    if architecture.ropes:
+        yield row(
+            "rope",
+            f"{architecture.ropes[0]}, INT4",
+            _rope(architecture, architecture.ropes[0]),
+            precisions=("int4",),
+        )
+    yield from _pairs(architecture, row)
+    for kind in _loras(architecture):
         tied = {"tie_word_embeddings": True} if "tied" in kind else {}
         yield row("LoRA", kind, tied, lora=kind)
-    if one.full_lora:
+    if architecture.full_lora:
         yield row("LoRA", "plain, INT4", lora="plain", precisions=("int8", "int4"))
 
 
-def _pairs(one: Architecture, row: Any) -> Iterator[Row]:
+def _pairs(architecture: Architecture, row: Any) -> Iterator[Row]:
     """Axes that meet in the same line of the builder."""
-    if one.windows and one.ropes:
-        for name in one.ropes[:2] if len(one.ropes) > 1 else one.ropes:
-            yield row("window and rope", name, {**_rope(one, name), **one.windows[0]})
-    if one.biases:
-        yield row("own head and bias", _text(one.biases[0]), one.biases[0], own_head=True)
-    if "linear" in one.ropes and 24 in one.head_sizes:
-        yield row("head size and rope", "24, linear", {**_rope(one, "linear"), **_head(one, 24)})
-    if one.windows and 24 in one.head_sizes:
-        yield row("head size and window", "24", {**one.windows[0], **_head(one, 24)})
+    if architecture.windows and architecture.ropes:
+        for name in architecture.ropes[:2] if len(architecture.ropes) > 1 else architecture.ropes:
+            yield row(
+                "window and rope", name, {**_rope(architecture, name), **architecture.windows[0]}
+            )
+    if architecture.biases:
+        yield row(
+            "own head and bias",
+            _text(architecture.biases[0]),
+            architecture.biases[0],
+            own_head=True,
+        )
+    if "linear" in architecture.ropes and 24 in architecture.head_sizes:
+        yield row(
+            "head size and rope",
+            "24, linear",
+            {**_rope(architecture, "linear"), **_head(architecture, 24)},
+        )
+    if architecture.windows and 24 in architecture.head_sizes:
+        yield row(
+            "head size and window", "24", {**architecture.windows[0], **_head(architecture, 24)}
+        )
     yield row(
         "sizes", "vocabulary = intermediate size", {"intermediate_size": COMMON["vocab_size"]}
     )
 
 
-def _loras(one: Architecture) -> tuple[str, ...]:
+def _loras(architecture: Architecture) -> tuple[str, ...]:
     few = ("plain", "rsLoRA")
-    return (*few, *_MANY) if one.full_lora else few
+    return (*few, *_MANY) if architecture.full_lora else few
 
 
 _MANY = (
@@ -108,9 +138,9 @@ _MANY = (
 )
 
 
-def _head(one: Architecture, size: int) -> dict[str, Any]:
+def _head(architecture: Architecture, size: int) -> dict[str, Any]:
     """Heads of `size`; where the model has no head_dim of its own, hidden_size follows."""
-    free = one.model_type not in (
+    free = architecture.model_type not in (
         "phi",
         "phi3",
         "olmo",
@@ -122,27 +152,27 @@ def _head(one: Architecture, size: int) -> dict[str, Any]:
     )
     heads = 4 if size <= 64 else 2
     base: dict[str, Any] = {"num_attention_heads": heads, "num_key_value_heads": 1}
-    if one.model_type in ("gemma2", "gemma3_text"):
+    if architecture.model_type in ("gemma2", "gemma3_text"):
         base["query_pre_attn_scalar"] = size
     if free:
         return {**base, "head_dim": size}
     return {**base, "hidden_size": heads * size, "head_dim": size}
 
 
-def _rope(one: Architecture, name: str) -> dict[str, Any]:
+def _rope(architecture: Architecture, name: str) -> dict[str, Any]:
     rope = {"rope_theta": 10000.0, **ROPES[name]}
     config: dict[str, Any] = {}
     # Yarn wants heads whose frequencies cross its ramp.
-    config |= _head(one, 64)
-    dim = int(64 * one.partial)
-    if one.partial != 1.0:
-        rope["partial_rotary_factor"] = one.partial
+    config |= _head(architecture, 64)
+    dim = int(64 * architecture.partial)
+    if architecture.partial != 1.0:
+        rope["partial_rotary_factor"] = architecture.partial
     if rope["rope_type"] == "longrope":
         half = dim // 2
         rope["short_factor"] = [1.0 + 0.01 * n for n in range(half)]
         rope["long_factor"] = [1.5 + 0.2 * n for n in range(half)]
         config["original_max_position_embeddings"] = rope["original_max_position_embeddings"]
-    if one.layered_rope:
+    if architecture.layered_rope:
         rope = {
             "full_attention": rope,
             "sliding_attention": {"rope_type": "default", "rope_theta": 1000.0},

@@ -58,19 +58,22 @@ def make(row: Row, converter: Converter, work: Path) -> dict[str, Any]:
     why = ""
     for precision in row.precisions:
         try:
-            found = measure(original, converter.convert(source, base, precision), given)
+            precision_figures = measure(original, converter.convert(source, base, precision), given)
         except Exception as error:
             traceback.print_exc()
             worst, why = "failed", f"{precision}: {type(error).__name__}: {error}"
             continue
-        figures[precision] = found.to_json()
-        if not _right(found, precision) and worst == "right":
-            worst, why = "wrong", f"{precision}: KL {found.kl:.2g}, {found.top1:.0%} top-1"
+        figures[precision] = precision_figures.to_json()
+        if not _right(precision_figures, precision) and worst == "right":
+            worst, why = (
+                "wrong",
+                f"{precision}: KL {precision_figures.kl:.2g}, {precision_figures.top1:.0%} top-1",
+            )
     return {"status": worst, "why": why, "figures": figures, "notes": list(inspection.warnings)}
 
 
-def _right(found: Figures, precision: str) -> bool:
-    return found.kl <= LIMITS[precision]
+def _right(figures: Figures, precision: str) -> bool:
+    return figures.kl <= LIMITS[precision]
 
 
 def main() -> None:
@@ -87,14 +90,14 @@ def main() -> None:
         key = json.loads(line)
         began = time.perf_counter()
         # A conversion remembers by path what it has merged: each row has a folder of its own.
-        place = work / f"row{number}"
+        row_folder = work / f"row{number}"
         try:
             with contextlib.redirect_stdout(io.StringIO()):
-                result = make(known[key], converter, place)
+                result = make(known[key], converter, row_folder)
         except Exception as error:
             traceback.print_exc()
             result = {"status": "unmade", "why": f"{type(error).__name__}: {error}"}
-        for folder in (place, *work.glob("olive/out*"), *work.glob("olive/merged-*")):
+        for folder in (row_folder, *work.glob("olive/out*"), *work.glob("olive/merged-*")):
             shutil.rmtree(folder, ignore_errors=True)
         result = {"key": key, **result, "seconds": round(time.perf_counter() - began, 2)}
         out.write(json.dumps(result) + "\n")

@@ -54,7 +54,7 @@ def load_themes(
         for path in sorted(files(__name__).iterdir(), key=_name)
         if path.name.endswith(".toml")
     ]
-    found = {theme.name: theme for theme in sorted(shipped, key=lambda t: t.name != DEFAULT_THEME)}
+    themes = {theme.name: theme for theme in sorted(shipped, key=lambda t: t.name != DEFAULT_THEME)}
     failures: list[ThemeFailure] = []
     for path in _user_files(user_folder):
         try:
@@ -62,8 +62,8 @@ def load_themes(
         except FirstlightError as error:
             failures.append(ThemeFailure(shown_path(path), str(error)))
         else:
-            found[theme.name] = theme
-    return tuple(found.values()), tuple(failures)
+            themes[theme.name] = theme
+    return tuple(themes.values()), tuple(failures)
 
 
 def _name(path: Traversable) -> str:
@@ -85,48 +85,48 @@ def parse_theme(raw: bytes, file_name: str) -> Theme:
     Raises:
         InputRefused: it is no TOML, or a key or value in it is not usable; the message names it.
     """
-    shown = one_line(file_name, 60)
+    label = one_line(file_name, 60)
     try:
         document = tomllib.loads(raw.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise InputRefused(f"{shown} is not valid TOML: {one_line(str(error), 120)}.") from error
+        raise InputRefused(f"{label} is not valid TOML: {one_line(str(error), 120)}.") from error
     known = {field.name for field in fields(Theme)} - {"ansi"}
     if unknown := sorted(document.keys() - known):
-        raise InputRefused(f"{shown}: there is no theme key {one_line(unknown[0], 40)!r}.")
+        raise InputRefused(f"{label}: there is no theme key {one_line(unknown[0], 40)!r}.")
     name = document.get("name")
     if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", name):
-        raise InputRefused(f"{shown}: `name` must be lower-case letters, digits and hyphens.")
+        raise InputRefused(f"{label}: `name` must be lower-case letters, digits and hyphens.")
     if "primary" not in document:
-        raise InputRefused(f"{shown}: `primary` is missing.")
-    _check_values(document, shown)
+        raise InputRefused(f"{label}: `primary` is missing.")
+    _check_values(document, label)
     try:
         theme = Theme(**document)
         theme.to_color_system().generate()
     except (ValueError, TypeError, AttributeError) as error:
-        raise InputRefused(f"{shown} is no usable theme: {one_line(str(error), 120)}.") from error
+        raise InputRefused(f"{label} is no usable theme: {one_line(str(error), 120)}.") from error
     return theme
 
 
-def _check_values(document: dict[str, Any], shown: str) -> None:
+def _check_values(document: dict[str, Any], label: str) -> None:
     for key in _COLOURS:
         if key in document and not _is_colour(document[key], keywords=False):
-            raise InputRefused(f"{shown}: `{key}` is no colour; write it as #RRGGBB.")
+            raise InputRefused(f"{label}: `{key}` is no colour; write it as #RRGGBB.")
     if not isinstance(document.get("dark", True), bool):
-        raise InputRefused(f"{shown}: `dark` must be true or false.")
+        raise InputRefused(f"{label}: `dark` must be true or false.")
     for key in ("luminosity_spread", "text_alpha"):
         value = document.get(key, 0.5)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-            raise InputRefused(f"{shown}: `{key}` must be a number between 0 and 1.")
+            raise InputRefused(f"{label}: `{key}` must be a number between 0 and 1.")
     variables = document.get("variables", {})
     if not isinstance(variables, dict):
-        raise InputRefused(f"{shown}: `variables` must be a table.")
+        raise InputRefused(f"{label}: `variables` must be a table.")
     for key, value in variables.items():
         if key not in _VARIABLES:
-            raise InputRefused(f"{shown}: there is no theme variable {one_line(key, 40)!r}.")
+            raise InputRefused(f"{label}: there is no theme variable {one_line(key, 40)!r}.")
         # A value ends up in the style sheet: whatever is not plainly a colour or a style would break all of it.
         usable = _is_style(value) if "style" in key else _is_colour(value)
         if not usable:
-            raise InputRefused(f"{shown}: `variables.{key}` is not usable here.")
+            raise InputRefused(f"{label}: `variables.{key}` is not usable here.")
 
 
 def _is_style(value: Any) -> bool:

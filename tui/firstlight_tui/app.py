@@ -126,11 +126,11 @@ class WizardApp(WorkspaceDelegate, TerminalApp):
         if self.return_code is not None:
             # It is being left.
             return
-        shown = self.screen
-        if type(shown) is self._at or (isinstance(shown, StepScreen) and not shown.complete):
+        screen = self.screen
+        if type(screen) is self._at or (isinstance(screen, StepScreen) and not screen.complete):
             return
-        if isinstance(shown, BaseScreen):
-            shown.leave()
+        if isinstance(screen, BaseScreen):
+            screen.leave()
         self.switch_screen(self._at())
 
     # Actions --------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from firstlight_core.counters import (
     peak_memory,
     reset_peak,
 )
-from firstlight_core.measure.interference import SLEPT_SECONDS, Watch
+from firstlight_core.measure.interference import SLEPT_SECONDS, InterferenceWatch
 
 MIB = 2**20
 NOW = SimpleNamespace(rss=70 * MIB)
@@ -88,7 +88,7 @@ class Kernel:
 def test_windows_notices_sleep() -> None:
     kernel = Kernel()
     awake, whole = clocks(platform="win32", kernel=kernel)
-    watch = Watch(awake=awake, whole=whole, busy=lambda: 0.0, ours=lambda _: 0.0)
+    watch = InterferenceWatch(awake=awake, whole=whole, busy=lambda: 0.0, ours=lambda _: 0.0)
     watch.begin([])
     kernel.awake += 5
     kernel.asleep += 60

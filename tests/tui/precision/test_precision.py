@@ -13,7 +13,7 @@ from firstlight_tui.modals import DetailScreen
 from firstlight_tui.steps.precision.options_screen import AdvancedScreen
 from firstlight_tui.steps.precision.screen import PrecisionStep
 from firstlight_tui.widgets import Words
-from firstlight_tui.widgets.pareto import Pareto, Point, place, scale
+from firstlight_tui.widgets.pareto import Pareto, Point, place_points, scale
 from firstlight_tui.widgets.precision_columns import drift_text, number
 from firstlight_tui.widgets.precision_table import PrecisionTable
 from tests.support.pilot import SIZES, Build, settle
@@ -254,7 +254,7 @@ def test_drifts_are_short(value: float | None, shown: str) -> None:
 
 def test_points_on_top_of_each_other_are_all_drawn() -> None:
     points = [Point(label=f"row {n}", x=1.0, y=1.0, best=True) for n in range(4)]
-    drawn = "".join(text for line in place(points, 40) for text, _ in line)
+    drawn = "".join(text for line in place_points(points, 40) for text, _ in line)
     assert all(point.label in drawn for point in points)
     assert scale(10.0, 1.0, 100.0, 11) == 5
 

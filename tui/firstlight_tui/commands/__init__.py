@@ -66,7 +66,7 @@ def run_cli(arguments: Sequence[str]) -> int:
         from firstlight_tui.commands.output import fail
 
         verb = arguments[0] if arguments[0] in VERBS else "firstlight"
-        told = getattr(error, "format_message", error.__str__)()
+        message = getattr(error, "format_message", error.__str__)()
         hint = f"firstlight {verb} --help" if verb in VERBS else "firstlight --help"
-        fail({"schema": f"firstlight/{verb}/1"}, UsageError(told, hint=hint), as_json=True)
+        fail({"schema": f"firstlight/{verb}/1"}, UsageError(message, hint=hint), as_json=True)
     return 0

@@ -78,9 +78,9 @@ def _show(document: Document) -> None:
                 f"  {_length(case):>6} {case.get('new_tokens', '-'):>5}  {_seconds(case.get('ttft_s')):30} "
                 f"{_rate(case.get('prefill_tps')):>13}  {_rate(case.get('decode_tps'), spread=True)}"
             )
-    if said := service_sentences(document):
+    if sentences := service_sentences(document):
         say()
-        for sentence in said:
+        for sentence in sentences:
             say(sentence)
     for line in document["notes"]:
         note(line)
@@ -99,8 +99,8 @@ def _head(result: Mapping[str, Any]) -> str:
 
 def _length(case: Mapping[str, Any]) -> str:
     """Tokens of prompt; of a server that does not tell them, the words."""
-    told = case.get("prompt_tokens")
-    return str(told) if told is not None else f"{case.get('prompt_words', '-')} w"
+    counted = case.get("prompt_tokens")
+    return str(counted) if counted is not None else f"{case.get('prompt_words', '-')} w"
 
 
 def _seconds(figure: Mapping[str, float] | None) -> str:

@@ -70,8 +70,8 @@ def chat(
                 f"--greedy is a temperature of 0, not of {temperature:g}.",
                 hint="Leave one of them out.",
             )
-        found = find_target(target)
-        if found.kind == "endpoint" and max_length is not None:
+        resolved = find_target(target)
+        if resolved.kind == "endpoint" and max_length is not None:
             raise UsageError(
                 "A server's context is its own.", hint="Leave out --max-length, or set it there."
             )
@@ -79,13 +79,13 @@ def chat(
             settings["json_schema"] = read_schema(schema)
         if regex is not None:
             settings["regex"] = regex
-        if found.kind == "endpoint" and settings.keys() & {"json_schema", "regex"}:
+        if resolved.kind == "endpoint" and settings.keys() & {"json_schema", "regex"}:
             raise UsageError(
                 "A form can be asked of an artifact only, not of an endpoint.",
                 hint="Leave out --json-schema and --regex.",
             )
         variables = read_variables(template_variable)
-        if found.kind == "endpoint" and variables:
+        if resolved.kind == "endpoint" and variables:
             raise UsageError(
                 "A server renders its own chat template.",
                 hint="Leave out --template-variable, or ask the artifact itself.",
@@ -93,9 +93,9 @@ def chat(
         messages = [{"role": "user", "content": _question(prompt)}]
         if system is not None:
             messages.insert(0, {"role": "system", "content": system})
-        note_forced(found)
+        note_forced(resolved)
         async with open_target(
-            found, max_length=max_length, network=network, variables=variables
+            resolved, max_length=max_length, network=network, variables=variables
         ) as engine:
             result: Document = {}
             async for event in engine.chat(messages, **settings):
@@ -138,11 +138,11 @@ def _open_wizard(target: str, *, network: bool) -> int:
     """The wizard on its chat; a target that cannot be opened is said here, in the shell."""
     chosen: dict[str, Any] = {}
     try:
-        found = find_target(target)
-        if found.kind == "endpoint":
-            chosen["endpoint"] = asyncio.run(_look(found, network=network))
+        resolved = find_target(target)
+        if resolved.kind == "endpoint":
+            chosen["endpoint"] = asyncio.run(_look(resolved, network=network))
         else:
-            chosen["artifact"] = check_artifact(artifact_folder(found)).folder
+            chosen["artifact"] = check_artifact(artifact_folder(resolved)).folder
     except FirstlightError as error:
         note(str(error))
         note(f"  {error.hint}")
@@ -154,12 +154,12 @@ def _open_wizard(target: str, *, network: bool) -> int:
     return start_wizard(**chosen)
 
 
-async def _look(found: Target, *, network: bool) -> dict[str, Any]:
+async def _look(endpoint: Target, *, network: bool) -> dict[str, Any]:
     """The server as the session keeps it, once it has answered."""
-    async with open_endpoint(found, network=network) as server:
-        model = found.model or server.loaded["models"][0]
+    async with open_endpoint(endpoint, network=network) as server:
+        model = endpoint.model or server.loaded["models"][0]
     return {
-        "target": f"{found.base_url}#{model}",
+        "target": f"{endpoint.base_url}#{model}",
         "server": "",
         "model": model,
         "network": network,

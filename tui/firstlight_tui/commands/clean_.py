@@ -17,11 +17,11 @@ def clean(
     """List what Firstlight left on the disk; with --yes remove it."""
 
     def work() -> Document:
-        found = find_leftovers()
-        going = [item for item in found if everything or item.kind not in ASKED_FOR]
-        removed = remove_leftovers(found, everything=everything) if yes else []
+        leftovers = find_leftovers()
+        going = [item for item in leftovers if everything or item.kind not in ASKED_FOR]
+        removed = remove_leftovers(leftovers, everything=everything) if yes else []
         return {
-            "left_overs": [{**item.to_json(), "kept": item not in going} for item in found],
+            "left_overs": [{**item.to_json(), "kept": item not in going} for item in leftovers],
             "bytes": sum(item.bytes for item in going),
             "removed": [item.path for item in removed],
             "removed_bytes": sum(item.bytes for item in removed),

@@ -159,7 +159,7 @@ def _whole(document: Document) -> Document:
     verb = str(document["schema"]).split("/")[1]
     defaults = CONTRACT.get(verb, {})
     if verb == "quality" and document.get("artifacts"):
-        each = [{**defaults, **one} for one in document["artifacts"]]
+        each = [{**defaults, **entry} for entry in document["artifacts"]]
         return {**document, "artifacts": each}
     return {**defaults, **document}
 

@@ -59,10 +59,10 @@ def quality(
 
 
 def _show(document: Document) -> None:
-    for number, one in enumerate(several := document.get("artifacts") or [document]):
+    for number, entry in enumerate(several := document.get("artifacts") or [document]):
         if len(several) > 1:
-            say(("\n" if number else "") + str(one["target"]))
-        _show_one(one)
+            say(("\n" if number else "") + str(entry["target"]))
+        _show_one(entry)
 
 
 def _show_one(document: Mapping[str, Any]) -> None:

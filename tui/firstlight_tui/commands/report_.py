@@ -18,8 +18,8 @@ def report(
     """Write the report of a run."""
 
     def work() -> Document:
-        found = find_run(run)
-        return {"run": found.id, **write_report(found, texts=texts)}
+        chosen = find_run(run)
+        return {"run": chosen.id, **write_report(chosen, texts=texts)}
 
     def show(document: Document) -> None:
         for kind in ("markdown", "json", "html"):

@@ -89,19 +89,19 @@ async def _hold(target: str, port: int, client: str, *, as_json: bool) -> NoRetu
 
 
 def _stop(target: str | None) -> StoppedDocument:
-    found = list_background()
+    services = list_background()
     if target is not None:
-        one = find_background(target)
-        found = [one] if one is not None else []
-    if not found:
+        named = find_background(target)
+        services = [named] if named is not None else []
+    if not services:
         whose = f" of {one_line(target, 120)!r}" if target else ""
         raise UsageError(
             f"No background service{whose} is running.",
             hint="`firstlight serve` lists those that run.",
         )
-    for service in found:
+    for service in services:
         stop_background(service)
-    return {"kind": "stopped", "stopped": [service.address() for service in found]}
+    return {"kind": "stopped", "stopped": [service.address() for service in services]}
 
 
 def _show(document: ServeDocument, client: str) -> None:

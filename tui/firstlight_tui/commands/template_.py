@@ -85,8 +85,8 @@ def _known_source(artifact: Path) -> Path | None:
     """The source that the artifact's manifest names, when it is still there."""
     about = (read_manifest(artifact) or {}).get("source")
     path = about.get("path") if isinstance(about, dict) else None
-    found = Path(path) if isinstance(path, str) else None
-    return found if found is not None and (found / "tokenizer.json").is_file() else None
+    source = Path(path) if isinstance(path, str) else None
+    return source if source is not None and (source / "tokenizer.json").is_file() else None
 
 
 async def _from_preset(artifact: Path, key: str) -> Document:
@@ -96,8 +96,8 @@ async def _from_preset(artifact: Path, key: str) -> Document:
         fresh = await derive_inference_model(artifact, name)
     else:
         fresh = build_inference_model(name, find_preset(key).prompt_template)
-    kept = read_inference_model(artifact)
-    return fresh if kept is None else {**kept, "PromptTemplate": fresh["PromptTemplate"]}
+    stored = read_inference_model(artifact)
+    return fresh if stored is None else {**stored, "PromptTemplate": fresh["PromptTemplate"]}
 
 
 def _show(document: Document) -> None:

@@ -83,8 +83,8 @@ def tune(
 
 
 def _show_reset(document: Document) -> None:
-    said = "holds no settings of its own any more" if document["removed"] else "held none"
-    say(f"{shown_path(document['artifact'])} {said}.")
+    outcome = "holds no settings of its own any more" if document["removed"] else "held none"
+    say(f"{shown_path(document['artifact'])} {outcome}.")
 
 
 def _show(document: Document) -> None:
@@ -93,9 +93,9 @@ def _show(document: Document) -> None:
     say(
         f"An answer: {document['prompt_tokens']} tokens read, {document['new_tokens']} written; medians, measured"
     )
-    for one in document.get("builds", ()):
-        if "drift" in one or "excluded" in one:
-            say(f"  {one['label']:34} {_build(one)}")
+    for build in document.get("builds", ()):
+        if "drift" in build or "excluded" in build:
+            say(f"  {build['label']:34} {_build(build)}")
     say(f"  {'setting':34} {'answer':>9} {'prefill tok/s':>14} {'decode tok/s':>13}  rounds")
     for trial in document["trials"]:
         say(_row(trial))
@@ -103,28 +103,28 @@ def _show(document: Document) -> None:
     say(_row(document["baseline"], "Baseline: "))
     say(_row(document["best"], "Best: "))
     say(verdict(document))
-    if said := allowance(document):
-        say(said)
+    if sentence := allowance(document):
+        say(sentence)
     for line in document["notes"]:
         note(line)
     say(_next(document))
 
 
-def _build(one: Mapping[str, Any]) -> str:
-    drift = one.get("drift")
-    said = [bytes_text(one["bytes"])] if one.get("bytes") is not None else []
+def _build(build: Mapping[str, Any]) -> str:
+    drift = build.get("drift")
+    parts = [bytes_text(build["bytes"])] if build.get("bytes") is not None else []
     if drift:
-        said.append(f"mean KL {kl_text(drift['kl_mean'])}, top-1 {drift['top1_agreement']:.1%}")
-    return ", ".join([*said, *([f"left out: {one['excluded']}"] if "excluded" in one else [])])
+        parts.append(f"mean KL {kl_text(drift['kl_mean'])}, top-1 {drift['top1_agreement']:.1%}")
+    return ", ".join([*parts, *([f"left out: {build['excluded']}"] if "excluded" in build else [])])
 
 
 def _row(trial: Mapping[str, Any], head: str = "") -> str:
     rates = [trial.get(name, {}).get("median") for name in ("prefill_tps", "decode_tps")]
-    shown = [f"{rate:.1f}" if rate is not None else "-" for rate in rates]
+    rates_text = [f"{rate:.1f}" if rate is not None else "-" for rate in rates]
     end = "  (left early: slower)" if trial.get("dropped") else ""
     return (
-        f"  {head + setting(trial):34} {seconds_text(trial['total_s']['median']):>9} {shown[0]:>14} "
-        f"{shown[1]:>13}  {trial['rounds']}{end}"
+        f"  {head + setting(trial):34} {seconds_text(trial['total_s']['median']):>9} {rates_text[0]:>14} "
+        f"{rates_text[1]:>13}  {trial['rounds']}{end}"
     )
 
 

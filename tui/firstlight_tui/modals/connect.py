@@ -80,7 +80,7 @@ class ConnectScreen(Dialog[Mapping[str, Any] | None]):
     def on_mount(self) -> None:
         self.query_one("#servers").display = False
         self.query_one("#address").focus()
-        self._begin(None, asked=False)
+        self._begin(None, by_user=False)
 
     # Looking --------------------------------------------------------------------------------------
 
@@ -109,13 +109,13 @@ class ConnectScreen(Dialog[Mapping[str, Any] | None]):
             lambda yes: self._begin(address, network=True) if yes else None,
         )
 
-    def _begin(self, address: str | None, *, network: bool = False, asked: bool = True) -> None:
+    def _begin(self, address: str | None, *, network: bool = False, by_user: bool = True) -> None:
         self.query_one("#fault", Words).update("")
         where = "at that address" if address else "on this machine"
         self.query_one("#state", Words).update(f"Looking {where} …")
-        self.run_worker(self._look(address, network, asked), group="look", exclusive=True)
+        self.run_worker(self._look(address, network, by_user), group="look", exclusive=True)
 
-    async def _look(self, address: str | None, network: bool, asked: bool) -> None:
+    async def _look(self, address: str | None, network: bool, by_user: bool) -> None:
         try:
             known = [*await asyncio.to_thread(self._own), *WELL_KNOWN]
             servers = await self._find(address, known=known, network=network)
@@ -124,7 +124,7 @@ class ConnectScreen(Dialog[Mapping[str, Any] | None]):
             self.query_one("#fault", Words).update(f"{error} {error.hint}".strip())
             return
         wanted = (address or "").partition("#")[2]
-        self._show(servers, network=network, wanted=wanted, asked=asked)
+        self._show(servers, network=network, wanted=wanted, by_user=by_user)
         if address is not None and not servers[0]["ok"]:
             self.query_one("#fault", Words).update(
                 f"{servers[0]['sentence']} {servers[0]['hint']}".strip()
@@ -138,7 +138,7 @@ class ConnectScreen(Dialog[Mapping[str, Any] | None]):
         *,
         network: bool,
         wanted: str = "",
-        asked: bool = False,
+        by_user: bool = False,
     ) -> None:
         self._rows = [
             {
@@ -160,7 +160,7 @@ class ConnectScreen(Dialog[Mapping[str, Any] | None]):
             rows.highlighted = 0
             field = self.query_one("#address", Input)
             # Whoever types meanwhile goes on typing.
-            if not field.value or asked:
+            if not field.value or by_user:
                 rows.focus()
         self.query_one("#state", Words).update(_state(servers, len(self._rows), wanted))
         silent = [f"{s['name']} ({_port(s)})" for s in servers if not s["ok"] and s["name"]]

@@ -193,21 +193,21 @@ class Chat:
             conversation.ask()
         self.changed.publish("status")
 
-    def keep(self, kept: Conversation, session: Session) -> Session:
+    def keep(self, remaining: Conversation, session: Session) -> Session:
         """Close the other conversations; returns the session that works on the kept conversation's target."""
         for conversation in self.conversations:
-            if conversation is not kept:
+            if conversation is not remaining:
                 conversation.close()
-        self.first = kept
+        self.first = remaining
         self.beside.clear()
-        target = kept.target
-        if kept.artifact is not None:
-            session = session.decide(artifact=kept.artifact, endpoint=None)
+        target = remaining.target
+        if remaining.artifact is not None:
+            session = session.decide(artifact=remaining.artifact, endpoint=None)
         elif target is not None and target.kind == "endpoint":
             server = {"target": target.text, "server": "", "model": target.model or ""}
-            session = session.decide(endpoint={**server, "network": kept.network})
+            session = session.decide(endpoint={**server, "network": remaining.network})
         # `follow` compares the session with this: the kept conversation is not opened anew.
-        kept.session_target = session.target
+        remaining.session_target = session.target
         self.changed.publish("status")
         return session
 
@@ -225,8 +225,8 @@ class Chat:
         at = parting(conversation.answers[-1], answer)
         if at is None:
             return Comparison(None, f"same as {first.name}")
-        place = f" from token {at.token + 1}" if at.token is not None else ""
-        return Comparison(at, f"differs{place}")
+        position = f" from token {at.token + 1}" if at.token is not None else ""
+        return Comparison(at, f"differs{position}")
 
     # Records --------------------------------------------------------------------------------------
 

@@ -152,13 +152,13 @@ class Conversation(Turns):
             self._give_up(None, self._pending)
             self._on_change("status")
 
-    async def alternatives(self, answer: Turn, place: int) -> list[dict[str, Any]]:
+    async def alternatives(self, answer: Turn, index: int) -> list[dict[str, Any]]:
         """Return the likeliest tokens at one place of an answer.
 
         Raises:
             FirstlightError: the backend does not report them, or no model is ready.
         """
-        return await self._ready().alternatives(answer.prompt, answer.ids[:place])
+        return await self._ready().alternatives(answer.prompt, answer.ids[:index])
 
     async def check_form(self, settings: SamplingSettings) -> None:
         """Try the form of the settings on the backend.

@@ -22,8 +22,8 @@ class MeasuringStep(StepScreen):
     @property
     def answer(self) -> Mapping[str, Any] | None:
         """The document, once there is one."""
-        found: Mapping[str, Any] | None = getattr(self.session, self.FIELD)
-        return found
+        document: Mapping[str, Any] | None = getattr(self.session, self.FIELD)
+        return document
 
     def compose_actions(self) -> ComposeResult:
         yield Button("Skip", id="skip", compact=True)

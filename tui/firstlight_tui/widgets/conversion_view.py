@@ -85,10 +85,10 @@ def _left_line(estimated: float, elapsed: float, row: Mapping[str, Any]) -> Cont
         words = f"Taking longer than estimated ({seconds_text(estimated)}). Still running."
         return Content.assemble(part("estimate  ", "$text-accent"), part(words))
     high = max(1, round(left.high))
-    shown = f"{left.low:.0f} to {high} s"
+    span = f"{left.low:.0f} to {high} s"
     if high >= 120:
-        shown = f"{seconds_text(left.low)} to {seconds_text(high)}"
-    words = f"{shown} left for {find_precision(row['precision']).label}"
+        span = f"{seconds_text(left.low)} to {seconds_text(high)}"
+    words = f"{span} left for {find_precision(row['precision']).label}"
     return Content.assemble(
         part("estimate  ", "$text-accent"),
         part(words),

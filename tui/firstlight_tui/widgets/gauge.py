@@ -13,11 +13,11 @@ BLOCKS = " ▁▂▃▄▅▆▇█"
 
 def blocks(values: Sequence[float], width: int, top: float) -> str:
     """The last `width` values as block characters, `top` being a full block."""
-    shown = list(values)[-width:] if width > 0 else []
+    newest = list(values)[-width:] if width > 0 else []
     if top <= 0:
         return " " * width
     steps = len(BLOCKS) - 1
-    line = "".join(BLOCKS[max(0, min(steps, round(steps * v / top)))] for v in shown)
+    line = "".join(BLOCKS[max(0, min(steps, round(steps * v / top)))] for v in newest)
     return line.rjust(width)
 
 

@@ -60,14 +60,14 @@ class KeyBar(Widget, can_focus=False):
             self._lay_out(screen)
 
     def _lay_out(self, screen: Screen[Any]) -> None:
-        shown: dict[str, ActiveBinding] = {}
-        for found in screen.active_bindings.values():
-            if found.binding.show:
-                shown.setdefault(found.binding.action, found)
+        by_action: dict[str, ActiveBinding] = {}
+        for active in screen.active_bindings.values():
+            if active.binding.show:
+                by_action.setdefault(active.binding.action, active)
         keys: list[_Key] = []
         at = 0
-        for action in sorted(shown, key=lambda name: name != "help"):
-            _, binding, enabled, tooltip = shown[action]
+        for action in sorted(by_action, key=lambda name: name != "help"):
+            _, binding, enabled, tooltip = by_action[action]
             name, words = f" {self.app.get_key_display(binding)} ", visible(binding.description)
             width = cell_len(name) + cell_len(words) + 1
             if at + width <= self.size.width:

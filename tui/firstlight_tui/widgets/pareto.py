@@ -32,7 +32,9 @@ def scale(value: float, low: float, high: float, cells: int) -> int:
     return max(0, min(cells - 1, round(share * (cells - 1))))
 
 
-def place(points: Sequence[Point], width: int, rows: int = ROWS) -> list[list[tuple[str, str]]]:
+def place_points(
+    points: Sequence[Point], width: int, rows: int = ROWS
+) -> list[list[tuple[str, str]]]:
     """Rows of (text, style), the upper row first: each point a dot with its label beside it.
 
     Both axes are logarithmic; a point on top of another moves down until there is room.
@@ -102,7 +104,7 @@ class Pareto(Words):
         width = self.size.width - LABELS - 1
         ys = [point.y for point in self._points]
         lines = [Content.assemble(part(title, "$text-accent"))]
-        for index, row in enumerate(place(self._points, width)):
+        for index, row in enumerate(place_points(self._points, width)):
             label = {0: f"{max(ys):.1g}", ROWS - 1: f"{min(ys):.1g}", 1: "mean KL"}.get(index, "")
             pieces = [part(f"{label:>{LABELS - 1}} ", "$foreground-muted"), part("│", "$panel")]
             lines.append(Content.assemble(*pieces, *(part(*piece) for piece in row)))

@@ -72,8 +72,8 @@ class PrecisionTable(DataTable[Text]):
             self._units, self._narrow = units, None
         if not self._lay_out() and self.columns:
             for row in self._rows:
-                for key, shown in self._cells(row, units).items():
-                    self.update_cell(row.precision.key, key, shown)
+                for key, content in self._cells(row, units).items():
+                    self.update_cell(row.precision.key, key, content)
 
     def on_resize(self) -> None:
         """Fewer columns where there is less room."""

@@ -84,12 +84,12 @@ class TemplateFields(Grid):
     def show(self, texts: Mapping[str, str]) -> None:
         """Show these texts; the cursor stays where it is in fields that do not change."""
         for name, text in texts.items():
-            told = self._told.setdefault(name, [])
-            if text in told:
+            pending = self._told.setdefault(name, [])
+            if text in pending:
                 # An echo of what was typed here: the field may be some keys further on.
-                del told[: told.index(text)]
+                del pending[: pending.index(text)]
             else:
-                told[:] = [text]
+                pending[:] = [text]
                 self.field(name).value = text
 
     def mark(self, name: str, sentence: str) -> None:
@@ -108,9 +108,9 @@ class TemplateFields(Grid):
     def _changed(self, event: Input.Changed) -> None:
         event.stop()
         name = str(event.input.id).removeprefix("field-").replace("-", "_")
-        told = self._told.setdefault(name, [])
-        if told[-1:] != [event.value]:
-            told.append(event.value)
+        pending = self._told.setdefault(name, [])
+        if pending[-1:] != [event.value]:
+            pending.append(event.value)
             self.post_message(self.Edited(name, event.value))
 
 

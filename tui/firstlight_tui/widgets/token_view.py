@@ -75,13 +75,13 @@ def prompt_tokens_content(rendered: Mapping[str, Any]) -> Content:
     )
 
 
-def walk_content(pieces: Sequence[str], place: int, *, before: int, after: int) -> Content:
+def walk_content(pieces: Sequence[str], centre: int, *, before: int, after: int) -> Content:
     """The tokens around one place, which stands in reverse."""
-    shown = []
-    for index in range(max(0, place - before), min(len(pieces), place + after)):
-        style = "bold reverse $text-accent" if index == place else _COLOURS[index % 2]
-        shown.append(part(seen(pieces[index]) or "·", style))
-    return Content.assemble(part("… " if place > before else ""), *shown)
+    parts = []
+    for index in range(max(0, centre - before), min(len(pieces), centre + after)):
+        style = "bold reverse $text-accent" if index == centre else _COLOURS[index % 2]
+        parts.append(part(seen(pieces[index]) or "·", style))
+    return Content.assemble(part("… " if centre > before else ""), *parts)
 
 
 def change_content(before: str, after: str) -> Content:

@@ -83,8 +83,8 @@ class Message(Vertical):
         grown = (len(turn.pieces), len(turn.text), turn.rating, len(turn.stats), live, differs)
         if turn is not self._turn or grown != self._painted:
             self._turn, self._painted = turn, grown
-            said = _differing(turn.text, differs) if differs is not None else _plain(turn, live)
-            self.query_one("#said", Words).update(said)
+            content = _differing(turn.text, differs) if differs is not None else _plain(turn, live)
+            self.query_one("#said", Words).update(content)
             stars = "  " + "★" * turn.rating + "☆" * (5 - turn.rating) if turn.rating else ""
             cost = figures(turn)
             words = self.query_one("#figures", Words)
@@ -112,11 +112,11 @@ def _keep_line_breaks(state: StateCore) -> None:
 
 def _plain(turn: Turn, live: bool) -> Content:
     limit = LIVE_CHARACTERS if live else SHOWN_CHARACTERS
-    said = turn.end_of_text(limit)
-    cut = len(said) >= limit
+    ending = turn.end_of_text(limit)
+    cut = len(ending) >= limit
     return Content.assemble(
         part("… " if cut else "", "$foreground-muted"),
-        part(said[-limit:]),
+        part(ending[-limit:]),
         part("▌" if live else "", "$primary"),
     )
 
@@ -163,7 +163,7 @@ class Transcript(VerticalScroll):
         if self._led or round(old_value) == round(new_value) or not self._messages:
             return
         top = round(new_value)
-        ends = [shown.virtual_region.bottom for shown in self._messages]
+        ends = [turn_view.virtual_region.bottom for turn_view in self._messages]
         index = next((i for i, end in enumerate(ends) if end > top), len(ends) - 1)
         rows = top - self._messages[index].virtual_region.y
         # A short conversation that is held at its end stands above the start.
@@ -178,10 +178,10 @@ class Transcript(VerticalScroll):
         if moved.at_end:
             self.anchor()
         else:
-            shown = self._messages[min(moved.index, len(self._messages) - 1)].virtual_region
+            region = self._messages[min(moved.index, len(self._messages) - 1)].virtual_region
             self.release_anchor()
-            place = shown.y + min(moved.rows, max(0, shown.height - 1))
-            self.scroll_to(y=place, animate=False, immediate=True, force=True)
+            row = region.y + min(moved.rows, max(0, region.height - 1))
+            self.scroll_to(y=row, animate=False, immediate=True, force=True)
         self._led = False
 
     def show(

@@ -23,10 +23,10 @@ class Words(Static):
         Running work asks for it twenty times a second: what is shown already is not painted again, and a widget whose
         size does not follow its text makes nobody else move.
         """
-        shown = _look(content)
-        if shown is not None and shown == self._shown:
+        painted = _look(content)
+        if painted is not None and painted == self._shown:
             return
-        self._shown = shown
+        self._shown = painted
         safe = _safe(content) if isinstance(content, str) else content
         super().update(safe, layout=layout and self.styles.auto_dimensions)
 

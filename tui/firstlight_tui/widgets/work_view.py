@@ -35,11 +35,11 @@ class WorkView(Words):
         stage, begun = work.stages[index]
         last = index == len(work.stages) - 1
         until = work.seconds if last else work.stages[index + 1][1]
-        taken = part(f"  {seconds_text(until - begun)}", "$foreground-muted")
+        duration = part(f"  {seconds_text(until - begun)}", "$foreground-muted")
         if not last or work.status == "done":
-            return Content.assemble(part("✓ ", "$text-success"), part(stage.label), taken)
+            return Content.assemble(part("✓ ", "$text-success"), part(stage.label), duration)
         if work.status != "running":
-            return Content.assemble(part("✗ ", "$text-error"), part(stage.label), taken)
+            return Content.assemble(part("✗ ", "$text-error"), part(stage.label), duration)
         spin = SPINNER[int(work.seconds * 4) % len(SPINNER)]
         pieces = [part(f"{spin} ", "bold $text-accent"), part(stage.label, "bold")]
         if (p := work.progress) is not None:
@@ -52,7 +52,7 @@ class WorkView(Words):
                 ]
             if p.note:
                 pieces.append(part(f"  {p.note}", "$foreground-muted"))
-        return Content.assemble(*pieces, taken)
+        return Content.assemble(*pieces, duration)
 
     def _closing_line(self, work: Work) -> Content:
         time = seconds_text(work.seconds)

@@ -71,8 +71,8 @@ def _name(result: Mapping[str, Any]) -> str:
 
 def _length(case: Mapping[str, Any]) -> str:
     """Tokens of prompt; of a server that does not tell them, the words."""
-    told = case.get("prompt_tokens")
-    return str(told) if told is not None else f"{case.get('prompt_words', '–')} words"
+    counted = case.get("prompt_tokens")
+    return str(counted) if counted is not None else f"{case.get('prompt_words', '–')} words"
 
 
 def _number(value: Any, digits: int, scale: float = 1.0) -> str:

@@ -199,14 +199,14 @@ class BenchmarkStep(MeasuringStep):
             table.clear()
             table.add_rows(rows(document))
             table.display = table.row_count > 0
-        found = result_of(document, self.session.target)
-        if found.get("cases"):
-            first = found["cases"][0]
+        result = result_of(document, self.session.target)
+        if result.get("cases"):
+            first = result["cases"][0]
             self._gauges(
                 ttft=(first.get("ttft_s") or {}).get("median"),
                 decode=(first.get("decode_tps") or {}).get("median"),
-                rss=(found.get("rss_bytes") or {}).get("peak"),
-                cpu=processor_share(found),
+                rss=(result.get("rss_bytes") or {}).get("peak"),
+                cpu=processor_share(result),
                 void=bool(document.get("void")),
             )
         added = [case["summary"] for o in document.get("overhead") or () for case in o["cases"]]

@@ -109,15 +109,15 @@ class TuneScreen(Page[str | None]):
             self._show()
 
     def _show(self) -> None:
-        work, found = self.work, self.found
+        work, outcome = self.work, self.found
         running = work is not None and work.running
         view, table = self.query_one("#tune-work", WorkView), self.query_one("#trials", FittedTable)
-        self.query_one("#introduction").display = found is None
-        view.display = work is not None and (running or found is None)
+        self.query_one("#introduction").display = outcome is None
+        view.display = work is not None and (running or outcome is None)
         view.show(work)
-        table.show_rows(_rows(found) if found is not None else ())
-        table.display = found is not None
-        self.query_one("#verdict", Words).update(_verdict(found) if found is not None else "")
+        table.show_rows(_rows(outcome) if outcome is not None else ())
+        table.display = outcome is not None
+        self.query_one("#verdict", Words).update(_verdict(outcome) if outcome is not None else "")
         panel = self.query_one(ProblemPanel)
         if work is not None and work.error is not None:
             panel.show(work.error)
@@ -126,7 +126,7 @@ class TuneScreen(Page[str | None]):
         self.query_one("#close", Button).label = "Stop" if running else "Close"
         self.query_one("#threads").disabled = running
         self.query_one("#build").disabled = running or self._row() is None
-        self.query_one("#keep").disabled = running or found is None or found.get("void", False)
+        self.query_one("#keep").disabled = running or outcome is None or outcome.get("void", False)
 
     def _row(self) -> Mapping[str, Any] | None:
         """How the artifact in use was made; None when it was not converted here."""
@@ -158,10 +158,10 @@ class TuneScreen(Page[str | None]):
 
     @on(Button.Pressed, "#keep")
     def _keep(self) -> None:
-        if (found := self.found) is None:
+        if (outcome := self.found) is None:
             return
-        if "source" in found:
-            self.dismiss(str(found["artifact"]))
+        if "source" in outcome:
+            self.dismiss(str(outcome["artifact"]))
         else:
             begin(self, self._write, group="keep")
 
@@ -208,18 +208,18 @@ def _rows(document: Mapping[str, Any]) -> Iterator[tuple[str, Cells]]:
 
 def _verdict(document: Mapping[str, Any]) -> str:
     left_out = [b for b in document.get("builds", ()) if "excluded" in b]
-    kept = (
+    where = (
         f"Keeping it takes the new artifact {shown_path(document['artifact'])}."
         if "source" in document
         else "Keeping it writes the threads into genai_config.json, which every runtime reads."
     )
-    said = [
+    sentences = [
         f"Medians, measured here: {document['prompt_tokens']} tokens read, {document['new_tokens']} written, rates in "
         "tokens/s. Settings with few rounds were slower and left early.",
         verdict(document),
         allowance(document),
         *(f"Left out: {b['label']}, {b['excluded']}." for b in left_out),
         *document["notes"],
-        kept,
+        where,
     ]
-    return "\n".join(filter(None, said))
+    return "\n".join(filter(None, sentences))

@@ -157,8 +157,8 @@ class ColumnsPanel(Container):
                 column.gone = True
                 column.remove()
         columns = [column for column in columns if not column.gone]
-        shown = [column.conversation for column in columns]
-        missing = [ConversationColumn(c) for c in conversations if c not in shown]
+        mounted = [column.conversation for column in columns]
+        missing = [ConversationColumn(c) for c in conversations if c not in mounted]
         if missing:
             self.mount_all(missing)
         return [*columns, *missing]

@@ -49,7 +49,7 @@ class ChatDialogs:
 
     def show_tokens(self, answer: Turn, conversation: Conversation) -> None:
         """Open the answer token by token."""
-        screen = AlternativesScreen(answer, lambda place: conversation.alternatives(answer, place))
+        screen = AlternativesScreen(answer, lambda index: conversation.alternatives(answer, index))
         self._screen.app.push_screen(screen)
 
     def choose(

@@ -82,9 +82,9 @@ class AlternativesScreen(Page[None]):
         else:
             self.run_worker(self._look(self._place), group="likely", exclusive=True)
 
-    async def _look(self, place: int) -> None:
+    async def _look(self, index: int) -> None:
         try:
-            self._known[place] = await self._ask(place)
+            self._known[index] = await self._ask(index)
         except FirstlightError as error:
             self.query_one("#likely", Words).update(f"{error} {error.hint}")
         else:
@@ -93,21 +93,21 @@ class AlternativesScreen(Page[None]):
     def _show(self) -> None:
         if (likely := self._known.get(self._place)) is None:
             return
-        said = self._answer.ids[self._place]
+        chosen = self._answer.ids[self._place]
         lines = [
             part(
-                f"Token {self._place + 1} of {len(self._answer.ids)}, id {said}\n",
+                f"Token {self._place + 1} of {len(self._answer.ids)}, id {chosen}\n",
                 "$foreground-muted",
             )
         ]
         for row in likely:
             chance = float(row["probability"])
-            mine = row["id"] == said
+            mine = row["id"] == chosen
             lines += [
                 part(f"\n{'▶' if mine else ' '} {chance:7.2%} ", "bold" if mine else ""),
                 part("█" * round(BAR * chance) or "▏", "$primary"),
                 part(f" {row['text']!r}", "bold" if mine else ""),
             ]
-        if said not in [row["id"] for row in likely]:
+        if chosen not in [row["id"] for row in likely]:
             lines.append(part("\n▶ the token that was drawn is not among them", "$text-warning"))
         self.query_one("#likely", Words).update(Content.assemble(*lines))

@@ -130,10 +130,10 @@ class MethodScreen(Dialog[MethodAnswer | None]):
         self._config = None
         why = self._texts.reasons[self._method]
         try:
-            found = parse_config(text)
+            config = parse_config(text)
             if text.strip() != self._texts.own.strip():
-                self._check(found)
-                self._config = found
+                self._check(config)
+                self._config = config
                 why = "Your configuration is run as it is; only the cache and output folders are private."
             verdict = part("✓ It can be run.", "$text-success")
         except FirstlightError as error:

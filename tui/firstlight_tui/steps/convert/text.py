@@ -43,8 +43,8 @@ def method_texts(
     plans = {method: plan(method=method) for method in METHODS}
     return MethodTexts(
         label=find_precision(precision).label,
-        course={method: course_words(found, method) for method, found in plans.items()},
-        reasons={method: found.reason for method, found in plans.items()},
+        course={method: course_words(planned, method) for method, planned in plans.items()},
+        reasons={method: planned.reason for method, planned in plans.items()},
         own=run_words(plans["config"]),
         edited=run_words(plan(config=edited)) if edited else None,
     )
@@ -75,13 +75,13 @@ def result_words(document: Mapping[str, Any], *, used: bool) -> Content:
         facts.append(f"peak RAM {bytes_text(peak)}")
     if built := built_words(document.get("built")):
         facts.append(built)
-    said = one_line(str(smoke.get("text", "")), 40)
+    answer = one_line(str(smoke.get("text", "")), 40)
     return Content.assemble(
         part("▸ " if used else "✓ ", "bold $text-primary" if used else "$text-success"),
         part(f"{label:13}", "bold"),
         part("measured  ", "$text-accent"),
         part(", ".join(facts)),
-        part(f"  “{said}”" if said else "", "$foreground-muted"),
+        part(f"  “{answer}”" if answer else "", "$foreground-muted"),
     )
 
 

@@ -119,8 +119,8 @@ class ChoiceForm(Grid):
         self.query_one("#cache-words", Words).update(f"{CACHES[choice.cache][1]} (F3).")
 
 
-def name_words(name: str, taken: Mapping[str, str], current: str | None) -> tuple[bool, Content]:
-    """Whether a deployment may have this name, and that in words; `taken` is lower-case name → target."""
+def name_words(name: str, targets: Mapping[str, str], current: str | None) -> tuple[bool, Content]:
+    """Whether a deployment may have this name, and that in words; `targets` is lower-case name → target."""
     from firstlight_core.artifact.inference_model import check_name
 
     try:
@@ -129,7 +129,7 @@ def name_words(name: str, taken: Mapping[str, str], current: str | None) -> tupl
         return False, Content.assemble(part(f"✗ {error} {error.hint}", "$text-error"))
     if name == current:
         return True, Content.assemble(part("✓ deployed under this name", "$text-success"))
-    if (target := taken.get(name.lower())) is not None:
+    if (target := targets.get(name.lower())) is not None:
         words = f"! taken ({one_line(target, 30)}): deploying replaces it, after a question"
         return True, Content.assemble(part(words, "$text-warning"))
     return True, Content.assemble(part("✓ the name is free", "$text-success"))

@@ -109,16 +109,16 @@ class CliScreen(Page[None]):
             )
             self.app.copy_to_clipboard(command.line)
         elif command.moves_cache:
-            place = Path(command.arguments[-1])
+            folder = Path(command.arguments[-1])
             if offer.place is None:
                 old = "a place that it does not tell, so that it could not be put back"
             else:
                 old = shown_path(offer.place)
             question = (
-                f"This moves the cache of every model of the foundry command, from {old} to {shown_path(place)}. "
+                f"This moves the cache of every model of the foundry command, from {old} to {shown_path(folder)}. "
                 "The old place is written down; F5 on the step puts it back, also after a restart."
             )
-            move = partial(self._services.move_cache, place)
+            move = partial(self._services.move_cache, folder)
             self.app.push_screen(
                 ConfirmScreen(question, yes="Move it", no="Leave it"),
                 lambda yes: self._begin(move) if yes else None,
@@ -171,10 +171,11 @@ def _offer_words(offer: "FoundryOffer") -> Content:
             part("There is none on this machine; Firstlight does not need it. "),
             part("For another machine, these can be copied:", "$foreground-muted"),
         )
-    place = shown_path(offer.place) if offer.place is not None else "not told"
+    folder = shown_path(offer.place) if offer.place is not None else "not told"
     lines = [
         Content.assemble(
-            part(f"version {offer.cli.version or 'unknown'}", "bold"), part(f"  its cache: {place}")
+            part(f"version {offer.cli.version or 'unknown'}", "bold"),
+            part(f"  its cache: {folder}"),
         )
     ]
     if offer.moved is not None:

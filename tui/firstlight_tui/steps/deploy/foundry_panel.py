@@ -80,8 +80,8 @@ class FoundryStep(ServingStep):
         words = self.query_one("#moved", Words)
         words.display = change is not None
         if change is not None:
-            said = f"! The foundry command's cache was moved from {shown_path(change.before)}: F5 puts it back."
-            words.update(Content.assemble(part(said, "$text-warning")))
+            warning = f"! The foundry command's cache was moved from {shown_path(change.before)}: F5 puts it back."
+            words.update(Content.assemble(part(warning, "$text-warning")))
 
     @on(Button.Pressed, "#deploy-doctor")
     def action_doctor(self) -> None:
@@ -134,9 +134,9 @@ class FoundryStep(ServingStep):
         texts = {f"snippet:{key}": text for key, text in snippets.items()}
         texts |= {f"command:{key}": command for key, command, _ in commands}
 
-        def taken(key: str | None) -> None:
+        def copy_row(key: str | None) -> None:
             if key is not None:
                 self.app.copy_to_clipboard(texts[key])
                 self.notify(f"Copied: {one_line(texts[key], 60)}", markup=False)
 
-        self.app.push_screen(PresetScreen("Copy what?", rows), taken)
+        self.app.push_screen(PresetScreen("Copy what?", rows), copy_row)

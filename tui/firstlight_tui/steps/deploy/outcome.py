@@ -56,13 +56,13 @@ class Outcome(Vertical):
 
 def _verdict(document: Mapping[str, Any]) -> Content:
     name = part(one_line(str(document.get("id") or document.get("name") or ""), 90), "bold")
-    verified, asked = document.get("verified"), "answer" in document
-    if verified and asked:
+    verified, answered = document.get("verified"), "answer" in document
+    if verified and answered:
         head = part(
             "✓ Verified: same answer from Foundry Local as from the model itself. ",
             "bold $text-success",
         )
-    elif asked:
+    elif answered:
         head = part("! Published, but the answers differ. ", "bold $text-warning")
     elif verified:
         head = part("✓ Written, read back and checked. ", "bold $text-success")
@@ -81,8 +81,8 @@ def _places(document: Mapping[str, Any]) -> Content:
     lines = []
     for label, key in (("asked", "question"), ("reason", "reason"), ("folder", "path")):
         if value := document.get(key):
-            shown = shown_path(str(value)) if key == "path" else one_line(str(value), 300)
-            lines.append(Content.assemble(part(f"{label:9}", "$text-accent"), part(shown)))
+            value_text = shown_path(str(value)) if key == "path" else one_line(str(value), 300)
+            lines.append(Content.assemble(part(f"{label:9}", "$text-accent"), part(value_text)))
     if isinstance(config := document.get("model_config"), Mapping):
         values = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in config.items())
         lines.append(

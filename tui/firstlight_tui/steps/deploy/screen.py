@@ -82,10 +82,10 @@ class DeployStep(PublishStep):
 
     def _initial(self) -> Choice:
         """As it was left, else as suggested."""
-        kept = self.wizard.kept.get(CHOICE)
-        if kept is not None and kept[0] == self.session.artifact:
-            found: Choice = kept[1]
-            return found
+        remembered = self.wizard.kept.get(CHOICE)
+        if remembered is not None and remembered[0] == self.session.artifact:
+            choice: Choice = remembered[1]
+            return choice
         return self._suggested()
 
     def _suggested(self) -> Choice:
@@ -106,10 +106,10 @@ class DeployStep(PublishStep):
     async def look(self) -> None:
         """Which names are taken on this machine."""
         try:
-            found = await asyncio.to_thread(self.wizard.services.list_deployments)
+            deployments = await asyncio.to_thread(self.wizard.services.list_deployments)
         except (FirstlightError, OSError):
             return
-        self.taken = {row.name.lower(): row.target for row in found}
+        self.taken = {row.name.lower(): row.target for row in deployments}
         # The step may be left meanwhile, and its parts go one by one.
         with contextlib.suppress(NoMatches):
             self._paint()
@@ -147,9 +147,9 @@ class DeployStep(PublishStep):
             return
         choice = form.choice
         # An export has a name of its own.
-        taken = self.taken if choice.target in CACHED else {}
+        targets = self.taken if choice.target in CACHED else {}
         current = choice.name if self.is_deployed else None
-        form.show(name_words(choice.name, taken, current)[1])
+        form.show(name_words(choice.name, targets, current)[1])
         if self.session.deployment is not None:
             self.query_one(Outcome).show(self.session.deployment)
         self.show_service()

@@ -97,8 +97,10 @@ class ServingStep(StepScreen):
     async def _look_at_background(self) -> None:
         """Whether a service of an earlier wizard, or of this one, runs without it; and whether it answers."""
         services = self.wizard.services
-        found = await asyncio.to_thread(services.list_background)
-        own = next((s for s in found if s.target == self.serve_target), found[0] if found else None)
+        running = await asyncio.to_thread(services.list_background)
+        own = next(
+            (s for s in running if s.target == self.serve_target), running[0] if running else None
+        )
         if own is None and AGAIN not in self.wizard.kept:
             self.wizard.kept.pop(SERVE, None)
         elif own is not None:

@@ -27,8 +27,8 @@ async def probe(
     services = wizard.services
     if only is None:
         for key, title in await asyncio.to_thread(services.list_checks):
-            found = known[key]["found"] if key in known else ""
-            row: WaitingRow = {"id": key, "title": title, "status": "looking", "found": found}
+            previous = known[key]["found"] if key in known else ""
+            row: WaitingRow = {"id": key, "title": title, "status": "looking", "found": previous}
             add_row(row)
     else:
         add_row(waiting_row(known[only]))

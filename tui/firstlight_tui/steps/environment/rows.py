@@ -76,11 +76,11 @@ def row_cells(row: Row, colours: Mapping[str, str]) -> dict[str, Text]:
     """Return the cells of one row; `colours` are the theme's variables."""
     status = row["status"]
     mark, variable = MARKS.get(status, ("?", "foreground-muted"))
-    found = one_line(row["found"], 300) or ("…" if status == "looking" else "")
+    finding = one_line(row["found"], 300) or ("…" if status == "looking" else "")
     return {
         "mark": cell(mark, f"bold {_colour(variable, colours)}".strip()),
         "title": cell(one_line(row["title"], 40)),
-        "found": cell(found, "dim" if status == "looking" else ""),
+        "found": cell(finding, "dim" if status == "looking" else ""),
     }
 
 
@@ -95,8 +95,8 @@ def verdict_words(document: DoctorDocument) -> Content:
     words, style = VERDICTS[document["verdict"]]
     counted = Counter(_kind(row) for row in document["checks"])
     counts = " · ".join(
-        f"{counted[status]} {one if counted[status] == 1 else several}"
-        for status, one, several in COUNTED
+        f"{counted[status]} {singular if counted[status] == 1 else several}"
+        for status, singular, several in COUNTED
         if counted[status]
     )
     return Content.assemble(part(words, style), part(f"  {counts}", "$foreground-muted"))

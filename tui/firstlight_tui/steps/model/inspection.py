@@ -87,12 +87,12 @@ def _look(wizard: "WizardApp", folder: Path, base: Path | None) -> dict[str, Any
     if (folder / ARTIFACT_MARK).is_file():
         from firstlight_core.artifact.artifact import check_artifact
 
-        found = check_artifact(folder)
+        artifact = check_artifact(folder)
         facts = {
-            "model_type": found.model_type,
-            "bytes": found.bytes,
-            "context_length": found.context_length,
-            "precision": found.precision,
+            "model_type": artifact.model_type,
+            "bytes": artifact.bytes,
+            "context_length": artifact.context_length,
+            "precision": artifact.precision,
         }
         return {"adopted": str(folder), "facts": facts}
     services = wizard.services

@@ -135,8 +135,8 @@ class ModelStep(StepScreen):
     # The table ------------------------------------------------------------------------------------
 
     async def _list_models(self) -> None:
-        found = list(await asyncio.to_thread(self.wizard.services.find_models))
-        self._table.fill(found)
+        models = list(await asyncio.to_thread(self.wizard.services.find_models))
+        self._table.fill(models)
         if self.session.source is not None:
             self._table.select(self.session.source)
 

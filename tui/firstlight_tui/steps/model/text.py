@@ -41,13 +41,13 @@ Firstlight writes vLLM's files too, and Ollama's Modelfile for a GGUF of yours: 
 
 
 def choose_models(
-    found: Sequence[FoundModel], *, needle: str = "", origin: str = "", sort: str = ""
+    models: Sequence[FoundModel], *, needle: str = "", origin: str = "", sort: str = ""
 ) -> list[FoundModel]:
     """The models of one origin that hold every word, in the order found, or sorted (largest size first)."""
     words = needle.lower().split()
     chosen = [
         model
-        for model in found
+        for model in models
         if origin in ("", model.origin)
         and all(
             word in f"{model.name} {model.origin} {model.architecture} {model.path}".lower()

@@ -49,8 +49,8 @@ def card(
         lines.append(_line("claim", words))
     if row.guess:
         facts = [
-            f"{label} {shown(row.guess[key])}"
-            for key, label, shown in ESTIMATED
+            f"{label} {as_text(row.guess[key])}"
+            for key, label, as_text in ESTIMATED
             if row.guess.get(key) is not None
         ]
         assumes = one_line(str(row.guess.get("assumes") or "")) if whole else ""
@@ -91,18 +91,18 @@ def measured_words(row: PrecisionRow) -> str:
     figures = row.figures
     if figures is None:
         return ""
-    said = []
+    parts = []
     if figures.bytes is not None:
         size = bytes_text(figures.bytes)
         if guess := row.guess.get("bytes"):
             size += f" ({100 * (figures.bytes / guess - 1):+.1f} % against the estimate)"
-        said.append(size)
+        parts.append(size)
     if figures.seconds is not None:
-        said.append(f"converted in {seconds_text(figures.seconds)}")
+        parts.append(f"converted in {seconds_text(figures.seconds)}")
     if figures.peak_rss_bytes:
-        said.append(f"peak RAM {bytes_text(figures.peak_rss_bytes)}")
+        parts.append(f"peak RAM {bytes_text(figures.peak_rss_bytes)}")
     if figures.load_s is not None:
-        said.append(f"load {1000 * figures.load_s:.0f} ms")
+        parts.append(f"load {1000 * figures.load_s:.0f} ms")
     speeds = []
     if figures.ttft_s is not None:
         speeds.append(f"TTFT {number(1000 * figures.ttft_s)} ms")
@@ -112,22 +112,22 @@ def measured_words(row: PrecisionRow) -> str:
         speeds.append(f"decode {figures.decode_tps:.0f} tok/s")
     if speeds:
         void = ", void: the machine was busy, measure again" if figures.void else ""
-        said.append(f"{', '.join(speeds)} (prompt of {figures.prompt_tokens} tokens{void})")
+        parts.append(f"{', '.join(speeds)} (prompt of {figures.prompt_tokens} tokens{void})")
     if figures.run_rss_bytes:
-        said.append(f"RAM running {bytes_text(figures.run_rss_bytes)}")
-    return "; ".join([*said, *_quality_words(figures)])
+        parts.append(f"RAM running {bytes_text(figures.run_rss_bytes)}")
+    return "; ".join([*parts, *_quality_words(figures)])
 
 
 def _quality_words(figures: Figures) -> list[str]:
-    said = []
+    parts = []
     if figures.kl_mean is not None:
         drift = f"drift: mean KL {drift_text(figures.kl_mean)}"
         if figures.top1_agreement is not None:
             drift += f", top-1 agreement {100 * figures.top1_agreement:.1f} %"
-        said.append(drift)
+        parts.append(drift)
     if figures.usable is False:
-        said.append("quality: not good enough")
-    return said
+        parts.append("quality: not good enough")
+    return parts
 
 
 def options_words(row: PrecisionRow, config: Mapping[str, Any] | None, *, tied: bool) -> str:
@@ -136,13 +136,13 @@ def options_words(row: PrecisionRow, config: Mapping[str, Any] | None, *, tied: 
         return ""
     options = options_for(row.precision, tied=tied)
     values = read_options(config)
-    said = [
+    parts = [
         f"{option.label.lower()} {choice.label}"
         for option in options
         for choice in option.choices
         if choice.value == values[option.key]
     ]
-    return "; ".join(said) or "an edited configuration"
+    return "; ".join(parts) or "an edited configuration"
 
 
 def _line(mark: str, words: str, style: str = "$text-accent") -> Content:

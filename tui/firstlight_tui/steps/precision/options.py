@@ -57,11 +57,11 @@ def configured(session: Session, key: str, config: Mapping[str, Any] | None) -> 
         configs[key] = config
     if configs == (session.configs or {}):
         return session
-    kept = tuple(a for a in session.artifacts if a.get("precision") != key)
-    folders = [str(a["artifact"]) for a in kept]
+    remaining = tuple(a for a in session.artifacts if a.get("precision") != key)
+    folders = [str(a["artifact"]) for a in remaining]
     artifact = session.artifact
-    if len(kept) != len(session.artifacts) and artifact not in folders:
+    if len(remaining) != len(session.artifacts) and artifact not in folders:
         artifact = folders[0] if folders else None
     return session.decide(
-        configs=configs or None, method="config", artifacts=kept, artifact=artifact
+        configs=configs or None, method="config", artifacts=remaining, artifact=artifact
     )

@@ -28,19 +28,19 @@ def estimates_of(session: Session) -> Estimates:
 
     The formulas know the rows' own options: of an edited row they know the size, and what does not hang on options.
     """
-    found: Estimates = (session.model or {}).get("estimates") or {}
+    estimates: Estimates = (session.model or {}).get("estimates") or {}
     return {
         key: _edited_estimate(session, key, guess) if is_edited(session, key) else guess
-        for key, guess in found.items()
+        for key, guess in estimates.items()
     }
 
 
 def _edited_estimate(session: Session, key: str, guess: Mapping[str, Any]) -> dict[str, Any]:
     config, row = (session.configs or {})[key], find_precision(key)
     costs = (session.model or {})["estimates"].get(costs_of(row, config).key, guess)
-    kept = {name: costs[name] for name in KEPT_WHEN_EDITED if name in costs}
+    unchanged = {name: costs[name] for name in KEPT_WHEN_EDITED if name in costs}
     size = edited_bytes(session.model or {}, row, config)
-    return kept if size is None else {"bytes": size, **kept}
+    return unchanged if size is None else {"bytes": size, **unchanged}
 
 
 def advised(session: Session) -> str:
@@ -89,10 +89,10 @@ def picture_of(figures: Mapping[str, Figures], *, by_speed: bool) -> Picture:
     drifting = {key: f for key, f in figures.items() if f.kl_mean is not None}
     if by_speed:
         costs = {k: 1 / f.decode_tps for k, f in drifting.items() if f.decode_tps and not f.void}
-        shown = {k: f"{1 / cost:.0f} tok/s" for k, cost in costs.items()}
+        labels = {k: f"{1 / cost:.0f} tok/s" for k, cost in costs.items()}
     else:
         costs = {k: float(f.bytes) for k, f in drifting.items() if f.bytes}
-        shown = {k: bytes_text(cost) for k, cost in costs.items()}
+        labels = {k: bytes_text(cost) for k, cost in costs.items()}
     places = {key: (cost, float(drifting[key].kl_mean or 0.0)) for key, cost in costs.items()}
     front = pareto_front(places)
     order = sorted(places, key=lambda key: places[key][0])
@@ -106,6 +106,6 @@ def picture_of(figures: Mapping[str, Figures], *, by_speed: bool) -> Picture:
         ),
         title=f"Measured: drift against {axis}; ● best trade-off: nothing is both {better} and closer (p: plot {other} instead)",
         across="decode, faster to the left" if by_speed else "size, smaller to the left",
-        low=shown[order[0]] if order else "",
-        high=shown[order[-1]] if order else "",
+        low=labels[order[0]] if order else "",
+        high=labels[order[-1]] if order else "",
     )

@@ -21,7 +21,7 @@ MARKS = {
 def check_words(document: Mapping[str, Any]) -> Content:
     """Every check with its status and evidence; of several targets a block each."""
     if several := document.get("artifacts"):
-        return Content("\n").join([_block(one) for one in several])
+        return Content("\n").join([_block(entry) for entry in several])
     lines = []
     for check in document.get("checks") or ():
         mark, style = MARKS.get(str(check["status"]), ("? ", "$foreground-muted"))
@@ -65,8 +65,8 @@ def _figures(drift: Mapping[str, Any]) -> str:
         share = f"top-1 agreement {drift['top1_agreement']:.1%}"
         parts.append(share + _between(drift.get("top1_interval"), "{:.1%}".format))
     if "kl_mean" in drift:
-        shown = f"mean KL {kl_text(drift['kl_mean'])}"
-        parts.append(shown + _between(drift.get("kl_interval"), kl_text))
+        divergence = f"mean KL {kl_text(drift['kl_mean'])}"
+        parts.append(divergence + _between(drift.get("kl_interval"), kl_text))
     if "kl_p95" in drift:
         parts.append(f"95th percentile KL {kl_text(drift['kl_p95'])}")
     if "perplexity_ratio" in drift:

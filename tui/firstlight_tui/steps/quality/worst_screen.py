@@ -57,9 +57,9 @@ def worst_examples(quality: Mapping[str, Any]) -> Sequence[tuple[str, Example]]:
     """Pairs of target and example; the name is empty where only one target was checked."""
     several = quality.get("artifacts")
     return [
-        (PurePath(str(one.get("target") or "")).name if several else "", example)
-        for one in several or [quality]
-        for example in (one.get("drift") or {}).get("worst") or ()
+        (PurePath(str(entry.get("target") or "")).name if several else "", example)
+        for entry in several or [quality]
+        for example in (entry.get("drift") or {}).get("worst") or ()
     ]
 
 

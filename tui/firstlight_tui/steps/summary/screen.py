@@ -132,8 +132,8 @@ MARKS: Mapping[Outcome, tuple[str, str]] = {
 
 def _closing(facts: RunFacts) -> list[Content]:
     """What was achieved, line by line, and the verdicts on the quality."""
-    lines = [_item(found) for found in achievements(facts)]
-    verdicts = [str(one.get("verdict") or "") for one in facts.qualities]
+    lines = [_item(achievement) for achievement in achievements(facts)]
+    verdicts = [str(quality.get("verdict") or "") for quality in facts.qualities]
     return lines + [
         Content.styled(f"  {one_line(words, 300)}", "$foreground-muted")
         for words in verdicts
@@ -141,11 +141,14 @@ def _closing(facts: RunFacts) -> list[Content]:
     ]
 
 
-def _item(found: Achievement) -> Content:
-    mark, style = MARKS[found.outcome]
-    note = found.note or ("skipped" if found.outcome == "skipped" else "")
+def _item(achievement: Achievement) -> Content:
+    mark, style = MARKS[achievement.outcome]
+    note = achievement.note or ("skipped" if achievement.outcome == "skipped" else "")
     return Content.assemble(
         part(mark, style),
-        part(f"{found.title:32}", "$foreground-muted" if found.outcome == "skipped" else "bold"),
+        part(
+            f"{achievement.title:32}",
+            "$foreground-muted" if achievement.outcome == "skipped" else "bold",
+        ),
         part(one_line(note, 160), "$foreground-muted"),
     )

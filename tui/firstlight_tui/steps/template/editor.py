@@ -90,8 +90,8 @@ class TemplateEditor(TemplateSheet):
 
         artifact = str(self.session.artifact)
         source = self.wizard.paths.model_name(self.session.source or artifact)
-        found = next((a for a in self.session.artifacts if a.get("artifact") == artifact), {})
-        key = str(found.get("precision", ""))
+        row = next((a for a in self.session.artifacts if a.get("artifact") == artifact), {})
+        key = str(row.get("precision", ""))
         return default_name(Path(f"{source}-{key}" if key else source))
 
     # Editing --------------------------------------------------------------------------------------

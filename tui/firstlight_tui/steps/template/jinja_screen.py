@@ -74,9 +74,9 @@ class JinjaScreen(Dialog[dict[str, Any] | None]):
                 yield Button("Back", id="jinja-back", compact=True)
 
     def on_mount(self) -> None:
-        kept = workspace_of(self).drafts.chat_template
-        if kept is not None and kept[0] == str(self._artifact):
-            self._area.text = kept[1]
+        draft = workspace_of(self).drafts.chat_template
+        if draft is not None and draft[0] == str(self._artifact):
+            self._area.text = draft[1]
         else:
             begin(self, self._load, group="jinja")
         self._area.focus()
@@ -99,9 +99,9 @@ class JinjaScreen(Dialog[dict[str, Any] | None]):
             self._say("This model has no chat template: F6 offers its family's.", "$text-warning")
         else:
             # A terminal would obey what `visible` replaces; such a template is shown, and not written back so.
-            shown = visible(text)
-            self._lossy = shown if shown != text else ""
-            self._area.text = shown
+            visible_text = visible(text)
+            self._lossy = visible_text if visible_text != text else ""
+            self._area.text = visible_text
 
     def _say(self, sentence: str, colour: str = "") -> None:
         self.query_one("#jinja-words", Words).update(Content.assemble(part(sentence, colour)))

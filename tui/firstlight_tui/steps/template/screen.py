@@ -96,8 +96,8 @@ class TemplateStep(TemplateEditor):
             if draft is not None and "mended" in result:
                 draft.replace(result["inference_model"])
             workspace.session = workspace.session.decide(template=result)
-            told = {key: result.get(key) for key in ("locked", "inference_model")}
-            workspace.record("template", "done", seconds=seconds, **told)
+            values = {key: result.get(key) for key in ("locked", "inference_model")}
+            workspace.record("template", "done", seconds=seconds, **values)
         elif result.get("undone"):
             workspace.session = workspace.session.decide(template=None)
             workspace.record("template", "undone", seconds=seconds)
@@ -195,8 +195,8 @@ class TemplateStep(TemplateEditor):
         elif not self._open_lock():
             self._begin("save")
         elif not self._field_is_broken("save"):
-            said = verdicts.first_sentence(self._document or {})
-            question = f"{said}. Write the template although the renderers differ?"
+            sentence = verdicts.first_sentence(self._document or {})
+            question = f"{sentence}. Write the template although the renderers differ?"
             self.app.push_screen(ConfirmScreen(question, yes="Write it", no="Keep"), self._accept)
 
     def _accept(self, yes: bool | None) -> None:

@@ -48,9 +48,9 @@ class TemplateSheet(StepScreen):
     @property
     def _document(self) -> Mapping[str, Any] | None:
         """The newest check of this artifact."""
-        found: Mapping[str, Any] | None = self.work.result if self.work is not None else None
-        if found is not None and found.get("artifact") == self.session.artifact:
-            return found
+        check: Mapping[str, Any] | None = self.work.result if self.work is not None else None
+        if check is not None and check.get("artifact") == self.session.artifact:
+            return check
         return self.session.template
 
     def _begin_draft(self, model: Mapping[str, Any]) -> None:
@@ -122,11 +122,11 @@ class TemplateSheet(StepScreen):
         await asyncio.sleep(PREVIEW_SECONDS)
         artifact = str(self.session.artifact)
         try:
-            found = await self.wizard.services.preview_template(Path(artifact), document)
+            preview = await self.wizard.services.preview_template(Path(artifact), document)
         except FirstlightError as error:
             self._paint_preview(str(error))
             return
-        self.workspace.drafts.template_preview = ((artifact, document["PromptTemplate"]), found)
+        self.workspace.drafts.template_preview = ((artifact, document["PromptTemplate"]), preview)
         self._paint_preview()
 
     @on(TabbedContent.TabActivated)

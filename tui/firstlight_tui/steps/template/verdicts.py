@@ -59,8 +59,8 @@ def first_sentence(document: Document) -> str:
         return isinstance(difference, Mapping) and difference.get("shape") in excepted
 
     for difference in sorted(document.get("differences") or (), key=last):
-        said = difference.get("sentence") if isinstance(difference, Mapping) else difference
-        return one_line(str(said)).rstrip(".")
+        sentence = difference.get("sentence") if isinstance(difference, Mapping) else difference
+        return one_line(str(sentence)).rstrip(".")
     return "The check has not run"
 
 
@@ -78,7 +78,7 @@ def shapes_content(document: Document | None) -> Content:
         return Content.styled("No check yet: F5 runs it.", "$foreground-muted")
     differences = [d for d in document.get("differences") or () if isinstance(d, Mapping)]
     lines: list[Content] = []
-    told: dict[str, str] = {}
+    explained: dict[str, str] = {}
     for shape in document.get("shapes") or ():
         label = one_line(str(shape.get("label") or shape.get("id")), 32)
         own = {
@@ -86,11 +86,11 @@ def shapes_content(document: Document | None) -> Content:
             for d in reversed(differences)
             if d.get("shape") == shape.get("id")
         }
-        fresh = [d for d in own.values() if str(d.get("sentence")) not in told]
-        known = [told[str(d["sentence"])] for d in own.values() if d not in fresh]
+        fresh = [d for d in own.values() if str(d.get("sentence")) not in explained]
+        known = [explained[str(d["sentence"])] for d in own.values() if d not in fresh]
         lines.append(_shape_line(shape, label, as_in=known[0] if known and not fresh else ""))
         for difference in fresh:
-            told[str(difference.get("sentence"))] = label
+            explained[str(difference.get("sentence"))] = label
             lines += _difference_lines(difference)
         if note := shape.get("note"):
             lines.append(Content.styled(f"    {one_line(str(note))}", "$foreground-muted"))
