@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.documents.artifact import InferenceModel
+from firstlight_core.documents.run_file import Configs
 from firstlight_core.errors import InputRefused
 from firstlight_core.exports.vllm_command import Capacity
 from firstlight_core.measure.quality_prompts import ORIGINS
@@ -21,7 +23,7 @@ class TemplateChoice:
     """How the prompt template is settled: a whole inference_model.json, a preset, or, of neither, the tokenizer's own."""
 
     preset: str | None = None
-    inference_model: Mapping[str, Any] | None = None
+    inference_model: InferenceModel | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +82,7 @@ class Plan:
     use: str | None = None
     """The precision that template, deployment and chat work on."""
     method: str = "config"
-    configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    configs: Configs = field(default_factory=dict)
     """Edited Olive configurations by precision (method `config`); the others are converted as their rows say."""
     template: TemplateChoice | None = None
     """None leaves the artifact's files as they are."""

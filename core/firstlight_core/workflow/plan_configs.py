@@ -5,11 +5,12 @@ TOML has no null: a key that is null is one that is absent, which Olive reads al
 """
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from firstlight_core.conversion.olive_config import checked_config, run_config
+from firstlight_core.documents.conversion import OliveConfig
+from firstlight_core.documents.run_file import Configs
 from firstlight_core.errors import FirstlightError, UsageError
 from firstlight_core.model.adapter import adapter_base
 from firstlight_core.paths import absolute
@@ -17,20 +18,28 @@ from firstlight_core.precision.options import check_row
 from firstlight_core.precision.table import find_precision
 from firstlight_core.workflow.plan_values import Section
 
-Configs = Mapping[str, Mapping[str, Any]]
 _MODEL = "input_model"
 _PRIVATE = ("cache_dir", "output_dir")
 
 
-def portable(configs: Configs, source: Path) -> dict[str, Any]:
-    """The configurations without folders, and without the source where it is named as Firstlight names it."""
+def portable(configs: Configs, source: Path) -> Configs:
+    """The configurations without folders, nulls, and the source where it is named as Firstlight names it."""
     by_key = {}
     for key, config in configs.items():
         settings = {name: value for name, value in config.items() if name not in _PRIVATE}
         if settings.get(_MODEL) == _own_model(source, key):
             del settings[_MODEL]
-        by_key[key] = settings
+        by_key[key] = _without_null(settings)
     return by_key
+
+
+def _without_null(value: Any) -> Any:
+    """TOML has no null: a key without a value is left out."""
+    if isinstance(value, dict):
+        return {str(key): _without_null(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [_without_null(item) for item in value if item is not None]
+    return value
 
 
 def read_configs(
@@ -50,7 +59,7 @@ def read_configs(
         return {}
     if source is None:
         raise top.wrong("configs", "belongs to `source`; an adopted `artifact` is not converted")
-    configs: dict[str, Mapping[str, Any]] = {}
+    configs: dict[str, OliveConfig] = {}
     for key in section.values:
         config = section.table(key)
         if key not in precisions:

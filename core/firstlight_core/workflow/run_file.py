@@ -4,16 +4,15 @@ Sections that are absent are steps that are skipped. Relative paths are relative
 """
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import tomli_w
 
-from firstlight_core.artifact.inference_model import check_name
+from firstlight_core.artifact.inference_model import check_name, validate_inference_model
 from firstlight_core.artifact.model_caches import CACHES
-from firstlight_core.errors import InputRefused, UsageError
+from firstlight_core.documents.artifact import InferenceModel
+from firstlight_core.errors import InputRefused, TemplateRefused, UsageError
 from firstlight_core.exports.vllm_command import CAPACITY_LIMITS, Capacity
 from firstlight_core.files import read_limited, write_whole
 from firstlight_core.ledger import Run
@@ -31,12 +30,10 @@ from firstlight_core.workflow.plan import (
     TemplateChoice,
     plan_of,
 )
-from firstlight_core.workflow.plan_configs import portable, read_configs
+from firstlight_core.workflow.plan_configs import read_configs
 from firstlight_core.workflow.plan_values import Section
+from firstlight_core.workflow.run_file_content import SAMPLE, SCHEMA, run_file_content
 
-SCHEMA = "firstlight/run.toml/1"
-SAMPLE = "sample"
-"""As `source`: the sample model; as `quality.prompts`: its held-out questions."""
 METHODS = ("config", "command")
 TARGETS = ("foundry", "folder", "ollama", "vllm", "bundle")
 _LIMIT = 2**20
@@ -125,8 +122,8 @@ def _because(what: str, error: UsageError) -> str:
 
 
 def _template(section: Section) -> TemplateChoice:
-    preset, model = section.text("preset"), section.table("inference_model")
-    if preset is not None and model is not None:
+    preset, table = section.text("preset"), section.table("inference_model")
+    if preset is not None and table is not None:
         raise section.wrong("preset", "and `inference_model` exclude each other")
     if preset not in (None, TOKENIZER):
         try:
@@ -134,7 +131,15 @@ def _template(section: Section) -> TemplateChoice:
         except UsageError as error:
             raise section.wrong("preset", _because("names none", error)) from error
     section.nothing_else()
-    return TemplateChoice(preset=preset, inference_model=model)
+    if table is None:
+        return TemplateChoice(preset=preset)
+    try:
+        model = cast(InferenceModel, validate_inference_model(table))
+    except TemplateRefused as error:
+        raise section.wrong(
+            "inference_model", f"cannot be used: {str(error).rstrip('.')}"
+        ) from error
+    return TemplateChoice(inference_model=model)
 
 
 def _deploy(section: Section) -> DeployChoice:
@@ -229,73 +234,5 @@ def write_plan(path: Path, plan: Plan) -> Path:
     Raises:
         StateProblem: it cannot be written.
     """
-    write_whole(path, _HEAD + tomli_w.dumps(plan_document(plan)), mode=0o600)
+    write_whole(path, _HEAD + tomli_w.dumps(run_file_content(plan)), mode=0o600)
     return path
-
-
-def plan_document(plan: Plan) -> dict[str, Any]:
-    """The content of `run.toml`."""
-    document: dict[str, Any] = {"schema": SCHEMA}
-    if plan.source is not None:
-        document |= {
-            "source": _path_word(plan.source, {find_paths().sample: SAMPLE}),
-            "base": plan.base and _path_word(plan.base, {find_paths().sample: SAMPLE}),
-            "precisions": list(plan.precisions),
-            "use": plan.use,
-            "method": plan.method,
-            "configs": portable(plan.configs, plan.source) or None,
-        }
-    else:
-        document["artifact"] = str(plan.artifact)
-    template, deploy, chat = plan.template, plan.deploy, plan.chat
-    bench, quality = plan.benchmark, plan.quality
-    if template is not None:
-        document["template"] = {
-            "preset": template.preset,
-            "inference_model": template.inference_model,
-        }
-    if deploy:
-        document["deploy"] = {
-            "name": deploy.name,
-            "target": deploy.target,
-            "replace": deploy.replace,
-            **({"cache": deploy.cache} if deploy.cache != "private" else {}),
-            **(asdict(deploy.capacity) if deploy.capacity else {}),
-        }
-    if chat:
-        document["chat"] = {
-            "prompts": list(chat.prompts),
-            "system": chat.system or None,
-            "max_tokens": chat.max_tokens,
-        }
-    if bench:
-        document["bench"] = {
-            "lengths": list(bench.lengths) if bench.lengths else None,
-            "new_tokens": bench.new_tokens,
-            "repeats": bench.repeats,
-            "precisions": list(bench.precisions) or None,
-        }
-    if quality:
-        words = {find_paths().sample: SAMPLE} | ({plan.source: "source"} if plan.source else {})
-        prompts, reference = quality.prompts, quality.reference
-        document["quality"] = {
-            "prompts": prompts and _path_word(prompts, {find_paths().sample_prompts: SAMPLE}),
-            "reference": reference and _path_word(reference, words),
-            "text": quality.text and str(quality.text.absolute()),
-            "precisions": list(quality.precisions) or None,
-        }
-    content: dict[str, Any] = _without_none(document)
-    return content
-
-
-def _path_word(path: Path, words: Mapping[Path, str]) -> str:
-    return words.get(path) or str(path.absolute())
-
-
-def _without_none(value: Any) -> Any:
-    """TOML has no null: a key without a value is left out."""
-    if isinstance(value, Mapping):
-        return {str(k): _without_none(v) for k, v in value.items() if v is not None}
-    if isinstance(value, list | tuple):
-        return [_without_none(v) for v in value if v is not None]
-    return value

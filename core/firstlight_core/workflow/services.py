@@ -8,7 +8,7 @@ signature of the function itself.
 import importlib
 from collections.abc import Callable
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, ParamSpec, Self, TypeVar
 
 if TYPE_CHECKING:
     import firstlight_core.artifact.artifact
@@ -133,19 +133,19 @@ class Services:
     write_report = Late(lambda: firstlight_core.report.report.write_report)
     write_run_toml = Late(lambda: firstlight_core.workflow.run_file.write_run_toml)
 
-    def __init__(self, **functions: Callable[..., Any]) -> None:
+    def __init__(self, **functions: Callable[..., object]) -> None:
         unknown = functions.keys() - FUNCTIONS
         if unknown:
             raise TypeError(f"no service is called {', '.join(sorted(unknown))}")
         self._functions = functions
         vars(self).update(functions)
 
-    def replaced(self, **functions: Callable[..., Any]) -> Self:
+    def replaced(self, **functions: Callable[..., object]) -> Self:
         """Return these services with further functions replaced."""
         return type(self)(**{**self._functions, **functions})
 
 
-FUNCTIONS: dict[str, Late[..., Any]] = {
+FUNCTIONS: dict[str, Late[..., object]] = {
     name: value for name, value in vars(Services).items() if isinstance(value, Late)
 }
 """Every service by name, as the core has it."""

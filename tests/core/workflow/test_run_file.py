@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firstlight_core.conversion.olive_config import checked_config, course_config, run_config
+from firstlight_core.documents.artifact import InferenceModel
 from firstlight_core.errors import InputRefused
 from firstlight_core.exports.vllm_command import Capacity
 from firstlight_core.ledger import Run
@@ -140,6 +141,10 @@ def test_the_words_for_the_sample(write: Write) -> None:
             'source = "x"\n[template]\npreset = "a"\n[template.inference_model]\nName = "x"',
             "exclude each other",
         ),
+        (
+            'source = "x"\n[template.inference_model]\nName = "x"',
+            "`template.inference_model` cannot be used: `PromptTemplate` must be an object",
+        ),
         ('source = "x"\n"\\u001b[31m" = 1', "is not a key here"),
         ('artifact = "x"\n[configs.int4]', "`configs` belongs to `source`"),
         ('source = "x"\n[configs.int8]', "`configs.int8` is none of `precisions`"),
@@ -223,6 +228,10 @@ texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
 paths = texts.filter(lambda t: "/" not in t and "~" not in t).map(lambda t: Path("/models") / t)
 names = st.from_regex(r"mine[A-Za-z0-9]{1,12}", fullmatch=True)
 presets = st.sampled_from([TOKENIZER, *(preset.key for preset in PRESETS)])
+inference_models = st.fixed_dictionaries(
+    {"Name": names, "PromptTemplate": st.fixed_dictionaries({"prompt": st.just("Q: {Content}")})},
+    optional={"Description": texts, "ModelConfig": st.just({"top_p": 0.9, "max_length": 512})},
+)
 subsets = st.lists(st.sampled_from(KEYS), min_size=1, unique=True).map(tuple)
 
 
@@ -241,9 +250,7 @@ def plans(draw: st.DrawFn) -> Plan:
         template=draw(
             st.just(TemplateChoice())
             | presets.map(lambda key: TemplateChoice(preset=key))
-            | st.dictionaries(texts, texts | numbers, min_size=1).map(
-                lambda d: TemplateChoice(inference_model=d)
-            )
+            | inference_models.map(lambda model: TemplateChoice(inference_model=model))
         ),
         deploy=draw(
             st.none()
@@ -292,6 +299,9 @@ def test_a_plan_survives_the_file(tmp_path_factory: pytest.TempPathFactory, plan
     assert read_run_toml(write_plan(path, plan)) == plan
 
 
+INFERENCE_MODEL: InferenceModel = {"Name": "x", "PromptTemplate": {"prompt": "{Content}"}}
+
+
 def session() -> Session:
     made = {"precision": "int8", "artifact": "/runs/1/artifacts/int8", "bytes": 1}
     return Session(
@@ -299,7 +309,7 @@ def session() -> Session:
         precisions=("int4", "int8"),
         artifacts=(made,),
         artifact="/runs/1/artifacts/int8",
-        template={"locked": True, "inference_model": {"Name": "x", "Description": None}},
+        template={"locked": True, "inference_model": INFERENCE_MODEL},
         deployment={"name": "mine", "target": "folder", "verified": True},
         chat={
             "turns": [
@@ -353,7 +363,7 @@ def test_a_session_becomes_the_plan_that_repeats_it(tmp_path: Path) -> None:
         source=find_paths().sample,
         precisions=("int4", "int8"),
         use="int8",
-        template=TemplateChoice(inference_model={"Name": "x"}),
+        template=TemplateChoice(inference_model=INFERENCE_MODEL),
         deploy=DeployChoice(name="mine", target="folder"),
         chat=ChatChoice(prompts=("Hi?", "And?")),
         benchmark=BenchChoice(new_tokens=16, repeats=2),
