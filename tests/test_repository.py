@@ -149,7 +149,7 @@ def test_every_verb_helps_and_speaks_json(verb: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "--json" in done.stdout
-    assert VERBS[verb].split(",")[0].split(";")[0].rstrip(".") in " ".join(done.stdout.split())
+    assert VERBS[verb].help.split(",")[0].split(";")[0].rstrip(".") in " ".join(done.stdout.split())
 
 
 def test_an_unknown_verb_is_a_usage_error() -> None:

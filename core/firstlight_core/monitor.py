@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import psutil
 
@@ -25,6 +26,25 @@ class Sample:
     """Resident memory of the running job's whole process tree; None when no job runs."""
 
 
+class AlertThresholds(TypedDict):
+    """The figures above which a service or a machine calls for attention."""
+
+    response_time_ms: int
+    error_rate_percent: int
+    memory_usage_percent: int
+    cpu_usage_percent: int
+
+
+ALERT_THRESHOLDS: AlertThresholds = {
+    "response_time_ms": 2000,
+    "error_rate_percent": 5,
+    "memory_usage_percent": 85,
+    "cpu_usage_percent": 80,
+}
+"""Of the course (Module 6, section 1: alert_thresholds; cpu_threshold), for the report and for the gauges."""
+CPU_ALERT = ALERT_THRESHOLDS["cpu_usage_percent"] / 100
+MEMORY_ALERT = ALERT_THRESHOLDS["memory_usage_percent"] / 100
+"""As shares of the whole."""
 EMPTY_SAMPLE = Sample(cpu=0.0, memory_used=0, memory_total=1)
 
 

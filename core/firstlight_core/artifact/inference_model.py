@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.artifact.model_config import SEARCH_KEYS
+from firstlight_core.artifact.sampling_ranges import SAMPLING_RANGES
 from firstlight_core.errors import (
     InputRefused,
     TemplateRefused,
@@ -155,22 +157,11 @@ def _check_prompt_template(value: Any) -> dict[str, str]:
 def _check_model_config(value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise TemplateRefused("`ModelConfig` must be an object.", field="ModelConfig")
-    ranges: dict[str, tuple[float, float, str]] = {
-        "max_length": (1, 2**24, "a whole number from 1 to 16777216"),
-        "temperature": (0, 2, "a number from 0 to 2"),
-        "top_p": (1e-6, 1, "a number above 0 and up to 1"),
-        "repetition_penalty": (1e-6, 2, "a number above 0 and up to 2"),
-    }
-    for key, (low, high, rule) in ranges.items():
-        if key not in value:
-            continue
-        number = value[key]
-        fits = isinstance(number, int | float) and not isinstance(number, bool)
-        # A comparison is false for NaN, and safe for whole numbers beyond every float.
-        fits = fits and low <= number <= high
-        if not fits or (key == "max_length" and number != int(number)):
+    for key in SEARCH_KEYS:
+        span = SAMPLING_RANGES[key]
+        if key in value and not span.holds(value[key]):
             raise TemplateRefused(
-                f"`ModelConfig.{key}` must be {rule}.", field=f"ModelConfig.{key}"
+                f"`ModelConfig.{key}` must be {span.rule}.", field=f"ModelConfig.{key}"
             )
     return dict(value)
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from firstlight_core.artifact.sampling_ranges import SAMPLING_RANGES
 from firstlight_core.errors import InputRefused, UsageError
 
 Message = Mapping[str, str]
@@ -45,17 +46,17 @@ class Sampling:
         return {**search, "do_sample": bool(asks_for_sampling or defaults.get("do_sample", False))}
 
     def _check(self) -> None:
-        for name, value, low, high in (
-            ("temperature", self.temperature, 0.0, 10.0),
-            ("top_p", self.top_p, 1e-6, 1.0),
-            ("top_k", self.top_k, 1, 100_000),
-            ("repetition_penalty", self.repetition_penalty, 0.1, 10.0),
-            ("seed", self.seed, 0, 2**31 - 1),
+        for name, value in (
+            ("temperature", self.temperature),
+            ("top_p", self.top_p),
+            ("top_k", self.top_k),
+            ("repetition_penalty", self.repetition_penalty),
+            ("seed", self.seed),
         ):
-            if value is not None and not low <= value <= high:
+            span = SAMPLING_RANGES[name]
+            if value is not None and not span.holds(value):
                 raise UsageError(
-                    f"The {name} {value!r} is out of range.",
-                    hint=f"It must lie between {low} and {high}.",
+                    f"The {name} {value!r} is out of range.", hint=f"It must be {span.rule}."
                 )
 
 
@@ -63,10 +64,15 @@ def check_max_tokens(count: int) -> None:
     """The longest answer, in tokens.
 
     Raises:
-        UsageError: it leaves no room for any.
+        UsageError: it leaves no room for any, or is out of range.
     """
+    span = SAMPLING_RANGES["max_tokens"]
     if count < 1:
         raise UsageError("An answer needs at least one token.", hint="Set max-tokens to 1 or more.")
+    if not span.holds(count):
+        raise UsageError(
+            f"The max-tokens {count!r} is out of range.", hint=f"It must be {span.rule}."
+        )
 
 
 def check_messages(messages: Sequence[Message]) -> list[dict[str, str]]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.monitor import ALERT_THRESHOLDS
 from firstlight_core.paths import RUN_FILE
 from firstlight_core.precision.table import (
     REFERENCE_PRECISION,
@@ -26,14 +27,6 @@ from firstlight_core.report.proofs import (
 )
 
 Item = dict[str, str]
-
-THRESHOLDS = {
-    "response_time_ms": 2000,
-    "error_rate_percent": 5,
-    "memory_usage_percent": 85,
-    "cpu_usage_percent": 80,
-}
-"""Alert thresholds of the course (Module 6, section 1: alert_thresholds; cpu_threshold)."""
 
 
 def closing_items(facts: RunFacts) -> list[Item]:
@@ -307,9 +300,15 @@ def service_metrics(bench: Mapping[str, Any], at: str) -> dict[str, Any] | None:
                 "average_latency": latency,
                 "error_rate": errors,
             }
-    return {"timestamp": at, "models": models, "alert_thresholds": THRESHOLDS} if models else None
+    return (
+        {"timestamp": at, "models": models, "alert_thresholds": ALERT_THRESHOLDS}
+        if models
+        else None
+    )
 
 
 def _health(latency: float, errors: float) -> str:
-    slow = 1_000 * latency > THRESHOLDS["response_time_ms"]
-    return "degraded" if slow or 100 * errors > THRESHOLDS["error_rate_percent"] else "healthy"
+    slow = 1_000 * latency > ALERT_THRESHOLDS["response_time_ms"]
+    return (
+        "degraded" if slow or 100 * errors > ALERT_THRESHOLDS["error_rate_percent"] else "healthy"
+    )

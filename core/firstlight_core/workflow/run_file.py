@@ -11,6 +11,7 @@ import tomli_w
 
 from firstlight_core.artifact.inference_model import check_name, validate_inference_model
 from firstlight_core.artifact.model_caches import CACHES
+from firstlight_core.artifact.sampling_ranges import SAMPLING_RANGES
 from firstlight_core.documents.artifact import InferenceModel
 from firstlight_core.errors import InputRefused, TemplateRefused, UsageError
 from firstlight_core.exports.vllm_command import CAPACITY_LIMITS, Capacity
@@ -178,16 +179,21 @@ def _chat(section: Section) -> ChatChoice:
     choice = ChatChoice(
         prompts=prompts,
         system=section.text("system", "") or "",
-        max_tokens=section.number("max_tokens", least=1, most=100_000) or 128,
+        max_tokens=_max_tokens(section, "max_tokens") or 128,
     )
     section.nothing_else()
     return choice
 
 
+def _max_tokens(section: Section, key: str) -> int | None:
+    span = SAMPLING_RANGES["max_tokens"]
+    return section.number(key, least=int(span.least), most=int(span.most))
+
+
 def _bench(section: Section, converted: tuple[str, ...]) -> BenchChoice:
     choice = BenchChoice(
         lengths=section.numbers("lengths", least=1, most=1_000_000),
-        new_tokens=section.number("new_tokens", least=1, most=100_000),
+        new_tokens=_max_tokens(section, "new_tokens"),
         repeats=section.number("repeats", least=1, most=1_000),
         precisions=_subset(section, converted),
     )

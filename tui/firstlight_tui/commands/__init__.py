@@ -1,38 +1,96 @@
 """The headless twin: one module per verb, found by this table and imported only when it is called."""
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
 
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-VERBS: dict[str, str] = {
-    "doctor": "Check this machine: versions, memory, disk, toolchain.",
-    "inspect": "Show what a model folder is, from its headers only, and what converting it costs.",
-    "convert": "Convert a model folder to an ONNX Runtime GenAI artifact.",
-    "template": "Check or set the prompt template of an artifact.",
-    "deploy": "Publish an artifact and prove that it answers.",
-    "serve": "Serve a model to every OpenAI client on this machine, until Ctrl-C.",
-    "connect": "List running OpenAI-compatible servers and their models.",
-    "chat": "Ask an artifact, or open the wizard's chat.",
-    "bench": "Measure load time, TTFT, prefill and decode rate, memory.",
-    "tune": "Find the fastest setting of a model on this machine.",
-    "quality": "Run the course's five checks and the drift against the original.",
-    "report": "Write the report of a run.",
-    "run": "Repeat a whole run from its run.toml.",
-    "runs": "List earlier runs.",
-    "clean": "List leftovers with their sizes, and remove them.",
-    "verify": "Check a bundle, an artifact or a report against its checksums.",
-    "paths": "Show every folder that Firstlight uses.",
+if TYPE_CHECKING:
+    # Typer exports neither name; only their types are needed.
+    from typer._click import Context, HelpFormatter
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One row: a verb of the command line.
+
+    Its function has its name and stands in the module of its name and an underscore.
+    """
+
+    name: str
+    help: str
+    """One line."""
+    group: str
+    """Title of the section of `firstlight --help` that lists it."""
+
+    @property
+    def module(self) -> str:
+        """Name of the module with its function."""
+        return f"{__name__}.{self.name}_"
+
+    def load(self) -> Callable[..., None]:
+        """Import the verb's function."""
+        function: Callable[..., None] = getattr(importlib.import_module(self.module), self.name)
+        return function
+
+
+PREPARE, USE, MEASURE = "Prepare a model", "Deploy and use it", "Measure it"
+KEEP = "Runs and files"
+
+VERBS: dict[str, Verb] = {
+    verb.name: verb
+    for verb in (
+        Verb("doctor", "Check this machine: versions, memory, disk, toolchain.", PREPARE),
+        Verb(
+            "inspect",
+            "Show what a model folder is, from its headers only, and what converting it costs.",
+            PREPARE,
+        ),
+        Verb("convert", "Convert a model folder to an ONNX Runtime GenAI artifact.", PREPARE),
+        Verb("template", "Check or set the prompt template of an artifact.", PREPARE),
+        Verb("deploy", "Publish an artifact and prove that it answers.", USE),
+        Verb("serve", "Serve a model to every OpenAI client on this machine, until Ctrl-C.", USE),
+        Verb("connect", "List running OpenAI-compatible servers and their models.", USE),
+        Verb("chat", "Ask an artifact, or open the wizard's chat.", USE),
+        Verb("bench", "Measure load time, TTFT, prefill and decode rate, memory.", MEASURE),
+        Verb("tune", "Find the fastest setting of a model on this machine.", MEASURE),
+        Verb(
+            "quality", "Run the course's five checks and the drift against the original.", MEASURE
+        ),
+        Verb("report", "Write the report of a run.", KEEP),
+        Verb("run", "Repeat a whole run from its run.toml.", KEEP),
+        Verb("runs", "List earlier runs.", KEEP),
+        Verb("clean", "List leftovers with their sizes, and remove them.", KEEP),
+        Verb("verify", "Check a bundle, an artifact or a report against its checksums.", KEEP),
+        Verb("paths", "Show every folder that Firstlight uses.", KEEP),
+    )
 }
-"""Verb → one line of help. The verb's function has its name and stands in the module of its name and an underscore."""
+"""By name, in the order of `firstlight --help`; the verbs of a group stand together."""
 
 
-def build_cli(verb: str | None = None) -> typer.Typer:
-    """The command line; with a known `verb` only that verb's module is imported."""
+class VerbGroup(TyperGroup):
+    """Lists the verbs under the titles of their groups."""
+
+    def format_commands(self, ctx: "Context", formatter: "HelpFormatter") -> None:
+        """Write one section a group."""
+        longest = max(map(len, VERBS))
+        for title, verbs in groupby(VERBS.values(), key=lambda verb: verb.group):
+            with formatter.section(title):
+                formatter.write_dl([(verb.name.ljust(longest), verb.help) for verb in verbs])
+
+
+def build_cli(arguments: Sequence[str] = ()) -> typer.Typer:
+    """Build the command line; only the modules of verbs among `arguments` are imported."""
+    lone = bool(arguments) and arguments[0] in VERBS
     cli = typer.Typer(
         name="firstlight",
-        add_completion=verb is None,
+        cls=VerbGroup,
+        add_completion=False,
         no_args_is_help=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
@@ -47,15 +105,18 @@ def build_cli(verb: str | None = None) -> typer.Typer:
     ) -> None:
         """The wizard and its headless twin."""
 
-    for name in [verb] if verb in VERBS else VERBS:
-        module = importlib.import_module(f"firstlight_tui.commands.{name}_")
-        cli.command(name, help=VERBS[str(name)])(getattr(module, str(name)))
+    def named() -> None:
+        """Stand in for a verb that is listed, not called."""
+
+    for verb in [VERBS[arguments[0]]] if lone else VERBS.values():
+        function = verb.load() if verb.name in arguments else named
+        cli.command(verb.name, help=verb.help)(function)
     return cli
 
 
 def run_cli(arguments: Sequence[str]) -> int:
     """Run a command line; with `--json` a wrong one is told as the JSON document of its verb, too."""
-    cli = build_cli(arguments[0])
+    cli = build_cli(arguments)
     if "--json" not in arguments:
         cli(prog_name="firstlight")
         return 0

@@ -1,19 +1,10 @@
 """The sampling settings of the chat: their values, their ranges, and how a value is read from text."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypedDict
 
-RANGES: dict[str, tuple[type[int] | type[float], float, float, str]] = {
-    "max_tokens": (int, 1, 100_000, "longest answer, in tokens"),
-    "temperature": (float, 0.0, 2.0, "0 is greedy: always the same answer"),
-    "top_p": (float, 0.01, 1.0, "empty: the artifact's own"),
-    "top_k": (int, 1, 1_000, "empty: the artifact's own"),
-    "repetition_penalty": (float, 0.5, 2.0, "empty: the artifact's own"),
-    "seed": (int, 0, 2**31 - 1, "empty: a new one each time"),
-    "context": (int, 2, 10_000_000, "tokens; another one loads anew"),
-}
-"""Name → type, least value, greatest value, hint."""
+from firstlight_core.artifact.sampling_ranges import SAMPLING_RANGES
 
 
 class AnswerForm(TypedDict, total=False):
@@ -81,23 +72,29 @@ class SamplingSettings:
         return form
 
 
+NUMBERS = tuple(field.name for field in fields(SamplingSettings) if field.name in SAMPLING_RANGES)
+"""The settings that are numbers, in the order of their fields."""
+
+
 def read_setting(name: str, text: str) -> int | float | None:
     """Return the value of one setting; None for an empty text.
 
     Raises:
         ValueError: the text is no value of this setting; its message is the sentence to show.
     """
-    kind, least, most, _ = RANGES[name]
+    span = SAMPLING_RANGES[name]
     if not text.strip():
         if name in ("max_tokens", "temperature"):
             raise ValueError(f"{name} needs a number.")
         return None
     try:
-        value = kind(text)
+        value = span.kind(text)
     except ValueError:
-        raise ValueError(f"{name} needs a {'whole number' if kind is int else 'number'}.") from None
-    if not least <= value <= most:
-        raise ValueError(f"{name} goes from {number_text(least)} to {number_text(most)}.")
+        raise ValueError(
+            f"{name} needs a {'whole number' if span.kind is int else 'number'}."
+        ) from None
+    if not span.holds(value):
+        raise ValueError(f"{name} goes {span.words}.")
     return value
 
 

@@ -4,15 +4,11 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
 
-from firstlight_core.monitor import History, Sample
+from firstlight_core.monitor import CPU_ALERT, MEMORY_ALERT, History, Sample
 from firstlight_core.text import bytes_text
 from firstlight_tui.state.workspace import workspace_of
 from firstlight_tui.widgets.gauge import Gauge, blocks
 from firstlight_tui.widgets.words import Words
-
-# The chapter's alert thresholds (Module 5, "monitoring"): memory 85 %, CPU 80 %.
-MEMORY_ALERT = 0.85
-CPU_ALERT = 0.80
 
 
 class MonitorPane(Horizontal):

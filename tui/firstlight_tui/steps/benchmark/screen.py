@@ -10,6 +10,7 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import DataTable
 
+from firstlight_core.monitor import CPU_ALERT
 from firstlight_core.report.facts import result_of
 from firstlight_core.session import Session
 from firstlight_core.text import bytes_text, one_line
@@ -81,7 +82,7 @@ class BenchmarkStep(MeasuringStep):
             yield Gauge("TTFT", id="gauge-ttft")
             yield Gauge("Decode", id="gauge-decode")
             yield Gauge("RAM peak", id="gauge-rss")
-            yield Gauge("CPU", id="gauge-cpu", alert=0.8)
+            yield Gauge("CPU", id="gauge-cpu", alert=CPU_ALERT)
         yield WorkView(id="work")
         for name, labels in (("figures", FIGURES), ("clients", CLIENTS)):
             table: DataTable[Any] = DataTable(cursor_type="row", id=name)

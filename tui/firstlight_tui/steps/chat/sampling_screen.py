@@ -9,11 +9,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import Grid, Horizontal, Vertical
 from textual.widgets import Button, Input, Label, TextArea
 
+from firstlight_core.artifact.sampling_ranges import SAMPLING_RANGES
 from firstlight_core.errors import FirstlightError
 from firstlight_core.inference.sampling import guidance
 from firstlight_core.inference.structured_output import read_schema
 from firstlight_tui.state.sampling_settings import (
-    RANGES,
+    NUMBERS,
     SamplingSettings,
     number_text,
     read_setting,
@@ -62,11 +63,11 @@ class SamplingScreen(Dialog[SamplingSettings | None]):
         with Vertical(classes="dialog") as box:
             box.border_title = "Sampling settings"
             with Grid():
-                for name, (_, _, _, hint) in RANGES.items():
+                for name in NUMBERS:
                     value = getattr(self._settings, name)
                     yield Label(name.replace("_", " "))
                     yield Input("" if value is None else number_text(value), id=name, compact=True)
-                    yield Label(f" {hint}", classes="muted")
+                    yield Label(f" {SAMPLING_RANGES[name].meaning}", classes="muted")
             schema = self._settings.json_schema
             with Horizontal(classes="form"):
                 yield Label("JSON schema,\nor a file of one")
@@ -96,7 +97,7 @@ class SamplingScreen(Dialog[SamplingSettings | None]):
 
     def _use(self) -> None:
         values: dict[str, Any] = {}
-        for name in RANGES:
+        for name in NUMBERS:
             box = self.query_one(f"#{name}", Input)
             try:
                 values[name] = read_setting(name, box.value)
