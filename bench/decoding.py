@@ -19,6 +19,9 @@ from typing import Any
 from bench.measuring import Figure, spoken
 from bench.random_model import bench_folder, big_source, int4_of
 from bench.terminal import firstlight
+from firstlight_core.documents import jobs_engine
+from firstlight_core.documents.inference import ChatAnswer, SearchOptions
+from firstlight_core.documents.messages import Message
 from firstlight_core.inference.engine import Engine, open_engine
 from firstlight_core.inference.session_options import session_options
 from firstlight_core.paths import find_paths
@@ -146,14 +149,16 @@ class _Bare:
         self._process.wait(10)
 
 
-def _turn(text: str, role: str = "user") -> dict[str, str]:
+def _turn(text: str, role: str = "user") -> Message:
     return {"role": role, "content": text}
 
 
 async def _engine_answer(engine: Engine, ids: list[int], tokens: int) -> dict[str, Any]:
     """As the chat asks it, held to exactly `tokens` tokens and without the KV cache."""
-    search = {"do_sample": False, "min_length": len(ids) + tokens}
-    result = await engine.request("chat", ids=ids, max_tokens=tokens, fresh=True, search=search)
+    search: SearchOptions = {"do_sample": False, "min_length": len(ids) + tokens}
+    result = await engine.call(
+        jobs_engine.CHAT({"ids": ids, "max_tokens": tokens, "fresh": True, "search": search})
+    )
     return {**result["stats"], "text": result["text"]}
 
 
@@ -192,7 +197,7 @@ def _chat_answer(artifact: Path, tokens: int, home: dict[str, str]) -> dict[str,
 async def _second_turns(engine: Engine) -> tuple[list[float], list[float]]:
     """TTFT of a follow-up question with the KV cache of the history, and without any."""
     limit = min(HISTORY, engine.loaded["max_length"] - 100)
-    history: list[dict[str, str]] = []
+    history: list[Message] = []
     while True:
         longer = [
             *history,
@@ -204,9 +209,16 @@ async def _second_turns(engine: Engine) -> tuple[list[float], list[float]]:
         history = longer
     first = [*history, _turn("What does it cost?")]
 
-    async def ask(messages: list[dict[str, str]], *, fresh: bool) -> dict[str, Any]:
-        return await engine.request(
-            "chat", messages=messages, max_tokens=8, search={"do_sample": False}, fresh=fresh
+    async def ask(messages: list[Message], *, fresh: bool) -> ChatAnswer:
+        return await engine.call(
+            jobs_engine.CHAT(
+                {
+                    "messages": messages,
+                    "max_tokens": 8,
+                    "search": {"do_sample": False},
+                    "fresh": fresh,
+                }
+            )
         )
 
     cached, full = [], []

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from firstlight_core.conversion.convert import convert
+from firstlight_core.documents import jobs_engine
 from firstlight_core.inference.engine import open_engine
 from firstlight_core.jobs.genai_model import least_cache
 from firstlight_core.process.offline import child_environment
@@ -74,10 +75,10 @@ async def test_gemma_is_converted_and_talks(kind: str, sample: Path, tmp_path: P
         said = (await engine.render(messages))["ids"]
         ids = (said * (4_300 // len(said) + 1))[:4_300]
         asked = {"max_tokens": 60, "search": {"do_sample": False}, "stream": False}
-        long = [await engine.request("chat", ids=ids, **asked) for _ in range(2)]
+        long = [await engine.call(jobs_engine.CHAT({"ids": ids, **asked})) for _ in range(2)]
         turn = [*ids, *long[0]["tokens"], *said]
-        kept = await engine.request("chat", ids=turn, **asked)
-        fresh = await engine.request("chat", ids=turn, fresh=True, **asked)
+        kept = await engine.call(jobs_engine.CHAT({"ids": turn, **asked}))
+        fresh = await engine.call(jobs_engine.CHAT({"ids": turn, "fresh": True, **asked}))
     assert answer["stats"]["new_tokens"] > 0
     assert long[0]["tokens"] == long[1]["tokens"]
     assert kept["tokens"] == fresh["tokens"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from firstlight_core.documents import jobs_engine
 from firstlight_core.inference.engine import Engine, open_engine
 from tests.core.measure.test_drift_figures import check_figures
 
@@ -25,9 +26,9 @@ QUESTIONS = (
 async def _answer(engine: Engine, ids: list[int], **more: Any) -> tuple[Any, ...]:
     """Tokens of a greedy answer, and the exact probabilities of the likeliest hundred at its first and fifth place."""
     asked = {"ids": ids, "max_tokens": 24, "search": {"do_sample": False}, "stream": False}
-    tokens = (await engine.request("chat", **asked, **more))["tokens"]
+    tokens = (await engine.call(jobs_engine.CHAT({**asked, **more})))["tokens"]
     seen = [
-        await engine.request("alternatives", ids=ids, tokens=spoken, count=100)
+        await engine.call(jobs_engine.ALTERNATIVES({"ids": ids, "tokens": spoken, "count": 100}))
         for spoken in (tokens[:4], [])
     ]
     return tokens, seen

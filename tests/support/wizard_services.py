@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.artifact.target import Target
+from firstlight_core.documents.inference import Alternative, LoadedModel, RenderedPrompt
+from firstlight_core.documents.messages import Message
 from firstlight_core.errors import InputRefused
 from firstlight_core.model.sources import FoundModel
 from firstlight_core.paths import find_paths
@@ -30,15 +32,15 @@ class FakeEngine:
 
     pid = None
     alive = True
-    loaded = {"load_s": 0.2, "max_length": 1024, "context_length": 1024}
+    loaded: LoadedModel = {"load_s": 0.2, "max_length": 1024, "context_length": 1024}
 
     def __init__(self, answer: str = "INT4 stores each weight in four bits.") -> None:
         self.answer = answer
         self.stopped = asyncio.Event()
-        self.asked: list[list[dict[str, str]]] = []
+        self.asked: list[list[Message]] = []
         self.options: list[dict[str, Any]] = []
 
-    async def chat(self, messages: list[dict[str, str]], **options: Any) -> AsyncIterator[Event]:
+    async def chat(self, messages: list[Message], **options: Any) -> AsyncIterator[Event]:
         self.asked.append(messages)
         self.options.append(options)
         words = self.answer.split(" ")
@@ -61,12 +63,17 @@ class FakeEngine:
     async def cancel(self) -> None:
         self.stopped.set()
 
-    async def render(self, messages: list[dict[str, str]]) -> dict[str, Any]:
-        return {"text": "<|im_start|>user", "ids": [1, 2], "pieces": ["<|im_start|>", "user"]}
+    async def render(self, messages: list[Message]) -> RenderedPrompt:
+        return {
+            "text": "<|im_start|>user",
+            "ids": [1, 2],
+            "pieces": ["<|im_start|>", "user"],
+            "special_ids": [1],
+            "prompt_tokens": 2,
+            "truncated": False,
+        }
 
-    async def alternatives(
-        self, messages: list[dict[str, str]], tokens: list[int]
-    ) -> list[dict[str, Any]]:
+    async def alternatives(self, messages: list[Message], tokens: list[int]) -> list[Alternative]:
         self.asked.append(messages)
         likely = [("INT4 ", 0.9), ("It ", 0.1)]
         return [

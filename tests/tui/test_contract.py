@@ -62,7 +62,9 @@ def test_a_key_of_the_contract_is_always_there(
 
 
 def test_each_of_several_targets_keeps_the_contract(capsys: pytest.CaptureFixture[str]) -> None:
-    _, found = spoken("quality", {"artifacts": [{"checks": [1]}, {"drift": {}}]}, capsys)
+    _, found = spoken(
+        "quality", {"kind": "qualities", "artifacts": [{"checks": [1]}, {"drift": {}}]}, capsys
+    )
     assert found["artifacts"] == [{"checks": [1], "drift": None}, {"checks": [], "drift": {}}]
 
 

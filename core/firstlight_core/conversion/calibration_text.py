@@ -1,11 +1,11 @@
 """The text that a calibrated precision is rounded on: the user's own, or questions that the original answers itself."""
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from firstlight_core.documents.messages import Message
 from firstlight_core.errors import InputRefused
 from firstlight_core.files import read_limited
 from firstlight_core.inference.sampling import check_text
@@ -30,7 +30,7 @@ class CalibrationText:
 
     source: str = OWN_ANSWERS
     """`own answers`, or the absolute path of the user's file."""
-    conversations: tuple[tuple[Mapping[str, str], ...], ...] = ()
+    conversations: tuple[tuple[Message, ...], ...] = ()
     """Each is answered by the original, unless an assistant has the last word."""
     passages: tuple[str, ...] = ()
     """Plain text, taken as it is."""
@@ -52,7 +52,7 @@ class CalibrationText:
 
 def own_answers() -> CalibrationText:
     """The built-in questions, for the original to answer."""
-    conversations = tuple(({"role": "user", "content": question},) for question in QUESTIONS)
+    conversations = tuple((Message(role="user", content=question),) for question in QUESTIONS)
     return CalibrationText(conversations=conversations)
 
 

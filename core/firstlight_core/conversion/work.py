@@ -265,7 +265,7 @@ class ConversionWork:
             async with _closing(self._job.ask(op, config=plan.run_config, **values)) as events:
                 async for event in events:
                     if isinstance(event, Reply):
-                        return event.result
+                        return dict(event.result)
                     self._say(event)
         except OutOfMemory:
             # What a dying run holds must not be in the way of the next one.

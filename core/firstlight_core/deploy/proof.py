@@ -4,7 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from firstlight_core.artifact.model_caches import ModelCache
+from firstlight_core.documents import jobs_engine
 from firstlight_core.documents.deploy import AnswerProof
+from firstlight_core.documents.messages import Message
 from firstlight_core.errors import InputRefused
 from firstlight_core.foundry.runtime import open_foundry
 from firstlight_core.inference.engine import open_engine
@@ -23,7 +25,7 @@ async def prove(
     started: Callable[[int], None] | None,
 ) -> AnswerProof:
     """Register a published folder with Foundry Local, ask it one question, and compare with the artifact's own answer."""
-    messages = [{"role": "user", "content": question}]
+    messages: list[Message] = [{"role": "user", "content": question}]
     name = identifier.partition(":")[0]
     say(Stage("register", "Registering with Foundry Local"))
     async with open_foundry(cache=cache) as job:
@@ -58,7 +60,7 @@ async def prove(
 
 
 async def _own_answer(
-    folder: Path, messages: list[dict[str, str]], started: Callable[[int], None] | None
+    folder: Path, messages: list[Message], started: Callable[[int], None] | None
 ) -> str:
     """The artifact's own greedy answer, by onnxruntime-genai without Foundry Local.
 
@@ -66,13 +68,16 @@ async def _own_answer(
     a quantised model says something else than after prefilling in chunks.
     """
     async with open_engine(folder, started=started) as engine:
-        answer = await engine.request(
-            "chat",
+        answer = await engine.call(
+            jobs_engine.CHAT(
+                {
+                    "messages": messages,
+                    "max_tokens": ANSWER_TOKENS,
+                    "search": {"do_sample": False},
+                    "stream": False,
+                    "whole": True,
+                }
+            ),
             template=True,
-            messages=messages,
-            max_tokens=ANSWER_TOKENS,
-            search={"do_sample": False},
-            stream=False,
-            whole=True,
         )
-    return str(answer["text"])
+    return answer["text"]

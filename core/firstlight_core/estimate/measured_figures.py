@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from firstlight_core.documents.measure import DriftFigures
 from firstlight_core.ledger import Entry
 from firstlight_core.measure.drift_words import closeness
 from firstlight_core.session import Session
@@ -155,7 +156,7 @@ def _quality(result: Document) -> dict[str, Any]:
         name: value for name in names if (value := _inner(drift, name)) is not None
     }
     if isinstance(drift, Mapping) and {"top1_agreement", "perplexity_ratio"} <= _known(drift):
-        fields["closeness"] = closeness(drift)[0]
+        fields["closeness"] = closeness(cast(DriftFigures, drift))[0]
     usable = result.get("ok")
     if isinstance(usable, bool):
         failed = any(check.get("status") == "fail" for check in _list(result.get("checks")))

@@ -1,13 +1,21 @@
-"""What an engine and an endpoint have in common: a streamed chat, the whole answer of it, and a way to stop it."""
+"""The interface of every chat backend: a streamed chat, the whole answer, and a way to stop it."""
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import AsyncIterator, Sequence
+from typing import ClassVar, TypedDict, Unpack, cast
 
+from firstlight_core.documents.inference import (
+    Alternative,
+    ChatAnswer,
+    Guidance,
+    LoadedModel,
+    RenderedPrompt,
+)
+from firstlight_core.documents.messages import Message
 from firstlight_core.errors import JobDied, UsageError
 from firstlight_core.inference.sampling import (
-    Message,
+    JsonSchema,
     Sampling,
     check_max_tokens,
     check_messages,
@@ -20,16 +28,30 @@ from firstlight_core.text import visible
 DEFAULT_MAX_TOKENS = 512
 
 
+class ChatSettings(TypedDict, total=False):
+    """The settings of one question, as `ChatBackend.chat` takes them."""
+
+    max_tokens: int
+    greedy: bool
+    temperature: float | None
+    top_p: float | None
+    top_k: int | None
+    repetition_penalty: float | None
+    seed: int | None
+    json_schema: JsonSchema | None
+    regex: str | None
+
+
 class ChatBackend(ABC):
-    """Whatever answers messages through an open job. One question at a time."""
+    """Answers messages through an open job, one question at a time."""
 
     NAME: ClassVar[str]
-    """What is blamed when no answer comes."""
+    """The word for this backend in error messages."""
     FORMS: ClassVar[bool] = False
-    """Whether it can hold an answer to a JSON schema or a regex."""
+    """Whether an answer can be held to a JSON schema or a regex."""
 
-    loaded: dict[str, Any]
-    """What opening it found out: `load_s` (seconds) always, the rest as each kind has it."""
+    loaded: LoadedModel
+    """What opening the backend told."""
     _job: OpenJob
 
     @property
@@ -53,16 +75,13 @@ class ChatBackend(ABC):
         top_k: int | None = None,
         repetition_penalty: float | None = None,
         seed: int | None = None,
-        json_schema: Mapping[str, Any] | None = None,
+        json_schema: JsonSchema | None = None,
         regex: str | None = None,
     ) -> AsyncIterator[Event]:
-        """Stream an answer: `Progress` of the prefill, `Token`s, last a `Reply` with the chat document.
-
-        The document: text, tokens (ids without the stop token; absent where they are not told), finish_reason (stop,
-        length or cancelled), stats {prompt_tokens, new_tokens, ttft_s, decode_tps and what else this kind measures}.
+        """Stream an answer: `Progress` of the prefill, `Token`s, last a `Reply` with a `ChatAnswer`.
 
         Raises:
-            UsageError: a setting is out of range, a message has no role and content, or this kind takes no form.
+            UsageError: a setting is out of range, a message has no role and content, or this backend takes no form.
             InputRefused: the prompt holds a NUL or does not fit in the context, or a server refuses it.
             TemplateRefused: there is no usable chat template.
             JobDied: the process died, or hung and was ended.
@@ -77,11 +96,11 @@ class ChatBackend(ABC):
         )
         check_max_tokens(max_tokens)
         form = self._form(json_schema, regex)
-        stream = self._ask(check_messages(messages), max_tokens, sampling, form)
-        async with contextlib.aclosing(stream) as events:  # type: ignore[type-var]
+        answer = self._ask(check_messages(messages), max_tokens, sampling, form)
+        async with contextlib.aclosing(answer) as events:  # type: ignore[type-var]
             async for event in events:
                 if isinstance(event, Tokens):
-                    # A server tells texts only.
+                    # A server sends texts only.
                     ids = event.ids or [-1] * len(event.texts)
                     for number, text in enumerate(event.texts):
                         yield Token(visible(text), ids[number], event.index + number, event.seconds)
@@ -91,15 +110,15 @@ class ChatBackend(ABC):
     @abstractmethod
     def _ask(
         self,
-        messages: Sequence[Message],
+        messages: list[Message],
         max_tokens: int,
         sampling: Sampling,
-        form: Mapping[str, str] | None,
+        form: Guidance | None,
     ) -> AsyncIterator[Event]:
         """Put a checked question to the job."""
 
     async def check_form(
-        self, *, json_schema: Mapping[str, Any] | None = None, regex: str | None = None
+        self, *, json_schema: JsonSchema | None = None, regex: str | None = None
     ) -> None:
         """Try whether answers can be held to this form.
 
@@ -109,9 +128,7 @@ class ChatBackend(ABC):
         """
         self._form(json_schema, regex)
 
-    def _form(
-        self, json_schema: Mapping[str, Any] | None, regex: str | None
-    ) -> Mapping[str, str] | None:
+    def _form(self, json_schema: JsonSchema | None, regex: str | None) -> Guidance | None:
         """Return the guidance of a form; None for no form.
 
         Raises:
@@ -125,32 +142,34 @@ class ChatBackend(ABC):
             )
         return form
 
-    async def render(self, messages: Sequence[Message]) -> dict[str, Any]:
-        """The prompt that a conversation becomes: text, ids, pieces (text of each token), prompt_tokens.
+    async def render(self, messages: Sequence[Message]) -> RenderedPrompt:
+        """Return the prompt that a conversation becomes.
 
         Raises:
-            UsageError: this kind does not show its prompts.
+            UsageError: this backend does not show its prompts.
             FirstlightError: as `chat`.
         """
         raise UsageError(f"The {self.NAME} does not show the prompt that it makes.")
 
     async def alternatives(
         self, messages: Sequence[Message], tokens: Sequence[int], *, count: int = 5
-    ) -> list[dict[str, Any]]:
-        """The likeliest next tokens {id, text, probability} after the first `tokens` of an answer to `messages`.
+    ) -> list[Alternative]:
+        """Return the likeliest next tokens after the first `tokens` of an answer to `messages`, likeliest first.
 
         Raises:
-            UsageError: this kind does not tell them.
+            UsageError: this backend does not tell them.
             FirstlightError: as `chat`.
         """
         raise UsageError(f"The {self.NAME} does not tell the alternatives of a token.")
 
-    async def answer(self, messages: Sequence[Message], **settings: Any) -> dict[str, Any]:
-        """The chat document of one answer, without the stream; settings and errors as for `chat`."""
+    async def answer(
+        self, messages: Sequence[Message], **settings: Unpack[ChatSettings]
+    ) -> ChatAnswer:
+        """Return one answer without the stream; settings and errors as for `chat`."""
         async with contextlib.aclosing(self.chat(messages, **settings)) as events:  # type: ignore[type-var]
             async for event in events:
                 if isinstance(event, Reply):
-                    return event.result
+                    return cast(ChatAnswer, event.result)
         raise JobDied(f"The {self.NAME} gave no answer.")
 
     async def cancel(self) -> None:

@@ -1,16 +1,26 @@
-"""Talks to a running OpenAI-compatible server with the words of `engine.Engine`."""
+"""Asks a running OpenAI-compatible server through the interface of every chat backend."""
 
-import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict
-from typing import Any
 
 from firstlight_core.artifact.target import Target
+from firstlight_core.documents import jobs_endpoint
+from firstlight_core.documents.inference import (
+    FoundServer,
+    Guidance,
+    LoadedModel,
+    ServerOptions,
+)
+from firstlight_core.documents.jobs_endpoint import (
+    ClientsAnswered,
+    ServerAddress,
+)
+from firstlight_core.documents.jobs_engine import Repetition
+from firstlight_core.documents.messages import Message
 from firstlight_core.inference.backend import ChatBackend
-from firstlight_core.inference.sampling import Message, Sampling
+from firstlight_core.inference.sampling import Sampling
 from firstlight_core.inference.servers import WELL_KNOWN, ServerLimits, api_key, check_address
-from firstlight_core.process.events import Event, Reply
+from firstlight_core.process.events import Event
 from firstlight_core.process.runner import OpenJob, open_job
 
 
@@ -19,45 +29,76 @@ class Endpoint(ChatBackend):
 
     NAME = "server"
 
-    def __init__(self, target: Target, job: OpenJob, loaded: dict[str, Any]) -> None:
+    def __init__(self, target: Target, job: OpenJob, loaded: LoadedModel) -> None:
         self.target = target
         self.loaded = loaded
-        """load_s (seconds until the models were listed), model, models."""
         self._job = job
 
-    async def request(self, op: str, **values: Any) -> dict[str, Any]:
-        """One operation of the endpoint job: `measure` or `crowd`, greedy.
+    async def measure(self, messages: list[Message], max_tokens: int) -> Repetition:
+        """Return the figures of one greedy answer.
 
         Raises:
             FirstlightError: as `chat`.
         """
-        return await self._job.request(op, options=_options(Sampling(greedy=True)), **values)
+        return await self._job.call(
+            jobs_endpoint.MEASURE(
+                {"messages": messages, "max_tokens": max_tokens, "options": _GREEDY}
+            ),
+        )
+
+    async def measure_clients(
+        self, conversations: list[list[Message]], *, clients: int, max_tokens: int
+    ) -> ClientsAnswered:
+        """Let several clients ask greedily at the same time, each its next question when it has an answer.
+
+        Raises:
+            FirstlightError: as `chat`.
+        """
+        return await self._job.call(
+            jobs_endpoint.CLIENTS(
+                {
+                    "conversations": conversations,
+                    "clients": clients,
+                    "max_tokens": max_tokens,
+                    "options": _GREEDY,
+                }
+            ),
+        )
 
     def _ask(
         self,
-        messages: Sequence[Message],
+        messages: list[Message],
         max_tokens: int,
         sampling: Sampling,
-        form: Mapping[str, str] | None,
+        form: Guidance | None,
     ) -> AsyncIterator[Event]:
         """Token ids are -1, because a server does not tell them."""
-        return self._job.ask(
-            "chat", messages=list(messages), max_tokens=max_tokens, options=_options(sampling)
+        return self._job.stream(
+            jobs_endpoint.CHAT(
+                {"messages": messages, "max_tokens": max_tokens, "options": _options(sampling)}
+            )
         )
 
 
-def _options(sampling: Sampling) -> dict[str, Any]:
-    """The sampling settings under the names of the OpenAI API; `top_k` of 1 makes Foundry Local greedy too."""
+_GREEDY: ServerOptions = {"temperature": 0, "top_k": 1}
+"""`top_k` of 1 makes Foundry Local greedy too."""
+
+
+def _options(sampling: Sampling) -> ServerOptions:
+    """Return the sampling settings under the names of the OpenAI API."""
     search = sampling.search({})
     if sampling.greedy or sampling.temperature == 0:
-        return {"temperature": 0, "top_k": 1}
-    names = {
-        "temperature": "temperature",
-        "top_p": "top_p",
-        "top_k": "top_k",
-        "random_seed": "seed",
-    }
-    return {name: search[key] for key, name in names.items() if key in search}
+        return _GREEDY
+    options: ServerOptions = {}
+    if "temperature" in search:
+        options["temperature"] = search["temperature"]
+    if "top_p" in search:
+        options["top_p"] = search["top_p"]
+    if "top_k" in search:
+        options["top_k"] = search["top_k"]
+    if "random_seed" in search:
+        options["seed"] = search["random_seed"]
+    return options
 
 
 @asynccontextmanager
@@ -84,20 +125,22 @@ async def open_endpoint(
     async with open_job("endpoint", {}, network=network) as job:
         if started is not None:
             started(job.pid)
-        stream = job.ask(
-            "load",
-            base_url=address,
-            model=target.model,
-            key=api_key(),
-            limits=asdict(limits or ServerLimits()),
+        reply = await job.call(
+            jobs_endpoint.LOAD(
+                {
+                    "base_url": address,
+                    "model": target.model,
+                    "key": api_key(),
+                    "limits": (limits or ServerLimits()).to_json(),
+                }
+            ),
+            on_event=on_event,
         )
-        loaded: dict[str, Any] = {}
-        async with contextlib.aclosing(stream) as events:  # type: ignore[type-var]
-            async for event in events:
-                if isinstance(event, Reply):
-                    loaded = event.result
-                elif on_event is not None:
-                    on_event(event)
+        loaded: LoadedModel = {
+            "load_s": reply["load_s"],
+            "model": reply["model"],
+            "models": reply["models"],
+        }
         yield Endpoint(target, job, loaded)
 
 
@@ -106,22 +149,19 @@ async def find_servers(
     *,
     known: Sequence[tuple[str, str]] = WELL_KNOWN,
     network: bool = False,
-) -> list[dict[str, Any]]:
-    """What answers at one address, or at all `known` (name, base URL) ones, asked side by side.
+) -> list[FoundServer]:
+    """Return what answers at one address, or at all `known` (name, base URL) ones, asked side by side.
 
-    Each server: name, base_url, ok, models (as the server writes them), seconds (measured), or sentence and hint when
-    it is not ok. The API key is sent to a typed address only, never to whatever listens on a usual port.
+    The API key is sent to a typed address only, never to a program that listens on a usual port.
 
     Raises:
         UsageError: the typed address is none, or on another machine without `network`.
     """
-    servers = [{"name": name, "base_url": base} for name, base in known]
+    servers: list[ServerAddress] = [{"name": name, "base_url": base} for name, base in known]
     key = None
     if address is not None:
         base, key = check_address(address, network=network), api_key()
         servers = [{"name": next((n for n, url in known if url == base), ""), "base_url": base}]
     async with open_job("endpoint", {}, network=network) as job:
-        servers_found: list[dict[str, Any]] = (await job.request("find", servers=servers, key=key))[
-            "servers"
-        ]
-    return servers_found
+        reply = await job.call(jobs_endpoint.FIND({"servers": servers, "key": key}))
+    return reply["servers"]

@@ -1,23 +1,29 @@
-"""Talks to an artifact in a process of its own: load once, ask often, survive whatever happens to it."""
+"""Runs an artifact in its own process: load once, ask often, survive a crash."""
 
-import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from firstlight_core.artifact.artifact import Artifact, check_artifact
-from firstlight_core.errors import JobDied
+from firstlight_core.documents import jobs_engine
+from firstlight_core.documents.inference import (
+    Alternative,
+    ControlTokenNames,
+    Guidance,
+    LoadedModel,
+    PromptedAnswer,
+    RenderedPrompt,
+)
+from firstlight_core.documents.jobs_engine import SessionOptions, TemplateVariables
+from firstlight_core.documents.messages import Message
 from firstlight_core.inference.backend import ChatBackend
 from firstlight_core.inference.context import choose_context
-from firstlight_core.inference.sampling import (
-    Message,
-    Sampling,
-    check_messages,
-)
+from firstlight_core.inference.sampling import JsonSchema, Sampling, check_messages
 from firstlight_core.inference.watchdog import Timeouts, watch
-from firstlight_core.process.events import Event, Reply
-from firstlight_core.process.runner import OpenJob, open_job
+from firstlight_core.process.events import Event
+from firstlight_core.process.operations import Call, ReplyT
+from firstlight_core.process.runner import OpenJob, open_job, reply_of
 
 
 class Engine(ChatBackend):
@@ -27,14 +33,12 @@ class Engine(ChatBackend):
     FORMS = True
 
     def __init__(
-        self, artifact: Artifact, job: OpenJob, loaded: dict[str, Any], patience: Timeouts
+        self, artifact: Artifact, job: OpenJob, loaded: LoadedModel, timeouts: Timeouts
     ) -> None:
         self.artifact = artifact
         self.loaded = loaded
-        """load_s (seconds), context_length, max_length (tokens), context (why so long, in words), kv_bytes_per_token,
-        kv_bytes, rss_bytes {baseline, loaded, peak}, stop_ids."""
         self._job = job
-        self._patience = patience
+        self._timeouts = timeouts
 
     @property
     def log_path(self) -> Path | None:
@@ -43,61 +47,61 @@ class Engine(ChatBackend):
 
     def _ask(
         self,
-        messages: Sequence[Message],
+        messages: list[Message],
         max_tokens: int,
         sampling: Sampling,
-        form: Mapping[str, str] | None,
+        form: Guidance | None,
     ) -> AsyncIterator[Event]:
-        stream = self._job.ask(
-            "chat",
-            messages=list(messages),
-            max_tokens=max_tokens,
-            search=sampling.search(self.artifact.search),
-            guidance=form,
+        events = self._job.stream(
+            jobs_engine.CHAT(
+                {
+                    "messages": messages,
+                    "max_tokens": max_tokens,
+                    "search": sampling.search(self.artifact.search),
+                    "guidance": form,
+                }
+            )
         )
-        return watch(stream, self._job, self._patience, template=True)
+        return watch(events, self._job, self._timeouts, template=True)
 
-    async def render(self, messages: Sequence[Message]) -> dict[str, Any]:
-        return await self.request("render", template=True, messages=check_messages(messages))
+    async def render(self, messages: Sequence[Message]) -> RenderedPrompt:
+        return await self.call(
+            jobs_engine.RENDER({"messages": check_messages(messages)}), template=True
+        )
 
-    async def control_tokens(self) -> dict[str, list[str]]:
-        """`tokens`: the artifact's control tokens; `faults`: those of them that no answer may hold as text."""
-        reply = await self.request("control_tokens", template=True)
-        return {key: list(reply[key]) for key in ("tokens", "faults")}
+    async def control_tokens(self) -> ControlTokenNames:
+        """Return the artifact's control tokens."""
+        return await self.call(jobs_engine.CONTROL_TOKENS({}), template=True)
 
     async def alternatives(
         self, messages: Sequence[Message], tokens: Sequence[int], *, count: int = 5
-    ) -> list[dict[str, Any]]:
-        """Probabilities before sampling settings, likeliest first."""
-        reply = await self.request(
-            "alternatives",
+    ) -> list[Alternative]:
+        reply = await self.call(
+            jobs_engine.ALTERNATIVES(
+                {
+                    "messages": check_messages(messages),
+                    "tokens": list(tokens),
+                    "count": max(1, min(count, 100)),
+                }
+            ),
             template=True,
-            messages=check_messages(messages),
-            tokens=list(tokens),
-            count=max(1, min(count, 100)),
         )
-        return list(reply["alternatives"])
+        return reply["alternatives"]
 
     async def check_form(
-        self, *, json_schema: Mapping[str, Any] | None = None, regex: str | None = None
+        self, *, json_schema: JsonSchema | None = None, regex: str | None = None
     ) -> None:
         if (form := self._form(json_schema, regex)) is not None:
-            await self.request("form", guidance=form)
+            await self.call(jobs_engine.FORM({"guidance": form}))
 
-    async def request(self, op: str, *, template: bool = False, **values: Any) -> dict[str, Any]:
-        """One operation of the engine job, watched; `template` limits the time of its first event.
+    async def call(self, call: Call[ReplyT], *, template: bool = False) -> ReplyT:
+        """Return the reply to one call of the engine job; `template` limits the time until its first event.
 
         Raises:
             JobDied: the engine died, or hung and was ended.
         """
-        stream = self._job.ask(op, **values)
-        async with contextlib.aclosing(
-            watch(stream, self._job, self._patience, template=template)
-        ) as events:  # type: ignore[type-var]
-            async for event in events:
-                if isinstance(event, Reply):
-                    return event.result
-        raise JobDied("The engine gave no answer.")
+        events = self._job.stream(call)
+        return await reply_of(watch(events, self._job, self._timeouts, template=template), call)
 
 
 @asynccontextmanager
@@ -105,8 +109,8 @@ async def open_engine(
     artifact: Path,
     *,
     max_length: int | None = None,
-    session: Mapping[str, Any] | None = None,
-    variables: Mapping[str, Any] | None = None,
+    session: Mapping[str, str | int] | None = None,
+    variables: Mapping[str, object] | None = None,
     on_event: Callable[[Event], None] | None = None,
     started: Callable[[int], None] | None = None,
     patience: Timeouts | None = None,
@@ -115,9 +119,9 @@ async def open_engine(
 
     Args:
         max_length: tokens of context, prompt and answer together; by default the artifact's own, at most 2048
-            and at most what memory affords (`talk.context`).
+            and at most what memory affords (`inference.context`).
         session: onnxruntime session options laid over the artifact's, exactly these; by default what suits this
-            machine (`talk.session_options`).
+            machine (`inference.session_options`).
         variables: of the chat template, for every conversation: `enable_thinking`, for example.
         patience: how long a silent engine is waited for.
 
@@ -126,46 +130,44 @@ async def open_engine(
         OutOfMemory: it cannot fit into the memory that is available.
         JobDied: the engine died while loading.
     """
-    patience = patience or Timeouts()
+    timeouts = patience or Timeouts()
     checked = check_artifact(artifact)
     context = choose_context(checked, max_length)
     async with open_job("engine", {}) as job:
         if started is not None:
             started(job.pid)
-        stream = job.ask(
-            "load",
-            folder=str(checked.folder.absolute()),
-            context_length=checked.context_length,
-            vocab_size=checked.vocab_size,
-            max_length=context.length,
-            session=None if session is None else dict(session),
-            variables=dict(variables or {}),
+        own_session: SessionOptions | None = None if session is None else dict(session)
+        own_variables: TemplateVariables = dict(variables or {})
+        call = jobs_engine.LOAD(
+            {
+                "folder": str(checked.folder.absolute()),
+                "context_length": checked.context_length,
+                "vocab_size": checked.vocab_size,
+                "max_length": context.length,
+                "session": own_session,
+                "variables": own_variables,
+            }
         )
-        loaded: dict[str, Any] = {}
-        async with contextlib.aclosing(watch(stream, job, patience)) as events:  # type: ignore[type-var]
-            async for event in events:
-                if isinstance(event, Reply):
-                    loaded = event.result
-                elif on_event is not None:
-                    on_event(event)
-        loaded |= {
+        reply = await reply_of(watch(job.stream(call), job, timeouts), call, on_event=on_event)
+        memory = {
             "kv_bytes_per_token": context.kv_bytes_per_token,
             "kv_bytes": context.kv_bytes,
             "context": context.sentence,
         }
-        yield Engine(checked, job, loaded, patience)
+        loaded = cast(LoadedModel, {**reply, **memory})
+        yield Engine(checked, job, loaded, timeouts)
 
 
 async def ask_in_turn(
     artifact: Path, prompts: Sequence[str], *, system: str, max_tokens: int
-) -> list[dict[str, Any]]:
-    """Ask one question after another in one conversation, greedily; return the chat document of each with its `prompt`."""
+) -> list[PromptedAnswer]:
+    """Ask one question after another in one conversation, greedily; return each question with its answer."""
     messages: list[Message] = [{"role": "system", "content": system}] if system else []
-    turns = []
+    turns: list[PromptedAnswer] = []
     async with open_engine(artifact) as engine:
         for prompt in prompts:
             messages.append({"role": "user", "content": prompt})
             answer = await engine.answer(messages, max_tokens=max_tokens, greedy=True)
-            messages.append({"role": "assistant", "content": str(answer["text"])})
+            messages.append({"role": "assistant", "content": answer["text"]})
             turns.append({"prompt": prompt, **answer})
     return turns

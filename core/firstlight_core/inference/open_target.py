@@ -1,9 +1,8 @@
-"""Opens whatever a target is, so that Chat, Benchmark and Quality ask one interface: `answering.ChatBackend`."""
+"""Opens a target as a chat backend, so that Chat, Benchmark and Quality ask one interface."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.artifact.artifact import check_artifact
 from firstlight_core.artifact.target import Target, artifact_folder, find_target
@@ -22,7 +21,7 @@ async def open_target(
     max_length: int | None = None,
     network: bool = False,
     limits: ServerLimits | None = None,
-    variables: Mapping[str, Any] | None = None,
+    variables: Mapping[str, object] | None = None,
     on_event: Callable[[Event], None] | None = None,
     started: Callable[[int], None] | None = None,
 ) -> AsyncIterator[ChatBackend]:

@@ -1,24 +1,26 @@
-"""Lets the original speak through transformers, in its own process, with the words of `engine.Engine`."""
+"""Runs the original through transformers in its own process, as a chat backend."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from firstlight_core.artifact.artifact import Artifact
+from firstlight_core.documents import jobs_original
+from firstlight_core.documents.inference import Guidance, LoadedModel, SearchOptions
+from firstlight_core.documents.messages import Message
 from firstlight_core.errors import OutOfMemory
 from firstlight_core.inference.backend import ChatBackend
 from firstlight_core.inference.context import DEFAULT_CONTEXT
-from firstlight_core.inference.sampling import Message, Sampling
+from firstlight_core.inference.sampling import Sampling
 from firstlight_core.inference.watchdog import Timeouts, watch
 from firstlight_core.model.adapter import adapter_base
 from firstlight_core.model.inspection import inspect_model
 from firstlight_core.monitor import available_memory
-from firstlight_core.process.events import Event, Reply
-from firstlight_core.process.runner import OpenJob, open_job
+from firstlight_core.process.events import Event
+from firstlight_core.process.runner import OpenJob, open_job, reply_of
 from firstlight_core.text import bytes_text
 
 LIBRARIES_BYTES = 350 * 2**20
@@ -76,31 +78,28 @@ class Original(ChatBackend):
     NAME = "original"
 
     def __init__(
-        self, job: OpenJob, loaded: dict[str, Any], search: Mapping[str, Any], patience: Timeouts
+        self, job: OpenJob, loaded: LoadedModel, search: Mapping[str, object], timeouts: Timeouts
     ) -> None:
         self.loaded = loaded
-        """load_s, max_length, dtype, rss_bytes, memory (both numbers in words)."""
         self._job = job
         self._search = search
-        self._patience = patience
+        self._timeouts = timeouts
 
     def _ask(
         self,
-        messages: Sequence[Message],
+        messages: list[Message],
         max_tokens: int,
         sampling: Sampling,
-        form: Mapping[str, str] | None,
+        form: Guidance | None,
     ) -> AsyncIterator[Event]:
         """A seed repeats, but draws other random numbers than onnxruntime-genai does."""
-        # What is not asked for is as the artifact's own settings say: genai reads them itself, transformers is told.
-        search = {k: v for k, v in self._search.items() if k in _READ}
-        stream = self._job.ask(
-            "chat",
-            messages=list(messages),
-            max_tokens=max_tokens,
-            search={**search, **sampling.search(self._search)},
+        # genai reads the artifact's own settings itself; transformers has to be told.
+        own = cast(SearchOptions, {k: v for k, v in self._search.items() if k in _READ})
+        search: SearchOptions = {**own, **sampling.search(self._search)}
+        events = self._job.stream(
+            jobs_original.CHAT({"messages": messages, "max_tokens": max_tokens, "search": search})
         )
-        return watch(stream, self._job, self._patience, template=True)
+        return watch(events, self._job, self._timeouts, template=True)
 
 
 _READ = ("temperature", "top_p", "top_k", "repetition_penalty")
@@ -129,26 +128,21 @@ async def open_original(
         ToolchainMissing: transformers or torch is not installed.
         JobDied: the process died while loading.
     """
-    patience = patience or Timeouts()
+    timeouts = patience or Timeouts()
     plan = await asyncio.to_thread(plan_original, source)
     async with open_job("original", {}) as job:
         if started is not None:
             started(job.pid)
-        stream = job.ask(
-            "load",
-            source=str(plan.source.absolute()),
-            base=str(plan.base.absolute()) if plan.base is not None else None,
-            exact=plan.exact,
-            template_folder=str(like.folder.absolute()) if like is not None else None,
-            stop_ids=list(like.eos_ids) if like is not None else [],
-            max_length=max_length or DEFAULT_CONTEXT,
+        call = jobs_original.LOAD(
+            {
+                "source": str(plan.source.absolute()),
+                "base": str(plan.base.absolute()) if plan.base is not None else None,
+                "exact": plan.exact,
+                "template_folder": str(like.folder.absolute()) if like is not None else None,
+                "stop_ids": list(like.eos_ids) if like is not None else [],
+                "max_length": max_length or DEFAULT_CONTEXT,
+            }
         )
-        loaded: dict[str, Any] = {}
-        async with contextlib.aclosing(watch(stream, job, patience)) as events:  # type: ignore[type-var]
-            async for event in events:
-                if isinstance(event, Reply):
-                    loaded = event.result
-                elif on_event is not None:
-                    on_event(event)
-        loaded["memory"] = plan.sentence
-        yield Original(job, loaded, like.search if like is not None else {}, patience)
+        reply = await reply_of(watch(job.stream(call), job, timeouts), call, on_event=on_event)
+        loaded = cast(LoadedModel, {**reply, "memory": plan.sentence})
+        yield Original(job, loaded, like.search if like is not None else {}, timeouts)

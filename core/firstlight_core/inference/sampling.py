@@ -3,12 +3,14 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from firstlight_core.artifact.sampling_ranges import SAMPLING_RANGES
+from firstlight_core.documents.inference import Guidance, SearchOptions
+from firstlight_core.documents.messages import Message
 from firstlight_core.errors import InputRefused, UsageError
 
-Message = Mapping[str, str]
+JsonSchema = Mapping[str, object]
+"""A JSON schema: foreign JSON, whose keywords the schema's dialect defines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,28 +24,28 @@ class Sampling:
     repetition_penalty: float | None = None
     seed: int | None = None
 
-    def search(self, defaults: Mapping[str, Any]) -> dict[str, Any]:
-        """Search options for onnxruntime-genai.
+    def search(self, defaults: Mapping[str, object]) -> SearchOptions:
+        """Return the search options for onnxruntime-genai; `defaults` are the artifact's own.
 
         Raises:
             UsageError: a value is out of its range (genai itself accepts a negative temperature).
         """
         self._check()
-        named = {
-            "temperature": self.temperature,
-            "top_p": self.top_p,
-            "top_k": self.top_k,
-            "repetition_penalty": self.repetition_penalty,
-            "random_seed": self.seed,
-        }
-        search = {name: value for name, value in named.items() if value is not None}
-        asks_for_sampling = any(
-            value is not None for value in (self.temperature, self.top_p, self.top_k, self.seed)
-        )
+        search: SearchOptions = {}
+        if self.repetition_penalty is not None:
+            search["repetition_penalty"] = self.repetition_penalty
         if self.greedy or self.temperature == 0:
-            penalty = {k: v for k, v in search.items() if k == "repetition_penalty"}
-            return {**penalty, "do_sample": False}
-        return {**search, "do_sample": bool(asks_for_sampling or defaults.get("do_sample", False))}
+            return {**search, "do_sample": False}
+        if self.temperature is not None:
+            search["temperature"] = self.temperature
+        if self.top_p is not None:
+            search["top_p"] = self.top_p
+        if self.top_k is not None:
+            search["top_k"] = self.top_k
+        if self.seed is not None:
+            search["random_seed"] = self.seed
+        asks_for_sampling = bool(search.keys() - {"repetition_penalty"})
+        return {**search, "do_sample": asks_for_sampling or bool(defaults.get("do_sample", False))}
 
     def _check(self) -> None:
         for name, value in (
@@ -75,8 +77,8 @@ def check_max_tokens(count: int) -> None:
         )
 
 
-def check_messages(messages: Sequence[Message]) -> list[dict[str, str]]:
-    """The messages as plain objects with a role and a content.
+def check_messages(messages: Sequence[Mapping[str, object]]) -> list[Message]:
+    """Return the messages with nothing but a role and a content.
 
     Raises:
         UsageError: a message is none, or there is none.
@@ -84,7 +86,7 @@ def check_messages(messages: Sequence[Message]) -> list[dict[str, str]]:
     """
     if not messages:
         raise UsageError("There is nothing to ask.", hint="Give at least one message.")
-    checked = []
+    checked: list[Message] = []
     for message in messages:
         role, content = message.get("role"), message.get("content")
         if not isinstance(role, str) or not isinstance(content, str):
@@ -112,8 +114,8 @@ def check_text(text: str) -> None:
         ) from None
 
 
-def guidance(json_schema: Mapping[str, Any] | None, regex: str | None) -> dict[str, str] | None:
-    """What holds an answer to a form, as onnxruntime-genai wants it; None when nothing does.
+def guidance(json_schema: JsonSchema | None, regex: str | None) -> Guidance | None:
+    """Return what holds an answer to a form; None for no form.
 
     Raises:
         UsageError: both forms are asked for, or one is not usable.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from firstlight_core.documents.jobs_endpoint import Waits
 from firstlight_core.errors import UsageError
 from firstlight_core.text import one_line
 
@@ -40,6 +41,15 @@ class ServerLimits:
     """For one whole answer."""
     wait: float = 30.0
     """Before further tries, all together, when the server is busy or asks to wait (Retry-After)."""
+
+    def to_json(self) -> Waits:
+        """Return the limits as a request carries them."""
+        return {
+            "connect": self.connect,
+            "silence": self.silence,
+            "answer": self.answer,
+            "wait": self.wait,
+        }
 
 
 PROBE = ServerLimits(connect=1.0, silence=2.0, answer=4.0, wait=0.0)

@@ -8,10 +8,10 @@ while other programs use both cores the order turns round: a millisecond 0.56 ti
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import psutil
 
+from firstlight_core.documents.jobs_engine import SessionOptions
 from firstlight_core.environment.machine import core_count
 
 SPIN_MICROSECONDS = 20
@@ -37,7 +37,7 @@ def usable_threads(physical: int | None, usable: int) -> int:
     return max(1, min(physical or usable, usable))
 
 
-def session_options(own: Mapping[str, Any], *, cores: int | None = None) -> dict[str, Any]:
+def session_options(own: Mapping[str, object], *, cores: int | None = None) -> SessionOptions:
     """The session options of a text decoder, to lay over `own`, those that its artifact brings.
 
     An artifact that says anything of its threads (`firstlight tune` makes it) keeps that, unless it names more threads

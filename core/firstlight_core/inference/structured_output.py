@@ -1,11 +1,11 @@
 """The form that an answer is held to, read from what a user wrote or from a file."""
 
 import json
-from collections.abc import Mapping
-from typing import Any
 
+from firstlight_core.documents.inference import Guidance
 from firstlight_core.errors import InputRefused, UsageError
 from firstlight_core.files import read_limited
+from firstlight_core.inference.sampling import JsonSchema
 from firstlight_core.paths import expanded
 from firstlight_core.text import one_line, shown_path
 
@@ -14,7 +14,7 @@ SCHEMA_LIMIT = 100_000
 _TYPES = ("object", "array", "string", "number", "integer", "boolean", "null")
 
 
-def read_schema(text: str) -> dict[str, Any]:
+def read_schema(text: str) -> JsonSchema:
     """A JSON schema: the text itself where it begins with a brace, else the file that it names.
 
     Raises:
@@ -59,7 +59,7 @@ def read_schema(text: str) -> dict[str, Any]:
     return schema
 
 
-def unusable_form(form: Mapping[str, str], reason: str) -> InputRefused:
+def unusable_form(form: Guidance, reason: str) -> InputRefused:
     """What onnxruntime-genai said when it could make no grammar of a form (`sampling.guidance`), to be told."""
     what = "regex" if form["type"] == "regex" else "JSON schema"
     # The grammar's compiler draws the place with lines of its own.

@@ -5,8 +5,9 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from firstlight_core.documents.inference import ChatStats, SavedTurn
+from firstlight_core.documents.messages import Message
 from firstlight_core.errors import InputRefused
 from firstlight_core.files import read_limited, write_whole
 from firstlight_core.text import first_difference, shown_path, visible
@@ -25,13 +26,13 @@ class Turn:
     """The text that became complete with each token; together they are the answer as it streamed."""
     seconds: float = 0.0
     """Of an answer that is being made: from its first token to its newest, measured in the engine."""
-    stats: dict[str, Any] = field(default_factory=dict)
+    stats: ChatStats = field(default_factory=ChatStats)
     finish_reason: str = ""
     rating: int = 0
     """The reader's judgement, 1 to 5; 0 is none. The course's Output Quality."""
     note: str = ""
     """What should be known of it: turns that were left out, control tokens that were typed."""
-    prompt: list[dict[str, str]] = field(default_factory=list)
+    prompt: list[Message] = field(default_factory=list)
     """The messages that an answer was asked with."""
 
     @property
@@ -54,13 +55,18 @@ class Turn:
             length += len(self.pieces[first])
         return "".join(self.pieces[first:])
 
-    def to_json(self) -> dict[str, Any]:
-        """One line of a saved conversation."""
-        line: dict[str, Any] = {"role": self.role, "content": self.said}
-        for name in ("stats", "finish_reason", "rating"):
-            if value := getattr(self, name):
-                line[name] = value
-        return line | ({"tokens": self.ids} if self.ids else {})
+    def to_json(self) -> SavedTurn:
+        """Return one line of a saved conversation."""
+        line: SavedTurn = {"role": self.role, "content": self.said}
+        if self.stats:
+            line["stats"] = self.stats
+        if self.finish_reason:
+            line["finish_reason"] = self.finish_reason
+        if self.rating:
+            line["rating"] = self.rating
+        if self.ids:
+            line["tokens"] = self.ids
+        return line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,11 +138,11 @@ def save_conversation(
     """
     stem = name if name is not None else free_name(folder)
     markdown, lines = folder / f"{stem}.md", folder / f"{stem}.jsonl"
-    messages = [{"role": "system", "content": system}] if system else []
-    messages += [turn.to_json() for turn in turns]
+    saved: list[SavedTurn] = [{"role": "system", "content": system}] if system else []
+    saved += [turn.to_json() for turn in turns]
     write_whole(markdown, as_markdown(target, system, turns), mode=0o600)
     write_whole(
-        lines, "".join(json.dumps(line, allow_nan=False) + "\n" for line in messages), mode=0o600
+        lines, "".join(json.dumps(line, allow_nan=False) + "\n" for line in saved), mode=0o600
     )
     return markdown, lines
 

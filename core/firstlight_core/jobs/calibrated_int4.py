@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.documents.messages import Message
 from firstlight_core.errors import FirstlightError, ModelRefused
 from firstlight_core.jobs.chat_template import ChatTemplate
 from firstlight_core.jobs.transformers_model import idle_cores, load_tokenizer, stop_ids
@@ -112,7 +113,7 @@ class Calibrator:
         self,
         network: Any,
         tokenizer: Any,
-        conversations: Sequence[Sequence[Mapping[str, str]]],
+        conversations: Sequence[Sequence[Message]],
         words: str,
     ) -> list[list[int]]:
         """The conversations, each with the original's greedy answer where nobody has given one."""
@@ -246,16 +247,14 @@ def idle_threads() -> Any:
         torch.set_num_threads(before)
 
 
-def _renderer(
-    source: Path, base: str, tokenizer: Any
-) -> Callable[[Sequence[Mapping[str, str]]], list[int]]:
+def _renderer(source: Path, base: str, tokenizer: Any) -> Callable[[Sequence[Message]], list[int]]:
     """Conversations as the tokens of the model's own template; as plain text where it has none that works."""
     conversation: ChatTemplate | None = None
     with contextlib.suppress(FirstlightError):
         own = own_files(source, Path(base) if base else None)
         conversation = ChatTemplate(own.template, tokens=own.tokenizer)
 
-    def render(turns: Sequence[Mapping[str, str]]) -> list[int]:
+    def render(turns: Sequence[Message]) -> list[int]:
         answered = turns[-1]["role"] == "assistant"
         if conversation is not None:
             with contextlib.suppress(FirstlightError):

@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.artifact.tokenizer_files import (
     AddedToken,
@@ -16,6 +15,7 @@ from firstlight_core.artifact.tokenizer_files import (
     read_chat_template,
     read_special_tokens,
 )
+from firstlight_core.documents.messages import Message
 from firstlight_core.errors import TemplateRefused
 from firstlight_core.process.limits import limited
 from firstlight_core.template.control_tokens import ControlTokens, find_control_tokens
@@ -39,7 +39,7 @@ class ChatTemplate:
         folder: Path,
         *,
         tokens: Path | None = None,
-        variables: Mapping[str, Any] | None = None,
+        variables: Mapping[str, object] | None = None,
     ) -> None:
         """Read and compile the template.
 
@@ -67,7 +67,7 @@ class ChatTemplate:
         except (jinja2.TemplateError, RecursionError, ValueError) as error:
             raise _broken(str(error)) from error
 
-    def render(self, messages: Sequence[Mapping[str, str]]) -> str:
+    def render(self, messages: Sequence[Message]) -> str:
         """The prompt text up to where the assistant speaks.
 
         Raises:
@@ -84,7 +84,7 @@ class ChatTemplate:
         """The control tokens of this template's tokenizer; what the template refuses to render shows none."""
         until = time.monotonic() + PROBE_SECONDS
 
-        def draw(values: Mapping[str, Any]) -> str | None:
+        def draw(values: Mapping[str, object]) -> str | None:
             left = until - time.monotonic()
             try:
                 return self._draw(values, left) if left > 0 else None
@@ -93,7 +93,7 @@ class ChatTemplate:
 
         return find_control_tokens(added, stop_ids=stop_ids, template=self.source, draw=draw)
 
-    def _draw(self, values: Mapping[str, Any], seconds: float) -> str:
+    def _draw(self, values: Mapping[str, object], seconds: float) -> str:
         import jinja2
 
         try:
@@ -110,7 +110,7 @@ class ChatTemplate:
         return text
 
     def render_spelled(
-        self, messages: Sequence[Mapping[str, str]], tokens: Collection[str]
+        self, messages: Sequence[Message], tokens: Collection[str]
     ) -> list[str] | None:
         """The prompt in pieces that, encoded one by one, leave control tokens in a user's text plain text.
 
@@ -133,7 +133,7 @@ class ChatTemplate:
             cuts += 1
             return found[0][0] + str(cut) + found[0][1:]
 
-        spelled = [
+        spelled: list[Message] = [
             {**m, "content": pattern.sub(spell, m["content"])} if m["role"] == "user" else m
             for m in messages
         ]

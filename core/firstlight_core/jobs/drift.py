@@ -3,8 +3,9 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
+from firstlight_core.documents.jobs_engine import CompareRequest, TokenScores
 from firstlight_core.errors import CheckFailed
 from firstlight_core.jobs.genai_model import GenaiModel
 from firstlight_core.process.context import JobContext
@@ -13,26 +14,11 @@ NARROWEST = 32
 """Tokens of a stretch of a short text."""
 
 
-class TokenScores(TypedDict):
-    """One entry a scored token."""
-
-    kl: list[float]
-    """KL(original || artifact) in nats; what rounding leaves of a zero may be negative."""
-    agree: list[bool]
-    """Whether both find the same token likeliest."""
-    logprob: list[float]
-    """The artifact's natural log-probability of the token."""
-    reference: list[float]
-    """The original's."""
-    top: list[int]
-    """The artifact's likeliest token."""
-
-
-def compare(speaker: GenaiModel, asked: dict[str, Any], context: JobContext) -> dict[str, Any]:
-    """Teacher-forced comparison on one text, as `TokenScores`; `cancelled` when it was stopped.
+def compare(model: GenaiModel, request: CompareRequest, context: JobContext) -> TokenScores:
+    """Return the scores of one text, teacher-forced.
 
     The first `prompt_tokens` are prefilled as a prompt is, every following token is decoded alone: quantised models round
-    otherwise there. Asked: ids, prompt_tokens, rows (a file of float32 logits), first_row, vocab.
+    otherwise there.
 
     Raises:
         CheckFailed: the artifact computes numbers that are not finite.
@@ -40,28 +26,28 @@ def compare(speaker: GenaiModel, asked: dict[str, Any], context: JobContext) -> 
     """
     import numpy as np
 
-    ids, start = [int(i) for i in asked["ids"]], int(asked["prompt_tokens"])
-    speaker.check_length(ids)
-    vocab = int(asked["vocab"])
+    ids, start = [int(i) for i in request["ids"]], int(request["prompt_tokens"])
+    model.check_length(ids)
+    vocab = int(request["vocab"])
     rows = np.memmap(
-        Path(str(asked["rows"])),
+        Path(str(request["rows"])),
         dtype=np.float32,
         mode="r",
-        offset=int(asked["first_row"]) * vocab * np.dtype(np.float32).itemsize,
+        offset=int(request["first_row"]) * vocab * np.dtype(np.float32).itemsize,
         shape=(len(ids) - start, vocab),
     )
     scores = TokenScores(kl=[], agree=[], logprob=[], reference=[], top=[])
     try:
-        speaker.open({"do_sample": False})
+        model.open({"do_sample": False})
         for place, token in enumerate(ids[start:]):
-            logits = speaker.follow(ids[:start], ids[start : start + place], context)
+            logits = model.follow(ids[:start], ids[start : start + place], context)
             if logits is None:
-                return {"cancelled": True}
+                return {**scores, "cancelled": True}
             score_token(scores, logits, rows[place], token)
     except BaseException:
-        speaker.forget()
+        model.forget()
         raise
-    return dict(scores)
+    return scores
 
 
 def score_token(scores: TokenScores, logits: Any, original: Any, token: int) -> None:

@@ -5,17 +5,33 @@ Operations: `find` (which addresses answer), `load` (choose a model), `chat`, `m
 holds that. Times are taken here, with `perf_counter_ns`, when bytes arrive.
 """
 
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import cast
 
+from firstlight_core.documents import jobs_endpoint
+from firstlight_core.documents.inference import ChatAnswer, FoundServer, TokenTimes
+from firstlight_core.documents.jobs_endpoint import (
+    ClientsAnswered,
+    ClientsRequest,
+    FindRequest,
+    FoundServers,
+    LoadServer,
+    ServerAddress,
+    ServerChatRequest,
+    ServerLoaded,
+)
+from firstlight_core.documents.jobs_engine import Repetition
+from firstlight_core.documents.messages import Message
 from firstlight_core.errors import FirstlightError, InputRefused, UsageError
 from firstlight_core.inference.servers import PROBE, ServerLimits, model_ids
 from firstlight_core.jobs.server_call import Call, Stopped, read_json
-from firstlight_core.jobs.server_stream import Heard, listen
+from firstlight_core.jobs.server_stream import ChatBody, Heard, listen
 from firstlight_core.process.context import JobContext
 from firstlight_core.process.events import Progress, Stage, Tokens
+from firstlight_core.process.operations import Empty
 from firstlight_core.text import one_line, visible
 
 LIST_LIMIT = 1_000_000
@@ -23,7 +39,7 @@ LIST_LIMIT = 1_000_000
 
 
 class Server:
-    """One server and the model that is asked."""
+    """One server and the model that is request."""
 
     def __init__(self, context: JobContext) -> None:
         self.context = context
@@ -32,34 +48,45 @@ class Server:
         self.limits = ServerLimits()
         self._key: str | None = None
 
-    def find(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Look at addresses side by side. Asked: servers [{name, base_url}], key (for them all, or None)."""
-        entries: list[Mapping[str, str]] = asked["servers"]
+    def find(self, request: FindRequest) -> FoundServers:
+        """Look at addresses side by side."""
+        entries = request["servers"]
         with ThreadPoolExecutor(max(1, len(entries))) as pool:
-            found = pool.map(lambda entry: self._look(entry, asked.get("key")), entries)
-            return {"servers": list(found)}
+            servers = pool.map(lambda entry: self._look(entry, request["key"]), entries)
+            return {"servers": list(servers)}
 
-    def _look(self, entry: Mapping[str, str], key: str | None) -> dict[str, Any]:
+    def _look(self, entry: ServerAddress, key: str | None) -> FoundServer:
         """One address: its models, or what stands in the way."""
         began = time.perf_counter_ns()
-        seen = {"name": entry["name"], "base_url": entry["base_url"], "models": []}
         try:
             models = self._models(Call(entry["base_url"], limits=PROBE, key=key, stop=self._stop))
         except (FirstlightError, Stopped) as error:
-            return {**seen, "ok": False, "sentence": str(error), "hint": getattr(error, "hint", "")}
-        seconds = (time.perf_counter_ns() - began) / 1e9
-        return {**seen, "ok": True, "models": models, "seconds": seconds}
+            return {
+                "name": entry["name"],
+                "base_url": entry["base_url"],
+                "ok": False,
+                "models": [],
+                "sentence": str(error),
+                "hint": getattr(error, "hint", ""),
+            }
+        return {
+            "name": entry["name"],
+            "base_url": entry["base_url"],
+            "ok": True,
+            "models": models,
+            "seconds": (time.perf_counter_ns() - began) / 1e9,
+        }
 
-    def load(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """List the models and choose one. Asked: base_url, model (may be None), key, limits."""
+    def load(self, request: LoadServer) -> ServerLoaded:
+        """List the models and choose one."""
         self.context.emit(Stage("load", "Asking the server for its models"))
-        self.base_url = str(asked["base_url"])
-        self.limits = ServerLimits(**asked.get("limits", {}))
-        self._key = asked.get("key")
+        self.base_url = str(request["base_url"])
+        self.limits = ServerLimits(**request["limits"])
+        self._key = request["key"]
         began = time.perf_counter_ns()
         listed = self._models(self._call())
         taken = (time.perf_counter_ns() - began) / 1e9
-        wanted = asked.get("model")
+        wanted = request["model"]
         known = ", ".join(one_line(name, 60) for name in listed[:8]) or "none"
         if wanted is None and len(listed) != 1:
             raise UsageError(
@@ -78,28 +105,26 @@ class Server:
             "models": [visible(m) for m in listed],
         }
 
-    def chat(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Stream one answer. Asked: messages, max_tokens, options (of the OpenAI API)."""
+    def chat(self, request: ServerChatRequest) -> ChatAnswer:
+        """Stream one answer."""
 
         def hear(text: str, number: int) -> None:
             self.context.emit(Tokens([text], [-1], number))
 
         self.context.emit(Progress(0, None, "tokens"))
-        return self._ask(asked, hear).document()
+        return self._ask(request["messages"], request, hear).document()
 
-    def measure(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """One repetition: the chat's stats with its text and finish_reason. Asked: as `chat`."""
-        document = self._ask(asked, None).document()
-        return {**document.pop("stats"), **document}
+    def measure(self, request: ServerChatRequest) -> Repetition:
+        """One repetition: the chat's stats with its text and finish_reason."""
+        answer = self._ask(request["messages"], request, None).document()
+        repetition = cast(Repetition, answer["stats"])
+        repetition["text"], repetition["finish_reason"] = answer["text"], answer["finish_reason"]
+        return repetition
 
-    def crowd(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Several clients at once, each asking its next question when it has an answer.
-
-        Asked: as `chat`, but `conversations` (a list of messages), and clients. Returns seconds, answers (stats of
-        each) and faults (a sentence each).
-        """
-        waiting = list(reversed(asked["conversations"]))
-        answers: list[dict[str, Any]] = []
+    def measure_clients(self, request: ClientsRequest) -> ClientsAnswered:
+        """Several clients at once, each asking its next question when it has an answer."""
+        waiting = list(reversed(request["conversations"]))
+        answers: list[TokenTimes] = []
         faults: list[str] = []
         total = len(waiting)
 
@@ -110,14 +135,14 @@ class Server:
                 except IndexError:
                     return
                 try:
-                    answers.append(self._ask({**asked, "messages": messages}, None).stats())
+                    answers.append(self._ask(messages, request, None).stats())
                 except (FirstlightError, Stopped) as error:
                     faults.append(one_line(str(error) or "stopped", 160))
                 self.context.emit(Progress(len(answers) + len(faults), total, "requests"))
 
         began = time.perf_counter_ns()
-        with ThreadPoolExecutor(int(asked["clients"])) as pool:
-            list(pool.map(client, range(int(asked["clients"]))))
+        with ThreadPoolExecutor(int(request["clients"])) as pool:
+            list(pool.map(client, range(int(request["clients"]))))
         return {
             "seconds": (time.perf_counter_ns() - began) / 1e9,
             "answers": answers,
@@ -125,7 +150,7 @@ class Server:
         }
 
     @property
-    def _stop(self) -> Any:
+    def _stop(self) -> threading.Event:
         return self.context.cancelled
 
     def _call(self) -> Call:
@@ -141,33 +166,38 @@ class Server:
         with call.ask("GET", "/models") as response:
             return model_ids(read_json(response.read(LIST_LIMIT)))
 
-    def _ask(self, asked: Mapping[str, Any], hear: Any) -> Heard:
-        body = {
+    def _ask(
+        self,
+        messages: list[Message],
+        request: ServerChatRequest | ClientsRequest,
+        hear: Callable[[str, int], None] | None,
+    ) -> Heard:
+        body: ChatBody = {
             "model": self.model,
-            "messages": asked["messages"],
-            "max_tokens": int(asked["max_tokens"]),
+            "messages": messages,
+            "max_tokens": int(request["max_tokens"]),
             "stream": True,
             "stream_options": {"include_usage": True},
-            **asked.get("options", {}),
         }
+        body.update(cast(ChatBody, request.get("options", {})))
         began = time.perf_counter_ns()
         try:
             return listen(self._call(), body, self._stop, hear=hear)
         except Stopped:
-            nothing = Heard(began=began, limit=int(asked["max_tokens"]), finish="cancelled")
+            nothing = Heard(began=began, limit=int(request["max_tokens"]), finish="cancelled")
             nothing.ended = time.perf_counter_ns()
             return nothing
 
 
-def endpoint(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+def endpoint(request: Empty, context: JobContext) -> Mapping[str, object]:
     """Serve questions to one server until the parent closes the job."""
     server = Server(context)
     return context.serve(
-        {
-            "find": server.find,
-            "load": server.load,
-            "chat": server.chat,
-            "measure": server.measure,
-            "crowd": server.crowd,
-        }
+        [
+            jobs_endpoint.FIND.by(server.find),
+            jobs_endpoint.LOAD.by(server.load),
+            jobs_endpoint.CHAT.by(server.chat),
+            jobs_endpoint.MEASURE.by(server.measure),
+            jobs_endpoint.CLIENTS.by(server.measure_clients),
+        ]
     )

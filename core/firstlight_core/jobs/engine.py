@@ -1,4 +1,4 @@
-"""The open job that talks: one artifact in one process, asked again and again.
+"""The open job that talks: one artifact in one process, request again and again.
 
 Operations: `load`, `render`, `control_tokens`, `chat`, `form` (try a grammar), `measure` (one benchmark repetition), `compare` (drift against reference
 log-probabilities), `alternatives` (likeliest tokens at one place). Times are taken here, with `perf_counter_ns`.
@@ -7,16 +7,41 @@ log-probabilities), `alternatives` (likeliest tokens at one place). Times are ta
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from firstlight_core.artifact.tokenizer_files import read_added_tokens
+from firstlight_core.documents import jobs_engine
+from firstlight_core.documents.inference import (
+    ChatAnswer,
+    ControlTokenNames,
+    RenderedPrompt,
+    SearchOptions,
+    TypedControl,
+)
+from firstlight_core.documents.jobs_engine import (
+    Alternatives,
+    AlternativesRequest,
+    ChatRequest,
+    CompareRequest,
+    EngineLoaded,
+    FormRequest,
+    LoadEngine,
+    MeasureRequest,
+    PromptRequest,
+    RenderRequest,
+    Repetition,
+    TemplateVariables,
+    TokenScores,
+)
+from firstlight_core.documents.messages import Message
 from firstlight_core.errors import InputRefused, ToolchainMissing
 from firstlight_core.jobs.chat_template import ChatTemplate
 from firstlight_core.jobs.genai_model import GenaiModel
-from firstlight_core.jobs.prompt import RenderedPrompt, make_prompt
+from firstlight_core.jobs.prompt import EncodedPrompt, make_prompt
 from firstlight_core.measure.prompt_sizer import BENCH_TEXT
 from firstlight_core.process.context import JobContext, peak_rss
 from firstlight_core.process.events import Progress, Stage
+from firstlight_core.process.operations import Empty
 from firstlight_core.template.control_tokens import ControlTokens, find_control_tokens
 from firstlight_core.text import visible
 
@@ -35,16 +60,16 @@ class EngineRoom:
         self.added: dict[int, str] = {}
         """The tokens that the tokenizer never splits, by their ids."""
         self.control = ControlTokens({})
-        self.variables: dict[str, Any] = {}
+        self.variables: TemplateVariables = {}
         """Of the chat template, for every conversation."""
         self.baseline = 0
-        self.limits: dict[str, int] = {}
+        self.vocab_size = 0
 
-    def load(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Load the artifact. Asked: folder, context_length, vocab_size, max_length, session, variables."""
+    def load(self, request: LoadEngine) -> EngineLoaded:
+        """Load the artifact."""
         self.context.emit(Stage("load", "Loading the model"))
-        self.folder = Path(str(asked["folder"]))
-        self.variables = dict(asked.get("variables") or {})
+        self.folder = Path(str(request["folder"]))
+        self.variables = dict(request.get("variables") or {})
         try:
             import onnxruntime_genai  # noqa: F401
         except ImportError as error:
@@ -55,28 +80,26 @@ class EngineRoom:
         self.baseline = rss()
         began_cpu = time.process_time_ns()
         self.speaker = GenaiModel(
-            self.folder, max_length=int(asked["max_length"]), session=asked.get("session")
+            self.folder, max_length=int(request["max_length"]), session=request.get("session")
         )
-        self.limits = {
-            "context_length": int(asked["context_length"]),
-            "max_length": int(asked["max_length"]),
-            "vocab_size": int(asked["vocab_size"]),
-        }
+        self.vocab_size = request["vocab_size"]
         return {
             "load_s": self.speaker.load_s,
             "load_cpu_s": (time.process_time_ns() - began_cpu) / 1e9,
             "stop_ids": sorted(self.speaker.stop_ids),
             "rss_bytes": {"baseline": self.baseline, "loaded": rss(), "peak": peak_rss()},
-            **self.limits,
+            "context_length": request["context_length"],
+            "max_length": request["max_length"],
+            "vocab_size": request["vocab_size"],
         }
 
-    def prompt_ids(self, asked: Mapping[str, Any]) -> list[int]:
+    def prompt_ids(self, request: PromptRequest) -> list[int]:
         """The tokens of a request that carries `ids` or `messages`."""
-        if "ids" in asked:
-            return [int(i) for i in asked["ids"]]
-        return self.prompt(asked["messages"]).ids
+        if "ids" in request:
+            return [int(i) for i in request["ids"]]
+        return self.prompt(request["messages"]).ids
 
-    def prompt(self, messages: Sequence[Mapping[str, str]]) -> RenderedPrompt:
+    def prompt(self, messages: Sequence[Message]) -> EncodedPrompt:
         """What a conversation becomes; control tokens that a user wrote stay plain text where the tokenizer can."""
         speaker = self._loaded()
         prompt = make_prompt(
@@ -95,7 +118,7 @@ class EngineRoom:
             self.conversation = conversation
         return self.conversation
 
-    def control_tokens(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def control_tokens(self, request: Empty) -> ControlTokenNames:
         """The artifact's control tokens: all of them, and those that no answer may hold as text."""
         try:
             self._conversation()
@@ -106,10 +129,10 @@ class EngineRoom:
             control = find_control_tokens(added, stop_ids=self._loaded().stop_ids)
         return {"tokens": list(control.tokens.values()), "faults": control.faults}
 
-    def render(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def render(self, request: RenderRequest) -> RenderedPrompt:
         """The prompt as text, token ids, and the text of each token."""
         speaker = self._loaded()
-        prompt = self.prompt(asked["messages"])
+        prompt = self.prompt(request["messages"])
         shown = prompt.ids[:PIECES_LIMIT]
         return {
             "text": visible(prompt.text[: 4 * PIECES_LIMIT]),
@@ -122,21 +145,22 @@ class EngineRoom:
             **prompt.typed_control(),
         }
 
-    def chat(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Answer a conversation. Asked: messages or ids, max_tokens, search, stream, fresh, whole, guidance."""
+    def chat(self, request: ChatRequest) -> ChatAnswer:
+        """Answer a conversation."""
         speaker = self._loaded()
-        prompt = self.prompt(asked["messages"]) if "ids" not in asked else None
-        ids = prompt.ids if prompt is not None else self.prompt_ids(asked)
+        prompt = self.prompt(request["messages"]) if "ids" not in request else None
+        ids = prompt.ids if prompt is not None else self.prompt_ids(request)
         answer = speaker.answer(
             ids,
-            asked.get("search", {}),
-            limit=int(asked["max_tokens"]),
+            request.get("search", {}),
+            limit=int(request["max_tokens"]),
             context=self.context,
-            stream=bool(asked.get("stream", True)),
-            fresh=bool(asked.get("fresh", False)),
-            whole=bool(asked.get("whole", False)),
-            guidance=asked.get("guidance"),
+            stream=bool(request.get("stream", True)),
+            fresh=bool(request.get("fresh", False)),
+            whole=bool(request.get("whole", False)),
+            guidance=request.get("guidance"),
         )
+        control: TypedControl = prompt.typed_control() if prompt is not None else {}
         return {
             "text": visible(answer.text),
             "tokens": answer.ids,
@@ -147,26 +171,26 @@ class EngineRoom:
                 "context_limit": speaker.max_length,
                 "rss_bytes": rss(),
             },
-            **(prompt.typed_control() if prompt is not None else {}),
+            **control,
         }
 
-    def form(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Make a grammar of a JSON schema or regex, and drop it. Asked: guidance."""
+    def form(self, request: FormRequest) -> Empty:
+        """Make a grammar of a JSON schema or regex, and drop it."""
         speaker = self._loaded()
         try:
-            speaker.open({"do_sample": False}, asked["guidance"])
+            speaker.open({"do_sample": False}, request["guidance"])
         finally:
             speaker.forget()
         return {}
 
-    def measure(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def measure(self, request: MeasureRequest) -> Repetition:
         """One repetition: exactly `prompt_tokens` in and `new_tokens` out, nothing reused, no stop token."""
         speaker = self._loaded()
-        length, new = int(asked["prompt_tokens"]), int(asked["new_tokens"])
+        length, new = int(request["prompt_tokens"]), int(request["new_tokens"])
         text = self._bench_ids()
         ids = (text * (length // len(text) + 1))[:length]
         # One set of options for every length, or each repetition would pay for a new generator.
-        search = {
+        search: SearchOptions = {
             "do_sample": False,
             "min_length": speaker.max_length,
             "repetition_penalty": 1.0,
@@ -174,18 +198,17 @@ class EngineRoom:
         answer = speaker.answer(
             ids, search, limit=new, context=self.context, stream=False, fresh=True
         )
-        return {
-            **answer.stats(),
-            "finish_reason": answer.finish_reason,
-            "rss_bytes": {"now": rss(), "peak": peak_rss()},
-        }
+        repetition = cast(Repetition, answer.stats())
+        repetition["finish_reason"] = answer.finish_reason
+        repetition["rss_bytes"] = {"now": rss(), "peak": peak_rss()}
+        return repetition
 
-    def alternatives(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """The likeliest tokens at one place of an answer. Asked: messages or ids, tokens (the answer up to it), count."""
+    def alternatives(self, request: AlternativesRequest) -> Alternatives:
+        """The likeliest tokens at one place of an answer."""
         import numpy as np
 
         speaker = self._loaded()
-        ids, said = self.prompt_ids(asked), [int(i) for i in asked["tokens"]]
+        ids, said = self.prompt_ids(request), [int(i) for i in request["tokens"]]
         speaker.check_length([*ids, *said])
         found = speaker.follow(ids, said, self.context)
         if found is None:
@@ -193,7 +216,7 @@ class EngineRoom:
         logits = np.asarray(found, dtype=np.float64)
         chances = np.exp(logits - logits.max())
         chances /= chances.sum()
-        best = np.argsort(-chances, kind="stable")[: int(asked["count"])]
+        best = np.argsort(-chances, kind="stable")[: int(request["count"])]
         return {
             "alternatives": [
                 {
@@ -211,14 +234,14 @@ class EngineRoom:
         try:
             return speaker.encode(BENCH_TEXT)
         except InputRefused:
-            ids = range(min(self.limits["vocab_size"], 1_000))
+            ids = range(min(self.vocab_size, 1_000))
             return [token for token in ids if token not in speaker.stop_ids]
 
-    def compare(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def compare(self, request: CompareRequest) -> TokenScores:
         """Drift on one prompt; see `jobs.drift`."""
         from firstlight_core.jobs.drift import compare
 
-        return compare(self._loaded(), asked, self.context)
+        return compare(self._loaded(), request, self.context)
 
     def _loaded(self) -> GenaiModel:
         if self.speaker is None:
@@ -233,18 +256,18 @@ def rss() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
-def engine(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+def engine(request: Empty, context: JobContext) -> Mapping[str, object]:
     """Serve one artifact until the parent closes the job."""
     room = EngineRoom(context)
     return context.serve(
-        {
-            "load": room.load,
-            "render": room.render,
-            "control_tokens": room.control_tokens,
-            "chat": room.chat,
-            "form": room.form,
-            "measure": room.measure,
-            "compare": room.compare,
-            "alternatives": room.alternatives,
-        }
+        [
+            jobs_engine.LOAD.by(room.load),
+            jobs_engine.RENDER.by(room.render),
+            jobs_engine.CONTROL_TOKENS.by(room.control_tokens),
+            jobs_engine.CHAT.by(room.chat),
+            jobs_engine.FORM.by(room.form),
+            jobs_engine.MEASURE.by(room.measure),
+            jobs_engine.COMPARE.by(room.compare),
+            jobs_engine.ALTERNATIVES.by(room.alternatives),
+        ]
     )

@@ -5,9 +5,24 @@ It must never share a process with onnxruntime-genai: both bring their own nativ
 
 import contextlib
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.documents import jobs_foundry
+from firstlight_core.documents.jobs_foundry import (
+    AskRequest,
+    FoundryAnswer,
+    FoundryLoaded,
+    FoundryRequest,
+    ModelId,
+    RegisteredModel,
+    RegisteredModels,
+    RegisterRequest,
+    Served,
+    Unregistered,
+    UnregisterRequest,
+)
 from firstlight_core.errors import (
     FirstlightError,
     InputRefused,
@@ -18,11 +33,11 @@ from firstlight_core.errors import (
     UsageError,
 )
 from firstlight_core.files import state_problem
-from firstlight_core.process.context import Handler, JobContext, peak_rss
+from firstlight_core.process.context import JobContext, peak_rss
+from firstlight_core.process.operations import Empty, Handler, Operation, ReplyT, RequestT
 from firstlight_core.text import one_line, visible
 
 APP_NAME = "firstlight"
-OPERATIONS = ("register", "list", "load", "ask", "unload", "unregister", "serve", "stop")
 
 
 class FoundryRoom:
@@ -62,42 +77,42 @@ class FoundryRoom:
             self.manager: Any = sdk.FoundryLocalManager.instance
             self.catalog: Any = self.manager.get_catalog(sdk.CatalogType.LOCAL)
 
-    def register(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def register(self, request: RegisterRequest) -> ModelId:
         """Register `folder` under `id` (name:version)."""
         with translated("register"), self.sdk.ModelInfoBuilder() as about:
             about.set_string_property("task", "chat-completion")
-            about.set_string_property("display_name", str(asked["id"]).partition(":")[0])
-            self.catalog.register_model(str(asked["folder"]), str(asked["id"]), about)
-        return {"id": asked["id"]}
+            about.set_string_property("display_name", str(request["id"]).partition(":")[0])
+            self.catalog.register_model(str(request["folder"]), str(request["id"]), about)
+        return {"id": request["id"]}
 
-    def list(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Every registered model: `models[]: {id, alias, path, loaded}`."""
+    def list(self, request: Empty) -> RegisteredModels:
+        """Return every registered model."""
         with translated("list"):
             models = [
-                {
-                    "id": str(variant.id),
-                    "alias": str(variant.alias),
-                    "path": str(variant.get_path()),
-                    "loaded": bool(variant.is_loaded),
-                }
+                RegisteredModel(
+                    id=str(variant.id),
+                    alias=str(variant.alias),
+                    path=str(variant.get_path()),
+                    loaded=bool(variant.is_loaded),
+                )
                 for model in self.catalog.list_models()
                 for variant in model.variants
             ]
         return {"models": models}
 
-    def _variant(self, asked: dict[str, Any]) -> Any:
+    def _variant(self, identifier: str) -> Any:
         with translated("list"):
-            found = self.catalog.get_model_variant(str(asked["id"]))
-        if found is None:
+            variant = self.catalog.get_model_variant(identifier)
+        if variant is None:
             raise InputRefused(
-                f"Foundry Local does not list {one_line(str(asked['id']), 90)}.",
+                f"Foundry Local does not list {one_line(identifier, 90)}.",
                 hint="Deploy the artifact again.",
             )
-        return found
+        return variant
 
-    def load(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Load a model: `{id, alias, seconds, rss_bytes}`."""
-        model = self._variant(asked)
+    def load(self, request: ModelId) -> FoundryLoaded:
+        """Load a model."""
+        model = self._variant(request["id"])
         began = time.perf_counter_ns()
         with translated("load"):
             model.load()
@@ -111,21 +126,21 @@ class FoundryRoom:
             "rss_bytes": peak_rss(),
         }
 
-    def ask(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """One greedy answer: `{text, finish_reason, prompt_tokens, new_tokens, seconds}`."""
-        sdk, model = self.sdk, self._variant(asked)
+    def ask(self, request: AskRequest) -> FoundryAnswer:
+        """One greedy answer."""
+        sdk, model = self.sdk, self._variant(request["id"])
         # top_k 1 is what makes the runtime deterministic; without max_output_tokens it wants 2048 (FACTS.md).
         search = sdk.SearchOptions(
-            temperature=0.0, top_k=1, max_output_tokens=int(asked["max_tokens"])
+            temperature=0.0, top_k=1, max_output_tokens=int(request["max_tokens"])
         )
         began = time.perf_counter_ns()
         with translated("answer"), sdk.ChatSession(model) as session:
             session.set_options(sdk.RequestOptions(search=search))
-            request = sdk.Request()
-            for message in asked["messages"]:
+            question = sdk.Request()
+            for message in request["messages"]:
                 make = getattr(sdk.MessageItem, str(message["role"]))
-                request.add_item(make(str(message["content"])))
-            with request, session.process_request(request) as response:
+                question.add_item(make(str(message["content"])))
+            with question, session.process_request(question) as response:
                 text = "".join(
                     part.text
                     for item in response
@@ -142,17 +157,17 @@ class FoundryRoom:
             "seconds": (time.perf_counter_ns() - began) / 1e9,
         }
 
-    def unload(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def unload(self, request: ModelId) -> Empty:
         """Give a model's memory back."""
-        model = self._variant(asked)
+        model = self._variant(request["id"])
         with translated("unload"):
             if model.is_loaded:
                 model.unload()
         return {}
 
-    def unregister(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Forget every registration of `name` that points at `folder`, or at nothing: `{removed[]}`; none is no error."""
-        name, folder = str(asked["name"]), Path(str(asked["folder"]))
+    def unregister(self, request: UnregisterRequest) -> Unregistered:
+        """Forget every registration of `name` that points at `folder`, or at nothing; none is no error."""
+        name, folder = str(request["name"]), Path(str(request["folder"]))
         ids = [
             model["id"]
             for model in self.list({})["models"]
@@ -164,15 +179,15 @@ class FoundryRoom:
                 self.catalog.unregister_model(identifier)
         return {"removed": ids}
 
-    def serve(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Start the OpenAI-compatible service on loopback: `{base_url}`."""
+    def serve(self, request: Empty) -> Served:
+        """Start the OpenAI-compatible service on loopback."""
         with translated("serve"):
             if self.manager.urls is None:
                 self.manager.start_web_service()
         # The plain /v1 routes show the public catalog only (FACTS.md).
         return {"base_url": f"{self.manager.urls[0].rstrip('/')}/catalogs/local/v1"}
 
-    def stop(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def stop(self, request: Empty) -> Empty:
         """Stop the service."""
         with translated("serve"):
             if self.manager.urls is not None:
@@ -252,36 +267,48 @@ def translated(act: str) -> Any:
     except FirstlightError:
         raise
     except Exception as error:
-        said = str(error)
+        message = str(error)
         for needle, kind, sentence, hint in _SENTENCES:
-            if needle.lower() in said.lower():
-                raise kind(sentence, hint=hint, detail=visible(said[-2000:])) from error
+            if needle.lower() in message.lower():
+                raise kind(sentence, hint=hint, detail=visible(message[-2000:])) from error
         raise JobFailed(
-            f"Foundry Local could not {act} the model: {one_line(said, 300)}",
+            f"Foundry Local could not {act} the model: {one_line(message, 300)}",
             hint="The log of the job has its own words.",
-            detail=visible(said[-2000:]),
+            detail=visible(message[-2000:]),
         ) from error
 
 
-def foundry(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
-    """An open job; the request names the application `folder`, the folder of the `index`, and `port` (0: any free one).
+def foundry(request: FoundryRequest, context: JobContext) -> Mapping[str, object]:
+    """Serve Foundry Local's runtime until the parent closes the job.
 
     The runtime starts with the first question, so that its refusal is an answer and not the job's end.
     """
     rooms: list[FoundryRoom] = []
 
-    def ask(name: str) -> Handler:
-        def handle(asked: dict[str, Any]) -> dict[str, Any]:
+    def answered(
+        operation: Operation[RequestT, ReplyT], act: Callable[[FoundryRoom, RequestT], ReplyT]
+    ) -> tuple[str, Handler]:
+        def handle(asked: RequestT) -> ReplyT:
             if not rooms:
-                folder, index = Path(str(request["folder"])), Path(str(request["index"]))
-                rooms.append(FoundryRoom(folder, index=index, port=int(request["port"])))
-            answer: dict[str, Any] = getattr(rooms[0], name)(asked)
-            return answer
+                folder, index = Path(request["folder"]), Path(request["index"])
+                rooms.append(FoundryRoom(folder, index=index, port=request["port"]))
+            return act(rooms[0], asked)
 
-        return handle
+        return operation.by(handle)
 
     try:
-        return context.serve({name: ask(name) for name in OPERATIONS})
+        return context.serve(
+            [
+                answered(jobs_foundry.REGISTER, FoundryRoom.register),
+                answered(jobs_foundry.LIST, FoundryRoom.list),
+                answered(jobs_foundry.LOAD, FoundryRoom.load),
+                answered(jobs_foundry.ASK, FoundryRoom.ask),
+                answered(jobs_foundry.UNLOAD, FoundryRoom.unload),
+                answered(jobs_foundry.UNREGISTER, FoundryRoom.unregister),
+                answered(jobs_foundry.SERVE, FoundryRoom.serve),
+                answered(jobs_foundry.STOP, FoundryRoom.stop),
+            ]
+        )
     finally:
         for room in rooms:
             room.close()

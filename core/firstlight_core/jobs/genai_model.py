@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.documents.inference import Guidance, SearchOptions
 from firstlight_core.errors import InputRefused, JobFailed
 from firstlight_core.files import read_json_object
 from firstlight_core.inference.session_options import session_options
@@ -26,12 +27,12 @@ FLUSH_NS = 30_000_000
 PROGRESS_NS = 50_000_000
 
 
-def _section(config: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    """The object at this place of a `genai_config.json`; an empty one where there is none."""
-    found: Any = config
+def _section(config: Mapping[str, object], *names: str) -> dict[str, object]:
+    """Return the object at this place of a `genai_config.json`; an empty one where there is none."""
+    section: object = config
     for name in names:
-        found = found.get(name) if isinstance(found, Mapping) else None
-    return dict(found) if isinstance(found, Mapping) else {}
+        section = section.get(name) if isinstance(section, Mapping) else None
+    return dict(section) if isinstance(section, Mapping) else {}
 
 
 def least_cache(folder: Path) -> int:
@@ -49,7 +50,7 @@ class GenaiModel:
     """A loaded model that answers prompts given as token ids."""
 
     def __init__(
-        self, folder: Path, *, max_length: int, session: Mapping[str, Any] | None = None
+        self, folder: Path, *, max_length: int, session: Mapping[str, str | int] | None = None
     ) -> None:
         """`session`: the session options laid over those of the artifact; None: what suits this machine."""
         import onnxruntime_genai as og
@@ -74,7 +75,7 @@ class GenaiModel:
         self.stop_ids = frozenset(int(i) for i in self.tokenizer.eos_token_ids)
         self._og = og
         self._generator: Any = None
-        self._search: dict[str, Any] = {}
+        self._search: SearchOptions = {}
         self._guided = False
         self._defaults = _section(described, "search")
         self.held: list[int] = []
@@ -191,14 +192,14 @@ class GenaiModel:
     def answer(
         self,
         ids: Sequence[int],
-        search: Mapping[str, Any],
+        search: SearchOptions,
         *,
         limit: int,
         context: JobContext,
         stream: bool = True,
         fresh: bool = False,
         whole: bool = False,
-        guidance: Mapping[str, str] | None = None,
+        guidance: Guidance | None = None,
     ) -> Answer:
         """Prefill and decode up to `limit` tokens; a stopped answer keeps what it has.
 
@@ -314,14 +315,14 @@ class GenaiModel:
             self._planned = min(self._planned, length // self._chunk * self._chunk)
             self._prompt = min(self._prompt, length)
 
-    def open(self, search: Mapping[str, Any], guidance: Mapping[str, str] | None = None) -> None:
+    def open(self, search: SearchOptions, guidance: Guidance | None = None) -> None:
         """See to a generator with these search options: a new one, without KV cache, when they changed, when a
         seed asks for the random numbers from the start, or when a grammar guides the answer from its first token.
 
         Raises:
             InputRefused: genai cannot run the artifact with them, or can make no grammar of `guidance`.
         """
-        wanted = {
+        wanted: SearchOptions = {
             **search,
             "max_length": self._cache,
             "batch_size": 1,
@@ -333,7 +334,7 @@ class GenaiModel:
             self.forget()
             self._begin(wanted, guidance)
 
-    def _begin(self, search: dict[str, Any], guidance: Mapping[str, str] | None) -> None:
+    def _begin(self, search: SearchOptions, guidance: Guidance | None) -> None:
         parameters = self._og.GeneratorParams(self.model)
         try:
             parameters.set_search_options(**search)

@@ -1,7 +1,8 @@
 """What one generation gave, and the rates that its clock readings mean."""
 
 from dataclasses import dataclass
-from typing import Any
+
+from firstlight_core.documents.inference import TokenTimes
 
 
 @dataclass(slots=True)
@@ -21,9 +22,9 @@ class Answer:
     steps: int
     """Decode steps that ran, the one that gave the stop token included."""
 
-    def stats(self) -> dict[str, Any]:
-        """Counts, seconds and tokens a second; a figure that was not measured is absent."""
-        stats: dict[str, Any] = {
+    def stats(self) -> TokenTimes:
+        """Return the figures; one that was not measured is absent."""
+        stats: TokenTimes = {
             "prompt_tokens": self.prompt_tokens,
             "new_tokens": len(self.ids),
             "reused_tokens": self.reused_tokens,

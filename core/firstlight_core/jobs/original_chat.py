@@ -6,6 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.artifact.tokenizer_files import read_added_tokens
+from firstlight_core.documents import jobs_original
+from firstlight_core.documents.inference import ChatAnswer, SearchOptions
+from firstlight_core.documents.jobs_original import (
+    LoadOriginal,
+    OriginalChatRequest,
+    OriginalLoaded,
+)
 from firstlight_core.errors import InputRefused
 from firstlight_core.jobs.chat_template import ChatTemplate
 from firstlight_core.jobs.engine import rss
@@ -22,6 +29,7 @@ from firstlight_core.jobs.transformers_model import (
 from firstlight_core.model.own_files import own_files
 from firstlight_core.process.context import JobContext, peak_rss
 from firstlight_core.process.events import Progress, Stage, Tokens
+from firstlight_core.process.operations import Empty
 from firstlight_core.template.control_tokens import ControlTokens
 from firstlight_core.text import visible
 
@@ -41,24 +49,24 @@ class OriginalRoom:
         self.stops: set[int] = set()
         self.max_length = 0
 
-    def load(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Load the original. Asked: source, base, exact, template_folder, stop_ids, max_length."""
+    def load(self, request: LoadOriginal) -> OriginalLoaded:
+        """Load the original."""
         self.context.emit(Stage("load", "Loading the original"))
         import_transformers()
         baseline, began = rss(), time.perf_counter_ns()
-        source, base = Path(str(asked["source"])), asked.get("base")
-        self.tokenizer, self.model = load_original(source, base, exact=bool(asked["exact"]))
-        template = asked.get("template_folder")
+        source, base = Path(str(request["source"])), request["base"]
+        self.tokenizer, self.model = load_original(source, base, exact=bool(request["exact"]))
+        template = request["template_folder"]
         own = own_files(source, Path(base) if base else None)
         self.conversation = (
             ChatTemplate(Path(str(template)))
             if template
             else ChatTemplate(own.template, tokens=own.tokenizer)
         )
-        self.stops = stop_ids(self.model, self.tokenizer) | {int(i) for i in asked["stop_ids"]}
+        self.stops = stop_ids(self.model, self.tokenizer) | {int(i) for i in request["stop_ids"]}
         added = read_added_tokens(own.tokenizer)
         self.control = self.conversation.control_tokens(added, self.stops)
-        self.max_length = int(asked["max_length"])
+        self.max_length = int(request["max_length"])
         return {
             "load_s": (time.perf_counter_ns() - began) / 1e9,
             "max_length": self.max_length,
@@ -66,12 +74,12 @@ class OriginalRoom:
             "rss_bytes": {"baseline": baseline, "loaded": rss(), "peak": peak_rss()},
         }
 
-    def chat(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Answer a conversation. Asked: messages, max_tokens, search (as for the engine)."""
+    def chat(self, request: OriginalChatRequest) -> ChatAnswer:
+        """Answer a conversation."""
         assert self.conversation is not None
         # As the engine reads it: a control token that a user typed is text in both lanes.
         prompt = make_prompt(
-            self.conversation, self.control, asked["messages"], self._encode, self._decode
+            self.conversation, self.control, request["messages"], self._encode, self._decode
         )
         ids = prompt.ids
         self.context.emit(Progress(0, len(ids), "tokens"))
@@ -80,8 +88,8 @@ class OriginalRoom:
                 f"The prompt has {len(ids)} tokens; this context holds {self.max_length}, the answer included.",
                 hint="Shorten the prompt or drop earlier turns.",
             )
-        limit = min(int(asked["max_tokens"]), self.max_length - len(ids))
-        answer = self._answer(ids, asked["search"], limit)
+        limit = min(int(request["max_tokens"]), self.max_length - len(ids))
+        answer = self._answer(ids, request["search"], limit)
         return {
             "text": visible(answer.text),
             "tokens": answer.ids,
@@ -101,7 +109,7 @@ class OriginalRoom:
     def _decode(self, ids: Sequence[int]) -> str:
         return str(self.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False))
 
-    def _answer(self, ids: list[int], search: Mapping[str, Any], limit: int) -> Answer:
+    def _answer(self, ids: list[int], search: SearchOptions, limit: int) -> Answer:
         torch, _ = import_transformers()
         torch.set_num_threads(idle_cores())
         pieces = _Pieces(self.tokenizer)
@@ -133,9 +141,7 @@ class OriginalRoom:
             self.context.emit(Tokens(texts[sent:], out[sent:], sent, (now - (first or now)) / 1e9))
         return Answer(out, "".join(texts), finish, len(ids), 0, began, first, now, spent, steps)
 
-    def _tokens(
-        self, ids: list[int], search: Mapping[str, Any], limit: int
-    ) -> Iterator[int | None]:
+    def _tokens(self, ids: list[int], search: SearchOptions, limit: int) -> Iterator[int | None]:
         """The tokens of the answer, the stop token included; None when it was stopped."""
         choose = _chooser(search)
         forward = Forward(self.model)
@@ -176,7 +182,7 @@ class _Pieces:
         return new
 
 
-def _chooser(search: Mapping[str, Any]) -> Any:
+def _chooser(search: SearchOptions) -> Any:
     """`choose(tokens so far, logits) -> token` with the engine's search options."""
     torch, transformers = import_transformers()
     made = transformers.LogitsProcessorList()
@@ -204,7 +210,7 @@ def _chooser(search: Mapping[str, Any]) -> Any:
     return choose
 
 
-def original(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+def original(request: Empty, context: JobContext) -> Mapping[str, object]:
     """Serve the original until the parent closes the job."""
     room = OriginalRoom(context)
-    return context.serve({"load": room.load, "chat": room.chat})
+    return context.serve([jobs_original.LOAD.by(room.load), jobs_original.CHAT.by(room.chat)])

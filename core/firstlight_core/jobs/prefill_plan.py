@@ -11,7 +11,6 @@ too: Foundry Local, which appends the whole prompt, answers SmolLM2's INT4 other
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 _CHUNKS = ((200_000_000, 64), (400_000_000, 32))
 """Multiply-adds of a token up to which a chunk has so many tokens: about 0.2 s on two cores at 140 giga-operations a
@@ -19,7 +18,7 @@ second (measured: 64 tokens of SmolLM2-135M take 0.13 s, of a 0.5 B shape 0.5 s)
 _SMALLEST = 16
 
 
-def chunk_tokens(model: Mapping[str, Any]) -> int:
+def chunk_tokens(model: Mapping[str, object]) -> int:
     """Tokens of one append, from the `model` of a `genai_config.json`: stopping waits for one append.
 
     It follows the model's size and never the clock. 12 h^2 weights a layer are usual for a hidden width of h.
@@ -42,13 +41,13 @@ def chunk_ends(count: int, size: int, *, start: int = 0) -> list[int]:
     return ends
 
 
-def is_repeatable(search: Mapping[str, Any]) -> bool:
+def is_repeatable(search: Mapping[str, object]) -> bool:
     """Whether these search options ask for the same answer each time: nothing is drawn, or from a seed."""
     drawn = search.get("do_sample", False) and search.get("top_k") != 1
     return not drawn or is_seeded(search)
 
 
-def is_seeded(search: Mapping[str, Any]) -> bool:
+def is_seeded(search: Mapping[str, object]) -> bool:
     """Whether tokens are drawn with random numbers that a seed begins; -1 is none."""
     seed = search.get("random_seed", -1)
     return bool(search.get("do_sample", False)) and isinstance(seed, int) and seed >= 0

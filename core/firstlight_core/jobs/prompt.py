@@ -1,9 +1,10 @@
 """What a conversation becomes in tokens; control tokens that a user typed stay plain text where the tokenizer can."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from firstlight_core.documents.inference import TypedControl
+from firstlight_core.documents.messages import Message
 from firstlight_core.errors import InputRefused
 from firstlight_core.jobs.chat_template import ChatTemplate
 from firstlight_core.template.control_tokens import ControlTokens
@@ -14,7 +15,7 @@ Decode = Callable[[Sequence[int]], str]
 
 
 @dataclass(frozen=True, slots=True)
-class RenderedPrompt:
+class EncodedPrompt:
     """A rendered conversation and its tokens."""
 
     text: str
@@ -24,8 +25,8 @@ class RenderedPrompt:
     spelled: bool
     """Whether they were encoded as text; else the model reads them as what they stand for."""
 
-    def typed_control(self) -> dict[str, Any]:
-        """What a reply says of them; nothing when there are none."""
+    def typed_control(self) -> TypedControl:
+        """Return what a reply says of them; empty when there are none."""
         if not self.control:
             return {}
         return {"special_in_content": self.control, "special_as_text": self.spelled}
@@ -34,10 +35,10 @@ class RenderedPrompt:
 def make_prompt(
     conversation: ChatTemplate,
     control: ControlTokens,
-    messages: Sequence[Mapping[str, str]],
+    messages: Sequence[Message],
     encode: Encode,
     decode: Decode,
-) -> RenderedPrompt:
+) -> EncodedPrompt:
     """The prompt of these messages in the tokens that `encode` makes.
 
     Raises:
@@ -51,7 +52,7 @@ def make_prompt(
     pieces = conversation.render_spelled(messages, found) if found else None
     spelled = encode_pieces(pieces, encode, decode) if pieces else None
     ids = spelled if spelled is not None else encode(text)
-    return RenderedPrompt(text, ids, [visible(token) for token in found], spelled is not None)
+    return EncodedPrompt(text, ids, [visible(token) for token in found], spelled is not None)
 
 
 def encode_pieces(pieces: Sequence[str], encode: Encode, decode: Decode) -> list[int] | None:

@@ -8,8 +8,14 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
+from firstlight_core.documents.jobs_reference import (
+    Passage,
+    ReferenceDescription,
+    ReferenceReply,
+    ReferenceRequest,
+)
 from firstlight_core.jobs.chat_template import ChatTemplate
 from firstlight_core.jobs.drift import stretches
 from firstlight_core.jobs.transformers_model import (
@@ -25,32 +31,19 @@ from firstlight_core.process.events import Progress, Stage
 from firstlight_core.text import visible
 
 
-class Passage(TypedDict):
-    """One text and the place of the logits that predict its tokens after the first `prompt_tokens`."""
-
-    ids: list[int]
-    prompt_tokens: int
-    text: str
-    """What the original says in answer to a prompt, or the stretch of the user's text."""
-    first_row: int
-
-
-def reference(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+def reference(request: ReferenceRequest, context: JobContext) -> ReferenceReply:
     """Write `rows` and describe them in `described`.
 
-    Asked: source, base (for a LoRA adapter), rows and described (new files), and conversations with new_tokens (and the
-    template_folder of a source without a chat template), which are continued greedily, or text with width and
-    count, which is read in stretches (`jobs.drift.stretches`). The file holds one row of float32 logits over the whole
-    vocabulary for each predicted token.
-    Described: vocab, prompts[] (`Passage`), text_tokens (of the whole text), forward_s, peak_rss_bytes.
+    Conversations are continued greedily, a text is read in stretches (`jobs.drift.stretches`). The file holds one row of
+    float32 logits over the whole vocabulary for each predicted token.
     """
     context.emit(Stage("reference", "Loading the original"))
     torch, _ = import_transformers()
     source = Path(str(request["source"]))
-    base = request.get("base")
+    base = request["base"]
     tokenizer, model = load_original(source, base)
-    found: list[Passage] = []
-    described: dict[str, Any] = {}
+    written: list[Passage] = []
+    text_tokens: int | None = None
     with Path(str(request["rows"])).open("xb") as rows, torch.inference_mode():
         began = time.perf_counter_ns()
         if "text" in request:
@@ -59,7 +52,7 @@ def reference(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
             ]
             parts = stretches(whole, width=int(request["width"]), count=int(request["count"]))
             passages = _read(model, torch, tokenizer, parts)
-            total, described["text_tokens"] = len(parts), len(whole)
+            total, text_tokens = len(parts), len(whole)
         else:
             own = own_files(source, Path(base) if base else None)
             lent = request.get("template_folder")
@@ -70,21 +63,23 @@ def reference(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
             total = len(texts)
         row = vocab = 0
         for passage, logits in passages:
-            for one in logits:
-                rows.write(one.numpy().astype("<f4").tobytes())
-            found.append({**passage, "first_row": row})
+            for values in logits:
+                rows.write(values.numpy().astype("<f4").tobytes())
+            written.append({**passage, "first_row": row})
             row, vocab = row + len(logits), int(logits[0].shape[-1])
-            context.emit(Progress(len(found), total, "prompts"))
+            context.emit(Progress(len(written), total, "prompts"))
         forward = (time.perf_counter_ns() - began) / 1e9
-    described |= {
+    described: ReferenceDescription = {
         "vocab": vocab,
-        "prompts": found,
+        "prompts": written,
         "forward_s": forward,
         "peak_rss_bytes": peak_rss(),
     }
+    if text_tokens is not None:
+        described["text_tokens"] = text_tokens
     # The description may be longer than a frame of the channel.
     Path(str(request["described"])).write_text(json.dumps(described, allow_nan=False))
-    return {"prompts": len(found), "forward_s": forward, "peak_rss_bytes": peak_rss()}
+    return {"prompts": len(written), "forward_s": forward, "peak_rss_bytes": peak_rss()}
 
 
 def _answer(

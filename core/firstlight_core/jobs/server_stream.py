@@ -1,10 +1,18 @@
 """An answer as it streams in: its text, its end, and when its tokens arrived."""
 
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict, cast
 
+from firstlight_core.documents.inference import (
+    ChatAnswer,
+    ChatStats,
+    ServerOptions,
+    TokenTimes,
+)
+from firstlight_core.documents.messages import Message
 from firstlight_core.errors import InputRefused, JobFailed
 from firstlight_core.jobs.server_call import Call, read_json, unusable
 from firstlight_core.text import one_line, visible
@@ -18,6 +26,26 @@ FEWEST_ARRIVALS = 3
 LARGEST_PORTION = 4
 """Tokens that arrive in fewer portions, or in larger ones on average, were buffered somewhere, and say nothing about
 the decode rate."""
+
+
+Chunk = Mapping[str, object]
+"""One event of a stream, as the server sends it."""
+
+
+class StreamOptions(TypedDict):
+    """Options of a stream, of the OpenAI API."""
+
+    include_usage: bool
+
+
+class ChatBody(ServerOptions):
+    """The body of a question, of the OpenAI API."""
+
+    model: str
+    messages: list[Message]
+    max_tokens: int
+    stream: bool
+    stream_options: StreamOptions
 
 
 def piece_limit(max_tokens: int) -> int:
@@ -35,7 +63,8 @@ class Heard:
     texts: list[str] = field(default_factory=list)
     pieces: int = 0
     """Portions of text, thinking included, which is not part of the answer."""
-    usage: dict[str, Any] = field(default_factory=dict)
+    usage: Mapping[str, object] = field(default_factory=dict)
+    """As the server says it."""
     finish: str = ""
     first: int | None = None
     last: int | None = None
@@ -55,19 +84,19 @@ class Heard:
             self.first_portion += 1
         self.last = at
 
-    def document(self) -> dict[str, Any]:
-        """The chat document: text, finish_reason, stats."""
+    def document(self) -> ChatAnswer:
+        """Return the answer."""
         return {
             "text": visible("".join(self.texts)),
             "finish_reason": self.finish or "stop",
-            "stats": self.stats(),
+            "stats": cast(ChatStats, self.stats()),
         }
 
-    def stats(self) -> dict[str, Any]:
+    def stats(self) -> TokenTimes:
         """Counts from the server where it gives them; times as this machine sees them; nothing that was not measured."""
         told = _count(self.usage.get("completion_tokens"), 0, self.limit)
         new = self.pieces if told is None else told
-        stats: dict[str, Any] = {
+        stats: TokenTimes = {
             "new_tokens": new,
             "counted_by": "chunks" if told is None else "server",
             "total_s": (self.ended - self.began) / 1e9,
@@ -94,8 +123,8 @@ def _count(value: Any, low: int, high: int) -> int | None:
 
 def listen(
     call: Call,
-    body: dict[str, Any],
-    stop: Any,
+    body: ChatBody,
+    stop: threading.Event,
     *,
     hear: Callable[[str, int], None] | None = None,
 ) -> Heard:
@@ -140,7 +169,7 @@ def listen(
     return heard
 
 
-def _events(response: Any, call: Call, heard: Heard, stop: Any) -> Iterator[dict[str, Any]]:
+def _events(response: Any, call: Call, heard: Heard, stop: threading.Event) -> Iterator[Chunk]:
     """The objects of a stream of server-sent events, to its end."""
     some = False
     while line := response.readline(LINE_LIMIT + 1):
@@ -176,7 +205,7 @@ def _events(response: Any, call: Call, heard: Heard, stop: Any) -> Iterator[dict
         )
 
 
-def _texts(chunk: dict[str, Any], heard: Heard) -> Iterator[str]:
+def _texts(chunk: Chunk, heard: Heard) -> Iterator[str]:
     """The pieces in one event: text of the answer, or an empty one for a piece of thinking."""
     choices = chunk.get("choices")
     for choice in choices if isinstance(choices, list) else []:

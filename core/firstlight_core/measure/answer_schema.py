@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from firstlight_core.inference.sampling import JsonSchema
 from firstlight_core.text import one_line
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ _PARTNERS: Mapping[str, str] = {
 """Keywords that are read together with another one, and without it mean nothing."""
 
 
-def check_schema(schema: Mapping[str, Any]) -> None:
+def check_schema(schema: JsonSchema) -> None:
     """Refuse a schema that is none, or one with a part that would not be checked.
 
     Raises:
@@ -53,7 +54,7 @@ def check_schema(schema: Mapping[str, Any]) -> None:
 
     dialect = schema.get("$schema", DIALECT)
     kind = validator_for({"$schema": dialect}, default=None) if isinstance(dialect, str) else None
-    if kind is None:
+    if kind is None or not isinstance(dialect, str):
         raise ValueError(f"the schema is of an unknown kind: {one_line(str(dialect), 80)!r}")
     try:
         kind.check_schema(schema)
@@ -120,17 +121,17 @@ def _check_ends(parts: list[Any], targets: Mapping[int, Any]) -> None:
         visit(part)
 
 
-def _of_the_same_value(part: Mapping[str, Any]) -> Iterator[Any]:
+def _of_the_same_value(part: JsonSchema) -> Iterator[Any]:
     """The schemas below that look at the same value, not at a part of it."""
     for key in ("allOf", "anyOf", "oneOf"):
-        if isinstance(part.get(key), list):
-            yield from part[key]
+        if isinstance(parts := part.get(key), list):
+            yield from parts
     for key in ("not", "if", "then", "else"):
         if key in part:
             yield part[key]
     for key in ("dependentSchemas", "dependencies"):
-        if isinstance(part.get(key), Mapping):
-            yield from part[key].values()
+        if isinstance(parts := part.get(key), Mapping):
+            yield from parts.values()
 
 
 def _parts(resource: "Resource[Any]") -> Iterator["Resource[Any]"]:
@@ -171,7 +172,7 @@ def _registry(resource: "Resource[Any]") -> Any:
     return Registry().with_resource(resource.id() or "", resource)
 
 
-def _validator(schema: Mapping[str, Any]) -> Any:
+def _validator(schema: JsonSchema) -> Any:
     from jsonschema import FormatChecker
     from jsonschema.validators import Draft202012Validator, validator_for
     from referencing import Registry
@@ -181,7 +182,7 @@ def _validator(schema: Mapping[str, Any]) -> Any:
     return kind(schema, registry=Registry(), format_checker=FormatChecker(formats=FORMATS))
 
 
-def schema_fault(value: Any, schema: Mapping[str, Any], where: str) -> str | None:
+def schema_fault(value: object, schema: JsonSchema, where: str) -> str | None:
     """The most telling way in which a value breaks a schema that `check_schema` has let through; None when it fits."""
     from jsonschema.exceptions import best_match
 

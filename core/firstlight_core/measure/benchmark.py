@@ -6,15 +6,20 @@ import platform
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from firstlight_core.artifact.target import Target, find_target
+from firstlight_core.documents.measure import (
+    BenchDocument,
+    BenchResult,
+    ClientsLevel,
+    MachineDocument,
+)
 from firstlight_core.errors import JobFailed, UsageError
 from firstlight_core.foundry.service import open_service
 from firstlight_core.measure.interference import InterferenceWatch
-from firstlight_core.measure.load_test import check_clients, measure_crowd
+from firstlight_core.measure.load_test import check_clients, measure_clients
 from firstlight_core.measure.overhead import overhead
 from firstlight_core.measure.prompt_sizer import PromptSizer
 from firstlight_core.measure.server_subject import EndpointSubject
@@ -48,13 +53,10 @@ async def benchmark(
     on_event: Listener | None = None,
     started: Started = None,
     watch: InterferenceWatch | None = None,
-) -> dict[str, Any]:
+) -> BenchDocument:
     """Measure every target at every prompt length, `repeats` times after one warm-up that is not counted.
 
-    Returns the document of SPEC 2: machine, new_tokens, repeats, results[] {target, label, load_s, cases[]}, notes[],
-    void. A void result says so too. An artifact's result also has folder, precision, bytes, rss_bytes and cpu_percent; a server's endpoint, model,
-    errors and error_rate, and clients[] after a sweep. Rates in tokens a second, times in seconds, sizes in bytes;
-    each figure with median, min and max. A prompt that does not fit is shortened, and `notes` says so.
+    A prompt that does not fit is shortened, and `notes` says so.
 
     Args:
         clients: numbers of clients that ask every server at the same time, one sweep after another.
@@ -85,7 +87,7 @@ async def benchmark(
     tell = on_event or (lambda event: None)
     watch = watch or InterferenceWatch()
     notes: list[str] = []
-    sweeps: dict[int, list[dict[str, Any]]] = {}
+    sweeps: dict[int, list[ClientsLevel]] = {}
     async with AsyncExitStack() as services:
         subjects: list[Subject] = []
         pairs: list[tuple[AskedArtifact, EndpointSubject]] = []
@@ -113,9 +115,7 @@ async def benchmark(
                 await _sweep(group, levels, new_tokens, repeats, count, sweeps)
                 watch.end()
         void = bool(watch.notes())
-        results = [
-            {**_result(subject, sweeps), **({"void": True} if void else {})} for subject in subjects
-        ]
+        results = [_result(subject, sweeps, void=void) for subject in subjects]
         overheads = [overhead(*pair, name=FOUNDRY) for pair in pairs]
     notes += watch.notes()
     if any(isinstance(subject, EndpointSubject) for subject in subjects):
@@ -128,17 +128,19 @@ async def benchmark(
             "Directly is timed from the prompt's tokens on; through the service the connection, the template and the "
             "tokenizer count too."
         )
-    return {
+    document: BenchDocument = {
         "machine": machine(),
         "lengths": list(lengths),
         "new_tokens": new_tokens,
         "repeats": repeats,
         "interleaved": together and len(subjects) > 1,
         "results": results,
-        **({"overhead": overheads} if overheads else {}),
         "notes": notes,
         "void": void,
     }
+    if overheads:
+        document["overhead"] = overheads
+    return document
 
 
 def _check_numbers(
@@ -243,31 +245,35 @@ async def _sweep(
     new_tokens: int,
     repeats: int,
     count: _Count,
-    clients: dict[int, list[dict[str, Any]]],
+    sweeps: dict[int, list[ClientsLevel]],
 ) -> None:
     for subject in group:
         if isinstance(subject, EndpointSubject):
             for level in levels:
                 count.tell(Stage("clients", f"{level} client{'s' * (level != 1)} at once"))
-                level_result = await measure_crowd(
+                measured = await measure_clients(
                     subject, level, new_tokens=new_tokens, repeats=repeats
                 )
-                clients.setdefault(id(subject), []).append(level_result)
+                sweeps.setdefault(id(subject), []).append(measured)
                 count.step(f"{subject.label}, {level} clients")
 
 
-def _result(subject: Subject, clients: dict[int, list[dict[str, Any]]]) -> dict[str, Any]:
+def _result(subject: Subject, sweeps: dict[int, list[ClientsLevel]], *, void: bool) -> BenchResult:
     if isinstance(subject, EndpointSubject) and not any(subject.samples.values()):
         raise JobFailed(
             f"Every question to {subject.label} failed: {subject.faults[-1]}",
             hint="Look at the server's log, then measure again.",
         )
-    sweep = clients.get(id(subject))
-    return {**subject.document(), **({"clients": sweep} if sweep else {})}
+    result = subject.document()
+    if sweep := sweeps.get(id(subject)):
+        result["clients"] = sweep
+    if void:
+        result["void"] = True
+    return result
 
 
-def machine() -> dict[str, Any]:
-    """What was measured on: processor, cores, memory, system, and the versions that decide speed."""
+def machine() -> MachineDocument:
+    """Return what this machine is: processor, cores, memory, system, and the versions that decide speed."""
     versions = {}
     for name in ("onnxruntime", "onnxruntime-genai"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):

@@ -1,11 +1,22 @@
 """Drift: how an artifact's predictions differ from the original's, token by token, on the user's prompts and text."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
 
+from firstlight_core.documents import jobs_engine
+from firstlight_core.documents.jobs_engine import TokenScores
+from firstlight_core.documents.jobs_reference import Passage
+from firstlight_core.documents.measure import (
+    DriftDocument,
+    DriftExample,
+    DriftFigures,
+    OwnTextDrift,
+)
 from firstlight_core.errors import InputRefused
 from firstlight_core.inference.engine import Engine
+from firstlight_core.measure.drift_words import closeness
 from firstlight_core.measure.intervals import mean_interval, share_interval
 from firstlight_core.measure.metrics import LARGEST_RATIO, mean, percentile, perplexity_ratio
 from firstlight_core.measure.reference import Conversation, Listener, Reference
@@ -13,8 +24,21 @@ from firstlight_core.process.events import Progress, Stage
 from firstlight_core.text import first_difference
 
 WORST = 3
-Scored = Mapping[str, Any]
-"""One text: the lists of `jobs.drift.TokenScores`, and its entry of the reference."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredText:
+    """One text of the reference and its scores."""
+
+    passage: Passage
+    scores: TokenScores
+    messages: Conversation = ()
+    """The prompt; empty for a stretch of the user's text."""
+
+    @property
+    def divergence(self) -> int | None:
+        """Index of the first token of the continuation that the artifact would not have chosen."""
+        return next((n for n, same in enumerate(self.scores["agree"]) if not same), None)
 
 
 async def measure_drift(
@@ -23,8 +47,8 @@ async def measure_drift(
     conversations: Sequence[Conversation],
     *,
     on_event: Listener | None = None,
-) -> dict[str, Any]:
-    """The drift document: the figures of `drift_figures`, first_divergence, worst[3] and what was compared.
+) -> DriftDocument:
+    """Measure the drift on prompts.
 
     Everything is measured on the tokens of the original's greedy continuations, teacher-forced, as a user gets them: the
     prompt prefilled, then token by token. `prompts_equal` counts the prompts that the artifact's own tokenizer and
@@ -37,60 +61,62 @@ async def measure_drift(
     """
     tell = on_event or (lambda event: None)
     tell(Stage("drift", "Comparing with the original"))
-    rows: list[dict[str, Any]] = []
+    texts: list[ScoredText] = []
     skipped = equal = 0
-    for number, (entry, messages) in enumerate(zip(reference.prompts, conversations, strict=True)):
-        scored = await _score(engine, reference, entry)
-        if scored is None:
+    for number, (passage, messages) in enumerate(
+        zip(reference.prompts, conversations, strict=True)
+    ):
+        scores = await _score(engine, reference, passage)
+        if scores is None:
             skipped += 1
             continue
         own = await engine.render(messages)
-        equal += own["ids"] == entry["ids"][: int(entry["prompt_tokens"])]
-        rows.append({**scored, "messages": messages})
+        equal += own["ids"] == passage["ids"][: passage["prompt_tokens"]]
+        texts.append(ScoredText(passage, scores, messages))
         tell(Progress(number + 1, len(reference.prompts), "prompts"))
-    return await _document(engine, reference, rows, skipped=skipped, equal=equal)
+    return await _document(engine, reference, texts, skipped=skipped, equal=equal)
 
 
 async def measure_own_text(
     engine: Engine, reference: Reference, *, on_event: Listener | None = None
-) -> dict[str, Any]:
-    """`drift.own_text`: the figures of `drift_figures` on the user's text, perplexity {original, artifact}, stretches, and
-    text_tokens (of the whole text).
+) -> OwnTextDrift:
+    """Measure the drift on the user's own text.
 
     Raises:
         FirstlightError: as `measure_drift`.
     """
     tell = on_event or (lambda event: None)
     tell(Stage("own-text", "Comparing on your text"))
-    scored = []
-    for number, entry in enumerate(reference.prompts):
-        if (scores := await _score(engine, reference, entry)) is not None:
-            scored.append(scores)
+    texts: list[ScoredText] = []
+    for number, passage in enumerate(reference.prompts):
+        if (scores := await _score(engine, reference, passage)) is not None:
+            texts.append(ScoredText(passage, scores))
         tell(Progress(number + 1, len(reference.prompts), "stretches"))
-    if not scored:
+    if not texts:
         raise InputRefused(
             "The text does not fit into the artifact's context.", hint="Give it a longer one."
         )
-    figures = drift_figures(scored)
+    scored = [text.scores for text in texts]
     return {
-        **figures,
+        **drift_figures(scored),
         "perplexity": {
-            "original": _perplexity(scored, "reference"),
-            "artifact": _perplexity(scored, "logprob"),
+            "original": _perplexity([row["reference"] for row in scored]),
+            "artifact": _perplexity([row["logprob"] for row in scored]),
         },
-        "stretches": len(scored),
+        "stretches": len(texts),
         "text_tokens": reference.text_tokens,
         "reference_cached": reference.cached,
     }
 
 
-def drift_figures(scored: Sequence[Scored]) -> dict[str, Any]:
-    """top1_agreement, kl_mean and kl_p95 (nats), perplexity_ratio, tokens; and the 95 % intervals top1_interval, kl_interval
-    and perplexity_interval as [low, high], the last two absent for fewer than `intervals.FEWEST_GROUPS` texts.
+def drift_figures(scored: Sequence[TokenScores]) -> DriftFigures:
+    """Return the figures of several texts together.
+
+    The intervals of KL and perplexity are absent for fewer than `intervals.FEWEST_GROUPS` texts.
     """
     kl = [value for row in scored for value in row["kl"]]
     agree = [value for row in scored for value in row["agree"]]
-    figures: dict[str, Any] = {
+    figures: DriftFigures = {
         "top1_agreement": sum(agree) / len(agree),
         "top1_interval": list(share_interval([row["agree"] for row in scored])),
         "kl_mean": mean(kl),
@@ -115,72 +141,72 @@ def drift_figures(scored: Sequence[Scored]) -> dict[str, Any]:
     return figures
 
 
-def _perplexity(scored: Sequence[Scored], whose: str) -> float:
-    lost = -mean([value for row in scored for value in row[whose]])
+def _perplexity(logprobs: Sequence[Sequence[float]]) -> float:
+    lost = -mean([value for text in logprobs for value in text])
     return math.exp(min(lost, math.log(LARGEST_RATIO)))
 
 
-async def _score(
-    engine: Engine, reference: Reference, entry: Mapping[str, Any]
-) -> dict[str, Any] | None:
-    """The scores of one text; None when it does not fit into the artifact's context."""
+async def _score(engine: Engine, reference: Reference, passage: Passage) -> TokenScores | None:
+    """Return the scores of one text; None when it does not fit into the artifact's context."""
     try:
-        scored = await engine.request(
-            "compare",
-            ids=entry["ids"],
-            prompt_tokens=int(entry["prompt_tokens"]),
-            first_row=entry["first_row"],
-            rows=str(reference.rows),
-            vocab=reference.vocab,
+        return await engine.call(
+            jobs_engine.COMPARE(
+                {
+                    "ids": passage["ids"],
+                    "prompt_tokens": passage["prompt_tokens"],
+                    "first_row": passage["first_row"],
+                    "rows": str(reference.rows),
+                    "vocab": reference.vocab,
+                }
+            )
         )
     except InputRefused:
         return None
-    return {**scored, "entry": entry}
 
 
 async def _document(
     engine: Engine,
     reference: Reference,
-    rows: Sequence[dict[str, Any]],
+    texts: Sequence[ScoredText],
     *,
     skipped: int,
     equal: int,
-) -> dict[str, Any]:
-    scored = [row for row in rows if row["kl"]]
+) -> DriftDocument:
+    scored = [text for text in texts if text.scores["kl"]]
     if not scored:
         raise InputRefused(
             "None of the prompts fits into the artifact's context, so there is no drift to measure.",
             hint="Use shorter prompts.",
         )
-    diverged = [position for row in scored if (position := _divergence(row)) is not None]
-    worst = sorted(scored, key=lambda row: mean(row["kl"]), reverse=True)[:WORST]
-    return {
-        **drift_figures(scored),
+    figures = drift_figures([text.scores for text in scored])
+    diverged = [position for text in scored if (position := text.divergence) is not None]
+    worst = sorted(scored, key=lambda text: mean(text.scores["kl"]), reverse=True)[:WORST]
+    level, sure = closeness(figures)
+    document = {
+        **figures,
         "prompts": len(scored),
         "prompts_equal": equal,
         "prompts_skipped": skipped,
         "prompts_diverged": len(diverged),
         "first_divergence": min(diverged) if diverged else None,
         "reference_cached": reference.cached,
-        "worst": [await _example(engine, row) for row in worst],
+        "worst": [await _example(engine, text) for text in worst],
+        "closeness": level,
+        "closeness_sure": sure,
     }
+    return cast(DriftDocument, document)
 
 
-def _divergence(row: Mapping[str, Any]) -> int | None:
-    """Index of the first token of the continuation that the artifact would not have chosen."""
-    return next((index for index, same in enumerate(row["agree"]) if not same), None)
-
-
-async def _example(engine: Engine, row: Mapping[str, Any]) -> dict[str, Any]:
-    """One prompt side by side: what the original said, what the artifact says."""
-    entry = row["entry"]
-    continuation = entry["ids"][int(entry["prompt_tokens"]) :]
-    own = await engine.answer(row["messages"], greedy=True, max_tokens=len(continuation))
+async def _example(engine: Engine, text: ScoredText) -> DriftExample:
+    """Return one prompt with the original's answer and the artifact's."""
+    passage = text.passage
+    continuation = passage["ids"][passage["prompt_tokens"] :]
+    own = await engine.answer(text.messages, greedy=True, max_tokens=len(continuation))
     return {
-        "prompt": row["messages"][-1]["content"],
-        "kl_mean": mean(row["kl"]),
-        "original": entry["text"],
+        "prompt": text.messages[-1]["content"],
+        "kl_mean": mean(text.scores["kl"]),
+        "original": passage["text"],
         "artifact": own["text"],
-        "first_divergence": _divergence(row),
-        "texts_differ_at": first_difference(entry["text"], own["text"]),
+        "first_divergence": text.divergence,
+        "texts_differ_at": first_difference(passage["text"], own["text"]),
     }

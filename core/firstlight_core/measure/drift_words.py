@@ -1,12 +1,16 @@
 """Drift in words: how close an artifact is to its original, and whether that many tokens can tell."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
+
+from firstlight_core.documents.measure import Closeness, DriftDocument, DriftFigures
 
 KL_ZERO = 1e-9
 """Mean KL divergences (nats) below this are the rounding of float32 logits: shown as none."""
-THRESHOLDS = (("very-close", 0.98, 1.02), ("close", 0.93, 1.15), ("noticeable", 0.80, 1.6))
+THRESHOLDS: tuple[tuple[Closeness, float, float], ...] = (
+    ("very-close", 0.98, 1.02),
+    ("close", 0.93, 1.15),
+    ("noticeable", 0.80, 1.6),
+)
 """Least top-1 agreement and largest perplexity ratio of each word; below the last it is far. Our choice, see docs/drift.md."""
 _LEVELS = (*(name for name, _, _ in THRESHOLDS), "far")
 _OPENING = {
@@ -24,23 +28,22 @@ _ADVICE: dict[str, list[str]] = {
 }
 
 
-def describe_drift(drift: Mapping[str, Any]) -> tuple[str, bool]:
+def describe_drift(drift: DriftDocument) -> tuple[str, bool]:
     """Drift in words, and whether it is too large to use the artifact."""
     level, sure = closeness(drift)
-    count = f"{drift['tokens']} tokens" if "tokens" in drift else "these tokens"
-    opening = _OPENING[level]
-    more = _ADVICE[level]
+    opening, advice = _OPENING[level], _ADVICE[level]
     if not sure:
         opening = _UNSURE[level]
-        more = [*more, f"{count.capitalize()} are too few to be sure: more prompts tell more."]
-    words = " ".join([f"{opening}: {drift_words(drift)}.", *more])
+        count = f"{drift['tokens']} tokens" if "tokens" in drift else "These tokens"
+        advice = [*advice, f"{count} are too few to be sure: more prompts tell more."]
+    words = " ".join([f"{opening}: {drift_words(drift)}.", *advice])
     own = drift.get("own_text")
     if own is not None:
         words += f" On your own text {drift_words(own)}."
     return words, level == "far"
 
 
-def closeness(drift: Mapping[str, Any]) -> tuple[str, bool]:
+def closeness(drift: DriftFigures) -> tuple[Closeness, bool]:
     """How close the artifact is (`very-close`, `close`, `noticeable` or `far`), and whether the intervals bear that out.
 
     `docs/drift.md` says where the thresholds come from. Nothing is called very close that may as well be less.
@@ -54,7 +57,7 @@ def closeness(drift: Mapping[str, Any]) -> tuple[str, bool]:
     return level, sure
 
 
-def drift_words(drift: Mapping[str, Any]) -> str:
+def drift_words(drift: DriftFigures) -> str:
     """The figures of a drift in one phrase, each with its interval where there is one."""
     share = f"{drift['top1_agreement']:.1%}"
     kl = f"mean KL {kl_text(drift['kl_mean'])} nats"
@@ -71,22 +74,23 @@ def drift_words(drift: Mapping[str, Any]) -> str:
     return f"it chooses the original's token in {share}, {kl}, {ratio}"
 
 
-def _level(share: float, ratio: float) -> str:
+def _level(share: float, ratio: float) -> Closeness:
     return next(
         (name for name, least, most in THRESHOLDS if share >= least and ratio <= most), "far"
     )
 
 
-def _worse_ends(drift: Mapping[str, Any]) -> tuple[float, float]:
+def _worse_ends(drift: DriftFigures) -> tuple[float, float]:
     """The least share of equal tokens and the largest perplexity ratio that the intervals leave open.
 
     A mean KL of k nats also bounds the share: sampled tokens differ in at most sqrt(k / 2) of cases (Pinsker's
     inequality), and a hundred tokens bound it better than any count of them.
     """
-    least = drift.get("top1_interval", (1.0,))[0]
+    least = drift["top1_interval"][0] if "top1_interval" in drift else 1.0
     if "kl_interval" in drift:
         least = max(least, 1 - math.sqrt(max(0.0, drift["kl_interval"][1]) / 2))
-    return float(least), float(drift.get("perplexity_interval", (0.0,))[-1])
+    most = drift["perplexity_interval"][1] if "perplexity_interval" in drift else 0.0
+    return least, most
 
 
 def kl_text(nats: float) -> str:

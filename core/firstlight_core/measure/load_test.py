@@ -1,12 +1,12 @@
 """Several clients at once: what a server gives to all of them together, and to each."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from firstlight_core.documents.measure import BenchDocument, ClientsLevel, TailPercentiles
 from firstlight_core.errors import UsageError
 from firstlight_core.measure.metrics import percentile
-from firstlight_core.measure.server_subject import EndpointSubject
+from firstlight_core.measure.server_subject import EndpointSubject, counted_by
 from firstlight_core.text import seconds_text
 
 MOST_CLIENTS = 64
@@ -27,44 +27,49 @@ def check_clients(clients: Sequence[int]) -> list[int]:
     return sorted(set(clients))
 
 
-async def measure_crowd(
+async def measure_clients(
     subject: EndpointSubject, clients: int, *, new_tokens: int, repeats: int
-) -> dict[str, Any]:
-    """One level of the sweep: `clients` ask at the same time, `repeats` questions each, of the shortest length.
-
-    Returns clients, requests, errors, error_rate, seconds, requests_per_s and tokens_per_s (of all together),
-    latency_s and ttft_s {p50, p95, p99, max} (of each), faults {sentence: count}.
-    """
+) -> ClientsLevel:
+    """Measure one level of the sweep: `clients` ask at the same time, `repeats` questions each, of the shortest length."""
     words = subject.wording.words(subject.lengths[0])
-    reply = await subject.endpoint.request(
-        "crowd",
+    reply = await subject.endpoint.measure_clients(
+        [subject.wording.conversation(words) for _ in range(clients * repeats)],
         clients=clients,
-        conversations=[subject.wording.conversation(words) for _ in range(clients * repeats)],
         max_tokens=new_tokens,
     )
-    answers, faults = reply["answers"], reply["faults"]
+    answers, faults, seconds = reply["answers"], reply["faults"], reply["seconds"]
     requests = len(answers) + len(faults)
-    level: dict[str, Any] = {
+    level: ClientsLevel = {
         "clients": clients,
         "requests": requests,
         "errors": len(faults),
         "error_rate": len(faults) / max(1, requests),
-        "seconds": reply["seconds"],
+        "seconds": seconds,
     }
-    if answers and reply["seconds"] > 0:
-        level["requests_per_s"] = len(answers) / reply["seconds"]
-        level["tokens_per_s"] = sum(a["new_tokens"] for a in answers) / reply["seconds"]
-        counted = {answer["counted_by"] for answer in answers}
-        level["counted_by"] = "server" if counted == {"server"} else "chunks"
-    for name, key in (("latency_s", "total_s"), ("ttft_s", "ttft_s")):
-        if values := [answer[key] for answer in answers if key in answer]:
-            level[name] = {f"p{p}": percentile(values, p) for p in (50, 95, 99)}
-            level[name]["max"] = max(values)
-    return {**level, **({"faults": dict(Counter(faults))} if faults else {})}
+    if answers and seconds > 0:
+        level["requests_per_s"] = len(answers) / seconds
+        level["tokens_per_s"] = sum(answer["new_tokens"] for answer in answers) / seconds
+        level["counted_by"] = counted_by(answers)
+    if times := [answer["total_s"] for answer in answers if "total_s" in answer]:
+        level["latency_s"] = _tail(times)
+    if times := [answer["ttft_s"] for answer in answers if "ttft_s" in answer]:
+        level["ttft_s"] = _tail(times)
+    if faults:
+        level["faults"] = dict(Counter(faults))
+    return level
 
 
-def level_sentence(level: Mapping[str, Any]) -> str:
-    """One level of the sweep in words."""
+def _tail(seconds: Sequence[float]) -> TailPercentiles:
+    return {
+        "p50": percentile(seconds, 50),
+        "p95": percentile(seconds, 95),
+        "p99": percentile(seconds, 99),
+        "max": max(seconds),
+    }
+
+
+def level_sentence(level: ClientsLevel) -> str:
+    """Return one level of the sweep in words."""
     words = [f"{level['clients']} client{'s' * (level['clients'] != 1)}"]
     if "requests_per_s" in level:
         words.append(f"{level['requests_per_s']:.2f} requests/s")
@@ -77,16 +82,12 @@ def level_sentence(level: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
-def service_sentences(bench: Mapping[str, Any]) -> list[str]:
-    """What a benchmark found out about services: what they add, and how they bear several clients."""
+def service_sentences(bench: BenchDocument) -> list[str]:
+    """Return what a benchmark says about services: what they add, and how they bear several clients."""
     sentences = [
-        str(case["summary"])
-        for overhead in bench.get("overhead") or ()
-        for case in overhead.get("cases") or ()
+        case["summary"] for overhead in bench.get("overhead", []) for case in overhead["cases"]
     ]
-    for result in bench.get("results") or ():
-        for level in result.get("clients") or ():
-            sentences.append(
-                f"{result.get('label') or result.get('target')}: {level_sentence(level)}."
-            )
+    for result in bench["results"]:
+        for level in result.get("clients", []):
+            sentences.append(f"{result['label']}: {level_sentence(level)}.")
     return sentences

@@ -4,12 +4,25 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from firstlight_core.documents.measure import Figure, Spread
 
-def spread(values: Sequence[float]) -> dict[str, float]:
-    """Median, smallest and largest of the values; an empty sequence gives an empty object."""
-    if not values:
-        return {}
+
+def spread(values: Sequence[float]) -> Spread:
+    """Return median, smallest and largest of the values.
+
+    Raises:
+        ValueError: there are no values.
+    """
     return {"median": percentile(values, 50), "min": min(values), "max": max(values)}
+
+
+def figure(values: Sequence[float]) -> Figure:
+    """Return the spread of the values together with each of them.
+
+    Raises:
+        ValueError: there are no values.
+    """
+    return {**spread(values), "samples": list(values)}
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

@@ -3,6 +3,8 @@
 import time
 from collections.abc import Sequence
 
+from firstlight_core.documents.messages import Message
+
 BENCH_TEXT = (
     "A small language model runs where its user is: on a laptop, a phone, a machine in a hall without a network. "
     "It answers from its own weights, so nothing leaves the device, and the time to the first word depends on the "
@@ -12,7 +14,7 @@ BENCH_TEXT = (
 TRIAL_WORDS = (8, 40)
 """Prompts of these lengths tell how many tokens a word takes, and how many the chat template adds."""
 TOKENS_A_WORD = 1.33
-"""Until a server has told better: a common figure for English text."""
+"""Before a server is measured: a common figure for English text."""
 
 
 class PromptSizer:
@@ -27,8 +29,8 @@ class PromptSizer:
         self._number = 0
         self._added = 0.0
         self._each = TOKENS_A_WORD
-        self.told = False
-        """Whether the tokens of a word are known, and not assumed."""
+        self.calibrated = False
+        """Whether the tokens of a word are measured, not assumed."""
 
     def learn(self, counts: Sequence[tuple[int, int]]) -> None:
         """Take in how many tokens prompts of so many words had; two different lengths make a line."""
@@ -36,13 +38,13 @@ class PromptSizer:
         if many > few and high > low:
             self._each = (high - low) / (many - few)
             self._added = low - few * self._each
-            self.told = True
+            self.calibrated = True
 
     def words(self, tokens: int) -> int:
         """How many words make a prompt of so many tokens; at least one."""
         return max(1, round((tokens - self._added) / self._each))
 
-    def conversation(self, words: int) -> list[dict[str, str]]:
+    def conversation(self, words: int) -> list[Message]:
         """One question of so many words after its own beginning."""
         self._number += 1
         text = BENCH_TEXT.split()

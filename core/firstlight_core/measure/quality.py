@@ -4,16 +4,21 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, Unpack
 
 from firstlight_core.artifact.artifact import check_artifact
 from firstlight_core.artifact.target import Target, artifact_folder, find_target
 from firstlight_core.artifact.tokenizer_files import no_chat_template, read_chat_template
+from firstlight_core.documents.measure import (
+    CheckedAnswer,
+    DriftDocument,
+    QualitiesDocument,
+    QualityDocument,
+)
 from firstlight_core.errors import UsageError
 from firstlight_core.inference.backend import ChatBackend
 from firstlight_core.inference.engine import open_engine
 from firstlight_core.measure.drift import measure_drift, measure_own_text
-from firstlight_core.measure.drift_words import closeness
 from firstlight_core.measure.quality_checks import (
     QualityCheck,
     Recorded,
@@ -66,8 +71,8 @@ async def check_quality(
     network: bool = False,
     on_event: Listener | None = None,
     started: Started = None,
-) -> dict[str, Any]:
-    """The quality document: checks[] {id, title, status, evidence}, drift (with a reference), verdict, ok.
+) -> QualityDocument:
+    """Run the checks, and with a reference measure the drift.
 
     Without `prompts` an artifact of the sample model is asked the sample's held-out questions, anything else general
     ones. `ok` is false when a check failed or the drift is too large.
@@ -112,7 +117,7 @@ async def check_quality(
         )
         if own_text is not None:
             reading = await read_text(source, own_text, on_event=on_event, started=started)
-    drift: dict[str, Any] | None = None
+    drift: DriftDocument | None = None
     async with open_engine(artifact.folder, started=started) as engine:
         recorded = await ask_questions(engine, questions, tell)
         control = await engine.control_tokens()
@@ -124,7 +129,6 @@ async def check_quality(
         checks.append(consistent_speed(await measure_speeds(engine, tell)))
         if original is not None:
             drift = await measure_drift(engine, original, conversations, on_event=on_event)
-            drift["closeness"], drift["closeness_sure"] = closeness(drift)
         if drift is not None and reading is not None:
             drift["own_text"] = await measure_own_text(engine, reading, on_event=on_event)
 
@@ -134,26 +138,44 @@ async def check_quality(
     unusual = edge_inputs(control["tokens"], artifact.context_length)
     checks.append(edge_cases(await try_edges(reopen, unusual, tell)))
     document = _document(resolved, origin, recorded, checks, drift)
-    return document if text is None else {**document, "text": shown_path(text)}
+    if text is not None:
+        document["text"] = shown_path(text)
+    return document
+
+
+class QualityOptions(TypedDict, total=False):
+    """The options of `check_quality`."""
+
+    prompts: Path | Sequence[QualityPrompt] | None
+    reference: str | Path | None
+    text: Path | None
+    ratings: Sequence[int]
+    network: bool
+    on_event: Listener | None
+    started: Started
 
 
 async def check_quality_of_each(
-    targets: Sequence[str | Path | Target], **options: Any
-) -> dict[str, Any]:
-    """One quality document after another, in `artifacts`; of a single target its own. Options as `check_quality`.
+    targets: Sequence[str | Path | Target], **options: Unpack[QualityOptions]
+) -> QualityDocument | QualitiesDocument:
+    """Check one target after another; of a single target its own document. Options as `check_quality`.
 
     Raises:
         FirstlightError: as `check_quality`.
     """
     tell = options.get("on_event") or (lambda event: None)
-    checked = []
+    checked: list[QualityDocument] = []
     for target in targets:
         if len(targets) > 1:
             tell(Stage("target", f"Checking {find_target(target).label}"))
         checked.append(await check_quality(target, **options))
-    if len(checked) == 1:
-        return checked[0]
-    return {"ok": all(document["ok"] for document in checked), "artifacts": checked}
+    return checked[0] if len(checked) == 1 else together(checked)
+
+
+def together(checked: Sequence[QualityDocument]) -> QualitiesDocument:
+    """Return the document of several targets."""
+    ok = all(document["ok"] for document in checked)
+    return {"kind": "qualities", "ok": ok, "artifacts": list(checked)}
 
 
 def _document(
@@ -161,18 +183,21 @@ def _document(
     origin: str,
     recorded: Sequence[Recorded],
     checks: Sequence[QualityCheck],
-    drift: dict[str, Any] | None,
-) -> dict[str, Any]:
+    drift: DriftDocument | None,
+) -> QualityDocument:
     verdict, usable = give_verdict(checks, drift)
-    return {
+    document: QualityDocument = {
+        "kind": "quality",
         "ok": usable,
         "target": target.text,
         "prompts": origin,
         "checks": [check.to_json() for check in checks],
-        **({"drift": drift} if drift is not None else {}),
         "answers": [_answer(entry) for entry in recorded],
         "verdict": verdict,
     }
+    if drift is not None:
+        document["drift"] = drift
+    return document
 
 
 def prompts_for(
@@ -193,8 +218,7 @@ def prompts_for(
     return [read_prompt({"prompt": text}) for text in GENERAL_PROMPTS], "general"
 
 
-def _answer(entry: Recorded) -> dict[str, Any]:
-    return {
-        "prompt": entry.prompt.question,
-        **({"error": entry.error} if entry.error else {"text": entry.text}),
-    }
+def _answer(entry: Recorded) -> CheckedAnswer:
+    if entry.error:
+        return {"prompt": entry.prompt.question, "error": entry.error}
+    return {"prompt": entry.prompt.question, "text": entry.text}

@@ -3,14 +3,20 @@
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from firstlight_core.documents.inference import ChatAnswer
+from firstlight_core.documents.measure import (
+    CheckRow,
+    CheckStatus,
+    Evidence,
+    PromptAnswer,
+    PromptFault,
+)
 from firstlight_core.measure.metrics import coefficient_of_variation, mean, slope
 from firstlight_core.measure.quality_prompts import QualityPrompt, content_fault, format_fault
 from firstlight_core.template.escapes import escaped
 from firstlight_core.text import bytes_text, one_line
-
-Status = Literal["pass", "fail", "not-run", "needs-you"]
 
 RIGHT_SHARE = 0.8
 """Share of domain questions that must be answered as expected."""
@@ -34,13 +40,13 @@ class Recorded:
     """One question with its answer (the chat document), or with the error it met."""
 
     prompt: QualityPrompt
-    answer: Mapping[str, Any] | None = None
+    answer: ChatAnswer | None = None
     error: str | None = None
 
     @property
     def text(self) -> str:
         """The answer's text; empty when there was an error."""
-        return str(self.answer["text"]) if self.answer is not None else ""
+        return self.answer["text"] if self.answer is not None else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,20 +60,20 @@ class EdgeCase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityCheck:
-    """The result of one check; `evidence` is JSON-able, its `summary` one sentence."""
+    """The result of one check."""
 
     id: str
     title: str
-    status: Status
-    evidence: Mapping[str, Any]
+    status: CheckStatus
+    evidence: Evidence
 
-    def to_json(self) -> dict[str, Any]:
-        """The object in `checks[]`."""
+    def to_json(self) -> CheckRow:
+        """Return the row in `checks`."""
         return {
             "id": self.id,
             "title": self.title,
             "status": self.status,
-            "evidence": dict(self.evidence),
+            "evidence": self.evidence,
         }
 
 
@@ -80,49 +86,38 @@ def domain_answers(
     """
     title = "Domain questions are answered"
     checked = [entry for entry in recorded if entry.prompt.expects_content]
-    rating_text, liked = _rated(ratings)
-    rated = {"ratings": list(ratings)} if ratings else {}
+    rated, liked = _rated(ratings)
     if not checked:
-        status: Status = "not-run"
+        status: CheckStatus = "not-run"
         summary = "No question says what a right answer is."
         if ratings:
-            status, summary = "pass" if liked else "fail", f"{summary} {rating_text}"
+            status, summary = "pass" if liked else "fail", f"{summary} {rated}"
         elif recorded:
             status, summary = "needs-you", summary + " Read the answers and rate them in the chat."
-        return QualityCheck(
-            id="domain-answers",
-            title=title,
-            status=status,
-            evidence={"summary": summary, "answers": _answers(recorded), **rated},
-        )
-    faults = [
+        evidence: Evidence = {"summary": summary, "answers": _answers(recorded)}
+        if ratings:
+            evidence["ratings"] = list(ratings)
+        return QualityCheck(id="domain-answers", title=title, status=status, evidence=evidence)
+    faults: list[PromptFault] = [
         {
             "prompt": entry.prompt.question,
             "answer": one_line(entry.text, 200),
-            "fault": entry.error or content_fault(entry.prompt, entry.text),
+            "fault": fault,
         }
         for entry in checked
-        if entry.error or content_fault(entry.prompt, entry.text)
+        if (fault := entry.error or content_fault(entry.prompt, entry.text))
     ]
     right = len(checked) - len(faults)
     summary = f"{right} of {len(checked)} answers are as expected ({right_share:.0%} needed)."
     status = "pass" if right >= right_share * len(checked) else "fail"
     if ratings:
-        summary = f"{summary} {rating_text}"
+        summary = f"{summary} {rated}"
         # Right by the file and poor in a person's eyes: neither of the two is to be overruled silently.
         status = "needs-you" if status == "pass" and not liked else status
-    return QualityCheck(
-        id="domain-answers",
-        title=title,
-        status=status,
-        evidence={
-            "summary": summary,
-            "right": right,
-            "asked": len(checked),
-            "faults": faults,
-            **rated,
-        },
-    )
+    evidence = {"summary": summary, "right": right, "asked": len(checked), "faults": faults}
+    if ratings:
+        evidence["ratings"] = list(ratings)
+    return QualityCheck(id="domain-answers", title=title, status=status, evidence=evidence)
 
 
 def _rated(ratings: Sequence[int]) -> tuple[str, bool]:
@@ -134,7 +129,7 @@ def _rated(ratings: Sequence[int]) -> tuple[str, bool]:
     return f"You rated {count} {average:.1f} of 5 ({RATED_WELL} needed).", average >= RATED_WELL
 
 
-def _answers(recorded: Sequence[Recorded]) -> list[dict[str, str]]:
+def _answers(recorded: Sequence[Recorded]) -> list[PromptAnswer]:
     return [
         {"prompt": entry.prompt.question, "answer": one_line(entry.text, 200)}
         for entry in recorded[:SHOWN]
@@ -156,7 +151,7 @@ def answer_format(recorded: Sequence[Recorded], special: Sequence[str] = ()) -> 
             status="not-run",
             evidence={"summary": "There is no answer to look at."},
         )
-    faults = []
+    faults: list[PromptFault] = []
     for entry in answered:
         fault = _form_fault(entry, special)
         if fault:
@@ -268,9 +263,9 @@ def consistent_speed(rates: Mapping[int, Sequence[float]]) -> QualityCheck:
     best = {length: max(values) for length, values in measured.items()}
     shake = max(coefficient_of_variation(values) for values in measured.values())
     share = min(best.values()) / max(best.values())
-    rates_text = ", ".join(f"{rate:.1f} tokens/s at {length}" for length, rate in best.items())
-    summary = f"{rates_text} tokens of prompt; the slowest reaches {share:.0%} of the fastest."
-    status: Status = "pass"
+    shown = ", ".join(f"{rate:.1f} tokens/s at {length}" for length, rate in best.items())
+    summary = f"{shown} tokens of prompt; the slowest reaches {share:.0%} of the fastest."
+    status: CheckStatus = "pass"
     if share < SLOWEST_SHARE:
         status = "fail" if shake <= STEADY else "needs-you"
     if status == "needs-you":

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.documents.messages import Message
 from firstlight_core.errors import FirstlightError, InputRefused
 from firstlight_core.files import read_limited
-from firstlight_core.inference.sampling import check_messages
+from firstlight_core.inference.sampling import JsonSchema, check_messages
 from firstlight_core.measure.answer_schema import check_schema, schema_fault
 from firstlight_core.text import one_line, shown_path
 
@@ -29,7 +30,7 @@ _HINT = (
 class QualityPrompt:
     """One question; what is None is not asked of the answer."""
 
-    messages: tuple[Mapping[str, str], ...]
+    messages: tuple[Message, ...]
     text: str | None = None
     """The whole answer, white space and letter case aside."""
     regex: str | None = None
@@ -38,7 +39,7 @@ class QualityPrompt:
     """Phrases that all occur in the answer, letter case aside."""
     any_keys: tuple[str, ...] = ()
     """Phrases of which one occurs."""
-    schema: Mapping[str, Any] | None = None
+    schema: JsonSchema | None = None
     """A JSON schema for an answer that is JSON; `check_schema` has let it through."""
 
     @property
@@ -133,14 +134,14 @@ def read_prompt(entry: Any) -> QualityPrompt:
     )
 
 
-def _text(entry: Mapping[str, Any], key: str) -> str | None:
+def _text(entry: Mapping[str, object], key: str) -> str | None:
     value = entry.get(key)
     if value is not None and not isinstance(value, str):
         raise ValueError(f"{key} must be text")
     return value
 
 
-def _messages(entry: Mapping[str, Any]) -> tuple[Mapping[str, str], ...]:
+def _messages(entry: Mapping[str, object]) -> tuple[Message, ...]:
     if ("prompt" in entry) == ("messages" in entry):
         raise ValueError("it needs either prompt or messages")
     if "messages" in entry:

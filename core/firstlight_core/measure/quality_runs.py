@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
+from firstlight_core.documents import jobs_engine
+from firstlight_core.documents.messages import Message
 from firstlight_core.errors import FirstlightError, JobDied, OutOfMemory
 from firstlight_core.inference.backend import ChatBackend
 from firstlight_core.inference.engine import Engine
@@ -54,14 +56,17 @@ async def generate_often(
     rss: list[int] = []
     for number in range(WARM_UP + GENERATIONS):
         try:
-            reply = await engine.request(
-                "chat",
+            reply = await engine.call(
+                jobs_engine.CHAT(
+                    {
+                        "messages": list(cycle[number % len(cycle)]),
+                        "max_tokens": GENERATION_TOKENS,
+                        "search": {"do_sample": False},
+                        "fresh": True,
+                        "stream": False,
+                    }
+                ),
                 template=True,
-                messages=[dict(message) for message in cycle[number % len(cycle)]],
-                max_tokens=GENERATION_TOKENS,
-                search={"do_sample": False},
-                fresh=True,
-                stream=False,
             )
         except (JobDied, OutOfMemory):
             raise
@@ -69,7 +74,7 @@ async def generate_often(
             # A prompt that is refused generates nothing; the check says how many were recorded.
             continue
         if number >= WARM_UP:
-            rss.append(int(reply["stats"]["rss_bytes"]))
+            rss.append(reply["stats"]["rss_bytes"])
         tell(Progress(number + 1, WARM_UP + GENERATIONS, "generations"))
     return rss
 
@@ -82,7 +87,9 @@ async def measure_speeds(engine: Engine, tell: Listener) -> dict[int, list[float
     rates: dict[int, list[float]] = {length: [] for length in lengths}
     for repeat in range(SPEED_REPEATS + 1):
         for length in lengths:
-            sample = await engine.request("measure", prompt_tokens=length, new_tokens=EDGE_TOKENS)
+            sample = await engine.call(
+                jobs_engine.MEASURE({"prompt_tokens": length, "new_tokens": EDGE_TOKENS})
+            )
             if repeat and "decode_tps" in sample:
                 rates[length].append(sample["decode_tps"])
         tell(Progress(repeat + 1, SPEED_REPEATS + 1, "rounds"))
@@ -126,7 +133,7 @@ async def try_edges(
 
 
 async def _edge(engine: ChatBackend, name: str, text: str) -> EdgeCase:
-    messages = [{"role": "user", "content": text}]
+    messages: list[Message] = [{"role": "user", "content": text}]
     try:
         answer = await engine.answer(messages, greedy=True, max_tokens=EDGE_TOKENS)
     except (JobDied, OutOfMemory) as error:

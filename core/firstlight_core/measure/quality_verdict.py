@@ -1,15 +1,13 @@
 """Checks and drift in words: is this artifact usable, and what speaks against it?"""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from firstlight_core.documents.measure import DriftDocument
 from firstlight_core.measure.drift_words import describe_drift
 from firstlight_core.measure.quality_checks import QualityCheck
 
 
-def give_verdict(
-    checks: Sequence[QualityCheck], drift: Mapping[str, Any] | None
-) -> tuple[str, bool]:
+def give_verdict(checks: Sequence[QualityCheck], drift: DriftDocument | None) -> tuple[str, bool]:
     """One paragraph, and whether the artifact is usable."""
     failed = [check for check in checks if check.status == "fail"]
     yours = [check for check in checks if check.status == "needs-you"]

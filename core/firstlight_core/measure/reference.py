@@ -5,12 +5,17 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.artifact.tokenizer_files import read_chat_template
+from firstlight_core.documents.jobs_reference import (
+    Passage,
+    ReferenceRequest,
+    ReferenceSubject,
+)
+from firstlight_core.documents.messages import Message
 from firstlight_core.errors import InputRefused, StateProblem
 from firstlight_core.files import (
     patiently,
@@ -41,7 +46,7 @@ _FORMAT = 2
 """Part of the cache key; a change of the job's output makes old entries unfindable."""
 
 Listener = Callable[[Event], None]
-Conversation = Sequence[Mapping[str, str]]
+Conversation = Sequence[Message]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +55,8 @@ class Reference:
 
     rows: Path
     vocab: int
-    prompts: Sequence[Mapping[str, Any]]
-    """One a prompt or stretch: ids, prompt_tokens, text, first_row (`jobs.reference.Passage`)."""
+    prompts: Sequence[Passage]
+    """One a prompt or stretch."""
     text_tokens: int
     """Tokens of the whole text that the stretches were taken from; 0 for prompts."""
     forward_s: float
@@ -77,14 +82,17 @@ async def find_reference(
         ToolchainMissing: transformers or torch is not installed.
         StateProblem: there is no room for the logits.
     """
-    messages_lists = [[dict(message) for message in messages] for messages in conversations]
     lacking = read_chat_template(own_files(source, adapter_base(source)).template) is None
-    lent = template if lacking else None
-    folder = {"template_folder": str(lent.absolute())} if lent is not None else {}
+    subject: ReferenceSubject = {
+        "conversations": [list(messages) for messages in conversations],
+        "new_tokens": new_tokens,
+    }
+    if lacking and template is not None:
+        subject["template_folder"] = str(template.absolute())
     return await _find(
         source,
-        {"conversations": messages_lists, "new_tokens": new_tokens, **folder},
-        len(messages_lists) * new_tokens,
+        subject,
+        len(conversations) * new_tokens,
         on_event=on_event,
         started=started,
         cache=cache,
@@ -105,7 +113,7 @@ async def read_text(
         InputRefused: the text is too short to predict anything of it.
         FirstlightError: as `find_reference`.
     """
-    reference = await _find(
+    reading = await _find(
         source,
         {"text": text, "width": STRETCH, "count": STRETCHES},
         STRETCHES * STRETCH,
@@ -113,12 +121,12 @@ async def read_text(
         started=started,
         cache=cache,
     )
-    if not reference.prompts:
+    if not reading.prompts:
         raise InputRefused(
             "The text has fewer than two tokens, so nothing of it can be predicted.",
             hint="Give a text of a few hundred words.",
         )
-    return reference
+    return reading
 
 
 def load_text(path: Path) -> str:
@@ -147,7 +155,7 @@ def load_text(path: Path) -> str:
 
 async def _find(
     source: Path,
-    wanted: dict[str, Any],
+    subject: ReferenceSubject,
     tokens: int,
     *,
     on_event: Listener | None,
@@ -157,23 +165,25 @@ async def _find(
     inspection = await asyncio.to_thread(inspect_model, source)
     base = adapter_base(source)
     marks = [await asyncio.to_thread(fingerprint, folder) for folder in (source, base) if folder]
-    about = dict(wanted)
-    if "template_folder" in about:
-        # What the template says, wherever it lies.
-        lent = Path(about["template_folder"])
-        about["template_folder"] = await asyncio.to_thread(read_chat_template, lent)
+    about: dict[str, object] = {**subject}
+    if "template_folder" in subject:
+        # The text of the template, so that its place does not matter.
+        folder = Path(subject["template_folder"])
+        about["template_folder"] = await asyncio.to_thread(read_chat_template, folder)
     key = hashlib.sha256(json.dumps([_FORMAT, marks, about]).encode()).hexdigest()[:32]
-    folder = (cache if cache is not None else find_paths().reference) / key
-    if (cached := await asyncio.to_thread(_read, folder, cached=True)) is not None:
+    entry = (cache if cache is not None else find_paths().reference) / key
+    if (cached := await asyncio.to_thread(_read, entry, cached=True)) is not None:
         return cached
-    request = {
+    request: ReferenceRequest = {
         "source": str(source.absolute()),
         "base": str(base.absolute()) if base is not None else None,
-        **wanted,
+        "rows": "",
+        "described": "",
+        **subject,
     }
     vocab = int(inspection.to_json().get("vocab_size") or 0) or UNKNOWN_VOCAB
-    await _compute(folder, request, 4 * tokens * vocab, on_event, started)
-    fresh = await asyncio.to_thread(_read, folder, cached=False)
+    await _compute(entry, request, 4 * tokens * vocab, on_event, started)
+    fresh = await asyncio.to_thread(_read, entry, cached=False)
     if fresh is None:
         raise StateProblem("The reference could not be read back.", hint="Check the disk.")
     return fresh
@@ -181,7 +191,7 @@ async def _find(
 
 async def _compute(
     folder: Path,
-    request: dict[str, Any],
+    request: ReferenceRequest,
     needed: int,
     on_event: Listener | None,
     started: Callable[[int], None] | None,

@@ -2,22 +2,27 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import ClassVar, Literal
 
 from firstlight_core.artifact.target import Target
+from firstlight_core.documents.inference import CountedBy, TokenTimes
+from firstlight_core.documents.jobs_engine import Repetition
+from firstlight_core.documents.measure import BenchCase, BenchResult
 from firstlight_core.errors import FirstlightError, JobDied, OutOfMemory
 from firstlight_core.inference.endpoint import Endpoint, open_endpoint
 from firstlight_core.inference.servers import ServerLimits, is_loopback
 from firstlight_core.measure.interference import server_processes
 from firstlight_core.measure.metrics import percentile
 from firstlight_core.measure.prompt_sizer import TRIAL_WORDS, PromptSizer
-from firstlight_core.measure.subjects import AskedArtifact, Sample, Subject, Tell
+from firstlight_core.measure.subjects import AskedArtifact, Subject, Tell
 
 TRIAL_TOKENS = 2
 
 
 class EndpointSubject(Subject):
     """A server, measured from outside: no memory, no processor time, and it stops when it likes."""
+
+    KIND: ClassVar[Literal["artifact", "server"]] = "server"
 
     def __init__(
         self,
@@ -55,25 +60,24 @@ class EndpointSubject(Subject):
             open_endpoint(self.target, network=self._network, limits=ServerLimits(wait=0.0))
         )
         self.loaded = self._endpoint.loaded
-        if not self.wording.told:
+        if not self.wording.calibrated:
             await self._count_words()
 
     async def _count_words(self) -> None:
         counts = []
         for words in TRIAL_WORDS:
-            sample = await self._ask(self.wording.conversation(words), TRIAL_TOKENS)
-            if (counted := sample.get("prompt_tokens")) is not None:
-                counts.append((words, counted))
+            sample = await self.endpoint.measure(self.wording.conversation(words), TRIAL_TOKENS)
+            if (count := sample.get("prompt_tokens")) is not None:
+                counts.append((words, count))
         if len(counts) == len(TRIAL_WORDS):
             self.wording.learn(counts)
 
-    async def _ask(self, messages: list[dict[str, str]], new_tokens: int) -> Sample:
-        return await self.endpoint.request("measure", messages=messages, max_tokens=new_tokens)
-
-    async def measure(self, length: int, new_tokens: int) -> Sample:
+    async def measure(self, length: int, new_tokens: int) -> Repetition:
         words = self.wording.words(length)
         question = self._like.question if self._like else self.wording.conversation(words)
-        return {**await self._ask(question, new_tokens), "prompt_words": words}
+        sample = await self.endpoint.measure(question, new_tokens)
+        sample["prompt_words"] = words
+        return sample
 
     async def warm_up(self, length: int, new_tokens: int) -> str | None:
         try:
@@ -94,25 +98,27 @@ class EndpointSubject(Subject):
         except FirstlightError as error:
             self.faults.append(str(error))
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> BenchResult:
         good = sum(map(len, self.samples.values()))
-        return {
-            **super().document(),
-            "endpoint": self.target.base_url,
-            "model": self.loaded["model"],
-            "errors": len(self.faults),
-            "error_rate": len(self.faults) / max(1, good + len(self.faults)),
-            **({"faults": sorted(set(self.faults))} if self.faults else {}),
-        }
+        document = super().document()
+        document["endpoint"] = self.target.base_url or ""
+        document["model"] = self.loaded["model"]
+        document["errors"] = len(self.faults)
+        document["error_rate"] = len(self.faults) / max(1, good + len(self.faults))
+        if self.faults:
+            document["faults"] = sorted(set(self.faults))
+        return document
 
-    def case(self, length: int, samples: Sequence[Sample]) -> dict[str, Any]:
-        figures = {"asked_tokens": length, **super().case(length, samples)}
+    def case(self, length: int, samples: Sequence[Repetition]) -> BenchCase:
+        case: BenchCase = {"asked_tokens": length, **super().case(length, samples)}
         if samples:
-            counted = {sample["counted_by"] for sample in samples}
-            figures["counted_by"] = "server" if counted == {"server"} else "chunks"
-            figures["prompt_words"] = samples[0]["prompt_words"]
-        if token_counts := [
-            sample["prompt_tokens"] for sample in samples if "prompt_tokens" in sample
-        ]:
-            figures["prompt_tokens"] = round(percentile(token_counts, 50))
-        return figures
+            case["counted_by"] = counted_by(samples)
+            case["prompt_words"] = samples[0]["prompt_words"]
+        if counts := [sample["prompt_tokens"] for sample in samples if "prompt_tokens" in sample]:
+            case["prompt_tokens"] = round(percentile(counts, 50))
+        return case
+
+
+def counted_by(samples: Sequence[TokenTimes]) -> CountedBy:
+    """Return who counted the tokens: the server only when it counted those of every answer."""
+    return "server" if all(s["counted_by"] == "server" for s in samples) else "chunks"

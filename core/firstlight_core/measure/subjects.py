@@ -3,36 +3,41 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import ClassVar, Literal, cast
 
 import psutil
 
 from firstlight_core.artifact.artifact import check_artifact
 from firstlight_core.artifact.target import Target, artifact_folder
+from firstlight_core.documents import jobs_engine
+from firstlight_core.documents.inference import LoadedModel, TokenTimes
+from firstlight_core.documents.jobs_engine import Repetition
+from firstlight_core.documents.measure import BenchCase, BenchResult, SpeedFigures
+from firstlight_core.documents.messages import Message
 from firstlight_core.errors import InputRefused
 from firstlight_core.inference.engine import Engine, open_engine
-from firstlight_core.measure.metrics import percentile, spread
+from firstlight_core.measure.metrics import figure, percentile
 from firstlight_core.measure.prompt_sizer import PromptSizer
 from firstlight_core.process.events import Event, Measured
 
 Tell = Callable[[Event], None]
-Sample = dict[str, Any]
 
 TEMPLATE_TOKENS = 64
 """Room for the chat template and the prompt's own beginning, when an artifact is asked in words."""
-FIGURES = ("ttft_s", "prefill_tps", "decode_tps", "total_s")
 
 
 class Subject(ABC):
     """One target while it is measured. Lengths in tokens of prompt."""
 
+    KIND: ClassVar[Literal["artifact", "server"]] = "artifact"
+
     def __init__(self, target: Target, lengths: Sequence[int]) -> None:
         self.target = target
         self.lengths = sorted(set(lengths))
-        self.samples: dict[int, list[Sample]] = {length: [] for length in self.lengths}
+        self.samples: dict[int, list[Repetition]] = {length: [] for length in self.lengths}
         self.faults: list[str] = []
         """A sentence for each repetition that failed."""
-        self.loaded: dict[str, Any] = {}
+        self.loaded: LoadedModel = {"load_s": 0.0}
 
     @property
     def label(self) -> str:
@@ -49,7 +54,7 @@ class Subject(ABC):
         """Load it, until the stack is closed."""
 
     @abstractmethod
-    async def measure(self, length: int, new_tokens: int) -> Sample:
+    async def measure(self, length: int, new_tokens: int) -> Repetition:
         """One repetition: its stats."""
 
     async def warm_up(self, length: int, new_tokens: int) -> str | None:
@@ -61,33 +66,30 @@ class Subject(ABC):
         """A repetition that counts."""
         sample = await self.measure(length, new_tokens)
         self.samples[length].append(sample)
-        for name, unit in (
-            ("ttft_s", "s"),
-            ("decode_tps", "tokens/s"),
-            ("prefill_tps", "tokens/s"),
-        ):
-            if name in sample:
-                tell(Measured(name, sample[name], unit))
+        if "ttft_s" in sample:
+            tell(Measured("ttft_s", sample["ttft_s"], "s"))
+        if "decode_tps" in sample:
+            tell(Measured("decode_tps", sample["decode_tps"], "tokens/s"))
+        if "prefill_tps" in sample:
+            tell(Measured("prefill_tps", sample["prefill_tps"], "tokens/s"))
 
-    def document(self) -> dict[str, Any]:
-        """This subject's entry in `results[]`."""
+    def document(self) -> BenchResult:
+        """Return this subject's entry in `results`."""
         return {
+            "kind": self.KIND,
             "target": self.target.text,
             "label": self.label,
             "load_s": self.loaded["load_s"],
             "cases": [self.case(length, self.samples[length]) for length in self.lengths],
         }
 
-    def case(self, length: int, samples: Sequence[Sample]) -> dict[str, Any]:
-        """The figures at one prompt length; what was not measured is absent."""
-        figures: dict[str, Any] = {}
-        for name in FIGURES:
-            if values := [sample[name] for sample in samples if name in sample]:
-                figures[name] = {**spread(values), "samples": values}
+    def case(self, length: int, samples: Sequence[Repetition]) -> BenchCase:
+        """Return the figures at one prompt length."""
+        case = cast(BenchCase, speed_figures(samples))
         if totals := [sample["total_s"] for sample in samples]:
-            figures["latency_s"] = {"p50": percentile(totals, 50), "p95": percentile(totals, 95)}
-            figures["new_tokens"] = round(percentile([s["new_tokens"] for s in samples], 50))
-        return figures
+            case["latency_s"] = {"p50": percentile(totals, 50), "p95": percentile(totals, 95)}
+            case["new_tokens"] = round(percentile([s["new_tokens"] for s in samples], 50))
+        return case
 
 
 class ArtifactSubject(Subject):
@@ -138,8 +140,10 @@ class ArtifactSubject(Subject):
         )
         self.loaded = self._engine.loaded
 
-    async def measure(self, length: int, new_tokens: int) -> Sample:
-        sample = await self.engine.request("measure", prompt_tokens=length, new_tokens=new_tokens)
+    async def measure(self, length: int, new_tokens: int) -> Repetition:
+        sample = await self.engine.call(
+            jobs_engine.MEASURE({"prompt_tokens": length, "new_tokens": new_tokens})
+        )
         self.peak = max(self.peak, int(sample["rss_bytes"]["peak"]))
         return sample
 
@@ -149,24 +153,23 @@ class ArtifactSubject(Subject):
         tell(Measured("rss_bytes", float(sample["rss_bytes"]["now"]), "bytes"))
         tell(Measured("cpu_percent", cpu_percent([sample]), "%"))
 
-    def document(self) -> dict[str, Any]:
-        everything = [sample for samples in self.samples.values() for sample in samples]
-        precision = self.artifact.precision
-        return {
-            **super().document(),
-            "folder": str(self.artifact.folder),
-            **({"precision": precision} if precision else {}),
-            "bytes": self.artifact.bytes,
-            "context": self.max_length,
-            "rss_bytes": {
-                "baseline": self.loaded["rss_bytes"]["baseline"],
-                "loaded": self.loaded["rss_bytes"]["loaded"],
-                "peak": self.peak,
-            },
-            "cpu_percent": cpu_percent(everything),
+    def document(self) -> BenchResult:
+        samples = [sample for samples in self.samples.values() for sample in samples]
+        document = super().document()
+        document["folder"] = str(self.artifact.folder)
+        if self.artifact.precision:
+            document["precision"] = self.artifact.precision
+        document["bytes"] = self.artifact.bytes
+        document["context"] = self.max_length
+        document["rss_bytes"] = {
+            "baseline": self.loaded["rss_bytes"]["baseline"],
+            "loaded": self.loaded["rss_bytes"]["loaded"],
+            "peak": self.peak,
         }
+        document["cpu_percent"] = cpu_percent(samples)
+        return document
 
-    def case(self, length: int, samples: Sequence[Sample]) -> dict[str, Any]:
+    def case(self, length: int, samples: Sequence[Repetition]) -> BenchCase:
         return {"prompt_tokens": length, **super().case(length, samples)}
 
 
@@ -178,39 +181,55 @@ class AskedArtifact(ArtifactSubject):
     ) -> None:
         super().__init__(target, lengths, new_tokens)
         self.wording = wording
-        self.question: list[dict[str, str]] = []
+        self.question: list[Message] = []
         """What was asked last, for the server to be asked the same."""
 
     def _margin(self) -> int:
         return TEMPLATE_TOKENS
 
-    async def measure(self, length: int, new_tokens: int) -> Sample:
+    async def measure(self, length: int, new_tokens: int) -> Repetition:
         self.question = self.wording.conversation(self.wording.words(length))
-        answer = await self.engine.request(
-            "chat",
+        answer = await self.engine.call(
+            jobs_engine.CHAT(
+                {
+                    "messages": self.question,
+                    "max_tokens": new_tokens,
+                    "search": {"do_sample": False},
+                    "fresh": True,
+                    "stream": False,
+                }
+            ),
             template=True,
-            messages=self.question,
-            max_tokens=new_tokens,
-            search={"do_sample": False},
-            fresh=True,
-            stream=False,
         )
-        stats = dict(answer["stats"])
-        now = stats.pop("rss_bytes")
-        self.peak = max(self.peak, int(now))
-        return {**stats, "text": answer["text"], "rss_bytes": {"now": now}}
+        now = answer["stats"]["rss_bytes"]
+        self.peak = max(self.peak, now)
+        sample = cast(Repetition, {k: v for k, v in answer["stats"].items() if k != "rss_bytes"})
+        sample["text"], sample["rss_bytes"] = answer["text"], {"now": now}
+        return sample
 
-    def case(self, length: int, samples: Sequence[Sample]) -> dict[str, Any]:
-        token_counts = [sample["prompt_tokens"] for sample in samples]
-        figures = super().case(length, samples)
-        return {
-            **figures,
-            "asked_tokens": length,
-            "prompt_tokens": round(percentile(token_counts, 50)),
-        }
+    def case(self, length: int, samples: Sequence[Repetition]) -> BenchCase:
+        counts = [sample["prompt_tokens"] for sample in samples]
+        case = super().case(length, samples)
+        case["asked_tokens"] = length
+        case["prompt_tokens"] = round(percentile(counts, 50))
+        return case
 
 
-def cpu_percent(samples: Sequence[Sample]) -> float:
+def speed_figures(samples: Sequence[TokenTimes]) -> SpeedFigures:
+    """Return the spread of each speed figure over several repetitions."""
+    figures: SpeedFigures = {}
+    if values := [sample["ttft_s"] for sample in samples if "ttft_s" in sample]:
+        figures["ttft_s"] = figure(values)
+    if values := [sample["prefill_tps"] for sample in samples if "prefill_tps" in sample]:
+        figures["prefill_tps"] = figure(values)
+    if values := [sample["decode_tps"] for sample in samples if "decode_tps" in sample]:
+        figures["decode_tps"] = figure(values)
+    if values := [sample["total_s"] for sample in samples if "total_s" in sample]:
+        figures["total_s"] = figure(values)
+    return figures
+
+
+def cpu_percent(samples: Sequence[TokenTimes]) -> float:
     """Processor time of the engine over wall time, in percent of all cores."""
     wall = sum(sample["total_s"] for sample in samples)
     spent = sum(sample["cpu_s"] for sample in samples)

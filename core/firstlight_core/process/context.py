@@ -8,7 +8,7 @@ import queue
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,12 @@ from firstlight_core.counters import peak_memory
 from firstlight_core.errors import FirstlightError, OutOfMemory
 from firstlight_core.files import state_problem
 from firstlight_core.process.events import Event, Failed, Reply, encode
+from firstlight_core.process.operations import Handler
 from firstlight_core.process.tree import process_trees
 from firstlight_core.text import one_line, redact, visible
 
 Request = dict[str, Any]
-
-
-Handler = Callable[[Request], Request]
+"""A request as it was read from the channel; its operation says what it holds."""
 
 
 def peak_rss() -> int:
@@ -50,7 +49,7 @@ class JobContext:
             while view:
                 view = view[os.write(self.channel_fd, view) :]
 
-    def reply(self, result: Request) -> None:
+    def reply(self, result: Mapping[str, object]) -> None:
         """Answer the current request of an open job."""
         self.emit(Reply(result))
 
@@ -62,11 +61,12 @@ class JobContext:
             yield request
             self._stops.pop(self._number, None)
 
-    def serve(self, handlers: Mapping[str, Handler]) -> Request:
+    def serve(self, handlers: Iterable[tuple[str, Handler]] | Mapping[str, Handler]) -> Request:
         """Answer requests by `op` until the parent closes the job; a failed request does not end it."""
+        by_op = dict(handlers)
         for request in self.requests():
             try:
-                self.reply(handlers[str(request["op"])](request))
+                self.reply(by_op[str(request["op"])](request))
             except Exception as error:
                 self.emit(as_failure(error))
         return {}

@@ -1,11 +1,16 @@
 """What a child process may say, and how it travels: one JSON object a line, no line over 1 MB."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 FRAME_LIMIT = 1_000_000
 """Bytes in one line of the channel; a longer one means that the child has gone wrong."""
+
+
+Result = Mapping[str, Any]
+"""A JSON object of the channel; the operation, or the job, says what it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +80,14 @@ class Measured:
 class Reply:
     """The answer to one request of an open job; the job goes on."""
 
-    result: dict[str, Any] = field(default_factory=dict)
+    result: Result = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
     """The job is done."""
 
-    result: dict[str, Any] = field(default_factory=dict)
+    result: Result = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from firstlight_core.errors import JobDied
 from firstlight_core.process.child import Child
 from firstlight_core.process.events import Event, Failed, Finished, Reply
+from firstlight_core.process.operations import Call, ReplyT
 
 
 async def run_job(
@@ -97,6 +98,20 @@ class OpenJob:
             if not done:
                 await self._child.send({"op": "cancel", "re": number})
 
+    def stream(self, call: Call[ReplyT]) -> AsyncIterator[Event]:
+        """Yield the events of one call, as `ask`."""
+        return self.ask(call.op, **call.values)
+
+    async def call(
+        self, call: Call[ReplyT], *, on_event: Callable[[Event], None] | None = None
+    ) -> ReplyT:
+        """Return the reply to one call; its other events go to `on_event`.
+
+        Raises:
+            FirstlightError: as `ask`.
+        """
+        return await reply_of(self.stream(call), call, on_event=on_event)
+
     async def request(self, op: str, **values: Any) -> dict[str, Any]:
         """Ask, ignore everything but the reply, and return its result.
 
@@ -105,12 +120,32 @@ class OpenJob:
         """
         async for event in self.ask(op, **values):
             if isinstance(event, Reply):
-                return event.result
+                return dict(event.result)
         raise JobDied("The process gave no reply.")
 
     async def cancel(self) -> None:
         """Stop the newest request; it still replies, with what it has so far."""
         await self._child.send({"op": "cancel", "re": self._number})
+
+
+async def reply_of(
+    events: AsyncIterator[Event],
+    call: Call[ReplyT],
+    *,
+    on_event: Callable[[Event], None] | None = None,
+) -> ReplyT:
+    """Return the reply among the events of one call; the other events go to `on_event`.
+
+    Raises:
+        JobDied: there is no reply.
+    """
+    async with contextlib.aclosing(events) as source:  # type: ignore[type-var]
+        async for event in source:
+            if isinstance(event, Reply):
+                return cast(ReplyT, event.result)
+            if on_event is not None:
+                on_event(event)
+    raise JobDied(f"The process gave no reply to {call.op}.")
 
 
 @asynccontextmanager
@@ -146,5 +181,5 @@ async def job_result(
             if on_event is not None:
                 on_event(event)
             if isinstance(event, Finished):
-                result = event.result
+                result = dict(event.result)
     return result

@@ -2,8 +2,8 @@
 
 import json
 from dataclasses import asdict
-from typing import Any
 
+from firstlight_core.documents.workflow import ReportPaths
 from firstlight_core.errors import InputRefused
 from firstlight_core.files import write_whole
 from firstlight_core.ledger import Run, list_runs
@@ -35,8 +35,8 @@ def find_run(name: str) -> Run:
     return runs[0]
 
 
-def write_report(run: Run, *, texts: bool = True) -> dict[str, Any]:
-    """Write report.md, report.json and report.html into the run's folder; `{markdown, json, html}` are their paths.
+def write_report(run: Run, *, texts: bool = True) -> ReportPaths:
+    """Write report.md, report.json and report.html into the run's folder and return their paths.
 
     User name, home folder and tokens are taken out; every number is marked claim, estimate or measured. Without `texts`
     no question, answer or other text of a conversation stands in it. The digests of the files go into the ledger.
@@ -64,4 +64,8 @@ def write_report(run: Run, *, texts: bool = True) -> dict[str, Any]:
         write_whole(path, raw[kind], mode=0o600)
     digests = {kind: file_digest(content) for kind, content in raw.items()}
     run.record(REPORT, "done", values={"sha256": digests})
-    return {kind: str(path) for kind, path in paths.items()}
+    return {
+        "markdown": str(paths["markdown"]),
+        "json": str(paths["json"]),
+        "html": str(paths["html"]),
+    }

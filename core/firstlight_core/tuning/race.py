@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.artifact.target import artifact_target
+from firstlight_core.documents.jobs_engine import Repetition
 from firstlight_core.inference.engine import open_engine
 from firstlight_core.measure.interference import InterferenceWatch
 from firstlight_core.measure.metrics import spread
-from firstlight_core.measure.subjects import ArtifactSubject, Sample
+from firstlight_core.measure.subjects import ArtifactSubject
 from firstlight_core.monitor import available_memory
 from firstlight_core.process.events import Event, Progress, Stage
 from firstlight_core.tuning.choice import still_running
@@ -44,7 +45,7 @@ class Trial(ArtifactSubject):
         return self.build.label if self.build is not None else self.threads.label
 
     @property
-    def taken(self) -> list[Sample]:
+    def taken(self) -> list[Repetition]:
         """The repetitions that count."""
         return self.samples[self.lengths[0]]
 

@@ -7,10 +7,11 @@ a settled template. The report is written in any case.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.documents.workflow import ReportPaths, RunDocument, RunStep
 from firstlight_core.errors import CheckFailed, FirstlightError
 from firstlight_core.ledger import Run
 from firstlight_core.measure.benchmark import LENGTHS, NEW_TOKENS, REPEATS
@@ -29,7 +30,7 @@ from firstlight_core.workflow.plan import (
 from firstlight_core.workflow.run_file import write_plan
 from firstlight_core.workflow.services import SERVICES, Services
 
-Document = dict[str, Any]
+Document = Mapping[str, Any]
 
 _NOT_PLANNED = "not in the plan"
 _NO = "everything ran, and the answer is no"
@@ -41,11 +42,11 @@ async def walk(
     on_event: Callable[[Event], None] | None = None,
     runs: Path | None = None,
     services: Services = SERVICES,
-) -> Document:
-    """Do what `plan` says in a new run; the document of `firstlight run`.
+) -> RunDocument:
+    """Do what `plan` says in a new run.
 
-    `{ok, run, folder, steps: [{id, status, seconds, ...}], report: {markdown, json, html}}`. A step that did not happen has
-    a `reason`, a failed one an `error`. Artifacts go to `runs/<id>/artifacts/<precision>`.
+    A step that did not happen has a `reason`, a failed one an `error`. Artifacts go to
+    `runs/<id>/artifacts/<precision>`.
 
     Raises:
         StateProblem: the run's folder or ledger cannot be written.
@@ -66,13 +67,13 @@ class _Walk:
         self.run = run
         self.services = services
         self.on_event = on_event
-        self.steps: list[Document] = []
+        self.steps: list[RunStep] = []
         self.failed: set[str] = set()
         self.artifacts: dict[str, Path] = {}
         self.artifact: Path | None = plan.artifact
-        self.report: Document = {}
+        self.report: ReportPaths = {}
 
-    async def go(self) -> Document:
+    async def go(self) -> RunDocument:
         plan = self.plan
         await self._step("environment", self._environment)
         await self._step("model", self._model)
@@ -121,26 +122,30 @@ class _Walk:
         if self.on_event is not None:
             self.on_event(Stage(step, row.stage))
         begun = time.perf_counter()
-        detail: Document = {}
+        outcome: RunStep = {"id": step, "status": "done", "seconds": 0.0}
         try:
             values = await work()
-            status = "done" if values.get("ok", True) else "failed"
-            if fitted := values.get("fitted"):
-                detail = {"reason": str(fitted)}
-            if status == "failed":
-                reason = verdict_of(step, values) or _NO
-                detail = {"error": values["error"]} if "error" in values else {"reason": reason}
+            if values.get("ok", True):
+                if fitted := values.get("fitted"):
+                    outcome["reason"] = str(fitted)
+            else:
+                outcome["status"] = "failed"
+                if "error" in values:
+                    outcome["error"] = values["error"]
+                else:
+                    outcome["reason"] = verdict_of(step, values) or _NO
         except FirstlightError as error:
-            status, values = "failed", {"error": error.to_json()}
-            detail = values
+            outcome["status"], outcome["error"] = "failed", error.to_json()
+            values = {"error": outcome["error"]}
         except asyncio.CancelledError:
             self.run.record(step, "cancelled", seconds=_since(begun))
             raise
-        if status == "failed" or record_done:
-            self.run.record(step, status, seconds=_since(begun), values=values)
-        self.steps.append({"id": step, "status": status, "seconds": _since(begun), **detail})
+        if outcome["status"] == "failed" or record_done:
+            self.run.record(step, outcome["status"], seconds=_since(begun), values=values)
+        outcome["seconds"] = _since(begun)
+        self.steps.append(outcome)
         # Where only another precision failed, the one in use can still be deployed, asked and measured.
-        if status == "failed" and not (step == "convert" and self.artifact is not None):
+        if outcome["status"] == "failed" and not (step == "convert" and self.artifact is not None):
             self.failed.add(step)
 
     async def _environment(self) -> Document:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from firstlight_core.documents import jobs_engine
 from firstlight_core.inference.engine import Engine, open_engine
 from firstlight_core.jobs.prefill_plan import chunk_ends, chunk_tokens, is_repeatable, is_seeded
 from firstlight_core.process.events import Token
@@ -58,7 +59,9 @@ def test_what_asks_for_the_same_answer_each_time() -> None:
 
 async def _asked(engine: Engine, ids: list[int], search: Any = GREEDY, **more: Any) -> Any:
     """Tokens of an answer, and how many were kept."""
-    said = await engine.request("chat", ids=ids, max_tokens=16, search=search, stream=False, **more)
+    said = await engine.call(
+        jobs_engine.CHAT({"ids": ids, "max_tokens": 16, "search": search, "stream": False, **more})
+    )
     return said["tokens"], said["stats"]["reused_tokens"]
 
 
@@ -67,7 +70,9 @@ async def _seen(engine: Engine, ids: list[int], search: Any = GREEDY) -> tuple[A
     tokens, _ = await _asked(engine, ids, search)
     places = []
     for spoken in (tokens[:3], []):
-        found = await engine.request("alternatives", ids=ids, tokens=spoken, count=100)
+        found = await engine.call(
+            jobs_engine.ALTERNATIVES({"ids": ids, "tokens": spoken, "count": 100})
+        )
         places.append([(one["id"], one["probability"]) for one in found["alternatives"]])
     return tokens, *places
 
@@ -133,7 +138,8 @@ async def test_the_likeliest_token_of_each_place_is_the_one_a_greedy_answer_took
         async def places(who: Engine) -> list[Any]:
             asked = [tokens[:place] for place in (0, 5, 11, 1)]
             return [
-                await who.request("alternatives", ids=ids, tokens=said, count=9) for said in asked
+                await who.call(jobs_engine.ALTERNATIVES({"ids": ids, "tokens": said, "count": 9}))
+                for said in asked
             ]
 
         seen = await places(engine)

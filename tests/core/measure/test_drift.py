@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from firstlight_core.documents import jobs_engine
 from firstlight_core.errors import CheckFailed, InputRefused, ModelRefused
 from firstlight_core.jobs.drift import TokenScores, score_token, stretches
 from firstlight_core.measure import metrics
 from firstlight_core.measure.drift import drift_figures, measure_drift
 from firstlight_core.measure.reference import Reference, find_reference, load_text
+from firstlight_core.process.operations import Call
 from tests.support.tiny_models import tiny_hf
 
 
@@ -96,17 +98,17 @@ def test_a_text_that_cannot_be_read_is_refused(
 
 
 class StandIn:
-    """An engine that says what its table says of each prompt."""
+    """An engine that returns prepared scores, one entry a prompt."""
 
     def __init__(self, scored: list[Any]) -> None:
         self.scored = iter(scored)
 
-    async def request(self, op: str, **values: Any) -> dict[str, Any]:
-        assert op == "compare"
-        found = next(self.scored)
-        if isinstance(found, Exception):
-            raise found
-        return dict(found)
+    async def call(self, call: Call[Any]) -> Any:
+        assert call.op == jobs_engine.COMPARE.name
+        scores = next(self.scored)
+        if isinstance(scores, Exception):
+            raise scores
+        return scores
 
     async def render(self, messages: Any) -> dict[str, Any]:
         return {"ids": [1, 2]}

@@ -11,7 +11,8 @@ from firstlight_core.measure import metrics
 
 def test_spread_of_an_even_count_interpolates() -> None:
     assert metrics.spread([4.0, 1.0, 2.0, 3.0]) == {"median": 2.5, "min": 1.0, "max": 4.0}
-    assert metrics.spread([]) == {}
+    with pytest.raises(ValueError, match="at least one value"):
+        metrics.spread([])
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firstlight_core.documents.measure import BenchCase, BenchDocument, BenchResult, ClientsLevel
 from firstlight_core.errors import InputRefused
 from firstlight_core.ledger import Run
 from firstlight_core.report.cells import plain
@@ -408,10 +409,41 @@ def test_plain_text_keeps_no_markdown(text: str) -> None:
 def test_a_server_is_named_with_what_it_bore(tmp_path: Path) -> None:
     run = Run.create("served", runs=tmp_path)
     endpoint = {"target": "http://127.0.0.1:1/v1#m", "server": "", "model": "m", "network": False}
-    level = {"clients": 2, "requests_per_s": 3.0, "tokens_per_s": 9.0, "error_rate": 0.5}
-    case = {"prompt_words": 8, "new_tokens": 2, "total_s": {"median": 1.0, "samples": [1.0]}}
-    result = {"target": endpoint["target"], "load_s": 0.1, "cases": [case], "error_rate": 0.25}
-    bench = {"results": [{**result, "clients": [level]}], "notes": []}
+    level: ClientsLevel = {
+        "clients": 2,
+        "requests": 4,
+        "errors": 2,
+        "error_rate": 0.5,
+        "seconds": 1.0,
+        "requests_per_s": 3.0,
+        "tokens_per_s": 9.0,
+    }
+    case: BenchCase = {
+        "prompt_words": 8,
+        "new_tokens": 2,
+        "total_s": {"median": 1.0, "min": 1.0, "max": 1.0, "samples": [1.0]},
+    }
+    result: BenchResult = {
+        "kind": "server",
+        "target": endpoint["target"],
+        "label": endpoint["target"],
+        "load_s": 0.1,
+        "cases": [case],
+        "endpoint": endpoint["target"],
+        "model": "m",
+        "error_rate": 0.25,
+        "clients": [level],
+    }
+    bench: BenchDocument = {
+        "machine": {},
+        "lengths": [32],
+        "new_tokens": 2,
+        "repeats": 1,
+        "interleaved": False,
+        "results": [result],
+        "notes": [],
+        "void": False,
+    }
     run.record("connect", "done", values=endpoint)
     run.record("benchmark", "done", values=bench)
     paths = write_report(run)

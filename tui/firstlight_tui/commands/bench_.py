@@ -1,16 +1,14 @@
 """`firstlight bench`: load time, TTFT, prefill and decode rate, memory; servers and what a service costs."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import typer
 
 from firstlight_core.artifact.target import find_target
+from firstlight_core.documents.measure import BenchCase, BenchDocument, BenchResult, Spread
 from firstlight_core.errors import UsageError
 from firstlight_core.measure.benchmark import LENGTHS, NEW_TOKENS, REPEATS, benchmark
 from firstlight_core.measure.load_test import service_sentences
 from firstlight_core.text import bytes_text, seconds_text
-from firstlight_tui.commands.output import Document, note, note_forced, run_verb, say, show_events
+from firstlight_tui.commands.output import note, note_forced, run_verb, say, show_events
 
 
 def bench(
@@ -37,7 +35,7 @@ def bench(
 ) -> None:
     """Measure one or more targets, interleaved."""
 
-    async def work() -> Document:
+    async def work() -> BenchDocument:
         for target in targets:
             note_forced(find_target(target))
         return await benchmark(
@@ -63,7 +61,7 @@ def _numbers(text: str, what: str, example: str) -> list[int]:
         ) from None
 
 
-def _show(document: Document) -> None:
+def _show(document: BenchDocument) -> None:
     machine = document["machine"]
     say(f"{machine['cpu']}, {machine['cores']} cores, {machine['memory']} (measured)")
     for result in document["results"]:
@@ -86,8 +84,8 @@ def _show(document: Document) -> None:
         note(line)
 
 
-def _head(result: Mapping[str, Any]) -> str:
-    if "rss_bytes" not in result:
+def _head(result: BenchResult) -> str:
+    if result["kind"] == "server":
         failed = f", {result['errors']} questions failed" if result["errors"] else ""
         return f"models listed in {seconds_text(result['load_s'])}{failed}"
     rss = result["rss_bytes"]
@@ -97,20 +95,20 @@ def _head(result: Mapping[str, Any]) -> str:
     )
 
 
-def _length(case: Mapping[str, Any]) -> str:
+def _length(case: BenchCase) -> str:
     """Tokens of prompt; of a server that does not tell them, the words."""
     counted = case.get("prompt_tokens")
     return str(counted) if counted is not None else f"{case.get('prompt_words', '-')} w"
 
 
-def _seconds(figure: Mapping[str, float] | None) -> str:
+def _seconds(figure: Spread | None) -> str:
     if not figure:
         return "-"
     span = f"{seconds_text(figure['min'])} - {seconds_text(figure['max'])}"
     return f"{seconds_text(figure['median']):>8}  {span}"
 
 
-def _rate(figure: Mapping[str, float] | None, *, spread: bool = False) -> str:
+def _rate(figure: Spread | None, *, spread: bool = False) -> str:
     if not figure:
         return "-"
     span = f" ({figure['min']:.1f}-{figure['max']:.1f})" if spread else ""

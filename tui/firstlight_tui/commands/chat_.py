@@ -3,21 +3,23 @@
 import asyncio
 import codecs
 import sys
-from typing import Any
+from typing import Any, cast
 
 import typer
 
 from firstlight_core.artifact.artifact import check_artifact
 from firstlight_core.artifact.target import Target, artifact_folder, find_target
+from firstlight_core.documents.inference import ChatAnswer, ChatDocument, ConnectedServer
+from firstlight_core.documents.messages import Message
 from firstlight_core.errors import FirstlightError, UsageError
-from firstlight_core.inference.backend import DEFAULT_MAX_TOKENS
+from firstlight_core.inference.backend import DEFAULT_MAX_TOKENS, ChatSettings
 from firstlight_core.inference.endpoint import open_endpoint
 from firstlight_core.inference.open_target import open_target
 from firstlight_core.inference.structured_output import read_schema
 from firstlight_core.process.events import Reply, Token
 from firstlight_core.template.variables import read_variables
 from firstlight_core.text import seconds_text
-from firstlight_tui.commands.output import Document, note, note_forced, run_verb, say
+from firstlight_tui.commands.output import note, note_forced, run_verb, say
 
 
 def chat(
@@ -56,7 +58,7 @@ def chat(
     """Ask an artifact or a server once; without --prompt the wizard opens on its chat."""
     if prompt is None and not json and sys.stdin.isatty() and sys.stdout.isatty():
         raise SystemExit(_open_wizard(target, network=network))
-    settings: dict[str, Any] = {
+    settings: ChatSettings = {
         "max_tokens": max_tokens,
         "greedy": greedy,
         "temperature": temperature,
@@ -64,7 +66,7 @@ def chat(
         "seed": seed,
     }
 
-    async def ask() -> Document:
+    async def ask() -> ChatDocument:
         if greedy and temperature:
             raise UsageError(
                 f"--greedy is a temperature of 0, not of {temperature:g}.",
@@ -90,22 +92,23 @@ def chat(
                 "A server renders its own chat template.",
                 hint="Leave out --template-variable, or ask the artifact itself.",
             )
-        messages = [{"role": "user", "content": _question(prompt)}]
+        messages: list[Message] = [{"role": "user", "content": _question(prompt)}]
         if system is not None:
             messages.insert(0, {"role": "system", "content": system})
         note_forced(resolved)
         async with open_target(
             resolved, max_length=max_length, network=network, variables=variables
         ) as engine:
-            result: Document = {}
             async for event in engine.chat(messages, **settings):
                 if isinstance(event, Token) and not json:
                     sys.stdout.write(event.text)
                     sys.stdout.flush()
                 elif isinstance(event, Reply):
-                    result = event.result
-            given = {"template_variables": variables} if variables else {}
-            return {**result, "load_s": engine.loaded["load_s"], **given}
+                    answer = cast(ChatAnswer, event.result)
+            document = cast(ChatDocument, {**answer, "load_s": engine.loaded["load_s"]})
+            if variables:
+                document["template_variables"] = variables
+            return document
 
     run_verb("chat", ask, _show, as_json=json)
 
@@ -154,8 +157,8 @@ def _open_wizard(target: str, *, network: bool) -> int:
     return start_wizard(**chosen)
 
 
-async def _look(endpoint: Target, *, network: bool) -> dict[str, Any]:
-    """The server as the session keeps it, once it has answered."""
+async def _look(endpoint: Target, *, network: bool) -> ConnectedServer:
+    """Return the server as the session holds it, once it has answered."""
     async with open_endpoint(endpoint, network=network) as server:
         model = endpoint.model or server.loaded["models"][0]
     return {
@@ -166,7 +169,7 @@ async def _look(endpoint: Target, *, network: bool) -> dict[str, Any]:
     }
 
 
-def _show(document: Document) -> None:
+def _show(document: ChatDocument) -> None:
     stats = document["stats"]
     say()
     unit = "pieces" if stats.get("counted_by") == "chunks" else "tokens"

@@ -78,8 +78,9 @@ def run_verb(
     """
     document: Document = {"schema": f"firstlight/{verb}/1"}
     try:
-        answer = work()
-        result = asyncio.run(_interruptible(answer)) if asyncio.iscoroutine(answer) else answer
+        result: Any = work()
+        if asyncio.iscoroutine(result):
+            result = asyncio.run(_interruptible(result))
     except (KeyboardInterrupt, asyncio.CancelledError):
         fail(document, Interrupted("Interrupted; no partial files were left."), as_json=as_json)
     except FirstlightError as error:
@@ -158,7 +159,7 @@ def _whole(document: Document) -> Document:
     """A document with every key of its contract; of several targets, each of them."""
     verb = str(document["schema"]).split("/")[1]
     defaults = CONTRACT.get(verb, {})
-    if verb == "quality" and document.get("artifacts"):
+    if verb == "quality" and document.get("kind") == "qualities":
         each = [{**defaults, **entry} for entry in document["artifacts"]]
         return {**document, "artifacts": each}
     return {**defaults, **document}

@@ -1,17 +1,17 @@
 """`firstlight quality`: the course's five checks, and the drift against the original."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import typer
 
+from firstlight_core.documents.measure import DriftFigures, QualitiesDocument, QualityDocument
 from firstlight_core.errors import UsageError
 from firstlight_core.measure.drift_words import kl_text
 from firstlight_core.measure.quality import check_quality_of_each
 from firstlight_core.model.base_choice import choose_base
 from firstlight_core.model.sources import find_source
-from firstlight_tui.commands.output import Document, run_verb, say, show_events
+from firstlight_tui.commands.output import run_verb, say, show_events
 
 _MARKS = {"pass": "pass", "fail": "FAIL", "not-run": "not run", "needs-you": "needs you"}
 
@@ -41,7 +41,7 @@ def quality(
 ) -> None:
     """Check the quality of one or more targets; leaves with 1 when a check failed."""
 
-    async def work() -> Document:
+    async def work() -> QualityDocument | QualitiesDocument:
         if base is not None and reference is None:
             raise UsageError("--base belongs to --reference.", hint="Name the adapter there.")
         if base is not None and reference is not None:
@@ -58,14 +58,16 @@ def quality(
     run_verb("quality", work, _show, as_json=json)
 
 
-def _show(document: Document) -> None:
-    for number, entry in enumerate(several := document.get("artifacts") or [document]):
-        if len(several) > 1:
-            say(("\n" if number else "") + str(entry["target"]))
-        _show_one(entry)
+def _show(document: QualityDocument | QualitiesDocument) -> None:
+    if document["kind"] == "quality":
+        _show_one(document)
+        return
+    for number, quality in enumerate(document["artifacts"]):
+        say(("\n" if number else "") + quality["target"])
+        _show_one(quality)
 
 
-def _show_one(document: Mapping[str, Any]) -> None:
+def _show_one(document: QualityDocument) -> None:
     for number, check in enumerate(document["checks"], 1):
         say(f"{number}. {check['title']}: {_MARKS[check['status']]}")
         say(f"   {check['evidence']['summary']}")
@@ -86,7 +88,7 @@ def _show_one(document: Mapping[str, Any]) -> None:
     say(document["verdict"])
 
 
-def _say_drift(what: str, drift: Mapping[str, Any]) -> None:
+def _say_drift(what: str, drift: DriftFigures) -> None:
     """The figures, each with its 95 % interval where there is one."""
     low, high = drift["top1_interval"]
     say(

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import typer
 
+from firstlight_core.documents.workflow import RunDocument
 from firstlight_core.errors import UsageError
 from firstlight_core.text import one_line, seconds_text, shown_path
 from firstlight_core.workflow.plan import Plan, check_files
 from firstlight_core.workflow.run_file import read_run_toml
 from firstlight_core.workflow.walk import walk
-from firstlight_tui.commands.output import Document, note, run_verb, say, show_events
+from firstlight_tui.commands.output import note, run_verb, say, show_events
 
 
 def run(
@@ -21,7 +22,7 @@ def run(
 ) -> None:
     """Repeat a whole run from its run.toml."""
 
-    async def work() -> Document:
+    async def work() -> RunDocument:
         plan = read_run_toml(file)
         check_files(plan)
         if not yes:
@@ -47,11 +48,10 @@ def _ask(plan: Plan) -> None:
         raise UsageError("Nothing was run.")
 
 
-def _show(document: Document) -> None:
+def _show(document: RunDocument) -> None:
     for step in document["steps"]:
-        error = step.get("error") or {}
-        reason = one_line(str(error.get("message") or step.get("reason") or ""), 160)
+        reason = step["error"]["message"] if "error" in step else step.get("reason", "")
         spent = seconds_text(step["seconds"]) if step["seconds"] else ""
-        say(f"{step['status']:8} {step['id']:12} {spent:>10}  {reason}".rstrip())
+        say(f"{step['status']:8} {step['id']:12} {spent:>10}  {one_line(reason, 160)}".rstrip())
     for kind, path in document["report"].items():
         say(f"{kind:8} {path}")

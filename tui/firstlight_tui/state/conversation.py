@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from firstlight_core.artifact.target import Target
 from firstlight_core.errors import FirstlightError, JobDied, UsageError
@@ -18,6 +18,7 @@ from firstlight_tui.state.sampling_settings import SamplingSettings
 from firstlight_tui.state.tasks import Tasks
 
 if TYPE_CHECKING:
+    from firstlight_core.documents.inference import Alternative, ChatAnswer, RenderedPrompt
     from firstlight_core.inference.backend import ChatBackend
 
 DEATHS_ALLOWED = 3
@@ -152,7 +153,7 @@ class Conversation(Turns):
             self._give_up(None, self._pending)
             self._on_change("status")
 
-    async def alternatives(self, answer: Turn, index: int) -> list[dict[str, Any]]:
+    async def alternatives(self, answer: Turn, index: int) -> "list[Alternative]":
         """Return the likeliest tokens at one place of an answer.
 
         Raises:
@@ -174,7 +175,7 @@ class Conversation(Turns):
             raise UsageError("The model is not ready, or is answering.", hint="Try again then.")
         return self._backend
 
-    async def render(self) -> dict[str, Any]:
+    async def render(self) -> "RenderedPrompt":
         """Return the prompt of the newest answer and its tokens; before any answer, that of the system prompt.
 
         Raises:
@@ -275,10 +276,11 @@ class Conversation(Turns):
                     case Progress(done=done, total=total):
                         self.note = f"reading the prompt, {done} of {total} tokens"
                     case Reply(result=result):
-                        turn.text = str(result.get("text", ""))
-                        turn.stats = dict(result.get("stats", {}))
-                        turn.finish_reason = str(result.get("finish_reason", ""))
-                        turn.note = prompt_note(result, self.dropped)
+                        answer = cast("ChatAnswer", result)
+                        turn.text = answer["text"]
+                        turn.stats = answer["stats"]
+                        turn.finish_reason = answer["finish_reason"]
+                        turn.note = prompt_note(answer, self.dropped)
                         self.error = None
         except JobDied:
             raise
@@ -307,7 +309,7 @@ class Conversation(Turns):
             except UsageError:
                 # The original counts for itself, and refuses what is too long.
                 return 0
-            if int(rendered.get("prompt_tokens", 0)) <= room:
+            if rendered["prompt_tokens"] <= room:
                 break
             without += 2
         return min(without, len(self.messages()) - bool(self.system) - 1)

@@ -1,11 +1,12 @@
 """The turns of one conversation and the figures that follow from them."""
 
-from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from firstlight_core.artifact.target import Target
+from firstlight_core.documents.inference import ChatAnswer
+from firstlight_core.documents.messages import Message
 from firstlight_core.inference.transcript import Turn
 from firstlight_tui.state.sampling_settings import SamplingSettings
 
@@ -85,25 +86,28 @@ class Turns:
                 return int(rss)
         return (self.loaded.get("rss_bytes") or {}).get("loaded")
 
-    def messages(self, without: int = 0) -> list[dict[str, str]]:
+    def messages(self, without: int = 0) -> list[Message]:
         """Return the messages of the next prompt, without the oldest `without` turns and without unanswered questions."""
         spoken = [turn for turn in self.turns if turn.text]
         # Templates expect questions and answers to alternate, so a question that got no answer is left out.
         answered = [
             t for t, later in pairwise([*spoken, None]) if t and (not later or t.role != later.role)
         ]
-        system = [{"role": "system", "content": self.system}] if self.system else []
-        return system + [{"role": t.role, "content": t.text} for t in answered[without:]]
+        messages: list[Message] = []
+        if self.system:
+            messages.append({"role": "system", "content": self.system})
+        messages += [{"role": t.role, "content": t.text} for t in answered[without:]]
+        return messages
 
 
-def prompt_note(result: Mapping[str, Any], dropped: int) -> str:
+def prompt_note(answer: ChatAnswer, dropped: int) -> str:
     """Return what the reader should know about the prompt of an answer; empty when nothing is unusual."""
     notes = []
     if dropped:
         notes.append(f"made without the {dropped} oldest turns: the context is full")
-    if control := result.get("special_in_content"):
+    if control := answer.get("special_in_content"):
         tokens = ", ".join(control[:3])
-        as_text = "was read as text" if result.get("special_as_text") else "acts as a control token"
+        as_text = "was read as text" if answer.get("special_as_text") else "acts as a control token"
         notes.append(f"{tokens} in your text {as_text}")
     return "; ".join(notes)
 

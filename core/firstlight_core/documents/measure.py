@@ -1,0 +1,318 @@
+"""What measurements say: benchmark, quality checks, drift.
+
+Times in seconds, rates in tokens a second, sizes in bytes; every figure is measured, and absent where it was not.
+"""
+
+from typing import Literal, NotRequired, TypedDict
+
+from firstlight_core.documents.inference import CountedBy, ResidentBytes
+
+CheckStatus = Literal["pass", "fail", "not-run", "needs-you"]
+Closeness = Literal["very-close", "close", "noticeable", "far"]
+
+
+class Spread(TypedDict):
+    """A figure over several repetitions."""
+
+    median: float
+    min: float
+    max: float
+
+
+class Figure(Spread):
+    """A figure with each of its repetitions."""
+
+    samples: list[float]
+
+
+class Percentiles(TypedDict):
+    """Percentiles of a time."""
+
+    p50: float
+    p95: float
+
+
+class TailPercentiles(Percentiles):
+    """Percentiles of a time with its tail."""
+
+    p99: float
+    max: float
+
+
+class SpeedFigures(TypedDict, total=False):
+    """The speed figures of several repetitions."""
+
+    ttft_s: Figure
+    prefill_tps: Figure
+    decode_tps: Figure
+    total_s: Figure
+
+
+class BenchCase(SpeedFigures, total=False):
+    """The figures of one target at one prompt length."""
+
+    prompt_tokens: int
+    """Absent where a server does not count them."""
+    asked_tokens: int
+    """The length that was aimed at, where a target is asked in words."""
+    prompt_words: int
+    counted_by: CountedBy
+    latency_s: Percentiles
+    new_tokens: int
+
+
+class ClientsLevel(TypedDict):
+    """Several clients at once: rates of all together, times of each."""
+
+    clients: int
+    requests: int
+    errors: int
+    error_rate: float
+    seconds: float
+    requests_per_s: NotRequired[float]
+    tokens_per_s: NotRequired[float]
+    counted_by: NotRequired[CountedBy]
+    latency_s: NotRequired[TailPercentiles]
+    ttft_s: NotRequired[TailPercentiles]
+    faults: NotRequired[dict[str, int]]
+    """Sentence → how often."""
+
+
+class BenchResult(TypedDict):
+    """One target of a benchmark: an artifact (with `folder`) or a server (with `endpoint`)."""
+
+    kind: Literal["artifact", "server"]
+    target: str
+    label: str
+    load_s: float
+    cases: list[BenchCase]
+    void: NotRequired[bool]
+    folder: NotRequired[str]
+    precision: NotRequired[str]
+    bytes: NotRequired[int]
+    context: NotRequired[int]
+    """Tokens of context that the artifact was loaded with."""
+    rss_bytes: NotRequired[ResidentBytes]
+    cpu_percent: NotRequired[float]
+    """Of all cores."""
+    endpoint: NotRequired[str]
+    model: NotRequired[str]
+    errors: NotRequired[int]
+    error_rate: NotRequired[float]
+    faults: NotRequired[list[str]]
+    clients: NotRequired[list[ClientsLevel]]
+
+
+class OverheadCase(TypedDict):
+    """What a service adds at one prompt length; differences and ratios are taken within each pair of questions."""
+
+    prompt_tokens: int
+    pairs: int
+    same_answers: int
+    ttft_added_s: NotRequired[Figure]
+    decode_ratio: NotRequired[Figure]
+    total_ratio: NotRequired[Figure]
+    summary: str
+
+
+class Overhead(TypedDict):
+    """What a service adds to an artifact."""
+
+    target: str
+    label: str
+    service: str
+    cases: list[OverheadCase]
+
+
+class MachineDocument(TypedDict, total=False):
+    """The machine that was measured on."""
+
+    cpu: str
+    cores: int
+    threads: int
+    memory_bytes: int
+    memory: str
+    system: str
+    architecture: str
+    python: str
+    versions: dict[str, str]
+    """Package → version, of those that decide speed."""
+
+
+class BenchDocument(TypedDict):
+    """The document of `firstlight bench`."""
+
+    machine: MachineDocument
+    lengths: list[int]
+    """Prompt lengths in tokens."""
+    new_tokens: int
+    repeats: int
+    interleaved: bool
+    """Whether the targets were measured in turns."""
+    results: list[BenchResult]
+    overhead: NotRequired[list[Overhead]]
+    notes: list[str]
+    void: bool
+    """Whether the figures are worth nothing; `notes` says why."""
+
+
+class DriftFigures(TypedDict):
+    """How an artifact's predictions differ from the original's, over tokens; intervals are 95 % [low, high]."""
+
+    top1_agreement: float
+    """Share of tokens that both find likeliest."""
+    top1_interval: NotRequired[list[float]]
+    """Absent, as `tokens`, from the records of earlier versions."""
+    kl_mean: float
+    """KL(original || artifact) in nats."""
+    kl_p95: float
+    kl_interval: NotRequired[list[float]]
+    """Absent for few texts, as `perplexity_interval`."""
+    perplexity_ratio: float
+    """The artifact's perplexity over the original's."""
+    perplexity_interval: NotRequired[list[float]]
+    tokens: NotRequired[int]
+    """Tokens compared."""
+
+
+class DriftExample(TypedDict):
+    """One prompt, answered by both."""
+
+    prompt: str
+    kl_mean: float
+    original: str
+    artifact: str
+    first_divergence: int | None
+    """Index of the first token that the artifact would not have chosen."""
+    texts_differ_at: int | None
+    """Index of the first character."""
+
+
+class Perplexities(TypedDict):
+    """Perplexity on the same text."""
+
+    original: float
+    artifact: float
+
+
+class OwnTextDrift(DriftFigures):
+    """Drift on the user's own text."""
+
+    perplexity: Perplexities
+    stretches: int
+    text_tokens: int
+    """Tokens of the whole text."""
+    reference_cached: bool
+
+
+class DriftDocument(DriftFigures):
+    """Drift on prompts."""
+
+    prompts: int
+    prompts_equal: int
+    """Prompts that the artifact's own tokenizer and template turn into the same tokens."""
+    prompts_skipped: int
+    """Prompts that do not fit into the context."""
+    prompts_diverged: int
+    first_divergence: int | None
+    reference_cached: bool
+    worst: list[DriftExample]
+    closeness: Closeness
+    closeness_sure: bool
+    """Whether the intervals bear the word out."""
+    own_text: NotRequired[OwnTextDrift]
+
+
+class PromptFault(TypedDict):
+    """One question that a check found wrong."""
+
+    prompt: str
+    answer: NotRequired[str]
+    fault: str
+
+
+class PromptAnswer(TypedDict):
+    """One question and its answer."""
+
+    prompt: str
+    answer: str
+
+
+class EdgeRow(TypedDict):
+    """One unusual input."""
+
+    name: str
+    outcome: Literal["answered", "refused", "failed"]
+    words: str
+
+
+class Growth(TypedDict):
+    """Bytes a generation, with the 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Evidence(TypedDict):
+    """What a check rests on; every check has a summary, the rest as it applies."""
+
+    summary: str
+    ratings: NotRequired[list[int]]
+    right: NotRequired[int]
+    asked: NotRequired[int]
+    answers: NotRequired[list[PromptAnswer]]
+    faults: NotRequired[list[PromptFault]]
+    ended: NotRequired[int]
+    """Answers that ended by themselves."""
+    generations: NotRequired[int]
+    bytes_per_generation: NotRequired[Growth]
+    first_bytes: NotRequired[int]
+    last_bytes: NotRequired[int]
+    one_step: NotRequired[bool]
+    decode_tps: NotRequired[dict[str, float]]
+    """Prompt length → rate."""
+    slowest_share: NotRequired[float]
+    variation: NotRequired[float]
+    cases: NotRequired[list[EdgeRow]]
+
+
+class CheckRow(TypedDict):
+    """The result of one check."""
+
+    id: str
+    title: str
+    status: CheckStatus
+    evidence: Evidence
+
+
+class CheckedAnswer(TypedDict):
+    """One question with its answer, or with the error it met."""
+
+    prompt: str
+    text: NotRequired[str]
+    error: NotRequired[str]
+
+
+class QualityDocument(TypedDict):
+    """The document of `firstlight quality` on one target."""
+
+    kind: Literal["quality"]
+    ok: bool
+    target: str
+    prompts: str
+    """Path of the prompts file, or `sample`, `given`, `general`."""
+    checks: list[CheckRow]
+    drift: NotRequired[DriftDocument]
+    answers: list[CheckedAnswer]
+    verdict: str
+    text: NotRequired[str]
+    """Path of the user's own text."""
+
+
+class QualitiesDocument(TypedDict):
+    """The document of `firstlight quality` on several targets."""
+
+    kind: Literal["qualities"]
+    ok: bool
+    artifacts: list[QualityDocument]
