@@ -1,10 +1,10 @@
 """What the shell shows after the wizard has left: where the results are, and the commands that go on from there."""
 
-import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from firstlight_core.session import Session
+from firstlight_core.shells import command_line
 from firstlight_core.text import shown_path
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def farewell_lines(session: Session, written: Mapping[str, Any]) -> list[str]:
         lines.append(("Report", shown_path(str(page))))
     name = (session.deployment or {}).get("name") or session.artifact
     if name:
-        lines.append(("Ask it", f"firstlight chat {shlex.quote(str(name))}"))
+        lines.append(("Ask it", command_line(["firstlight", "chat", str(name)])))
     if again := written.get("run_toml"):
-        lines.append(("Again", f"firstlight run {shlex.quote(str(again))} --yes"))
+        lines.append(("Again", command_line(["firstlight", "run", str(again), "--yes"])))
     return [f"{label:7} {words}" for label, words in lines]

@@ -5,6 +5,7 @@ import re
 import traceback
 from dataclasses import dataclass
 
+from firstlight_core.environment.toolchain import install_line
 from firstlight_core.errors import (
     FirstlightError,
     JobFailed,
@@ -26,6 +27,7 @@ class Failure:
     cause: str
     """One sentence; `{0}` is the first group of the pattern."""
     remedy: str
+    """What to do; `{install}` is the command that installs the conversion tools."""
     kind: type[FirstlightError] = JobFailed
 
 
@@ -46,13 +48,13 @@ FAILURES: tuple[Failure, ...] = (
     Failure(
         r"No module named '?onnxruntime_genai\.models\.quantized_model",
         "Olive and onnxruntime-genai do not know each other's version.",
-        "Install the pair that was tested: pip install 'firstlight[convert]'.",
+        "Install the pair that was tested: {install}",
         ToolchainMissing,
     ),
     Failure(
         r"No module named '?([\w.]+)",
         "The conversion tools lack the module {0}.",
-        "Install them: pip install 'firstlight[convert]'.",
+        "Install them: {install}",
         ToolchainMissing,
     ),
     Failure(
@@ -124,7 +126,11 @@ def explain_text(text: str) -> FirstlightError | None:
         if match := re.search(row.pattern, text, re.IGNORECASE):
             groups = [group for group in match.groups() if group] or ["?"]
             cause = row.cause.format(*(one_line(group, 60).strip("'\"`.,") for group in groups))
-            return row.kind(cause, hint=row.remedy, detail=visible(redact(text))[-4000:])
+            return row.kind(
+                cause,
+                hint=row.remedy.replace("{install}", install_line("convert")),
+                detail=visible(redact(text))[-4000:],
+            )
     return None
 
 

@@ -9,6 +9,7 @@ from firstlight_core.artifact.publishing import check_output
 from firstlight_core.conversion.plan import ConversionPlan
 from firstlight_core.documents.estimate import EstimateDocument
 from firstlight_core.environment.precision_support import precision_available
+from firstlight_core.environment.toolchain import install_line
 from firstlight_core.errors import ModelRefused, OutOfMemory, StateProblem, ToolchainMissing
 from firstlight_core.estimate.estimates import Room, estimate, pointless
 from firstlight_core.model.inspection import Inspection, inspect_model
@@ -84,7 +85,7 @@ def check_room(
     possible, reason = precision_available(plan.precision)
     if not possible:
         raise ToolchainMissing(
-            reason, hint="Install the conversion tools: pip install 'firstlight[convert]'."
+            reason, hint=f"Install the conversion tools: {install_line('convert')}"
         )
     room = Room.here(folder)
     row = costs_of(plan.precision, plan.run_config) if plan.edited else plan.precision

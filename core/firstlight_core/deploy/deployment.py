@@ -37,6 +37,7 @@ from firstlight_core.documents.deploy import (
     Told,
     Visibility,
 )
+from firstlight_core.environment.toolchain import install_line
 from firstlight_core.errors import CheckFailed, InputRefused, ToolchainMissing, UsageError
 from firstlight_core.exports.export import EXPORTS, export, undo_export
 from firstlight_core.exports.vllm_command import Capacity
@@ -202,7 +203,7 @@ def _check_target(target: str) -> None:
     if target == "foundry" and importlib.util.find_spec("foundry_local_sdk") is None:
         raise ToolchainMissing(
             "foundry-local-sdk is not installed, so Foundry Local cannot be asked.",
-            hint='Install it: pip install "firstlight[foundry]", or use --target folder.',
+            hint=f"Use --target folder, or install it: {install_line('foundry')}",
         )
 
 

@@ -5,7 +5,6 @@ bring a stranger's.
 """
 
 import importlib
-import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from firstlight_core.paths import find_paths
 from firstlight_core.process.events import Event, LogLine, Stage
 from firstlight_core.process.logs import LogFile
 from firstlight_core.process.programs import run_program
+from firstlight_core.shells import command_line
 from firstlight_core.text import shown_path
 
 PIP_OPTIONS = ("--no-input", "--no-color", "--progress-bar", "off", "--disable-pip-version-check")
@@ -44,7 +44,7 @@ class InstallPlan:
     @property
     def line(self) -> str:
         """The command as it can be pasted into a shell."""
-        return shlex.join(self.command)
+        return command_line(self.command)
 
 
 def plan_install(
@@ -76,10 +76,10 @@ def plan_install(
             hint="Install Firstlight again, with pip, in this environment.",
         )
     if find_spec("pip") is None:
-        words = " ".join(shlex.quote(str(requirement)) for requirement in wanted)
+        line = ["uv", "pip", "install", "--python", sys.executable, *map(str, wanted)]
         raise ToolchainMissing(
             "This Python has no pip.",
-            hint=f"With uv: uv pip install --python {shlex.quote(sys.executable)} {words}",
+            hint=f"With uv: {command_line(line)}",
         )
     names = tuple(str(requirement) for requirement in wanted)
     return InstallPlan(

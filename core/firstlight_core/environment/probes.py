@@ -34,6 +34,7 @@ from firstlight_core.environment.toolchain import (
     installed_version,
     missing_packages,
     parse_version,
+    pip_line,
 )
 from firstlight_core.errors import FirstlightError, ToolchainMissing
 from firstlight_core.monitor import available_memory
@@ -140,7 +141,7 @@ def _program_version(answer: ProgramAnswer, name: str) -> tuple[Finding | None, 
 async def look_at_cmake() -> Finding:
     """The cmake on the PATH."""
     finding, version = _program_version(await ask_program("cmake", "--version"), "cmake")
-    fix = f"python -m pip install 'cmake>={CMAKE_NEEDED}'"
+    fix = pip_line(f"cmake>={CMAKE_NEEDED}")
     if finding is not None:
         status: CheckStatus = "warning" if finding.status == "missing" else finding.status
         return Finding(status, finding.found, fix)

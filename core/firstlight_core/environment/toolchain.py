@@ -4,7 +4,6 @@ Versions are read from package metadata, never by importing; the child of `jobs/
 """
 
 import re
-import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +12,7 @@ from importlib import metadata
 from packaging.requirements import Requirement
 from packaging.version import InvalidVersion, Version
 
+from firstlight_core.shells import command_line
 from firstlight_core.text import one_line
 
 CONVERT_PACKAGES: dict[str, str] = {
@@ -142,5 +142,10 @@ def install_line(extra: str) -> str:
         marker = requirement.marker
         if marker and not marker.evaluate({"extra": ""}) and marker.evaluate({"extra": extra}):
             requirement.marker = None
-            wanted.append(shlex.quote(str(requirement)))
-    return "python -m pip install " + " ".join(wanted) if wanted else "Install Firstlight again."
+            wanted.append(str(requirement))
+    return pip_line(*wanted) if wanted else "Install Firstlight again."
+
+
+def pip_line(*words: str) -> str:
+    """The command that lets this Python's pip install these requirements, quoted for the user's shell."""
+    return command_line(["python", "-m", "pip", "install", *words])

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import shlex
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from firstlight_core.exports.source_weights import licences, original_weights
 from firstlight_core.exports.verify import verify_bundle
 from firstlight_core.files import sync_file, sync_folder
 from firstlight_core.process.events import Event, Progress
+from firstlight_core.shells import command_line
 from firstlight_core.text import one_line
 
 
@@ -65,11 +65,11 @@ async def bundle_export(
             "notes": [_licence_note(licence_texts)],
             "commands": [
                 {
-                    "command": shlex.join(["firstlight", "verify", str(destination)]),
+                    "command": command_line(["firstlight", "verify", str(destination)]),
                     "does": "check it",
                 },
                 {
-                    "command": 'python chat.py "Your question"',
+                    "command": command_line(["python", "chat.py", "Your question"]),
                     "does": "talk to it, once unpacked",
                 },
             ],

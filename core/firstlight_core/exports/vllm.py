@@ -1,6 +1,5 @@
 """The vLLM export: serve.sh, compose.yaml, kubernetes.yaml and the template, for the original weights."""
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from firstlight_core.exports.vllm_command import (
 )
 from firstlight_core.exports.vllm_manifests import claim_name, compose, kubernetes
 from firstlight_core.files import read_json_object
+from firstlight_core.shells import command_line
 from firstlight_core.text import bytes_text
 
 SAMPLING = ("temperature", "top_p", "repetition_penalty")
@@ -84,7 +84,7 @@ def vllm_export(
         (["kubectl", "apply", "-f", str(folder / "kubernetes.yaml")], "serve it in a cluster"),
     )
     commands: list[CommandDocument] = [
-        {"command": shlex.join(words), "does": does} for words, does in rows
+        {"command": command_line(words), "does": does} for words, does in rows
     ]
     return texts, {
         "verified": False,

@@ -5,7 +5,6 @@ has to be written, several adapters can share one base, and its answers were the
 """
 
 import json
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 from firstlight_core.documents.deploy import CapacityDocument, SizingDocument
 from firstlight_core.errors import InputRefused, UsageError
 from firstlight_core.files import read_json_object
+from firstlight_core.shells import command_line, set_variable
 from firstlight_core.text import one_line
 
 PORT = 8000
@@ -230,6 +230,6 @@ def serve_script(served: Served, capacity: Capacity, sizing: Sizing) -> str:
     """A shell script that serves the weights on this machine, on loopback; it passes on what it is given."""
     environment = QUIET | (cpu_environment(sizing) if capacity.gpus == 0 else {})
     lines = ["#!/bin/sh", "# Written by Firstlight.", 'cd "$(dirname "$0")" || exit 1']
-    lines += [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
-    command = shlex.join(serve_arguments(served, capacity))
+    lines += [set_variable(name, value, "posix") for name, value in environment.items()]
+    command = command_line(serve_arguments(served, capacity), "posix")
     return "\n".join([*lines, f'exec {command} "$@"', ""])

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from firstlight_core.paths import find_paths
 from firstlight_core.process.events import Event, LogLine, Stage
 from firstlight_core.process.logs import LogFile
 from firstlight_core.process.programs import run_program
+from firstlight_core.shells import command_line
 from firstlight_core.text import one_line, seconds_text, shown_path
 
 COMMAND_SECONDS = 120.0
@@ -64,7 +64,7 @@ class CliCommand:
     @property
     def line(self) -> str:
         """As it is typed into a shell."""
-        return shlex.join(("foundry", *self.arguments))
+        return command_line(("foundry", *self.arguments))
 
     @property
     def moves_cache(self) -> bool:
@@ -136,7 +136,7 @@ async def run_foundry(
             "There is no `foundry` command on this machine.",
             hint="Firstlight does not need it: `firstlight serve` and `firstlight chat` use the SDK.",
         )
-    line = shlex.join(("foundry", *arguments))
+    line = command_line(("foundry", *arguments))
     hear(Stage("run", line))
     log, lines = LogFile(find_paths().logs, "foundry-cli"), list[str]()
 

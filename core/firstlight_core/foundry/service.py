@@ -2,6 +2,7 @@
 
 import errno
 import socket
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,6 +19,7 @@ from firstlight_core.errors import UsageError
 from firstlight_core.foundry.runtime import open_foundry
 from firstlight_core.process.events import Event, Stage
 from firstlight_core.process.runner import OpenJob
+from firstlight_core.shells import post_json, set_variable
 from firstlight_core.template.parity import default_name
 
 
@@ -43,15 +45,13 @@ class Service:
 
 
 def snippets(base_url: str, model: str) -> Snippets:
-    """Copy-ready clients of the service; every one names `max_tokens`, which the runtime insists on (FACTS.md)."""
+    """Copy-ready clients of the service, for the user's shell; every one names `max_tokens`, which the runtime insists on (FACTS.md)."""
     body = (
         f'{{"model": "{model}", "max_tokens": 64, '
         '"messages": [{"role": "user", "content": "Hello"}]}'
     )
     return {
-        "curl": (
-            f"curl {base_url}/chat/completions -H 'Content-Type: application/json' -d '{body}'"
-        ),
+        "curl": post_json(f"{base_url}/chat/completions", body),
         "python": (
             "from openai import OpenAI\n\n"
             f'client = OpenAI(base_url="{base_url}", api_key="not-needed")\n'
@@ -60,7 +60,10 @@ def snippets(base_url: str, model: str) -> Snippets:
             ")\n"
             "print(answer.choices[0].message.content)\n"
         ),
-        "environment": f"export OPENAI_BASE_URL={base_url}\nexport OPENAI_API_KEY=not-needed\n",
+        "environment": "".join(
+            set_variable(name, value) + "\n"
+            for name, value in (("OPENAI_BASE_URL", base_url), ("OPENAI_API_KEY", "not-needed"))
+        ),
         "javascript": (
             f'const answer = await fetch("{base_url}/chat/completions", {{\n'
             '  method: "POST",\n  headers: { "Content-Type": "application/json" },\n'
@@ -92,7 +95,9 @@ def check_port(port: int) -> int:
         raise UsageError(f"{port} is no port: they go from 1 to 65535.", hint=hint)
     if port:
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # Without it a port that has just been left counts as taken; on Windows with it a taken one counts as free.
+            if sys.platform != "win32":
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except PermissionError as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.artifact.tokenizer_files import CHAT_TEMPLATE, read_chat_template
+from firstlight_core.environment.toolchain import install_line
 from firstlight_core.errors import FirstlightError, ModelRefused, ToolchainMissing
 from firstlight_core.files import read_json_object, write_json
 from firstlight_core.jobs.tensor_check import refuse_missing
@@ -55,7 +56,7 @@ def merge_adapter(adapter: Path, base: Path, target: Path, *, exact: bool = True
     except ImportError as error:
         raise ToolchainMissing(
             f"The adapter cannot be merged: {one_line(str(error))}",
-            hint="Install the conversion tools: pip install 'firstlight[convert]'.",
+            hint=f"Install the conversion tools: {install_line('convert')}",
         ) from error
     try:
         with warnings.catch_warnings():

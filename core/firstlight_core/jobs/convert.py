@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import psutil
 
 from firstlight_core.conversion.failures import explain, explain_text
 from firstlight_core.counters import children_peak, give_back_memory, reset_peak
+from firstlight_core.environment.toolchain import install_line
 from firstlight_core.errors import FirstlightError, JobFailed, ModelRefused, ToolchainMissing
 from firstlight_core.jobs import corrections, lazy_weights, olive_files, tensor_check, tied_int8
 from firstlight_core.jobs.adapter_merge import fits, merge_adapter
@@ -26,6 +26,7 @@ from firstlight_core.jobs.olive_bridge import OliveLog, WrittenBytes, install
 from firstlight_core.jobs.original import Yardstick
 from firstlight_core.process.context import JobContext, peak_rss
 from firstlight_core.process.events import Stage
+from firstlight_core.shells import split_command
 from firstlight_core.text import one_line, shown_path
 
 
@@ -226,7 +227,7 @@ def _load_olive(context: JobContext) -> OliveLog:
         known = explain_text(f"{type(error).__name__}: {error}")
         raise known or ToolchainMissing(
             f"Olive cannot be loaded: {one_line(str(error))}.",
-            hint="Install the conversion tools: pip install 'firstlight[convert]'.",
+            hint=f"Install the conversion tools: {install_line('convert')}",
         ) from error
     watch = OliveLog(context.emit)
     watch.attach()
@@ -243,7 +244,7 @@ def _run_foreign(command: str, config: dict[str, Any], work: Path, context: JobC
     path = work / "config.json"
     path.write_text(json.dumps(config, indent=2, allow_nan=False), "utf-8")
     try:
-        words = shlex.split(command)
+        words = split_command(command)
     except ValueError as error:
         raise ToolchainMissing(f"FIRSTLIGHT_OLIVE is no command line: {error}.") from error
     if not words:

@@ -23,6 +23,7 @@ from firstlight_core.documents.jobs_foundry import (
     Unregistered,
     UnregisterRequest,
 )
+from firstlight_core.environment.toolchain import install_line
 from firstlight_core.errors import (
     FirstlightError,
     InputRefused,
@@ -49,12 +50,12 @@ class FoundryRoom:
         except ImportError as error:
             raise ToolchainMissing(
                 "foundry-local-sdk is not installed, so Foundry Local cannot be asked.",
-                hint='Install it: pip install "firstlight[foundry]"',
+                hint=f"Install it: {install_line('foundry')}",
             ) from error
         if not hasattr(sdk, "CatalogType"):
             raise ToolchainMissing(
                 "This foundry-local-sdk is older than 2.1 and cannot register a model.",
-                hint="Install a newer one: pip install 'foundry-local-sdk>=2.2.1,<2.3'",
+                hint=f"Install a newer one: {install_line('foundry')}",
             )
         self.sdk = sdk
         try:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.artifact.tokenizer_files import read_chat_template
+from firstlight_core.environment.toolchain import install_line
 from firstlight_core.errors import FirstlightError, ModelRefused, ToolchainMissing
 from firstlight_core.jobs.tensor_check import refuse_missing
 from firstlight_core.model.adapter import WEIGHTS
@@ -29,7 +30,7 @@ def import_transformers() -> tuple[Any, Any]:
     except ImportError as error:
         raise ToolchainMissing(
             f"The original cannot be run: {one_line(str(error))}",
-            hint='Install the conversion tools: pip install "firstlight[convert]"',
+            hint=f"Install the conversion tools: {install_line('convert')}",
         ) from error
     transformers.utils.logging.set_verbosity_error()
     return torch, transformers

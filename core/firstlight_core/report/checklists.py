@@ -1,6 +1,5 @@
 """The lists at the end of a report: what was achieved, what production still needs, what to do next."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from firstlight_core.report.proofs import (
     quality_proof,
     workflow_proof,
 )
+from firstlight_core.shells import command_line
 
 Item = dict[str, str]
 
@@ -274,7 +274,7 @@ def next_commands(facts: RunFacts, artifact: str | None, folder: Path) -> list[I
         if (target := str(deployed.get("target") or "foundry")) != "foundry":
             words += ["--target", target]
         rows.append(("Take the deployment back", (*words, "--undo")))
-    return [{"title": title, "command": shlex.join(command)} for title, command in rows]
+    return [{"title": title, "command": command_line(command)} for title, command in rows]
 
 
 def service_metrics(bench: Mapping[str, Any], at: str) -> dict[str, Any] | None:

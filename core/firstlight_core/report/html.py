@@ -1,6 +1,5 @@
 """The report as one HTML file that needs nothing else: inline styles, inline SVG, no script, nothing from elsewhere."""
 
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from firstlight_core.report.cells import (
     tuned_sentence,
 )
 from firstlight_core.report.charts import bar_chart, line_chart, number_text
+from firstlight_core.shells import command_line
 from firstlight_core.text import bytes_text, seconds_text
 
 _PAGE = Path(__file__).with_name("report_page.html")
@@ -61,7 +61,7 @@ def report_html(document: Mapping[str, Any]) -> str:
 
 
 def _command(command: Any) -> str:
-    return command if isinstance(command, str) else shlex.join(map(str, command))
+    return command if isinstance(command, str) else command_line([*map(str, command)])
 
 
 def _charts(document: Mapping[str, Any]) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """The report as Markdown: for a pull request, a wiki, a mail."""
 
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +25,7 @@ from firstlight_core.report.cells import (
     target_name,
     tuned_sentence,
 )
+from firstlight_core.shells import command_line
 from firstlight_core.text import bytes_text, one_line, seconds_text
 
 Document = Mapping[str, Any]
@@ -142,7 +142,7 @@ def _conversions(document: Document) -> list[str]:
         ]
         if command:
             lines += [
-                block(command if isinstance(command, str) else shlex.join(map(str, command))),
+                block(command if isinstance(command, str) else command_line([*map(str, command)])),
                 "",
             ]
         if sentence := tuned_sentence(made.get("tuned")):

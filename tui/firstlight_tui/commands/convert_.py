@@ -1,7 +1,6 @@
 """`firstlight convert SOURCE -o DIR`."""
 
 import json as json_module
-import shlex
 from pathlib import Path
 
 import typer
@@ -15,6 +14,7 @@ from firstlight_core.model.base_choice import choose_base
 from firstlight_core.model.sources import find_source
 from firstlight_core.paths import absolute
 from firstlight_core.precision.table import DEFAULT_PRECISION, REFERENCE_PRECISION
+from firstlight_core.shells import command_line
 from firstlight_core.text import bytes_text, seconds_text, shown_path
 from firstlight_tui.commands.output import Document, run_verb, say, show_events
 
@@ -124,9 +124,9 @@ def _show_undo(document: Document) -> None:
 def _show_plan(document: Document) -> None:
     course = json_module.dumps(document["course_config"], indent=2)
     run = json_module.dumps(document["run_config"], indent=2)
-    say(f"The course, method 1:\n  {shlex.join(document['course_command'])}")
+    say(f"The course, method 1:\n  {command_line(document['course_command'])}")
     say(f"The course, method 2: olive run --config ./{COURSE_CONFIG_NAME}, with\n{course}")
-    say(f"What is run:\n  {shlex.join(document['command'])}\nwith\n{run}")
+    say(f"What is run:\n  {command_line(document['command'])}\nwith\n{run}")
     say(f"Why: {document['reason']}")
     estimate = document["estimate"]
     say(

@@ -1,7 +1,6 @@
 """The words of the convert step: the methods of the course, the plan, and a line for each result."""
 
 import json
-import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from textual.content import Content
 from firstlight_core.conversion.plan import ConversionPlan
 from firstlight_core.precision.table import find_precision
 from firstlight_core.session import Session
+from firstlight_core.shells import command_line
 from firstlight_core.text import bytes_text, one_line, seconds_text
 from firstlight_tui.steps.convert.method_screen import MethodTexts
 from firstlight_tui.widgets.words import part
@@ -23,7 +23,7 @@ METHODS = {
 def course_words(plan: ConversionPlan, method: str) -> str:
     """What the course says, for one of its two methods."""
     if method == "command":
-        return shlex.join(plan.course_command)
+        return command_line(plan.course_command)
     return json.dumps(plan.course_config, indent=2)
 
 
