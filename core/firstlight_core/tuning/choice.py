@@ -1,8 +1,10 @@
 """Which of several settings is the fastest: arithmetic on measurements that were taken in turns."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from firstlight_core.documents.jobs_engine import Repetition
+from firstlight_core.documents.measure import Figure
+from firstlight_core.documents.tuning import Speedup
 from firstlight_core.measure.metrics import percentile, spread
 
 SLOW = 1.15
@@ -45,14 +47,16 @@ def fastest(seconds: Sequence[Sequence[float]]) -> int:
     return best
 
 
-def times_as_fast(
-    samples: Sequence[Mapping[str, Any]], baseline: Sequence[Mapping[str, Any]]
-) -> dict[str, dict[str, Any]]:
-    """How many times the baseline's speed, round by round: `{answer, decode, prefill}`, each with its samples."""
+def times_as_fast(samples: Sequence[Repetition], baseline: Sequence[Repetition]) -> Speedup:
+    """Return how many times the baseline's speed, round by round."""
     rounds = list(zip(samples, baseline, strict=True))
-    figures = {
-        "answer": [old["total_s"] / new["total_s"] for new, old in rounds],
-        "decode": [new["decode_tps"] / old["decode_tps"] for new, old in rounds],
-        "prefill": [new["prefill_tps"] / old["prefill_tps"] for new, old in rounds],
+    return {
+        "answer": figure([old["total_s"] / new["total_s"] for new, old in rounds]),
+        "decode": figure([new["decode_tps"] / old["decode_tps"] for new, old in rounds]),
+        "prefill": figure([new["prefill_tps"] / old["prefill_tps"] for new, old in rounds]),
     }
-    return {name: {**spread(ratios), "samples": ratios} for name, ratios in figures.items()}
+
+
+def figure(values: Sequence[float]) -> Figure:
+    """Return the spread of the values, with the values."""
+    return {**spread(values), "samples": list(values)}

@@ -3,17 +3,16 @@
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.artifact.target import artifact_target
 from firstlight_core.documents.jobs_engine import Repetition
+from firstlight_core.documents.tuning import TrialRow, TrialSettings, TuneStage
 from firstlight_core.inference.engine import open_engine
 from firstlight_core.measure.interference import InterferenceWatch
-from firstlight_core.measure.metrics import spread
 from firstlight_core.measure.subjects import ArtifactSubject
 from firstlight_core.monitor import available_memory
 from firstlight_core.process.events import Event, Progress, Stage
-from firstlight_core.tuning.choice import still_running
+from firstlight_core.tuning.choice import figure, still_running
 from firstlight_core.tuning.settings import Build, Threads
 
 LEAST_ROUNDS = 2
@@ -67,13 +66,27 @@ class Trial(ArtifactSubject):
         self.loaded = self._engine.loaded
         await self.warm_up(self.lengths[0], self.new_tokens)
 
-    def figures(self) -> dict[str, Any]:
-        """What was measured: `{decode_tps, prefill_tps, ttft_s, total_s}`, each with its samples, and `rounds`."""
-        document: dict[str, Any] = {"rounds": len(self.taken)}
-        for name in ("decode_tps", "prefill_tps", "ttft_s", "total_s"):
-            if values := [sample[name] for sample in self.taken if name in sample]:
-                document[name] = {**spread(values), "samples": values}
-        return document
+    def row(self, stage: TuneStage) -> TrialRow:
+        """Return what was measured, as a row of the document."""
+        settings: TrialSettings = self.threads.to_json()
+        if self.build is not None:
+            settings = {**self.build.to_json(), **self.threads.to_json()}
+        row: TrialRow = {
+            "stage": stage,
+            "label": self.label,
+            "settings": settings,
+            "rounds": len(self.taken),
+            "total_s": figure(self.seconds),
+        }
+        if rates := [sample["decode_tps"] for sample in self.taken if "decode_tps" in sample]:
+            row["decode_tps"] = figure(rates)
+        if rates := [sample["prefill_tps"] for sample in self.taken if "prefill_tps" in sample]:
+            row["prefill_tps"] = figure(rates)
+        if times := [sample["ttft_s"] for sample in self.taken if "ttft_s" in sample]:
+            row["ttft_s"] = figure(times)
+        if self.dropped:
+            row["dropped"] = True
+        return row
 
 
 async def race(

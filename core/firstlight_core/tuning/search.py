@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from firstlight_core.documents.tuning import Comparison, TrialRow, TuneStage
 from firstlight_core.errors import UsageError
 from firstlight_core.measure.interference import InterferenceWatch
 from firstlight_core.tuning.choice import confirmed, fastest, times_as_fast
@@ -17,7 +17,6 @@ REPEATS = 7
 """Of the last comparison; the rounds before it only find out what is worth comparing."""
 ROUNDS = 8
 """Of every race before the last one, for settings that do not drop out."""
-Document = dict[str, Any]
 
 
 @dataclass(kw_only=True)
@@ -32,7 +31,7 @@ class Search:
     started: Started = None
     watch: InterferenceWatch
     race: Callable[..., Awaitable[None]] = race
-    trials: list[Document] = field(default_factory=list)
+    trials: list[TrialRow] = field(default_factory=list)
     """The document's `trials[]`, in the order in which they were measured."""
     _shortened: str = ""
 
@@ -77,13 +76,13 @@ class Search:
         trials = [self.trial(folder, threads, build) for build, folder in folders]
         return trials[0] if len(trials) == 1 else await self._winner("build", trials)
 
-    async def _winner(self, stage: str, trials: list[Trial]) -> Trial:
+    async def _winner(self, stage: TuneStage, trials: list[Trial]) -> Trial:
         await self._race(trials, ROUNDS, drop=True)
-        self.trials += [self._row(stage, trial) for trial in trials]
+        self.trials += [trial.row(stage) for trial in trials]
         left = [trial for trial in trials if not trial.dropped]
         return left[fastest([trial.seconds for trial in left])]
 
-    async def compare(self, winner: Trial, baseline: Trial) -> tuple[Trial, Document]:
+    async def compare(self, winner: Trial, baseline: Trial) -> tuple[Trial, Comparison]:
         """Measure the winner against the baseline in turns; the one to take, and `{baseline, best}`.
 
         The race chose the winner by its figures, which flatters it; these are new ones. `best.faster` says round by round
@@ -92,12 +91,13 @@ class Search:
         new, old = (self.trial(t.artifact.folder, t.threads, t.build) for t in (winner, baseline))
         if (new.artifact.folder, new.threads) == (old.artifact.folder, old.threads):
             await self._race([old], self.repeats, drop=False)
-            row = self._row("comparison", old)
+            row = old.row("comparison")
             return baseline, {"baseline": row, "best": row}
         await self._race([new, old], self.repeats, drop=False)
         faster = times_as_fast(new.taken, old.taken)
-        tried = {**self._row("comparison", new), "faster": faster}
-        row = self._row("comparison", old)
+        tried = new.row("comparison")
+        tried["faster"] = faster
+        row = old.row("comparison")
         if confirmed(faster["answer"]["samples"]):
             return winner, {"baseline": row, "best": tried}
         return baseline, {"baseline": row, "best": row, "refuted": tried}
@@ -106,17 +106,6 @@ class Search:
         await self.race(
             trials, rounds, watch=self.watch, tell=self.tell, started=self.started, drop=drop
         )
-
-    @staticmethod
-    def _row(stage: str, trial: Trial) -> Document:
-        build = trial.build.to_json() if trial.build is not None else {}
-        return {
-            "stage": stage,
-            "label": trial.label,
-            "settings": {**build, **trial.threads.to_json()},
-            **({"dropped": True} if trial.dropped else {}),
-            **trial.figures(),
-        }
 
     def notes(self) -> list[str]:
         """Sentences for a reader: what was shortened, and why figures may be void."""

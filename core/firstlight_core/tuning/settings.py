@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import psutil
 
+from firstlight_core.documents.tuning import BuildSettings, ThreadSettings
 from firstlight_core.environment.machine import core_count
 from firstlight_core.inference.session_options import (
     ALLOW_SPINNING,
@@ -33,11 +33,11 @@ class Threads:
     spin_us: int | None = None
     """Microseconds; None: onnxruntime's own choice."""
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, int | str]:
         """As `session_options` of `genai_config.json`; never empty, so that an artifact keeps even what is the default."""
         if self.count is None:
             return {ALLOW_SPINNING: "1"}
-        options: dict[str, Any] = {INTRA_OP_THREADS: self.count}
+        options: dict[str, int | str] = {INTRA_OP_THREADS: self.count}
         if self.spin_us == 0:
             options[ALLOW_SPINNING] = "0"
         elif self.spin_us is not None:
@@ -49,14 +49,14 @@ class Threads:
         """For a table."""
         return threads_text(self.count, self.spin_us)
 
-    def to_json(self) -> dict[str, int | None]:
-        """`{intra_op_num_threads, spin_us}`; null is said nowhere."""
-        return {INTRA_OP_THREADS: self.count, "spin_us": self.spin_us}
+    def to_json(self) -> ThreadSettings:
+        """Return its part of a document."""
+        return {"intra_op_num_threads": self.count, "spin_us": self.spin_us}
 
     @classmethod
-    def from_json(cls, settings: Mapping[str, Any]) -> "Threads":
-        """The inverse of `to_json`; other keys are passed over."""
-        return cls(count=settings[INTRA_OP_THREADS], spin_us=settings["spin_us"])
+    def from_json(cls, settings: ThreadSettings) -> "Threads":
+        """The inverse of `to_json`."""
+        return cls(count=settings["intra_op_num_threads"], spin_us=settings["spin_us"])
 
 
 def threads_text(count: int | None, spin_us: int | None) -> str:
@@ -117,9 +117,16 @@ class Build:
             parts.append("fp32 arithmetic")
         return ", ".join([self.precision.label, *parts])
 
-    def to_json(self) -> dict[str, Any]:
-        """`{precision, and the options that differ from the row's}`."""
-        return {"precision": self.precision.key, **self.options}
+    def to_json(self) -> BuildSettings:
+        """Return its part of a document."""
+        settings: BuildSettings = {"precision": self.precision.key}
+        if isinstance(block_size := self.options.get("block_size"), int):
+            settings["block_size"] = block_size
+        if isinstance(algorithm := self.options.get("algorithm"), str):
+            settings["algorithm"] = algorithm
+        if isinstance(accuracy_level := self.options.get("accuracy_level"), int):
+            settings["accuracy_level"] = accuracy_level
+        return settings
 
 
 def builds(

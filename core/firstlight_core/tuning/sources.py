@@ -3,13 +3,14 @@
 import asyncio
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from firstlight_core.conversion.convert import convert_plans
 from firstlight_core.conversion.olive_config import run_config
 from firstlight_core.conversion.plan import ConversionPlan, plan_conversion
+from firstlight_core.documents.tuning import BuildDrift, BuildRow, Comparison, DriftLimit
 from firstlight_core.errors import CheckFailed, FirstlightError
 from firstlight_core.inference.engine import open_engine
 from firstlight_core.measure.drift import measure_drift
@@ -25,7 +26,6 @@ from firstlight_core.tuning.settings import AS_BUILT, Build, builds
 
 ALLOWANCE = 1.1
 """Without a limit of one's own, a build may drift so many times as far as the row of the table does."""
-Document = dict[str, Any]
 
 
 @dataclass(kw_only=True)
@@ -35,19 +35,26 @@ class TriedBuild:
     build: Build
     folder: Path
     bytes: int | None = None
-    drift: Document | None = None
+    drift: BuildDrift | None = None
     excluded: str = ""
     """Why it is not measured any further."""
 
-    def to_json(self) -> Document:
+    @property
+    def kl(self) -> float:
+        """Its mean KL divergence from the original in nats, once that was measured."""
+        assert self.drift is not None
+        return self.drift["kl_mean"]
+
+    def to_json(self) -> BuildRow:
         """A row of the document's `builds[]`."""
-        return {
-            "label": self.build.label,
-            "settings": self.build.to_json(),
-            **({"bytes": self.bytes} if self.bytes is not None else {}),
-            **({"drift": self.drift} if self.drift is not None else {}),
-            **({"excluded": self.excluded} if self.excluded else {}),
-        }
+        row: BuildRow = {"label": self.build.label, "settings": self.build.to_json()}
+        if self.bytes is not None:
+            row["bytes"] = self.bytes
+        if self.drift is not None:
+            row["drift"] = self.drift
+        if self.excluded:
+            row["excluded"] = self.excluded
+        return row
 
 
 @dataclass(kw_only=True)
@@ -55,7 +62,9 @@ class SourceTuning:
     """What tuning a source has found: `folder` holds the best artifact until the work folder is closed."""
 
     folder: Path
-    document: Document = field(default_factory=dict)
+    compared: Comparison
+    max_drift: DriftLimit
+    builds: list[BuildRow]
 
 
 async def tune_source(
@@ -88,19 +97,21 @@ async def tune_source(
         async with open_engine(candidate.folder, started=search.started) as engine:
             drift = await measure_drift(engine, reference, conversations)
         candidate.drift = {
-            k: drift[k] for k in ("top1_agreement", "kl_mean", "kl_p95", "perplexity_ratio")
+            "top1_agreement": drift["top1_agreement"],
+            "kl_mean": drift["kl_mean"],
+            "kl_p95": drift["kl_p95"],
+            "perplexity_ratio": drift["perplexity_ratio"],
         }
     limit, why = _limit(standing[0], max_drift)
     for candidate in standing:
-        assert candidate.drift is not None
-        if candidate.drift["kl_mean"] > limit:
+        if candidate.kl > limit:
             candidate.excluded = f"drifts further than {limit:.2g} nats"
     close = [candidate for candidate in standing if not candidate.excluded]
     if not close:
-        nearest = min(standing, key=lambda candidate: (candidate.drift or {})["kl_mean"])
+        nearest = min(standing, key=lambda candidate: candidate.kl)
         raise CheckFailed(
             f"No build of {precision.label} stays within a mean KL of {limit:.2g} nats: the closest, "
-            f"{nearest.build.label}, has {(nearest.drift or {})['kl_mean']:.2g}.",
+            f"{nearest.build.label}, has {nearest.kl:.2g}.",
             hint="Allow more with --max-drift, or choose a larger precision with --precision.",
         )
     threads = await search.fastest_threads(standing[0].folder)
@@ -108,20 +119,22 @@ async def tune_source(
         [(candidate.build, candidate.folder) for candidate in close], threads
     )
     baseline = search.trial(standing[0].folder, AS_BUILT, standing[0].build)
-    best, document = await search.compare(winner, baseline)
-    for name, trial in (("baseline", baseline), ("best", best)):
+    best, compared = await search.compare(winner, baseline)
+    for row, trial in ((compared["baseline"], baseline), (compared["best"], best)):
         candidate = next(o for o in standing if o.folder == trial.artifact.folder)
-        document[name] |= {"drift": candidate.drift, "bytes": candidate.bytes}
-    document["max_drift"] = {"kl_mean": limit, "why": why}
-    document["builds"] = [candidate.to_json() for candidate in tried]
-    return SourceTuning(folder=best.artifact.folder, document=document)
+        row["drift"], row["bytes"] = candidate.drift, candidate.bytes
+    return SourceTuning(
+        folder=best.artifact.folder,
+        compared=compared,
+        max_drift={"kl_mean": limit, "why": why},
+        builds=[candidate.to_json() for candidate in tried],
+    )
 
 
 def _limit(first: TriedBuild, max_drift: float | None) -> tuple[float, str]:
     if max_drift is not None:
         return max_drift, "as you asked"
-    assert first.drift is not None
-    kl = float(first.drift["kl_mean"])
+    kl = first.kl
     # What is no drift at all allows what rounding leaves of none.
     limit = max(ALLOWANCE * kl, KL_ZERO)
     return limit, f"{ALLOWANCE} times the drift of {first.build.label}, {kl_text(kl)} nats"
@@ -150,7 +163,7 @@ async def _build_all(
         plans.append(plan_conversion(source, folder, precision=precision.key, config=config))
         tried[folder] = TriedBuild(build=build, folder=folder)
 
-    def on_done(plan: ConversionPlan, document: Document) -> None:
+    def on_done(plan: ConversionPlan, document: Any) -> None:
         candidate = tried[plan.output]
         candidate.bytes = document.get("bytes")
         if "error" in document:

@@ -1,47 +1,54 @@
 """A tuning in words."""
 
-from collections.abc import Mapping
-from typing import Any
-
+from firstlight_core.documents.tuning import (
+    Comparison,
+    Speedup,
+    TrialRow,
+    TunedDocument,
+    TuneFigures,
+)
 from firstlight_core.tuning.settings import threads_text
 
-Document = Mapping[str, Any]
 
-
-def setting(row: Document) -> str:
+def setting(row: TrialRow) -> str:
     """What one row of the document measured: the build, the threads, or in the last comparison both."""
-    label = str(row["label"])
-    if row["stage"] != "comparison" or "precision" not in row["settings"]:
+    label, values = row["label"], row["settings"]
+    if row["stage"] != "comparison" or "precision" not in values:
         return label
-    values = row["settings"]
     return f"{label}; {threads_text(values['intra_op_num_threads'], values['spin_us'])}"
 
 
-def verdict(document: Document) -> str:
+def verdict(document: TuneFigures) -> str:
     """What the last comparison showed, in one sentence; a void one says so first."""
-    return ("Void, measure again. " if document.get("void") else "") + _verdict(document)
+    return ("Void, measure again. " if document["void"] else "") + _verdict(document)
 
 
-def _verdict(document: Document) -> str:
-    if "faster" in document["best"]:
-        return f"Against the baseline, round by round: {_times(document['best'])}."
-    if refuted := document.get("refuted"):
+def _verdict(document: Comparison) -> str:
+    if (faster := document["best"].get("faster")) is not None:
+        return f"Against the baseline, round by round: {_times(faster)}."
+    if (refuted := document.get("refuted")) is not None and "faster" in refuted:
         return (
-            f"{setting(refuted)} won the race and did not win again ({_times(refuted)}): "
+            f"{setting(refuted)} won the race and did not win again ({_times(refuted['faster'])}): "
             "the baseline stands."
         )
     return "Nothing was faster than what Olive makes."
 
 
-def allowance(document: Document) -> str:
+def allowance(document: TunedDocument) -> str:
     """How far a build was allowed to drift; empty for an artifact, which has one build."""
-    if (limit := document.get("max_drift")) is None:
+    if document["kind"] == "artifact":
         return ""
+    limit = document["max_drift"]
     return f"Drift allowed: a mean KL of {limit['kl_mean']:.2g} nats, {limit['why']}."
 
 
-def _times(row: Document) -> str:
+def _times(faster: Speedup) -> str:
+    figures = (
+        ("answer", faster["answer"]),
+        ("decode", faster["decode"]),
+        ("prefill", faster["prefill"]),
+    )
     return ", ".join(
         f"{name} {figure['median']:.2f} × ({figure['min']:.2f} to {figure['max']:.2f})"
-        for name, figure in row["faster"].items()
+        for name, figure in figures
     )

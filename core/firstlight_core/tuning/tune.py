@@ -3,9 +3,8 @@
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.artifact.artifact import check_artifact
 from firstlight_core.artifact.genai_config import CONFIG
@@ -17,6 +16,15 @@ from firstlight_core.artifact.publishing import (
     read_manifest,
 )
 from firstlight_core.artifact.target import artifact_folder, find_target
+from firstlight_core.documents.tuning import (
+    Comparison,
+    ResetDocument,
+    SourceFigures,
+    TunedArtifactDocument,
+    TunedDocument,
+    TunedManifest,
+    TuneFigures,
+)
 from firstlight_core.errors import InputRefused, StateProblem, UsageError
 from firstlight_core.files import state_problem, write_json
 from firstlight_core.locks import try_lock
@@ -32,8 +40,6 @@ from firstlight_core.tuning.search import NEW_TOKENS, PROMPT_TOKENS, REPEATS, Se
 from firstlight_core.tuning.settings import AS_BUILT, Threads, thread_candidates
 from firstlight_core.tuning.sources import tune_source
 from firstlight_core.tuning.writing import own_threads, without_threads, write_threads
-
-Document = dict[str, Any]
 
 
 async def tune(
@@ -51,13 +57,10 @@ async def tune(
     on_event: Callable[[Event], None] | None = None,
     started: Callable[[int], None] | None = None,
     watch: InterferenceWatch | None = None,
-) -> Document:
+) -> TunedDocument:
     """Find the fastest setting of an artifact (its threads) or of a source (its threads and its build).
 
-    Speed is the time of a whole answer: `prompt_tokens` read and `new_tokens` written. The document of SPEC 2:
-    `{best, trials[], baseline, machine, prompt_tokens, new_tokens, repeats, notes[], void}`, of a source also `builds[]`
-    and `max_drift`. The baseline is what Olive makes, with nothing said of threads; `best.faster` compares both round
-    by round, in measurements of their own. Times in seconds, rates in tokens a second, everything measured here.
+    Speed is the time of a whole answer: `prompt_tokens` read and `new_tokens` written.
 
     Args:
         output: where the best artifact of a source is published; without it only figures remain.
@@ -91,8 +94,7 @@ async def tune(
                     hint="Name the model folder it was made of, or leave the option out.",
                 )
         with _only_tuning():
-            document = await _tune_artifact(artifact, search, apply=apply)
-        return document | {"artifact": str(artifact)}
+            return await _tune_artifact(artifact, search, apply=apply)
     assert source is not None
     if apply:
         raise UsageError(
@@ -114,26 +116,26 @@ async def tune(
             conversations=[prompt.messages for prompt in questions[:DRIFT_PROMPTS]],
             max_drift=max_drift,
         )
-        document = _document(search, outcome.document)
-        if output is not None:
-            search.tell(Stage("publish", "Publishing"))
-            command = [
-                "firstlight",
-                "tune",
-                str(source),
-                "-o",
-                str(destination),
-                "--precision",
-                row.key,
-            ]
-            if max_drift is not None:
-                command += ["--max-drift", f"{max_drift:g}"]
-            await asyncio.to_thread(_publish, outcome.folder, destination, document, command)
-            document["artifact"] = str(destination)
-    return document | {"source": str(source), "precision": row.key, "prompts": origin}
+        figures: SourceFigures = {
+            **_document(search, outcome.compared),
+            "source": str(source),
+            "precision": row.key,
+            "prompts": origin,
+            "builds": outcome.builds,
+            "max_drift": outcome.max_drift,
+        }
+        if output is None:
+            return {"kind": "source", **figures}
+        search.tell(Stage("publish", "Publishing"))
+        command = ["firstlight", "tune", str(source), "-o", str(destination)]
+        command += ["--precision", row.key]
+        if max_drift is not None:
+            command += ["--max-drift", f"{max_drift:g}"]
+        await asyncio.to_thread(_publish, outcome.folder, destination, figures, command)
+        return {"kind": "published", **figures, "artifact": str(destination)}
 
 
-def keep(artifact: Path, document: Mapping[str, Any]) -> None:
+def keep(artifact: Path, document: TuneFigures) -> None:
     """Write the best threads that tuning this artifact has found into it.
 
     Raises:
@@ -144,8 +146,8 @@ def keep(artifact: Path, document: Mapping[str, Any]) -> None:
     write_threads(artifact, threads, tuned=_manifest(document))
 
 
-def reset(what: str | Path) -> Document:
-    """Take out of an artifact the threads that tuning has written; `{artifact, removed}`.
+def reset(what: str | Path) -> ResetDocument:
+    """Take out of an artifact the threads that tuning has written.
 
     Raises:
         UsageError, InputRefused: it is no artifact.
@@ -156,11 +158,11 @@ def reset(what: str | Path) -> Document:
         raise UsageError("Only an artifact has settings to take back.", hint="Name its folder.")
     check_artifact(artifact)
     if removed := own_threads(artifact):
-        write_threads(artifact, None, tuned={})
-    return {"artifact": str(artifact), "removed": removed}
+        write_threads(artifact, None, tuned=None)
+    return {"kind": "reset", "artifact": str(artifact), "removed": removed}
 
 
-async def _tune_artifact(artifact: Path, search: Search, *, apply: bool) -> Document:
+async def _tune_artifact(artifact: Path, search: Search, *, apply: bool) -> TunedArtifactDocument:
     check_artifact(artifact)
     with open_staging(find_paths().work / "tuning") as staging:
         try:
@@ -173,10 +175,10 @@ async def _tune_artifact(artifact: Path, search: Search, *, apply: bool) -> Docu
         document = _document(search, compared)
     if apply:
         await asyncio.to_thread(keep, artifact, document)
-    return {**document, "applied": apply}
+    return {"kind": "artifact", **document, "artifact": str(artifact), "applied": apply}
 
 
-def _document(search: Search, compared: Document) -> Document:
+def _document(search: Search, compared: Comparison) -> TuneFigures:
     notes = search.notes()
     return {
         **compared,
@@ -190,21 +192,30 @@ def _document(search: Search, compared: Document) -> Document:
     }
 
 
-def _manifest(document: Mapping[str, Any]) -> Document:
+def _manifest(document: TuneFigures) -> TunedManifest:
     """What the artifact keeps of its tuning: the setting, what it brought, and on which machine."""
     best, where = document["best"], document["machine"]
-    faster = {name: figure["median"] for name, figure in best.get("faster", {}).items()}
-    return {
+    tuned: TunedManifest = {
         "settings": best["settings"],
-        **({"faster": faster} if faster else {}),
-        **({"void": True} if document["void"] else {}),
-        "machine": {key: where[key] for key in ("cpu", "cores", "threads", "versions")},
+        "machine": {
+            "cpu": where["cpu"],
+            "cores": where["cores"],
+            "threads": where["threads"],
+            "versions": where["versions"],
+        },
     }
+    if (faster := best.get("faster")) is not None:
+        tuned["faster"] = {
+            "answer": faster["answer"]["median"],
+            "decode": faster["decode"]["median"],
+            "prefill": faster["prefill"]["median"],
+        }
+    if document["void"]:
+        tuned["void"] = True
+    return tuned
 
 
-def _publish(
-    folder: Path, output: Path, document: Mapping[str, Any], command: Sequence[str]
-) -> None:
+def _publish(folder: Path, output: Path, document: TuneFigures, command: Sequence[str]) -> None:
     keep(folder, document)
     # What converted it named a folder that is about to go.
     made = {**(read_manifest(folder) or {}), "artifact": output.name, "command": list(command)}

@@ -5,13 +5,13 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.artifact.genai_config import CONFIG
 from firstlight_core.artifact.publishing import MANIFEST, read_manifest
 from firstlight_core.artifact.settled_files import replace_settled
+from firstlight_core.documents.artifact import GenaiConfig
+from firstlight_core.documents.tuning import TunedManifest
 from firstlight_core.files import read_json_object, write_json, write_whole
 from firstlight_core.inference.session_options import THREAD_KEYS
 from firstlight_core.tuning.settings import Threads
@@ -20,8 +20,8 @@ NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP)
 """Another disk, or a file system without hard links."""
 
 
-def write_threads(folder: Path, threads: Threads | None, *, tuned: Mapping[str, Any]) -> None:
-    """Put a setting into an artifact, or take it out (None); `tuned` goes into the manifest: where, and what it brought.
+def write_threads(folder: Path, threads: Threads | None, *, tuned: TunedManifest | None) -> None:
+    """Put a setting into an artifact, or take it out (None); `tuned` goes into the manifest.
 
     Raises:
         InputRefused: genai_config.json is damaged.
@@ -31,13 +31,13 @@ def write_threads(folder: Path, threads: Threads | None, *, tuned: Mapping[str, 
     replace_settled(folder, {CONFIG: json.dumps(config, indent=4, ensure_ascii=False) + "\n"})
     if (manifest := read_manifest(folder)) is not None:
         manifest.pop("tuned", None)
-        write_json(folder / MANIFEST, {**manifest, **({"tuned": dict(tuned)} if tuned else {})})
+        write_json(folder / MANIFEST, {**manifest, **({"tuned": tuned} if tuned else {})})
 
 
-def own_threads(folder: Path) -> dict[str, Any]:
+def own_threads(folder: Path) -> dict[str, int | str]:
     """The thread settings that an artifact brings."""
     options = _session(read_json_object(folder / CONFIG))
-    return {key: options[key] for key in THREAD_KEYS if key in options}
+    return {key: value for key in THREAD_KEYS if isinstance(value := options.get(key), int | str)}
 
 
 def without_threads(folder: Path, copy: Path) -> Path:
@@ -55,7 +55,7 @@ def without_threads(folder: Path, copy: Path) -> Path:
     return copy
 
 
-def _with(folder: Path, threads: Threads | None) -> dict[str, Any]:
+def _with(folder: Path, threads: Threads | None) -> GenaiConfig:
     config = read_json_object(folder / CONFIG)
     options = _session(config)
     for key in THREAD_KEYS:
@@ -64,9 +64,9 @@ def _with(folder: Path, threads: Threads | None) -> dict[str, Any]:
     return config
 
 
-def _session(config: dict[str, Any]) -> dict[str, Any]:
+def _session(config: GenaiConfig) -> GenaiConfig:
     """The decoder's session options within the configuration, made where there are none."""
-    section: dict[str, Any] = config
+    section = config
     for key in ("model", "decoder", "session_options"):
         below = section.get(key)
         if not isinstance(below, dict):

@@ -11,6 +11,7 @@ import pytest
 from firstlight_core.artifact.genai_config import SESSION_OPTIONS
 from firstlight_core.artifact.publishing import read_manifest, write_manifest
 from firstlight_core.conversion.olive_config import run_config
+from firstlight_core.documents.tuning import TrialRow, TuneFigures
 from firstlight_core.errors import InputRefused, StateProblem, UsageError
 from firstlight_core.inference.engine import open_engine
 from firstlight_core.inference.session_options import THREAD_KEYS, session_options
@@ -21,7 +22,7 @@ from firstlight_core.precision.options import read_options, with_options
 from firstlight_core.precision.table import find_precision
 from firstlight_core.process.events import Event, Progress
 from firstlight_core.template.settle import undo_template
-from firstlight_core.tuning.choice import confirmed, fastest, still_running, times_as_fast
+from firstlight_core.tuning.choice import confirmed, fastest, figure, still_running, times_as_fast
 from firstlight_core.tuning.race import Trial, race
 from firstlight_core.tuning.search import Search
 from firstlight_core.tuning.settings import (
@@ -293,5 +294,23 @@ async def test_two_tunings_at_once_would_spoil_each_other(tmp_path: Path) -> Non
 
 
 def test_a_void_comparison_says_so_first() -> None:
-    assert verdict({"best": {}}) == "Nothing was faster than what Olive makes."
-    assert verdict({"best": {}, "void": True}).startswith("Void, measure again. Nothing was")
+    row: TrialRow = {
+        "stage": "comparison",
+        "label": "1 thread",
+        "settings": ONE.to_json(),
+        "rounds": 3,
+        "total_s": figure([1.0, 1.0, 1.0]),
+    }
+    figures: TuneFigures = {
+        "baseline": row,
+        "best": row,
+        "trials": [],
+        "machine": {},
+        "prompt_tokens": 256,
+        "new_tokens": 64,
+        "repeats": 3,
+        "notes": [],
+        "void": False,
+    }
+    assert verdict(figures) == "Nothing was faster than what Olive makes."
+    assert verdict({**figures, "void": True}).startswith("Void, measure again. Nothing was")

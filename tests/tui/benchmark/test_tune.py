@@ -9,9 +9,19 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Button, DataTable
 
+from firstlight_core.documents.tuning import (
+    PublishedTuningDocument,
+    Speedup,
+    ThreadSettings,
+    TrialRow,
+    TunedArtifactDocument,
+    TuneFigures,
+    TuneStage,
+)
 from firstlight_core.errors import StateProblem
 from firstlight_core.process.events import Progress, Stage
 from firstlight_core.session import Session
+from firstlight_core.tuning.choice import figure
 from firstlight_tui.app import WizardApp
 from firstlight_tui.steps.benchmark.screen import BenchmarkStep
 from firstlight_tui.steps.benchmark.tune_screen import TuneScreen
@@ -21,43 +31,62 @@ from tests.support.wizard_documents import FULL
 from tests.support.wizard_services import Called, fake_services
 
 
-def figures(total: float) -> dict[str, Any]:
+def row(
+    label: str, total: float, settings: ThreadSettings, stage: TuneStage = "threads"
+) -> TrialRow:
     return {
+        "stage": stage,
+        "label": label,
+        "settings": settings,
         "rounds": 3,
-        "total_s": {"median": total, "min": total, "max": total},
-        "prefill_tps": {"median": 100 / total},
-        "decode_tps": {"median": 10 / total},
+        "total_s": figure([total] * 3),
+        "prefill_tps": figure([100 / total] * 3),
+        "decode_tps": figure([10 / total] * 3),
     }
 
 
-def row(label: str, total: float, stage: str = "threads", **settings: Any) -> dict[str, Any]:
-    return {"stage": stage, "label": label, "settings": settings, **figures(total)}
-
-
-OWN = {"intra_op_num_threads": None, "spin_us": None}
-TWO = {"intra_op_num_threads": 2, "spin_us": 20}
-FASTER = {name: {"median": 1.25, "min": 1.2, "max": 1.3} for name in ("answer", "decode")}
-THREADS: dict[str, Any] = {
-    "artifact": FULL.artifact,
-    "applied": False,
+OWN: ThreadSettings = {"intra_op_num_threads": None, "spin_us": None}
+ONE: ThreadSettings = {"intra_op_num_threads": 1, "spin_us": None}
+TWO: ThreadSettings = {"intra_op_num_threads": 2, "spin_us": 20}
+FASTER: Speedup = {
+    "answer": figure([1.2, 1.25, 1.3]),
+    "decode": figure([1.2, 1.25, 1.3]),
+    "prefill": figure([1.2, 1.25, 1.3]),
+}
+FIGURES: TuneFigures = {
     "trials": [
-        row("2 threads, awake 20 µs", 0.8, **TWO),
-        {**row("1 thread", 2.0), "dropped": True},
+        row("2 threads, awake 20 µs", 0.8, TWO),
+        {**row("1 thread", 2.0, ONE), "dropped": True},
     ],
-    "baseline": row("threads as Olive leaves them", 1.0, "comparison", **OWN),
-    "best": {**row("2 threads, awake 20 µs", 0.8, "comparison", **TWO), "faster": FASTER},
+    "baseline": row("threads as Olive leaves them", 1.0, OWN, "comparison"),
+    "best": {**row("2 threads, awake 20 µs", 0.8, TWO, "comparison"), "faster": FASTER},
+    "machine": {"cpu": "A processor", "cores": 2, "threads": 2, "versions": {}},
     "prompt_tokens": 256,
     "new_tokens": 64,
+    "repeats": 3,
     "notes": [],
     "void": False,
 }
-BUILD: dict[str, Any] = {
-    **{key: value for key, value in THREADS.items() if key != "applied"},
-    "source": FULL.source,
+THREADS: TunedArtifactDocument = {
+    "kind": "artifact",
+    **FIGURES,
+    "artifact": str(FULL.artifact),
+    "applied": False,
+}
+BUILD: PublishedTuningDocument = {
+    "kind": "published",
+    **FIGURES,
+    "source": str(FULL.source),
+    "precision": "int4",
+    "prompts": "sample",
     "artifact": "/models/out/int4-tuned",
     "builds": [
-        {"label": "INT4", "settings": {}},
-        {"label": "INT4, blocks of 128", "settings": {}, "excluded": "drifts further than 1 nats"},
+        {"label": "INT4", "settings": {"precision": "int4"}},
+        {
+            "label": "INT4, blocks of 128",
+            "settings": {"precision": "int4", "block_size": 128},
+            "excluded": "drifts further than 1 nats",
+        },
     ],
     "max_drift": {"kl_mean": 1.0, "why": "as you asked"},
 }

@@ -1,11 +1,10 @@
 """`firstlight tune`: the fastest setting on this machine, by measuring."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import typer
 
+from firstlight_core.documents.tuning import BuildRow, ResetDocument, TrialRow, TunedDocument
 from firstlight_core.errors import UsageError
 from firstlight_core.measure.drift_words import kl_text
 from firstlight_core.model.base_choice import choose_base
@@ -16,7 +15,7 @@ from firstlight_core.tuning.search import NEW_TOKENS, PROMPT_TOKENS, REPEATS
 from firstlight_core.tuning.summary import allowance, setting, verdict
 from firstlight_core.tuning.tune import reset as take_back
 from firstlight_core.tuning.tune import tune as find_fastest
-from firstlight_tui.commands.output import Document, note, run_verb, say, show_events
+from firstlight_tui.commands.output import note, run_verb, say, show_events
 
 
 def tune(
@@ -55,7 +54,7 @@ def tune(
 ) -> None:
     """Find the fastest setting of a model on this machine."""
 
-    async def work() -> Document:
+    async def work() -> TunedDocument:
         if base is not None:
             choose_base(find_source(target), find_source(base))
         return await find_fastest(
@@ -71,7 +70,7 @@ def tune(
             on_event=show_events(),
         )
 
-    def back() -> Document:
+    def back() -> ResetDocument:
         if apply or output is not None:
             raise UsageError("--reset stands alone.", hint="firstlight tune ARTIFACT --reset")
         return take_back(target)
@@ -82,18 +81,18 @@ def tune(
         run_verb("tune", work, _show, as_json=json)
 
 
-def _show_reset(document: Document) -> None:
+def _show_reset(document: ResetDocument) -> None:
     outcome = "holds no settings of its own any more" if document["removed"] else "held none"
     say(f"{shown_path(document['artifact'])} {outcome}.")
 
 
-def _show(document: Document) -> None:
+def _show(document: TunedDocument) -> None:
     machine = document["machine"]
     say(f"{machine['cpu']}, {machine['cores']} cores, {machine['memory']} (measured)")
     say(
         f"An answer: {document['prompt_tokens']} tokens read, {document['new_tokens']} written; medians, measured"
     )
-    for build in document.get("builds", ()):
+    for build in document["builds"] if document["kind"] != "artifact" else ():
         if "drift" in build or "excluded" in build:
             say(f"  {build['label']:34} {_build(build)}")
     say(f"  {'setting':34} {'answer':>9} {'prefill tok/s':>14} {'decode tok/s':>13}  rounds")
@@ -110,17 +109,16 @@ def _show(document: Document) -> None:
     say(_next(document))
 
 
-def _build(build: Mapping[str, Any]) -> str:
-    drift = build.get("drift")
-    parts = [bytes_text(build["bytes"])] if build.get("bytes") is not None else []
-    if drift:
+def _build(build: BuildRow) -> str:
+    parts = [bytes_text(build["bytes"])] if "bytes" in build else []
+    if (drift := build.get("drift")) is not None:
         parts.append(f"mean KL {kl_text(drift['kl_mean'])}, top-1 {drift['top1_agreement']:.1%}")
     return ", ".join([*parts, *([f"left out: {build['excluded']}"] if "excluded" in build else [])])
 
 
-def _row(trial: Mapping[str, Any], head: str = "") -> str:
-    rates = [trial.get(name, {}).get("median") for name in ("prefill_tps", "decode_tps")]
-    rates_text = [f"{rate:.1f}" if rate is not None else "-" for rate in rates]
+def _row(trial: TrialRow, head: str = "") -> str:
+    figures = (trial.get("prefill_tps"), trial.get("decode_tps"))
+    rates_text = [f"{rate['median']:.1f}" if rate is not None else "-" for rate in figures]
     end = "  (left early: slower)" if trial.get("dropped") else ""
     return (
         f"  {head + setting(trial):34} {seconds_text(trial['total_s']['median']):>9} {rates_text[0]:>14} "
@@ -128,10 +126,10 @@ def _row(trial: Mapping[str, Any], head: str = "") -> str:
     )
 
 
-def _next(document: Mapping[str, Any]) -> str:
-    if "source" in document:
-        if "artifact" in document:
-            return f"Published: {shown_path(document['artifact'])}"
+def _next(document: TunedDocument) -> str:
+    if document["kind"] == "published":
+        return f"Published: {shown_path(document['artifact'])}"
+    if document["kind"] == "source":
         return "To publish the best: the same command with -o DIR."
     if document["applied"]:
         return f"Written into {shown_path(document['artifact'])}; --reset takes it out."

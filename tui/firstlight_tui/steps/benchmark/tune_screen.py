@@ -12,6 +12,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Button
 
+from firstlight_core.documents.tuning import TunedDocument
 from firstlight_core.errors import FirstlightError
 from firstlight_core.text import seconds_text, shown_path
 from firstlight_core.tuning.summary import allowance, setting, verdict
@@ -72,16 +73,14 @@ class TuneScreen(Page[str | None]):
         return str(self.wizard.session.artifact)
 
     @property
-    def found(self) -> Mapping[str, Any] | None:
+    def found(self) -> TunedDocument | None:
         """The document of a tuning of this artifact or its source, once there is one."""
-        document = self.work.result if self.work is not None else None
-        session = self.wizard.session
-        ours = document is not None and (
-            document.get("source") == session.source
-            if "source" in document
-            else document.get("artifact") == self.artifact
-        )
-        return document if ours else None
+        document: TunedDocument | None = self.work.result if self.work is not None else None
+        if document is None:
+            return None
+        if document["kind"] == "artifact":
+            return document if document["artifact"] == self.artifact else None
+        return document if document["source"] == self.wizard.session.source else None
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
@@ -126,7 +125,7 @@ class TuneScreen(Page[str | None]):
         self.query_one("#close", Button).label = "Stop" if running else "Close"
         self.query_one("#threads").disabled = running
         self.query_one("#build").disabled = running or self._row() is None
-        self.query_one("#keep").disabled = running or outcome is None or outcome.get("void", False)
+        self.query_one("#keep").disabled = running or outcome is None or outcome["void"]
 
     def _row(self) -> Mapping[str, Any] | None:
         """How the artifact in use was made; None when it was not converted here."""
@@ -149,9 +148,9 @@ class TuneScreen(Page[str | None]):
             )
 
     def _begin(self, what: str, **options: Any) -> None:
-        async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
+        async def run(on_event: OnEvent, started: Started) -> TunedDocument:
             tune = self.wizard.services.tune
-            return dict(await tune(what, on_event=on_event, started=started, **options))
+            return await tune(what, on_event=on_event, started=started, **options)
 
         self.wizard.start(WORK, "The tuning", run)
         self._show()
@@ -160,8 +159,8 @@ class TuneScreen(Page[str | None]):
     def _keep(self) -> None:
         if (outcome := self.found) is None:
             return
-        if "source" in outcome:
-            self.dismiss(str(outcome["artifact"]))
+        if outcome["kind"] == "published":
+            self.dismiss(outcome["artifact"])
         else:
             begin(self, self._write, group="keep")
 
@@ -187,10 +186,10 @@ class TuneScreen(Page[str | None]):
         self.dismiss(None)
 
 
-def _rows(document: Mapping[str, Any]) -> Iterator[tuple[str, Cells]]:
+def _rows(document: TunedDocument) -> Iterator[tuple[str, Cells]]:
     ends = [("Baseline: ", document["baseline"]), ("Best: ", document["best"])]
     for number, (head, row) in enumerate([*(("", trial) for trial in document["trials"]), *ends]):
-        rates = {key: row.get(f"{key}_tps", {}).get("median") for key in ("prefill", "decode")}
+        rates = {"prefill": row.get("prefill_tps"), "decode": row.get("decode_tps")}
         style = "bold" if head else "dim" if row.get("dropped") else ""
         yield (
             str(number),
@@ -199,18 +198,20 @@ def _rows(document: Mapping[str, Any]) -> Iterator[tuple[str, Cells]]:
                 "answer": cell(seconds_text(row["total_s"]["median"]), style, right=True),
                 "rounds": cell(str(row["rounds"]), style, right=True),
                 **{
-                    key: cell(f"{rate:.0f}" if rate is not None else "–", style, right=True)
+                    key: cell(
+                        f"{rate['median']:.0f}" if rate is not None else "–", style, right=True
+                    )
                     for key, rate in rates.items()
                 },
             },
         )
 
 
-def _verdict(document: Mapping[str, Any]) -> str:
-    left_out = [b for b in document.get("builds", ()) if "excluded" in b]
+def _verdict(document: TunedDocument) -> str:
+    builds = document["builds"] if document["kind"] != "artifact" else []
     where = (
         f"Keeping it takes the new artifact {shown_path(document['artifact'])}."
-        if "source" in document
+        if document["kind"] == "published"
         else "Keeping it writes the threads into genai_config.json, which every runtime reads."
     )
     sentences = [
@@ -218,7 +219,7 @@ def _verdict(document: Mapping[str, Any]) -> str:
         "tokens/s. Settings with few rounds were slower and left early.",
         verdict(document),
         allowance(document),
-        *(f"Left out: {b['label']}, {b['excluded']}." for b in left_out),
+        *(f"Left out: {b['label']}, {b['excluded']}." for b in builds if "excluded" in b),
         *document["notes"],
         where,
     ]

@@ -1,0 +1,185 @@
+"""What tuning measures: settings in turns, the best against the baseline, and what an artifact keeps of it.
+
+Times in seconds, rates in tokens a second, sizes in bytes; every figure is measured.
+"""
+
+from typing import Literal, NotRequired, TypedDict
+
+from firstlight_core.documents.measure import Figure, MachineDocument
+
+TuneStage = Literal["threads", "build", "comparison"]
+
+
+class ThreadSettings(TypedDict):
+    """How onnxruntime uses the processor; null is said nowhere, so that onnxruntime chooses."""
+
+    intra_op_num_threads: int | None
+    """0: onnxruntime counts the cores, and binds a thread to each."""
+    spin_us: int | None
+    """Microseconds that an idle thread stays awake."""
+
+
+class BuildSettings(TypedDict):
+    """One way to quantise: the row of the precision table, and the options that differ from it."""
+
+    precision: str
+    block_size: NotRequired[int]
+    algorithm: NotRequired[str]
+    accuracy_level: NotRequired[int]
+
+
+class BuildAndThreads(BuildSettings, ThreadSettings):
+    """What one trial of a source was measured with."""
+
+
+TrialSettings = ThreadSettings | BuildAndThreads
+"""What one trial was measured with; only threads where builds were not compared."""
+
+
+class BuildDrift(TypedDict):
+    """How far a build is from the original."""
+
+    top1_agreement: float
+    kl_mean: float
+    """In nats."""
+    kl_p95: float
+    perplexity_ratio: float
+
+
+class Speedup(TypedDict):
+    """How many times the baseline's speed, round by round."""
+
+    answer: Figure
+    """Of a whole answer, prompt and all."""
+    decode: Figure
+    prefill: Figure
+
+
+class TrialRow(TypedDict):
+    """One setting that was measured."""
+
+    stage: TuneStage
+    label: str
+    settings: TrialSettings
+    rounds: int
+    decode_tps: NotRequired[Figure]
+    prefill_tps: NotRequired[Figure]
+    ttft_s: NotRequired[Figure]
+    total_s: Figure
+    dropped: NotRequired[bool]
+    """Whether it left early because it was clearly slower."""
+    faster: NotRequired[Speedup]
+    """Of the last comparison: against the baseline."""
+    drift: NotRequired[BuildDrift | None]
+    """Of a source, as `bytes`."""
+    bytes: NotRequired[int | None]
+
+
+class Comparison(TypedDict):
+    """The last comparison, in measurements of its own."""
+
+    baseline: TrialRow
+    """What Olive makes, with nothing said of threads."""
+    best: TrialRow
+    refuted: NotRequired[TrialRow]
+    """The winner of the race, where it did not win again; the baseline is the best then."""
+
+
+class BuildRow(TypedDict):
+    """One build that was tried."""
+
+    label: str
+    settings: BuildSettings
+    bytes: NotRequired[int]
+    drift: NotRequired[BuildDrift]
+    excluded: NotRequired[str]
+    """Why it was not measured any further."""
+
+
+class DriftLimit(TypedDict):
+    """How far a build may drift."""
+
+    kl_mean: float
+    """In nats."""
+    why: str
+
+
+class TuneFigures(Comparison):
+    """What every tuning measures."""
+
+    trials: list[TrialRow]
+    """In the order in which they were measured."""
+    machine: MachineDocument
+    prompt_tokens: int
+    new_tokens: int
+    repeats: int
+    notes: list[str]
+    void: bool
+    """Whether the figures are worth nothing; `notes` says why."""
+
+
+class TunedArtifactDocument(TuneFigures):
+    """The document of `firstlight tune ARTIFACT`."""
+
+    kind: Literal["artifact"]
+    artifact: str
+    applied: bool
+    """Whether the best threads were written into it."""
+
+
+class SourceFigures(TuneFigures):
+    """What tuning a source measures."""
+
+    source: str
+    precision: str
+    prompts: str
+    """Where the questions for the drift came from."""
+    builds: list[BuildRow]
+    max_drift: DriftLimit
+
+
+class TunedSourceDocument(SourceFigures):
+    """The document of `firstlight tune SOURCE`: figures only."""
+
+    kind: Literal["source"]
+
+
+class PublishedTuningDocument(SourceFigures):
+    """The document of `firstlight tune SOURCE -o DIR`."""
+
+    kind: Literal["published"]
+    artifact: str
+    """The published artifact."""
+
+
+class ResetDocument(TypedDict):
+    """The document of `firstlight tune ARTIFACT --reset`."""
+
+    kind: Literal["reset"]
+    artifact: str
+    removed: dict[str, int | str]
+    """The session options that were taken out."""
+
+
+TunedDocument = TunedArtifactDocument | TunedSourceDocument | PublishedTuningDocument
+TuneDocument = TunedDocument | ResetDocument
+"""The documents of `firstlight tune`."""
+
+
+class TunedMachine(TypedDict, total=False):
+    """The machine that was tuned on."""
+
+    cpu: str
+    cores: int
+    threads: int
+    versions: dict[str, str]
+
+
+class TunedManifest(TypedDict):
+    """What an artifact's manifest says of its tuning."""
+
+    settings: TrialSettings
+    faster: NotRequired[dict[str, float]]
+    """`answer`, `decode` and `prefill`: times the baseline's speed, medians."""
+    void: NotRequired[bool]
+    machine: TunedMachine
