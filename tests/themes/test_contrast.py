@@ -9,7 +9,7 @@ from firstlight_themes import load_themes
 THEMES = load_themes()[0]
 GROUNDS = ("background", "surface", "panel")
 TEXTS = (
-    *("foreground", "text", "text-muted", "text-primary", "text-secondary"),
+    *("foreground", "foreground-muted", "text", "text-muted", "text-primary", "text-secondary"),
     *("text-accent", "text-success", "text-warning", "text-error"),
 )
 TEXT_PAIRS = [
@@ -27,9 +27,11 @@ TEXT_PAIRS = [
     *(("button-color-foreground", kind) for kind in ("primary", "success", "warning", "error")),
     ("button-foreground", "surface"),
 ]
+COLOURS = ("primary", "secondary", "accent", "success", "warning", "error")
 SHAPE_PAIRS = [
     (shape, ground)
-    for shape in ("primary", "secondary", "accent", "success", "warning", "error", "border")
+    # `border-blurred` is the colour of troughs, axes and borders without the focus.
+    for shape in (*COLOURS, "border", "border-blurred")
     for ground in GROUNDS
 ]
 

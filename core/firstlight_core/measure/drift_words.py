@@ -12,6 +12,9 @@ THRESHOLDS: tuple[tuple[Closeness, float, float], ...] = (
     ("noticeable", 0.80, 1.6),
 )
 """Least top-1 agreement and largest perplexity ratio of each word; below the last it is far. Our choice, see docs/drift.md."""
+KL_LIMITS = (("very-close", 2e-3), ("close", 3e-2), ("noticeable", 0.3))
+"""Largest mean KL (nats) at which a gauge names each word; above the last it is far. Read off measured artifacts, docs/drift.md:
+the words themselves are decided by `THRESHOLDS`."""
 _LEVELS = (*(name for name, _, _ in THRESHOLDS), "far")
 _OPENING = {
     "very-close": "Very close to the original",
@@ -91,6 +94,16 @@ def _worse_ends(drift: DriftFigures) -> tuple[float, float]:
         least = max(least, 1 - math.sqrt(max(0.0, drift["kl_interval"][1]) / 2))
     most = drift["perplexity_interval"][1] if "perplexity_interval" in drift else 0.0
     return least, most
+
+
+def kl_level(nats: float) -> str:
+    """The zone of a mean KL divergence on a gauge: `very-close`, `close`, `noticeable` or `far`."""
+    return next((level for level, most in KL_LIMITS if nats <= most), "far")
+
+
+def level_words(level: str) -> str:
+    """A level as a person reads it."""
+    return level.replace("-", " ")
 
 
 def kl_text(nats: float) -> str:

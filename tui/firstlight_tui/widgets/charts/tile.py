@@ -1,0 +1,173 @@
+"""A titled pane with one headline figure, where it comes from, a bar against a range, and a verdict."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from rich.cells import cell_len
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.content import Content
+from textual.message import Message
+
+from firstlight_tui.widgets.charts.canvas import Piece, cut, fitted, lines_of, trough, wrapped
+from firstlight_tui.widgets.charts.chart import Chart
+from firstlight_tui.widgets.charts.roles import (
+    BAD,
+    BOLD,
+    FILL,
+    FOCUS,
+    MUTED,
+    ORIGIN_STYLES,
+    ORIGIN_WORDS,
+    TITLE,
+    TROUGH,
+    VERDICT_MARKS,
+    VERDICT_STYLES,
+    Origin,
+    Verdict,
+)
+
+LEAST_WIDTH = 18
+"""Cells of a tile; a row of tiles breaks before one becomes narrower."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tile:
+    """One figure; lines that have nothing to say are left out."""
+
+    title: str
+    figure: str
+    """The headline figure with its unit, or a word."""
+    origin: Origin | None = "measured"
+    share: float | None = None
+    """How much of the range the figure fills, 0 to 1; None is no bar."""
+    range_text: str = ""
+    """The range in words, behind the bar."""
+    detail: str = ""
+    """A ready line instead of a bar, such as a sparkline."""
+    verdict: str = ""
+    judged: Verdict = "none"
+    focused: bool = False
+
+    def rows(self, width: int) -> int:
+        """The border, the figure, the bar and the lines of the verdict."""
+        return 2 + len(self._inner(max(1, width - 4)))
+
+    def draw(self, width: int, height: int) -> Content:
+        """The pane; what the height does not hold is cut from below, above its border."""
+        room = max(1, width - 4)
+        inner = self._inner(room)[: max(0, height - 2)]
+        inner += [[]] * (height - 2 - len(inner))
+        corners, across, side = ("┏┓┗┛", "━", "┃") if self.focused else ("╭╮╰╯", "─", "│")
+        edge = FOCUS if self.focused else TROUGH
+        rows = [self._top(width, corners, across, edge)]
+        for line in inner:
+            used = sum(cell_len(text) for text, _ in line)
+            rows.append([(f"{side} ", edge), *line, (" " * (room - used), ""), (f" {side}", edge)])
+        rows.append([(f"{corners[2]}{across * (width - 2)}{corners[3]}", edge)])
+        return lines_of(rows[:height], width)
+
+    def _top(self, width: int, corners: str, across: str, edge: str) -> list[Piece]:
+        origin = ORIGIN_WORDS[self.origin] if self.origin else ""
+        title = cut(self.title, width - 5)
+        left = width - 5 - cell_len(title)
+        if not origin or left < len(origin) + 3:
+            origin = "✗" if self.origin == "void" and left > 3 else ""
+        style = ORIGIN_STYLES[self.origin] if self.origin else MUTED
+        end: list[Piece] = [(f" {origin} ", style), (across, edge)] if origin else []
+        gap = left - sum(len(text) for text, _ in end)
+        return [
+            (f"{corners[0]}{across} ", edge),
+            (title, TITLE),
+            (" ", edge),
+            (across * gap, edge),
+            *end,
+            (corners[1], edge),
+        ]
+
+    def _inner(self, room: int) -> list[list[Piece]]:
+        void = self.origin == "void"
+        figure = [(cut(self.figure or "–", room), f"{BOLD} {BAD} strike" if void else BOLD)]
+        lines: list[list[Piece]] = [figure]
+        if self.share is not None:
+            words = cut(self.range_text, room)
+            words = words if cell_len(words) + 11 <= room else ""
+            width = room - (cell_len(words) + 1 if words else 0)
+            lines.append(
+                [
+                    *trough(self.share, width, BAD if void else FILL),
+                    (f" {words}" if words else "", MUTED),
+                ]
+            )
+        if self.detail:
+            lines.append([(cut(self.detail, room), FILL)])
+        if self.verdict:
+            mark = f"{VERDICT_MARKS[self.judged]} ".lstrip()
+            style = VERDICT_STYLES[self.judged]
+            lines += [[(line, style)] for line in wrapped(mark + self.verdict, room, 2)]
+        return lines
+
+
+class TilePane(Chart):
+    """A tile as a widget; one that can be chosen takes the focus and answers Enter and the mouse."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "choose", "Details", show=False),
+    ]
+
+    @dataclass
+    class Chosen(Message):
+        """A tile was chosen."""
+
+        pane: "TilePane"
+
+        @property
+        def control(self) -> "TilePane":
+            """The tile."""
+            return self.pane
+
+    def __init__(self, tile: Tile, *, id: str | None = None, choosable: bool = False) -> None:
+        super().__init__(tile, id=id)
+        self._tile = tile
+        self.can_focus = choosable
+
+    def show_tile(self, tile: Tile) -> None:
+        """Show another figure."""
+        self._tile = tile
+        self.show(tile)
+
+    def render(self) -> Content:
+        """The tile, with a heavy border while it has the focus."""
+        if self.size.width < 8 or self.size.height < 3:
+            return Content(fitted(self._tile.figure, max(0, self.size.width)))
+        return replace(self._tile, focused=self.has_focus).draw(self.size.width, self.size.height)
+
+    def action_choose(self) -> None:
+        """Tell that this tile was chosen."""
+        self.post_message(self.Chosen(self))
+
+    def on_click(self, event: events.Click) -> None:
+        """A click chooses."""
+        if self.can_focus:
+            self.action_choose()
+
+
+class TileRow(Container):
+    """Tiles beside each other; they break into as many rows as their width asks for."""
+
+    DEFAULT_CSS = """
+    TileRow { layout: grid; grid-gutter: 0 1; grid-rows: auto; height: auto; }
+    TileRow TilePane { height: 100%; }
+    """
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Give every row as many tiles as fit, all rows alike."""
+        self.styles.grid_size_columns = columns_for(len(self.children), event.size.width)
+
+
+def columns_for(tiles: int, width: int) -> int:
+    """How many of the tiles stand in one row of `width` cells."""
+    fit = max(1, min(tiles, (width + 1) // (LEAST_WIDTH + 1)))
+    rows = -(-tiles // fit)
+    return max(1, -(-tiles // rows))
