@@ -28,6 +28,7 @@ from firstlight_core.artifact.publishing import previous_of, remove_tree, restor
 from firstlight_core.artifact.tokenizer_files import no_chat_template, read_chat_template
 from firstlight_core.deploy.next_commands import foundry_commands
 from firstlight_core.deploy.proof import prove
+from firstlight_core.deploy.targets import deploy_targets
 from firstlight_core.documents.deploy import (
     AnswerProof,
     Deployed,
@@ -39,7 +40,8 @@ from firstlight_core.documents.deploy import (
 )
 from firstlight_core.environment.toolchain import install_line
 from firstlight_core.errors import CheckFailed, InputRefused, ToolchainMissing, UsageError
-from firstlight_core.exports.export import EXPORTS, export, undo_export
+from firstlight_core.exports.export import export, undo_export
+from firstlight_core.exports.table import EXPORTS
 from firstlight_core.exports.vllm_command import Capacity
 from firstlight_core.foundry.background import list_background, stop_background
 from firstlight_core.foundry.cli import find_foundry_cli
@@ -55,12 +57,6 @@ from firstlight_core.text import one_line, shown_path
 __all__ = ["Deployment", "deploy", "describe", "find_deployment", "list_deployments", "undo"]
 Document = dict[str, Any]
 QUESTION = "What is int4 quantization?"
-TARGETS = ("foundry", "folder", *EXPORTS)
-
-
-def deploy_targets() -> tuple[str, ...]:
-    """Return every target that an artifact can be deployed to."""
-    return TARGETS
 
 
 async def deploy(
@@ -80,8 +76,7 @@ async def deploy(
     """Publish a real copy under `models/custom/<name>/`, and let Foundry Local prove that it answers.
 
     `cache` is one of `caches.CACHES`: Firstlight's own, or that of the `foundry` command.
-    The targets bundle, ollama and vllm write an export instead (`exports.export`); the last two want the
-    original weights: `source`, or what the manifest names. Whatever fails, nothing of the new deployment is left, and an old one stays.
+    A target of `exports.table` writes an export instead; those that serve the original weights want them: `source`, or what the manifest names. Whatever fails, nothing of the new deployment is left, and an old one stays.
 
     An artifact that was published against the numbers gate is deployed with `force` only; `forced` then says why.
 
@@ -195,10 +190,10 @@ def _with_notes(settled: Document, notes: list[str], *, forced: str) -> Told:
 
 
 def _check_target(target: str) -> None:
-    if target not in TARGETS:
+    if target not in deploy_targets():
         raise UsageError(
             f"There is no target {one_line(target, 40)!r}.",
-            hint=f"Choose one of: {', '.join(TARGETS)}.",
+            hint=f"Choose one of: {', '.join(deploy_targets())}.",
         )
     if target == "foundry" and importlib.util.find_spec("foundry_local_sdk") is None:
         raise ToolchainMissing(

@@ -13,6 +13,7 @@ from firstlight_core.documents.deploy import WrittenExport
 from firstlight_core.errors import FirstlightError, Interrupted
 from firstlight_core.exports.bundle_zip import write_bundle
 from firstlight_core.exports.source_weights import licences, original_weights
+from firstlight_core.exports.target import ExportRequest
 from firstlight_core.exports.verify import verify_bundle
 from firstlight_core.files import sync_file, sync_folder
 from firstlight_core.process.events import Event, Progress
@@ -101,4 +102,15 @@ def _licence_note(licence_texts: Mapping[str, bytes]) -> str:
         )
     return (
         "No licence file was found beside the weights: look up their terms before you pass it on."
+    )
+
+
+async def write(request: ExportRequest) -> WrittenExport:
+    """Write the export of this target, as `exports.table` calls it."""
+    return await bundle_export(
+        request.artifact,
+        request.destination,
+        request.document,
+        source=request.source,
+        say=request.say,
     )

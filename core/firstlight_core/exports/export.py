@@ -1,42 +1,42 @@
-"""The other roads out of a run: a bundle, an Ollama Modelfile, a vLLM server."""
+"""Writes and removes exports: what the targets of the table have in common."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.artifact.artifact import check_artifact
 from firstlight_core.artifact.inference_model import check_name
-from firstlight_core.artifact.publishing import (
-    open_staging,
-    publish,
-    read_manifest,
-    remove_tree,
-    tool_versions,
-    write_manifest,
-)
-from firstlight_core.documents.deploy import ExportDocument, RemovedDocument, WrittenExport
-from firstlight_core.errors import InputRefused
-from firstlight_core.exports.bundle import bundle_export
-from firstlight_core.exports.ollama import ollama_export
-from firstlight_core.exports.ollama_commands import ollama_commands
-from firstlight_core.exports.source_weights import SourceWeights, changed_since, original_weights
-from firstlight_core.exports.vllm import vllm_export
+from firstlight_core.artifact.publishing import read_manifest, remove_tree
+from firstlight_core.documents.deploy import ExportDocument, RemovedDocument
+from firstlight_core.errors import InputRefused, UsageError
+from firstlight_core.exports.table import EXPORTS
+from firstlight_core.exports.target import Export, ExportRequest
 from firstlight_core.exports.vllm_command import Capacity
-from firstlight_core.files import write_whole
 from firstlight_core.paths import find_paths
 from firstlight_core.process.events import Event, Stage
-from firstlight_core.text import shown_path
-
-EXPORTS = ("bundle", "ollama", "vllm")
-CHANGED = "These weights are not the ones that the artifact was made of."
-_WRITTEN = {"bundle": "the bundle", "ollama": "the Modelfile", "vllm": "the files for vLLM"}
+from firstlight_core.text import one_line, shown_path
 
 
 def export_place(name: str, target: str) -> Path:
-    """Where an export of this name is written."""
-    folder = find_paths().data / "exports" / target
-    return folder / (f"{name}.zip" if target == "bundle" else name)
+    """Return where an export of this name is written.
+
+    Raises:
+        UsageError: there is no such target.
+    """
+    return find_paths().data / "exports" / target / f"{name}{find_export(target).suffix}"
+
+
+def find_export(target: str) -> Export:
+    """Return the row of this target.
+
+    Raises:
+        UsageError: there is none; the hint lists those that exist.
+    """
+    if target not in EXPORTS:
+        raise UsageError(
+            f"There is no export {one_line(target, 40)!r}.",
+            hint=f"Choose one of: {', '.join(EXPORTS)}.",
+        )
+    return EXPORTS[target]
 
 
 async def export(
@@ -53,11 +53,12 @@ async def export(
     """Write one export; `document` is the settled inference_model.json.
 
     Raises:
-        UsageError: the name is taken, or a number is out of range.
-        InputRefused: the original weights are not there.
+        UsageError: there is no such target, or a number is out of range.
+        InputRefused: the name is taken, or the original weights are not there.
         CheckFailed: the TEMPLATE for Ollama does not say what the tokenizer's template says.
     """
     check_name(name)
+    row = find_export(target)
     destination = export_place(name, target)
     if destination.exists() and not replace:
         raise InputRefused(
@@ -65,19 +66,17 @@ async def export(
             hint="Add --replace, or remove it: "
             f"firstlight deploy --name {name} --target {target} --undo",
         )
-    say(Stage("export", f"Writing {_WRITTEN[target]} for {name}"))
-    if target == "bundle":
-        written = await bundle_export(artifact, destination, document, source=source, say=say)
-    else:
-        weights = await asyncio.to_thread(original_weights, artifact, source)
-        if target == "ollama":
-            texts, written = await _ollama(artifact, weights, name, document, destination)
-        else:
-            wanted = (capacity or Capacity()).checked()
-            texts, written = vllm_export(artifact, weights, name, document, destination, wanted)
-        if await asyncio.to_thread(changed_since, artifact, weights):
-            written.setdefault("notes", []).append(CHANGED)
-        await asyncio.to_thread(_write_folder, destination, texts)
+    say(Stage("export", f"Writing {row.written} for {name}"))
+    request = ExportRequest(
+        artifact=artifact,
+        name=name,
+        destination=destination,
+        document=document,
+        source=source,
+        capacity=capacity,
+        say=say,
+    )
+    written = await row.write()(request)
     return {
         "kind": "export",
         "name": name,
@@ -108,29 +107,3 @@ def undo_export(name: str, target: str) -> RemovedDocument:
         if not any(folder.iterdir()):
             folder.rmdir()
     return {"kind": "removed", "name": name, "removed": [str(exported)]}
-
-
-def _write_folder(destination: Path, texts: Mapping[str, str]) -> None:
-    with open_staging(destination) as staging:
-        for file, text in texts.items():
-            mode = 0o755 if file.endswith(".sh") else 0o644
-            write_whole(staging.artifact / file, text, mode=mode)
-        write_manifest(staging.artifact, {"tools": tool_versions()})
-        publish(staging.artifact, destination)
-    for file in texts:
-        if file.endswith(".sh"):
-            (destination / file).chmod(0o755)
-
-
-async def _ollama(
-    artifact: Path, weights: SourceWeights, name: str, document: Mapping[str, Any], folder: Path
-) -> tuple[dict[str, str], WrittenExport]:
-    context = check_artifact(artifact).context_length
-    text, notes = await ollama_export(artifact, weights, document, context=context)
-    commands, command_notes = ollama_commands(name, folder / "Modelfile")
-    return {"Modelfile": text}, {
-        "verified": False,
-        "files": ["Modelfile"],
-        "notes": notes + command_notes,
-        "commands": commands,
-    }

@@ -4,11 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.artifact.artifact import check_artifact
 from firstlight_core.artifact.tokenizer_files import read_chat_template, read_special_tokens
+from firstlight_core.documents.deploy import WrittenExport
 from firstlight_core.errors import CheckFailed, InputRefused
+from firstlight_core.exports.ollama_commands import ollama_commands
 from firstlight_core.exports.ollama_modelfile import read_modelfile, write_modelfile
 from firstlight_core.exports.ollama_template import render_go
 from firstlight_core.exports.source_weights import SourceWeights, licences, links_out
+from firstlight_core.exports.target import ExportRequest
+from firstlight_core.exports.weights_folder import write_for_weights
 from firstlight_core.files import read_json_object
 from firstlight_core.template.control_tokens import marking_tokens
 from firstlight_core.template.dates import date_formats, frozen_date_notes
@@ -163,3 +168,22 @@ def _difference(wanted: str, actual: str) -> str:
         f"the tokenizer's template has {one_line(repr(wanted[start : start + 40]), 60)}, "
         f"Ollama's {one_line(repr(actual[start : start + 40]), 60)}."
     )
+
+
+async def _texts(
+    request: ExportRequest, weights: SourceWeights
+) -> tuple[dict[str, str], WrittenExport]:
+    context = check_artifact(request.artifact).context_length
+    text, notes = await ollama_export(request.artifact, weights, request.document, context=context)
+    commands, command_notes = ollama_commands(request.name, request.destination / "Modelfile")
+    return {"Modelfile": text}, {
+        "verified": False,
+        "files": ["Modelfile"],
+        "notes": notes + command_notes,
+        "commands": commands,
+    }
+
+
+async def write(request: ExportRequest) -> WrittenExport:
+    """Write the export of this target, as `exports.table` calls it."""
+    return await write_for_weights(request, _texts)

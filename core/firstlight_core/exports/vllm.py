@@ -12,6 +12,7 @@ from firstlight_core.documents.deploy import WrittenExport
 from firstlight_core.documents.foundry import CommandDocument
 from firstlight_core.errors import InputRefused
 from firstlight_core.exports.source_weights import SourceWeights, links_out
+from firstlight_core.exports.target import ExportRequest
 from firstlight_core.exports.vllm_command import (
     Capacity,
     Served,
@@ -22,6 +23,7 @@ from firstlight_core.exports.vllm_command import (
     size,
 )
 from firstlight_core.exports.vllm_manifests import claim_name, compose, kubernetes
+from firstlight_core.exports.weights_folder import write_for_weights
 from firstlight_core.files import read_json_object
 from firstlight_core.shells import command_line
 from firstlight_core.text import bytes_text
@@ -132,3 +134,21 @@ def _notes(served: Served, capacity: Capacity, sizing: Sizing, *, requested: int
             f"{served.name} is the adapter on its base, which answers as {served.name}-base beside it."
         )
     return notes
+
+
+async def _texts(
+    request: ExportRequest, weights: SourceWeights
+) -> tuple[dict[str, str], WrittenExport]:
+    return vllm_export(
+        request.artifact,
+        weights,
+        request.name,
+        request.document,
+        request.destination,
+        (request.capacity or Capacity()).checked(),
+    )
+
+
+async def write(request: ExportRequest) -> WrittenExport:
+    """Write the export of this target, as `exports.table` calls it."""
+    return await write_for_weights(request, _texts)

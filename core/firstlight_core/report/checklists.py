@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.deploy.targets import PUBLISHED
 from firstlight_core.monitor import ALERT_THRESHOLDS
 from firstlight_core.paths import RUN_FILE
 from firstlight_core.precision.table import (
@@ -110,7 +111,7 @@ def production_items(facts: RunFacts) -> list[Item]:
     deployed = facts.document("deploy")
     # Exports for other servers have a name too, which Foundry Local does not know.
     target = str(deployed.get("target") or "foundry")
-    in_foundry = bool(deployed.get("name")) and target in ("foundry", "folder")
+    in_foundry = bool(deployed.get("name")) and target in PUBLISHED
     load = benchmark_proof(facts)
     rows: tuple[tuple[str, str, str | Proof, str], ...] = (
         (

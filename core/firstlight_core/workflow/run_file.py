@@ -12,6 +12,7 @@ import tomli_w
 from firstlight_core.artifact.inference_model import check_name, validate_inference_model
 from firstlight_core.artifact.model_caches import CACHES
 from firstlight_core.artifact.sampling_ranges import SAMPLING_RANGES
+from firstlight_core.deploy.targets import asks_capacity, deploy_targets
 from firstlight_core.documents.artifact import InferenceModel
 from firstlight_core.errors import InputRefused, TemplateRefused, UsageError
 from firstlight_core.exports.vllm_command import CAPACITY_LIMITS, Capacity
@@ -36,7 +37,6 @@ from firstlight_core.workflow.plan_values import Section
 from firstlight_core.workflow.run_file_content import SAMPLE, SCHEMA, run_file_content
 
 METHODS = ("config", "command")
-TARGETS = ("foundry", "folder", "ollama", "vllm", "bundle")
 _LIMIT = 2**20
 _HEAD = f"""\
 # A walk of Firstlight. Repeat it with:  firstlight run {RUN_FILE} --yes
@@ -151,13 +151,13 @@ def _deploy(section: Section) -> DeployChoice:
         check_name(name)
     except UsageError as error:
         raise section.wrong("name", _because("cannot be used", error)) from error
-    target = section.choice("target", TARGETS, "foundry")
+    target = section.choice("target", deploy_targets(), "foundry")
     choice = DeployChoice(
         name=name,
         target=target,
         replace=section.flag("replace", True),
         cache=section.choice("cache", CACHES, "private"),
-        capacity=_capacity(section) if target == "vllm" else None,
+        capacity=_capacity(section) if asks_capacity(target) else None,
     )
     section.nothing_else()
     return choice

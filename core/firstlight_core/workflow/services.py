@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import firstlight_core.artifact.tokenizer_files
     import firstlight_core.conversion.convert
     import firstlight_core.deploy.deployment
+    import firstlight_core.deploy.targets
     import firstlight_core.environment.doctor
     import firstlight_core.environment.install
     import firstlight_core.estimate.estimates
@@ -107,7 +108,7 @@ class Services:
     deploy = Late(lambda: firstlight_core.deploy.deployment.deploy)
     undo = Late(lambda: firstlight_core.deploy.deployment.undo)
     list_deployments = Late(lambda: firstlight_core.deploy.deployment.list_deployments)
-    deploy_targets = Late(lambda: firstlight_core.deploy.deployment.deploy_targets)
+    deploy_targets = Late(lambda: firstlight_core.deploy.targets.deploy_targets)
     open_service = Late(lambda: firstlight_core.foundry.service.open_service)
     probe_service = Late(lambda: firstlight_core.foundry.health.probe_service)
     start_background = Late(lambda: firstlight_core.foundry.background.start_background)

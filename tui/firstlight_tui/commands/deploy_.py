@@ -6,9 +6,11 @@ import typer
 
 from firstlight_core.deploy.deployment import deploy as deploy_artifact
 from firstlight_core.deploy.deployment import undo as undo_deployment
+from firstlight_core.deploy.targets import PUBLISHED, deploy_targets
 from firstlight_core.documents.deploy import DeployDocument, Deployed
 from firstlight_core.documents.foundry import ExaminationDocument
 from firstlight_core.errors import UsageError
+from firstlight_core.exports.table import EXPORTS
 from firstlight_core.exports.vllm_command import Capacity
 from firstlight_core.foundry.cli_cache import put_cache_back
 from firstlight_core.foundry.visibility import examine
@@ -16,13 +18,18 @@ from firstlight_core.model.sources import find_source
 from firstlight_core.text import shown_path
 from firstlight_tui.commands.output import run_verb, say, show_events
 
+*_FIRST, _LAST = deploy_targets()
+_LISTED = f"{', '.join(_FIRST)} or {_LAST}"
+_SERVING = ", ".join(name for name, row in EXPORTS.items() if row.from_weights)
+
 
 def deploy(
     artifact: Path | None = typer.Argument(None, help="An artifact folder."),
     name: str | None = typer.Option(None, "--name", help="The name it is deployed under."),
-    target: str = typer.Option("foundry", help="foundry, folder, ollama, vllm or bundle."),
+    target: str = typer.Option("foundry", help=f"{_LISTED}."),
     cache: str | None = typer.Option(
-        None, help="foundry, folder: private (Firstlight's own) or foundry (that of its CLI)."
+        None,
+        help=f"{', '.join(PUBLISHED)}: private (Firstlight's own) or foundry (that of its CLI).",
     ),
     undo: bool = typer.Option(
         False, "--undo", help="Remove the deployment and everything written for it."
@@ -36,7 +43,7 @@ def deploy(
         help="Restore the foundry command's cache folder that the wizard changed.",
     ),
     source: str | None = typer.Option(
-        None, help="ollama, vllm: the original weights, or `sample` (ollama: or a GGUF)."
+        None, help=f"{_SERVING}: the original weights, or `sample` (ollama: or a GGUF)."
     ),
     gpus: int = typer.Option(1, help="vllm: GPUs of one replica; 0 for CPU."),
     context: int = typer.Option(2048, help="vllm: tokens of prompt and answer together."),

@@ -10,24 +10,17 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Label, RadioButton, RadioSet
 
+from firstlight_core.deploy.targets import PUBLISHED, target_words
 from firstlight_core.errors import UsageError
 from firstlight_core.text import one_line
 from firstlight_tui.widgets.words import Words, part
 
-TARGETS: Mapping[str, str] = {
-    "foundry": "Copies the model into Foundry Local and asks it.",
-    "folder": "A copy for old CLIs and programs; nothing asked.",
-    "ollama": "A Modelfile; a GGUF of the weights runs everywhere.",
-    "vllm": "Files to serve it with vLLM, on more machines.",
-    "bundle": "One zip: manifest, checksums, sample programs.",
-}
-"""What each target of the core means; one without words is shown by its name alone."""
 CACHES: Mapping[str, tuple[str, str]] = {
     "private": ("Firstlight's own", "Found by Firstlight and apps that open it"),
     "foundry": ("the foundry command's", "Found by the foundry command too"),
 }
 """Label and meaning of each cache of the core."""
-CACHED = ("foundry", "folder")
+CACHED = tuple(PUBLISHED)
 """Targets that stand in a cache."""
 
 
@@ -115,7 +108,7 @@ class ChoiceForm(Grid):
         choice = self.choice
         self.set_class(choice.target in CACHED, "-cached")
         self.query_one("#name-words", Words).update(name_words)
-        self.query_one("#target-words", Words).update(TARGETS.get(choice.target, ""))
+        self.query_one("#target-words", Words).update(target_words(choice.target))
         self.query_one("#cache-words", Words).update(f"{CACHES[choice.cache][1]} (F3).")
 
 

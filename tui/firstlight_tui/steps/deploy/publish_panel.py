@@ -8,6 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Button, Input
 
 from firstlight_core.artifact.manifest import forced_reason
+from firstlight_core.deploy.targets import asks_capacity
 from firstlight_core.exports.vllm_command import Capacity
 from firstlight_core.session import Session
 from firstlight_tui.modals import ConfirmScreen
@@ -121,7 +122,7 @@ class PublishStep(FoundryStep):
         options |= {"cache": choice.cache} if choice.target in CACHED else {}
         options |= {"replace": True} if replace else {}
         options |= {"force": True} if force else {}
-        if choice.target != "vllm":
+        if not asks_capacity(choice.target):
             self._publish(artifact, choice.name, options)
             return
 

@@ -1,0 +1,48 @@
+"""What an export target is."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.documents.deploy import WrittenExport
+from firstlight_core.exports.vllm_command import Capacity
+from firstlight_core.process.events import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportRequest:
+    """What is exported, and where to."""
+
+    artifact: Path
+    name: str
+    destination: Path
+    document: Mapping[str, Any]
+    """The settled inference_model.json."""
+    source: Path | None = None
+    """The original weights; None takes those that the artifact's manifest names."""
+    capacity: Capacity | None = None
+    """How big a server shall be, for a target whose `options` ask for it."""
+    say: Callable[[Event], None]
+
+
+Write = Callable[[ExportRequest], Awaitable[WrittenExport]]
+"""Writes an export to its destination, or raises and leaves what stood there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """One row: a target that an artifact is written for."""
+
+    words: str
+    """What the target means, in a line of the Deploy step."""
+    written: str
+    """What is written, as a part of a sentence."""
+    write: Callable[[], Write]
+    """Import the target's module and return the function that writes the export."""
+    options: type[Capacity] | None = None
+    """The numbers that the target asks for."""
+    from_weights: bool = False
+    """Whether it serves the original weights, so that `--source` may name them."""
+    suffix: str = ""
+    """Of the file that is written; empty for a folder."""
