@@ -6,8 +6,9 @@ import os
 import platform
 import shutil
 import sys
+import sysconfig
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from dataclasses import dataclass
 
 from firstlight_core.cgroups import cpu_quota
 
@@ -22,6 +23,9 @@ INSTRUCTION_SETS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("I8MM", ("i8mm",)),
 )
 """Name → the flags that say so; these decide how fast int4 weights are multiplied."""
+
+_GLIBC, _GLIBC_FOUNDRY_AARCH64, _MACOS = "2.28", "2.34", "14.0"
+"""Oldest versions: of the manylinux tags of onnxruntime and of foundry-local-sdk, and of their macosx tag."""
 
 
 def core_count() -> tuple[int, int]:
@@ -42,44 +46,109 @@ def instruction_sets(flags: Iterable[str]) -> list[str]:
     return [name for name, signs in INSTRUCTION_SETS if known.intersection(signs)]
 
 
-def kernel_cpu_flags(path: Path = Path("/proc/cpuinfo")) -> list[str]:
-    """The CPU flags that a Linux kernel tells; empty elsewhere."""
-    with contextlib.suppress(OSError):
-        for line in path.read_text(errors="replace").splitlines():
-            key, _, value = line.partition(":")
-            if key.strip().lower() in ("flags", "features"):
-                return value.split()
-    return []
+@dataclass(frozen=True, slots=True)
+class System:
+    """The operating system in words, and what cannot work on it; `usable` is false where nothing can."""
+
+    name: str
+    lacks: str = ""
+    usable: bool = True
 
 
-_ACCELERATORS: tuple[tuple[str, str], ...] = (
-    ("NVIDIA GPU", "/dev/nvidia0"),
-    ("AMD GPU (ROCm)", "/dev/kfd"),
-    ("NPU", "/dev/accel/accel0"),
-    ("GPU", "/dev/dri/renderD128"),
-)
+def describe_system(
+    *,
+    system: str | None = None,
+    machine: str | None = None,
+    release: str | None = None,
+    libc: tuple[str, str] | None = None,
+    built_for: str | None = None,
+    sixty_four: bool = sys.maxsize > 2**32,
+) -> System:
+    """Describe the operating system and what the packages that Firstlight needs do not offer on it.
 
-
-def accelerators(root: Path = Path("/")) -> list[str]:
-    """Accelerators whose device a Linux kernel shows, and Apple's own; nothing is opened."""
-    devices = [name for name, device in _ACCELERATORS if (root / device.lstrip("/")).exists()]
-    if platform.system() == "Darwin" and platform.machine() == "arm64":
-        devices.append("Apple GPU and Neural Engine")
-    return devices[:1] if devices == ["NVIDIA GPU", "GPU"] else devices
-
-
-def system_name() -> tuple[str, bool]:
-    """The operating system in words, and whether the packages used have wheels for it."""
-    system, machine = platform.system(), platform.machine()
+    `release` is the version of macOS or Windows; `libc` the C library and its version; `built_for` what the running
+    Python was built for, which decides about wheels (`sysconfig.get_platform()`). Wheels: looked up in November 2026.
+    """
+    system, machine = system or platform.system(), machine or platform.machine()
+    built_for = built_for or sysconfig.get_platform()
     if system == "Linux":
-        libc, version = platform.libc_ver()
-        good = libc == "glibc" and machine in ("x86_64", "aarch64")
-        return f"Linux {machine}, {libc or 'another C library'} {version}".strip(), good
+        return _describe_linux(machine, libc or platform.libc_ver())
     if system == "Darwin":
-        return f"macOS {platform.mac_ver()[0]} {machine}", machine == "arm64"
+        return _describe_macos(machine, release if release is not None else platform.mac_ver()[0])
     if system == "Windows":
-        return f"Windows {platform.version()} {machine}", machine in ("AMD64", "ARM64")
-    return f"{system or 'unknown'} {machine}", False
+        version = release if release is not None else platform.version()
+        return _describe_windows(f"Windows {version} {machine}", built_for, sixty_four)
+    return System(
+        f"{system or 'unknown'} {machine}".strip(),
+        "onnxruntime has no wheels for this system: nothing can be converted or run here",
+        usable=False,
+    )
+
+
+def _describe_linux(machine: str, libc: tuple[str, str]) -> System:
+    library, version = libc
+    name = f"Linux {machine}, {library or 'another C library'} {version}".strip()
+    if library != "glibc":
+        return System(
+            name,
+            "onnxruntime has wheels for glibc only (not for Alpine's musl): nothing can be converted or run here",
+            usable=False,
+        )
+    if machine not in ("x86_64", "aarch64"):
+        return System(name, "onnxruntime has wheels for x86-64 and aarch64 only", usable=False)
+    if (older := _older(version, _GLIBC)) or (
+        machine == "aarch64" and _older(version, _GLIBC_FOUNDRY_AARCH64)
+    ):
+        needed = _GLIBC if older else _GLIBC_FOUNDRY_AARCH64
+        return System(
+            name,
+            f"{'onnxruntime' if older else 'foundry-local-sdk'} needs glibc {needed}: "
+            + ("nothing can be converted or run here" if older else "deploy with --target folder"),
+            usable=not older,
+        )
+    return System(name)
+
+
+def _describe_macos(machine: str, release: str) -> System:
+    name = f"macOS {release} {machine}".replace("  ", " ")
+    if machine != "arm64":
+        return System(
+            name,
+            "onnxruntime and torch have no wheels for Intel Macs (nor for a Python that runs under Rosetta): "
+            "nothing can be converted or run here",
+            usable=False,
+        )
+    if _older(release, _MACOS):
+        return System(
+            name,
+            f"onnxruntime and torch need macOS {_MACOS}: nothing can be converted or run here",
+            usable=False,
+        )
+    return System(name)
+
+
+def _describe_windows(name: str, built_for: str, sixty_four: bool) -> System:
+    if not sixty_four or built_for == "win32":
+        return System(
+            f"{name}, 32-bit Python",
+            "onnxruntime has wheels for a 64-bit Python only: install that one",
+            usable=False,
+        )
+    if built_for == "win-arm64":
+        return System(
+            name,
+            "the package index has no torch for Windows on Arm: convert with an x64 Python or on another machine; "
+            "artifacts run here",
+        )
+    return System(name)
+
+
+def _older(version: str, needed: str) -> bool:
+    """Whether a version of numbers is older; one that cannot be read is not."""
+    try:
+        return [*map(int, version.split("."))] < [*map(int, needed.split("."))]
+    except ValueError:
+        return False
 
 
 def terminal_state(environ: Mapping[str, str] = os.environ) -> tuple[str, list[str]]:

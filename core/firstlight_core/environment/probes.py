@@ -15,12 +15,11 @@ from firstlight_core.documents.jobs_machine import (
     ProvidersReply,
     ToolchainReply,
 )
+from firstlight_core.environment.devices import accelerators, processor_name, system_cpu_flags
 from firstlight_core.environment.machine import (
-    accelerators,
     core_count,
+    describe_system,
     instruction_sets,
-    kernel_cpu_flags,
-    system_name,
     terminal_state,
 )
 from firstlight_core.environment.program_version import ProgramAnswer, ask_program
@@ -86,9 +85,11 @@ async def look_at_python() -> Finding:
 
 
 async def look_at_system() -> Finding:
-    """The operating system."""
-    name, good = system_name()
-    return Finding("ok" if good else "warning", name)
+    """The operating system, and first of all what cannot work on it."""
+    system = describe_system()
+    if not system.lacks:
+        return Finding("ok", system.name)
+    return Finding("warning" if system.usable else "fail", f"{system.name}: {system.lacks}")
 
 
 async def look_at_cpu() -> Finding:
@@ -99,8 +100,9 @@ async def look_at_cpu() -> Finding:
         cpu = await _ask_cpu()
         brand, flags = cpu["brand"], cpu["flags"]
     except FirstlightError:
-        brand, flags = platform.processor() or platform.machine(), []
-    sets = instruction_sets(flags or kernel_cpu_flags())
+        brand, flags = processor_name(), []
+    # py-cpuinfo tells no flags of Apple silicon and often only old ones on Windows.
+    sets = instruction_sets([*flags, *system_cpu_flags()])
     words = ", ".join([cores, brand, *(sets or ["instruction sets unknown"])])
     if not sets:
         return Finding("unknown", words)
@@ -250,7 +252,10 @@ async def look_at_providers() -> Finding:
     names = [name for name in names if name != "Azure"]
     status: CheckStatus = "ok" if "CPU" in names else "fail"
     idle = accelerators()
-    words = f"; found and not used: {', '.join(idle)}" if idle else "; no accelerator found"
+    if idle is None:
+        words = "; accelerators of this system are not looked for"
+    else:
+        words = f"; found and not used: {', '.join(idle)}" if idle else "; no accelerator found"
     return Finding(status, (", ".join(names) or "none") + words)
 
 

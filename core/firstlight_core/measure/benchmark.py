@@ -16,6 +16,7 @@ from firstlight_core.documents.measure import (
     ClientsLevel,
     MachineDocument,
 )
+from firstlight_core.environment.devices import processor_name
 from firstlight_core.errors import JobFailed, UsageError
 from firstlight_core.foundry.service import open_service
 from firstlight_core.measure.interference import InterferenceWatch
@@ -30,7 +31,7 @@ from firstlight_core.measure.subjects import (
 )
 from firstlight_core.monitor import available_memory
 from firstlight_core.process.events import Event, Progress, Stage
-from firstlight_core.text import bytes_text, one_line
+from firstlight_core.text import bytes_text
 
 LENGTHS = (32, 128, 512)
 """Prompt lengths in tokens."""
@@ -279,7 +280,7 @@ def machine() -> MachineDocument:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
     return {
-        "cpu": _cpu_name(),
+        "cpu": processor_name(),
         "cores": psutil.cpu_count(logical=False) or psutil.cpu_count() or 1,
         "threads": psutil.cpu_count() or 1,
         "memory_bytes": psutil.virtual_memory().total,
@@ -289,11 +290,3 @@ def machine() -> MachineDocument:
         "python": platform.python_version(),
         "versions": versions,
     }
-
-
-def _cpu_name() -> str:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
-            if line.startswith("model name"):
-                return one_line(line.partition(":")[2], 80)
-    return one_line(platform.processor() or platform.machine(), 80)
