@@ -135,10 +135,11 @@ def build(source: Path, output: Path, precision: str) -> Path:
     """Build one artifact as a conversion does, without Olive around it."""
     from onnxruntime_genai.models import builder
 
+    from firstlight_core.conversion.olive_config import BUILDER_OPTIONS
     from firstlight_core.precision.table import find_precision
 
     row = find_precision(precision)
-    options = {**row.builder_options, "hf_remote": False}
+    options = {**BUILDER_OPTIONS, **row.builder_options}
     options |= options.pop("extra_options", {})
     output.mkdir(parents=True, exist_ok=True)
     with quiet():

@@ -286,7 +286,10 @@ def test_plan_says_what_the_course_says_and_what_is_run(sample: Path, tmp_path: 
     ]
     settings = plan.course_config["passes"]["builder"]["config"]
     assert settings["quantization_config"] == {"block_size": 128, "is_symmetric": False}
-    assert plan.run_config["passes"]["build"]["extra_options"] == {"hf_remote": False}
+    assert plan.run_config["passes"]["build"]["extra_options"] == {
+        "hf_remote": False,
+        "prune_lm_head": True,
+    }
     assert "auto-opt is deprecated" in plan.reason
     assert plan.command[-2:] == ["--method", "command"]
     half = plan_conversion(sample, tmp_path / "out", precision="fp16")
