@@ -1,7 +1,7 @@
 """Converts a tiny model as a user's conversion does, and holds what it computes against transformers.
 
 The original is what a user of transformers or PEFT would run: the folder as it is, adapters unmerged. Logits are taken
-token by token and in one go, past every window and original rope length, and compared in float64.
+token by token and with the prompt in one go, past every window and original rope length, and compared in float64.
 """
 
 import contextlib
@@ -116,7 +116,10 @@ def original_logits(model: Any, ids: Sequence[int], prefill: int) -> Any:
 
 
 def artifact_logits(artifact: Path, ids: Sequence[int], prefill: int) -> Any:
-    """The same by onnxruntime-genai."""
+    """The same by onnxruntime-genai, whose graph has logits for the last token of a chunk only.
+
+    The rows within the prompt come from a second pass that reads it token by token.
+    """
     import numpy
     import onnxruntime_genai as genai
 
@@ -127,13 +130,18 @@ def artifact_logits(artifact: Path, ids: Sequence[int], prefill: int) -> Any:
     parameters.set_search_options(
         do_sample=False, max_length=max(len(ids) + 8, least_cache(artifact))
     )
-    generator = genai.Generator(model, parameters)
-    generator.append_tokens(numpy.array(ids[:prefill], dtype=numpy.int32))
-    made = [numpy.array(generator.get_output("logits"))[0]]
-    for token in ids[prefill:]:
-        generator.append_tokens(numpy.array([token], dtype=numpy.int32))
-        made.append(numpy.array(generator.get_output("logits"))[0, -1:])
-    return numpy.concatenate(made).astype(numpy.float64)
+
+    def read(chunks: list[Sequence[int]]) -> list[Any]:
+        generator = genai.Generator(model, parameters)
+        rows = []
+        for chunk in chunks:
+            generator.append_tokens(numpy.array(chunk, dtype=numpy.int32))
+            rows.append(numpy.array(generator.get_output("logits"))[0, -1:])
+        return rows
+
+    rows = read([[token] for token in ids[: prefill - 1]])
+    rows += read([ids[:prefill], *([token] for token in ids[prefill:])])
+    return numpy.concatenate(rows).astype(numpy.float64)
 
 
 def compare(original: Any, converted: Any) -> Figures:
