@@ -101,25 +101,35 @@ def _rows(adapter: Path) -> int:
     return 0
 
 
+def _passes(ids: Sequence[int], prefill: int) -> list[list[list[int]]]:
+    """The two passes over a text, in chunks: the prompt but its last token one by one, then the whole, its prompt in one go.
+
+    A graph with a pruned head has logits for the last token of a chunk only. An original is read in the same two
+    passes, because longrope takes other factors for a chunk that ends beyond the original length.
+    """
+    single = [[token] for token in ids[: prefill - 1]]
+    return [single, [list(ids[:prefill]), *([token] for token in ids[prefill:])]]
+
+
 def original_logits(model: Any, ids: Sequence[int], prefill: int) -> Any:
-    """Logits (tokens, vocabulary) in float64: `prefill` tokens in one go, the rest one by one."""
+    """Logits (tokens, vocabulary) in float64, in two passes."""
     import torch
 
-    made, past = [], None
-    chunks = [list(ids[:prefill]), *([token] for token in ids[prefill:])]
+    rows = []
     with torch.no_grad():
-        for chunk in chunks:
-            output = model(input_ids=torch.tensor([chunk]), past_key_values=past, use_cache=True)
-            past = output.past_key_values
-            made.append(output.logits[0].double())
-    return torch.cat(made).numpy()
+        for chunks in _passes(ids, prefill):
+            past = None
+            for chunk in chunks:
+                output = model(
+                    input_ids=torch.tensor([chunk]), past_key_values=past, use_cache=True
+                )
+                past = output.past_key_values
+                rows.append(output.logits[0, -1:].double())
+    return torch.cat(rows).numpy()
 
 
 def artifact_logits(artifact: Path, ids: Sequence[int], prefill: int) -> Any:
-    """The same by onnxruntime-genai, whose graph has logits for the last token of a chunk only.
-
-    The rows within the prompt come from a second pass that reads it token by token.
-    """
+    """The same by onnxruntime-genai."""
     import numpy
     import onnxruntime_genai as genai
 
@@ -131,16 +141,12 @@ def artifact_logits(artifact: Path, ids: Sequence[int], prefill: int) -> Any:
         do_sample=False, max_length=max(len(ids) + 8, least_cache(artifact))
     )
 
-    def read(chunks: list[Sequence[int]]) -> list[Any]:
+    rows = []
+    for chunks in _passes(ids, prefill):
         generator = genai.Generator(model, parameters)
-        rows = []
         for chunk in chunks:
             generator.append_tokens(numpy.array(chunk, dtype=numpy.int32))
             rows.append(numpy.array(generator.get_output("logits"))[0, -1:])
-        return rows
-
-    rows = read([[token] for token in ids[: prefill - 1]])
-    rows += read([ids[:prefill], *([token] for token in ids[prefill:])])
     return numpy.concatenate(rows).astype(numpy.float64)
 
 
