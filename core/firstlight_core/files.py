@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path, PurePath
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from firstlight_core.errors import InputRefused, StateProblem
 from firstlight_core.text import one_line, shown_path
@@ -29,6 +29,10 @@ _PASSING = (_DENIED, 32, 33, 145)
 """What Windows answers while a virus scanner or an indexer looks at a new file, or a deleted one is not gone yet."""
 _PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 """Seconds between two tries."""
+JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
+"""A value of JSON from outside, before anybody has looked at it."""
+JsonObject = dict[str, JsonValue]
+"""A JSON object from outside: each key is looked up and its type asked for where it is read."""
 Result = TypeVar("Result")
 _sleep = time.sleep
 

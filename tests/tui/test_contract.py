@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from firstlight_core.documents.verb import ALWAYS
 from firstlight_core.errors import CheckFailed
-from firstlight_tui.commands.output import CONTRACT, run_verb
+from firstlight_tui.commands.output import run_verb
 from tests.tui.commands.test_run_verbs import call, document
 
 
@@ -52,13 +53,13 @@ def spoken(
     return int(left.value.code or 0), found
 
 
-@pytest.mark.parametrize("verb", CONTRACT)
+@pytest.mark.parametrize("verb", ALWAYS)
 def test_a_key_of_the_contract_is_always_there(
     verb: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, found = spoken(verb, {"more": 1}, capsys)
     assert code == 0 and found["more"] == 1
-    assert {key: found[key] for key in CONTRACT[verb]} == CONTRACT[verb]
+    assert {key: found[key] for key in ALWAYS[verb]} == ALWAYS[verb]
 
 
 def test_each_of_several_targets_keeps_the_contract(capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,6 +24,7 @@ from firstlight_core.artifact.publishing import (
     write_manifest,
 )
 from firstlight_core.artifact.settled_files import heal_manifest, update_manifest
+from firstlight_core.documents.artifact import InferenceModel
 from firstlight_core.errors import InputRefused, StateProblem
 from firstlight_core.files import read_json_object, state_problem, write_json
 from firstlight_core.process.events import Event, Progress
@@ -36,7 +37,7 @@ _OWN = frozenset({INFERENCE_MODEL, MANIFEST, HIDDEN_MARK})
 async def publish_copy(
     folder: Path,
     output: Path,
-    document: Mapping[str, Any],
+    document: InferenceModel,
     *,
     cache: ModelCache,
     target: str,
@@ -104,7 +105,7 @@ def mark_answered(output: Path, *, verified: bool) -> None:
 def copy_complete(
     folder: Path,
     destination: Path,
-    document: Mapping[str, Any],
+    document: InferenceModel,
     *,
     stop: threading.Event | None = None,
 ) -> None:
@@ -118,7 +119,7 @@ def copy_complete(
     _say_the_same(destination, document)
 
 
-def _say_the_same(folder: Path, document: Mapping[str, Any]) -> None:
+def _say_the_same(folder: Path, document: InferenceModel) -> None:
     """Write ModelConfig where the runtimes read it, so that the two files of the copy cannot contradict each other."""
     config = read_json_object(folder / GENAI_CONFIG)
     settled, _ = with_search(config, document)

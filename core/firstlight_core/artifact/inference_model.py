@@ -3,10 +3,12 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from firstlight_core.artifact.model_config import SEARCH_KEYS
 from firstlight_core.artifact.sampling_ranges import SAMPLING_RANGES
+from firstlight_core.documents.artifact import InferenceModel, ModelConfig
+from firstlight_core.documents.messages import Message
 from firstlight_core.errors import (
     InputRefused,
     TemplateRefused,
@@ -23,7 +25,7 @@ FIELD_LIMIT = 20_000
 """Characters in one PromptTemplate field; the longest default system prompt in public use has 4,000."""
 DEFAULT_DESCRIPTION = "Fine-tuned quantized model"
 DEFAULT_VERSION = "1.0"
-DEFAULT_MODEL_CONFIG: Mapping[str, float] = {
+DEFAULT_MODEL_CONFIG: ModelConfig = {
     "max_length": 2048,
     "temperature": 0.7,
     "top_p": 0.9,
@@ -42,8 +44,6 @@ PROVIDER_WORDS = (
     "vitis-npu",
 )
 """Foundry Local demands that execution provider when a model's name contains one of these (FACTS.md)."""
-
-Messages = Sequence[Mapping[str, str]]
 
 
 def check_name(name: str) -> str:
@@ -72,19 +72,19 @@ def build_inference_model(
     *,
     description: str = DEFAULT_DESCRIPTION,
     version: str = DEFAULT_VERSION,
-    model_config: Mapping[str, float] = DEFAULT_MODEL_CONFIG,
-) -> dict[str, Any]:
+    model_config: ModelConfig = DEFAULT_MODEL_CONFIG,
+) -> InferenceModel:
     """The document in exactly the course's shape and order of keys."""
     return {
         "Name": name,
         "Description": description,
         "Version": version,
         "PromptTemplate": dict(prompt_template),
-        "ModelConfig": dict(model_config),
+        "ModelConfig": model_config.copy(),
     }
 
 
-def validate_inference_model(document: Any) -> dict[str, Any]:
+def validate_inference_model(document: object) -> InferenceModel:
     """A checked copy of an inference_model.json; keys that the course does not know are kept.
 
     Raises:
@@ -108,10 +108,10 @@ def validate_inference_model(document: Any) -> dict[str, Any]:
     checked["PromptTemplate"] = _check_prompt_template(checked.get("PromptTemplate"))
     if "ModelConfig" in checked:
         checked["ModelConfig"] = _check_model_config(checked["ModelConfig"])
-    return checked
+    return cast(InferenceModel, checked)
 
 
-def _check_text(key: str, value: Any) -> str:
+def _check_text(key: str, value: object) -> str:
     if not isinstance(value, str):
         raise TemplateRefused(f"`{key}` must be a text.", field=key)
     if len(value) > FIELD_LIMIT:
@@ -127,7 +127,7 @@ def _check_text(key: str, value: Any) -> str:
     return value
 
 
-def _check_prompt_template(value: Any) -> dict[str, str]:
+def _check_prompt_template(value: object) -> dict[str, str]:
     if not isinstance(value, Mapping):
         raise TemplateRefused(
             "`PromptTemplate` must be an object with the fields system, user, assistant and prompt.",
@@ -154,7 +154,7 @@ def _check_prompt_template(value: Any) -> dict[str, str]:
     return dict(value)
 
 
-def _check_model_config(value: Any) -> dict[str, Any]:
+def _check_model_config(value: object) -> ModelConfig:
     if not isinstance(value, Mapping):
         raise TemplateRefused("`ModelConfig` must be an object.", field="ModelConfig")
     for key in SEARCH_KEYS:
@@ -163,11 +163,13 @@ def _check_model_config(value: Any) -> dict[str, Any]:
             raise TemplateRefused(
                 f"`ModelConfig.{key}` must be {span.rule}.", field=f"ModelConfig.{key}"
             )
-    return dict(value)
+    return cast(ModelConfig, dict(value))
 
 
-def read_inference_model(folder: Path) -> dict[str, Any] | None:
-    """The document that lies in an artifact, as it is; None when there is none.
+def read_inference_model(folder: Path) -> InferenceModel | None:
+    """Return the document that lies in an artifact; None when there is none.
+
+    It is as it lies there: `validate_inference_model` says whether its values may be used.
 
     Raises:
         InputRefused: it is there, and it is not JSON.
@@ -175,7 +177,7 @@ def read_inference_model(folder: Path) -> dict[str, Any] | None:
     path = folder / INFERENCE_MODEL
     if not path.exists() and not path.is_symlink():
         return None
-    return read_json_object(path)
+    return cast(InferenceModel, read_json_object(path))
 
 
 def opening_of(template: Mapping[str, str]) -> str:
@@ -189,7 +191,7 @@ def opening_of(template: Mapping[str, str]) -> str:
 
 def expand(
     template: Mapping[str, str],
-    messages: Messages,
+    messages: Sequence[Message],
     *,
     joiner: str = "",
     opening: bool = False,
@@ -214,7 +216,7 @@ def expand(
     return joiner.join(parts)
 
 
-def prompt_template_of(document: Mapping[str, Any] | None) -> dict[str, str] | None:
+def prompt_template_of(document: InferenceModel | None) -> dict[str, str] | None:
     """The PromptTemplate of a document from outside, when it is usable."""
     if document is None:
         return None

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import cast
 
-from firstlight_core.files import read_json_object
+from firstlight_core.documents.artifact import InferenceModel, ModelConfig, SearchValues
+from firstlight_core.files import JsonObject, read_json_object
 
 GENAI_CONFIG = "genai_config.json"
 SEARCH_KEYS = ("max_length", "temperature", "top_p", "repetition_penalty")
-Document = dict[str, Any]
 
 
 def context_length(folder: Path) -> int | None:
@@ -27,38 +27,46 @@ def context_length(folder: Path) -> int | None:
     )
 
 
-def fit_to_context(document: Mapping[str, Any], folder: Path) -> tuple[Document, str | None]:
-    """The document with a `max_length` that the model has, and a sentence where it asked for more."""
-    fitted, config = dict(document), document.get("ModelConfig")
+def fit_to_context(document: InferenceModel, folder: Path) -> tuple[InferenceModel, str | None]:
+    """Return the document with a `max_length` that the model has, and a sentence where it asked for more."""
+    fitted, config = document.copy(), document.get("ModelConfig")
     context = context_length(folder)
-    max_length = config.get("max_length") if isinstance(config, Mapping) else None
-    if context is None or not isinstance(max_length, int | float) or max_length <= context:
+    max_length = config.get("max_length") if isinstance(config, dict) else None
+    if (
+        config is None
+        or context is None
+        or not isinstance(max_length, int | float)
+        or max_length <= context
+    ):
         return fitted, None
-    fitted["ModelConfig"] = {**(config or {}), "max_length": context}
+    fitted["ModelConfig"] = {**config, "max_length": context}
     return fitted, (
         f"`ModelConfig.max_length` {int(max_length):,} is more than the model's context; "
         f"{context:,} tokens are written."
     )
 
 
-def search_values(model_config: Mapping[str, Any]) -> Document:
-    """What ModelConfig means for `search` in genai_config.json, which the runtimes read; temperature 0 means greedy."""
-    search: Document = {key: model_config[key] for key in SEARCH_KEYS if key in model_config}
-    if "max_length" in search:
-        search["max_length"] = int(search["max_length"])
-    if "temperature" in search:
-        search["do_sample"] = search["temperature"] > 0
+def search_values(model_config: ModelConfig) -> SearchValues:
+    """Return what ModelConfig means for `search` in genai_config.json, which the runtimes read; temperature 0 means greedy."""
+    search: SearchValues = {}
+    if "max_length" in model_config:
+        search["max_length"] = int(model_config["max_length"])
+    if "temperature" in model_config:
+        search["temperature"] = model_config["temperature"]
+    if "top_p" in model_config:
+        search["top_p"] = model_config["top_p"]
+    if "repetition_penalty" in model_config:
+        search["repetition_penalty"] = model_config["repetition_penalty"]
+    if "temperature" in model_config:
+        search["do_sample"] = model_config["temperature"] > 0
     return search
 
 
-def with_search(
-    config: Mapping[str, Any], document: Mapping[str, Any]
-) -> tuple[Document, Document]:
-    """A genai_config.json whose `search` says what the document's ModelConfig says, and those values."""
+def with_search(config: JsonObject, document: InferenceModel) -> tuple[JsonObject, SearchValues]:
+    """Return a genai_config.json whose `search` says what the document's ModelConfig says, and those values."""
     model_config = document.get("ModelConfig")
-    values = search_values(model_config if isinstance(model_config, Mapping) else {})
+    values = search_values(model_config if isinstance(model_config, dict) else {})
     search = config.get("search")
-    return {
-        **config,
-        "search": {**(search if isinstance(search, Mapping) else {}), **values},
-    }, values
+    merged: JsonObject = {**search} if isinstance(search, dict) else {}
+    merged.update(cast(JsonObject, values))
+    return {**config, "search": merged}, values

@@ -1,9 +1,10 @@
 """Requests and replies of the render job."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal, NotRequired, TypedDict
 
 from firstlight_core.documents.messages import Message, Tool, ToolMessage
+from firstlight_core.files import JsonValue
 
 Renderer = Literal["jinja", "transformers", "genai", "file"]
 
@@ -14,7 +15,7 @@ class Conversation(TypedDict):
     messages: Sequence[Message | ToolMessage]
     add_generation_prompt: bool
     tools: NotRequired[Sequence[Tool]]
-    variables: NotRequired[Mapping[str, object]]
+    variables: NotRequired[dict[str, JsonValue]]
     """Further variables of the chat template."""
 
 

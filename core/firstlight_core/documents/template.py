@@ -75,8 +75,8 @@ class Renderers(TypedDict):
     artifact: str
 
 
-class TemplateCheck(TypedDict):
-    """The document of `firstlight template --check`."""
+class TemplateReport(TypedDict):
+    """What the template check says of an artifact."""
 
     ok: bool
     locked: bool
@@ -99,6 +99,12 @@ class TemplateCheck(TypedDict):
     """A sentence about a `max_length` that was shortened to the model's context."""
 
 
+class TemplateCheck(TemplateReport):
+    """The document of `firstlight template --check`."""
+
+    kind: Literal["check"]
+
+
 class WrittenTemplate(TypedDict):
     """The files that were written, and the values of `search` in genai_config.json."""
 
@@ -106,9 +112,10 @@ class WrittenTemplate(TypedDict):
     search: SearchValues
 
 
-class SettledTemplate(TemplateCheck, WrittenTemplate):
+class SettledTemplate(TemplateReport, WrittenTemplate):
     """The document of `firstlight template --set`, `--preset`, `--template` and `--mend`."""
 
+    kind: Literal["settled"]
     mended: NotRequired[list[str]]
     """A sentence for each thing that was changed."""
     doubts: NotRequired[list[str]]
@@ -131,15 +138,22 @@ class UndoneTemplate(TypedDict):
     undone: bool
 
 
-class RestoredTemplate(TemplateCheck, UndoneTemplate):
+class RestoredTemplate(TemplateReport, UndoneTemplate):
     """The document of `firstlight template --undo`."""
+
+    kind: Literal["restored"]
 
 
 class BareRestoredTemplate(UndoneTemplate):
     """The document of `firstlight template --undo` when the model has no chat template again."""
 
+    kind: Literal["restored-without-template"]
     ok: bool
     locked: bool
+
+
+TemplateDocument = TemplateCheck | SettledTemplate | RestoredTemplate | BareRestoredTemplate
+"""What `firstlight template` prints."""
 
 
 class PreviewToken(TokenDocument):
@@ -148,10 +162,14 @@ class PreviewToken(TokenDocument):
     special: bool
 
 
+PreviewId = Literal["question", "conversation", "chat-template"]
+"""One question and a conversation by PromptTemplate, and the question by the chat template."""
+
+
 class PreviewConversation(TypedDict):
     """One conversation of the preview in tokens."""
 
-    id: Literal["question", "conversation", "chat-template"]
+    id: PreviewId
     text: str
     tokens: list[PreviewToken]
 

@@ -1,5 +1,6 @@
 """What every verb of the command line adds to its document."""
 
+from collections.abc import Mapping
 from typing import TypedDict
 
 from firstlight_core.errors import ErrorDocument
@@ -11,6 +12,24 @@ class Judged(TypedDict, total=False):
     ok: bool
     """False leaves with an exit code other than 0; true when it is absent."""
     error: ErrorDocument
+
+
+ALWAYS: Mapping[str, Mapping[str, list[str] | None]] = {
+    "doctor": {"verdict": None, "checks": []},
+    "convert": {
+        **dict.fromkeys(("artifact", "precision", "bytes", "seconds", "peak_rss_bytes")),
+        **{"command": None, "smoke": None},
+    },
+    "template": {"locked": None, "differences": [], "inference_model": None},
+    "deploy": dict.fromkeys(("name", "id", "path", "verified", "answer")),
+    "serve": dict.fromkeys(("base_url", "model", "pid")),
+    "chat": {"text": None, "tokens": [], "finish_reason": None, "stats": None},
+    "bench": {"machine": None, "results": []},
+    "tune": {"best": None, "trials": []},
+    "quality": {"checks": [], "drift": None},
+    "run": {"steps": [], "report": None},
+}
+"""Keys of a verb's document that are always there (SPEC 2), with what stands for "there is none"."""
 
 
 class VerbDocument(TypedDict):

@@ -2,10 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.artifact.inference_model import (
     build_inference_model,
@@ -16,6 +15,12 @@ from firstlight_core.artifact.tokenizer_files import (
     TEMPLATE_LIMIT,
     added_tokens,
     read_chat_template,
+)
+from firstlight_core.documents.jobs_template import Rendering
+from firstlight_core.documents.template import (
+    SettledTemplate,
+    WrittenChatTemplate,
+    WrittenTemplate,
 )
 from firstlight_core.errors import CheckFailed, TemplateRefused
 from firstlight_core.template.derive import (
@@ -29,10 +34,8 @@ from firstlight_core.template.derive import (
 )
 from firstlight_core.template.parity import check_template
 from firstlight_core.template.rendering import private_tokenizer, render
-from firstlight_core.template.settle import not_written, stops_again, write_template
+from firstlight_core.template.settle import not_written, read_stop_tokens, settled, write_template
 from firstlight_core.text import one_line
-
-Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,9 @@ def template_truth(artifact: Path | str, source: Path | str | None) -> Path | No
     return Path(source)
 
 
-async def settle_template_file(artifact: Path | str, text: str, *, force: bool = False) -> Document:
+async def settle_template_file(
+    artifact: Path | str, text: str, *, force: bool = False
+) -> SettledTemplate:
     """Check a chat template from outside, write it, and return the check's document; PromptTemplate follows it.
 
     The document has, besides `check_template`'s keys, `written[]`, `search` and `doubts[]`. What ends its turns joins
@@ -115,16 +120,19 @@ async def settle_template_file(artifact: Path | str, text: str, *, force: bool =
     checked = await check_template(folder, chat_template=text)
     if not checked["locked"] and not force:
         raise not_written(checked)
-    settled = await settle_chat_template(
+    written = await settle_chat_template(
         folder, text, force=force, stop_ids=checked["stop_tokens"]["missing"]
     )
-    result = {key: settled[key] for key in ("written", "search", "inference_model", "doubts")}
-    return {**checked, **result, **(await asyncio.to_thread(stops_again, folder, checked))}
+    files: WrittenTemplate = {"written": written["written"], "search": written["search"]}
+    document = settled(checked, files, await asyncio.to_thread(read_stop_tokens, folder, checked))
+    document["inference_model"] = written["inference_model"]
+    document["doubts"] = written["doubts"]
+    return document
 
 
 async def settle_chat_template(
     artifact: Path | str, text: str, *, force: bool = False, stop_ids: Sequence[int] = ()
-) -> Document:
+) -> WrittenChatTemplate:
     """Prove a chat template in both renderers and write it wherever a runtime looks for it.
 
     PromptTemplate follows it, and `stop_ids` join eos_token_id. The document: `written[]`, `doubts[]`, `differences[]` (sentences), and
@@ -157,11 +165,8 @@ async def settle_chat_template(
             detail="\n".join(differences),
         )
     stored = await asyncio.to_thread(read_inference_model, folder)
-    model = (
-        build_inference_model(default_name(folder), derived)
-        if stored is None
-        else {**stored, "PromptTemplate": derived}
-    )
+    model = stored or build_inference_model(default_name(folder), derived)
+    model["PromptTemplate"] = derived
     written = await asyncio.to_thread(
         write_template, folder, model, chat_template=text, stop_ids=stop_ids
     )
@@ -181,9 +186,7 @@ _NAMES = (
 )
 
 
-def _differences(
-    drawn: Sequence[Mapping[str, Any]], native: Sequence[Mapping[str, Any]]
-) -> list[str]:
+def _differences(drawn: Sequence[Rendering], native: Sequence[Rendering]) -> list[str]:
     return [
         f"onnxruntime-genai renders {name} otherwise than transformers' Jinja."
         for name, rendering, other in zip(_NAMES, drawn, native, strict=True)
@@ -191,7 +194,7 @@ def _differences(
     ]
 
 
-def _losses(drawn: Sequence[Mapping[str, Any]]) -> list[str]:
+def _losses(drawn: Sequence[Rendering]) -> list[str]:
     """Turns that the template drops or doubles, and a missing generation prompt."""
     losses = []
     roles = {

@@ -5,8 +5,8 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from firstlight_core.documents.template import Between, Cause, Difference, TokenDocument
 from firstlight_core.template.escapes import escaped
 from firstlight_core.text import one_line
 
@@ -40,15 +40,15 @@ def hunks(expected: Sequence[int], found: Sequence[int]) -> list[tuple[int, int,
 def differences(
     *,
     shape: str,
-    between: str,
+    between: Between,
     subject: str,
     expected: Sequence[int],
     found: Sequence[int],
     pieces: Mapping[int, str],
-    cause: str = "template",
+    cause: Cause = "template",
     truth: str = "the tokenizer's template",
-) -> list[dict[str, Any]]:
-    """The differences of one conversation as the document shows them, the first one first.
+) -> list[Difference]:
+    """Return the differences of one conversation as the document shows them, the first one first.
 
     `subject` is what is wrong when they differ ("PromptTemplate", "onnxruntime-genai"), `truth` what it is held against,
     `cause` why: "template" (another template), "renderer" (the same template, rendered otherwise) or "tokenizer" (the
@@ -78,7 +78,7 @@ def _text(ids: Sequence[int], pieces: Mapping[int, str]) -> str:
     return "".join(pieces.get(token, "�") for token in ids)
 
 
-def _tokens(ids: Sequence[int], pieces: Mapping[int, str]) -> list[dict[str, Any]]:
+def _tokens(ids: Sequence[int], pieces: Mapping[int, str]) -> list[TokenDocument]:
     return [{"id": token, "text": pieces.get(token, "")} for token in ids[:40]]
 
 

@@ -2,12 +2,12 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from firstlight_core.artifact.inference_model import CONTENT
+from firstlight_core.documents.jobs_template import Conversation, Rendering
+from firstlight_core.documents.messages import Message
 from firstlight_core.errors import TemplateRefused
-from firstlight_core.template.shapes import Message
 
 SYSTEM, USER, ANSWER, SECOND, CLOSE = (
     "Q" + hashlib.sha256(f"firstlight {part}".encode()).hexdigest()[:16]
@@ -22,7 +22,7 @@ def _turn(role: str, text: str) -> Message:
 
 _ONE = [_turn("user", USER)]
 _MANY = [*_ONE, _turn("assistant", ANSWER), _turn("user", SECOND), _turn("assistant", CLOSE)]
-CUT_CONVERSATIONS: tuple[dict[str, Any], ...] = (
+CUT_CONVERSATIONS: tuple[Conversation, ...] = (
     {"messages": _ONE, "add_generation_prompt": True},
     {"messages": _ONE, "add_generation_prompt": False},
     {"messages": _MANY, "add_generation_prompt": False},
@@ -31,9 +31,7 @@ CUT_CONVERSATIONS: tuple[dict[str, Any], ...] = (
 """What the renderer is asked; `cut_template` reads the answers in this order."""
 
 
-def cut_template(
-    renders: Sequence[Mapping[str, Any]], special: Iterable[str] = ()
-) -> dict[str, str]:
+def cut_template(renders: Sequence[Rendering], special: Iterable[str] = ()) -> dict[str, str]:
     """The PromptTemplate that says what the renderings of CUT_CONVERSATIONS say.
 
     `special` are the tokenizer's special tokens, which no cut may split.

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.artifact.artifact import no_folder
 from firstlight_core.artifact.inference_model import (
@@ -19,12 +18,15 @@ from firstlight_core.artifact.tokenizer_files import (
     no_chat_template,
     read_chat_template,
 )
+from firstlight_core.documents.artifact import InferenceModel
+from firstlight_core.documents.jobs_template import Rendering
+from firstlight_core.documents.template import Difference, ShapeRow, TemplateCheck
 from firstlight_core.errors import InputRefused, TemplateRefused
 from firstlight_core.files import read_json_object
 from firstlight_core.template.control_tokens import marking_tokens
 from firstlight_core.template.dates import date_formats, date_notes, with_today
 from firstlight_core.template.family import chat_template_of, unknown_markers
-from firstlight_core.template.renderers import Sides, by_file, render_both
+from firstlight_core.template.renderers import Rendered, Sides, by_file, render_both
 from firstlight_core.template.rendering import (
     default_inference_model,
     derive_inference_model,
@@ -49,24 +51,20 @@ __all__ = [
     "render",
 ]
 
-Document = dict[str, Any]
-
 
 async def check_template(
     artifact: Path | str,
     source: Path | str | None = None,
-    inference_model: Mapping[str, Any] | None = None,
+    inference_model: InferenceModel | None = None,
     *,
     chat_template: str | None = None,
-) -> Document:
+) -> TemplateCheck:
     """Compare what three renderers make of the same conversations, token by token.
 
     Without `source` the artifact's own tokenizer is the truth; without `inference_model` the one that lies in
     the artifact is checked, or, when none does, the one that its tokenizer implies. `chat_template` is checked in place
     of the artifact's own. An artifact without one is checked with the template that the PromptTemplate of
     `inference_model` implies (`proposed_template`).
-    The document: `ok`, `locked`, `verdict`, `sentence`, `exceptions[]`, `differences[]: {shape, between, cause, index,
-    expected, found, sentence}`, `shapes[]`, `notes[]`, `inference_model`, `stop_tokens`, `renderers`.
 
     Raises:
         InputRefused: the artifact or the source has no tokenizer or no chat template.
@@ -79,7 +77,7 @@ async def check_template(
     shapes = check_shapes(tuple(marks), variables)
     derived = await derive_prompt_template(sides.truth, template=sides.written)
     if inference_model is not None:
-        document = dict(inference_model)
+        document = inference_model.copy()
     else:
         stored = read_inference_model(folder)
         fresh = build_inference_model(default_name(folder), derived)
@@ -103,42 +101,42 @@ async def check_template(
         {t for difference_rows in (*expansions, *implied) for way in difference_rows for t in way}
     )
     extra = variable_shapes(variables, TRIED)
-    reference, native = await render_both(sides, shapes, texts, extra=extra)
-    encoded = {t: ids for t, ids in zip(texts, native.get("encoded", []), strict=False)}
+    rendered = await render_both(sides, shapes, texts, extra=extra)
+    encoded = dict(zip(texts, rendered.encoded, strict=False))
     # A runtime's decoder shows special tokens as nothing; their own names come last and win.
     named = {token: text for text, token in added_tokens(folder).items()}
-    filed = await by_file(sides, shapes, reference, native)
+    filed = await by_file(sides, shapes, rendered)
     comparison = Comparison(
-        pieces=_pieces(native) | _pieces(reference) | named,
+        pieces=rendered.pieces | named,
         templated=template is not None,
         same_template=sides.theirs == (sides.written or sides.own),
     )
-    rows: list[Document] = []
-    difference_rows: list[Document] = []
+    rows: list[ShapeRow] = []
+    difference_rows: list[Difference] = []
     for index, shape in enumerate(shapes):
+        reference = rendered.reference[index]
         row, new = comparison.compare(
             shape,
             Renderings(
-                reference=reference["renders"][index],
-                native=native["renders"][index],
-                wanted=native["wanted"][index],
-                file=filed.get(reference["renders"][index].get("text")),
+                reference=reference,
+                native=rendered.native[index],
+                wanted=rendered.wanted[index],
+                file=filed.get(reference.get("text", "")),
                 expanded=[[encoded[t] for t in way] for way in expansions[index]],
                 implied=[[encoded[t] for t in way] for way in implied[index]],
             ),
         )
         rows.append(row)
         difference_rows.extend(new)
-    rows += _variable_rows(extra, reference["renders"][len(shapes) :], reference["renders"][0])
+    rows += _variable_rows(extra, rendered.reference[len(shapes) :], rendered.reference[0])
     stop_tokens = check_stop_tokens(
         read_json_object(folder / "genai_config.json", strict=False), derived, marks
     )
-    explained, rewritten, repaired = await _explain(
-        sides, shapes, reference, native, difference_rows
-    )
+    explained, rewritten, repaired = await _explain(sides, shapes, rendered, difference_rows)
     by_its_file = any(difference["cause"] == "file" for difference in difference_rows)
     verdict = give_verdict(difference_rows, shapes, mendable=repaired)
     return {
+        "kind": "check",
         "ok": verdict.locked and bool(stop_tokens["ok"]),
         "locked": verdict.locked,
         "verdict": verdict.word,
@@ -152,14 +150,14 @@ async def check_template(
         "inference_model": document,
         "prompt_template_of_tokenizer": derived,
         "stop_tokens": stop_tokens,
-        "renderers": {"reference": reference["op"], "artifact": "genai"},
+        "renderers": {"reference": rendered.op, "artifact": "genai"},
     }
 
 
 def _sides(
     folder: Path,
     source: Path | str | None,
-    inference_model: Mapping[str, Any] | None,
+    inference_model: InferenceModel | None,
     chat_template: str | None,
     notes: list[str],
 ) -> Sides:
@@ -200,10 +198,10 @@ def _sides(
 
 
 def _variable_rows(
-    shapes: Sequence[Shape], renders: Sequence[Mapping[str, Any]], plain: Mapping[str, Any]
-) -> list[Document]:
+    shapes: Sequence[Shape], renders: Sequence[Rendering], plain: Rendering
+) -> list[ShapeRow]:
     """What the variables of the template would change, which onnxruntime-genai cannot be given."""
-    rows: list[Document] = []
+    rows: list[ShapeRow] = []
     for shape, rendering in zip(shapes, renders, strict=True):
         text, without = rendering.get("text"), plain.get("text")
         if text is None or without is None or text == without:
@@ -223,9 +221,8 @@ def _variable_rows(
 async def _explain(
     sides: Sides,
     shapes: Sequence[Shape],
-    reference: Mapping[str, Any],
-    native: Mapping[str, Any],
-    difference_rows: Sequence[Document],
+    rendered: Rendered,
+    difference_rows: Sequence[Difference],
 ) -> tuple[list[str], str | None, frozenset[str]]:
     """Why onnxruntime-genai renders otherwise, a template that it renders right, and the shapes that this repairs.
 
@@ -244,7 +241,7 @@ async def _explain(
     for candidate, what in candidates:
         if not candidate:
             continue
-        if repaired := await _repairs(sides, candidate, shapes, reference, native):
+        if repaired := await _repairs(sides, candidate, shapes, rendered):
             sentences.append(
                 f"{what} renders right in onnxruntime-genai too, proven on {len(shapes)} "
                 "conversations; --mend writes it."
@@ -257,17 +254,19 @@ async def _repairs(
     sides: Sides,
     candidate: str,
     shapes: Sequence[Shape],
-    reference: Mapping[str, Any],
-    native: Mapping[str, Any],
+    rendered: Rendered,
 ) -> frozenset[str]:
     """The conversations that onnxruntime-genai renders right with `candidate` only; none when another gets worse."""
     try:
-        again, after = await render_both(sides, shapes, [], template=candidate)
+        after = await render_both(sides, shapes, [], template=candidate)
     except TemplateRefused:
         return frozenset()
     drawn = zip(
         shapes,
-        *(result["renders"] for result in (reference, native, again, after)),
+        rendered.reference,
+        rendered.native,
+        after.reference,
+        after.native,
         strict=False,
     )
     repaired: set[str] = set()
@@ -299,7 +298,3 @@ def _expansions(template: Mapping[str, str] | None, shape: Shape) -> list[list[s
         texts = [text for text in expanded if text is not None]
         ways.append([*texts, *(text + ending for text in texts[1:] if ending)])
     return ways
-
-
-def _pieces(result: Mapping[str, Any]) -> dict[int, str]:
-    return {int(token): str(text) for token, text in result.get("pieces", {}).items()}

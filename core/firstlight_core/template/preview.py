@@ -3,15 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.artifact.inference_model import CONTENT, opening_of, prompt_template_of
 from firstlight_core.artifact.tokenizer_files import added_tokens
+from firstlight_core.documents.artifact import InferenceModel
+from firstlight_core.documents.jobs_template import Conversation
+from firstlight_core.documents.messages import Message
+from firstlight_core.documents.template import PreviewId, TemplatePreview
 from firstlight_core.template.control_tokens import marking_tokens
 from firstlight_core.template.rendering import private_tokenizer, render
-from firstlight_core.template.shapes import Message
 
-Document = dict[str, Any]
 QUESTION: tuple[Message, ...] = ({"role": "user", "content": "What is int4 quantization?"},)
 CONVERSATION: tuple[Message, ...] = (
     {"role": "system", "content": "You are a careful assistant."},
@@ -58,7 +59,9 @@ def segments_text(segments: Sequence[Segment]) -> str:
     return "".join(segment.text for segment in segments)
 
 
-async def preview_template(artifact: Path | str, inference_model: Mapping[str, Any]) -> Document:
+async def preview_template(
+    artifact: Path | str, inference_model: InferenceModel
+) -> TemplatePreview:
     """The preview's conversations in tokens, by the artifact's own tokenizer.
 
     The document: `conversations[]: {id, text, tokens[]: {id, text, special}}`, where `question` and
@@ -71,11 +74,11 @@ async def preview_template(artifact: Path | str, inference_model: Mapping[str, A
     """
     folder = Path(artifact)
     template = prompt_template_of(inference_model)
-    named: dict[str, str] = {}
+    named: dict[PreviewId, str] = {}
     if template is not None:
         named["question"] = segments_text(question_segments(template))
         named["conversation"] = segments_text(conversation_segments(template))
-    conversation = {"messages": list(QUESTION), "add_generation_prompt": True}
+    conversation: Conversation = {"messages": list(QUESTION), "add_generation_prompt": True}
     async with private_tokenizer(folder) as tokenizer:
         answer = await render("genai", tokenizer, [conversation], texts=list(named.values()))
     added = {token: text for text, token in added_tokens(folder).items()}

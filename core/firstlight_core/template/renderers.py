@@ -3,16 +3,14 @@
 import asyncio
 import contextlib
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from firstlight_core.documents.jobs_template import Renderer, Rendering
 from firstlight_core.files import read_json_object
 from firstlight_core.template.rendering import private_tokenizer, render
 from firstlight_core.template.shapes import Shape
-
-Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +28,24 @@ class Sides:
     """The chat template of the artifact; empty when it has none."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """The same conversations by both sides."""
+
+    op: Renderer
+    """The reference's renderer."""
+    reference: list[Rendering]
+    """By the reference, those of the extra shapes last."""
+    native: list[Rendering]
+    """By onnxruntime-genai."""
+    wanted: list[list[int]]
+    """The reference's texts in the tokens of onnxruntime-genai."""
+    encoded: list[list[int]]
+    """The texts that were asked for, in the tokens of onnxruntime-genai."""
+    pieces: dict[int, str]
+    """Token id → text; where both know one, the reference's."""
+
+
 async def render_both(
     sides: Sides,
     shapes: Sequence[Shape],
@@ -37,15 +53,15 @@ async def render_both(
     *,
     template: str | None = None,
     extra: Sequence[Shape] = (),
-) -> tuple[Document, Document]:
-    """The reference's renderings, of `extra` too, and the artifact's; without transformers the sandbox is the reference.
+) -> Rendered:
+    """Return the renderings of both sides, of `extra` by the reference alone.
 
-    `wanted` of the second: the reference's texts in the tokens of onnxruntime-genai.
+    Without transformers the sandbox is the reference.
     """
     conversations = [shape.to_json() for shape in shapes]
     more = [shape.to_json() for shape in extra]
     template = template if template is not None else sides.written
-    op = "transformers" if importlib.util.find_spec("transformers") else "jinja"
+    op: Renderer = "transformers" if importlib.util.find_spec("transformers") else "jinja"
     async with contextlib.AsyncExitStack() as stack:
         of_truth = await stack.enter_async_context(private_tokenizer(sides.truth))
         of_artifact = await stack.enter_async_context(private_tokenizer(sides.artifact))
@@ -62,32 +78,39 @@ async def render_both(
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         drawn = [rendering.get("text") for rendering in reference["renders"][: len(shapes)]]
+        pieces = dict(native["pieces"])
         known = {row["text"]: row["ids"] for row in native["renders"] if "text" in row}
         missing = sorted({text for text in drawn if text is not None and text not in known})
         if missing:
             answer = await render("genai", of_artifact, [], texts=missing)
             known |= dict(zip(missing, answer["encoded"], strict=True))
-            native["pieces"] = {**native.get("pieces", {}), **answer["pieces"]}
-        native["wanted"] = [known.get(text, []) for text in drawn]
+            pieces |= answer["pieces"]
+        wanted = [known.get(text, []) if text is not None else [] for text in drawn]
         if op == "jinja":
             # No tokenizer of its own: the artifact's encodes what the sandbox rendered.
-            for row, ids in zip(reference["renders"], native["wanted"], strict=False):
+            for row, ids in zip(reference["renders"], wanted, strict=False):
                 if "text" in row:
                     row["ids"] = ids
-    return reference | {"op": op}, native
+    return Rendered(
+        op=op,
+        reference=reference["renders"],
+        native=native["renders"],
+        wanted=wanted,
+        encoded=native["encoded"],
+        pieces={int(token): text for token, text in (pieces | reference["pieces"]).items()},
+    )
 
 
 async def by_file(
     sides: Sides,
     shapes: Sequence[Shape],
-    reference: Mapping[str, Any],
-    native: Mapping[str, Any],
-) -> dict[str | None, list[int]]:
+    rendered: Rendered,
+) -> dict[str, list[int]]:
     """Texts in the tokens of tokenizer.json itself, when even an ordinary one has other tokens in the runtime.
 
     A source that transformers 5 or later saved was trained with what transformers 5 makes of the file; nothing is asked.
     """
-    drawn = zip(shapes, reference["renders"], native["wanted"], strict=False)
+    drawn = zip(shapes, rendered.reference, rendered.wanted, strict=False)
     differing = [
         (shape, row["text"]) for shape, row, ids in drawn if "text" in row and row["ids"] != ids
     ]

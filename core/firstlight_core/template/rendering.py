@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from firstlight_core.artifact.inference_model import build_inference_model, check_name
 from firstlight_core.artifact.model_config import fit_to_context
@@ -16,12 +16,23 @@ from firstlight_core.artifact.tokenizer_files import (
     no_chat_template,
     read_chat_template,
 )
+from firstlight_core.documents.artifact import InferenceModel
+from firstlight_core.documents.jobs_template import (
+    Conversation,
+    Renderer,
+    RenderReply,
+    RenderRequest,
+)
 from firstlight_core.errors import JobDied, JobFailed, OutOfMemory, TemplateRefused
 from firstlight_core.process.runner import job_result
 from firstlight_core.template.derive import CUT_CONVERSATIONS, cut_template
 
-Document = dict[str, Any]
-SECONDS = {"jinja": 30.0, "genai": 60.0, "transformers": 120.0, "file": 60.0}
+SECONDS: Mapping[Renderer, float] = {
+    "jinja": 30.0,
+    "genai": 60.0,
+    "transformers": 120.0,
+    "file": 60.0,
+}
 """How long a renderer may take, start and imports included: a large tokenizer takes 20 s to read on a busy machine.
 
 Its processor time is limited on top, so a template that loops ends long before."""
@@ -36,31 +47,35 @@ async def private_tokenizer(folder: Path) -> AsyncIterator[Path]:
 
 
 async def render(
-    op: str,
+    op: Renderer,
     folder: Path,
-    conversations: Sequence[Mapping[str, Any]],
+    conversations: Sequence[Conversation],
     *,
     texts: Sequence[str] = (),
     template: str | None = None,
-    **more: Any,
-) -> Document:
+    now: str | None = None,
+    cpu_seconds: int | None = None,
+) -> RenderReply:
     """Ask one renderer, in a process of its own.
 
     Raises:
         TemplateRefused: it crashed, hung, or asked for too much.
     """
-    request = {
+    request: RenderRequest = {
         "op": op,
         "folder": str(folder),
         "conversations": list(conversations),
         "texts": list(texts),
         "template": template,
-        **more,
     }
+    if now is not None:
+        request["now"] = now
+    if cpu_seconds is not None:
+        request["cpu_seconds"] = cpu_seconds
     name = {"genai": "onnxruntime-genai's renderer"}.get(op, "the template renderer")
     try:
         async with asyncio.timeout(SECONDS[op]):
-            return await job_result("render", request)
+            return cast(RenderReply, await job_result("render", request))
     except TimeoutError:
         problem = "took too long"
     except (JobDied, OutOfMemory) as error:
@@ -95,7 +110,7 @@ async def derive_prompt_template(folder: Path, *, template: str | None = None) -
     return cut_template(renders, await asyncio.to_thread(added_tokens, folder))
 
 
-async def derive_inference_model(artifact: Path, name: str) -> Document:
+async def derive_inference_model(artifact: Path, name: str) -> InferenceModel:
     """The course's document for this artifact, with the PromptTemplate of its tokenizer and a length it can hold.
 
     Raises:
@@ -107,7 +122,7 @@ async def derive_inference_model(artifact: Path, name: str) -> Document:
     return fit_to_context(document, artifact)[0]
 
 
-def default_inference_model(artifact: Path | str, name: str) -> Document:
+def default_inference_model(artifact: Path | str, name: str) -> InferenceModel:
     """`derive_inference_model` for callers that cannot wait asynchronously; blocks for about 0.2 s."""
     # Its own thread, so that it also works where an event loop is running already.
     with ThreadPoolExecutor(1) as pool:

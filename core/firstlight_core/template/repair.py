@@ -1,20 +1,18 @@
 """Mends a template in one go: its fields, what ends a turn, and a chat template that the runtime renders otherwise."""
 
 import asyncio
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.artifact.inference_model import validate_inference_model
 from firstlight_core.artifact.model_config import fit_to_context
 from firstlight_core.artifact.tokenizer_files import read_chat_template
+from firstlight_core.documents.artifact import InferenceModel
+from firstlight_core.documents.template import SettledTemplate, TemplateCheck
 from firstlight_core.template.parity import check_template
-from firstlight_core.template.settle import told, write_template
-
-Document = dict[str, Any]
+from firstlight_core.template.settle import settled, with_fitted, write_template
 
 
-async def mend_template(artifact: Path | str, source: Path | str | None = None) -> Document:
+async def mend_template(artifact: Path | str, source: Path | str | None = None) -> SettledTemplate:
     """Mend what lies in the artifact, as `mend_fields` mends what an editor holds.
 
     Raises:
@@ -27,8 +25,8 @@ async def mend_template(artifact: Path | str, source: Path | str | None = None) 
 
 
 async def mend_fields(
-    artifact: Path | str, inference_model: Mapping[str, Any], source: Path | str | None = None
-) -> Document:
+    artifact: Path | str, inference_model: InferenceModel, source: Path | str | None = None
+) -> SettledTemplate:
     """Give the fields the tokenizer's own PromptTemplate, write them, and check again.
 
     What ends a turn joins eos_token_id; a chat template that onnxruntime-genai renders otherwise is replaced by
@@ -47,10 +45,10 @@ async def mend_fields(
 
 async def _mend(
     folder: Path,
-    checked: Mapping[str, Any],
-    inference_model: Mapping[str, Any],
+    checked: TemplateCheck,
+    inference_model: InferenceModel,
     source: Path | str | None,
-) -> Document:
+) -> SettledTemplate:
     derived = checked["prompt_template_of_tokenizer"]
     derived_model = validate_inference_model({**inference_model, "PromptTemplate": derived})
     model, fitted = fit_to_context(derived_model, folder)
@@ -71,8 +69,8 @@ async def _mend(
     written = await asyncio.to_thread(
         write_template, folder, model, chat_template=chat_template, stop_ids=missing
     )
-    again = told(await check_template(folder, source, model), fitted)
-    return {**again, **written, "mended": mended}
+    again = with_fitted(await check_template(folder, source, model), fitted)
+    return {**settled(again, written, again["stop_tokens"]), "mended": mended}
 
 
 def _template_of_source(folder: Path, source: Path | str | None) -> str | None:

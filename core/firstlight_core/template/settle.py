@@ -1,9 +1,9 @@
 """Writes a settled template where the runtimes read it: whole, re-read, and to be undone."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeVar, cast
 
 from firstlight_core.artifact.inference_model import INFERENCE_MODEL, validate_inference_model
 from firstlight_core.artifact.model_config import GENAI_CONFIG, fit_to_context, with_search
@@ -16,6 +16,14 @@ from firstlight_core.artifact.settled_files import (
     replace_settled,
 )
 from firstlight_core.artifact.tokenizer_files import CHAT_TEMPLATE
+from firstlight_core.documents.artifact import InferenceModel
+from firstlight_core.documents.template import (
+    SettledTemplate,
+    StopTokens,
+    TemplateReport,
+    UndoneTemplate,
+    WrittenTemplate,
+)
 from firstlight_core.errors import CheckFailed, InputRefused
 from firstlight_core.files import read_json_object
 from firstlight_core.template.control_tokens import marking_tokens
@@ -23,16 +31,16 @@ from firstlight_core.template.parity import check_template
 from firstlight_core.template.stop_tokens import check_stop_tokens, eos_ids
 from firstlight_core.text import shown_path
 
-Document = dict[str, Any]
+ReportT = TypeVar("ReportT", bound=TemplateReport)
 
 
 async def settle_template(
     artifact: Path | str,
-    inference_model: Mapping[str, Any],
+    inference_model: InferenceModel,
     source: Path | str | None = None,
     *,
     force: bool = False,
-) -> Document:
+) -> SettledTemplate:
     """Check a template, write it with its ModelConfig into the artifact, and return the check's document.
 
     The document has, besides `check_template`'s keys, `written[]` and `search`, and `fitted`, a sentence, where
@@ -55,21 +63,35 @@ async def settle_template(
     written = await asyncio.to_thread(
         write_template, folder, document, chat_template=proposed, stop_ids=stops
     )
-    return {
-        **told(checked, fitted),
-        **written,
-        **(await asyncio.to_thread(stops_again, folder, checked)),
-    }
+    return settled(
+        with_fitted(checked, fitted),
+        written,
+        await asyncio.to_thread(read_stop_tokens, folder, checked),
+    )
 
 
-def told(checked: Document, fitted: str | None) -> Document:
-    """The check's document with a sentence about a `max_length` that was shortened."""
+def settled(
+    report: TemplateReport, written: WrittenTemplate, stop_tokens: StopTokens
+) -> SettledTemplate:
+    """Return the document of a template that was checked and written, with eos_token_id as it is now."""
+    document = cast(SettledTemplate, {**report, **written})
+    document["kind"] = "settled"
+    document["stop_tokens"] = stop_tokens
+    document["ok"] = report["locked"] and stop_tokens["ok"]
+    return document
+
+
+def with_fitted(report: ReportT, fitted: str | None) -> ReportT:
+    """Return the check's document with the sentence about a `max_length` that was shortened."""
     if fitted is None:
-        return checked
-    return {**checked, "notes": [fitted, *checked["notes"]], "fitted": fitted}
+        return report
+    noted = report.copy()
+    noted["notes"] = [fitted, *report["notes"]]
+    noted["fitted"] = fitted
+    return noted
 
 
-def not_written(checked: Mapping[str, Any]) -> CheckFailed:
+def not_written(checked: TemplateReport) -> CheckFailed:
     """The error of a template that the check did not confirm."""
     open_ones = [d for d in checked["differences"] if d["shape"] not in checked["exceptions"]]
     ours = checked["proposed_template"] is None
@@ -82,21 +104,20 @@ def not_written(checked: Mapping[str, Any]) -> CheckFailed:
     )
 
 
-def stops_again(folder: Path, checked: Mapping[str, Any]) -> Document:
-    """The check's `stop_tokens` and `ok` with eos_token_id as it is now."""
+def read_stop_tokens(folder: Path, checked: TemplateReport) -> StopTokens:
+    """Return the check's `stop_tokens` with eos_token_id as it is now."""
     config = read_json_object(folder / GENAI_CONFIG, strict=False)
     fields = checked["prompt_template_of_tokenizer"]
-    stops = check_stop_tokens(config, fields, marking_tokens(folder))
-    return {"stop_tokens": stops, "ok": checked["locked"] and bool(stops["ok"])}
+    return check_stop_tokens(config, fields, marking_tokens(folder))
 
 
 def write_template(
     folder: Path,
-    document: Mapping[str, Any],
+    document: InferenceModel,
     *,
     chat_template: str | None = None,
     stop_ids: Sequence[int] = (),
-) -> Document:
+) -> WrittenTemplate:
     """Write inference_model.json, `search` and the manifest's hashes, each whole; `{written, search}`.
 
     `chat_template` replaces the one of the tokenizer, wherever a runtime looks for it; `stop_ids` are added to
@@ -119,7 +140,7 @@ def write_template(
     return {"written": [*texts], "search": values}
 
 
-def undo_template(artifact: Path | str) -> Document:
+def undo_template(artifact: Path | str) -> UndoneTemplate:
     """Put back what `settle_template` replaced last.
 
     Raises:

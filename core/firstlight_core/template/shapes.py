@@ -1,10 +1,11 @@
 """The conversations that the template check compares; adding one is a row."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-Message = dict[str, Any]
+from firstlight_core.documents.jobs_template import Conversation
+from firstlight_core.documents.messages import Message, Tool
+from firstlight_core.template.variables import VariableValue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,15 +18,21 @@ class Shape:
     generate: bool = True
     unusual: bool = False
     """A text or a feature that ordinary conversations lack: a runtime that reads it otherwise is an exception."""
-    tools: tuple[Message, ...] = ()
-    variables: Mapping[str, Any] = field(default_factory=dict)
+    tools: tuple[Tool, ...] = ()
+    variables: Mapping[str, VariableValue] = field(default_factory=dict)
     """Further variables of the chat template; onnxruntime-genai cannot be given any."""
 
-    def to_json(self) -> dict[str, object]:
-        """What the render job is asked."""
-        request = {"messages": list(self.messages), "add_generation_prompt": self.generate}
-        more = {"tools": list(self.tools), "variables": dict(self.variables)}
-        return request | {name: value for name, value in more.items() if value}
+    def to_json(self) -> Conversation:
+        """Return the conversation as the render job takes it."""
+        conversation: Conversation = {
+            "messages": list(self.messages),
+            "add_generation_prompt": self.generate,
+        }
+        if self.tools:
+            conversation["tools"] = list(self.tools)
+        if self.variables:
+            conversation["variables"] = dict(self.variables)
+        return conversation
 
 
 def _user(text: str) -> Message:
@@ -45,7 +52,7 @@ _ANSWER = "Weights are stored in four bits."
 _ROLE = "You are a careful assistant."
 
 
-_CLOCK: Message = {
+_CLOCK: Tool = {
     "type": "function",
     "function": {
         "name": "get_time",
@@ -161,7 +168,9 @@ def check_shapes(
     )
 
 
-def variable_shapes(variables: Collection[str], tried: Mapping[str, Any]) -> tuple[Shape, ...]:
+def variable_shapes(
+    variables: Collection[str], tried: Mapping[str, Sequence[VariableValue]]
+) -> tuple[Shape, ...]:
     """One question for each value of each variable that the template takes."""
     return tuple(
         Shape(
@@ -176,5 +185,5 @@ def variable_shapes(variables: Collection[str], tried: Mapping[str, Any]) -> tup
     )
 
 
-def _plain(value: Any) -> str:
+def _plain(value: VariableValue) -> str:
     return str(value).lower()

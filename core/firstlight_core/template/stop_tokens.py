@@ -1,9 +1,10 @@
 """Whether the runtime stops where the template ends a turn."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from firstlight_core.artifact.inference_model import CONTENT
+from firstlight_core.documents.template import StopTokens
+from firstlight_core.files import JsonObject
 
 
 def turn_ends(prompt_template: Mapping[str, str], special: Mapping[str, int]) -> dict[str, int]:
@@ -13,7 +14,7 @@ def turn_ends(prompt_template: Mapping[str, str], special: Mapping[str, int]) ->
     return {candidates[0][1]: special[candidates[0][1]]} if candidates else {}
 
 
-def eos_ids(genai_config: Mapping[str, Any]) -> list[int]:
+def eos_ids(genai_config: JsonObject) -> list[int]:
     """`model.eos_token_id` as a list."""
     model = genai_config.get("model")
     value = model.get("eos_token_id") if isinstance(model, Mapping) else None
@@ -22,9 +23,9 @@ def eos_ids(genai_config: Mapping[str, Any]) -> list[int]:
 
 
 def check_stop_tokens(
-    genai_config: Mapping[str, Any], prompt_template: Mapping[str, str], special: Mapping[str, int]
-) -> dict[str, Any]:
-    """`{ok, eos_token_ids, turn_ends, missing, sentence}`; ok is true when nothing is known to be missing."""
+    genai_config: JsonObject, prompt_template: Mapping[str, str], special: Mapping[str, int]
+) -> StopTokens:
+    """Return whether the runtime stops at the end of a turn; `ok` when nothing is known to be missing."""
     stops, ends = eos_ids(genai_config), turn_ends(prompt_template, special)
     missing = {text: token for text, token in ends.items() if token not in stops}
     if missing:

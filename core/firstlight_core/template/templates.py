@@ -1,7 +1,6 @@
 """The prompt template of an artifact: made from the tokenizer, checked token by token, written."""
 
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.artifact.inference_model import (
     build_inference_model,
@@ -10,6 +9,7 @@ from firstlight_core.artifact.inference_model import (
     read_inference_model,
     validate_inference_model,
 )
+from firstlight_core.documents.artifact import InferenceModel
 from firstlight_core.template.parity import (
     check_template,
     default_inference_model,
@@ -40,13 +40,13 @@ __all__ = [
 ]
 
 
-def preset_inference_model(artifact: Path, name: str, preset: str | None) -> dict[str, Any]:
+def preset_inference_model(artifact: Path, name: str, preset: str | None) -> InferenceModel:
     """Return the inference_model.json of a preset, or, without one, what the artifact's tokenizer implies.
 
     Raises:
         UsageError: there is no preset of this key.
     """
     if preset is None or preset == TOKENIZER:
-        return dict(default_inference_model(artifact, name))
+        return default_inference_model(artifact, name)
     # A model without a chat template has nothing to derive from; the format of the family is all there is.
     return build_inference_model(name, find_preset(preset).prompt_template)

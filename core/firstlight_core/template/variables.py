@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import cast
 
 from firstlight_core.errors import TemplateRefused, UsageError
+from firstlight_core.files import JsonValue
 from firstlight_core.text import one_line
 
+VariableValue = JsonValue
+"""What a variable of a chat template may be."""
 _ALWAYS = frozenset(
     {
         *("messages", "add_generation_prompt", "bos_token", "eos_token", "pad_token", "unk_token"),
@@ -16,7 +19,7 @@ _ALWAYS = frozenset(
     }
 )
 """What every renderer gives, or nobody does."""
-TRIED: Mapping[str, Sequence[Any]] = {
+TRIED: Mapping[str, Sequence[VariableValue]] = {
     "enable_thinking": (False, True),
     "thinking": (False, True),
     "reasoning_effort": ("low", "high"),
@@ -45,7 +48,7 @@ def template_variables(template: str) -> list[str]:
     return sorted(name for name in undeclared - _ALWAYS if name not in own or name in tested)
 
 
-def check_variables(template: str, given: Mapping[str, Any]) -> None:
+def check_variables(template: str, given: Mapping[str, VariableValue]) -> None:
     """Refuse variables that the template would ignore.
 
     Raises:
@@ -63,13 +66,13 @@ def check_variables(template: str, given: Mapping[str, Any]) -> None:
             )
 
 
-def read_variables(given: Sequence[str]) -> dict[str, Any]:
+def read_variables(given: Sequence[str]) -> dict[str, VariableValue]:
     """The variables of `name=value` texts: true, false, numbers and JSON are read as such, the rest is text.
 
     Raises:
         UsageError: one has no name or no value.
     """
-    variables: dict[str, Any] = {}
+    variables: dict[str, VariableValue] = {}
     for text in given:
         name, sign, value = text.partition("=")
         if not sign or not name.strip().isidentifier():
@@ -79,9 +82,8 @@ def read_variables(given: Sequence[str]) -> dict[str, Any]:
             )
         plain = value.strip()
         try:
-            variables[name.strip()] = json.loads(
-                plain.lower() if plain in ("True", "False") else plain
-            )
+            text = plain.lower() if plain in ("True", "False") else plain
+            variables[name.strip()] = cast(VariableValue, json.loads(text))
         except ValueError:
             variables[name.strip()] = plain
     return variables

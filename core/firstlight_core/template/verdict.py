@@ -2,16 +2,19 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
 
+from firstlight_core.documents.jobs_template import Rendering
+from firstlight_core.documents.template import (
+    Between,
+    Cause,
+    Difference,
+    ShapeRow,
+    TemplateVerdict,
+)
 from firstlight_core.template.compare import differences
 from firstlight_core.template.shapes import Shape
 from firstlight_core.text import one_line
 
-Document = dict[str, Any]
-Cause = Literal["template", "renderer", "tokenizer", "file"]
-"""Why tokens differ: another template, the same template rendered otherwise, the same text in other tokens; `file`: the
-runtime follows tokenizer.json to the letter, and transformers does not."""
 FILE_NOTE = (
     "transformers 5 reads this tokenizer otherwise than its tokenizer.json says (the file puts a space after control "
     "tokens); onnxruntime-genai follows the file, as transformers 4 did. A model that was trained with transformers 4 gets "
@@ -23,9 +26,9 @@ FILE_NOTE = (
 class Renderings:
     """One conversation by every renderer. Token ids throughout."""
 
-    reference: Mapping[str, Any]
+    reference: Rendering
     """`{text, ids}` or `{error}` by the source's template and tokenizer in transformers."""
-    native: Mapping[str, Any]
+    native: Rendering
     """The same by the artifact's, in onnxruntime-genai."""
     wanted: Sequence[int]
     """The reference's text, encoded by onnxruntime-genai."""
@@ -47,9 +50,9 @@ class Comparison:
     same_template: bool
     """Whether both renderers were given the very same chat template."""
 
-    def compare(self, shape: Shape, of: Renderings) -> tuple[Document, list[Document]]:
+    def compare(self, shape: Shape, of: Renderings) -> tuple[ShapeRow, list[Difference]]:
         """The row of a conversation, and its differences."""
-        row: Document = {"id": shape.key, "label": shape.label}
+        row: ShapeRow = {"id": shape.key, "label": shape.label}
         if "error" in of.reference or "error" in of.native:
             return self._refusals(row, of.reference, of.native)
         row["tokens"] = {"reference": len(of.reference["ids"]), "genai": len(of.native["ids"])}
@@ -62,8 +65,8 @@ class Comparison:
             rows += self._prompt_template(shape, of, row)
         return row, rows
 
-    def _genai(self, shape: Shape, of: Renderings) -> list[Document]:
-        rows: list[Document] = []
+    def _genai(self, shape: Shape, of: Renderings) -> list[Difference]:
+        rows: list[Difference] = []
         if of.native["text"] != of.reference["text"]:
             rows += differences(
                 shape=shape.key,
@@ -85,7 +88,7 @@ class Comparison:
             pieces=self.pieces,
         )
 
-    def _prompt_template(self, shape: Shape, of: Renderings, row: Document) -> list[Document]:
+    def _prompt_template(self, shape: Shape, of: Renderings, row: ShapeRow) -> list[Difference]:
         """PromptTemplate is held against the reference's text in one and the same tokenizer."""
         wanted = list(of.wanted)
         # The way of reading a PromptTemplate that fits the tokenizer's own judges this one.
@@ -118,11 +121,12 @@ class Comparison:
         return min(tried, key=_size) if tried else [_lacking(shape)]
 
     def _refusals(
-        self, row: Document, reference: Mapping[str, Any], native: Mapping[str, Any]
-    ) -> tuple[Document, list[Document]]:
+        self, row: ShapeRow, reference: Rendering, native: Rendering
+    ) -> tuple[ShapeRow, list[Difference]]:
         """A template may refuse a conversation (no system role): then every renderer has to refuse it."""
         if "error" in reference and "error" in native:
-            row |= {"genai": "same", "refused": True}
+            row["genai"] = "same"
+            row["refused"] = True
             row["note"] = f"The chat template refuses it: {one_line(reference['error'], 120)}"
             return row, []
         refuser, error = (
@@ -130,8 +134,9 @@ class Comparison:
             if "error" in reference
             else ("onnxruntime-genai", native["error"])
         )
-        cause = "renderer" if self.same_template else "template"
-        row |= {"genai": "differs", "causes": [cause]}
+        cause: Cause = "renderer" if self.same_template else "template"
+        row["genai"] = "differs"
+        row["causes"] = [cause]
         if "text" in reference:
             row["text"] = reference["text"][:4000]
         reason = one_line(error.partition(" at row ")[0], 160)
@@ -139,13 +144,13 @@ class Comparison:
         return row, [_difference(row["id"], "genai", cause, sentence)]
 
 
-def _lacking(shape: Shape) -> Document:
+def _lacking(shape: Shape) -> Difference:
     roles = ", ".join(sorted({message["role"] for message in shape.messages}))
     sentence = f"PromptTemplate lacks a field that this conversation needs ({roles})"
     return _difference(shape.key, "prompt-template", "template", sentence)
 
 
-def _difference(shape: str, between: str, cause: str, sentence: str) -> Document:
+def _difference(shape: str, between: Between, cause: Cause, sentence: str) -> Difference:
     return {
         "shape": shape,
         "between": between,
@@ -157,7 +162,7 @@ def _difference(shape: str, between: str, cause: str, sentence: str) -> Document
     }
 
 
-def _size(rows: list[Document]) -> int:
+def _size(rows: list[Difference]) -> int:
     return sum(max(len(d["expected"]), len(d["found"])) for d in rows)
 
 
@@ -165,7 +170,7 @@ def _size(rows: list[Document]) -> int:
 class ParityVerdict:
     """The answer of a check: `match`, `match-with-exceptions` or `mismatch`, and why, in one sentence."""
 
-    word: Literal["match", "match-with-exceptions", "mismatch"]
+    word: TemplateVerdict
     sentence: str
     exceptions: tuple[str, ...] = ()
     """The conversations that the runtime reads otherwise, and no template can change that."""
@@ -177,7 +182,7 @@ class ParityVerdict:
 
 
 def give_verdict(
-    rows: Sequence[Mapping[str, Any]], shapes: Sequence[Shape], *, mendable: Collection[str] = ()
+    rows: Sequence[Difference], shapes: Sequence[Shape], *, mendable: Collection[str] = ()
 ) -> ParityVerdict:
     """The verdict on these differences; `mendable`: the conversations that another template was proven to repair.
 

@@ -10,6 +10,7 @@ from typing import Any, NoReturn, TypeVar, cast
 
 from firstlight_core.artifact.manifest import forced_reason
 from firstlight_core.artifact.target import Target
+from firstlight_core.documents.verb import ALWAYS
 from firstlight_core.errors import (
     CheckFailed,
     FirstlightError,
@@ -137,28 +138,11 @@ _AFTER_A_NO: Mapping[str, str] = {
 }
 """What to do when a verb ran, and its answer is no."""
 
-CONTRACT: Mapping[str, Mapping[str, Any]] = {
-    "doctor": {"verdict": None, "checks": []},
-    "convert": {
-        **dict.fromkeys(("artifact", "precision", "bytes", "seconds", "peak_rss_bytes")),
-        **{"command": None, "smoke": None},
-    },
-    "template": {"locked": None, "differences": [], "inference_model": None},
-    "deploy": dict.fromkeys(("name", "id", "path", "verified", "answer")),
-    "serve": dict.fromkeys(("base_url", "model", "pid")),
-    "chat": {"text": None, "tokens": [], "finish_reason": None, "stats": None},
-    "bench": {"machine": None, "results": []},
-    "tune": {"best": None, "trials": []},
-    "quality": {"checks": [], "drift": None},
-    "run": {"steps": [], "report": None},
-}
-"""Keys of a verb's document that are always there (SPEC 2), with what stands for "there is none"."""
-
 
 def _whole(document: Document) -> Document:
     """A document with every key of its contract; of several targets, each of them."""
     verb = str(document["schema"]).split("/")[1]
-    defaults = CONTRACT.get(verb, {})
+    defaults = ALWAYS.get(verb, {})
     if verb == "quality" and document.get("kind") == "qualities":
         each = [{**defaults, **entry} for entry in document["artifacts"]]
         return {**document, "artifacts": each}

@@ -4,9 +4,15 @@ from pathlib import Path
 
 import typer
 
-from firstlight_core.artifact.inference_model import build_inference_model, read_inference_model
+from firstlight_core.artifact.inference_model import (
+    build_inference_model,
+    read_inference_model,
+    validate_inference_model,
+)
 from firstlight_core.artifact.publishing import read_manifest
 from firstlight_core.artifact.tokenizer_files import TEMPLATE_LIMIT, read_chat_template
+from firstlight_core.documents.artifact import InferenceModel
+from firstlight_core.documents.template import TemplateDocument
 from firstlight_core.errors import TemplateRefused, UsageError
 from firstlight_core.files import read_json_object, read_limited
 from firstlight_core.model.sources import find_source
@@ -16,7 +22,7 @@ from firstlight_core.template.presets import TOKENIZER, find_preset
 from firstlight_core.template.repair import mend_template
 from firstlight_core.template.settle import settle_template, undo_template
 from firstlight_core.text import shown_path
-from firstlight_tui.commands.output import Document, run_verb, say
+from firstlight_tui.commands.output import run_verb, say
 
 
 def template(
@@ -39,7 +45,7 @@ def template(
 ) -> None:
     """Check or set the prompt template of an artifact."""
 
-    async def work() -> Document:
+    async def work() -> TemplateDocument:
         chosen = [check, settle is not None, preset is not None, jinja is not None, mend, undo]
         if sum(chosen) > 1:
             raise UsageError(
@@ -49,12 +55,17 @@ def template(
         if undo:
             undone = undo_template(artifact)
             if read_chat_template(artifact) is None:
-                return {"ok": True, "locked": False, **undone}
-            return {**await check_template(artifact, truth), **undone}
+                return {
+                    "kind": "restored-without-template",
+                    "ok": True,
+                    "locked": False,
+                    **undone,
+                }
+            return {**await check_template(artifact, truth), **undone, "kind": "restored"}
         if mend:
             return await mend_template(artifact, truth)
         if settle is not None:
-            document = read_json_object(settle)
+            document = validate_inference_model(read_json_object(settle))
             return await settle_template(artifact, document, truth, force=force)
         if preset is not None:
             document = await _from_preset(artifact, preset)
@@ -89,28 +100,35 @@ def _known_source(artifact: Path) -> Path | None:
     return source if source is not None and (source / "tokenizer.json").is_file() else None
 
 
-async def _from_preset(artifact: Path, key: str) -> Document:
-    """The artifact's document with a family's PromptTemplate."""
+async def _from_preset(artifact: Path, key: str) -> InferenceModel:
+    """Return the artifact's document with a family's PromptTemplate."""
     name = default_name(artifact)
     if key == TOKENIZER:
         fresh = await derive_inference_model(artifact, name)
     else:
         fresh = build_inference_model(name, find_preset(key).prompt_template)
     stored = read_inference_model(artifact)
-    return fresh if stored is None else {**stored, "PromptTemplate": fresh["PromptTemplate"]}
+    if stored is None:
+        return fresh
+    stored["PromptTemplate"] = fresh["PromptTemplate"]
+    return stored
 
 
-def _show(document: Document) -> None:
-    for row in document.get("shapes", ()):
-        marks = {"same": "✓", "differs": "✗", "cannot": "–"}
-        cells = [marks.get(row.get(key, ""), " ") for key in ("genai", "prompt_template")]
-        say(
-            f"{cells[0]} {cells[1]}  {row['label']}" + (f": {row['note']}" if "note" in row else "")
-        )
-    if "shapes" not in document:
+_MARKS = {"same": "✓", "differs": "✗", "cannot": "–"}
+
+
+def _show(document: TemplateDocument) -> None:
+    if document["kind"] == "restored-without-template":
         say("Restored: " + ", ".join(document["written"]))
         say("The model has no chat template again.")
         return
+    for row in document["shapes"]:
+        genai = _MARKS.get(row.get("genai", ""), " ")
+        prompt_template = _MARKS.get(row.get("prompt_template", ""), " ")
+        say(
+            f"{genai} {prompt_template}  {row['label']}"
+            + (f": {row['note']}" if "note" in row else "")
+        )
     say("(first mark: onnxruntime-genai, second: PromptTemplate, each against transformers)")
     seen: dict[str, set[str]] = {}
     for difference in document["differences"]:
@@ -120,7 +138,7 @@ def _show(document: Document) -> None:
     say(document["stop_tokens"]["sentence"])
     for note in document["notes"]:
         say(note)
-    if document.get("written"):
-        done = "Restored" if document.get("undone") else "Written"
+    if document["kind"] != "check" and document["written"]:
+        done = "Restored" if document["kind"] == "restored" else "Written"
         say(f"{done}: " + ", ".join(document["written"]))
     say(document["sentence"])

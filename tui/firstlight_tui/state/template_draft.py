@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import cast
 
 from firstlight_core.artifact.inference_model import PROMPT_FIELDS, validate_inference_model
+from firstlight_core.documents.artifact import InferenceModel, ModelConfig
 from firstlight_core.errors import InputRefused
 from firstlight_core.template.escapes import escaped, unescaped
 
@@ -15,23 +16,27 @@ PAUSE_SECONDS = 1.5
 """Typing in one field without a longer pause is one step of undo."""
 
 
+Edit = tuple[InferenceModel, dict[str, str]]
+"""The document that the fields began from, and their texts."""
+
+
 class TemplateDraft:
     """The texts of the fields, exactly as typed, and what they were before."""
 
     def __init__(
-        self, model: Mapping[str, Any], artifact: str, clock: Callable[[], float] = time.monotonic
+        self, model: InferenceModel, artifact: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.artifact = artifact
         """The folder that this is the template of."""
         self._clock = clock
-        self._base = dict(model)
+        self._base = model.copy()
         self.texts = self._texts_of(model)
-        self._past: list[tuple[dict[str, Any], dict[str, str]]] = []
-        self._future: list[tuple[dict[str, Any], dict[str, str]]] = []
+        self._past: list[Edit] = []
+        self._future: list[Edit] = []
         self._last = ("", 0.0)
 
     @staticmethod
-    def _texts_of(model: Mapping[str, Any]) -> dict[str, str]:
+    def _texts_of(model: InferenceModel) -> dict[str, str]:
         prompts, numbers = model.get("PromptTemplate"), model.get("ModelConfig")
         prompts = prompts if isinstance(prompts, Mapping) else {}
         numbers = numbers if isinstance(numbers, Mapping) else {}
@@ -49,12 +54,12 @@ class TemplateDraft:
         self._last = (field, now)
         self.texts = {**self.texts, field: text}
 
-    def replace(self, model: Mapping[str, Any]) -> None:
+    def replace(self, model: InferenceModel) -> None:
         """Other fields altogether: a preset, the tokenizer's, what was mended; one step of undo."""
         texts = self._texts_of(model)
-        if texts != self.texts or dict(model) != self._base:
+        if texts != self.texts or model != self._base:
             self._remember()
-            self._base, self.texts, self._last = dict(model), texts, ("", 0.0)
+            self._base, self.texts, self._last = model.copy(), texts, ("", 0.0)
 
     def replace_prompts(self, prompts: Mapping[str, str]) -> None:
         """Another PromptTemplate; name and numbers stay as they are typed."""
@@ -75,7 +80,7 @@ class TemplateDraft:
         """Make it again."""
         return self._turn(self._future, self._past)
 
-    def _turn(self, here: list[Any], there: list[Any]) -> bool:
+    def _turn(self, here: list[Edit], there: list[Edit]) -> bool:
         if not here:
             return False
         there.append((self._base, self.texts))
@@ -83,15 +88,15 @@ class TemplateDraft:
         self._last = ("", 0.0)
         return True
 
-    def document(self) -> dict[str, Any]:
-        """inference_model.json as these fields say it; a number that is none stays the text it is."""
+    def document(self) -> InferenceModel:
+        """Return inference_model.json as these fields say it; a number that is none stays the text it is."""
         prompts = {
             role: unescaped(self.texts[role])
             for role in PROMPT_FIELDS
             if self.texts[role] or role == "prompt"
         }
-        numbers = self._base.get("ModelConfig")
-        numbers = dict(numbers) if isinstance(numbers, Mapping) else {}
+        stored = self._base.get("ModelConfig")
+        numbers: dict[str, object] = {**stored} if isinstance(stored, Mapping) else {}
         for key in NUMBERS:
             text = self.texts[key].strip()
             if text or key in numbers:
@@ -100,7 +105,8 @@ class TemplateDraft:
             **self._base,
             "Name": unescaped(self.texts["name"].strip()),
             "PromptTemplate": prompts,
-            "ModelConfig": numbers,
+            # `problem` finds what is no number.
+            "ModelConfig": cast(ModelConfig, numbers),
         }
 
     def problem(self) -> tuple[str, InputRefused] | None:
@@ -118,7 +124,7 @@ def draft_field(field: str) -> str:
     return name if name in FIELDS else "prompt"
 
 
-def _number(text: str, before: Any) -> Any:
+def _number(text: str, before: object) -> object:
     """A number of the kind that the text shows; what was not changed keeps its kind."""
     if str(before) == text:
         return before

@@ -8,6 +8,7 @@ from typing import Any
 from textual import on
 from textual.widgets import Button
 
+from firstlight_core.documents.artifact import InferenceModel
 from firstlight_core.errors import FirstlightError
 from firstlight_tui.modals import DetailScreen
 from firstlight_tui.state.work import begin
@@ -52,11 +53,14 @@ class TemplateEditor(TemplateSheet):
         """The fields that lie in the artifact, else those that its tokenizer implies; then the check."""
         artifact, services = Path(str(self.session.artifact)), self.wizard.services
         try:
-            model = await asyncio.to_thread(services.read_inference_model, artifact)
-            if model is None:
-                model = await asyncio.to_thread(
+            stored = await asyncio.to_thread(services.read_inference_model, artifact)
+            model: InferenceModel = (
+                await asyncio.to_thread(
                     services.default_inference_model, artifact, self._suggested_name()
                 )
+                if stored is None
+                else stored
+            )
         except FirstlightError as error:
             await self._offer_families(artifact, error)
             return

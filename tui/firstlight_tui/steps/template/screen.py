@@ -139,19 +139,19 @@ class TemplateStep(TemplateEditor):
             more: dict[str, Any] = {"artifact": artifact, "inference_model": written}
             if act == "save":
                 try:
-                    document = await services.settle_template(
+                    settled = await services.settle_template(
                         folder, written, source=source, force=force
                     )
-                    if document.get("fitted"):
-                        more["inference_model"] = document["inference_model"]
-                        more["mended"] = [document["fitted"]]
-                    return {**document, **more, "settled": True}
+                    if fitted := settled.get("fitted"):
+                        more["inference_model"] = settled["inference_model"]
+                        more["mended"] = [fitted]
+                    return {**settled, **more, "settled": True}
                 except CheckFailed:
                     # The evidence is worth more than the sentence: the check says where they part.
                     more["refused"] = True
             elif act == "mend":
-                document = await services.mend_template(folder, written, source=source)
-                return {**more, **document, "settled": True}
+                mended = await services.mend_template(folder, written, source=source)
+                return {**more, **mended, "settled": True}
             elif act == "undo":
                 more["undone"] = bool(await asyncio.to_thread(services.undo_template, folder))
             document = await services.check_template(folder, source=source, inference_model=written)

@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import TabbedContent, TabPane
 
+from firstlight_core.documents.artifact import InferenceModel
 from firstlight_core.errors import FirstlightError
 from firstlight_tui.state.template_draft import NUMBERS, TemplateDraft
 from firstlight_tui.state.work import begin
@@ -53,7 +54,7 @@ class TemplateSheet(StepScreen):
             return check
         return self.session.template
 
-    def _begin_draft(self, model: Mapping[str, Any]) -> None:
+    def _begin_draft(self, model: InferenceModel) -> None:
         self.workspace.drafts.template = TemplateDraft(model, str(self.session.artifact))
         self._paint()
 
@@ -117,7 +118,7 @@ class TemplateSheet(StepScreen):
         if not fits and not problem:
             begin(self, partial(self._count, document), group="template-preview")
 
-    async def _count(self, document: dict[str, Any]) -> None:
+    async def _count(self, document: InferenceModel) -> None:
         """Ask the artifact's tokenizer for the preview's tokens, once typing pauses."""
         await asyncio.sleep(PREVIEW_SECONDS)
         artifact = str(self.session.artifact)

@@ -1,0 +1,157 @@
+"""JSON Schemas (draft 2020-12) of TypedDicts: their keys, types and docstrings.
+
+Further keys are allowed everywhere: documents gain keys and lose none.
+"""
+
+import ast
+import inspect
+import itertools
+import textwrap
+import types
+from collections.abc import Mapping, Sequence
+from typing import (
+    Any,
+    Literal,
+    NotRequired,
+    Required,
+    TypedDict,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+Schema = TypedDict(
+    "Schema",
+    {
+        "$schema": str,
+        "$id": str,
+        "$ref": str,
+        "$defs": dict[str, "Schema"],
+        "title": str,
+        "description": str,
+        "type": str,
+        "const": str | int | bool,
+        "enum": list[str | int | bool],
+        "properties": dict[str, "Schema"],
+        "required": list[str],
+        "items": "Schema",
+        "prefixItems": list["Schema"],
+        "minItems": int,
+        "maxItems": int,
+        "additionalProperties": "Schema",
+        "anyOf": list["Schema"],
+    },
+    total=False,
+)
+"""The keywords that are used here."""
+
+_SIMPLE: Mapping[object, Schema] = {
+    str: {"type": "string"},
+    bool: {"type": "boolean"},
+    int: {"type": "integer"},
+    float: {"type": "number"},
+    type(None): {"type": "null"},
+    dict: {"type": "object"},
+    Any: {},
+    object: {},
+}
+
+
+class SchemaWriter:
+    """Turns types into schemas; every TypedDict becomes one entry of `$defs`."""
+
+    def __init__(self) -> None:
+        self.definitions: dict[str, Schema] = {}
+        self._types: dict[str, object] = {}
+
+    def schema(self, hint: Any) -> Schema:
+        """Return the schema of a type that a document holds.
+
+        Raises:
+            TypeError: JSON has no value of this type.
+        """
+        if hint in _SIMPLE:
+            return _SIMPLE[hint]
+        if is_typeddict(hint):
+            return self._reference(hint)
+        origin, arguments = get_origin(hint), get_args(hint)
+        if origin in (NotRequired, Required):
+            return self.schema(arguments[0])
+        if origin is Literal:
+            return {"const": arguments[0]} if len(arguments) == 1 else {"enum": [*arguments]}
+        if origin in (Union, types.UnionType):
+            return {"anyOf": [self.schema(argument) for argument in arguments]}
+        if origin in (dict, Mapping):
+            return {"type": "object", "additionalProperties": self.schema(arguments[1])}
+        if origin is tuple and arguments[-1] is not Ellipsis:
+            places = [self.schema(argument) for argument in arguments]
+            count = len(places)
+            return {"type": "array", "prefixItems": places, "minItems": count, "maxItems": count}
+        if origin in (list, tuple, Sequence):
+            return {"type": "array", "items": self.schema(arguments[0])}
+        raise TypeError(f"JSON has no value of type {hint!r}")
+
+    def _reference(self, document: type) -> Schema:
+        name = document.__name__
+        if self._types.setdefault(name, document) is not document:
+            raise TypeError(f"two TypedDicts of one document are called {name}")
+        if name not in self.definitions:
+            # First the name: a document may hold itself.
+            self.definitions[name] = {}
+            self.definitions[name] = self.object_schema(document)
+        return {"$ref": f"#/$defs/{name}"}
+
+    def object_schema(self, document: Any) -> Schema:
+        """Return the schema of a TypedDict with its keys in it."""
+        properties: dict[str, Schema] = {}
+        texts = key_descriptions(document)
+        for key, hint in get_type_hints(document, include_extras=True).items():
+            schema = self.schema(hint)
+            properties[key] = {**schema, "description": texts[key]} if key in texts else schema
+        whole: Schema = {"type": "object", "properties": properties}
+        if required := sorted(document.__required_keys__):
+            whole["required"] = required
+        if text := inspect.getdoc(document):
+            whole["description"] = _one_line(text)
+        return whole
+
+
+def key_descriptions(document: Any) -> dict[str, str]:
+    """Return the docstrings that stand below the keys of a TypedDict and of those that it extends."""
+    texts: dict[str, str] = {}
+    for base in getattr(document, "__orig_bases__", ()):
+        if is_typeddict(base):
+            texts |= key_descriptions(base)
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(document)))
+    except (OSError, TypeError, SyntaxError):
+        # Made by a call: there is no class statement to read.
+        return texts
+    if not isinstance(tree.body[0], ast.ClassDef):
+        return texts
+    body = tree.body[0].body
+    for key, text in itertools.pairwise(body):
+        match key, text:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(description))),
+            ):
+                texts[name] = _one_line(description)
+    return texts
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def document_schema(name: str, documents: Sequence[type], *, title: str) -> Schema:
+    """Return the schema of a document that has one of these types; `name` is its `$id`."""
+    writer = SchemaWriter()
+    variants = [writer.schema(document) for document in documents]
+    shape: Schema = variants[0] if len(variants) == 1 else {"anyOf": variants}
+    head: Schema = {"$schema": DIALECT, "$id": name, "title": title}
+    return {**head, **shape, "$defs": dict(sorted(writer.definitions.items()))}
