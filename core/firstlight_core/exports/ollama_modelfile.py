@@ -6,8 +6,9 @@ does not call printable is dropped silently, in quotes too.
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+from firstlight_core.artifact.model_config import config_numbers
+from firstlight_core.documents.artifact import InferenceModel
 from firstlight_core.errors import InputRefused, TemplateRefused
 from firstlight_core.exports.ollama_template import default_system, go_template
 from firstlight_core.text import shown_path
@@ -23,7 +24,7 @@ _PARAMETERS = {
 
 def write_modelfile(
     weights: Path,
-    document: Mapping[str, Any],
+    document: InferenceModel,
     *,
     begin: str = "",
     runner_begins: bool = False,
@@ -50,7 +51,7 @@ def write_modelfile(
     if (system := default_system(template)) is not None:
         lines += ["", f"SYSTEM {_text(system)}"]
     lines.append("")
-    config = dict(document.get("ModelConfig", {}))
+    config = config_numbers(document)
     if context is not None and "max_length" in config:
         config["max_length"] = min(int(config["max_length"]), context)
     lines += [f"PARAMETER {_PARAMETERS[key]} {config[key]}" for key in _PARAMETERS if key in config]

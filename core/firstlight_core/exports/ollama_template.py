@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from firstlight_core.artifact.inference_model import CONTENT, opening_of
+from firstlight_core.documents.messages import Message
 from firstlight_core.errors import TemplateRefused
 
 _ROLES = ("system", "user", "assistant")
@@ -82,18 +83,18 @@ def _action(character: str) -> str:
     return f'{{{{ "{escape}" }}}}'
 
 
-def collate(messages: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+def collate(messages: Sequence[Message]) -> list[Message]:
     """The messages as Ollama hands them to a TEMPLATE: neighbours of one role are one message (template.go)."""
-    collated: list[dict[str, str]] = []
+    collated: list[Message] = []
     for message in messages:
         if collated and collated[-1]["role"] == message["role"]:
             collated[-1]["content"] += "\n\n" + message["content"]
         else:
-            collated.append(dict(message))
+            collated.append(message.copy())
     return collated
 
 
-def render_go(template: str, messages: Sequence[Mapping[str, str]]) -> str:
+def render_go(template: str, messages: Sequence[Message]) -> str:
     """What Ollama makes of a TEMPLATE that `go_template` wrote.
 
     Raises:
@@ -130,7 +131,7 @@ class _Reader:
         self.pieces = pieces
         self.place = 0
 
-    def block(self, turn: _Turn, messages: Sequence[Mapping[str, str]] = ()) -> str:
+    def block(self, turn: _Turn, messages: Sequence[Message] = ()) -> str:
         """Everything up to the `end` or `else if` that closes this block, which is left to be read."""
         out = ""
         while self.place < len(self.pieces):
@@ -151,7 +152,7 @@ class _Reader:
                 out += _quoted(text)
         return out
 
-    def _range(self, turn: _Turn, messages: Sequence[Mapping[str, str]]) -> str:
+    def _range(self, turn: _Turn, messages: Sequence[Message]) -> str:
         start, out = self.place, ""
         for index, message in enumerate(messages):
             self.place = start

@@ -1,10 +1,10 @@
 """What an export target is."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from firstlight_core.documents.artifact import InferenceModel
 from firstlight_core.documents.deploy import WrittenExport
 from firstlight_core.exports.vllm_command import Capacity
 from firstlight_core.process.events import Event
@@ -17,7 +17,7 @@ class ExportRequest:
     artifact: Path
     name: str
     destination: Path
-    document: Mapping[str, Any]
+    document: InferenceModel
     """The settled inference_model.json."""
     source: Path | None = None
     """The original weights; None takes those that the artifact's manifest names."""

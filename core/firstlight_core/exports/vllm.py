@@ -1,13 +1,13 @@
 """The vLLM export: serve.sh, compose.yaml, kubernetes.yaml and the template, for the original weights."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.artifact.artifact import check_artifact
 from firstlight_core.artifact.genai_config import CONFIG, section
+from firstlight_core.artifact.model_config import config_numbers
 from firstlight_core.artifact.tokenizer_files import no_chat_template, read_chat_template
+from firstlight_core.documents.artifact import InferenceModel
 from firstlight_core.documents.deploy import WrittenExport
 from firstlight_core.documents.foundry import CommandDocument
 from firstlight_core.errors import InputRefused
@@ -36,7 +36,7 @@ def vllm_export(
     artifact: Path,
     weights: SourceWeights,
     name: str,
-    document: Mapping[str, Any],
+    document: InferenceModel,
     folder: Path,
     capacity: Capacity,
 ) -> tuple[dict[str, str], WrittenExport]:
@@ -58,7 +58,7 @@ def vllm_export(
     # vLLM refuses to start with more context than the model has.
     requested = capacity.context
     capacity = replace(capacity, context=min(capacity.context, about.context_length))
-    settled = document.get("ModelConfig", {})
+    settled = config_numbers(document)
     served = Served(
         name=name,
         weights=weights.folder,

@@ -17,6 +17,7 @@ from firstlight_core.documents.inference import (
 )
 from firstlight_core.documents.jobs_engine import SessionOptions, TemplateVariables
 from firstlight_core.documents.messages import Message
+from firstlight_core.files import JsonValue
 from firstlight_core.inference.backend import ChatBackend
 from firstlight_core.inference.context import choose_context
 from firstlight_core.inference.sampling import JsonSchema, Sampling, check_messages
@@ -110,7 +111,7 @@ async def open_engine(
     *,
     max_length: int | None = None,
     session: Mapping[str, str | int] | None = None,
-    variables: Mapping[str, object] | None = None,
+    variables: Mapping[str, JsonValue] | None = None,
     on_event: Callable[[Event], None] | None = None,
     started: Callable[[int], None] | None = None,
     patience: Timeouts | None = None,

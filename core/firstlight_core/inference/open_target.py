@@ -6,6 +6,7 @@ from pathlib import Path
 
 from firstlight_core.artifact.artifact import check_artifact
 from firstlight_core.artifact.target import Target, artifact_folder, find_target
+from firstlight_core.files import JsonValue
 from firstlight_core.inference.backend import ChatBackend
 from firstlight_core.inference.endpoint import open_endpoint
 from firstlight_core.inference.engine import open_engine
@@ -21,7 +22,7 @@ async def open_target(
     max_length: int | None = None,
     network: bool = False,
     limits: ServerLimits | None = None,
-    variables: Mapping[str, object] | None = None,
+    variables: Mapping[str, JsonValue] | None = None,
     on_event: Callable[[Event], None] | None = None,
     started: Callable[[int], None] | None = None,
 ) -> AsyncIterator[ChatBackend]:

@@ -17,6 +17,7 @@ from firstlight_core.artifact.tokenizer_files import (
 )
 from firstlight_core.documents.messages import Message
 from firstlight_core.errors import TemplateRefused
+from firstlight_core.files import JsonValue
 from firstlight_core.process.limits import limited
 from firstlight_core.template.control_tokens import ControlTokens, find_control_tokens
 from firstlight_core.template.variables import check_variables
@@ -39,7 +40,7 @@ class ChatTemplate:
         folder: Path,
         *,
         tokens: Path | None = None,
-        variables: Mapping[str, object] | None = None,
+        variables: Mapping[str, JsonValue] | None = None,
     ) -> None:
         """Read and compile the template.
 

@@ -5,7 +5,6 @@ Sections that are absent are steps that are skipped. Relative paths are relative
 
 import tomllib
 from pathlib import Path
-from typing import cast
 
 import tomli_w
 
@@ -13,7 +12,6 @@ from firstlight_core.artifact.inference_model import check_name, validate_infere
 from firstlight_core.artifact.model_caches import CACHES
 from firstlight_core.artifact.sampling_ranges import SAMPLING_RANGES
 from firstlight_core.deploy.targets import asks_capacity, deploy_targets
-from firstlight_core.documents.artifact import InferenceModel
 from firstlight_core.errors import InputRefused, TemplateRefused, UsageError
 from firstlight_core.exports.vllm_command import CAPACITY_LIMITS, Capacity
 from firstlight_core.files import read_limited, write_whole
@@ -135,7 +133,7 @@ def _template(section: Section) -> TemplateChoice:
     if table is None:
         return TemplateChoice(preset=preset)
     try:
-        model = cast(InferenceModel, validate_inference_model(table))
+        model = validate_inference_model(table)
     except TemplateRefused as error:
         raise section.wrong(
             "inference_model", f"cannot be used: {str(error).rstrip('.')}"

@@ -10,6 +10,7 @@ from typing import Any, Protocol, cast
 from textual.dom import DOMNode
 
 from firstlight_core.conversion.progress import HELD
+from firstlight_core.documents.template import TemplatePreview
 from firstlight_core.errors import FirstlightError
 from firstlight_core.ledger import Run as LedgerRun
 from firstlight_core.monitor import History, Sample, read_sample
@@ -44,7 +45,7 @@ class Drafts:
     template: TemplateDraft | None = None
     chat_template: tuple[str, str] | None = None
     """Artifact and Jinja text, as typed."""
-    template_preview: tuple[tuple[str | None, dict[str, str]], dict[str, Any]] | None = None
+    template_preview: tuple[tuple[str | None, dict[str, str]], TemplatePreview] | None = None
     """`(artifact, PromptTemplate)` and the tokens of their preview."""
 
 
