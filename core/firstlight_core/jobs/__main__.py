@@ -40,7 +40,7 @@ def _loopback(host: str) -> bool:
 
 def main() -> int:
     """Run one job; the exit code is 0 when an answer, good or bad, was delivered."""
-    gave_way = give_way()
+    give_way()
     context = JobContext(os.dup(1))
     # From here on a stray write to stdout, Python's or native, lands in the log and not in the channel.
     os.dup2(2, 1)
@@ -52,8 +52,6 @@ def main() -> int:
     try:
         module, function = JOBS[sys.argv[1]].split(":")
         job = getattr(importlib.import_module(module), function)
-        if not gave_way:
-            give_way()
         context.emit(Finished(job(first, context)))
     except BrokenPipeError:
         leave()

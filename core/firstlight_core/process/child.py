@@ -15,6 +15,7 @@ from firstlight_core.process.events import FRAME_LIMIT, Event, Failed, LogLine, 
 from firstlight_core.process.exit_codes import explain_exit
 from firstlight_core.process.logs import LogFile
 from firstlight_core.process.offline import child_environment
+from firstlight_core.process.priority import beside_a_screen
 from firstlight_core.process.tree import KILL, TERMINATE, process_trees
 from firstlight_core.text import shown_path
 
@@ -55,7 +56,7 @@ class Child:
             stderr=asyncio.subprocess.PIPE,
             env=child_environment(network=network),
             cwd=str(cwd) if cwd is not None else _neutral_folder(),
-            **process_trees().options(),
+            **process_trees().options(same_session=beside_a_screen()),
         )
         process_trees().adopt(process.pid)
         child = cls(job, process, LogFile(find_paths().logs, job))

@@ -51,8 +51,11 @@ class JobLimits(ctypes.Structure):
 class ProcessTrees(Protocol):
     """What a system offers to hold a child and its children together; a child is named by its process id."""
 
-    def options(self) -> dict[str, Any]:
-        """Return the keyword arguments with which a subprocess is started apart from this one."""
+    def options(self, *, same_session: bool = False) -> dict[str, Any]:
+        """Return the keyword arguments with which a subprocess is started apart from this one.
+
+        `same_session`: it still counts as part of this session, whose end and share of the processor are its own too.
+        """
         ...
 
     def adopt(self, pid: int) -> None:
@@ -75,14 +78,14 @@ class ProcessTrees(Protocol):
 if sys.platform != "win32":
 
     class ProcessGroups:
-        """POSIX: a session of its own, ended by its process group."""
+        """POSIX: a process group, in a session of its own unless it is to share this one."""
 
-        def options(self) -> dict[str, Any]:
-            """Return the keyword arguments that make a session."""
-            return {"start_new_session": True}
+        def options(self, *, same_session: bool = False) -> dict[str, Any]:
+            """Return the keyword arguments that make a session, or a group only."""
+            return {"process_group": 0} if same_session else {"start_new_session": True}
 
         def adopt(self, pid: int) -> None:
-            """Do nothing: the session exists from the start."""
+            """Do nothing: the group exists from the start."""
 
         def signal(self, pid: int, number: int) -> None:
             """Send a signal to the group that `pid` leads."""
@@ -106,7 +109,7 @@ class JobObjects:
         self._kernel = kernel
         self._handles: dict[int, Any] = {}
 
-    def options(self) -> dict[str, Any]:
+    def options(self, *, same_session: bool = False) -> dict[str, Any]:
         """Return the keyword arguments that keep the console's Ctrl-C from the child."""
         return {"creationflags": _CREATE_NEW_PROCESS_GROUP}
 

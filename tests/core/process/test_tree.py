@@ -140,6 +140,7 @@ def test_children_are_found_and_ended_without_a_group() -> None:
 
 def test_a_child_is_started_apart() -> None:
     assert process_trees().options() == {"start_new_session": True}
+    assert process_trees().options(same_session=True) == {"process_group": 0}
     assert JobObjects(Kernel()).options() == {"creationflags": 0x200}
 
 
