@@ -30,6 +30,8 @@ class Step:
     """Steps that must not have failed when a walk comes to this one."""
     optional: bool = False
     """Whether a walk does the step only when its run.toml has a section for it."""
+    converts: bool = False
+    """Whether a walk does the step only for a source; an adopted artifact passes it by."""
     about_a_model: bool = False
     """Whether the step works on a model of the user's own; with a connected server it is passed by."""
     answered_no: tuple[str, ...] = ()
@@ -61,6 +63,7 @@ STEPS: tuple[Step, ...] = (
         stage="Choosing the precisions",
         answers=("precisions", "configs"),
         cleared_by=("source",),
+        converts=True,
         about_a_model=True,
     ),
     Step(
@@ -70,6 +73,7 @@ STEPS: tuple[Step, ...] = (
         answers=("artifacts", "artifact", "artifact_chosen"),
         cleared_by=("source",),
         outdated_by=("source", "precisions"),
+        converts=True,
         about_a_model=True,
     ),
     Step(

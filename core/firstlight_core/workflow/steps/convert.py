@@ -1,0 +1,36 @@
+"""The convert step of a walk."""
+
+import time
+
+from firstlight_core.workflow.walk_state import Document, WalkState, seconds_since
+
+
+async def work(walk: WalkState) -> Document:
+    """Convert to all precisions; each finished one is recorded at once: a later failure must not lose it."""
+    plan = walk.plan
+    assert plan.source is not None
+    walk.recorded.add("convert")
+    outputs = {key: walk.run.folder / "artifacts" / key for key in plan.precisions}
+    begun = time.perf_counter()
+
+    def done(precision: str, document: Document) -> None:
+        nonlocal begun
+        failed = "error" in document
+        values = {"precision": precision, **document} if failed else document
+        status = "failed" if failed else "done"
+        walk.run.record("convert", status, seconds=seconds_since(begun), values=values)
+        begun = time.perf_counter()
+        if not failed:
+            walk.artifacts[precision] = outputs[precision]
+
+    converted = await walk.services.convert_many(
+        plan.source,
+        outputs,
+        method=plan.method,
+        configs=plan.configs or None,
+        on_event=walk.on_event,
+        on_done=done,
+    )
+    walk.artifact = walk.artifacts.get(plan.use or plan.precisions[0])
+    failures = converted.get("failures") or ()
+    return {"ok": not failures} | ({"error": failures[0]["error"]} if failures else {})

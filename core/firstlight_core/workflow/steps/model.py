@@ -1,0 +1,13 @@
+"""The model step of a walk."""
+
+import asyncio
+
+from firstlight_core.workflow.walk_state import Document, WalkState
+
+
+async def work(walk: WalkState) -> Document:
+    """Inspect the source, or adopt the artifact."""
+    if walk.plan.source is not None:
+        document = await asyncio.to_thread(walk.services.inspect, walk.plan.source)
+        return {"path": str(walk.plan.source), **document}
+    return await asyncio.to_thread(walk.services.adopt, walk.plan.subject)

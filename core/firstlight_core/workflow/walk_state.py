@@ -1,0 +1,57 @@
+"""What the steps of a walk share: the plan, the run, and what earlier steps have made."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.documents.workflow import ReportPaths, RunStep
+from firstlight_core.errors import CheckFailed
+from firstlight_core.ledger import Run
+from firstlight_core.process.events import Event
+from firstlight_core.workflow.plan import Plan
+from firstlight_core.workflow.services import Services
+
+Document = Mapping[str, Any]
+"""What a step leaves; `ok` is false where it ran to its end and the answer is no."""
+
+
+@dataclass(slots=True, kw_only=True)
+class WalkState:
+    """The state of one walk; the steps read it and write down what they made."""
+
+    plan: Plan
+    run: Run
+    services: Services
+    on_event: Callable[[Event], None] | None
+    artifact: Path | None
+    """The artifact that the later steps work on."""
+    artifacts: dict[str, Path] = field(default_factory=dict)
+    """The converted ones, by precision."""
+    report: ReportPaths = field(default_factory=ReportPaths)
+    outcomes: list[RunStep] = field(default_factory=list)
+    failed: set[str] = field(default_factory=set)
+    """Ids of the steps that failed."""
+    recorded: set[str] = field(default_factory=set)
+    """Ids of the steps that record their success in the ledger themselves."""
+
+    def in_use(self) -> Path:
+        """Return the artifact to work on.
+
+        Raises:
+            CheckFailed: there is none.
+        """
+        if self.artifact is None:
+            raise CheckFailed("There is no artifact to work on.")
+        return self.artifact
+
+    def subjects(self, precisions: Sequence[str]) -> list[Path]:
+        """Return the artifacts of these precisions, or the one in use."""
+        artifacts = [self.artifacts[key] for key in precisions if key in self.artifacts]
+        return artifacts or [self.in_use()]
+
+
+def seconds_since(begun: float) -> float:
+    """Return the seconds since a reading of `perf_counter`."""
+    return round(time.perf_counter() - begun, 3)
