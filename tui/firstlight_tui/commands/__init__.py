@@ -3,7 +3,6 @@
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 import typer
@@ -70,7 +69,7 @@ VERBS: dict[str, Verb] = {
         Verb("paths", "Show every folder that Firstlight uses.", KEEP),
     )
 }
-"""By name, in the order of `firstlight --help`; the verbs of a group stand together."""
+"""By name, in the order of `firstlight --help`."""
 
 
 class VerbGroup(TyperGroup):
@@ -79,7 +78,8 @@ class VerbGroup(TyperGroup):
     def format_commands(self, ctx: "Context", formatter: "HelpFormatter") -> None:
         """Write one section a group."""
         longest = max(map(len, VERBS))
-        for title, verbs in groupby(VERBS.values(), key=lambda verb: verb.group):
+        for title in dict.fromkeys(verb.group for verb in VERBS.values()):
+            verbs = [verb for verb in VERBS.values() if verb.group == title]
             with formatter.section(title):
                 formatter.write_dl([(verb.name.ljust(longest), verb.help) for verb in verbs])
 

@@ -19,4 +19,9 @@ def screen_of(id: str) -> type[StepScreen]:
     raise LookupError(f"{module.__name__} defines no screen of the step {id!r}")
 
 
-STEPS: tuple[type[StepScreen], ...] = tuple(screen_of(row.id) for row in ROWS)
+def list_screens() -> tuple[type[StepScreen], ...]:
+    """Return the screen of every row, in order."""
+    return tuple(screen_of(row.id) for row in ROWS)
+
+
+STEPS = list_screens()
