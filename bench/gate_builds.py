@@ -192,11 +192,11 @@ class Bench:
     base: Path | None = None
 
     def __post_init__(self) -> None:
-        from firstlight_core.jobs.original import Yardstick
+        from firstlight_core.jobs.original import ReferenceModel
 
         self.folder.mkdir(parents=True, exist_ok=True)
         model, adapter = (self.base, str(self.source)) if self.base else (self.source, None)
-        self.yardstick = Yardstick(str(model), adapter, self.folder)
+        self.yardstick = ReferenceModel(str(model), adapter, self.folder)
         with quiet():
             self.reference = self.yardstick.ask(room=2**34)
 

@@ -100,21 +100,21 @@ class ModelRefused(InputRefused):
     """A model folder cannot be converted, and the message says why."""
 
     code = "model-refused"
-    way_on = "Choose another folder, or mend this one."
+    way_on = "Choose another folder, or repair this one."
 
 
 class TemplateRefused(InputRefused):
     """A template or an inference_model.json is not usable."""
 
     code = "template-refused"
-    way_on = "Mend that field, then try again."
+    way_on = "Correct that field, then try again."
 
 
 class CheckFailed(FirstlightError):
     """Everything ran, and the answer is no."""
 
     code = "check-failed"
-    way_on = "Mend what failed, then run it again."
+    way_on = "Fix what failed, then run it again."
 
 
 class ToolchainMissing(FirstlightError):

@@ -7,7 +7,7 @@ from typing import Any
 
 from firstlight_core.template.control_tokens import marking_tokens
 from firstlight_core.template.rendering import private_tokenizer, render
-from firstlight_core.template.shapes import lock_shapes
+from firstlight_core.template.shapes import parity_shapes
 
 
 async def prompt_agreement(base_url: str, model: str, artifact: Path) -> dict[str, Any]:
@@ -15,7 +15,7 @@ async def prompt_agreement(base_url: str, model: str, artifact: Path) -> dict[st
     from tokenizers import Tokenizer
 
     encoder = Tokenizer.from_file(str(artifact / "tokenizer.json"))
-    shapes = lock_shapes(tuple(marking_tokens(artifact)))
+    shapes = parity_shapes(tuple(marking_tokens(artifact)))
     async with private_tokenizer(artifact) as folder:
         drawn = (await render("jinja", folder, [shape.to_json() for shape in shapes]))["renders"]
     different = []

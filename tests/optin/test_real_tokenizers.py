@@ -10,7 +10,7 @@ import pytest
 
 from firstlight_core.inference.engine import open_engine
 from firstlight_core.template.parity import check_template
-from firstlight_core.template.repair import mend_template
+from firstlight_core.template.repair import repair_template
 from tests.optin.real_tokenizers import TOKENIZERS, tokenizer_artifact
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -104,7 +104,7 @@ async def test_every_template_is_right_or_mended(real: tuple[str, Path], tmp_pat
     checked = await check_template(own)
     if name == "qwen3":
         assert checked["verdict"] == "mismatch" and checked["rewritten_template"]
-        checked = await mend_template(own)
+        checked = await repair_template(own)
     assert checked["ok"] and checked["locked"], checked["sentence"]
     excepted = {
         "qwen3": {"whitespace", "decomposed", "blank-lines"},

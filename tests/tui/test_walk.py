@@ -135,7 +135,7 @@ async def test_a_step_that_is_come_back_to_tells_how_its_work_ended(
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         work = app.works[name] = Work(name, "The work")
-        work.hear(Stage("build", "Building the graph"))
+        work.take(Stage("build", "Building the graph"))
         work.error = JobDied("The process died.", hint="Try again.")
         work.end("failed")
         app.open_step(step)
@@ -155,7 +155,7 @@ async def test_the_stages_of_a_conversion_stay_to_be_read(wizard: Build) -> None
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         work = app.works["convert"] = Work("convert", "The conversion")
-        work.hear(Stage("build", "Building the graph"))
+        work.take(Stage("build", "Building the graph"))
         work.end("done")
         for step in (STEPS[2], STEPS[3]):
             app.open_step(step)

@@ -24,7 +24,7 @@ __all__ = [
     "convert_plans",
     "plan_conversion",
 ]
-Told = Callable[[ConversionPlan, Document], None]
+OnDone = Callable[[ConversionPlan, Document], None]
 
 
 async def convert(
@@ -108,7 +108,7 @@ async def convert_plans(
     *,
     force: bool = False,
     on_event: Listen = None,
-    on_done: Told | None = None,
+    on_done: OnDone | None = None,
     started: Started = None,
     olive: str | None = None,
 ) -> Document:
@@ -134,7 +134,7 @@ async def convert_plans(
 class _Queue:
     """Builds one plan after the other, while the one before is checked and published beside it."""
 
-    def __init__(self, work: ConversionWork, on_done: Told) -> None:
+    def __init__(self, work: ConversionWork, on_done: OnDone) -> None:
         self._work = work
         self._on_done = on_done
         self._settling: asyncio.Task[None] | None = None

@@ -54,7 +54,7 @@ class BuiltArtifact:
     measured: Document
     gate: Gate
     """Where the check is under way."""
-    asked: Document
+    original: Document
     """What the original computes, `{reference?, proof?, reason}` of the child's `answers`."""
     memory: PeakMemory
     """What all processes of this conversion hold together."""
@@ -173,11 +173,11 @@ class ConversionWork:
         listen = None if quiet else self._on_event
         if listen is not None:
             listen(Stage("check", "Loading the result in a fresh process"))
-        passed = await built.gate.result(staging.artifact, built.asked)
+        passed = await built.gate.result(staging.artifact, built.original)
         memory.take()
         peak = max(memory.peak, measured["olive_peak_rss_bytes"])
         calibrated = {"calibrated": "calibration" in measured}
-        numbers = judge({**passed, **calibrated}, built.asked, force=self._force)
+        numbers = judge({**passed, **calibrated}, built.original, force=self._force)
         check_unchanged(plan, self._before)
         fingerprint = inspect_model(plan.source).fingerprint
         if listen is not None:

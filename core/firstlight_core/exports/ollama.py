@@ -19,7 +19,7 @@ from firstlight_core.template.control_tokens import marking_tokens
 from firstlight_core.template.dates import date_formats, frozen_date_notes
 from firstlight_core.template.derive import USER
 from firstlight_core.template.rendering import private_tokenizer, render
-from firstlight_core.template.shapes import lock_shapes
+from firstlight_core.template.shapes import parity_shapes
 from firstlight_core.template.stop_tokens import turn_ends
 from firstlight_core.text import first_difference, one_line, shown_path
 
@@ -129,7 +129,7 @@ async def prove(artifact: Path, modelfile: str, *, added: str = "") -> list[str]
     """
     fields = dict(read_modelfile(modelfile))
     go, system = fields["template"], fields.get("system")
-    shapes = [shape for shape in lock_shapes(tuple(marking_tokens(artifact))) if shape.generate]
+    shapes = [shape for shape in parity_shapes(tuple(marking_tokens(artifact))) if shape.generate]
     async with private_tokenizer(artifact) as tokenizer:
         conversations = [shape.to_json() for shape in shapes]
         drawn = (await render("jinja", tokenizer, conversations))["renders"]

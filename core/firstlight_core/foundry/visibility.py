@@ -30,7 +30,7 @@ class FoundryOffer:
 
     cli: FoundryCli | None
     commands: tuple[CliCommand, ...]
-    place: Path | None
+    cache_root: Path | None
     """Where its cache is now, as it says itself."""
     moved: CacheChange | None
     """That Firstlight has moved it, and from where."""
@@ -53,7 +53,7 @@ async def offer_commands(
     return FoundryOffer(
         cli=cli,
         commands=tuple(cli_commands(cli, name, None if there else chosen.root)),
-        place=cli_cache,
+        cache_root=cli_cache,
         moved=read_change(),
     )
 

@@ -114,7 +114,7 @@ async def open_engine(
     variables: Mapping[str, JsonValue] | None = None,
     on_event: Callable[[Event], None] | None = None,
     started: Callable[[int], None] | None = None,
-    patience: Timeouts | None = None,
+    timeouts: Timeouts | None = None,
 ) -> AsyncIterator[Engine]:
     """Load an artifact in a new process; leaving the block ends it and gives its memory back.
 
@@ -124,14 +124,14 @@ async def open_engine(
         session: onnxruntime session options laid over the artifact's, exactly these; by default what suits this
             machine (`inference.session_options`).
         variables: of the chat template, for every conversation: `enable_thinking`, for example.
-        patience: how long a silent engine is waited for.
+        timeouts: how long a silent engine is waited for.
 
     Raises:
         InputRefused: the folder may not or cannot be opened.
         OutOfMemory: it cannot fit into the memory that is available.
         JobDied: the engine died while loading.
     """
-    timeouts = patience or Timeouts()
+    timeouts = timeouts or Timeouts()
     checked = check_artifact(artifact)
     context = choose_context(checked, max_length)
     async with open_job("engine", {}) as job:

@@ -67,7 +67,7 @@ def plan_original(source: Path, *, available: Callable[[], int] = available_memo
     if plan.needed > room:
         raise OutOfMemory(
             f"The original {plan.sentence}.",
-            hint="Close other programs or other lanes, or compare two precisions instead.",
+            hint="Close other programs or other columns, or compare two precisions instead.",
         )
     return plan
 
@@ -113,7 +113,7 @@ async def open_original(
     max_length: int | None = None,
     on_event: Callable[[Event], None] | None = None,
     started: Callable[[int], None] | None = None,
-    patience: Timeouts | None = None,
+    timeouts: Timeouts | None = None,
 ) -> AsyncIterator[Original]:
     """Load the original in a process of its own; leaving the block ends it and gives its memory back.
 
@@ -128,7 +128,7 @@ async def open_original(
         ToolchainMissing: transformers or torch is not installed.
         JobDied: the process died while loading.
     """
-    timeouts = patience or Timeouts()
+    timeouts = timeouts or Timeouts()
     plan = await asyncio.to_thread(plan_original, source)
     async with open_job("original", {}) as job:
         if started is not None:

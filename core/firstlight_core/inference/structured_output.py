@@ -41,7 +41,7 @@ def read_schema(text: str) -> JsonSchema:
     except json.JSONDecodeError as error:
         raise UsageError(
             f"{where} is no JSON: {error.msg} in line {error.lineno}, column {error.colno}.",
-            hint="Mend that place.",
+            hint="Correct that place.",
         ) from error
     except RecursionError as error:
         raise UsageError(f"{where} is nested too deeply.", hint="Simplify it.") from error
@@ -67,5 +67,5 @@ def unusable_form(form: Guidance, reason: str) -> InputRefused:
     why = grammar.rpartition(" error: ")[2].partition(" 1 | ")[0]
     return InputRefused(
         f"Answers cannot follow this {what}: {one_line(why, 200)}",
-        hint=f"Mend the {what}, or take it away.",
+        hint=f"Correct the {what}, or take it away.",
     )

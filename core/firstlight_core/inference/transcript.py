@@ -41,7 +41,7 @@ class Turn:
         return (len(self.pieces) - 1) / self.seconds if self.seconds > 0 else None
 
     @property
-    def said(self) -> str:
+    def content(self) -> str:
         """The text, of an answer that is still being made what there is of it."""
         return self.text or "".join(self.pieces)
 
@@ -57,7 +57,7 @@ class Turn:
 
     def to_json(self) -> SavedTurn:
         """Return one line of a saved conversation."""
-        line: SavedTurn = {"role": self.role, "content": self.said}
+        line: SavedTurn = {"role": self.role, "content": self.content}
         if self.stats:
             line["stats"] = self.stats
         if self.finish_reason:
@@ -118,7 +118,7 @@ def as_markdown(target: str, system: str, turns: Iterable[Turn]) -> str:
     if system:
         lines += [f"**system:** {system}", ""]
     for turn in turns:
-        lines += [f"**{turn.role}:** {turn.said}", ""]
+        lines += [f"**{turn.role}:** {turn.content}", ""]
         if turn.rating:
             lines += [f"Rated {turn.rating} of 5.", ""]
         if turn.stats:

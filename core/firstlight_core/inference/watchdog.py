@@ -33,7 +33,7 @@ class Timeouts:
 
 
 async def watch(
-    events: AsyncIterator[Event], job: OpenJob, patience: Timeouts, *, template: bool = False
+    events: AsyncIterator[Event], job: OpenJob, timeouts: Timeouts, *, template: bool = False
 ) -> AsyncIterator[Event]:
     """Hand on a request's events; end an engine that is silent for a reason that will not pass.
 
@@ -43,18 +43,18 @@ async def watch(
     """
     began = time.monotonic()
     pending: asyncio.Future[Event] | None = None
-    stillness = Watchdog(job.pid, patience)
+    watchdog = Watchdog(job.pid, timeouts)
     try:
         while True:
             pending = asyncio.ensure_future(anext(events))
-            while not (await asyncio.wait({pending}, timeout=patience.look))[0]:
-                if template and time.monotonic() - began > patience.template:
+            while not (await asyncio.wait({pending}, timeout=timeouts.look))[0]:
+                if template and time.monotonic() - began > timeouts.template:
                     kill_group(job.pid)
                     raise TemplateRefused(
-                        f"The chat template did not finish within {patience.template:.0f} s, so the engine was ended.",
+                        f"The chat template did not finish within {timeouts.template:.0f} s, so the engine was ended.",
                         hint="Give it another one: firstlight template ARTIFACT --template FILE",
                     )
-                if (why := stillness.look()) is not None:
+                if (why := watchdog.look()) is not None:
                     kill_group(job.pid)
                     raise JobDied(
                         f"The engine {why}, so it was ended.",
@@ -64,7 +64,7 @@ async def watch(
                 event = pending.result()
             except StopAsyncIteration:
                 return
-            stillness.heard()
+            watchdog.note_event()
             if isinstance(event, (Progress, Tokens, Reply)):
                 template = False
             yield event
@@ -78,8 +78,8 @@ async def watch(
 class Watchdog:
     """Whether a silent process has stopped for good: suspended, or without any processor time."""
 
-    def __init__(self, pid: int, patience: Timeouts) -> None:
-        self._patience = patience
+    def __init__(self, pid: int, timeouts: Timeouts) -> None:
+        self._timeouts = timeouts
         self._process: psutil.Process | None = None
         with contextlib.suppress(psutil.Error):
             self._process = psutil.Process(pid)
@@ -87,7 +87,7 @@ class Watchdog:
         self._since = time.monotonic()
         self._suspended_since: float | None = None
 
-    def heard(self) -> None:
+    def note_event(self) -> None:
         """An event came."""
         self._since = time.monotonic()
         self._suspended_since = None
@@ -107,13 +107,13 @@ class Watchdog:
             self._suspended_since = None
         elif self._suspended_since is None:
             self._suspended_since = now
-        elif now - self._suspended_since >= self._patience.suspended:
-            return f"has been suspended for {self._patience.suspended:.0f} s"
+        elif now - self._suspended_since >= self._timeouts.suspended:
+            return f"has been suspended for {self._timeouts.suspended:.0f} s"
         spent = times.user + times.system
         if spent > self._spent or status == psutil.STATUS_DISK_SLEEP:
             self._spent, self._since = spent, now
-        elif now - self._since >= self._patience.idle:
-            return f"has done nothing for {self._patience.idle:.0f} s"
+        elif now - self._since >= self._timeouts.idle:
+            return f"has done nothing for {self._timeouts.idle:.0f} s"
         return None
 
 

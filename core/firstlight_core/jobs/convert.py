@@ -23,7 +23,7 @@ from firstlight_core.jobs.adapter_merge import fits, merge_adapter
 from firstlight_core.jobs.calibrated_int4 import Calibrator
 from firstlight_core.jobs.float16_range import refuse_beyond_float16
 from firstlight_core.jobs.olive_bridge import OliveLog, WrittenBytes, install
-from firstlight_core.jobs.original import Yardstick
+from firstlight_core.jobs.original import ReferenceModel
 from firstlight_core.process.context import JobContext, peak_rss
 from firstlight_core.process.events import Stage
 from firstlight_core.shells import split_command
@@ -68,7 +68,7 @@ class _Converter:
         self._calibrator: Calibrator | None = None
         self._merged: dict[tuple[str, str], Path] = {}
         """The merged folder of each base and adapter."""
-        self._yardstick: Yardstick | None = None
+        self._yardstick: ReferenceModel | None = None
 
     def convert(self, request: dict[str, Any]) -> dict[str, Any]:
         folder = Path(request["folder"])
@@ -179,7 +179,7 @@ class _Converter:
             if self._yardstick is None:
                 path = str(model.get("model_path") or inner.get("model_path"))
                 adapter = model.get("adapter_path") or inner.get("adapter_path")
-                yardstick = Yardstick(path, adapter, self._work)
+                yardstick = ReferenceModel(path, adapter, self._work)
                 room = peak_rss() - psutil.Process().memory_info().rss
                 yardstick.ask(room=room)
                 self._yardstick = yardstick

@@ -28,7 +28,7 @@ from firstlight_core.documents.messages import Message
 from firstlight_core.errors import FirstlightError, InputRefused, UsageError
 from firstlight_core.inference.servers import PROBE, ServerLimits, model_ids
 from firstlight_core.jobs.server_call import Call, Stopped, read_json
-from firstlight_core.jobs.server_stream import ChatBody, Heard, listen
+from firstlight_core.jobs.server_stream import ChatBody, StreamedAnswer, listen
 from firstlight_core.process.context import JobContext
 from firstlight_core.process.events import Progress, Stage, Tokens
 from firstlight_core.process.operations import Empty
@@ -108,11 +108,11 @@ class Server:
     def chat(self, request: ServerChatRequest) -> ChatAnswer:
         """Stream one answer."""
 
-        def hear(text: str, number: int) -> None:
+        def on_text(text: str, number: int) -> None:
             self.context.emit(Tokens([text], [-1], number))
 
         self.context.emit(Progress(0, None, "tokens"))
-        return self._ask(request["messages"], request, hear).document()
+        return self._ask(request["messages"], request, on_text).document()
 
     def measure(self, request: ServerChatRequest) -> Repetition:
         """One repetition: the chat's stats with its text and finish_reason."""
@@ -170,8 +170,8 @@ class Server:
         self,
         messages: list[Message],
         request: ServerChatRequest | ClientsRequest,
-        hear: Callable[[str, int], None] | None,
-    ) -> Heard:
+        on_text: Callable[[str, int], None] | None,
+    ) -> StreamedAnswer:
         body: ChatBody = {
             "model": self.model,
             "messages": messages,
@@ -182,9 +182,11 @@ class Server:
         body.update(cast(ChatBody, request.get("options", {})))
         began = time.perf_counter_ns()
         try:
-            return listen(self._call(), body, self._stop, hear=hear)
+            return listen(self._call(), body, self._stop, on_text=on_text)
         except Stopped:
-            nothing = Heard(began=began, limit=int(request["max_tokens"]), finish="cancelled")
+            nothing = StreamedAnswer(
+                began=began, limit=int(request["max_tokens"]), finish="cancelled"
+            )
             nothing.ended = time.perf_counter_ns()
             return nothing
 

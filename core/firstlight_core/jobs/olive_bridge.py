@@ -138,7 +138,7 @@ class OliveLog(logging.Handler):
             return process(quantizer)
 
         matmul_nbits_quantizer.MatMulNBitsQuantizer.process = counted
-        sys.stdout = _Lines(sys.stdout, self.hear)
+        sys.stdout = _Lines(sys.stdout, self.read_line)
 
     def stage(self, name: str, label: str) -> None:
         """Announce a stage once."""
@@ -152,7 +152,7 @@ class OliveLog(logging.Handler):
         self.stage("quantise", "Quantising the weights")
         self._emit(Progress(0, self._quantisable, "nodes"))
 
-    def hear(self, line: str) -> None:
+    def read_line(self, line: str) -> None:
         """One line that the builder printed."""
         if match := re.match(r"Reading layer (\d+)", line):
             self._emit(Progress(int(match[1]) + 1, self._layers, "layers"))

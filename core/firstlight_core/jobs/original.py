@@ -66,7 +66,7 @@ class Proof(TypedDict):
     """Why there are no rows."""
 
 
-class Yardstick:
+class ReferenceModel:
     """The original of one conversion: asked once, then given the weights of one artifact after another."""
 
     def __init__(self, model_path: str, adapter_path: str | None, folder: Path) -> None:

@@ -54,7 +54,7 @@ def piece_limit(max_tokens: int) -> int:
 
 
 @dataclass(slots=True)
-class Heard:
+class StreamedAnswer:
     """What came of one answer. Times in nanoseconds of `perf_counter_ns`."""
 
     began: int
@@ -126,9 +126,9 @@ def listen(
     body: ChatBody,
     stop: threading.Event,
     *,
-    hear: Callable[[str, int], None] | None = None,
-) -> Heard:
-    """Ask for one streamed answer and take it in; `hear` is told each text and its number.
+    on_text: Callable[[str, int], None] | None = None,
+) -> StreamedAnswer:
+    """Ask for one streamed answer and take it in; `on_text` is told each text and its number.
 
     A server that goes on past `max_tokens` is cut there, with the finish reason `length`.
 
@@ -137,23 +137,23 @@ def listen(
         JobFailed: the answer cannot be used, breaks off, or takes too long.
         Stopped: the user stopped it; only before the first byte, afterwards the answer is `cancelled`.
     """
-    heard = Heard(began=time.perf_counter_ns(), limit=int(body["max_tokens"]))
-    most = piece_limit(heard.limit)
+    answer = StreamedAnswer(began=time.perf_counter_ns(), limit=int(body["max_tokens"]))
+    most = piece_limit(answer.limit)
     size = 0
     with call.ask("POST", "/chat/completions", body) as response:
         try:
-            for chunk in _events(response, call, heard, stop):
+            for chunk in _events(response, call, answer, stop):
                 usage = chunk.get("usage")
-                heard.usage = usage if isinstance(usage, dict) else heard.usage
-                for text in _texts(chunk, heard):
-                    heard.take(response.arrivals.at)
+                answer.usage = usage if isinstance(usage, dict) else answer.usage
+                for text in _texts(chunk, answer):
+                    answer.take(response.arrivals.at)
                     if text:
-                        heard.texts.append(text)
+                        answer.texts.append(text)
                         size += len(text)
-                        if hear is not None:
-                            hear(text, len(heard.texts) - 1)
-                if heard.pieces > most:
-                    heard.finish = "length"
+                        if on_text is not None:
+                            on_text(text, len(answer.texts) - 1)
+                if answer.pieces > most:
+                    answer.finish = "length"
                     break
                 if size > TEXT_LIMIT or response.arrivals.bytes > STREAM_LIMIT:
                     raise JobFailed(
@@ -164,12 +164,14 @@ def listen(
             # A read that was hung up on purpose ends like a broken one.
             if not stop.is_set():
                 raise
-            heard.finish = "cancelled"
-    heard.ended = time.perf_counter_ns()
-    return heard
+            answer.finish = "cancelled"
+    answer.ended = time.perf_counter_ns()
+    return answer
 
 
-def _events(response: Any, call: Call, heard: Heard, stop: threading.Event) -> Iterator[Chunk]:
+def _events(
+    response: Any, call: Call, answer: StreamedAnswer, stop: threading.Event
+) -> Iterator[Chunk]:
     """The objects of a stream of server-sent events, to its end."""
     some = False
     while line := response.readline(LINE_LIMIT + 1):
@@ -190,7 +192,7 @@ def _events(response: Any, call: Call, heard: Heard, stop: threading.Event) -> I
         some = True
         yield chunk
     if stop.is_set():
-        heard.finish = "cancelled"
+        answer.finish = "cancelled"
     elif call.late:
         raise TimeoutError
     elif not some:
@@ -198,21 +200,21 @@ def _events(response: Any, call: Call, heard: Heard, stop: threading.Event) -> I
             f"{call.where} answers, but not with a stream of events.",
             hint="Is it an OpenAI-compatible address? It usually ends in /v1.",
         )
-    elif not heard.finish:
+    elif not answer.finish:
         raise JobFailed(
             f"{call.where} broke off in the middle of its answer.",
             hint="The server may have crashed: look at its log, then ask again.",
         )
 
 
-def _texts(chunk: Chunk, heard: Heard) -> Iterator[str]:
+def _texts(chunk: Chunk, answer: StreamedAnswer) -> Iterator[str]:
     """The pieces in one event: text of the answer, or an empty one for a piece of thinking."""
     choices = chunk.get("choices")
     for choice in choices if isinstance(choices, list) else []:
         delta = choice.get("delta") if isinstance(choice, dict) else None
         if not isinstance(choice, dict) or not isinstance(delta, dict | None):
             raise unusable(ValueError("a choice is of the wrong shape"))
-        heard.finish = one_line(str(choice.get("finish_reason") or heard.finish), 40)
+        answer.finish = one_line(str(choice.get("finish_reason") or answer.finish), 40)
         text = (delta or {}).get("content")
         thought = (delta or {}).get("reasoning_content") or (delta or {}).get("reasoning")
         if isinstance(text, str) and text:

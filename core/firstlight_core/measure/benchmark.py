@@ -26,7 +26,7 @@ from firstlight_core.measure.prompt_sizer import PromptSizer
 from firstlight_core.measure.server_subject import EndpointSubject
 from firstlight_core.measure.subjects import (
     ArtifactSubject,
-    AskedArtifact,
+    PairedArtifact,
     Subject,
 )
 from firstlight_core.monitor import available_memory
@@ -91,7 +91,7 @@ async def benchmark(
     sweeps: dict[int, list[ClientsLevel]] = {}
     async with AsyncExitStack() as services:
         subjects: list[Subject] = []
-        pairs: list[tuple[AskedArtifact, EndpointSubject]] = []
+        pairs: list[tuple[PairedArtifact, EndpointSubject]] = []
         for target in resolved:
             if target.kind == "endpoint":
                 subjects.append(EndpointSubject(target, lengths, network=network))
@@ -166,10 +166,10 @@ async def _pair(
     new_tokens: int,
     services: AsyncExitStack,
     tell: Listener,
-) -> tuple[AskedArtifact, EndpointSubject]:
+) -> tuple[PairedArtifact, EndpointSubject]:
     """An artifact and the service that serves it, which runs until `services` is closed."""
-    wording = PromptSizer()
-    direct = AskedArtifact(target, lengths, new_tokens, wording)
+    sizer = PromptSizer()
+    direct = PairedArtifact(target, lengths, new_tokens, sizer)
     tell(Stage("serve", f"Starting {FOUNDRY} with {target.label}"))
     service = await services.enter_async_context(open_service(target.text, on_event=tell))
     address = Target(
@@ -179,7 +179,7 @@ async def _pair(
         model=service.model,
     )
     through = EndpointSubject(
-        address, direct.lengths, wording=wording, like=direct, served_by=[service.pid]
+        address, direct.lengths, sizer=sizer, like=direct, served_by=[service.pid]
     )
     return direct, through
 

@@ -31,9 +31,9 @@ async def measure_clients(
     subject: EndpointSubject, clients: int, *, new_tokens: int, repeats: int
 ) -> ClientsLevel:
     """Measure one level of the sweep: `clients` ask at the same time, `repeats` questions each, of the shortest length."""
-    words = subject.wording.words(subject.lengths[0])
+    words = subject.sizer.words(subject.lengths[0])
     reply = await subject.endpoint.measure_clients(
-        [subject.wording.conversation(words) for _ in range(clients * repeats)],
+        [subject.sizer.conversation(words) for _ in range(clients * repeats)],
         clients=clients,
         max_tokens=new_tokens,
     )

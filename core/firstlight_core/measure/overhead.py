@@ -6,11 +6,11 @@ from firstlight_core.documents.jobs_engine import Repetition
 from firstlight_core.documents.measure import Overhead, OverheadCase
 from firstlight_core.measure.metrics import figure
 from firstlight_core.measure.server_subject import EndpointSubject
-from firstlight_core.measure.subjects import AskedArtifact
+from firstlight_core.measure.subjects import PairedArtifact
 from firstlight_core.text import seconds_text
 
 
-def overhead(direct: AskedArtifact, service: EndpointSubject, *, name: str) -> Overhead:
+def overhead(direct: PairedArtifact, service: EndpointSubject, *, name: str) -> Overhead:
     """Return what the service adds to the artifact.
 
     Differences and ratios are taken within each pair, which ran one right after the other, and then spread (median,

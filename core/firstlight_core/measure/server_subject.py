@@ -14,7 +14,7 @@ from firstlight_core.inference.servers import ServerLimits, is_loopback
 from firstlight_core.measure.interference import server_processes
 from firstlight_core.measure.metrics import percentile
 from firstlight_core.measure.prompt_sizer import TRIAL_WORDS, PromptSizer
-from firstlight_core.measure.subjects import AskedArtifact, Subject, Tell
+from firstlight_core.measure.subjects import PairedArtifact, Subject, Tell
 
 TRIAL_TOKENS = 2
 
@@ -30,12 +30,12 @@ class EndpointSubject(Subject):
         lengths: Sequence[int],
         *,
         network: bool = False,
-        wording: PromptSizer | None = None,
-        like: AskedArtifact | None = None,
+        sizer: PromptSizer | None = None,
+        like: PairedArtifact | None = None,
         served_by: Sequence[int] = (),
     ) -> None:
         super().__init__(target, lengths)
-        self.wording = wording or PromptSizer()
+        self.sizer = sizer or PromptSizer()
         self._network = network
         self._like = like
         self._served_by = list(served_by)
@@ -60,21 +60,21 @@ class EndpointSubject(Subject):
             open_endpoint(self.target, network=self._network, limits=ServerLimits(wait=0.0))
         )
         self.loaded = self._endpoint.loaded
-        if not self.wording.calibrated:
+        if not self.sizer.calibrated:
             await self._count_words()
 
     async def _count_words(self) -> None:
         counts = []
         for words in TRIAL_WORDS:
-            sample = await self.endpoint.measure(self.wording.conversation(words), TRIAL_TOKENS)
+            sample = await self.endpoint.measure(self.sizer.conversation(words), TRIAL_TOKENS)
             if (count := sample.get("prompt_tokens")) is not None:
                 counts.append((words, count))
         if len(counts) == len(TRIAL_WORDS):
-            self.wording.learn(counts)
+            self.sizer.learn(counts)
 
     async def measure(self, length: int, new_tokens: int) -> Repetition:
-        words = self.wording.words(length)
-        question = self._like.question if self._like else self.wording.conversation(words)
+        words = self.sizer.words(length)
+        question = self._like.question if self._like else self.sizer.conversation(words)
         sample = await self.endpoint.measure(question, new_tokens)
         sample["prompt_words"] = words
         return sample

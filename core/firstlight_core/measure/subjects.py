@@ -173,14 +173,14 @@ class ArtifactSubject(Subject):
         return {"prompt_tokens": length, **super().case(length, samples)}
 
 
-class AskedArtifact(ArtifactSubject):
+class PairedArtifact(ArtifactSubject):
     """An artifact that is asked the very conversations that a server of the same artifact is asked."""
 
     def __init__(
-        self, target: Target, lengths: Sequence[int], new_tokens: int, wording: PromptSizer
+        self, target: Target, lengths: Sequence[int], new_tokens: int, sizer: PromptSizer
     ) -> None:
         super().__init__(target, lengths, new_tokens)
-        self.wording = wording
+        self.sizer = sizer
         self.question: list[Message] = []
         """What was asked last, for the server to be asked the same."""
 
@@ -188,7 +188,7 @@ class AskedArtifact(ArtifactSubject):
         return TEMPLATE_TOKENS
 
     async def measure(self, length: int, new_tokens: int) -> Repetition:
-        self.question = self.wording.conversation(self.wording.words(length))
+        self.question = self.sizer.conversation(self.sizer.words(length))
         answer = await self.engine.call(
             jobs_engine.CHAT(
                 {

@@ -166,7 +166,7 @@ def _refuse_circles(root: Path, links: dict[str, Path]) -> None:
             other = waiting.pop()
             if other == name:
                 raise ModelRefused(
-                    f"{shown_path(name)} is a link to a folder around it: a walk through it never ends.",
+                    f"{shown_path(name)} is a link to a folder around it: reading it never ends.",
                     hint="Remove the link from the folder.",
                 )
             if other not in seen:

@@ -260,7 +260,7 @@ def fallback(facts: RunFacts) -> str:
 def next_commands(facts: RunFacts, artifact: str | None, folder: Path) -> list[Item]:
     """Commands that carry on from here; `folder` is the run's."""
     rows: list[tuple[str, Sequence[str]]] = [
-        ("Repeat this walk", ("firstlight", "run", str(folder / RUN_FILE), "--yes")),
+        ("Repeat this run", ("firstlight", "run", str(folder / RUN_FILE), "--yes")),
     ]
     if artifact:
         rows += [

@@ -233,7 +233,7 @@ def _benchmark(document: Document) -> list[str]:
     rows = [
         (
             plain(target_name(result)),
-            str(case.get("prompt_tokens", "not told")),
+            str(case.get("prompt_tokens", "unknown")),
             *(spread_cell(case.get(key)) for key in ("ttft_s", "prefill_tps", "decode_tps")),
         )
         for result in results

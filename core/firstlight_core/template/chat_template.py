@@ -26,11 +26,11 @@ from firstlight_core.errors import CheckFailed, TemplateRefused
 from firstlight_core.template.derive import (
     ANSWER,
     CLOSE,
-    CUT_CONVERSATIONS,
+    DERIVATION_CONVERSATIONS,
     SECOND,
     SYSTEM,
     USER,
-    cut_template,
+    derive_template,
 )
 from firstlight_core.template.parity import check_template
 from firstlight_core.template.rendering import private_tokenizer, render
@@ -114,7 +114,7 @@ async def settle_template_file(
     if (problem := await asyncio.to_thread(syntax_problem, text)) is not None:
         raise TemplateRefused(
             problem.sentence,
-            hint="Nothing was written: mend that line.",
+            hint="Nothing was written: correct that line.",
             line=problem.line or None,
         )
     checked = await check_template(folder, chat_template=text)
@@ -146,14 +146,18 @@ async def settle_chat_template(
     if (problem := await asyncio.to_thread(syntax_problem, text)) is not None:
         raise TemplateRefused(
             problem.sentence,
-            hint="Nothing was written: mend that line.",
+            hint="Nothing was written: correct that line.",
             line=problem.line or None,
         )
     async with private_tokenizer(folder) as tokenizer:
-        drawn = (await render("jinja", tokenizer, CUT_CONVERSATIONS, template=text))["renders"]
-        derived = cut_template(drawn, await asyncio.to_thread(added_tokens, folder))
+        drawn = (await render("jinja", tokenizer, DERIVATION_CONVERSATIONS, template=text))[
+            "renders"
+        ]
+        derived = derive_template(drawn, await asyncio.to_thread(added_tokens, folder))
         try:
-            native = (await render("genai", tokenizer, CUT_CONVERSATIONS, template=text))["renders"]
+            native = (await render("genai", tokenizer, DERIVATION_CONVERSATIONS, template=text))[
+                "renders"
+            ]
             differences = _differences(drawn, native)
         except TemplateRefused as error:
             differences = [str(error)]
@@ -161,7 +165,7 @@ async def settle_chat_template(
     if differences and not force:
         raise CheckFailed(
             f"The chat template was not written: {differences[0]}",
-            hint="Mend it, or write it all the same.",
+            hint="Correct it, or write it all the same.",
             detail="\n".join(differences),
         )
     stored = await asyncio.to_thread(read_inference_model, folder)

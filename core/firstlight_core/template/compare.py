@@ -89,7 +89,7 @@ class Stretch:
     text: str
     ids: Sequence[int]
 
-    def shown(self, *, with_ids: bool = False) -> str:
+    def quoted(self, *, with_ids: bool = False) -> str:
         """The text so that two that differ look different; tokens without a text by their ids."""
         if not self.text or "\ufffd" in self.text:
             # Nothing, or parts of characters.
@@ -126,12 +126,12 @@ def _sentence(subject: str, truth: str, *, before: str, expected: Stretch, found
     word = _WORD.search(before)
     where = f"after `{one_line(word[1], 60)}`" if word else "at the start"
     if not found.ids:
-        return f"{subject} lacks {expected.shown()} {where}: {expected.count}"
+        return f"{subject} lacks {expected.quoted()} {where}: {expected.count}"
     if not expected.ids:
-        return f"{subject} adds {found.shown()} {where}: {found.count}"
-    alike = expected.shown() == found.shown()
+        return f"{subject} adds {found.quoted()} {where}: {found.count}"
+    alike = expected.quoted() == found.quoted()
     longer = max(expected, found, key=lambda stretch: len(stretch.ids))
     return (
-        f"{subject} has {found.shown(with_ids=alike)} {where}, where {truth} has "
-        f"{expected.shown(with_ids=alike)}: {longer.count}"
+        f"{subject} has {found.quoted(with_ids=alike)} {where}, where {truth} has "
+        f"{expected.quoted(with_ids=alike)}: {longer.count}"
     )

@@ -22,17 +22,17 @@ def _turn(role: str, text: str) -> Message:
 
 _ONE = [_turn("user", USER)]
 _MANY = [*_ONE, _turn("assistant", ANSWER), _turn("user", SECOND), _turn("assistant", CLOSE)]
-CUT_CONVERSATIONS: tuple[Conversation, ...] = (
+DERIVATION_CONVERSATIONS: tuple[Conversation, ...] = (
     {"messages": _ONE, "add_generation_prompt": True},
     {"messages": _ONE, "add_generation_prompt": False},
     {"messages": _MANY, "add_generation_prompt": False},
     {"messages": [_turn("system", SYSTEM), *_ONE], "add_generation_prompt": True},
 )
-"""What the renderer is asked; `cut_template` reads the answers in this order."""
+"""What the renderer is asked; `derive_template` reads the answers in this order."""
 
 
-def cut_template(renders: Sequence[Rendering], special: Iterable[str] = ()) -> dict[str, str]:
-    """The PromptTemplate that says what the renderings of CUT_CONVERSATIONS say.
+def derive_template(renders: Sequence[Rendering], special: Iterable[str] = ()) -> dict[str, str]:
+    """The PromptTemplate that says what the renderings of DERIVATION_CONVERSATIONS say.
 
     `special` are the tokenizer's special tokens, which no cut may split.
 

@@ -134,7 +134,7 @@ async def check_template(
     )
     explained, rewritten, repaired = await _explain(sides, shapes, rendered, difference_rows)
     by_its_file = any(difference["cause"] == "file" for difference in difference_rows)
-    verdict = give_verdict(difference_rows, shapes, mendable=repaired)
+    verdict = give_verdict(difference_rows, shapes, repairable=repaired)
     return {
         "kind": "check",
         "ok": verdict.locked and bool(stop_tokens["ok"]),

@@ -25,7 +25,7 @@ from firstlight_core.documents.jobs_template import (
 )
 from firstlight_core.errors import JobDied, JobFailed, OutOfMemory, TemplateRefused
 from firstlight_core.process.runner import job_result
-from firstlight_core.template.derive import CUT_CONVERSATIONS, cut_template
+from firstlight_core.template.derive import DERIVATION_CONVERSATIONS, derive_template
 
 SECONDS: Mapping[Renderer, float] = {
     "jinja": 30.0,
@@ -104,10 +104,10 @@ async def derive_prompt_template(folder: Path, *, template: str | None = None) -
     if template is None and not (read_chat_template(folder) or "").strip():
         raise no_chat_template(folder)
     async with private_tokenizer(folder) as tokenizer:
-        renders = (await render("jinja", tokenizer, CUT_CONVERSATIONS, template=template))[
+        renders = (await render("jinja", tokenizer, DERIVATION_CONVERSATIONS, template=template))[
             "renders"
         ]
-    return cut_template(renders, await asyncio.to_thread(added_tokens, folder))
+    return derive_template(renders, await asyncio.to_thread(added_tokens, folder))
 
 
 async def derive_inference_model(artifact: Path, name: str) -> InferenceModel:

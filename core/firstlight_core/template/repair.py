@@ -12,8 +12,10 @@ from firstlight_core.template.parity import check_template
 from firstlight_core.template.settle import settled, with_fitted, write_template
 
 
-async def mend_template(artifact: Path | str, source: Path | str | None = None) -> SettledTemplate:
-    """Mend what lies in the artifact, as `mend_fields` mends what an editor holds.
+async def repair_template(
+    artifact: Path | str, source: Path | str | None = None
+) -> SettledTemplate:
+    """Mend what lies in the artifact, as `repair_fields` mends what an editor holds.
 
     Raises:
         TemplateRefused: the model has no usable chat template.
@@ -21,10 +23,10 @@ async def mend_template(artifact: Path | str, source: Path | str | None = None) 
     """
     folder = Path(artifact)
     checked = await check_template(folder, source)
-    return await _mend(folder, checked, checked["inference_model"], source)
+    return await _repair(folder, checked, checked["inference_model"], source)
 
 
-async def mend_fields(
+async def repair_fields(
     artifact: Path | str, inference_model: InferenceModel, source: Path | str | None = None
 ) -> SettledTemplate:
     """Give the fields the tokenizer's own PromptTemplate, write them, and check again.
@@ -40,10 +42,10 @@ async def mend_fields(
     """
     folder = Path(artifact)
     checked = await check_template(folder, source, inference_model)
-    return await _mend(folder, checked, inference_model, source)
+    return await _repair(folder, checked, inference_model, source)
 
 
-async def _mend(
+async def _repair(
     folder: Path,
     checked: TemplateCheck,
     inference_model: InferenceModel,

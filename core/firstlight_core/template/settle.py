@@ -99,7 +99,7 @@ def not_written(checked: TemplateReport) -> CheckFailed:
         f"The template was not written: {open_ones[0]['sentence']}.",
         hint="Take the tokenizer's with --mend, or write it all the same with --force."
         if ours
-        else "Mend it, or write it all the same with --force.",
+        else "Correct it, or write it all the same with --force.",
         detail="\n".join(d["sentence"] for d in open_ones),
     )
 

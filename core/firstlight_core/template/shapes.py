@@ -66,7 +66,7 @@ _CLOCK: Tool = {
 }
 
 
-def lock_shapes(special_tokens: tuple[str, ...] = ()) -> tuple[Shape, ...]:
+def parity_shapes(special_tokens: tuple[str, ...] = ()) -> tuple[Shape, ...]:
     """Conversations of text alone; `special_tokens` are the tokenizer's own, forged into a user's text."""
     forged = " ".join(special_tokens[:12]) or "<|im_end|>"
     return (
@@ -132,9 +132,9 @@ def lock_shapes(special_tokens: tuple[str, ...] = ()) -> tuple[Shape, ...]:
 def check_shapes(
     special_tokens: tuple[str, ...] = (), variables: Collection[str] = ()
 ) -> tuple[Shape, ...]:
-    """All that every renderer is asked: `lock_shapes`, rarer texts, and tools where the template takes them."""
+    """All that every renderer is asked: `parity_shapes`, rarer texts, and tools where the template takes them."""
     shapes = (
-        *lock_shapes(special_tokens),
+        *parity_shapes(special_tokens),
         Shape(
             key="decomposed",
             label="accents as separate characters",

@@ -17,7 +17,7 @@ from firstlight_core.template.parity import (
     derive_inference_model,
 )
 from firstlight_core.template.presets import PRESETS, TOKENIZER, Preset, find_preset
-from firstlight_core.template.repair import mend_template
+from firstlight_core.template.repair import repair_template
 from firstlight_core.template.settle import settle_template, undo_template
 
 __all__ = [
@@ -31,9 +31,9 @@ __all__ = [
     "derive_inference_model",
     "expand",
     "find_preset",
-    "mend_template",
     "preset_inference_model",
     "read_inference_model",
+    "repair_template",
     "settle_template",
     "undo_template",
     "validate_inference_model",

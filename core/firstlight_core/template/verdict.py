@@ -182,9 +182,9 @@ class ParityVerdict:
 
 
 def give_verdict(
-    rows: Sequence[Difference], shapes: Sequence[Shape], *, mendable: Collection[str] = ()
+    rows: Sequence[Difference], shapes: Sequence[Shape], *, repairable: Collection[str] = ()
 ) -> ParityVerdict:
-    """The verdict on these differences; `mendable`: the conversations that another template was proven to repair.
+    """The verdict on these differences; `repairable`: the conversations that another template was proven to repair.
 
     A difference is an exception when the runtime makes it (its tokenizer, or its renderer of the very same template)
     and only unusual texts meet it; and when it is transformers that departs from tokenizer.json.
@@ -198,7 +198,7 @@ def give_verdict(
     unusual = {shape.key for shape in shapes if shape.unusual}
     for difference in rows:
         cause = difference["cause"]
-        ours = cause == "template" or (cause == "renderer" and difference["shape"] in mendable)
+        ours = cause == "template" or (cause == "renderer" and difference["shape"] in repairable)
         if ours or (cause != "file" and difference["shape"] not in unusual):
             return ParityVerdict("mismatch", f"Mismatch: {difference['sentence']}.")
     excepted = tuple(dict.fromkeys(str(difference["shape"]) for difference in rows))
@@ -213,7 +213,7 @@ def give_verdict(
         named = f"{len(excepted)} of {len(shapes)} conversations"
     return ParityVerdict(
         "match-with-exceptions",
-        f"Template matches, with exceptions that no template can mend: {named}. "
+        f"Template matches, with exceptions that no template can repair: {named}. "
         f"onnxruntime-genai differs there: {why}.",
         excepted,
     )

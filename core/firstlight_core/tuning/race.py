@@ -44,14 +44,14 @@ class Trial(ArtifactSubject):
         return self.build.label if self.build is not None else self.threads.label
 
     @property
-    def taken(self) -> list[Repetition]:
+    def counted(self) -> list[Repetition]:
         """The repetitions that count."""
         return self.samples[self.lengths[0]]
 
     @property
     def seconds(self) -> list[float]:
         """Of an answer, prompt and all, one a repetition."""
-        return [sample["total_s"] for sample in self.taken]
+        return [sample["total_s"] for sample in self.counted]
 
     async def open(self, stack: AsyncExitStack, started: Started) -> None:
         """Load it with these threads and nothing of Firstlight's own, and throw the first answer away."""
@@ -75,14 +75,14 @@ class Trial(ArtifactSubject):
             "stage": stage,
             "label": self.label,
             "settings": settings,
-            "rounds": len(self.taken),
+            "rounds": len(self.counted),
             "total_s": figure(self.seconds),
         }
-        if rates := [sample["decode_tps"] for sample in self.taken if "decode_tps" in sample]:
+        if rates := [sample["decode_tps"] for sample in self.counted if "decode_tps" in sample]:
             row["decode_tps"] = figure(rates)
-        if rates := [sample["prefill_tps"] for sample in self.taken if "prefill_tps" in sample]:
+        if rates := [sample["prefill_tps"] for sample in self.counted if "prefill_tps" in sample]:
             row["prefill_tps"] = figure(rates)
-        if times := [sample["ttft_s"] for sample in self.taken if "ttft_s" in sample]:
+        if times := [sample["ttft_s"] for sample in self.counted if "ttft_s" in sample]:
             row["ttft_s"] = figure(times)
         if self.dropped:
             row["dropped"] = True

@@ -94,7 +94,7 @@ class Search:
             row = old.row("comparison")
             return baseline, {"baseline": row, "best": row}
         await self._race([new, old], self.repeats, drop=False)
-        faster = times_as_fast(new.taken, old.taken)
+        faster = times_as_fast(new.counted, old.counted)
         tried = new.row("comparison")
         tried["faster"] = faster
         row = old.row("comparison")

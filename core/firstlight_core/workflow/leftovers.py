@@ -18,7 +18,7 @@ from firstlight_core.foundry.background import list_background, stop_background
 from firstlight_core.locks import try_lock
 from firstlight_core.paths import Paths, find_paths
 
-ASKED_FOR = ("artifacts", "previous", "service")
+ON_REQUEST = ("artifacts", "previous", "service")
 """Kinds that somebody may still want."""
 
 _PREVIOUS = "the deployment before the last one"
@@ -83,10 +83,10 @@ def sweep_staging(paths: Paths | None = None) -> list[Path]:
 
 
 def remove_leftovers(leftovers: Iterable[Leftover], *, everything: bool = False) -> list[Leftover]:
-    """Remove what was found, `ASKED_FOR` kinds only with `everything`; returns what really went."""
+    """Remove what was found, `ON_REQUEST` kinds only with `everything`; returns what really went."""
     removed = []
     for item in leftovers:
-        if item.kind in ASKED_FOR and not everything:
+        if item.kind in ON_REQUEST and not everything:
             continue
         folder = Path(item.path)
         if item.kind == "service":

@@ -37,7 +37,7 @@ from firstlight_core.workflow.run_file_content import SAMPLE, SCHEMA, run_file_c
 METHODS = ("config", "command")
 _LIMIT = 2**20
 _HEAD = f"""\
-# A walk of Firstlight. Repeat it with:  firstlight run {RUN_FILE} --yes
+# A run of Firstlight. Repeat it with:  firstlight run {RUN_FILE} --yes
 # Relative paths are relative to this file. A section that is missing is a step that is skipped.
 """
 

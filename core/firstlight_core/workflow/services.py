@@ -99,7 +99,7 @@ class Services:
     check_template = Late(lambda: firstlight_core.template.templates.check_template)
     settle_template = Late(lambda: firstlight_core.template.templates.settle_template)
     undo_template = Late(lambda: firstlight_core.template.templates.undo_template)
-    mend_template = Late(lambda: firstlight_core.template.repair.mend_fields)
+    repair_template = Late(lambda: firstlight_core.template.repair.repair_fields)
     preview_template = Late(lambda: firstlight_core.template.preview.preview_template)
     template_truth = Late(lambda: firstlight_core.template.chat_template.template_truth)
     read_chat_template = Late(lambda: firstlight_core.artifact.tokenizer_files.read_chat_template)

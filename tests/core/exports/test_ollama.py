@@ -19,7 +19,7 @@ from firstlight_core.exports.ollama_template import collate, default_system, go_
 from firstlight_core.exports.source_weights import SourceWeights
 from firstlight_core.template.presets import PRESETS, find_preset
 from firstlight_core.template.rendering import derive_prompt_template, private_tokenizer, render
-from firstlight_core.template.shapes import lock_shapes
+from firstlight_core.template.shapes import parity_shapes
 from tests.conftest import make_once
 from tests.support.template_families import FAMILIES, Family, write_family
 
@@ -80,7 +80,7 @@ def conversations(seed: int) -> list[list[dict[str, str]]]:
         ]
         for _ in range(20)
     ]
-    return made + [list(map(dict, shape.messages)) for shape in lock_shapes(("<|im_end|>",))]
+    return made + [list(map(dict, shape.messages)) for shape in parity_shapes(("<|im_end|>",))]
 
 
 def random_fields(count: int) -> list[dict[str, str]]:
@@ -148,7 +148,7 @@ async def test_go_says_what_the_chat_templates_of_the_families_say(
         folder = write_family(tmp_path / key, family)
         fields = await derive_prompt_template(folder)
         system = default_system(fields)
-        shapes = [shape for shape in lock_shapes(family.special) if shape.generate]
+        shapes = [shape for shape in parity_shapes(family.special) if shape.generate]
         async with private_tokenizer(folder) as tokenizer:
             drawn = (await render("jinja", tokenizer, [s.to_json() for s in shapes]))["renders"]
         for shape, found in zip(shapes, drawn, strict=True):

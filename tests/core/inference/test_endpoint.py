@@ -13,7 +13,7 @@ from firstlight_core.errors import FirstlightError, InputRefused, JobFailed, Usa
 from firstlight_core.inference.endpoint import find_servers, open_endpoint
 from firstlight_core.inference.open_target import open_target
 from firstlight_core.inference.servers import ServerLimits, api_key, is_loopback, model_ids
-from firstlight_core.jobs.server_stream import Heard, piece_limit
+from firstlight_core.jobs.server_stream import StreamedAnswer, piece_limit
 from firstlight_core.process.events import Event, Reply, Stage, Token
 from tests.support import faultkit
 from tests.support.scripted_server import Script, event, piece, serving
@@ -71,7 +71,7 @@ async def test_without_a_believable_usage_the_pieces_are_counted_and_said_so(
 
 
 def test_what_comes_in_one_portion_says_nothing_about_the_decode_rate() -> None:
-    heard = Heard(began=0, limit=100)
+    heard = StreamedAnswer(began=0, limit=100)
     for at in (10, 10, 10, 20):
         heard.take(at * 10**6)
     heard.ended = 30 * 10**6

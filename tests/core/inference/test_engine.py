@@ -297,8 +297,8 @@ async def test_a_killed_engine_is_one_clear_error(tmp_path: Path, name: str) -> 
 
 async def test_a_suspended_engine_is_ended(tmp_path: Path) -> None:
     folder = puppet(tmp_path / "p", ["a", "b"], loop=True)
-    patience = Timeouts(look=0.1, suspended=0.5)
-    async with open_engine(folder, max_length=100_000, patience=patience) as engine:
+    timeouts = Timeouts(look=0.1, suspended=0.5)
+    async with open_engine(folder, max_length=100_000, timeouts=timeouts) as engine:
         with pytest.raises(JobDied, match="suspended"):
             async for event in engine.chat(QUESTION, greedy=True, max_tokens=99_000):
                 if isinstance(event, Token) and event.index == 0:
@@ -329,7 +329,7 @@ async def test_bad_templates_are_refused_and_the_engine_lives(
 async def test_a_template_that_loops_is_interrupted(tmp_path: Path) -> None:
     loops = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
     folder = tiny_genai(tmp_path / "t", template=loops)
-    async with open_engine(folder, patience=Timeouts(template=1.0)) as engine:
+    async with open_engine(folder, timeouts=Timeouts(template=1.0)) as engine:
         with pytest.raises(TemplateRefused, match="did not finish"):
             await listen(engine)
 
@@ -442,7 +442,7 @@ async def test_an_idle_silent_process_is_noticed() -> None:
             await asyncio.sleep(0.05)
         assert why is not None
         assert "done nothing" in why
-        look.heard()
+        look.note_event()
         assert look.look() is None
     finally:
         process.kill()

@@ -451,7 +451,7 @@ def test_a_server_is_named_with_what_it_bore(tmp_path: Path) -> None:
         said = Path(paths[kind]).read_text()
         assert "asked a running server on this machine" in said
         assert "2 clients, 3.00 requests/s" in said
-        assert "not told" in said
+        assert "unknown" in said
     document = json.loads(Path(paths["json"]).read_text())
     assert document["metrics"]["models"][endpoint["target"]]["error_rate"] == 0.25
     # Disconnected again: the session knows better.

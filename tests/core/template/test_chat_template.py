@@ -14,7 +14,7 @@ from firstlight_core.template.chat_template import (
     template_doubts,
     template_truth,
 )
-from firstlight_core.template.derive import CUT_CONVERSATIONS, cut_template
+from firstlight_core.template.derive import DERIVATION_CONVERSATIONS, derive_template
 from firstlight_core.template.family import family_chat_template
 from firstlight_core.template.presets import PRESETS, find_preset
 from firstlight_core.template.sandbox import compile_template
@@ -45,9 +45,9 @@ def test_a_familys_template_writes_what_its_fields_say(preset: object) -> None:
     template = family_chat_template(preset)
     assert syntax_problem(template) is None
     compiled = compile_template(template)
-    drawn = [{"text": compiled.render(**asked)} for asked in CUT_CONVERSATIONS]
+    drawn = [{"text": compiled.render(**asked)} for asked in DERIVATION_CONVERSATIONS]
     special = [token for p in PRESETS for token in (p.end, p.prompt.partition("user")[0])]
-    assert cut_template(drawn, special) == preset.prompt_template
+    assert derive_template(drawn, special) == preset.prompt_template
 
 
 @pytest.mark.parametrize(

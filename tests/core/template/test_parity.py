@@ -20,9 +20,9 @@ from firstlight_core.template.parity import (
     derive_prompt_template,
 )
 from firstlight_core.template.presets import find_preset
-from firstlight_core.template.repair import mend_template
+from firstlight_core.template.repair import repair_template
 from firstlight_core.template.rewrite import known_differences, rewrite_for_genai, suspicious_parts
-from firstlight_core.template.shapes import Shape, check_shapes, lock_shapes
+from firstlight_core.template.shapes import Shape, check_shapes, parity_shapes
 from firstlight_core.template.variables import template_variables
 from tests.support.template_families import FAMILIES, Family, encode, write_family
 
@@ -46,7 +46,7 @@ def family_of(key: str) -> Family:
 
 
 def shapes_of(family: Family) -> tuple[Shape, ...]:
-    return lock_shapes(family.special)
+    return parity_shapes(family.special)
 
 
 def genai_directly(folder: Path, shapes: tuple[Shape, ...]) -> list[list[int] | None]:
@@ -114,7 +114,7 @@ async def test_a_template_that_genai_misreads_is_rewritten_and_proven(
     assert not before["locked"]
     assert any(d["between"] == "genai" for d in before["differences"])
     assert any("onnxruntime-genai" in note for note in before["notes"])
-    mended = await mend_template(folder)
+    mended = await repair_template(folder)
     assert mended["locked"] and mended["ok"]
     shapes = shapes_of(family)
     for shape, ids in zip(shapes, genai_directly(folder, shapes), strict=True):
@@ -130,7 +130,7 @@ async def test_a_turn_that_ends_with_no_stop_token_is_found_and_mended(tmp_path:
     assert document["locked"] and not document["ok"]
     assert document["stop_tokens"]["missing"] == [256 + family.special.index("<|eot_id|>")]
     assert "the model would not stop" in document["stop_tokens"]["sentence"]
-    assert (await mend_template(folder))["ok"]
+    assert (await repair_template(folder))["ok"]
     stops = json.loads((folder / "genai_config.json").read_text())["model"]["eos_token_id"]
     assert stops == [256 + family.special.index(t) for t in ("<|end_of_text|>", "<|eot_id|>")]
 
@@ -148,7 +148,7 @@ async def test_the_courses_template_is_caught_in_words_mended_and_locked(
     assert first["shape"] == "single" and first["between"] == "prompt-template"
     assert [token["text"] for token in first["expected"]] == ["\n"] and first["found"] == []
     (own_artifact / "inference_model.json").write_text(json.dumps(course))
-    mended = await mend_template(own_artifact, sample)
+    mended = await repair_template(own_artifact, sample)
     assert mended["locked"] and mended["ok"]
     # What is left is the runtime's tokenizer (NFC), which no template mends.
     assert {d["cause"] for d in mended["differences"]} == {"tokenizer"}

@@ -12,7 +12,7 @@ from firstlight_core.template.chat_template import settle_chat_template
 from firstlight_core.template.family import family_chat_template
 from firstlight_core.template.parity import check_template
 from firstlight_core.template.presets import find_preset
-from firstlight_core.template.repair import mend_fields
+from firstlight_core.template.repair import repair_fields
 from tests.support.template_families import FAMILIES, write_family
 
 CHATML = replace(
@@ -35,7 +35,7 @@ async def test_the_courses_fields_and_a_missing_stop_token_are_mended(folder: Pa
     assert before["differences"][0]["sentence"] == (
         "PromptTemplate lacks the newline after `assistant`: 1 token"
     )
-    document = await mend_fields(folder, model)
+    document = await repair_fields(folder, model)
     assert document["locked"] and document["stop_tokens"]["ok"] and len(document["mended"]) == 2
     stops = json.loads((folder / "genai_config.json").read_text())["model"]["eos_token_id"]
     assert stops == [0, 256 + CHATML.special.index(CHATML.end)]
@@ -48,6 +48,6 @@ async def test_another_chat_template_gives_way_to_the_sources(folder: Path, tmp_
     source = write_family(tmp_path / "source", CHATML)
     written = await settle_chat_template(folder, family_chat_template(find_preset("qwen")))
     assert not (await check_template(folder, source, written["inference_model"]))["locked"]
-    document = await mend_fields(folder, written["inference_model"], source)
+    document = await repair_fields(folder, written["inference_model"], source)
     assert document["locked"]
     assert read_chat_template(folder) == read_chat_template(source)

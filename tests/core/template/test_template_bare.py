@@ -15,7 +15,7 @@ from firstlight_core.template.chat_template import settle_template_file
 from firstlight_core.template.family import chat_template_of, family_chat_template, unknown_markers
 from firstlight_core.template.parity import check_template
 from firstlight_core.template.presets import find_preset
-from firstlight_core.template.repair import mend_template
+from firstlight_core.template.repair import repair_template
 from firstlight_core.template.settle import settle_template, undo_template
 from firstlight_core.workflow.services import Services
 from tests.e2e.test_inspect import firstlight
@@ -85,7 +85,7 @@ async def test_a_template_from_a_file_is_checked_before_it_is_written(bare: Path
 
 
 async def test_what_needs_a_template_says_how_to_give_one(bare: Path) -> None:
-    for attempt in (check_template(bare), mend_template(bare)):
+    for attempt in (check_template(bare), repair_template(bare)):
         with pytest.raises(TemplateRefused, match="bare has no chat template") as caught:
             await attempt
         assert f"firstlight template {bare} --preset chatml" in caught.value.hint

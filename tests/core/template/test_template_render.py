@@ -12,7 +12,7 @@ from jinja2 import TemplateError
 from firstlight_core.artifact.tokenizer_files import copy_tokenizer, read_chat_template
 from firstlight_core.errors import JobDied, OutOfMemory, TemplateRefused
 from firstlight_core.template import rendering
-from firstlight_core.template.derive import cut_template
+from firstlight_core.template.derive import derive_template
 from firstlight_core.template.parity import private_tokenizer, render
 from firstlight_core.template.sandbox import compile_template
 from tests.support.template_families import FAMILIES, write_family
@@ -190,7 +190,7 @@ RENDERS = st.lists(
 @given(RENDERS)
 def test_no_rendering_breaks_the_cutter(renders: list[dict[str, str]]) -> None:
     try:
-        fields = cut_template(renders, ["<|im_end|>", ""])
+        fields = derive_template(renders, ["<|im_end|>", ""])
     except TemplateRefused:
         return
     assert all(text.count("{Content}") == 1 for text in fields.values())

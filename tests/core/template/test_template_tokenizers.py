@@ -9,7 +9,7 @@ import pytest
 from firstlight_core.template.family import family_chat_template
 from firstlight_core.template.parity import check_template
 from firstlight_core.template.presets import find_preset
-from firstlight_core.template.repair import mend_template
+from firstlight_core.template.repair import repair_template
 from tests.support.template_families import FAMILIES, write_family
 
 pytestmark = pytest.mark.real
@@ -95,7 +95,7 @@ async def test_accents_are_the_tokenizers_and_no_template_is_to_blame(tmp_path: 
     row = {row["id"]: row for row in document["shapes"]}["decomposed"]
     assert row["genai"] == "differs" and row["causes"] == ["tokenizer"]
     assert row["prompt_template"] == "same", "the same text, in the same tokenizer"
-    assert (await mend_template(folder))["ok"]
+    assert (await repair_template(folder))["ok"]
 
 
 @pytest.mark.slow
@@ -108,7 +108,7 @@ async def test_what_a_template_can_mend_is_never_an_exception(tmp_path: Path) ->
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
     before = await check_template(folder)
     assert not before["locked"] and before["verdict"] == "mismatch"
-    mended = await mend_template(folder)
+    mended = await repair_template(folder)
     assert mended["ok"] and mended["verdict"] == "match-with-exceptions"
     assert mended["exceptions"] == ["decomposed"]
 

@@ -108,7 +108,7 @@ def difference(shape: str, cause: str) -> Mapping[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("found", "mendable", "word"),
+    ("found", "repairable", "word"),
     [
         ([], (), "match"),
         ([("whitespace", "tokenizer")], (), "match-with-exceptions"),
@@ -122,11 +122,11 @@ def difference(shape: str, cause: str) -> Mapping[str, Any]:
     ],
 )
 def test_exceptions_are_what_only_the_runtime_does_to_unusual_texts(
-    found: Sequence[tuple[str, str]], mendable: Sequence[str], word: str
+    found: Sequence[tuple[str, str]], repairable: Sequence[str], word: str
 ) -> None:
     differences = [difference(*row) for row in found]
-    verdict = give_verdict(differences, check_shapes(), mendable=mendable)
+    verdict = give_verdict(differences, check_shapes(), repairable=repairable)
     assert verdict.word == word and verdict.locked is (word != "mismatch")
     if word == "match-with-exceptions":
         assert verdict.exceptions == tuple(shape for shape, _ in found)
-        assert "no template can mend" in verdict.sentence
+        assert "no template can repair" in verdict.sentence

@@ -295,14 +295,14 @@ async def test_memory_that_the_core_adds_up_is_shown_and_is_no_sign_of_life(
         await settle(pilot)
         await pilot.press("enter")
         await olive.begun.wait()
-        heard = work(pilot).heard
+        last_event = work(pilot).last_event
         tell = olive.calls[0]["on_event"]
         for held, peak in ((700, 900), (300, 900), (200, 100)):
             tell(Measured(HELD, held * 2.0**20, "B"))
             tell(Measured(PEAK, peak * 2.0**20, "B"))
         await repaint(pilot)
         assert "peak RAM 900.0 MiB" in text(pilot, "#work"), "that of the whole queue"
-        assert work(pilot).heard == heard
+        assert work(pilot).last_event == last_event
         # The pane beside it shows the same processes: no child has this id.
         assert app.workspace.read_machine().job_rss == 200 * 2**20
         olive.go_on.set()
@@ -427,7 +427,7 @@ async def test_method_one_runs_without_the_edit(wizard: Build, called: Called) -
 def test_silence_and_overlong_work_are_said() -> None:
     now = [0.0]
     running = Work("convert", "The conversion", clock=lambda: now[0])
-    running.hear(Stage("start", "Converting"))
+    running.take(Stage("start", "Converting"))
     running.rows.append({"precision": "int4", "state": "running", "begun": 0.0})
     view = ConversionView()
     now[0] = 130.0
@@ -509,8 +509,8 @@ async def test_the_wizard_sweeps_what_a_killed_one_left(wizard: Build, called: C
 
 def test_only_the_job_names_the_log_and_no_line_of_a_tool() -> None:
     work = Work(name="convert", label="The conversion")
-    work.hear(LogLine("Log file: /what/a/tool/printed.log"))
+    work.take(LogLine("Log file: /what/a/tool/printed.log"))
     assert work.log_path == ""
-    work.hear(LogPath("~/state/logs/convert.log"))
+    work.take(LogPath("~/state/logs/convert.log"))
     assert work.log_path == "~/state/logs/convert.log"
     assert work.lines[-1] == "Log file: ~/state/logs/convert.log"

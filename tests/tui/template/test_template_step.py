@@ -72,7 +72,7 @@ def services(called: Called, **overrides: Any) -> Any:
         return await check(artifact, inference_model=model)
 
     async def mend(artifact: Path, model: Any, **options: Any) -> Any:
-        called.calls.append(("mend_template", (artifact, model), options))
+        called.calls.append(("repair_template", (artifact, model), options))
         mended = {**model, "PromptTemplate": TOKENIZER}
         return {**TEMPLATE, "inference_model": mended, "mended": ["Mended."]}
 
@@ -83,7 +83,7 @@ def services(called: Called, **overrides: Any) -> Any:
     rows = {
         "check_template": check,
         "settle_template": save,
-        "mend_template": mend,
+        "repair_template": mend,
         "preview_template": preview,
         "template_truth": lambda artifact, source: source,
     }

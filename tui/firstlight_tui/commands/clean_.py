@@ -3,7 +3,12 @@
 import typer
 
 from firstlight_core.text import bytes_text, shown_path
-from firstlight_core.workflow.leftovers import ASKED_FOR, Leftover, find_leftovers, remove_leftovers
+from firstlight_core.workflow.leftovers import (
+    ON_REQUEST,
+    Leftover,
+    find_leftovers,
+    remove_leftovers,
+)
 from firstlight_tui.commands.output import Document, run_verb, say
 
 
@@ -18,7 +23,7 @@ def clean(
 
     def work() -> Document:
         leftovers = find_leftovers()
-        going = [item for item in leftovers if everything or item.kind not in ASKED_FOR]
+        going = [item for item in leftovers if everything or item.kind not in ON_REQUEST]
         removed = remove_leftovers(leftovers, everything=everything) if yes else []
         return {
             "left_overs": [{**item.to_json(), "kept": item not in going} for item in leftovers],

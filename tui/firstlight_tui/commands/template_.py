@@ -19,7 +19,7 @@ from firstlight_core.model.sources import find_source
 from firstlight_core.template.chat_template import settle_template_file
 from firstlight_core.template.parity import check_template, default_name, derive_inference_model
 from firstlight_core.template.presets import TOKENIZER, find_preset
-from firstlight_core.template.repair import mend_template
+from firstlight_core.template.repair import repair_template
 from firstlight_core.template.settle import settle_template, undo_template
 from firstlight_core.text import shown_path
 from firstlight_tui.commands.output import run_verb, say
@@ -63,7 +63,7 @@ def template(
                 }
             return {**await check_template(artifact, truth), **undone, "kind": "restored"}
         if mend:
-            return await mend_template(artifact, truth)
+            return await repair_template(artifact, truth)
         if settle is not None:
             document = validate_inference_model(read_json_object(settle))
             return await settle_template(artifact, document, truth, force=force)

@@ -10,7 +10,7 @@ from firstlight_tui.commands.output import note, run_verb, say
 
 
 def verify(
-    place: Path = typer.Argument(..., help="A bundle, an artifact folder or a report's JSON."),
+    path: Path = typer.Argument(..., help="A bundle, an artifact folder or a report's JSON."),
     json: bool = typer.Option(False, "--json", help="One JSON document."),
 ) -> None:
     """Check every file against the checksums that were written with it."""
@@ -24,4 +24,4 @@ def verify(
         for sentence in document.get("notes", ()):
             note(sentence)
 
-    run_verb("verify", lambda: verify_files(place), show, as_json=json)
+    run_verb("verify", lambda: verify_files(path), show, as_json=json)

@@ -90,7 +90,7 @@ class ChatCommands:
 
     def copy(self, argument: str) -> None:
         """Copy the newest answer."""
-        answers = [text for turn in self._chat.first.answers if (text := turn.said)]
+        answers = [text for turn in self._chat.first.answers if (text := turn.content)]
         if answers:
             self._view.copy(answers[-1])
             self._view.inform(f"Copied {len(answers[-1])} characters.")

@@ -11,7 +11,7 @@ def history_text(conversation: Conversation) -> str:
     """Return a whole conversation with the figures and ratings of its answers."""
     lines = [f"system: {conversation.system}\n"] if conversation.system else []
     for turn in conversation.turns:
-        lines.append(f"{'you' if turn.role == 'user' else conversation.name}: {turn.said}")
+        lines.append(f"{'you' if turn.role == 'user' else conversation.name}: {turn.content}")
         lines.append(f"{figures(turn)}{'  ' + '★' * turn.rating if turn.rating else ''}\n")
     return "\n".join(lines) or "Nothing has been said yet."
 

@@ -56,14 +56,14 @@ class Work:
     pid: int | None = None
     begun: float = 0.0
     ended: float | None = None
-    heard: float = 0.0
+    last_event: float = 0.0
     """When the work last said anything."""
     dirty: bool = False
     entered: bool = False
     """Whether its first step has run."""
 
     def __post_init__(self) -> None:
-        self.begun = self.heard = self.clock()
+        self.begun = self.last_event = self.clock()
 
     @property
     def running(self) -> bool:
@@ -78,12 +78,12 @@ class Work:
     @property
     def silent_seconds(self) -> float:
         """How long it has said nothing."""
-        return self.clock() - self.heard
+        return self.clock() - self.last_event
 
-    def hear(self, event: Event) -> None:
+    def take(self, event: Event) -> None:
         """Take in one event."""
         self.dirty = True
-        self.heard = self.clock()
+        self.last_event = self.clock()
         match event:
             case Stage():
                 self.stage, self.progress = event, None
@@ -103,7 +103,7 @@ class Work:
     def add_row(self, row: Any) -> None:
         """Keep one partial result; an object is asked for its `to_json()`."""
         self.rows.append(row if isinstance(row, Mapping) else row.to_json())
-        self.heard = self.clock()
+        self.last_event = self.clock()
         self.dirty = True
 
     def end(self, status: str) -> None:

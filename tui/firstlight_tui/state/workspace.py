@@ -149,7 +149,7 @@ class Workspace:
 
         work.entered = True
         try:
-            work.result = await run(work.hear, started)
+            work.result = await run(work.take, started)
             work.end("done")
             # The step that began it may not be on the screen any more; its result counts all the same.
             for step in self.steps:

@@ -12,7 +12,7 @@ from textual import events
 from textual.app import App
 from textual.message import Message
 
-PATIENCE = 0.25
+KEY_SECONDS = 0.25
 """Seconds that a key waits at most: a widget that is busy, or gone, holds nothing up for longer."""
 Typed = events.Key | events.Paste
 
@@ -76,7 +76,7 @@ class Queue:
 
     def _wait(self) -> None:
         number = self._under_way
-        self._app.set_timer(PATIENCE, lambda: self.passed(number))
+        self._app.set_timer(KEY_SECONDS, lambda: self.passed(number))
 
     async def _go(self, event: Typed) -> None:
         target = self._app.focused or self._app.screen

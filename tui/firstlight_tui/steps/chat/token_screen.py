@@ -53,7 +53,7 @@ class AlternativesScreen(Page[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
             box.border_title = Content("What else was likely")
-            box.border_subtitle = Content("← → walk · ↑ ↓ leap · Esc closes")
+            box.border_subtitle = Content("← → token by token · ↑ ↓ leap · Esc closes")
             yield Words(id="walk")
             yield Words(id="likely")
             with Horizontal(classes="dialog-buttons"):

@@ -110,10 +110,10 @@ class CliScreen(Page[None]):
             self.app.copy_to_clipboard(command.line)
         elif command.moves_cache:
             folder = Path(command.arguments[-1])
-            if offer.place is None:
+            if offer.cache_root is None:
                 old = "a place that it does not tell, so that it could not be put back"
             else:
-                old = shown_path(offer.place)
+                old = shown_path(offer.cache_root)
             question = (
                 f"This moves the cache of every model of the foundry command, from {old} to {shown_path(folder)}. "
                 "The old place is written down; F5 on the step puts it back, also after a restart."
@@ -171,7 +171,7 @@ def _offer_words(offer: "FoundryOffer") -> Content:
             part("There is none on this machine; Firstlight does not need it. "),
             part("For another machine, these can be copied:", "$foreground-muted"),
         )
-    folder = shown_path(offer.place) if offer.place is not None else "not told"
+    folder = shown_path(offer.cache_root) if offer.cache_root is not None else "unknown"
     lines = [
         Content.assemble(
             part(f"version {offer.cli.version or 'unknown'}", "bold"),

@@ -150,7 +150,7 @@ class TemplateStep(TemplateEditor):
                     # The evidence is worth more than the sentence: the check says where they part.
                     more["refused"] = True
             elif act == "mend":
-                mended = await services.mend_template(folder, written, source=source)
+                mended = await services.repair_template(folder, written, source=source)
                 return {**more, **mended, "settled": True}
             elif act == "undo":
                 more["undone"] = bool(await asyncio.to_thread(services.undo_template, folder))
@@ -220,7 +220,7 @@ class TemplateStep(TemplateEditor):
         for key, usable in (
             ("check", self.draft is not None and not self._checking),
             ("presets", self.draft is not None or self._bare),
-            ("mend", verdicts.needs_mending(self._document) and not self._checking),
+            ("mend", verdicts.needs_repair(self._document) and not self._checking),
             ("jinja", self.session.artifact is not None),
         ):
             self.query_one(f"#template-{key}", Button).disabled = not usable

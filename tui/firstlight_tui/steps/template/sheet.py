@@ -69,7 +69,7 @@ class TemplateSheet(StepScreen):
         self.query_one(TemplateFields).mark(*(problem[0], str(problem[1])) if problem else ("", ""))
         if not self._checking:
             self.query_one("#lock", Words).update(
-                verdicts.lock_content(document, fresh=self._fresh, saved=self._is_settled())
+                verdicts.parity_content(document, fresh=self._fresh, saved=self._is_settled())
             )
         self.query_one("#verdicts", Words).update(verdicts.shapes_content(document))
         tokenizer = (document or {}).get("prompt_template_of_tokenizer")

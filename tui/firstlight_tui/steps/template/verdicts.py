@@ -18,7 +18,7 @@ Document = Mapping[str, Any]
 _GOOD, _BAD = part("✓ ", "$text-success"), part("✗ ", "$text-error")
 
 
-def lock_content(document: Document | None, *, fresh: bool, saved: bool) -> Content:
+def parity_content(document: Document | None, *, fresh: bool, saved: bool) -> Content:
     """The verdict in one line, and whether it is about what stands in the fields."""
     if document is None:
         return Content("")
@@ -64,7 +64,7 @@ def first_sentence(document: Document) -> str:
     return "The check has not run"
 
 
-def needs_mending(document: Document | None) -> bool:
+def needs_repair(document: Document | None) -> bool:
     """Whether the check found something that mending may remove."""
     if document is None:
         return False

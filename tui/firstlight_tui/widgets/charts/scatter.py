@@ -67,7 +67,7 @@ class Scatter:
         blocked = Blocked(canvas, occupied, left + 1)
         order = sorted(self.spots, key=lambda spot: (spot.key != self.selected, not spot.front))
         for spot in order:
-            at = blocked.place(positions[spot.key], self._words(spot))
+            at = blocked.free_cell(positions[spot.key], self._words(spot))
             if at is not None:
                 canvas.text(*at, self._words(spot), self._style(spot))
         return canvas.content()
@@ -168,7 +168,7 @@ class Blocked:
     points: set[tuple[int, int]]
     left: int
 
-    def place(self, point: tuple[int, int], words: str) -> tuple[int, int] | None:
+    def free_cell(self, point: tuple[int, int], words: str) -> tuple[int, int] | None:
         """The free place nearest to a point: beside it, then above and below, then farther away."""
         size = cell_len(words)
         others = self.points - {point}
