@@ -133,7 +133,7 @@ def artifact_logits(artifact: Path, ids: Sequence[int], prefill: int) -> Any:
     import numpy
     import onnxruntime_genai as genai
 
-    from firstlight_core.jobs.genai_model import least_cache
+    from firstlight_core.jobs.genai_sections import least_cache
 
     model = genai.Model(str(artifact))
     parameters = genai.GeneratorParams(model)

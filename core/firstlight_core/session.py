@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 from firstlight_core.documents.environment import DoctorDocument
+from firstlight_core.documents.inference import ChatRecord, ConnectedServer
+from firstlight_core.documents.measure import BenchDocument, QualitiesDocument, QualityDocument
 from firstlight_core.precision.table import preferred_precision
 from firstlight_core.steps import STEPS, cleared_answers, results_of
 
@@ -39,15 +41,14 @@ class Session:
     """Folder of the artifact that the following steps work on."""
     artifact_chosen: bool = False
     """Whether the user chose it among several; what was not chosen gives way to a better one."""
-    endpoint: Record | None = None
-    """The server that Chat, Benchmark and Quality ask instead: target (address#model), server, model, and network,
-    the explicit yes to another machine."""
+    endpoint: ConnectedServer | None = None
+    """The server that Chat, Benchmark and Quality ask instead."""
     template: Record | None = None
     """The template document: locked, differences, inference_model."""
     deployment: Record | None = None
-    chat: Record | None = None
-    benchmark: Record | None = None
-    quality: Record | None = None
+    chat: ChatRecord | None = None
+    benchmark: BenchDocument | None = None
+    quality: QualityDocument | QualitiesDocument | None = None
     more: Record | None = None
     """Documents of steps that have no field of their own here, by the `result` of their row."""
 
@@ -109,12 +110,12 @@ class Session:
     @property
     def target(self) -> str | None:
         """What Chat, Benchmark and Quality work on: the connected server, else the artifact."""
-        return str(self.endpoint["target"]) if self.endpoint is not None else self.artifact
+        return self.endpoint["target"] if self.endpoint is not None else self.artifact
 
     @property
     def network(self) -> bool:
         """Whether the connected server may be on another machine."""
-        return self.endpoint is not None and bool(self.endpoint.get("network"))
+        return self.endpoint is not None and self.endpoint["network"]
 
     def measured(self, precision: str) -> Record | None:
         """The conversion document of one precision, if it has been converted."""

@@ -12,7 +12,7 @@ import pytest
 from firstlight_core.conversion.convert import convert
 from firstlight_core.documents import jobs_engine
 from firstlight_core.inference.engine import open_engine
-from firstlight_core.jobs.genai_model import least_cache
+from firstlight_core.jobs.genai_sections import least_cache
 from firstlight_core.process.offline import child_environment
 
 _WRITE = """

@@ -5,6 +5,12 @@ from typing import Any
 from firstlight_core.documents.environment import DoctorDocument
 from firstlight_core.paths import find_paths
 from firstlight_core.session import Session
+from tests.support.measured_documents import (
+    bench_document,
+    bench_result,
+    drift_document,
+    quality_document,
+)
 
 GIB = 2**30
 ENVIRONMENT: DoctorDocument = {
@@ -141,47 +147,13 @@ DEPLOYMENT = {
     "answer": "INT4 stores each weight in four bits.",
     "artifact_answer": "INT4 stores each weight in four bits.",
 }
-FIGURE = {"median": 0.02, "min": 0.01, "max": 0.03}
-BENCHMARK = {
-    "machine": {"cores": 2},
-    "notes": [],
-    "results": [
-        {
-            "target": "/models/out/int4",
-            "load_s": 0.21,
-            "rss_bytes": {"baseline": 1, "loaded": 2, "peak": 80 * 2**20},
-            "cases": [
-                {
-                    "prompt_tokens": 32,
-                    "new_tokens": 16,
-                    "ttft_s": FIGURE,
-                    "prefill_tps": {"median": 900.0, "min": 850.0, "max": 950.0},
-                    "decode_tps": {"median": 410.0, "min": 400.0, "max": 420.0},
-                }
-            ],
-        }
-    ],
-}
-QUALITY = {
-    "verdict": "Close to the original.",
-    "checks": [
-        {"id": name, "title": name, "status": "pass", "evidence": {"summary": "8 of 8"}}
-        for name in (
-            "domain-answers",
-            "answer-format",
-            "memory-leak",
-            "consistent-speed",
-            "edge-cases",
-        )
-    ],
-    "drift": {
-        "top1_agreement": 0.99,
-        "kl_mean": 0.01,
-        "kl_p95": 0.03,
-        "perplexity_ratio": 1.01,
-        "worst": [],
-    },
-}
+BENCHMARK = bench_document(bench_result("/models/out/int4", precision="int4"))
+QUALITY = quality_document(
+    "/models/out/int4",
+    drift=drift_document(
+        top1_agreement=0.99, kl_mean=0.01, kl_p95=0.03, perplexity_ratio=1.01, tokens=512
+    ),
+)
 
 
 FULL = Session(

@@ -21,7 +21,17 @@ TWO = FULL.decide(artifacts=(conversion("int8"), conversion("int4")))
         (FULL, "INT4 in use"),
         (TWO, "INT4 in use (and 1 more made)"),
         (Session(artifact="/arts/mine"), "mine"),
-        (FULL.decide(endpoint={"target": "http://a/v1#phi", "model": "phi"}), "phi"),
+        (
+            FULL.decide(
+                endpoint={
+                    "target": "http://a/v1#phi",
+                    "server": "",
+                    "model": "phi",
+                    "network": False,
+                }
+            ),
+            "phi",
+        ),
     ],
 )
 def test_what_is_in_use_in_words(session: Session, words: str) -> None:

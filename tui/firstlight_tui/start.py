@@ -4,14 +4,14 @@ import asyncio
 import gc
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from firstlight_core.session import Session
 from firstlight_core.text import visible
 
 if TYPE_CHECKING:
+    from firstlight_core.documents.inference import ConnectedServer
     from firstlight_tui.app import WizardApp
 
 
@@ -20,7 +20,7 @@ def start_wizard(
     demo: bool = False,
     source: str | None = None,
     artifact: Path | None = None,
-    endpoint: Mapping[str, Any] | None = None,
+    endpoint: "ConnectedServer | None" = None,
 ) -> int:
     """Run the wizard to its end; the result is the exit code.
 

@@ -98,6 +98,23 @@ class PromptedAnswer(ChatAnswer):
     prompt: str
 
 
+class ChatTurn(TypedDict):
+    """One question or answer of the wizard's chat."""
+
+    role: str
+    text: str
+
+
+class ChatRecord(TypedDict):
+    """What the session and the ledger keep of the wizard's chat."""
+
+    turns: list[ChatTurn]
+    stats: list[ChatStats]
+    """Of each answer, in order."""
+    ratings: list[int]
+    """1 to 5 each."""
+
+
 class RenderedPrompt(TypedControl):
     """The prompt that a conversation becomes."""
 
@@ -172,14 +189,23 @@ class FoundServer(TypedDict):
     hint: NotRequired[str]
 
 
+class ConnectDocument(TypedDict):
+    """The document of `firstlight connect`."""
+
+    servers: list[FoundServer]
+    targets: list[str]
+    """address#model of every model that is offered."""
+
+
 class ConnectedServer(TypedDict):
     """The server that Chat, Benchmark and Quality ask instead of an artifact."""
 
     target: str
     """address#model"""
-    server: NotRequired[str]
-    model: NotRequired[str]
-    network: NotRequired[bool]
+    server: str
+    """Name of a well-known server; empty for a typed address."""
+    model: str
+    network: bool
     """Whether the user agreed to another machine."""
 
 

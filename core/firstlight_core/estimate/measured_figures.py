@@ -99,7 +99,7 @@ def measured_figures(
             for result in _list(document.get("results")):
                 _join(figures, result, _speeds(result, void=bool(document.get("void"))))
         elif step == "quality":
-            several = _list(document.get("results")) or _list(document.get("artifacts"))
+            several = _list(document.get("artifacts"))
             for result in several or [document]:
                 _join(figures, result, _quality(result))
     return {figure.precision: figure for figure in figures.values()}

@@ -161,18 +161,7 @@ class EngineRoom:
             guidance=request.get("guidance"),
         )
         control: TypedControl = prompt.typed_control() if prompt is not None else {}
-        return {
-            "text": visible(answer.text),
-            "tokens": answer.ids,
-            "finish_reason": answer.finish_reason,
-            "stats": {
-                **answer.stats(),
-                "context_used": len(ids) + len(answer.ids),
-                "context_limit": speaker.max_length,
-                "rss_bytes": rss(),
-            },
-            **control,
-        }
+        return answer.to_json(control, context_limit=speaker.max_length, rss_bytes=rss())
 
     def form(self, request: FormRequest) -> Empty:
         """Make a grammar of a JSON schema or regex, and drop it."""

@@ -10,7 +10,7 @@ from firstlight_core.conversion.failures import explain_text
 from firstlight_core.errors import CheckFailed, FirstlightError
 from firstlight_core.jobs.exact_graph import exact_copy
 from firstlight_core.jobs.gate_figures import agreed, distance, read_rows
-from firstlight_core.jobs.genai_model import least_cache
+from firstlight_core.jobs.genai_sections import least_cache
 from firstlight_core.process.context import JobContext
 from firstlight_core.text import one_line, visible
 

@@ -16,8 +16,15 @@ from firstlight_core.errors import InputRefused, JobFailed
 from firstlight_core.files import read_json_object
 from firstlight_core.inference.session_options import session_options
 from firstlight_core.inference.structured_output import unusable_form
+from firstlight_core.jobs.genai_sections import least_cache, section_of
 from firstlight_core.jobs.generation_result import Answer
-from firstlight_core.jobs.prefill_plan import chunk_ends, chunk_tokens, is_repeatable, is_seeded
+from firstlight_core.jobs.prefill_plan import (
+    chunk_ends,
+    chunk_tokens,
+    common_prefix,
+    is_repeatable,
+    is_seeded,
+)
 from firstlight_core.process.context import JobContext
 from firstlight_core.process.events import Progress, Tokens
 from firstlight_core.text import one_line
@@ -25,25 +32,6 @@ from firstlight_core.text import one_line
 FLUSH_NS = 30_000_000
 """Tokens travel together for at most this long: one frame a token would cost more than a fast decode step."""
 PROGRESS_NS = 50_000_000
-
-
-def _section(config: Mapping[str, object], *names: str) -> dict[str, object]:
-    """Return the object at this place of a `genai_config.json`; an empty one where there is none."""
-    section: object = config
-    for name in names:
-        section = section.get(name) if isinstance(section, Mapping) else None
-    return dict(section) if isinstance(section, Mapping) else {}
-
-
-def least_cache(folder: Path) -> int:
-    """Tokens for which a KV cache must have room: the window of layers whose cache slides.
-
-    An artifact of an earlier version may name a window without layers (Mistral, Phi-3): its caches do not slide.
-    """
-    config = read_json_object(folder / "genai_config.json")
-    sliding = _section(config, "model", "decoder", "sliding_window")
-    window = sliding.get("window_size")
-    return window if sliding.get("layers") and isinstance(window, int) and window > 0 else 0
 
 
 class GenaiModel:
@@ -56,7 +44,7 @@ class GenaiModel:
         import onnxruntime_genai as og
 
         described = read_json_object(folder / "genai_config.json")
-        own = _section(described, "model", "decoder", "session_options")
+        own = section_of(described, "model", "decoder", "session_options")
         options = session_options(own) if session is None else dict(session)
         began = time.perf_counter_ns()
         try:
@@ -77,10 +65,10 @@ class GenaiModel:
         self._generator: Any = None
         self._search: SearchOptions = {}
         self._guided = False
-        self._defaults = _section(described, "search")
+        self._defaults = section_of(described, "search")
         self.held: list[int] = []
         """The tokens in the KV cache, in order."""
-        self._chunk = chunk_tokens(_section(described, "model"))
+        self._chunk = chunk_tokens(section_of(described, "model"))
         self._planned = 0
         """Tokens at the start of the KV cache that were computed in whole chunks of the plan."""
         self._prompt = 0
@@ -349,11 +337,3 @@ class GenaiModel:
                 hint="Choose other settings; if it stays so, convert the model again.",
             ) from error
         self._search, self._guided = search, bool(guidance)
-
-
-def common_prefix(held: Sequence[int], wanted: Sequence[int]) -> int:
-    """How many tokens at the start of both are equal."""
-    shorter = min(len(held), len(wanted))
-    if held[:shorter] == wanted[:shorter]:
-        return shorter
-    return next(i for i in range(shorter) if held[i] != wanted[i])

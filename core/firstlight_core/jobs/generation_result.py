@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from firstlight_core.documents.inference import TokenTimes
+from firstlight_core.documents.inference import ChatAnswer, TokenTimes, TypedControl
+from firstlight_core.text import visible
 
 
 @dataclass(slots=True)
@@ -21,6 +22,21 @@ class Answer:
     """Processor time of the whole process from `began` to `last`."""
     steps: int
     """Decode steps that ran, the one that gave the stop token included."""
+
+    def to_json(self, control: TypedControl, *, context_limit: int, rss_bytes: int) -> ChatAnswer:
+        """Return the answer of a chat; `control` are the control tokens of its prompt."""
+        return {
+            "text": visible(self.text),
+            "tokens": self.ids,
+            "finish_reason": self.finish_reason,
+            "stats": {
+                **self.stats(),
+                "context_used": self.prompt_tokens + len(self.ids),
+                "context_limit": context_limit,
+                "rss_bytes": rss_bytes,
+            },
+            **control,
+        }
 
     def stats(self) -> TokenTimes:
         """Return the figures; one that was not measured is absent."""

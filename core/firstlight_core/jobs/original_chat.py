@@ -31,7 +31,6 @@ from firstlight_core.process.context import JobContext, peak_rss
 from firstlight_core.process.events import Progress, Stage, Tokens
 from firstlight_core.process.operations import Empty
 from firstlight_core.template.control_tokens import ControlTokens
-from firstlight_core.text import visible
 
 CHUNK = 64
 """Tokens of one prefill step: stopping waits for one."""
@@ -90,18 +89,9 @@ class OriginalRoom:
             )
         limit = min(int(request["max_tokens"]), self.max_length - len(ids))
         answer = self._answer(ids, request["search"], limit)
-        return {
-            "text": visible(answer.text),
-            "tokens": answer.ids,
-            "finish_reason": answer.finish_reason,
-            "stats": {
-                **answer.stats(),
-                "context_used": len(ids) + len(answer.ids),
-                "context_limit": self.max_length,
-                "rss_bytes": rss(),
-            },
-            **prompt.typed_control(),
-        }
+        return answer.to_json(
+            prompt.typed_control(), context_limit=self.max_length, rss_bytes=rss()
+        )
 
     def _encode(self, text: str) -> list[int]:
         return [int(i) for i in self.tokenizer(text, add_special_tokens=False)["input_ids"]]

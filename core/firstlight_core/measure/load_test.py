@@ -3,11 +3,10 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from firstlight_core.documents.measure import BenchDocument, ClientsLevel, TailPercentiles
+from firstlight_core.documents.measure import ClientsLevel, TailPercentiles
 from firstlight_core.errors import UsageError
 from firstlight_core.measure.metrics import percentile
 from firstlight_core.measure.server_subject import EndpointSubject, counted_by
-from firstlight_core.text import seconds_text
 
 MOST_CLIENTS = 64
 """Threads of one process; beyond that the client itself would be measured."""
@@ -66,28 +65,3 @@ def _tail(seconds: Sequence[float]) -> TailPercentiles:
         "p99": percentile(seconds, 99),
         "max": max(seconds),
     }
-
-
-def level_sentence(level: ClientsLevel) -> str:
-    """Return one level of the sweep in words."""
-    words = [f"{level['clients']} client{'s' * (level['clients'] != 1)}"]
-    if "requests_per_s" in level:
-        words.append(f"{level['requests_per_s']:.2f} requests/s")
-        words.append(f"{level['tokens_per_s']:.1f} tokens/s together")
-    if latency := level.get("latency_s"):
-        words.append(
-            f"an answer p50 {seconds_text(latency['p50'])}, p95 {seconds_text(latency['p95'])}"
-        )
-    words.append(f"{level['error_rate']:.0%} errors")
-    return ", ".join(words)
-
-
-def service_sentences(bench: BenchDocument) -> list[str]:
-    """Return what a benchmark says about services: what they add, and how they bear several clients."""
-    sentences = [
-        case["summary"] for overhead in bench.get("overhead", []) for case in overhead["cases"]
-    ]
-    for result in bench["results"]:
-        for level in result.get("clients", []):
-            sentences.append(f"{result['label']}: {level_sentence(level)}.")
-    return sentences

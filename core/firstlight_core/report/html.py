@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from firstlight_core.measure.load_test import service_sentences
+from firstlight_core.measure.bench_words import service_sentences
 from firstlight_core.report.cells import (
     RESOURCES,
     bench_sentence,

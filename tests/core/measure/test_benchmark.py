@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from firstlight_core.errors import InputRefused, JobFailed, UsageError
+from firstlight_core.measure.bench_words import service_sentences
 from firstlight_core.measure.benchmark import benchmark, machine
 from firstlight_core.measure.interference import (
     InterferenceWatch,
@@ -18,7 +19,6 @@ from firstlight_core.measure.interference import (
     server_processes,
     whole_clock,
 )
-from firstlight_core.measure.load_test import service_sentences
 from firstlight_core.measure.overhead import summary
 from firstlight_core.measure.prompt_sizer import TOKENS_A_WORD
 from firstlight_core.process.events import Event, Measured, Progress

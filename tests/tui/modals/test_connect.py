@@ -28,6 +28,7 @@ from firstlight_tui.steps.summary.screen import SummaryStep
 from firstlight_tui.widgets import StepChosen, Words
 from firstlight_tui.widgets.ask import Ask
 from tests.support import faultkit
+from tests.support.measured_documents import qualities_document, quality_document
 from tests.support.pilot import SIZES, Build, settle
 from tests.support.scripted_server import Script, piece, serving
 from tests.support.wizard_documents import FULL, QUALITY, conversion
@@ -343,14 +344,16 @@ async def test_every_converted_precision_is_checked_and_shown(
     wizard: Build, called: Called
 ) -> None:
     made = (conversion("int4"), conversion("int8"))
-    both = {"artifacts": [{**QUALITY, "target": one["artifact"]} for one in made], "ok": True}
+    both = qualities_document(
+        *[quality_document(str(one["artifact"]), drift=QUALITY["drift"]) for one in made]
+    )
 
     async def check(targets: list[str], **options: Any) -> dict[str, Any]:
         called.calls.append(("check_quality", (targets,), options))
         return both
 
     given = services(called, Finder(), check_quality=check)
-    rated = FULL.decide(artifacts=made).decide(chat={"turns": [], "ratings": [1]})
+    rated = FULL.decide(artifacts=made).decide(chat={"turns": [], "stats": [], "ratings": [1]})
     app = wizard(session=rated, first=QualityStep, services=given)
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)

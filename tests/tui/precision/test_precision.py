@@ -7,6 +7,7 @@ from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Button, Select
 
+from firstlight_core.documents.measure import BenchResult, QualityDocument
 from firstlight_core.precision.options import read_options
 from firstlight_core.session import Session
 from firstlight_tui.modals import DetailScreen
@@ -16,29 +17,38 @@ from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.pareto import Pareto, Point, place_points, scale
 from firstlight_tui.widgets.precision_columns import drift_text, number
 from firstlight_tui.widgets.precision_table import PrecisionTable
+from tests.support.measured_documents import (
+    bench_case,
+    bench_document,
+    bench_result,
+    drift_document,
+    figure,
+    qualities_document,
+    quality_document,
+)
 from tests.support.pilot import SIZES, Build, settle
-from tests.support.wizard_documents import BENCHMARK, FULL, MODEL, conversion
+from tests.support.wizard_documents import FULL, MODEL, conversion
 
 OPEN = Session(source=FULL.source, model=MODEL)
 
 
-def result(key: str, decode: float) -> dict[str, Any]:
-    found = BENCHMARK["results"][0]  # type: ignore[index]
-    case = {**found["cases"][0], "decode_tps": {"median": decode, "min": decode, "max": decode}}
-    return {**found, "target": f"/models/out/{key}", "cases": [case]}
+def result(key: str, decode: float) -> BenchResult:
+    return bench_result(f"/models/out/{key}", bench_case(decode=figure(decode)), precision=key)
+
+
+def checked(key: str, kl: float, agreement: float) -> QualityDocument:
+    drift = drift_document(
+        top1_agreement=agreement, kl_mean=kl, kl_p95=kl, perplexity_ratio=1.0, tokens=512
+    )
+    return quality_document(f"/models/out/{key}", drift=drift)
 
 
 MEASURED = OPEN.decide(
     precisions=("int8", "int4"),
     artifacts=({**conversion("int8"), "bytes": 5_000_000}, conversion("int4")),
     artifact="/models/out/int4",
-    benchmark={**BENCHMARK, "results": [result("int8", 300.0), result("int4", 410.0)]},
-    quality={
-        "results": [
-            {"target": "/models/out/int8", "drift": {"kl_mean": 0.0001, "top1_agreement": 1.0}},
-            {"target": "/models/out/int4", "drift": {"kl_mean": 0.02, "top1_agreement": 0.9}},
-        ]
-    },
+    benchmark=bench_document(result("int8", 300.0), result("int4", 410.0)),
+    quality=qualities_document(checked("int8", 0.0001, 1.0), checked("int4", 0.02, 0.9)),
 )
 
 
@@ -154,7 +164,7 @@ async def test_the_goal_moves_the_star_and_follows_the_measurements(wizard: Buil
 
 
 async def test_the_picture_comes_with_the_second_measured_row(wizard: Build) -> None:
-    one = MEASURED.decide(quality={"results": MEASURED.quality["results"][:1]})  # type: ignore[index]
+    one = MEASURED.decide(quality=checked("int8", 0.0001, 1.0))
     for session, shown in ((OPEN, False), (one, False), (MEASURED, True)):
         async with wizard(session=session, first=PrecisionStep).run_test(size=(120, 40)) as pilot:
             await settle(pilot)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from firstlight_core.documents.measure import DriftDocument, DriftExample
 from firstlight_tui.steps.quality.screen import QualityStep
 from firstlight_tui.steps.quality.worst_screen import (
     NOTHING,
@@ -11,10 +12,11 @@ from firstlight_tui.steps.quality.worst_screen import (
 )
 from firstlight_tui.widgets import Words
 from tests.support import faultkit
+from tests.support.measured_documents import qualities_document, quality_document
 from tests.support.pilot import SIZES, Build, settle
 from tests.support.wizard_documents import FULL, QUALITY
 
-EXAMPLE = {
+EXAMPLE: DriftExample = {
     "prompt": "What is int4?",
     "kl_mean": 1.2889946798592943e-05,
     "original": "Four bits a weight.",
@@ -22,7 +24,7 @@ EXAMPLE = {
     "first_divergence": 2,
     "texts_differ_at": 10,
 }
-SAME = {**EXAMPLE, "artifact": EXAMPLE["original"], "first_divergence": None}
+SAME: DriftExample = {**EXAMPLE, "artifact": EXAMPLE["original"], "first_divergence": None}
 
 
 def test_the_distance_in_words() -> None:
@@ -30,7 +32,6 @@ def test_the_distance_in_words() -> None:
         "mean KL 1.3e-05 nats a token; at token 3 the artifact would choose another one"
     )
     assert distance_words(SAME).endswith("would choose every token of the original's answer")
-    assert distance_words({}) == ""
     text = example_text("int4", EXAMPLE)
     assert text.startswith("int4: What is int4?\nmean KL") and "_" not in text
 
@@ -40,9 +41,10 @@ def test_the_distance_in_words() -> None:
 async def test_both_answers_stand_side_by_side(
     wizard: Build, size: tuple[int, int], several: bool
 ) -> None:
-    hostile = {**EXAMPLE, "prompt": faultkit.PAYLOAD, "artifact": faultkit.PAYLOAD}
-    one = {**QUALITY, "drift": {**QUALITY["drift"], "worst": [EXAMPLE, SAME, hostile]}}
-    quality = {"ok": True, "artifacts": [one, one]} if several else one
+    hostile: DriftExample = {**EXAMPLE, "prompt": faultkit.PAYLOAD, "artifact": faultkit.PAYLOAD}
+    drift: DriftDocument = {**QUALITY["drift"], "worst": [EXAMPLE, SAME, hostile]}
+    one = quality_document("/models/out/int4", drift=drift)
+    quality = qualities_document(one, one) if several else one
     app = wizard(session=FULL.decide(quality=quality), first=QualityStep)
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
@@ -59,7 +61,9 @@ async def test_both_answers_stand_side_by_side(
 
 
 async def test_without_drift_it_says_so(wizard: Build) -> None:
-    app = wizard(session=FULL.decide(quality={**QUALITY, "drift": None}), first=QualityStep)
+    app = wizard(
+        session=FULL.decide(quality=quality_document("/models/out/int4")), first=QualityStep
+    )
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await pilot.press("f6")

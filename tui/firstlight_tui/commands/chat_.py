@@ -3,7 +3,8 @@
 import asyncio
 import codecs
 import sys
-from typing import Any, cast
+from pathlib import Path
+from typing import cast
 
 import typer
 
@@ -139,13 +140,14 @@ def _question(prompt: str | None) -> str:
 
 def _open_wizard(target: str, *, network: bool) -> int:
     """The wizard on its chat; a target that cannot be opened is said here, in the shell."""
-    chosen: dict[str, Any] = {}
+    server: ConnectedServer | None = None
+    artifact: Path | None = None
     try:
         resolved = find_target(target)
         if resolved.kind == "endpoint":
-            chosen["endpoint"] = asyncio.run(_look(resolved, network=network))
+            server = asyncio.run(_look(resolved, network=network))
         else:
-            chosen["artifact"] = check_artifact(artifact_folder(resolved)).folder
+            artifact = check_artifact(artifact_folder(resolved)).folder
     except FirstlightError as error:
         note(str(error))
         note(f"  {error.hint}")
@@ -154,7 +156,7 @@ def _open_wizard(target: str, *, network: bool) -> int:
         return 130
     from firstlight_tui.start import start_wizard
 
-    return start_wizard(**chosen)
+    return start_wizard(artifact=artifact, endpoint=server)
 
 
 async def _look(endpoint: Target, *, network: bool) -> ConnectedServer:

@@ -4,12 +4,13 @@ import asyncio
 
 import typer
 
+from firstlight_core.documents.inference import ConnectDocument
 from firstlight_core.errors import InputRefused
 from firstlight_core.foundry.background import list_background
 from firstlight_core.inference.endpoint import find_servers
 from firstlight_core.inference.servers import WELL_KNOWN, typed_address
 from firstlight_core.text import one_line, seconds_text
-from firstlight_tui.commands.output import Document, note, run_verb, say
+from firstlight_tui.commands.output import note, run_verb, say
 
 
 def connect(
@@ -21,7 +22,7 @@ def connect(
 ) -> None:
     """List running servers and their models; the API key is read from FIRSTLIGHT_API_KEY."""
 
-    async def work() -> Document:
+    async def work() -> ConnectDocument:
         own = await asyncio.to_thread(list_background)
         known = [("Foundry Local, served by Firstlight", service.base_url) for service in own]
         typed = typed_address(address) if address is not None else None
@@ -36,7 +37,7 @@ def connect(
     run_verb("connect", work, _show, as_json=json)
 
 
-def _show(document: Document) -> None:
+def _show(document: ConnectDocument) -> None:
     for server in document["servers"]:
         name = f"{server['name']}, " if server["name"] else ""
         if not server["ok"]:

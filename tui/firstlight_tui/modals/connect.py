@@ -2,8 +2,9 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -14,6 +15,7 @@ from textual.dom import DOMNode
 from textual.widgets import Button, Input, OptionList
 from textual.widgets.option_list import Option
 
+from firstlight_core.documents.inference import ConnectedServer, FoundServer
 from firstlight_core.errors import FirstlightError
 from firstlight_core.inference.servers import KEY_VARIABLE, WELL_KNOWN, is_loopback, typed_address
 from firstlight_core.text import one_line
@@ -22,13 +24,21 @@ from firstlight_tui.state.workspace import workspace_of
 from firstlight_tui.widgets.screens import Dialog
 from firstlight_tui.widgets.words import Words, part
 
-Find = Callable[..., Awaitable[Sequence[Mapping[str, Any]]]]
-DISCONNECT: Mapping[str, Any] = {}
-"""The answer that means: no server any more."""
+Find = Callable[..., Awaitable[Sequence[FoundServer]]]
 
 
-class ConnectScreen(Dialog[Mapping[str, Any] | None]):
-    """Returns the session's `endpoint`, `DISCONNECT`, or None when nothing was chosen."""
+@dataclass(frozen=True, slots=True)
+class ServerChoice:
+    """What the user chose: a server, or none any more."""
+
+    server: ConnectedServer | None
+
+
+DISCONNECT = ServerChoice(None)
+
+
+class ConnectScreen(Dialog[ServerChoice | None]):
+    """Returns the choice, or None when nothing was chosen."""
 
     CSS = """
     ConnectScreen .dialog { width: 76; padding: 0 2; }
@@ -45,15 +55,15 @@ class ConnectScreen(Dialog[Mapping[str, Any] | None]):
         self,
         find: Find,
         *,
-        connected: Mapping[str, Any] | None = None,
+        connected: ConnectedServer | None = None,
         own: Callable[[], Sequence[tuple[str, str]]] = list,
     ) -> None:
-        """`find` is `talk.endpoint.find_servers`; `own` lists services that Firstlight itself started."""
+        """`find` is `inference.endpoint.find_servers`; `own` lists services that Firstlight itself started."""
         super().__init__()
         self._find = find
         self._connected = connected
         self._own = own
-        self._rows: list[dict[str, Any]] = []
+        self._rows: list[ConnectedServer] = []
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
@@ -134,7 +144,7 @@ class ConnectScreen(Dialog[Mapping[str, Any] | None]):
 
     def _show(
         self,
-        servers: Sequence[Mapping[str, Any]],
+        servers: Sequence[FoundServer],
         *,
         network: bool,
         wanted: str = "",
@@ -168,7 +178,7 @@ class ConnectScreen(Dialog[Mapping[str, Any] | None]):
             f"No usable answer from: {', '.join(silent)}." if silent else ""
         )
 
-    def _row(self, row: Mapping[str, Any]) -> Content:
+    def _row(self, row: ConnectedServer) -> Content:
         now = self._connected is not None and self._connected["target"] == row["target"]
         where = one_line(row["target"].partition("://")[2].partition("/")[0], 30)
         return Content.assemble(
@@ -181,7 +191,7 @@ class ConnectScreen(Dialog[Mapping[str, Any] | None]):
 
     @on(OptionList.OptionSelected, "#servers")
     def _chosen(self, event: OptionList.OptionSelected) -> None:
-        self.dismiss(self._rows[event.option_index])
+        self.dismiss(ServerChoice(self._rows[event.option_index]))
 
     @on(Button.Pressed, "#disconnect")
     def _disconnect(self) -> None:
@@ -192,7 +202,7 @@ class ConnectScreen(Dialog[Mapping[str, Any] | None]):
         self.dismiss(None)
 
 
-def _state(servers: Sequence[Mapping[str, Any]], rows: int, wanted: str) -> str:
+def _state(servers: Sequence[FoundServer], rows: int, wanted: str) -> str:
     answering = sum(bool(server["ok"]) for server in servers)
     if not answering:
         return "No server answers."
@@ -202,11 +212,11 @@ def _state(servers: Sequence[Mapping[str, Any]], rows: int, wanted: str) -> str:
     return f"{answering} server{'s' * (answering != 1)}, {rows} model{'s' * (rows != 1)}:"
 
 
-def _port(server: Mapping[str, Any]) -> str:
+def _port(server: FoundServer) -> str:
     return one_line(str(server["base_url"]).rpartition(":")[2].partition("/")[0], 8)
 
 
-def ask_server(node: DOMNode, use: Callable[[Mapping[str, Any] | None], None]) -> None:
+def ask_server(node: DOMNode, use: Callable[[ServerChoice | None], None]) -> None:
     """Let the user choose a running server."""
 
     workspace = workspace_of(node)
@@ -227,13 +237,13 @@ def connect(node: DOMNode) -> None:
 
     workspace = workspace_of(node)
 
-    def use(chosen: Mapping[str, Any] | None) -> None:
-        if chosen is None:
+    def use(choice: ServerChoice | None) -> None:
+        if choice is None:
             return
-        workspace.session = workspace.session.decide(endpoint=chosen or None)
-        if chosen:
-            workspace.record("connect", "done", **chosen)
-            words = f"Connected to {one_line(chosen['target'], 100)}: Chat, Benchmark and Quality ask it now."
+        workspace.session = workspace.session.decide(endpoint=choice.server)
+        if choice.server is not None:
+            workspace.record("connect", "done", **choice.server)
+            words = f"Connected to {one_line(choice.server['target'], 100)}: Chat, Benchmark and Quality ask it now."
         else:
             words = "Disconnected: the steps work on your own artifact again."
         node.app.notify(words, markup=False)

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.artifact.target import Target, artifact_target, find_target
+from firstlight_core.documents.inference import ChatRecord, ConnectedServer
 from firstlight_core.errors import UsageError
 from firstlight_core.inference.transcript import (
     Parting,
@@ -204,8 +204,13 @@ class Chat:
         if remaining.artifact is not None:
             session = session.decide(artifact=remaining.artifact, endpoint=None)
         elif target is not None and target.kind == "endpoint":
-            server = {"target": target.text, "server": "", "model": target.model or ""}
-            session = session.decide(endpoint={**server, "network": remaining.network})
+            server: ConnectedServer = {
+                "target": target.text,
+                "server": "",
+                "model": target.model or "",
+                "network": remaining.network,
+            }
+            session = session.decide(endpoint=server)
         # `follow` compares the session with this: the kept conversation is not opened anew.
         remaining.session_target = session.target
         self.changed.publish("status")
@@ -230,7 +235,7 @@ class Chat:
 
     # Records --------------------------------------------------------------------------------------
 
-    def document(self) -> dict[str, Any] | None:
+    def document(self) -> ChatRecord | None:
         """Return the conversation as session and ledger keep it; None before the first answer."""
         answers = [turn for turn in self.first.answers if turn.stats]
         if not answers:

@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from firstlight_core.artifact.target import Target, find_target
 from firstlight_core.errors import FirstlightError
@@ -183,7 +182,7 @@ class ChatCommands:
     def settings(self, argument: str) -> None:
         """Open the sampling settings."""
         first = self._chat.first
-        facts = str(first.loaded.get("context", ""))
+        facts = first.loaded.get("context", "") if first.loaded is not None else ""
         self._view.edit_settings(first.settings, facts, first.check_form, self._apply)
 
     def _apply(self, settings: SamplingSettings) -> bool:
@@ -204,8 +203,7 @@ class ChatCommands:
             return
         words = "greedy" if (name, value) == ("temperature", 0) else value
         words = "as the artifact says" if value is None else words
-        changed: dict[str, Any] = {name: value}
-        if self._apply(replace(self._chat.first.settings, **changed)):
+        if self._apply(self._chat.first.settings.with_number(name, value)):
             self._view.inform(f"{name}: {words}")
 
     def schema(self, argument: str) -> None:

@@ -33,10 +33,13 @@ def models_text(conversations: Iterable[Conversation]) -> str:
     for conversation in conversations:
         loaded, target = conversation.loaded, conversation.target
         rows.append(f"{conversation.name}: {shown_path(target.text) if target else ''}")
-        if (seconds := loaded.get("load_s")) is not None:
-            rows.append(f"  ready after {seconds_text(seconds)}")
+        if loaded is not None:
+            rows.append(f"  ready after {seconds_text(loaded['load_s'])}")
         if (rss := conversation.rss_bytes) is not None:
             rows.append(f"  RAM of its process {bytes_text(rss)}")
-        rows += [f"  {loaded[name]}" for name in ("context", "memory") if name in loaded]
-        rows += [f"  {name}: {loaded[name]}" for name in ("dtype", "model") if name in loaded]
+        if loaded is not None:
+            rows += [f"  {loaded['context']}"] if "context" in loaded else []
+            rows += [f"  {loaded['memory']}"] if "memory" in loaded else []
+            rows += [f"  dtype: {loaded['dtype']}"] if "dtype" in loaded else []
+            rows += [f"  model: {loaded['model']}"] if "model" in loaded else []
     return "\n".join(rows)

@@ -1,10 +1,11 @@
 """What the chat's commands need of the workspace and of the screen, so that they can be tested without either."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from firstlight_core.artifact.target import Target
+from firstlight_core.documents.inference import RenderedPrompt
 from firstlight_core.errors import FirstlightError
 from firstlight_core.inference.transcript import Turn
 from firstlight_core.session import Session
@@ -49,7 +50,7 @@ class ChatView(Protocol):
     def show_page(self, title: str, text: str) -> None:
         """Show a longer text."""
 
-    def show_prompt(self, rendered: Mapping[str, Any]) -> None:
+    def show_prompt(self, rendered: RenderedPrompt) -> None:
         """Show a rendered prompt and its tokens."""
 
     def show_tokens(self, answer: Turn, conversation: Conversation) -> None:

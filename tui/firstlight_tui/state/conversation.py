@@ -225,7 +225,7 @@ class Conversation(Turns):
             async with self._open_target(
                 target, max_length=self.settings.context, network=self.network
             ) as backend:
-                self._backend, self.loaded = backend, dict(backend.loaded)
+                self._backend, self.loaded = backend, backend.loaded
                 self._set("ready")
                 while True:
                     turn, answered = await pending.get()

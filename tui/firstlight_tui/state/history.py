@@ -2,10 +2,9 @@
 
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.artifact.target import Target
-from firstlight_core.documents.inference import ChatAnswer
+from firstlight_core.documents.inference import ChatAnswer, LoadedModel
 from firstlight_core.documents.messages import Message
 from firstlight_core.inference.transcript import Turn
 from firstlight_tui.state.sampling_settings import SamplingSettings
@@ -23,8 +22,8 @@ class Turns:
         self.system = ""
         self.settings = SamplingSettings()
         self.target: Target | None = None
-        self.loaded: dict[str, Any] = {}
-        """What loading the model reported, see `ChatBackend.loaded`."""
+        self.loaded: LoadedModel | None = None
+        """What loading the model reported; None before, and kept after the model is unloaded."""
         self.rss_now: int | None = None
         """Resident memory of the answering process at the last sample, in bytes; None before the first, and for a server."""
 
@@ -56,7 +55,9 @@ class Turns:
     @property
     def limit(self) -> int:
         """Tokens of context, prompt and answer together; 0 while nothing is loaded."""
-        return int(self.loaded.get("max_length") or self.loaded.get("context_length") or 0)
+        if self.loaded is None:
+            return 0
+        return self.loaded.get("max_length") or self.loaded.get("context_length") or 0
 
     @property
     def used(self) -> int:
@@ -84,7 +85,9 @@ class Turns:
         for turn in reversed(self.turns):
             if rss := turn.stats.get("rss_bytes"):
                 return int(rss)
-        return (self.loaded.get("rss_bytes") or {}).get("loaded")
+        if self.loaded is None or "rss_bytes" not in self.loaded:
+            return None
+        return self.loaded["rss_bytes"]["loaded"]
 
     def messages(self, without: int = 0) -> list[Message]:
         """Return the messages of the next prompt, without the oldest `without` turns and without unanswered questions."""

@@ -1,16 +1,16 @@
 """The sampling settings of the chat: their values, their ranges, and how a value is read from text."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, TypedDict
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self, TypedDict
 
 from firstlight_core.artifact.sampling_ranges import SAMPLING_RANGES
+from firstlight_core.inference.sampling import JsonSchema
 
 
 class AnswerForm(TypedDict, total=False):
     """What answers are held to; at most one of the two, and none when empty."""
 
-    json_schema: Mapping[str, Any]
+    json_schema: JsonSchema
     regex: str
 
 
@@ -38,7 +38,7 @@ class SamplingSettings:
     seed: int | None = None
     context: int | None = None
     """Tokens of context; another value loads the artifact again."""
-    json_schema: Mapping[str, Any] | None = None
+    json_schema: JsonSchema | None = None
     regex: str | None = None
 
     def options(self, *, shared_seed: int | None = None) -> ChatOptions:
@@ -61,6 +61,11 @@ class SamplingSettings:
         if (seed := self.seed if self.seed is not None else shared_seed) is not None:
             options["seed"] = seed
         return options
+
+    def with_number(self, name: str, value: int | float | None) -> Self:
+        """Return the settings with another value of the number called `name`, as `read_setting` returned it."""
+        change: dict[str, Any] = {name: value}
+        return replace(self, **change)
 
     def form(self) -> AnswerForm:
         """Return the form that answers must have, as `ChatBackend.chat` and `check_form` take it."""

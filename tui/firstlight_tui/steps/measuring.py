@@ -1,7 +1,6 @@
 """What the steps that measure an artifact, or a server, have in common: run, cancel, skip, show what there is."""
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -14,16 +13,13 @@ from firstlight_tui.steps.base import StepScreen
 class MeasuringStep(StepScreen):
     """A step whose answer is one document of the session, made by one piece of long work."""
 
-    FIELD: ClassVar[str]
-    """The session's field that holds the answer."""
     RUN_LABEL: ClassVar[str]
     """What the primary button says before there is an answer."""
 
     @property
-    def answer(self) -> Mapping[str, Any] | None:
-        """The document, once there is one."""
-        document: Mapping[str, Any] | None = getattr(self.session, self.FIELD)
-        return document
+    def answered(self) -> bool:
+        """Whether there is a document."""
+        return self.done(self.session)
 
     def compose_actions(self) -> ComposeResult:
         yield Button("Skip", id="skip", compact=True)
@@ -41,12 +37,12 @@ class MeasuringStep(StepScreen):
             return ""
         if self.primary_cancels:
             return "Cancel"
-        return self.next_label() if self.answer is not None else self.RUN_LABEL
+        return self.next_label() if self.answered else self.RUN_LABEL
 
     def primary(self) -> None:
         if self.primary_cancels:
             cancel_work(self, self.WORK)
-        elif self.answer is not None:
+        elif self.answered:
             self.action_next()
         else:
             self.action_again()

@@ -46,7 +46,7 @@ def hindrance(wizard: "WizardApp", index: int) -> str:
 def in_use_words(session: Session) -> str:
     """What the steps work on: the connected server, a precision that was made here, or an adopted folder."""
     if session.endpoint is not None:
-        return one_line(str(session.endpoint.get("model") or session.endpoint["target"]), 40)
+        return one_line(session.endpoint["model"] or session.endpoint["target"], 40)
     if session.artifact is None:
         return ""
     key = session.precision_in_use

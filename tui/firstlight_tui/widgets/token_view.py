@@ -2,11 +2,12 @@
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from textual.content import Content
 
+from firstlight_core.documents.inference import RenderedPrompt
+from firstlight_core.documents.template import PreviewToken
 from firstlight_tui.widgets.words import part
 
 TOKENS_SHOWN = 400
@@ -34,23 +35,23 @@ def prompt_content(segments: Sequence[tuple[str, str]]) -> Content:
     )
 
 
-def tokens_content(tokens: Sequence[Mapping[str, Any]], *, first: int = 0) -> Content:
+def tokens_content(tokens: Sequence[PreviewToken], *, first: int = 0) -> Content:
     """Tokens side by side in turning colours; special tokens stand out."""
     pieces = []
     for index, token in enumerate(tokens[:TOKENS_SHOWN], start=first):
-        style = _SPECIAL if token.get("special") else _COLOURS[index % 2]
-        pieces.append(part(seen(str(token.get("text") or f"<{token.get('id')}>")), style))
+        style = _SPECIAL if token["special"] else _COLOURS[index % 2]
+        pieces.append(part(seen(token["text"] or f"<{token['id']}>"), style))
     if len(tokens) > TOKENS_SHOWN:
         pieces.append(part(f" … {len(tokens) - TOKENS_SHOWN} more", "$foreground-muted"))
     return Content.assemble(*pieces)
 
 
-def prompt_tokens_content(rendered: Mapping[str, Any]) -> Content:
+def prompt_tokens_content(rendered: RenderedPrompt) -> Content:
     """A rendered prompt: its tokens side by side, then one a line with its number."""
-    special = set(rendered.get("special_ids", ()))
-    tokens = [
+    special = set(rendered["special_ids"])
+    tokens: list[PreviewToken] = [
         {"id": number, "text": text, "special": number in special}
-        for number, text in zip(rendered.get("ids", ()), rendered.get("pieces", ()), strict=False)
+        for number, text in zip(rendered["ids"], rendered["pieces"], strict=True)
     ]
     lines = [
         part("The colour turns with each token; control tokens stand out.\n", "$foreground-muted")

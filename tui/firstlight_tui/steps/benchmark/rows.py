@@ -1,11 +1,11 @@
 """The rows of the benchmark's tables: figures by target and prompt length, and a server under several clients."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from rich.text import Text
 
+from firstlight_core.documents.measure import BenchCase, BenchDocument, BenchResult, Spread
 from firstlight_core.text import bytes_text, one_line
 from firstlight_tui.widgets import cell
 
@@ -22,11 +22,11 @@ FIGURES = (
 CLIENTS = ("Server", "Clients", "Requests/s", "Tokens/s", "p50 ms", "p95 ms", "Errors")
 
 
-def figure_rows(document: Mapping[str, Any]) -> Iterator[list[Text]]:
+def figure_rows(document: BenchDocument) -> Iterator[list[Text]]:
     """One row for each target and prompt length; what was not measured is a dash."""
-    for result in document.get("results") or ():
-        peak, load = (result.get("rss_bytes") or {}).get("peak"), result.get("load_s")
-        for case in result.get("cases") or ():
+    for result in document["results"]:
+        peak = result["rss_bytes"]["peak"] if "rss_bytes" in result else 0
+        for case in result["cases"]:
             yield [
                 cell(_name(result), "bold"),
                 cell(_length(case), right=True),
@@ -34,54 +34,53 @@ def figure_rows(document: Mapping[str, Any]) -> Iterator[list[Text]]:
                 cell(_spread(case.get("ttft_s"), 1000), right=True),
                 cell(_spread(case.get("prefill_tps")), right=True),
                 cell(_spread(case.get("decode_tps")), right=True),
-                cell(f"{load:.2f}" if isinstance(load, float) else "–", right=True),
+                cell(f"{result['load_s']:.2f}", right=True),
                 cell(bytes_text(peak) if peak else "–", right=True),
             ]
 
 
-def client_rows(document: Mapping[str, Any]) -> Iterator[list[Text]]:
+def client_rows(document: BenchDocument) -> Iterator[list[Text]]:
     """One row for each server and number of clients."""
-    for result in document.get("results") or ():
-        for level in result.get("clients") or ():
-            latency = level.get("latency_s") or {}
+    for result in document["results"]:
+        for level in result.get("clients", []):
+            latency = level.get("latency_s")
             yield [
                 cell(_name(result), "bold"),
                 cell(str(level["clients"]), right=True),
                 cell(_number(level.get("requests_per_s"), 2), right=True),
                 cell(_number(level.get("tokens_per_s"), 1), right=True),
-                cell(_number(latency.get("p50"), 0, 1000), right=True),
-                cell(_number(latency.get("p95"), 0, 1000), right=True),
+                cell(_number(latency["p50"] if latency else None, 0, 1000), right=True),
+                cell(_number(latency["p95"] if latency else None, 0, 1000), right=True),
                 cell(f"{level['error_rate']:.0%}", right=True),
             ]
 
 
-def processor_share(result: Mapping[str, Any]) -> float | None:
-    """The processor's load, 0 to 1, where it was measured."""
-    percent = result.get("cpu_percent")
-    if isinstance(percent, Mapping):
-        percent = percent.get("median")
-    return float(percent) / 100 if isinstance(percent, int | float) else None
+def processor_share(result: BenchResult) -> float | None:
+    """Return the processor's load, 0 to 1; None where it was not measured."""
+    return result["cpu_percent"] / 100 if "cpu_percent" in result else None
 
 
-def _name(result: Mapping[str, Any]) -> str:
+def _name(result: BenchResult) -> str:
     """An artifact's folder, or a server's model; a void result says so."""
-    name = one_line(str(result.get("model") or Path(str(result["target"])).name), 20)
+    name = one_line(result.get("model") or Path(result["target"]).name, 20)
     return f"{name}, void" if result.get("void") else name
 
 
-def _length(case: Mapping[str, Any]) -> str:
+def _length(case: BenchCase) -> str:
     """Tokens of prompt; of a server that does not tell them, the words."""
     counted = case.get("prompt_tokens")
     return str(counted) if counted is not None else f"{case.get('prompt_words', '–')} words"
 
 
-def _number(value: Any, digits: int, scale: float = 1.0) -> str:
-    return f"{value * scale:.{digits}f}" if isinstance(value, int | float) else "–"
+def _number(value: float | None, digits: int, scale: float = 1.0) -> str:
+    return f"{value * scale:.{digits}f}" if value is not None else "–"
 
 
-def _spread(figure: Any, scale: float = 1.0) -> str:
-    if not isinstance(figure, Mapping) or figure.get("median") is None:
+def _spread(figure: Spread | None, scale: float = 1.0) -> str:
+    if figure is None:
         return "–"
-    median, low, high = (float(figure[key]) * scale for key in ("median", "min", "max"))
+    median, low, high = (
+        value * scale for value in (figure["median"], figure["min"], figure["max"])
+    )
     digits = 1 if median < 100 else 0
     return f"{median:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"

@@ -1,6 +1,5 @@
 """Step 8: how fast, how large, on this machine."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,8 +9,9 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import DataTable
 
+from firstlight_core.documents.measure import BenchDocument
+from firstlight_core.measure.bench_words import find_result
 from firstlight_core.monitor import CPU_ALERT
-from firstlight_core.report.facts import result_of
 from firstlight_core.session import Session
 from firstlight_core.text import bytes_text, one_line
 from firstlight_tui.state.work import OnEvent, Started, Work
@@ -41,7 +41,6 @@ class BenchmarkStep(MeasuringStep):
         "all of them alike. A server is timed from outside: its memory and load are its own."
     )
     WORK = "benchmark"
-    FIELD = "benchmark"
     RUN_LABEL = "Measure"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "again", "Measure again", id="benchmark.again", tooltip="Measure once more"),
@@ -73,7 +72,7 @@ class BenchmarkStep(MeasuringStep):
         return session.benchmark is not None
 
     @classmethod
-    def finished(cls, workspace: Workspace, result: dict[str, Any], seconds: float) -> None:
+    def finished(cls, workspace: Workspace, result: BenchDocument, seconds: float) -> None:
         workspace.session = workspace.session.decide(benchmark=result)
         workspace.record("benchmark", "done", **{"seconds": seconds, **result})
 
@@ -138,7 +137,7 @@ class BenchmarkStep(MeasuringStep):
             # Its figures are those of before, of another artifact everything is.
             changed = {"artifact": artifact} if artifact != self.session.artifact else {}
             self.wizard.session = self.session.decide(benchmark=None, **changed)
-            self._show_document({})
+            self._clear_document()
             self.notify(f"{Path(artifact).name} is tuned: measure it again.", markup=False)
 
     def _measure(self, targets: list[str], **options: Any) -> None:
@@ -146,12 +145,10 @@ class BenchmarkStep(MeasuringStep):
             return
         network = self.session.network
 
-        async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
+        async def run(on_event: OnEvent, started: Started) -> BenchDocument:
             self.quiet_the_chat()
-            return dict(
-                await self.wizard.services.benchmark(
-                    targets, network=network, on_event=on_event, started=started, **options
-                )
+            return await self.wizard.services.benchmark(
+                targets, network=network, on_event=on_event, started=started, **options
             )
 
         self.wizard.start(self.WORK, "The benchmark", run)
@@ -194,30 +191,39 @@ class BenchmarkStep(MeasuringStep):
             f"{cpu * 100:.0f} %" if cpu is not None else "–", fraction=cpu
         )
 
-    def _show_document(self, document: Mapping[str, Any]) -> None:
+    def _clear_document(self) -> None:
+        for name in ("figures", "clients"):
+            table = self.query_one(f"#{name}", DataTable)
+            table.clear()
+            table.display = False
+        self.query_one("#notes", Words).update("")
+
+    def _show_document(self, document: BenchDocument) -> None:
         for name, rows in (("figures", figure_rows), ("clients", client_rows)):
             table = self.query_one(f"#{name}", DataTable)
             table.clear()
             table.add_rows(rows(document))
             table.display = table.row_count > 0
-        result = result_of(document, self.session.target)
-        if result.get("cases"):
+        result = find_result(document, self.session.target)
+        if result is not None and result["cases"]:
             first = result["cases"][0]
             self._gauges(
-                ttft=(first.get("ttft_s") or {}).get("median"),
-                decode=(first.get("decode_tps") or {}).get("median"),
-                rss=(result.get("rss_bytes") or {}).get("peak"),
+                ttft=first["ttft_s"]["median"] if "ttft_s" in first else None,
+                decode=first["decode_tps"]["median"] if "decode_tps" in first else None,
+                rss=result["rss_bytes"]["peak"] if "rss_bytes" in result else None,
                 cpu=processor_share(result),
-                void=bool(document.get("void")),
+                void=document["void"],
             )
-        added = [case["summary"] for o in document.get("overhead") or () for case in o["cases"]]
-        notes = [*map(str, added), *map(str, document.get("notes") or ())]
+        added = [
+            case["summary"] for entry in document.get("overhead", []) for case in entry["cases"]
+        ]
+        notes = [*added, *document["notes"]]
         self.query_one("#notes", Words).update(
             Content("\n").join(
                 [
                     Content(
                         "Void: measure again before you use these figures. Median (min–max)"
-                        if document.get("void")
+                        if document["void"]
                         else "median (min–max); all figures measured here"
                     ),
                     *(Content(one_line(note, 400)) for note in notes),

@@ -95,16 +95,16 @@ class ConversationColumn(Vertical):
         words = []
         if (rate := conversation.decode_rate) is not None:
             words.append(part(f"{rate:.0f} tok/s", "$foreground"))
-        elif (seconds := conversation.loaded.get("load_s")) is not None:
+        elif (loaded := conversation.loaded) is not None:
             opened = "connected" if conversation.served else "loaded"
-            words.append(part(f"{opened} in {seconds:.2f} s", "$foreground"))
+            words.append(part(f"{opened} in {loaded['load_s']:.2f} s", "$foreground"))
         words += self._memory()
         if limit := conversation.limit:
             full = min(BAR, round(BAR * conversation.used / limit))
             bar = "━" * full + "─" * (BAR - full)
             used = f"{bar} {conversation.used} of {limit} tokens"
             words.append(part(used, "$foreground-muted"))
-        if kv_bytes := conversation.loaded.get("kv_bytes"):
+        if conversation.loaded is not None and (kv_bytes := conversation.loaded.get("kv_bytes")):
             words.append(part(f"KV cache {bytes_text(kv_bytes)}"))
         return words or [part("ready")]
 

@@ -1,13 +1,14 @@
 """What the chat's commands open over the chat: lists, pages, the settings, the tokens of an answer."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from firstlight_core.artifact.target import Target, find_target
+from firstlight_core.documents.inference import RenderedPrompt
 from firstlight_core.errors import FirstlightError
 from firstlight_core.inference.transcript import Turn
 from firstlight_tui.modals import ChooseScreen, DetailScreen
-from firstlight_tui.modals.connect import ask_server
+from firstlight_tui.modals.connect import ServerChoice, ask_server
 from firstlight_tui.state.conversation import Conversation
 from firstlight_tui.state.sampling_settings import SamplingSettings
 from firstlight_tui.state.work import begin
@@ -42,9 +43,9 @@ class ChatDialogs:
         """Show a longer text, to read and copy."""
         self._screen.app.push_screen(DetailScreen(title, text))
 
-    def show_prompt(self, rendered: Mapping[str, Any]) -> None:
+    def show_prompt(self, rendered: RenderedPrompt) -> None:
         """Show a rendered prompt and its tokens."""
-        title = f"The prompt: {rendered.get('prompt_tokens', 0)} tokens"
+        title = f"The prompt: {rendered['prompt_tokens']} tokens"
         self._screen.app.push_screen(DetailScreen(title, prompt_tokens_content(rendered)))
 
     def show_tokens(self, answer: Turn, conversation: Conversation) -> None:
@@ -66,9 +67,9 @@ class ChatDialogs:
     def choose_server(self, use: Callable[[Target, bool], object]) -> None:
         """Open the list of running servers."""
 
-        def chosen(server: Mapping[str, Any] | None) -> None:
-            if server:
-                use(find_target(server["target"]), bool(server["network"]))
+        def chosen(answer: ServerChoice | None) -> None:
+            if answer is not None and answer.server is not None:
+                use(find_target(answer.server["target"]), answer.server["network"])
 
         ask_server(self._screen.wizard, chosen)
 

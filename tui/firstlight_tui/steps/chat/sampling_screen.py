@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -96,24 +97,27 @@ class SamplingScreen(Dialog[SamplingSettings | None]):
             self.dismiss(None)
 
     def _use(self) -> None:
-        values: dict[str, Any] = {}
+        numbers: dict[str, int | float | None] = {}
         for name in NUMBERS:
             box = self.query_one(f"#{name}", Input)
             try:
-                values[name] = read_setting(name, box.value)
+                numbers[name] = read_setting(name, box.value)
             except ValueError as error:
                 self._refuse(str(error))
                 box.focus()
                 return
         try:
             schema = self.query_one("#json_schema", TextArea).text.strip()
-            values["json_schema"] = read_schema(schema) if schema else None
-            values["regex"] = self.query_one("#regex", Input).value or None
-            guidance(values["json_schema"], values["regex"])
+            json_schema = read_schema(schema) if schema else None
+            regex = self.query_one("#regex", Input).value or None
+            guidance(json_schema, regex)
         except FirstlightError as error:
             self._refuse(f"{error} {error.hint}")
             return
-        self.run_worker(self._try(SamplingSettings(**values)), exclusive=True)
+        changed = replace(self._settings, json_schema=json_schema, regex=regex)
+        for name, value in numbers.items():
+            changed = changed.with_number(name, value)
+        self.run_worker(self._try(changed), exclusive=True)
 
     async def _try(self, settings: SamplingSettings) -> None:
         try:

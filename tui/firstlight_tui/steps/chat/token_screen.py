@@ -1,7 +1,7 @@
 """A walk through the tokens of an answer: at each place, what else was likely."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -10,6 +10,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Button
 
+from firstlight_core.documents.inference import Alternative
 from firstlight_core.errors import FirstlightError
 from firstlight_core.inference.transcript import Turn
 from firstlight_tui.widgets.screens import Page
@@ -21,9 +22,9 @@ BEFORE, AFTER = 60, 90
 """Tokens that are shown around the place; the walk costs the same in an answer of any length."""
 LEAP = 10
 
-Likely = Sequence[Mapping[str, Any]]
+Likely = Sequence[Alternative]
 Ask = Callable[[int], Awaitable[Likely]]
-"""The likeliest tokens {id, text, probability} at a place of the answer, likeliest first."""
+"""The likeliest tokens at a place of the answer, likeliest first."""
 
 
 class AlternativesScreen(Page[None]):
@@ -101,7 +102,7 @@ class AlternativesScreen(Page[None]):
             )
         ]
         for row in likely:
-            chance = float(row["probability"])
+            chance = row["probability"]
             mine = row["id"] == chosen
             lines += [
                 part(f"\n{'▶' if mine else ' '} {chance:7.2%} ", "bold" if mine else ""),

@@ -7,6 +7,7 @@ from typing import Any
 from rich.text import Text
 from textual.content import Content
 
+from firstlight_core.documents.inference import ConnectedServer
 from firstlight_core.model.sources import FoundModel
 from firstlight_core.model.support import STATUS_WORDS
 from firstlight_core.precision.table import DEFAULT_PRECISION, find_precision
@@ -193,20 +194,18 @@ def adopted_words(folder: str, facts: Mapping[str, Any]) -> Content:
     return Content("\n").join(lines)
 
 
-def server_words(endpoint: Mapping[str, Any]) -> Content:
+def server_words(endpoint: ConnectedServer) -> Content:
     """The card of a connected server."""
-    where = (
-        f"another machine, {endpoint['target']}" if endpoint.get("network") else endpoint["target"]
-    )
+    where = f"another machine, {endpoint['target']}" if endpoint["network"] else endpoint["target"]
     return Content("\n").join(
         [
-            Content.assemble(part(one_line(str(endpoint["model"]), 80), "bold")),
+            Content.assemble(part(one_line(endpoint["model"], 80), "bold")),
             Content.styled(
                 "✓ A running server: nothing is converted or deployed.", "$text-success"
             ),
             _line(
                 "server",
-                one_line(str(endpoint.get("server") or "at your address"), 80),
+                one_line(endpoint["server"] or "at your address", 80),
                 one_line(where, 200),
             ),
             _line("next", "Chat, Benchmark, Quality", "Ctrl+G disconnects"),

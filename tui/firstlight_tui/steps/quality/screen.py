@@ -1,13 +1,13 @@
 """Step 9: the course's five checks as real tests, and the drift against the original."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
+from firstlight_core.documents.measure import QualitiesDocument, QualityDocument
 from firstlight_core.paths import expanded
 from firstlight_core.session import Session
 from firstlight_tui.state.work import OnEvent, Started, Work
@@ -25,7 +25,6 @@ class QualityStep(MeasuringStep):
     PURPOSE = "The course's five checks, run for real, and how far the artifact has drifted from the original."
     HELP = 'Prompts: one JSON object a line, {"prompt": ..., "keys": [...]}, or "text", "regex", "schema". The reference is computed once per source.'
     WORK = "quality"
-    FIELD = "quality"
     RUN_LABEL = "Run the checks"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f5", "again", "Run again", id="quality.again", tooltip="Run all checks once more"),
@@ -50,9 +49,11 @@ class QualityStep(MeasuringStep):
         return session.quality is not None
 
     @classmethod
-    def finished(cls, workspace: Workspace, result: dict[str, Any], seconds: float) -> None:
+    def finished(
+        cls, workspace: Workspace, result: QualityDocument | QualitiesDocument, seconds: float
+    ) -> None:
         workspace.session = workspace.session.decide(quality=result)
-        status = "done" if result.get("ok", True) else "failed"
+        status = "done" if result["ok"] else "failed"
         workspace.record("quality", status, **{"seconds": seconds, **result})
 
     def compose_step(self) -> ComposeResult:
@@ -96,22 +97,19 @@ class QualityStep(MeasuringStep):
         # A server does not tell its probabilities, so there is no drift to measure.
         reference = Path(session.source) if session.source and not served else None
         # The chat rated the one target that it talked to.
-        rated = (session.chat or {}).get("ratings") or () if len(targets) == 1 else ()
-        ratings = [int(stars) for stars in rated]
+        ratings = session.chat["ratings"] if session.chat and len(targets) == 1 else []
 
-        async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
+        async def run(on_event: OnEvent, started: Started) -> QualityDocument | QualitiesDocument:
             self.quiet_the_chat()
-            return dict(
-                await self.wizard.services.check_quality(
-                    targets,
-                    prompts=prompts,
-                    reference=reference,
-                    **({"text": expanded(own)} if own and reference else {}),
-                    ratings=ratings,
-                    network=session.network,
-                    on_event=on_event,
-                    started=started,
-                )
+            return await self.wizard.services.check_quality(
+                targets,
+                prompts=prompts,
+                reference=reference,
+                text=expanded(own) if own and reference else None,
+                ratings=ratings,
+                network=session.network,
+                on_event=on_event,
+                started=started,
             )
 
         self.wizard.start(self.WORK, "The quality check", run)
@@ -122,7 +120,7 @@ class QualityStep(MeasuringStep):
         if work.result is not None:
             self._show_document(work.result)
 
-    def _show_document(self, document: Mapping[str, Any]) -> None:
+    def _show_document(self, document: QualityDocument | QualitiesDocument) -> None:
         self.query_one("#checks", Words).update(check_words(document))
         card, verdict = self.query_one("#drift", Words), verdict_words(document)
         card.display = verdict is not None
@@ -130,4 +128,4 @@ class QualityStep(MeasuringStep):
 
     def action_worst(self) -> None:
         """Show the examples that drifted most."""
-        self.app.push_screen(WorstScreen(self.session.quality or {}))
+        self.app.push_screen(WorstScreen(self.session.quality))

@@ -1,20 +1,20 @@
 """The prompts whose answers drifted most: the original's answer and the artifact's, side by side."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import PurePath
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 
+from firstlight_core.documents.measure import DriftExample, QualitiesDocument, QualityDocument
 from firstlight_core.text import one_line, visible
 from firstlight_tui.widgets.screens import Page
 from firstlight_tui.widgets.token_view import change_content
 from firstlight_tui.widgets.words import Words, part
 
-Example = Mapping[str, Any]
 NOTHING = "No drift from the original has been measured yet."
 
 
@@ -32,9 +32,9 @@ class WorstScreen(Page[None]):
         Binding("c", "copy", "Copy", id="worst.copy", tooltip="Copy all examples as text"),
     ]
 
-    def __init__(self, quality: Mapping[str, Any]) -> None:
+    def __init__(self, quality: QualityDocument | QualitiesDocument | None) -> None:
         super().__init__()
-        self._examples = worst_examples(quality)
+        self._examples = worst_examples(quality) if quality is not None else []
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
@@ -53,46 +53,53 @@ class WorstScreen(Page[None]):
         self.notify("Copied.", markup=False)
 
 
-def worst_examples(quality: Mapping[str, Any]) -> Sequence[tuple[str, Example]]:
+def worst_examples(
+    quality: QualityDocument | QualitiesDocument,
+) -> Sequence[tuple[str, DriftExample]]:
     """Pairs of target and example; the name is empty where only one target was checked."""
-    several = quality.get("artifacts")
+    if quality["kind"] == "quality":
+        return [("", example) for example in _examples(quality)]
     return [
-        (PurePath(str(entry.get("target") or "")).name if several else "", example)
-        for entry in several or [quality]
-        for example in (entry.get("drift") or {}).get("worst") or ()
+        (PurePath(checked["target"]).name, example)
+        for checked in quality["artifacts"]
+        for example in _examples(checked)
     ]
 
 
-def distance_words(example: Example) -> str:
+def _examples(quality: QualityDocument) -> list[DriftExample]:
+    return quality["drift"]["worst"] if "drift" in quality else []
+
+
+def distance_words(example: DriftExample) -> str:
     """How far the artifact's answer lies from the original's, in words."""
-    words = []
-    if isinstance(kl := example.get("kl_mean"), int | float):
-        words.append(f"mean KL {kl:.2g} nats a token")
-    first = example.get("first_divergence")
-    if isinstance(first, int):
+    words = [f"mean KL {example['kl_mean']:.2g} nats a token"]
+    if (first := example["first_divergence"]) is not None:
         words.append(f"at token {first + 1} the artifact would choose another one")
-    elif "first_divergence" in example:
+    else:
         words.append("the artifact would choose every token of the original's answer")
     return "; ".join(words)
 
 
-def example_text(name: str, example: Example) -> str:
+def example_text(name: str, example: DriftExample) -> str:
     """One example as plain text."""
-    sides = (("Original", "original"), ("Artifact", "artifact"))
-    head = [f"{name}: " if name else "", visible(str(example.get("prompt", "")))]
-    lines = ["".join(head), distance_words(example)]
+    head = f"{name}: " if name else ""
     return "\n".join(
-        [*lines, *(f"{title}: {visible(str(example.get(key) or ''))}" for title, key in sides)]
+        [
+            f"{head}{visible(example['prompt'])}",
+            distance_words(example),
+            f"Original: {visible(example['original'])}",
+            f"Artifact: {visible(example['artifact'])}",
+        ]
     )
 
 
-def _example(name: str, example: Example) -> ComposeResult:
-    original, artifact = (visible(str(example.get(key) or "")) for key in ("original", "artifact"))
+def _example(name: str, example: DriftExample) -> ComposeResult:
+    original, artifact = visible(example["original"]), visible(example["artifact"])
     with Vertical(classes="example"):
         yield Words(
             Content.assemble(
                 part(f"{one_line(name, 40)}  " if name else "", "$text-accent"),
-                part(one_line(str(example.get("prompt", "")), 300), "bold"),
+                part(one_line(example["prompt"], 300), "bold"),
                 part(f"\n{distance_words(example)}", "$foreground-muted"),
             )
         )
