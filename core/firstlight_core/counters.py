@@ -102,7 +102,7 @@ class WindowsClocks:
 def clocks(
     *, platform: str = sys.platform, kernel: Any = None, read: Callable[[int], float] | None = None
 ) -> tuple[Clock, Clock]:
-    """Return two clocks in seconds: one that stands still while the machine sleeps, and one that goes on.
+    """Return two clocks in seconds: one stops while the machine sleeps, the other does not.
 
     Both are the same where the system tells no difference.
     """

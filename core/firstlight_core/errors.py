@@ -25,7 +25,7 @@ class ErrorDocument(TypedDict):
     hint: str
     detail: NotRequired[str]
     field: NotRequired[str]
-    """The field of a document or configuration that is wrong, for example `ModelConfig.top_p`."""
+    """The wrong field of a document or configuration, for example `ModelConfig.top_p`."""
     line: NotRequired[int]
     """The line of a text that is wrong, counted from 1."""
     signal: NotRequired[str]

@@ -57,7 +57,7 @@ class Run:
             folder = root / (f"{stamp}-{name}" + (f"-{number}" if number > 1 else ""))
             try:
                 root.mkdir(parents=True, exist_ok=True)
-                # What is asked and answered stands in it.
+                # It contains questions and answers.
                 folder.mkdir(mode=0o700)
             except FileExistsError:
                 continue

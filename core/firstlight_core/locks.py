@@ -40,7 +40,7 @@ class Lock:
     descriptor: int
 
     def release(self, *, unlink: bool = False) -> None:
-        """Give the lock back, and take its file away when nobody else needs it.
+        """Release the lock; with `unlink`, remove its file.
 
         The file goes while the lock is held, so that nobody else can have it by then. Windows deletes no open file:
         there it goes afterwards, and stays if somebody else has opened it in between.
@@ -58,7 +58,7 @@ class Lock:
 
 
 def try_lock(path: Path, *, note: str = "", create: bool = True) -> Lock | None:
-    """Take the lock at `path` without waiting; None when somebody has it, or it is missing and not to be made.
+    """Take the lock at `path` without waiting; None when it is taken, or missing and `create` is false.
 
     A file system that cannot lock is no obstacle: names are unique besides, so safety does not rest on it.
 

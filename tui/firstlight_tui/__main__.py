@@ -43,7 +43,7 @@ def _left(left: SystemExit) -> int:
 
 
 def _forget_stdout() -> None:
-    """What is still to be written would fail once more when the interpreter ends, and be told with a traceback."""
+    """Unwritten output would fail again when the interpreter ends, with a traceback."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
@@ -88,7 +88,7 @@ def _named_folder(word: str) -> "Path | None":
 
     folder = expanded(word)
     is_path = word.startswith((".", "~")) or os.sep in word or (os.altsep or os.sep) in word
-    # A verb stays a verb where a folder of its name lies around.
+    # A verb stays a verb even if a folder has its name.
     return folder if is_path or (word not in VERBS and folder.is_dir()) else None
 
 

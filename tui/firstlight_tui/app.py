@@ -24,7 +24,7 @@ from firstlight_tui.widgets.screens import BaseScreen
 
 REPAINT_SECONDS = 0.1
 SWEEP_SECONDS = 2.0
-"""After the first paint: nobody waits for it."""
+"""After the first paint, where it delays nothing."""
 
 
 class WizardApp(WorkspaceDelegate, TerminalApp):

@@ -61,7 +61,7 @@ def check_artifact(folder: Path) -> Artifact:
         )
     if not (folder / CONFIG).exists():
         raise InputRefused(_no_config(folder), hint=_no_config_hint(folder))
-    # Strict, because genai reads a key that stands twice both times, and Python would see the last one only.
+    # Strict: genai reads a repeated key both times, while Python sees only the last one.
     config = read_json_object(folder / CONFIG)
     model = section(config, "model")
     decoder = section(model, "decoder", "model.")

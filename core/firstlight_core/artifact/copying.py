@@ -54,7 +54,7 @@ async def publish_copy(
     def work() -> None:
         heal_manifest(folder)
         old = read_manifest(folder)
-        # The staging folder stands outside the root, which Foundry Local's old scanners read to any depth.
+        # The staging folder is outside the root, which Foundry Local's old scanners read to any depth.
         with open_staging(output, beside=cache.root) as staging:
             output.parent.mkdir(parents=True, exist_ok=True)
             _copy_files(folder, staging.artifact, stop=stop, tell=tell)

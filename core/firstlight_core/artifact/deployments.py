@@ -24,11 +24,11 @@ class Deployment:
     proven: bool = True
     """False when Firstlight was killed between publishing it and its first answer."""
     cache: ModelCache | None = None
-    """Where it stands; None counts as Firstlight's own."""
+    """The cache that holds it; None means Firstlight's own."""
 
     @property
     def home(self) -> ModelCache:
-        """The cache in which it stands."""
+        """The cache that holds it."""
         return self.cache or private_cache()
 
     def to_json(self) -> dict[str, Any]:

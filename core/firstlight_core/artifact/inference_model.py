@@ -167,7 +167,7 @@ def _check_model_config(value: object) -> ModelConfig:
 
 
 def read_inference_model(folder: Path) -> InferenceModel | None:
-    """Return the document that lies in an artifact; None when there is none.
+    """Return the artifact's document; None when it has none.
 
     It is as it lies there: `validate_inference_model` says whether its values may be used.
 

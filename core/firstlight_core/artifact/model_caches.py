@@ -17,7 +17,7 @@ class ModelCache:
     id: str
     """`private` or `foundry`."""
     root: Path
-    """Below it stands `custom/<name>/`; the scanner of older cores reads it."""
+    """Contains `custom/<name>/`; the scanner of older cores reads it."""
     index: Path
     """The runtime's model cache directory, with its index of registrations."""
 
@@ -64,5 +64,5 @@ def remember(cache: ModelCache) -> None:
 
 
 def default_cache() -> Path:
-    """The CLI's cache when nobody has moved it."""
+    """The CLI's default cache."""
     return Path.home() / ".foundry" / "cache" / "models"

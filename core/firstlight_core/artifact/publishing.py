@@ -106,7 +106,7 @@ def check_output(output: Path, *, source: Path | None = None) -> None:
 
 
 def _check_place(output_text: str, real: Path, source: Path | None) -> None:
-    """Whether the place is nobody else's; `real` is where the output would stand."""
+    """Refuse an output within a source or another artifact; `real` is the resolved output path."""
     other = "Name another folder with -o."
     if source is not None:
         origin = source.resolve()
@@ -216,7 +216,7 @@ def restore_previous(output: Path) -> bool:
     if read_manifest(previous) is None:
         return False
     with open_staging(output) as staging:
-        # A copy, not a rename: whoever is killed here must find the previous version still kept.
+        # A copy, not a rename: if this process is killed here, the previous version must still exist.
         shutil.copytree(previous, staging.artifact, dirs_exist_ok=True)
         (staging.artifact / HIDDEN_MARK).unlink(missing_ok=True)
         publish(staging.artifact, output, keep_previous=True)

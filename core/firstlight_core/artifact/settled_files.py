@@ -66,7 +66,7 @@ def _undo_file(folder: Path) -> Path:
 
 
 def _remember(folder: Path, texts: Mapping[str, str]) -> None:
-    """Keep what stands there now, and the hashes of what will; sweep what a killed save left."""
+    """Save the current files and the hashes of the next ones; remove what a killed save left."""
     files: dict[str, str | None] = {}
     for name in SETTLED:
         try:

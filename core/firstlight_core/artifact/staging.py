@@ -22,7 +22,7 @@ _SHIELD = {"genai_config.json": "{}\n", "inference_model.json": "{}\n"}
 
 
 def short_name(name: str) -> str:
-    """The part of a hidden name that stands for an output's name; long names are cut and told apart by a hash."""
+    """The output's part of a hidden name; long names are cut and get a hash."""
     if len(name.encode("utf-8", "surrogateescape")) <= 120:
         return name
     digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:8]
@@ -180,7 +180,7 @@ def sweep(parent: Path) -> list[Path]:
 
 
 def _finish_swap(folder: Path) -> None:
-    """Where folders cannot be exchanged, the old one stands in `previous` between two renames: put it back."""
+    """Where folders cannot be exchanged, the old one is in `previous` between two renames: put it back."""
     target = folder / "target"
     with contextlib.suppress(OSError, ValueError):
         output = Path(target.read_text("utf-8", "surrogateescape"))

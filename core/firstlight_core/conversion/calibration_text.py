@@ -15,7 +15,7 @@ from firstlight_core.text import shown_path
 
 T = TypeVar("T")
 OWN_ANSWERS = "own answers"
-"""The source of a calibration text that nobody brought: the original's greedy answers to `QUESTIONS`."""
+"""The source when the user gives no calibration text: the original's greedy answers to `QUESTIONS`."""
 TEXT_LIMIT = 8 * 2**20
 PASSAGES = 64
 """Conversations or passages that are used at most, evenly spread over a file."""

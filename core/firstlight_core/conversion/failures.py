@@ -121,7 +121,7 @@ FAILURES: tuple[Failure, ...] = (
 
 
 def explain_text(text: str) -> FirstlightError | None:
-    """The error for what a tool said; None when no row knows it."""
+    """The error that matches a tool's output; None when no row matches."""
     for row in FAILURES:
         if match := re.search(row.pattern, text, re.IGNORECASE):
             groups = [group for group in match.groups() if group] or ["?"]

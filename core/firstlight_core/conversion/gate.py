@@ -36,7 +36,7 @@ class Gate:
         return self._job.pid
 
     def begin(self, artifact: Path, expected: Document) -> None:
-        """Have the artifact loaded and made to speak, while somebody else works; `result` says how it went."""
+        """Start loading the artifact and generating with it in the background; `result` waits for it."""
         self._checking = asyncio.create_task(self._check(artifact, expected))
 
     async def _check(self, artifact: Path, expected: Document) -> Document:

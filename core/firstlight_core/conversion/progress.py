@@ -1,4 +1,4 @@
-"""What a running conversion may be told about itself: time that is left, and memory that runs out; arithmetic only."""
+"""Remaining time and shrinking memory of a running conversion; arithmetic only."""
 
 from dataclasses import dataclass
 

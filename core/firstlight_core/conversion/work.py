@@ -41,14 +41,14 @@ Document = dict[str, Any]
 Listen = Callable[[Event], None] | None
 Started = Callable[[int], None] | None
 BUILD, CHECK = "build", "check"
-"""The two stages whose peaks are told apart: Olive; the original and the artifact beside it."""
+"""The two stages with peaks of their own: Olive, and the original together with the artifact."""
 _DROP = ("model_config.json",)
 """Olive's own note, full of paths of the work folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltArtifact:
-    """What Olive has built and nobody has checked yet."""
+    """An artifact that Olive has built and the gate has not checked yet."""
 
     plan: ConversionPlan
     measured: Document

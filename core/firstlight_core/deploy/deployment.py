@@ -177,7 +177,7 @@ async def _document(folder: Path, name: str) -> tuple[InferenceModel, list[str]]
 
 
 def _with_notes(settled: InferenceModel, notes: list[str], *, forced: str) -> Told:
-    """What the deployment answers with by default, as written into it, and what else is to be said."""
+    """The deployment's default search settings, with notes for the user."""
     told: Told = {}
     if forced:
         told["forced"] = forced
@@ -231,7 +231,7 @@ def _free_place(name: str, artifact: Path, cache: ModelCache, *, replace: bool) 
 
 
 async def _take_back(name: str, output: Path, cache: ModelCache, before: Deployment | None) -> None:
-    """Undo a deployment that was not proven; the one that it replaced stands there again."""
+    """Undo a deployment that was not proven and put back the one that it replaced."""
     with contextlib.suppress(Exception):
         async with open_foundry(cache=cache) as job:
             await job.request("unregister", name=name, folder=str(output))

@@ -1,4 +1,4 @@
-"""What lies in an artifact folder: the manifest, the course's inference_model.json, genai_config.json."""
+"""The files of an artifact folder: the manifest, the course's inference_model.json, genai_config.json."""
 
 from typing import Any, NotRequired, TypedDict
 
@@ -14,7 +14,7 @@ from firstlight_core.documents.conversion import (
 )
 
 GenaiConfig = dict[str, Any]
-"""genai_config.json as it lies in the folder: foreign JSON, whose keys onnxruntime-genai defines."""
+"""genai_config.json: foreign JSON, whose keys onnxruntime-genai defines."""
 
 
 class ModelConfig(TypedDict, total=False):

@@ -26,7 +26,7 @@ class AnswerProof(TypedDict):
 
 
 class Told(TypedDict, total=False):
-    """What is to be said of a deployment besides its names."""
+    """Notes on a deployment, besides its names."""
 
     forced: str
     """Why the numbers gate was red when the artifact was published all the same."""
@@ -37,7 +37,7 @@ class Told(TypedDict, total=False):
 
 
 class DeployedNames(TypedDict):
-    """What stands under which name."""
+    """The names of a deployment."""
 
     name: str
     id: str
@@ -47,7 +47,7 @@ class DeployedNames(TypedDict):
 
 
 class Visibility(TypedDict):
-    """Who finds a deployment, and what can be typed."""
+    """The programs that see a deployment, and commands to type."""
 
     cache: str
     seen_by: list[ReaderDocument]
@@ -130,7 +130,7 @@ class RemovedDocument(TypedDict):
 
 
 Deployed = PublishedDocument | AnsweredDocument | ExportDocument
-"""What stands under a name after `deploy`."""
+"""The deployment under a name after `deploy`."""
 DeployDocument = Deployed | RemovedDocument | ExaminationDocument | MovedCacheDocument
 """The documents of `firstlight deploy`."""
 

@@ -1,4 +1,4 @@
-"""What Foundry Local finds, serves and is told: the doctor's examination, services, the `foundry` command."""
+"""Foundry Local: the doctor's examination, services, and the `foundry` command."""
 
 from typing import Literal, NotRequired, TypedDict
 
@@ -19,7 +19,7 @@ class ReaderDocument(TypedDict):
     sees: bool
     why: str
     here: bool
-    """Whether this kind is on this machine, as far as it can be told."""
+    """Whether this kind is on this machine, as far as can be seen."""
 
 
 class ScannedFolder(TypedDict):
@@ -150,7 +150,7 @@ ServeDocument = ServiceDocument | BackgroundDocument | RunningDocument | Stopped
 
 
 class BackgroundRecord(BackgroundAddress):
-    """What stands on the disk about a background service."""
+    """The record of a background service on disk."""
 
     born: float
     """When its process was made, in seconds since the epoch."""

@@ -8,7 +8,7 @@ from typing import Literal, NotRequired, TypedDict
 from firstlight_core.files import JsonValue
 
 CountedBy = Literal["server", "chunks"]
-"""Who counted the new tokens of a server's answer: the server itself, or we by the portions of text."""
+"""The source of a server's token count: the server, or our count of text chunks."""
 
 
 class SearchOptions(TypedDict, total=False):

@@ -60,7 +60,7 @@ class ChatRequest(PromptRequest):
     search: SearchOptions
     guidance: NotRequired[Guidance | None]
     stream: NotRequired[bool]
-    """Whether tokens are told as they come; by default they are."""
+    """Whether tokens are streamed; true by default."""
     fresh: NotRequired[bool]
     """Whether the answer starts from an empty KV cache."""
     whole: NotRequired[bool]

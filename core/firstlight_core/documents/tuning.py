@@ -11,7 +11,7 @@ TuneStage = Literal["threads", "build", "comparison"]
 
 
 class ThreadSettings(TypedDict):
-    """How onnxruntime uses the processor; null is said nowhere, so that onnxruntime chooses."""
+    """How onnxruntime uses the processor; null leaves the choice to onnxruntime."""
 
     intra_op_num_threads: int | None
     """0: onnxruntime counts the cores, and binds a thread to each."""
@@ -79,7 +79,7 @@ class Comparison(TypedDict):
     """The last comparison, in measurements of its own."""
 
     baseline: TrialRow
-    """What Olive makes, with nothing said of threads."""
+    """What Olive makes, without thread settings."""
     best: TrialRow
     refuted: NotRequired[TrialRow]
     """The winner of the race, where it did not win again; the baseline is the best then."""

@@ -29,7 +29,7 @@ ALWAYS: Mapping[str, Mapping[str, list[str] | None]] = {
     "quality": {"checks": [], "drift": None},
     "run": {"steps": [], "report": None},
 }
-"""Keys of a verb's document that are always there (SPEC 2), with what stands for "there is none"."""
+"""Keys that every document of a verb has (SPEC 2), with their value for "none"."""
 
 
 class VerbDocument(TypedDict):

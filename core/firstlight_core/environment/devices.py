@@ -90,7 +90,7 @@ def accelerators(
     machine: str | None = None,
     registry: ReadRegistry = read_registry,
 ) -> list[str] | None:
-    """Return the accelerators that the system shows; None where nobody knows how to look. Nothing is opened.
+    """Return the accelerators that the system lists; None on systems without a known way. Opens no device.
 
     Linux: devices. Windows: the device classes of display adapters and of compute accelerators. Apple silicon has its
     own; other Macs have GPUs that nothing here could use, and are not looked at.

@@ -111,7 +111,7 @@ async def _read(process: asyncio.subprocess.Process) -> bytes:
 
 async def _end(process: asyncio.subprocess.Process) -> None:
     process_trees().signal(process.pid, KILL)
-    # A pipe that nobody reads any more would keep `wait` waiting: close it first.
+    # An unread pipe would keep `wait` waiting: close it first.
     transport = getattr(process, "_transport", None)
     if transport is not None:
         transport.close()

@@ -73,7 +73,7 @@ def artifact_bytes(inspection: Inspection, precision: Precision) -> int:
         tables = table if structure.tied else 2 * table
         return round((structure.body + tables + rope / 4) * width + around)
     total = matrix_bytes(inspection, precision)
-    # A tied table is shared with a 4-bit head, or where the row asks for it; every other one stands beside it in float32.
+    # A tied table is shared with a 4-bit head, or where the row asks for it; others are separate float32 tables.
     shared = structure.tied and precision.shares_tied_table
     embedding = 0 if shared else 4 * table
     return round(total + embedding + 4 * structure.vectors + rope + around)

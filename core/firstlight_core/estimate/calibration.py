@@ -40,7 +40,7 @@ def remember(
     predicted: Mapping[str, float],
     measured: Mapping[str, float],
 ) -> None:
-    """Keep what one conversion took beside what the bare formula said; a failure to write costs nothing else."""
+    """Record the measured cost of a conversion and its formula's estimate; a failure to write is ignored."""
     row = {
         "formula": FORMULA,
         "precision": precision,

@@ -59,7 +59,7 @@ class Estimate:
     assumes: str
     available: bool
     blocked_by: BlockedBy
-    """What stands in the way; empty when it can run here."""
+    """The obstacle; empty when it can run here."""
     reason: str
     """Why it cannot run here, and what could; empty when it can."""
 
@@ -149,7 +149,7 @@ def estimate(
     # Olive's cache and its output are one file with two names; the FP32 graph of a second pass is twice its FP16.
     disk = size * (3 if precision.half_pass else 1)
     if inspection.adapter is not None:
-        # The merged model lies beside them in float32 (jobs/adapter_merge.py).
+        # The merged model is in memory too, in float32 (jobs/adapter_merge.py).
         disk += 4 * inspection.parameters
     seconds = round(bare["seconds"] * time_factor, 1)
     blocked_by: BlockedBy
@@ -209,7 +209,7 @@ def overflows(inspection: Inspection, precision: Precision) -> str:
 
 
 def _fits(precision: Precision, peak: int, disk: int, room: Room) -> tuple[BlockedBy, str]:
-    """What stands in the way, and the sentence that says so; two empty texts when nothing does."""
+    """The obstacle and its sentence; two empty texts when there is none."""
     possible, reason = precision_available(precision)
     if not possible:
         return "toolchain", reason

@@ -38,7 +38,7 @@ class Figures:
     run_rss_bytes: int | None = None
     """The most resident memory of the process that ran it."""
     void: bool = False
-    """Whether the benchmark said of itself that its speeds are worth nothing (a busy or sleeping machine)."""
+    """Whether the benchmark is void (a busy or sleeping machine)."""
     kl_mean: float | None = None
     """Mean KL divergence from the original, in nats a token."""
     top1_agreement: float | None = None
@@ -106,7 +106,7 @@ def measured_figures(
 
 
 def _is_verdict(entry: Entry) -> bool:
-    """Whether a failed entry is a quality check that ran and said no; an error has no checks."""
+    """Whether a failed entry is a quality check that ran and failed; an error has no checks."""
     return entry.step == "quality" and not {"checks", "artifacts"}.isdisjoint(entry.values)
 
 

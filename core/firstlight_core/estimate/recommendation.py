@@ -65,7 +65,7 @@ def recommend(
     bytes are faster; more bits a weight lie closer to the original.
     """
     rows = [row for row in PRECISIONS if estimates.get(row.key, {}).get("available", True)]
-    # What is measured has run here, whatever an estimate said.
+    # A measured row has run here, even if its estimate said that it cannot.
     rows += [row for row in PRECISIONS if row not in rows and row.key in figures]
     chosen = find_goal(goal)
     if not rows:
@@ -92,7 +92,7 @@ def recommend(
 
 
 def _doubtful(rows: list[Precision], figures: Mapping[str, Figures]) -> list[Precision]:
-    """Rows that nobody checked, of fewer bits a weight than one that is too far from the original."""
+    """Unchecked rows with fewer bits per weight than a row that drifts too far."""
     far = [row.weight_bits for row in rows if row.key in figures and figures[row.key].drifted]
     unknown = [row for row in rows if row.key not in figures or figures[row.key].usable is None]
     return [row for row in unknown if any(row.weight_bits < bits for bits in far)]

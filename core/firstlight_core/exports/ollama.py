@@ -82,7 +82,7 @@ async def ollama_export(
     *,
     context: int | None = None,
 ) -> tuple[str, list[str]]:
-    """The proven Modelfile and what is to be said of it.
+    """Return the proven Modelfile and notes on it.
 
     Raises:
         InputRefused: Ollama will not import the weights.

@@ -13,7 +13,7 @@ Find = Callable[[str], str | None]
 def ollama_commands(
     name: str, modelfile: Path, *, find: Find = shutil.which
 ) -> tuple[list[CommandDocument], list[str]]:
-    """The commands for `ollama`, and what is to be said where it is not installed."""
+    """Return the commands for `ollama`, and notes when it is not installed."""
     create = command_line(["ollama", "create", name, "-f", str(modelfile)])
     run = command_line(["ollama", "run", name])
     if find("ollama") is None:

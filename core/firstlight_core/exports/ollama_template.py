@@ -62,7 +62,7 @@ def _lead(fields: Mapping[str, str]) -> str:
 
 
 def default_system(prompt_template: Mapping[str, str]) -> str | None:
-    """The system text that the chat template writes when nobody gives one; None when it writes none."""
+    """The default system text of the chat template; None when it has none."""
     before, _, after = prompt_template.get("system", "").partition(CONTENT)
     lead = _lead(prompt_template)
     whole = lead.startswith(before) and lead.endswith(after)
@@ -116,7 +116,7 @@ def _unknown() -> TemplateRefused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Turn:
-    """Where the renderer stands: `index` and `role` only within the loop."""
+    """The renderer's position: `index` and `role` only within the loop."""
 
     system: str
     index: int = -1

@@ -22,7 +22,7 @@ class ExportRequest:
     source: Path | None = None
     """The original weights; None takes those that the artifact's manifest names."""
     capacity: Capacity | None = None
-    """How big a server shall be, for a target whose `options` ask for it."""
+    """The size of a server, for targets with sizing options."""
     say: Callable[[Event], None]
 
 

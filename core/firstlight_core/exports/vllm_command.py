@@ -143,12 +143,12 @@ def size(served: Served, capacity: Capacity) -> Sizing:
 
 
 def cpu_environment(sizing: Sizing) -> dict[str, str]:
-    """What a server without GPU is told by environment: GiB of KV cache."""
+    """Environment of a server without GPU: GiB of KV cache."""
     return {"VLLM_CPU_KVCACHE_SPACE": str(max(1, -(-sizing.kv_cache_bytes // 2**30)))}
 
 
 QUIET = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
-"""The server asks nobody for files and reports to nobody."""
+"""The server downloads nothing and sends no usage reports."""
 
 
 def serve_arguments(

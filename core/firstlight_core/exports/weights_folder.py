@@ -17,7 +17,7 @@ from firstlight_core.files import write_whole
 
 CHANGED = "These weights are not the ones that the artifact was made of."
 Texts = Callable[[ExportRequest, SourceWeights], Awaitable[tuple[Mapping[str, str], WrittenExport]]]
-"""Makes the files of an export, by name, and says what is to be said of them."""
+"""Make the files of an export by name, with notes on them."""
 
 
 async def write_for_weights(request: ExportRequest, texts_of: Texts) -> WrittenExport:

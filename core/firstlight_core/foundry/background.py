@@ -1,4 +1,4 @@
-"""A service that outlives whoever started it, and only when that was asked for.
+"""A service that outlives the process that started it, only on request.
 
 `python -m firstlight_core.foundry.background TARGET PORT` serves until it is told to stop. A small record says where it
 serves, so that every later start of Firstlight finds it; a record whose process is gone counts as nothing.
@@ -267,7 +267,7 @@ async def _serve(target: str, port: int) -> None:
 
 
 def _tell(document: BackgroundRecord | ErrorDocument) -> None:
-    """Answer whoever waits, and let go of its pipe."""
+    """Answer the waiting parent and close its pipe."""
     with contextlib.suppress(OSError):
         os.write(1, json.dumps(document).encode() + b"\n")
         nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -276,7 +276,7 @@ def _tell(document: BackgroundRecord | ErrorDocument) -> None:
 
 
 def main() -> None:
-    """The service's own process: it leaves the one that was started, so that nobody has to wait for it."""
+    """The service's own process: it detaches from its parent, so that the parent need not wait."""
     detach()
     with contextlib.suppress(asyncio.CancelledError):
         asyncio.run(_serve(sys.argv[1], int(sys.argv[2])))

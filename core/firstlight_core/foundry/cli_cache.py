@@ -47,7 +47,7 @@ def _record() -> Path:
 
 
 def read_change() -> CacheChange | None:
-    """What `move_cache` has changed and nobody has put back yet."""
+    """The change that `move_cache` made and that is not undone yet."""
     try:
         record = read_json_object(_record())
         return CacheChange(before=str(record["before"]), now=str(record["now"]))

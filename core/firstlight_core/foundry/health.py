@@ -17,7 +17,7 @@ _LIMIT = 256 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """What `/models` said."""
+    """The answer of `/models`."""
 
     ok: bool
     models: tuple[str, ...] = ()

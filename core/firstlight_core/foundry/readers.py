@@ -31,7 +31,7 @@ class Reader:
     sees: bool
     why: str
     here: bool
-    """Whether this kind is on this machine, as far as it can be told."""
+    """Whether this kind is on this machine, as far as can be seen."""
 
     def to_json(self) -> ReaderDocument:
         """One element of `seen_by`."""

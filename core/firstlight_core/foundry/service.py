@@ -45,7 +45,7 @@ class Service:
 
 
 def snippets(base_url: str, model: str) -> Snippets:
-    """Copy-ready clients of the service, for the user's shell; every one names `max_tokens`, which the runtime insists on (FACTS.md)."""
+    """Client snippets, quoted for the user's shell; each names `max_tokens`, which the runtime requires (FACTS.md)."""
     body = (
         f'{{"model": "{model}", "max_tokens": 64, '
         '"messages": [{"role": "user", "content": "Hello"}]}'
@@ -85,7 +85,7 @@ def snippets(base_url: str, model: str) -> Snippets:
 
 
 def check_port(port: int) -> int:
-    """The port itself when it is free on loopback; 0 stands for any.
+    """Return the port if it is free on loopback; 0 means any port.
 
     Raises:
         UsageError: it is out of range, taken, or kept for the system.
@@ -117,7 +117,7 @@ def check_port(port: int) -> int:
 async def open_service(
     target: str, *, port: int = 0, on_event: Callable[[Event], None] | None = None
 ) -> AsyncIterator[Service]:
-    """Serve a deployed name, or an artifact folder as it stands, until the block is left.
+    """Serve a deployed name or an unchanged artifact folder until the block ends.
 
     Raises:
         UsageError: the target names nothing, or the port is taken.

@@ -51,7 +51,7 @@ class ChatBackend(ABC):
     """Whether an answer can be held to a JSON schema or a regex."""
 
     loaded: LoadedModel
-    """What opening the backend told."""
+    """The document of opening the backend."""
     _job: OpenJob
 
     @property

@@ -93,7 +93,7 @@ class Original(ChatBackend):
         form: Guidance | None,
     ) -> AsyncIterator[Event]:
         """A seed repeats, but draws other random numbers than onnxruntime-genai does."""
-        # genai reads the artifact's own settings itself; transformers has to be told.
+        # genai reads the artifact's own settings itself; transformers needs them passed.
         own = cast(SearchOptions, {k: v for k, v in self._search.items() if k in _READ})
         search: SearchOptions = {**own, **sampling.search(self._search)}
         events = self._job.stream(

@@ -60,7 +60,7 @@ def read_schema(text: str) -> JsonSchema:
 
 
 def unusable_form(form: Guidance, reason: str) -> InputRefused:
-    """What onnxruntime-genai said when it could make no grammar of a form (`sampling.guidance`), to be told."""
+    """Return the error of a form (`sampling.guidance`) that onnxruntime-genai could not compile to a grammar."""
     what = "regex" if form["type"] == "regex" else "JSON schema"
     # The grammar's compiler draws the place with lines of its own.
     grammar = " ".join(reason.partition("grammar: ")[2].split())

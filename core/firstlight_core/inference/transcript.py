@@ -17,7 +17,7 @@ ROLES = ("system", "user", "assistant")
 
 @dataclass(slots=True)
 class Turn:
-    """One message: who said it, what, and for an answer its tokens and figures (measured in the engine)."""
+    """One message: role and text, and for an answer its tokens and figures (measured in the engine)."""
 
     role: str
     text: str

@@ -116,7 +116,7 @@ class Calibrator:
         conversations: Sequence[Sequence[Message]],
         words: str,
     ) -> list[list[int]]:
-        """The conversations, each with the original's greedy answer where nobody has given one."""
+        """The conversations, with the original's greedy answer wherever an answer is missing."""
         if not conversations:
             return []
         render = _renderer(self._source, self._base, tokenizer)

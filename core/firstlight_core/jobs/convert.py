@@ -251,7 +251,7 @@ def _run_foreign(command: str, config: dict[str, Any], work: Path, context: JobC
         raise ToolchainMissing("FIRSTLIGHT_OLIVE is empty.")
     context.emit(Stage("olive", f"Running {one_line(Path(words[0]).name, 80)}"))
     try:
-        # Same process group: whoever ends this job ends the command, and what that started, too.
+        # Same process group: ending this job also ends the command and its children.
         ended = subprocess.run(
             [*words, "run", "--config", str(path)],
             stdin=subprocess.DEVNULL,

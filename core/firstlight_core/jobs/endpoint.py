@@ -56,7 +56,7 @@ class Server:
             return {"servers": list(servers)}
 
     def _look(self, entry: ServerAddress, key: str | None) -> FoundServer:
-        """One address: its models, or what stands in the way."""
+        """Return the models at one address, or the reason why there are none."""
         began = time.perf_counter_ns()
         try:
             models = self._models(Call(entry["base_url"], limits=PROBE, key=key, stop=self._stop))

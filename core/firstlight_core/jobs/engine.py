@@ -61,7 +61,7 @@ class EngineRoom:
         """The tokens that the tokenizer never splits, by their ids."""
         self.control = ControlTokens({})
         self.variables: TemplateVariables = {}
-        """Of the chat template, for every conversation."""
+        """Variables of the chat template, for every conversation."""
         self.baseline = 0
         self.vocab_size = 0
 

@@ -31,7 +31,7 @@ def gate(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
     `expected` is what the graph must hold: `{bits, block_size, accuracy_level, dtype}`, each optional.
     """
     with contextlib.suppress(ImportError):
-        # Before the artifact is there; what is missing is said when it is needed.
+        # Imported before the artifact exists; a missing package is reported when it is needed.
         import onnxruntime_genai  # noqa: F401
     checker = _Checker()
     return context.serve({"check": checker.check, "compare": checker.compare})

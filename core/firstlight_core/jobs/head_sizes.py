@@ -35,7 +35,7 @@ def _where_the_kernel_rotates(inner: Callable[..., bool]) -> Callable[..., bool]
 
 
 def _layer_by_layer(plain: Callable[..., None]) -> Callable[..., None]:
-    """SmolLM3's attention: the layers without rotation are plain ones whose kernel is told not to rotate."""
+    """SmolLM3's attention: layers without rotation are plain ones with rotation switched off in the kernel."""
 
     def make_attention(model: Any, layer_id: int, *rest: Any, **named: Any) -> None:
         settings = model.attention_attrs

@@ -40,7 +40,7 @@ def fetch_blob(url: str, blobs: Path, token: Any) -> None:
         return
     blobs.mkdir(parents=True, exist_ok=True)
     part = blobs / f"{metadata.etag}.firstlight-part"
-    # A file of its own: Windows lets nobody write or rename a file that is locked.
+    # A separate file: on Windows a locked file cannot be written or renamed.
     lock = try_lock(blobs / f"{metadata.etag}.firstlight-lock")
     if lock is None:
         raise InputRefused(

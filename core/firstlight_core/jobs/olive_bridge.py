@@ -1,4 +1,4 @@
-"""What stands between Olive 0.13 and onnxruntime-genai >= 0.15, and what Olive's logs say about the work.
+"""Adapts Olive 0.13 to onnxruntime-genai >= 0.15 and reads progress from Olive's logs.
 
 Olive looks for a module that genai moved, calls the builder without the prepared `hf_details`, and sends option
 names (`int4_*`) that genai 0.18 ignores in silence. Each adjustment is a no-op once Olive knows the installed genai.
@@ -116,7 +116,7 @@ class OliveLog(logging.Handler):
         self.incomplete: ModelRefused | None = None
         """Why weights that transformers has read were refused (`jobs/tensor_check.py`)."""
         self.refused = ""
-        """Why Olive left a pass out, when it said so."""
+        """The logged reason why Olive skipped a pass."""
 
     def attach(self) -> None:
         """Listen to the loggers and to what the builder prints."""

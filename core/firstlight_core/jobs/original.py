@@ -232,7 +232,7 @@ def distance(left: Path, right: Path, rows: int) -> float:
 
 
 class _threads:
-    """torch with the cores that nobody uses."""
+    """torch limited to the idle cores."""
 
     def __enter__(self) -> None:
         import torch

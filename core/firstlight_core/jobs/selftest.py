@@ -1,4 +1,4 @@
-"""A job that does what it is told: chatter, crash, hang, answer. The runner's own tests drive it for real."""
+"""A job that prints, crashes, hangs or answers on request, for the tests of the runner."""
 
 import os
 import sys

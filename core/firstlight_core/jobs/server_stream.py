@@ -128,7 +128,7 @@ def listen(
     *,
     on_text: Callable[[str, int], None] | None = None,
 ) -> StreamedAnswer:
-    """Ask for one streamed answer and take it in; `on_text` is told each text and its number.
+    """Request one streamed answer and collect it; `on_text` gets each text and its index.
 
     A server that goes on past `max_tokens` is cut there, with the finish reason `length`.
 

@@ -11,7 +11,7 @@ from firstlight_core.text import one_line
 
 
 def install(tell: Callable[[ModelRefused], None]) -> None:
-    """Check every model that this process loads; `tell` is told of a refusal that others may swallow."""
+    """Check every model that this process loads; `tell` gets a refusal that a library may swallow."""
     from transformers import PreTrainedModel
 
     inner = PreTrainedModel.from_pretrained.__func__

@@ -37,7 +37,7 @@ def import_transformers() -> tuple[Any, Any]:
 
 
 def idle_cores() -> int:
-    """The cores that nobody uses: torch's threads wait for each other busily, which on a busy machine costs 4 ×."""
+    """The idle cores: torch's threads wait for each other busily, which on a busy machine costs 4 ×."""
     cores = os.cpu_count() or 1
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     return max(1, min(cores, round(cores + 1 - load)))
@@ -101,7 +101,7 @@ def _with_adapter(model: Any, adapter: Path) -> Any:
 
     rows = adapter_rows(adapter)
     if rows and rows != model.get_input_embeddings().weight.shape[0]:
-        # Fewer, too: whoever resizes to the tokenizer's length cuts the padding of the base's table.
+        # Fewer, too: resizing to the tokenizer's length cuts the padding of the base's table.
         model.resize_token_embeddings(rows)
     return peft.PeftModel.from_pretrained(model, str(adapter))
 

@@ -37,7 +37,7 @@ class WeightFigures(TypedDict):
 
 @dataclass(slots=True)
 class _RowBlock:
-    """A block of rows of one of the original's matrices, and where it lies in a stored one."""
+    """A block of rows of an original matrix, and its position in a stored one."""
 
     name: str
     first: int

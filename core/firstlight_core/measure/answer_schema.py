@@ -64,7 +64,7 @@ def check_schema(schema: JsonSchema) -> None:
     known = kind.VALIDATORS.keys() | _ANNOTATIONS | _PARTNERS.keys()
     whole = specification_with(dialect).create_resource(dict(schema))
     parts = [part.contents for part in _parts(whole)]
-    # Before 2019-09 a reference hides whatever stands beside it.
+    # Before 2019-09 a reference hides its sibling keywords.
     hides = "unevaluatedProperties" not in kind.VALIDATORS
     for part in parts:
         _check_part(part, known, below=part is not whole.contents, hides=hides)

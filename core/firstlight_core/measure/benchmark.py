@@ -209,7 +209,7 @@ class _Count:
 async def _open(
     group: Sequence[Subject], stack: AsyncExitStack, started: Started, tell: Listener
 ) -> None:
-    # Servers first: they tell how many words make a prompt, for artifacts that are asked the same.
+    # Servers first: they determine the number of words of a prompt, and artifacts get the same prompts.
     for subject in sorted(group, key=lambda s: not isinstance(s, EndpointSubject)):
         tell(Stage("load", f"Loading {subject.label}"))
         await subject.open(stack, started)

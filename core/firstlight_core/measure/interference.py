@@ -38,7 +38,7 @@ class InterferenceWatch:
         self._all_known = True
 
     def begin(self, pids: list[int], all_known: bool = True) -> None:
-        """Measuring starts; `pids` work for it. Unless these are all, nobody can say what other programs took."""
+        """Measuring starts; `pids` work for it. If `pids` misses one, the load of other programs is unknown."""
         self._pids = pids
         self._all_known = all_known
         self._start = (self._awake(), self._whole(), self._busy(), self._ours(pids))

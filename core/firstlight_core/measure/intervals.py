@@ -13,7 +13,7 @@ from firstlight_core.measure.metrics import student_t95
 Z95 = 1.959964
 """Two-sided 95 % quantile of the normal distribution."""
 FEWEST_GROUPS = 4
-"""Below this many prompts nothing can be said of how they differ."""
+"""Below this many prompts their spread is unknown."""
 RESAMPLES = 2_000
 SEED = 20_261_129
 """The same resamples each time, so that the same measurement has the same interval."""
@@ -88,5 +88,5 @@ def mean_interval(
 
 
 def _few(groups: int) -> float:
-    """How much wider an interval is for being told by so few groups: Student's t over the normal quantile."""
+    """The widening of an interval for few groups: Student's t over the normal quantile."""
     return student_t95(groups - 1) / Z95

@@ -20,7 +20,7 @@ def overhead(direct: PairedArtifact, service: EndpointSubject, *, name: str) -> 
     for length in service.lengths:
         pairs = list(zip(direct.samples[length], service.samples[length], strict=False))
         if service.faults or not pairs:
-            # After a repetition that failed nobody knows which ones belong together.
+            # After a failed repetition the pairs are unknown.
             continue
         case: OverheadCase = {
             "prompt_tokens": direct.case(length, direct.samples[length])["prompt_tokens"],
@@ -48,7 +48,7 @@ def _ratios(
 
 
 def summary(case: OverheadCase, name: str) -> str:
-    """Return one sentence with the spread; a difference that the spread does not rule out is said to be none."""
+    """Return one sentence with the spread; a difference within the spread is reported as none."""
     words = []
     if added := case.get("ttft_added_s"):
         median, low, high = map(_signed, (added["median"], added["min"], added["max"]))

@@ -1,4 +1,4 @@
-"""The prompts of the benchmark: one text, repeated up to an asked length, and a beginning that nobody has cached."""
+"""The prompts of the benchmark: one text repeated to the wanted length, with an uncached beginning."""
 
 import time
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ TOKENS_A_WORD = 1.33
 
 
 class PromptSizer:
-    """Prompts by their length in tokens, for a tokenizer that only counts.
+    """Prompts of a wanted length in tokens, for servers that only report counts.
 
     Every prompt begins differently, in every run too: servers keep the KV cache of prompts that they have seen, and
     the time to the first token would be that of a look-up.

@@ -192,7 +192,7 @@ def _form_fault(entry: Recorded, special: Sequence[str]) -> str | None:
 
 
 def repetition(text: str, *, times: int = 6) -> str | None:
-    """A phrase of one to eight words that stands `times` times in a row at the end of a text."""
+    """A phrase of one to eight words, repeated `times` times in a row at the end of a text."""
     words = text.split()
     for width in range(1, 9):
         if len(words) < width * times:

@@ -83,7 +83,7 @@ def load_prompts(path: Path) -> list[QualityPrompt]:
 
 
 def _lines(path: Path) -> list[str]:
-    """The lines of a UTF-8 file; only CR, LF and both together end one, for U+2028 and its like may stand in JSON.
+    """The lines of a UTF-8 file; only CR, LF and CRLF end one, since JSON may contain U+2028.
 
     Raises:
         InputRefused: it cannot be read, or it is not UTF-8; the message names the first wrong line.

@@ -182,7 +182,7 @@ class PairedArtifact(ArtifactSubject):
         super().__init__(target, lengths, new_tokens)
         self.sizer = sizer
         self.question: list[Message] = []
-        """What was asked last, for the server to be asked the same."""
+        """The last question; the server gets the same one."""
 
     def _margin(self) -> int:
         return TEMPLATE_TOKENS

@@ -185,7 +185,7 @@ def check_fit(adapter: Adapter, tensors: Mapping[str, Tensor]) -> None:
     """
     for module, change in adapter.changes.items():
         if module.endswith(".original_module"):
-            # PEFT stores the base's own resized ends beside those that were trained; nobody reads them.
+            # PEFT stores the base's own resized ends beside the trained ones; they are never read.
             continue
         name = f"{module}.weight"
         weight = _find(tensors, name)

@@ -1,4 +1,4 @@
-"""Models that would convert to something else, or fail after minutes: what the matrix found wrong and no correction mends.
+"""Models that would convert to something else, or fail after minutes: faults that no correction repairs.
 
 Each limit has rows in docs/support.md. It is told in `inspect`, before any long step.
 """

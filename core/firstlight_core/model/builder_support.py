@@ -41,7 +41,7 @@ def _source(path: Path | None) -> str:
 
 @lru_cache(maxsize=4)
 def supported_architectures(builder: Path | None = None) -> frozenset[str] | None:
-    """The architecture names the builder dispatches on for a CPU; None when that cannot be told."""
+    """The architecture names the builder dispatches on for a CPU; None when unknown."""
     path = builder or _installed("onnxruntime_genai", "models/builder.py")
     names = frozenset(_DISPATCH.findall(_source(path))) - frozenset(_CUDA_ONLY)
     # A builder that dispatches in another way must not make every model "unsupported".
@@ -50,7 +50,7 @@ def supported_architectures(builder: Path | None = None) -> frozenset[str] | Non
 
 @lru_cache(maxsize=4)
 def native_models(mapping: Path | None = None) -> dict[str, frozenset[str]] | None:
-    """Model type → the causal language models transformers has for it; None when that cannot be told.
+    """Model type → the causal language models transformers has for it; None when unknown.
 
     A type that is not here can only be loaded by code from the model's own folder, which is never run.
     """

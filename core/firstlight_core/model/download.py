@@ -17,7 +17,7 @@ _YES = ("1", "ON", "YES", "TRUE")
 
 
 def is_offline(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether the user has told Hugging Face libraries to stay offline."""
+    """Whether the user's settings keep Hugging Face libraries offline."""
     names = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
     return any(environ.get(name, "").upper() in _YES for name in names)
 

@@ -1,4 +1,4 @@
-"""What transformers 5.23 refuses when it loads a folder, told from the folder's JSON files alone.
+"""What transformers 5.23 refuses when it loads a folder, judged by the folder's JSON files alone.
 
 Without this a conversion ends in its middle with an exception of transformers or torch, after seconds or minutes.
 """

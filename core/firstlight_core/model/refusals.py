@@ -141,7 +141,7 @@ def refuse_config_kind(folder: ModelFolder, config: Mapping[str, Any]) -> None:
 
 
 def refuse_unsupported(name: str, config: Mapping[str, Any]) -> bool | None:
-    """Whether the installed builder converts this architecture; None when that cannot be told.
+    """Whether the installed builder converts this architecture; None when unknown.
 
     Raises:
         ModelRefused: config.json names no architecture.

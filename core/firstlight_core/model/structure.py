@@ -216,7 +216,7 @@ def _refuse_empty(tensors: Mapping[str, Tensor]) -> None:
 
 
 def _refuse_prefix(shape: ModelShape, tensors: Mapping[str, Tensor]) -> None:
-    """Refuse tensors that stand below another module, for the architectures whose names are known."""
+    """Refuse tensors under another module, for architectures with known names."""
     name = next(name for name in tensors if EMBEDDING.search(name))
     if shape.architecture in LAYER_PARTS and not re.fullmatch(
         r"(?:model\.)?embed_tokens\..+", name

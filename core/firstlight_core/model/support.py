@@ -24,7 +24,7 @@ STATUS_WORDS: Mapping[SupportStatus, str] = {
     "unproven": "works here, unproven",
     "wrong": "known to go wrong",
 }
-"""How a status is said."""
+"""The words of each status."""
 TABLE = Path(__file__).with_name("support.json")
 _BIAS_KEYS = ("attention_bias", "mlp_bias", "use_bias", "conv_bias")
 _BIASED = {"attention_bias": "biases", "mlp_bias": "MLP biases", "use_bias": "biases"}

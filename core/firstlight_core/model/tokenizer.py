@@ -136,7 +136,7 @@ def _tokenizer_file(folder: ModelFolder, warnings: list[str]) -> dict[str, Any]:
 
 
 def _template(folder: ModelFolder, settings: Mapping[str, Any]) -> tuple[str | None, str]:
-    """Where the chat template stands, and its text; transformers reads the .jinja file first."""
+    """The file of the chat template, and its text; transformers reads the .jinja file first."""
     if "chat_template.jinja" in folder.files:
         text = folder.read_text("chat_template.jinja")
         return ("chat_template.jinja", text) if text.strip() else (None, "")

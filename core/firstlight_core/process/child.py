@@ -1,4 +1,4 @@
-"""One worker process: its channel, its log, how it ended, and its end when nobody wants it any more."""
+"""One worker process: its channel, its log, its exit, and how to end it."""
 
 import asyncio
 import contextlib
@@ -84,7 +84,7 @@ class Child:
                 self._events.put_nowait(self._died("sent a line without end"))
                 return
         await self.process.wait()
-        # What the child said last on stderr explains its end; wait for it, but never for a grandchild.
+        # The last stderr output explains the child's end; wait for it, but never for a grandchild.
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(self._readers[1]), 1.0)
         self._events.put_nowait(None)

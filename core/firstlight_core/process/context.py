@@ -95,7 +95,7 @@ def leave() -> None:
 
 
 def as_failure(error: BaseException) -> Failed:
-    """What the parent is told of an exception; only an unexpected one carries its traceback."""
+    """The failure event of an exception; only an unexpected one carries its traceback."""
     if isinstance(error, MemoryError):
         error = OutOfMemory(
             "The job ran out of memory.",

@@ -40,7 +40,7 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True)
 class LogPath:
-    """Where the log of the job lies, as it may be shown."""
+    """The log's path, shortened for display."""
 
     path: str
 
@@ -64,7 +64,7 @@ class Tokens:
     ids: list[int]
     index: int
     seconds: float = 0.0
-    """From the answer's first token to the last of these, measured where they are made; 0: not told."""
+    """From the answer's first token to the last of these, measured where they are made; 0 when unknown."""
 
 
 @dataclass(frozen=True, slots=True)

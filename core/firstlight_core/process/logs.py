@@ -45,7 +45,7 @@ class LogFile:
         self._rest = pieces.pop()[: LINE_LIMIT + 1]
         self._lines += len(pieces)
         if self._lines > LINES_LIMIT or self._written > FILE_LIMIT:
-            # A child that prints gigabytes must not hold up whoever listens to it: only the newest lines count.
+            # A child that prints gigabytes must not block its listener: only the newest lines count.
             pieces = pieces[-FLOOD_LINES:]
         lines = [_clean(piece) for piece in pieces if piece.strip()]
         for line in lines:

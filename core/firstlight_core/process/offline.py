@@ -35,7 +35,7 @@ _LIBRARIES = (
     "QUANTIZATION_", "SAFETENSORS_", "TORCHDYNAMO_", "TORCHELASTIC_", "TORCHINDUCTOR_", "TORCH_", "TRANSFORMERS_",
     "USE_HUB_", "XLA_",
 )  # fmt: skip
-"""Options of the libraries in a child: some change what is loaded or computed, some only what is told of it."""
+"""Library options of a child: some change what is loaded or computed, some only what is logged."""
 _SWITCHES = (
     "LOCAL_RANK", "LOCAL_WORLD_SIZE", "LOGLEVEL", "MASTER_ADDR", "MASTER_PORT", "RANK", "USE_FLAX", "USE_JAX",
     "USE_OLIVE_ENV", "USE_TF", "USE_TORCH", "USE_TORCH_XLA", "WORLD_SIZE",

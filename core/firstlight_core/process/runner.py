@@ -169,7 +169,7 @@ async def job_result(
     cwd: Path | None = None,
     started: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
-    """Run a job to its end and return its result; every event is told to `on_event`.
+    """Run a job to its end and return its result; `on_event` gets every event.
 
     Raises:
         FirstlightError: as `run_job`.

@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 TERMINATE = signal.SIGTERM
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
-"""The signal that nobody can refuse; Windows knows one kind of end only."""
+"""The signal that no process can ignore; Windows knows one kind of end only."""
 
 _CREATE_NEW_PROCESS_GROUP = 0x200
-"""Windows sends a Ctrl-C of the console to every process of a group; a child is told by its parent instead."""
+"""Windows sends a Ctrl-C of the console to every process of a group; the parent notifies its child instead."""
 _TERMINATE_AND_QUOTA = 0x0001 | 0x0100
 _EXTENDED_LIMITS = 9
 _KILL_ON_CLOSE = 0x2000
@@ -93,7 +93,7 @@ if sys.platform != "win32":
                 os.killpg(pid, number)
 
         def release(self, pid: int) -> None:
-            """Do nothing: a group holds nobody."""
+            """Do nothing: the group is empty."""
 
         def leave(self) -> None:
             """Kill the own group, if this process leads one."""
@@ -225,7 +225,7 @@ else:
 
 
 def detach() -> None:
-    """Leave the process that was started, so that nobody has to wait for this one; POSIX only.
+    """Detach from the parent process, so that it need not wait; POSIX only.
 
     Raises:
         OSError: the system cannot.

@@ -85,7 +85,7 @@ def _facts(run: str, entries: list[Entry], session: Document) -> RunFacts:
         if entry.step == "convert":
             if entry.values.get("precision"):
                 conversions[str(entry.values["precision"])] = entry.values
-                # Another artifact stands there now.
+                # The folder holds another artifact now.
                 qualities.pop(str(entry.values.get("artifact")), None)
         else:
             documents[entry.step] = entry.values

@@ -1,4 +1,4 @@
-"""A report without what was said: figures, verdicts and hashes stay, questions and answers go."""
+"""A report without texts: figures, verdicts and hashes stay, questions and answers go."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ _SAID = ("question", "answer", "artifact_answer")
 
 
 def without_texts(document: Mapping[str, Any]) -> Document:
-    """A copy of a report's document in which nothing stands that a person or a model said."""
+    """Return a copy of a report's document without any text of a person or a model."""
     redacted: Document = {**document, "texts": False}
     if chat := document.get("chat"):
         redacted["chat"] = [_chat_pair(pair) for pair in chat]

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from firstlight_core.report.facts import RunFacts
 
 State = Literal["passed", "failed", "void", "missing"]
-"""passed: a valid check says yes; failed: it says no; void: its figures are worth nothing; missing: nobody looked."""
+"""passed: a valid check says yes; failed: it says no; void: its figures are worthless; missing: there was no check."""
 Document = Mapping[str, Any]
 
 
@@ -23,7 +23,7 @@ class Proof:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedArtifact:
-    """One artifact of the run and what the quality check said of it."""
+    """One artifact of the run and its quality verdict."""
 
     name: str
     """Its precision, or the name of its folder."""
@@ -61,7 +61,7 @@ def memory_proof(facts: RunFacts) -> Proof:
 
 
 def load_proof(facts: RunFacts) -> Proof:
-    """What is known of loading; never a cold start, for the files lie in the page cache when they are measured."""
+    """What is known of loading; never a cold start, since the files are in the page cache during a measurement."""
     bench = benchmark_proof(facts)
     loads = [r.get("load_s") for r in facts.document("benchmark").get("results") or ()]
     if bench.state != "passed" or not any(isinstance(load, int | float) for load in loads):

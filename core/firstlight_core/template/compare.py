@@ -111,7 +111,7 @@ class Stretch:
 
 
 def _plain(text: str) -> str:
-    """White space and what cannot be told by eye (no-break spaces, combining accents) as escapes."""
+    """White space and look-alike characters (no-break spaces, combining accents) as escapes."""
     return "".join(
         f"\\u{ord(letter):04x}"
         if unicodedata.combining(letter)

@@ -151,7 +151,7 @@ def tokens_in(texts: Iterable[str], tokens: Iterable[str]) -> set[str]:
 
 def _drawn(draw: Draw) -> Iterable[str]:
     """What the template writes around the messages, in pieces."""
-    # With a system prompt given, no default one stands in the way; not every template takes one.
+    # A given system prompt keeps the default one out; not every template accepts one.
     turns = draw(_WITH_SYSTEM)
     for text in (turns if turns is not None else draw(_WITHOUT_SYSTEM), *map(draw, _OTHERS)):
         if text is None:

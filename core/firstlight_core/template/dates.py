@@ -86,7 +86,7 @@ def _pattern(form: str) -> re.Pattern[str]:
 
 
 def date_notes(fields: Mapping[str, str], formats: tuple[str, ...]) -> list[str]:
-    """What is to be said of a PromptTemplate whose chat template writes the date; at most one sentence."""
+    """Return at most one note on a PromptTemplate whose chat template writes the date."""
     if not formats:
         return []
     return frozen_date_notes(fields, formats) or [

@@ -15,7 +15,7 @@ def escaped(text: str) -> str:
 
 
 def _escape(letter: str) -> str:
-    # What a terminal would obey, or nobody could see, is written as its number.
+    # Control and invisible characters are written as their numbers.
     if letter.isprintable() and visible(letter) == letter:
         return letter
     return f"\\u{ord(letter):04x}" if ord(letter) < 0x10000 else f"\\U{ord(letter):08x}"

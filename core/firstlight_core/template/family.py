@@ -1,4 +1,4 @@
-"""A chat template made from the fields of a PromptTemplate, for a model that came without one."""
+"""A chat template built from the fields of a PromptTemplate, for a model without one."""
 
 import re
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ def chat_template_of(fields: Mapping[str, str]) -> str:
     system = fields.get("system", "").removeprefix(begin).partition(CONTENT)
     lines = ["{{- " + _quoted(begin) + " -}}"] if begin else []
     if user[0] and system[0] == user[0]:
-        # The system text stands inside the user's turn, before the user's own words.
+        # The system text is inside the user's turn, before the user's own text.
         lines += [
             "{%- set ns = namespace(system='') -%}",
             "{%- for message in messages -%}",

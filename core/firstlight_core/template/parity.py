@@ -178,7 +178,7 @@ def _sides(
     if source is not None and has_chat_tokenizer(Path(source)):
         truth = Path(source)
     elif source is not None:
-        # A LoRA adapter's folder, for example, or a base model without a template.
+        # For example a LoRA adapter's folder, or a base model without a template.
         notes.append(
             "The source has no tokenizer with a chat template; the artifact's own was the measure."
         )
@@ -293,7 +293,7 @@ def _expansions(template: Mapping[str, str] | None, shape: Shape) -> list[list[s
             expand(template, shape.messages, joiner=joiner, opening=opening)
             for joiner in (joiners if used else ())
         ]
-        # Where no answer follows, what stands between turns also stands after the last.
+        # Without an answer to follow, the separator between turns also ends the last one.
         ending = "" if shape.generate else "\n"
         texts = [text for text in expanded if text is not None]
         ways.append([*texts, *(text + ending for text in texts[1:] if ending)])

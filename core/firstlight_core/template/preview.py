@@ -24,7 +24,7 @@ CONVERSATION: tuple[Message, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of a prompt: written by the template (`role` empty) or said by someone."""
+    """A piece of a prompt: the template's own text (`role` empty) or a message."""
 
     text: str
     role: str = ""

@@ -1,4 +1,4 @@
-"""Mends a template in one go: its fields, what ends a turn, and a chat template that the runtime renders otherwise."""
+"""Repairs a template in one call: fields, stop tokens, and a chat template that the runtime renders differently."""
 
 import asyncio
 from pathlib import Path
@@ -15,7 +15,7 @@ from firstlight_core.template.settle import settled, with_fitted, write_template
 async def repair_template(
     artifact: Path | str, source: Path | str | None = None
 ) -> SettledTemplate:
-    """Mend what lies in the artifact, as `repair_fields` mends what an editor holds.
+    """Repair the artifact's files, as `repair_fields` repairs the fields of an editor.
 
     Raises:
         TemplateRefused: the model has no usable chat template.

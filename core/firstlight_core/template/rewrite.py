@@ -1,4 +1,4 @@
-"""What onnxruntime-genai's Jinja subset does otherwise, said in words, and templates rewritten around it.
+"""Differences of onnxruntime-genai's Jinja subset in words, and templates rewritten to avoid them.
 
 Known differences of genai 0.18, by experiment: `'x' in some_text` is always false, `.replace()`, `.upper()`,
 `.find()` and `.count()` are unknown methods, `.title()` changes nothing, `|replace`, `|upper`, `|title` and `|first`
@@ -24,7 +24,7 @@ _UNKNOWN: tuple[tuple[re.Pattern[str], str], ...] = (
 
 
 def known_differences(template: str) -> list[str]:
-    """One sentence, with its line, for every construct that genai is known to treat otherwise."""
+    """Return one sentence, with its line, for every construct that genai is known to treat differently."""
     sentences: list[str] = []
     for number, line in enumerate(template.splitlines(), start=1):
         for match in _IN.finditer(line):
@@ -46,7 +46,7 @@ _CONDITION = re.compile(rf"\{{%-?\s*(?:el)?if\b[^%]*?({_TEXT})\s+(?:not\s+)?in\s
 
 
 def suspicious_parts(template: str) -> list[str]:
-    """What a poisoned template would have, one sentence each: addresses, unseen characters, conditions on what is said.
+    """What a poisoned template would have, one sentence each: addresses, invisible characters, conditions on a message's text.
 
     Conditions on markup (`</think>`, `[INST]`, `/no_think`) are ordinary and not named.
     """

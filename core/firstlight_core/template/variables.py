@@ -18,7 +18,7 @@ _ALWAYS = frozenset(
         *("True", "False", "None", "continue_final_message", "tokenizer"),
     }
 )
-"""What every renderer gives, or nobody does."""
+"""Variables that every renderer provides, or none does."""
 TRIED: Mapping[str, Sequence[VariableValue]] = {
     "enable_thinking": (False, True),
     "thinking": (False, True),

@@ -35,7 +35,7 @@ class Renderings:
     file: Sequence[int] | None
     """The reference's text in the tokens of tokenizer.json itself, where that was asked."""
     expanded: Sequence[list[list[int]]]
-    """What the checked PromptTemplate makes of it, for each way of reading one."""
+    """The renderings of the checked PromptTemplate, one for each way of reading it."""
     implied: Sequence[list[list[int]]]
     """What the tokenizer's own makes of it."""
 
@@ -177,7 +177,7 @@ class ParityVerdict:
 
     @property
     def locked(self) -> bool:
-        """Whether nothing differs that a template could mend, or that ordinary conversations meet."""
+        """Whether nothing differs that a template could repair, or that ordinary conversations contain."""
         return self.word != "mismatch"
 
 

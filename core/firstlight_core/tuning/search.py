@@ -16,7 +16,7 @@ NEW_TOKENS = 64
 REPEATS = 7
 """Of the last comparison; the rounds before it only find out what is worth comparing."""
 ROUNDS = 8
-"""Of every race before the last one, for settings that do not drop out."""
+"""Rounds of every race before the last one, for settings that are not dropped."""
 
 
 @dataclass(kw_only=True)

@@ -28,7 +28,7 @@ class Threads:
     """How onnxruntime uses the processor: its intra-op threads, and for how long an idle one stays awake."""
 
     count: int | None
-    """0: onnxruntime counts the cores, and binds a thread to each. None: nothing is said, as in what Olive makes, and
+    """0: onnxruntime counts the cores, and binds a thread to each. None: no setting, as in what Olive makes, and
     onnxruntime-genai chooses (0.18: one thread on two virtual cores)."""
     spin_us: int | None = None
     """Microseconds; None: onnxruntime's own choice."""

@@ -19,7 +19,7 @@ from firstlight_core.locks import try_lock
 from firstlight_core.paths import Paths, find_paths
 
 ON_REQUEST = ("artifacts", "previous", "service")
-"""Kinds that somebody may still want."""
+"""Kinds that the user may still want."""
 
 _PREVIOUS = "the deployment before the last one"
 
@@ -124,7 +124,7 @@ def _services() -> list[Leftover]:
 
 
 def _places(paths: Paths) -> list[Path]:
-    """Where Firstlight publishes: beside a published folder, or beside its cache, its staging stands."""
+    """The folders that Firstlight publishes into; staging folders are beside a published folder or its cache."""
     foreign = [cache for cache in known_caches() if cache.id != "private"]
     elsewhere = [parent for c in foreign for parent in (c.root.parent, c.root, c.custom)]
     own = [paths.data, paths.models, paths.models / "custom"]

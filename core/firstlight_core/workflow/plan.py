@@ -35,7 +35,7 @@ class DeployChoice:
     replace: bool = True
     """Whether a deployment of that name, such as that of the walk before, gives way."""
     cache: str = "private"
-    """Whose cache it stands in: Firstlight's own, or `foundry`, that of the foundry command."""
+    """The cache that holds it: Firstlight's own, or `foundry`, the foundry command's."""
     capacity: Capacity | None = None
     """How big a vLLM server; None leaves it to `deploy`."""
 
@@ -66,7 +66,7 @@ class QualityChoice:
     prompts: Path | None = None
     reference: Path | None = None
     text: Path | None = None
-    """The user's own text, for the drift on it; needs a reference."""
+    """The user's own text for measuring drift; needs a reference."""
     precisions: tuple[str, ...] = ()
 
 

@@ -113,7 +113,7 @@ class Section:
             raise self.wrong(key, "names a home folder that does not exist") from error
 
     def table(self, key: str) -> Mapping[str, Any] | None:
-        """A table whose content somebody else checks."""
+        """A table whose content is checked elsewhere."""
         value = self._get(key)
         if value is not None and not isinstance(value, dict):
             raise self.wrong(key, "must be a table")

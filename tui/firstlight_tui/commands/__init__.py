@@ -115,7 +115,7 @@ def build_cli(arguments: Sequence[str] = ()) -> typer.Typer:
 
 
 def run_cli(arguments: Sequence[str]) -> int:
-    """Run a command line; with `--json` a wrong one is told as the JSON document of its verb, too."""
+    """Run a command line; with `--json` a usage error, too, is the JSON document of its verb."""
     cli = build_cli(arguments)
     if "--json" not in arguments:
         cli(prog_name="firstlight")

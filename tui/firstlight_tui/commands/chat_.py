@@ -139,7 +139,7 @@ def _question(prompt: str | None) -> str:
 
 
 def _open_wizard(target: str, *, network: bool) -> int:
-    """The wizard on its chat; a target that cannot be opened is said here, in the shell."""
+    """Open the wizard on its chat; a target that cannot be opened is an error in the shell."""
     server: ConnectedServer | None = None
     artifact: Path | None = None
     try:

@@ -82,7 +82,7 @@ async def _hold(target: str, port: int, client: str, *, as_json: bool) -> NoRetu
             # For a service, being stopped is its normal end.
             note("Stopped.")
             raise SystemExit(130) from None
-    # The one document of `--json` has been written: this is told beside it, whatever was asked for.
+    # The one document of `--json` is already written: this goes to stderr.
     note("Foundry Local's service ended by itself.")
     note("  Start it again.")
     raise SystemExit(JobDied.exit_code)

@@ -55,7 +55,7 @@ class TemplateDraft:
         self.texts = {**self.texts, field: text}
 
     def replace(self, model: InferenceModel) -> None:
-        """Other fields altogether: a preset, the tokenizer's, what was mended; one step of undo."""
+        """Replace all fields (a preset, the tokenizer's, repaired ones) as one step of undo."""
         texts = self._texts_of(model)
         if texts != self.texts or model != self._base:
             self._remember()

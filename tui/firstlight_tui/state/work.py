@@ -30,7 +30,7 @@ def begin(node: DOMNode, work: Callable[[], Awaitable[Any]], *, group: str, name
 
 @dataclass(slots=True)
 class Work:
-    """One long piece of work: what it is, how far it is, what it said, how it ended."""
+    """One long task: its name, progress, output and outcome."""
 
     name: str
     label: str
@@ -47,7 +47,7 @@ class Work:
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=LINES_KEPT))
     lines_seen: int = 0
     log_path: str = ""
-    """Where the log file lies; empty until the job says so."""
+    """Path of the log file; empty until the job reports it."""
     rows: list[Any] = field(default_factory=list)
     """Partial results, in the order in which they came."""
     result: Any = None
@@ -57,7 +57,7 @@ class Work:
     begun: float = 0.0
     ended: float | None = None
     last_event: float = 0.0
-    """When the work last said anything."""
+    """Time of the last event."""
     dirty: bool = False
     entered: bool = False
     """Whether its first step has run."""
@@ -77,7 +77,7 @@ class Work:
 
     @property
     def silent_seconds(self) -> float:
-        """How long it has said nothing."""
+        """Seconds since the last event."""
         return self.clock() - self.last_event
 
     def take(self, event: Event) -> None:

@@ -95,7 +95,7 @@ class Workspace:
             self.session_changed.publish(session)
 
     def _forget_stale_work(self, before: Session, after: Session) -> None:
-        """Forget the ended work of another model or choice: what failed for that one need not fail for this one."""
+        """Forget ended work of another model or choice: its failure says nothing about this one."""
         outdated = outdated_steps(after.changed_since(before))
         for step in self.steps:
             work = self.works.get(step.WORK) if step.STEP_ID in outdated else None
@@ -194,7 +194,7 @@ class Workspace:
         return self.run_record.folder
 
     def record(self, step: str, status: str, **values: Any) -> None:
-        """Append to the run's ledger what a step did; a full disk is told, never fatal."""
+        """Append a step's result to the run's ledger; a full disk is reported, never fatal."""
         try:
             self.run_folder()
             assert self.run_record is not None

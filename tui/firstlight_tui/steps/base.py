@@ -45,7 +45,7 @@ class StepScreen(KeyBufferScreen):
     _was_cancel = False
     """Whether the primary button cancelled work when it was last painted."""
     complete = False
-    """Whether its parts are there and have been told; `is_mounted` is true a moment before."""
+    """Whether its parts exist and are up to date; `is_mounted` becomes true a moment earlier."""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+n", "next", "Next", id="step.next", tooltip="Go to the next step"),
         Binding("ctrl+b", "back", "Back", id="step.back", tooltip="Go back one step"),

@@ -44,7 +44,7 @@ class KeyBufferScreen(BaseScreen[None]):
             cast(TerminalApp, self.app).hold_keys()
 
     def leave(self) -> None:
-        """It goes before anything had the focus: its keys are for whoever comes next."""
+        """It closes before anything had the focus: its keys go to the next screen."""
         self._let_go()
         super().leave()
 

@@ -25,7 +25,7 @@ def _state(wizard: "WizardApp", step: "type[StepScreen]", current: "type[StepScr
     if work is not None and work.running:
         return "running"
     if step.done(wizard.session):
-        # An answer that stands outweighs a later try that failed, which the step itself tells.
+        # A valid answer outweighs a later failed try, which the step itself shows.
         return "done"
     return "failed" if work is not None and work.status == "failed" else "open"
 

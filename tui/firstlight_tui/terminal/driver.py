@@ -19,7 +19,7 @@ linux_driver.getincrementaldecoder = _lenient_decoder  # type: ignore[attr-defin
 
 
 class Vanishing:
-    """A file that may vanish: what is written to it afterwards is lost, and nobody hears of it."""
+    """A file that may vanish: later writes are lost silently."""
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file

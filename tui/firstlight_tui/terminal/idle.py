@@ -51,7 +51,7 @@ def screens_of(package: str, root: type[Screen[Any]] = Screen) -> Iterator[type[
 
 
 class IdleTasks:
-    """The chores, one at a time, while nobody types."""
+    """Run the chores one at a time while no key comes."""
 
     def __init__(
         self,

@@ -48,11 +48,11 @@ class Queue:
         self._waiting.append(event)
 
     def hold(self) -> None:
-        """Somebody holds a key back: those behind it wait until it comes `again`."""
+        """A widget holds a key back: later keys wait until it comes `again`."""
         self._on_hold = True
 
     def again(self, held: Callable[[], list[Typed]]) -> None:
-        """Send keys once more that somebody held back, before all that wait; `held` is called when none is on its way."""
+        """Send held-back keys again, before all waiting ones; `held` is called when none is on its way."""
         self._held.append(held)
         self._app.call_next(self._resume)
 

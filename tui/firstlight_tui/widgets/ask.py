@@ -63,7 +63,7 @@ class Ask(TextArea):
         self.post_message(events.Key(event.key, event.character))
 
     def action_submit(self) -> None:
-        """Send what is written; the field is empty at once, for the next letters may be on their way."""
+        """Send the text and empty the field at once, since more letters may be on their way."""
         text, self.text = self.text, ""
         self.post_message(self.Submitted(self, text))
 

@@ -32,7 +32,7 @@ class _Key:
 
 
 class KeyBar(Widget, can_focus=False):
-    """Whole keys only: what does not fit is in the help, whose key always stands first."""
+    """Whole keys only: the rest is in the help, whose key always comes first."""
 
     ALLOW_SELECT = False
     COMPONENT_CLASSES: ClassVar[set[str]] = {"key-bar--key", "key-bar--words", "key-bar--off"}

@@ -1,4 +1,4 @@
-"""The fields of a prompt template in a compact grid; every key stroke is told, nothing is kept here."""
+"""The fields of a prompt template in a compact grid; it posts every change and keeps none."""
 
 from collections.abc import Mapping, Sequence
 
@@ -30,7 +30,7 @@ class FieldInput(Input):
             self.notify(
                 f"The paste was cut at {PASTE_LIMIT} characters.", severity="warning", markup=False
             )
-        # A pasted backslash stays what it is: whoever copies `\n` from a document means a newline.
+        # A pasted backslash stays as it is: a `\n` copied from a document means a newline.
         whole = escaped(text).replace("\\\\", "\\") if self._escape else one_line(text, PASTE_LIMIT)
         if whole:
             self.replace(whole, *sorted(self.selection))

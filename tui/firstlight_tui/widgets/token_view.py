@@ -1,4 +1,4 @@
-"""Prompts on the screen: what the template writes told from what is said, and every token in its own colour."""
+"""Prompts on the screen: template text apart from messages, and every token in its own colour."""
 
 import difflib
 import re
@@ -23,7 +23,7 @@ def seen(text: str) -> str:
 
 
 def prompt_content(segments: Sequence[tuple[str, str]]) -> Content:
-    """`(text, role)` pieces of a prompt: the template's own muted, what is said in the speaker's colour."""
+    """`(text, role)` pieces of a prompt: the template's own muted, messages in their role's colour."""
     colours = {
         "": "$foreground-muted",
         "system": "$text-warning",
@@ -77,7 +77,7 @@ def prompt_tokens_content(rendered: RenderedPrompt) -> Content:
 
 
 def walk_content(pieces: Sequence[str], centre: int, *, before: int, after: int) -> Content:
-    """The tokens around one place, which stands in reverse."""
+    """The tokens around one index, which is in reverse video."""
     parts = []
     for index in range(max(0, centre - before), min(len(pieces), centre + after)):
         style = "bold reverse $text-accent" if index == centre else _COLOURS[index % 2]
@@ -86,7 +86,7 @@ def walk_content(pieces: Sequence[str], centre: int, *, before: int, after: int)
 
 
 def change_content(before: str, after: str) -> Content:
-    """What stands only in `before` struck out in red, what stands only in `after` in green."""
+    """Text only in `before` is struck out in red, text only in `after` is green."""
     old, new = _WORD.findall(before), _WORD.findall(after)
     matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
     pieces = []

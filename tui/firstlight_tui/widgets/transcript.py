@@ -166,7 +166,7 @@ class Transcript(VerticalScroll):
         ends = [turn_view.virtual_region.bottom for turn_view in self._messages]
         index = next((i for i, end in enumerate(ends) if end > top), len(ends) - 1)
         rows = top - self._messages[index].virtual_region.y
-        # A short conversation that is held at its end stands above the start.
+        # A short conversation that is scrolled to its end starts at the top.
         at_end = top < 0 or top >= self.max_scroll_y
         self.post_message(self.Scrolled(self, index, rows, at_end))
 

@@ -1,4 +1,4 @@
-"""The conversations side by side: in each column the model, how it stands, and what was said."""
+"""The conversations side by side: each column has the model, its state, and the transcript."""
 
 from textual import on
 from textual.app import ComposeResult

@@ -21,7 +21,7 @@ METHODS = {
 
 
 def course_words(plan: ConversionPlan, method: str) -> str:
-    """What the course says, for one of its two methods."""
+    """The course's text for one of its two methods."""
     if method == "command":
         return command_line(plan.course_command)
     return json.dumps(plan.course_config, indent=2)

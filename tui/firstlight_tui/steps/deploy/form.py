@@ -1,4 +1,4 @@
-"""What is chosen before a deployment: its name, where it goes, and whose cache it stands in."""
+"""The choices before a deployment: its name, its target, and its cache."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Choice:
 
 
 class _Compact(RadioButton):
-    """Five of them fit beside each other into 51 columns; the mark is told by its shape, not by its colour alone."""
+    """Five of them fit into 51 columns side by side; the mark has its own shape, not only its own colour."""
 
     BUTTON_LEFT = BUTTON_RIGHT = ""
 
@@ -86,7 +86,7 @@ class ChoiceForm(Grid):
 
     @property
     def choice(self) -> Choice:
-        """As it stands now."""
+        """The current choice."""
         return Choice(
             name=self.query_one("#deploy-name", Input).value.strip(),
             target=self._marked("#targets", "target-") or self._first.target,

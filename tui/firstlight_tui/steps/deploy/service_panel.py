@@ -139,7 +139,7 @@ class ServingStep(StepScreen):
 
     @property
     def serve_target(self) -> str:
-        """What would be served: the deployment by its name, or the artifact as it stands; an export serves nothing."""
+        """The target to serve: the deployment's name, or the artifact folder; empty for an export."""
         deployed = self.session.deployment or {}
         if deployed.get("target", "foundry") in CACHED and deployed.get("name"):
             return str(deployed["name"])

@@ -1,4 +1,4 @@
-"""How the local service is asked for, and what it said last."""
+"""The form of the local service, and its newest state."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -71,7 +71,7 @@ class ServiceForm(Horizontal):
 
 
 class ServicePanel(Words):
-    """Whether the service runs, where, and what it said last."""
+    """Whether the service runs, its address, and its last message."""
 
     DEFAULT_CSS = "ServicePanel { height: auto; }"
 

@@ -76,7 +76,7 @@ class Installation(Vertical):
         wizard.start(self.WORK, "The installation", run)
 
     def show(self, work: Work) -> None:
-        """Paint pip's stages and what it said."""
+        """Paint pip's stages and output."""
         self.add_class("-shown")
         self.query_one(WorkView).show(work)
         self.query_one(LogView).show(work.lines, work.lines_seen)

@@ -43,7 +43,7 @@ COUNTED = (
 
 
 class WaitingRow(TypedDict):
-    """A row whose check runs; what an earlier check said of it stays."""
+    """A row whose check is running; its earlier finding stays."""
 
     id: str
     title: str

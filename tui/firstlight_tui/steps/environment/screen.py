@@ -31,7 +31,7 @@ from firstlight_tui.widgets.fitted_table import FittedTable
 
 
 class EnvironmentStep(StepScreen):
-    """Live rows; a red one shows the command that mends it."""
+    """Live rows; a red one shows the command that fixes it."""
 
     STEP_ID = "environment"
     PURPOSE = "Is this machine ready? What is missing, and how to fix it."

@@ -19,7 +19,7 @@ KEPT_WHEN_EDITED = ("peak_ram_bytes", "available", "reason")
 
 
 def is_edited(session: Session, key: str) -> bool:
-    """Whether an edited configuration stands behind a row."""
+    """Whether a row has an edited configuration."""
     return session.method == "config" and key in (session.configs or {})
 
 

@@ -71,7 +71,7 @@ def _examples(quality: QualityDocument) -> list[DriftExample]:
 
 
 def distance_words(example: DriftExample) -> str:
-    """How far the artifact's answer lies from the original's, in words."""
+    """The distance of the artifact's answer from the original's, in words."""
     words = [f"mean KL {example['kl_mean']:.2g} nats a token"]
     if (first := example["first_divergence"]) is not None:
         words.append(f"at token {first + 1} the artifact would choose another one")

@@ -46,7 +46,7 @@ class SummaryStep(StepScreen):
         self._show_closing()
 
     def _session_changed(self) -> None:
-        """Work of an earlier step has ended: what is told and written here counts it too."""
+        """Work of an earlier step has ended: the summary and the report include it."""
         super()._session_changed()
         self.action_write()
         self._show_closing()

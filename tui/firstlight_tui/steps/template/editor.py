@@ -20,13 +20,13 @@ from firstlight_tui.widgets.template_fields import TemplateFields
 
 
 class TemplateEditor(TemplateSheet):
-    """Reads and edits the draft; whoever inherits it proves and writes what stands in the fields."""
+    """Reads and edits the draft; subclasses check and write the fields."""
 
     _bare = False
     """Whether the model came without a chat template."""
 
     def action_check(self) -> None:
-        """Compare what stands in the fields; the step says how."""
+        """Compare the current fields; the step defines how."""
         raise NotImplementedError
 
     # Reading --------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from firstlight_tui.widgets.template_fields import TemplateFields
 
 
 class TemplateStep(TemplateEditor):
-    """Fields from the tokenizer's own template; one key proves them, one mends them, one writes them."""
+    """Fields from the tokenizer's own template; one key checks them, one repairs them, one writes them."""
 
     STEP_ID = "template"
     PURPOSE = "What the model really reads, proven token by token."
@@ -120,7 +120,7 @@ class TemplateStep(TemplateEditor):
 
     @on(Button.Pressed, "#template-mend")
     def action_mend(self) -> None:
-        """Mend what can be mended, write it, and check again."""
+        """Repair what can be repaired, write it, and check again."""
         self._begin("mend")
 
     def action_unsave(self) -> None:

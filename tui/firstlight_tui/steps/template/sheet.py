@@ -25,7 +25,7 @@ PREVIEW_SECONDS = 0.4
 
 
 class TemplateSheet(StepScreen):
-    """Fields, preview and changes; whoever inherits it fills and edits them."""
+    """Fields, preview and changes; subclasses fill and edit them."""
 
     def compose_step(self) -> ComposeResult:
         yield Words(id="lock")
@@ -85,7 +85,7 @@ class TemplateSheet(StepScreen):
 
     @property
     def _fresh(self) -> bool:
-        """Whether the newest check is about what stands in the fields."""
+        """Whether the newest check is about the current fields."""
         draft, document = self.draft, self._document
         if draft is None or document is None:
             return False

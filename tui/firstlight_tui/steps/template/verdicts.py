@@ -19,7 +19,7 @@ _GOOD, _BAD = part("✓ ", "$text-success"), part("✗ ", "$text-error")
 
 
 def parity_content(document: Document | None, *, fresh: bool, saved: bool) -> Content:
-    """The verdict in one line, and whether it is about what stands in the fields."""
+    """The verdict in one line, and whether it is about the current fields."""
     if document is None:
         return Content("")
     exceptions = len(document.get("exceptions") or ())
@@ -65,7 +65,7 @@ def first_sentence(document: Document) -> str:
 
 
 def needs_repair(document: Document | None) -> bool:
-    """Whether the check found something that mending may remove."""
+    """Whether the check found something that a repair may remove."""
     if document is None:
         return False
     stop = document.get("stop_tokens")
