@@ -84,3 +84,18 @@ def cpu_quota(*, root: Path = ROOT, own: Path = OWN) -> float | None:
         if quota_us and period_us and quota_us > 0 and period_us > 0:
             quotas.append(quota_us / period_us)
     return min(quotas, default=None)
+
+
+def oom_kills() -> int:
+    """How often the kernel has ended a process for memory so far: cgroup v2, cgroup v1, whole machine."""
+    total = 0
+    for name in (
+        "/sys/fs/cgroup/memory.events",
+        "/sys/fs/cgroup/memory/memory.oom_control",
+        "/proc/vmstat",
+    ):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            for line in Path(name).read_text().splitlines():
+                if line.startswith("oom_kill "):
+                    total += int(line.split()[1])
+    return total

@@ -82,6 +82,12 @@ def _file_control(descriptor: int, command: int) -> object:
         return fcntl.fcntl(descriptor, command)
 
 
+def read_no_further(descriptor: int) -> None:
+    """Tell the system that a file is read here and there, so that it reads nothing ahead; a hint only."""
+    if sys.platform == "linux":
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_RANDOM)
+
+
 def long_path(path: PurePath, *, platform: str = sys.platform) -> str:
     """Return an absolute path in the form that has no limit of 260 characters on Windows; as it is elsewhere."""
     text = str(path)

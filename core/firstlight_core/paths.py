@@ -4,9 +4,11 @@
 """
 
 import os
+import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import platformdirs
 
@@ -116,3 +118,69 @@ def absolute(path: str | Path) -> Path:
 
 
 RUN_FILE = "run.toml"
+
+_DEVICES = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3])", re.IGNORECASE
+)
+_FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
+NAME_LIMIT = 255
+WINDOWS_PATH_LIMIT = 260
+"""Characters of a path, its end included, unless long paths are switched on."""
+WORK_DEPTH = 130
+"""Characters that Olive's cache and the names in it add to the path of an output while it is made."""
+
+
+def name_problem(name: str) -> str | None:
+    """Why a file or folder name cannot be used on every system, as the end of a sentence; None when it can."""
+    if (found := _FORBIDDEN.search(name)) is not None:
+        sign = found[0] if found[0].isprintable() else "a control character"
+        return f"holds {sign}, which Windows does not allow in a name"
+    if name.endswith((".", " ")):
+        return f"ends with a {'dot' if name.endswith('.') else 'space'}, which Windows takes away"
+    if _DEVICES.fullmatch(name.split(".")[0].rstrip()):
+        return "is the name of a device on Windows"
+    if len(name) > NAME_LIMIT or len(name.encode("utf-8", "surrogateescape")) > NAME_LIMIT:
+        return f"is longer than {NAME_LIMIT} characters"
+    return None
+
+
+def path_problem(
+    path: PurePath, *, platform: str = sys.platform, depth: int = 0, long_paths: bool | None = None
+) -> str | None:
+    """Why this system cannot hold an absolute path, as the end of a sentence; None when it can, as far as names go.
+
+    `depth` is the number of characters that will stand below it. Only Windows has such rules.
+    """
+    if platform != "win32":
+        return None
+    for part in path.parts[1:] if path.anchor else path.parts:
+        if (problem := name_problem(part)) is not None:
+            return f"{one_line(part, 60)} {problem}" if len(path.parts) > 1 else problem
+    if len(str(path)) + depth >= WINDOWS_PATH_LIMIT and not (
+        long_paths_enabled() if long_paths is None else long_paths
+    ):
+        return f"has {len(str(path))} characters, and the files below it would pass Windows' limit of 260"
+    return None
+
+
+def long_paths_enabled() -> bool:
+    """Whether Windows lets programs use paths of more than 260 characters."""
+    if sys.platform == "win32":
+        import winreg
+
+        try:
+            with winreg.OpenKey(
+                winreg.HKEY_LOCAL_MACHINE, r"SYSTEM\CurrentControlSet\Control\FileSystem"
+            ) as key:
+                return bool(winreg.QueryValueEx(key, "LongPathsEnabled")[0])
+        except OSError:
+            return False
+    return True
+
+
+def same_place(left: Path, right: Path) -> bool:
+    """Whether two paths are one place; macOS and Windows ignore the case of names, so the disk decides."""
+    try:
+        return left == right or left.samefile(right)
+    except OSError:
+        return False

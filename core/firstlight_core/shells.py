@@ -82,8 +82,9 @@ def quoted(word: str, shell: Shell | None = None) -> str:
     if _PLAIN.fullmatch(word):
         return word
     text = subprocess.list2cmdline([word])
-    if "%" in word or ('"' in word and _CMD_SIGNS.search(word.replace('"', ""))):
-        # Within quotes of its own cmd still replaces %NAME%, and a quote in the word would end them.
+    inner = word.count('"')
+    if "%" in word or inner % 2 or (inner and _CMD_SIGNS.search(word.replace('"', ""))):
+        # Within quotes cmd still replaces %NAME%, and counts a quote in the word as the end of them.
         return _CMD_SIGNS.sub(r"^\1", text)
     if '"' in text:
         return text

@@ -15,6 +15,7 @@ from firstlight_core.errors import (
     UsageError,
 )
 from firstlight_core.files import read_json_object
+from firstlight_core.paths import name_problem
 from firstlight_core.text import one_line
 
 INFERENCE_MODEL = "inference_model.json"
@@ -34,7 +35,6 @@ DEFAULT_MODEL_CONFIG: ModelConfig = {
 """The course's values (EdgeAI for Beginners, Module 5, section 4, part 3)."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
-_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 PROVIDER_WORDS = (
     "cuda-gpu",
     "qnn-npu",
@@ -55,7 +55,7 @@ def check_name(name: str) -> str:
     hint = "Use up to 80 letters, digits, dots, dashes and underscores, for example sample-int4."
     if not _NAME.fullmatch(name):
         raise UsageError(f"{one_line(name, 60)!r} cannot be the name of a deployment.", hint=hint)
-    if name.endswith(".") or _RESERVED.fullmatch(name):
+    if name_problem(name) is not None:
         raise UsageError(f"{name!r} is not a folder name on every system.", hint=hint)
     for word in PROVIDER_WORDS:
         if word in name.lower():

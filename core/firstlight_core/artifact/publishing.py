@@ -31,7 +31,13 @@ from firstlight_core.artifact.staging import (
 )
 from firstlight_core.errors import InputRefused, StateProblem
 from firstlight_core.files import patiently, state_problem, sync_file, sync_folder
-from firstlight_core.paths import find_paths
+from firstlight_core.paths import (
+    WINDOWS_PATH_LIMIT,
+    WORK_DEPTH,
+    find_paths,
+    path_problem,
+    same_place,
+)
 from firstlight_core.text import one_line, shown_path
 
 __all__ = [
@@ -78,6 +84,13 @@ def check_output(output: Path, *, source: Path | None = None) -> None:
         real = output.parent.resolve() / output.name if output.name else output.resolve()
         if real.parent == real or output.name in ("", ".", ".."):
             raise InputRefused(f"{output_text} cannot be an output folder.", hint=other)
+        if (problem := path_problem(real, depth=WORK_DEPTH)) is not None:
+            raise InputRefused(
+                f"{output_text} cannot be an output folder: {problem}.",
+                hint="Name another, shorter folder with -o."
+                if str(WINDOWS_PATH_LIMIT) in problem
+                else other,
+            )
         _check_place(output_text, real, source)
         if not output.exists():
             above = next((folder for folder in real.parents if folder.exists()), real)
@@ -110,11 +123,11 @@ def _check_place(output_text: str, real: Path, source: Path | None) -> None:
     other = "Name another folder with -o."
     if source is not None:
         origin = source.resolve()
-        if real == origin or origin in real.parents:
+        if any(same_place(origin, folder) for folder in (real, *real.parents)):
             raise InputRefused(
                 f"{output_text} lies inside the source; nothing is written there.", hint=other
             )
-        if real in origin.parents:
+        if any(same_place(real, folder) for folder in origin.parents):
             raise InputRefused(f"{output_text} holds the source model itself.", hint=other)
     if (around := next((f for f in real.parents if (f / MANIFEST).is_file()), None)) is not None:
         raise InputRefused(

@@ -3,11 +3,14 @@
 import hashlib
 import stat
 import zipfile
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path, PurePosixPath
 
 from firstlight_core.artifact.model_config import context_length
 from firstlight_core.artifact.publishing import MANIFEST, files_in
+from firstlight_core.errors import InputRefused
+from firstlight_core.paths import name_problem
+from firstlight_core.text import one_line
 
 SUMS = "SHA256SUMS"
 SAMPLE_LENGTH = 1024
@@ -100,9 +103,13 @@ def write_bundle(
     """Zip an artifact that has a manifest, with sample programs, licences and the checksum of every entry.
 
     The same input makes the same bytes: sorted names, one date, no compression.
+
+    Raises:
+        InputRefused: a name in it cannot be unpacked on every system.
     """
     files = {f"model/{name}": path for name, path in files_in(folder).items()}
     files[f"model/{MANIFEST}"] = folder / MANIFEST
+    check_names(files)
     total, done = sum(path.stat().st_size for path in files.values()), 0
     sums: dict[str, str] = {}
     # Weights do not shrink; storing them keeps the bundle quick to make and to read.
@@ -126,6 +133,31 @@ def write_bundle(
             sums[name] = hashlib.sha256(raw).hexdigest()
         listed = "".join(f"{digest}  {name}\n" for name, digest in sums.items())
         bundle.writestr(_entry(SUMS), listed)
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Refuse names that another system cannot hold, or takes for one.
+
+    Raises:
+        InputRefused: the sentence names the first of them.
+    """
+    if (problem := names_problem(names)) is not None:
+        raise InputRefused(problem, hint="Rename that file, then try again.")
+
+
+def names_problem(names: Iterable[str]) -> str | None:
+    """A sentence about the first name that cannot be unpacked on every system; None when all can."""
+    before: dict[str, str] = {}
+    for name in names:
+        for part in PurePosixPath(name).parts:
+            if (problem := name_problem(part)) is not None:
+                return f"{one_line(name, 80)}: the name {problem}."
+        if (other := before.setdefault(name.casefold(), name)) != name:
+            return (
+                f"{one_line(other, 80)} and {one_line(name, 80)} are one file on systems "
+                "that ignore the case of names."
+            )
+    return None
 
 
 def _texts(folder: Path) -> dict[str, str]:

@@ -16,7 +16,7 @@ from typing import Literal
 from firstlight_core.artifact.publishing import MANIFEST, files_in, read_manifest, sha256_of
 from firstlight_core.documents.deploy import VerifyDocument
 from firstlight_core.errors import InputRefused
-from firstlight_core.exports.bundle_zip import SUMS
+from firstlight_core.exports.bundle_zip import SUMS, names_problem
 from firstlight_core.text import one_line, shown_path
 
 ENTRY_LIMIT = 1_000
@@ -111,6 +111,8 @@ def _content_problems(bundle: zipfile.ZipFile, listed: Mapping[str, str]) -> lis
     for name in (name for name in names if name in listed):
         if (problem := _entry_problem(bundle, name, listed[name])) is not None:
             problems.append(problem)
+    if not problems and (problem := names_problem(names)) is not None:
+        problems.append(problem)
     return problems
 
 

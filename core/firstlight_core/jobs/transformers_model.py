@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from firstlight_core.artifact.tokenizer_files import read_chat_template
 from firstlight_core.environment.toolchain import install_line
 from firstlight_core.errors import FirstlightError, ModelRefused, ToolchainMissing
@@ -39,7 +41,7 @@ def import_transformers() -> tuple[Any, Any]:
 def idle_cores() -> int:
     """The idle cores: torch's threads wait for each other busily, which on a busy machine costs 4 ×."""
     cores = os.cpu_count() or 1
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    load = psutil.getloadavg()[0]
     return max(1, min(cores, round(cores + 1 - load)))
 
 

@@ -5,15 +5,15 @@ ones are compared here in full, large ones in blocks spread over them; the conve
 """
 
 import json
-import os
 import re
 import struct
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+from firstlight_core.files import read_no_further
 
 EMBEDDING = re.compile(r"(?:^|\.)(embed_tokens|wte|word_embeddings|tok_embeddings)\.weight$")
 HEAD = re.compile(r"(?:^|\.)(lm_head|output_layer|embed_out)\.weight$|^output\.weight$")
@@ -105,8 +105,8 @@ def _pieces(region: _StoredTensor, *, widen: bool) -> Iterator[bytes]:
         starts = sorted({int(count * n / BLOCKS) for n in range(BLOCKS)} | {count - block})
     ends = [min(start + block, count) for start in starts]
     with region.file.open("rb", buffering=0) as stream:
-        if sys.platform == "linux" and any(b - a > block for a, b in pairwise(starts)):
-            os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+        if any(b - a > block for a, b in pairwise(starts)):
+            read_no_further(stream.fileno())
         for start, end in zip(starts, ends, strict=True):
             stream.seek(region.begin + start * width)
             raw = stream.read((end - start) * width)

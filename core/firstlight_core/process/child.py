@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.cgroups import oom_kills
 from firstlight_core.errors import JobDied, OutOfMemory, error_from_code
 from firstlight_core.paths import find_paths
 from firstlight_core.process.events import FRAME_LIMIT, Event, Failed, LogLine, decode
@@ -190,18 +191,3 @@ def _neutral_folder() -> str:
     except OSError:
         return Path(os.sep).absolute().as_posix()
     return str(folder)
-
-
-def oom_kills() -> int:
-    """How often the kernel has ended a process for memory so far: cgroup v2, cgroup v1, whole machine."""
-    total = 0
-    for name in (
-        "/sys/fs/cgroup/memory.events",
-        "/sys/fs/cgroup/memory/memory.oom_control",
-        "/proc/vmstat",
-    ):
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            for line in Path(name).read_text().splitlines():
-                if line.startswith("oom_kill "):
-                    total += int(line.split()[1])
-    return total

@@ -3,7 +3,8 @@
 import asyncio
 import os
 import re
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import ClassVar
 from urllib.parse import unquote, urlsplit
 
@@ -18,44 +19,69 @@ ENTRIES_READ = 5_000
 """Names of one folder that are looked at for a completion."""
 
 
-def plain_path(text: str) -> str:
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+
+
+def plain_path(text: str, *, windows: bool = os.name == "nt") -> str:
     """The path in what a terminal pastes for a dragged file: quoted, a file URL, escaped, with a newline."""
     lines = text.strip().splitlines()
     text = lines[0].strip() if lines else ""
+    if windows and text.startswith("& "):
+        # PowerShell calls what is dragged into it.
+        text = text[2:]
     if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
         text = text[1:-1]
     if text.lower().startswith("file:"):
         parts = urlsplit(text)
         text = unquote(parts.path)
-        if os.name == "nt":
-            text = text.lstrip("/")
-    elif os.sep == "/" and text.startswith(("/", "~")):
+        if windows:
+            # file:///C:/models and file://server/share/models.
+            share = parts.netloc not in ("", "localhost")
+            text = f"//{parts.netloc}{text}" if share else text.lstrip("/")
+            text = text.replace("/", "\\")
+    elif not windows and text.startswith(("/", "~")):
         text = re.sub(r"\\([^A-Za-z0-9])", r"\1", text)
     return text
 
 
-def looks_like_path(text: str) -> bool:
+def looks_like_path(text: str, *, windows: bool = os.name == "nt") -> bool:
     """Whether a text is meant as a folder, not as words to search for."""
-    return text.startswith(("/", "~", ".", "'", '"', "file:")) or "\\" in text
+    starts = ("/", "~", ".", "'", '"', "file:")
+    return text.startswith(starts) or "\\" in text or (windows and bool(_DRIVE.match(text)))
 
 
-def complete_folder(text: str) -> str | None:
-    """The first folder, by name, whose path begins with this text; hidden ones only when asked for."""
-    if not looks_like_path(text) or "\0" in text:
+def complete_folder(
+    text: str,
+    *,
+    windows: bool = os.name == "nt",
+    scan: Callable[[str], AbstractContextManager[Iterator[os.DirEntry[str]]]] = os.scandir,
+) -> str | None:
+    """The first folder, by name, whose path begins with this text; hidden ones only when asked for.
+
+    On Windows both slashes separate, the last one typed is kept, and the case of names does not count.
+    """
+    if not looks_like_path(text, windows=windows) or "\0" in text:
         return None
-    head, _, tail = text.rpartition("/")
-    if not head and not text.startswith("/"):
+    cut = max(text.rfind("/"), text.rfind("\\") if windows else -1)
+    if cut < 0:
         return None
+    head, tail = text[: cut + 1], text[cut + 1 :]
+    separator = head[-1]
+    if windows and re.fullmatch(r"[\\/]{2}([^\\/]+[\\/])?", head):
+        # Servers, and the shares of one, are not folders that could be listed.
+        return None
+    begun = tail.lower() if windows else tail
     names = []
     try:
-        with os.scandir(Path(head + "/").expanduser()) as entries:
+        with scan(os.path.expanduser(head)) as entries:  # noqa: PTH111  (Path drops the last slash)
             for _count, entry in zip(range(ENTRIES_READ), entries, strict=False):
+                name = entry.name.lower() if windows else entry.name
                 hidden = entry.name.startswith(".") and not tail.startswith(".")
-                if entry.name.startswith(tail) and not hidden and entry.is_dir():
+                if name.startswith(begun) and not hidden and entry.is_dir():
                     names.append(entry.name)
     except (OSError, ValueError, RuntimeError):
         return None
-    return f"{head}/{min(names)}/" if names and min(names).isprintable() else None
+    return f"{head}{min(names)}{separator}" if names and min(names).isprintable() else None
 
 
 class FolderSuggester(Suggester):
@@ -86,7 +112,7 @@ class PathInput(Input):
 
     def action_complete(self) -> None:
         """Take the completion of a name that was begun; else go on to the next widget."""
-        begun = self.value and not self.value.endswith("/")
+        begun = self.value and not self.value.endswith(("/", "\\") if os.name == "nt" else "/")
         if begun and self.cursor_at_end and self._suggestion not in ("", self.value):
             self.value = self._suggestion
             self.cursor_position = len(self.value)
