@@ -51,7 +51,7 @@ async def quiet(pilot: Pilot[Any]) -> None:
     app: Any = pilot.app
     for _ in range(STEP_SECONDS * 10):
         await pilot.pause(0.1)
-        if not app.busy and not app.chat.first.busy:
+        if not app.workspace.busy and not app.workspace.chat.first.busy:
             break
     else:
         raise TimeoutError(f"{app.screen} did not come to rest")
@@ -70,7 +70,7 @@ async def walk() -> None:
     from firstlight_tui.app import WizardApp
     from firstlight_tui.steps import STEPS
 
-    app = WizardApp(session=Session(source=str(find_paths().sample)), demo=True)
+    app = WizardApp(session=Session(source=str(find_paths().sample)))
     async with app.run_test(size=SIZE) as pilot:
         for step in STEPS:
             await quiet(pilot)

@@ -29,7 +29,7 @@ async def test_a_saved_conversation_replays_to_the_same_answers(
             if asking:
                 await app.workers.wait_for_complete(asking)
             async with asyncio.timeout(20):
-                while app.chat.first.status != "ready":
+                while app.workspace.chat.first.status != "ready":
                     await pilot.pause(0.02)
 
         await ready()
@@ -38,19 +38,19 @@ async def test_a_saved_conversation_replays_to_the_same_answers(
             await pilot.press("enter")
             await pilot.pause()
             await ready()
-        first = [(turn.text, turn.ids) for turn in app.chat.first.answers]
+        first = [(turn.text, turn.ids) for turn in app.workspace.chat.first.answers]
         assert len(first) == 2 and all(text for text, _ in first)
         await say(pilot, f"/save {tmp_path}")
         lines = (tmp_path / "conversation.jsonl").read_text().splitlines()
         assert [json.loads(line).get("tokens") for line in lines][1::2] == [i for _, i in first]
         await say(pilot, f"/replay {tmp_path / 'conversation.jsonl'}")
         await ready()
-        assert [(turn.text, turn.ids) for turn in app.chat.first.answers] == first
+        assert [(turn.text, turn.ids) for turn in app.workspace.chat.first.answers] == first
 
         # The likeliest token of a greedy answer is the one that was said.
-        answer = app.chat.first.answers[-1]
+        answer = app.workspace.chat.first.answers[-1]
         for place in (0, len(answer.ids) // 2, len(answer.ids) - 1):
-            likely = await app.chat.first.alternatives(answer, place)
+            likely = await app.workspace.chat.first.alternatives(answer, place)
             assert likely[0]["id"] == answer.ids[place]
         await pilot.press("f10")
         await pilot.pause()
@@ -66,11 +66,11 @@ async def test_a_saved_conversation_replays_to_the_same_answers(
         app.screen.query_one(Ask).text = f"/schema {json.dumps(schema)}"
         await pilot.press("enter")
         async with asyncio.timeout(20):
-            while app.chat.first.settings.json_schema != schema:
+            while app.workspace.chat.first.settings.json_schema != schema:
                 await pilot.pause(0.02)
         app.screen.query_one(Ask).text = "What is int4?"
         await pilot.press("enter")
         await pilot.pause()
         await ready()
-        said = json.loads(app.chat.first.answers[-1].text)
+        said = json.loads(app.workspace.chat.first.answers[-1].text)
         assert said["bits"] in (4, 8) and isinstance(said["small"], bool)

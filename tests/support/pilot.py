@@ -45,4 +45,4 @@ def panel(app: WizardApp) -> str:
 
 def age(app: WizardApp, name: str, seconds: float) -> None:
     """Make running work begin `seconds` earlier."""
-    app.works[name].begun -= seconds
+    app.workspace.works[name].begun -= seconds

@@ -106,7 +106,7 @@ async def test_one_leaves_from_a_dialog_too_and_is_asked_once(wizard: Build) -> 
     app = wizard(session=FULL)
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        work = app.works["long"] = Work("long", "Something long")
+        work = app.workspace.works["long"] = Work("long", "Something long")
         app.push_screen(DetailScreen("A title", "the words"))
         await settle(pilot)
         await pilot.press("ctrl+q", "ctrl+q")

@@ -40,21 +40,21 @@ async def test_every_step_opens_empty_and_full(
 async def test_enter_alone_leads_from_start_to_the_first_answer(
     wizard: Build, called: Called
 ) -> None:
-    app = wizard(session=Session(source=FULL.source), demo=True)
+    app = wizard(session=Session(source=FULL.source))
     presses = 0
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        while not app.chat.first.turns or not app.chat.first.turns[-1].stats:
+        while not app.workspace.chat.first.turns or not app.workspace.chat.first.turns[-1].stats:
             assert presses < 12, f"more than 12 keys; at {app.screen}"
-            if type(app.screen).STEP_ID == "deploy" and app.session.deployment is None:  # type: ignore[attr-defined]
+            if type(app.screen).STEP_ID == "deploy" and app.workspace.session.deployment is None:  # type: ignore[attr-defined]
                 await pilot.press("ctrl+n")
             else:
                 await pilot.press("enter")
             presses += 1
             await settle(pilot)
         assert type(app.screen) is ChatStep
-        assert app.chat.first.turns[-1].text == called.engine.answer
-        assert app.chat.first.turns[-1].stats["decode_tps"] == 410.0
+        assert app.workspace.chat.first.turns[-1].text == called.engine.answer
+        assert app.workspace.chat.first.turns[-1].stats["decode_tps"] == 410.0
     assert "convert" in called.names()
 
 
@@ -77,13 +77,13 @@ async def test_a_step_that_was_left_hears_of_nothing_any_more(
         assert isinstance(left, ModelStep)
         waiting = [worker for worker in app.workers if worker.node is left]
         assert waiting
-        app.open_step(STEPS[0])
+        app.workspace.navigation.open(STEPS[0])
         assert left.gone
         assert all(worker.is_cancelled for worker in waiting)
         # Nobody knows when its parts go; here they go first.
         await left.query("*").remove()
-        app.session = app.session.decide(precisions=("int8",))
-        app.worked.publish(Work("convert", "Converting"))
+        app.workspace.session = app.workspace.session.decide(precisions=("int8",))
+        app.workspace.worked.publish(Work("convert", "Converting"))
         answer.set()
         await settle(pilot)
         assert type(app.screen) is STEPS[0]
@@ -134,18 +134,18 @@ async def test_a_step_that_is_come_back_to_tells_how_its_work_ended(
     step = next(step for step in STEPS if name == step.STEP_ID)
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        work = app.works[name] = Work(name, "The work")
+        work = app.workspace.works[name] = Work(name, "The work")
         work.take(Stage("build", "Building the graph"))
         work.error = JobDied("The process died.", hint="Try again.")
         work.end("failed")
-        app.open_step(step)
+        app.workspace.navigation.open(step)
         await settle(pilot)
         assert "The process died." in panel(app)
         # Another choice: what failed for the one before says nothing of it.
-        app.session = app.session.decide(precisions=("int8",))
-        app.open_step(STEPS[2])
+        app.workspace.session = app.workspace.session.decide(precisions=("int8",))
+        app.workspace.navigation.open(STEPS[2])
         await settle(pilot)
-        app.open_step(step)
+        app.workspace.navigation.open(step)
         await settle(pilot)
         assert "The process died." not in panel(app)
 
@@ -154,10 +154,10 @@ async def test_the_stages_of_a_conversion_stay_to_be_read(wizard: Build) -> None
     app = wizard(session=FULL, first=STEPS[3])
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        work = app.works["convert"] = Work("convert", "The conversion")
+        work = app.workspace.works["convert"] = Work("convert", "The conversion")
         work.take(Stage("build", "Building the graph"))
         work.end("done")
         for step in (STEPS[2], STEPS[3]):
-            app.open_step(step)
+            app.workspace.navigation.open(step)
             await settle(pilot)
         assert "Building the graph" in str(app.screen.query_one("#work", Words).content)

@@ -13,13 +13,13 @@ from firstlight_core.workflow.services import Services
 from firstlight_themes import load_themes
 from firstlight_tui.modals import ConfirmScreen, HelpScreen
 from firstlight_tui.modals.connect import connect
-from firstlight_tui.state.delegate import WorkspaceDelegate
-from firstlight_tui.state.tasks import AppTasks
+from firstlight_tui.state.navigation import Navigation
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps import STEPS
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.terminal.app import TerminalApp
 from firstlight_tui.terminal.idle import IdleTasks, read_styles, screens_of
+from firstlight_tui.terminal.workers import AppTasks
 from firstlight_tui.widgets.screens import BaseScreen
 
 REPAINT_SECONDS = 0.1
@@ -27,7 +27,7 @@ SWEEP_SECONDS = 2.0
 """After the first paint, where it delays nothing."""
 
 
-class WizardApp(WorkspaceDelegate, TerminalApp):
+class WizardApp(TerminalApp):
     """The wizard. Everything that cannot be controlled is an argument with a real default."""
 
     TITLE = "Firstlight"
@@ -64,7 +64,6 @@ class WizardApp(WorkspaceDelegate, TerminalApp):
         services: Services | None = None,
         history: History | None = None,
         paths: Paths | None = None,
-        demo: bool = False,
         sample_every: float = 1.0,
         idle: IdleTasks | None = None,
     ) -> None:
@@ -72,16 +71,13 @@ class WizardApp(WorkspaceDelegate, TerminalApp):
         self.steps = steps
         self.workspace = Workspace(
             AppTasks(self),
-            steps=steps,
+            navigation=Navigation(steps, first=first, show=self.show_step),
             session=session,
             services=services,
             history=history,
             paths=paths,
             warn=lambda sentence: self.notify(sentence, severity="warning", markup=False),
         )
-        self.demo = demo
-        self._at = first or steps[0]
-        """The step on the screen, or the last one that was."""
         self._leave_question: ConfirmScreen | None = None
         self._sample_every = sample_every
         themes, self.theme_failures = load_themes(self.workspace.paths.config / "themes")
@@ -91,7 +87,7 @@ class WizardApp(WorkspaceDelegate, TerminalApp):
 
     def on_mount(self) -> None:
         read_styles(self, screens_of("firstlight_tui"))
-        self.push_screen(self._at())
+        self.push_screen(self._step())
         self.set_interval(REPAINT_SECONDS, self.workspace.publish_works)
         self.set_interval(self._sample_every, self.workspace.take_sample)
         self.call_after_refresh(self.workspace.take_sample)
@@ -104,34 +100,19 @@ class WizardApp(WorkspaceDelegate, TerminalApp):
     # Walking --------------------------------------------------------------------------------------
 
     @property
-    def position(self) -> int:
-        """The index of the step on the screen; after the end, of the last one."""
-        return self.steps.index(self._at)
-
-    def go(self, offset: int) -> None:
-        """Move to the next, or previous, step that has something to ask."""
-        index = self.position + offset
-        while 0 <= index < len(self.steps) and self.steps[index].passed_by(self.workspace.session):
-            index += offset
-        if 0 <= index < len(self.steps):
-            self.open_step(self.steps[index])
-
-    def open_step(self, step: type[StepScreen]) -> None:
-        """Show a step; the one on the screen gives way, as soon as it is complete."""
-        self._at = step
-        self.show_step()
+    def _step(self) -> type[StepScreen]:
+        return self.steps[self.workspace.navigation.position]
 
     def show_step(self) -> None:
-        """Show where we are, unless it is there; a step calls this when its parts are there, keys may be faster."""
-        if self.return_code is not None:
-            # It is being left.
+        """Show the open step unless it is on the screen; a screen that is not complete yet calls this when it is."""
+        if self.return_code is not None:  # It is being left.
             return
         screen = self.screen
-        if type(screen) is self._at or (isinstance(screen, StepScreen) and not screen.complete):
+        if type(screen) is self._step or (isinstance(screen, StepScreen) and not screen.complete):
             return
         if isinstance(screen, BaseScreen):
             screen.leave()
-        self.switch_screen(self._at())
+        self.switch_screen(self._step())
 
     # Actions --------------------------------------------------------------------------------------
 

@@ -1,20 +1,18 @@
 """What the shell shows after the wizard has left: where the results are, and the commands that go on from there."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from firstlight_core.session import Session
 from firstlight_core.shells import command_line
 from firstlight_core.text import shown_path
-
-if TYPE_CHECKING:
-    from firstlight_tui.app import WizardApp
+from firstlight_tui.state.workspace import Workspace
 
 
-def farewell(app: "WizardApp") -> list[str]:
+def farewell(workspace: Workspace) -> list[str]:
     """Return the lines for the shell; none when nothing was made."""
-    report = app.workspace.works.get("report")
-    return farewell_lines(app.workspace.session, report.result or {} if report is not None else {})
+    report = workspace.works.get("report")
+    return farewell_lines(workspace.session, report.result or {} if report is not None else {})
 
 
 def farewell_lines(session: Session, written: Mapping[str, Any]) -> list[str]:

@@ -43,7 +43,7 @@ def start_wizard(
     if endpoint is not None:
         session = session.decide(endpoint=endpoint)
     first = ChatStep if session.target is not None else None
-    return run_wizard(WizardApp(session=session, demo=demo, first=first, idle=IdleTasks()))
+    return run_wizard(WizardApp(session=session, first=first, idle=IdleTasks()))
 
 
 def run_wizard(app: "WizardApp") -> int:
@@ -61,7 +61,7 @@ def run_wizard(app: "WizardApp") -> int:
         return app.return_code
     from firstlight_tui.farewell import farewell
 
-    for line in farewell(app):
+    for line in farewell(app.workspace):
         sys.stdout.write(f"{visible(line)}\n")
     sys.stdout.flush()
     return result or 0

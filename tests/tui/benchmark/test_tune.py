@@ -153,9 +153,9 @@ async def test_threads_are_tuned_by_keys_and_kept(
         assert tuner.kept == [Path(str(FULL.artifact))]
         assert isinstance(app.screen, BenchmarkStep)
         # The figures of before are not those of the tuned artifact.
-        assert app.session.benchmark is None
-        assert app.session.artifact == FULL.artifact
-        assert app.session.template == FULL.template
+        assert app.workspace.session.benchmark is None
+        assert app.workspace.session.artifact == FULL.artifact
+        assert app.workspace.session.template == FULL.template
 
 
 async def test_a_tuned_build_becomes_the_artifact(wizard: Build, called: Called) -> None:
@@ -172,8 +172,8 @@ async def test_a_tuned_build_becomes_the_artifact(wizard: Build, called: Called)
         said = str(app.screen.query_one("#verdict", Words).content)
         assert "Left out: INT4, blocks of 128, drifts further than 1 nats." in said
         await press(pilot, "#keep")
-        assert app.session.artifact == "/models/out/int4-tuned"
-        assert (app.session.template, app.session.benchmark) == (None, None)
+        assert app.workspace.session.artifact == "/models/out/int4-tuned"
+        assert (app.workspace.session.template, app.workspace.session.benchmark) == (None, None)
         assert not tuner.kept
 
 
@@ -192,14 +192,14 @@ async def test_it_goes_on_behind_other_screens_and_stops_when_asked(
         await pilot.press("escape")
         await pilot.pause()
         assert isinstance(app.screen, BenchmarkStep)
-        assert [work.name for work in app.busy] == ["tune"]
+        assert [work.name for work in app.workspace.busy] == ["tune"]
         await pilot.press("t")
         await pilot.pause()
         assert str(app.screen.query_one("#close", Button).label) == "Stop"
         age(app, "tune", 5)
         app.screen.query_one("#close", Button).press()
         await pilot.pause()
-        assert app.busy == []
+        assert app.workspace.busy == []
         assert isinstance(app.screen, TuneScreen)
         assert not app.screen.query_one("#threads").disabled
 

@@ -39,12 +39,12 @@ async def idle(pilot: Pilot[Any]) -> None:
     for _ in range(400):
         await pilot.pause()
         asking = [w for w in app.workers if w.group == "asking" and not w.is_finished]
-        lanes = app.chat.conversations
+        lanes = app.workspace.chat.conversations
         if not asking and all(lane.status in ("ready", "failed") for lane in lanes):
             await pilot.pause()
             return
         await asyncio.sleep(0)
-    raise AssertionError([lane.status for lane in app.chat.conversations])
+    raise AssertionError([lane.status for lane in app.workspace.chat.conversations])
 
 
 async def say(pilot: Pilot[Any], text: str) -> None:
@@ -67,14 +67,16 @@ async def test_a_conversation_has_turns_figures_and_memory(wizard: Build, called
         await idle(pilot)
         await say(pilot, "What is int4?")
         await say(pilot, "And int8?")
-        assert [turn.role for turn in app.chat.first.turns] == ["user", "assistant"] * 2
+        assert [turn.role for turn in app.workspace.chat.first.turns] == ["user", "assistant"] * 2
         assert [m["content"] for m in called.engine.asked[1]] == [
             "What is int4?",
             called.engine.answer,
             "And int8?",
         ]
         assert "TTFT 12 ms" in shown(app) and "410 tok/s" in shown(app)
-        assert app.session.chat is not None and len(app.session.chat["stats"]) == 2
+        assert (
+            app.workspace.session.chat is not None and len(app.workspace.session.chat["stats"]) == 2
+        )
 
 
 async def test_retry_and_edit_ask_again(wizard: Build, called: Called) -> None:
@@ -87,7 +89,7 @@ async def test_retry_and_edit_ask_again(wizard: Build, called: Called) -> None:
         assert len(called.engine.asked) == 2 and called.engine.asked[0] == called.engine.asked[1]
         await pilot.press("ctrl+t")
         field = app.screen.query_one(Ask)
-        assert field.text == "Frist question" and app.chat.first.turns == []
+        assert field.text == "Frist question" and app.workspace.chat.first.turns == []
         await say(pilot, "First question")
         assert called.engine.asked[-1][-1]["content"] == "First question"
 
@@ -116,7 +118,7 @@ async def test_a_system_prompt_and_settings_reach_the_engine(wizard: Build, call
         assert called.engine.asked[0][0] == {"role": "system", "content": "Be brief."}
         assert called.engine.options[0]["temperature"] == 0.5
         await say(pilot, "/temperature 9")
-        assert app.chat.first.settings.temperature == 0.5
+        assert app.workspace.chat.first.settings.temperature == 0.5
 
 
 # faultkit leaves the files that it wrote to the garbage collector.
@@ -156,10 +158,10 @@ async def test_two_precisions_side_by_side(wizard: Build, called: Called, tmp_pa
         await pilot.pause()
         await pilot.press("down", "enter")
         await pilot.pause()
-        assert app.session.artifact == str(tmp_path / "int8")
+        assert app.workspace.session.artifact == str(tmp_path / "int8")
         assert (
             len(app.screen.query(ConversationColumn)) == 1
-            and app.chat.first.turns[-1].text == "it stores every weight"
+            and app.workspace.chat.first.turns[-1].text == "it stores every weight"
         )
 
 
@@ -237,11 +239,11 @@ async def test_an_engine_that_dies_keeps_the_history_and_comes_back(
     async with app.run_test(size=(100, 30)) as pilot:
         await idle(pilot)
         await say(pilot, "one")
-        assert app.chat.first.status == "failed"
+        assert app.workspace.chat.first.status == "failed"
         assert "SIGSEGV" in str(app.screen.query_one("#problem-words").render())
-        assert [turn.text for turn in app.chat.first.turns] == ["one", "half "]
+        assert [turn.text for turn in app.workspace.chat.first.turns] == ["one", "half "]
         await say(pilot, "two")
-        assert len(opened) == 2 and app.chat.first.turns[-1].text == called.engine.answer
+        assert len(opened) == 2 and app.workspace.chat.first.turns[-1].text == called.engine.answer
 
 
 async def test_three_deaths_in_a_minute_are_enough(wizard: Build, called: Called) -> None:
@@ -307,11 +309,13 @@ async def test_the_oldest_turns_give_way_when_the_context_is_full(
     )
     async with app.run_test(size=(100, 30)) as pilot:
         await idle(pilot)
-        app.chat.first.system = "SYS"
+        app.workspace.chat.first.system = "SYS"
         for number in range(4):
             await say(pilot, f"question {number}")
-        assert app.chat.first.dropped > 0
+        assert app.workspace.chat.first.dropped > 0
         assert engine.asked[-1][0] == {"role": "system", "content": "SYS"}
         assert engine.asked[-1][-1]["content"] == "question 3"
-        assert len(app.chat.first.turns) == 8, "the screen keeps what the prompt leaves out"
-        assert f"without the {app.chat.first.dropped} oldest turns" in shown(app)
+        assert len(app.workspace.chat.first.turns) == 8, (
+            "the screen keeps what the prompt leaves out"
+        )
+        assert f"without the {app.workspace.chat.first.dropped} oldest turns" in shown(app)

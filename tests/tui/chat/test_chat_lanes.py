@@ -89,7 +89,7 @@ async def test_a_new_lane_answers_the_newest_question_after_the_same_turns(
         await idle(pilot)
         await say(pilot, "first")
         await say(pilot, "second")
-        app.chat.add(artifact_target(str(tmp_path / "int8")))
+        app.workspace.chat.add(artifact_target(str(tmp_path / "int8")))
         await idle(pilot)
         assert engines["int8"].asked == [engines["int4"].asked[1]]
         assert "differs from token 2" in standing(app)[1]
@@ -110,8 +110,8 @@ async def test_three_lanes_fit_and_a_server_is_compared_by_its_words(
     app = lanes_of(called, wizard, tmp_path, engines)
     async with app.run_test(size=size) as pilot:
         await idle(pilot)
-        app.chat.add(artifact_target(str(tmp_path / "int8")))
-        app.chat.add(SERVER, network=True)
+        app.workspace.chat.add(artifact_target(str(tmp_path / "int8")))
+        app.workspace.chat.add(SERVER, network=True)
         await idle(pilot)
         await say(pilot, "What is int4?")
         regions = [lane.region for lane in app.screen.query(ConversationColumn)]
@@ -146,14 +146,14 @@ async def test_a_lane_that_dies_leaves_the_others_and_comes_back(
     app = lanes_of(called, wizard, tmp_path, engines)
     async with app.run_test(size=(120, 40)) as pilot:
         await idle(pilot)
-        app.chat.add(artifact_target(str(tmp_path / "int8")))
+        app.workspace.chat.add(artifact_target(str(tmp_path / "int8")))
         await idle(pilot)
         await say(pilot, "one")
-        assert [lane.status for lane in app.chat.conversations] == ["ready", "failed"]
+        assert [lane.status for lane in app.workspace.chat.conversations] == ["ready", "failed"]
         assert "SIGSEGV" in str(app.screen.query_one("#problem-words").render())
         await say(pilot, "two")
-        assert [t.text for t in app.chat.first.answers] == ["fine", "fine"]
-        assert [t.text for t in app.chat.beside[0].answers] == ["fine too"]
+        assert [t.text for t in app.workspace.chat.first.answers] == ["fine", "fine"]
+        assert [t.text for t in app.workspace.chat.beside[0].answers] == ["fine too"]
         # A question without an answer is not said again: templates want question and answer in turn.
         assert [m["content"] for m in engines["int8"].asked[-1]] == ["two"]
 
@@ -163,7 +163,7 @@ async def test_all_lanes_scroll_together(wizard: Build, called: Called, tmp_path
     app = lanes_of(called, wizard, tmp_path, engines)
     async with app.run_test(size=(120, 40)) as pilot:
         await idle(pilot)
-        app.chat.add(artifact_target(str(tmp_path / "int8")))
+        app.workspace.chat.add(artifact_target(str(tmp_path / "int8")))
         await idle(pilot)
         for number in range(12):
             await say(pilot, f"question {number}")
@@ -195,14 +195,16 @@ async def test_the_kept_lane_is_what_the_next_steps_work_on(
     app = lanes_of(called, wizard, tmp_path, engines)
     async with app.run_test(size=(120, 40)) as pilot:
         await idle(pilot)
-        app.chat.add(SERVER)
+        app.workspace.chat.add(SERVER)
         await idle(pilot)
         await say(pilot, "who?")
-        app.session = app.chat.keep(app.chat.beside[0], app.session)
+        app.workspace.session = app.workspace.chat.keep(
+            app.workspace.chat.beside[0], app.workspace.session
+        )
         await pilot.pause()
-        assert app.session.target == SERVER.text and app.chat.beside == []
-        assert app.chat.first.target == SERVER
-        assert [t.text for t in app.chat.first.answers] == ["two"], "the turns stay"
+        assert app.workspace.session.target == SERVER.text and app.workspace.chat.beside == []
+        assert app.workspace.chat.first.target == SERVER
+        assert [t.text for t in app.workspace.chat.first.answers] == ["two"], "the turns stay"
         await say(pilot, "again?")
         assert shown(app).count("two") == 2
 
@@ -215,20 +217,20 @@ async def test_a_connected_server_takes_the_place_of_the_artifact(
     async with app.run_test(size=(120, 40)) as pilot:
         await idle(pilot)
         chosen = {"target": SERVER.text, "server": "vLLM", "model": "m", "network": False}
-        app.session = app.session.decide(endpoint=chosen)
+        app.workspace.session = app.workspace.session.decide(endpoint=chosen)
         await idle(pilot)
         await say(pilot, "who?")
-        assert app.chat.first.answers[-1].text == "two"
+        assert app.workspace.chat.first.answers[-1].text == "two"
         assert "the server's own" in standing(app)[0]
         await pilot.press("f10")
         await pilot.pause()
         assert app.screen is step_of(pilot), "a server tells no tokens"
         await say(pilot, "/context 64")
         assert "context of its own" in str(app.screen.query_one("#problem-words").render())
-        assert app.chat.first.settings.context is None
-        app.session = app.session.decide(endpoint=None)
+        assert app.workspace.chat.first.settings.context is None
+        app.workspace.session = app.workspace.session.decide(endpoint=None)
         await idle(pilot)
-        assert app.chat.first.artifact == str(tmp_path / "int4")
+        assert app.workspace.chat.first.artifact == str(tmp_path / "int4")
 
 
 async def test_the_list_says_both_numbers_and_reaches_servers(
@@ -237,7 +239,7 @@ async def test_the_list_says_both_numbers_and_reaches_servers(
     app = lanes_of(called, wizard, tmp_path, {"int4": FakeEngine("one"), "int8": FakeEngine("two")})
     async with app.run_test(size=(120, 40)) as pilot:
         await idle(pilot)
-        rows = candidates(app.session, app.chat.first.artifact)
+        rows = candidates(app.workspace.session, app.workspace.chat.first.artifact)
         assert [row.target.kind for row in rows] == ["artifact", "original"]
         for row in rows:
             assert "needs at least" in row.words and "is available" in row.words
@@ -290,12 +292,15 @@ async def test_every_lane_says_what_its_own_process_takes_now(
     app = lanes_of(called, wizard, tmp_path, {"int4": Here("one"), SERVER.label: Away("two")})
     async with app.run_test(size=(120, 40)) as pilot:
         await idle(pilot)
-        app.chat.add(SERVER)
+        app.workspace.chat.add(SERVER)
         await idle(pilot)
         await app.workspace.take_sample()
         await pilot.pause()
-        assert app.chat.first.rss_bytes is not None and app.chat.first.rss_bytes > 2**20
-        assert app.chat.beside[0].rss_bytes is None, (
+        assert (
+            app.workspace.chat.first.rss_bytes is not None
+            and app.workspace.chat.first.rss_bytes > 2**20
+        )
+        assert app.workspace.chat.beside[0].rss_bytes is None, (
             "a server's memory is its own, not the messenger's"
         )
 
@@ -309,21 +314,21 @@ async def test_a_neighbour_is_offered_and_any_artifact_can_be_named(
     (tmp_path / ".firstlight-other-0badcafe" / "genai_config.json").write_text("{}")
     async with app.run_test(size=(80, 24)) as pilot:
         await idle(pilot)
-        rows = candidates(app.session, app.chat.first.artifact)
+        rows = candidates(app.workspace.session, app.workspace.chat.first.artifact)
         assert [row.target.label for row in rows if row.target.kind == "artifact"] == [
             "int8",
             "other",
         ]
         await say(pilot, "who?")
         await say(pilot, f"/beside {tmp_path / 'nowhere'}")
-        assert not app.chat.beside
+        assert not app.workspace.chat.beside
         await say(pilot, f"/beside {tmp_path / 'other'}")
         for _ in range(200):
             await pilot.pause()
-            if app.chat.beside:
+            if app.workspace.chat.beside:
                 break
         await idle(pilot)
-        assert app.chat.beside[0].answers[-1].text == "other"
+        assert app.workspace.chat.beside[0].answers[-1].text == "other"
 
 
 def test_what_a_server_does_not_count_is_not_called_tokens() -> None:
@@ -355,7 +360,7 @@ async def test_a_save_overwrites_no_other_conversation(
         await say(pilot, f"/save {folder}")
         assert names() == ["conversation", "conversation-2"]
         assert "second" in (folder / "conversation.md").read_text()
-        app.chat.add(artifact_target(str(tmp_path / "int8")))
+        app.workspace.chat.add(artifact_target(str(tmp_path / "int8")))
         await idle(pilot)
         await say(pilot, f"/save {folder}")
         assert names() == ["conversation", "conversation-2", "conversation-3"]

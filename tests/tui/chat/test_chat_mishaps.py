@@ -53,7 +53,7 @@ async def begin(pilot: Pilot[Any], text: str, engine: FakeEngine) -> None:
 
 
 def texts(app: WizardApp) -> list[list[str]]:
-    return [[turn.text for turn in lane.turns] for lane in app.chat.conversations]
+    return [[turn.text for turn in lane.turns] for lane in app.workspace.chat.conversations]
 
 
 async def test_a_question_right_after_another_context_is_answered(
@@ -94,7 +94,7 @@ async def test_a_stop_leaves_every_lane_with_the_same_questions(
     app = lanes_of(called, wizard, tmp_path, {"int4": first, "int8": second})
     async with app.run_test(size=(120, 40)) as pilot:
         await idle(pilot)
-        app.chat.add(artifact_target(str(tmp_path / "int8")))
+        app.workspace.chat.add(artifact_target(str(tmp_path / "int8")))
         await begin(pilot, "first", first)
         first.stopped.set()
         await idle(pilot)
@@ -115,10 +115,12 @@ async def test_a_lane_closed_while_another_answers_stays_closed(
     app = lanes_of(called, wizard, tmp_path, {"int4": first, "int8": FakeEngine()})
     async with app.run_test(size=(120, 40)) as pilot:
         await idle(pilot)
-        app.chat.add(artifact_target(str(tmp_path / "int8")))
+        app.workspace.chat.add(artifact_target(str(tmp_path / "int8")))
         await begin(pilot, "go", first)
-        closed = app.chat.beside[0]
-        app.session = app.chat.keep(app.chat.first, app.session)
+        closed = app.workspace.chat.beside[0]
+        app.workspace.session = app.workspace.chat.keep(
+            app.workspace.chat.first, app.workspace.session
+        )
         first.stopped.set()
         await idle(pilot)
         assert closed.status == "closed"
@@ -150,7 +152,7 @@ async def test_lanes_that_sample_draw_with_one_seed(
         await idle(pilot)
         await say(pilot, "/temperature 0.8")
         await say(pilot, "alone")
-        app.chat.add(artifact_target(str(tmp_path / "int8")))
+        app.workspace.chat.add(artifact_target(str(tmp_path / "int8")))
         await idle(pilot)
         await say(pilot, "both")
         first, second = engines["int4"].options, engines["int8"].options
@@ -172,7 +174,11 @@ async def test_ratings_outlive_their_answers(wizard: Build, called: Called) -> N
         await say(pilot, "/rate 4")
         await pilot.press("ctrl+r")
         await idle(pilot)
-        assert app.session.chat is not None and app.session.chat["ratings"] == [5, 3, 4]
+        assert app.workspace.session.chat is not None and app.workspace.session.chat["ratings"] == [
+            5,
+            3,
+            4,
+        ]
 
 
 async def test_a_command_takes_the_problem_of_the_one_before_away(
@@ -195,7 +201,7 @@ async def test_clear_stops_the_answer_that_is_being_made(wizard: Build, called: 
         await idle(pilot)
         await begin(pilot, "go", engine)
         await say(pilot, "/clear")
-        assert app.chat.first.turns == [] and app.chat.first.status == "ready"
+        assert app.workspace.chat.first.turns == [] and app.workspace.chat.first.status == "ready"
 
 
 async def test_an_engine_that_dies_unasked_is_told_and_comes_back_with_the_next_question(
@@ -207,7 +213,7 @@ async def test_an_engine_that_dies_unasked_is_told_and_comes_back_with_the_next_
         await idle(pilot)
         await say(pilot, "one")
         engine.alive = False
-        app.chat.first.sample()
+        app.workspace.chat.first.sample()
         await pilot.pause()
         assert "the engine is gone" in "".join(standing(app))
         engine.alive = True
@@ -230,7 +236,7 @@ async def test_text_of_many_tokens_a_character_is_counted_before_it_is_sent(
         await idle(pilot)
         for _ in range(3):
             await say(pilot, "你好世界你好世界你好")
-        assert app.chat.first.dropped == 2
+        assert app.workspace.chat.first.dropped == 2
 
 
 async def test_html_and_line_breaks_of_an_answer_are_not_hidden(
@@ -257,7 +263,7 @@ async def test_only_a_command_is_taken_for_one_and_none_is_lost(
         await say(pilot, "/etc/hosts holds what?")
         assert called.engine.asked[-1][-1]["content"] == "/etc/hosts holds what?"
         await say(pilot, "/system-prompt\nTwo\nlines")
-        assert app.chat.first.system == "Two\nlines"
+        assert app.workspace.chat.first.system == "Two\nlines"
         await say(pilot, "/nosuch with many words")
         await pilot.press("up")
         assert app.screen.query_one(Ask).text == "/nosuch with many words"

@@ -104,7 +104,7 @@ async def test_a_form_is_checked_before_it_is_used(
             drawer.query_one("#regex", Input).value = regex
             drawer._use()
             await reads(pilot, "#wrong", words)
-        assert app.chat.first.settings.form() == {}
+        assert app.workspace.chat.first.settings.form() == {}
         drawer.query_one("#json_schema", TextArea).text = '{"type": "object"}'
         drawer.query_one("#regex", Input).value = ""
         drawer._use()
@@ -138,7 +138,7 @@ async def test_another_context_loads_anew_and_keeps_the_turns(
         assert "Choose between 2 and 128" in str(app.screen.query_one("#problem-words").render())
         opened = [options for name, _, options in called.calls if name == "open_target"]
         assert [options["max_length"] for options in opened] == [None, 64]
-        assert app.chat.first.turns[0].text == "one"
+        assert app.workspace.chat.first.turns[0].text == "one"
         await say(pilot, "two")
         assert len(called.engine.asked[-1]) == 3
 
@@ -167,7 +167,7 @@ async def test_stop_keeps_what_was_said(wizard: Build, called: Called) -> None:
         await pilot.press("enter")
         for _ in range(100):
             await pilot.pause()
-            if app.chat.first.answers and app.chat.first.answers[-1].pieces:
+            if app.workspace.chat.first.answers and app.workspace.chat.first.answers[-1].pieces:
                 break
         assert app.screen.query_one("#stop").display
         # One answer at a time: the question stays where it was written.
@@ -176,8 +176,8 @@ async def test_stop_keeps_what_was_said(wizard: Build, called: Called) -> None:
         assert app.screen.query_one(Ask).text == "more"
         await pilot.press("escape")
         await idle(pilot)
-        assert app.chat.first.answers[-1].finish_reason == "cancelled"
-        assert app.chat.first.answers[-1].text == "half "
+        assert app.workspace.chat.first.answers[-1].finish_reason == "cancelled"
+        assert app.workspace.chat.first.answers[-1].text == "half "
         assert "stopped" in shown(app)
 
 
@@ -199,7 +199,7 @@ async def test_a_question_that_waits_for_a_loading_model_can_be_stopped(
         for text in ("one", "two"):
             app.screen.query_one(Ask).text = text
             await pilot.press("enter")
-        assert [t.text for t in app.chat.first.turns if t.role == "user"] == ["one"]
+        assert [t.text for t in app.workspace.chat.first.turns if t.role == "user"] == ["one"]
         await pilot.press("escape")
         await pilot.pause()
         load.set()
@@ -238,18 +238,20 @@ async def test_answers_are_rated_and_copied(wizard: Build) -> None:
         await idle(pilot)
         await say(pilot, "one")
         await pilot.press("f8", "f8")
-        assert app.session.chat is not None and app.session.chat["ratings"] == [2]
+        assert app.workspace.session.chat is not None and app.workspace.session.chat["ratings"] == [
+            2
+        ]
         await say(pilot, "/rate 5")
-        assert app.session.chat["ratings"] == [5]
+        assert app.workspace.session.chat["ratings"] == [5]
         await say(pilot, "/rate 6")
-        assert app.session.chat["ratings"] == [5]
+        assert app.workspace.session.chat["ratings"] == [5]
         await say(pilot, "/rate")
         await until(pilot, ChooseScreen)
         await pilot.press("down", "enter")
         await until(pilot, ChatStep)
-        assert app.session.chat["ratings"] == [4] and "★★★★☆" in shown(app)
+        assert app.workspace.session.chat["ratings"] == [4] and "★★★★☆" in shown(app)
         await pilot.press("ctrl+o")
-        assert app.clipboard == app.chat.first.answers[-1].text
+        assert app.clipboard == app.workspace.chat.first.answers[-1].text
 
 
 async def test_control_tokens_in_the_users_text_are_told(wizard: Build, called: Called) -> None:

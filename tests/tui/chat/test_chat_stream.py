@@ -72,7 +72,7 @@ async def test_a_long_answer_is_painted_in_bounded_parts_and_shown_whole_at_the_
         await pilot.press("enter")
         await idle(pilot)
         assert len(painted) > 20 and max(painted) <= LIVE_CHARACTERS + len("… ▌")
-        answer = app.chat.first.answers[-1]
+        answer = app.workspace.chat.first.answers[-1]
         assert len(answer.pieces) == TOKENS
         assert len(answer.text) > 10 * LIVE_CHARACTERS
         newest = list(step.query(Message))[-1]

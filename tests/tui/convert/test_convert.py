@@ -85,13 +85,13 @@ def primary(pilot: Pilot[Any]) -> str:
 
 
 def session(pilot: Pilot[Any]) -> Session:
-    found = pilot.app.session  # type: ignore[attr-defined]
+    found = pilot.app.workspace.session  # type: ignore[attr-defined]
     assert isinstance(found, Session)
     return found
 
 
 def work(pilot: Pilot[Any]) -> Work:
-    found = pilot.app.works["convert"]  # type: ignore[attr-defined]
+    found = pilot.app.workspace.works["convert"]  # type: ignore[attr-defined]
     assert isinstance(found, Work)
     return found
 
@@ -184,8 +184,8 @@ async def test_cancel_says_cancelled_and_offers_to_convert_again(
         # The precision that was finished before stays.
         assert [a["precision"] for a in session(pilot).artifacts] == ["int8"]
         assert primary(pilot) == "Convert"
-        assert app.run_record is not None
-        kept = [e for e in app.run_record.entries() if e.step == "convert"]
+        assert app.workspace.run_record is not None
+        kept = [e for e in app.workspace.run_record.entries() if e.step == "convert"]
         assert [(e.status, e.values["precision"]) for e in kept] == [
             ("done", "int8"),
             ("cancelled", "int4"),
@@ -243,7 +243,7 @@ async def test_results_of_another_source_do_not_fill_this_session(
         await settle(pilot)
         await pilot.press("enter")
         await olive.begun.wait()
-        app.session = app.session.decide(source="/models/another")
+        app.workspace.session = app.workspace.session.decide(source="/models/another")
         olive.go_on.set()
         await settle(pilot)
         assert session(pilot).artifacts == () and session(pilot).artifact is None
@@ -262,7 +262,7 @@ async def test_memory_beyond_the_prediction_asks_once_and_can_stop(
 
         async def sampled(rss: int, used: int) -> None:
             sample = Sample(cpu=50.0, memory_used=used, memory_total=16 * GIB, job_rss=rss)
-            app.sampled.publish(sample)
+            app.workspace.sampled.publish(sample)
             await repaint(pilot)
 
         await sampled(GIB // 4, 6 * GIB)
@@ -317,7 +317,7 @@ async def test_stop_now_stops(wizard: Build, called: Called) -> None:
         await settle(pilot)
         await pilot.press("enter")
         await olive.begun.wait()
-        app.sampled.publish(
+        app.workspace.sampled.publish(
             Sample(cpu=1.0, memory_used=15 * GIB, memory_total=16 * GIB, job_rss=GIB)
         )
         await repaint(pilot)
@@ -485,8 +485,8 @@ async def test_a_wizard_that_is_killed_while_it_converts_leaves_its_first_steps(
         await pilot.press("enter")
         await olive.begun.wait()
         # Nothing has ended yet, and the ledger knows what was decided.
-        assert app.run_record is not None
-        steps = {entry.step: entry.values for entry in app.run_record.entries()}
+        assert app.workspace.run_record is not None
+        steps = {entry.step: entry.values for entry in app.workspace.run_record.entries()}
         assert steps["precision"] == {"precisions": ["int4"], "method": "config"}
         assert ONE.model is not None and steps["model"]["path"] == ONE.source
         assert set(ONE.model) <= set(steps["model"])

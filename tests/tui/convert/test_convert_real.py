@@ -24,7 +24,7 @@ PATIENCE = 180.0
 async def ended(pilot: Pilot[int], name: str) -> None:
     """Until the work is over and painted."""
     async with asyncio.timeout(PATIENCE):
-        while pilot.app.works[name].running:  # type: ignore[attr-defined]
+        while pilot.app.workspace.works[name].running:  # type: ignore[attr-defined]
             await pilot.pause(0.1)
     await pilot.pause(0.2)
 
@@ -42,24 +42,24 @@ async def test_two_marked_precisions_are_converted_and_the_table_shows_what_was_
         # Two rows below the cursor's INT4 is INT4 compact.
         table(pilot).focus()
         await pilot.press("down", "space")
-        assert app.session.precisions == ("int4", "int4-compact")
+        assert app.workspace.session.precisions == ("int4", "int4-compact")
         await pilot.press("ctrl+n")
         await pilot.pause()
         assert isinstance(app.screen, ConvertStep)
         await pilot.press("enter")
         await ended(pilot, "convert")
-        assert app.works["convert"].error is None
+        assert app.workspace.works["convert"].error is None
         assert "✓ INT4   ✓ INT4 compact" in text(pilot, "#work")
         log = Path(text(pilot, "#log-path").removeprefix("Log file: "))
         assert log.is_file() and log.parent == find_paths().logs
-        folders = [Path(str(a["artifact"])) for a in app.session.artifacts]
+        folders = [Path(str(a["artifact"])) for a in app.workspace.session.artifacts]
         assert all((folder / "genai_config.json").is_file() for folder in folders)
         # Olive was loaded once.
-        assert ["olive_load_seconds" in a for a in app.session.artifacts] == [True, False]
+        assert ["olive_load_seconds" in a for a in app.workspace.session.artifacts] == [True, False]
         await pilot.press("ctrl+b")
         await pilot.pause()
         for key, blocks in (("int4", [32]), ("int4-compact", [128])):
-            document = app.session.measured(key)
+            document = app.workspace.session.measured(key)
             assert document is not None and document["built"]["block_size"] == blocks
             size = document["bytes"] / 2**20
             assert row(pilot, key)["measured"] == f"{size:.3g}"
@@ -73,7 +73,7 @@ async def test_cancel_ends_olive_within_a_second_and_leaves_nothing(sample: Path
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         await pilot.press("enter")
-        work = app.works["convert"]
+        work = app.workspace.works["convert"]
         async with asyncio.timeout(PATIENCE):
             while work.pid is None or not work.stages:
                 await pilot.pause(0.05)
@@ -84,5 +84,5 @@ async def test_cancel_ends_olive_within_a_second_and_leaves_nothing(sample: Path
         assert work.status == "cancelled"
         assert work.ended is not None and work.ended - begun < 1.0
         assert "Cancelled" in text(pilot, "#work")
-        assert app.run_record is not None
-        assert not [p for p in app.run_record.folder.rglob("*.onnx*")]
+        assert app.workspace.run_record is not None
+        assert not [p for p in app.workspace.run_record.folder.rglob("*.onnx*")]

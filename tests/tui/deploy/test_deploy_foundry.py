@@ -103,7 +103,9 @@ async def test_another_cache_is_another_deployment(wizard: Build) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         assert primary(app) == "Next: Chat"
-        app.session = FULL.decide(deployment={**(FULL.deployment or {}), "cache": "private"})
+        app.workspace.session = FULL.decide(
+            deployment={**(FULL.deployment or {}), "cache": "private"}
+        )
         await pilot.click("#cache-foundry")
         await settle(pilot)
         assert primary(app) == "Deploy"
@@ -351,7 +353,7 @@ async def test_the_port_is_chosen_kept_and_taken_again_on_restart(
         await until(pilot, lambda: "5273" in words(app, "#service"))
         await until(pilot, lambda: app.screen.query_one("#serve-restart").region.width > 0)
         await pilot.click("#serve-restart")
-        await until(pilot, lambda: len(ports) == 2 and "serve" in app.kept)
+        await until(pilot, lambda: len(ports) == 2 and "serve" in app.workspace.kept)
         assert ports == [5273, 5273] and foundry.closed == 1
         await pilot.press("ctrl+n")
         await settle_but_serving(app, pilot)

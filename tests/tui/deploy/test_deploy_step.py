@@ -95,7 +95,7 @@ async def test_deployed_both_answers_side_by_side_and_undone(
         assert "free" in words(app, "#name-words") and primary(app) == "Deploy"
         await pilot.press("enter")
         await settle(pilot)
-        assert app.session.deployment is not None
+        assert app.workspace.session.deployment is not None
         assert "Verified" in words(app, "#verdict")
         for key in ("foundry", "own"):
             answer = app.screen.query_one(f"#answer-{key}", Words)
@@ -104,7 +104,7 @@ async def test_deployed_both_answers_side_by_side_and_undone(
         assert primary(app) == "Next: Chat"
         await pilot.press("pagedown", "f8")
         await settle(pilot)
-        assert app.session.deployment is None
+        assert app.workspace.session.deployment is None
         assert "Undone" in words(app, "#verdict") and primary(app) == "Deploy"
     assert [name for name in called.names() if name in ("deploy", "undo")] == ["deploy", "undo"]
 
@@ -125,7 +125,7 @@ async def test_by_mouse_alone_with_another_target(
         assert asked["target"] == "folder" and "replace" not in asked
         await pilot.click("#deploy-undo")
         await settle(pilot)
-        assert app.session.deployment is None
+        assert app.workspace.session.deployment is None
         await pilot.click("#deploy-skip")
         await settle(pilot)
         assert type(app.screen) is not DeployStep
@@ -250,7 +250,7 @@ async def test_a_name_that_the_template_got_later_is_suggested(wizard: Build) ->
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         assert app.screen.query_one("#deploy-name", Input).value == "int4"
-        app.session = app.session.decide(template=FULL.template)
+        app.workspace.session = app.workspace.session.decide(template=FULL.template)
         await pilot.press("ctrl+b")
         await settle(pilot)
         await pilot.press("ctrl+n")
@@ -272,7 +272,7 @@ async def test_answers_that_differ_are_not_called_verified(wizard: Build, called
         assert "the answers differ" in words(app, "#verdict")
         shown = words(app, "#answer-foundry")
         assert "\x1b" not in shown and "[b]" in shown
-        assert not DeployStep.done(app.session)
+        assert not DeployStep.done(app.workspace.session)
 
 
 @pytest.mark.parametrize(
@@ -296,7 +296,7 @@ async def test_a_failure_is_a_sentence_and_the_choice_stays(
         await pilot.click("#primary")
         await settle(pilot)
         assert str(error) in words(app, "#problem-words")
-        assert app.session.deployment is None and primary(app) == "Deploy"
+        assert app.workspace.session.deployment is None and primary(app) == "Deploy"
         assert app.screen.query_one("#deploy-name", Input).value == "mine"
 
 
@@ -385,9 +385,9 @@ async def test_a_sick_service_and_a_dead_one_are_told_apart(wizard: Build, calle
         await pilot.press("f7")
         await until(pilot, lambda: "does not answer" in words(app, "#service"))
         foundry.job.alive = False
-        await until(pilot, lambda: app.works["serve"].status == "failed")
+        await until(pilot, lambda: app.workspace.works["serve"].status == "failed")
         await until(pilot, lambda: "ended by itself" in words(app, "#problem-words"))
-        assert foundry.closed == 1 and "serve" not in app.kept
+        assert foundry.closed == 1 and "serve" not in app.workspace.kept
 
 
 async def test_a_service_that_does_not_start_is_a_sentence(wizard: Build, called: Called) -> None:
@@ -417,7 +417,7 @@ async def test_quitting_while_it_serves_asks(wizard: Build, called: Called) -> N
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await pilot.press("f7")
-        await until(pilot, lambda: "serve" in app.kept)
+        await until(pilot, lambda: "serve" in app.workspace.kept)
         await pilot.press("ctrl+q")
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
         await pilot.click("#yes")

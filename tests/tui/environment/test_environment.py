@@ -115,7 +115,10 @@ async def test_rows_come_one_by_one_and_survive_a_walk(build: Build) -> None:
 
     app = build(run_checks=slow)
     async with app.run_test(size=(80, 24)) as pilot:
-        while "environment" not in app.works or len(app.works["environment"].rows) < 4:
+        while (
+            "environment" not in app.workspace.works
+            or len(app.workspace.works["environment"].rows) < 4
+        ):
             await pilot.pause()
         app.workspace.publish_works()
         await pilot.pause()
@@ -126,7 +129,7 @@ async def test_rows_come_one_by_one_and_survive_a_walk(build: Build) -> None:
         go_on.set()
         await settle(pilot)
         assert texts(app)[2] == "1.0"
-        assert app.session.environment == WHOLE
+        assert app.workspace.session.environment == WHOLE
 
 
 async def test_one_row_is_looked_at_again_alone(build: Build, machine: Machine) -> None:
@@ -140,9 +143,13 @@ async def test_one_row_is_looked_at_again_alone(build: Build, machine: Machine) 
         await settle(pilot)
         assert machine.asked == [None, ["torch"]]
         assert texts(app) == ["1.0", LONG.strip(), "1.0"]
-        assert app.session.environment is not None
-        assert [r["id"] for r in app.session.environment["checks"]] == ["python", "pair", "torch"]
-        assert app.session.environment["verdict"] == "ready"
+        assert app.workspace.session.environment is not None
+        assert [r["id"] for r in app.workspace.session.environment["checks"]] == [
+            "python",
+            "pair",
+            "torch",
+        ]
+        assert app.workspace.session.environment["verdict"] == "ready"
         await pilot.press("r")
         await settle(pilot)
         assert machine.asked[-1] is None
@@ -175,7 +182,7 @@ async def test_the_report_goes_to_the_clipboard_and_to_a_file_without_the_home(
         await settle(pilot)
         await pilot.press("y")
         await settle(pilot)
-        kept = (app.paths.state / "environment-report.txt").read_text()
+        kept = (app.workspace.paths.state / "environment-report.txt").read_text()
     assert kept == app.clipboard
     assert str(own_home) not in kept and "~/bin/python" in kept
 
@@ -225,7 +232,10 @@ async def test_one_key_installs_after_the_command_was_shown(build: Build, machin
         await pilot.click("#yes")
         await settle(pilot)
         assert ran == [PLAN]
-        assert app.session.environment is not None and app.session.environment["verdict"] == "ready"
+        assert (
+            app.workspace.session.environment is not None
+            and app.workspace.session.environment["verdict"] == "ready"
+        )
         assert texts(app)[2] == "1.0"
         assert not app.screen.query_one("#install", Button).display
 

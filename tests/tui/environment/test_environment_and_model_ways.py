@@ -95,7 +95,7 @@ async def test_both_steps_are_complete(
         await settle(pilot)
         await way(pilot, machine)
         assert type(app.screen) is PrecisionStep
-        assert app.session.source == str(find_paths().sample)
+        assert app.workspace.session.source == str(find_paths().sample)
 
 
 def test_all_themes_are_walked() -> None:

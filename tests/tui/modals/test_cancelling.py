@@ -47,7 +47,7 @@ async def test_a_second_enter_does_not_cancel_what_the_first_began(
         await pilot.press("enter")
         await slow.begun.wait()
         await painted(pilot)
-        work = app.works[screen.WORK]
+        work = app.workspace.works[screen.WORK]
         # The button has become Cancel and lets the focus go.
         assert str(app.screen.query_one("#primary").label) == "Cancel"  # type: ignore[attr-defined]
         await pilot.press("enter", "space", "escape")
@@ -83,7 +83,7 @@ async def test_young_work_is_cancelled_without_a_question(wizard: Build, called:
         age(app, "benchmark", 5)
         await pilot.click("#primary")
         await settle(pilot)
-        assert app.works["benchmark"].status == "cancelled"
+        assert app.workspace.works["benchmark"].status == "cancelled"
 
 
 async def test_the_question_goes_when_the_work_ends_by_itself(
@@ -103,4 +103,7 @@ async def test_the_question_goes_when_the_work_ends_by_itself(
         slow.go_on.set()
         await settle(pilot)
         assert not isinstance(app.screen, CancelQuestion)
-        assert app.works["benchmark"].status == "done" and app.session.benchmark is not None
+        assert (
+            app.workspace.works["benchmark"].status == "done"
+            and app.workspace.session.benchmark is not None
+        )

@@ -113,7 +113,7 @@ async def test_servers_are_listed_and_one_is_chosen_by_keys(
             assert part.region.bottom < size[1] and part.region.right < size[0]
         await pilot.press("enter")
         await settle(pilot)
-        assert app.session.endpoint == TINY
+        assert app.workspace.session.endpoint == TINY
         assert "A running server" in words(app, "#facts")
         # What is about a model of one's own is passed by.
         assert str(app.screen.query_one("#primary", Button).label) == "Next: Chat"
@@ -135,17 +135,23 @@ async def test_the_mouse_alone_chooses_and_disconnects(wizard: Build, called: Ca
         await settle(pilot)
         await pilot.click("#servers", offset=(3, 1))
         await settle(pilot)
-        assert app.session.target == "http://127.0.0.1:11434/v1#large:70b"
+        assert app.workspace.session.target == "http://127.0.0.1:11434/v1#large:70b"
         # Figures of the artifact are not the server's; the artifact itself stays.
-        assert (app.session.benchmark, app.session.quality) == (None, None)
-        assert (app.session.artifact, app.session.template) == (FULL.artifact, FULL.template)
+        assert (app.workspace.session.benchmark, app.workspace.session.quality) == (None, None)
+        assert (app.workspace.session.artifact, app.workspace.session.template) == (
+            FULL.artifact,
+            FULL.template,
+        )
         app.action_connect()
         await settle(pilot)
         rows = app.screen.query_one("#servers", OptionList)
         assert str(rows.options[1].prompt).startswith("● large:70b")
         await pilot.click("#disconnect")
         await settle(pilot)
-        assert (app.session.endpoint, app.session.target) == (None, FULL.artifact)
+        assert (app.workspace.session.endpoint, app.workspace.session.target) == (
+            None,
+            FULL.artifact,
+        )
 
 
 async def test_a_typed_address_is_asked_and_its_fault_told(wizard: Build, called: Called) -> None:
@@ -173,7 +179,10 @@ async def test_a_typed_address_is_asked_and_its_fault_told(wizard: Build, called
         assert words(app, "#fault") == ""
         await pilot.press("enter")
         await settle(pilot)
-        assert app.session.endpoint is not None and app.session.endpoint["model"] == "large:70b"
+        assert (
+            app.workspace.session.endpoint is not None
+            and app.workspace.session.endpoint["model"] == "large:70b"
+        )
 
 
 async def test_who_types_while_it_looks_goes_on_typing(wizard: Build, called: Called) -> None:
@@ -218,7 +227,7 @@ async def test_another_machine_is_asked_only_after_a_yes(
         if yes:
             await pilot.press("enter")
             await settle(pilot)
-            assert app.session.network is True
+            assert app.workspace.session.network is True
 
 
 @pytest.mark.parametrize(
@@ -275,7 +284,7 @@ async def test_hostile_names_are_only_text(wizard: Build, called: Called) -> Non
         await settle(pilot)
         await pilot.press("enter")
         await settle(pilot)
-        assert app.session.endpoint is not None
+        assert app.workspace.session.endpoint is not None
         assert faultkit.leaks(words(app, "#facts").encode()) == []
         assert faultkit.leaks(app.export_screenshot().encode()) == []
 
@@ -304,7 +313,7 @@ async def test_choosing_a_model_leaves_the_server(wizard: Build, called: Called)
         app.screen.query_one("#models").focus()
         await pilot.press("enter")
         await settle(pilot)
-        assert app.session.endpoint is None
+        assert app.workspace.session.endpoint is None
 
 
 # Measuring on a server ---------------------------------------------------------------------------
@@ -411,7 +420,7 @@ async def until(pilot: Pilot[Any], true: Callable[[], bool]) -> None:
         if true():
             return
         await pilot.pause(0.02)
-    talk = pilot.app.chat.first  # type: ignore[attr-defined]
+    talk = pilot.app.workspace.chat.first  # type: ignore[attr-defined]
     shown = [str(w.render()) for w in pilot.app.screen.query("#problem-words")]
     said = [turn.text for turn in talk.turns]
     raise AssertionError(f"it did not become true: {talk.status} {said} {talk.error} {shown}")
@@ -456,7 +465,7 @@ async def test_a_fault_in_the_chat_is_one_sentence_and_the_history_stays(
     set_up, sentence, half = FAULTS[name]
     app = wizard(**connected(script, called))
     async with app.run_test(size=(100, 30)) as pilot:
-        talk = app.chat.first
+        talk = app.workspace.chat.first
         await until(pilot, lambda: talk.status == "ready")
         await say(pilot, "one")
         await until(pilot, lambda: bool(talk.turns and talk.turns[-1].finish_reason))
@@ -485,7 +494,7 @@ async def test_an_answer_without_end_is_cut_and_kept(
 ) -> None:
     app = wizard(**connected(script, called))
     async with app.run_test(size=(100, 30)) as pilot:
-        talk = app.chat.first
+        talk = app.workspace.chat.first
         await until(pilot, lambda: talk.status == "ready")
         script.lines, script.repeat = [], piece("on ")
         await say(pilot, "go")
@@ -500,11 +509,11 @@ async def test_a_form_that_a_server_takes_none_of_is_one_sentence(
 ) -> None:
     app = wizard(**connected(script, called))
     async with app.run_test(size=(100, 30)) as pilot:
-        await until(pilot, lambda: app.chat.first.status == "ready")
+        await until(pilot, lambda: app.workspace.chat.first.status == "ready")
         app.screen.query_one("#ask", Ask).text = form
         await pilot.press("enter")
         await until(pilot, lambda: "cannot be held to" in words(app, "#problem-words"))
-        assert app.chat.first.settings.form() == {}
+        assert app.workspace.chat.first.settings.form() == {}
 
 
 async def test_a_dead_server_is_one_sentence_and_the_question_stays(
@@ -516,8 +525,8 @@ async def test_a_dead_server_is_one_sentence_and_the_question_stays(
     async with app.run_test(size=(100, 30)) as pilot:
         await until(pilot, lambda: "does not answer" in words(app, "#problem-words"))
         await say(pilot, "hello")
-        await until(pilot, lambda: app.chat.first.status == "failed")
-        assert [turn.text for turn in app.chat.first.turns] == ["hello"]
+        await until(pilot, lambda: app.workspace.chat.first.status == "failed")
+        assert [turn.text for turn in app.workspace.chat.first.turns] == ["hello"]
         assert "127.0.0.1:1 does not answer: Connection refused" in words(app, "#problem-words")
 
 
@@ -535,24 +544,30 @@ async def test_a_whole_walk_on_a_server(wizard: Build, script: Script) -> None:
         await pilot.press("enter")
         await until(pilot, lambda: bool(app.screen.query_one("#servers", OptionList).options))
         await pilot.press("enter", "ctrl+n")
-        await until(pilot, lambda: app.chat.first.status == "ready")
+        await until(pilot, lambda: app.workspace.chat.first.status == "ready")
         await say(pilot, "hi")
-        await until(pilot, lambda: app.session.chat is not None)
+        await until(pilot, lambda: app.workspace.session.chat is not None)
         for step, name in ((BenchmarkStep, "benchmark"), (QualityStep, "quality")):
             await pilot.press("ctrl+n")
             await until(pilot, lambda step=step: isinstance(app.screen, step))  # type: ignore[misc]
             await pilot.press("enter")
-            await until(pilot, lambda name=name: getattr(app.session, name) is not None)  # type: ignore[misc]
-        assert app.session.benchmark is not None and app.session.quality is not None
-        (result,) = app.session.benchmark["results"]
+            await until(pilot, lambda name=name: getattr(app.workspace.session, name) is not None)  # type: ignore[misc]
+        assert (
+            app.workspace.session.benchmark is not None
+            and app.workspace.session.quality is not None
+        )
+        (result,) = app.workspace.session.benchmark["results"]
         assert "rss_bytes" not in result and result["model"] == "one"
-        status = {check["id"]: check["status"] for check in app.session.quality["checks"]}
+        status = {check["id"]: check["status"] for check in app.workspace.session.quality["checks"]}
         assert (status["memory-leak"], status["answer-format"]) == ("not-run", "pass")
         await pilot.press("ctrl+n")
         await until(pilot, lambda: isinstance(app.screen, SummaryStep))
-        await until(pilot, lambda: "report" in app.works and not app.works["report"].running)
+        await until(
+            pilot,
+            lambda: "report" in app.workspace.works and not app.workspace.works["report"].running,
+        )
         assert "Connected to a running server" in words(app, "#closing")
-        assert app.works["report"].result is not None
-        assert "run_toml" not in app.works["report"].result
-        report = app.run_folder() / "report.md"
+        assert app.workspace.works["report"].result is not None
+        assert "run_toml" not in app.workspace.works["report"].result
+        report = app.workspace.run_folder() / "report.md"
         assert "asked a running server on this machine" in report.read_text()

@@ -240,12 +240,14 @@ async def test_a_hub_id_is_downloaded_only_after_a_yes(build: Build, tmp_path: P
         assert "huggingface.co" in question and "not known" in question
         await pilot.click("#no")
         await settle(pilot)
-        assert asked == [] and app.session.model is None
+        assert asked == [] and app.workspace.session.model is None
         await give(pilot, "owner/name")
         await pilot.click("#yes")
         await settle(pilot)
         assert asked == [("owner/name", True)]
-        assert app.session.source == str(tmp_path) and app.session.model == MODEL
+        assert (
+            app.workspace.session.source == str(tmp_path) and app.workspace.session.model == MODEL
+        )
 
 
 async def test_a_download_shows_how_far_it_is_and_can_be_cancelled(build: Build) -> None:
@@ -269,7 +271,7 @@ async def test_a_download_shows_how_far_it_is_and_can_be_cancelled(build: Build)
         await pilot.press("enter")
         await settle(pilot)
         await pilot.click("#yes")
-        while not (work := app.works.get("inspect")) or work.progress is None:
+        while not (work := app.workspace.works.get("inspect")) or work.progress is None:
             await pilot.pause()
         app.workspace.publish_works()
         await pilot.pause()
@@ -278,7 +280,7 @@ async def test_a_download_shows_how_far_it_is_and_can_be_cancelled(build: Build)
         age(app, "inspect", 5)
         await pilot.press("escape")
         await asyncio.wait_for(ended.wait(), 5)
-        assert app.session.model is None
+        assert app.workspace.session.model is None
 
 
 async def test_offline_is_an_instant_answer(
@@ -299,7 +301,7 @@ async def test_a_cached_hub_id_needs_no_question(build: Build, tmp_path: Path) -
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await give(pilot, "owner/name")
-        assert app.session.source == str(tmp_path)
+        assert app.workspace.session.source == str(tmp_path)
 
 
 # What the folder is -----------------------------------------------------------------------------------
@@ -317,7 +319,7 @@ async def test_a_refusal_stands_on_the_step_and_keeps_the_choices(build: Build) 
         await give(pilot, "/models/gguf")
         said = words(app, "#problem-words")
         assert "GGUF model ␛[31m[b]." in said and "original folder" in said
-        assert app.session == FULL
+        assert app.workspace.session == FULL
         panel = app.screen.query_one(ProblemPanel)
         assert panel.region.y >= 0 and panel.region.bottom <= 24
 
@@ -343,7 +345,7 @@ async def test_an_adapter_without_its_base_asks_for_it(
         assert app.focused is app.screen.query_one("#base")
         await give(pilot, str(base), "#base")
         assert asked == [None, base]
-        assert app.session.source == str(adapter) and app.session.model == MODEL
+        assert app.workspace.session.source == str(adapter) and app.workspace.session.model == MODEL
         assert remembered_base(adapter) == base
 
 
@@ -366,13 +368,15 @@ async def test_an_onnx_folder_is_adopted_and_conversion_skipped(
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await give(pilot, str(folder))
-        assert app.session == Session(environment=FULL.environment, artifact=str(folder))
+        assert app.workspace.session == Session(environment=FULL.environment, artifact=str(folder))
         assert "adopted" in words(app, "#facts")
         await pilot.press("enter")
         await settle(pilot)
         assert type(app.screen) is TemplateStep
         # Nothing was chosen or converted here, so nothing is marked as done.
-        assert not PrecisionStep.done(app.session) and not ConvertStep.done(app.session)
+        assert not PrecisionStep.done(app.workspace.session) and not ConvertStep.done(
+            app.workspace.session
+        )
 
 
 def test_other_weights_in_the_same_folder_clear_what_depended_on_them() -> None:
@@ -391,7 +395,7 @@ async def test_a_chosen_folder_is_there_again_next_time(build: Build, tmp_path: 
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await give(pilot, str(folder))
-        assert app.session.source == str(folder)
+        assert app.workspace.session.source == str(folder)
     assert [(m.name, m.origin) for m in find_models()] == [("sample", "sample"), ("mine", "recent")]
 
 
@@ -402,7 +406,7 @@ async def test_an_impossible_name_is_one_sentence(build: Build) -> None:
         for text in ("/nowhere/at/all", "~nobody-here/x", "/" + "x" * 4000):
             await give(pilot, text)
             assert app.screen.query_one(ProblemPanel).has_class("-shown"), text
-            assert app.session.model is None
+            assert app.workspace.session.model is None
 
 
 # The card ---------------------------------------------------------------------------------------------

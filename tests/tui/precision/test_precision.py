@@ -113,14 +113,14 @@ async def test_a_row_that_cannot_run_stays_visible_and_says_why(wizard: Build) -
         table(pilot).point_at("fp16")
         await pilot.press("space")
         await settle(pilot)
-        assert pilot.app.session.precisions == ("int4",)  # type: ignore[attr-defined]
+        assert pilot.app.workspace.session.precisions == ("int4",)  # type: ignore[attr-defined]
         assert "Not with this genai." in text(pilot, "#precision-detail")
 
 
 async def test_marks_by_key_and_by_mouse(wizard: Build) -> None:
     async with wizard(session=OPEN, first=PrecisionStep).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        session = lambda: pilot.app.session.precisions  # type: ignore[attr-defined]  # noqa: E731
+        session = lambda: pilot.app.workspace.session.precisions  # type: ignore[attr-defined]  # noqa: E731
         assert session() == ("int4",)
         table(pilot).point_at("int8")
         await pilot.press("space")
@@ -153,7 +153,7 @@ async def test_the_goal_moves_the_star_and_follows_the_measurements(wizard: Buil
         assert "(estimate)" in text(pilot, "#advice")
         await pilot.press("g", "g")
         await settle(pilot)
-        assert pilot.app.session.goal == "closest"  # type: ignore[attr-defined]
+        assert pilot.app.workspace.session.goal == "closest"  # type: ignore[attr-defined]
         assert starred(pilot) == ["int8"]
     async with wizard(session=MEASURED, first=PrecisionStep).run_test(size=(80, 24)) as pilot:
         await settle(pilot)
@@ -192,7 +192,7 @@ async def test_a_void_benchmark_is_marked(wizard: Build) -> None:
 
 async def test_drift_measured_before_another_choice_comes_from_the_ledger(wizard: Build) -> None:
     app = wizard(session=MEASURED.decide(quality=None), first=PrecisionStep)
-    app.record("quality", "done", target="/models/out/int8", drift={"kl_mean": 0.5})
+    app.workspace.record("quality", "done", target="/models/out/int8", drift={"kl_mean": 0.5})
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         assert row(pilot, "int8")["drift"] == "0.5"
@@ -211,7 +211,7 @@ async def test_advanced_options_become_the_rows_configuration(wizard: Build) -> 
         screen.query_one("#option-block_size", Select).value = 64
         await pilot.click("#use")
         await settle(pilot)
-        session: Session = pilot.app.session  # type: ignore[attr-defined]
+        session: Session = pilot.app.workspace.session  # type: ignore[attr-defined]
         assert session.configs is not None
         assert read_options(session.configs["int4"])["block_size"] == 64
         # What was made with other options is no longer this row's.
@@ -226,7 +226,7 @@ async def test_advanced_options_become_the_rows_configuration(wizard: Build) -> 
         await settle(pilot)
         await pilot.click("#own")
         await settle(pilot)
-        assert pilot.app.session.configs is None  # type: ignore[attr-defined]
+        assert pilot.app.workspace.session.configs is None  # type: ignore[attr-defined]
 
 
 async def test_advanced_says_when_there_is_nothing_to_choose(wizard: Build) -> None:
@@ -275,7 +275,7 @@ async def test_arrow_keys_go_to_the_rows(wizard: Build) -> None:
         assert isinstance(pilot.app.focused, Button)
         await pilot.press("down", "down", "space")
         await settle(pilot)
-        assert pilot.app.session.precisions == ("int4", "int4-compact")  # type: ignore[attr-defined]
+        assert pilot.app.workspace.session.precisions == ("int4", "int4-compact")  # type: ignore[attr-defined]
 
 
 async def test_a_mark_goes_where_the_arrow_before_it_went(wizard: Build) -> None:
@@ -286,7 +286,7 @@ async def test_a_mark_goes_where_the_arrow_before_it_went(wizard: Build) -> None
         for key in ("down", "down", "space", "down", "space"):
             app.post_message(events.Key(key, " " if key == "space" else None))
         await settle(pilot)
-        assert app.session.precisions == ("int4", "int4-compact", "int4-quality")
+        assert app.workspace.session.precisions == ("int4", "int4-compact", "int4-quality")
 
 
 async def test_a_row_larger_than_its_source_says_so(wizard: Build) -> None:

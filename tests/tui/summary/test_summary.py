@@ -15,9 +15,11 @@ async def test_a_check_that_ends_while_the_summary_is_open_is_counted(wizard: Bu
             return str(app.screen.query_one("#closing", Words).render())
 
         assert "Quality checked" in said()
-        app.session = app.session.decide(quality=QUALITY)
+        app.workspace.session = app.workspace.session.decide(quality=QUALITY)
         await settle(pilot)
         assert "Validated against the original" in said()
-        assert app.run_record is not None
-        kept = [e.values["session"] for e in app.run_record.entries() if e.step == "summary"]
+        assert app.workspace.run_record is not None
+        kept = [
+            e.values["session"] for e in app.workspace.run_record.entries() if e.step == "summary"
+        ]
         assert kept[0]["quality"] is None and kept[-1]["quality"] == QUALITY

@@ -31,11 +31,11 @@ async def until(pilot: Pilot[Any], reached: Callable[[], Any]) -> None:
 
 async def answer(app: WizardApp, pilot: Pilot[Any]) -> str:
     """The model's greedy answer to the question, asked anew."""
-    talk = app.chat.first
+    talk = app.workspace.chat.first
     # A template that was written unloads the engine, which still had the old one in its memory.
     await until(pilot, lambda: talk.status == "closed")
     talk.clear()
-    talk.open(artifact_target(str(app.session.artifact)))
+    talk.open(artifact_target(str(app.workspace.session.artifact)))
     await until(pilot, lambda: talk.status == "ready")
     talk.add_question(QUESTION)
     talk.ask()
@@ -78,10 +78,12 @@ async def test_a_model_answers_otherwise_with_a_broken_template_and_right_with_t
         # One key mends fields and chat template, writes them, and the model is right again.
         await pilot.press("f8")
         await until(pilot, lambda: "● Template matches" in lock() and "Saved" in lock())
-        assert app.session.template is not None and app.session.template["locked"]
+        assert (
+            app.workspace.session.template is not None and app.workspace.session.template["locked"]
+        )
         assert await answer(app, pilot) == right
-        app.chat.first.close()
-        await until(pilot, lambda: app.chat.first.status == "closed")
+        app.workspace.chat.first.close()
+        await until(pilot, lambda: app.workspace.chat.first.status == "closed")
 
 
 @pytest.mark.real
@@ -112,4 +114,4 @@ async def test_a_base_model_is_given_a_template_in_the_wizard_and_answers(
         await until(pilot, lambda: "Saved" in lock())
         assert "im_start" in (own_artifact / "chat_template.jinja").read_text()
         assert "4 bits" in await answer(app, pilot)
-        app.chat.first.close()
+        app.workspace.chat.first.close()

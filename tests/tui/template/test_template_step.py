@@ -113,8 +113,8 @@ async def test_the_courses_template_is_caught_and_mended_with_one_key(
         await settle(pilot)
         assert value(app, "prompt").endswith("assistant\\n")
         assert "● Template matches" in words(app, "#lock") and "Saved" in words(app, "#lock")
-        assert app.session.template is not None
-        assert app.session.template["inference_model"]["PromptTemplate"] == TOKENIZER
+        assert app.workspace.session.template is not None
+        assert app.workspace.session.template["inference_model"]["PromptTemplate"] == TOKENIZER
         await pilot.press("ctrl+z")
         assert value(app, "prompt").endswith("<|im_start|>assistant")
 
@@ -143,7 +143,7 @@ async def test_by_mouse_alone(wizard: Build, called: Called, size: tuple[int, in
         await settle(pilot)
         await pilot.click("#primary")
         await settle(pilot)
-        assert app.session.template is not None
+        assert app.workspace.session.template is not None
     assert "preview_template" in called.names()
 
 
@@ -217,12 +217,14 @@ async def test_an_open_lock_is_written_only_after_a_yes(wizard: Build, called: C
         assert isinstance(app.screen, ConfirmScreen)
         await pilot.click("#no")
         await settle(pilot)
-        assert app.session.template is None
+        assert app.workspace.session.template is None
         await pilot.click("#primary")
         await pilot.pause()
         await pilot.click("#yes")
         await settle(pilot)
-    assert app.session.template is not None and not app.session.template["locked"]
+    assert (
+        app.workspace.session.template is not None and not app.workspace.session.template["locked"]
+    )
     forced = [options["force"] for name, _, options in called.calls if name == "settle_template"]
     assert forced == [True]
 
@@ -235,7 +237,7 @@ async def test_a_save_that_the_lock_refuses_shows_where(wizard: Build, called: C
         await pilot.pause()
         await pilot.click("#primary")
         await settle(pilot)
-        assert app.session.template is None
+        assert app.workspace.session.template is None
         assert SENTENCE in words(app, "#lock")
 
 
@@ -251,7 +253,7 @@ async def test_a_failed_save_keeps_the_fields(wizard: Build, called: Called) -> 
         await pilot.click("#primary")
         await settle(pilot)
         assert "no space left" in words(app, "#problem-words")
-        assert value(app, "name") == "mine" and app.session.template is None
+        assert value(app, "name") == "mine" and app.workspace.session.template is None
 
 
 async def test_a_paste_of_several_lines_goes_in_whole(wizard: Build, called: Called) -> None:
@@ -311,11 +313,11 @@ async def test_an_undone_save_is_told(wizard: Build, called: Called) -> None:
     app = wizard(session=FULL, first=TemplateStep, services=services(called, undo_template=undo))
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        assert app.session.template is not None
+        assert app.workspace.session.template is not None
         await pilot.press("f10")
         await settle(pilot)
         assert undone == [Path(str(FULL.artifact))]
-        assert app.session.template is None
+        assert app.workspace.session.template is None
         assert str(app.screen.query_one("#primary", Button).label) == "Save template"
 
 
@@ -337,8 +339,8 @@ async def test_what_lies_in_the_artifact_comes_before_the_tokenizers(
         await pilot.press("escape")
         await pilot.click("#primary")
         await settle(pilot)
-        assert app.session.template is not None
-        assert app.session.template["inference_model"] == mine
+        assert app.workspace.session.template is not None
+        assert app.workspace.session.template["inference_model"] == mine
 
 
 async def test_a_model_without_a_template_is_led_to_the_families(

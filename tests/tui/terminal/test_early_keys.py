@@ -18,7 +18,7 @@ async def test_letters_typed_at_once_stand_in_the_field_in_their_order(wizard: B
     app = wizard(session=FULL)
     async with app.run_test() as pilot:
         await settle(pilot)
-        app.open_step(ChatStep)
+        app.workspace.navigation.open(ChatStep)
         for letter in "what":
             app.post_message(events.Key(letter, letter))
         await settle(pilot)
@@ -41,7 +41,7 @@ async def test_enter_pressed_at_once_presses_the_primary_button_once(wizard: Bui
     _Counted.presses = 0
     async with app.run_test() as pilot:
         await settle(pilot)
-        app.open_step(_Counted)
+        app.workspace.navigation.open(_Counted)
         app.post_message(events.Key("enter", "\r"))
         await settle(pilot)
         assert _Counted.presses == 1
@@ -83,6 +83,6 @@ async def test_the_position_stays_when_the_application_has_ended(wizard: Build) 
     app = wizard(session=FULL)
     async with app.run_test() as pilot:
         await settle(pilot)
-        app.open_step(ChatStep)
+        app.workspace.navigation.open(ChatStep)
         await settle(pilot)
-    assert app.steps[app.position] is ChatStep
+    assert app.steps[app.workspace.navigation.position] is ChatStep

@@ -85,7 +85,7 @@ async def test_no_step_makes_textual_read_every_style_anew(
         sheets: list[Stylesheet] = []
         again = app.stylesheet.reparse
         app.stylesheet.reparse = lambda: sheets.append(app.stylesheet) or again()  # type: ignore[func-returns-value, method-assign]
-        app.open_step(step)
+        app.workspace.navigation.open(step)
         await settle(pilot)
         assert type(app.screen) is step
         assert sheets == []

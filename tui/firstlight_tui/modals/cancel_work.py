@@ -5,7 +5,7 @@ from textual.dom import DOMNode
 from firstlight_core.text import seconds_text
 from firstlight_tui.modals.confirm import ConfirmScreen
 from firstlight_tui.state.work import Work
-from firstlight_tui.state.workspace import workspace_of
+from firstlight_tui.terminal.app import workspace_of
 
 DEAF_SECONDS = 1.0
 """A request to cancel is ignored for this long after the start: the key was meant for the button before."""

@@ -20,7 +20,7 @@ from firstlight_core.errors import FirstlightError
 from firstlight_core.inference.servers import KEY_VARIABLE, WELL_KNOWN, is_loopback, typed_address
 from firstlight_core.text import one_line
 from firstlight_tui.modals.confirm import ConfirmScreen
-from firstlight_tui.state.workspace import workspace_of
+from firstlight_tui.terminal.app import workspace_of
 from firstlight_tui.widgets.screens import Dialog
 from firstlight_tui.widgets.words import Words, part
 

@@ -15,7 +15,7 @@ from firstlight_tui.state.candidates import candidates
 from firstlight_tui.state.chat import Chat
 from firstlight_tui.state.chat_pages import figures_text, history_text, models_text
 from firstlight_tui.state.chat_view import ChatView, ChatWorkspace
-from firstlight_tui.state.sampling_settings import SamplingSettings, read_setting
+from firstlight_tui.state.sampling_settings import SamplingSettings, read_setting, setting_words
 
 SERVER = "server"
 """The row of the list of candidates that leads to the running servers."""
@@ -165,9 +165,8 @@ class ChatCommands:
         rows = [(str(number), c.name) for number, c in enumerate(conversations)]
 
         def use(key: str) -> None:
-            self._workspace.session = self._chat.keep(
-                conversations[int(key)], self._workspace.session
-            )
+            conversation = conversations[int(key)]
+            self._workspace.session = self._chat.keep(conversation, self._workspace.session)
 
         self._view.choose("Keep which one?", rows, use)
 
@@ -201,10 +200,8 @@ class ChatCommands:
         except ValueError as error:
             self._view.inform(str(error), warning=True)
             return
-        words = "greedy" if (name, value) == ("temperature", 0) else value
-        words = "as the artifact says" if value is None else words
         if self._apply(self._chat.first.settings.with_number(name, value)):
-            self._view.inform(f"{name}: {words}")
+            self._view.inform(f"{name}: {setting_words(name, value)}")
 
     def schema(self, argument: str) -> None:
         """Hold answers to a JSON schema, after the backend has tried it."""

@@ -106,3 +106,10 @@ def read_setting(name: str, text: str) -> int | float | None:
 def number_text(value: float) -> str:
     """Return a number as a field shows it; a large whole number does not become 1e+06."""
     return str(value) if isinstance(value, int) else f"{value:g}"
+
+
+def setting_words(name: str, value: float | None) -> str:
+    """Return the value of a setting as a message shows it."""
+    if value is None:
+        return "as the artifact says"
+    return "greedy" if (name, value) == ("temperature", 0) else str(value)

@@ -29,6 +29,7 @@ class Signal(Generic[News]):
     """One kind of news; a subscriber that has gone is forgotten."""
 
     def __init__(self) -> None:
+        self._listeners: list[Callable[[News], object]] = []
         self._subscriptions: WeakKeyDictionary[Subscriber, list[Callable[[News], object]]] = (
             WeakKeyDictionary()
         )
@@ -41,8 +42,15 @@ class Signal(Generic[News]):
         """Drop all callbacks of a subscriber."""
         self._subscriptions.pop(subscriber, None)
 
+    def listen(self, callback: Callable[[News], object]) -> Callable[[], None]:
+        """Call `callback` with everything that is published, at once; returns the function that ends this."""
+        self._listeners.append(callback)
+        return lambda: self._listeners.remove(callback)
+
     def publish(self, news: News) -> None:
-        """Tell every subscriber, each in its own turn."""
+        """Tell every listener, then every subscriber in its own turn."""
+        for listener in list(self._listeners):
+            listener(news)
         for subscriber, callbacks in list(self._subscriptions.items()):
             # `_pruning` is Textual's mark of a node whose parts are being removed.
             if (

@@ -4,9 +4,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
-
-from textual.dom import DOMNode
+from typing import Any
 
 from firstlight_core.errors import FirstlightError
 from firstlight_core.process.events import Event, LogLine, LogPath, Measured, Progress, Stage
@@ -17,15 +15,6 @@ Run = Callable[[OnEvent, Started], Awaitable[Any]]
 """A long-running task: takes an event callback, returns the document of its kind."""
 
 LINES_KEPT = 2_000
-
-
-def begin(node: DOMNode, work: Callable[[], Awaitable[Any]], *, group: str, name: str = "") -> None:
-    """Run `work` beside the screen; an earlier one of the same group is cancelled.
-
-    A function is passed, never a coroutine: one that is cancelled before it begins was then never made. Textual's types
-    do not know that its `run_worker` takes such functions.
-    """
-    node.run_worker(cast(Any, work), name=name, group=group, exclusive=True)
 
 
 @dataclass(slots=True)

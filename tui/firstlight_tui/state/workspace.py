@@ -1,13 +1,11 @@
 """Everything that the wizard knows, whichever step is on the screen: session, work, conversations, drafts, the run."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, cast
-
-from textual.dom import DOMNode
+from typing import Any
 
 from firstlight_core.conversion.progress import HELD
 from firstlight_core.documents.template import TemplatePreview
@@ -19,23 +17,11 @@ from firstlight_core.session import Session
 from firstlight_core.steps import outdated_steps
 from firstlight_core.workflow.services import Services
 from firstlight_tui.state.chat import Chat
+from firstlight_tui.state.navigation import Navigation
 from firstlight_tui.state.signal import Signal
 from firstlight_tui.state.tasks import Tasks
 from firstlight_tui.state.template_draft import TemplateDraft
 from firstlight_tui.state.work import Run, Work
-
-
-class Step(Protocol):
-    """The part of a step that the workspace needs; the classes of `firstlight_tui.steps` have it."""
-
-    STEP_ID: str
-    WORK: str
-    """Name of the step's long work; empty when it has none."""
-
-    @classmethod
-    def finished(cls, workspace: "Workspace", result: Any, seconds: float) -> None:
-        """Write the result of the step's work into the session."""
-        ...
 
 
 @dataclass(slots=True)
@@ -56,7 +42,7 @@ class Workspace:
         self,
         tasks: Tasks,
         *,
-        steps: Sequence[Step] = (),
+        navigation: Navigation | None = None,
         session: Session | None = None,
         services: Services | None = None,
         history: History | None = None,
@@ -65,7 +51,7 @@ class Workspace:
     ) -> None:
         """`tasks` runs long work; `warn` tells the user a sentence."""
         self.tasks = tasks
-        self.steps = steps
+        self.navigation = navigation or Navigation(())
         self.services = services or Services()
         self.paths = paths or find_paths()
         self.history = history or History(read=self.read_machine)
@@ -97,7 +83,7 @@ class Workspace:
     def _forget_stale_work(self, before: Session, after: Session) -> None:
         """Forget ended work of another model or choice: its failure says nothing about this one."""
         outdated = outdated_steps(after.changed_since(before))
-        for step in self.steps:
+        for step in self.navigation.steps:
             work = self.works.get(step.WORK) if step.STEP_ID in outdated else None
             if work is not None and not work.running:
                 del self.works[step.WORK]
@@ -152,7 +138,7 @@ class Workspace:
             work.result = await run(work.take, started)
             work.end("done")
             # The step that began it may not be on the screen any more; its result counts all the same.
-            for step in self.steps:
+            for step in self.navigation.steps:
                 if work.name == step.WORK:
                     step.finished(self, work.result, work.seconds)
         except FirstlightError as error:
@@ -202,12 +188,3 @@ class Workspace:
             self.run_record.record(step, status, seconds=seconds, values=values)
         except FirstlightError as error:
             self._warn(f"{error} {error.hint}")
-
-
-class _HasWorkspace(Protocol):
-    workspace: Workspace
-
-
-def workspace_of(node: DOMNode) -> Workspace:
-    """Return the workspace of the application that `node` belongs to."""
-    return cast(_HasWorkspace, node.app).workspace

@@ -1,7 +1,7 @@
 """What every step of the wizard has in common."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -14,14 +14,12 @@ from firstlight_core.errors import FirstlightError
 from firstlight_core.session import Session
 from firstlight_core.steps import find_step
 from firstlight_tui.state.work import Work
-from firstlight_tui.state.workspace import Workspace, workspace_of
+from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.key_buffer import KeyBufferScreen
-from firstlight_tui.steps.rail import hindrance, in_use_words, rail_entries
+from firstlight_tui.steps.rail import in_use_words, rail_entries
+from firstlight_tui.terminal.app import workspace_of
 from firstlight_tui.widgets import KeyBar, MonitorPane, ProblemPanel, StepChosen, StepRail, Words
 from firstlight_tui.widgets.words import part
-
-if TYPE_CHECKING:
-    from firstlight_tui.app import WizardApp
 
 
 class StepScreen(KeyBufferScreen):
@@ -88,11 +86,6 @@ class StepScreen(KeyBufferScreen):
         return workspace_of(self)
 
     @property
-    def wizard(self) -> "WizardApp":
-        """The application, with its session, services and work."""
-        return cast("WizardApp", self.app)
-
-    @property
     def session(self) -> Session:
         """What has been decided so far."""
         return self.workspace.session
@@ -107,7 +100,7 @@ class StepScreen(KeyBufferScreen):
         raise NotImplementedError
 
     def compose(self) -> ComposeResult:
-        yield StepRail(rail_entries(self.wizard, type(self)))
+        yield StepRail(rail_entries(self.workspace, type(self)))
         with Vertical(id="body"):
             yield Words(self._title(), id="step-title")
             yield Words(self.PURPOSE, id="purpose")
@@ -133,7 +126,7 @@ class StepScreen(KeyBufferScreen):
         yield from ()
 
     def on_mount(self) -> None:
-        self.query_one("#back").disabled = self.wizard.position == 0
+        self.query_one("#back").disabled = self.workspace.navigation.position == 0
         self.workspace.worked.subscribe(self, self._while_here(self._on_work))
         changed = self._while_here(lambda _: self._session_changed())
         self.workspace.session_changed.subscribe(self, changed)
@@ -143,7 +136,7 @@ class StepScreen(KeyBufferScreen):
         self.opened()
         self.settle_focus()
         self.complete = True
-        self.call_after_refresh(self.wizard.show_step)
+        self.call_after_refresh(self.workspace.navigation.show)
 
     def _while_here(self, hear: Callable[[Any], None]) -> Callable[[Any], None]:
         def heard(news: Any) -> None:
@@ -164,7 +157,7 @@ class StepScreen(KeyBufferScreen):
 
     def refresh_actions(self) -> None:
         """Paint rail and primary button again."""
-        self.query_one(StepRail).show(rail_entries(self.wizard, type(self)))
+        self.query_one(StepRail).show(rail_entries(self.workspace, type(self)))
         self.query_one("#step-title", Words).update(self._title())
         button = self.query_one("#primary", Button)
         if str(button.label) != (label := self.primary_label()):
@@ -190,7 +183,7 @@ class StepScreen(KeyBufferScreen):
 
     def _on_work(self, work: Work) -> None:
         if work.name != self.WORK:
-            self.query_one(StepRail).show(rail_entries(self.wizard, type(self)))
+            self.query_one(StepRail).show(rail_entries(self.workspace, type(self)))
             return
         if work.error is not None:
             self.show_problem(work.error)
@@ -215,8 +208,7 @@ class StepScreen(KeyBufferScreen):
 
     def next_label(self) -> str:
         """What the primary button says when the step has its answer."""
-        later = self.wizard.steps[self.wizard.steps.index(type(self)) + 1 :]
-        following = next((step for step in later if not step.passed_by(self.session)), None)
+        following = self.workspace.navigation.following(type(self), self.session)
         return f"Next: {following.STEP_TITLE}" if following is not None else "Finish"
 
     def primary_label(self) -> str:
@@ -234,7 +226,7 @@ class StepScreen(KeyBufferScreen):
     @on(Button.Pressed, "#back")
     def action_back(self) -> None:
         """One step back."""
-        self.wizard.go(-1)
+        self.workspace.navigation.go(-1, self.session)
 
     def action_scroll(self, pages: int) -> None:
         """Scroll what does not fit; nothing of it need take the focus."""
@@ -246,11 +238,12 @@ class StepScreen(KeyBufferScreen):
         if reason := self.missing(self.session):
             self.notify(reason, severity="warning", markup=False)
         else:
-            self.wizard.go(+1)
+            self.workspace.navigation.go(+1, self.session)
 
     @on(StepChosen)
     def _jump(self, message: StepChosen) -> None:
-        if why := hindrance(self.wizard, message.index):
+        navigation = self.workspace.navigation
+        if why := navigation.hindrance(message.index, self.session):
             self.notify(why, severity="warning", markup=False)
         else:
-            self.wizard.open_step(self.wizard.steps[message.index])
+            navigation.open(navigation.steps[message.index])

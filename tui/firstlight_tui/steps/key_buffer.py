@@ -17,6 +17,11 @@ class KeyBufferScreen(BaseScreen[None]):
         self._early: list[events.Key] | None = []
         """None as soon as keys find their own way."""
 
+    @property
+    def terminal(self) -> TerminalApp:
+        """The application as the receiver of keys."""
+        return cast(TerminalApp, self.app)
+
     def first_focus(self) -> None:
         """Put the focus where the first key should go; override me."""
 
@@ -41,7 +46,7 @@ class KeyBufferScreen(BaseScreen[None]):
             event.stop()
             event.prevent_default()
             self._early.append(event)
-            cast(TerminalApp, self.app).hold_keys()
+            self.terminal.hold_keys()
 
     def leave(self) -> None:
         """It closes before anything had the focus: its keys go to the next screen."""
@@ -54,7 +59,7 @@ class KeyBufferScreen(BaseScreen[None]):
 
     def _let_go(self) -> None:
         if self._early is not None:
-            cast(TerminalApp, self.app).keys_again(self._early_keys)
+            self.terminal.keys_again(self._early_keys)
 
     def _early_keys(self) -> list[Typed]:
         early, self._early = self._early, None

@@ -53,4 +53,4 @@ class MeasuringStep(StepScreen):
 
     def quiet_the_chat(self) -> None:
         """End the chat's engines: one that idles beside a measurement would count in the machine's load."""
-        self.wizard.chat.close()
+        self.workspace.chat.close()

@@ -5,17 +5,22 @@ import math
 import signal
 import sys
 from collections.abc import Callable
+from typing import cast
 
 from textual import events
 from textual.app import App
+from textual.dom import DOMNode
 from textual.driver import Driver
 
+from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.terminal import escape_guard, key_queue
 from firstlight_tui.terminal.idle import LOOK_SECONDS, IdleTasks
 
 
 class TerminalApp(App[int]):
     """The part of the wizard that deals with the terminal."""
+
+    workspace: Workspace
 
     def __init__(self, *, idle: IdleTasks | None = None) -> None:
         """`idle` are the tasks between the keys; the wizard of a test has none."""
@@ -77,3 +82,8 @@ class TerminalApp(App[int]):
 
     def _leave_on(self, number: int) -> None:
         self.exit(return_code=128 + number)
+
+
+def workspace_of(node: DOMNode) -> Workspace:
+    """Return the workspace of the application that `node` belongs to."""
+    return cast(TerminalApp, node.app).workspace

@@ -65,6 +65,8 @@ class Queue:
     async def _resume(self) -> None:
         if self._under_way or (self._on_hold and not self._held):
             return
+        if not self._app.screen_stack:  # The application is being left.
+            return
         self._on_hold = False
         for held in self._held:
             self._waiting.extendleft(reversed(held()))

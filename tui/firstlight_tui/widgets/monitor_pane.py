@@ -6,7 +6,7 @@ from textual.content import Content
 
 from firstlight_core.monitor import CPU_ALERT, MEMORY_ALERT, History, Sample
 from firstlight_core.text import bytes_text
-from firstlight_tui.state.workspace import workspace_of
+from firstlight_tui.terminal.app import workspace_of
 from firstlight_tui.widgets.gauge import Gauge, blocks
 from firstlight_tui.widgets.words import Words
 

@@ -130,13 +130,13 @@ class BenchmarkStep(MeasuringStep):
             )
             return
         self.quiet_the_chat()
-        self.wizard.push_screen(TuneScreen(), self._tuned)
+        self.app.push_screen(TuneScreen(), self._tuned)
 
     def _tuned(self, artifact: str | None) -> None:
         if artifact is not None:
             # Its figures are those of before, of another artifact everything is.
             changed = {"artifact": artifact} if artifact != self.session.artifact else {}
-            self.wizard.session = self.session.decide(benchmark=None, **changed)
+            self.workspace.session = self.session.decide(benchmark=None, **changed)
             self._clear_document()
             self.notify(f"{Path(artifact).name} is tuned: measure it again.", markup=False)
 
@@ -147,11 +147,11 @@ class BenchmarkStep(MeasuringStep):
 
         async def run(on_event: OnEvent, started: Started) -> BenchDocument:
             self.quiet_the_chat()
-            return await self.wizard.services.benchmark(
+            return await self.workspace.services.benchmark(
                 targets, network=network, on_event=on_event, started=started, **options
             )
 
-        self.wizard.start(self.WORK, "The benchmark", run)
+        self.workspace.start(self.WORK, "The benchmark", run)
         self.refresh_actions()
 
     def show_work(self, work: Work) -> None:
@@ -159,7 +159,7 @@ class BenchmarkStep(MeasuringStep):
         # Once there are figures they deserve the room.
         view.display = work.running or work.error is not None
         view.show(work)
-        last = self.wizard.history.last
+        last = self.workspace.history.last
         if work.running:
             self._gauges(
                 ttft=work.measured.get("ttft_s"),

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -17,13 +17,13 @@ from firstlight_core.errors import FirstlightError
 from firstlight_core.text import seconds_text, shown_path
 from firstlight_core.tuning.summary import allowance, setting, verdict
 from firstlight_tui.modals.cancel_work import cancel_work
-from firstlight_tui.state.work import OnEvent, Started, Work, begin
+from firstlight_tui.state.work import OnEvent, Started, Work
+from firstlight_tui.state.workspace import Workspace
+from firstlight_tui.terminal.app import workspace_of
+from firstlight_tui.terminal.workers import begin
 from firstlight_tui.widgets import ProblemPanel, Words, WorkView, cell
 from firstlight_tui.widgets.fitted_table import Cells, Column, FittedTable
 from firstlight_tui.widgets.screens import Page
-
-if TYPE_CHECKING:
-    from firstlight_tui.app import WizardApp
 
 WORK = "tune"
 COLUMNS = (
@@ -58,19 +58,19 @@ class TuneScreen(Page[str | None]):
     ]
 
     @property
-    def wizard(self) -> "WizardApp":
-        """The application, with its session, services and work."""
-        return cast("WizardApp", self.app)
+    def workspace(self) -> Workspace:
+        """Session, work and services."""
+        return workspace_of(self)
 
     @property
     def work(self) -> Work | None:
         """The tuning of the artifact in use, running or ended."""
-        return self.wizard.works.get(WORK)
+        return self.workspace.works.get(WORK)
 
     @property
     def artifact(self) -> str:
         """The artifact in use."""
-        return str(self.wizard.session.artifact)
+        return str(self.workspace.session.artifact)
 
     @property
     def found(self) -> TunedDocument | None:
@@ -80,7 +80,7 @@ class TuneScreen(Page[str | None]):
             return None
         if document["kind"] == "artifact":
             return document if document["artifact"] == self.artifact else None
-        return document if document["source"] == self.wizard.session.source else None
+        return document if document["source"] == self.workspace.session.source else None
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
@@ -99,7 +99,7 @@ class TuneScreen(Page[str | None]):
                 yield Button("Keep it", id="keep", variant="primary", compact=True)
 
     def on_mount(self) -> None:
-        self.wizard.worked.subscribe(self, self._worked)
+        self.workspace.worked.subscribe(self, self._worked)
         self._show()
         self.query_one("#threads" if self.found is None else "#keep", Button).focus()
 
@@ -129,7 +129,7 @@ class TuneScreen(Page[str | None]):
 
     def _row(self) -> Mapping[str, Any] | None:
         """How the artifact in use was made; None when it was not converted here."""
-        session = self.wizard.session
+        session = self.workspace.session
         made = (a for a in session.artifacts if str(a.get("artifact")) == self.artifact)
         return next(made, None) if session.source is not None else None
 
@@ -142,17 +142,17 @@ class TuneScreen(Page[str | None]):
         if (made := self._row()) is not None:
             folder = Path(self.artifact)
             self._begin(
-                str(self.wizard.session.source),
+                str(self.workspace.session.source),
                 precision=str(made["precision"]),
                 output=folder.with_name(f"{folder.name.removesuffix('-tuned')}-tuned"),
             )
 
     def _begin(self, what: str, **options: Any) -> None:
         async def run(on_event: OnEvent, started: Started) -> TunedDocument:
-            tune = self.wizard.services.tune
+            tune = self.workspace.services.tune
             return await tune(what, on_event=on_event, started=started, **options)
 
-        self.wizard.start(WORK, "The tuning", run)
+        self.workspace.start(WORK, "The tuning", run)
         self._show()
 
     @on(Button.Pressed, "#keep")
@@ -167,7 +167,7 @@ class TuneScreen(Page[str | None]):
     async def _write(self) -> None:
         assert self.found is not None
         try:
-            keep = self.wizard.services.keep_tuned
+            keep = self.workspace.services.keep_tuned
             await asyncio.to_thread(keep, Path(self.artifact), self.found)
         except FirstlightError as error:
             self.query_one(ProblemPanel).show(error)

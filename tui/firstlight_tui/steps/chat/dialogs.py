@@ -1,7 +1,7 @@
 """What the chat's commands open over the chat: lists, pages, the settings, the tokens of an answer."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from firstlight_core.artifact.target import Target, find_target
 from firstlight_core.documents.inference import RenderedPrompt
@@ -11,21 +11,24 @@ from firstlight_tui.modals import ChooseScreen, DetailScreen
 from firstlight_tui.modals.connect import ServerChoice, ask_server
 from firstlight_tui.state.conversation import Conversation
 from firstlight_tui.state.sampling_settings import SamplingSettings
-from firstlight_tui.state.work import begin
+from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.chat.sampling_screen import SamplingScreen
 from firstlight_tui.steps.chat.token_screen import AlternativesScreen
+from firstlight_tui.terminal.workers import begin
 from firstlight_tui.widgets.ask import Ask
 from firstlight_tui.widgets.token_view import prompt_tokens_content
-
-if TYPE_CHECKING:
-    from firstlight_tui.steps.chat.screen import ChatStep
 
 
 class ChatDialogs:
     """`state.chat_view.ChatView` on the screen of the chat; decides nothing."""
 
-    def __init__(self, screen: "ChatStep") -> None:
+    def __init__(
+        self, screen: StepScreen, question: Ask, toggle_markdown: Callable[[], bool]
+    ) -> None:
+        """`question` is the field of the question; `toggle_markdown` returns whether answers are Markdown now."""
         self._screen = screen
+        self._question = question
+        self._toggle_markdown = toggle_markdown
 
     def inform(self, words: str, *, warning: bool = False) -> None:
         """Show a notification."""
@@ -71,7 +74,7 @@ class ChatDialogs:
             if answer is not None and answer.server is not None:
                 use(find_target(answer.server["target"]), answer.server["network"])
 
-        ask_server(self._screen.wizard, chosen)
+        ask_server(self._screen, chosen)
 
     def edit_settings(
         self,
@@ -90,7 +93,7 @@ class ChatDialogs:
 
     def write_question(self, text: str, *, keep_draft: bool = False) -> None:
         """Put a text into the question field and the cursor behind it."""
-        field = self._screen.query_one(Ask)
+        field = self._question
         if keep_draft:
             field.keep(field.text)
         field.text = text
@@ -103,7 +106,7 @@ class ChatDialogs:
 
     def toggle_markdown(self) -> bool:
         """Switch between Markdown and plain text."""
-        return self._screen.toggle_markdown()
+        return self._toggle_markdown()
 
     def leave(self) -> None:
         """Go to the step before."""

@@ -51,7 +51,7 @@ class ChatStep(StepScreen):
     @property
     def chat(self) -> Chat:
         """The conversations."""
-        return self.wizard.chat
+        return self.workspace.chat
 
     def compose_step(self) -> ComposeResult:
         yield ColumnsPanel(self.chat)
@@ -62,9 +62,11 @@ class ChatStep(StepScreen):
         yield Button("More", id="more", compact=True)
 
     def opened(self) -> None:
-        self._commands = ChatCommands(self.wizard, ChatDialogs(self))
+        self._commands = ChatCommands(
+            self.workspace, ChatDialogs(self, self.query_one(Ask), self.toggle_markdown)
+        )
         self.chat.changed.subscribe(self, self._chat_changed)
-        self.wizard.sampled.subscribe(self, self._sampled)
+        self.workspace.sampled.subscribe(self, self._sampled)
         self.set_interval(PAINT_SECONDS, self._paint_soon)
         self.chat.follow(self.session)
         self._chat_changed("status")
@@ -88,7 +90,7 @@ class ChatStep(StepScreen):
     @property
     def _on_sample(self) -> bool:
         """Whether the artifact was made from the sample model."""
-        return self.session.source == str(self.wizard.paths.sample)
+        return self.session.source == str(self.workspace.paths.sample)
 
     # Asking ---------------------------------------------------------------------------------------
 
@@ -149,12 +151,12 @@ class ChatStep(StepScreen):
         """Write the conversation into the session and the run's ledger, once there is an answer."""
         document = self.chat.document()
         if document is not None and self.session.chat != document:
-            self.wizard.session = self.session.decide(chat=document)
-            self.wizard.record("chat", "done", prompt=self.chat.newest_question, **document)
+            self.workspace.session = self.session.decide(chat=document)
+            self.workspace.record("chat", "done", prompt=self.chat.newest_question, **document)
 
     def _paint_soon(self) -> None:
         """Paint now, or a moment later when a key has just come."""
-        if self.wizard.since_key < AFTER_A_KEY and self._delays < LONGEST_WAIT:
+        if self.terminal.since_key < AFTER_A_KEY and self._delays < LONGEST_WAIT:
             self._delays += 1
             return
         self._delays = 0

@@ -1,9 +1,9 @@
 """One queue of conversions: carries it out, keeps what is finished, watches its memory."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from firstlight_core.conversion.progress import HELD, PEAK, memory_alarm
 from firstlight_core.errors import ErrorDocument, FirstlightError, error_from_code
@@ -11,12 +11,9 @@ from firstlight_core.monitor import Sample
 from firstlight_core.precision.table import find_precision
 from firstlight_core.process.events import Event, Measured, Stage
 from firstlight_core.text import bytes_text
-from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.state.work import OnEvent, Started, Work
+from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.widgets.conversion_view import Estimates, current_row, predicted_peak
-
-if TYPE_CHECKING:
-    from firstlight_tui.app import WizardApp
 
 WORK = "convert"
 START = "start"
@@ -28,20 +25,23 @@ class ConversionJob:
 
     def __init__(
         self,
-        wizard: "WizardApp",
+        workspace: Workspace,
         source: str,
         outputs: Mapping[str, Path],
         *,
         method: str,
         configs: Mapping[str, Any],
         estimates: Estimates,
+        ask_to_stop: Callable[[str], object],
     ) -> None:
-        self._wizard = wizard
+        """`ask_to_stop` asks the user a question whose yes stops the work."""
+        self._workspace = workspace
         self._source = source
         self._outputs = outputs
         self._method = method
         self._configs = configs if method == "config" else {}
         self._estimates = estimates
+        self._ask_to_stop = ask_to_stop
         self._asked = False
         self._starts = 0
         self._failures: list[tuple[str, ErrorDocument]] = []
@@ -49,7 +49,7 @@ class ConversionJob:
 
     @property
     def _work(self) -> Work:
-        return self._wizard.works[WORK]
+        return self._workspace.works[WORK]
 
     async def run(self, on_event: OnEvent, started: Started) -> dict[str, Any]:
         """Convert every precision of the queue; those that are finished count even if a later one fails.
@@ -61,7 +61,7 @@ class ConversionJob:
         self._record_choices(keys)
         self._work.rows[:] = [{"precision": key, "state": "waiting"} for key in keys]
         self._begin(keys[0])
-        self._wizard.sampled.subscribe(self._wizard, self.watch)
+        stop_watching = self._workspace.sampled.listen(self.watch)
 
         def hear(event: Event) -> None:
             # The core builds one precision while the one before is still being checked.
@@ -78,7 +78,7 @@ class ConversionJob:
             if len(keys) == 1:
                 await self._convert_one(keys[0], options)
             else:
-                await self._wizard.services.convert_many(
+                await self._workspace.services.convert_many(
                     Path(self._source),
                     self._outputs,
                     configs={k: v for k, v in self._configs.items() if k in keys} or None,
@@ -87,7 +87,7 @@ class ConversionJob:
                 )
         except asyncio.CancelledError:
             key = str(current_row(self._work).get("precision", keys[0]))
-            self._wizard.record("convert", "cancelled", precision=key)
+            self._workspace.record("convert", "cancelled", precision=key)
             raise
         except FirstlightError as error:
             # Refused as a whole, before anything has begun.
@@ -95,23 +95,23 @@ class ConversionJob:
                 self._fail(keys[0], error.to_json())
             raise
         finally:
-            self._wizard.sampled.unsubscribe(self._wizard)
+            stop_watching()
         if self._failures:
             raise _failure(self._failures, len(keys))
         return {"converted": keys}
 
     def _record_choices(self, keys: Sequence[str]) -> None:
         """Keep what the steps before have found: a wizard that is killed while it converts leaves a run that says so."""
-        wizard, session = self._wizard, self._wizard.session
+        workspace, session = self._workspace, self._workspace.session
         if session.environment is not None:
-            wizard.record("environment", "done", **session.environment)
+            workspace.record("environment", "done", **session.environment)
         if session.model is not None:
-            wizard.record("model", "done", **{**session.model, "path": self._source})
-        wizard.record("precision", "done", precisions=list(keys), method=self._method)
+            workspace.record("model", "done", **{**session.model, "path": self._source})
+        workspace.record("precision", "done", precisions=list(keys), method=self._method)
 
     async def _convert_one(self, key: str, options: Mapping[str, Any]) -> None:
         try:
-            document = await self._wizard.services.convert(
+            document = await self._workspace.services.convert(
                 Path(self._source),
                 self._outputs[key],
                 precision=key,
@@ -125,7 +125,7 @@ class ConversionJob:
 
     def finished(self, key: str, document: Mapping[str, Any]) -> None:
         """One precision has its artifact, or its error; the next one begins."""
-        wizard = self._wizard
+        workspace = self._workspace
         if "error" in document:
             self._fail(key, document["error"])
         else:
@@ -134,17 +134,16 @@ class ConversionJob:
                 # What the core measured: it samples more often, and nothing but this conversion.
                 self._peaks.append(float(peak))
                 self._work.measured["peak_rss_bytes"] = max(self._peaks)
-            wizard.record("convert", "done", **document)
+            workspace.record("convert", "done", **document)
             # Another model may have been chosen meanwhile: its session is not ours to fill.
-            if wizard.session.source == self._source:
-                wizard.session = wizard.session.converted(document, keep=self._walked_on())
+            if workspace.session.source == self._source:
+                workspace.session = workspace.session.converted(document, keep=self._walked_on())
         if all(row["state"] != "running" for row in self._work.rows):
             self._begin_next()
 
     def _walked_on(self) -> bool:
         """Whether a later step is on the screen: what it works on must not change under the user's hands."""
-        ids = [step.STEP_ID for step in self._wizard.steps]
-        return "convert" in ids and self._wizard.position > ids.index("convert")
+        return self._workspace.navigation.is_after("convert")
 
     def _started(self) -> None:
         """The core has begun a precision; the first one is known already."""
@@ -164,7 +163,7 @@ class ConversionJob:
     def _fail(self, key: str, error: ErrorDocument) -> None:
         self._failures.append((key, error))
         self._set(key, state="failed")
-        self._wizard.record("convert", "failed", precision=key, error=dict(error))
+        self._workspace.record("convert", "failed", precision=key, error=dict(error))
 
     def _set(self, key: str, **values: Any) -> None:
         rows = self._work.rows
@@ -200,13 +199,7 @@ class ConversionJob:
             f"{bytes_text(predicted or 0)}, and only {bytes_text(left)} of memory is left: it will probably not fit. "
             "Stop it now? No partial files will be left."
         )
-        self._wizard.push_screen(
-            ConfirmScreen(question, yes="Stop now", no="Let it go on"), self._stop_if
-        )
-
-    def _stop_if(self, yes: bool | None) -> None:
-        if yes:
-            self._wizard.stop_work(WORK)
+        self._ask_to_stop(question)
 
 
 def _failure(failures: Sequence[tuple[str, ErrorDocument]], queued: int) -> FirstlightError:

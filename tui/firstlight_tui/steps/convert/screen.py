@@ -13,6 +13,7 @@ from textual.widgets.option_list import Option
 from firstlight_core.errors import FirstlightError
 from firstlight_core.precision.table import find_precision
 from firstlight_core.session import Session
+from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.modals.cancel_work import cancel_work
 from firstlight_tui.state.work import Work
 from firstlight_tui.steps.base import StepScreen
@@ -85,7 +86,7 @@ class ConvertStep(StepScreen):
     def _paint(self) -> None:
         if not self.is_attached:
             return
-        source = self.wizard.paths.model_name(self.session.source or "")
+        source = self.workspace.paths.model_name(self.session.source or "")
         words = plan_words(self.session, source, self._pending())
         self.query_one("#plan", Words).update(words)
         self._show_results()
@@ -121,21 +122,30 @@ class ConvertStep(StepScreen):
     def _convert(self) -> None:
         session = self.session
         try:
-            folder = self.wizard.run_folder() / "artifacts"
+            folder = self.workspace.run_folder() / "artifacts"
         except FirstlightError as error:
             self.show_problem(error)
             return
         job = ConversionJob(
-            self.wizard,
+            self.workspace,
             str(session.source),
             {key: folder / key for key in self._pending()},
             method=session.method,
             configs=session.configs or {},
             estimates=estimates_of(session),
+            ask_to_stop=self._ask_to_stop,
         )
         self.clear_problem()
-        self.wizard.start(self.WORK, "The conversion", job.run)
+        self.workspace.start(self.WORK, "The conversion", job.run)
         self.refresh_actions()
+
+    def _ask_to_stop(self, question: str) -> None:
+        # The conversion may ask when another step is on the screen.
+        workspace = self.workspace
+        self.app.push_screen(
+            ConfirmScreen(question, yes="Stop now", no="Let it go on"),
+            lambda yes: workspace.stop_work(self.WORK) if yes else None,
+        )
 
     def show_work(self, work: Work) -> None:
         estimates = estimates_of(self.session)
@@ -164,7 +174,7 @@ class ConvertStep(StepScreen):
         document = self.session.measured(str(event.option_id))
         if document is None or str(document["artifact"]) == self.session.artifact:
             return
-        self.wizard.session = self.session.decide(
+        self.workspace.session = self.session.decide(
             artifact=str(document["artifact"]), artifact_chosen=True
         )
         label = find_precision(str(event.option_id)).label
@@ -179,7 +189,7 @@ class ConvertStep(StepScreen):
         if not session.source or not session.precisions:
             return
         key = (self._pending() or list(session.precisions))[0]
-        source, plan = Path(session.source), self.wizard.services.plan_conversion
+        source, plan = Path(session.source), self.workspace.services.plan_conversion
         edited = (session.configs or {}).get(key)
         try:
             texts = method_texts(partial(plan, source, Path("OUTPUT"), precision=key), key, edited)
@@ -196,6 +206,6 @@ class ConvertStep(StepScreen):
             changed = self.session
             if answer.method == "config":
                 changed = configured(changed, key, answer.config)
-            self.wizard.session = changed.decide(method=answer.method)
+            self.workspace.session = changed.decide(method=answer.method)
 
         self.app.push_screen(MethodScreen(texts, method=session.method, check=check), use)

@@ -21,7 +21,7 @@ from firstlight_core.process.events import Event, LogLine
 from firstlight_core.text import one_line, seconds_text, shown_path, visible
 from firstlight_core.workflow.services import Services
 from firstlight_tui.modals import ConfirmScreen
-from firstlight_tui.state.work import begin
+from firstlight_tui.terminal.workers import begin
 from firstlight_tui.widgets.screens import Page
 from firstlight_tui.widgets.words import Words, part
 

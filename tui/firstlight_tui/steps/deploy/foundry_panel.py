@@ -12,13 +12,13 @@ from textual.widgets import Button
 from firstlight_core.errors import FirstlightError
 from firstlight_core.text import one_line, shown_path
 from firstlight_tui.modals import DetailScreen
-from firstlight_tui.state.work import begin
 from firstlight_tui.steps.deploy.doctor_text import examination_words
 from firstlight_tui.steps.deploy.form import Choice
 from firstlight_tui.steps.deploy.foundry_cli_screen import CliScreen
 from firstlight_tui.steps.deploy.outcome import command_rows
 from firstlight_tui.steps.deploy.service_panel import SERVE, ServingStep
 from firstlight_tui.steps.template.presets import PresetScreen
+from firstlight_tui.terminal.workers import begin
 from firstlight_tui.widgets.words import Words, part
 
 
@@ -74,7 +74,7 @@ class FoundryStep(ServingStep):
 
     async def _look_at_cache(self) -> None:
         """Whether Firstlight has moved the foundry command's cache and not put it back."""
-        change = await asyncio.to_thread(self.wizard.services.read_cache_change)
+        change = await asyncio.to_thread(self.workspace.services.read_cache_change)
         if not self.query("#moved"):
             return
         words = self.query_one("#moved", Words)
@@ -91,7 +91,7 @@ class FoundryStep(ServingStep):
 
     async def _examine(self) -> None:
         try:
-            document = await self.wizard.services.examine(cache=self.choice.cache)
+            document = await self.workspace.services.examine(cache=self.choice.cache)
         except FirstlightError as error:
             self.show_problem(error)
             return
@@ -103,7 +103,7 @@ class FoundryStep(ServingStep):
     def action_cli(self) -> None:
         """Show the commands of the foundry command that is installed."""
         choice = self.choice
-        screen = CliScreen(self.wizard.services, choice.name or "NAME", choice.cache)
+        screen = CliScreen(self.workspace.services, choice.name or "NAME", choice.cache)
         self.app.push_screen(screen)
 
     def action_put_back(self) -> None:
@@ -113,7 +113,7 @@ class FoundryStep(ServingStep):
 
     async def _put_back(self) -> None:
         try:
-            done = await self.wizard.services.put_cache_back()
+            done = await self.workspace.services.put_cache_back()
         except FirstlightError as error:
             self.show_problem(error)
         else:
@@ -123,7 +123,7 @@ class FoundryStep(ServingStep):
     @on(Button.Pressed, "#deploy-copy")
     def action_copy(self) -> None:
         """Choose a snippet of the service, or a command of the deployment, and copy it."""
-        served: Mapping[str, Any] = self.wizard.kept.get(SERVE) or {}
+        served: Mapping[str, Any] = self.workspace.kept.get(SERVE) or {}
         snippets = dict(served.get("snippets") or {})
         rows = [(f"snippet:{key}", key.replace("_", " "), text) for key, text in snippets.items()]
         commands = command_rows(self.session.deployment)

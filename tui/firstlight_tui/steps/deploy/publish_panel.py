@@ -13,13 +13,14 @@ from firstlight_core.exports.vllm_command import Capacity
 from firstlight_core.session import Session
 from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.modals.cancel_work import cancel_work
-from firstlight_tui.state.work import OnEvent, Started, Work, begin
+from firstlight_tui.state.work import OnEvent, Started, Work
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.deploy.capacity_screen import CapacityScreen
 from firstlight_tui.steps.deploy.form import CACHED, name_words
 from firstlight_tui.steps.deploy.foundry_panel import FoundryStep
 from firstlight_tui.steps.deploy.outcome import Outcome
 from firstlight_tui.steps.deploy.service_panel import SERVE
+from firstlight_tui.terminal.workers import begin
 from firstlight_tui.widgets import LogView, WorkView
 
 CAPACITY = "deploy-capacity"
@@ -128,19 +129,19 @@ class PublishStep(FoundryStep):
 
         def sized(capacity: Capacity | None) -> None:
             if capacity is not None:
-                self.wizard.kept[CAPACITY] = capacity
+                self.workspace.kept[CAPACITY] = capacity
                 self._publish(artifact, choice.name, {**options, "capacity": capacity})
 
-        self.app.push_screen(CapacityScreen(self.wizard.kept.get(CAPACITY, Capacity())), sized)
+        self.app.push_screen(CapacityScreen(self.workspace.kept.get(CAPACITY, Capacity())), sized)
 
     def _publish(self, artifact: Path, name: str, options: dict[str, Any]) -> None:
         async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
-            document = await self.wizard.services.deploy(
+            document = await self.workspace.services.deploy(
                 artifact, name, on_event=on_event, started=started, **options
             )
             return {"target": options["target"], **document}
 
-        self.wizard.start(self.WORK, "The deployment", run)
+        self.workspace.start(self.WORK, "The deployment", run)
         self.refresh_actions()
 
     @on(Button.Pressed, "#deploy-undo")
@@ -151,12 +152,12 @@ class PublishStep(FoundryStep):
             return
         name = str(self.session.deployment["name"])
         target = str(self.session.deployment.get("target") or "foundry")
-        self.wizard.stop_work(SERVE)
+        self.workspace.stop_work(SERVE)
 
         async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
-            return {"undone": name, **await self.wizard.services.undo(name, target=target)}
+            return {"undone": name, **await self.workspace.services.undo(name, target=target)}
 
-        self.wizard.start(self.WORK, "The undo", run)
+        self.workspace.start(self.WORK, "The undo", run)
         self.refresh_actions()
 
     def show_work(self, work: Work) -> None:

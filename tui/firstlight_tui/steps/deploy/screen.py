@@ -12,12 +12,12 @@ from textual.css.query import NoMatches
 from textual.widgets import Button
 
 from firstlight_core.errors import FirstlightError
-from firstlight_tui.state.work import begin
 from firstlight_tui.steps.deploy.form import CACHED, Choice, ChoiceForm, name_words
 from firstlight_tui.steps.deploy.outcome import Outcome
 from firstlight_tui.steps.deploy.publish_panel import PublishStep
 from firstlight_tui.steps.deploy.service_panel import WISH
 from firstlight_tui.steps.deploy.service_view import ServiceForm, ServicePanel
+from firstlight_tui.terminal.workers import begin
 from firstlight_tui.widgets import LogView, Words, WorkView
 
 CHOICE = "deploy-choice"
@@ -51,8 +51,8 @@ class DeployStep(PublishStep):
     ]
 
     def compose_step(self) -> ComposeResult:
-        yield ChoiceForm(self._initial(), self.wizard.services.deploy_targets(), id="choice")
-        yield ServiceForm(*self.wizard.kept.get(WISH, (0, False)), id="serve-form")
+        yield ChoiceForm(self._initial(), self.workspace.services.deploy_targets(), id="choice")
+        yield ServiceForm(*self.workspace.kept.get(WISH, (0, False)), id="serve-form")
         yield (moved := Words(id="moved"))
         moved.display = False
         yield ServicePanel(id="service")
@@ -82,7 +82,7 @@ class DeployStep(PublishStep):
 
     def _initial(self) -> Choice:
         """As it was left, else as suggested."""
-        remembered = self.wizard.kept.get(CHOICE)
+        remembered = self.workspace.kept.get(CHOICE)
         if remembered is not None and remembered[0] == self.session.artifact:
             choice: Choice = remembered[1]
             return choice
@@ -106,7 +106,7 @@ class DeployStep(PublishStep):
     async def look(self) -> None:
         """Which names are taken on this machine."""
         try:
-            deployments = await asyncio.to_thread(self.wizard.services.list_deployments)
+            deployments = await asyncio.to_thread(self.workspace.services.list_deployments)
         except (FirstlightError, OSError):
             return
         self.taken = {row.name.lower(): row.target for row in deployments}
@@ -125,9 +125,9 @@ class DeployStep(PublishStep):
     def _chosen(self) -> None:
         if self.choice == self._suggested():
             # Nothing of the user's own: when the template gets another name, that is suggested.
-            self.wizard.kept.pop(CHOICE, None)
+            self.workspace.kept.pop(CHOICE, None)
         else:
-            self.wizard.kept[CHOICE] = (self.session.artifact, self.choice)
+            self.workspace.kept[CHOICE] = (self.session.artifact, self.choice)
         self._paint()
 
     @property

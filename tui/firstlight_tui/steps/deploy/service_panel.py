@@ -12,14 +12,15 @@ from textual.css.query import NoMatches
 from textual.widgets import Button, Checkbox, Input
 
 from firstlight_core.errors import FirstlightError, JobDied
-from firstlight_tui.state.work import OnEvent, Started, Work, begin
+from firstlight_tui.state.work import OnEvent, Started, Work
+from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.deploy.form import CACHED
 from firstlight_tui.steps.deploy.service_view import ServiceForm, ServicePanel
+from firstlight_tui.terminal.workers import begin
 
 if TYPE_CHECKING:
     from firstlight_core.foundry.background import BackgroundService
-    from firstlight_tui.app import WizardApp
 
 SERVE = "serve"
 """The name of the work, and of what the app keeps about the service that runs."""
@@ -32,15 +33,15 @@ HEALTH_SECONDS = 2.0
 
 
 async def hold_service(
-    wizard: "WizardApp", target: str, port: int, on_event: OnEvent, started: Started
+    workspace: Workspace, target: str, port: int, on_event: OnEvent, started: Started
 ) -> dict[str, Any]:
     """Serve until cancelled, look every two seconds whether it answers, and start again on request, at the same port.
 
     Raises:
         FirstlightError: it did not start, or ended by itself.
     """
-    services, again = wizard.services, asyncio.Event()
-    wizard.kept[AGAIN] = again
+    services, again = workspace.services, asyncio.Event()
+    workspace.kept[AGAIN] = again
     try:
         while True:
             async with services.open_service(target, port=port, on_event=on_event) as service:
@@ -48,16 +49,16 @@ async def hold_service(
                 port = urlsplit(service.base_url).port or port
                 while service.job.alive and not again.is_set():
                     health = await services.probe_service(service.base_url)
-                    wizard.kept[SERVE] = {**service.to_json(), "health": health, "stays": False}
+                    workspace.kept[SERVE] = {**service.to_json(), "health": health, "stays": False}
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(again.wait(), HEALTH_SECONDS)
             if not again.is_set():
                 raise JobDied("Foundry Local's service ended by itself.", hint="Start it again.")
             again.clear()
-            wizard.kept.pop(SERVE, None)
+            workspace.kept.pop(SERVE, None)
     finally:
-        wizard.kept.pop(SERVE, None)
-        wizard.kept.pop(AGAIN, None)
+        workspace.kept.pop(SERVE, None)
+        workspace.kept.pop(AGAIN, None)
 
 
 class ServingStep(StepScreen):
@@ -91,36 +92,36 @@ class ServingStep(StepScreen):
     # The service that stays -----------------------------------------------------------------------
 
     def _look_later(self) -> None:
-        if AGAIN not in self.wizard.kept:
+        if AGAIN not in self.workspace.kept:
             begin(self, self._look_at_background, group="service")
 
     async def _look_at_background(self) -> None:
         """Whether a service of an earlier wizard, or of this one, runs without it; and whether it answers."""
-        services = self.wizard.services
+        services = self.workspace.services
         running = await asyncio.to_thread(services.list_background)
         own = next(
             (s for s in running if s.target == self.serve_target), running[0] if running else None
         )
-        if own is None and AGAIN not in self.wizard.kept:
-            self.wizard.kept.pop(SERVE, None)
+        if own is None and AGAIN not in self.workspace.kept:
+            self.workspace.kept.pop(SERVE, None)
         elif own is not None:
             health = await services.probe_service(own.base_url)
-            if AGAIN in self.wizard.kept:
+            if AGAIN in self.workspace.kept:
                 return
-            self.wizard.kept[SERVE] = {**own.to_json(), "health": health, "stays": own}
+            self.workspace.kept[SERVE] = {**own.to_json(), "health": health, "stays": own}
         self.show_service()
 
     @property
     def _background(self) -> "BackgroundService | None":
-        return (self.wizard.kept.get(SERVE) or {}).get("stays") or None
+        return (self.workspace.kept.get(SERVE) or {}).get("stays") or None
 
     async def _end_background(self, service: "BackgroundService", *, restart: bool) -> None:
         try:
-            await asyncio.to_thread(self.wizard.services.stop_background, service)
+            await asyncio.to_thread(self.workspace.services.stop_background, service)
         except FirstlightError as error:
             self.show_problem(error)
             return
-        self.wizard.kept.pop(SERVE, None)
+        self.workspace.kept.pop(SERVE, None)
         if restart:
             self._start_background(service.target, urlsplit(service.base_url).port or 0)
         else:
@@ -129,13 +130,13 @@ class ServingStep(StepScreen):
 
     def _start_background(self, target: str, port: int) -> None:
         async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
-            service = await self.wizard.services.start_background(
+            service = await self.workspace.services.start_background(
                 target, port=port, on_event=on_event
             )
-            self.wizard.kept[SERVE] = {**service.to_json(), "stays": service}
+            self.workspace.kept[SERVE] = {**service.to_json(), "stays": service}
             return dict(service.to_json())
 
-        self.wizard.start(SERVE, "The local service", run)
+        self.workspace.start(SERVE, "The local service", run)
 
     @property
     def serve_target(self) -> str:
@@ -149,11 +150,11 @@ class ServingStep(StepScreen):
     @on(Checkbox.Changed, "#serve-stays")
     def _wished(self) -> None:
         form = self.query_one(ServiceForm)
-        self.wizard.kept[WISH] = (form.port, form.stays)
+        self.workspace.kept[WISH] = (form.port, form.stays)
 
     def show_service(self) -> None:
         """Paint what is known about the service, if this step is still there."""
-        work, served = self.wizard.works.get(SERVE), self.wizard.kept.get(SERVE)
+        work, served = self.workspace.works.get(SERVE), self.workspace.kept.get(SERVE)
         serving = served is not None or (work is not None and work.running)
         deployed = str((self.session.deployment or {}).get("id") or "")
         with contextlib.suppress(NoMatches):
@@ -164,8 +165,8 @@ class ServingStep(StepScreen):
     @on(Button.Pressed, "#deploy-serve")
     def action_serve(self) -> None:
         """Start Foundry Local's service on loopback, or stop it."""
-        if (work := self.wizard.works.get(SERVE)) is not None and work.running:
-            self.wizard.stop_work(SERVE)
+        if (work := self.workspace.works.get(SERVE)) is not None and work.running:
+            self.workspace.stop_work(SERVE)
             return
         if (service := self._background) is not None:
             begin(self, partial(self._end_background, service, restart=False), group="service")
@@ -177,19 +178,19 @@ class ServingStep(StepScreen):
         port = form.port
 
         async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
-            return await hold_service(self.wizard, target, port, on_event, started)
+            return await hold_service(self.workspace, target, port, on_event, started)
 
         self.clear_problem()
         if form.stays:
             self._start_background(target, port)
         else:
-            self.wizard.start(SERVE, "The local service", run)
+            self.workspace.start(SERVE, "The local service", run)
         self.show_service()
 
     @on(Button.Pressed, "#serve-restart")
     def action_restart(self) -> None:
         """Stop the service and start it again, at the same port."""
-        if (again := self.wizard.kept.get(AGAIN)) is not None:
+        if (again := self.workspace.kept.get(AGAIN)) is not None:
             again.set()
         elif (service := self._background) is not None:
             begin(self, partial(self._end_background, service, restart=True), group="service")

@@ -1,9 +1,10 @@
 """Installing what is missing: the exact command first, then pip with its log, then the check again."""
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.message import Message
 
 from firstlight_core.documents.environment import DoctorDocument, InstallDocument
 from firstlight_core.environment.install import InstallPlan
@@ -12,10 +13,8 @@ from firstlight_core.process.events import Stage
 from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.modals.cancel_work import cancel_work
 from firstlight_tui.state.work import OnEvent, Started, Work
+from firstlight_tui.terminal.app import workspace_of
 from firstlight_tui.widgets import LogView, WorkView
-
-if TYPE_CHECKING:
-    from firstlight_tui.steps.environment.screen import EnvironmentStep
 
 
 class Installed(InstallDocument):
@@ -33,24 +32,27 @@ class Installation(Vertical):
     Installation.-shown { display: block; }
     """
 
+    class Refused(Message):
+        """The installation cannot be planned."""
+
+        def __init__(self, error: FirstlightError) -> None:
+            super().__init__()
+            self.error = error
+
     def compose(self) -> ComposeResult:
         yield WorkView(id="install-work")
         yield LogView(id="install-log")
 
-    @property
-    def _step(self) -> "EnvironmentStep":
-        return cast("EnvironmentStep", self.screen)
-
     def ask_or_stop(self) -> None:
         """Show the command and ask; while pip runs, stop it."""
-        wizard = self._step.wizard
-        if (work := wizard.works.get(self.WORK)) is not None and work.running:
+        workspace = workspace_of(self)
+        if (work := workspace.works.get(self.WORK)) is not None and work.running:
             cancel_work(self, self.WORK)
             return
         try:
-            plan = wizard.services.plan_install()
+            plan = workspace.services.plan_install()
         except FirstlightError as error:
-            self._step.show_problem(error)
+            self.post_message(self.Refused(error))
             return
         missing = ", ".join(plan.missing) or "nothing; versions may change"
         question = (
@@ -58,22 +60,22 @@ class Installation(Vertical):
             f"Missing now: {missing}. pip downloads from the package index that it is set to; with torch "
             "that can be gigabytes. Nothing else leaves this machine."
         )
-        wizard.push_screen(
+        self.app.push_screen(
             ConfirmScreen(question, yes="Install", no="Not now"),
             lambda yes: self._install(plan) if yes else None,
         )
 
     def _install(self, plan: InstallPlan) -> None:
-        wizard = self._step.wizard
+        workspace = workspace_of(self)
 
         async def run(on_event: OnEvent, started: Started) -> Installed:
-            done = await wizard.services.install(plan, on_event=on_event, started=started)
+            done = await workspace.services.install(plan, on_event=on_event, started=started)
             on_event(Stage("check", "Checking again"))
-            document = await wizard.services.run_checks()
-            wizard.session = wizard.session.decide(environment=document)
+            document = await workspace.services.run_checks()
+            workspace.session = workspace.session.decide(environment=document)
             return {**done, "environment": document}
 
-        wizard.start(self.WORK, "The installation", run)
+        workspace.start(self.WORK, "The installation", run)
 
     def show(self, work: Work) -> None:
         """Paint pip's stages and output."""

@@ -2,18 +2,15 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from firstlight_core.documents.environment import DoctorDocument
 from firstlight_tui.state.work import OnEvent, Started
+from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.environment.rows import Row, WaitingRow, waiting_row
-
-if TYPE_CHECKING:
-    from firstlight_tui.app import WizardApp
 
 
 async def probe(
-    wizard: "WizardApp",
+    workspace: Workspace,
     on_event: OnEvent,
     started: Started,
     *,
@@ -23,8 +20,8 @@ async def probe(
 ) -> DoctorDocument:
     """Run all checks, or the one of the row `only`, whose answer then takes its place in the document `before`."""
     # The rows belong to the work: the user may walk on while the slow ones are still out.
-    add_row = wizard.works["environment"].add_row
-    services = wizard.services
+    add_row = workspace.works["environment"].add_row
+    services = workspace.services
     if only is None:
         for key, title in await asyncio.to_thread(services.list_checks):
             previous = known[key]["found"] if key in known else ""

@@ -1,5 +1,6 @@
 """Step 1: is this machine ready?"""
 
+import asyncio
 from functools import partial
 
 from textual import on
@@ -9,15 +10,17 @@ from textual.theme import Theme
 from textual.widgets import Button, DataTable
 
 from firstlight_core.documents.environment import DoctorDocument
+from firstlight_core.errors import StateProblem
+from firstlight_core.files import write_whole
 from firstlight_core.session import Session
+from firstlight_core.text import shown_path
 from firstlight_tui.modals import DetailScreen
-from firstlight_tui.state.work import Work, begin
+from firstlight_tui.state.work import Work
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.environment.install import Installation
 from firstlight_tui.steps.environment.keys import HELP, KEYS
 from firstlight_tui.steps.environment.probing import probe
-from firstlight_tui.steps.environment.report import copy_report
 from firstlight_tui.steps.environment.rows import (
     COLUMNS,
     Row,
@@ -26,8 +29,11 @@ from firstlight_tui.steps.environment.rows import (
     row_cells,
     verdict_words,
 )
+from firstlight_tui.terminal.workers import begin
 from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.fitted_table import FittedTable
+
+REPORT_NAME = "environment-report.txt"
 
 
 class EnvironmentStep(StepScreen):
@@ -79,7 +85,7 @@ class EnvironmentStep(StepScreen):
         # A cell has the colour that it was painted with.
         self.app.theme_changed_signal.subscribe(self, self._paint_rows)
         self.query_one("#install").display = False
-        if (work := self.wizard.works.get(Installation.WORK)) is not None:
+        if (work := self.workspace.works.get(Installation.WORK)) is not None:
             self._on_work(work)
         if self.session.environment is not None:
             self._show_document(self.session.environment)
@@ -91,9 +97,13 @@ class EnvironmentStep(StepScreen):
             self.notify("Still looking.")
             return
         probing = partial(
-            probe, self.wizard, known=dict(self._rows), before=self.session.environment, only=only
+            probe,
+            self.workspace,
+            known=dict(self._rows),
+            before=self.session.environment,
+            only=only,
         )
-        self.wizard.start(self.WORK, "The environment check", probing, only_looks=True)
+        self.workspace.start(self.WORK, "The environment check", probing, only_looks=True)
 
     def _on_work(self, work: Work) -> None:
         if work.name == Installation.WORK:
@@ -135,7 +145,7 @@ class EnvironmentStep(StepScreen):
             self._rows = rows
             self._paint_rows()
         self.query_one("#verdict", Words).update(verdict_words(document))
-        self.query_one("#install").display = self.wizard.services.toolchain_missing(document)
+        self.query_one("#install").display = self.workspace.services.toolchain_missing(document)
         if (current := self._current()) is not None:
             self._show_detail(current)
 
@@ -187,14 +197,29 @@ class EnvironmentStep(StepScreen):
         if self.session.environment is None:
             self.notify("Wait until every row has its answer.", severity="warning")
             return
-        text = self.wizard.services.report_text(self.session.environment)
-        begin(self, partial(copy_report, self.wizard, text), group="report")
+        text = self.workspace.services.report_text(self.session.environment)
+        begin(self, partial(self._copy_report, text), group="report")
+
+    async def _copy_report(self, text: str) -> None:
+        self.app.copy_to_clipboard(text)
+        path = self.workspace.paths.state / REPORT_NAME
+        try:
+            await asyncio.to_thread(write_whole, path, text)
+        except StateProblem as error:
+            self.notify(f"Copied. {error} {error.hint}", severity="warning", markup=False)
+        else:
+            words = f"Copied, without your name, tokens and paths. Also in {shown_path(path)}"
+            self.notify(words, markup=False)
 
     @on(Button.Pressed, "#course")
     def action_course(self) -> None:
         """Show the course's own install commands."""
         text = course_text(self.session.environment)
         self.app.push_screen(DetailScreen("The course's install commands", text))
+
+    @on(Installation.Refused)
+    def _install_refused(self, message: Installation.Refused) -> None:
+        self.show_problem(message.error)
 
     @on(Button.Pressed, "#install")
     def action_install(self) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from firstlight_core.model.adapter_bases import remember_base
 from firstlight_core.model.sources import looks_like_hub_id, remember_folder
@@ -11,10 +11,8 @@ from firstlight_core.paths import expanded
 from firstlight_core.process.events import Stage
 from firstlight_core.session import Session
 from firstlight_core.text import one_line
+from firstlight_core.workflow.services import Services
 from firstlight_tui.state.work import OnEvent, Run, Started
-
-if TYPE_CHECKING:
-    from firstlight_tui.app import WizardApp
 
 ARTIFACT_MARK = "genai_config.json"
 
@@ -27,18 +25,20 @@ class Named:
     hub_id: str = ""
 
 
-def find_named(wizard: "WizardApp", text: str) -> Named:
-    """Look at the disk only, in a thread; the network is never asked.
+def find_named(text: str, services: Services, *, sample: Path) -> Named:
+    """Return what a text names, from the disk only and never from the network; runs in a thread.
+
+    `sample` is the folder of the sample model.
 
     Raises:
         FirstlightError: it can be neither.
     """
     if text == "sample":
-        return Named(wizard.paths.sample)
+        return Named(sample)
     folder = expanded(text)
     if folder.exists() or folder.is_symlink() or not looks_like_hub_id(text):
         return Named(folder.absolute())
-    if (snapshot := wizard.services.resolve_hub_id(text)) is not None:
+    if (snapshot := services.resolve_hub_id(text)) is not None:
         return Named(snapshot)
     return Named(hub_id=text)
 
@@ -57,18 +57,13 @@ def download_question(hub_id: str) -> str:
     )
 
 
-def inspection(
-    wizard: "WizardApp",
-    named: Named,
-    *,
-    base: Named | None = None,
-) -> Run:
+def inspection(named: Named, services: Services, *, sample: Path, base: Named | None = None) -> Run:
     """The work: download what has a yes, then read headers in a thread (well under a second)."""
 
     async def fetch(wanted: Named, on_event: OnEvent, started: Started) -> Path:
         if wanted.folder is not None:
             return wanted.folder
-        document = await wizard.services.download(
+        document = await services.download(
             wanted.hub_id, agreed=True, on_event=on_event, started=started
         )
         on_event(Stage("inspect", "Reading headers"))
@@ -77,12 +72,12 @@ def inspection(
     async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
         folder = await fetch(named, on_event, started)
         base_folder = None if base is None else await fetch(base, on_event, started)
-        return await asyncio.to_thread(_look, wizard, folder, base_folder)
+        return await asyncio.to_thread(_look, services, folder, base_folder, sample)
 
     return run
 
 
-def _look(wizard: "WizardApp", folder: Path, base: Path | None) -> dict[str, Any]:
+def _look(services: Services, folder: Path, base: Path | None, sample: Path) -> dict[str, Any]:
     """Inspect, or adopt an ONNX GenAI folder after its allow-list was checked; runs in a thread."""
     if (folder / ARTIFACT_MARK).is_file():
         from firstlight_core.artifact.artifact import check_artifact
@@ -95,11 +90,10 @@ def _look(wizard: "WizardApp", folder: Path, base: Path | None) -> dict[str, Any
             "precision": artifact.precision,
         }
         return {"adopted": str(folder), "facts": facts}
-    services = wizard.services
     document = services.inspect(folder) if base is None else services.inspect(folder, base=base)
     if base is not None:
         remember_base(folder, base)
-    if folder != wizard.paths.sample:
+    if folder != sample:
         remember_folder(folder)
     return {"source": str(folder), "model": dict(document)}
 

@@ -135,7 +135,7 @@ class ModelStep(StepScreen):
     # The table ------------------------------------------------------------------------------------
 
     async def _list_models(self) -> None:
-        models = list(await asyncio.to_thread(self.wizard.services.find_models))
+        models = list(await asyncio.to_thread(self.workspace.services.find_models))
         self._table.fill(models)
         if self.session.source is not None:
             self._table.select(self.session.source)
@@ -185,7 +185,9 @@ class ModelStep(StepScreen):
     async def _resolve(self, text: str, base_for: str) -> None:
         """Say at once what a text means; a hub id that is not here is asked about first."""
         try:
-            named = await asyncio.to_thread(find_named, self.wizard, text)
+            named = await asyncio.to_thread(
+                find_named, text, self.workspace.services, sample=self.workspace.paths.sample
+            )
         except (FirstlightError, OSError, ValueError, RuntimeError) as error:
             self._refuse(
                 error
@@ -219,12 +221,14 @@ class ModelStep(StepScreen):
         self.show_problem(error)
 
     def _inspect(self, named: Named, base: Named | None = None) -> None:
-        self.wizard.stop_work(self.WORK)
-        self.wizard.works.pop(self.WORK, None)
+        self.workspace.stop_work(self.WORK)
+        self.workspace.works.pop(self.WORK, None)
         self._refused = str(named.folder or "")
         self.clear_problem()
-        look = inspection(self.wizard, named, base=base)
-        self.wizard.start(self.WORK, "The inspection", look, only_looks=True)
+        look = inspection(
+            named, self.workspace.services, sample=self.workspace.paths.sample, base=base
+        )
+        self.workspace.start(self.WORK, "The inspection", look, only_looks=True)
         self.refresh_actions()
 
     def show_work(self, work: Work) -> None:

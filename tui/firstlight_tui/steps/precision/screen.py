@@ -1,6 +1,7 @@
 """Step 3: the table that puts claim, estimate and measurement side by side."""
 
 import asyncio
+from pathlib import Path
 from typing import ClassVar
 
 from textual import events, on
@@ -9,8 +10,10 @@ from textual.binding import BindingType
 from textual.content import Content
 from textual.widgets import DataTable
 
+from firstlight_core.errors import FirstlightError
 from firstlight_core.estimate.recommendation import find_goal, next_goal, recommend
 from firstlight_core.ledger import Entry
+from firstlight_core.precision.options import options_for, read_options, with_options
 from firstlight_core.precision.table import PRECISIONS, REFERENCE_PRECISION, find_precision
 from firstlight_core.session import Session
 from firstlight_core.text import one_line
@@ -18,7 +21,8 @@ from firstlight_tui.modals import DetailScreen
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.precision.card import card
 from firstlight_tui.steps.precision.keys import HELP, KEYS
-from firstlight_tui.steps.precision.options import ask_options, is_tied
+from firstlight_tui.steps.precision.options import configured, is_tied
+from firstlight_tui.steps.precision.options_screen import AdvancedScreen
 from firstlight_tui.steps.precision.rows import (
     advised,
     estimates_of,
@@ -71,14 +75,14 @@ class PrecisionStep(StepScreen):
 
     def opened(self) -> None:
         if not self.session.precisions:
-            self.wizard.session = self.session.decide(precisions=(advised(self.session),))
+            self.workspace.session = self.session.decide(precisions=(advised(self.session),))
         self._table.point_at(self.session.precisions[0])
         self._paint()
-        if self.wizard.run_record is not None:
+        if self.workspace.run_record is not None:
             self.run_worker(self._read_ledger(), name="ledger", exclusive=True)
 
     async def _read_ledger(self) -> None:
-        record = self.wizard.run_record
+        record = self.workspace.run_record
         if record is not None:
             self._ledger = tuple(await asyncio.to_thread(lambda: list(record.entries())))
             self._paint()
@@ -152,7 +156,7 @@ class PrecisionStep(StepScreen):
             self._toggle(key)
             return
         if key not in self.session.precisions:
-            self.wizard.session = self.session.decide(precisions=(key,))
+            self.workspace.session = self.session.decide(precisions=(key,))
         self.query_one("#primary").focus()
 
     def _toggle(self, key: str) -> None:
@@ -164,7 +168,7 @@ class PrecisionStep(StepScreen):
             return
         marked = set(self.session.precisions) ^ {key}
         chosen = tuple(p.key for p in PRECISIONS if p.key in marked)
-        self.wizard.session = self.session.decide(precisions=chosen)
+        self.workspace.session = self.session.decide(precisions=chosen)
 
     @on(DataTable.RowHighlighted, "#precisions")
     def _highlighted(self) -> None:
@@ -180,7 +184,7 @@ class PrecisionStep(StepScreen):
 
     def action_goal(self) -> None:
         """Recommend for the next goal."""
-        self.wizard.session = self.session.decide(goal=next_goal(self.session.goal).key)
+        self.workspace.session = self.session.decide(goal=next_goal(self.session.goal).key)
 
     def action_details(self) -> None:
         """Show everything that is known of the highlighted row."""
@@ -195,4 +199,29 @@ class PrecisionStep(StepScreen):
 
     def action_advanced(self) -> None:
         """Choose the quantiser's options of the highlighted row."""
-        ask_options(self, self._table.highlighted)
+        session, key = self.session, self._table.highlighted
+        row, tied = find_precision(key), is_tied(session)
+        options = options_for(row, tied=tied)
+        if not options or session.source is None:
+            words = f"{row.label} is not quantised: there is nothing to choose."
+            self.notify(words, severity="warning", markup=False)
+            return
+        try:
+            own = self.workspace.services.plan_conversion(
+                Path(session.source), Path("OUTPUT"), precision=key
+            ).run_config
+        except FirstlightError as error:
+            self.show_problem(error)
+            return
+
+        def use(values: dict[str, int | str | bool] | None) -> None:
+            if values is None:
+                return
+            config = with_options(own, values, precision=row, tied=tied)
+            self.workspace.session = configured(
+                self.session, key, None if config == own else config
+            )
+
+        config = (session.configs or {}).get(key, own)
+        screen = AdvancedScreen(f"Advanced: {row.label}", options, read_options(config))
+        self.app.push_screen(screen, use)

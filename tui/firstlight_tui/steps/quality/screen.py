@@ -88,9 +88,9 @@ class QualityStep(MeasuringStep):
     def _check(self, targets: list[str]) -> None:
         session = self.session
         text = self.query_one("#prompts", Input).value.strip()
-        on_sample = session.source == str(self.wizard.paths.sample)
+        on_sample = session.source == str(self.workspace.paths.sample)
         prompts = (
-            expanded(text) if text else (self.wizard.paths.sample_prompts if on_sample else None)
+            expanded(text) if text else (self.workspace.paths.sample_prompts if on_sample else None)
         )
         own = self.query_one("#text", Input).value.strip()
         served = targets == [session.target] and session.endpoint is not None
@@ -101,7 +101,7 @@ class QualityStep(MeasuringStep):
 
         async def run(on_event: OnEvent, started: Started) -> QualityDocument | QualitiesDocument:
             self.quiet_the_chat()
-            return await self.wizard.services.check_quality(
+            return await self.workspace.services.check_quality(
                 targets,
                 prompts=prompts,
                 reference=reference,
@@ -112,7 +112,7 @@ class QualityStep(MeasuringStep):
                 started=started,
             )
 
-        self.wizard.start(self.WORK, "The quality check", run)
+        self.workspace.start(self.WORK, "The quality check", run)
         self.refresh_actions()
 
     def show_work(self, work: Work) -> None:

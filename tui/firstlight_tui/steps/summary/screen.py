@@ -53,15 +53,19 @@ class SummaryStep(StepScreen):
 
     def _show_closing(self) -> None:
         """Show what the ledger and the session prove together: a failed step leaves nothing in the session."""
-        facts = current_facts(self.session, self.wizard.run_record)
+        facts = current_facts(self.session, self.workspace.run_record)
         self.query_one("#closing", Words).update(Content("\n").join(_closing(facts)))
 
     def action_write(self) -> None:
         """Write run.toml and the report of this run."""
         if self.session.target is None:
             return
-        self.wizard.record("summary", "done", session=self.session.to_json())
-        run_record, session, services = self.wizard.run_record, self.session, self.wizard.services
+        self.workspace.record("summary", "done", session=self.session.to_json())
+        run_record, session, services = (
+            self.workspace.run_record,
+            self.session,
+            self.workspace.services,
+        )
         if run_record is None:
             return
 
@@ -73,7 +77,7 @@ class SummaryStep(StepScreen):
                 made["run_toml"] = str(path)
             return made | await asyncio.to_thread(services.write_report, run_record)
 
-        self.wizard.start(self.WORK, "The report", run)
+        self.workspace.start(self.WORK, "The report", run)
 
     def show_work(self, work: Work) -> None:
         self.query_one("#work", WorkView).show(work if work.error is not None else None)

@@ -11,10 +11,10 @@ from textual.widgets import Button
 from firstlight_core.documents.artifact import InferenceModel
 from firstlight_core.errors import FirstlightError
 from firstlight_tui.modals import DetailScreen
-from firstlight_tui.state.work import begin
 from firstlight_tui.steps.template.jinja_screen import JinjaScreen
 from firstlight_tui.steps.template.presets import PresetScreen
 from firstlight_tui.steps.template.sheet import TemplateSheet
+from firstlight_tui.terminal.workers import begin
 from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.template_fields import TemplateFields
 
@@ -51,7 +51,7 @@ class TemplateEditor(TemplateSheet):
 
     async def _load(self) -> None:
         """The fields that lie in the artifact, else those that its tokenizer implies; then the check."""
-        artifact, services = Path(str(self.session.artifact)), self.wizard.services
+        artifact, services = Path(str(self.session.artifact)), self.workspace.services
         try:
             stored = await asyncio.to_thread(services.read_inference_model, artifact)
             model: InferenceModel = (
@@ -72,7 +72,7 @@ class TemplateEditor(TemplateSheet):
         """A model without a chat template takes its family's; one with a broken template is shown as it is."""
         try:
             self._bare = not await asyncio.to_thread(
-                self.wizard.services.read_chat_template, artifact
+                self.workspace.services.read_chat_template, artifact
             )
         except FirstlightError:
             self._bare = False
@@ -93,7 +93,7 @@ class TemplateEditor(TemplateSheet):
         from firstlight_core.artifact.inference_model import default_name
 
         artifact = str(self.session.artifact)
-        source = self.wizard.paths.model_name(self.session.source or artifact)
+        source = self.workspace.paths.model_name(self.session.source or artifact)
         row = next((a for a in self.session.artifacts if a.get("artifact") == artifact), {})
         key = str(row.get("precision", ""))
         return default_name(Path(f"{source}-{key}" if key else source))
@@ -148,7 +148,7 @@ class TemplateEditor(TemplateSheet):
 
     async def _from_tokenizer(self) -> None:
         make, artifact = (
-            self.wizard.services.default_inference_model,
+            self.workspace.services.default_inference_model,
             Path(str(self.session.artifact)),
         )
         try:
@@ -179,7 +179,7 @@ class TemplateEditor(TemplateSheet):
         if written is None:
             return
         self.clear_problem()
-        self.wizard.chat.first.close()
+        self.workspace.chat.first.close()
         if self.draft is None:
             self._begin_draft(written["inference_model"])
         else:

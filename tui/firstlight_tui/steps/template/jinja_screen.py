@@ -13,9 +13,9 @@ from textual.widgets import Button, TextArea
 
 from firstlight_core.errors import CheckFailed, FirstlightError
 from firstlight_core.text import one_line, visible
-from firstlight_tui.state.work import begin
-from firstlight_tui.state.workspace import workspace_of
 from firstlight_tui.steps.template.presets import PresetScreen
+from firstlight_tui.terminal.app import workspace_of
+from firstlight_tui.terminal.workers import begin
 from firstlight_tui.widgets.screens import Dialog
 from firstlight_tui.widgets.words import Words, part
 

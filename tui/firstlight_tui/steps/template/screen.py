@@ -132,7 +132,7 @@ class TemplateStep(TemplateEditor):
             return
         artifact, written = str(self.session.artifact), self.draft.document()
         given = Path(self.session.source) if self.session.source else None
-        services, folder = self.wizard.services, Path(artifact)
+        services, folder = self.workspace.services, Path(artifact)
 
         async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
             source = await asyncio.to_thread(services.template_truth, folder, given)
@@ -157,7 +157,7 @@ class TemplateStep(TemplateEditor):
             document = await services.check_template(folder, source=source, inference_model=written)
             return {**document, **more}
 
-        self.wizard.start(self.WORK, "The template check", run)
+        self.workspace.start(self.WORK, "The template check", run)
         self.query_one("#lock", Words).update("Rendering every conversation three ways …")
         self.refresh_actions()
 

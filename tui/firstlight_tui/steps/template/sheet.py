@@ -14,9 +14,9 @@ from textual.widgets import TabbedContent, TabPane
 from firstlight_core.documents.artifact import InferenceModel
 from firstlight_core.errors import FirstlightError
 from firstlight_tui.state.template_draft import NUMBERS, TemplateDraft
-from firstlight_tui.state.work import begin
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.template import verdicts
+from firstlight_tui.terminal.workers import begin
 from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.template_fields import TemplateFields
 
@@ -123,7 +123,7 @@ class TemplateSheet(StepScreen):
         await asyncio.sleep(PREVIEW_SECONDS)
         artifact = str(self.session.artifact)
         try:
-            preview = await self.wizard.services.preview_template(Path(artifact), document)
+            preview = await self.workspace.services.preview_template(Path(artifact), document)
         except FirstlightError as error:
             self._paint_preview(str(error))
             return
