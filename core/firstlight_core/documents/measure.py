@@ -8,6 +8,7 @@ from typing import Literal, NotRequired, TypedDict
 from firstlight_core.documents.inference import CountedBy, ResidentBytes
 
 CheckStatus = Literal["pass", "fail", "not-run", "needs-you"]
+Usability = Literal["usable", "with-caution", "not-good-enough"]
 Closeness = Literal["very-close", "close", "noticeable", "far"]
 
 
@@ -216,6 +217,8 @@ class DriftDocument(DriftFigures):
     prompts_diverged: int
     first_divergence: int | None
     reference_cached: bool
+    kl_by_prompt: NotRequired[list[float]]
+    """Mean KL of each prompt in nats, in the order of the prompts; absent from the records of earlier versions."""
     worst: list[DriftExample]
     closeness: Closeness
     closeness_sure: bool

@@ -190,6 +190,7 @@ async def _document(
         "prompts_diverged": len(diverged),
         "first_divergence": min(diverged) if diverged else None,
         "reference_cached": reference.cached,
+        "kl_by_prompt": [mean(text.scores["kl"]) for text in scored],
         "worst": [await _example(engine, text) for text in worst],
         "closeness": level,
         "closeness_sure": sure,

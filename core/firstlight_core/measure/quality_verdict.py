@@ -2,9 +2,15 @@
 
 from collections.abc import Sequence
 
-from firstlight_core.documents.measure import DriftDocument
+from firstlight_core.documents.measure import DriftDocument, QualityDocument, Usability
 from firstlight_core.measure.drift_words import describe_drift
 from firstlight_core.measure.quality_checks import QualityCheck
+
+USABILITY_WORDS: dict[Usability, str] = {
+    "usable": "Usable",
+    "with-caution": "Usable with caution",
+    "not-good-enough": "Not good enough",
+}
 
 
 def give_verdict(checks: Sequence[QualityCheck], drift: DriftDocument | None) -> tuple[str, bool]:
@@ -20,12 +26,17 @@ def give_verdict(checks: Sequence[QualityCheck], drift: DriftDocument | None) ->
         closeness, far = describe_drift(drift)
         words.append(closeness)
     usable = not failed and not far
-    words.insert(
-        0,
-        "Usable."
-        if usable and not yours
-        else "Usable with caution."
-        if usable
-        else "Not good enough.",
-    )
+    words.insert(0, f"{USABILITY_WORDS[_usability(usable, bool(yours))]}.")
     return " ".join(words), usable
+
+
+def usability(quality: QualityDocument) -> Usability:
+    """The verdict of a quality document in one of three words."""
+    yours = any(check["status"] == "needs-you" for check in quality["checks"])
+    return _usability(quality["ok"], yours)
+
+
+def _usability(usable: bool, needs_a_person: bool) -> Usability:
+    if not usable:
+        return "not-good-enough"
+    return "with-caution" if needs_a_person else "usable"

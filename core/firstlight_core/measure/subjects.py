@@ -67,11 +67,11 @@ class Subject(ABC):
         sample = await self.measure(length, new_tokens)
         self.samples[length].append(sample)
         if "ttft_s" in sample:
-            tell(Measured("ttft_s", sample["ttft_s"], "s"))
+            tell(Measured("ttft_s", sample["ttft_s"], "s", self.label, length))
         if "decode_tps" in sample:
-            tell(Measured("decode_tps", sample["decode_tps"], "tokens/s"))
+            tell(Measured("decode_tps", sample["decode_tps"], "tokens/s", self.label, length))
         if "prefill_tps" in sample:
-            tell(Measured("prefill_tps", sample["prefill_tps"], "tokens/s"))
+            tell(Measured("prefill_tps", sample["prefill_tps"], "tokens/s", self.label, length))
 
     def document(self) -> BenchResult:
         """Return this subject's entry in `results`."""

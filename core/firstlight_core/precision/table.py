@@ -16,6 +16,11 @@ class Claim:
     quality: str
     use: str
 
+    @property
+    def size_factor(self) -> float:
+        """The size as a factor of FP32's."""
+        return float(self.size.removeprefix("×"))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:

@@ -74,6 +74,9 @@ class Measured:
     name: str
     value: float
     unit: str = ""
+    label: str = ""
+    """What was measured, where there are several."""
+    prompt_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ class Work:
     """Every stage so far, with the second at which it began."""
     progress: Progress | None = None
     measured: dict[str, float] = field(default_factory=dict)
+    repetitions: deque[Measured] = field(default_factory=lambda: deque(maxlen=LINES_KEPT))
+    """Figures that say of what they are, in the order in which they came."""
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=LINES_KEPT))
     lines_seen: int = 0
     log_path: str = ""
@@ -88,6 +90,8 @@ class Work:
                 self.lines_seen += 1
             case Measured(name=name, value=value):
                 self.measured[name] = value
+                if event.label:
+                    self.repetitions.append(event)
 
     def add_row(self, row: Any) -> None:
         """Keep one partial result; an object is asked for its `to_json()`."""

@@ -9,7 +9,7 @@ from firstlight_tui.widgets.charts.drift_gauge import DriftGauge, Histogram, Mar
 from firstlight_tui.widgets.charts.lines import LinePlot, Reference, Series
 from firstlight_tui.widgets.charts.pipeline import MachineScale, Pipeline, PipelineStage, Size
 from firstlight_tui.widgets.charts.scatter import Scatter, Spot
-from firstlight_tui.widgets.charts.tile import Tile, TilePane, TileRow
+from firstlight_tui.widgets.charts.tile import MiniBar, Tile, TilePane, TileRow
 
 __all__ = [
     "Bar",
@@ -21,6 +21,7 @@ __all__ = [
     "LinePlot",
     "MachineScale",
     "Marker",
+    "MiniBar",
     "Part",
     "Pipeline",
     "PipelineStage",

@@ -10,7 +10,7 @@ from textual.containers import Container
 from textual.content import Content
 from textual.message import Message
 
-from firstlight_tui.widgets.charts.canvas import Piece, cut, fitted, lines_of, trough, wrapped
+from firstlight_tui.widgets.charts.canvas import Piece, bar, cut, fitted, lines_of, trough, wrapped
 from firstlight_tui.widgets.charts.chart import Chart
 from firstlight_tui.widgets.charts.roles import (
     BAD,
@@ -32,6 +32,17 @@ LEAST_WIDTH = 18
 """Cells of a tile; a row of tiles breaks before one becomes narrower."""
 
 
+@dataclass(frozen=True, slots=True)
+class MiniBar:
+    """One row of a small comparison in a tile."""
+
+    label: str
+    amount: float
+    figure: str
+    chosen: bool = False
+    """Whether it is the one that the tile is about."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
     """One figure; lines that have nothing to say are left out."""
@@ -46,6 +57,8 @@ class Tile:
     """The range in words, behind the bar."""
     detail: str = ""
     """A ready line instead of a bar, such as a sparkline."""
+    bars: tuple[MiniBar, ...] = ()
+    """A small comparison, a row each, scaled to the largest."""
     verdict: str = ""
     judged: Verdict = "none"
     focused: bool = False
@@ -102,11 +115,29 @@ class Tile:
             )
         if self.detail:
             lines.append([(cut(self.detail, room), FILL)])
+        lines += self._bars(room)
         if self.verdict:
             mark = f"{VERDICT_MARKS[self.judged]} ".lstrip()
             style = VERDICT_STYLES[self.judged]
             lines += [[(line, style)] for line in wrapped(mark + self.verdict, room, 2)]
         return lines
+
+    def _bars(self, room: int) -> list[list[Piece]]:
+        labels = max((cell_len(row.label) for row in self.bars), default=0)
+        labels = min(labels, room // 2)
+        figures = max((cell_len(row.figure) for row in self.bars), default=0)
+        largest = max((row.amount for row in self.bars), default=0.0)
+        width = max(1, room - labels - figures - 2)
+        return [
+            [
+                (fitted(row.label, labels), BOLD if row.chosen else MUTED),
+                (" ", ""),
+                (fitted(bar(row.amount / largest if largest else 0.0, width), width), FILL),
+                (" ", ""),
+                (fitted(row.figure, figures), BOLD if row.chosen else ""),
+            ]
+            for row in self.bars
+        ]
 
 
 class TilePane(Chart):

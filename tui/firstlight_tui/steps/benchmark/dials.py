@@ -1,0 +1,269 @@
+"""A benchmark as pictures: four tiles of the target in use, a bar for each target, curves over prompt length, live dots."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from firstlight_core.documents.measure import (
+    BenchCase,
+    BenchDocument,
+    BenchResult,
+    Figure,
+)
+from firstlight_core.estimate.measured_figures import PROMPT_TOKENS
+from firstlight_core.monitor import ALERT_THRESHOLDS, MEMORY_ALERT
+from firstlight_core.precision.table import PRECISIONS
+from firstlight_core.process.events import Measured
+from firstlight_core.text import bytes_text, one_line, seconds_text
+from firstlight_tui.widgets.charts import Bar, Bars, LinePlot, Series, Tile
+from firstlight_tui.widgets.charts.roles import Origin, Verdict
+from firstlight_tui.widgets.charts.scale import short
+
+INSTANT_S = 0.2
+"""A wait that feels like none (Nielsen 1993 puts the limit at 0.1 to 0.2 s)."""
+SLOW_S = ALERT_THRESHOLDS["response_time_ms"] / 1000
+READING_TPS = 5.0
+"""Tokens a second that a person reads: 238 words a minute (Brysbaert 2019), about 1.3 tokens each."""
+_LABELS: dict[str, str] = {precision.key: precision.label for precision in PRECISIONS}
+
+
+def label_of(result: BenchResult) -> str:
+    """The short name of a target: its precision, its model, or its folder."""
+    if label := _LABELS.get(result.get("precision", "")):
+        return label
+    return one_line(result.get("model") or Path(result["target"]).name, 20)
+
+
+def ttft_of(case: BenchCase) -> Figure | None:
+    """The time to the first token, in seconds."""
+    return case.get("ttft_s")
+
+
+def prefill_of(case: BenchCase) -> Figure | None:
+    """The rate of reading the prompt."""
+    return case.get("prefill_tps")
+
+
+def decode_of(case: BenchCase) -> Figure | None:
+    """The rate of writing the answer."""
+    return case.get("decode_tps")
+
+
+def quoted_case(cases: Sequence[BenchCase]) -> BenchCase | None:
+    """The case whose prompt length is quoted: the measured one nearest to 128 tokens."""
+    if not cases:
+        return None
+    return min(
+        cases, key=lambda case: abs(case.get("prompt_tokens", PROMPT_TOKENS) - PROMPT_TOKENS)
+    )
+
+
+def tiles(document: BenchDocument, result: BenchResult | None) -> tuple[Tile, ...]:
+    """First token, writing, reading and memory of one target; those that were not measured have a dash."""
+    void = document["void"] or (result is not None and result.get("void", False))
+    origin: Origin = "void" if void else "measured"
+    case = quoted_case(result["cases"]) if result is not None else None
+    ttft = ttft_of(case) if case is not None else None
+    return (
+        _first_token(ttft, origin),
+        _rate("writing", case, decode_of, document, origin),
+        _rate("reading", case, prefill_of, document, origin),
+        _memory(result, document, origin),
+    )
+
+
+def live_tiles(measured: dict[str, float], memory: int | None) -> tuple[Tile, ...]:
+    """The same four while it is being measured: the newest repetition."""
+    ttft, decode = measured.get("ttft_s"), measured.get("decode_tps")
+    prefill = measured.get("prefill_tps")
+    return (
+        Tile(title="first token", figure=_seconds(ttft), origin=None),
+        Tile(title="writing", figure=_tokens(decode), origin=None),
+        Tile(title="reading", figure=_tokens(prefill), origin=None),
+        Tile(title="memory", figure=bytes_text(memory) if memory else "–", origin=None),
+    )
+
+
+def speed_bars(document: BenchDocument) -> Bars | None:
+    """Writing speed of each target at the quoted prompt length; None where none was measured."""
+    bars = []
+    for result in document.get("results", []):
+        case = quoted_case(result["cases"]) if result.get("cases") else None
+        figure = decode_of(case) if case is not None else None
+        if figure is not None:
+            bars.append(
+                Bar(
+                    label=label_of(result),
+                    median=figure["median"],
+                    low=figure["min"],
+                    high=figure["max"],
+                    void=bool(document.get("void") or result.get("void")),
+                )
+            )
+    if not bars:
+        return None
+    lengths = {case.get("prompt_tokens") for r in document["results"] for case in r["cases"]}
+    length = min((n for n in lengths if n), key=lambda n: abs(n - PROMPT_TOKENS), default=None)
+    prompt = f"{length}-token prompt, " if length else ""
+    return Bars(
+        bars=tuple(bars), title=f"Writing speed, tokens a second ({prompt}median ├─┤ min–max)"
+    )
+
+
+def live_bars(repetitions: Iterable[Measured]) -> Bars | None:
+    """The single measurements so far as dots, a row for each target, at the prompt length that will be quoted."""
+    rates = [m for m in repetitions if m.name == "decode_tps" and m.label]
+    if not rates:
+        return None
+    length = min({m.prompt_tokens for m in rates}, key=lambda n: abs(n - PROMPT_TOKENS))
+    samples: dict[str, list[float]] = {}
+    for repetition in rates:
+        if repetition.prompt_tokens == length:
+            samples.setdefault(repetition.label, []).append(repetition.value)
+    return Bars(
+        bars=tuple(Bar(label=one_line(k, 20), samples=tuple(v)) for k, v in samples.items()),
+        title=f"Writing speed so far, tokens a second ({length}-token prompt, one dot a round)",
+    )
+
+
+def curves(document: BenchDocument) -> tuple[LinePlot, ...]:
+    """First token and writing speed over prompt length; empty where only one length was measured, or it is void."""
+    if document.get("void"):
+        return ()
+    plots = (
+        _curve(document, "First token by prompt length, ms", ttft_of, 1000),
+        _curve(document, "Writing speed by prompt length", decode_of, 1),
+    )
+    return tuple(plot for plot in plots if plot is not None)
+
+
+def _curve(
+    document: BenchDocument, title: str, figure: Callable[[BenchCase], Figure | None], scale: float
+) -> LinePlot | None:
+    series = []
+    lengths: set[float] = set()
+    for result in document.get("results", []):
+        points = tuple(
+            (float(length), value["median"] * scale)
+            for case in result["cases"]
+            if (length := case.get("prompt_tokens")) and (value := figure(case)) is not None
+        )
+        if points:
+            series.append(Series(label=label_of(result), points=points, marked=True))
+            lengths |= {x for x, _ in points}
+    if len(lengths) < 2:
+        return None
+    ticks = tuple(sorted(lengths))
+    return LinePlot(series=tuple(series), title=title, x_log=True, x_ticks=ticks, tall=9)
+
+
+def _first_token(figure: Figure | None, origin: Origin) -> Tile:
+    if figure is None:
+        return Tile(title="first token", figure="–", origin=None)
+    seconds = figure["median"]
+    verdict, judged = _wait(seconds)
+    return _judged(
+        Tile(
+            title="first token",
+            figure=_seconds(seconds),
+            origin=origin,
+            share=seconds / SLOW_S,
+            range_text=f"of {seconds_text(SLOW_S)}",
+            verdict=verdict,
+            judged=judged,
+        )
+    )
+
+
+def _wait(seconds: float) -> tuple[str, Verdict]:
+    if seconds <= INSTANT_S:
+        return "feels instant (< 200 ms)", "good"
+    if seconds <= 1:
+        return "a short wait", "good"
+    if seconds <= SLOW_S:
+        return "a wait one notices", "caution"
+    return f"above the limit of {seconds_text(SLOW_S)}", "bad"
+
+
+def _rate(
+    title: str,
+    case: BenchCase | None,
+    figure_of: Callable[[BenchCase], Figure | None],
+    document: BenchDocument,
+    origin: Origin,
+) -> Tile:
+    figure = figure_of(case) if case is not None else None
+    if figure is None:
+        return Tile(title=title, figure="–", origin=None)
+    rate = figure["median"]
+    best, label = max(_medians(document, figure_of), default=(rate, ""))
+    verdict = "best of those measured" if len(document["results"]) > 1 else ""
+    if rate < best:
+        verdict = f"{rate / best - 1:+.0%} of {label}".replace("%", " %").replace("-", "−")
+    judged: Verdict = "none"
+    if figure_of is decode_of:
+        times = rate / READING_TPS
+        pace = f"×{times:.0f}" if times >= 10 else f"×{times:.1f}"
+        verdict, judged = f"{pace} reading pace", "good" if times >= 1 else "bad"
+    return _judged(
+        Tile(
+            title=title,
+            figure=_tokens(rate),
+            origin=origin,
+            share=rate / best if best else None,
+            verdict=verdict,
+            judged=judged,
+        )
+    )
+
+
+def _memory(result: BenchResult | None, document: BenchDocument, origin: Origin) -> Tile:
+    peak = result["rss_bytes"]["peak"] if result is not None and "rss_bytes" in result else None
+    if peak is None:
+        return Tile(title="memory", figure="–", origin=None, verdict="a server's is its own")
+    total = document["machine"].get("memory_bytes")
+    share = peak / total if total else None
+    tight = share is not None and share >= MEMORY_ALERT
+    return _judged(
+        Tile(
+            title="memory",
+            figure=f"{bytes_text(peak)} peak",
+            # Memory is what it is, however busy the machine was.
+            origin="measured" if origin == "void" else origin,
+            share=share,
+            range_text=f"of {bytes_text(total)}" if total else "",
+            verdict="near the memory's end" if tight else "",
+            judged="caution" if tight else "none",
+        )
+    )
+
+
+def _judged(tile: Tile) -> Tile:
+    if tile.origin != "void":
+        return tile
+    return Tile(
+        title=tile.title,
+        figure=tile.figure,
+        origin="void",
+        share=tile.share,
+        verdict="measure again",
+        judged="bad",
+    )
+
+
+def _medians(
+    document: BenchDocument, figure_of: Callable[[BenchCase], Figure | None]
+) -> Iterable[tuple[float, str]]:
+    for result in document["results"]:
+        case = quoted_case(result["cases"])
+        if case is not None and (figure := figure_of(case)) is not None:
+            yield figure["median"], label_of(result)
+
+
+def _seconds(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    return f"{seconds * 1000:.3g} ms" if seconds < 1 else seconds_text(seconds)
+
+
+def _tokens(rate: float | None) -> str:
+    return f"{short(rate)} tok/s" if rate is not None else "–"

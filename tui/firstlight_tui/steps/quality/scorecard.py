@@ -1,0 +1,186 @@
+"""A quality document as a scorecard: the verdict, a tile for each check, the drift on its scale, the worst example."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from textual.content import Content
+
+from firstlight_core.documents.measure import (
+    CheckRow,
+    CheckStatus,
+    DriftDocument,
+    QualitiesDocument,
+    QualityDocument,
+    Usability,
+)
+from firstlight_core.measure.drift_words import kl_text, level_words
+from firstlight_core.measure.quality_verdict import USABILITY_WORDS, usability
+from firstlight_core.text import one_line
+from firstlight_tui.widgets.charts import DriftGauge, Marker, PromptDrift, Tile
+from firstlight_tui.widgets.charts.canvas import Piece, spark, trough
+from firstlight_tui.widgets.charts.roles import (
+    BAD,
+    BOLD,
+    CAUTION,
+    FILL,
+    GOOD,
+    MUTED,
+    TITLE,
+    TROUGH,
+    Verdict,
+)
+from firstlight_tui.widgets.token_view import change_content
+from firstlight_tui.widgets.words import part
+
+_VERDICTS: Mapping[Usability, tuple[str, str]] = {
+    "usable": ("✓", GOOD),
+    "with-caution": ("!", CAUTION),
+    "not-good-enough": ("✗", BAD),
+}
+_TITLES = {
+    "domain-answers": "answers",
+    "answer-format": "format",
+    "memory-leak": "memory",
+    "consistent-speed": "speed",
+    "edge-cases": "edge cases",
+}
+_STATUS_WORDS: Mapping[CheckStatus, tuple[str, Verdict]] = {
+    "pass": ("passed", "good"),
+    "fail": ("failed", "bad"),
+    "needs-you": ("needs you", "caution"),
+    "not-run": ("not run", "none"),
+}
+_SHARE_BAR = 20
+
+
+def documents_of(quality: QualityDocument | QualitiesDocument) -> list[QualityDocument]:
+    """One document for each target."""
+    return list(quality["artifacts"]) if quality["kind"] == "qualities" else [quality]
+
+
+def headline(quality: QualityDocument) -> Content:
+    """The verdict in capitals with its mark, the checks that passed, and how close the artifact is."""
+    mark, style = _VERDICTS[level := usability(quality)]
+    ran = [check for check in quality["checks"] if check["status"] != "not-run"]
+    passed = sum(check["status"] == "pass" for check in ran)
+    pieces: list[Piece] = [
+        part(f" {mark} {USABILITY_WORDS[level].upper()} ", f"{BOLD} reverse {style}"),
+        part(f"  {passed} of {len(ran)} checks passed"),
+    ]
+    drift = quality.get("drift")
+    if drift is not None and (closeness := drift.get("closeness")):
+        pieces.append(
+            part(
+                f" · {level_words(closeness)} to the original"
+                if closeness != "far"
+                else " · far from the original"
+            )
+        )
+    return Content.assemble(*pieces)
+
+
+def check_tiles(quality: QualityDocument) -> tuple[Tile, ...]:
+    """One tile for each check, in the order of the checks."""
+    return tuple(_tile(check) for check in quality["checks"])
+
+
+def _tile(check: CheckRow) -> Tile:
+    words, judged = _STATUS_WORDS[check["status"]]
+    figure, detail = _figure(check)
+    return Tile(
+        title=_TITLES.get(check["id"], check["id"]),
+        figure=figure if check["status"] != "not-run" else "–",
+        origin=None,
+        detail=detail,
+        verdict=words,
+        judged=judged,
+    )
+
+
+def _figure(check: CheckRow) -> tuple[str, str]:
+    """The headline figure of a check, and a sparkline where it has a series."""
+    evidence = check["evidence"]
+    if "right" in evidence and "asked" in evidence:
+        return f"{evidence['right']} of {evidence['asked']}", ""
+    if check["id"] == "answer-format" and "faults" in evidence:
+        count = len(evidence["faults"])
+        return f"{count} fault{'s' * (count != 1)}", ""
+    if "bytes_per_generation" in evidence:
+        growth = evidence["bytes_per_generation"]["value"]
+        return f"{growth / 1024:+.1f} KiB a turn".replace("-", "−"), ""
+    if "slowest_share" in evidence:
+        rates = evidence.get("decode_tps", {})
+        ordered = [rates[key] for key in sorted(rates, key=_length)]
+        return f"≥ {evidence['slowest_share']:.0%}".replace("%", " %"), spark(ordered, 12)
+    if "cases" in evidence:
+        good = sum(case["outcome"] != "failed" for case in evidence["cases"])
+        return f"{good} of {len(evidence['cases'])}", ""
+    return _STATUS_WORDS[check["status"]][0], ""
+
+
+def _length(text: str) -> int:
+    return int(text) if text.isdigit() else 0
+
+
+def drift_gauge(
+    documents: Sequence[QualityDocument], labels: Mapping[str, str], target: str | None
+) -> DriftGauge | None:
+    """Every measured drift on one scale; `labels` names a target, `target` is the one in use."""
+    markers = tuple(
+        Marker(
+            label=labels.get(each["target"], one_line(Path(each["target"]).name, 20)),
+            nats=each["drift"]["kl_mean"],
+            selected=each["target"] == target or len(documents) == 1,
+        )
+        for each in documents
+        if "drift" in each
+    )
+    return DriftGauge(markers=markers) if markers else None
+
+
+def prompt_drift(drift: DriftDocument) -> PromptDrift | None:
+    """KL of every prompt; None in the records of earlier versions."""
+    values = drift.get("kl_by_prompt", [])
+    return PromptDrift(nats=tuple(values)) if len(values) > 1 else None
+
+
+def drift_line(drift: DriftDocument) -> Content:
+    """Same next token, perplexity, same whole answer: the three figures beside the KL."""
+    share = drift["top1_agreement"]
+    pieces: list[Piece] = [
+        part("Same next token ", TITLE),
+        part(f"{share:.1%} ".replace("%", " %"), BOLD),
+        *trough(share, _SHARE_BAR, FILL),
+        part("   Perplexity ", TITLE),
+        part(f"×{drift['perplexity_ratio']:.3f}", BOLD),
+    ]
+    if "prompts" in drift and "prompts_diverged" in drift:
+        same = drift["prompts"] - drift["prompts_diverged"]
+        pieces += [
+            part("   Same whole answer ", TITLE),
+            part(f"{same} of {drift['prompts']}", BOLD),
+        ]
+    return Content.assemble(*pieces)
+
+
+def worst_example(drift: DriftDocument, label: str) -> Content | None:
+    """The prompt that drifted most: what the original says, and what the artifact changes."""
+    if not drift["worst"]:
+        return None
+    example = drift["worst"][0]
+    original, artifact = one_line(example["original"], 300), one_line(example["artifact"], 300)
+    at = example["first_divergence"]
+    where = f" at token {at + 1}" if at is not None else ", no other token chosen"
+    width = max(len("original"), len(label))
+    return Content.assemble(
+        part(f"Worst: {one_line(example['prompt'], 80)}", TITLE),
+        part(f"   KL {kl_text(example['kl_mean'])}{where}", MUTED),
+        part(f"\n  {'original':{width}} ", MUTED),
+        part("│ ", TROUGH),
+        part(original),
+        part(f"\n  {label:{width}} ", MUTED),
+        part("│ ", TROUGH),
+        change_content(original, artifact)
+        if original != artifact
+        else part("the same answer", GOOD),
+    )
