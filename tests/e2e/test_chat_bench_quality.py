@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from firstlight_core.inference.engine import open_engine
+from tests.support.schemas import checked
 
 pytestmark = pytest.mark.real
 
@@ -32,7 +33,7 @@ def firstlight(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProce
 
 def document(*arguments: str, stdin: bytes = b"") -> tuple[int, dict[str, Any]]:
     done = firstlight(*arguments, "--json", stdin=stdin)
-    return done.returncode, json.loads(done.stdout)
+    return done.returncode, checked(json.loads(done.stdout))
 
 
 def test_chat_answers_correctly_and_the_same_each_time(artifact: Artifact) -> None:

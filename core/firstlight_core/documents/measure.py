@@ -6,6 +6,7 @@ Times in seconds, rates in tokens a second, sizes in bytes; every figure is meas
 from typing import Literal, NotRequired, TypedDict
 
 from firstlight_core.documents.inference import CountedBy, ResidentBytes
+from firstlight_core.errors import ErrorDocument
 
 CheckStatus = Literal["pass", "fail", "not-run", "needs-you"]
 Usability = Literal["usable", "with-caution", "not-good-enough"]
@@ -297,8 +298,8 @@ class CheckedAnswer(TypedDict):
     error: NotRequired[str]
 
 
-class QualityDocument(TypedDict):
-    """The document of `firstlight quality` on one target."""
+class QualityFacts(TypedDict):
+    """What the checks of one target found."""
 
     kind: Literal["quality"]
     ok: bool
@@ -306,16 +307,42 @@ class QualityDocument(TypedDict):
     prompts: str
     """Path of the prompts file, or `sample`, `given`, `general`."""
     checks: list[CheckRow]
-    drift: NotRequired[DriftDocument]
     answers: list[CheckedAnswer]
     verdict: str
     text: NotRequired[str]
     """Path of the user's own text."""
 
 
+class QualityDocument(QualityFacts):
+    """The result of the checks of one target."""
+
+    drift: NotRequired[DriftDocument]
+
+
 class QualitiesDocument(TypedDict):
-    """The document of `firstlight quality` on several targets."""
+    """The result of the checks of several targets."""
 
     kind: Literal["qualities"]
     ok: bool
     artifacts: list[QualityDocument]
+
+
+class CheckedTarget(QualityFacts):
+    """The checks of one target, as `firstlight quality` prints them."""
+
+    drift: DriftDocument | None
+
+
+class QualityVerb(CheckedTarget):
+    """The document of `firstlight quality` on one target; "Not good enough" is an error."""
+
+    error: NotRequired[ErrorDocument]
+
+
+class QualitiesVerb(TypedDict):
+    """The document of `firstlight quality` on several targets; one that is not good enough is an error."""
+
+    kind: Literal["qualities"]
+    ok: bool
+    artifacts: list[CheckedTarget]
+    error: NotRequired[ErrorDocument]

@@ -17,6 +17,8 @@ from firstlight_core.documents.conversion import (
     RestoredDocument,
 )
 from firstlight_core.documents.environment import DoctorVerb
+from firstlight_core.documents.inference import ChatDocument, ConnectDocument
+from firstlight_core.documents.measure import BenchDocument, QualitiesVerb, QualityVerb
 from firstlight_core.documents.model import InspectDocument
 from firstlight_core.documents.schema import DIALECT, Schema, SchemaWriter, document_schema
 from firstlight_core.documents.template import (
@@ -31,6 +33,10 @@ VERBS: Mapping[str, Sequence[type]] = {
     "doctor": (DoctorVerb,),
     "inspect": (InspectDocument,),
     "convert": (ConversionDocument, DryRunDocument, RestoredDocument),
+    "chat": (ChatDocument,),
+    "bench": (BenchDocument,),
+    "quality": (QualityVerb, QualitiesVerb),
+    "connect": (ConnectDocument,),
     "template": (
         TemplateCheck,
         SettledTemplate,

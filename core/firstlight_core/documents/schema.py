@@ -11,6 +11,7 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import (
     Any,
+    ForwardRef,
     Literal,
     NotRequired,
     Required,
@@ -21,6 +22,8 @@ from typing import (
     get_type_hints,
     is_typeddict,
 )
+
+from firstlight_core.files import JsonValue
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -76,6 +79,9 @@ class SchemaWriter:
         """
         if hint in _SIMPLE:
             return _SIMPLE[hint]
+        if isinstance(hint, ForwardRef) and hint.__forward_arg__ == JsonValue:
+            # Any JSON inside of any JSON.
+            return {}
         if is_typeddict(hint):
             return self._reference(hint)
         origin, arguments = get_origin(hint), get_args(hint)

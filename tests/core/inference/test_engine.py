@@ -83,7 +83,7 @@ async def test_an_endless_answer_ends_at_the_token_limit(tmp_path: Path) -> None
         assert told == sorted(told) and 0 < told[-1] < document["stats"]["total_s"]
         assert document["text"] == "ab" * 250
         # The context ends it where the limit does not.
-        document = reply(await listen(engine, max_tokens=10**6))
+        document = reply(await listen(engine, max_tokens=100_000))
     assert document["finish_reason"] == "length"
     assert document["stats"]["context_used"] == 4096
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support import faultkit
+from tests.support.schemas import checked
 from tests.support.scripted_server import Script, piece, serving
 
 
@@ -35,8 +36,7 @@ def call(*arguments: str, said: str | None = None) -> subprocess.CompletedProces
 
 
 def document(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    return checked(json.loads(done.stdout))
 
 
 # Piped questions ---------------------------------------------------------------------------------
