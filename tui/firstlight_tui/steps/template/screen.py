@@ -1,6 +1,7 @@
 """Step 5: the prompt template, proven token by token."""
 
-import asyncio
+import json
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,18 +10,36 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Button
 
-from firstlight_core.errors import CheckFailed
+from firstlight_core.errors import FirstlightError
 from firstlight_core.session import Session
-from firstlight_tui.modals import ConfirmScreen
-from firstlight_tui.state.work import OnEvent, Started, Work
+from firstlight_tui.modals import ConfirmScreen, DetailScreen
+from firstlight_tui.state.template_draft import NUMBERS
+from firstlight_tui.state.template_editing import (
+    TOKENIZER,
+    WORK,
+    Act,
+    TemplateEditing,
+    settle_result,
+)
+from firstlight_tui.state.work import Work
 from firstlight_tui.state.workspace import Workspace
+from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.template import verdicts
-from firstlight_tui.steps.template.editor import TemplateEditor
+from firstlight_tui.steps.template.jinja_screen import JinjaScreen
+from firstlight_tui.steps.template.presets import PresetScreen
+from firstlight_tui.steps.template.views import TemplateViews
+from firstlight_tui.terminal.workers import begin
 from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.template_fields import TemplateFields
 
+_UNREADABLE = "There is no template to start from. F9 shows the chat template, and offers families."
+_BARE = (
+    "This model has no chat template, so it cannot answer yet. F6 offers the formats of known families "
+    "(take the one it was trained with), F9 takes your own template."
+)
 
-class TemplateStep(TemplateEditor):
+
+class TemplateStep(StepScreen):
     """Fields from the tokenizer's own template; one key checks them, one repairs them, one writes them."""
 
     STEP_ID = "template"
@@ -30,12 +49,9 @@ class TemplateStep(TemplateEditor):
         "PromptTemplate. Both are written here, and compared token by token before they are. In a field, \\n is "
         "a newline, \\t a tab, \\\\ a backslash, and {Content} the place of the text."
     )
-    WORK = "template"
+    WORK = WORK
     CSS = """
     TemplateStep #lock { height: auto; max-height: 3; }
-    TemplateStep #views { height: 1fr; min-height: 8; }
-    TemplateStep TabPane { padding: 0; }
-    TemplateStep TabPane VerticalScroll { height: 1fr; scrollbar-size-vertical: 1; }
     TemplateStep #body #actions Button { min-width: 6; margin-right: 1; }
     TemplateStep.-narrow #purpose { display: none; }
     """
@@ -86,21 +102,17 @@ class TemplateStep(TemplateEditor):
 
     @classmethod
     def finished(cls, workspace: Workspace, result: dict[str, Any], seconds: float) -> None:
-        if result.get("artifact") != workspace.session.artifact:
-            return
-        draft = workspace.drafts.template
-        if result.get("settled") or result.get("undone"):
-            # A loaded engine has the old template in its memory; the next question loads it again.
-            workspace.chat.first.close()
-        if result.get("settled"):
-            if draft is not None and "mended" in result:
-                draft.replace(result["inference_model"])
-            workspace.session = workspace.session.decide(template=result)
-            values = {key: result.get(key) for key in ("locked", "inference_model")}
-            workspace.record("template", "done", seconds=seconds, **values)
-        elif result.get("undone"):
-            workspace.session = workspace.session.decide(template=None)
-            workspace.record("template", "undone", seconds=seconds)
+        settle_result(workspace, result, seconds)
+
+    @cached_property
+    def editing(self) -> TemplateEditing:
+        """The template of the artifact in use."""
+        return TemplateEditing(self.workspace)
+
+    def compose_step(self) -> ComposeResult:
+        yield Words(id="lock")
+        yield TemplateFields(("name", "system", "user", "assistant", "prompt"), NUMBERS)
+        yield TemplateViews(self.editing)
 
     def compose_actions(self) -> ComposeResult:
         for key, label in (
@@ -111,103 +123,203 @@ class TemplateStep(TemplateEditor):
         ):
             yield Button(label, id=f"template-{key}", compact=True)
 
+    # Reading --------------------------------------------------------------------------------------
+
+    def opened(self) -> None:
+        editing = self.editing
+        if editing.artifact is None:
+            self._say("There is no artifact yet: convert first.")
+        elif editing.draft is None and not editing.begin_settled():
+            self._say("Reading the tokenizer's own template …")
+            begin(self, self._read, group="template-load")
+        elif self.session.template is None and not editing.checking:
+            self._paint()
+            self.action_check()
+        self._paint()
+
+    async def _read(self) -> None:
+        try:
+            await self.editing.read()
+        except FirstlightError as error:
+            self._offer_families(error)
+            return
+        self._paint()
+        self.action_check()
+        self.settle_focus()
+
+    def _offer_families(self, error: FirstlightError) -> None:
+        """A model without a chat template takes its family's; one with a broken template is shown as it is."""
+        if not self.editing.bare:
+            self._say(_UNREADABLE)
+            self.show_problem(error)
+            return
+        self._say(_BARE)
+        self.refresh_actions()
+        self.query_one("#template-presets", Button).focus()
+
+    # Editing --------------------------------------------------------------------------------------
+
+    @on(TemplateFields.Edited)
+    def _edited(self, message: TemplateFields.Edited) -> None:
+        if (draft := self.editing.draft) is not None:
+            draft.edit(message.field, message.text)
+            self._paint()
+
+    def action_undo(self) -> None:
+        """Take the last change of the fields back."""
+        if (draft := self.editing.draft) is not None and draft.undo():
+            self._paint()
+
+    def action_redo(self) -> None:
+        """Make it again."""
+        if (draft := self.editing.draft) is not None and draft.redo():
+            self._paint()
+
+    @on(Button.Pressed, "#template-presets")
+    def action_presets(self) -> None:
+        """Choose where the fields come from."""
+        if self.editing.takes_families:
+            screen = PresetScreen("Fields of which family?", self.editing.families())
+            self.app.push_screen(screen, self._take_family)
+
+    def _take_family(self, key: str | None) -> None:
+        if key is None or not self.editing.takes_families:
+            return
+        if key == TOKENIZER:
+            begin(self, self._take_tokenizers, group="template-load")
+            return
+        self.editing.take_family(key)
+        self._paint()
+        self.action_check()
+
+    async def _take_tokenizers(self) -> None:
+        try:
+            taken = await self.editing.take_tokenizers()
+        except FirstlightError as error:
+            self.show_problem(error)
+            return
+        if taken:
+            self._paint()
+            self.action_check()
+
+    def action_json(self) -> None:
+        """Show inference_model.json as it will be written."""
+        if (draft := self.editing.draft) is not None:
+            text = json.dumps(draft.document(), indent=2, ensure_ascii=False)
+            self.app.push_screen(DetailScreen("inference_model.json", text))
+
+    @on(Button.Pressed, "#template-jinja")
+    def action_jinja(self) -> None:
+        """Show, and edit, the chat template itself."""
+        if self.session.artifact is None:
+            return
+        source = Path(self.session.source) if self.session.source else None
+        self.app.push_screen(JinjaScreen(Path(self.session.artifact), source), self._written)
+
+    def _written(self, written: dict[str, Any] | None) -> None:
+        if written is None:
+            return
+        self.clear_problem()
+        self.editing.take_written(written["inference_model"])
+        self.notify("The chat template was written; F10 puts the old one back.", markup=False)
+        self._paint()
+        self.action_check()
+
     # Proving and writing --------------------------------------------------------------------------
 
     @on(Button.Pressed, "#template-check")
     def action_check(self) -> None:
         """Compare the three renderers."""
-        self._begin("check")
+        self._prove("check")
 
     @on(Button.Pressed, "#template-mend")
     def action_mend(self) -> None:
         """Repair what can be repaired, write it, and check again."""
-        self._begin("mend")
+        self._prove("mend")
 
     def action_unsave(self) -> None:
         """Put back the files that were replaced last."""
-        self._begin("undo")
+        self._prove("undo")
 
-    def _begin(self, act: str, *, force: bool = False) -> None:
-        if self.draft is None or self._checking or self._field_is_broken(act):
+    def _prove(self, act: Act, *, force: bool = False) -> None:
+        editing = self.editing
+        if editing.draft is None or editing.checking or self._refuse(act):
             return
-        artifact, written = str(self.session.artifact), self.draft.document()
-        given = Path(self.session.source) if self.session.source else None
-        services, folder = self.workspace.services, Path(artifact)
-
-        async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
-            source = await asyncio.to_thread(services.template_truth, folder, given)
-            more: dict[str, Any] = {"artifact": artifact, "inference_model": written}
-            if act == "save":
-                try:
-                    settled = await services.settle_template(
-                        folder, written, source=source, force=force
-                    )
-                    if fitted := settled.get("fitted"):
-                        more["inference_model"] = settled["inference_model"]
-                        more["mended"] = [fitted]
-                    return {**settled, **more, "settled": True}
-                except CheckFailed:
-                    # The evidence is worth more than the sentence: the check says where they part.
-                    more["refused"] = True
-            elif act == "mend":
-                mended = await services.repair_template(folder, written, source=source)
-                return {**more, **mended, "settled": True}
-            elif act == "undo":
-                more["undone"] = bool(await asyncio.to_thread(services.undo_template, folder))
-            document = await services.check_template(folder, source=source, inference_model=written)
-            return {**document, **more}
-
-        self.workspace.start(self.WORK, "The template check", run)
-        self.query_one("#lock", Words).update("Rendering every conversation three ways …")
+        editing.prove(act, force=force)
+        self._say("Rendering every conversation three ways …")
         self.refresh_actions()
 
-    def _field_is_broken(self, act: str) -> bool:
-        problem = (
-            self.draft.problem() if self.draft is not None and act in ("save", "mend") else None
-        )
-        if problem is None or (act == "mend" and "PromptTemplate" in str(problem[1])):
+    def _refuse(self, act: Act) -> bool:
+        """Lead to the field that forbids the act; False when none does."""
+        broken = self.editing.broken_field(act)
+        if broken is None:
             return False
-        self.notify(f"{problem[1]} {problem[1].hint}", severity="warning", markup=False)
-        self.query_one(TemplateFields).field(problem[0]).focus()
+        field, error = broken
+        self.notify(f"{error} {error.hint}", severity="warning", markup=False)
+        self.query_one(TemplateFields).field(field).focus()
         return True
 
     def primary_label(self) -> str:
-        if self.session.artifact is None:
+        editing = self.editing
+        if editing.artifact is None:
             return ""
-        if self._checking:
+        if editing.checking:
             return "Checking …"
-        if self.draft is None:
-            waiting = not self._bare and not self.query_one("#problem").has_class("-shown")
+        if editing.draft is None:
+            waiting = not editing.bare and not self.query_one("#problem").has_class("-shown")
             return "Reading …" if waiting else ""
-        if self._is_settled():
+        if editing.saved:
             return self.next_label()
-        return "Save anyway" if self._open_lock() else "Save template"
-
-    def _open_lock(self) -> bool:
-        document = self._document
-        return self._fresh and document is not None and not document.get("locked")
+        return "Save anyway" if editing.differs else "Save template"
 
     def primary(self) -> None:
-        if self._checking or self.draft is None:
+        editing = self.editing
+        if editing.checking or editing.draft is None:
             return
-        if self._is_settled():
+        if editing.saved:
             self.action_next()
-        elif not self._open_lock():
-            self._begin("save")
-        elif not self._field_is_broken("save"):
-            sentence = verdicts.first_sentence(self._document or {})
+        elif not editing.differs:
+            self._prove("save")
+        elif not self._refuse("save"):
+            sentence = verdicts.first_sentence(editing.report or {})
             question = f"{sentence}. Write the template although the renderers differ?"
             self.app.push_screen(ConfirmScreen(question, yes="Write it", no="Keep"), self._accept)
 
     def _accept(self, yes: bool | None) -> None:
         if yes:
-            self._begin("save", force=True)
+            self._prove("save", force=True)
+
+    # Painting -------------------------------------------------------------------------------------
+
+    def _say(self, sentence: str) -> None:
+        self.query_one("#lock", Words).update(sentence)
+
+    def _paint(self) -> None:
+        """Show the draft and what is known about it."""
+        editing, fields = self.editing, self.query_one(TemplateFields)
+        draft = editing.draft
+        fields.disabled = draft is None
+        if draft is None:
+            return
+        fields.show(draft.texts)
+        problem = draft.problem()
+        fields.mark(*(problem[0], str(problem[1])) if problem else ("", ""))
+        if not editing.checking:
+            self.query_one("#lock", Words).update(
+                verdicts.parity_content(editing.report, fresh=editing.fresh, saved=editing.saved)
+            )
+        self.query_one(TemplateViews).show()
+        self.refresh_actions()
 
     def show_work(self, work: Work) -> None:
         if work.running:
             return
         result = work.result or {}
-        if result and result.get("artifact") != self.session.artifact and self.draft is not None:
+        if (
+            result
+            and result.get("artifact") != self.session.artifact
+            and self.editing.draft is not None
+        ):
             # The artifact was changed while its check ran; this one has had none yet.
             self.action_check()
             return
@@ -217,10 +329,11 @@ class TemplateStep(TemplateEditor):
 
     def refresh_actions(self) -> None:
         super().refresh_actions()
+        editing = self.editing
         for key, usable in (
-            ("check", self.draft is not None and not self._checking),
-            ("presets", self.draft is not None or self._bare),
-            ("mend", verdicts.needs_repair(self._document) and not self._checking),
-            ("jinja", self.session.artifact is not None),
+            ("check", editing.draft is not None and not editing.checking),
+            ("presets", editing.takes_families),
+            ("mend", verdicts.needs_repair(editing.report) and not editing.checking),
+            ("jinja", editing.artifact is not None),
         ):
             self.query_one(f"#template-{key}", Button).disabled = not usable
