@@ -9,9 +9,11 @@ from firstlight_core.artifact.manifest import files_in
 from firstlight_core.artifact.publishing import sync_tree
 from firstlight_core.conversion.verdict import is_rounded
 from firstlight_core.errors import FirstlightError
+from firstlight_core.process.operations import Empty, Job
 from firstlight_core.process.runner import OpenJob, open_job
 
 Document = dict[str, Any]
+_GATE: Job[Empty, Empty] = Job("gate")
 
 
 class Gate:
@@ -27,7 +29,7 @@ class Gate:
 
     async def open(self, cwd: Path) -> None:
         """Start the process."""
-        self._job = await self._children.enter_async_context(open_job("gate", {}, cwd=cwd))
+        self._job = await self._children.enter_async_context(open_job(_GATE, Empty(), cwd=cwd))
 
     @property
     def pid(self) -> int:

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from firstlight_core.artifact.manifest import folder_bytes
 from firstlight_core.artifact.publishing import (
@@ -29,15 +29,18 @@ from firstlight_core.conversion.preflight import (
 )
 from firstlight_core.conversion.progress import HELD, PEAK
 from firstlight_core.conversion.verdict import judge
+from firstlight_core.documents.jobs_conversion import ConvertStart
 from firstlight_core.errors import FirstlightError, JobDied, OutOfMemory
 from firstlight_core.estimate.estimates import Room, estimate, remember_conversion
 from firstlight_core.model.inspection import inspect_model
 from firstlight_core.monitor import PeakMemory
 from firstlight_core.process.events import Event, LogPath, Measured, Reply, Stage
+from firstlight_core.process.operations import Empty, Job
 from firstlight_core.process.runner import OpenJob, open_job
 from firstlight_core.text import shown_path
 
 Document = dict[str, Any]
+_CONVERT: Job[ConvertStart, Empty] = Job("convert")
 Listen = Callable[[Event], None] | None
 Started = Callable[[int], None] | None
 BUILD, CHECK = "build", "check"
@@ -240,9 +243,9 @@ class ConversionWork:
         """Have the child run Olive once; a child that died before is replaced."""
         if self._job is None or not self._job.alive:
             await self._children.aclose()
-            request = {"work": str(staging.work), "olive": self._olive}
+            request: ConvertStart = {"work": str(staging.work), "olive": self._olive}
             self._job = await self._children.enter_async_context(
-                open_job("convert", request, cwd=staging.work)
+                open_job(_CONVERT, request, cwd=staging.work)
             )
             if self._started is not None:
                 self._started(self._job.pid)
@@ -265,7 +268,7 @@ class ConversionWork:
             async with _closing(self._job.ask(op, config=plan.run_config, **values)) as events:
                 async for event in events:
                     if isinstance(event, Reply):
-                        return dict(event.result)
+                        return cast(Document, event.result)
                     self._say(event)
         except OutOfMemory:
             # What a dying run holds must not be in the way of the next one.

@@ -28,6 +28,7 @@ from firstlight_core.artifact.tokenizer_files import no_chat_template, read_chat
 from firstlight_core.deploy.next_commands import foundry_commands
 from firstlight_core.deploy.proof import prove
 from firstlight_core.deploy.targets import deploy_targets
+from firstlight_core.documents import jobs_foundry
 from firstlight_core.documents.artifact import InferenceModel
 from firstlight_core.documents.deploy import (
     AnswerProof,
@@ -234,7 +235,7 @@ async def _take_back(name: str, output: Path, cache: ModelCache, before: Deploym
     """Undo a deployment that was not proven and put back the one that it replaced."""
     with contextlib.suppress(Exception):
         async with open_foundry(cache=cache) as job:
-            await job.request("unregister", name=name, folder=str(output))
+            await job.call(jobs_foundry.UNREGISTER({"name": name, "folder": str(output)}))
     if before is None:
         await asyncio.to_thread(_remove, output)
         return
@@ -243,7 +244,7 @@ async def _take_back(name: str, output: Path, cache: ModelCache, before: Deploym
     if before.target == "foundry":
         with contextlib.suppress(Exception):
             async with open_foundry(cache=cache) as job:
-                await job.request("register", folder=str(output), id=before.id)
+                await job.call(jobs_foundry.REGISTER({"folder": str(output), "id": before.id}))
 
 
 async def undo(name: str, *, target: str = "foundry") -> RemovedDocument:
@@ -270,7 +271,9 @@ async def undo(name: str, *, target: str = "foundry") -> RemovedDocument:
             removed.append(service.base_url)
     if deployment.target == "foundry":
         async with open_foundry(cache=deployment.home) as job:
-            done = await job.request("unregister", name=name, folder=str(deployment.path))
+            done = await job.call(
+                jobs_foundry.UNREGISTER({"name": name, "folder": str(deployment.path)})
+            )
             removed += done["removed"]
     await asyncio.to_thread(_remove, deployment.path)
     return {"kind": "removed", "name": name, "removed": [*removed, str(deployment.path)]}

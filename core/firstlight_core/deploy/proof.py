@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from firstlight_core.artifact.model_caches import ModelCache
-from firstlight_core.documents import jobs_engine
+from firstlight_core.documents import jobs_engine, jobs_foundry
 from firstlight_core.documents.deploy import AnswerProof
 from firstlight_core.documents.messages import Message
 from firstlight_core.errors import InputRefused
@@ -32,19 +32,19 @@ async def prove(
         if started is not None:
             started(job.pid)
         # What an earlier version, or a folder that was deleted by hand, left in the index.
-        await job.request("unregister", name=name, folder=str(output))
-        await job.request("register", folder=str(output), id=identifier)
-        listed = (await job.request("list"))["models"]
+        await job.call(jobs_foundry.UNREGISTER({"name": name, "folder": str(output)}))
+        await job.call(jobs_foundry.REGISTER({"folder": str(output), "id": identifier}))
+        listed = (await job.call(jobs_foundry.LIST({})))["models"]
         if identifier not in [model["id"] for model in listed]:
             raise InputRefused(
                 f"Foundry Local registered {identifier}, but does not list it.",
                 hint="Its log is in the foundry folder that `firstlight paths` shows.",
             )
         say(Stage("load", "Loading it in Foundry Local"))
-        loaded = await job.request("load", id=identifier)
+        loaded = await job.call(jobs_foundry.LOAD({"id": identifier}))
         say(Stage("ask", "Asking it one question"))
-        answer = await job.request(
-            "ask", id=identifier, messages=messages, max_tokens=ANSWER_TOKENS
+        answer = await job.call(
+            jobs_foundry.ASK({"id": identifier, "messages": messages, "max_tokens": ANSWER_TOKENS})
         )
     say(Stage("compare", "Asking the artifact itself"))
     own = await _own_answer(output, messages, started)

@@ -10,7 +10,7 @@ from firstlight_core.documents.inference import (
 )
 from firstlight_core.documents.jobs_engine import Repetition
 from firstlight_core.documents.messages import Message
-from firstlight_core.process.operations import Operation
+from firstlight_core.process.operations import Empty, Job, Operation
 
 
 class ServerAddress(TypedDict):
@@ -87,6 +87,7 @@ class ClientsAnswered(TypedDict):
     """One sentence for each question that failed."""
 
 
+ENDPOINT: Job[Empty, Empty] = Job("endpoint")
 FIND: Operation[FindRequest, FoundServers] = Operation("find")
 LOAD: Operation[LoadServer, ServerLoaded] = Operation("load")
 CHAT: Operation[ServerChatRequest, ChatAnswer] = Operation("chat")

@@ -14,7 +14,7 @@ from firstlight_core.documents.inference import (
 )
 from firstlight_core.documents.messages import Message
 from firstlight_core.files import JsonValue
-from firstlight_core.process.operations import Empty, Operation
+from firstlight_core.process.operations import Empty, Job, Operation
 
 SessionOptions = dict[str, str | int]
 """Session options under the names of onnxruntime."""
@@ -147,6 +147,7 @@ class TokenScores(TypedDict):
     """Whether the request was stopped; the lists then end there."""
 
 
+ENGINE: Job[Empty, Empty] = Job("engine")
 LOAD: Operation[LoadEngine, EngineLoaded] = Operation("load")
 RENDER: Operation[RenderRequest, RenderedPrompt] = Operation("render")
 CONTROL_TOKENS: Operation[Empty, ControlTokenNames] = Operation("control_tokens")

@@ -3,7 +3,7 @@
 from typing import TypedDict
 
 from firstlight_core.documents.messages import Message
-from firstlight_core.process.operations import Empty, Operation
+from firstlight_core.process.operations import Empty, Job, Operation
 
 
 class FoundryRequest(TypedDict):
@@ -92,6 +92,7 @@ class Served(TypedDict):
     base_url: str
 
 
+FOUNDRY: Job[FoundryRequest, Empty] = Job("foundry")
 REGISTER: Operation[RegisterRequest, ModelId] = Operation("register")
 LIST: Operation[Empty, RegisteredModels] = Operation("list")
 LOAD: Operation[ModelId, FoundryLoaded] = Operation("load")

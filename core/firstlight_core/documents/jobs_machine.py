@@ -2,6 +2,8 @@
 
 from typing import Literal, NotRequired, TypedDict
 
+from firstlight_core.process.operations import Job
+
 
 class ProbeRequest(TypedDict):
     """One question about the machine."""
@@ -53,3 +55,8 @@ class DownloadReply(TypedDict):
     path: str
     bytes: int
     downloaded_bytes: int
+
+
+ProbeReply = ToolchainReply | ProvidersReply | CpuReply | EmptyReply
+PROBE: Job[ProbeRequest, ProbeReply] = Job("probe")
+DOWNLOAD: Job[DownloadRequest, DownloadReply] = Job("download")

@@ -4,7 +4,7 @@ from typing import TypedDict
 
 from firstlight_core.documents.inference import ChatAnswer, ResidentBytes, SearchOptions
 from firstlight_core.documents.messages import Message
-from firstlight_core.process.operations import Operation
+from firstlight_core.process.operations import Empty, Job, Operation
 
 
 class LoadOriginal(TypedDict):
@@ -39,5 +39,6 @@ class OriginalChatRequest(TypedDict):
     search: SearchOptions
 
 
+ORIGINAL: Job[Empty, Empty] = Job("original")
 LOAD: Operation[LoadOriginal, OriginalLoaded] = Operation("load")
 CHAT: Operation[OriginalChatRequest, ChatAnswer] = Operation("chat")

@@ -3,6 +3,7 @@
 from typing import NotRequired, TypedDict
 
 from firstlight_core.documents.messages import Message
+from firstlight_core.process.operations import Job
 
 
 class Passage(TypedDict):
@@ -56,3 +57,6 @@ class ReferenceDescription(TypedDict):
     peak_rss_bytes: int
     text_tokens: NotRequired[int]
     """Tokens of the whole text; absent for conversations."""
+
+
+REFERENCE: Job[ReferenceRequest, ReferenceReply] = Job("reference")

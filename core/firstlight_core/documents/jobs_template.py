@@ -5,6 +5,7 @@ from typing import Literal, NotRequired, TypedDict
 
 from firstlight_core.documents.messages import Message, Tool, ToolMessage
 from firstlight_core.files import JsonValue
+from firstlight_core.process.operations import Job
 
 Renderer = Literal["jinja", "transformers", "genai", "file"]
 
@@ -49,3 +50,6 @@ class RenderReply(TypedDict):
     pieces: dict[str, str]
     """Token id → text."""
     eos_token_ids: NotRequired[list[int]]
+
+
+RENDER: Job[RenderRequest, RenderReply] = Job("render")

@@ -10,7 +10,9 @@ from typing import cast, get_args
 from firstlight_core.cgroups import memory_limit
 from firstlight_core.documents.environment import CheckStatus
 from firstlight_core.documents.jobs_machine import (
+    PROBE,
     CpuReply,
+    ProbeReply,
     ProbeRequest,
     ProvidersReply,
     ToolchainReply,
@@ -58,8 +60,8 @@ class Finding:
     fix: str = ""
 
 
-async def _probe(request: ProbeRequest) -> object:
-    return await job_result("probe", request)
+async def _probe(request: ProbeRequest) -> ProbeReply:
+    return await job_result(PROBE, request)
 
 
 async def _ask_cpu() -> CpuReply:

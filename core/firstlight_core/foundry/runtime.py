@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from firstlight_core.artifact.model_caches import ModelCache
+from firstlight_core.documents.jobs_foundry import FOUNDRY, FoundryRequest
 from firstlight_core.paths import find_paths
 from firstlight_core.process.runner import OpenJob, open_job
 
@@ -16,6 +17,6 @@ async def open_foundry(
     """Foundry Local's runtime with Firstlight's private application folder, or another one; `cache` holds its index."""
     app_folder = folder if folder is not None else find_paths().foundry
     index = cache.index if cache is not None else app_folder / "cache" / "models"
-    request = {"folder": str(app_folder), "index": str(index), "port": port}
-    async with open_job("foundry", request) as job:
+    request: FoundryRequest = {"folder": str(app_folder), "index": str(index), "port": port}
+    async with open_job(FOUNDRY, request) as job:
         yield job

@@ -14,6 +14,7 @@ from firstlight_core.artifact.deployments import find_deployment
 from firstlight_core.artifact.inference_model import check_name
 from firstlight_core.artifact.target import artifact_folder, find_target
 from firstlight_core.artifact.tokenizer_files import no_chat_template, read_chat_template
+from firstlight_core.documents import jobs_foundry
 from firstlight_core.documents.foundry import ServiceDocument, Snippets
 from firstlight_core.errors import UsageError
 from firstlight_core.foundry.runtime import open_foundry
@@ -151,8 +152,10 @@ async def open_service(
             identifier = deployed.id
         else:
             identifier = f"{check_name(default_name(folder))}:1"
-            await job.request("register", folder=str(folder.absolute()), id=identifier)
+            await job.call(
+                jobs_foundry.REGISTER({"folder": str(folder.absolute()), "id": identifier})
+            )
         say(Stage("load", "Loading it in Foundry Local"))
-        loaded = await job.request("load", id=identifier)
-        served = await job.request("serve")
+        loaded = await job.call(jobs_foundry.LOAD({"id": identifier}))
+        served = await job.call(jobs_foundry.SERVE({}))
         yield Service(base_url=served["base_url"], model=loaded["id"], pid=job.pid, job=job)

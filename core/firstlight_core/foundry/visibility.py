@@ -10,6 +10,7 @@ from pathlib import Path
 from firstlight_core.artifact.deployments import find_deployment
 from firstlight_core.artifact.inference_model import check_name
 from firstlight_core.artifact.model_caches import ModelCache
+from firstlight_core.documents import jobs_foundry
 from firstlight_core.documents.foundry import ExaminationDocument, Registration
 from firstlight_core.errors import FirstlightError
 from firstlight_core.foundry.cli import (
@@ -116,7 +117,7 @@ async def _registered(cache: ModelCache) -> tuple[list[Registration], str]:
         return [], ""
     try:
         async with open_foundry(cache=cache) as job:
-            models = (await job.request("list"))["models"]
+            models = (await job.call(jobs_foundry.LIST({})))["models"]
     except FirstlightError as error:
         return [], f"{error} {error.hint}"
     return [

@@ -21,6 +21,7 @@ from firstlight_core.inference.backend import ChatBackend
 from firstlight_core.inference.sampling import Sampling
 from firstlight_core.inference.servers import WELL_KNOWN, ServerLimits, api_key, check_address
 from firstlight_core.process.events import Event
+from firstlight_core.process.operations import Empty
 from firstlight_core.process.runner import OpenJob, open_job
 
 
@@ -122,7 +123,7 @@ async def open_endpoint(
         JobFailed: what answers there speaks another language, or is silent.
     """
     address = check_address(target.base_url or "", network=network)
-    async with open_job("endpoint", {}, network=network) as job:
+    async with open_job(jobs_endpoint.ENDPOINT, Empty(), network=network) as job:
         if started is not None:
             started(job.pid)
         reply = await job.call(
@@ -162,6 +163,6 @@ async def find_servers(
     if address is not None:
         base, key = check_address(address, network=network), api_key()
         servers = [{"name": next((n for n, url in known if url == base), ""), "base_url": base}]
-    async with open_job("endpoint", {}, network=network) as job:
+    async with open_job(jobs_endpoint.ENDPOINT, Empty(), network=network) as job:
         reply = await job.call(jobs_endpoint.FIND({"servers": servers, "key": key}))
     return reply["servers"]

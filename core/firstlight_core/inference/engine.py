@@ -23,7 +23,7 @@ from firstlight_core.inference.context import choose_context
 from firstlight_core.inference.sampling import JsonSchema, Sampling, check_messages
 from firstlight_core.inference.watchdog import Timeouts, watch
 from firstlight_core.process.events import Event
-from firstlight_core.process.operations import Call, ReplyT
+from firstlight_core.process.operations import Call, Empty, ReplyT
 from firstlight_core.process.runner import OpenJob, open_job, reply_of
 
 
@@ -134,7 +134,7 @@ async def open_engine(
     timeouts = timeouts or Timeouts()
     checked = check_artifact(artifact)
     context = choose_context(checked, max_length)
-    async with open_job("engine", {}) as job:
+    async with open_job(jobs_engine.ENGINE, Empty()) as job:
         if started is not None:
             started(job.pid)
         own_session: SessionOptions | None = None if session is None else dict(session)

@@ -20,6 +20,7 @@ from firstlight_core.model.adapter import adapter_base
 from firstlight_core.model.inspection import inspect_model
 from firstlight_core.monitor import available_memory
 from firstlight_core.process.events import Event
+from firstlight_core.process.operations import Empty
 from firstlight_core.process.runner import OpenJob, open_job, reply_of
 from firstlight_core.text import bytes_text
 
@@ -130,7 +131,7 @@ async def open_original(
     """
     timeouts = timeouts or Timeouts()
     plan = await asyncio.to_thread(plan_original, source)
-    async with open_job("original", {}) as job:
+    async with open_job(jobs_original.ORIGINAL, Empty()) as job:
         if started is not None:
             started(job.pid)
         call = jobs_original.LOAD(

@@ -4,15 +4,15 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
 
+from firstlight_core.documents.jobs_selftest import Act, SelftestReply, SelftestRequest
 from firstlight_core.errors import ModelRefused
 from firstlight_core.process.context import JobContext
 from firstlight_core.process.events import FRAME_LIMIT, Measured, Progress, Token
 
 
-def _count(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
-    total = int(request["total"])
+def _count(request: SelftestRequest, context: JobContext) -> SelftestReply:
+    total = request["total"]
     for number in range(1, total + 1):
         print("a chatty library writes to stdout")  # noqa: T201
         os.write(1, b"and so does native code\r")
@@ -20,17 +20,17 @@ def _count(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
     return {"counted": total}
 
 
-def _refuse(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+def _refuse(request: SelftestRequest, context: JobContext) -> SelftestReply:
     raise ModelRefused("The folder holds no model.", hint="Choose another one.")
 
 
-def _hang(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+def _hang(request: SelftestRequest, context: JobContext) -> SelftestReply:
     context.emit(Progress(0))
     while True:
         time.sleep(3600)
 
 
-def _spawn(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+def _spawn(request: SelftestRequest, context: JobContext) -> SelftestReply:
     import signal
     import subprocess
 
@@ -42,37 +42,37 @@ def _spawn(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
     return _hang(request, context)
 
 
-def _crash(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+def _crash(request: SelftestRequest, context: JobContext) -> SelftestReply:
     os.abort()
 
 
-def _leave(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
-    os._exit(int(request["code"]))
+def _leave(request: SelftestRequest, context: JobContext) -> SelftestReply:
+    os._exit(request["code"])
 
 
-def _garbage(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+def _garbage(request: SelftestRequest, context: JobContext) -> SelftestReply:
     os.write(context.channel_fd, b"\x00 this is no event\n")
     return {}
 
 
-def _endless(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+def _endless(request: SelftestRequest, context: JobContext) -> SelftestReply:
     os.write(context.channel_fd, b"x" * (FRAME_LIMIT + 100_000))
     return _hang(request, context)
 
 
-def _flood(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
-    for number in range(int(request["lines"])):
+def _flood(request: SelftestRequest, context: JobContext) -> SelftestReply:
+    for number in range(request["lines"]):
         sys.stderr.write(f"{number} " + "y" * 1_000 + "\n")
     return {}
 
 
-def _noise(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+def _noise(request: SelftestRequest, context: JobContext) -> SelftestReply:
     sys.stderr.write("\x1b]52;c;UFdORUQ=\x07" + "x" * 200_000 + "\n")
     sys.stderr.buffer.write(b"\xff\xfe broken utf-8 hf_0123456789abcdefghij\n")
     return {}
 
 
-def _connect(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+def _connect(request: SelftestRequest, context: JobContext) -> SelftestReply:
     import socket
 
     if request.get("resolve"):
@@ -82,11 +82,12 @@ def _connect(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
     return {}
 
 
-def _serve(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+def _serve(request: SelftestRequest, context: JobContext) -> SelftestReply:
     for message in context.requests():
         if message["op"] == "fail":
             raise ModelRefused("No.", hint="Ask something else.")
-        for index in range(int(message.get("tokens", 3))):
+        tokens = message.get("tokens", 3)
+        for index in range(tokens if isinstance(tokens, int) else 0):
             if context.cancelled.is_set():
                 break
             context.emit(Token(f"{message['op']}{index} ", index, index))
@@ -96,7 +97,7 @@ def _serve(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
     return {}
 
 
-_ACTS: dict[str, Callable[[dict[str, Any], JobContext], dict[str, Any]]] = {
+_ACTS: dict[Act, Callable[[SelftestRequest, JobContext], SelftestReply]] = {
     "count": _count,
     "refuse": _refuse,
     "hang": _hang,
@@ -112,6 +113,6 @@ _ACTS: dict[str, Callable[[dict[str, Any], JobContext], dict[str, Any]]] = {
 }
 
 
-def selftest(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+def selftest(request: SelftestRequest, context: JobContext) -> SelftestReply:
     """Do `request["act"]`."""
-    return _ACTS[str(request["act"])](request, context)
+    return _ACTS[request["act"]](request, context)

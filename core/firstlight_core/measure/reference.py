@@ -11,6 +11,7 @@ from pathlib import Path
 
 from firstlight_core.artifact.tokenizer_files import read_chat_template
 from firstlight_core.documents.jobs_reference import (
+    REFERENCE,
     Passage,
     ReferenceRequest,
     ReferenceSubject,
@@ -207,16 +208,9 @@ async def _compute(
                 hint="Free some space, or use fewer prompts.",
             )
         temporary = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
-        await job_result(
-            "reference",
-            {
-                **request,
-                "rows": str(temporary / "rows.bin"),
-                "described": str(temporary / "reference.json"),
-            },
-            on_event=on_event,
-            started=started,
-        )
+        request["rows"] = str(temporary / "rows.bin")
+        request["described"] = str(temporary / "reference.json")
+        await job_result(REFERENCE, request, on_event=on_event, started=started)
         shutil.rmtree(folder, ignore_errors=True)
         ready = temporary
         patiently(lambda: ready.rename(folder))

@@ -3,10 +3,9 @@
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import cast
 from urllib.parse import urlsplit
 
-from firstlight_core.documents.jobs_machine import DownloadReply, DownloadRequest
+from firstlight_core.documents.jobs_machine import DOWNLOAD, DownloadReply, DownloadRequest
 from firstlight_core.errors import InputRefused, UsageError
 from firstlight_core.model.sources import cached_snapshot, check_hub_id
 from firstlight_core.process.events import Event
@@ -67,5 +66,4 @@ async def download_model(
     request: DownloadRequest = {"id": hub_id}
     if resume_from is not None:
         request["resume_from"] = resume_from
-    reply = await job_result("download", request, on_event=on_event, started=started, network=True)
-    return cast(DownloadReply, reply)
+    return await job_result(DOWNLOAD, request, on_event=on_event, started=started, network=True)

@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.cgroups import oom_kills
 from firstlight_core.errors import JobDied, OutOfMemory, error_from_code
@@ -44,7 +43,7 @@ class Child:
 
     @classmethod
     async def start(
-        cls, job: str, request: Mapping[str, Any], *, network: bool, cwd: Path | None
+        cls, job: str, request: Mapping[str, object], *, network: bool, cwd: Path | None
     ) -> "Child":
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -64,7 +63,7 @@ class Child:
         await child.send(dict(request))
         return child
 
-    async def send(self, message: Mapping[str, Any]) -> None:
+    async def send(self, message: Mapping[str, object]) -> None:
         assert self.process.stdin is not None
         with contextlib.suppress(ConnectionError):
             self.process.stdin.write(json.dumps(message).encode() + b"\n")

@@ -10,17 +10,16 @@ import threading
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.counters import peak_memory
 from firstlight_core.errors import FirstlightError, OutOfMemory
-from firstlight_core.files import state_problem
+from firstlight_core.files import JsonObject, state_problem
 from firstlight_core.process.events import Event, Failed, Reply, encode
 from firstlight_core.process.operations import Handler
 from firstlight_core.process.tree import process_trees
 from firstlight_core.text import one_line, redact, visible
 
-Request = dict[str, Any]
+Request = JsonObject
 """A request as it was read from the channel; its operation says what it holds."""
 
 
@@ -57,7 +56,8 @@ class JobContext:
         """The requests to an open job, one after another, until the parent closes it."""
         while (item := self._inbox.get()) is not None:
             request, self.cancelled = item
-            self._number = int(request.get("re", 0))
+            number = request.get("re")
+            self._number = number if isinstance(number, int) else 0
             yield request
             self._stops.pop(self._number, None)
 

@@ -9,7 +9,7 @@ FRAME_LIMIT = 1_000_000
 """Bytes in one line of the channel; a longer one means that the child has gone wrong."""
 
 
-Result = Mapping[str, Any]
+Result = Mapping[str, object]
 """A JSON object of the channel; the operation, or the job, says what it holds."""
 
 
@@ -128,7 +128,7 @@ _FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _KINDS.
 
 def encode(event: Event, request: int = 0) -> str:
     """One line of JSON, without the newline; `request` says which request of an open job it answers."""
-    frame: dict[str, Any] = {"kind": type(event).__name__, "re": request}
+    frame: dict[str, object] = {"kind": type(event).__name__, "re": request}
     # `asdict` would copy every list element by element, which a fast decode loop feels.
     frame |= {name: getattr(event, name) for name in _FIELDS[type(event)]}
     return json.dumps(frame, allow_nan=False)

@@ -1,4 +1,4 @@
-"""The operations of an open job: a name with the type of its request and the type of its reply.
+"""Jobs, and the operations of an open one: a name with the type of the request and the type of the reply.
 
 The parent writes `await job.call(CHAT({"messages": …}))`, the child `context.serve([CHAT.by(room.chat), …])`: both sides
 are checked against the two types of the constant.
@@ -12,6 +12,13 @@ RequestT = TypeVar("RequestT")
 ReplyT = TypeVar("ReplyT")
 Handler = Callable[[Any], Mapping[str, object]]
 """Takes the request of an operation and returns its reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Generic[RequestT, ReplyT]):
+    """A job by the name of its row in `jobs.JOBS`; both types are TypedDicts. An open job has no reply of its own."""
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,12 @@ from typing import Any, cast
 from firstlight_core.errors import JobDied
 from firstlight_core.process.child import Child
 from firstlight_core.process.events import Event, Failed, Finished, Reply
-from firstlight_core.process.operations import Call, ReplyT
+from firstlight_core.process.operations import Call, Empty, Job, ReplyT, RequestT
 
 
 async def run_job(
-    job: str,
-    request: Mapping[str, Any],
+    job: Job[RequestT, ReplyT],
+    request: RequestT,
     *,
     network: bool = False,
     cwd: Path | None = None,
@@ -28,7 +28,9 @@ async def run_job(
         FirstlightError: what the job reported, rebuilt.
         JobDied: its process ended without a result.
     """
-    child = await Child.start(job, request, network=network, cwd=cwd)
+    child = await Child.start(
+        job.name, cast(Mapping[str, object], request), network=network, cwd=cwd
+    )
     if started is not None:
         started(child.process.pid)
     try:
@@ -112,7 +114,7 @@ class OpenJob:
         """
         return await reply_of(self.stream(call), call, on_event=on_event)
 
-    async def request(self, op: str, **values: Any) -> dict[str, Any]:
+    async def request(self, op: str, **values: object) -> dict[str, Any]:
         """Ask, ignore everything but the reply, and return its result.
 
         Raises:
@@ -150,10 +152,12 @@ async def reply_of(
 
 @asynccontextmanager
 async def open_job(
-    job: str, request: Mapping[str, Any], *, network: bool = False, cwd: Path | None = None
+    job: Job[RequestT, Empty], request: RequestT, *, network: bool = False, cwd: Path | None = None
 ) -> AsyncIterator[OpenJob]:
     """A long-lived job; leaving the block ends its process group."""
-    child = await Child.start(job, request, network=network, cwd=cwd)
+    child = await Child.start(
+        job.name, cast(Mapping[str, object], request), network=network, cwd=cwd
+    )
     try:
         yield OpenJob(child)
     finally:
@@ -161,25 +165,25 @@ async def open_job(
 
 
 async def job_result(
-    job: str,
-    request: Mapping[str, Any],
+    job: Job[RequestT, ReplyT],
+    request: RequestT,
     *,
     on_event: Callable[[Event], None] | None = None,
     network: bool = False,
     cwd: Path | None = None,
     started: Callable[[int], None] | None = None,
-) -> dict[str, Any]:
+) -> ReplyT:
     """Run a job to its end and return its result; `on_event` gets every event.
 
     Raises:
         FirstlightError: as `run_job`.
     """
-    result: dict[str, Any] = {}
+    result: Mapping[str, object] = {}
     events = run_job(job, request, network=network, cwd=cwd, started=started)
     async with contextlib.aclosing(events):  # type: ignore[type-var]
         async for event in events:
             if on_event is not None:
                 on_event(event)
             if isinstance(event, Finished):
-                result = dict(event.result)
-    return result
+                result = event.result
+    return cast(ReplyT, result)

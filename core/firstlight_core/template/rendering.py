@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import cast
 
 from firstlight_core.artifact.inference_model import build_inference_model, check_name
 from firstlight_core.artifact.model_config import fit_to_context
@@ -18,6 +17,7 @@ from firstlight_core.artifact.tokenizer_files import (
 )
 from firstlight_core.documents.artifact import InferenceModel
 from firstlight_core.documents.jobs_template import (
+    RENDER,
     Conversation,
     Renderer,
     RenderReply,
@@ -75,7 +75,7 @@ async def render(
     name = {"genai": "onnxruntime-genai's renderer"}.get(op, "the template renderer")
     try:
         async with asyncio.timeout(SECONDS[op]):
-            return cast(RenderReply, await job_result("render", request))
+            return await job_result(RENDER, request)
     except TimeoutError:
         problem = "took too long"
     except (JobDied, OutOfMemory) as error:

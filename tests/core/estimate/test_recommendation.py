@@ -1,17 +1,29 @@
 """Which row fits a goal, before and after measurements; the Pareto front; figures joined by artifact."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firstlight_core.documents.measure import BenchDocument, CheckRow, QualityDocument
 from firstlight_core.estimate.calibrated_offer import offer_calibrated
 from firstlight_core.estimate.measured_figures import Figures, Measurements, measured_figures
 from firstlight_core.estimate.recommendation import GOALS, next_goal, pareto_front, recommend
 from firstlight_core.ledger import Entry
 from firstlight_core.precision.table import PRECISIONS
 from firstlight_core.session import Session
+from tests.support.measured_documents import (
+    bench_case,
+    bench_document,
+    bench_result,
+    check_row,
+    drift_document,
+    figure,
+    qualities_document,
+    quality_document,
+)
 
 MIB = 2**20
 ESTIMATES: dict[str, dict[str, Any]] = {
@@ -209,31 +221,26 @@ def artifact(key: str) -> dict[str, Any]:
     }
 
 
-def bench(*keys: str, void: bool = False) -> dict[str, Any]:
-    spread = {"median": 100.0, "min": 90.0, "max": 110.0}
+def bench(*keys: str, void: bool = False) -> BenchDocument:
     cases = [
-        {
-            "prompt_tokens": n,
-            "decode_tps": {**spread, "median": float(n)},
-            "ttft_s": {"median": 0.1},
-            "prefill_tps": {"median": 900.0},
-        }
+        bench_case(n, decode=figure(float(n), 90.0, 110.0), ttft=figure(0.1))
         for n in (32, 128, 512)
     ]
-    return {
-        "void": void,
-        "results": [
-            {"target": f"/out/{key}", "load_s": 0.5, "cases": cases, "rss_bytes": {"peak": 77}}
-            for key in keys
-        ],
-    }
+    return bench_document(
+        *[bench_result(f"/out/{key}", *cases, peak=77) for key in keys], void=void
+    )
 
 
-def quality(key: str, kl: float) -> dict[str, Any]:
-    return {"target": f"/out/{key}", "drift": {"kl_mean": kl, "top1_agreement": 0.99}}
+def quality(
+    key: str, kl: float, *checks: CheckRow, agreement: float = 0.99, ok: bool = True
+) -> QualityDocument:
+    drift = drift_document(
+        kl_mean=kl, kl_p95=kl, top1_agreement=agreement, perplexity_ratio=1.2, tokens=512
+    )
+    return quality_document(f"/out/{key}", *checks, ok=ok, drift=drift)
 
 
-def entry(step: str, values: dict[str, Any], status: str = "done") -> Entry:
+def entry(step: str, values: Mapping[str, Any], status: str = "done") -> Entry:
     return Entry(at=0.0, step=step, status=status, seconds=0.0, values=values)
 
 
@@ -247,18 +254,16 @@ def test_figures_are_joined_by_the_artifacts_folder() -> None:
     assert set(found) == {"int8", "int4"}
     assert (found["int8"].kl_mean, found["int8"].decode_tps) == (0.25, None)
     four = found["int4"]
-    assert (four.bytes, four.load_s, four.ttft_s, four.run_rss_bytes) == (10, 0.5, 0.1, 77)
+    assert (four.bytes, four.load_s, four.ttft_s, four.run_rss_bytes) == (10, 0.21, 0.1, 77)
     assert (four.prompt_tokens, four.decode_tps, four.decode_range) == (128, 128.0, (90.0, 110.0))
     assert four.kl_mean is None and not four.void
 
 
 def test_the_distance_has_quality_s_word() -> None:
-    session = Session(artifacts=(artifact("int4"),), quality=quality("int4", 0.4))
+    session = Session(artifacts=(artifact("int4"),), quality=quality_document("/out/int4"))
     assert measured_figures(session.artifacts, session)["int4"].closeness == ""
-    told = quality("int4", 0.4)
-    told["drift"] |= {"top1_agreement": 0.9, "perplexity_ratio": 1.2}
-    found = measured_figures(session.artifacts, session.decide(quality=told))
-    assert found["int4"].closeness == "noticeable"
+    drifted = session.decide(quality=quality("int4", 0.4, agreement=0.9))
+    assert measured_figures(session.artifacts, drifted)["int4"].closeness == "noticeable"
 
 
 def test_the_ledger_remembers_what_another_choice_made_the_session_forget() -> None:
@@ -276,8 +281,7 @@ def test_the_ledger_remembers_what_another_choice_made_the_session_forget() -> N
 
 def test_a_verdict_of_no_is_remembered_and_an_error_is_none() -> None:
     session = Session(artifacts=(artifact("int8"), artifact("int4")))
-    checks = [{"id": "answer-format", "status": "pass"}]
-    far = {**quality("int4", 0.7), "checks": checks, "ok": False}
+    far = quality("int4", 0.7, check_row("answer-format"), ok=False)
     entries = [
         entry("quality", far, status="failed"),
         entry("quality", {"error": {"message": "died"}}, status="failed"),
@@ -286,15 +290,12 @@ def test_a_verdict_of_no_is_remembered_and_an_error_is_none() -> None:
     assert found["int4"].usable is False and found["int4"].drifted
     assert found["int4"].kl_mean == 0.7
     assert found["int8"].usable is None and not found["int8"].drifted
-    several = {
-        "ok": False,
-        "artifacts": [far, {**quality("int8", 0.01), "checks": checks, "ok": True}],
-    }
+    several = qualities_document(far, quality("int8", 0.01))
     found = measured_figures(
         session.artifacts, Measurements.of(session, [entry("quality", several, status="failed")])
     )
     assert (found["int8"].usable, found["int4"].usable) == (True, False)
-    bad = {**far, "checks": [{"id": "memory-leak", "status": "fail"}]}
+    bad = quality("int4", 0.7, check_row("memory-leak", "fail"), ok=False)
     found = measured_figures(
         session.artifacts, Measurements.of(session, [entry("quality", bad, status="failed")])
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from firstlight_core.documents.jobs_selftest import SELFTEST
 from firstlight_core.process.priority import BESIDE_A_SCREEN, NICENESS
 from firstlight_core.process.runner import open_job
 
@@ -24,7 +25,7 @@ async def test_a_job_is_lowered_against_the_screen_only(
 ) -> None:
     before = autogroup(os.getpid())
     monkeypatch.setenv(BESIDE_A_SCREEN, screen)
-    async with open_job("selftest", {"act": "serve"}) as job:
+    async with open_job(SELFTEST, {"act": "serve"}) as job:
         await job.request("echo")
         assert psutil.Process(job.pid).nice() - psutil.Process().nice() == lowered_by
         if (group := autogroup(job.pid)) is not None:

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
+from firstlight_core.documents.jobs_selftest import SELFTEST
 from firstlight_core.errors import FirstlightError, JobDied, JobFailed, ModelRefused
 from firstlight_core.paths import find_paths
 from firstlight_core.process.child import LOG_BACKLOG
@@ -33,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("clean_children")
 
 
 async def events_of(act: str, **request: Any) -> list[Event]:
-    return [event async for event in run_job("selftest", {"act": act, **request})]
+    return [event async for event in run_job(SELFTEST, {"act": act, **request})]
 
 
 async def gone(pid: int, seconds: float = 5.0) -> bool:
@@ -118,7 +119,7 @@ async def test_a_flood_of_output_fills_neither_memory_nor_disk() -> None:
 async def test_a_listener_that_does_not_listen_holds_a_limited_backlog() -> None:
     pids: list[int] = []
     lines = 2 * LOG_BACKLOG
-    events = run_job("selftest", {"act": "flood", "lines": lines}, started=pids.append)
+    events = run_job(SELFTEST, {"act": "flood", "lines": lines}, started=pids.append)
     async with contextlib.aclosing(events):  # type: ignore[type-var]
         await anext(events)
         assert await gone(pids[0], 30)
@@ -173,7 +174,7 @@ def test_only_an_explicit_yes_opens_the_network() -> None:
 async def test_leaving_the_loop_ends_the_child_and_its_children(stubborn: bool) -> None:
     pids: list[int] = []
     request = {"act": "spawn", "stubborn": stubborn}
-    events = run_job("selftest", request, started=pids.append)
+    events = run_job(SELFTEST, request, started=pids.append)
     async with contextlib.aclosing(events):  # type: ignore[type-var]
         async for event in events:
             if isinstance(event, Measured):
@@ -186,7 +187,7 @@ async def test_leaving_the_loop_ends_the_child_and_its_children(stubborn: bool) 
 
 async def test_cancelling_the_task_ends_the_child() -> None:
     pid: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    task = asyncio.create_task(job_result("selftest", {"act": "hang"}, started=pid.set_result))
+    task = asyncio.create_task(job_result(SELFTEST, {"act": "hang"}, started=pid.set_result))
     child = await pid
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -196,11 +197,12 @@ async def test_cancelling_the_task_ends_the_child() -> None:
 
 PARENT = """
 import asyncio, sys
+from firstlight_core.documents.jobs_selftest import SELFTEST
 from firstlight_core.process.events import Measured
 from firstlight_core.process.runner import run_job
 async def main():
     pids = []
-    async for event in run_job("selftest", {"act": "spawn"}, started=pids.append):
+    async for event in run_job(SELFTEST, {"act": "spawn"}, started=pids.append):
         if isinstance(event, Measured):
             print(pids[0], int(event.value), flush=True)
 asyncio.run(main())
@@ -225,20 +227,18 @@ async def test_a_job_runs_in_a_neutral_folder_where_nothing_shadows_a_module(
     (tmp_path / "json.py").write_text("raise SystemExit('shadowed')")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    assert await job_result("selftest", {"act": "count", "total": 1}) == {"counted": 1}
-    assert await job_result("selftest", {"act": "count", "total": 1}, cwd=tmp_path) == {
-        "counted": 1
-    }
+    assert await job_result(SELFTEST, {"act": "count", "total": 1}) == {"counted": 1}
+    assert await job_result(SELFTEST, {"act": "count", "total": 1}, cwd=tmp_path) == {"counted": 1}
 
 
 async def test_job_result_tells_every_event() -> None:
     heard: list[Event] = []
-    await job_result("selftest", {"act": "count", "total": 2}, on_event=heard.append)
+    await job_result(SELFTEST, {"act": "count", "total": 2}, on_event=heard.append)
     assert [type(e) for e in heard if not isinstance(e, LogLine)] == [Progress, Progress, Finished]
 
 
 async def test_an_open_job_answers_often_and_outlives_a_cancelled_request() -> None:
-    async with open_job("selftest", {"act": "serve"}) as job:
+    async with open_job(SELFTEST, {"act": "serve"}) as job:
         first = [event async for event in job.ask("one", tokens=2)]
         assert [e.text for e in first if isinstance(e, Token)] == ["one0 ", "one1 "]
         assert first[-1] == Reply({"op": "one", "cancelled": False})
@@ -253,7 +253,7 @@ async def test_an_open_job_answers_often_and_outlives_a_cancelled_request() -> N
 
 
 async def test_a_request_that_was_left_is_cancelled_and_answers_nobody_else() -> None:
-    async with open_job("selftest", {"act": "serve"}) as job:
+    async with open_job(SELFTEST, {"act": "serve"}) as job:
         async for event in job.ask("left", tokens=1_000, wait=True):
             assert isinstance(event, Token)
             break
@@ -262,7 +262,7 @@ async def test_a_request_that_was_left_is_cancelled_and_answers_nobody_else() ->
 
 
 async def test_an_open_job_that_dies_says_so_every_time() -> None:
-    async with open_job("selftest", {"act": "serve"}) as job:
+    async with open_job(SELFTEST, {"act": "serve"}) as job:
         await job.request("one")
         os.kill(job.pid, signal.SIGKILL)
         for _ in range(2):

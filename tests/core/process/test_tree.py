@@ -9,6 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
+from firstlight_core.documents.jobs_selftest import SELFTEST
 from firstlight_core.errors import JobDied, OutOfMemory
 from firstlight_core.process import exit_codes
 from firstlight_core.process.exit_codes import explain_exit
@@ -188,12 +189,12 @@ async def test_a_child_without_memory_on_windows_is_an_out_of_memory(
 
     monkeypatch.setattr(child, "explain_exit", windows)
     with pytest.raises(OutOfMemory, match="memory ran out"):
-        await runner.job_result("selftest", {"act": "leave", "code": 3})
+        await runner.job_result(SELFTEST, {"act": "leave", "code": 3})
 
 
 async def test_the_signal_of_a_dead_child_is_no_prose(clean_children: None) -> None:
     from firstlight_core.process import runner
 
     with pytest.raises(JobDied) as died:
-        await runner.job_result("selftest", {"act": "crash"})
+        await runner.job_result(SELFTEST, {"act": "crash"})
     assert died.value.signal

@@ -1,0 +1,46 @@
+"""The job that tests of the runner start: its request and its reply."""
+
+from typing import Literal, Required, TypedDict
+
+from firstlight_core.process.operations import Job
+
+Act = Literal[
+    "count",
+    "refuse",
+    "hang",
+    "spawn",
+    "endless",
+    "flood",
+    "crash",
+    "leave",
+    "garbage",
+    "noise",
+    "connect",
+    "serve",
+]
+
+
+class SelftestRequest(TypedDict, total=False):
+    """What the job does, and how."""
+
+    act: Required[Act]
+    total: int
+    """Of `count`: numbers."""
+    stubborn: bool
+    """Of `spawn`: whether the grandchild ignores SIGTERM."""
+    code: int
+    """Of `leave`: the exit code."""
+    lines: int
+    """Of `flood`: lines of log."""
+    host: str
+    """Of `connect`."""
+    resolve: bool
+
+
+class SelftestReply(TypedDict, total=False):
+    """The result of the acts that have one."""
+
+    counted: int
+
+
+SELFTEST: Job[SelftestRequest, SelftestReply] = Job("selftest")
