@@ -1,7 +1,6 @@
 """Shared fixtures: every test has its own home, and the real artifacts are made once for all workers."""
 
 import asyncio
-import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -9,8 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from firstlight_core.paths import find_paths
+from tests.support.windows import fake_windows
 
 SAMPLE = find_paths().sample
 
@@ -32,9 +33,17 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
     monkeypatch.setenv("HF_HOME", str(home / "hf"))
     monkeypatch.setenv("FIRSTLIGHT_HOME", str(home / "firstlight"))
     return home
+
+
+@pytest.fixture(autouse=True)
+def fake_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `FIRSTLIGHT_FAKE=windows` every test meets files that cannot be removed or renamed while they are open."""
+    if os.environ.get("FIRSTLIGHT_FAKE") == "windows":
+        fake_windows(monkeypatch)
 
 
 @pytest.fixture
@@ -54,8 +63,7 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> P
 
 def make_once(folder: Path, make: Callable[[Path], None]) -> Path:
     """Make `folder` in one of the workers while the others wait for it."""
-    with folder.with_name(folder.name + ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(folder.with_name(folder.name + ".lock")):
         if not folder.exists():
             part = folder.with_name(folder.name + ".part")
             shutil.rmtree(part, ignore_errors=True)

@@ -15,6 +15,7 @@ from firstlight_tui.commands import VERBS
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text()
+PYTORCH = "https://download.pytorch.org/whl/cpu"
 TEXT = (".py", ".md", ".toml", ".txt", ".tcss", ".yaml", ".jinja", ".html", "")
 
 CONTRACT: dict[str, dict[str, tuple[str, ...]]] = {
@@ -134,8 +135,25 @@ def test_no_registry_is_named_in_what_installs() -> None:
         "pyproject.toml",
         ".ci/run",
         ".pre-commit-config.yaml",
+        *("firstlight_dev/commands.py", "firstlight_dev/walk.py", "demo.cmd", "demo.command"),
     ):
-        assert not re.search(r"https?://|file://", (REPOSITORY / name).read_text()), name
+        # uv asks PyTorch's own index for torch, and no other place by name.
+        text = (
+            (REPOSITORY / name).read_text().replace(PYTORCH, "")
+            if name == "pyproject.toml"
+            else (REPOSITORY / name).read_text()
+        )
+        assert not re.search(r"https?://|file://", text), name
+
+
+def test_uv_takes_torch_from_the_index_of_cpu_builds() -> None:
+    uv = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["uv"]
+    (index,) = uv["index"]
+    # An explicit index answers for torch only: nobody can offer another package there.
+    assert index == {"name": "pytorch-cpu", "url": PYTORCH, "explicit": True}
+    assert uv["sources"] == {
+        "torch": {"index": "pytorch-cpu", "marker": "sys_platform != 'darwin'"}
+    }
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -5,7 +5,7 @@ import re
 import shlex
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firstlight_core import shells
@@ -111,6 +111,7 @@ def test_a_command_arrives_as_it_was_meant(shell: shells.Shell) -> None:
     assert read_back(command_line(["firstlight", *WORDS], shell), shell) == ["firstlight", *WORDS]
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"])), min_size=1))
 def test_any_words_arrive(words: list[str]) -> None:
     for shell in SHELLS:

@@ -1,6 +1,5 @@
 """The limits under which a chat template renders."""
 
-import resource
 import time
 from pathlib import Path
 
@@ -17,6 +16,7 @@ def late() -> TemplateRefused:
 
 
 def test_what_runs_too_long_is_interrupted_and_the_limits_are_lifted() -> None:
+    resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_AS)
     began = time.monotonic()
     with pytest.raises(TemplateRefused, match="did not finish"), limited(0.1, 2**30, late):
