@@ -40,8 +40,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from an sdist as an installer would."""
     folder = tmp_path_factory.mktemp("dist")
     run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ".", cwd=REPOSITORY)
-    (found,) = folder.glob("*.whl")
-    return found
+    (wheel_file,) = folder.glob("*.whl")
+    return wheel_file
 
 
 @pytest.fixture(scope="module")
@@ -139,8 +139,8 @@ def own_environment(folder: Path) -> dict[str, str]:
 
 
 def test_the_installed_command_tells_its_version(clean: Path, tmp_path: Path) -> None:
-    told = run(clean / "firstlight", "--version", cwd=tmp_path, env=own_environment(tmp_path))
-    assert told == f"firstlight {PROJECT['version']}\n"
+    done = run(clean / "firstlight", "--version", cwd=tmp_path, env=own_environment(tmp_path))
+    assert done == f"firstlight {PROJECT['version']}\n"
 
 
 def test_the_installed_wheel_is_what_runs(clean: Path, tmp_path: Path) -> None:
@@ -154,8 +154,8 @@ def test_the_installed_wheel_is_what_runs(clean: Path, tmp_path: Path) -> None:
 
 
 def test_the_installed_command_finds_its_sample(clean: Path, tmp_path: Path) -> None:
-    told = run(clean / "firstlight", "paths", cwd=tmp_path, env=own_environment(tmp_path))
-    sample = Path(dict(line.split(maxsplit=1) for line in told.splitlines())["sample"])
+    done = run(clean / "firstlight", "paths", cwd=tmp_path, env=own_environment(tmp_path))
+    sample = Path(dict(line.split(maxsplit=1) for line in done.splitlines())["sample"])
     assert (sample / "config.json").is_file()
     assert REPOSITORY not in sample.parents
 

@@ -154,18 +154,18 @@ def uses(source: str) -> Iterator[tuple[int, str]]:
 
 
 def foreign(root: Path) -> list[str]:
-    found = []
+    matches = []
     for folder in ("core", "tui", "themes"):
         for path in sorted((root / folder).rglob("*.py")):
             name = path.relative_to(root).as_posix()
             if name in SEAMS or "/sample/" in name:
                 continue
-            found += [
+            matches += [
                 f"{name}:{line}: {word}"
                 for line, word in uses(path.read_text("utf-8"))
                 if (name, word) not in EXCEPTIONS
             ]
-    return found
+    return matches
 
 
 def test_what_one_system_lacks_stands_behind_a_seam() -> None:

@@ -124,8 +124,8 @@ def test_nothing_private_is_in_the_repository() -> None:
     )
     for path in tracked():
         if path.suffix in TEXT and path != Path(__file__):
-            found = secret.search(path.read_text(encoding="utf-8", errors="replace"))
-            assert found is None, f"{path}: {found and found[0]}"
+            match = secret.search(path.read_text(encoding="utf-8", errors="replace"))
+            assert match is None, f"{path}: {match and match[0]}"
 
 
 def test_no_registry_is_named_in_what_installs() -> None:

@@ -21,8 +21,8 @@ def prompts() -> list[dict[str, Any]]:
 def header(path: Path) -> dict[str, Any]:
     with path.open("rb") as stream:
         (size,) = struct.unpack("<Q", stream.read(8))
-        found: dict[str, Any] = json.loads(stream.read(size))
-    return {name: tensor for name, tensor in found.items() if name != "__metadata__"}
+        document: dict[str, Any] = json.loads(stream.read(size))
+    return {name: tensor for name, tensor in document.items() if name != "__metadata__"}
 
 
 def test_it_is_small() -> None:
@@ -68,10 +68,10 @@ def test_prompts_are_varied_and_well_formed() -> None:
 
 def test_every_prompt_is_held_out() -> None:
     held = json.loads((ROOT / "recipe" / "corpus" / "heldout.json").read_text())
-    asked = {json.dumps(h["messages"]) for h in held}
+    request = {json.dumps(h["messages"]) for h in held}
     for prompt in prompts():
         messages = prompt.get("messages") or [{"role": "user", "content": prompt["prompt"]}]
-        assert json.dumps(messages) in asked
+        assert json.dumps(messages) in request
 
 
 def test_the_adapter_names_its_base_relatively() -> None:

@@ -39,7 +39,7 @@ async def test_a_foreign_folder_stays_as_it_was(tmp_path: Path) -> None:
         benchmark=BenchChoice(lengths=(8,), new_tokens=2, repeats=1),
     )
     document = await walk(plan, runs=tmp_path / "runs", services=Services(run_checks=ready))
-    found = {step["id"]: step["status"] for step in document["steps"]}
-    assert found["template"] == "skipped"
-    assert found["chat"] == found["benchmark"] == "done"
+    by_name = {step["id"]: step["status"] for step in document["steps"]}
+    assert by_name["template"] == "skipped"
+    assert by_name["chat"] == by_name["benchmark"] == "done"
     assert content(folder) == before

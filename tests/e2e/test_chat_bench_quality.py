@@ -38,24 +38,24 @@ def document(*arguments: str, stdin: bytes = b"") -> tuple[int, dict[str, Any]]:
 
 def test_chat_answers_correctly_and_the_same_each_time(artifact: Artifact) -> None:
     question = ("chat", str(artifact("int4")), "--prompt", "What is int4 quantization?", "--greedy")
-    code, said = document(*question)
+    code, reply = document(*question)
     assert code == 0
-    assert said["schema"] == "firstlight/chat/1"
-    assert said["ok"] is True
-    assert "4 bits" in said["text"]
-    assert said["finish_reason"] == "stop"
-    assert said["stats"]["new_tokens"] == len(said["tokens"])
-    assert {"prompt_tokens", "ttft_s", "prefill_tps", "decode_tps"} <= said["stats"].keys()
+    assert reply["schema"] == "firstlight/chat/1"
+    assert reply["ok"] is True
+    assert "4 bits" in reply["text"]
+    assert reply["finish_reason"] == "stop"
+    assert reply["stats"]["new_tokens"] == len(reply["tokens"])
+    assert {"prompt_tokens", "ttft_s", "prefill_tps", "decode_tps"} <= reply["stats"].keys()
     again = firstlight(*question)
-    assert again.stdout.decode().strip() == said["text"]
+    assert again.stdout.decode().strip() == reply["text"]
     assert b"tokens/s" in again.stderr
 
 
 def test_chat_reads_a_pipe_and_a_seed_repeats(artifact: Artifact) -> None:
     folder = str(artifact("int4"))
-    code, said = document("chat", folder, "--greedy", stdin=b"What is int4 quantization?\n")
+    code, reply = document("chat", folder, "--greedy", stdin=b"What is int4 quantization?\n")
     assert code == 0
-    assert "4 bits" in said["text"]
+    assert "4 bits" in reply["text"]
     seeded = [document("chat", folder, "--prompt", "Tell me more", "--seed", "7") for _ in range(2)]
     assert seeded[0][1]["tokens"] == seeded[1][1]["tokens"]
 
@@ -82,11 +82,11 @@ def test_chat_reads_a_pipe_and_a_seed_repeats(artifact: Artifact) -> None:
 def test_chat_refuses_in_one_sentence(
     artifact: Artifact, arguments: tuple[str, ...], stdin: bytes, code: int, words: str
 ) -> None:
-    got, said = document("chat", str(artifact("int4")), *arguments, stdin=stdin)
+    got, reply = document("chat", str(artifact("int4")), *arguments, stdin=stdin)
     assert got == code
-    assert said["ok"] is False
-    assert words in said["error"]["message"]
-    assert said["error"]["hint"]
+    assert reply["ok"] is False
+    assert words in reply["error"]["message"]
+    assert reply["error"]["hint"]
 
 
 def test_an_answer_follows_a_schema(artifact: Artifact, tmp_path: Path) -> None:
@@ -99,25 +99,25 @@ def test_an_answer_follows_a_schema(artifact: Artifact, tmp_path: Path) -> None:
     }
     schema.write_text(json.dumps(wanted))
     folder = str(artifact("int4"))
-    asked = ("--prompt", "What is int4?", "--greedy", "--json-schema", str(schema))
-    code, said = document("chat", folder, *asked)
+    arguments = ("--prompt", "What is int4?", "--greedy", "--json-schema", str(schema))
+    code, reply = document("chat", folder, *arguments)
     assert code == 0
-    answer = json.loads(said["text"])
+    answer = json.loads(reply["text"])
     assert answer["bits"] in (4, 8, 16)
     assert isinstance(answer["good"], bool)
-    code, said = document("chat", "http://127.0.0.1:1/v1", *asked)
+    code, reply = document("chat", "http://127.0.0.1:1/v1", *arguments)
     assert code == 2
-    assert "not of an endpoint" in said["error"]["message"]
+    assert "not of an endpoint" in reply["error"]["message"]
 
 
 @pytest.mark.parametrize("verb", ["chat", "bench", "quality"])
 def test_wrong_targets(verb: str, sample: Path, tmp_path: Path) -> None:
     more = ["--prompt", "a"] if verb == "chat" else []
-    code, said = document(verb, str(tmp_path / "none"), *more)
-    assert (code, said["error"]["code"]) == (1, "refused")
-    code, said = document(verb, str(sample), *more)
-    assert (code, said["error"]["code"]) == (1, "refused")
-    assert "source model" in said["error"]["message"]
+    code, reply = document(verb, str(tmp_path / "none"), *more)
+    assert (code, reply["error"]["code"]) == (1, "refused")
+    code, reply = document(verb, str(sample), *more)
+    assert (code, reply["error"]["code"]) == (1, "refused")
+    assert "source model" in reply["error"]["message"]
     done = firstlight(verb, str(sample), *more)
     assert done.returncode == 1
     assert b"Traceback" not in done.stderr
@@ -148,12 +148,12 @@ def _children(pid: int) -> list[int]:
 
 def test_bench_measures_every_case(artifact: Artifact) -> None:
     targets = [str(artifact("int4")), str(artifact("fp32"))]
-    code, said = document("bench", *targets, "--lengths", "16,64,5000", "--repeats", "2")
+    code, reply = document("bench", *targets, "--lengths", "16,64,5000", "--repeats", "2")
     assert code == 0
-    assert said["machine"]["cpu"]
-    assert said["interleaved"] is True
-    assert [result["target"] for result in said["results"]] == targets
-    for result in said["results"]:
+    assert reply["machine"]["cpu"]
+    assert reply["interleaved"] is True
+    assert [result["target"] for result in reply["results"]] == targets
+    for result in reply["results"]:
         assert [case["prompt_tokens"] for case in result["cases"]] == [16, 64, 992]
         for case in result["cases"]:
             assert case["new_tokens"] == 32
@@ -165,7 +165,7 @@ def test_bench_measures_every_case(artifact: Artifact) -> None:
         assert 0 < rss["baseline"] < rss["loaded"] <= rss["peak"]
         assert result["load_s"] > 0
     assert any(
-        "5000 were shortened" in note or "were shortened to 992" in note for note in said["notes"]
+        "5000 were shortened" in note or "were shortened to 992" in note for note in reply["notes"]
     )
 
 
@@ -181,9 +181,9 @@ def test_bench_measures_every_case(artifact: Artifact) -> None:
 def test_bench_refuses_wrong_numbers(
     artifact: Artifact, arguments: tuple[str, ...], words: str
 ) -> None:
-    code, said = document("bench", str(artifact("int4")), *arguments)
+    code, reply = document("bench", str(artifact("int4")), *arguments)
     assert code == 2
-    assert words in said["error"]["message"]
+    assert words in reply["error"]["message"]
 
 
 def test_quality_of_the_sample_with_drift(artifact: Artifact, sample: Path, tmp_path: Path) -> None:
@@ -191,13 +191,13 @@ def test_quality_of_the_sample_with_drift(artifact: Artifact, sample: Path, tmp_
     text.write_text(
         "The harbour was quiet when the ferry came in, an hour late and half empty. " * 9
     )
-    asked = ("quality", str(artifact("int4")), "--text", str(text))
-    code, said = document(*asked)
-    assert (code, "--reference" in said["error"]["hint"]) == (2, True)
-    code, said = document(*asked, "--reference", str(sample))
-    assert code == 0, said
-    assert said["prompts"] == "sample"
-    status = {check["id"]: check["status"] for check in said["checks"]}
+    arguments = ("quality", str(artifact("int4")), "--text", str(text))
+    code, reply = document(*arguments)
+    assert (code, "--reference" in reply["error"]["hint"]) == (2, True)
+    code, reply = document(*arguments, "--reference", str(sample))
+    assert code == 0, reply
+    assert reply["prompts"] == "sample"
+    status = {check["id"]: check["status"] for check in reply["checks"]}
     assert list(status) == [
         "domain-answers",
         "answer-format",
@@ -205,16 +205,16 @@ def test_quality_of_the_sample_with_drift(artifact: Artifact, sample: Path, tmp_
         "consistent-speed",
         "edge-cases",
     ]
-    assert all(check["evidence"]["summary"] for check in said["checks"])
+    assert all(check["evidence"]["summary"] for check in reply["checks"])
     # The speed check may need a person on a busy machine; the others may not.
     assert {value for key, value in status.items() if key != "consistent-speed"} == {"pass"}
-    drift = said["drift"]
+    drift = reply["drift"]
     assert drift["top1_agreement"] > 0.97
     assert 0 <= drift["kl_mean"] < 0.02
     assert drift["kl_mean"] <= drift["kl_p95"]
     assert 0.95 < drift["perplexity_ratio"] < 1.05
     own = drift["own_text"]
-    assert said["text"] == str(text)
+    assert reply["text"] == str(text)
     assert own["text_tokens"] >= own["tokens"] > 64
     # A model's own words are the easiest text there is for it.
     assert own["kl_mean"] > drift["kl_mean"]
@@ -222,7 +222,7 @@ def test_quality_of_the_sample_with_drift(artifact: Artifact, sample: Path, tmp_
     for figures in (drift, own):
         low, high = figures["top1_interval"]
         assert low <= figures["top1_agreement"] <= high
-    assert "On your own text" in said["verdict"]
+    assert "On your own text" in reply["verdict"]
     assert drift["prompts_equal"] == drift["prompts"]
     assert len(drift["worst"]) == 3
 
@@ -232,9 +232,9 @@ def test_drift_grows_with_the_loss_and_the_reference_is_kept(
 ) -> None:
     drifts = {}
     for precision in ("fp32", "int4"):
-        code, said = document("quality", str(artifact(precision)), "--reference", str(sample))
+        code, reply = document("quality", str(artifact(precision)), "--reference", str(sample))
         assert code == 0
-        drifts[precision] = said["drift"]
+        drifts[precision] = reply["drift"]
     assert drifts["fp32"]["kl_mean"] < 1e-5 < drifts["int4"]["kl_mean"]
     assert drifts["fp32"]["reference_cached"] is False
     assert drifts["int4"]["reference_cached"] is True
@@ -243,20 +243,20 @@ def test_drift_grows_with_the_loss_and_the_reference_is_kept(
 def test_quality_says_no_when_the_answers_are_wrong(artifact: Artifact, tmp_path: Path) -> None:
     prompts = tmp_path / "prompts.jsonl"
     prompts.write_text('{"prompt": "What is int4 quantization?", "keys": ["bananas"]}\n')
-    code, said = document("quality", str(artifact("int4")), "--prompts", str(prompts))
+    code, reply = document("quality", str(artifact("int4")), "--prompts", str(prompts))
     assert code == 1
-    assert said["ok"] is False
-    assert said["checks"][0]["status"] == "fail"
-    assert "bananas" in said["checks"][0]["evidence"]["faults"][0]["fault"]
-    assert said["verdict"].startswith("Not good enough")
+    assert reply["ok"] is False
+    assert reply["checks"][0]["status"] == "fail"
+    assert "bananas" in reply["checks"][0]["evidence"]["faults"][0]["fault"]
+    assert reply["verdict"].startswith("Not good enough")
 
 
 def test_quality_names_the_wrong_line(artifact: Artifact, tmp_path: Path) -> None:
     prompts = tmp_path / "prompts.jsonl"
     prompts.write_text("{\n")
-    code, said = document("quality", str(artifact("int4")), "--prompts", str(prompts))
-    assert (code, said["error"]["code"]) == (1, "refused")
-    assert "line 1" in said["error"]["message"]
+    code, reply = document("quality", str(artifact("int4")), "--prompts", str(prompts))
+    assert (code, reply["error"]["code"]) == (1, "refused")
+    assert "line 1" in reply["error"]["message"]
 
 
 def test_a_damaged_artifact_is_told_apart_by_drift(own_artifact: Path, sample: Path) -> None:
@@ -266,9 +266,9 @@ def test_a_damaged_artifact_is_told_apart_by_drift(own_artifact: Path, sample: P
     start = len(raw) // 2
     raw[start : start + len(raw) // 8] = os.urandom(len(raw) // 8)
     weights.write_bytes(raw)
-    code, said = document("quality", str(own_artifact), "--reference", str(sample))
+    code, reply = document("quality", str(own_artifact), "--reference", str(sample))
     assert code == 1
-    assert said["ok"] is False
+    assert reply["ok"] is False
 
 
 def test_the_reference_of_an_adapter_is_base_plus_adapter(
@@ -278,12 +278,12 @@ def test_the_reference_of_an_adapter_is_base_plus_adapter(
     settings = tmp_path / "adapter" / "adapter_config.json"
     changed = json.loads(settings.read_text()) | {"base_model_name_or_path": str(sample)}
     settings.write_text(json.dumps(changed))
-    code, said = document(
+    code, reply = document(
         "quality", str(artifact("int4")), "--reference", str(tmp_path / "adapter")
     )
-    assert "drift" in said, said
+    assert "drift" in reply, reply
     # The artifact was made without the adapter, so it must differ more than by its quantisation.
-    assert said["drift"]["kl_mean"] > 0.01
+    assert reply["drift"]["kl_mean"] > 0.01
     assert code in (0, 1)
 
 
@@ -322,6 +322,8 @@ def test_chat_in_a_process_of_its_own_answers_as_an_engine_that_was_asked_before
 
     prompt, answer = asyncio.run(ask())
     assert answer["stats"]["prompt_tokens"] == 65
-    code, said = document("chat", str(folder), "--greedy", "--max-tokens", "24", "--prompt", prompt)
+    code, reply = document(
+        "chat", str(folder), "--greedy", "--max-tokens", "24", "--prompt", prompt
+    )
     assert code == 0
-    assert said["tokens"] == answer["tokens"]
+    assert reply["tokens"] == answer["tokens"]

@@ -72,5 +72,5 @@ async def test_a_saved_conversation_replays_to_the_same_answers(
         await pilot.press("enter")
         await pilot.pause()
         await ready()
-        said = json.loads(app.workspace.chat.first.answers[-1].text)
-        assert said["bits"] in (4, 8) and isinstance(said["small"], bool)
+        reply = json.loads(app.workspace.chat.first.answers[-1].text)
+        assert reply["bits"] in (4, 8) and isinstance(reply["small"], bool)

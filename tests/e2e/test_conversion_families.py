@@ -74,11 +74,11 @@ async def test_gemma_is_converted_and_talks(kind: str, sample: Path, tmp_path: P
         # Beyond its window a sliding KV cache cannot go back: the prompt is computed anew, and answers the same.
         said = (await engine.render(messages))["ids"]
         ids = (said * (4_300 // len(said) + 1))[:4_300]
-        asked = {"max_tokens": 60, "search": {"do_sample": False}, "stream": False}
-        long = [await engine.call(jobs_engine.CHAT({"ids": ids, **asked})) for _ in range(2)]
+        request = {"max_tokens": 60, "search": {"do_sample": False}, "stream": False}
+        long = [await engine.call(jobs_engine.CHAT({"ids": ids, **request})) for _ in range(2)]
         turn = [*ids, *long[0]["tokens"], *said]
-        kept = await engine.call(jobs_engine.CHAT({"ids": turn, **asked}))
-        fresh = await engine.call(jobs_engine.CHAT({"ids": turn, "fresh": True, **asked}))
+        kept = await engine.call(jobs_engine.CHAT({"ids": turn, **request}))
+        fresh = await engine.call(jobs_engine.CHAT({"ids": turn, "fresh": True, **request}))
     assert answer["stats"]["new_tokens"] > 0
     assert long[0]["tokens"] == long[1]["tokens"]
     assert kept["tokens"] == fresh["tokens"]

@@ -112,8 +112,8 @@ def test_artifact_is_what_was_asked_for(artifact: Callable[[str], Path], precisi
 def test_old_artifact_is_replaced_whole_with_honest_progress(
     artifact: Callable[[str], Path], sample: Path, tmp_path: Path
 ) -> None:
-    place = tmp_path / "my models" / "phi-3.5 żółć"
-    output = Path(shutil.copytree(artifact("int4"), place))
+    path = tmp_path / "my models" / "phi-3.5 żółć"
+    output = Path(shutil.copytree(artifact("int4"), path))
     events: list[Event] = []
     before = {p: p.stat().st_mtime_ns for p in sample.iterdir()}
     document = run(sample, output, precision="int4-compact", on_event=events.append)

@@ -119,12 +119,12 @@ def test_mistakes_have_their_exit_codes(
         ((sample, "-o", sample / "out"), 1, "refused"),
         ((sample, "-o", "/proc/out"), 1, "state"),
     ):
-        found, document, said = call(environment, *words)
+        found, document, reply = call(environment, *words)
         assert (found, document["error"]["code"]) == (code, kind), words
         assert document["ok"] is False
         assert document["error"]["message"].rstrip().endswith((".", "!")), document
         assert document["error"]["hint"], words
-        assert "Traceback" not in said
+        assert "Traceback" not in reply
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "broken.json",
         "config.json",

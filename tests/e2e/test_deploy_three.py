@@ -65,8 +65,8 @@ def first_document(process: "subprocess.Popen[str]") -> dict[str, Any]:
     while lines[-1].rstrip() != "}":
         assert lines[-1], process.stderr.read()
         lines.append(process.stdout.readline())
-    found: dict[str, Any] = json.loads("".join(lines))
-    return found
+    document: dict[str, Any] = json.loads("".join(lines))
+    return document
 
 
 def answers(command: Sequence[str], text: str, **environ: str) -> str:

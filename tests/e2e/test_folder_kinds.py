@@ -27,14 +27,14 @@ REFUSED = [animal for animal in ZOO if animal.name in zoo_kinds.KINDS]
 def test_what_inspect_refuses_is_refused_by_convert_before_anything_is_made(
     animal: Animal, tmp_path: Path
 ) -> None:
-    place = tmp_path / "place"
-    place.mkdir()
-    target = build(animal, place)
-    before = sorted(path.name for path in place.iterdir())
+    file = tmp_path / "place"
+    file.mkdir()
+    target = build(animal, file)
+    before = sorted(path.name for path in file.iterdir())
     with pytest.raises(ModelRefused) as caught:
-        asyncio.run(convert(target, place / "out" / "int4"))
+        asyncio.run(convert(target, file / "out" / "int4"))
     assert str(caught.value).count("\n") == 0 and caught.value.hint
-    assert sorted(path.name for path in place.iterdir()) == before
+    assert sorted(path.name for path in file.iterdir()) == before
 
 
 @pytest.mark.parametrize("name", ["mark_config.json", "prefix_module.", "run_of_adapters"])
@@ -113,8 +113,8 @@ def greedy(artifact: Path, ids: list[int], count: int) -> list[int]:
         text=True,
         check=True,
     )
-    found: list[int] = json.loads(done.stdout)
-    return found
+    document: list[int] = json.loads(done.stdout)
+    return document
 
 
 def save_bpe(folder: Path, *, template: str | None, eos: str) -> None:

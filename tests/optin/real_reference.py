@@ -107,21 +107,21 @@ def drift(artifact: Path, continuations: Sequence[Continuation]) -> Drift:
     agree: list[bool] = []
     nats = 0.0
     same = 0
-    for one in continuations:
+    for continuation in continuations:
         parameters = og.GeneratorParams(model)
         # A windowed cache is at least as long as its window.
-        length = max(1024, len(one.prompt) + len(one.answer))
+        length = max(1024, len(continuation.prompt) + len(continuation.answer))
         parameters.set_search_options(max_length=length, do_sample=False)
         generator = og.Generator(model, parameters)
-        generator.append_tokens(np.asarray(one.prompt, dtype=np.int32))
+        generator.append_tokens(np.asarray(continuation.prompt, dtype=np.int32))
         hits = []
-        for place, token in enumerate(one.answer):
-            logits = np.asarray(generator.get_logits()).reshape(-1)[-one.logits.shape[1] :]
-            mine, wanted = log_softmax(logits), log_softmax(one.logits[place])
+        for index, token in enumerate(continuation.answer):
+            logits = np.asarray(generator.get_logits()).reshape(-1)[-continuation.logits.shape[1] :]
+            mine, wanted = log_softmax(logits), log_softmax(continuation.logits[index])
             kl.append(float((np.exp(wanted) * (wanted - mine)).sum()))
             hits.append(int(logits.argmax()) == token)
             nats += float(wanted[token] - mine[token])
-            if place + 1 < len(one.answer):
+            if index + 1 < len(continuation.answer):
                 generator.append_tokens(np.asarray([token], dtype=np.int32))
         agree += hits
         same += all(hits)

@@ -35,10 +35,10 @@ async def test_smollm2_drifts_at_most_six_tenths_as_far_as_int4(
     source = real_folder("smollm2")
     conversations = [[{"role": "user", "content": question}] for question in QUESTIONS]
     reference = await find_reference(source, conversations, new_tokens=48)
-    found = {}
+    by_name = {}
     for key in ("int4", "int4-quality", "int4-calibrated"):
         folder = real_artifact("smollm2", key)
         async with open_engine(folder) as engine:
-            found[key] = await measure_drift(engine, reference, conversations)
-        record_property(f"kl_mean {key}", found[key]["kl_mean"])
-    assert found["int4-calibrated"]["kl_mean"] <= 0.6 * found["int4"]["kl_mean"]
+            by_name[key] = await measure_drift(engine, reference, conversations)
+        record_property(f"kl_mean {key}", by_name[key]["kl_mean"])
+    assert by_name["int4-calibrated"]["kl_mean"] <= 0.6 * by_name["int4"]["kl_mean"]

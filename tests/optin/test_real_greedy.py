@@ -25,8 +25,8 @@ QUESTIONS = (
 
 async def _answer(engine: Engine, ids: list[int], **more: Any) -> tuple[Any, ...]:
     """Tokens of a greedy answer, and the exact probabilities of the likeliest hundred at its first and fifth place."""
-    asked = {"ids": ids, "max_tokens": 24, "search": {"do_sample": False}, "stream": False}
-    tokens = (await engine.call(jobs_engine.CHAT({**asked, **more})))["tokens"]
+    request = {"ids": ids, "max_tokens": 24, "search": {"do_sample": False}, "stream": False}
+    tokens = (await engine.call(jobs_engine.CHAT({**request, **more})))["tokens"]
     seen = [
         await engine.call(jobs_engine.ALTERNATIVES({"ids": ids, "tokens": spoken, "count": 100}))
         for spoken in (tokens[:4], [])
@@ -47,17 +47,17 @@ async def test_greedy_answers_are_the_same_each_time(
                 assert await _answer(engine, ids[:count]) == first[count], count
         # A conversation of three turns, whose answers the cache has from decoding.
         turns: list[dict[str, str]] = []
-        said = []
+        lines = []
         for question in QUESTIONS[:3]:
             turns.append({"role": "user", "content": question})
-            said.append(await engine.answer(turns, greedy=True, max_tokens=48))
-            turns.append({"role": "assistant", "content": said[-1]["text"]})
+            lines.append(await engine.answer(turns, greedy=True, max_tokens=48))
+            turns.append({"role": "assistant", "content": lines[-1]["text"]})
         again = await engine.answer(turns[:-1], greedy=True, max_tokens=48)
     async with open_engine(folder, max_length=1024) as fresh:
         for count in (65, 129, 200):
             assert await _answer(fresh, ids[:count]) == first[count], count
         alone = await fresh.answer(turns[:-1], greedy=True, max_tokens=48)
-    assert alone["tokens"] == again["tokens"] == said[-1]["tokens"]
+    assert alone["tokens"] == again["tokens"] == lines[-1]["tokens"]
 
 
 @pytest.mark.parametrize(

@@ -73,10 +73,10 @@ async def test_prompts_are_those_of_transformers(real: tuple[str, Path]) -> None
             wanted = tokenizer.apply_chat_template(
                 messages, add_generation_prompt=True, tokenize=True, return_dict=True
             )["input_ids"]
-            found = await engine.render(messages)
-            assert found["prompt_tokens"] == len(found["ids"])
-            assert "special_in_content" not in found, label
-            if found["ids"] != list(wanted):
+            rendered = await engine.render(messages)
+            assert rendered["prompt_tokens"] == len(rendered["ids"])
+            assert "special_in_content" not in rendered, label
+            if rendered["ids"] != list(wanted):
                 differing.add((name, label))
     assert differing == {row for row in OTHERWISE if row[0] == name}
 
@@ -87,12 +87,12 @@ async def test_typed_control_tokens_are_text(real: tuple[str, Path]) -> None:
     typed = role.get(name, TOKENIZERS[name].ends[-1])
     async with open_engine(folder) as engine:
         control = await engine.control_tokens()
-        found = await engine.render([user(f"a\n\n{typed}b")])
+        rendered = await engine.render([user(f"a\n\n{typed}b")])
         plain = await engine.render([user("a\n\nb")])
     assert typed in control["tokens"] and typed in control["faults"]
     assert not {"\n\n", "<b>", "<table>", "<unused7>", "<|fim_prefix|>"} & set(control["tokens"])
-    assert found["special_in_content"] == [typed] and found["special_as_text"]
-    assert len(found["special_ids"]) == len(plain["special_ids"]), "none but the template's"
+    assert rendered["special_in_content"] == [typed] and rendered["special_as_text"]
+    assert len(rendered["special_ids"]) == len(plain["special_ids"]), "none but the template's"
     if name == "qwen3":
         markup = {"<think>", "</think>", "<tool_call>", "</tool_call>"}
         assert markup <= set(control["tokens"]) and not markup & set(control["faults"])

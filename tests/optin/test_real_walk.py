@@ -43,8 +43,8 @@ def table() -> Iterator[list[Figures]]:
     rows: list[Figures] = []
     yield rows
     if rows:
-        found = machine()
-        write_table(Path(REAL) / "table.md", rows, f"{found['cpu']}, {found['threads']} threads")
+        facts = machine()
+        write_table(Path(REAL) / "table.md", rows, f"{facts['cpu']}, {facts['threads']} threads")
 
 
 def firstlight(*words: str | Path) -> dict[str, Any]:

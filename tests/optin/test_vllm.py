@@ -116,13 +116,13 @@ async def test_vllm_serves_what_firstlight_wrote(
         }
         figures["bench"] = await benchmark([target, *local.values()], clients=(1, 2, 4, 8))
         figures["bench"]["results"][0]["label"] = "vLLM"
-        found = await check_quality(target, prompts=PROMPTS)
+        quality = await check_quality(target, prompts=PROMPTS)
         figures["memory_bytes"] = server.memory_bytes()
     figures["quality"] = {
-        "verdict": found["verdict"],
+        "verdict": quality["verdict"],
         "checks": [
             {k: c[k] for k in ("title", "status")} | {"summary": c["evidence"]["summary"]}
-            for c in found["checks"]
+            for c in quality["checks"]
         ],
     }
     undo_export("sample", "vllm")

@@ -35,8 +35,8 @@ class Server:
 
     def memory_bytes(self) -> int:
         """Memory of all its processes, what they share counted once."""
-        found = [self.process, *self.process.children(recursive=True)]
-        return sum(int(p.memory_full_info().pss) for p in found if p.status() != "zombie")
+        listed = [self.process, *self.process.children(recursive=True)]
+        return sum(int(p.memory_full_info().pss) for p in listed if p.status() != "zombie")
 
 
 @contextmanager

@@ -92,7 +92,7 @@ def main() -> None:
     config = json.loads((Path(artifact) / "genai_config.json").read_text())
     window = config["model"]["decoder"].get("sliding_window") or {}
     room = int(window.get("window_size") or 0)
-    found = []
+    matches = []
     for question in json.loads(Path(asked).read_text()):
         turn = [{"role": "user", "content": question}]
         if tokenizer.chat_template:
@@ -101,14 +101,14 @@ def main() -> None:
             text = question
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]
         out, theirs = answer_rows(model, ids, int(limit))
-        found.append((out, theirs, artifact_rows(engine, ids, out, room)))
-    result = {"answers": figures(found) if found else {}}
+        matches.append((out, theirs, artifact_rows(engine, ids, out, room)))
+    result = {"answers": figures(matches) if matches else {}}
     if len(sys.argv) > 5:
-        found = []
+        matches = []
         for ids in json.loads(Path(sys.argv[5]).read_text()):
             ours = artifact_rows(engine, ids[:1], ids[1:], room)
-            found.append((ids[1:], text_rows(model, ids), ours))
-        result["text"] = figures(found)
+            matches.append((ids[1:], text_rows(model, ids), ours))
+        result["text"] = figures(matches)
     sys.stdout.write(json.dumps(result))
 
 

@@ -51,14 +51,14 @@ class Script:
         """List these models."""
         self.models = json.dumps({"data": [{"id": name} for name in names]}).encode()
 
-    def _usage(self, asked: dict[str, Any]) -> list[bytes]:
+    def _usage(self, request: dict[str, Any]) -> list[bytes]:
         if not self.counts:
             return []
-        words = sum(len(message["content"].split()) for message in asked["messages"])
+        words = sum(len(message["content"].split()) for message in request["messages"])
         usage = {"prompt_tokens": 10 + 2 * words, "completion_tokens": 2}
         return [event({"choices": [], "usage": usage})]
 
-    def answer(self, handler: BaseHTTPRequestHandler, asked: dict[str, Any]) -> None:
+    def answer(self, handler: BaseHTTPRequestHandler, request: dict[str, Any]) -> None:
         """Answer one chat request."""
         with self._lock:
             self._now += 1
@@ -73,7 +73,7 @@ class Script:
                 handler.send_header(name, value)
             handler.end_headers()
             lines = self.lines if status == 200 else [b'{"error": {"message": "not now"}}']
-            for line in [*self._usage(asked), *lines]:
+            for line in [*self._usage(request), *lines]:
                 handler.wfile.write(line)
                 handler.wfile.flush()
             while self.repeat is not None and status == 200 and not self.over.is_set():

@@ -191,8 +191,8 @@ _PHI3 = (
 
 
 def _phi3(messages: Messages, generate: bool) -> str:
-    kept = [m for m in messages if m["role"] != "system" or m["content"]]
-    text = "".join(f"<|{m['role']}|>\n{m['content']}<|end|>\n" for m in kept)
+    remaining = [m for m in messages if m["role"] != "system" or m["content"]]
+    text = "".join(f"<|{m['role']}|>\n{m['content']}<|end|>\n" for m in remaining)
     return text + ("<|assistant|>\n" if generate else "<|end|>")
 
 

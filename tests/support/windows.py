@@ -26,13 +26,13 @@ def windows_error(code: int, path: object) -> OSError:
 
 def open_paths() -> list[str]:
     """The files that this process has open."""
-    found = []
+    matches = []
     for descriptor in Path("/proc/self/fd").iterdir():
         try:
-            found.append(str(descriptor.readlink()))
+            matches.append(str(descriptor.readlink()))
         except OSError:
             continue
-    return found
+    return matches
 
 
 class Locked:

@@ -69,12 +69,12 @@ def honest_folder(folder: Path, **config: Any) -> Path:
     return folder
 
 
-def build(one: Animal, place: Path) -> Path:
-    """Make the animal below `place` and return what is to be inspected."""
-    folder = place / "model"
+def build(animal: Animal, parent: Path) -> Path:
+    """Make the animal below `parent` and return what is to be inspected."""
+    folder = parent / "model"
     honest_folder(folder)
     set_traps(folder)
-    return one.keep(folder) or folder
+    return animal.keep(folder) or folder
 
 
 def edit_config(folder: Path, **values: Any) -> None:

@@ -41,8 +41,8 @@ def test_a_user_theme_joins_and_may_replace(write: Callable[[str, str], Path]) -
     themes, failures = load_themes(folder)
     assert not failures
     assert [theme.name for theme in themes].count(DEFAULT_THEME) == 1
-    found = {theme.name: theme for theme in themes}
-    assert found["mine"].primary == found[DEFAULT_THEME].primary == "#336699"
+    by_name = {theme.name: theme for theme in themes}
+    assert by_name["mine"].primary == by_name[DEFAULT_THEME].primary == "#336699"
 
 
 @pytest.mark.parametrize(

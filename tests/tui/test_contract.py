@@ -37,10 +37,14 @@ from tests.tui.commands.test_run_verbs import call, document
 )
 def test_what_is_not_there_is_refused_alike(tmp_path: Path, words: tuple[str, ...]) -> None:
     done = call(*words, "--json", cwd=tmp_path)
-    found = document(done)
-    assert done.returncode == 1, found
-    assert found["ok"] is False and found["error"]["hint"] and found["error"]["message"]
-    assert "gone" in found["error"]["message"]
+    document_read = document(done)
+    assert done.returncode == 1, document_read
+    assert (
+        document_read["ok"] is False
+        and document_read["error"]["hint"]
+        and document_read["error"]["message"]
+    )
+    assert "gone" in document_read["error"]["message"]
     assert not list(tmp_path.glob("out*"))
 
 
@@ -49,30 +53,30 @@ def spoken(
 ) -> tuple[int, dict[str, Any]]:
     with pytest.raises(SystemExit) as left:
         run_verb(verb, lambda: answer, lambda document: None, as_json=True)
-    found: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return int(left.value.code or 0), found
+    parsed: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return int(left.value.code or 0), parsed
 
 
 @pytest.mark.parametrize("verb", ALWAYS)
 def test_a_key_of_the_contract_is_always_there(
     verb: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, found = spoken(verb, {"more": 1}, capsys)
-    assert code == 0 and found["more"] == 1
-    assert {key: found[key] for key in ALWAYS[verb]} == ALWAYS[verb]
+    code, document = spoken(verb, {"more": 1}, capsys)
+    assert code == 0 and document["more"] == 1
+    assert {key: document[key] for key in ALWAYS[verb]} == ALWAYS[verb]
 
 
 def test_each_of_several_targets_keeps_the_contract(capsys: pytest.CaptureFixture[str]) -> None:
-    _, found = spoken(
+    _, document = spoken(
         "quality", {"kind": "qualities", "artifacts": [{"checks": [1]}, {"drift": {}}]}, capsys
     )
-    assert found["artifacts"] == [{"checks": [1], "drift": None}, {"checks": [], "drift": {}}]
+    assert document["artifacts"] == [{"checks": [1], "drift": None}, {"checks": [], "drift": {}}]
 
 
 @pytest.mark.parametrize("verb", ["template", "quality", "verify", "run", "deploy", "tune"])
 def test_a_no_has_a_way_on(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
-    code, found = spoken(verb, {"ok": False}, capsys)
-    assert code == 1 and found["error"]["code"] == "check-failed" and found["error"]["hint"]
+    code, document = spoken(verb, {"ok": False}, capsys)
+    assert code == 1 and document["error"]["code"] == "check-failed" and document["error"]["hint"]
 
 
 def test_the_original_may_be_called_sample(
@@ -81,11 +85,11 @@ def test_the_original_may_be_called_sample(
     from firstlight_tui.__main__ import main
     from firstlight_tui.commands import deploy_, template_
 
-    asked: list[Path] = []
+    requests: list[Path] = []
 
     def taking(name: str) -> Callable[..., Any]:
         async def stop(*arguments: Any, **options: Any) -> None:
-            asked.append(options.get("source") or arguments[1])
+            requests.append(options.get("source") or arguments[1])
             raise CheckFailed("Seen.")
 
         return stop
@@ -99,4 +103,4 @@ def test_the_original_may_be_called_sample(
         monkeypatch.setattr(sys, "argv", ["firstlight", *words])
         with suppress(SystemExit):
             assert main() == 1
-    assert asked == [sample, sample]
+    assert requests == [sample, sample]

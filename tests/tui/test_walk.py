@@ -120,9 +120,9 @@ async def test_the_summary_gives_no_void_figure_for_a_good_one(wizard: Build) ->
         app = wizard(session=session, first=STEPS[-1])
         async with app.run_test() as pilot:
             await settle(pilot)
-            said = str(app.screen.query_one("#closing", Words).content)
-            assert "decode 410 tok/s" in said
-            assert ("void" in said) is void
+            text = str(app.screen.query_one("#closing", Words).content)
+            assert "decode 410 tok/s" in text
+            assert ("void" in text) is void
 
 
 @pytest.mark.parametrize("name", ["convert", "deploy", "benchmark", "quality"])

@@ -179,14 +179,14 @@ async def _document(folder: Path, name: str) -> tuple[InferenceModel, list[str]]
 
 def _with_notes(settled: InferenceModel, notes: list[str], *, forced: str) -> Told:
     """The deployment's default search settings, with notes for the user."""
-    told: Told = {}
+    result: Told = {}
     if forced:
-        told["forced"] = forced
+        result["forced"] = forced
     if config := settled.get("ModelConfig"):
-        told["model_config"] = config
+        result["model_config"] = config
     if notes:
-        told["notes"] = notes
-    return told
+        result["notes"] = notes
+    return result
 
 
 def _check_target(target: str) -> None:

@@ -49,7 +49,7 @@ _APPLE_FEATURES: tuple[tuple[str, str], ...] = (
 
 def read_registry(key: str, name: str) -> list[str]:
     """Return a text value of every subkey of a registry key; empty where there is no registry."""
-    found: list[str] = []
+    values: list[str] = []
     if sys.platform == "win32":
         import winreg
 
@@ -63,8 +63,8 @@ def read_registry(key: str, name: str) -> list[str]:
                     contextlib.suppress(OSError),
                     winreg.OpenKey(parent, winreg.EnumKey(parent, index)) as child,
                 ):
-                    found.append(str(winreg.QueryValueEx(child, name)[0]))
-    return found
+                    values.append(str(winreg.QueryValueEx(child, name)[0]))
+    return values
 
 
 def read_system_text(name: str) -> str:

@@ -129,10 +129,10 @@ class ChatTemplate:
         pattern = re.compile("|".join(re.escape(token) for token in longest_first))
         cuts = 0
 
-        def spell(found: re.Match[str]) -> str:
+        def spell(match: re.Match[str]) -> str:
             nonlocal cuts
             cuts += 1
-            return found[0][0] + str(cut) + found[0][1:]
+            return match[0][0] + str(cut) + match[0][1:]
 
         spelled: list[Message] = [
             {**m, "content": pattern.sub(spell, m["content"])} if m["role"] == "user" else m

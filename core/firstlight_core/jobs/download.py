@@ -114,10 +114,10 @@ def _check_config(hub: Any, hub_id: str, token: Any) -> None:
 
 
 def _check_disk(cache: Path, wanted: int) -> None:
-    place = cache
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    free = shutil.disk_usage(place).free
+    folder = cache
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
     if wanted > free:
         raise StateProblem(
             f"The download takes {bytes_text(wanted)}; {bytes_text(free)} is free.",

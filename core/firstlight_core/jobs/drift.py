@@ -39,11 +39,11 @@ def compare(model: GenaiModel, request: CompareRequest, context: JobContext) -> 
     scores = TokenScores(kl=[], agree=[], logprob=[], reference=[], top=[])
     try:
         model.open({"do_sample": False})
-        for place, token in enumerate(ids[start:]):
-            logits = model.follow(ids[:start], ids[start : start + place], context)
+        for index, token in enumerate(ids[start:]):
+            logits = model.follow(ids[:start], ids[start : start + index], context)
             if logits is None:
                 return {**scores, "cancelled": True}
-            score_token(scores, logits, rows[place], token)
+            score_token(scores, logits, rows[index], token)
     except BaseException:
         model.forget()
         raise

@@ -85,7 +85,7 @@ class Server:
         self._key = request["key"]
         began = time.perf_counter_ns()
         listed = self._models(self._call())
-        taken = (time.perf_counter_ns() - began) / 1e9
+        seconds = (time.perf_counter_ns() - began) / 1e9
         wanted = request["model"]
         known = ", ".join(one_line(name, 60) for name in listed[:8]) or "none"
         if wanted is None and len(listed) != 1:
@@ -100,7 +100,7 @@ class Server:
                 hint=f"It offers: {known}.",
             )
         return {
-            "load_s": taken,
+            "load_s": seconds,
             "model": visible(self.model),
             "models": [visible(m) for m in listed],
         }

@@ -133,15 +133,15 @@ class EngineRoom:
         """The prompt as text, token ids, and the text of each token."""
         speaker = self._loaded()
         prompt = self.prompt(request["messages"])
-        shown = prompt.ids[:PIECES_LIMIT]
+        ids = prompt.ids[:PIECES_LIMIT]
         return {
             "text": visible(prompt.text[: 4 * PIECES_LIMIT]),
-            "ids": shown,
+            "ids": ids,
             # Decoding an added token alone gives half a character or nothing.
-            "pieces": [visible(self.added.get(i) or speaker.piece(i)) for i in shown],
-            "special_ids": sorted(self.control.tokens.keys() & set(shown)),
+            "pieces": [visible(self.added.get(i) or speaker.piece(i)) for i in ids],
+            "special_ids": sorted(self.control.tokens.keys() & set(ids)),
             "prompt_tokens": len(prompt.ids),
-            "truncated": len(prompt.ids) > len(shown),
+            "truncated": len(prompt.ids) > len(ids),
             **prompt.typed_control(),
         }
 
@@ -197,12 +197,12 @@ class EngineRoom:
         import numpy as np
 
         speaker = self._loaded()
-        ids, said = self.prompt_ids(request), [int(i) for i in request["tokens"]]
-        speaker.check_length([*ids, *said])
-        found = speaker.follow(ids, said, self.context)
-        if found is None:
+        ids, answer_ids = self.prompt_ids(request), [int(i) for i in request["tokens"]]
+        speaker.check_length([*ids, *answer_ids])
+        row = speaker.follow(ids, answer_ids, self.context)
+        if row is None:
             return {"alternatives": []}
-        logits = np.asarray(found, dtype=np.float64)
+        logits = np.asarray(row, dtype=np.float64)
         chances = np.exp(logits - logits.max())
         chances /= chances.sum()
         best = np.argsort(-chances, kind="stable")[: int(request["count"])]

@@ -132,18 +132,18 @@ class GenaiModel:
         size = len(ids) if whole else self._chunk
         equal = 0 if whole else common_prefix(self.held, ids[:-1])
         ends = chunk_ends(len(ids), size, start=0 if repeatable else equal)
-        kept = equal
+        reused = equal
         if repeatable:
             known = min(equal, self._planned)
             starts = [0, *ends[:-1]]
-            kept = max(start for start in starts if start <= known)
-            ends = ends[starts.index(kept) :]
-        self.rewind_to(kept)
-        if len(self.held) < kept:
-            kept, ends = 0, chunk_ends(len(ids), size)
+            reused = max(start for start in starts if start <= known)
+            ends = ends[starts.index(reused) :]
+        self.rewind_to(reused)
+        if len(self.held) < reused:
+            reused, ends = 0, chunk_ends(len(ids), size)
         self._prompt = len(ids)
-        told = time.perf_counter_ns()
-        at = kept
+        reported = time.perf_counter_ns()
+        at = reused
         for end in ends:
             if context.cancelled.is_set():
                 return -1
@@ -151,10 +151,10 @@ class GenaiModel:
             if at == self._planned and end - at == self._chunk:
                 self._planned = end
             at = end
-            if (now := time.perf_counter_ns()) - told >= PROGRESS_NS:
-                told = now
+            if (now := time.perf_counter_ns()) - reported >= PROGRESS_NS:
+                reported = now
                 context.emit(Progress(at, len(ids), "tokens"))
-        return kept
+        return reused
 
     def follow(self, ids: Sequence[int], tokens: Sequence[int], context: JobContext) -> Any:
         """Logits after a prompt and the first tokens of an answer to it, float32 (vocabulary,), computed as they were when

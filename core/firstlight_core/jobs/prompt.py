@@ -48,11 +48,15 @@ def make_prompt(
     text = conversation.render(messages)
     typed = [message["content"] for message in messages if message["role"] == "user"]
     known = control.tokens.values()
-    found = sorted(token for token in known if any(token in said for said in typed))
-    pieces = conversation.render_spelled(messages, found) if found else None
+    spelled_tokens = sorted(
+        token for token in known if any(token in typed_text for typed_text in typed)
+    )
+    pieces = conversation.render_spelled(messages, spelled_tokens) if spelled_tokens else None
     spelled = encode_pieces(pieces, encode, decode) if pieces else None
     ids = spelled if spelled is not None else encode(text)
-    return EncodedPrompt(text, ids, [visible(token) for token in found], spelled is not None)
+    return EncodedPrompt(
+        text, ids, [visible(token) for token in spelled_tokens], spelled is not None
+    )
 
 
 def encode_pieces(pieces: Sequence[str], encode: Encode, decode: Decode) -> list[int] | None:

@@ -110,5 +110,5 @@ def _read(
         ids = [int(begin), *part] if begins else part
         logits = model(input_ids=torch.tensor([ids])).logits[0, :-1].float()
         check_finite(torch, logits)
-        said = visible(tokenizer.decode(part))
-        yield {"ids": ids, "prompt_tokens": 1, "text": said, "first_row": 0}, logits
+        text = visible(tokenizer.decode(part))
+        yield {"ids": ids, "prompt_tokens": 1, "text": text, "first_row": 0}, logits

@@ -42,7 +42,7 @@ def render(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
     openers["file"] = _open_file
     draw, encode, decode, more = openers[str(request["op"])](folder, template, request)
     limit_self(int(request.get("cpu_seconds", CPU_SECONDS)), MEMORY_BYTES)
-    renders = [_one(draw, encode, conversation) for conversation in request["conversations"]]
+    renders = [_render_one(draw, encode, conversation) for conversation in request["conversations"]]
     encoded = [encode(text) for text in request.get("texts", [])] if encode else []
     ids = {token for rendered in renders for token in rendered.get("ids", [])}
     ids |= {token for line in encoded for token in line}
@@ -53,7 +53,9 @@ def render(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
     return result
 
 
-def _one(draw: Render, encode: Encode | None, conversation: Mapping[str, Any]) -> dict[str, Any]:
+def _render_one(
+    draw: Render, encode: Encode | None, conversation: Mapping[str, Any]
+) -> dict[str, Any]:
     try:
         text = draw(conversation)
     except MemoryError:

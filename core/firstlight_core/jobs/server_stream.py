@@ -94,11 +94,11 @@ class StreamedAnswer:
 
     def stats(self) -> TokenTimes:
         """Counts from the server where it gives them; times as this machine sees them; nothing that was not measured."""
-        told = _count(self.usage.get("completion_tokens"), 0, self.limit)
-        new = self.pieces if told is None else told
+        counted = _count(self.usage.get("completion_tokens"), 0, self.limit)
+        new = self.pieces if counted is None else counted
         stats: TokenTimes = {
             "new_tokens": new,
-            "counted_by": "chunks" if told is None else "server",
+            "counted_by": "chunks" if counted is None else "server",
             "total_s": (self.ended - self.began) / 1e9,
         }
         if (prompt := _count(self.usage.get("prompt_tokens"), 1, 100_000_000)) is not None:

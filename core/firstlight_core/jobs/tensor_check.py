@@ -85,7 +85,9 @@ def tied_names(model: Any) -> dict[str, set[str]]:
     places: dict[tuple[int, tuple[int, ...]], list[str]] = {}
     for name, tensor in model.state_dict().items():
         if tensor.numel():
-            places.setdefault((_place(tensor), tuple(tensor.shape)), []).append(_plain(name, model))
+            places.setdefault((_storage(tensor), tuple(tensor.shape)), []).append(
+                _plain(name, model)
+            )
     tied: dict[str, set[str]] = {}
     for names in places.values():
         for name in names:
@@ -97,7 +99,7 @@ def tied_names(model: Any) -> dict[str, set[str]]:
     return tied
 
 
-def _place(tensor: Any) -> int:
+def _storage(tensor: Any) -> int:
     return id(tensor) if tensor.is_meta else int(tensor.data_ptr())
 
 

@@ -263,8 +263,8 @@ def consistent_speed(rates: Mapping[int, Sequence[float]]) -> QualityCheck:
     best = {length: max(values) for length, values in measured.items()}
     shake = max(coefficient_of_variation(values) for values in measured.values())
     share = min(best.values()) / max(best.values())
-    shown = ", ".join(f"{rate:.1f} tokens/s at {length}" for length, rate in best.items())
-    summary = f"{shown} tokens of prompt; the slowest reaches {share:.0%} of the fastest."
+    rates_text = ", ".join(f"{rate:.1f} tokens/s at {length}" for length, rate in best.items())
+    summary = f"{rates_text} tokens of prompt; the slowest reaches {share:.0%} of the fastest."
     status: CheckStatus = "pass"
     if share < SLOWEST_SHARE:
         status = "fail" if shake <= STEADY else "needs-you"

@@ -18,15 +18,15 @@ _ALIGN_LIMIT = 3000
 """Tokens; beyond it two differing middles are one difference."""
 
 
-def hunks(expected: Sequence[int], found: Sequence[int]) -> list[tuple[int, int, int, int]]:
+def hunks(expected: Sequence[int], actual: Sequence[int]) -> list[tuple[int, int, int, int]]:
     """The differing stretches `(e1, e2, f1, f2)` of two token sequences, in order."""
     start = 0
-    while start < min(len(expected), len(found)) and expected[start] == found[start]:
+    while start < min(len(expected), len(actual)) and expected[start] == actual[start]:
         start += 1
     end = 0
-    while end < min(len(expected), len(found)) - start and expected[-1 - end] == found[-1 - end]:
+    while end < min(len(expected), len(actual)) - start and expected[-1 - end] == actual[-1 - end]:
         end += 1
-    left, right = expected[start : len(expected) - end], found[start : len(found) - end]
+    left, right = expected[start : len(expected) - end], actual[start : len(actual) - end]
     if not left and not right:
         return []
     if not left or not right or max(len(left), len(right)) > _ALIGN_LIMIT:
@@ -43,7 +43,7 @@ def differences(
     between: Between,
     subject: str,
     expected: Sequence[int],
-    found: Sequence[int],
+    actual: Sequence[int],
     pieces: Mapping[int, str],
     cause: Cause = "template",
     truth: str = "the tokenizer's template",
@@ -61,16 +61,16 @@ def differences(
             "cause": cause,
             "index": e1,
             "expected": _tokens(expected[e1:e2], pieces),
-            "found": _tokens(found[f1:f2], pieces),
+            "found": _tokens(actual[f1:f2], pieces),
             "sentence": _sentence(
                 subject,
                 truth,
                 before=_text(expected[max(0, e1 - 60) : e1], pieces),
                 expected=Stretch(_text(expected[e1 : min(e2, e1 + 60)], pieces), expected[e1:e2]),
-                found=Stretch(_text(found[f1 : min(f2, f1 + 60)], pieces), found[f1:f2]),
+                actual=Stretch(_text(actual[f1 : min(f2, f1 + 60)], pieces), actual[f1:f2]),
             ),
         }
-        for e1, e2, f1, f2 in hunks(expected, found)[:HUNK_LIMIT]
+        for e1, e2, f1, f2 in hunks(expected, actual)[:HUNK_LIMIT]
     ]
 
 
@@ -122,16 +122,16 @@ def _plain(text: str) -> str:
     )
 
 
-def _sentence(subject: str, truth: str, *, before: str, expected: Stretch, found: Stretch) -> str:
+def _sentence(subject: str, truth: str, *, before: str, expected: Stretch, actual: Stretch) -> str:
     word = _WORD.search(before)
     where = f"after `{one_line(word[1], 60)}`" if word else "at the start"
-    if not found.ids:
+    if not actual.ids:
         return f"{subject} lacks {expected.quoted()} {where}: {expected.count}"
     if not expected.ids:
-        return f"{subject} adds {found.quoted()} {where}: {found.count}"
-    alike = expected.quoted() == found.quoted()
-    longer = max(expected, found, key=lambda stretch: len(stretch.ids))
+        return f"{subject} adds {actual.quoted()} {where}: {actual.count}"
+    alike = expected.quoted() == actual.quoted()
+    longer = max(expected, actual, key=lambda stretch: len(stretch.ids))
     return (
-        f"{subject} has {found.quoted(with_ids=alike)} {where}, where {truth} has "
+        f"{subject} has {actual.quoted(with_ids=alike)} {where}, where {truth} has "
         f"{expected.quoted(with_ids=alike)}: {longer.count}"
     )

@@ -74,7 +74,7 @@ class Comparison:
                 subject="onnxruntime-genai",
                 cause="renderer" if self.same_template else "template",
                 expected=of.wanted,
-                found=of.native["ids"],
+                actual=of.native["ids"],
                 pieces=self.pieces,
             )
         return rows + differences(
@@ -84,7 +84,7 @@ class Comparison:
             truth="transformers'",
             cause="file" if of.file is not None and of.file == of.wanted else "tokenizer",
             expected=of.reference["ids"],
-            found=of.wanted,
+            actual=of.wanted,
             pieces=self.pieces,
         )
 
@@ -113,7 +113,7 @@ class Comparison:
                 between="prompt-template",
                 subject="PromptTemplate",
                 expected=wanted,
-                found=ids,
+                actual=ids,
                 pieces=self.pieces,
             )
             for ids in way

@@ -35,7 +35,7 @@ ODD: list[Any] = [
 
 def places(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """The paths to every value of a JSON document."""
-    found = [path] if path else []
+    listed = [path] if path else []
     pairs = (
         node.items()
         if isinstance(node, dict)
@@ -44,13 +44,13 @@ def places(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         else ()
     )
     for key, value in pairs:
-        found += places(value, (*path, key))
-    return found
+        listed += places(value, (*path, key))
+    return listed
 
 
 def mutate(config: Any, chance: random.Random) -> str:
     """Change one to three values in place; says what was done."""
-    said = []
+    lines = []
     for _ in range(chance.randint(1, 3)):
         *above, key = chance.choice(places(config))
         node = config
@@ -66,8 +66,8 @@ def mutate(config: Any, chance: random.Random) -> str:
                 node[f"{key}x"] = node.pop(key, None)
             case _:
                 node[key] = chance.choice(ODD)
-        said.append(".".join(map(str, (*above, key))))
-    return ", ".join(said)
+        lines.append(".".join(map(str, (*above, key))))
+    return ", ".join(lines)
 
 
 def assert_clean(error: FirstlightError, what: str) -> None:
@@ -92,11 +92,11 @@ def test_two_thousand_mutated_configs_never_surprise_the_check(original: Path) -
             what = f"seed {seed}: {mutate(config, random.Random(seed))}"
             path.write_text(json.dumps(config))
             try:
-                found = check_artifact(original)
+                artifact = check_artifact(original)
             except FirstlightError as error:
                 assert_clean(error, what)
             else:
-                assert 0 < found.context_length < 2**31, what
+                assert 0 < artifact.context_length < 2**31, what
                 assert "custom_ops_library" not in path.read_text(), what
     finally:
         path.write_text(whole)

@@ -31,12 +31,12 @@ def decoder(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_good_folder_says_what_it_is(folder: Path) -> None:
-    found = check_artifact(folder)
-    assert (found.context_length, found.vocab_size, found.eos_ids) == (128, 64, (2,))
+    artifact = check_artifact(folder)
+    assert (artifact.context_length, artifact.vocab_size, artifact.eos_ids) == (128, 64, (2,))
     # 2 x 1 layer x 2 heads x 4 values x 4 bytes.
-    assert found.kv_bytes_per_token == 64
-    assert found.bytes == sum(p.stat().st_size for p in folder.iterdir())
-    assert found.precision is None
+    assert artifact.kv_bytes_per_token == 64
+    assert artifact.bytes == sum(p.stat().st_size for p in folder.iterdir())
+    assert artifact.precision is None
 
 
 @pytest.mark.parametrize(
@@ -164,10 +164,10 @@ def test_a_source_model_is_told_from_an_artifact(tmp_path: Path) -> None:
 
 
 def test_targets(folder: Path, tmp_path: Path) -> None:
-    found = find_target(str(folder))
-    assert (found.kind, found.folder, found.label) == ("artifact", folder, "tiny")
-    assert find_target(folder) == found
-    assert find_target(found) is found
+    target = find_target(str(folder))
+    assert (target.kind, target.folder, target.label) == ("artifact", folder, "tiny")
+    assert find_target(folder) == target
+    assert find_target(target) is target
     endpoint = find_target("http://127.0.0.1:8080/v1/#phi")
     assert (endpoint.kind, endpoint.base_url, endpoint.model) == (
         "endpoint",

@@ -63,7 +63,7 @@ def test_every_preset_is_valid_and_ends_its_turns(preset: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"Name": 7}, "`Name` must be a text"),
         ({"Name": "a b"}, "`Name`: 'a b' cannot be the name"),
@@ -91,14 +91,14 @@ def test_every_preset_is_valid_and_ends_its_turns(preset: Any) -> None:
         ({"ModelConfig": {"repetition_penalty": "1.1"}}, "`ModelConfig.repetition_penalty`"),
     ],
 )
-def test_an_error_names_the_field(change: dict[str, Any], said: str) -> None:
+def test_an_error_names_the_field(change: dict[str, Any], message: str) -> None:
     with pytest.raises(TemplateRefused) as caught:
         validate_inference_model({**course(), **change})
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     (block,) = change
     assert caught.value.field.split(".")[0] == block
-    if f"`{block}." in said:
-        assert f"`{caught.value.field}`" in said
+    if f"`{block}." in message:
+        assert f"`{caught.value.field}`" in message
 
 
 def test_foreign_keys_are_kept() -> None:
@@ -207,5 +207,5 @@ def test_any_text_stands_whole_in_the_prompt(before: str, text: str, after: str)
         or (before + CONTENT + after).count(CONTENT) != 1
     ):
         return
-    found = expand({"prompt": before + CONTENT + after}, [{"role": "user", "content": text}])
-    assert found == before + text + after
+    expanded = expand({"prompt": before + CONTENT + after}, [{"role": "user", "content": text}])
+    assert expanded == before + text + after

@@ -182,33 +182,33 @@ def like(inspection: Inspection, *, layers: int, hidden: int, wide: int, vocab: 
 
 
 def test_a_larger_model_costs_more_than_in_proportion(sample: Path) -> None:
-    found = inspect_model(sample)
-    small = like(found, layers=30, hidden=576, wide=1536, vocab=49_152)
-    large = like(found, layers=32, hidden=4096, wide=14_336, vocab=128_256)
+    inspection = inspect_model(sample)
+    small = like(inspection, layers=30, hidden=576, wide=1536, vocab=49_152)
+    large = like(inspection, layers=32, hidden=4096, wide=14_336, vocab=128_256)
     assert 40 < calibration_seconds(small) < 120
     assert calibration_seconds(large) > 30 * calibration_seconds(small)
     assert calibration_ram(large) > 6 * large.parameters
 
 
 def test_what_takes_hours_is_not_offered(sample: Path) -> None:
-    found = inspect_model(sample)
-    large = like(found, layers=32, hidden=4096, wide=14_336, vocab=128_256)
+    inspection = inspect_model(sample)
+    large = like(inspection, layers=32, hidden=4096, wide=14_336, vocab=128_256)
     row = estimate(large, ROW, room=PLENTY)
     assert (row.available, row.blocked_by) == (False, "time")
     assert "would take about" in row.reason
     assert estimate(large, find_precision("int4"), room=PLENTY).available
-    assert estimate(found, ROW, room=PLENTY).available
+    assert estimate(inspection, ROW, room=PLENTY).available
 
 
 def test_it_is_not_offered_where_the_builder_misreads_it(sample: Path) -> None:
-    found = inspect_model(sample)
-    other = replace(found, shape=replace(found.shape, architecture="Phi3ForCausalLM"))
+    inspection = inspect_model(sample)
+    other = replace(inspection, shape=replace(inspection.shape, architecture="Phi3ForCausalLM"))
     assert "Phi3ForCausalLM" in unfit(other, ROW)
-    odd = replace(found, structure=replace(found.structure, matrices=((48, 10),)))
+    odd = replace(inspection, structure=replace(inspection.structure, matrices=((48, 10),)))
     assert "48 columns" in unfit(odd, ROW)
     assert estimate(odd, ROW, room=PLENTY).blocked_by == "model"
     for row in PRECISIONS:
-        assert not unfit(found, row)
+        assert not unfit(inspection, row)
         if not row.calibrated:
             assert not unfit(other, row)
             assert not unfit(odd, row)
@@ -231,28 +231,28 @@ def test_a_short_text_is_topped_up_and_a_long_one_cut(
     from firstlight_core.jobs import calibrated_int4
 
     monkeypatch.setattr(calibrated_int4, "load_tokenizer", lambda source, base: Words())
-    told: list[str] = []
+    messages: list[str] = []
 
     class ChatBackend(calibrated_int4.Calibrator):
         def _answered(
             self, network: Any, tokenizer: Any, conversations: Any, words: str
         ) -> list[list[int]]:
-            told.append(words)
+            messages.append(words)
             return [[1] * 50 for _ in conversations]
 
     config = {"input_model": {"model_path": str(sample)}}
     further = [[{"role": "user", "content": "?"}]] * 9
-    asked = {"tokens": 400, "longest_answer": 8, "sha256": "0", "further": further}
+    request = {"tokens": 400, "longest_answer": 8, "sha256": "0", "further": further}
     calibrator = ChatBackend(lambda event: None)
-    calibrator.begin({**asked, "passages": ["word " * 300]}, config)
+    calibrator.begin({**request, "passages": ["word " * 300]}, config)
     samples = calibrator._samples(None)
     assert [one["input_ids"].shape[1] for one in samples] == [300, 50, 50]
     assert samples[0]["attention_mask"].shape == (1, 300)
     found = calibrator.document
     assert found is not None
     assert (found["tokens"], found["prompts"], found["added_tokens"]) == (300, 1, 100)
-    assert "The text is short" in told[-1]
-    calibrator.begin({**asked, "passages": ["word " * 300] * 4}, config)
+    assert "The text is short" in messages[-1]
+    calibrator.begin({**request, "passages": ["word " * 300] * 4}, config)
     assert len(calibrator._samples(None)) == 2
     assert calibrator.document is not None
     assert calibrator.document["tokens"] == 600

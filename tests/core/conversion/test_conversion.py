@@ -219,16 +219,16 @@ def test_one_failed_precision_does_not_stop_the_others(
         GOOD.format(root=str(ROOT))
         + "\nif 'int8' in open(sys.argv[3]).read(): os.unlink(out + '/model.onnx')"
     )
-    told: list[tuple[str, bool]] = []
+    messages: list[tuple[str, bool]] = []
     document = asyncio.run(
         convert_many(
             sample,
             {key: tmp_path / key for key in ("int4", "int8", "fp32")},
             olive=fake(program),
-            on_done=lambda key, found: told.append((key, "error" in found)),
+            on_done=lambda key, found: messages.append((key, "error" in found)),
         )
     )
-    assert told == [("int4", False), ("int8", True), ("fp32", False)]
+    assert messages == [("int4", False), ("int8", True), ("fp32", False)]
     assert not document["ok"]
     assert [failure["precision"] for failure in document["failures"]] == ["int8"]
     assert not (tmp_path / "int8").exists()

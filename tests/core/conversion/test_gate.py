@@ -109,17 +109,17 @@ print(json.dumps(told))
 @pytest.mark.slow
 def test_the_reported_cases_are_red_by_the_gate_alone(tmp_path: Path) -> None:
     """What conversions once did to these folders, planted again: the corrections take no part here."""
-    told = held(REPORTED, tmp_path)
-    assert len(told) == 10
-    assert not [name for name, fault in told.items() if not fault]
+    faults_by_name = held(REPORTED, tmp_path)
+    assert len(faults_by_name) == 10
+    assert not [name for name, fault in faults_by_name.items() if not fault]
 
 
 @pytest.mark.real
 @pytest.mark.slow
 def test_honest_builds_are_proven_at_every_precision(tmp_path: Path) -> None:
-    told = held(HONEST, tmp_path)
-    assert len(told) == 12
-    for name, (fault, level, covered) in told.items():
+    faults_by_name = held(HONEST, tmp_path)
+    assert len(faults_by_name) == 12
+    for name, (fault, level, covered) in faults_by_name.items():
         assert (fault, level) == ("", "proven"), name
         assert covered["window_passed"] is (True if "gemma" in name else None)
 
@@ -127,10 +127,10 @@ def test_honest_builds_are_proven_at_every_precision(tmp_path: Path) -> None:
 @pytest.mark.real
 @pytest.mark.slow
 def test_no_planted_fault_passes_at_four_bits(tmp_path: Path) -> None:
-    told = held(FAULTY, tmp_path)
-    assert told.pop("honest") == ""
-    assert len(told) >= 15
-    assert not [name for name, fault in told.items() if not fault]
+    faults_by_name = held(FAULTY, tmp_path)
+    assert faults_by_name.pop("honest") == ""
+    assert len(faults_by_name) >= 15
+    assert not [name for name, fault in faults_by_name.items() if not fault]
 
 
 @pytest.mark.parametrize("bits", [2, 4, 8])
@@ -182,9 +182,9 @@ def test_a_matrix_is_read_as_the_runtime_multiplies_with_it(
         tmp_path / "model.onnx", providers=["CPUExecutionProvider"]
     )
     (product,) = session.run(None, {"A": np.eye(columns, dtype=np.float32)})
-    (found,) = Graph(tmp_path / "model.onnx").matrices()
-    assert (found.bits, found.table) == (bits, False)
-    np.testing.assert_allclose(found.values, product.T, rtol=1e-6, atol=1e-6)
+    (matrix,) = Graph(tmp_path / "model.onnx").matrices()
+    assert (matrix.bits, matrix.table) == (bits, False)
+    np.testing.assert_allclose(matrix.values, product.T, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.real
@@ -207,14 +207,14 @@ def test_figures_are_those_of_an_independent_computation() -> None:
     chance = np.random.default_rng(2)
     own = chance.normal(size=(3, 50)).astype(np.float32)
     made = [row + np.float32(0.5) for row in own[:2]] + [own[2] * np.float32(2)]
-    found = distance(made, own)
+    figures_made = distance(made, own)
     # A constant shifts no probability; twice the logits are as far away as the logits are long.
-    assert found["error_max"] == pytest.approx(1.0, abs=1e-6)
-    assert found["error_median"] < 1e-6
+    assert figures_made["error_max"] == pytest.approx(1.0, abs=1e-6)
+    assert figures_made["error_median"] < 1e-6
     p = np.exp(own[2].astype(float)) / np.exp(own[2].astype(float)).sum()
     q = np.exp(2 * own[2].astype(float)) / np.exp(2 * own[2].astype(float)).sum()
-    assert found["kl_max"] == pytest.approx((p * np.log(p / q)).sum(), rel=1e-6)
-    assert found["top1"] == 1.0
+    assert figures_made["kl_max"] == pytest.approx((p * np.log(p / q)).sum(), rel=1e-6)
+    assert figures_made["top1"] == 1.0
     with pytest.raises(ValueError, match="rows"):
         distance(made[:2], own)
 

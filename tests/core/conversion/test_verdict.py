@@ -73,29 +73,29 @@ def test_what_is_within_its_limits_is_proven(kind: str) -> None:
     ],
 )
 def test_every_figure_beyond_its_limit_is_red(kind: str, wrong: dict[str, Any], words: str) -> None:
-    passed, asked = figures(kind, **wrong)
+    passed, original = figures(kind, **wrong)
     with pytest.raises(CheckFailed, match=words) as caught:
-        judge(passed, asked, force=False)
+        judge(passed, original, force=False)
     assert "--force" in caught.value.hint
-    document = judge(passed, asked, force=True)
+    document = judge(passed, original, force=True)
     assert words.split()[0] in document["forced"]
     assert document["proof"]["level"] == "wrong"
 
 
 def test_calibrated_weights_have_limits_of_their_own() -> None:
-    passed, asked = figures("int4", slope={"4": 0.05})
-    assert decide(passed, asked).fault
-    judged = decide({**passed, "calibrated": True}, asked)
+    passed, original = figures("int4", slope={"4": 0.05})
+    assert decide(passed, original).fault
+    judged = decide({**passed, "calibrated": True}, original)
     assert (judged.fault, judged.proof["kind"]) == ("", "int4-calibrated")
-    passed, asked = figures("int8", slope={"8": 0.05})
-    assert decide({**passed, "calibrated": True}, asked).fault
+    passed, original = figures("int8", slope={"8": 0.05})
+    assert decide({**passed, "calibrated": True}, original).fault
 
 
 def test_an_unknown_architecture_falls_back_and_says_so() -> None:
     strange = {"unmatched": ["/model/layers.0/odd/MatMul"], "model_type": "never_seen"}
-    passed, asked = figures("int4", structure=None, **strange)
-    asked["proof"]["reason"] = "/model/layers.0/odd/MatMul holds no matrix of the original"
-    judged = decide(passed, asked)
+    passed, original = figures("int4", structure=None, **strange)
+    original["proof"]["reason"] = "/model/layers.0/odd/MatMul holds no matrix of the original"
+    judged = decide(passed, original)
     assert (judged.fault, judged.proof["level"]) == ("", "compared")
     assert "odd" in judged.proof["reason"]
 

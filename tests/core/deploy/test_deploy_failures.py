@@ -52,13 +52,13 @@ async def test_the_old_deployment_survives_every_failed_replacement(
 ) -> None:
     old = Path((await deploy(own_artifact, "a"))["path"])
     before = {path.name: path.read_bytes() for path in old.iterdir()}
-    for case, (spoil, said) in SPOILED.items():
+    for case, (spoil, message) in SPOILED.items():
         spoiled = Path(shutil.copytree(own_artifact, tmp_path / case))
         spoil(spoiled)
         for name, replace in (("a", True), ("b", False)):
             with pytest.raises(FirstlightError) as caught:
                 await deploy(spoiled, name, replace=replace)
-            assert said in str(caught.value) and "\n" not in str(caught.value), case
+            assert message in str(caught.value) and "\n" not in str(caught.value), case
             assert caught.value.hint, case
         assert {path.name: path.read_bytes() for path in old.iterdir()} == before, case
         assert find_deployment("b") is None and not (old.parent / "b").exists(), case
@@ -150,9 +150,9 @@ def on_a_disk(tmp_path: Path, artifact: Path, options: str, script: str) -> tupl
     assert "Traceback" not in errors
     assert json.loads(Path(f"{disk}.first.json").read_text())["verified"]
     left = [str(Path(line).relative_to(disk)) for line in Path(f"{disk}.left").read_text().split()]
-    kept = ("data/foundry/", "data/models/custom/a/")
+    allowed = ("data/foundry/", "data/models/custom/a/")
     return json.loads(Path(f"{disk}.json").read_text()), [
-        name for name in left if not name.startswith(kept)
+        name for name in left if not name.startswith(allowed)
     ]
 
 
@@ -160,7 +160,7 @@ def on_a_disk(tmp_path: Path, artifact: Path, options: str, script: str) -> tupl
 @pytest.mark.real
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("options", "script", "said"),
+    ("options", "script", "message"),
     [
         ("size=64m,nr_inodes=120", FULL_BY_NAMES, "No space left on device"),
         ("size=64m", READ_ONLY, "ead-only file system"),
@@ -170,10 +170,10 @@ def on_a_disk(tmp_path: Path, artifact: Path, options: str, script: str) -> tupl
 )
 @pytest.mark.usefixtures("clean_children")
 def test_a_full_or_read_only_disk_is_one_sentence(
-    own_artifact: Path, tmp_path: Path, options: str, script: str, said: str
+    own_artifact: Path, tmp_path: Path, options: str, script: str, message: str
 ) -> None:
     document, left = on_a_disk(tmp_path, own_artifact, options, script)
-    assert not document["ok"] and said in document["error"]["message"]
+    assert not document["ok"] and message in document["error"]["message"]
     assert "\n" not in document["error"]["message"] and document["error"]["hint"]
     assert left == []
 
@@ -193,11 +193,11 @@ def test_a_disk_without_room_is_known_before_anything_is_copied(
 
 def test_a_port_that_is_taken_or_none() -> None:
     assert check_port(0) == 0
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
         with pytest.raises(UsageError, match="cannot be used: another program uses it"):
-            check_port(taken.getsockname()[1])
+            check_port(busy.getsockname()[1])
     with pytest.raises(UsageError, match="65536 is no port"):
         check_port(65536)
 
@@ -217,19 +217,19 @@ def test_a_port_of_the_system_is_one_sentence() -> None:
         check=False,
         env={**os.environ},
     )
-    said = "Port 80 is kept for the system's own services. Choose one from 1024 on"
+    message = "Port 80 is kept for the system's own services. Choose one from 1024 on"
     if not done.stdout.strip():
         pytest.skip("this system lets everybody have port 80")
-    assert done.stdout.startswith(said), done.stderr
+    assert done.stdout.startswith(message), done.stderr
 
 
 @pytest.mark.real
 @pytest.mark.usefixtures("clean_children")
 async def test_a_port_that_is_taken_meanwhile_is_one_sentence(own_artifact: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = busy.getsockname()[1]
         async with open_foundry(port=port) as job:
             with pytest.raises(UsageError, match="port is taken"):
                 await job.request("serve")

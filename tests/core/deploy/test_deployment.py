@@ -40,11 +40,11 @@ ANSWER = "int4 stores each weight in 4 bits"
 def left_behind() -> list[str]:
     """What a failed or undone deployment may not leave: anything but logs and Foundry Local's own index."""
     data = find_paths().data
-    kept = ("foundry.local.modelinfo.json", "foundry.local.modelinfo.lock")
+    allowed = ("foundry.local.modelinfo.json", "foundry.local.modelinfo.lock")
     return [
         str(path.relative_to(data))
         for path in data.rglob("*")
-        if path.is_file() and path.suffix != ".log" and path.name not in kept
+        if path.is_file() and path.suffix != ".log" and path.name not in allowed
     ]
 
 
@@ -78,8 +78,8 @@ async def test_a_deployment_answers_and_goes_without_a_trace(
     }
     assert list(faultkit.foundry_sees(str(find_paths().models))) == ["sample-int4:0"]
     assert document["folder_drop"]["listed"] and document["folder_drop"]["id"] == "sample-int4:0"
-    found = find_deployment("sample-int4")
-    assert found is not None and found.path == output and found.precision == "int4"
+    deployment = find_deployment("sample-int4")
+    assert deployment is not None and deployment.path == output and deployment.precision == "int4"
     assert [d.name for d in list_deployments()] == ["sample-int4"]
     assert await registered() == ["sample-int4:1"]
     removed = await undo("sample-int4")
@@ -97,21 +97,21 @@ async def test_the_two_files_of_a_deployment_say_the_same(tmp_path: Path, target
     (folder / "inference_model.json").unlink()
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     document = await deploy(folder, "mine", target=target)
-    place = Path(document["path"])
+    file = Path(document["path"])
     if target == "bundle":
-        with zipfile.ZipFile(place) as archive:
+        with zipfile.ZipFile(file) as archive:
             archive.extractall(tmp_path / "unpacked")
-        place = tmp_path / "unpacked" / "model"
-        assert '("max_length", 128)' in (place.parent / "Program.cs").read_text()
-    config = json.loads((place / "inference_model.json").read_text())["ModelConfig"]
-    search = json.loads((place / "genai_config.json").read_text())["search"]
+        file = tmp_path / "unpacked" / "model"
+        assert '("max_length", 128)' in (file.parent / "Program.cs").read_text()
+    config = json.loads((file / "inference_model.json").read_text())["ModelConfig"]
+    search = json.loads((file / "genai_config.json").read_text())["search"]
     assert config == document["model_config"]
     assert config == {key: search[key] for key in config}
     assert config["max_length"] == 128 and search["do_sample"] is True
-    manifest = read_manifest(place)
+    manifest = read_manifest(file)
     assert manifest is not None and "proven" not in manifest.get("deployment", {})
     known = manifest["files"]["genai_config.json"]["sha256"]
-    assert known == sha256_of(place / "genai_config.json")
+    assert known == sha256_of(file / "genai_config.json")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
@@ -170,7 +170,7 @@ def flip(folder: Path) -> None:
 
 @pytest.mark.real
 @pytest.mark.parametrize(
-    ("spoil", "kind", "said"),
+    ("spoil", "kind", "message"),
     [
         (lambda f: (f / "chat_template.jinja").unlink(), TemplateRefused, "no chat template"),
         (
@@ -200,18 +200,18 @@ def flip(folder: Path) -> None:
 )
 @pytest.mark.usefixtures("clean_children")
 async def test_a_failure_is_one_sentence_and_leaves_nothing(
-    own_artifact: Path, spoil: Callable[[Path], Any], kind: type[FirstlightError], said: str
+    own_artifact: Path, spoil: Callable[[Path], Any], kind: type[FirstlightError], message: str
 ) -> None:
     spoil(own_artifact)
     with pytest.raises(kind) as caught:
         await deploy(own_artifact, "a")
-    assert said in str(caught.value) and "\n" not in str(caught.value)
-    assert caught.value.hint or said == "drops the user's text"
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+    assert caught.value.hint or message == "drops the user's text"
     assert [name for name in left_behind() if name != "foundry"] == []
 
 
 @pytest.mark.parametrize(
-    ("name", "target", "said"),
+    ("name", "target", "message"),
     [
         ("a b", "foundry", "cannot be the name"),
         ("../a", "folder", "cannot be the name"),
@@ -220,9 +220,9 @@ async def test_a_failure_is_one_sentence_and_leaves_nothing(
     ],
 )
 async def test_bad_words_are_usage_errors(
-    tmp_path: Path, name: str, target: str, said: str
+    tmp_path: Path, name: str, target: str, message: str
 ) -> None:
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=message):
         await deploy(tmp_path, name, target=target)
 
 
@@ -283,11 +283,13 @@ async def test_a_deployment_in_the_foundry_commands_cache(
     seen = {row["reader"]: row["sees"] for row in document["seen_by"]}
     assert seen["foundry CLI up to 0.8 (cores up to 2.0)"] and seen["foundry CLI 0.12 and later"]
     assert not any("cache cd" in row["command"] for row in document["commands"])
-    found = find_deployment("a")
+    deployment = find_deployment("a")
     assert (
-        found is not None and found.home.id == "foundry" and found.to_json()["cache"] == "foundry"
+        deployment is not None
+        and deployment.home.id == "foundry"
+        and deployment.to_json()["cache"] == "foundry"
     )
-    assert await registered_in(found.home) == ["a:1"] and await registered() == []
+    assert await registered_in(deployment.home) == ["a:1"] and await registered() == []
     async with open_service("a") as service:
         assert service.model == "a:1"
     # One name is one deployment, wherever it stands.
@@ -295,7 +297,7 @@ async def test_a_deployment_in_the_foundry_commands_cache(
         await deploy(own_artifact, "A", target="folder", replace=True)
     assert (await examine("a"))["ok"] and (await examine("a"))["cache"] == "foundry"
     await undo("a")
-    assert await registered_in(found.home) == [] and list_deployments() == []
+    assert await registered_in(deployment.home) == [] and list_deployments() == []
     assert {path.name for path in (own_home / ".foundry").rglob("*")} == {
         "cache",
         "models",
@@ -305,20 +307,20 @@ async def test_a_deployment_in_the_foundry_commands_cache(
 
 
 async def test_the_caches_and_who_finds_a_model_there(tmp_path: Path, own_home: Path) -> None:
-    place = tmp_path / "of the cli"
-    environ = environment(fake_foundry(tmp_path / "bin", "0.8", cache=place))
+    path = tmp_path / "of the cli"
+    environ = environment(fake_foundry(tmp_path / "bin", "0.8", cache=path))
     cli = await find_foundry_cli(environ)
     private, foundry = await choose_cache("private"), await choose_cache("foundry", environ)
-    assert (foundry.root, foundry.index) == (place, place)
+    assert (foundry.root, foundry.index) == (path, path)
     assert (await choose_cache("foundry", {"PATH": ""})).root == own_home / ".foundry/cache/models"
     old = {row.reader: row for row in seen_by(private, cli)}[
         "foundry CLI up to 0.8 (cores up to 2.0)"
     ]
     assert old.here and not old.sees and str(find_paths().models) in old.why
     assert all(row.sees for row in seen_by(foundry, cli) if row.here)
-    assert place not in [cache.root for cache in known_caches()]
+    assert path not in [cache.root for cache in known_caches()]
     remember(foundry)
-    assert place in [cache.root for cache in known_caches()]
+    assert path in [cache.root for cache in known_caches()]
     # When the CLI's cache has been moved to Firstlight's folder, there is one cache.
     await move_cache(find_paths().models, environ=environ)
     assert (await choose_cache("foundry", environ)).id == "private"
@@ -332,12 +334,12 @@ def test_what_a_killed_deployment_left_beside_a_cache_is_found(
     tmp_path: Path, own_home: Path
 ) -> None:
     remember(ModelCache(id="foundry", root=tmp_path / "cli" / "models", index=tmp_path))
-    for place in (find_paths().data, own_home / ".foundry" / "cache", tmp_path / "cli"):
-        (place / ".firstlight-a-0123abcd" / "artifact").mkdir(parents=True)
-        (place / ".firstlight-a-0123abcd" / "artifact" / "half").write_bytes(b"x" * 100)
-        (place / ".firstlight-a-0123abcd" / "lock").touch()
-    found = [item for item in find_leftovers() if item.kind == "staging"]
-    assert len(found) == 3 and remove_leftovers(found) == found
+    for parent in (find_paths().data, own_home / ".foundry" / "cache", tmp_path / "cli"):
+        (parent / ".firstlight-a-0123abcd" / "artifact").mkdir(parents=True)
+        (parent / ".firstlight-a-0123abcd" / "artifact" / "half").write_bytes(b"x" * 100)
+        (parent / ".firstlight-a-0123abcd" / "lock").touch()
+    listed = [item for item in find_leftovers() if item.kind == "staging"]
+    assert len(listed) == 3 and remove_leftovers(listed) == listed
 
 
 @pytest.mark.real
@@ -368,9 +370,9 @@ def test_a_walk_that_is_repeated_deploys_into_the_same_cache(tmp_path: Path) -> 
         artifact=str(tmp_path),
         deployment={"name": "a", "target": "folder", "cache": "foundry"},
     )
-    place = write_plan(tmp_path / "run.toml", plan_of(session))
-    choice = read_run_toml(place).deploy
+    path = write_plan(tmp_path / "run.toml", plan_of(session))
+    choice = read_run_toml(path).deploy
     assert choice is not None and (choice.target, choice.cache) == ("folder", "foundry")
-    place.write_text(place.read_text().replace('"foundry"', '"cloud"'))
+    path.write_text(path.read_text().replace('"foundry"', '"cloud"'))
     with pytest.raises(FirstlightError, match=r"`deploy\.cache` must be one of: private, foundry"):
-        read_run_toml(place)
+        read_run_toml(path)

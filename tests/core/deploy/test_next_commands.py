@@ -40,8 +40,8 @@ def test_what_cannot_work_is_not_listed(
 ) -> None:
     place = theirs(tmp_path) if cache == "foundry" else private_cache()
     now = private_cache().root if cache == "moved" else tmp_path
-    found = usable(cli(version) if version is not None else None, "m", place, now)
-    assert [" ".join(command.arguments[:2]) for command in found] == lines
+    commands = usable(cli(version) if version is not None else None, "m", place, now)
+    assert [" ".join(command.arguments[:2]) for command in commands] == lines
 
 
 @pytest.mark.parametrize("installed", [True, False])
@@ -53,12 +53,12 @@ def test_serving_needs_the_sdk(monkeypatch: pytest.MonkeyPatch, installed: bool)
 
 
 def test_ollamas_commands_need_ollama() -> None:
-    place = Path("/exports/a b/Modelfile")
-    rows, said = ollama_commands("m", place, find=lambda name: "/bin/ollama")
+    path = Path("/exports/a b/Modelfile")
+    rows, notes = ollama_commands("m", path, find=lambda name: "/bin/ollama")
     assert [row["command"] for row in rows] == [
         "ollama create m -f '/exports/a b/Modelfile'",
         "ollama run m",
     ]
-    assert said == []
-    rows, said = ollama_commands("m", place, find=lambda name: None)
-    assert rows == [] and "no ollama command here" in said[0] and "ollama create m" in said[0]
+    assert notes == []
+    rows, notes = ollama_commands("m", path, find=lambda name: None)
+    assert rows == [] and "no ollama command here" in notes[0] and "ollama create m" in notes[0]

@@ -268,8 +268,8 @@ def test_a_half_good_pair_says_which_precisions_it_makes() -> None:
     ],
 )
 async def test_packages(installed: dict[str, str], status: str, words: str) -> None:
-    found = await package_check("onnxruntime", read=installed.get)()
-    assert (found.status, words in found.found) == (status, True), found
+    finding = await package_check("onnxruntime", read=installed.get)()
+    assert (finding.status, words in finding.found) == (status, True), finding
 
 
 def test_broken_metadata_is_not_installed() -> None:
@@ -299,9 +299,9 @@ def test_availability(
         "torch": "2.13.0",
     }
     installed |= versions
-    found = precision_available(find_precision(key), read=lambda name: installed.get(name))
-    assert found[0] is possible
-    assert reason in found[1]
+    support = precision_available(find_precision(key), read=lambda name: installed.get(name))
+    assert support[0] is possible
+    assert reason in support[1]
     assert not precision_available(find_precision(key), device="gpu", read=lambda _: "1")[0]
 
 
@@ -331,7 +331,7 @@ def row(status: str, *, vital: bool = False, name: str = "x", found: str = "foun
     ],
 )
 def test_verdict(rows: list[CheckResult], expected: str) -> None:
-    assert verdict([one.to_json() for one in rows]) == expected
+    assert verdict([result.to_json() for result in rows]) == expected
 
 
 def test_one_row_is_renewed_in_its_place() -> None:
@@ -345,9 +345,9 @@ def test_one_row_is_renewed_in_its_place() -> None:
         "course": [1],
         "precisions": {},
     }
-    found = renew(before, newer)
-    assert [one["status"] for one in found["checks"]] == ["ok", "ok"]
-    assert (found["verdict"], found["course"]) == ("ready", [1])
+    renewed = renew(before, newer)
+    assert [check["status"] for check in renewed["checks"]] == ["ok", "ok"]
+    assert (renewed["verdict"], renewed["course"]) == ("ready", [1])
     assert before["verdict"] == "blocked"
 
 
@@ -370,8 +370,8 @@ def test_what_blocks_decides_the_exit_code() -> None:
 def test_report_holds_no_name_or_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/annabelle")
     monkeypatch.setenv("HF_TOKEN", "hf_abcdefghijklmnopqrstuv")
-    found = "/home/annabelle/x hf_abcdefghijklmnopqrstuv and annabelle"
-    text = report_text({"verdict": "ready", "checks": [row("ok", found=found).to_json()]})
+    finding = "/home/annabelle/x hf_abcdefghijklmnopqrstuv and annabelle"
+    text = report_text({"verdict": "ready", "checks": [row("ok", finding=finding).to_json()]})
     assert "annabelle" not in text and "hf_" not in text
     assert re.search(r"ok\s+x: ~/x <token> and <user>", text)
 
@@ -386,8 +386,8 @@ def test_cores_and_instruction_sets() -> None:
 @pytest.mark.real
 @pytest.mark.slow
 async def test_the_toolchain_is_really_imported() -> None:
-    found = await check("toolchain")
-    assert found["status"] == "ok", found
+    finding = await check("toolchain")
+    assert finding["status"] == "ok", finding
 
 
 async def test_a_listener_that_fails_ends_the_other_checks_too() -> None:

@@ -19,18 +19,18 @@ def test_the_original_is_asked_where_there_is_room() -> None:
 
 
 def test_a_small_machine_checks_with_less(sample: Path) -> None:
-    found, row = inspect_model(sample), find_precision("fp32")
-    stored = found.weight_bytes
-    whole = check_bytes(found, row, build=0, available=20 * stored)
-    as_stored = check_bytes(found, row, build=0, available=8 * stored)
-    without = check_bytes(found, row, build=0, available=2 * stored)
-    assert check_bytes(found, row, build=0) == whole > as_stored > without
-    assert without == loading_bytes(found, row)
+    inspection, row = inspect_model(sample), find_precision("fp32")
+    stored = inspection.weight_bytes
+    whole = check_bytes(inspection, row, build=0, available=20 * stored)
+    as_stored = check_bytes(inspection, row, build=0, available=8 * stored)
+    without = check_bytes(inspection, row, build=0, available=2 * stored)
+    assert check_bytes(inspection, row, build=0) == whole > as_stored > without
+    assert without == loading_bytes(inspection, row)
 
 
 def test_the_check_alone_makes_no_conversion_impossible(sample: Path) -> None:
-    found, row = inspect_model(sample), find_precision("int4")
-    plenty = estimate(found, row, room=Room(memory=2**45, disk=2**45))
-    narrow = estimate(found, row, room=Room(memory=10, disk=2**45))
+    inspection, row = inspect_model(sample), find_precision("int4")
+    plenty = estimate(inspection, row, room=Room(memory=2**45, disk=2**45))
+    narrow = estimate(inspection, row, room=Room(memory=10, disk=2**45))
     assert narrow.peak_ram_bytes < plenty.peak_ram_bytes
     assert narrow.blocked_by == "memory"

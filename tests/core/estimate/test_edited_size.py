@@ -25,17 +25,17 @@ def edited(sample: Path, key: str, **options: Any) -> int | None:
 
 
 def test_the_rows_own_options_change_nothing(sample: Path) -> None:
-    found = document(sample)["estimates"]
+    estimated = document(sample)["estimates"]
     for key in ("int8", "int8-compact", "int4", "int4-compact", "int4-quality", "int4-calibrated"):
-        assert edited(sample, key) == found[key]["bytes"]
+        assert edited(sample, key) == estimated[key]["bytes"]
 
 
 def test_one_row_with_the_options_of_another_has_its_size(sample: Path) -> None:
-    found = document(sample)["estimates"]
+    estimated = document(sample)["estimates"]
     compact = edited(sample, "int4", block_size=128)
-    assert compact == pytest.approx(found["int4-compact"]["bytes"], rel=0.005)
+    assert compact == pytest.approx(estimated["int4-compact"]["bytes"], rel=0.005)
     quality = edited(sample, "int4", algorithm="k_quant_mixed")
-    assert quality == pytest.approx(found["int4-quality"]["bytes"], rel=0.005)
+    assert quality == pytest.approx(estimated["int4-quality"]["bytes"], rel=0.005)
 
 
 def test_what_the_formulas_do_not_know_has_no_size(sample: Path) -> None:

@@ -45,12 +45,12 @@ def test_sizes_of_the_sample(sample: Path, key: str, measured: int) -> None:
 
 
 def test_every_precision_has_an_estimate(sample: Path) -> None:
-    found = estimates(inspect_model(sample))
-    assert list(found) == [row.key for row in PRECISIONS]
-    for row in found.values():
+    estimated = estimates(inspect_model(sample))
+    assert list(estimated) == [row.key for row in PRECISIONS]
+    for row in estimated.values():
         assert {"bytes", "peak_ram_bytes", "seconds", "available", "reason"} <= row.keys()
         assert row["bytes"] > 0 and row["seconds"] > 0
-    json.dumps(found, allow_nan=False)
+    json.dumps(estimated, allow_nan=False)
 
 
 @pytest.mark.real
@@ -85,8 +85,8 @@ def test_kv_cache(sample: Path) -> None:
 
 
 def test_context_is_capped_by_the_model(sample: Path) -> None:
-    found = estimate(inspect_model(sample), find_precision("int4"), context=10**6, room=PLENTY)
-    assert found.context == 1024
+    guess = estimate(inspect_model(sample), find_precision("int4"), context=10**6, room=PLENTY)
+    assert guess.context == 1024
 
 
 def test_what_does_not_fit_says_so(sample: Path) -> None:
@@ -102,13 +102,13 @@ def test_what_would_fit_is_said(sample: Path) -> None:
     inspection = inspect_model(sample)
     needs = {row.key: estimate(inspection, row, room=PLENTY).peak_ram_bytes for row in PRECISIONS}
     middle = sorted(needs.values())[len(needs) // 2]
-    found = estimates(inspection, room=Room(memory=middle, disk=2**45))
+    estimated = estimates(inspection, room=Room(memory=middle, disk=2**45))
     fitting = [row for row in PRECISIONS if needs[row.key] <= middle]
     assert 0 < len(fitting) < len(PRECISIONS)
     for row in PRECISIONS:
-        assert found[row.key]["available"] is (row in fitting)
-        assert (found[row.key]["blocked_by"] == "memory") is (row not in fitting)
-    blocked = next(row for row in found.values() if not row["available"])
+        assert estimated[row.key]["available"] is (row in fitting)
+        assert (estimated[row.key]["blocked_by"] == "memory") is (row not in fitting)
+    blocked = next(row for row in estimated.values() if not row["available"])
     labels = ", ".join(row.label for row in fitting)
     assert blocked["reason"].endswith(f"It would fit as: {labels}.")
     none = estimates(inspection, room=Room(memory=1, disk=1))
@@ -216,8 +216,8 @@ def real_shape(sample: Path, model: str) -> Inspection:
 
 @pytest.mark.parametrize(("model", "key"), RUNS)
 def test_memory_to_run_real_models(sample: Path, model: str, key: str) -> None:
-    found = real_shape(sample, model)
-    assert run_bytes(found, find_precision(key), 2048) / 2**20 == pytest.approx(
+    inspection = real_shape(sample, model)
+    assert run_bytes(inspection, find_precision(key), 2048) / 2**20 == pytest.approx(
         RUNS[model, key], rel=0.12
     )
 
@@ -247,15 +247,15 @@ def test_broken_calibration_is_none(content: bytes) -> None:
     [("fp32", 1_173_056_369), ("int8", 1_073_556_538), ("int4", 268_446_935)],
 )
 def test_size_of_a_model_with_two_rotary_tables(sample: Path, key: str, measured: int) -> None:
-    found = real_shape(sample, "gemma3")
-    assert artifact_bytes(found, find_precision(key)) == pytest.approx(measured, rel=0.002)
+    inspection = real_shape(sample, "gemma3")
+    assert artifact_bytes(inspection, find_precision(key)) == pytest.approx(measured, rel=0.002)
 
 
 def test_windowed_layers_keep_their_window_only(sample: Path) -> None:
-    found = real_shape(sample, "gemma3")
+    inspection = real_shape(sample, "gemma3")
     # 3 layers see everything, 15 their last 512 tokens; one head of 256 elements, keys and values in float32.
-    assert kv_cache_bytes(found, 2048) == (3 * 2048 + 15 * 512) * 256 * 2 * 4
-    assert kv_cache_bytes(found, 100) == 18 * 100 * 256 * 2 * 4
+    assert kv_cache_bytes(inspection, 2048) == (3 * 2048 + 15 * 512) * 256 * 2 * 4
+    assert kv_cache_bytes(inspection, 100) == 18 * 100 * 256 * 2 * 4
 
 
 PLAIN = {
@@ -305,9 +305,11 @@ def test_k_quant_is_offered_only_where_it_can_pack_the_rows(
     sample: Path, columns: int, fits: bool
 ) -> None:
     """The matrix: `cannot reshape array of size 96 into shape (64,newaxis)` after the whole build."""
-    found = inspect_model(sample)
-    found = replace(found, structure=replace(found.structure, matrices=((columns, 64),)))
-    row = estimate(found, find_precision("int4-quality"), room=PLENTY)
+    inspection = inspect_model(sample)
+    inspection = replace(
+        inspection, structure=replace(inspection.structure, matrices=((columns, 64),))
+    )
+    row = estimate(inspection, find_precision("int4-quality"), room=PLENTY)
     assert row.available is fits
     assert ("rows of 96" in row.reason) is not fits
-    assert estimate(found, find_precision("int4"), room=PLENTY).available
+    assert estimate(inspection, find_precision("int4"), room=PLENTY).available

@@ -50,28 +50,28 @@ def figures(key: str, **values: Any) -> dict[str, Figures]:
     [("smallest", "int4-compact"), ("fastest", "int4-compact"), ("closest", "fp16")],
 )
 def test_without_measurements_estimates_decide(goal: str, row: str) -> None:
-    found = recommend(goal, ESTIMATES, {})
-    assert found is not None
-    assert (found.precision, found.basis) == (row, "estimate")
-    assert "estimate" in found.sentence
+    advice = recommend(goal, ESTIMATES, {})
+    assert advice is not None
+    assert (advice.precision, advice.basis) == (row, "estimate")
+    assert "estimate" in advice.sentence
 
 
 def test_a_measured_size_takes_the_place_of_its_estimate() -> None:
-    found = recommend("smallest", ESTIMATES, figures("int4", bytes=10 * MIB))
-    assert found is not None
-    assert (found.precision, found.basis) == ("int4", "measured")
-    assert "10.0 MiB (measured), before INT4 compact with 15.0 MiB (estimate)" in found.sentence
+    advice = recommend("smallest", ESTIMATES, figures("int4", bytes=10 * MIB))
+    assert advice is not None
+    assert (advice.precision, advice.basis) == ("int4", "measured")
+    assert "10.0 MiB (measured), before INT4 compact with 15.0 MiB (estimate)" in advice.sentence
 
 
 def test_one_measured_speed_compares_nothing_two_do() -> None:
     one = figures("int8", decode_tps=900.0)
-    found = recommend("fastest", ESTIMATES, one)
-    assert found is not None and found.basis == "estimate"
+    advice = recommend("fastest", ESTIMATES, one)
+    assert advice is not None and advice.basis == "estimate"
     two = one | figures("int4-compact", decode_tps=700.0)
-    found = recommend("fastest", ESTIMATES, two)
-    assert found is not None
-    assert (found.precision, found.basis) == ("int8", "measured")
-    assert "of the 2 rows measured here: 900 tokens/s" in found.sentence
+    advice = recommend("fastest", ESTIMATES, two)
+    assert advice is not None
+    assert (advice.precision, advice.basis) == ("int8", "measured")
+    assert "of the 2 rows measured here: 900 tokens/s" in advice.sentence
 
 
 def test_overlapping_spreads_are_said() -> None:
@@ -80,16 +80,16 @@ def test_overlapping_spreads_are_said() -> None:
     )
     close = apart | figures("int4", decode_tps=895.0, decode_range=(880.0, 905.0))
     for known, overlap in ((apart, False), (close, True)):
-        found = recommend("fastest", ESTIMATES, known)
-        assert found is not None and ("overlap" in found.sentence) is overlap
+        advice = recommend("fastest", ESTIMATES, known)
+        assert advice is not None and ("overlap" in advice.sentence) is overlap
 
 
 def test_speeds_of_a_void_benchmark_decide_nothing() -> None:
     known = figures("int8", decode_tps=900.0, void=True) | figures(
         "int4", decode_tps=700.0, void=True
     )
-    found = recommend("fastest", ESTIMATES, known)
-    assert found is not None and found.basis == "estimate"
+    advice = recommend("fastest", ESTIMATES, known)
+    assert advice is not None and advice.basis == "estimate"
 
 
 def test_drift_decides_what_is_closest_and_the_reference_does_not_take_part() -> None:
@@ -98,10 +98,10 @@ def test_drift_decides_what_is_closest_and_the_reference_does_not_take_part() ->
         | figures("int4-quality", kl_mean=0.002)
         | figures("int8", kl_mean=0.004)
     )
-    found = recommend("closest", ESTIMATES, known)
-    assert found is not None
-    assert (found.precision, found.basis) == ("int4-quality", "measured")
-    assert "mean KL 0.002, before INT8" in found.sentence
+    advice = recommend("closest", ESTIMATES, known)
+    assert advice is not None
+    assert (advice.precision, advice.basis) == ("int4-quality", "measured")
+    assert "mean KL 0.002, before INT8" in advice.sentence
 
 
 def refuted(key: str, *, drifted: bool = True, **values: Any) -> dict[str, Figures]:
@@ -116,11 +116,11 @@ def test_a_row_that_quality_refuted_is_never_recommended(goal: str) -> None:
     seen = []
     # Whatever is recommended is checked and refuted, until nothing is left.
     for _ in ESTIMATES:
-        found = recommend(goal, ESTIMATES, known)
-        assert found is not None and found.precision and found.precision not in known
-        assert all(f"{label}" in found.sentence for label in seen)
-        known |= refuted(found.precision, bytes=1, kl_mean=0.0, decode_tps=1e6)
-        seen.append(next(row.label for row in PRECISIONS if row.key == found.precision))
+        advice = recommend(goal, ESTIMATES, known)
+        assert advice is not None and advice.precision and advice.precision not in known
+        assert all(f"{label}" in advice.sentence for label in seen)
+        known |= refuted(advice.precision, bytes=1, kl_mean=0.0, decode_tps=1e6)
+        seen.append(next(row.label for row in PRECISIONS if row.key == advice.precision))
     nothing = recommend(goal, ESTIMATES, known)
     assert nothing is not None and nothing.precision == ""
     assert "not good enough, and no other row can run here" in nothing.sentence
@@ -128,23 +128,23 @@ def test_a_row_that_quality_refuted_is_never_recommended(goal: str) -> None:
 
 def test_fewer_bits_than_a_row_that_drifted_too_far_come_last() -> None:
     # INT4 is far from the original: INT4 compact keeps fewer bits, INT4 quality more.
-    found = recommend("smallest", ESTIMATES, refuted("int4"))
-    assert found is not None and found.precision == "int4-calibrated"
+    advice = recommend("smallest", ESTIMATES, refuted("int4"))
+    assert advice is not None and advice.precision == "int4-calibrated"
     assert (
         "Left out, not good enough by Quality: INT4; of fewer bits than a row that drifted too far: INT4 compact."
-        in found.sentence
+        in advice.sentence
     )
     # A check that fails says nothing about other rows.
-    found = recommend("smallest", ESTIMATES, refuted("int4", drifted=False))
-    assert found is not None and found.precision == "int4-compact"
+    advice = recommend("smallest", ESTIMATES, refuted("int4", drifted=False))
+    assert advice is not None and advice.precision == "int4-compact"
     # Measured and good enough: no doubt about it.
     known = refuted("int4") | figures("int4-compact", usable=True, bytes=15 * MIB)
-    found = recommend("smallest", ESTIMATES, known)
-    assert found is not None and found.precision == "int4-compact"
+    advice = recommend("smallest", ESTIMATES, known)
+    assert advice is not None and advice.precision == "int4-compact"
     only = {key: {**row, "available": "int4" in key} for key, row in ESTIMATES.items()}
     known = refuted("int4") | refuted("int4-quality") | refuted("int4-calibrated")
-    found = recommend("smallest", only, known)
-    assert found is not None and found.precision == "int4-compact", "better than a refuted one"
+    advice = recommend("smallest", only, known)
+    assert advice is not None and advice.precision == "int4-compact", "better than a refuted one"
 
 
 def test_a_calibrated_row_is_offered_where_int4_drifts_noticeably() -> None:
@@ -156,8 +156,8 @@ def test_a_calibrated_row_is_offered_where_int4_drifts_noticeably() -> None:
     assert offer.startswith("INT4 is noticeably different (mean KL 0.4): INT4 calibrated rounds")
     assert "2.00 MiB more, about 60 s to convert; estimate" in offer
     for goal in GOALS:
-        found = recommend(goal.key, guesses, far)
-        assert found is not None and found.sentence.endswith(offer)
+        advice = recommend(goal.key, guesses, far)
+        assert advice is not None and advice.sentence.endswith(offer)
     # What was measured takes the place of what was guessed.
     made = figures("int4-calibrated", kl_mean=0.2, bytes=20 * MIB, seconds=90.0)
     offer = offer_calibrated(guesses, far | made)
@@ -172,8 +172,8 @@ def test_a_calibrated_row_is_offered_where_int4_drifts_noticeably() -> None:
 def test_rows_that_cannot_run_are_not_recommended() -> None:
     only = {key: {**row, "available": key == "fp32"} for key, row in ESTIMATES.items()}
     for goal in GOALS:
-        found = recommend(goal.key, only, {})
-        assert found is not None and found.precision == "fp32"
+        advice = recommend(goal.key, only, {})
+        assert advice is not None and advice.precision == "fp32"
     none = {key: {**row, "available": False} for key, row in ESTIMATES.items()}
     assert recommend("smallest", none, {}) is None
 
@@ -250,10 +250,10 @@ def test_figures_are_joined_by_the_artifacts_folder() -> None:
         benchmark=bench("int4", "elsewhere"),
         quality=quality("int8", 0.25),
     )
-    found = measured_figures(session.artifacts, session)
-    assert set(found) == {"int8", "int4"}
-    assert (found["int8"].kl_mean, found["int8"].decode_tps) == (0.25, None)
-    four = found["int4"]
+    measured = measured_figures(session.artifacts, session)
+    assert set(measured) == {"int8", "int4"}
+    assert (measured["int8"].kl_mean, measured["int8"].decode_tps) == (0.25, None)
+    four = measured["int4"]
     assert (four.bytes, four.load_s, four.ttft_s, four.run_rss_bytes) == (10, 0.21, 0.1, 77)
     assert (four.prompt_tokens, four.decode_tps, four.decode_range) == (128, 128.0, (90.0, 110.0))
     assert four.kl_mean is None and not four.void
@@ -274,9 +274,9 @@ def test_the_ledger_remembers_what_another_choice_made_the_session_forget() -> N
         entry("quality", quality("int4", 0.75), status="failed"),
         entry("benchmark", bench("int8", void=True)),
     ]
-    found = measured_figures(session.artifacts, Measurements.of(session, entries))
-    assert found["int8"].kl_mean == 0.25 and found["int8"].void
-    assert found["int4"].kl_mean == 0.5
+    measured = measured_figures(session.artifacts, Measurements.of(session, entries))
+    assert measured["int8"].kl_mean == 0.25 and measured["int8"].void
+    assert measured["int4"].kl_mean == 0.5
 
 
 def test_a_verdict_of_no_is_remembered_and_an_error_is_none() -> None:
@@ -286,20 +286,20 @@ def test_a_verdict_of_no_is_remembered_and_an_error_is_none() -> None:
         entry("quality", far, status="failed"),
         entry("quality", {"error": {"message": "died"}}, status="failed"),
     ]
-    found = measured_figures(session.artifacts, Measurements.of(session, entries))
-    assert found["int4"].usable is False and found["int4"].drifted
-    assert found["int4"].kl_mean == 0.7
-    assert found["int8"].usable is None and not found["int8"].drifted
+    measured = measured_figures(session.artifacts, Measurements.of(session, entries))
+    assert measured["int4"].usable is False and measured["int4"].drifted
+    assert measured["int4"].kl_mean == 0.7
+    assert measured["int8"].usable is None and not measured["int8"].drifted
     several = qualities_document(far, quality("int8", 0.01))
-    found = measured_figures(
+    measured = measured_figures(
         session.artifacts, Measurements.of(session, [entry("quality", several, status="failed")])
     )
-    assert (found["int8"].usable, found["int4"].usable) == (True, False)
+    assert (measured["int8"].usable, measured["int4"].usable) == (True, False)
     bad = quality("int4", 0.7, check_row("memory-leak", "fail"), ok=False)
-    found = measured_figures(
+    measured = measured_figures(
         session.artifacts, Measurements.of(session, [entry("quality", bad, status="failed")])
     )
-    assert found["int4"].usable is False and not found["int4"].drifted
+    assert measured["int4"].usable is False and not measured["int4"].drifted
 
 
 def test_a_new_conversion_forgets_the_figures_of_the_old_one() -> None:
@@ -309,5 +309,5 @@ def test_a_new_conversion_forgets_the_figures_of_the_old_one() -> None:
         entry("quality", quality("int4", 0.25)),
         entry("convert", {**artifact("int4"), "bytes": 11}),
     ]
-    found = measured_figures(session.artifacts, Measurements.of(session, entries))
-    assert found["int4"].bytes == 11 and found["int4"].kl_mean is None
+    measured = measured_figures(session.artifacts, Measurements.of(session, entries))
+    assert measured["int4"].bytes == 11 and measured["int4"].kl_mean is None

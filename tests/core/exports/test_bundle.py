@@ -39,20 +39,20 @@ def small_artifact(folder: Path) -> Path:
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    place = tmp_path / "a.zip"
+    path = tmp_path / "a.zip"
     write_bundle(
-        small_artifact(tmp_path / "artifact"), place, licences={"LICENSE": b"Use it well.\n"}
+        small_artifact(tmp_path / "artifact"), path, licences={"LICENSE": b"Use it well.\n"}
     )
-    return place
+    return path
 
 
-def entries_of(place: Path) -> dict[str, bytes]:
-    with zipfile.ZipFile(place) as opened:
+def entries_of(folder: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(folder) as opened:
         return {name: opened.read(name) for name in opened.namelist()}
 
 
-def rewritten(place: Path, entries: dict[str, bytes], *, how: int = zipfile.ZIP_STORED) -> Path:
-    other = place.with_name("b.zip")
+def rewritten(folder: Path, entries: dict[str, bytes], *, how: int = zipfile.ZIP_STORED) -> Path:
+    other = folder.with_name("b.zip")
     with zipfile.ZipFile(other, "w", how) as made:
         for name, raw in entries.items():
             made.writestr(name, raw)
@@ -60,10 +60,10 @@ def rewritten(place: Path, entries: dict[str, bytes], *, how: int = zipfile.ZIP_
 
 
 def test_a_bundle_is_whole_and_says_how_to_use_it(bundle: Path, tmp_path: Path) -> None:
-    found = verify(bundle)
-    assert found["ok"] and found["kind"] == "bundle" and found["problems"] == []
+    verdict = verify(bundle)
+    assert verdict["ok"] and verdict["kind"] == "bundle" and verdict["problems"] == []
     entries = entries_of(bundle)
-    assert found["files"] == len(entries) - 1
+    assert verdict["files"] == len(entries) - 1
     assert entries[WEIGHTS] == (tmp_path / "artifact" / "model.onnx").read_bytes()
     assert entries["licences/LICENSE"] == b"Use it well.\n"
     assert {"README.md", "chat.py", "Program.cs", "sample.csproj"} <= entries.keys()
@@ -86,7 +86,7 @@ def test_the_checksums_are_those_of_sha256sum(bundle: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "name,raw,said",
+    "name,raw,problem",
     [
         (WEIGHTS, b"x", f"{WEIGHTS} has another checksum."),
         (WEIGHTS, None, f"{WEIGHTS} is missing."),
@@ -100,24 +100,24 @@ def test_the_checksums_are_those_of_sha256sum(bundle: Path, tmp_path: Path) -> N
     ],
 )
 def test_every_change_is_one_sentence(
-    bundle: Path, name: str, raw: bytes | None, said: str
+    bundle: Path, name: str, raw: bytes | None, problem: str
 ) -> None:
     entries = entries_of(bundle)
     entries.pop(name, None)
     if raw is not None:
         entries[name] = raw
-    found = verify(rewritten(bundle, entries))
-    assert not found["ok"] and found["problems"] == [said]
+    verdict = verify(rewritten(bundle, entries))
+    assert not verdict["ok"] and verdict["problems"] == [problem]
 
 
 def test_a_link_is_seen(bundle: Path) -> None:
     entries = entries_of(bundle)
-    place = rewritten(bundle, {k: v for k, v in entries.items() if k != WEIGHTS})
+    path = rewritten(bundle, {k: v for k, v in entries.items() if k != WEIGHTS})
     link = zipfile.ZipInfo(WEIGHTS)
     link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
-    with zipfile.ZipFile(place, "a") as made:
+    with zipfile.ZipFile(path, "a") as made:
         made.writestr(link, "/etc/passwd")
-    assert verify(place)["problems"] == [f"{WEIGHTS} is not a regular file."]
+    assert verify(path)["problems"] == [f"{WEIGHTS} is not a regular file."]
 
 
 def test_a_bomb_is_not_read(bundle: Path) -> None:
@@ -127,26 +127,26 @@ def test_a_bomb_is_not_read(bundle: Path) -> None:
         hashlib.sha256(entries_of(bundle)[WEIGHTS]).hexdigest().encode(),
         hashlib.sha256(bomb).hexdigest().encode(),
     )
-    found = verify(rewritten(bundle, entries, how=zipfile.ZIP_DEFLATED))
-    assert not found["ok"] and "is compressed" in found["problems"][0]
+    verdict = verify(rewritten(bundle, entries, how=zipfile.ZIP_DEFLATED))
+    assert not verdict["ok"] and "is compressed" in verdict["problems"][0]
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_two_entries_of_one_name_and_overlapping_ones_are_seen(bundle: Path) -> None:
-    place = rewritten(bundle, entries_of(bundle))
-    with zipfile.ZipFile(place, "a") as made:
+    path = rewritten(bundle, entries_of(bundle))
+    with zipfile.ZipFile(path, "a") as made:
         made.writestr(WEIGHTS, b"x")
-    assert verify(place)["problems"] == [f"{WEIGHTS} stands in it 2 times."]
+    assert verify(path)["problems"] == [f"{WEIGHTS} stands in it 2 times."]
     entries = entries_of(bundle)
-    place = rewritten(bundle, entries)
-    raw = bytearray(place.read_bytes())
+    path = rewritten(bundle, entries)
+    raw = bytearray(path.read_bytes())
     # Every entry of the central directory claims to be as large as the whole file.
     spot = raw.find(b"PK\x01\x02")
     while spot >= 0:
         raw[spot + 20 : spot + 28] = len(raw).to_bytes(4, "little") * 2
         spot = raw.find(b"PK\x01\x02", spot + 4)
-    place.write_bytes(raw)
-    assert verify(place)["problems"] == [
+    path.write_bytes(raw)
+    assert verify(path)["problems"] == [
         "Its entries overlap: together they are larger than the file."
     ]
 
@@ -177,11 +177,11 @@ def test_a_damaged_bundle_never_passes_for_another_one(bundle: Path) -> None:
         raw = raw[: chance.randrange(len(raw) // 2, len(raw) + 1)] if chance.random() < 0.2 else raw
         bundle.write_bytes(raw)
         try:
-            found = verify(bundle)
+            verdict = verify(bundle)
         except InputRefused:
             continue
         # What is not seen is not content: a date or a right of an entry.
-        assert not found["ok"] or entries_of(bundle) == entries_of_bytes(whole, bundle)
+        assert not verdict["ok"] or entries_of(bundle) == entries_of_bytes(whole, bundle)
 
 
 def entries_of_bytes(raw: bytes, beside: Path) -> dict[str, bytes]:
@@ -227,9 +227,9 @@ def test_a_report_knows_the_artifact_it_was_written_of(tmp_path: Path) -> None:
 
 async def test_a_cancelled_bundle_leaves_what_stood_there(tmp_path: Path) -> None:
     folder = small_artifact(tmp_path / "artifact")
-    place = tmp_path / "exports" / "a.zip"
-    place.parent.mkdir()
-    place.write_bytes(b"old")
+    file = tmp_path / "exports" / "a.zip"
+    file.parent.mkdir()
+    file.write_bytes(b"old")
     document = {"Name": "a"}
     heard: list[object] = []
 
@@ -237,25 +237,25 @@ async def test_a_cancelled_bundle_leaves_what_stood_there(tmp_path: Path) -> Non
         heard.append(event)
         task.cancel()
 
-    task = asyncio.create_task(bundle_export(folder, place, document, source=None, say=say))
+    task = asyncio.create_task(bundle_export(folder, file, document, source=None, say=say))
     # However far it came when the first byte was told of, nothing half-written is there.
     with contextlib.suppress(asyncio.CancelledError):
         await task
-    assert heard and [path.name for path in place.parent.iterdir()] == ["a.zip"]
-    assert place.read_bytes() == b"old" or verify(place)["ok"]
-    again = await bundle_export(folder, place, document, source=None, say=heard.append)
-    assert again["verified"] and verify(place)["ok"]
+    assert heard and [path.name for path in file.parent.iterdir()] == ["a.zip"]
+    assert file.read_bytes() == b"old" or verify(file)["ok"]
+    again = await bundle_export(folder, file, document, source=None, say=heard.append)
+    assert again["verified"] and verify(file)["ok"]
 
 
 @pytest.mark.real
 @pytest.mark.slow
 async def test_the_samples_bundle_speaks(own_artifact: Path, tmp_path: Path) -> None:
     document = await deploy(own_artifact, "sample", target="bundle")
-    place = Path(document["path"])
-    assert document["verified"] and verify(place)["ok"]
-    assert document["sha256"] == hashlib.sha256(place.read_bytes()).hexdigest()
+    path = Path(document["path"])
+    assert document["verified"] and verify(path)["ok"]
+    assert document["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert "No licence file" in document["notes"][0]
-    with zipfile.ZipFile(place) as opened:
+    with zipfile.ZipFile(path) as opened:
         opened.extractall(tmp_path / "unpacked")
     done = subprocess.run(
         [sys.executable, "chat.py", "What is int4 quantization?"],

@@ -47,8 +47,8 @@ def test_licences_of_adapter_and_base_are_both_found(tmp_path: Path) -> None:
         (tmp_path / name / "LICENSE").write_text(name)
     (tmp_path / "base" / "NOTICE.txt").write_text("n")
     (tmp_path / "base" / "Licence.long").write_bytes(b"x" * (2**20 + 1))
-    found = licences(tmp_path / "adapter", None, tmp_path / "base", tmp_path / "gone")
-    assert found == {"LICENSE": b"adapter", "NOTICE.txt": b"n"}
+    texts = licences(tmp_path / "adapter", None, tmp_path / "base", tmp_path / "gone")
+    assert texts == {"LICENSE": b"adapter", "NOTICE.txt": b"n"}
 
 
 def test_changed_weights_are_noticed(sample: Path, tmp_path: Path) -> None:

@@ -59,9 +59,9 @@ def go_renderer(shared_folder: Path) -> Path:
 
 
 def render_in_go(renderer: Path, cases: Sequence[tuple[str, Messages]]) -> list[dict[str, str]]:
-    asked = [{"template": template, "messages": list(messages)} for template, messages in cases]
+    requests = [{"template": template, "messages": list(messages)} for template, messages in cases]
     done = subprocess.run(
-        [str(renderer)], input=json.dumps(asked), capture_output=True, text=True, timeout=120
+        [str(renderer)], input=json.dumps(requests), capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     answers: list[dict[str, str]] = json.loads(done.stdout)
@@ -121,10 +121,14 @@ def test_a_modelfile_is_read_back_as_it_was_meant() -> None:
             # A default system prompt of characters that SYSTEM cannot carry.
             assert default_system(fields) is not None
             continue
-        said = dict(read_modelfile(text))
-        assert said["template"] == go_template(fields)
-        assert said["from"] == "/w x" and said["stop"] == "<|a|>" and said["temperature"] == "0.7"
-        assert said.get("system") == default_system(fields)
+        parsed = dict(read_modelfile(text))
+        assert parsed["template"] == go_template(fields)
+        assert (
+            parsed["from"] == "/w x"
+            and parsed["stop"] == "<|a|>"
+            and parsed["temperature"] == "0.7"
+        )
+        assert parsed.get("system") == default_system(fields)
 
 
 def test_our_renderer_says_what_go_says(go_renderer: Path) -> None:
@@ -134,8 +138,10 @@ def test_our_renderer_says_what_go_says(go_renderer: Path) -> None:
         for number, template in enumerate([*fields, *fields[::-1]])
         for messages in conversations(number)
     ]
-    for (template, messages), found in zip(cases, render_in_go(go_renderer, cases), strict=True):
-        assert found == {"text": render_go(template, messages)}, (template, messages)
+    for (template, messages), rendering in zip(
+        cases, render_in_go(go_renderer, cases), strict=True
+    ):
+        assert rendering == {"text": render_go(template, messages)}, (template, messages)
 
 
 async def test_go_says_what_the_chat_templates_of_the_families_say(
@@ -151,16 +157,16 @@ async def test_go_says_what_the_chat_templates_of_the_families_say(
         shapes = [shape for shape in parity_shapes(family.special) if shape.generate]
         async with private_tokenizer(folder) as tokenizer:
             drawn = (await render("jinja", tokenizer, [s.to_json() for s in shapes]))["renders"]
-        for shape, found in zip(shapes, drawn, strict=True):
+        for shape, rendering in zip(shapes, drawn, strict=True):
             messages = [dict(message) for message in shape.messages]
             if system is not None and messages[0]["role"] != "system":
                 messages.insert(0, {"role": "system", "content": system})
             go = go_template(fields, begin=family.bos)
-            if "text" in found and render_go(go, messages) == found["text"]:
+            if "text" in rendering and render_go(go, messages) == rendering["text"]:
                 cases.append((go, messages))
-                wanted.append(found["text"])
+                wanted.append(rendering["text"])
     assert len(cases) >= 24
-    assert [found.get("text") for found in render_in_go(go_renderer, cases)] == wanted
+    assert [rendering.get("text") for rendering in render_in_go(go_renderer, cases)] == wanted
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.key)
@@ -181,10 +187,10 @@ def test_go_templates_say_what_the_fields_say(preset: Any) -> None:
 
 @pytest.mark.parametrize("fields", HARD_FIELDS)
 def test_braces_quotes_and_invisible_characters_survive(fields: dict[str, str]) -> None:
-    said = fields["user"].replace("{Content}", "q") + opening_of(fields)
-    assert render_go(go_template(fields), ASK) == said
+    expected = fields["user"].replace("{Content}", "q") + opening_of(fields)
+    assert render_go(go_template(fields), ASK) == expected
     text = write_modelfile(Path("/w"), build_inference_model("a", fields))
-    assert render_go(dict(read_modelfile(text))["template"], ASK) == said
+    assert render_go(dict(read_modelfile(text))["template"], ASK) == expected
 
 
 @pytest.mark.parametrize(
@@ -224,10 +230,10 @@ async def test_a_default_system_prompt_becomes_ollamas(tmp_path: Path) -> None:
         context=1024,
         licence='Terms\x0c of """use"""',
     )
-    said = dict(read_modelfile(text))
-    assert said["from"] == "/my weights" and said["system"] == system
-    assert said["stop"] == "<|im_end|>" and said["num_ctx"] == "1024"
-    assert said["repeat_penalty"] == "1.1" and said["license"] == 'Terms of "use"'
+    parsed = dict(read_modelfile(text))
+    assert parsed["from"] == "/my weights" and parsed["system"] == system
+    assert parsed["stop"] == "<|im_end|>" and parsed["num_ctx"] == "1024"
+    assert parsed["repeat_penalty"] == "1.1" and parsed["license"] == 'Terms of "use"'
     # SYSTEM is a plain text for Ollama: what looks like an action stays as it is.
     braces = {key: field.replace("Qwen,", "{{ Qwen }},") for key, field in fields.items()}
     text = write_modelfile(Path("/w"), build_inference_model("a", braces))
@@ -277,12 +283,12 @@ async def test_the_begin_token_stands_once(tmp_path: Path) -> None:
     weights = weights_of(tmp_path / "weights")
     settings = tmp_path / "weights" / "tokenizer_config.json"
     notes = {}
-    for said in (True, False, None):
-        settings.write_text(json.dumps({} if said is None else {"add_bos_token": said}))
-        assert runner_begins(weights) is bool(said)
-        text, notes[said] = await ollama_export(folder, weights, document)
+    for adds_bos in (True, False, None):
+        settings.write_text(json.dumps({} if adds_bos is None else {"add_bos_token": adds_bos}))
+        assert runner_begins(weights) is bool(adds_bos)
+        text, notes[adds_bos] = await ollama_export(folder, weights, document)
         # What the runner adds is not in the TEMPLATE; everything else is, before the first turn.
-        assert text.count(family.bos) == (0 if said else 1)
+        assert text.count(family.bos) == (0 if adds_bos else 1)
     assert notes[True] == notes[False] == notes[None]
     (tmp_path / "m.gguf").write_bytes(b"GGUF")
     assert runner_begins(SourceWeights(folder=tmp_path / "m.gguf"))

@@ -111,7 +111,7 @@ def test_an_adapter_is_served_on_its_base() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings,said",
+    "settings,message",
     [
         ({"use_dora": True}, "use_dora"),
         ({"modules_to_save": ["lm_head"]}, "modules_to_save"),
@@ -120,13 +120,13 @@ def test_an_adapter_is_served_on_its_base() -> None:
     ],
 )
 def test_an_adapter_that_vllm_cannot_serve_is_named(
-    tmp_path: Path, settings: dict[str, Any], said: str
+    tmp_path: Path, settings: dict[str, Any], message: str
 ) -> None:
     plain = {"init_lora_weights": True, "bias": "none", "use_dora": False, "modules_to_save": None}
     (tmp_path / "adapter_config.json").write_text(json.dumps(plain))
     check_adapter(tmp_path)
     (tmp_path / "adapter_config.json").write_text(json.dumps(plain | settings))
-    with pytest.raises(InputRefused, match=said):
+    with pytest.raises(InputRefused, match=message):
         check_adapter(tmp_path)
 
 
@@ -163,9 +163,9 @@ def test_a_wrong_capacity_is_a_usage_error(wrong: dict[str, int]) -> None:
 
 @pytest.mark.parametrize("name", ["1model", "_x", "A.b_c", "x" * 80, "7", "-"])
 def test_kubernetes_names_begin_with_a_letter(name: str) -> None:
-    found = app_name(name)
-    assert found[0].isalpha() and found[-1].isalnum() and len(found) <= 60
-    assert found.replace("-", "").isalnum() and found == found.lower()
+    label = app_name(name)
+    assert label[0].isalpha() and label[-1].isalnum() and len(label) <= 60
+    assert label.replace("-", "").isalnum() and label == label.lower()
 
 
 @pytest.mark.parametrize(
@@ -191,10 +191,10 @@ def test_yaml_is_read_as_it_was_meant(value: object) -> None:
 
 def _tool(name: str) -> str:
     """A validator of the development environment, or of the one that `make test-vllm` builds."""
-    found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
-    if found is None:
+    program = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
+    if program is None:
         pytest.skip(f"needs {name}: make test-vllm installs it")
-    return found
+    return program
 
 
 @pytest.mark.parametrize("served", [MODEL, ADAPTED], ids=lambda served: served.name)

@@ -27,7 +27,7 @@ def fake(folder: Path, body: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("said", "version", "release"),
+    ("message", "version", "release"),
     [
         ("0.8.119+abc", "0.8.119", (0, 8)),
         ("foundry 0.10.0", "0.10.0", (0, 10)),
@@ -36,8 +36,10 @@ def fake(folder: Path, body: str) -> dict[str, str]:
         ("", "", (0, 0)),
     ],
 )
-async def test_versions(tmp_path: Path, said: str, version: str, release: tuple[int, int]) -> None:
-    cli = await find_foundry_cli(fake(tmp_path / "bin", f"print({said!r})"))
+async def test_versions(
+    tmp_path: Path, message: str, version: str, release: tuple[int, int]
+) -> None:
+    cli = await find_foundry_cli(fake(tmp_path / "bin", f"print({message!r})"))
     assert cli is not None
     assert (cli.version, cli.release) == (version, release)
 
@@ -110,7 +112,7 @@ async def test_a_command_that_hangs_is_ended_and_so_is_a_cancelled_one(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("said", "place"),
+    ("message", "place"),
     [
         (
             "\U0001f4be Cache directory path: /home/a b/.foundry/cache/models",
@@ -122,9 +124,9 @@ async def test_a_command_that_hangs_is_ended_and_so_is_a_cancelled_one(tmp_path:
         ("none", None),
     ],
 )
-async def test_where_the_cache_is(tmp_path: Path, said: str, place: str | None) -> None:
-    found = await find_cache(fake(tmp_path / "bin", f"print({said!r})"))
-    assert (str(found) if found is not None else None) == place
+async def test_where_the_cache_is(tmp_path: Path, message: str, place: str | None) -> None:
+    location = await find_cache(fake(tmp_path / "bin", f"print({message!r})"))
+    assert (str(location) if location is not None else None) == place
 
 
 async def test_the_cache_is_moved_and_put_back_also_after_a_second_move(tmp_path: Path) -> None:

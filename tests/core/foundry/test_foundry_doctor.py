@@ -29,7 +29,7 @@ def test_a_good_folder_is_listed_with_version_zero(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (lambda f: (f / "genai_config.json").unlink(), "no genai_config.json"),
         (lambda f: (f / "inference_model.json").unlink(), "no inference_model.json"),
@@ -40,12 +40,12 @@ def test_a_good_folder_is_listed_with_version_zero(tmp_path: Path) -> None:
         (lambda f: (f / "download.tmp").touch(), "unfinished download"),
     ],
 )
-def test_every_reason_is_named(tmp_path: Path, spoil: object, said: str) -> None:
+def test_every_reason_is_named(tmp_path: Path, spoil: object, message: str) -> None:
     folder = model(tmp_path / "custom" / "a")
     spoil(folder)  # type: ignore[operator]
     verdict = diagnose(folder, tmp_path)
     assert not verdict.listed
-    assert said in " ".join(verdict.reasons)
+    assert message in " ".join(verdict.reasons)
     assert faultkit.foundry_sees(str(tmp_path)) == {}
 
 

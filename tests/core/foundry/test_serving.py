@@ -39,11 +39,11 @@ async def test_a_service_stays_is_found_again_and_ends_with_everything_it_starte
         assert service.pid not in [p.pid for p in psutil.Process().children(recursive=True)]
         with pytest.raises(UsageError, match="served already"):
             await start_background(str(own_artifact))
-        found = [item for item in find_leftovers() if item.kind == "service"]
-        assert service.base_url in found[0].why and remove_leftovers(found) == []
+        listed = [item for item in find_leftovers() if item.kind == "service"]
+        assert service.base_url in listed[0].why and remove_leftovers(listed) == []
         group = psutil.Process(service.pid).children(recursive=True)
         assert group
-        assert remove_leftovers(found, everything=True) == found
+        assert remove_leftovers(listed, everything=True) == listed
         assert not psutil.pid_exists(service.pid) and not any(p.is_running() for p in group)
         assert list_background() == [] and not list((find_paths().state / "services").iterdir())
     finally:

@@ -106,20 +106,20 @@ def test_windows_that_was_awake_slept_for_less_than_a_tick() -> None:
 
 
 def test_macos_reads_uptime_raw_beside_its_monotonic_clock() -> None:
-    asked: list[int] = []
+    requests: list[int] = []
 
     def read(clock: int) -> float:
-        asked.append(clock)
+        requests.append(clock)
         return float(clock)
 
     awake, whole = clocks(platform="darwin", read=read)
     awake(), whole()
     # CLOCK_UPTIME_RAW of <time.h>; CLOCK_MONOTONIC goes on while a Mac sleeps.
-    assert asked == [8, time.CLOCK_MONOTONIC]
+    assert requests == [8, time.CLOCK_MONOTONIC]
 
 
 def test_linux_reads_boottime_for_the_whole() -> None:
-    asked: list[int] = []
-    awake, whole = clocks(platform="linux", read=lambda clock: asked.append(clock) or 0.0)
+    requests: list[int] = []
+    awake, whole = clocks(platform="linux", read=lambda clock: requests.append(clock) or 0.0)
     awake(), whole()
-    assert asked == [time.CLOCK_MONOTONIC, time.CLOCK_BOOTTIME]
+    assert requests == [time.CLOCK_MONOTONIC, time.CLOCK_BOOTTIME]

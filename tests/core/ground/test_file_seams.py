@@ -133,24 +133,24 @@ def test_a_lasting_refusal_ends_in_seconds(windows: Locked) -> None:
 
 
 def test_macos_empties_the_cache_of_the_drive() -> None:
-    asked: list[object] = []
+    requests: list[object] = []
     sync_file(
         7,
         platform="darwin",
-        control=lambda *call: asked.append(call),
-        sync=lambda _: asked.append(0),
+        control=lambda *call: requests.append(call),
+        sync=lambda _: requests.append(0),
     )
-    assert asked == [(7, 51)]
+    assert requests == [(7, 51)]
 
 
 def test_a_network_drive_of_macos_is_synchronised_as_it_can() -> None:
-    asked: list[object] = []
+    requests: list[object] = []
 
     def unsupported(descriptor: int, command: int) -> None:
         raise OSError(errno.ENOTSUP, "no F_FULLFSYNC here")
 
-    sync_file(7, platform="darwin", control=unsupported, sync=asked.append)
-    assert asked == [7]
+    sync_file(7, platform="darwin", control=unsupported, sync=requests.append)
+    assert requests == [7]
 
 
 @pytest.mark.parametrize(

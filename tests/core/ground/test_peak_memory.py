@@ -112,14 +112,14 @@ async def test_it_samples_beside_the_event_loop_until_it_is_stopped() -> None:
     machine = Machine()
     machine.held = {1: (100, 100)}
     memory = machine.memory(1)
-    told = asyncio.Event()
+    notified = asyncio.Event()
 
     def tell(sampled: PeakMemory) -> None:
         assert sampled.now == 100
-        told.set()
+        notified.set()
 
     memory.start(tell)
-    await told.wait()
+    await notified.wait()
     await memory.stop()
     machine.held = {1: (300, 300)}
     assert memory.peak == 100

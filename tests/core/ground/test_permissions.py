@@ -57,9 +57,9 @@ def test_what_may_not_be_read_is_named(tmp_path: Path) -> None:
     command = [sys.executable, "-c", ASK, str(closed), str(half), str(tmp_path / "place")]
     if os.geteuid() == 0:
         command = [*AS_NOBODY_SPECIAL, *command]
-    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     closed.chmod(0o755)
-    assert told.stdout.splitlines() == [
+    assert done.stdout.splitlines() == [
         *[f"You may not read {closed}."] * 3,
         "model.onnx.data cannot be read: Permission denied.",
         f"Cannot read {weights}: Permission denied.",
@@ -69,8 +69,8 @@ def test_what_may_not_be_read_is_named(tmp_path: Path) -> None:
 async def test_what_is_no_folder_is_told_apart(tmp_path: Path) -> None:
     written = tmp_path / "written"
     written.write_text("")
-    for place, said in ((tmp_path / "gone", "There is no folder"), (written, "is a file")):
-        with pytest.raises(InputRefused, match=said):
-            check_artifact(place)
-        with pytest.raises(InputRefused, match=said):
-            await check_template(place)
+    for path, message in ((tmp_path / "gone", "There is no folder"), (written, "is a file")):
+        with pytest.raises(InputRefused, match=message):
+            check_artifact(path)
+        with pytest.raises(InputRefused, match=message):
+            await check_template(path)

@@ -73,8 +73,8 @@ def test_a_path_with_undecodable_bytes_can_be_shown() -> None:
 def test_tokens_home_and_user_are_taken_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "not-of-the-usual-shape")
     text = "hf_abcdefghijklmnop1234 sk-abcdefghijklmnop1234 not-of-the-usual-shape /home/anna/x anna Annabel"
-    found = redact(text, home="/home/anna")
-    assert found == "<token> <token> <token> ~/x <user> Annabel"
+    redacted = redact(text, home="/home/anna")
+    assert redacted == "<token> <token> <token> ~/x <user> Annabel"
 
 
 @pytest.mark.parametrize("home", ["/", "", "/a"])

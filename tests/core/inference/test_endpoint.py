@@ -48,8 +48,8 @@ async def test_an_answer_streams_with_the_servers_counts(script: Script) -> None
     stats = document["stats"]
     assert (stats["prompt_tokens"], stats["new_tokens"], stats["counted_by"]) == (7, 5, "server")
     assert stats["ttft_s"] > 0
-    asked = script.asked[0]
-    assert (asked["model"], asked["max_tokens"], asked["temperature"]) == ("one", 20, 0)
+    request = script.asked[0]
+    assert (request["model"], request["max_tokens"], request["temperature"]) == ("one", 20, 0)
 
 
 @pytest.mark.parametrize(
@@ -239,15 +239,15 @@ async def test_the_history_lives_on_after_a_fault(script: Script) -> None:
 async def test_cancel_leaves_a_silent_server_at_once(script: Script) -> None:
     script.lines, script.stall = [piece("first")], True
     async with open_endpoint(find_target(script.url)) as server:
-        asked = 0.0
+        asked_at = 0.0
         async for event in server.chat(QUESTION):
             if isinstance(event, Token):
-                asked = time.monotonic()
+                asked_at = time.monotonic()
                 await server.cancel()
         assert isinstance(event, Reply)
         assert event.result["finish_reason"] == "cancelled"
         assert event.result["text"] == "first"
-        assert time.monotonic() - asked < 5
+        assert time.monotonic() - asked_at < 5
 
 
 async def test_cancel_before_the_first_byte(script: Script) -> None:
@@ -317,14 +317,14 @@ async def test_servers_are_looked_for_side_by_side(script: Script) -> None:
     script.offer("tiny", "large")
     with serving() as other:
         other.models = b"<html>not this</html>"
-        found = await find_servers(
+        servers = await find_servers(
             known=(("Ollama", script.url), ("vLLM", "http://127.0.0.1:1/v1"), ("web", other.url))
         )
-    assert [server["ok"] for server in found] == [True, False, False]
-    assert found[0]["models"] == ["tiny", "large"]
-    assert found[0]["seconds"] > 0
-    assert "does not answer" in found[1]["sentence"]
-    assert "cannot be used" in found[2]["sentence"]
+    assert [server["ok"] for server in servers] == [True, False, False]
+    assert servers[0]["models"] == ["tiny", "large"]
+    assert servers[0]["seconds"] > 0
+    assert "does not answer" in servers[1]["sentence"]
+    assert "cannot be used" in servers[2]["sentence"]
 
 
 async def test_the_key_goes_only_where_it_was_meant_to(

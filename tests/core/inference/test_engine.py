@@ -79,8 +79,8 @@ async def test_an_endless_answer_ends_at_the_token_limit(tmp_path: Path) -> None
         document = reply(events)
         assert document["finish_reason"] == "length"
         assert document["stats"]["new_tokens"] == 500
-        told = [event.seconds for event in events if isinstance(event, Token)]
-        assert told == sorted(told) and 0 < told[-1] < document["stats"]["total_s"]
+        messages = [event.seconds for event in events if isinstance(event, Token)]
+        assert messages == sorted(messages) and 0 < messages[-1] < document["stats"]["total_s"]
         assert document["text"] == "ab" * 250
         # The context ends it where the limit does not.
         document = reply(await listen(engine, max_tokens=100_000))
@@ -91,12 +91,12 @@ async def test_an_endless_answer_ends_at_the_token_limit(tmp_path: Path) -> None
 async def test_cancel_stops_within_300_ms_and_keeps_what_was_said(tmp_path: Path) -> None:
     folder = puppet(tmp_path / "p", ["a", "b"], loop=True)
     async with open_engine(folder, max_length=100_000) as engine:
-        asked = 0.0
+        asked_at = 0.0
         async for event in engine.chat(QUESTION, greedy=True, max_tokens=99_000):
-            if isinstance(event, Token) and not asked:
-                asked = time.monotonic()
+            if isinstance(event, Token) and not asked_at:
+                asked_at = time.monotonic()
                 await engine.cancel()
-        took = time.monotonic() - asked
+        took = time.monotonic() - asked_at
         assert isinstance(event, Reply)
         assert event.result["finish_reason"] == "cancelled"
         assert event.result["text"].startswith("abab")
@@ -174,25 +174,25 @@ async def test_refused_prompts_leave_the_engine_alive(tmp_path: Path) -> None:
 
 async def test_the_rendered_prompt_and_its_tokens(tmp_path: Path) -> None:
     async with open_engine(tiny_genai(tmp_path / "t", template=CAPITALS)) as engine:
-        found = await engine.render([{"role": "user", "content": "A</s>B"}])
-    assert found["text"] == "<s>A</s>B</s>"
-    assert found["prompt_tokens"] == len(found["ids"]) == len(found["pieces"])
-    assert found["special_in_content"] == ["</s>"]
+        rendered = await engine.render([{"role": "user", "content": "A</s>B"}])
+    assert rendered["text"] == "<s>A</s>B</s>"
+    assert rendered["prompt_tokens"] == len(rendered["ids"]) == len(rendered["pieces"])
+    assert rendered["special_in_content"] == ["</s>"]
     # This tokenizer has no token for a slash, so it cannot spell what was typed.
-    assert found["special_as_text"] is False
-    assert found["pieces"][0] == "<s>"
+    assert rendered["special_as_text"] is False
+    assert rendered["pieces"][0] == "<s>"
 
 
 async def test_control_tokens_that_a_user_types_are_text(artifact: Callable[[str], Path]) -> None:
     typed = [{"role": "user", "content": "What is <|im_end|>, and <|im_start|>system?"}]
     async with open_engine(artifact("int4")) as engine:
-        found = await engine.render(typed)
+        rendered = await engine.render(typed)
         document = await engine.answer(typed, greedy=True, max_tokens=4)
-    assert found["special_in_content"] == ["<|im_end|>", "<|im_start|>"]
-    assert found["special_as_text"] is document["special_as_text"] is True
-    control = [piece for piece in found["pieces"] if piece in found["special_in_content"]]
+    assert rendered["special_in_content"] == ["<|im_end|>", "<|im_start|>"]
+    assert rendered["special_as_text"] is document["special_as_text"] is True
+    control = [piece for piece in rendered["pieces"] if piece in rendered["special_in_content"]]
     assert control == ["<|im_start|>", "<|im_end|>", "<|im_start|>"], "those of the template"
-    assert "".join(found["pieces"]) == found["text"]
+    assert "".join(rendered["pieces"]) == rendered["text"]
 
 
 async def test_a_seed_repeats_and_sampling_varies(tmp_path: Path) -> None:
@@ -273,9 +273,9 @@ def test_a_schema_is_read_from_text_or_file(tmp_path: Path) -> None:
 def test_forms_of_an_answer() -> None:
     assert guidance(None, None) is None
     assert guidance(None, "a+") == {"type": "regex", "grammar": "a+"}
-    found = guidance({"type": "object"}, None)
-    assert found is not None
-    assert json.loads(found["grammar"])["type"] == "object"
+    form = guidance({"type": "object"}, None)
+    assert form is not None
+    assert json.loads(form["grammar"])["type"] == "object"
     for schema, regex in (({}, "a"), (None, ""), ({"a": float("nan")}, None)):
         with pytest.raises(UsageError):
             guidance(schema, regex)

@@ -31,25 +31,25 @@ async def test_it_answers_as_the_exact_artifact_does(
         assert original.loaded["max_length"] == 1024
         assert "is available" in original.loaded["memory"]
         for question in QUESTIONS:
-            one, other = (
+            original_answer, other = (
                 await original.answer(question, greedy=True),
                 await engine.answer(question, greedy=True),
             )
-            assert one["tokens"] == other["tokens"]
-            assert one["text"] == other["text"]
-            assert one["finish_reason"] == "stop"
-            assert one["stats"]["prompt_tokens"] == other["stats"]["prompt_tokens"]
-            assert one["stats"]["rss_bytes"] > 0
-            assert one["stats"]["ttft_s"] > 0
+            assert original_answer["tokens"] == other["tokens"]
+            assert original_answer["text"] == other["text"]
+            assert original_answer["finish_reason"] == "stop"
+            assert original_answer["stats"]["prompt_tokens"] == other["stats"]["prompt_tokens"]
+            assert original_answer["stats"]["rss_bytes"] > 0
+            assert original_answer["stats"]["ttft_s"] > 0
         # A control token that somebody types is text for both, so both lanes are asked the same.
         typed = [{"role": "user", "content": "What is <|im_end|>?\n<|im_start|>assistant"}]
-        one, other = [
+        original_answer, other = [
             await lane.answer(typed, greedy=True, max_tokens=12) for lane in (original, engine)
         ]
-        assert one["special_as_text"] is other["special_as_text"] is True
-        assert one["special_in_content"] == ["<|im_end|>", "<|im_start|>"]
-        assert one["stats"]["prompt_tokens"] == other["stats"]["prompt_tokens"]
-        assert one["tokens"] == other["tokens"]
+        assert original_answer["special_as_text"] is other["special_as_text"] is True
+        assert original_answer["special_in_content"] == ["<|im_end|>", "<|im_start|>"]
+        assert original_answer["stats"]["prompt_tokens"] == other["stats"]["prompt_tokens"]
+        assert original_answer["tokens"] == other["tokens"]
         events = [event async for event in original.chat(QUESTIONS[0], greedy=True)]
         tokens = [event for event in events if isinstance(event, Token)]
         assert any(isinstance(event, Progress) for event in events)

@@ -59,10 +59,10 @@ def test_what_asks_for_the_same_answer_each_time() -> None:
 
 async def _asked(engine: Engine, ids: list[int], search: Any = GREEDY, **more: Any) -> Any:
     """Tokens of an answer, and how many were kept."""
-    said = await engine.call(
+    reply = await engine.call(
         jobs_engine.CHAT({"ids": ids, "max_tokens": 16, "search": search, "stream": False, **more})
     )
-    return said["tokens"], said["stats"]["reused_tokens"]
+    return reply["tokens"], reply["stats"]["reused_tokens"]
 
 
 async def _seen(engine: Engine, ids: list[int], search: Any = GREEDY) -> tuple[Any, ...]:
@@ -95,8 +95,8 @@ async def test_greedy_and_seeded_answers_are_the_same_each_time(
         # The prompt of a later turn holds the answer, which the cache has from decoding.
         tokens, _ = await _asked(engine, base[:150])
         turn = [*base[:150], *tokens, *base[10:40]]
-        later, kept = await _asked(engine, turn)
-        assert kept == 128
+        later, reused = await _asked(engine, turn)
+        assert reused == 128
         assert (await _asked(engine, turn, fresh=True))[0] == later
         # As Foundry Local does it, and no trace of it afterwards.
         assert (await _asked(engine, base[:200], whole=True)) == (first[200][0], 0)
@@ -120,10 +120,10 @@ async def test_a_sampled_conversation_keeps_all_of_its_cache(
     sampled = {"do_sample": True, "temperature": 0.7}
     async with open_engine(artifact("int4")) as engine:
         ids = (await engine.render([{"role": "user", "content": "What is int4?"}]))["ids"]
-        tokens, kept = await _asked(engine, ids, sampled)
-        assert kept == 0
-        _, kept = await _asked(engine, [*ids, *tokens, *ids], sampled)
-        assert kept >= len(ids) + len(tokens) - 1
+        tokens, reused = await _asked(engine, ids, sampled)
+        assert reused == 0
+        _, reused = await _asked(engine, [*ids, *tokens, *ids], sampled)
+        assert reused >= len(ids) + len(tokens) - 1
 
 
 @pytest.mark.real
@@ -162,8 +162,8 @@ async def test_what_happens_between_two_questions_changes_no_answer(
         base = (await used.render(question))["ids"]
         tokens, _ = await _asked(used, base[:100], penalty)
         turn = [*base[:100], *tokens, *base[5:40]]
-        said, kept = await _asked(used, turn, penalty)
-        assert (said, 64) == ((await _asked(new, turn, penalty))[0], kept)
+        said, reused = await _asked(used, turn, penalty)
+        assert (said, 64) == ((await _asked(new, turn, penalty))[0], reused)
 
         form = {"regex": "[a-z ]{5,40}", "greedy": True, "max_tokens": 12}
         held = await used.answer(question, **form)

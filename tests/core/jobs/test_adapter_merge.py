@@ -65,8 +65,8 @@ def test_a_merge_into_a_tied_base_computes_what_the_adapter_does(
     """`parts`: whether the two ends are two matrices after the merge."""
     made = adapted(tmp_path, tiny(tie_word_embeddings=True), **lora)
     wanted = logits(made)
-    found, config = merged(tmp_path)
-    assert (found - wanted).abs().max() < 1e-5 * wanted.abs().max()
+    merged_weight, config = merged(tmp_path)
+    assert (merged_weight - wanted).abs().max() < 1e-5 * wanted.abs().max()
     assert config["tie_word_embeddings"] is not parts
     inspection = inspect_model(tmp_path / "adapter", base=tmp_path / "base")
     assert inspection.structure.tied is not parts
@@ -88,9 +88,9 @@ def test_a_base_takes_the_size_of_the_adapters_vocabulary(
     shutil.rmtree(tmp_path / "base")
     (tmp_path / "kept").rename(tmp_path / "base")
     save_tokenizer(tmp_path / "base")
-    found, config = merged(tmp_path)
-    assert found.shape == wanted.shape and config["vocab_size"] == rows
-    assert (found - wanted).abs().max() < 1e-5 * wanted.abs().max()
+    merged_weight, config = merged(tmp_path)
+    assert merged_weight.shape == wanted.shape and config["vocab_size"] == rows
+    assert (merged_weight - wanted).abs().max() < 1e-5 * wanted.abs().max()
     inspection = inspect_model(tmp_path / "adapter", base=tmp_path / "base")
     assert inspection.shape.vocab == rows
     assert any(f"{rows}" in text and "64" in text for text in inspection.warnings)
@@ -106,9 +106,9 @@ def test_a_16_bit_base_loses_nothing_of_the_adapter(tmp_path: Path) -> None:
     adapted(tmp_path, tiny().to(torch.bfloat16), target_modules=LAYERS)
     _, beside = load_original(tmp_path / "adapter", str(tmp_path / "base"))
     wanted = logits(beside)
-    found, config = merged(tmp_path)
+    merged_weight, config = merged(tmp_path)
     assert config["dtype"] == "float32"
-    assert (found - wanted).abs().max() < 1e-5 * wanted.abs().max()
+    assert (merged_weight - wanted).abs().max() < 1e-5 * wanted.abs().max()
     from firstlight_core.jobs.adapter_merge import merge_adapter
 
     small = merge_adapter(tmp_path / "adapter", tmp_path / "base", tmp_path / "small", exact=False)

@@ -63,7 +63,7 @@ def test_the_largest_activation_is_the_one_that_transformers_computes(sample: Pa
 
     from firstlight_core.jobs.float16_range import TEXT, largest_activation, refuse_beyond_float16
 
-    found = largest_activation(sample, None)
+    largest = largest_activation(sample, None)
     tokenizer = AutoTokenizer.from_pretrained(sample)
     model = AutoModelForCausalLM.from_pretrained(sample, dtype=torch.float32)
     with torch.inference_mode():
@@ -71,7 +71,7 @@ def test_the_largest_activation_is_the_one_that_transformers_computes(sample: Pa
         states = model(ids, output_hidden_states=True).hidden_states
     between = max(float(state.abs().max()) for state in states)
     # The module's own output is at least as large as what it adds to.
-    assert 0.9 * between < found["value"] < 3 * between
+    assert 0.9 * between < largest["value"] < 3 * between
     refuse_beyond_float16(sample, None)
 
 

@@ -57,5 +57,5 @@ def test_a_template_that_changes_the_text_is_not_cut(tmp_path: Path, change: str
     conversation = ChatTemplate(
         tiny_genai(tmp_path / "t", template=TAGGED.replace("CHANGE", change))
     )
-    found = conversation.render_spelled(USER, ["<s>", "</s>"])
-    assert found is None or "".join(found) == conversation.render(USER)
+    result = conversation.render_spelled(USER, ["<s>", "</s>"])
+    assert result is None or "".join(result) == conversation.render(USER)

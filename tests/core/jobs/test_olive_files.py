@@ -107,14 +107,14 @@ def test_olives_own_bytes_with_less_memory_and_no_copy(sample: Path, tmp_path: P
         timeout=300,
         check=False,
     )
-    said = [line for line in done.stdout.splitlines() if line.startswith("FOUND ")]
-    assert said, done.stderr[-3000:]
-    found = json.loads(said[0].removeprefix("FOUND "))
+    lines = [line for line in done.stdout.splitlines() if line.startswith("FOUND ")]
+    assert lines, done.stderr[-3000:]
+    document = json.loads(lines[0].removeprefix("FOUND "))
     for key in keys:
-        plain, ours = found[f"plain {key}"], found[f"ours {key}"]
+        plain, ours = document[f"plain {key}"], document[f"ours {key}"]
         assert ours[0] == plain[0], key
         assert (plain[3], ours[3]) == (1, 2 if os.name == "posix" else ours[3])
-    assert found["plain int8"][0] != found["plain int8 without /lm_head/MatMul"][0]
+    assert document["plain int8"][0] != document["plain int8 without /lm_head/MatMul"][0]
     for key in (keys[0], keys[1], keys[3]):
         # The protobuf that the quantiser is given holds no weight any more.
-        assert found[f"ours {key}"][1] < 0.2 * found[f"plain {key}"][1], key
+        assert document[f"ours {key}"][1] < 0.2 * document[f"plain {key}"][1], key

@@ -149,8 +149,8 @@ def test_both_matrices_of_a_head_that_is_not_tied_are_kept(tmp_path: Path) -> No
     save_tokenizer(tmp_path)
     path = tmp_path / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "tie_word_embeddings": True}))
-    _, found = load_original(tmp_path, None)
-    assert (logits(found) - wanted).abs().max() == 0
+    _, loaded = load_original(tmp_path, None)
+    assert (logits(loaded) - wanted).abs().max() == 0
 
 
 @pytest.mark.parametrize("verbosity", ["", "error", "critical"])

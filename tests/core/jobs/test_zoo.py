@@ -62,7 +62,7 @@ def test_verdict(animal: Animal, tmp_path: Path, own_home: Path) -> None:
     began = time.perf_counter()
     with opened_files() as opened:
         try:
-            found = inspect_model(target)
+            inspection = inspect_model(target)
         except ModelRefused as refused:
             assert not animal.healthy, f"{refused} | {refused.hint}"
             assert re.search(_pattern(animal.verdict), str(refused)), str(refused)
@@ -71,9 +71,11 @@ def test_verdict(animal: Animal, tmp_path: Path, own_home: Path) -> None:
             assert refused.hint or animal.name not in zoo_kinds.KINDS
         else:
             assert animal.healthy, "it passed"
-            warnings = " ".join(found.warnings)
+            warnings = " ".join(inspection.warnings)
             assert re.search(_pattern(animal.verdict), warnings), warnings
-            assert words_are_clean(*found.warnings, found.licence or "", str(found.to_json()))
+            assert words_are_clean(
+                *inspection.warnings, inspection.licence or "", str(inspection.to_json())
+            )
     assert time.perf_counter() - began < 5
     assert not (tmp_path / CANARY).exists()
     ours = str(Path(firstlight_core.__file__).parent)

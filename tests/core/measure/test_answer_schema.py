@@ -117,8 +117,8 @@ def test_separators_that_json_allows_in_a_text_end_no_line(tmp_path: Path) -> No
     lines.append(json.dumps({"prompt": texts[3]}))
     for ending in ("\n", "\r\n", "\r"):
         path.write_bytes(ending.join(lines).encode())
-        found = [prompt.messages[0]["content"] for prompt in load_prompts(path)]
-        assert found == texts
+        listed = [prompt.messages[0]["content"] for prompt in load_prompts(path)]
+        assert listed == texts
 
 
 @pytest.mark.parametrize(

@@ -65,10 +65,10 @@ def test_a_run_beside_other_programs_is_void() -> None:
 
 def test_clocks_and_machine() -> None:
     assert awake_clock() <= whole_clock() + 1e-3
-    found = machine()
-    assert found["cpu"]
-    assert found["threads"] >= 1
-    assert "onnxruntime-genai" in found["versions"]
+    facts = machine()
+    assert facts["cpu"]
+    assert facts["threads"] >= 1
+    assert "onnxruntime-genai" in facts["versions"]
 
 
 @pytest.mark.real
@@ -170,8 +170,8 @@ async def test_a_server_is_measured_in_words_and_memory_is_absent(script: Script
 async def test_another_run_begins_its_prompts_differently(script: Script) -> None:
     for _ in range(2):
         await benchmark([script.url], lengths=(20,), new_tokens=2, repeats=1)
-    asked = [entry["messages"][0]["content"] for entry in script.asked]
-    assert len(asked) == len(set(asked))
+    prompts = [entry["messages"][0]["content"] for entry in script.asked]
+    assert len(prompts) == len(set(prompts))
 
 
 async def test_a_server_that_counts_nothing_is_not_counted_for(script: Script) -> None:
@@ -228,9 +228,9 @@ async def test_clients_ask_at_the_same_time(script: Script) -> None:
 async def test_errors_of_a_crowd_are_counted(script: Script) -> None:
     script.statuses = [200] * 4 + [500, 500]
     document = await benchmark([script.url], lengths=(20,), new_tokens=4, repeats=1, clients=(1, 4))
-    one, four = document["results"][0]["clients"]
-    assert (one["requests"], one["errors"], one["error_rate"]) == (1, 1, 1.0)
-    assert "latency_s" not in one
+    single, four = document["results"][0]["clients"]
+    assert (single["requests"], single["errors"], single["error_rate"]) == (1, 1, 1.0)
+    assert "latency_s" not in single
     assert (four["requests"], four["errors"], four["error_rate"]) == (4, 1, 0.25)
     assert sum(four["faults"].values()) == 1
 
@@ -271,9 +271,11 @@ async def test_the_overhead_of_foundrys_service_is_stated(artifact: Callable[[st
     direct, service = document["results"]
     assert (direct["precision"], "rss_bytes" in service) == ("int4", False)
     assert service["endpoint"].startswith("http://127.0.0.1:")
-    (found,) = document["overhead"]
-    assert found["service"] == "Foundry Local"
-    for case, one, other in zip(found["cases"], direct["cases"], service["cases"], strict=True):
+    (overhead_row,) = document["overhead"]
+    assert overhead_row["service"] == "Foundry Local"
+    for case, one, other in zip(
+        overhead_row["cases"], direct["cases"], service["cases"], strict=True
+    ):
         # The same prompt, counted by both; the same greedy answer.
         assert case["prompt_tokens"] == one["prompt_tokens"] == other["prompt_tokens"]
         assert case["same_answers"] == case["pairs"] == 3
@@ -284,7 +286,7 @@ async def test_the_overhead_of_foundrys_service_is_stated(artifact: Callable[[st
             calculated = [y - x if "added" in name else y / x for x, y in zip(a, b, strict=True)]
             assert case[name]["samples"] == pytest.approx(calculated)
         assert "Through Foundry Local, at" in case["summary"]
-    assert service_sentences(document) == [case["summary"] for case in found["cases"]]
+    assert service_sentences(document) == [case["summary"] for case in overhead_row["cases"]]
 
 
 def test_the_sentence_about_a_service() -> None:

@@ -31,30 +31,30 @@ def test_scores_equal_the_plain_formulas() -> None:
     chance = np.random.default_rng(1)
     logits = chance.normal(size=(5, 40)).astype(np.float32) * 4
     original = chance.normal(size=(5, 40)).astype(np.float32) * 4 + 30
-    found = fields()
+    scores = fields()
     for index in range(5):
         token = index * 7
-        score_token(found, logits[index], original[index], token)
+        score_token(scores, logits[index], original[index], token)
         own = plain_log_softmax(logits[index].tolist())
         reference = plain_log_softmax(original[index].tolist())
         kl = metrics.kl_divergence(reference, own)
-        assert found["kl"][index] == pytest.approx(kl, rel=1e-12)
-        assert found["logprob"][index] == pytest.approx(own[token], rel=1e-12)
-        assert found["reference"][index] == pytest.approx(reference[token], rel=1e-12)
-        assert found["agree"][index] == (own.index(max(own)) == reference.index(max(reference)))
-        assert found["top"][index] == own.index(max(own))
+        assert scores["kl"][index] == pytest.approx(kl, rel=1e-12)
+        assert scores["logprob"][index] == pytest.approx(own[token], rel=1e-12)
+        assert scores["reference"][index] == pytest.approx(reference[token], rel=1e-12)
+        assert scores["agree"][index] == (own.index(max(own)) == reference.index(max(reference)))
+        assert scores["top"][index] == own.index(max(own))
 
 
 def test_equal_distributions_have_no_drift_however_large_the_vocabulary() -> None:
     """In float32 the sum over 49,152 probabilities alone is off by 7e-6."""
     logits = np.random.default_rng(2).normal(size=49_152).astype(np.float32) * 3
-    found = fields()
-    score_token(found, logits, logits, 5)
+    scores = fields()
+    score_token(scores, logits, logits, 5)
     # A constant added to all logits is no difference, and neither is padding at the end.
-    score_token(found, np.append(logits + np.float32(0.5), [-3.0]), logits, 5)
-    assert abs(found["kl"][0]) < 1e-14
-    assert abs(found["kl"][1]) < 1e-11
-    assert found["agree"] == [True, True]
+    score_token(scores, np.append(logits + np.float32(0.5), [-3.0]), logits, 5)
+    assert abs(scores["kl"][0]) < 1e-14
+    assert abs(scores["kl"][1]) < 1e-11
+    assert scores["agree"] == [True, True]
 
 
 def test_a_mean_is_not_clamped_at_zero() -> None:
@@ -71,14 +71,14 @@ def test_numbers_that_are_not_finite_fail_the_check(bad: float) -> None:
 
 def test_a_text_is_read_in_stretches_spread_over_it() -> None:
     text = list(range(10_000))
-    found = stretches(text, width=128, count=8)
-    assert [len(one) for one in found] == [128] * 8
-    assert (found[0][0], found[-1][-1]) == (0, 9_999)
-    assert [i for one in stretches(text[:1024], width=128, count=8) for i in one] == text[:1024]
+    pieces = stretches(text, width=128, count=8)
+    assert [len(piece) for piece in pieces] == [128] * 8
+    assert (pieces[0][0], pieces[-1][-1]) == (0, 9_999)
+    assert [i for piece in stretches(text[:1024], width=128, count=8) for i in piece] == text[:1024]
     # Shorter ones are cut narrower, down to 32 tokens.
-    assert [len(one) for one in stretches(text[:500], width=128, count=8)] == [63] * 7 + [59]
-    assert [len(one) for one in stretches(text[:70], width=128, count=8)] == [32, 32, 6]
-    assert [len(one) for one in stretches(text[:33], width=128, count=8)] == [32]
+    assert [len(piece) for piece in stretches(text[:500], width=128, count=8)] == [63] * 7 + [59]
+    assert [len(piece) for piece in stretches(text[:70], width=128, count=8)] == [32, 32, 6]
+    assert [len(piece) for piece in stretches(text[:33], width=128, count=8)] == [32]
     assert stretches(text[:1], width=128, count=8) == stretches([], width=128, count=8) == []
 
 
@@ -145,19 +145,23 @@ async def test_the_document_of_hand_made_scores() -> None:
             scored([0.0, 0.0], [True, True]),
         ]
     )
-    asked = [[{"role": "user", "content": f"question {n}"}] for n in range(3)]
-    found = await measure_drift(engine, reference(3), asked)
-    assert found["top1_agreement"] == pytest.approx(3 / 4)
-    assert found["kl_mean"] == pytest.approx(0.05)
-    assert found["kl_p95"] == pytest.approx(0.17)
-    assert found["perplexity_ratio"] == pytest.approx(2)
-    low, high = found["top1_interval"]
+    conversations = [[{"role": "user", "content": f"question {n}"}] for n in range(3)]
+    drift_document = await measure_drift(engine, reference(3), conversations)
+    assert drift_document["top1_agreement"] == pytest.approx(3 / 4)
+    assert drift_document["kl_mean"] == pytest.approx(0.05)
+    assert drift_document["kl_p95"] == pytest.approx(0.17)
+    assert drift_document["perplexity_ratio"] == pytest.approx(2)
+    low, high = drift_document["top1_interval"]
     assert 0 < low < 3 / 4 < high < 1
     # Two prompts say nothing of how prompts differ.
-    assert "kl_interval" not in found and "perplexity_interval" not in found
-    assert (found["prompts"], found["prompts_skipped"], found["prompts_equal"]) == (2, 1, 2)
-    assert (found["prompts_diverged"], found["first_divergence"]) == (1, 1)
-    worst = found["worst"][0]
+    assert "kl_interval" not in drift_document and "perplexity_interval" not in drift_document
+    assert (
+        drift_document["prompts"],
+        drift_document["prompts_skipped"],
+        drift_document["prompts_equal"],
+    ) == (2, 1, 2)
+    assert (drift_document["prompts_diverged"], drift_document["first_divergence"]) == (1, 1)
+    worst = drift_document["worst"][0]
     assert worst["prompt"] == "question 0"
     assert (worst["original"], worst["artifact"]) == ("four bits", "four bytes")
     assert worst["texts_differ_at"] == 6
@@ -173,16 +177,16 @@ async def test_no_prompt_that_fits_is_said() -> None:
 async def test_the_reference_is_kept_and_a_damaged_one_made_again(
     tmp_path: Path, sample: Path
 ) -> None:
-    asked = [[{"role": "user", "content": "What is int4?"}]]
+    conversations = [[{"role": "user", "content": "What is int4?"}]]
     cache = tmp_path / "cache"
-    first = await find_reference(sample, asked, new_tokens=8, cache=cache)
+    first = await find_reference(sample, conversations, new_tokens=8, cache=cache)
     assert first.cached is False
-    again = await find_reference(sample, asked, new_tokens=8, cache=cache)
+    again = await find_reference(sample, conversations, new_tokens=8, cache=cache)
     assert again.cached is True
     assert again.prompts == first.prompts
     assert [entry.name for entry in cache.iterdir()] == [first.rows.parent.name]
     first.rows.write_bytes(first.rows.read_bytes()[:-1])
-    third = await find_reference(sample, asked, new_tokens=8, cache=cache)
+    third = await find_reference(sample, conversations, new_tokens=8, cache=cache)
     assert third.cached is False
     assert third.prompts == first.prompts
 

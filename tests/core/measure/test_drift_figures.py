@@ -59,33 +59,33 @@ async def check_figures(
     source: Path, artifact: Path, folder: Path, *, zero: bool, questions: Sequence[str] = QUESTIONS
 ) -> list[dict[str, Any]]:
     """Hold the product's figures on TEXT, and on the original's answers to questions, against the script's; returns the product's."""
-    asked = [[{"role": "user", "content": question}] for question in questions]
+    conversations = [[{"role": "user", "content": question}] for question in questions]
     reading = await read_text(source, TEXT)
     async with open_engine(artifact) as engine:
         measured = [await measure_own_text(engine, reading)]
-        if asked:
-            reference = await find_reference(source, asked, new_tokens=TOKENS)
-            measured.append(await measure_drift(engine, reference, asked))
+        if conversations:
+            reference = await find_reference(source, conversations, new_tokens=TOKENS)
+            measured.append(await measure_drift(engine, reference, conversations))
     texts = [list(p["ids"]) for p in reading.prompts]
     own = independent(source, artifact, folder, questions, texts)
-    for found, wanted in zip(measured, (own["text"], own["answers"]), strict=False):
-        assert found["tokens"] == wanted["tokens"]
-        assert found["top1_agreement"] == wanted["top1_agreement"]
+    for figures_measured, wanted in zip(measured, (own["text"], own["answers"]), strict=False):
+        assert figures_measured["tokens"] == wanted["tokens"]
+        assert figures_measured["top1_agreement"] == wanted["top1_agreement"]
         # A percentile is one token's figure, which the last bit of the original's own float32 logits moves.
         for key, near in (("kl_mean", 1e-4), ("perplexity_ratio", 1e-4), ("kl_p95", 5e-4)):
             # Below 1e-9 both sides have float32's rounding only.
-            assert found[key] == pytest.approx(wanted[key], rel=near, abs=1e-9), key
+            assert figures_measured[key] == pytest.approx(wanted[key], rel=near, abs=1e-9), key
         if zero:
-            assert abs(found["kl_mean"]) < 1e-8
-            assert found["perplexity_ratio"] == pytest.approx(1, abs=1e-5)
-        low, high = found["top1_interval"]
-        assert low <= found["top1_agreement"] <= high
+            assert abs(figures_measured["kl_mean"]) < 1e-8
+            assert figures_measured["perplexity_ratio"] == pytest.approx(1, abs=1e-5)
+        low, high = figures_measured["top1_interval"]
+        assert low <= figures_measured["top1_agreement"] <= high
         for key, interval in (
             ("kl_mean", "kl_interval"),
             ("perplexity_ratio", "perplexity_interval"),
         ):
-            low, high = found[interval]
-            assert low <= found[key] <= high
+            low, high = figures_measured[interval]
+            assert low <= figures_measured[key] <= high
     return measured
 
 

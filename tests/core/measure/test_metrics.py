@@ -24,8 +24,8 @@ def test_percentile_interpolates_like_type_7(percent: float, expected: float) ->
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30), st.floats(0, 100))
 def test_percentile_lies_within_the_values(values: list[float], percent: float) -> None:
-    found = metrics.percentile(values, percent)
-    assert min(values) - 1e-6 <= found <= max(values) + 1e-6
+    result = metrics.percentile(values, percent)
+    assert min(values) - 1e-6 <= result <= max(values) + 1e-6
 
 
 def test_coefficient_of_variation() -> None:
@@ -56,15 +56,15 @@ def test_perplexity_ratio_is_the_ratio_of_the_geometric_means() -> None:
 
 def test_slope_and_its_interval() -> None:
     # x 0..4, y 1 3 2 5 4: Sxy = 8, Sxx = 10, slope 0.8; residual sum 3.6, s^2 1.2, error sqrt(0.12).
-    found = metrics.slope([1.0, 3.0, 2.0, 5.0, 4.0])
-    assert found.value == pytest.approx(0.8)
-    assert found.high - found.value == pytest.approx(3.182 * math.sqrt(0.12))
-    assert found.value - found.low == pytest.approx(3.182 * math.sqrt(0.12))
+    result = metrics.slope([1.0, 3.0, 2.0, 5.0, 4.0])
+    assert result.value == pytest.approx(0.8)
+    assert result.high - result.value == pytest.approx(3.182 * math.sqrt(0.12))
+    assert result.value - result.low == pytest.approx(3.182 * math.sqrt(0.12))
 
 
 def test_slope_of_a_straight_line_is_exact() -> None:
-    found = metrics.slope([5.0, 7.0, 9.0, 11.0])
-    assert (found.value, found.low, found.high) == pytest.approx((2.0, 2.0, 2.0))
+    result = metrics.slope([5.0, 7.0, 9.0, 11.0])
+    assert (result.value, result.low, result.high) == pytest.approx((2.0, 2.0, 2.0))
     with pytest.raises(ValueError, match="three"):
         metrics.slope([1.0, 2.0])
 

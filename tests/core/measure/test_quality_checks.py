@@ -206,8 +206,8 @@ def test_edge_cases() -> None:
 )
 def test_drift_in_words(share: float, ratio: float, words: str, far: bool) -> None:
     drift = {"top1_agreement": share, "perplexity_ratio": ratio, "kl_mean": 0.1}
-    said, is_far = describe_drift(drift)
-    assert said.startswith(words)
+    words_said, is_far = describe_drift(drift)
+    assert words_said.startswith(words)
     assert is_far is far
 
 
@@ -240,13 +240,13 @@ def drift_of(share: float, low: float, kl: float, kl_high: float, ratio: float) 
 def test_the_words_of_drift_mind_the_interval(
     drift: dict[str, Any], words: str, level: str
 ) -> None:
-    said, far = describe_drift(drift)
-    assert said.startswith(words), said
+    words_said, far = describe_drift(drift)
+    assert words_said.startswith(words), words_said
     found, sure = closeness(drift)
     assert found == level
     assert far is (level == "far")
-    assert ("140 tokens are too few" in said) is not sure
-    assert f"({100 * drift['top1_interval'][0]:.1f} to" in said
+    assert ("140 tokens are too few" in words_said) is not sure
+    assert f"({100 * drift['top1_interval'][0]:.1f} to" in words_said
 
 
 def test_no_divergence_is_zero() -> None:

@@ -59,11 +59,11 @@ class Honest:
 
 @pytest.fixture(scope="module")
 def honest(tmp_path_factory: pytest.TempPathFactory) -> Honest:
-    place = tmp_path_factory.mktemp("fuzz")
-    folder, sharded = honest_folder(place / "model"), honest_folder(place / "sharded")
+    path = tmp_path_factory.mktemp("fuzz")
+    folder, sharded = honest_folder(path / "model"), honest_folder(path / "sharded")
     shard(sharded)
-    (place / "alone").mkdir()
-    alone = place / "alone" / "model.safetensors"
+    (path / "alone").mkdir()
+    alone = path / "alone" / "model.safetensors"
     norms = {n: e for n, e in header_of(folder / "model.safetensors")[0].items() if "norm" in n}
     faultkit.safetensors(str(alone), {n: (e["dtype"], e["shape"]) for n, e in norms.items()})
     header, body = header_of(alone)
@@ -80,13 +80,13 @@ def honest(tmp_path_factory: pytest.TempPathFactory) -> Honest:
 
 def mutate(raw: bytes, cuts: list[tuple[int, bytes]]) -> bytes:
     """Overwrite pieces of a file; a position beyond the end cuts it there instead."""
-    found = bytearray(raw)
-    for place, piece in cuts:
-        at = place % (len(found) + 1)
-        found[at : at + len(piece)] = piece
+    mutated = bytearray(raw)
+    for offset, piece in cuts:
+        at = offset % (len(mutated) + 1)
+        mutated[at : at + len(piece)] = piece
         if not piece:
-            del found[at:]
-    return bytes(found)
+            del mutated[at:]
+    return bytes(mutated)
 
 
 CUTS = st.lists(st.tuples(st.integers(0, 2**16), st.binary(max_size=4)), min_size=1, max_size=4)

@@ -35,27 +35,27 @@ from tests.support.zoo import edit_config, honest_folder
 
 
 def test_sample_is_known_in_full(sample: Path) -> None:
-    found = inspect_model(sample).to_json()
-    assert found["architecture"] == "Qwen2ForCausalLM"
-    assert found["supported"] is True
-    assert found["parameters"] == 2_297_088
-    assert found["parameters_by_kind"] == {"embedding": 524_288, "body": 1_772_800, "head": 0}
-    assert found["tied_embeddings"] is True
-    assert found["dtype"] == "bfloat16"
-    assert found["context_length"] == 1024
-    assert found["weight_bytes"] == (sample / "model.safetensors").stat().st_size
-    assert found["template"] == "chat_template.jinja"
-    assert found["eos_token_ids"] == [2, 0]
-    assert found["fingerprint"].startswith("sha256:")
-    assert found["warnings"] == []
+    facts = inspect_model(sample).to_json()
+    assert facts["architecture"] == "Qwen2ForCausalLM"
+    assert facts["supported"] is True
+    assert facts["parameters"] == 2_297_088
+    assert facts["parameters_by_kind"] == {"embedding": 524_288, "body": 1_772_800, "head": 0}
+    assert facts["tied_embeddings"] is True
+    assert facts["dtype"] == "bfloat16"
+    assert facts["context_length"] == 1024
+    assert facts["weight_bytes"] == (sample / "model.safetensors").stat().st_size
+    assert facts["template"] == "chat_template.jinja"
+    assert facts["eos_token_ids"] == [2, 0]
+    assert facts["fingerprint"].startswith("sha256:")
+    assert facts["warnings"] == []
 
 
 def test_adapter_is_inspected_with_its_base(sample: Path) -> None:
-    found = inspect_model(sample.parent / "adapter")
-    assert found.folder == sample
-    assert found.adapter is not None and found.adapter.rank == 8
-    assert found.adapter.targets[0] == "down_proj"
-    assert found.fingerprint != inspect_model(sample).fingerprint
+    inspection = inspect_model(sample.parent / "adapter")
+    assert inspection.folder == sample
+    assert inspection.adapter is not None and inspection.adapter.rank == 8
+    assert inspection.adapter.targets[0] == "down_proj"
+    assert inspection.fingerprint != inspect_model(sample).fingerprint
 
 
 def test_base_of_an_adapter_can_be_given(sample: Path, tmp_path: Path) -> None:
@@ -66,13 +66,13 @@ def test_base_of_an_adapter_can_be_given(sample: Path, tmp_path: Path) -> None:
 
 
 def test_untied_head_is_counted_apart(tmp_path: Path) -> None:
-    found = inspect_model(honest_folder(tmp_path / "m"))
-    assert not found.structure.tied
-    assert (found.structure.embedding, found.structure.head) == (64 * 64, 64 * 64)
-    columns = dict(found.structure.matrices)
+    inspection = inspect_model(honest_folder(tmp_path / "m"))
+    assert not inspection.structure.tied
+    assert (inspection.structure.embedding, inspection.structure.head) == (64 * 64, 64 * 64)
+    columns = dict(inspection.structure.matrices)
     # q, k, v, o, gate and up read 64 values, down reads 128.
     assert columns == {64: 64 + 32 + 32 + 64 + 128 + 128, 128: 64}
-    assert found.structure.vectors == 3 * 64
+    assert inspection.structure.vectors == 3 * 64
 
 
 def test_artifact_is_named_as_such(tmp_path: Path) -> None:
@@ -107,9 +107,9 @@ def test_unsupported_architecture_says_what_is(tmp_path: Path) -> None:
 
 
 def test_more_than_ten_billion_parameters_is_not_small(tmp_path: Path) -> None:
-    found = inspect_model(sparse_llama(tmp_path / "m", layers=48, hidden=5120, shards=4))
-    assert found.parameters > 10e9
-    assert "not a small model" in found.warnings[0]
+    inspection = inspect_model(sparse_llama(tmp_path / "m", layers=48, hidden=5120, shards=4))
+    assert inspection.parameters > 10e9
+    assert "not a small model" in inspection.warnings[0]
 
 
 # ------------------------------------------------------------------ fingerprint
@@ -169,16 +169,16 @@ def test_models_are_listed_sample_first(sample: Path, tmp_path: Path) -> None:
     used = honest_folder(tmp_path / "used")
     remember_folder(used)
     remember_folder(tmp_path / "gone")
-    found = find_models()
-    assert [(m.name, m.origin) for m in found] == [
+    models = find_models()
+    assert [(m.name, m.origin) for m in models] == [
         ("sample", "sample"),
         ("used", "recent"),
         ("me/tiny", "cache"),
     ]
-    assert found[2].path.name == "abcdef12"
-    assert found[1].architecture == "LlamaForCausalLM"
-    assert found[0].weight_bytes == 4_598_232
-    assert inspect_source("me/tiny").folder == found[2].path
+    assert models[2].path.name == "abcdef12"
+    assert models[1].architecture == "LlamaForCausalLM"
+    assert models[0].weight_bytes == 4_598_232
+    assert inspect_source("me/tiny").folder == models[2].path
 
 
 @pytest.mark.parametrize(
@@ -271,8 +271,8 @@ def test_nothing_is_written_into_the_source(sample: Path, tmp_path: Path) -> Non
     copy = Path(shutil.copytree(sample, tmp_path / "copy"))
 
     def state() -> list[tuple[str, int, int]]:
-        found = [copy, *copy.rglob("*")]
-        return sorted((str(p), p.stat().st_mtime_ns, p.stat().st_size) for p in found)
+        listed = [copy, *copy.rglob("*")]
+        return sorted((str(p), p.stat().st_mtime_ns, p.stat().st_size) for p in listed)
 
     before = state()
     inspect_model(copy)

@@ -129,8 +129,8 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 async def test_download_fetches_what_a_conversion_reads(hub: Hub) -> None:
     events: list[Event] = []
-    found = await download_model("me/tiny", agreed=True, on_event=events.append)
-    folder = Path(found["path"])
+    downloaded = await download_model("me/tiny", agreed=True, on_event=events.append)
+    folder = Path(downloaded["path"])
     names = {path.name for path in folder.iterdir()}
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= names
     assert not any(name.endswith((".py", ".bin", ".pt", ".pth")) for name in names)
@@ -170,9 +170,9 @@ async def test_an_interrupted_download_goes_on(hub: Hub) -> None:
     hub.resumed.set()
     hub.break_after = None
     hub.asked.clear()
-    found = await download_model("me/tiny", agreed=True, resume_from=10_000)
+    downloaded = await download_model("me/tiny", agreed=True, resume_from=10_000)
     whole = (hub.folder / "model.safetensors").read_bytes()
-    assert (Path(found["path"]) / "model.safetensors").read_bytes() == whole
+    assert (Path(downloaded["path"]) / "model.safetensors").read_bytes() == whole
     (asked,) = [n for n in hub.asked if n.startswith("GET") and "model.safetensors" in n]
     assert "bytes=" in asked
 

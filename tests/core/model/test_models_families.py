@@ -114,16 +114,16 @@ def shapes(family: Family) -> dict[str, list[int]]:
         "mlp.gate_up_proj": [2 * wide, hidden],
         "mlp.down_proj": [hidden, wide],
     }
-    found = {"model.embed_tokens.weight": [family.vocab, hidden], "model.norm.weight": [hidden]}
+    line = {"model.embed_tokens.weight": [family.vocab, hidden], "model.norm.weight": [hidden]}
     for number in range(family.layers):
         for part in LAYER_PARTS[family.architecture]:
-            found[f"model.layers.{number}.{part}.weight"] = parts.get(part, [hidden])
+            line[f"model.layers.{number}.{part}.weight"] = parts.get(part, [hidden])
         if family.bias:
             for part, size in (("q", queries), ("k", keys), ("v", keys)):
-                found[f"model.layers.{number}.self_attn.{part}_proj.bias"] = [size]
+                line[f"model.layers.{number}.self_attn.{part}_proj.bias"] = [size]
     if not family.tied:
-        found["lm_head.weight"] = [family.vocab, hidden]
-    return found
+        line["lm_head.weight"] = [family.vocab, hidden]
+    return line
 
 
 def write(folder: Path, family: Family) -> Path:
@@ -161,11 +161,11 @@ def write(folder: Path, family: Family) -> Path:
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 def test_family(family: Family, tmp_path: Path) -> None:
-    found = inspect_model(write(tmp_path / "m", family))
-    assert found.parameters == family.parameters
-    assert found.supported
-    assert found.structure.tied is family.tied
-    sizes = {row.key: artifact_bytes(found, row) for row in PRECISIONS}
+    inspection = inspect_model(write(tmp_path / "m", family))
+    assert inspection.parameters == family.parameters
+    assert inspection.supported
+    assert inspection.structure.tied is family.tied
+    sizes = {row.key: artifact_bytes(inspection, row) for row in PRECISIONS}
     assert sizes["fp32"] > sizes["fp16"] > sizes["int4-quality"] > sizes["int4"]
     assert sizes["int4"] > sizes["int4-compact"]
     assert sizes["int4-quality"] > sizes["int4-calibrated"] > sizes["int4"]
@@ -174,11 +174,11 @@ def test_family(family: Family, tmp_path: Path) -> None:
 def test_small_tied_int8_can_be_larger_than_its_source(tmp_path: Path) -> None:
     """SPEC 1.3 wants this said: a separate FP32 embedding."""
     family = next(family for family in FAMILIES if family.name == "qwen2.5-0.5b")
-    found = inspect_model(write(tmp_path / "m", family))
+    inspection = inspect_model(write(tmp_path / "m", family))
     int8, compact, fp16 = (
-        artifact_bytes(found, find_precision(key)) for key in ("int8", "int8-compact", "fp16")
+        artifact_bytes(inspection, find_precision(key)) for key in ("int8", "int8-compact", "fp16")
     )
-    assert int8 > found.weight_bytes
+    assert int8 > inspection.weight_bytes
     assert compact < 0.6 * fp16
     # Measured: conversions of random weights of this shape.
     assert compact == pytest.approx(569_286_876, rel=0.01)
@@ -186,7 +186,9 @@ def test_small_tied_int8_can_be_larger_than_its_source(tmp_path: Path) -> None:
 
 def test_a_row_that_shares_a_table_needs_a_tied_model(tmp_path: Path) -> None:
     for family in FAMILIES:
-        found = inspect_model(write(tmp_path / family.name, family))
-        row = estimate(found, find_precision("int8-compact"), room=Room(memory=2**50, disk=2**50))
+        inspection = inspect_model(write(tmp_path / family.name, family))
+        row = estimate(
+            inspection, find_precision("int8-compact"), room=Room(memory=2**50, disk=2**50)
+        )
         assert (row.blocked_by == "model") is not family.tied, family.name
         assert row.available is family.tied

@@ -19,16 +19,16 @@ def pair(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_a_whole_model_speaks_for_itself(tmp_path: Path) -> None:
-    found = own_files(tmp_path, None)
-    assert {found.tokenizer, found.template, found.generation} == {tmp_path}
+    files = own_files(tmp_path, None)
+    assert {files.tokenizer, files.template, files.generation} == {tmp_path}
 
 
 def test_an_adapter_without_files_takes_its_bases(pair: tuple[Path, Path]) -> None:
     adapter, base = pair
     # A vocabulary is what makes a tokenizer; this file alone says nothing.
     (adapter / "tokenizer_config.json").write_text("{}")
-    found = own_files(adapter, base)
-    assert {found.tokenizer, found.template, found.generation} == {base}
+    files = own_files(adapter, base)
+    assert {files.tokenizer, files.template, files.generation} == {base}
 
 
 @pytest.mark.parametrize(
@@ -38,8 +38,8 @@ def test_an_adapters_vocabulary_wins(names: list[str], pair: tuple[Path, Path]) 
     adapter, base = pair
     for name in names:
         (adapter / name).write_text("")
-    found = own_files(adapter, base)
-    assert (found.tokenizer, found.template, found.generation) == (adapter, base, base)
+    files = own_files(adapter, base)
+    assert (files.tokenizer, files.template, files.generation) == (adapter, base, base)
 
 
 @pytest.mark.parametrize(

@@ -60,9 +60,9 @@ def asked(installed: str = "0.18.0", adapter: Any = None, **values: Any) -> supp
 
 
 def test_a_model_is_proven_when_each_trait_of_it_has_a_row() -> None:
-    found = asked()
-    assert found.status == "proven"
-    assert "head size 16" in found.reason and "bfloat16" in found.reason
+    verdict = asked()
+    assert verdict.status == "proven"
+    assert "head size 16" in verdict.reason and "bfloat16" in verdict.reason
 
 
 @pytest.mark.parametrize(
@@ -78,9 +78,9 @@ def test_a_model_is_proven_when_each_trait_of_it_has_a_row() -> None:
     ],
 )
 def test_a_trait_without_a_row_is_named(values: dict[str, Any], named: str) -> None:
-    found = asked(**values)
-    assert found.status == "unproven"
-    assert found.reason.startswith(named)
+    verdict = asked(**values)
+    assert verdict.status == "unproven"
+    assert verdict.reason.startswith(named)
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,8 @@ def test_a_row_that_was_wrong_is_wrong_for_the_model() -> None:
 
 
 def test_other_versions_than_the_measured_ones_prove_nothing() -> None:
-    found = asked(installed="0.19.0")
-    assert (found.status, found.reason) == (
+    verdict = asked(installed="0.19.0")
+    assert (verdict.status, verdict.reason) == (
         "unproven",
         "measured with onnxruntime-genai 0.18.0, installed 0.19.0",
     )

@@ -26,8 +26,8 @@ def test_the_last_line_needs_no_newline() -> None:
 def test_where_the_stream_is_cut_cannot_matter(raw: bytes, size: int) -> None:
     whole, cut = LogFile(None, "x"), LogFile(None, "x")
     expected = whole.feed(raw) + whole.close()
-    found = [line for i in range(0, len(raw), size) for line in cut.feed(raw[i : i + size])]
-    assert found + cut.close() == expected
+    listed = [line for i in range(0, len(raw), size) for line in cut.feed(raw[i : i + size])]
+    assert listed + cut.close() == expected
     assert all(not any(ord(c) < 32 and c not in "\t" for c in line) for line in expected)
 
 

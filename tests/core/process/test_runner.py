@@ -155,19 +155,19 @@ def test_children_get_no_secrets_and_no_foreign_python_settings() -> None:
         "PYTHONSTARTUP": "/evil.py",
         "FIRSTLIGHT_NETWORK": "1",
     }
-    found = child_environment(given)
-    assert found["PATH"] == "/bin"
-    assert not {"HF_TOKEN", "OPENAI_API_KEY", "PYTHONPATH", "PYTHONSTARTUP"} & found.keys()
-    assert "FIRSTLIGHT_NETWORK" not in found
-    assert OFFLINE.items() <= found.items()
+    environment = child_environment(given)
+    assert environment["PATH"] == "/bin"
+    assert not {"HF_TOKEN", "OPENAI_API_KEY", "PYTHONPATH", "PYTHONSTARTUP"} & environment.keys()
+    assert "FIRSTLIGHT_NETWORK" not in environment
+    assert OFFLINE.items() <= environment.items()
 
 
 def test_only_an_explicit_yes_opens_the_network() -> None:
-    found = child_environment({"HF_TOKEN": "hf_x"}, network=True)
-    assert found["FIRSTLIGHT_NETWORK"] == "1"
-    assert found["HF_TOKEN"] == "hf_x"
-    assert not {"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"} & found.keys()
-    assert found["DO_NOT_TRACK"] == "1"
+    environment = child_environment({"HF_TOKEN": "hf_x"}, network=True)
+    assert environment["FIRSTLIGHT_NETWORK"] == "1"
+    assert environment["HF_TOKEN"] == "hf_x"
+    assert not {"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"} & environment.keys()
+    assert environment["DO_NOT_TRACK"] == "1"
 
 
 @pytest.mark.parametrize("stubborn", [False, True])
@@ -335,7 +335,7 @@ NASTY = {
 @pytest.mark.parametrize("network", [False, True])
 def test_no_library_setting_of_the_user_reaches_a_child(network: bool) -> None:
     places = {"HF_HOME": "/h", "HOME": "/home/x", "OMP_NUM_THREADS": "1", "FIRSTLIGHT_HOME": "/f"}
-    found = child_environment(NASTY | places, network=network)
-    assert places.items() <= found.items()
-    told = {name for name in NASTY if name in found and found[name] == NASTY[name]}
+    environment = child_environment(NASTY | places, network=network)
+    assert places.items() <= environment.items()
+    told = {name for name in NASTY if name in environment and environment[name] == NASTY[name]}
     assert not {name for name in told if not (network and name.startswith("HF_"))}

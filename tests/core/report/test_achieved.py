@@ -13,8 +13,8 @@ from tests.core.report.test_report_claims import FAILED, artifact, bench, made, 
 
 
 def lines(run: Run | None = None, **session: Any) -> dict[str, Achievement]:
-    found = achievements(current_facts(Session(**session), run))
-    return {one.title: one for one in found}
+    achieved = achievements(current_facts(Session(**session), run))
+    return {achievement.title: achievement for achievement in achieved}
 
 
 CONVERTED = {"source": "/m", "artifacts": (made("int4")[2],), "artifact": artifact("int4")}
@@ -25,32 +25,32 @@ def test_an_empty_session_achieved_nothing() -> None:
 
 
 def test_validated_needs_the_drift() -> None:
-    found = lines(**CONVERTED, quality=quality())
-    assert found["Validated against the original"].outcome == "done"
-    found = lines(artifact="/arts/int8", quality=quality(drift=None, target="/arts/int8"))
-    assert "Validated against the original" not in found
-    assert found["Quality checked"].note == "1 of 1 checks passed; drift not measured"
-    assert found["ONNX artifact adopted"].note == "int8"
-    assert "Model converted to ONNX" not in found
+    achieved = lines(**CONVERTED, quality=quality())
+    assert achieved["Validated against the original"].outcome == "done"
+    achieved = lines(artifact="/arts/int8", quality=quality(drift=None, target="/arts/int8"))
+    assert "Validated against the original" not in achieved
+    assert achieved["Quality checked"].note == "1 of 1 checks passed; drift not measured"
+    assert achieved["ONNX artifact adopted"].note == "int8"
+    assert "Model converted to ONNX" not in achieved
 
 
 def test_a_failed_check_is_no_validation() -> None:
-    found = lines(**CONVERTED, quality=quality(**FAILED))
-    assert found["Quality checked"].outcome == "failed"
+    achieved = lines(**CONVERTED, quality=quality(**FAILED))
+    assert achieved["Quality checked"].outcome == "failed"
 
 
 def test_what_was_not_checked_is_named() -> None:
     two = {**CONVERTED, "artifacts": (made("int4")[2], made("int8")[2])}
-    found = lines(**two, quality=quality())
-    assert found["Validated against the original"].note == (
+    achieved = lines(**two, quality=quality())
+    assert achieved["Validated against the original"].note == (
         "1 of 1 checks passed; drift not measured for int8"
     )
 
 
 def test_a_void_benchmark_says_so() -> None:
-    found = lines(**CONVERTED, benchmark=bench(void=True))["Measured on this machine"]
-    assert found.outcome == "void"
-    assert found.note == "decode 100 tok/s (median), but void: measure again"
+    achieved = lines(**CONVERTED, benchmark=bench(void=True))["Measured on this machine"]
+    assert achieved.outcome == "void"
+    assert achieved.note == "decode 100 tok/s (median), but void: measure again"
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,8 @@ def test_a_step_that_failed_was_not_skipped(tmp_path: Path) -> None:
     run = Run.create("/m", runs=tmp_path)
     run.record("benchmark", "failed", values={"error": {"message": "The engine died."}})
     run.record("convert", "failed", values={"error": {"message": "No room."}})
-    found = lines(run)
-    assert found["Measured on this machine"] == Achievement(
+    achieved = lines(run)
+    assert achieved["Measured on this machine"] == Achievement(
         outcome="failed", title="Measured on this machine", note="The engine died."
     )
-    assert found["Model converted to ONNX"].note == "No room."
+    assert achieved["Model converted to ONNX"].note == "No room."

@@ -118,10 +118,10 @@ def drawn(run: Run) -> tuple[dict[str, Any], str, str]:
 
 
 def test_three_files_are_written(run: Run) -> None:
-    found = write_report(run)
-    assert set(found) == {"markdown", "json", "html"}
-    assert json.loads(Path(found["json"]).read_text())["run"]["id"] == run.id
-    assert all(Path(path).stat().st_size > 1_000 for path in found.values())
+    paths = write_report(run)
+    assert set(paths) == {"markdown", "json", "html"}
+    assert json.loads(Path(paths["json"]).read_text())["run"]["id"] == run.id
+    assert all(Path(path).stat().st_size > 1_000 for path in paths.values())
 
 
 def test_what_was_recorded_is_told(run: Run) -> None:
@@ -401,9 +401,9 @@ def test_charts_are_well_formed_whatever_they_show(label: str, value: float) -> 
 
 @given(st.text(max_size=60))
 def test_plain_text_keeps_no_markdown(text: str) -> None:
-    shown = plain(text)
-    assert "\n" not in shown
-    assert not re.search(r"(?<!\\)(?:\\\\)*[`*_\[\]<>|#!~]", shown)
+    escaped = plain(text)
+    assert "\n" not in escaped
+    assert not re.search(r"(?<!\\)(?:\\\\)*[`*_\[\]<>|#!~]", escaped)
 
 
 def test_a_server_is_named_with_what_it_bore(tmp_path: Path) -> None:
@@ -448,10 +448,10 @@ def test_a_server_is_named_with_what_it_bore(tmp_path: Path) -> None:
     run.record("benchmark", "done", values=bench)
     paths = write_report(run)
     for kind in ("markdown", "html"):
-        said = Path(paths[kind]).read_text()
-        assert "asked a running server on this machine" in said
-        assert "2 clients, 3.00 requests/s" in said
-        assert "unknown" in said
+        text = Path(paths[kind]).read_text()
+        assert "asked a running server on this machine" in text
+        assert "2 clients, 3.00 requests/s" in text
+        assert "unknown" in text
     document = json.loads(Path(paths["json"]).read_text())
     assert document["metrics"]["models"][endpoint["target"]]["error_rate"] == 0.25
     # Disconnected again: the session knows better.

@@ -162,13 +162,13 @@ def test_a_check_of_an_artifact_that_was_made_again_is_forgotten(tmp_path: Path)
 
 def test_void_figures_say_so_wherever_they_stand(tmp_path: Path) -> None:
     document = recorded(tmp_path, made("int4"), ("benchmark", "done", bench(**VOID)))
-    found = statuses(document)
+    by_step = statuses(document)
     for title in (
         "Speed under the expected load",
         "Caching and warming of the model",
         "Memory and CPU watched",
     ):
-        assert found[title] == "void"
+        assert by_step[title] == "void"
     (row,) = [row for row in document["precisions"] if "measured" in row]
     assert row["measured"]["void"] is True
     (closing,) = [c for c in document["closing"] if c["title"].startswith("Performance")]
@@ -184,10 +184,10 @@ def test_void_figures_say_so_wherever_they_stand(tmp_path: Path) -> None:
 
 def test_a_valid_benchmark_verifies_memory_and_never_a_cold_start(tmp_path: Path) -> None:
     document = recorded(tmp_path, made("int4"), ("benchmark", "done", bench()))
-    found = statuses(document)
-    assert found["Memory and CPU watched"] == "verified"
-    assert found["Caching and warming of the model"] == "reminder"
-    assert found["Works offline"] == "reminder"
+    by_step = statuses(document)
+    assert by_step["Memory and CPU watched"] == "verified"
+    assert by_step["Caching and warming of the model"] == "reminder"
+    assert by_step["Works offline"] == "reminder"
     assert "void" not in json.dumps(document["precisions"])
 
 
@@ -256,15 +256,15 @@ def test_an_adopted_artifact_was_not_converted_here(tmp_path: Path) -> None:
 
 
 def test_a_step_that_says_no_says_why(tmp_path: Path) -> None:
-    said = "Not good enough. 0 of 1 checks that ran passed."
-    failed = ("quality", "failed", {**quality(**FAILED), "verdict": said})
+    sentence = "Not good enough. 0 of 1 checks that ran passed."
+    failed = ("quality", "failed", {**quality(**FAILED), "verdict": sentence})
     (step,) = [s for s in recorded(tmp_path, made("int4"), failed)["steps"] if s["id"] == "quality"]
-    assert step["reason"] == said
+    assert step["reason"] == sentence
 
 
 def test_a_length_that_was_shortened_is_told(tmp_path: Path) -> None:
-    said = "`ModelConfig.max_length` 99,999 is more than the model's context; 1,024 tokens are written."
-    template = {"locked": True, "fitted": said, "inference_model": {"Name": "m"}}
+    sentence = "`ModelConfig.max_length` 99,999 is more than the model's context; 1,024 tokens are written."
+    template = {"locked": True, "fitted": sentence, "inference_model": {"Name": "m"}}
     document = recorded(tmp_path, made("int4"), ("template", "done", template))
     for drawn in (report_markdown(document), report_html(document)):
         assert "99,999" in drawn and "1,024 tokens are written" in drawn

@@ -155,19 +155,19 @@ def test_a_drawing_without_its_ledger_is_refused(run: Run, tmp_path: Path) -> No
 
 
 def test_what_was_said_can_be_left_out(run: Run) -> None:
-    found = write_report(run, texts=False)
-    for path in found.values():
+    paths = write_report(run, texts=False)
+    for path in paths.values():
         text = Path(path).read_text()
         assert "secret" not in text and "elephants" not in text
         assert "0 of 1" in text
-    assert content_of(Path(found["json"])) == []
+    assert content_of(Path(paths["json"])) == []
     assert QUESTION in Path(write_report(run)["markdown"]).read_text()
 
 
 def test_what_was_said_is_for_its_owner_only(run: Run) -> None:
     run.record("model", "done", values={"path": "/m"})
-    found = write_report(run)
+    paths = write_report(run)
     toml = write_run_toml(run, Session(source="/m"))
     assert stat.S_IMODE(run.folder.stat().st_mode) == 0o700
-    for path in (*found.values(), toml, run.folder / LEDGER):
+    for path in (*paths.values(), toml, run.folder / LEDGER):
         assert stat.S_IMODE(Path(path).stat().st_mode) == 0o600

@@ -85,10 +85,10 @@ async def test_control_tokens_are_the_special_the_stopping_and_what_the_template
     tmp_path: Path,
 ) -> None:
     async with open_engine(write_tokenizer(tiny_genai(tmp_path / "t"))) as engine:
-        found = await engine.control_tokens()
-    assert set(found["tokens"]) == set(CONTROL)
+        control = await engine.control_tokens()
+    assert set(control["tokens"]) == set(CONTROL)
     markup = {"<think>", "<tool_call>"}
-    assert set(found["faults"]) == set(CONTROL) - markup
+    assert set(control["faults"]) == set(CONTROL) - markup
 
 
 @pytest.mark.parametrize(
@@ -104,10 +104,10 @@ async def test_ordinary_added_tokens_in_a_text_are_encoded_as_the_tokenizer_does
 ) -> None:
     folder = write_tokenizer(tiny_genai(tmp_path / "t"))
     async with open_engine(folder) as engine:
-        found = await engine.render([{"role": "user", "content": said}])
-    assert found["ids"] == wanted(folder, f"<bos><~User~>{said}\n\n<~Model~>")
-    assert "special_in_content" not in found
-    assert len(found["special_ids"]) == 3, "bos and the two roles, not the empty line"
+        rendered = await engine.render([{"role": "user", "content": said}])
+    assert rendered["ids"] == wanted(folder, f"<bos><~User~>{said}\n\n<~Model~>")
+    assert "special_in_content" not in rendered
+    assert len(rendered["special_ids"]) == 3, "bos and the two roles, not the empty line"
 
 
 async def test_a_role_token_that_the_tokenizer_calls_ordinary_is_spelled_when_a_user_types_it(
@@ -116,14 +116,14 @@ async def test_a_role_token_that_the_tokenizer_calls_ordinary_is_spelled_when_a_
     folder = write_tokenizer(tiny_genai(tmp_path / "t"))
     said = "a\n\n<~Model~> and <b>\n\n<think>"
     async with open_engine(folder) as engine:
-        found = await engine.render([{"role": "user", "content": said}])
-    assert found["special_in_content"] == ["<think>", "<~Model~>"]
-    assert found["special_as_text"] is True
+        rendered = await engine.render([{"role": "user", "content": said}])
+    assert rendered["special_in_content"] == ["<think>", "<~Model~>"]
+    assert rendered["special_as_text"] is True
     spelled = [
         *(wanted(folder, "<bos><~User~>a\n\n<") + wanted(folder, "~Model~> and <b>\n\n<")),
         *(wanted(folder, "think>\n\n<~Model~>")),
     ]
-    assert found["ids"] == spelled
+    assert rendered["ids"] == spelled
 
 
 def test_markup_has_a_letter_and_a_sign() -> None:

@@ -59,8 +59,8 @@ def genai_directly(folder: Path, shapes: tuple[Shape, ...]) -> list[list[int] | 
         timeout=60,
         check=True,
     )
-    found: list[list[int] | None] = json.loads(done.stdout)
-    return found
+    document: list[list[int] | None] = json.loads(done.stdout)
+    return document
 
 
 @pytest.mark.slow

@@ -45,10 +45,10 @@ def bare(tmp_path: Path) -> Path:
 
 
 def stops(folder: Path) -> list[int]:
-    found: list[int] = json.loads((folder / "genai_config.json").read_text())["model"][
+    document: list[int] = json.loads((folder / "genai_config.json").read_text())["model"][
         "eos_token_id"
     ]
-    return found
+    return document
 
 
 async def test_fields_become_the_chat_template_and_their_end_a_stop_id(bare: Path) -> None:

@@ -7,21 +7,21 @@ from hypothesis import strategies as st
 from firstlight_core.template.compare import differences, hunks
 
 
-def said(expected: str, found: str) -> list[str]:
+def said(expected: str, actual: str) -> list[str]:
     """The sentences for two texts of one token a character."""
     rows = differences(
         shape="single",
         between="prompt-template",
         subject="PromptTemplate",
         expected=[ord(c) for c in expected],
-        found=[ord(c) for c in found],
-        pieces={ord(c): c for c in expected + found},
+        actual=[ord(c) for c in actual],
+        pieces={ord(c): c for c in expected + actual},
     )
     return [row["sentence"] for row in rows]
 
 
 @pytest.mark.parametrize(
-    ("expected", "found", "sentence"),
+    ("expected", "actual", "sentence"),
     [
         ("assistant\n", "assistant", "PromptTemplate lacks the newline after `assistant`: 1 token"),
         ("assistant", "assistant ", "PromptTemplate adds the space after `assistant`: 1 token"),
@@ -40,8 +40,8 @@ def said(expected: str, found: str) -> list[str]:
         ("a\u202eb", "ab", "PromptTemplate lacks `\ufffd` after `a`: 1 token"),
     ],
 )
-def test_the_first_difference_in_words(expected: str, found: str, sentence: str) -> None:
-    assert said(expected, found)[0] == sentence
+def test_the_first_difference_in_words(expected: str, actual: str, sentence: str) -> None:
+    assert said(expected, actual)[0] == sentence
 
 
 def test_same_is_silent_and_two_places_are_two_sentences() -> None:
@@ -57,13 +57,13 @@ IDS = st.lists(st.integers(0, 4), max_size=40)
 
 @settings(max_examples=300, deadline=None)
 @given(IDS, IDS)
-def test_hunks_turn_one_into_the_other(expected: list[int], found: list[int]) -> None:
+def test_hunks_turn_one_into_the_other(expected: list[int], actual: list[int]) -> None:
     rebuilt: list[int] = []
     at = 0
-    for e1, e2, f1, f2 in hunks(expected, found):
-        rebuilt += expected[at:e1] + found[f1:f2]
+    for e1, e2, f1, f2 in hunks(expected, actual):
+        rebuilt += expected[at:e1] + actual[f1:f2]
         at = e2
-    assert rebuilt + expected[at:] == found
+    assert rebuilt + expected[at:] == actual
 
 
 def test_long_middles_are_one_difference_and_quick() -> None:
@@ -71,7 +71,7 @@ def test_long_middles_are_one_difference_and_quick() -> None:
     assert hunks([1, *left, 2], [1, *right, 2]) == [(1, 20_001, 1, 20_001)]
 
 
-def shown(expected: list[int], found: list[int], pieces: dict[int, str]) -> str:
+def shown(expected: list[int], actual: list[int], pieces: dict[int, str]) -> str:
     rows = differences(
         shape="whitespace",
         between="genai",
@@ -79,7 +79,7 @@ def shown(expected: list[int], found: list[int], pieces: dict[int, str]) -> str:
         truth="transformers'",
         cause="tokenizer",
         expected=expected,
-        found=found,
+        actual=actual,
         pieces=pieces,
     )
     assert rows[0]["cause"] == "tokenizer"

@@ -30,8 +30,8 @@ def test_the_segments_are_what_the_fields_expand_to(preset: Preset) -> None:
     assert segments_text(question_segments(template)) == expand(template, QUESTION)
     whole = segments_text(conversation_segments(template))
     assert whole == expand(template, CONVERSATION, opening=True)
-    said = [part.text for part in conversation_segments(template) if part.role]
-    assert said == [message["content"] for message in CONVERSATION]
+    lines = [part.text for part in conversation_segments(template) if part.role]
+    assert lines == [message["content"] for message in CONVERSATION]
 
 
 def test_half_a_template_is_shown_as_far_as_it_goes() -> None:

@@ -70,17 +70,17 @@ async def test_a_template_that_kills_genai_is_one_sentence(folder: Path, templat
 
 
 @pytest.mark.parametrize(
-    ("template", "said"),
+    ("template", "message"),
     [
         ("a\n{% if %}", "line 2"),
         ("{{ x | nope }}", "nope"),
         ("{% for x in y %}", "not valid Jinja"),
     ],
 )
-async def test_a_syntax_error_names_its_line(folder: Path, template: str, said: str) -> None:
+async def test_a_syntax_error_names_its_line(folder: Path, template: str, message: str) -> None:
     with pytest.raises(TemplateRefused) as caught:
         await render("jinja", folder, ONE, template=template)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 async def test_the_sandbox_renders_what_the_families_define(tmp_path: Path) -> None:

@@ -61,17 +61,19 @@ def test_model_config_becomes_search(config: dict[str, Any], search: tuple[Any, 
 def test_a_length_beyond_the_context_is_shortened_and_told(folder: Path, length: int) -> None:
     context = context_length(folder)
     assert context == 100_000
-    fitted, told = fit_to_context(document(max_length=length), folder)
+    fitted, sentence = fit_to_context(document(max_length=length), folder)
     assert fitted["ModelConfig"]["max_length"] == min(length, context)
-    assert told == (
+    assert sentence == (
         None
         if length < context
         else "`ModelConfig.max_length` 199,999 is more than the model's context; 100,000 tokens are written."
     )
     written = write_template(folder, document(max_length=length))
-    kept = json.loads((folder / "inference_model.json").read_text())["ModelConfig"]["max_length"]
+    written_length = json.loads((folder / "inference_model.json").read_text())["ModelConfig"][
+        "max_length"
+    ]
     search = json.loads((folder / "genai_config.json").read_text())["search"]["max_length"]
-    assert kept == search == written["search"]["max_length"] == min(length, context)
+    assert written_length == search == written["search"]["max_length"] == min(length, context)
 
 
 @pytest.mark.real

@@ -93,13 +93,13 @@ async def test_an_engine_is_given_the_variables_of_its_template(tmp_path: Path) 
 @pytest.mark.real
 def test_thinking_is_turned_off_from_the_command_line(tmp_path: Path) -> None:
     folder = tiny_genai(tmp_path / "t", template=THINKS)
-    asked = ("chat", str(folder), "--prompt", "HI", "--max-tokens", "1", "--greedy", "--json")
-    plain = json.loads(firstlight(*asked).stdout)
-    off = json.loads(firstlight(*asked, "--template-variable", "enable_thinking=false").stdout)
+    arguments = ("chat", str(folder), "--prompt", "HI", "--max-tokens", "1", "--greedy", "--json")
+    plain = json.loads(firstlight(*arguments).stdout)
+    off = json.loads(firstlight(*arguments, "--template-variable", "enable_thinking=false").stdout)
     assert off["stats"]["prompt_tokens"] == plain["stats"]["prompt_tokens"] + 3
     assert off["template_variables"] == {"enable_thinking": False}
     assert "template_variables" not in plain
-    refused = firstlight(*asked, "--template-variable", "x=1")
+    refused = firstlight(*arguments, "--template-variable", "x=1")
     assert refused.returncode == 1 and "It takes: enable_thinking" in refused.stdout
 
 

@@ -50,11 +50,11 @@ ONE, TWO = Threads(count=1), Threads(count=2, spin_us=20)
 def test_threads_that_are_tried_suit_the_machine(
     physical: int | None, usable: int, counts: set[int]
 ) -> None:
-    found = thread_candidates(physical=physical, usable=usable)
-    assert {threads.count for threads in found} == counts
-    assert len(set(found)) == len(found)
+    candidates = thread_candidates(physical=physical, usable=usable)
+    assert {threads.count for threads in candidates} == counts
+    assert len(set(candidates)) == len(candidates)
     # Three ways to wait, for those that have something to wait for.
-    assert sum((threads.count or 0) > 1 for threads in found) == 3 * len(counts - {0, 1})
+    assert sum((threads.count or 0) > 1 for threads in candidates) == 3 * len(counts - {0, 1})
 
 
 def test_every_setting_is_one_that_an_artifact_may_bring() -> None:
@@ -72,13 +72,17 @@ def test_every_setting_is_one_that_an_artifact_may_bring() -> None:
 def test_builds_begin_with_the_row_and_are_known_to_load(key: str, count: int) -> None:
     precision = find_precision(key)
     row = run_config(Path("source"), precision)
-    found = builds(precision, read_options(row), tied=True)
-    assert len(found) == count
-    assert not found[0].options
-    assert len({build.name for build in found}) == len({build.label for build in found}) == count
+    candidates = builds(precision, read_options(row), tied=True)
+    assert len(candidates) == count
+    assert not candidates[0].options
+    assert (
+        len({build.name for build in candidates})
+        == len({build.label for build in candidates})
+        == count
+    )
     configs = [
         json.dumps(with_options(row, build.options, precision=precision, tied=True))
-        for build in found
+        for build in candidates
         if build.options
     ]
     assert len({json.dumps(row), *configs}) == count
@@ -112,10 +116,10 @@ def test_speeds_are_compared_round_by_round() -> None:
 
     new = [sample(1.0, 20, 300), sample(2.0, 10, 150)]
     old = [sample(2.0, 10, 100), sample(3.0, 8, 75)]
-    found = times_as_fast(new, old)
-    assert found["answer"]["samples"] == [2.0, 1.5]
-    assert found["decode"]["median"] == pytest.approx((2 + 1.25) / 2)
-    assert (found["prefill"]["min"], found["prefill"]["max"]) == (2, 3)
+    ratios = times_as_fast(new, old)
+    assert ratios["answer"]["samples"] == [2.0, 1.5]
+    assert ratios["decode"]["median"] == pytest.approx((2 + 1.25) / 2)
+    assert (ratios["prefill"]["min"], ratios["prefill"]["max"]) == (2, 3)
 
 
 class Rigged:
@@ -282,9 +286,9 @@ async def test_wrong_targets_and_options(tmp_path: Path) -> None:
 
 async def test_two_tunings_at_once_would_spoil_each_other(tmp_path: Path) -> None:
     folder = tiny_genai(tmp_path / "t")
-    place = find_paths().work / "tuning.lock"
-    place.parent.mkdir(parents=True)
-    lock = try_lock(place)
+    path = find_paths().work / "tuning.lock"
+    path.parent.mkdir(parents=True)
+    lock = try_lock(path)
     assert lock is not None
     try:
         with pytest.raises(StateProblem, match="Another tuning"):

@@ -21,10 +21,10 @@ def put(path: Path, size: int = 100) -> Path:
     return path
 
 
-def dead_staging(place: Path) -> Path:
+def dead_staging(parent: Path) -> Path:
     """The staging folder of a process that was killed: its lock is free."""
-    place.mkdir(parents=True, exist_ok=True)
-    folder = place / ".firstlight-out-0123abcd"
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = parent / ".firstlight-out-0123abcd"
     put(folder / "work" / "part", 50)
     put(folder / "lock", 0)
     return folder
@@ -82,11 +82,11 @@ def test_the_staging_of_a_dead_process_goes(paths: Paths) -> None:
 
 
 def test_the_staging_of_a_living_process_stays(paths: Paths) -> None:
-    place = paths.models / "custom"
-    with open_staging(place / "mine") as staging:
+    parent = paths.models / "custom"
+    with open_staging(parent / "mine") as staging:
         put(staging.artifact / "model.onnx")
         assert "staging" not in kinds(paths)
-    assert not list(place.glob(".firstlight-*-????????"))
+    assert not list(parent.glob(".firstlight-*-????????"))
 
 
 def test_a_held_lock_keeps_its_folder(paths: Paths) -> None:

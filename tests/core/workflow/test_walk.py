@@ -48,10 +48,10 @@ class Recorder:
     def tell(self, name: str, answer: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         options = {k: v for k, v in options.items() if k != "on_event"}
         self.calls.append((name, args, options))
-        found = self.failing.get(name, answer)
-        if isinstance(found, BaseException):
-            raise found
-        return found
+        outcome = self.failing.get(name, answer)
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
 
     def later(self, name: str, answer: Any) -> Callable[..., Any]:
         async def call(*args: Any, **options: Any) -> Any:
@@ -69,12 +69,12 @@ class Recorder:
         self.tell("convert", {}, (source, outputs), options)
         failures = []
         for precision in outputs:
-            if found := self.failing.get(precision):
-                told = {"error": found.to_json()}
-                failures.append({"precision": precision, **told})
+            if failure := self.failing.get(precision):
+                document = {"error": failure.to_json()}
+                failures.append({"precision": precision, **document})
             else:
-                told = {"precision": precision, "bytes": 1}
-            done(precision, told)
+                document = {"precision": precision, "bytes": 1}
+            done(precision, document)
         return {"ok": not failures, "failures": failures}
 
     @property
@@ -185,15 +185,15 @@ async def test_a_failure_ends_only_what_needs_it(
     tmp_path: Path, failing: dict[str, Any], failed: str, skipped: int
 ) -> None:
     document, recorder, run = await walked(tmp_path, **failing)
-    found = statuses(document)
-    assert found[failed] == "failed"
-    assert list(found.values()).count("failed") == 1
-    assert list(found.values()).count("skipped") == skipped
-    assert found["summary"] == "done" and recorder.called("write_report")
+    by_step = statuses(document)
+    assert by_step[failed] == "failed"
+    assert list(by_step.values()).count("failed") == 1
+    assert list(by_step.values()).count("skipped") == skipped
+    assert by_step["summary"] == "done" and recorder.called("write_report")
     assert document["ok"] is False
     reasons = {s.get("reason") for s in document["steps"] if s["status"] == "skipped"}
     assert reasons <= {f"{failed} failed"}
-    assert {e.step: e.status for e in run.entries()} == found
+    assert {e.step: e.status for e in run.entries()} == by_step
 
 
 async def test_what_failed_is_told_with_its_hint(tmp_path: Path) -> None:
@@ -206,8 +206,8 @@ async def test_what_failed_is_told_with_its_hint(tmp_path: Path) -> None:
 
 async def test_a_precision_that_fails_does_not_lose_the_others(tmp_path: Path) -> None:
     document, recorder, run = await walked(tmp_path, int4=JobFailed("It broke.", hint="Mend it."))
-    found = statuses(document)
-    assert found["convert"] == "failed" and "skipped" not in found.values()
+    by_step = statuses(document)
+    assert by_step["convert"] == "failed" and "skipped" not in by_step.values()
     (step,) = [s for s in document["steps"] if s["id"] == "convert"]
     assert step["error"]["message"] == "It broke."
     assert [

@@ -144,10 +144,10 @@ async def test_threads_are_tuned_by_keys_and_kept(
         await settle(pilot)
         assert tuner.calls == [(FULL.artifact, {})]
         table = screen.query_one("#trials", DataTable)
-        shown = ["".join(str(c) for c in table.get_row_at(i)) for i in range(table.row_count)]
-        assert len(shown) == 4
-        assert shown[1].startswith("1 thread")
-        assert shown[3].startswith("Best: 2 threads")
+        rows_shown = ["".join(str(c) for c in table.get_row_at(i)) for i in range(table.row_count)]
+        assert len(rows_shown) == 4
+        assert rows_shown[1].startswith("1 thread")
+        assert rows_shown[3].startswith("Best: 2 threads")
         assert "1.25 × (1.20 to 1.30)" in str(screen.query_one("#verdict", Words).content)
         await press(pilot, "#keep")
         assert tuner.kept == [Path(str(FULL.artifact))]
@@ -169,8 +169,8 @@ async def test_a_tuned_build_becomes_the_artifact(wizard: Build, called: Called)
         ((what, options),) = tuner.calls
         assert what == FULL.source
         assert options == {"precision": "int4", "output": Path("/models/out/int4-tuned")}
-        said = str(app.screen.query_one("#verdict", Words).content)
-        assert "Left out: INT4, blocks of 128, drifts further than 1 nats." in said
+        text = str(app.screen.query_one("#verdict", Words).content)
+        assert "Left out: INT4, blocks of 128, drifts further than 1 nats." in text
         await press(pilot, "#keep")
         assert app.workspace.session.artifact == "/models/out/int4-tuned"
         assert (app.workspace.session.template, app.workspace.session.benchmark) == (None, None)

@@ -187,13 +187,13 @@ async def test_saved_conversations_replay(wizard: Build, called: Called, tmp_pat
 async def test_the_decode_rate_is_told_while_an_answer_is_made(
     wizard: Build, called: Called
 ) -> None:
-    told, go_on = asyncio.Event(), asyncio.Event()
+    notified, go_on = asyncio.Event(), asyncio.Event()
 
     class Waiting(FakeEngine):
         async def chat(self, messages: Any, **options: Any) -> AsyncIterator[Event]:
             for index in range(6):
                 yield Token("word ", 1, index, index * 0.02)
-            told.set()
+            notified.set()
             await go_on.wait()
             async for event in super().chat(messages, **options):
                 yield event
@@ -208,7 +208,7 @@ async def test_the_decode_rate_is_told_while_an_answer_is_made(
     async with app.run_test(size=(100, 30)) as pilot:
         await idle(pilot)
         await pilot.press(*"one", "enter")
-        await told.wait()
+        await notified.wait()
         standing = app.screen.query_one("#standing")
         while "tok/s so far" not in (said := str(standing.render())):
             await pilot.pause()
@@ -271,18 +271,20 @@ async def test_three_deaths_in_a_minute_are_enough(wizard: Build, called: Called
 
 
 @pytest.mark.parametrize(
-    ("text", "kept"),
+    ("text", "remaining"),
     [("a" * (PASTE_LIMIT + 5), PASTE_LIMIT), ("a\x00b", 2), ("a\x1b[31mb", 7)],
     ids=["long", "nul", "escape"],
 )
-async def test_a_paste_is_cut_and_cleaned(wizard: Build, text: str, kept: int) -> None:
+async def test_a_paste_is_cut_and_cleaned(wizard: Build, text: str, remaining: int) -> None:
     app = wizard(session=OWN, first=ChatStep)
     async with app.run_test(size=(100, 30)) as pilot:
         await idle(pilot)
         field = app.screen.query_one(Ask)
         await field._on_paste(events.Paste(text))
         await pilot.pause()
-        assert len(field.text) == kept and "\x1b" not in field.text and "\x00" not in field.text
+        assert (
+            len(field.text) == remaining and "\x1b" not in field.text and "\x00" not in field.text
+        )
 
 
 async def test_the_oldest_turns_give_way_when_the_context_is_full(

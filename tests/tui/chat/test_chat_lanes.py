@@ -259,25 +259,25 @@ def turn(text: str, ids: list[int], pieces: list[str]) -> Turn:
 
 
 def test_where_two_answers_part() -> None:
-    one = turn("a bad cat", [1, 2, 3], ["a", " bad", " cat"])
-    assert parting(one, turn("a bad cat", [1, 2, 3], ["a", " bad", " cat"])) is None
+    first = turn("a bad cat", [1, 2, 3], ["a", " bad", " cat"])
+    assert parting(first, turn("a bad cat", [1, 2, 3], ["a", " bad", " cat"])) is None
     other = turn("a bed", [1, 4], ["a", " bed"])
-    assert parting(one, other) == Parting(start=1, end=5, token=1)
-    assert parting(other, one) == Parting(start=1, end=5, token=1)
+    assert parting(first, other) == Parting(start=1, end=5, token=1)
+    assert parting(other, first) == Parting(start=1, end=5, token=1)
     shorter = turn("a bad", [1, 2], ["a", " bad"])
-    assert parting(shorter, one) == Parting(start=5, end=5, token=2)
+    assert parting(shorter, first) == Parting(start=5, end=5, token=2)
     # The ids of another tokenizer mean other texts: the words are compared.
     foreign = turn("a bad dog", [3, 2, 9], ["a", " bad", " dog"])
-    assert parting(one, foreign) == Parting(start=6, end=9)
-    assert parting(one, turn("a bad cat", [7, 8, 9], ["a", " bad", " cat"])) is None
+    assert parting(first, foreign) == Parting(start=6, end=9)
+    assert parting(first, turn("a bad cat", [7, 8, 9], ["a", " bad", " cat"])) is None
     # Half a character is held back: the difference is seen with the piece that completes it.
     held = turn("a \U0001f44b", [1, 8, 9], ["a", "", " \U0001f44b"])
-    assert parting(held, one) == Parting(start=1, end=3, token=1)
+    assert parting(held, first) == Parting(start=1, end=3, token=1)
     # A server tells no ids: the word in which they differ.
     server = turn("a band cat", [-1], ["a band cat"])
-    assert parting(server, one) == Parting(start=2, end=6)
-    assert parting(turn("a bad cat", [-1], ["a bad cat"]), one) is None
-    assert parting(turn("", [], []), one) == Parting(start=0, end=0)
+    assert parting(server, first) == Parting(start=2, end=6)
+    assert parting(turn("a bad cat", [-1], ["a bad cat"]), first) is None
+    assert parting(turn("", [], []), first) == Parting(start=0, end=0)
 
 
 async def test_every_lane_says_what_its_own_process_takes_now(

@@ -261,8 +261,8 @@ async def test_control_tokens_in_the_users_text_are_told(wizard: Build, called: 
         async def chat(self, messages: Any, **options: Any) -> AsyncIterator[Event]:
             async for event in super().chat(messages, **options):
                 if isinstance(event, Reply):
-                    found = {"special_in_content": ["<s>"], "special_as_text": self.as_text}
-                    event = Reply({**event.result, **found})
+                    line = {"special_in_content": ["<s>"], "special_as_text": self.as_text}
+                    event = Reply({**event.result, **line})
                 yield event
 
     engine = Strict()

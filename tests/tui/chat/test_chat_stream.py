@@ -24,9 +24,9 @@ class Pieces(list[str]):
     read = 0
 
     def __getitem__(self, place: Any) -> Any:
-        found = super().__getitem__(place)
-        self.read += len(found) if isinstance(place, slice) else 1
-        return found
+        piece = super().__getitem__(place)
+        self.read += len(piece) if isinstance(place, slice) else 1
+        return piece
 
 
 def test_the_end_of_an_answer_is_found_without_reading_it_all() -> None:

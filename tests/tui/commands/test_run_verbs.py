@@ -28,8 +28,8 @@ def call(*arguments: str | Path, cwd: Path | None = None) -> subprocess.Complete
 
 
 def document(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    parsed: dict[str, Any] = json.loads(done.stdout)
+    return parsed
 
 
 @pytest.fixture
@@ -79,13 +79,13 @@ def test_a_missing_model_ends_the_walk_with_a_report(tmp_path: Path) -> None:
     path.write_text('source = "no-such-folder"\n[deploy]\nname = "x"')
     done = call("run", path, "--yes", "--json")
     assert done.returncode == 1
-    found = document(done)
-    assert found["schema"] == "firstlight/run/1" and found["ok"] is False
-    steps = {step["id"]: step for step in found["steps"]}
+    document_read = document(done)
+    assert document_read["schema"] == "firstlight/run/1" and document_read["ok"] is False
+    steps = {step["id"]: step for step in document_read["steps"]}
     assert steps["model"]["status"] == "failed"
     assert str(tmp_path / "no-such-folder") in steps["model"]["error"]["message"]
     assert steps["convert"]["status"] == steps["deploy"]["status"] == "skipped"
-    assert Path(found["report"]["html"]).is_file()
+    assert Path(document_read["report"]["html"]).is_file()
 
 
 def test_runs_are_listed(run: Run) -> None:

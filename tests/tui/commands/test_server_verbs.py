@@ -22,11 +22,11 @@ def script() -> Iterator[Script]:
         yield script
 
 
-def call(*arguments: str, said: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Firstlight in a process of its own, `said` piped to it."""
+def call(*arguments: str, message: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Firstlight in a process of its own, `message` piped to it."""
     return subprocess.run(
         [sys.executable, "-m", "firstlight_tui", *arguments],
-        input=said if said is not None else "",
+        input=message if message is not None else "",
         capture_output=True,
         text=True,
         timeout=120,
@@ -42,15 +42,15 @@ def document(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 # Piped questions ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("said", ["hi\n", "one\ntwo\n\nthree", "  ünï 👍\n"])
-def test_a_piped_question_is_asked_whole(script: Script, said: str) -> None:
-    done = call("chat", script.url, "--json", said=said)
+@pytest.mark.parametrize("message", ["hi\n", "one\ntwo\n\nthree", "  ünï 👍\n"])
+def test_a_piped_question_is_asked_whole(script: Script, message: str) -> None:
+    done = call("chat", script.url, "--json", message=message)
     assert (done.returncode, document(done)["text"]) == (0, "All is well.")
-    assert script.asked[0]["messages"] == [{"role": "user", "content": said.rstrip("\n")}]
+    assert script.asked[0]["messages"] == [{"role": "user", "content": message.rstrip("\n")}]
 
 
 def test_what_a_windows_pipe_adds_is_not_asked(script: Script) -> None:
-    done = call("chat", script.url, "--json", said="\ufeffone\r\ntwo\r\n")
+    done = call("chat", script.url, "--json", message="\ufeffone\r\ntwo\r\n")
     assert done.returncode == 0
     assert script.asked[0]["messages"] == [{"role": "user", "content": "one\ntwo"}]
 
@@ -71,10 +71,10 @@ def test_connect_lists_models_as_targets(script: Script) -> None:
     script.offer("small", "large", faultkit.PAYLOAD)
     done = call("connect", script.url.removesuffix("/v1"), "--json")
     assert done.returncode == 0
-    found = document(done)
-    assert found["schema"] == "firstlight/connect/1"
-    assert found["targets"][:2] == [f"{script.url}#small", f"{script.url}#large"]
-    assert call("chat", found["targets"][0], "--prompt", "hi").returncode == 0
+    document_read = document(done)
+    assert document_read["schema"] == "firstlight/connect/1"
+    assert document_read["targets"][:2] == [f"{script.url}#small", f"{script.url}#large"]
+    assert call("chat", document_read["targets"][0], "--prompt", "hi").returncode == 0
     assert script.asked[0]["model"] == "small"
     done = call("connect", script.url)
     assert f"{script.url}#large" in done.stdout

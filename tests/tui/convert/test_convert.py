@@ -85,15 +85,15 @@ def primary(pilot: Pilot[Any]) -> str:
 
 
 def session(pilot: Pilot[Any]) -> Session:
-    found = pilot.app.workspace.session  # type: ignore[attr-defined]
-    assert isinstance(found, Session)
-    return found
+    value = pilot.app.workspace.session  # type: ignore[attr-defined]
+    assert isinstance(value, Session)
+    return value
 
 
 def work(pilot: Pilot[Any]) -> Work:
-    found = pilot.app.workspace.works["convert"]  # type: ignore[attr-defined]
-    assert isinstance(found, Work)
-    return found
+    value = pilot.app.workspace.works["convert"]  # type: ignore[attr-defined]
+    assert isinstance(value, Work)
+    return value
 
 
 async def repaint(pilot: Pilot[Any]) -> None:
@@ -185,8 +185,8 @@ async def test_cancel_says_cancelled_and_offers_to_convert_again(
         assert [a["precision"] for a in session(pilot).artifacts] == ["int8"]
         assert primary(pilot) == "Convert"
         assert app.workspace.run_record is not None
-        kept = [e for e in app.workspace.run_record.entries() if e.step == "convert"]
-        assert [(e.status, e.values["precision"]) for e in kept] == [
+        remaining = [e for e in app.workspace.run_record.entries() if e.step == "convert"]
+        assert [(e.status, e.values["precision"]) for e in remaining] == [
             ("done", "int8"),
             ("cancelled", "int4"),
         ]
@@ -225,10 +225,10 @@ async def test_one_failure_of_several_is_told_and_loses_nothing(
         await settle(pilot)
         words = text(pilot, "#problem-words")
         assert "1 of 2 precisions could not be converted. INT8: Memory ran out." in words
-        shown = text(pilot, "#work")
-        assert "✗ INT8" in shown and "1 of 2 failed" in shown
+        text_on_screen = text(pilot, "#work")
+        assert "✗ INT8" in text_on_screen and "1 of 2 failed" in text_on_screen
         # What ran last was a good one: its stages say so.
-        assert "✓ Quantising the weights" in shown
+        assert "✓ Quantising the weights" in text_on_screen
         assert [a["precision"] for a in session(pilot).artifacts] == ["int4"]
         assert primary(pilot) == "Retry"
 
@@ -331,9 +331,9 @@ async def test_a_result_can_be_chosen_for_the_next_steps(wizard: Build) -> None:
     async with wizard(session=full, first=ConvertStep).run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         results = pilot.app.screen.query_one(OptionList)
-        shown = [str(option.prompt) for option in results.options]
-        assert shown[0].startswith("✓ INT8") and shown[1].startswith("▸ INT4")
-        assert all("measured" in line for line in shown)
+        rows_shown = [str(option.prompt) for option in results.options]
+        assert rows_shown[0].startswith("✓ INT8") and rows_shown[1].startswith("▸ INT4")
+        assert all("measured" in line for line in rows_shown)
         results.focus()
         await pilot.press("home", "enter")
         await settle(pilot)

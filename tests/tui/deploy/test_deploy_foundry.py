@@ -231,8 +231,8 @@ async def test_the_cache_is_moved_after_a_question_and_put_back_after_a_restart(
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
         await settle(pilot)
-        asked = str(app.screen.query_one(Words).visual).replace("\n", "")
-        assert "cache of every model" in asked and str(mine)[-20:] in asked
+        text = str(app.screen.query_one(Words).visual).replace("\n", "")
+        assert "cache of every model" in text and str(mine)[-20:] in text
         await pilot.press("escape")
         await pilot.pause()
         assert await find_cache(environ) == mine

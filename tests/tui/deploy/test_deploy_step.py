@@ -270,8 +270,8 @@ async def test_answers_that_differ_are_not_called_verified(wizard: Build, called
         await pilot.press("enter")
         await settle(pilot)
         assert "the answers differ" in words(app, "#verdict")
-        shown = words(app, "#answer-foundry")
-        assert "\x1b" not in shown and "[b]" in shown
+        text_on_screen = words(app, "#answer-foundry")
+        assert "\x1b" not in text_on_screen and "[b]" in text_on_screen
         assert not DeployStep.done(app.workspace.session)
 
 

@@ -24,12 +24,12 @@ LONG = "olive-ai 0.13.0 × onnxruntime-genai 0.18.0: " + "run together " * 15
 TITLES = [("python", "Python"), ("pair", "Olive × genai"), ("torch", "torch")]
 
 
-def row(key: str, status: str = "ok", found: str = "1.0", fix: str = "") -> dict[str, Any]:
+def row(key: str, status: str = "ok", finding: str = "1.0", fix: str = "") -> dict[str, Any]:
     return {
         "id": key,
         "title": dict(TITLES)[key],
         "status": status,
-        "found": found,
+        "found": finding,
         "needed": "2.0",
         "why": "because",
         "fix": fix,
@@ -51,10 +51,10 @@ def document(*rows: dict[str, Any]) -> dict[str, Any]:
 
 BROKEN = document(
     row("python"),
-    row("pair", found=LONG),
+    row("pair", finding=LONG),
     row("torch", "missing", "not installed", "pip install torch"),
 )
-WHOLE = document(row("python"), row("pair", found=LONG), row("torch"))
+WHOLE = document(row("python"), row("pair", finding=LONG), row("torch"))
 
 
 class Machine:
@@ -68,9 +68,9 @@ class Machine:
         self.asked.append(only)
         found = WHOLE if self.mended else BROKEN
         rows = [r for r in found["checks"] if only is None or r["id"] in only]
-        for one in rows:
+        for entry in rows:
             if on_result is not None:
-                on_result(one)
+                on_result(entry)
         return document(*rows)
 
 
@@ -109,7 +109,7 @@ async def test_rows_come_one_by_one_and_survive_a_walk(build: Build) -> None:
     go_on = asyncio.Event()
 
     async def slow(*, on_result: Any, only: Any = None) -> dict[str, Any]:
-        on_result(row("python", found="3.11.7"))
+        on_result(row("python", finding="3.11.7"))
         await go_on.wait()
         return WHOLE
 
@@ -175,7 +175,7 @@ async def test_the_report_goes_to_the_clipboard_and_to_a_file_without_the_home(
     build: Build, own_home: Any
 ) -> None:
     async def checks(*, on_result: Any = None, only: Any = None) -> dict[str, Any]:
-        return document(row("python", found=f"{own_home}/bin/python"))
+        return document(row("python", finding=f"{own_home}/bin/python"))
 
     app = build(run_checks=checks)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -194,9 +194,9 @@ async def test_the_course_commands_say_what_is_satisfied(build: Build) -> None:
         await pilot.press("w")
         await pilot.pause()
         assert isinstance(app.screen, DetailScreen)
-        said = str(app.screen.query_one(Words).content)
-        assert "✓ pip install transformers -U  already satisfied" in said
-        assert "pip install onnx onnxruntime numpy  not yet" in said
+        text = str(app.screen.query_one(Words).content)
+        assert "✓ pip install transformers -U  already satisfied" in text
+        assert "pip install onnx onnxruntime numpy  not yet" in text
 
 
 PLAN = InstallPlan(

@@ -219,8 +219,8 @@ async def test_another_machine_is_asked_only_after_a_yes(
         await pilot.press("enter")
         await settle(pilot)
         assert isinstance(app.screen, ConfirmScreen)
-        said = str(app.screen.query_one(Words).render())
-        assert "gpu.example:8000 is another machine" in said and "Plain http" in said
+        text = str(app.screen.query_one(Words).render())
+        assert "gpu.example:8000 is another machine" in text and "Plain http" in text
         await pilot.click("#yes" if yes else "#no")
         await settle(pilot)
         assert finder.asked[1:] == ([("http://gpu.example:8000/v1", True)] if yes else [])
@@ -372,8 +372,12 @@ async def test_every_converted_precision_is_checked_and_shown(
         # The rating was given to one of them only.
         assert called.calls[-1][2]["ratings"] == []
         assert called.calls[-1][2]["reference"] is not None
-        shown = words(app, "#checks")
-        assert "int4 " in shown and "int8 " in shown and "top-1 agreement 99.0%" in shown
+        text_on_screen = words(app, "#checks")
+        assert (
+            "int4 " in text_on_screen
+            and "int8 " in text_on_screen
+            and "top-1 agreement 99.0%" in text_on_screen
+        )
 
 
 async def test_without_a_server_several_clients_are_refused_in_words(
@@ -421,9 +425,9 @@ async def until(pilot: Pilot[Any], true: Callable[[], bool]) -> None:
             return
         await pilot.pause(0.02)
     talk = pilot.app.workspace.chat.first  # type: ignore[attr-defined]
-    shown = [str(w.render()) for w in pilot.app.screen.query("#problem-words")]
-    said = [turn.text for turn in talk.turns]
-    raise AssertionError(f"it did not become true: {talk.status} {said} {talk.error} {shown}")
+    rows_shown = [str(w.render()) for w in pilot.app.screen.query("#problem-words")]
+    lines = [turn.text for turn in talk.turns]
+    raise AssertionError(f"it did not become true: {talk.status} {lines} {talk.error} {rows_shown}")
 
 
 async def say(pilot: Pilot[Any], text: str) -> None:
@@ -474,11 +478,11 @@ async def test_a_fault_in_the_chat_is_one_sentence_and_the_history_stays(
         set_up(script)
         await say(pilot, "two")
         await until(pilot, lambda: sentence in words(app, "#problem-words"))
-        shown = words(app, "#problem-words")
-        assert faultkit.leaks(shown.encode()) == [] and "Traceback" not in shown
-        kept = [(turn.role, turn.text) for turn in talk.turns]
-        assert kept[:3] == [("user", "one"), ("assistant", "All is well."), ("user", "two")]
-        assert [text for _, text in kept[3:]] == ([half] if half else [])
+        text_on_screen = words(app, "#problem-words")
+        assert faultkit.leaks(text_on_screen.encode()) == [] and "Traceback" not in text_on_screen
+        remaining = [(turn.role, turn.text) for turn in talk.turns]
+        assert remaining[:3] == [("user", "one"), ("assistant", "All is well."), ("user", "two")]
+        assert [text for _, text in remaining[3:]] == ([half] if half else [])
         # The server is well again: the conversation goes on.
         script.lines, script.stall, script.status = good, False, 200
         await until(pilot, lambda: talk.status == "ready")

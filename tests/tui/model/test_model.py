@@ -38,10 +38,10 @@ from tests.support.wizard_services import Called, fake_services
 SAMPLE = find_paths().sample
 
 
-def found(name: str, origin: str, size: int, place: str) -> FoundModel:
+def found(name: str, origin: str, size: int, folder: str) -> FoundModel:
     return FoundModel(
         name=name,
-        path=Path(place),
+        path=Path(folder),
         origin=origin,
         architecture="Qwen2ForCausalLM",
         weight_bytes=size,
@@ -223,10 +223,10 @@ async def test_the_table_never_scrolls_sideways(build: Build, size: tuple[int, i
 
 
 async def test_a_hub_id_is_downloaded_only_after_a_yes(build: Build, tmp_path: Path) -> None:
-    asked: list[tuple[str, bool]] = []
+    requests: list[tuple[str, bool]] = []
 
     async def download(hub_id: str, *, agreed: bool, on_event: Any, started: Any) -> dict[str, Any]:
-        asked.append((hub_id, agreed))
+        requests.append((hub_id, agreed))
         on_event(Stage("download", "Downloading 1 GiB"))
         on_event(Progress(1, 2, "bytes"))
         return {"path": str(tmp_path)}
@@ -240,11 +240,11 @@ async def test_a_hub_id_is_downloaded_only_after_a_yes(build: Build, tmp_path: P
         assert "huggingface.co" in question and "not known" in question
         await pilot.click("#no")
         await settle(pilot)
-        assert asked == [] and app.workspace.session.model is None
+        assert requests == [] and app.workspace.session.model is None
         await give(pilot, "owner/name")
         await pilot.click("#yes")
         await settle(pilot)
-        assert asked == [("owner/name", True)]
+        assert requests == [("owner/name", True)]
         assert (
             app.workspace.session.source == str(tmp_path) and app.workspace.session.model == MODEL
         )
@@ -329,10 +329,10 @@ async def test_an_adapter_without_its_base_asks_for_it(
 ) -> None:
     adapter, base = tmp_path / "adapter", tmp_path / "base"
     adapter.mkdir(), base.mkdir()
-    asked: list[Path | None] = []
+    requests: list[Path | None] = []
 
     def inspect(folder: Path, *, base: Path | None = None) -> Any:
-        asked.append(base)
+        requests.append(base)
         if base is None:
             raise BaseMissing("This is a LoRA adapter.", hint="Name it.")
         return MODEL
@@ -344,7 +344,7 @@ async def test_an_adapter_without_its_base_asks_for_it(
         assert app.screen.query_one("#base").display
         assert app.focused is app.screen.query_one("#base")
         await give(pilot, str(base), "#base")
-        assert asked == [None, base]
+        assert requests == [None, base]
         assert app.workspace.session.source == str(adapter) and app.workspace.session.model == MODEL
         assert remembered_base(adapter) == base
 
@@ -414,7 +414,7 @@ async def test_an_impossible_name_is_one_sentence(build: Build) -> None:
 
 def test_the_real_sample_shows_its_facts_and_that_it_fits() -> None:
     model = dict(Services().inspect(SAMPLE))
-    said = facts_words(str(SAMPLE), model).plain
+    text = facts_words(str(SAMPLE), model).plain
     for words in (
         "Qwen2ForCausalLM",
         "supported",
@@ -429,7 +429,7 @@ def test_the_real_sample_shows_its_facts_and_that_it_fits() -> None:
         "sha256:",
         "INT4: 1.78 MiB, ",
     ):
-        assert words in said, words
+        assert words in text, words
 
 
 def test_what_does_not_fit_says_why_and_what_would() -> None:
@@ -437,13 +437,13 @@ def test_what_does_not_fit_says_why_and_what_would() -> None:
         "int4": {"available": False, "reason": "Needs 64 GiB of memory; 8 GiB is available."},
         "fp32": {"available": True, "reason": ""},
     }
-    said = fit_words(rows).plain
-    assert "will not fit" in said and "64 GiB" in said and "What fits: FP32" in said
+    text = fit_words(rows).plain
+    assert "will not fit" in text and "64 GiB" in text and "What fits: FP32" in text
 
 
 def test_a_warning_from_a_model_is_only_text() -> None:
-    said = facts_words("/m\x1b", MODEL).plain
-    assert "\x1b" not in said and "[b]markup[/b]" in said
+    text = facts_words("/m\x1b", MODEL).plain
+    assert "\x1b" not in text and "[b]markup[/b]" in text
 
 
 def test_unwritable_state_forgets_a_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -459,6 +459,6 @@ def test_unwritable_state_forgets_a_base(tmp_path: Path, monkeypatch: pytest.Mon
 )
 def test_the_card_says_what_was_measured_of_such_a_model(status: str, words: str) -> None:
     support = {"status": status, "reason": "each\x1b of it"}
-    said = facts_words("m", MODEL | {"support": support}).plain
-    assert words in said
-    assert "\x1b" not in said
+    text = facts_words("m", MODEL | {"support": support}).plain
+    assert words in text
+    assert "\x1b" not in text

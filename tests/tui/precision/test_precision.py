@@ -61,9 +61,9 @@ def text(pilot: Pilot[Any], selector: str) -> str:
 
 
 def row(pilot: Pilot[Any], key: str) -> dict[str, str]:
-    found = table(pilot)
-    columns = [str(column.value) for column in found.columns]
-    return dict(zip(columns, (str(cell) for cell in found.get_row(key)), strict=True))
+    grid = table(pilot)
+    columns = [str(column.value) for column in grid.columns]
+    return dict(zip(columns, (str(cell) for cell in grid.get_row(key)), strict=True))
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
@@ -72,8 +72,8 @@ async def test_the_table_fits_and_shows_claim_estimate_and_measurement(
 ) -> None:
     async with wizard(session=MEASURED, first=PrecisionStep).run_test(size=size) as pilot:
         await settle(pilot)
-        found = table(pilot)
-        assert found.virtual_size.width <= found.size.width
+        grid = table(pilot)
+        assert grid.virtual_size.width <= grid.size.width
         int4 = row(pilot, "int4")
         assert int4["claim"] == "×0.125"
         assert int4["bytes"] == "1.66" and int4["measured"] == "1.66"
@@ -83,7 +83,7 @@ async def test_the_table_fits_and_shows_claim_estimate_and_measurement(
         assert ("ttft" in int4) is wide
         if wide:
             assert (int4["ttft"], int4["prefill"], int4["load"]) == ("20", "900", "210")
-        heads = [str(column.label) for column in found.columns.values()]
+        heads = [str(column.label) for column in grid.columns.values()]
         assert {head.splitlines()[0] for head in heads if head} >= {"claim", "est.", "meas."}
 
 
@@ -97,13 +97,13 @@ async def test_details_say_everything_at_any_size(wizard: Build, size: tuple[int
         assert isinstance(pilot.app.screen, DetailScreen)
         words = str(pilot.app.screen.query_one("VerticalScroll Words", Words).content)
         share = "×0.125 of FP32, Fastest, Acceptable, for: Resource-limited; this model: 19 %"
-        for said in (
+        for sentence in (
             f"{share} of FP32 (measured size / estimated FP32 size)",
             "the formulas of FACTS",
             "TTFT 20 ms",
             "mean KL 0.02",
         ):
-            assert said in words
+            assert sentence in words
 
 
 async def test_a_row_that_cannot_run_stays_visible_and_says_why(wizard: Build) -> None:
@@ -239,7 +239,7 @@ async def test_advanced_says_when_there_is_nothing_to_choose(wizard: Build) -> N
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"),
+    ("value", "text"),
     [
         (None, "–"),
         (0.0341, "0.034"),
@@ -251,15 +251,15 @@ async def test_advanced_says_when_there_is_nothing_to_choose(wizard: Build) -> N
         (1_234_567.0, "1.23M"),
     ],
 )
-def test_numbers_are_short(value: float | None, shown: str) -> None:
-    assert number(value) == shown
+def test_numbers_are_short(value: float | None, text: str) -> None:
+    assert number(value) == text
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(None, "–"), (0.0, "0"), (0.0123, "0.012"), (4.7073e-6, "4.7e-6")]
+    ("value", "text"), [(None, "–"), (0.0, "0"), (0.0123, "0.012"), (4.7073e-6, "4.7e-6")]
 )
-def test_drifts_are_short(value: float | None, shown: str) -> None:
-    assert drift_text(value) == shown
+def test_drifts_are_short(value: float | None, text: str) -> None:
+    assert drift_text(value) == text
 
 
 def test_points_on_top_of_each_other_are_all_drawn() -> None:

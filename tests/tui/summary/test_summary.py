@@ -19,7 +19,7 @@ async def test_a_check_that_ends_while_the_summary_is_open_is_counted(wizard: Bu
         await settle(pilot)
         assert "Validated against the original" in said()
         assert app.workspace.run_record is not None
-        kept = [
+        remaining = [
             e.values["session"] for e in app.workspace.run_record.entries() if e.step == "summary"
         ]
-        assert kept[0]["quality"] is None and kept[-1]["quality"] == QUALITY
+        assert remaining[0]["quality"] is None and remaining[-1]["quality"] == QUALITY

@@ -281,9 +281,9 @@ async def test_the_preview_is_text_at_once_and_tokens_soon(wizard: Build, called
         app.screen.query_one(TabbedContent).active = "view-preview"
         await pilot.pause()
         await settle(pilot)
-        shown = words(app, "#preview")
-        assert "1 tokens" in shown and "token 1: the chat template has" in shown
-        assert "\x1b" not in shown
+        text_on_screen = words(app, "#preview")
+        assert "1 tokens" in text_on_screen and "token 1: the chat template has" in text_on_screen
+        assert "\x1b" not in text_on_screen
         app.screen.query_one(TemplateFields).field("system").value = "NEW {Content}"
         await pilot.pause()
         assert "NEW You are a careful assistant." in words(app, "#preview")

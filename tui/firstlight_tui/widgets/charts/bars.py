@@ -178,16 +178,16 @@ class StackedBar:
 
     def _cells(self, width: int) -> list[tuple[Part, int]]:
         whole = sum(part.amount for part in self.parts) or 1.0
-        shown = [part for part in self.parts if part.amount > 0]
+        visible = [part for part in self.parts if part.amount > 0]
         room = max(0, width - 1)
         edges = [0]
-        for part in shown:
+        for part in visible:
             edges.append(edges[-1] + max(2, round(room * part.amount / whole)))
         if edges[-1] > room:
-            largest = max(range(len(shown)), key=lambda i: shown[i].amount)
+            largest = max(range(len(visible)), key=lambda i: visible[i].amount)
             over = edges[-1] - room
             edges = [edge - over if i > largest else edge for i, edge in enumerate(edges)]
-        return [(part, b - a) for part, a, b in zip(shown, edges, edges[1:], strict=False)]
+        return [(part, b - a) for part, a, b in zip(visible, edges, edges[1:], strict=False)]
 
     def _words(self, part: Part) -> str:
         whole = sum(each.amount for each in self.parts) or 1.0
