@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from firstlight_core.exports.table import EXPORTS
 from firstlight_core.precision.table import PRECISIONS
 from firstlight_tui.commands import VERBS
 
@@ -184,6 +185,11 @@ def test_an_unknown_verb_is_a_usage_error() -> None:
 def test_the_readme_names_every_verb() -> None:
     for verb in VERBS:
         assert re.search(rf"`firstlight {verb}\b|`{verb}`", README), verb
+
+
+def test_the_readme_names_every_export() -> None:
+    for target in EXPORTS:
+        assert re.search(rf"\b{target}\b", README, re.IGNORECASE), target
 
 
 def test_the_verbs_of_the_readme_exist() -> None:

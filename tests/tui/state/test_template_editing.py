@@ -11,6 +11,11 @@ from firstlight_core.documents.artifact import InferenceModel
 from firstlight_core.errors import CheckFailed, TemplateRefused
 from firstlight_core.template.presets import PRESETS, find_preset
 from firstlight_core.workflow.services import Services
+from firstlight_tui.state.chat_template_editing import (
+    SOURCE,
+    ChatTemplateEditing,
+    SyntaxLook,
+)
 from firstlight_tui.state.template_editing import (
     TOKENIZER,
     Act,
@@ -158,3 +163,74 @@ async def test_the_preview_is_counted_for_these_fields_only(make_editing: MakeEd
     assert editing.preview()[1] == {"conversations": []}
     editing.take_family(PRESETS[-1].key)
     assert editing.preview()[1] is None
+
+
+class ChatTemplates:
+    """Chat templates of two folders, and what was written to one."""
+
+    def __init__(self, texts: dict[Path, str | None]) -> None:
+        self.texts = texts
+        self.written: list[tuple[str, bool]] = []
+
+    def read(self, folder: Path) -> str | None:
+        return self.texts[folder]
+
+    async def settle(self, folder: Path, text: str, *, force: bool = False) -> Any:
+        self.written.append((text, force))
+        if not force:
+            raise CheckFailed("The system prompt is lost.")
+        return {"written": ["chat_template.jinja"], "inference_model": INFERENCE_MODEL}
+
+
+ARTIFACT, SOURCE_FOLDER = Path("/a"), Path("/models/mine")
+
+
+def chat_template_editing(
+    templates: ChatTemplates, source: Path | None = SOURCE_FOLDER
+) -> ChatTemplateEditing:
+    services = fake_services(
+        Called(), read_chat_template=templates.read, settle_chat_template=templates.settle
+    )
+    workspace = Workspace(LoopTasks(), session=OPEN, services=services)
+    return ChatTemplateEditing(workspace, ARTIFACT, source)
+
+
+async def test_a_chat_template_is_shown_harmlessly_and_kept_as_typed() -> None:
+    templates = ChatTemplates({ARTIFACT: "a\x1b[2J", SOURCE_FOLDER: None})
+    editing = chat_template_editing(templates)
+    text = await editing.read()
+    assert text is not None and "\x1b" not in text and editing.is_altered(text)
+    assert await editing.read_source() is None
+    assert editing.draft is None
+    editing.remember("{{ x }}")
+    assert editing.draft == "{{ x }}" and not editing.is_altered("{{ x }}")
+
+
+async def test_the_sources_own_template_stands_before_the_families() -> None:
+    templates = ChatTemplates({ARTIFACT: None, SOURCE_FOLDER: "mine"})
+    editing = chat_template_editing(templates)
+    assert editing.families()[0] == (SOURCE, "The source model's own", "mine")
+    assert await editing.read() is None and await editing.read_source() == "mine"
+    alone = chat_template_editing(templates, source=None)
+    assert [key for key, _, _ in alone.families()] == [preset.key for preset in PRESETS]
+    assert "<|im_start|>" in alone.family_text("chatml")
+
+
+async def test_a_template_is_looked_at_by_line() -> None:
+    editing = chat_template_editing(ChatTemplates({}))
+    broken = await editing.look("a\n{% if %}")
+    assert broken.problem is not None and broken.problem.line == 2 and not broken.doubts
+    good = await editing.look("a\n{{ messages }}")
+    assert good == SyntaxLook(2)
+
+
+async def test_a_second_try_of_the_same_text_accepts_the_differences() -> None:
+    templates = ChatTemplates({})
+    editing = chat_template_editing(templates)
+    editing.remember("x")
+    for text in ("x", "y"):
+        with pytest.raises(CheckFailed):
+            await editing.write(text)
+    written = await editing.write("y")
+    assert written["written"] == ["chat_template.jinja"] and editing.draft is None
+    assert templates.written == [("x", False), ("y", False), ("y", True)]

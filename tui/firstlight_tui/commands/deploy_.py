@@ -20,6 +20,8 @@ from firstlight_tui.commands.output import run_verb, say, show_events
 
 *_FIRST, _LAST = deploy_targets()
 _LISTED = f"{', '.join(_FIRST)} or {_LAST}"
+_SIZE = Capacity()
+_SIZED = ", ".join(name for name, row in EXPORTS.items() if row.options is not None)
 _SERVING = ", ".join(name for name, row in EXPORTS.items() if row.from_weights)
 
 
@@ -45,10 +47,14 @@ def deploy(
     source: str | None = typer.Option(
         None, help=f"{_SERVING}: the original weights, or `sample` (ollama: or a GGUF)."
     ),
-    gpus: int = typer.Option(1, help="vllm: GPUs of one replica; 0 for CPU."),
-    context: int = typer.Option(2048, help="vllm: tokens of prompt and answer together."),
-    concurrency: int = typer.Option(16, help="vllm: requests worked on side by side."),
-    replicas: int = typer.Option(1, help="vllm: replicas in a cluster."),
+    gpus: int = typer.Option(_SIZE.gpus, help=f"{_SIZED}: GPUs of one replica; 0 for CPU."),
+    context: int = typer.Option(
+        _SIZE.context, help=f"{_SIZED}: tokens of prompt and answer together."
+    ),
+    concurrency: int = typer.Option(
+        _SIZE.concurrency, help=f"{_SIZED}: requests worked on side by side."
+    ),
+    replicas: int = typer.Option(_SIZE.replicas, help=f"{_SIZED}: replicas in a cluster."),
     replace: bool = typer.Option(False, "--replace", help="Replace a deployment of this name."),
     force: bool = typer.Option(
         False, "--force", help="Deploy what was published against the numbers gate."

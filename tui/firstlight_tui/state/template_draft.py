@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping
 from typing import cast
 
 from firstlight_core.artifact.inference_model import PROMPT_FIELDS, validate_inference_model
+from firstlight_core.artifact.model_config import SEARCH_KEYS
 from firstlight_core.documents.artifact import InferenceModel, ModelConfig
 from firstlight_core.errors import InputRefused
 from firstlight_core.template.escapes import escaped, unescaped
 
-NUMBERS = ("max_length", "temperature", "top_p", "repetition_penalty")
+NUMBERS = SEARCH_KEYS
+"""The numbers of ModelConfig that are edited."""
 FIELDS = ("name", *PROMPT_FIELDS, *NUMBERS)
 STEPS_KEPT = 500
 PAUSE_SECONDS = 1.5

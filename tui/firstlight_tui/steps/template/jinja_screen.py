@@ -1,8 +1,9 @@
 """The chat template itself: edited with its syntax checked by line, written only when both renderers agree."""
 
-from functools import partial
+import asyncio
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -11,8 +12,10 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Button, TextArea
 
+from firstlight_core.documents.template import WrittenChatTemplate
 from firstlight_core.errors import CheckFailed, FirstlightError
-from firstlight_core.text import one_line, visible
+from firstlight_core.text import one_line
+from firstlight_tui.state.chat_template_editing import SOURCE, ChatTemplateEditing
 from firstlight_tui.steps.template.presets import PresetScreen
 from firstlight_tui.terminal.app import workspace_of
 from firstlight_tui.terminal.workers import begin
@@ -23,7 +26,7 @@ SYNTAX_SECONDS = 0.3
 """After the last key stroke, before the syntax is looked at."""
 
 
-class JinjaScreen(Dialog[dict[str, Any] | None]):
+class JinjaScreen(Dialog[WrittenChatTemplate | None]):
     """Returns what was written, or None; what was typed stays with the app until it is written."""
 
     CSS = """
@@ -54,11 +57,12 @@ class JinjaScreen(Dialog[dict[str, Any] | None]):
 
     def __init__(self, artifact: Path, source: Path | None) -> None:
         super().__init__()
-        self._artifact, self._source = artifact, source
-        self._refused = ""
-        """The text whose differences were shown; writing it once more accepts them."""
-        self._lossy = ""
-        """What is shown of a template that cannot be shown as it is."""
+        self._folders = (artifact, source)
+
+    @cached_property
+    def editing(self) -> ChatTemplateEditing:
+        """The chat template of the artifact."""
+        return ChatTemplateEditing(workspace_of(self), *self._folders)
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
@@ -74,9 +78,8 @@ class JinjaScreen(Dialog[dict[str, Any] | None]):
                 yield Button("Back", id="jinja-back", compact=True)
 
     def on_mount(self) -> None:
-        draft = workspace_of(self).drafts.chat_template
-        if draft is not None and draft[0] == str(self._artifact):
-            self._area.text = draft[1]
+        if (draft := self.editing.draft) is not None:
+            self._area.text = draft
         else:
             begin(self, self._load, group="jinja")
         self._area.focus()
@@ -86,52 +89,37 @@ class JinjaScreen(Dialog[dict[str, Any] | None]):
         return self.query_one("#jinja", TextArea)
 
     async def _load(self) -> None:
-        import asyncio
-
         try:
-            text = await asyncio.to_thread(
-                workspace_of(self).services.read_chat_template, self._artifact
-            )
+            text = await self.editing.read()
         except FirstlightError as error:
             self._say(str(error), "$text-error")
             return
         if text is None:
             self._say("This model has no chat template: F6 offers its family's.", "$text-warning")
         else:
-            # A terminal would obey what `visible` replaces; such a template is shown, and not written back so.
-            visible_text = visible(text)
-            self._lossy = visible_text if visible_text != text else ""
-            self._area.text = visible_text
+            self._area.text = text
 
     def _say(self, sentence: str, colour: str = "") -> None:
         self.query_one("#jinja-words", Words).update(Content.assemble(part(sentence, colour)))
 
     @on(TextArea.Changed)
     def _typed(self) -> None:
-        workspace_of(self).drafts.chat_template = (str(self._artifact), self._area.text)
+        self.editing.remember(self._area.text)
         begin(self, self._look, group="jinja-syntax")
 
     async def _look(self) -> None:
         """Say where the syntax breaks, or what a reader should doubt."""
-        import asyncio
-
-        from firstlight_core.template.chat_template import syntax_problem, template_doubts
-
         await asyncio.sleep(SYNTAX_SECONDS)
-        text = self._area.text
-        problem = await asyncio.to_thread(syntax_problem, text)
-        if problem is not None:
-            self._say(f"✗ {problem.sentence}", "$text-error")
+        look = await self.editing.look(self._area.text)
+        if look.problem is not None:
+            self._say(f"✗ {look.problem.sentence}", "$text-error")
             return
-        doubts = await asyncio.to_thread(template_doubts, text)
-        lines = text.count("\n") + 1
-        if doubts:
-            more = f" (and {len(doubts) - 1} more)" if len(doubts) > 1 else ""
-            self._say(
-                f"✓ {lines} lines of valid Jinja. Look at: {doubts[0]}{more}", "$text-warning"
-            )
+        valid = f"✓ {look.lines} lines of valid Jinja."
+        if look.doubts:
+            more = f" (and {len(look.doubts) - 1} more)" if len(look.doubts) > 1 else ""
+            self._say(f"{valid} Look at: {look.doubts[0]}{more}", "$text-warning")
         else:
-            self._say(f"✓ {lines} lines of valid Jinja. F5 proves and writes it.", "$text-success")
+            self._say(f"{valid} F5 proves and writes it.", "$text-success")
 
     @on(Button.Pressed, "#jinja-write")
     def action_write(self) -> None:
@@ -140,68 +128,51 @@ class JinjaScreen(Dialog[dict[str, Any] | None]):
         begin(self, partial(self._write, self._area.text), group="jinja")
 
     async def _write(self, text: str) -> None:
-        import asyncio
-
-        from firstlight_core.template.chat_template import syntax_problem
-
-        problem = await asyncio.to_thread(syntax_problem, text)
-        if problem is not None:
+        if (problem := (await self.editing.look(text)).problem) is not None:
             self._say(f"✗ {problem.sentence}", "$text-error")
             self._area.move_cursor((max(0, problem.line - 1), 0))
             self._area.focus()
             return
-        if text == self._lossy:
+        if self.editing.is_altered(text):
             self._say(
                 "It holds characters that cannot be shown; it stays as it is.", "$text-warning"
             )
             return
         self._say("Rendering it in both renderers …", "$foreground-muted")
         try:
-            written = await workspace_of(self).services.settle_chat_template(
-                self._artifact, text, force=self._refused == text
-            )
+            written = await self.editing.write(text)
         except CheckFailed as error:
-            self._refused = text
             self._say(
                 f"✗ {one_line(str(error), 300)} F5 once more writes it all the same.",
                 "$text-warning",
             )
-            return
         except FirstlightError as error:
             self._say(f"✗ {one_line(f'{error} {error.hint}', 400)}", "$text-error")
-            return
-        workspace_of(self).drafts.chat_template = None
-        self.dismiss(dict(written))
+        else:
+            self.dismiss(written)
 
     @on(Button.Pressed, "#jinja-families")
     def action_families(self) -> None:
         """Take a family's template, or the source model's own."""
-        from firstlight_core.template.presets import PRESETS
+        screen = PresetScreen("Chat template of which family?", self.editing.families())
+        self.app.push_screen(screen, self._take)
 
-        rows = [(p.key, p.label, p.source) for p in PRESETS]
-        if self._source is not None:
-            rows.insert(0, ("source", "The source model's own", one_line(self._source.name, 80)))
-        self.app.push_screen(PresetScreen("Chat template of which family?", rows), self._taken)
+    def _take(self, key: str | None) -> None:
+        if key == SOURCE:
+            begin(self, self._take_source, group="jinja")
+        elif key is not None:
+            self._area.text = self.editing.family_text(key)
 
-    def _taken(self, key: str | None) -> None:
-        from firstlight_core.template.family import family_chat_template
-        from firstlight_core.template.presets import find_preset
-
-        if key is None:
-            return
-        if key != "source":
-            self._area.text = family_chat_template(find_preset(key))
-            return
-        assert self._source is not None
+    async def _take_source(self) -> None:
         try:
-            text = workspace_of(self).services.read_chat_template(self._source)
+            text = await self.editing.read_source()
         except FirstlightError as error:
             self._say(str(error), "$text-error")
             return
         if text is None:
             self._say("The source model has no chat template either.", "$text-warning")
         else:
-            self._area.text = visible(text)
+            self._area.text = text
 
     @on(Button.Pressed, "#jinja-back")
     def action_leave(self) -> None:

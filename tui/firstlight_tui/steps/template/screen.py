@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Button
 
+from firstlight_core.documents.template import WrittenChatTemplate
 from firstlight_core.errors import FirstlightError
 from firstlight_core.session import Session
 from firstlight_tui.modals import ConfirmScreen, DetailScreen
@@ -216,7 +217,7 @@ class TemplateStep(StepScreen):
         source = Path(self.session.source) if self.session.source else None
         self.app.push_screen(JinjaScreen(Path(self.session.artifact), source), self._written)
 
-    def _written(self, written: dict[str, Any] | None) -> None:
+    def _written(self, written: WrittenChatTemplate | None) -> None:
         if written is None:
             return
         self.clear_problem()
