@@ -27,6 +27,19 @@ from tests.support.wizard_documents import (
 )
 
 
+def rendered_prompt(text: str, prompt_tokens: int | None = None) -> RenderedPrompt:
+    """Return a prompt whose tokens are its words; `prompt_tokens` takes the place of their number."""
+    pieces = text.split()
+    return {
+        "text": text,
+        "ids": [*range(1, len(pieces) + 1)],
+        "pieces": pieces,
+        "special_ids": [1],
+        "prompt_tokens": len(pieces) if prompt_tokens is None else prompt_tokens,
+        "truncated": False,
+    }
+
+
 class FakeEngine:
     """Answers every question with the same words, one token a time."""
 
@@ -64,14 +77,7 @@ class FakeEngine:
         self.stopped.set()
 
     async def render(self, messages: list[Message]) -> RenderedPrompt:
-        return {
-            "text": "<|im_start|>user",
-            "ids": [1, 2],
-            "pieces": ["<|im_start|>", "user"],
-            "special_ids": [1],
-            "prompt_tokens": 2,
-            "truncated": False,
-        }
+        return rendered_prompt("<|im_start|> user")
 
     async def alternatives(self, messages: list[Message], tokens: list[int]) -> list[Alternative]:
         self.asked.append(messages)

@@ -11,6 +11,7 @@ from textual import events
 from textual.pilot import Pilot
 
 from firstlight_core.artifact.target import Target
+from firstlight_core.documents.inference import RenderedPrompt
 from firstlight_core.errors import JobDied
 from firstlight_core.inference.transcript import load_conversation
 from firstlight_core.process.events import Event, Token
@@ -22,7 +23,7 @@ from firstlight_tui.widgets.transcript import Message
 from tests.support import faultkit
 from tests.support.pilot import Build
 from tests.support.wizard_documents import FULL, conversion
-from tests.support.wizard_services import Called, FakeEngine, fake_services
+from tests.support.wizard_services import Called, FakeEngine, fake_services, rendered_prompt
 
 OWN = FULL.decide(source="/models/mine").decide(
     model=FULL.model,
@@ -293,12 +294,8 @@ async def test_the_oldest_turns_give_way_when_the_context_is_full(
     class Small(FakeEngine):
         loaded = {**FakeEngine.loaded, "max_length": 40}
 
-        async def render(self, messages: list[dict[str, str]]) -> dict[str, Any]:
-            return {
-                "prompt_tokens": sum(len(m["content"]) for m in messages),
-                "ids": [],
-                "pieces": [],
-            }
+        async def render(self, messages: Any) -> RenderedPrompt:
+            return rendered_prompt("", sum(len(m["content"]) for m in messages))
 
     engine = Small(answer="0123456789")
 

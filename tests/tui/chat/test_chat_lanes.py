@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 from textual.widgets import OptionList
 
 from firstlight_core.artifact.target import Target, artifact_target
+from firstlight_core.documents.inference import LoadedModel
 from firstlight_core.errors import JobDied
 from firstlight_core.inference.transcript import Parting, Turn, parting
 from firstlight_core.process.events import Event, Reply, Token
@@ -36,7 +37,7 @@ SERVER = Target(
 class FakeServer(FakeEngine):
     """Tells texts only, in pieces of its own, and no memory."""
 
-    loaded = {"load_s": 0.1}
+    loaded: LoadedModel = {"load_s": 0.1, "model": "m", "models": ["m"]}
 
     async def chat(self, messages: list[dict[str, str]], **options: Any) -> AsyncIterator[Event]:
         self.asked.append(messages)

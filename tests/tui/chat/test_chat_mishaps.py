@@ -1,7 +1,7 @@
 """What goes wrong in the middle: another context at once, a stop between lanes, an engine that dies unasked, odd text."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ from textual.pilot import Pilot
 from textual.widgets import Markdown
 
 from firstlight_core.artifact.target import Target, artifact_target
+from firstlight_core.documents.inference import RenderedPrompt
+from firstlight_core.documents.messages import Message
 from firstlight_core.inference.transcript import load_conversation
 from firstlight_core.process.events import Event, Reply, Token
 from firstlight_tui.app import WizardApp
@@ -20,7 +22,7 @@ from firstlight_tui.widgets.ask import Ask
 from firstlight_tui.widgets.problem import ProblemPanel
 from tests.support import faultkit
 from tests.support.pilot import Build
-from tests.support.wizard_services import Called, FakeEngine, fake_services
+from tests.support.wizard_services import Called, FakeEngine, fake_services, rendered_prompt
 from tests.tui.chat.test_chat import OWN, idle, say, shown
 from tests.tui.chat.test_chat_lanes import lanes_of, standing
 from tests.tui.chat.test_chat_screens import answered_by
@@ -227,8 +229,8 @@ async def test_text_of_many_tokens_a_character_is_counted_before_it_is_sent(
     class Dense(FakeEngine):
         loaded = {**FakeEngine.loaded, "max_length": 100}
 
-        async def render(self, messages: list[dict[str, str]]) -> dict[str, Any]:
-            return {"prompt_tokens": sum(len(m["content"].encode()) for m in messages)}
+        async def render(self, messages: Sequence[Message]) -> RenderedPrompt:
+            return rendered_prompt("", sum(len(m["content"].encode()) for m in messages))
 
     engine = Dense(answer="答案")
     app = answered_by(called, wizard, engine)

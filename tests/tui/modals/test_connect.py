@@ -320,7 +320,7 @@ async def test_choosing_a_model_leaves_the_server(wizard: Build, called: Called)
 
 
 async def test_benchmark_and_quality_ask_the_server(wizard: Build, called: Called) -> None:
-    ratings = {"turns": [], "ratings": [5, 3]}
+    ratings = {"turns": [], "stats": [], "ratings": [5, 3]}
     session = FULL.decide(endpoint={**TINY, "network": True}).decide(chat=ratings)
     app = wizard(session=session, first=BenchmarkStep, services=services(called, Finder()))
     async with app.run_test(size=(120, 40)) as pilot:
