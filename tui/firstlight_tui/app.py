@@ -93,6 +93,10 @@ class WizardApp(TerminalApp):
         self.call_after_refresh(self.workspace.take_sample)
         self.set_timer(SWEEP_SECONDS, self._sweep)
 
+    def on_unmount(self) -> None:
+        """Write what the ledger still holds back."""
+        self.workspace.ledger.flush()
+
     async def _sweep(self) -> None:
         """Remove what a wizard that was killed has left half-done."""
         await asyncio.to_thread(self.workspace.services.sweep_staging)
@@ -118,18 +122,11 @@ class WizardApp(TerminalApp):
 
     async def action_quit(self) -> None:
         """Leave, after a question when work is running."""
-        lost = [work.label for work in self.workspace.busy if not work.only_looks]
-        if not lost:
+        if not (question := self.workspace.leave_question()):
             self.exit(0)
-            return
-        if self._leave_question in self.screen_stack:
-            return
-        question = (
-            f"{' and '.join(lost)} {'is' if len(lost) == 1 else 'are'} still running. Stop and quit? "
-            "No partial files will be left."
-        )
-        self._leave_question = ConfirmScreen(question, yes="Stop and quit", no="Stay")
-        self.push_screen(self._leave_question, self._leave_if)
+        elif self._leave_question not in self.screen_stack:
+            self._leave_question = ConfirmScreen(question, yes="Stop and quit", no="Stay")
+            self.push_screen(self._leave_question, self._leave_if)
 
     def _leave_if(self, yes: bool | None) -> None:
         if yes:

@@ -87,6 +87,10 @@ def _facts(run: str, entries: list[Entry], session: Document) -> RunFacts:
                 conversions[str(entry.values["precision"])] = entry.values
                 # The folder holds another artifact now.
                 qualities.pop(str(entry.values.get("artifact")), None)
+        elif entry.step == "chat" and "turns" not in entry.values:
+            # The wizard appends a line for each turn; a run of the command line has one for all.
+            turns = documents.get("chat", {}).get("turns", [])
+            documents["chat"] = {"turns": [*turns, entry.values]}
         else:
             documents[entry.step] = entry.values
         if entry.step == "quality":

@@ -29,10 +29,11 @@ from firstlight_tui.steps.deploy.foundry_cli_screen import CliScreen
 from firstlight_tui.steps.deploy.screen import DeployStep
 from firstlight_tui.widgets import Words
 from tests.support.fake_foundry import environment, fake_foundry
+from tests.support.fake_service import FakeFoundry
 from tests.support.pilot import SIZES, Build, settle
 from tests.support.wizard_documents import FULL
 from tests.support.wizard_services import Called, fake_services
-from tests.tui.deploy.test_deploy_step import FakeFoundry, primary, until, words
+from tests.tui.deploy.test_deploy_step import primary, until, words
 
 OPEN = FULL.decide(deployment=None)
 
@@ -353,7 +354,7 @@ async def test_the_port_is_chosen_kept_and_taken_again_on_restart(
         await until(pilot, lambda: "5273" in words(app, "#service"))
         await until(pilot, lambda: app.screen.query_one("#serve-restart").region.width > 0)
         await pilot.click("#serve-restart")
-        await until(pilot, lambda: len(ports) == 2 and "serve" in app.workspace.kept)
+        await until(pilot, lambda: len(ports) == 2 and app.workspace.service.served is not None)
         assert ports == [5273, 5273] and foundry.closed == 1
         await pilot.press("ctrl+n")
         await settle_but_serving(app, pilot)

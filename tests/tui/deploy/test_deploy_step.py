@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,54 +15,18 @@ from firstlight_core.artifact.manifest import MANIFEST_SCHEMA
 from firstlight_core.deploy.deployment import Deployment
 from firstlight_core.errors import StateProblem, ToolchainMissing
 from firstlight_core.foundry.health import Health
-from firstlight_core.foundry.service import Service
 from firstlight_tui.app import WizardApp
 from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.steps.deploy.screen import DeployStep
 from firstlight_tui.steps.template.presets import PresetScreen
 from firstlight_tui.widgets import Words
+from tests.support.fake_service import FakeFoundry
 from tests.support.pilot import SIZES, Build, age, settle
 from tests.support.wizard_documents import DEPLOYMENT, FULL
 from tests.support.wizard_services import Called, fake_services
 
 OPEN = FULL.decide(deployment=None)
 TAKEN = Deployment(name="Old-One", path=Path("/x"), target="foundry", id="Old-One:1")
-
-
-HEALTHY = Health(ok=True, models=("sample-int4:1",), seconds=0.003)
-
-
-@dataclass
-class FakeJob:
-    """A service process that ends when it is told to."""
-
-    alive: bool = True
-    pid: int | None = None
-
-
-@dataclass
-class FakeFoundry:
-    """Services that can be opened, and what became of them."""
-
-    health: Health = HEALTHY
-    opened: list[str] = field(default_factory=list)
-    closed: int = 0
-    probes: int = 0
-    job: FakeJob = field(default_factory=FakeJob)
-
-    @asynccontextmanager
-    async def open_service(self, target: str, **options: Any) -> AsyncIterator[Any]:
-        self.opened.append(target)
-        self.job.alive = True
-        url = "http://127.0.0.1:5273/catalogs/local/v1"
-        try:
-            yield Service(base_url=url, model="sample-int4:1", pid=4242, job=self.job)  # type: ignore[arg-type]
-        finally:
-            self.closed += 1
-
-    async def probe(self, base_url: str) -> Health:
-        self.probes += 1
-        return self.health
 
 
 def words(app: WizardApp, selector: str) -> str:
@@ -387,7 +350,7 @@ async def test_a_sick_service_and_a_dead_one_are_told_apart(wizard: Build, calle
         foundry.job.alive = False
         await until(pilot, lambda: app.workspace.works["serve"].status == "failed")
         await until(pilot, lambda: "ended by itself" in words(app, "#problem-words"))
-        assert foundry.closed == 1 and "serve" not in app.workspace.kept
+        assert foundry.closed == 1 and app.workspace.service.served is None
 
 
 async def test_a_service_that_does_not_start_is_a_sentence(wizard: Build, called: Called) -> None:
@@ -417,7 +380,7 @@ async def test_quitting_while_it_serves_asks(wizard: Build, called: Called) -> N
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await pilot.press("f7")
-        await until(pilot, lambda: "serve" in app.workspace.kept)
+        await until(pilot, lambda: app.workspace.service.served is not None)
         await pilot.press("ctrl+q")
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
         await pilot.click("#yes")

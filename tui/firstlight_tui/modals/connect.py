@@ -222,8 +222,8 @@ def ask_server(node: DOMNode, use: Callable[[ServerChoice | None], None]) -> Non
     workspace = workspace_of(node)
 
     def own() -> list[tuple[str, str]]:
-        served = workspace.kept.get("serve") or {}
-        here = [str(served["base_url"])] if served else []
+        served = workspace.service.served
+        here = [served.base_url] if served is not None else []
         stay = [service.base_url for service in workspace.services.list_background()]
         return [("Foundry Local, served by Firstlight", url) for url in dict.fromkeys(here + stay)]
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,8 @@ from typing import Any
 from firstlight_core.conversion.progress import HELD
 from firstlight_core.documents.template import TemplatePreview
 from firstlight_core.errors import FirstlightError
+from firstlight_core.exports.vllm_command import Capacity
+from firstlight_core.inference.transcript import Turn
 from firstlight_core.ledger import Run as LedgerRun
 from firstlight_core.monitor import History, Sample, read_sample
 from firstlight_core.paths import Paths, find_paths
@@ -17,7 +19,11 @@ from firstlight_core.session import Session
 from firstlight_core.steps import outdated_steps
 from firstlight_core.workflow.services import Services
 from firstlight_tui.state.chat import Chat
+from firstlight_tui.state.conversation import Change
+from firstlight_tui.state.deployment import Choice, ServiceWish
 from firstlight_tui.state.navigation import Navigation
+from firstlight_tui.state.run_record import RunRecord
+from firstlight_tui.state.service import LocalService
 from firstlight_tui.state.signal import Signal
 from firstlight_tui.state.tasks import Tasks
 from firstlight_tui.state.template_draft import TemplateDraft
@@ -33,6 +39,17 @@ class Drafts:
     """Artifact and Jinja text, as typed."""
     template_preview: tuple[tuple[str | None, dict[str, str]], TemplatePreview] | None = None
     """`(artifact, PromptTemplate)` and the tokens of their preview."""
+    deployment: tuple[str | None, Choice] | None = None
+    """Artifact and choice, unless it is as suggested."""
+    capacity: Capacity | None = None
+    """Of a vLLM server, as asked for last."""
+    service: ServiceWish = field(default_factory=ServiceWish)
+
+    def deployment_of(self, artifact: str | None) -> Choice | None:
+        """Return what was chosen for this artifact, None when nothing was."""
+        if self.deployment is None or self.deployment[0] != artifact:
+            return None
+        return self.deployment[1]
 
 
 class Workspace:
@@ -62,9 +79,11 @@ class Workspace:
         self.worked: Signal[Work] = Signal()
         self.works: dict[str, Work] = {}
         self.chat = Chat(self.services.open_target, tasks)
-        self.run_record: LedgerRun | None = None
+        self.ledger = RunRecord(self._create_run, tasks, self._warn_of)
+        self.chat.changed.listen(self._chat_changed)
+        self._recorded_answers: list[Turn] = []
         self.drafts = Drafts()
-        self.kept: dict[str, Any] = {}
+        self.service = LocalService(self.services)
 
     # Session --------------------------------------------------------------------------------------
 
@@ -118,6 +137,14 @@ class Workspace:
         """The work that is running now."""
         return [work for work in self.works.values() if work.running]
 
+    def leave_question(self) -> str:
+        """Return what must be asked before the wizard is left; empty when nothing would be lost."""
+        lost = [work.label for work in self.busy if not work.only_looks]
+        if not lost:
+            return ""
+        verb = "is" if len(lost) == 1 else "are"
+        return f"{' and '.join(lost)} {verb} still running. Stop and quit? No partial files will be left."
+
     def start(self, name: str, label: str, run: Run, *, only_looks: bool = False) -> Work:
         """Begin long work; while work of that name runs, it is returned instead (idempotent).
 
@@ -168,23 +195,46 @@ class Workspace:
 
     # The run --------------------------------------------------------------------------------------
 
+    @property
+    def run_record(self) -> LedgerRun | None:
+        """The run on disk; None before anything was written."""
+        return self.ledger.run
+
     def run_folder(self) -> Path:
         """Return the folder of this run, made when the first step has something to write.
 
         Raises:
             StateProblem: it cannot be made.
         """
-        if self.run_record is None:
-            name = self.session.source or self.session.artifact or "model"
-            self.run_record = LedgerRun.create(self.paths.model_name(name), runs=self.paths.runs)
-        return self.run_record.folder
+        return self.ledger.folder()
 
     def record(self, step: str, status: str, **values: Any) -> None:
-        """Append a step's result to the run's ledger; a full disk is reported, never fatal."""
-        try:
-            self.run_folder()
-            assert self.run_record is not None
-            seconds = float(values.get("seconds", 0.0))
-            self.run_record.record(step, status, seconds=seconds, values=values)
-        except FirstlightError as error:
-            self._warn(f"{error} {error.hint}")
+        """Append to the run's ledger what a step did; a full disk is reported, never fatal."""
+        self.ledger.append(step, status, values)
+
+    def _create_run(self) -> LedgerRun:
+        name = self.session.source or self.session.artifact or "model"
+        return LedgerRun.create(self.paths.model_name(name), runs=self.paths.runs)
+
+    def _warn_of(self, error: FirstlightError) -> None:
+        self._warn(f"{error} {error.hint}")
+
+    def _chat_changed(self, change: Change) -> None:
+        """Keep the conversation in the session, and each new answer in the ledger, whichever step is on the screen."""
+        document = self.chat.document() if change == "status" else None
+        if document is None:
+            return
+        if self.session.chat != document:
+            self.session = self.session.decide(chat=document)
+        answer = self.chat.newest_answer
+        if answer is None or not answer.stats:
+            return
+        # By identity: the same question can get the same answer twice.
+        if not any(answer is recorded for recorded in self._recorded_answers):
+            self._recorded_answers.append(answer)
+            values = {
+                "prompt": self.chat.newest_question,
+                "text": answer.text,
+                "stats": answer.stats,
+            }
+            self.ledger.append_soon("chat", "done", values)

@@ -144,15 +144,7 @@ class ChatStep(StepScreen):
         """Paint soon, or at once when a status changed."""
         self._dirty = True
         if change == "status":
-            self._record()
             self.paint()
-
-    def _record(self) -> None:
-        """Write the conversation into the session and the run's ledger, once there is an answer."""
-        document = self.chat.document()
-        if document is not None and self.session.chat != document:
-            self.workspace.session = self.session.decide(chat=document)
-            self.workspace.record("chat", "done", prompt=self.chat.newest_question, **document)
 
     def _paint_soon(self) -> None:
         """Paint now, or a moment later when a key has just come."""

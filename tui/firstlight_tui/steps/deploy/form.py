@@ -1,7 +1,7 @@
 """The choices before a deployment: its name, its target, and its cache."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from textual import on
 from textual.app import ComposeResult
@@ -10,9 +10,12 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Label, RadioButton, RadioSet
 
-from firstlight_core.deploy.targets import PUBLISHED, target_words
-from firstlight_core.errors import UsageError
+from firstlight_core.deploy.targets import target_words
+from firstlight_core.errors import FirstlightError, UsageError
 from firstlight_core.text import one_line
+from firstlight_tui.state.deployment import Choice, suggested_choice
+from firstlight_tui.terminal.app import workspace_of
+from firstlight_tui.terminal.workers import begin
 from firstlight_tui.widgets.words import Words, part
 
 CACHES: Mapping[str, tuple[str, str]] = {
@@ -20,17 +23,6 @@ CACHES: Mapping[str, tuple[str, str]] = {
     "foundry": ("the foundry command's", "Found by the foundry command too"),
 }
 """Label and meaning of each cache of the core."""
-CACHED = tuple(PUBLISHED)
-"""Targets that stand in a cache."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """What the form says."""
-
-    name: str
-    target: str
-    cache: str = "private"
 
 
 class _Compact(RadioButton):
@@ -45,7 +37,7 @@ class _Compact(RadioButton):
 
 
 class ChoiceForm(Grid):
-    """Name, target and cache; posts `Changed` whenever one of them is another."""
+    """Name, target and cache, each with what it means; posts `Changed` when one of them, or a taken name, is another."""
 
     DEFAULT_CSS = """
     ChoiceForm { grid-size: 2; grid-columns: 8 1fr; grid-rows: auto; height: auto; }
@@ -59,11 +51,13 @@ class ChoiceForm(Grid):
     """
 
     class Changed(Message):
-        """Something else is chosen."""
+        """Something else is chosen, or other names are taken."""
 
     def __init__(self, choice: Choice, targets: Sequence[str], *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._first, self._targets = choice, targets
+        self._taken: dict[str, str] = {}
+        """Names that are deployed on this machine, in lower case, and their targets."""
 
     def compose(self) -> ComposeResult:
         first = self._first
@@ -97,17 +91,62 @@ class ChoiceForm(Grid):
         button = self.query_one(selector, RadioSet).pressed_button
         return str(button.id).removeprefix(prefix) if button is not None else ""
 
+    @property
+    def is_taken(self) -> bool:
+        """Whether a deployment of the chosen name would have to give way."""
+        return self.choice.is_taken(self._taken)
+
+    @property
+    def name_is_valid(self) -> bool:
+        """Whether a deployment may have the chosen name."""
+        return name_words(self.choice.name, self._taken, None)[0]
+
+    def focus_name(self) -> None:
+        """Put the cursor into the name."""
+        self.query_one("#deploy-name", Input).focus()
+
+    def on_mount(self) -> None:
+        """Follow the session: what is deployed is no news to its name."""
+        workspace_of(self).session_changed.subscribe(self, lambda _: self.show())
+        self.show()
+
+    def look(self) -> None:
+        """Find out which names are taken on this machine."""
+        begin(self, self._look, group="deployments")
+
+    async def _look(self) -> None:
+        try:
+            deployments = await asyncio.to_thread(workspace_of(self).services.list_deployments)
+        except (FirstlightError, OSError):
+            return
+        self._taken = {row.name.lower(): row.target for row in deployments}
+        # The step may be left meanwhile, and its parts go one by one.
+        if self.query("#cache-words"):
+            self.show()
+            self.post_message(self.Changed())
+
     @on(Input.Changed, "#deploy-name")
     @on(RadioSet.Changed)
     def _chosen(self, event: Message) -> None:
         event.stop()
+        workspace = workspace_of(self)
+        own = self.choice != suggested_choice(workspace.session)
+        # What is as suggested is no draft: when the template gets another name, that is suggested.
+        workspace.drafts.deployment = (workspace.session.artifact, self.choice) if own else None
+        self.show()
         self.post_message(self.Changed())
 
-    def show(self, name_words: Content | str) -> None:
+    def show(self) -> None:
         """Paint what the chosen name, target and cache mean."""
-        choice = self.choice
-        self.set_class(choice.target in CACHED, "-cached")
-        self.query_one("#name-words", Words).update(name_words)
+        choice, session = self.choice, workspace_of(self).session
+        # An export has a name of its own.
+        taken = self._taken if choice.cached else {}
+        current = choice.name if choice.is_deployed(session) else None
+        name = name_words(choice.name, taken, current)[1]
+        self.set_class(choice.cached, "-cached")
+        self.query_one("#name-words", Words).update(
+            name if session.artifact is not None else "There is no artifact yet: convert first."
+        )
         self.query_one("#target-words", Words).update(target_words(choice.target))
         self.query_one("#cache-words", Words).update(f"{CACHES[choice.cache][1]} (F3).")
 

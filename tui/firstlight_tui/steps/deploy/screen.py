@@ -1,160 +1,196 @@
 """Step 6: publish the artifact, and prove that Foundry Local's own runtime answers with it."""
 
-import asyncio
-import contextlib
-from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.css.query import NoMatches
+from textual.binding import BindingType
 from textual.widgets import Button
 
-from firstlight_core.errors import FirstlightError
-from firstlight_tui.steps.deploy.form import CACHED, Choice, ChoiceForm, name_words
-from firstlight_tui.steps.deploy.outcome import Outcome
-from firstlight_tui.steps.deploy.publish_panel import PublishStep
-from firstlight_tui.steps.deploy.service_panel import WISH
-from firstlight_tui.steps.deploy.service_view import ServiceForm, ServicePanel
-from firstlight_tui.terminal.workers import begin
-from firstlight_tui.widgets import LogView, Words, WorkView
+from firstlight_core.session import Session
+from firstlight_core.text import one_line
+from firstlight_tui.modals.cancel_work import cancel_work
+from firstlight_tui.state.deployment import suggested_choice
+from firstlight_tui.state.work import Work
+from firstlight_tui.state.workspace import Workspace
+from firstlight_tui.steps.base import StepScreen
+from firstlight_tui.steps.deploy.form import ChoiceForm
+from firstlight_tui.steps.deploy.foundry_tools import FoundryTools
+from firstlight_tui.steps.deploy.keys import BUTTONS, HELP, KEYS
+from firstlight_tui.steps.deploy.outcome import command_rows
+from firstlight_tui.steps.deploy.publish_panel import WORK, PublishPanel
+from firstlight_tui.steps.deploy.service_panel import ServicePanel
+from firstlight_tui.steps.template.presets import PresetScreen
 
-CHOICE = "deploy-choice"
 
-
-class DeployStep(PublishStep):
+class DeployStep(StepScreen):
     """Name it, deploy it, see its answer; serve it; undo takes it away without a trace."""
 
     STEP_ID = "deploy"
     PURPOSE = "Register with Foundry Local, load it there, ask it one question, compare the answer."
-    HELP = (
-        "This step is optional: chat, benchmark and quality work on the artifact itself. Undo removes registration "
-        "and files. The service listens on this machine only, and ends with the wizard unless it is asked to "
-        "outlive it; then F7, or `firstlight serve --stop`, ends it. Converted, but not found? F3 names every reason."
-    )
+    HELP = HELP
+    WORK = WORK
     CSS = """
-    DeployStep #work { margin: 0; }
     DeployStep.-narrow #purpose { display: none; }
     DeployStep.-narrow Outcome #answers.-shown { layout: vertical; }
     DeployStep.-narrow Outcome #answers Vertical { width: 100%; }
     DeployStep #body #actions Button { min-width: 4; margin-right: 1; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "ctrl+g",
-            "app.connect",
-            "Connect",
-            id="deploy.connect",
-            tooltip="Use a running server instead of deploying",
-        ),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = KEYS
+
+    @classmethod
+    def done(cls, session: Session) -> bool:
+        return session.deployment is not None and bool(session.deployment.get("ok", True))
+
+    @classmethod
+    def finished(cls, workspace: Workspace, result: dict[str, Any], seconds: float) -> None:
+        if "undone" in result:
+            workspace.session = workspace.session.decide(deployment=None)
+            workspace.record("deploy", "undone", seconds=seconds, name=result["undone"])
+        else:
+            workspace.session = workspace.session.decide(deployment=result)
+            good = result.get("verified") or "answer" not in result
+            values = {"seconds": seconds, **result}
+            workspace.record("deploy", "done" if good else "failed", **values)
 
     def compose_step(self) -> ComposeResult:
-        yield ChoiceForm(self._initial(), self.workspace.services.deploy_targets(), id="choice")
-        yield ServiceForm(*self.workspace.kept.get(WISH, (0, False)), id="serve-form")
-        yield (moved := Words(id="moved"))
-        moved.display = False
-        yield ServicePanel(id="service")
-        yield WorkView(id="work")
-        yield Outcome(id="outcome")
-        yield LogView(id="log")
+        drafted = self.workspace.drafts.deployment_of(self.session.artifact)
+        choice = drafted or suggested_choice(self.session)
+        yield ChoiceForm(choice, self.workspace.services.deploy_targets(), id="choice")
+        yield ServicePanel()
+        yield FoundryTools()
+        yield PublishPanel()
 
     def compose_actions(self) -> ComposeResult:
-        for key, label in (
-            ("skip", "Skip"),
-            ("serve", "Serve"),
-            ("copy", "Copy"),
-            ("doctor", "Doctor"),
-            ("cli", "CLI"),
-            ("undo", "Undo"),
-        ):
+        for key, label in BUTTONS:
             yield Button(label, id=f"deploy-{key}", compact=True)
 
     def opened(self) -> None:
-        super().opened()
-        self.query_one("#work", WorkView).display = (
-            self.work is not None and self.work.status != "done"
-        )
-        begin(self, self.look, group="deployments")
-        self._paint()
-        self.show_service()
+        self.query_one(ChoiceForm).look()
 
-    def _initial(self) -> Choice:
-        """As it was left, else as suggested."""
-        remembered = self.workspace.kept.get(CHOICE)
-        if remembered is not None and remembered[0] == self.session.artifact:
-            choice: Choice = remembered[1]
-            return choice
-        return self._suggested()
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
+        """Back from a screen of the foundry command, which may have moved the cache."""
+        for tools in self.query(FoundryTools):
+            tools.look()
 
-    def _suggested(self) -> Choice:
-        """As deployed, else with the template's name."""
-        from firstlight_core.artifact.inference_model import default_name
-
-        deployed = self.session.deployment or {}
-        model = (self.session.template or {}).get("inference_model") or {}
-        name = deployed.get("name") or model.get("Name")
-        if not name and self.session.artifact:
-            name = default_name(Path(self.session.artifact))
-        return Choice(
-            name=str(name or ""),
-            target=str(deployed.get("target") or "foundry"),
-            cache=str(deployed.get("cache") or "private"),
-        )
-
-    async def look(self) -> None:
-        """Which names are taken on this machine."""
-        try:
-            deployments = await asyncio.to_thread(self.workspace.services.list_deployments)
-        except (FirstlightError, OSError):
-            return
-        self.taken = {row.name.lower(): row.target for row in deployments}
-        # The step may be left meanwhile, and its parts go one by one.
-        with contextlib.suppress(NoMatches):
-            self._paint()
-
-    # Choosing -------------------------------------------------------------------------------------
-
-    @property
-    def choice(self) -> Choice:
-        """What is chosen now."""
-        return self.query_one(ChoiceForm).choice
+    # The panels -----------------------------------------------------------------------------------
 
     @on(ChoiceForm.Changed)
     def _chosen(self) -> None:
-        if self.choice == self._suggested():
-            # Nothing of the user's own: when the template gets another name, that is suggested.
-            self.workspace.kept.pop(CHOICE, None)
-        else:
-            self.workspace.kept[CHOICE] = (self.session.artifact, self.choice)
-        self._paint()
+        self.refresh_actions()
+
+    @on(PublishPanel.Began)
+    def _publishing(self) -> None:
+        self.refresh_actions()
+
+    @on(ServicePanel.Changed)
+    def _service_changed(self, message: ServicePanel.Changed) -> None:
+        self.query_one("#deploy-serve", Button).label = "Stop" if message.serving else "Serve"
+
+    @on(ServicePanel.Failed)
+    @on(FoundryTools.Failed)
+    def _failed(self, message: ServicePanel.Failed | FoundryTools.Failed) -> None:
+        self.show_problem(message.error)
+
+    def show_work(self, work: Work) -> None:
+        self.query_one(PublishPanel).show_work(work)
+        if not work.running:
+            self.query_one(ChoiceForm).look()
+
+    def _session_changed(self) -> None:
+        super()._session_changed()
+        self.query_one(PublishPanel).show_deployment()
+
+    def refresh_actions(self) -> None:
+        super().refresh_actions()
+        deployed = self.session.deployment is not None
+        self.query_one("#deploy-undo", Button).display = deployed
+        self.query_one("#deploy-skip", Button).display = not deployed
+        self.query_one("#deploy-serve", Button).disabled = self.session.artifact is None
+
+    # The primary button ---------------------------------------------------------------------------
 
     @property
-    def is_deployed(self) -> bool:
-        """Whether what is chosen is what is deployed."""
-        deployed, choice = self.session.deployment, self.choice
-        if deployed is None or deployed.get("name") != choice.name:
-            return False
-        if deployed.get("target") not in (None, choice.target):
-            return False
-        return choice.target not in CACHED or deployed.get("cache") in (None, choice.cache)
+    def primary_cancels(self) -> bool:
+        return self.work is not None and self.work.running
 
-    def _paint(self) -> None:
+    def primary_label(self) -> str:
         form = self.query_one(ChoiceForm)
         if self.session.artifact is None:
-            form.show("There is no artifact yet: convert first.")
-            return
-        choice = form.choice
-        # An export has a name of its own.
-        targets = self.taken if choice.target in CACHED else {}
-        current = choice.name if self.is_deployed else None
-        form.show(name_words(choice.name, targets, current)[1])
-        if self.session.deployment is not None:
-            self.query_one(Outcome).show(self.session.deployment)
-        self.show_service()
-        self.refresh_actions()
+            return ""
+        if self.primary_cancels:
+            return "Cancel"
+        if form.choice.is_deployed(self.session):
+            return self.next_label()
+        return "Replace" if form.is_taken else "Deploy"
+
+    def primary(self) -> None:
+        form = self.query_one(ChoiceForm)
+        if self.primary_cancels:
+            cancel_work(self, self.WORK)
+        elif form.choice.is_deployed(self.session):
+            self.action_next()
+        elif not form.name_is_valid:
+            form.focus_name()
+        else:
+            self.query_one(PublishPanel).publish(form.choice, replaces=form.is_taken)
+
+    # Keys and buttons -----------------------------------------------------------------------------
 
     @on(Button.Pressed, "#deploy-skip")
     def _skipped(self) -> None:
         self.action_next()
+
+    @on(Button.Pressed, "#deploy-undo")
+    def action_undo(self) -> None:
+        """Remove the deployment."""
+        self.query_one(PublishPanel).undo()
+
+    @on(Button.Pressed, "#deploy-serve")
+    def action_serve(self) -> None:
+        """Start Foundry Local's service on loopback, or stop it."""
+        if self.query_one(ServicePanel).toggle():
+            self.clear_problem()
+
+    def action_restart(self) -> None:
+        """Stop the service and start it again, at the same port."""
+        self.query_one(ServicePanel).restart()
+
+    @on(Button.Pressed, "#deploy-doctor")
+    def action_doctor(self) -> None:
+        """Look at the chosen cache as Foundry Local's cores do."""
+        self.query_one(FoundryTools).examine(self.query_one(ChoiceForm).choice.cache)
+
+    @on(Button.Pressed, "#deploy-cli")
+    def action_cli(self) -> None:
+        """Show the commands of the foundry command that is installed."""
+        choice = self.query_one(ChoiceForm).choice
+        self.query_one(FoundryTools).open_cli(choice.name or "NAME", choice.cache)
+
+    def action_put_back(self) -> None:
+        """Put the foundry command's cache back to where it was before Firstlight moved it."""
+        self.query_one(FoundryTools).put_back()
+
+    @on(Button.Pressed, "#deploy-copy")
+    def action_copy(self) -> None:
+        """Choose a snippet of the service, or a command of the deployment, and copy it."""
+        rows = [
+            (f"command:{key}", command, meaning)
+            for key, command, meaning in command_rows(self.session.deployment)
+        ]
+        texts = {key: command for key, command, _ in rows}
+        if (served := self.workspace.service.served) is not None:
+            snippets = {f"snippet:{key}": str(text) for key, text in served.snippets.items()}
+            names = {key: key.partition(":")[2].replace("_", " ") for key in snippets}
+            rows = [(key, names[key], text) for key, text in snippets.items()] + rows
+            texts |= snippets
+        if not rows:
+            self.notify("Deploy or serve first; then there is something to copy.", markup=False)
+            return
+
+        def copy(key: str | None) -> None:
+            if key is not None:
+                self.app.copy_to_clipboard(texts[key])
+                self.notify(f"Copied: {one_line(texts[key], 60)}", markup=False)
+
+        self.app.push_screen(PresetScreen("Copy what?", rows), copy)

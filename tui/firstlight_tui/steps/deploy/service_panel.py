@@ -1,202 +1,270 @@
-"""Foundry Local's loopback service from the deploy step: it belongs to the app and ends with it, unless it shall stay."""
+"""The local service on the deploy step: its form, and its newest state."""
 
-import asyncio
-import contextlib
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 from textual import on
-from textual.binding import Binding, BindingType
-from textual.css.query import NoMatches
-from textual.widgets import Button, Checkbox, Input
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Button, Checkbox, Input, Label
 
-from firstlight_core.errors import FirstlightError, JobDied
+from firstlight_core.errors import FirstlightError
+from firstlight_core.text import one_line, seconds_text
+from firstlight_tui.state.deployment import ServiceWish, serve_target
+from firstlight_tui.state.service import HEALTH_SECONDS, SERVE, LocalService, Served
 from firstlight_tui.state.work import OnEvent, Started, Work
 from firstlight_tui.state.workspace import Workspace
-from firstlight_tui.steps.base import StepScreen
-from firstlight_tui.steps.deploy.form import CACHED
-from firstlight_tui.steps.deploy.service_view import ServiceForm, ServicePanel
+from firstlight_tui.terminal.app import workspace_of
 from firstlight_tui.terminal.workers import begin
+from firstlight_tui.widgets.words import Words, part
 
 if TYPE_CHECKING:
-    from firstlight_core.foundry.background import BackgroundService
-
-SERVE = "serve"
-"""The name of the work, and of what the app keeps about the service that runs."""
-WISH = "serve-wish"
-"""What the app keeps of the form: `(port, stays)`."""
-AGAIN = "serve-again"
-"""What the app keeps while a service ends with the wizard: the event that restarts it."""
-HEALTH_SECONDS = 2.0
-"""Between two looks at `/models`."""
+    from firstlight_core.documents.foundry import BackgroundRow
 
 
-async def hold_service(
-    workspace: Workspace, target: str, port: int, on_event: OnEvent, started: Started
-) -> dict[str, Any]:
-    """Serve until cancelled, look every two seconds whether it answers, and start again on request, at the same port.
+class _Tick(Checkbox):
+    """Told by its shape, not by its colour alone."""
 
-    Raises:
-        FirstlightError: it did not start, or ended by itself.
+    @property
+    def BUTTON_INNER(self) -> str:  # type: ignore[override]
+        """The mark."""
+        return "✓" if self.value else " "
+
+
+class ServiceForm(Horizontal):
+    """The port, and whether the service outlives the wizard."""
+
+    DEFAULT_CSS = """
+    ServiceForm { height: 1; margin-top: 1; }
+    .-narrow ServiceForm { margin-top: 0; }
+    ServiceForm Label { width: 8; }
+    ServiceForm #serve-port { width: 15; margin-right: 1; }
+    ServiceForm Checkbox { width: auto; background: transparent; }
+    ServiceForm #serve-restart { display: none; min-width: 9; margin-left: 1; }
+    ServiceForm.-serving #serve-restart { display: block; }
     """
-    services, again = workspace.services, asyncio.Event()
-    workspace.kept[AGAIN] = again
-    try:
-        while True:
-            async with services.open_service(target, port=port, on_event=on_event) as service:
-                started(service.pid)
-                port = urlsplit(service.base_url).port or port
-                while service.job.alive and not again.is_set():
-                    health = await services.probe_service(service.base_url)
-                    workspace.kept[SERVE] = {**service.to_json(), "health": health, "stays": False}
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(again.wait(), HEALTH_SECONDS)
-            if not again.is_set():
-                raise JobDied("Foundry Local's service ended by itself.", hint="Start it again.")
-            again.clear()
-            workspace.kept.pop(SERVE, None)
-    finally:
-        workspace.kept.pop(SERVE, None)
-        workspace.kept.pop(AGAIN, None)
+
+    def __init__(self, wish: ServiceWish, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._first = wish
+
+    def compose(self) -> ComposeResult:
+        yield Label("Serve", classes="muted")
+        yield Input(
+            str(self._first.port or ""),
+            placeholder="any free port",
+            id="serve-port",
+            compact=True,
+            restrict=r"\d*",
+            max_length=6,
+            tooltip="The port on this machine; empty takes a free one",
+        )
+        yield _Tick(
+            "keep running after I quit",
+            self._first.stays,
+            id="serve-stays",
+            compact=True,
+            tooltip="Keep serving after the wizard is left, until it is stopped",
+        )
+        yield Button("Restart", id="serve-restart", compact=True)
+
+    @property
+    def wish(self) -> ServiceWish:
+        """What the form says now."""
+        port = int(self.query_one("#serve-port", Input).value or 0)
+        return ServiceWish(port, self.query_one("#serve-stays", Checkbox).value)
 
 
-class ServingStep(StepScreen):
-    """A step that starts, stops and restarts the service."""
+class ServicePanel(Vertical):
+    """Starts, stops and restarts the service, and shows how it is."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "f7", "serve", "Serve", id="deploy.serve", tooltip="Start or stop the local service"
-        ),
-        Binding(
-            "ctrl+r",
-            "restart",
-            "Restart",
-            id="deploy.restart",
-            show=False,
-            tooltip="Stop the local service and start it again, at the same port",
-        ),
-    ]
+    DEFAULT_CSS = """
+    ServicePanel { height: auto; }
+    ServicePanel #service { height: auto; }
+    """
 
-    def opened(self) -> None:
-        self.set_interval(HEALTH_SECONDS, self._look_later)
-        self._look_later()
+    class Changed(Message):
+        """The service runs, or does not run any more."""
 
-    def _on_work(self, work: Work) -> None:
-        super()._on_work(work)
+        def __init__(self, serving: bool) -> None:
+            super().__init__()
+            self.serving = serving
+
+    class Failed(Message):
+        """The service did not start, did not stop, or ended by itself."""
+
+        def __init__(self, error: FirstlightError) -> None:
+            super().__init__()
+            self.error = error
+
+    def compose(self) -> ComposeResult:
+        yield ServiceForm(self._workspace.drafts.service, id="serve-form")
+        yield Words(id="service")
+
+    def on_mount(self) -> None:
+        """Follow the work that serves, and look for a service that runs without the wizard."""
+        workspace = self._workspace
+        workspace.worked.subscribe(self, self._worked)
+        workspace.session_changed.subscribe(self, lambda _: self.show())
+        self.set_interval(HEALTH_SECONDS, self._look_soon)
+        self._look_soon()
+        self.show()
+        if (work := workspace.works.get(SERVE)) is not None and work.error is not None:
+            self.post_message(self.Failed(work.error))
+
+    @property
+    def _workspace(self) -> Workspace:
+        return workspace_of(self)
+
+    @property
+    def _service(self) -> LocalService:
+        return self._workspace.service
+
+    def _worked(self, work: Work) -> None:
         if work.name == SERVE:
             if work.error is not None:
-                self.show_problem(work.error)
-            self.show_service()
+                self.post_message(self.Failed(work.error))
+            self.show()
 
-    # The service that stays -----------------------------------------------------------------------
+    def _look_soon(self) -> None:
+        if not self._service.held:
+            begin(self, self._look, group="service")
 
-    def _look_later(self) -> None:
-        if AGAIN not in self.workspace.kept:
-            begin(self, self._look_at_background, group="service")
-
-    async def _look_at_background(self) -> None:
-        """Whether a service of an earlier wizard, or of this one, runs without it; and whether it answers."""
-        services = self.workspace.services
-        running = await asyncio.to_thread(services.list_background)
-        own = next(
-            (s for s in running if s.target == self.serve_target), running[0] if running else None
-        )
-        if own is None and AGAIN not in self.workspace.kept:
-            self.workspace.kept.pop(SERVE, None)
-        elif own is not None:
-            health = await services.probe_service(own.base_url)
-            if AGAIN in self.workspace.kept:
-                return
-            self.workspace.kept[SERVE] = {**own.to_json(), "health": health, "stays": own}
-        self.show_service()
-
-    @property
-    def _background(self) -> "BackgroundService | None":
-        return (self.workspace.kept.get(SERVE) or {}).get("stays") or None
-
-    async def _end_background(self, service: "BackgroundService", *, restart: bool) -> None:
-        try:
-            await asyncio.to_thread(self.workspace.services.stop_background, service)
-        except FirstlightError as error:
-            self.show_problem(error)
-            return
-        self.workspace.kept.pop(SERVE, None)
-        if restart:
-            self._start_background(service.target, urlsplit(service.base_url).port or 0)
-        else:
-            self.notify("The service is stopped.", markup=False)
-        self.show_service()
-
-    def _start_background(self, target: str, port: int) -> None:
-        async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
-            service = await self.workspace.services.start_background(
-                target, port=port, on_event=on_event
-            )
-            self.workspace.kept[SERVE] = {**service.to_json(), "stays": service}
-            return dict(service.to_json())
-
-        self.workspace.start(SERVE, "The local service", run)
-
-    @property
-    def serve_target(self) -> str:
-        """The target to serve: the deployment's name, or the artifact folder; empty for an export."""
-        deployed = self.session.deployment or {}
-        if deployed.get("target", "foundry") in CACHED and deployed.get("name"):
-            return str(deployed["name"])
-        return str(self.session.artifact)
+    async def _look(self) -> None:
+        await self._service.look(serve_target(self._workspace.session))
+        self.show()
 
     @on(Input.Changed, "#serve-port")
     @on(Checkbox.Changed, "#serve-stays")
-    def _wished(self) -> None:
-        form = self.query_one(ServiceForm)
-        self.workspace.kept[WISH] = (form.port, form.stays)
+    def _wished(self, event: Message) -> None:
+        event.stop()
+        self._workspace.drafts.service = self.query_one(ServiceForm).wish
 
-    def show_service(self) -> None:
-        """Paint what is known about the service, if this step is still there."""
-        work, served = self.workspace.works.get(SERVE), self.workspace.kept.get(SERVE)
+    def show(self) -> None:
+        """Paint what is known about the service."""
+        # A screen that goes takes its parts away one by one.
+        if not (form := self.query(ServiceForm)) or not (view := self.query("#service")):
+            return
+        workspace, served = self._workspace, self._service.served
+        work = workspace.works.get(SERVE)
+        deployed = str((workspace.session.deployment or {}).get("id") or "")
+        words = _service_words(work, served, deployed)
+        status = view.first(Words)
+        status.update(words)
+        status.display = bool(str(words))
         serving = served is not None or (work is not None and work.running)
-        deployed = str((self.session.deployment or {}).get("id") or "")
-        with contextlib.suppress(NoMatches):
-            self.query_one(ServicePanel).show(work, served, deployed=deployed)
-            self.query_one(ServiceForm).set_class(serving, "-serving")
-            self.query_one("#deploy-serve", Button).label = "Stop" if serving else "Serve"
+        form.first().set_class(serving, "-serving")
+        self.post_message(self.Changed(serving))
 
-    @on(Button.Pressed, "#deploy-serve")
-    def action_serve(self) -> None:
-        """Start Foundry Local's service on loopback, or stop it."""
-        if (work := self.workspace.works.get(SERVE)) is not None and work.running:
-            self.workspace.stop_work(SERVE)
-            return
-        if (service := self._background) is not None:
-            begin(self, partial(self._end_background, service, restart=False), group="service")
-            return
-        if self.session.artifact is None:
+    def toggle(self) -> bool:
+        """Stop the service, or start it; returns whether one starts."""
+        workspace, service = self._workspace, self._service
+        if (work := workspace.works.get(SERVE)) is not None and work.running:
+            workspace.stop_work(SERVE)
+            return False
+        if service.background is not None:
+            begin(self, self._stop_background, group="service")
+            return False
+        if workspace.session.artifact is None:
             self.notify("There is nothing to serve yet.", severity="warning", markup=False)
-            return
-        form, target = self.query_one(ServiceForm), self.serve_target
-        port = form.port
-
-        async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
-            return await hold_service(self.workspace, target, port, on_event, started)
-
-        self.clear_problem()
-        if form.stays:
-            self._start_background(target, port)
+            return False
+        target, wish = serve_target(workspace.session), self.query_one(ServiceForm).wish
+        if wish.stays:
+            self._start_background(target, wish.port)
         else:
-            self.workspace.start(SERVE, "The local service", run)
-        self.show_service()
+            hold = partial(service.hold, target, wish.port)
+            workspace.start(SERVE, "The local service", hold)
+        self.show()
+        return True
 
     @on(Button.Pressed, "#serve-restart")
-    def action_restart(self) -> None:
+    def _restart_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.restart()
+
+    def restart(self) -> None:
         """Stop the service and start it again, at the same port."""
-        if (again := self.workspace.kept.get(AGAIN)) is not None:
-            again.set()
-        elif (service := self._background) is not None:
-            begin(self, partial(self._end_background, service, restart=True), group="service")
+        service = self._service
+        if service.restart():
+            return
+        if service.background is not None:
+            begin(self, self._restart_background, group="service")
         else:
             self.notify("Nothing is served.", markup=False)
 
-    def refresh_actions(self) -> None:
-        super().refresh_actions()
-        self.query_one("#deploy-serve", Button).disabled = self.session.artifact is None
+    # The service that outlives the wizard ---------------------------------------------------------
+
+    def _start_background(self, target: str, port: int) -> None:
+        async def run(on_event: OnEvent, started: Started) -> "BackgroundRow":
+            return await self._service.start_background(target, port, on_event)
+
+        self._workspace.start(SERVE, "The local service", run)
+
+    async def _stop_background(self) -> None:
+        if await self._ended():
+            self.notify("The service is stopped.", markup=False)
+            self.show()
+
+    async def _restart_background(self) -> None:
+        served = self._service.served
+        if served is None or served.background is None:
+            return
+        target, port = served.background.target, served.port
+        if await self._ended():
+            self._start_background(target, port)
+            self.show()
+
+    async def _ended(self) -> bool:
+        try:
+            await self._service.stop_background()
+        except FirstlightError as error:
+            self.post_message(self.Failed(error))
+            return False
+        return True
+
+
+def _service_words(work: Work | None, served: Served | None, deployed: str) -> Content:
+    """Return what is known; empty when there was no service. `deployed` is the id of the deployment on the screen."""
+    if served is not None:
+        return _running(served, deployed)
+    if work is not None and work.running:
+        label = work.stage.label if work.stage is not None else "Starting Foundry Local"
+        return Content.assemble(part("◐ ", "$text-accent"), part(f"{label} …"))
+    if work is not None and work.status == "cancelled":
+        return Content("The service is stopped.")
+    return Content("")
+
+
+def _running(served: Served, deployed: str) -> Content:
+    health = served.health
+    if health is None:
+        state = Content.assemble(part("◐ asking /models …"))
+    elif health.ok:
+        words = f"/models answers in {seconds_text(health.seconds)}: {', '.join(health.models)}"
+        state = Content.assemble(part("● ", "$text-success"), part(one_line(words, 160)))
+    else:
+        state = Content.assemble(part("○ ", "$text-error"), part(health.sentence))
+    model = one_line(served.model, 90)
+    if served.background is not None:
+        ends = f"F7 stops it, or later: firstlight serve --stop {model}"
+    else:
+        ends = "F7 stops it · Ctrl+R restarts it · it ends with the wizard"
+    lines = [
+        Content.assemble(
+            part("Serving  ", "bold $text-success"),
+            part(one_line(served.base_url, 120), "bold"),
+        ),
+        Content.assemble(
+            part("model    ", "$text-accent"),
+            part(model),
+            part(f"  process {served.pid}  F6 copies a snippet", "$foreground-muted"),
+        ),
+        state,
+        Content.styled(ends, "$foreground-muted"),
+    ]
+    if model != deployed and model.partition(":")[0] == deployed.partition(":")[0]:
+        words = f"! It still speaks with {model}: Ctrl+R takes {deployed}."
+        lines.append(Content.assemble(part(words, "$text-warning")))
+    return Content("\n").join(lines)

@@ -1,0 +1,221 @@
+"""The workspace without a screen: long work, the session, and a ledger that no key waits for."""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from firstlight_core.errors import FirstlightError, StateProblem, UsageError
+from firstlight_core.ledger import Entry, Run
+from firstlight_core.process.events import LogLine
+from firstlight_core.report.facts import collect_facts
+from firstlight_core.session import Session
+from firstlight_tui.state.navigation import Navigation
+from firstlight_tui.state.work import OnEvent, Started
+from firstlight_tui.state.workspace import Workspace
+from tests.support import faultkit
+from tests.support.background import LoopTasks
+from tests.support.wizard_services import Called, fake_services
+
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+class ConvertStep:
+    """A step whose work is called `convert`."""
+
+    STEP_ID = "convert"
+    STEP_TITLE = "Convert"
+    WORK = "convert"
+    ABOUT_A_MODEL = True
+
+    def __init__(self) -> None:
+        self.results: list[Any] = []
+
+    def passed_by(self, session: Session) -> bool:
+        return False
+
+    def missing(self, session: Session) -> str | None:
+        return None
+
+    def done(self, session: Session) -> bool:
+        return False
+
+    def finished(self, workspace: Workspace, result: Any, seconds: float) -> None:
+        self.results.append(result)
+        workspace.record("convert", "done", **result)
+
+
+class Desk:
+    """A workspace, its step, and what it warned of."""
+
+    def __init__(self, folder: Path) -> None:
+        faultkit.tiny_genai(str(folder / "int4"))
+        self.tasks, self.step, self.warnings = LoopTasks(), ConvertStep(), list[str]()
+        steps: Any = (self.step,)
+        self.workspace = Workspace(
+            self.tasks,
+            navigation=Navigation(steps),
+            session=Session(artifact=str(folder / "int4")),
+            services=fake_services(Called()),
+            warn=self.warnings.append,
+        )
+
+    async def until(self, reached: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not reached():
+                await asyncio.sleep(0.001)
+
+    async def ask(self, question: str) -> None:
+        chat = self.workspace.chat
+        chat.ask(question)
+        await self.until(lambda: not self.tasks.running("asking") and not chat.busy)
+        await self.until(lambda: not self.tasks.running("ledger"))
+
+    def entries(self) -> list[Entry]:
+        run = self.workspace.run_record
+        return list(run.entries()) if run is not None else []
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    desk = Desk(tmp_path)
+    yield desk
+    await desk.tasks.end()
+
+
+# Long work --------------------------------------------------------------------------------------------
+
+
+async def test_work_ends_in_the_session_whichever_step_is_open(desk: Desk) -> None:
+    heard: list[str] = []
+    release = asyncio.Event()
+
+    async def run(on_event: OnEvent, started: Started) -> dict[str, str]:
+        started(4711)
+        on_event(LogLine("half"))
+        await release.wait()
+        return {"precision": "int4"}
+
+    workspace = desk.workspace
+    workspace.worked.listen(lambda work: heard.append(work.status))
+    work = workspace.start("convert", "The conversion", run)
+    assert workspace.start("convert", "The conversion", run) is work, "it runs already"
+    await desk.until(lambda: work.pid == 4711)
+    assert workspace.busy == [work]
+    assert workspace.leave_question().startswith("The conversion is still running.")
+    release.set()
+    await desk.until(lambda: not work.running)
+    assert desk.step.results == [{"precision": "int4"}] and heard[-1] == "done"
+    assert work.pid is None and list(work.lines) == ["half"]
+    assert [entry.step for entry in desk.entries()] == ["convert"]
+    assert workspace.leave_question() == ""
+
+
+async def test_work_that_fails_or_is_cancelled_says_so(desk: Desk) -> None:
+    async def fail(on_event: OnEvent, started: Started) -> None:
+        raise UsageError("No.")
+
+    async def wait(on_event: OnEvent, started: Started) -> None:
+        await asyncio.Event().wait()
+
+    failed = desk.workspace.start("convert", "The conversion", fail)
+    await desk.until(lambda: failed.status == "failed")
+    assert isinstance(failed.error, FirstlightError) and not desk.step.results
+    at_once = desk.workspace.start("deploy", "The deployment", wait)
+    desk.workspace.stop_work("deploy")
+    assert at_once.status == "cancelled", "nothing of it has run that could say so"
+    later = desk.workspace.start("quality", "The check", wait)
+    await desk.until(lambda: later.entered)
+    desk.workspace.stop_work("quality")
+    await desk.until(lambda: later.status == "cancelled")
+
+
+async def test_a_new_choice_forgets_the_work_of_the_old_one(desk: Desk) -> None:
+    async def fail(on_event: OnEvent, started: Started) -> None:
+        raise UsageError("No.")
+
+    workspace, changes = desk.workspace, list[Session]()
+    workspace.session_changed.listen(changes.append)
+    failed = workspace.start("convert", "The conversion", fail)
+    await desk.until(lambda: not failed.running)
+    workspace.session = workspace.session
+    assert "convert" in workspace.works and not changes, "the same session is no news"
+    workspace.session = workspace.session.decide(source="/other")
+    assert "convert" not in workspace.works and changes == [workspace.session]
+
+
+# The ledger -------------------------------------------------------------------------------------------
+
+
+async def test_every_turn_of_the_chat_appends_one_line_beside_the_loop(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: set[int] = set()
+    record, ticks = Run.record, 0
+
+    def slow(run: Run, *arguments: Any, **options: Any) -> Entry:
+        threads.add(threading.get_ident())
+        time.sleep(0.2)
+        return record(run, *arguments, **options)
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            ticks += 1
+            await asyncio.sleep(0.001)
+
+    monkeypatch.setattr(Run, "record", slow)
+    desk.tasks.begin(tick, group="tick")
+    workspace = desk.workspace
+    workspace.chat.follow(workspace.session)
+    for number, question in enumerate(("What is int4?", "What is int4?", "And int8?"), 1):
+        await desk.ask(question)
+        assert len(desk.entries()) == number
+    answer = workspace.chat.newest_answer
+    assert answer is not None
+    workspace.chat.rate(answer, 4)
+    await desk.until(lambda: not desk.tasks.running("ledger"))
+    entries = desk.entries()
+    assert [(entry.step, entry.values["prompt"]) for entry in entries] == [
+        ("chat", "What is int4?"),
+        ("chat", "What is int4?"),
+        ("chat", "And int8?"),
+    ], "one line a turn, none for a rating"
+    assert all(set(entry.values) == {"prompt", "text", "stats"} for entry in entries)
+    assert threading.get_ident() not in threads
+    assert ticks > 20, "the loop went on while the disk was slow"
+    assert workspace.session.chat is not None and workspace.session.chat["ratings"] == [4]
+    # A wizard that is killed now leaves a run that knows the whole conversation.
+    assert workspace.run_record is not None
+    turns = collect_facts(workspace.run_record).document("chat")["turns"]
+    assert [turn["prompt"] for turn in turns] == ["What is int4?", "What is int4?", "And int8?"]
+
+
+async def test_a_line_that_waits_is_written_before_a_later_one_and_at_the_end(desk: Desk) -> None:
+    ledger = desk.workspace.ledger
+    ledger.append_soon("chat", "done", {"prompt": "a"})
+    ledger.append("summary", "done", {})
+    ledger.append_soon("chat", "done", {"prompt": "b"})
+    desk.tasks.cancel("ledger")
+    ledger.flush()
+    assert [entry.step for entry in desk.entries()] == ["chat", "summary", "chat"]
+
+
+async def test_a_full_disk_is_a_warning_and_the_next_line_is_tried_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(run: Run, *arguments: Any, **options: Any) -> Entry:
+        raise StateProblem("The disk is full.", hint="Make room.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "record", full)
+        desk.workspace.record("model", "done")
+        desk.workspace.ledger.append_soon("chat", "done", {})
+        await desk.until(lambda: len(desk.warnings) == 2)
+    assert desk.warnings == ["The disk is full. Make room."] * 2
+    desk.workspace.ledger.append_soon("chat", "done", {})
+    await desk.until(lambda: len(desk.entries()) == 1)

@@ -1,0 +1,70 @@
+"""What is chosen for a deployment, what is deployed, and what would be served."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from firstlight_core.deploy.targets import PUBLISHED
+from firstlight_core.session import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Name, target and cache of a deployment."""
+
+    name: str
+    target: str
+    cache: str = "private"
+
+    @property
+    def cached(self) -> bool:
+        """Whether the target stands in a cache, under a name that only one deployment can have."""
+        return self.target in PUBLISHED
+
+    def is_taken(self, taken: Mapping[str, str]) -> bool:
+        """Return whether a deployment of this name would have to give way; `taken` is lower-case name → target."""
+        return self.cached and self.name.lower() in taken
+
+    def is_deployed(self, session: Session) -> bool:
+        """Return whether this is what is deployed."""
+        deployed = session.deployment
+        if deployed is None or deployed.get("name") != self.name:
+            return False
+        if deployed.get("target") not in (None, self.target):
+            return False
+        return not self.cached or deployed.get("cache") in (None, self.cache)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceWish:
+    """How the next service is to be started."""
+
+    port: int = 0
+    """0 takes a free one."""
+    stays: bool = False
+    """Whether it outlives the wizard."""
+
+
+def suggested_choice(session: Session) -> Choice:
+    """Return the choice as deployed, else with the name of the template or of the artifact."""
+    from firstlight_core.artifact.inference_model import default_name
+
+    deployed: Mapping[str, Any] = session.deployment or {}
+    model = (session.template or {}).get("inference_model") or {}
+    name = deployed.get("name") or model.get("Name")
+    if not name and session.artifact:
+        name = default_name(Path(session.artifact))
+    return Choice(
+        name=str(name or ""),
+        target=str(deployed.get("target") or "foundry"),
+        cache=str(deployed.get("cache") or "private"),
+    )
+
+
+def serve_target(session: Session) -> str:
+    """Return the target to serve: the deployment's name, or the artifact folder when an export or nothing is deployed."""
+    deployed: Mapping[str, Any] = session.deployment or {}
+    if deployed.get("target", "foundry") in PUBLISHED and deployed.get("name"):
+        return str(deployed["name"])
+    return str(session.artifact)
