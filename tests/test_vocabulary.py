@@ -125,6 +125,11 @@ def test_sentences_that_a_person_reads_use_the_words_of_the_field() -> None:
     assert [fault for name, tree in sources() for fault in word_faults(name, tree)] == []
 
 
+def test_every_exception_is_still_needed() -> None:
+    names = {public for name, tree in sources() for public, _ in public_names(name, tree)}
+    assert [name for name in VOCABULARY["exceptions"] if name not in names] == []
+
+
 @pytest.mark.parametrize(
     ("source", "fault"),
     [
