@@ -41,7 +41,7 @@ ALERT_THRESHOLDS: AlertThresholds = {
     "memory_usage_percent": 85,
     "cpu_usage_percent": 80,
 }
-"""Of the course (Module 6, section 1: alert_thresholds; cpu_threshold), for the report and for the gauges."""
+"""The course's alert thresholds (Module 6, section 1: alert_thresholds; cpu_threshold), for report and gauges."""
 CPU_ALERT = ALERT_THRESHOLDS["cpu_usage_percent"] / 100
 MEMORY_ALERT = ALERT_THRESHOLDS["memory_usage_percent"] / 100
 """As shares of the whole."""

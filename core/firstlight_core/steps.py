@@ -130,7 +130,7 @@ STEPS: tuple[Step, ...] = (
         needs=(),
     ),
 )
-"""In the order in which the user meets them."""
+"""The steps in the order of the wizard."""
 
 
 def find_step(id: str) -> Step | None:

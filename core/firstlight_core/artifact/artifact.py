@@ -26,7 +26,7 @@ class Artifact:
     bytes: int
     """Sum of the files in the folder."""
     precision: str | None = None
-    """From our manifest; None when the folder was made by something else."""
+    """From our manifest; None when another program made the folder."""
     source: str | None = None
     """The source folder, from our manifest."""
     kv_bytes_per_token: int = 0

@@ -45,4 +45,4 @@ SAMPLING_RANGES: dict[str, SamplingRange] = {
     "seed": SamplingRange(int, 0, 2**31 - 1, "empty: a new one each time"),
     "context": SamplingRange(int, 2, 10_000_000, "tokens; another one loads anew"),
 }
-"""By the setting's name. The temperature ends where the OpenAI API's does; genai itself accepts a negative one."""
+"""Setting → its range. The temperature ends where the OpenAI API's does; genai itself accepts a negative one."""

@@ -20,7 +20,7 @@ class Target:
     folder: Path | None = None
     """The artifact folder, of the original its source folder; None for an endpoint."""
     like: Path | None = None
-    """Of the original: the artifact whose template and settings it is asked with."""
+    """For the original: the artifact whose template and settings it uses."""
     base_url: str | None = None
     model: str | None = None
 

@@ -35,7 +35,7 @@ class CalibrationText:
     passages: tuple[str, ...] = ()
     """Plain text, taken as it is."""
     sha256: str = ""
-    """Of the user's file."""
+    """Hash of the user's file; empty for built-in questions."""
 
     def to_json(self) -> dict[str, Any]:
         """What the conversion's child is asked with."""

@@ -43,9 +43,9 @@ class GateLimits(TypedDict):
     row_error: float
     slope: float
     kl_mean: float
-    """Of the artifact as a user runs it, where its structure is proven."""
+    """Limit for the artifact as a user runs it, when its structure is proven."""
     kl_alone: float
-    """Of the artifact as a user runs it, where nothing else could be measured."""
+    """Limit for the artifact as a user runs it, when nothing else could be measured."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ class CalibrationDocument(TypedDict):
     prompts: int
     tokens: int
     sha256: NotRequired[str]
-    """Of the user's file."""
+    """Hash of the user's file."""
     added_tokens: NotRequired[int]
     """Tokens of the original's answers that a short text was filled up with."""
     token_sha256: str

@@ -107,10 +107,10 @@ class WrittenExport(Told):
     files: list[str]
     commands: list[CommandDocument]
     bytes: NotRequired[int]
-    """Of a bundle, as `sha256`."""
+    """Size of a bundle; `sha256` is its hash."""
     sha256: NotRequired[str]
     capacity: NotRequired[CapacityDocument]
-    """Of a vLLM server, as `estimates`."""
+    """Size of a vLLM server; `estimates` are of its memory."""
     estimates: NotRequired[SizingDocument]
 
 

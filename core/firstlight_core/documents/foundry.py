@@ -9,7 +9,7 @@ class CommandDocument(TypedDict):
     command: str
     does: str
     runs: NotRequired[bool]
-    """Of a command of the `foundry` program: whether it ends by itself and can be run from here."""
+    """Whether a command of the `foundry` program ends by itself and can be run from here."""
 
 
 class ReaderDocument(TypedDict):

@@ -110,7 +110,7 @@ class ChatRecord(TypedDict):
 
     turns: list[ChatTurn]
     stats: list[ChatStats]
-    """Of each answer, in order."""
+    """Figures of each answer, in order."""
     ratings: list[int]
     """1 to 5 each."""
 
@@ -155,7 +155,7 @@ class LoadedModel(TypedDict):
     """What opening a backend tells. Lengths in tokens, prompt and answer together."""
 
     load_s: float
-    """Of a server: until its models were listed."""
+    """Seconds to load; for a server, to list its models."""
     load_cpu_s: NotRequired[float]
     context_length: NotRequired[int]
     """What the model can hold; only of an artifact."""

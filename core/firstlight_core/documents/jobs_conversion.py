@@ -72,7 +72,7 @@ class Text(TypedDict):
     ids: list[int]
     prompt_tokens: int
     first_row: int
-    """Its first row in the file of logits; one row for the prompt and one for each appended token but the last."""
+    """First row in the file of logits; one row for the prompt and one for each appended token but the last."""
 
 
 class Reference(TypedDict):

@@ -14,7 +14,7 @@ class LoadOriginal(TypedDict):
     base: str | None
     """The base of a LoRA adapter."""
     exact: bool
-    """In float32; otherwise as it is stored."""
+    """Whether it runs in float32 instead of its stored type."""
     template_folder: str | None
     """The artifact whose chat template renders the prompts; None takes the original's own."""
     stop_ids: list[int]

@@ -25,15 +25,15 @@ class SelftestRequest(TypedDict, total=False):
 
     act: Required[Act]
     total: int
-    """Of `count`: numbers."""
+    """For `count`: how far to count."""
     stubborn: bool
-    """Of `spawn`: whether the grandchild ignores SIGTERM."""
+    """For `spawn`: whether the grandchild ignores SIGTERM."""
     code: int
-    """Of `leave`: the exit code."""
+    """For `leave`: the exit code."""
     lines: int
-    """Of `flood`: lines of log."""
+    """For `flood`: the number of log lines."""
     host: str
-    """Of `connect`."""
+    """For `connect`: the host to reach."""
     resolve: bool
 
 

@@ -96,7 +96,7 @@ class BenchResult(TypedDict):
     """Tokens of context that the artifact was loaded with."""
     rss_bytes: NotRequired[ResidentBytes]
     cpu_percent: NotRequired[float]
-    """Of all cores."""
+    """Processor load in percent of all cores."""
     endpoint: NotRequired[str]
     model: NotRequired[str]
     errors: NotRequired[int]

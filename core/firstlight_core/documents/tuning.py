@@ -41,7 +41,7 @@ class BuildDrift(TypedDict):
 
     top1_agreement: float
     kl_mean: float
-    """In nats."""
+    """Mean KL divergence in nats."""
     kl_p95: float
     perplexity_ratio: float
 
@@ -50,7 +50,7 @@ class Speedup(TypedDict):
     """How many times the baseline's speed, round by round."""
 
     answer: Figure
-    """Of a whole answer, prompt and all."""
+    """Seconds for a whole answer, prefill included."""
     decode: Figure
     prefill: Figure
 
@@ -69,9 +69,9 @@ class TrialRow(TypedDict):
     dropped: NotRequired[bool]
     """Whether it left early because it was clearly slower."""
     faster: NotRequired[Speedup]
-    """Of the last comparison: against the baseline."""
+    """Speed against the baseline; only in the last comparison."""
     drift: NotRequired[BuildDrift | None]
-    """Of a source, as `bytes`."""
+    """Drift of a build; only when a source is tuned, like `bytes`."""
     bytes: NotRequired[int | None]
 
 
@@ -100,7 +100,7 @@ class DriftLimit(TypedDict):
     """How far a build may drift."""
 
     kl_mean: float
-    """In nats."""
+    """Mean KL divergence in nats."""
     why: str
 
 
@@ -108,7 +108,7 @@ class TuneFigures(Comparison):
     """What every tuning measures."""
 
     trials: list[TrialRow]
-    """In the order in which they were measured."""
+    """The trials in the order of measurement."""
     machine: MachineDocument
     prompt_tokens: int
     new_tokens: int

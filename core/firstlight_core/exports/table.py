@@ -43,4 +43,4 @@ EXPORTS: dict[str, Export] = {
         from_weights=True,
     ),
 }
-"""By the target's name, in the order of the Deploy step. Command line, run.toml and the report follow from the rows."""
+"""Target name → export, in the order of the Deploy step. Command line, run.toml and report follow from the rows."""

@@ -45,4 +45,4 @@ class Export:
     from_weights: bool = False
     """Whether it serves the original weights, so that `--source` may name them."""
     suffix: str = ""
-    """Of the file that is written; empty for a folder."""
+    """Suffix of the written file; empty for a folder."""

@@ -115,7 +115,7 @@ def list_background() -> list[BackgroundService]:
 
 
 def _process(service: BackgroundService) -> "psutil.Process | None":
-    """Its process; None when that is gone."""
+    """Return the service's process; None when it has ended."""
     import psutil
 
     with contextlib.suppress(psutil.Error):

@@ -25,7 +25,7 @@ _PLACE = re.compile(r"(?:[A-Za-z]:[\\/]|[/~])[^\r\n\"]*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheChange:
-    """That Firstlight has moved the CLI's cache: from where, to where."""
+    """A move of the CLI's cache by Firstlight: the old and the new folder."""
 
     before: str
     now: str

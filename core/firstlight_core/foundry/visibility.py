@@ -34,7 +34,7 @@ class FoundryOffer:
     cache_root: Path | None
     """Where its cache is now, as it says itself."""
     moved: CacheChange | None
-    """That Firstlight has moved it, and from where."""
+    """Firstlight's own move of that cache; None without one."""
 
 
 async def offer_commands(

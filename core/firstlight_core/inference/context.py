@@ -11,7 +11,7 @@ from firstlight_core.text import bytes_text
 DEFAULT_CONTEXT = 2048
 """Tokens; the course's `max_length`. The KV cache for all of them is allocated up front."""
 SHARE_OF_MEMORY = 0.8
-"""Of the available memory; the rest is for the activations and for everybody else."""
+"""Share of the available memory; the rest is for activations and other programs."""
 MIN_CONTEXT = 256
 """Tokens; a shorter one is of no use for a conversation: then memory is missing."""
 

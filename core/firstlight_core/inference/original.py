@@ -35,7 +35,7 @@ class OriginalPlan:
     source: Path
     base: Path | None
     exact: bool
-    """In float32; else as it is stored."""
+    """Whether it runs in float32 instead of its stored type."""
     needed: int
     available: int
 

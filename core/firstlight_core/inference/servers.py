@@ -38,7 +38,7 @@ class ServerLimits:
     silence: float = 120.0
     """Between two signs of life: a prompt of thousands of tokens on a slow processor takes that long."""
     answer: float = 900.0
-    """For one whole answer."""
+    """Seconds for one whole answer."""
     wait: float = 30.0
     """Before further tries, all together, when the server is busy or asks to wait (Retry-After)."""
 
@@ -53,7 +53,7 @@ class ServerLimits:
 
 
 PROBE = ServerLimits(connect=1.0, silence=2.0, answer=4.0, wait=0.0)
-"""For looking at what is there."""
+"""Limits for looking for servers."""
 
 
 def check_address(address: str, *, network: bool) -> str:

@@ -25,7 +25,7 @@ class Turn:
     pieces: list[str] = field(default_factory=list)
     """The text that became complete with each token; together they are the answer as it streamed."""
     seconds: float = 0.0
-    """Of an answer that is being made: from its first token to its newest, measured in the engine."""
+    """For an unfinished answer: seconds from its first token to its newest, measured in the engine."""
     stats: ChatStats = field(default_factory=ChatStats)
     finish_reason: str = ""
     rating: int = 0

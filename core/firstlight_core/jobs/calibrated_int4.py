@@ -26,7 +26,7 @@ LONGEST_PASSAGE = 512
 LARGE = 10**9
 """Parameters from which fewer answers are computed at once, and shorter ones: each costs a pass over all weights."""
 SHARES = tuple(1 - 0.3 * step / 8 for step in range(9))
-"""Of the range between the smallest and the largest weight of a group."""
+"""Shares of a group's weight range that are tried for its scale."""
 ATTEMPTS = 6
 """How often a matrix is tried with more damping before it is given up."""
 

@@ -27,7 +27,7 @@ PROMPT_LIMIT = 8_000_000
 """Characters of a rendered prompt."""
 RENDER_SECONDS = 5.0
 PROBE_SECONDS = 2.0
-"""For all the conversations together that show which tokens the template writes."""
+"""Time limit for all the conversations that show which tokens the template writes."""
 RENDER_BYTES = 512 * 2**20
 """Address space that rendering may add to what the process has."""
 

@@ -20,7 +20,7 @@ class Activation(TypedDict):
     """The largest number that passes between two modules."""
 
     value: float
-    """Its magnitude; infinite where the original itself overflows."""
+    """The activation's magnitude; infinite where the original itself overflows."""
     module: str
     """Name of the module that it comes from or goes into."""
 

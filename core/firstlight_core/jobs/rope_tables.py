@@ -115,7 +115,7 @@ class _Rotary:
 
     @classmethod
     def of(cls, model: Any) -> "_Rotary | None":
-        """That of the model which the builder converts; None where transformers has none to offer."""
+        """Return the rotary embedding of the model; None where transformers has none."""
         config = original_config(model.model_name_or_path)
         modeling = modeling_module(config)
         kinds = [

@@ -27,7 +27,7 @@ class Change:
     outputs: int | None = None
     """Rows of the weight, from the second low-rank factor."""
     shape: tuple[int, ...] | None = None
-    """Of a weight that is saved whole."""
+    """Shape of a weight that is saved whole."""
     bias: int | None = None
     """Size of a trained bias."""
     low_rank: bool = False

@@ -67,7 +67,7 @@ class Structure:
     dtype: str
     tied: bool
     matrices: tuple[tuple[int, int], ...] = ()
-    """Of the body: (columns, rows), rows summed over all matrices with so many columns; columns are the inputs."""
+    """Matrices of the body as (columns, rows): inputs, and the outputs of all matrices with that many inputs."""
     vectors: int = 0
     """Elements of the body that are in no matrix: norms and biases."""
     warnings: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """In tokens; None where the model has no such length."""
+    """Lengths in tokens; None where the model has no such length."""
 
     context: int
     window: int | None

@@ -66,7 +66,7 @@ def closing_items(facts: RunFacts) -> list[Item]:
 
 
 def _checked_words(facts: RunFacts, count: int) -> str:
-    """Of how many quantised artifacts the drift and the checks are known, and which failed."""
+    """How many quantised artifacts have a drift and checks, and which failed."""
     checked = [a for a in checked_artifacts(facts) if is_quantised(a.name)]
     drift = [a.name for a in checked if a.drift]
     failed = [a.name for a in checked if a.quality.state == "failed"]

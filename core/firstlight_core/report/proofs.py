@@ -26,7 +26,7 @@ class CheckedArtifact:
     """One artifact of the run and its quality verdict."""
 
     name: str
-    """Its precision, or the name of its folder."""
+    """Precision of the artifact, or the name of its folder."""
     quality: Proof
     drift: bool
     """Whether its drift from the original was measured."""

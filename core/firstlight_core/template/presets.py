@@ -140,7 +140,7 @@ PRESETS: tuple[Preset, ...] = (
 
 
 TOKENIZER = "tokenizer"
-"""In place of a preset's key: what the artifact's own chat template says."""
+"""Stands for the artifact's own chat template among the presets."""
 
 
 def find_preset(key: str) -> Preset:

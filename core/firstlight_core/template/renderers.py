@@ -35,9 +35,9 @@ class Rendered:
     op: Renderer
     """The reference's renderer."""
     reference: list[Rendering]
-    """By the reference, those of the extra shapes last."""
+    """Renderings of the reference, those of the extra shapes last."""
     native: list[Rendering]
-    """By onnxruntime-genai."""
+    """Renderings of onnxruntime-genai."""
     wanted: list[list[int]]
     """The reference's texts in the tokens of onnxruntime-genai."""
     encoded: list[list[int]]

@@ -50,7 +50,7 @@ class Trial(ArtifactSubject):
 
     @property
     def seconds(self) -> list[float]:
-        """Of an answer, prompt and all, one a repetition."""
+        """Seconds of a whole answer, prefill included, for each repetition."""
         return [sample["total_s"] for sample in self.counted]
 
     async def open(self, stack: AsyncExitStack, started: Started) -> None:

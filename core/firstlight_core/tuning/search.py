@@ -14,7 +14,7 @@ from firstlight_core.tuning.settings import AS_BUILT, Build, Threads, thread_can
 PROMPT_TOKENS = 256
 NEW_TOKENS = 64
 REPEATS = 7
-"""Of the last comparison; the rounds before it only find out what is worth comparing."""
+"""Repetitions of the last comparison; earlier rounds only select what is worth comparing."""
 ROUNDS = 8
 """Rounds of every race before the last one, for settings that are not dropped."""
 

@@ -46,7 +46,7 @@ class Threads:
 
     @property
     def label(self) -> str:
-        """For a table."""
+        """Label for a table."""
         return threads_text(self.count, self.spin_us)
 
     def to_json(self) -> ThreadSettings:
@@ -97,17 +97,17 @@ class Build:
 
     precision: Precision
     options: Mapping[str, int | str | bool] = field(default_factory=dict)
-    """By the keys of `conversion.advanced_options`; none: the row as it is."""
+    """Chosen values by option key (`precision/options.py`); empty for the unchanged row."""
 
     @property
     def name(self) -> str:
-        """Of its folder."""
+        """Name of the build's folder."""
         parts = [f"{key[0]}{value}" for key, value in self.options.items()]
         return "-".join([self.precision.key, *parts])
 
     @property
     def label(self) -> str:
-        """For a table."""
+        """Label for a table."""
         parts = []
         if "block_size" in self.options:
             parts.append(f"blocks of {self.options['block_size']}")

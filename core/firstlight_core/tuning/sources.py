@@ -41,7 +41,7 @@ class TriedBuild:
 
     @property
     def kl(self) -> float:
-        """Its mean KL divergence from the original in nats, once that was measured."""
+        """Mean KL divergence from the original in nats; needs a measured drift."""
         assert self.drift is not None
         return self.drift["kl_mean"]
 

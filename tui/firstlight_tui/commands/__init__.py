@@ -69,7 +69,7 @@ VERBS: dict[str, Verb] = {
         Verb("paths", "Show every folder that Firstlight uses.", KEEP),
     )
 }
-"""By name, in the order of `firstlight --help`."""
+"""Verb → its row, in the order of `firstlight --help`."""
 
 
 class VerbGroup(TyperGroup):

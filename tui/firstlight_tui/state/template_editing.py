@@ -18,7 +18,7 @@ TOKENIZER = "tokenizer"
 """Key of the fields that the tokenizer's own template implies, among the families."""
 Act = Literal["check", "save", "mend", "undo"]
 Segments = dict[str, list[tuple[str, str]]]
-"""Of the two conversations of a preview: pieces of text and their roles."""
+"""Conversation of the preview → its pieces of text with their roles."""
 
 
 class TemplateEditing:

@@ -100,7 +100,7 @@ class Work:
         self.dirty = True
 
     def end(self, status: str) -> None:
-        """It has ended."""
+        """Mark the work as ended."""
         self.status = status
         self.ended = self.clock()
         self.pid = None

@@ -49,7 +49,7 @@ class KeyBufferScreen(BaseScreen[None]):
             self.terminal.hold_keys()
 
     def leave(self) -> None:
-        """It closes before anything had the focus: its keys go to the next screen."""
+        """Close before any widget had the focus: buffered keys go to the next screen."""
         self._let_go()
         super().leave()
 

@@ -11,7 +11,7 @@ from textual.drivers.linux_driver import LinuxDriver
 
 
 def _lenient_decoder(encoding: str) -> Any:
-    """Of any bytes: Textual's own ends the wizard at a pasted byte that is no UTF-8."""
+    """Return a decoder for any bytes; Textual's own ends the wizard at a pasted byte that is not UTF-8."""
     return partial(codecs.getincrementaldecoder(encoding), "replace")
 
 

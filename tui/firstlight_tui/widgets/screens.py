@@ -51,7 +51,7 @@ class BaseScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
         self._held.close()
 
     def leave(self) -> None:
-        """It is about to be removed: end its workers, but for the one that asks for this."""
+        """Prepare for removal: end all workers except the calling one."""
         self.gone = True
         try:
             asking = get_current_worker()

@@ -63,7 +63,7 @@ class TemplateFields(Grid):
         super().__init__(id="template-fields")
         self._names = (tuple(texts), tuple(numbers))
         self._told: dict[str, list[str]] = {}
-        """For each field the text that is known to stand there, and what was typed since and is not known yet."""
+        """Field → its last reported text, followed by typed texts that are not reported yet."""
 
     def compose(self) -> ComposeResult:
         texts, numbers = self._names

@@ -17,11 +17,11 @@ from firstlight_core.text import visible
 from firstlight_tui.widgets.words import Words, part
 
 LIVE_CHARACTERS = 4_000
-"""Of an answer that is being made; a longer one shows its end, so that every token costs the same."""
+"""Characters shown of an unfinished answer; a longer one shows its end, so that every token costs the same."""
 RICH_CHARACTERS = 8_000
 """Longer answers stay plain text: Markdown would hold the screen for too long."""
 SHOWN_CHARACTERS = 100_000
-"""Of a complete message: 50 ms of layout."""
+"""Characters shown of a complete message: 50 ms of layout."""
 
 
 class Message(Vertical):

@@ -19,7 +19,7 @@ class Drawing(Protocol):
         ...
 
     def draw(self, width: int, height: int) -> Content:
-        """Its lines, at most `height`, each at most `width` cells."""
+        """Return the lines, at most `height`, each at most `width` cells."""
         ...
 
 

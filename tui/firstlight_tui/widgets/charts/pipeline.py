@@ -29,7 +29,7 @@ class PipelineStage:
     status: Status = "pending"
     seconds: float | None = None
     weight: float = 1.0
-    """Its part of the whole, in expected seconds or any other unit."""
+    """Share of the whole, in expected seconds or any other unit."""
     share: float | None = None
     note: str = ""
 
@@ -135,7 +135,7 @@ class Size:
     label: str
     fits: bool
     tight: bool = False
-    """It fits, with little to spare."""
+    """Whether it fits with little to spare."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
