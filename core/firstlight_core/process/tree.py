@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 TERMINATE = signal.SIGTERM
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
@@ -48,10 +48,18 @@ class JobLimits(ctypes.Structure):
     ]
 
 
+class StartOptions(TypedDict, total=False):
+    """Keyword arguments of `subprocess.Popen`."""
+
+    process_group: int
+    start_new_session: bool
+    creationflags: int
+
+
 class ProcessTrees(Protocol):
     """What a system offers to hold a child and its children together; a child is named by its process id."""
 
-    def options(self, *, same_session: bool = False) -> dict[str, Any]:
+    def options(self, *, same_session: bool = False) -> StartOptions:
         """Return the keyword arguments with which a subprocess is started apart from this one.
 
         `same_session`: it still counts as part of this session, whose end and share of the processor are its own too.
@@ -80,7 +88,7 @@ if sys.platform != "win32":
     class ProcessGroups:
         """POSIX: a process group, in a session of its own unless it is to share this one."""
 
-        def options(self, *, same_session: bool = False) -> dict[str, Any]:
+        def options(self, *, same_session: bool = False) -> StartOptions:
             """Return the keyword arguments that make a session, or a group only."""
             return {"process_group": 0} if same_session else {"start_new_session": True}
 
@@ -109,7 +117,7 @@ class JobObjects:
         self._kernel = kernel
         self._handles: dict[int, Any] = {}
 
-    def options(self, *, same_session: bool = False) -> dict[str, Any]:
+    def options(self, *, same_session: bool = False) -> StartOptions:
         """Return the keyword arguments that keep the console's Ctrl-C from the child."""
         return {"creationflags": _CREATE_NEW_PROCESS_GROUP}
 
