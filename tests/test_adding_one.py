@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 import firstlight_themes
 from firstlight_core import steps as step_table
 from firstlight_core.conversion.olive_config import course_config, run_config
+from firstlight_core.conversion.verdict import kind_of
 from firstlight_core.deploy.targets import deploy_targets
 from firstlight_core.documents.deploy import WrittenExport
 from firstlight_core.errors import UsageError
@@ -109,7 +110,7 @@ async def test_a_precision_is_one_row(add_row: AddRow, tmp_path: Path, sample: P
         builder_precision="int4",
         builder_options={"int4_block_size": 64, "int4_accuracy_level": 4},
         expected={"bits": [4], "block_size": [64]},
-        gate_limits="int4",
+        gate_limits="int4-calibrated",
     )
     add_row(precision_table.PRECISIONS, row, 5)
 
@@ -124,6 +125,9 @@ async def test_a_precision_is_one_row(add_row: AddRow, tmp_path: Path, sample: P
         build_run_toml(tmp_path, 'source = "sample"\nprecisions = ["int4-wide"]\n')
     )
     assert plan.precisions == ("int4-wide",)
+    assert kind_of({"bits": [4]}, precision="int4-wide") == "int4-calibrated"
+    assert kind_of({"bits": [4]}, precision="int4") == kind_of({"bits": [4]}) == "int4"
+    assert kind_of({"bits": [8]}, precision="int4-wide") == "int8"
     assert is_quantised("int4-wide") and closer_precisions("int4-wide")[0] == "int8"
 
     run = Run.create("m", runs=tmp_path / "runs")

@@ -73,8 +73,8 @@ CONTRACT: dict[str, dict[str, tuple[str, ...]]] = {
         "list_deployments": (),
     },
     "report.report": {"write_report": ("run",)},
-    "workflow.walk": {
-        "walk": ("plan", "on_event"),
+    "workflow.walk": {"walk": ("plan", "on_event")},
+    "workflow.run_file": {
         "read_run_toml": ("path",),
         "write_run_toml": ("run", "session"),
     },

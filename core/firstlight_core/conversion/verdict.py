@@ -64,10 +64,13 @@ def thresholds() -> Document:
     return limits
 
 
-def kind_of(built: Mapping[str, Any], *, calibrated: bool = False) -> str:
+def kind_of(
+    built: Mapping[str, Any], *, calibrated: bool = False, precision: str | None = None
+) -> str:
     """Return the kind of an artifact, by the fewest bits that its graph holds weights in.
 
     `calibrated`: its weights were moved beyond the nearest step to balance each other's rounding (GPTQ).
+    `precision`: key of the row that was asked for; its limits count when the graph is of its kind.
     """
     bits = list(built.get("bits") or [])
     if not bits and str(built.get("embedding", "")).startswith("quantised"):
@@ -76,8 +79,12 @@ def kind_of(built: Mapping[str, Any], *, calibrated: bool = False) -> str:
         plain = "int4" if min(bits) <= 4 else "int8"
     else:
         plain = "fp16" if built.get("dtype") == "float16" else REFERENCE_PRECISION
-    rows = (row for row in PRECISIONS if (row.course_name, row.calibrated) == (plain, calibrated))
-    return next((row.gate_limits for row in rows), plain)
+    limits = {
+        row.key: row.gate_limits
+        for row in PRECISIONS
+        if (row.course_name, row.calibrated) == (plain, calibrated)
+    }
+    return limits.get(precision or plain) or next(iter(limits.values()), plain)
 
 
 def is_rounded(built: Mapping[str, Any]) -> bool:
@@ -88,7 +95,8 @@ def is_rounded(built: Mapping[str, Any]) -> bool:
 def judge(passed: Mapping[str, Any], original: Mapping[str, Any], *, force: bool) -> Document:
     """Return what goes into the document of a conversion: `{agreement?, proof, forced?}`.
 
-    `passed` is the gate's `{built, agreement?}`, with `calibrated` where weights were calibrated; `original` is the
+    `passed` is the gate's `{built, agreement?}`, with `calibrated` where weights were calibrated and the
+    key of the `precision` that was asked for; `original` is the
     answer of the original, `{reference?, proof?, reason}`.
 
     Raises:
@@ -107,7 +115,11 @@ def judge(passed: Mapping[str, Any], original: Mapping[str, Any], *, force: bool
 
 def decide(passed: Mapping[str, Any], original: Mapping[str, Any]) -> Judged:
     """Return the verdict on one artifact."""
-    kind = kind_of(passed.get("built") or {}, calibrated=bool(passed.get("calibrated")))
+    kind = kind_of(
+        passed.get("built") or {},
+        calibrated=bool(passed.get("calibrated")),
+        precision=passed.get("precision"),
+    )
     agreement = passed.get("agreement")
     if agreement is None:
         reason = str(original.get("reason") or "The original was not asked.")

@@ -179,8 +179,8 @@ class ConversionWork:
         passed = await built.gate.result(staging.artifact, built.original)
         memory.take()
         peak = max(memory.peak, measured["olive_peak_rss_bytes"])
-        calibrated = {"calibrated": "calibration" in measured}
-        numbers = judge({**passed, **calibrated}, built.original, force=self._force)
+        asked_for = {"calibrated": "calibration" in measured, "precision": plan.precision.key}
+        numbers = judge({**passed, **asked_for}, built.original, force=self._force)
         check_unchanged(plan, self._before)
         fingerprint = inspect_model(plan.source).fingerprint
         if listen is not None:
