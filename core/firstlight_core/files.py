@@ -32,7 +32,7 @@ _PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 """A value of JSON from outside, before anybody has looked at it."""
 JsonObject = dict[str, JsonValue]
-"""A JSON object from outside: each key is looked up and its type asked for where it is read."""
+"""A foreign JSON object: every reader checks the key and its type."""
 Result = TypeVar("Result")
 _sleep = time.sleep
 
@@ -99,7 +99,7 @@ def long_path(path: PurePath, *, platform: str = sys.platform) -> str:
 
 
 def delete_tree(folder: Path, *, platform: str = sys.platform) -> None:
-    """Delete a folder and all below it, read-only files too; what cannot go, stays."""
+    """Delete a folder and all below it, read-only files included; undeletable files remain."""
 
     def retry(delete: Callable[[str], object], name: str, _: object) -> None:
         # Windows deletes no read-only file, and none that a virus scanner or an indexer has open.

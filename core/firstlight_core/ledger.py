@@ -16,7 +16,7 @@ from firstlight_core.paths import find_paths
 
 LEDGER = "ledger.jsonl"
 _END_OF_TIME = 2.0**35
-"""Seconds; a figure beyond it, or NaN, is no time that a ledger of ours holds."""
+"""Seconds; our ledgers hold no time beyond it, and no NaN."""
 STATUSES = ("done", "skipped", "failed", "cancelled")
 
 

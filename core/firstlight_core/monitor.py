@@ -193,7 +193,7 @@ class PeakMemory:
                 self._last[pid] = resident
 
     def fix(self, pid: int) -> None:
-        """Count a process from now on with what it holds now: it goes on to other work."""
+        """Count a process from now on with its current memory: its next work is not measured."""
         with self._lock:
             self._roots.discard(pid)
             for member in (pid, *self._children(pid)):
@@ -229,11 +229,11 @@ class PeakMemory:
         self._peaks[self._stage] = max(self._peaks.get(self._stage, 0), highest)
 
     def start(self, tell: Callable[["PeakMemory"], None] | None = None) -> None:
-        """Sample beside the event loop until `stop`; `tell` hears of every sample."""
+        """Sample beside the event loop until `stop`; `tell` gets every sample."""
         self._task = asyncio.create_task(self._follow(tell))
 
     async def stop(self) -> None:
-        """Sample no more; what was found stays."""
+        """Stop sampling; the peaks remain."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})

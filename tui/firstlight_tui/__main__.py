@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    """Entry point of the console script; imports nothing heavier than what was asked for."""
+    """Entry point of the console script; imports only what the request needs."""
     _usable_streams()
     try:
         code = _run(sys.argv[1:])

@@ -98,7 +98,7 @@ class WizardApp(TerminalApp):
         self.workspace.ledger.flush()
 
     async def _sweep(self) -> None:
-        """Remove what a wizard that was killed has left half-done."""
+        """Remove unfinished files of a killed wizard."""
         await asyncio.to_thread(self.workspace.services.sweep_staging)
 
     # Walking --------------------------------------------------------------------------------------

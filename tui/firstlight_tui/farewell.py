@@ -1,4 +1,4 @@
-"""What the shell shows after the wizard has left: where the results are, and the commands that go on from there."""
+"""The shell's text after the wizard: where the results are, and the next commands."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -36,7 +36,7 @@ class Artifact:
 
 
 def no_folder(folder: Path) -> InputRefused:
-    """What to say of an artifact that is no folder."""
+    """Return the error for a target that is not an artifact folder."""
     folder_text = shown_path(folder)
     return InputRefused(
         f"{folder_text} is a file; an artifact is a folder."

@@ -63,7 +63,7 @@ async def publish_copy(
                 "target": target,
                 "id": identifier,
                 "at": time.time(),
-                # Of a plain copy nothing is asked, so it says nothing of a proof.
+                # A plain copy has no test question and so no proof.
                 **({"proven": False} if target == "foundry" else {}),
             }
             manifest = {

@@ -30,7 +30,7 @@ _CHUNK = 2**20
 
 
 def tool_versions() -> dict[str, str]:
-    """Version of every installed package that has a say in an artifact; nothing is imported."""
+    """Return the version of every installed package that affects an artifact; imports nothing."""
     versions = {}
     for name in _TOOLS:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -115,6 +115,6 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
 
 
 def forced_reason(folder: Path) -> str:
-    """Return why the numbers gate was red when this artifact was published all the same; empty when it was green."""
+    """Return why the numbers gate was red for an artifact published by force; empty when it was green."""
     reason = (read_manifest(folder) or {}).get("forced")
     return one_line(reason, 300) if isinstance(reason, str) else ""

@@ -28,7 +28,7 @@ def context_length(folder: Path) -> int | None:
 
 
 def fit_to_context(document: InferenceModel, folder: Path) -> tuple[InferenceModel, str | None]:
-    """Return the document with a `max_length` that the model has, and a sentence where it asked for more."""
+    """Return the document with a `max_length` that the model has, and a sentence when it was larger."""
     fitted, config = document.copy(), document.get("ModelConfig")
     context = context_length(folder)
     max_length = config.get("max_length") if isinstance(config, dict) else None

@@ -1,4 +1,4 @@
-"""The range of every sampling setting: what is asked of a backend, a field of the wizard or of inference_model.json may hold."""
+"""The range of every sampling setting, for requests to a backend, fields of the wizard and inference_model.json."""
 
 from dataclasses import dataclass
 

@@ -45,7 +45,7 @@ def _write_all(folder: Path, texts: Mapping[str, str]) -> None:
 
 
 def update_manifest(folder: Path, names: tuple[str, ...]) -> None:
-    """Renew size and sha256 of `names` in firstlight.json; an artifact without one stays without."""
+    """Renew size and sha256 of `names` in firstlight.json; an artifact without that file is left alone."""
     manifest = read_manifest(folder)
     if manifest is None:
         return

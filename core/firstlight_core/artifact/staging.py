@@ -18,7 +18,7 @@ from firstlight_core.text import one_line, shown_path
 
 PREFIX = ".firstlight-"
 _SHIELD = {"genai_config.json": "{}\n", "inference_model.json": "{}\n"}
-"""A folder that looks like a model without a name ends Foundry Local's scan there: what is below stays unseen."""
+"""A folder that looks like a model without a name ends Foundry Local's scan: it does not look below."""
 
 
 def short_name(name: str) -> str:
@@ -59,7 +59,7 @@ class Staging:
 
 @contextmanager
 def open_staging(output: Path, *, beside: Path | None = None) -> Iterator[Staging]:
-    """A staging folder for `output`, with both its folders made; whatever is left in it goes at the end.
+    """Make a staging folder for `output` with both its subfolders; delete its remains at the end.
 
     It stands in the output's parent, or in the parent of `beside` (to stay outside a folder that is scanned).
     Left-overs of dead runs there are swept first. One writer an output: a second one is told who is at it.
@@ -136,7 +136,7 @@ def _claim(parent: Path, output: Path) -> tuple[Path, Lock]:
 
 
 def remove_tree(folder: Path) -> None:
-    """Delete a folder so that no scanner ever takes a half of it for a model; what cannot go, stays."""
+    """Delete a folder so that no scanner takes a half of it for a model; undeletable files remain."""
     for below in ("artifact", "previous", "."):
         for name in _SHIELD:
             with contextlib.suppress(OSError):
@@ -149,7 +149,7 @@ def _drop(folder: Path, lock: Lock | None) -> None:
     remove_tree(folder)
     if lock is not None:
         lock.release()
-    # Windows deletes no open file: there the folder with its lock is left until now.
+    # Windows deletes no open file, so the folder with the lock is removed only now.
     if os.path.lexists(folder):
         remove_tree(folder)
 

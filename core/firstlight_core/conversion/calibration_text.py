@@ -38,7 +38,7 @@ class CalibrationText:
     """Hash of the user's file; empty for built-in questions."""
 
     def to_json(self) -> dict[str, Any]:
-        """What the conversion's child is asked with."""
+        """The request to the conversion's child."""
         return {
             "source": self.source,
             "conversations": [[dict(turn) for turn in turns] for turns in self.conversations],

@@ -1,4 +1,4 @@
-"""What the tools say when they fail, in words: message → cause → next step."""
+"""Known failures of the tools: message → cause → next step."""
 
 import errno
 import re

@@ -1,4 +1,4 @@
-"""What the course says, what is really run, and why they differ: pure functions, nothing is started."""
+"""The course's command, the one that is really run, and why they differ; pure functions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What is looked at before Olive starts: minutes of work are not begun that cannot succeed."""
+"""Checks before Olive starts, so that a hopeless conversion fails at once."""
 
 import os
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ class Preflight:
 
 
 def look(plan: ConversionPlan) -> Preflight:
-    """Inspect the source and the output of a plan; nothing is written.
+    """Inspect the source and the output of a plan; writes nothing.
 
     Raises:
         ModelRefused: the source cannot be converted.

@@ -21,7 +21,7 @@ class Remaining:
 
 
 def remaining(estimated: float, elapsed: float) -> Remaining | None:
-    """What is left of an estimate; None once it has run longer than the estimate can be wrong."""
+    """Remaining part of an estimate; None once the work exceeds the estimate's error."""
     high = estimated * (1 + UNCERTAINTY) - elapsed
     if high <= 0:
         return None

@@ -111,7 +111,7 @@ class ConversionWork:
             self._folders.close()
 
     async def build(self, plan: ConversionPlan) -> BuiltArtifact:
-        """Have Olive build one plan into its staging; the original is asked the first time.
+        """Build one plan with Olive into its staging; the first call also runs the original.
 
         Raises:
             FirstlightError: there is no room, or Olive failed.

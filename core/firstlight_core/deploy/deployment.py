@@ -137,7 +137,7 @@ async def deploy(
                 output, identifier, question, cache=model_cache, say=say, started=started
             )
         except BaseException:
-            # Whatever stopped it: the half-proven deployment does not stay. A replaced one comes back.
+            # On any failure the unproven deployment is removed, and a replaced one is restored.
             await asyncio.shield(_take_back(name, output, model_cache, before))
             raise
         await asyncio.to_thread(mark_answered, output, verified=proof["verified"])

@@ -174,7 +174,7 @@ class Verdict(TypedDict):
     proof: ProofDocument
     agreement: NotRequired[Agreement]
     forced: NotRequired[str]
-    """Why the gate was red when the artifact was published all the same."""
+    """Why the gate was red for an artifact published by force."""
 
 
 class SourceDocument(TypedDict):

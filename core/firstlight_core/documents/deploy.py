@@ -29,7 +29,7 @@ class Told(TypedDict, total=False):
     """Notes on a deployment, besides its names."""
 
     forced: str
-    """Why the numbers gate was red when the artifact was published all the same."""
+    """Why the numbers gate was red for an artifact published by force."""
     model_config: ModelConfig
     """What the deployment answers with by default."""
     notes: list[str]

@@ -1,4 +1,4 @@
-"""What chat backends are asked and what they answer: messages, settings, figures, prompts, servers.
+"""Requests to chat backends and their answers: messages, settings, figures, prompts, servers.
 
 Times in seconds, rates in tokens a second, sizes in bytes. A figure that was not measured is absent.
 """
@@ -173,7 +173,7 @@ class LoadedModel(TypedDict):
     memory: NotRequired[str]
     """A sentence of an original: the memory it needs and the memory there is."""
     model: NotRequired[str]
-    """Only of a server: the model that is asked."""
+    """Model name; only for a server."""
     models: NotRequired[list[str]]
 
 

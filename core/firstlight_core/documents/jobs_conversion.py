@@ -98,7 +98,7 @@ class Proof(TypedDict):
     """Path of a file of logits as in Reference; empty when no weight could be replaced."""
     weights: WeightFigures | None
     reason: str
-    """Why there are no rows."""
+    """Reason for missing rows."""
 
 
 class AnswersReply(TypedDict):

@@ -70,7 +70,7 @@ class ServerChatRequest(TypedDict):
 
 
 class ClientsRequest(TypedDict):
-    """Let several clients ask at once, each its next question when it has an answer."""
+    """Run several clients at once; each asks its next question after an answer."""
 
     conversations: list[list[Message]]
     clients: int

@@ -80,7 +80,7 @@ class FormRequest(TypedDict):
 
 
 class MeasureRequest(TypedDict):
-    """Take one repetition of a benchmark: exactly so many tokens in and out."""
+    """Run one repetition of a benchmark with an exact number of tokens in and out."""
 
     prompt_tokens: int
     new_tokens: int
@@ -100,9 +100,9 @@ class Repetition(TokenTimes, total=False):
     rss_bytes: ResidentNow
     """Absent for a server."""
     text: str
-    """Absent where exactly so many tokens were measured."""
+    """Absent when the number of prompt tokens is exact."""
     prompt_words: int
-    """Only of a server, which is asked in words."""
+    """Words of the prompt; only for a server."""
 
 
 class AlternativesRequest(PromptRequest):

@@ -81,7 +81,7 @@ class UnregisterRequest(TypedDict):
 
 
 class Unregistered(TypedDict):
-    """The ids that were forgotten; none is no error."""
+    """The removed ids; may be empty."""
 
     removed: list[str]
 

@@ -45,7 +45,7 @@ class DownloadRequest(TypedDict):
 
     id: str
     resume_from: NotRequired[int]
-    """Bytes from which a file goes on where it stopped."""
+    """Size from which a file's download is resumable."""
 
 
 class DownloadReply(TypedDict):

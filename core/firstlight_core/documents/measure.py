@@ -56,7 +56,7 @@ class BenchCase(SpeedFigures, total=False):
     prompt_tokens: int
     """Absent where a server does not count them."""
     asked_tokens: int
-    """The length that was aimed at, where a target is asked in words."""
+    """The wanted length in tokens, for a target that is prompted in words."""
     prompt_words: int
     counted_by: CountedBy
     latency_s: Percentiles

@@ -92,7 +92,7 @@ def schema_text(schema: Schema) -> str:
 
 
 def write_schemas(folder: Path) -> None:
-    """Write every schema into the folder, and remove what is no schema any more."""
+    """Write every schema into the folder and remove outdated ones."""
     folder.mkdir(parents=True, exist_ok=True)
     texts = {name: schema_text(schema) for name, schema in schemas()}
     for path in folder.glob("*.json"):

@@ -31,7 +31,7 @@ class DeployTable(TypedDict):
 
 
 class ChatTable(TypedDict):
-    """`[chat]`: questions that are asked one after another in one conversation."""
+    """`[chat]`: questions of one conversation, in order."""
 
     prompts: list[str]
     system: NotRequired[str]

@@ -135,7 +135,7 @@ def key_descriptions(document: Any) -> dict[str, str]:
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(document)))
     except (OSError, TypeError, SyntaxError):
-        # Made by a call: there is no class statement to read.
+        # A TypedDict made by a call has no class statement to read.
         return texts
     if not isinstance(tree.body[0], ast.ClassDef):
         return texts

@@ -48,7 +48,7 @@ def instruction_sets(flags: Iterable[str]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """The operating system in words, and what cannot work on it; `usable` is false where nothing can."""
+    """The operating system's name, and what does not work on it; `usable` is false when nothing does."""
 
     name: str
     lacks: str = ""
@@ -152,7 +152,7 @@ def _older(version: str, needed: str) -> bool:
 
 
 def terminal_state(environ: Mapping[str, str] = os.environ) -> tuple[str, list[str]]:
-    """The terminal in words, and what the wizard will miss on it."""
+    """The terminal's name, and the features that it lacks for the wizard."""
     if not (sys.stdout.isatty() or sys.stderr.isatty()):
         return "no terminal here (the verbs need none)", []
     size = shutil.get_terminal_size()

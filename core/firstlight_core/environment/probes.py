@@ -53,7 +53,7 @@ CMAKE_NEEDED = "3.31"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of one probe: a status, in words, and the command that would fix it."""
+    """The result of one probe: a status, a text, and the command that would fix it."""
 
     status: CheckStatus
     found: str

@@ -15,11 +15,11 @@ SPARE = 0.25
 EXACT = 6.0
 """Bytes a parameter: float32 weights, and the mapped bf16 file that they are read from."""
 STORED = 4.0
-"""Bytes a parameter where the original stays as it is stored."""
+"""Bytes per parameter when the original keeps its stored type."""
 
 
 def original_fits(stored: int, available: int) -> bool:
-    """Whether an original of so many bytes is asked at all; float32 is twice its bf16 weights."""
+    """Whether an original of this size is run at all; float32 takes twice its bf16 weights."""
     return 2 * stored < SHARE_OF_MEMORY * available
 
 

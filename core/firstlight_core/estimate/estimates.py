@@ -1,4 +1,4 @@
-"""What a conversion will cost and give, before it is begun: bytes, peak RAM, disk, seconds, RAM to run.
+"""Estimates before a conversion: bytes, peak RAM, disk, seconds, RAM to run.
 
 The formulas were fitted to conversions that were really run (docs/estimates.md holds the table that
 `bench/estimates.py` writes): models of 2 M to 630 M parameters, two cores. Larger models are extrapolated. The terms of
@@ -92,7 +92,7 @@ class BareEstimate(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
-    """What this machine has left: memory in bytes, and disk in bytes where the work goes."""
+    """Free memory in bytes, and free disk in bytes at the work folder."""
 
     memory: int
     disk: int
@@ -126,7 +126,7 @@ def bare_estimate(
     if precision.calibrated:
         ram = max(ram, calibration_ram(inspection))
         seconds += calibration_seconds(inspection)
-    # The original is asked while the artifact is loaded in a process of its own.
+    # The original runs while another process has the artifact loaded.
     check = check_bytes(inspection, precision, build=ram, available=available)
     return {
         "build_ram_bytes": BASE_RAM + ram,
@@ -196,7 +196,7 @@ def _uneven(inspection: Inspection, precision: Precision) -> str:
 
 
 def overflows(inspection: Inspection, precision: Precision) -> str:
-    """Why a model of this family does not fit into float16; empty when nothing is known against it.
+    """Why a model of this family does not fit into float16; empty when it fits as far as known.
 
     Only what is known of a family: `convert` measures every model before it makes FP16 of it (`jobs/float16_range.py`).
     """

@@ -161,7 +161,7 @@ def names_problem(names: Iterable[str]) -> str | None:
 
 
 def _texts(folder: Path) -> dict[str, str]:
-    """The programs and words that go with it; the C# program asks for no more context than the model has."""
+    """The sample programs and their texts; the C# program requests no more context than the model has."""
     context = context_length(folder)
     length = SAMPLE_LENGTH if context is None else min(SAMPLE_LENGTH, context)
     sharp = SAMPLE_CSHARP.replace(f'"max_length", {SAMPLE_LENGTH}', f'"max_length", {length}')

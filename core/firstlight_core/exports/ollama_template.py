@@ -38,7 +38,7 @@ def go_template(
     begins = prompt_template.get("prompt", "").startswith(begin) and not runner_begins
     parts = [_literal(begin) if begins else ""]
     if (lead := _lead(fields)) and default_system(fields) is None:
-        # What the chat template says before the first turn when there is no system text.
+        # The chat template's text before the first turn without a system prompt.
         parts.append(f"{{{{ {_UNASKED} }}}}{_literal(lead)}{{{{ end }}}}")
     parts.append(f"{{{{ {_RANGE} }}}}")
     word = "if"
@@ -125,14 +125,14 @@ class _Turn:
 
 
 class _Reader:
-    """Renders while it reads; a block that is not chosen is read all the same."""
+    """Renders while it reads; unchosen blocks are read, too."""
 
     def __init__(self, pieces: list[tuple[bool, str]]) -> None:
         self.pieces = pieces
         self.place = 0
 
     def block(self, turn: _Turn, messages: Sequence[Message] = ()) -> str:
-        """Everything up to the `end` or `else if` that closes this block, which is left to be read."""
+        """Render up to the `end` or `else if` that closes this block, which remains unread."""
         out = ""
         while self.place < len(self.pieces):
             is_action, text = self.pieces[self.place]

@@ -88,7 +88,7 @@ def links_out(folder: Path) -> bool:
 
 
 def changed_since(artifact: Path, weights: SourceWeights) -> bool:
-    """Whether these are not the weights that the artifact was made of; False when nothing is known."""
+    """Whether these are other weights than the artifact's source; False when unknown."""
     about = (read_manifest(artifact) or {}).get("source")
     known = about.get("fingerprint") if isinstance(about, Mapping) else None
     if not isinstance(known, str) or not known.startswith("sha256:") or weights.adapter:
@@ -100,7 +100,7 @@ def changed_since(artifact: Path, weights: SourceWeights) -> bool:
 
 
 def licences(*folders: Path | None) -> dict[str, bytes]:
-    """The licence and notice files beside weights, by name; what is too long or unreadable is left out."""
+    """The licence and notice files beside weights, by name; skips long and unreadable files."""
     texts: dict[str, bytes] = {}
     for folder in folders:
         if folder is None or not folder.is_dir():

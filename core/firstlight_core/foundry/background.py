@@ -208,7 +208,7 @@ def _read_answer(line: bytes) -> BackgroundService:
 
 
 def stop_background(service: BackgroundService, *, seconds: float = STOP_SECONDS) -> None:
-    """End it with everything it started; one that is gone is no error.
+    """End the service and its children; does nothing when it has already ended.
 
     Raises:
         StateProblem: it does not end.

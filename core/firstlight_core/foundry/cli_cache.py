@@ -32,7 +32,7 @@ class CacheChange:
 
 
 async def find_cache(environ: Mapping[str, str] = os.environ) -> Path | None:
-    """The cache as `foundry cache location` says it; None when there is no CLI, or it says no place."""
+    """The folder that `foundry cache location` prints; None without a CLI or a folder."""
     answer = await ask_program("foundry", "cache", "location", environ=environ)
     matches = _PLACE.findall(answer.text) if answer.status == "ok" else []
     return expanded(matches[-1].strip().rstrip("'")) if matches else None
@@ -62,7 +62,7 @@ async def move_cache(
     on_event: Callable[[Event], None] | None = None,
     started: Callable[[int], None] | None = None,
 ) -> MovedCacheDocument:
-    """Let the CLI use `folder` as its cache, after writing down the old place; nothing is run when it is there already.
+    """Let the CLI use `folder` as its cache, after recording the old one; does nothing when it is already there.
 
     Raises:
         InputRefused: the CLI does not say where its cache is, so it could not be put back.

@@ -56,7 +56,7 @@ class ChatBackend(ABC):
 
     @property
     def pid(self) -> int:
-        """Process id of the job: the engine itself, or what speaks to the server."""
+        """Process id of the job: the engine itself, or the client of the server."""
         return self._job.pid
 
     @property

@@ -26,7 +26,7 @@ from firstlight_core.process.runner import OpenJob, open_job
 
 
 class Endpoint(ChatBackend):
-    """A connected server. One question at a time; there is no prompt to render and no memory to measure."""
+    """A connected server. One question at a time; it renders no prompt and has no measured memory."""
 
     NAME = "server"
 
@@ -111,7 +111,7 @@ async def open_endpoint(
     on_event: Callable[[Event], None] | None = None,
     started: Callable[[int], None] | None = None,
 ) -> AsyncIterator[Endpoint]:
-    """Connect to a server; leaving the block ends the job that speaks to it, not the server.
+    """Connect to a server; leaving the block ends the client job, not the server.
 
     Args:
         network: whether another machine may be asked; only after an explicit yes.

@@ -27,7 +27,7 @@ WELL_KNOWN = (
 stands in Foundry Local's local catalog only."""
 MODELS_SHOWN = 500
 MODEL_NAME_LIMIT = 300
-"""Characters; a longer name is left out, because a shortened one could not be asked for."""
+"""Characters; a longer model name is skipped, since a shortened one would not work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,7 @@ def check_address(address: str, *, network: bool) -> str:
 
 
 def typed_address(text: str) -> str:
-    """The address that a person means: `localhost:1234` and `http://host:port` are completed, `#model` stays."""
+    """Complete a typed address: `localhost:1234` and `http://host:port` work; `#model` is kept."""
     address, mark, model = text.strip().partition("#")
     if address and "://" not in address:
         address = f"http://{address}"
@@ -115,7 +115,7 @@ def api_key(environ: Mapping[str, str] | None = None) -> str | None:
 
 
 def model_ids(document: Any) -> list[str]:
-    """The model names in the answer to `/models`, as the server writes them; whatever is no name is left out."""
+    """The model names in the answer to `/models`, as the server writes them; skips entries that are not names."""
     entries = document.get("data") if isinstance(document, dict) else None
     names = [
         entry["id"]

@@ -33,7 +33,7 @@ class Turn:
     note: str = ""
     """What should be known of it: turns that were left out, control tokens that were typed."""
     prompt: list[Message] = field(default_factory=list)
-    """The messages that an answer was asked with."""
+    """The messages of the question."""
 
     @property
     def rate_so_far(self) -> float | None:

@@ -29,7 +29,7 @@ class Timeouts:
     idle: float = 15.0
     """Silence without any processor time that is taken for its end."""
     template: float = 10.0
-    """Until the first sign after a chat template was asked for."""
+    """Seconds until the first event after a request that renders a chat template."""
 
 
 async def watch(
@@ -93,14 +93,14 @@ class Watchdog:
         self._suspended_since = None
 
     def look(self) -> str | None:
-        """Why the process will not answer any more; None while it may."""
+        """Return why the process will not answer any more; None while it may."""
         if self._process is None:
             return None
         try:
             status = self._process.status()
             times = self._process.cpu_times()
         except psutil.Error:
-            # It is gone: the channel says so better.
+            # The process has ended: the channel reports that better.
             return None
         now = time.monotonic()
         if status != psutil.STATUS_STOPPED:

@@ -30,7 +30,7 @@ def classes_with(method: str) -> list[Any]:
 
 
 def wrap(method: str, around: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
-    """Replace `method` in every class of the builder that defines it; a builder without it stays as it is."""
+    """Replace `method` in every class of the builder that defines it; skips a builder without it."""
     for kind in classes_with(method):
         setattr(kind, method, around(vars(kind)[method]))
 

@@ -53,7 +53,7 @@ class Calibrator:
         self._source, self._base = Path(str(adapter or path)), path if adapter else ""
 
     def install(self) -> None:
-        """Adjust the pass in this process; an Olive without it says so when it is asked."""
+        """Adjust the pass in this process; an Olive without it fails when the pass runs."""
         from olive.passes.pytorch import gptq, quant_utils
 
         inner = gptq.run_layerwise_quantization

@@ -69,7 +69,7 @@ class ChatTemplate:
             raise _broken(str(error)) from error
 
     def render(self, messages: Sequence[Message]) -> str:
-        """The prompt text up to where the assistant speaks.
+        """The prompt text up to the assistant's answer.
 
         Raises:
             TemplateRefused: the template refuses this conversation, or does not come to an end.

@@ -94,7 +94,7 @@ class _Converter:
         return {"seconds": round((time.perf_counter_ns() - started) / 1e9, 3), **measured}
 
     def _whole_model(self, config: dict[str, Any]) -> dict[str, Any]:
-        """The configuration on a folder that base and adapter were merged into; itself where there is no adapter."""
+        """The configuration for the merged folder of base and adapter; unchanged without an adapter."""
         named = dict(config["input_model"])
         inner = dict(named.pop("config", None) or {})
         adapter = named.pop("adapter_path", None) or inner.pop("adapter_path", None)
@@ -193,7 +193,7 @@ class _Converter:
         except FirstlightError:
             raise
         except Exception as error:
-            # The artifact may be good all the same: then it says that nothing was proven.
+            # The artifact may still be good; its document then says that nothing was proven.
             traceback.print_exc()
             reason = one_line(f"{type(error).__name__}: {error}", 200)
             return {

@@ -77,7 +77,7 @@ def download(request: DownloadRequest, context: JobContext) -> DownloadReply:
 
 
 def _reach(endpoint: str) -> None:
-    """Tell within seconds that there is no network, where huggingface_hub would try for minutes."""
+    """Fail within seconds without a network; huggingface_hub would retry for minutes."""
     parts = urlsplit(endpoint)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     if os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy"):

@@ -167,7 +167,7 @@ class FoundryRoom:
         return {}
 
     def unregister(self, request: UnregisterRequest) -> Unregistered:
-        """Forget every registration of `name` that points at `folder`, or at nothing; none is no error."""
+        """Remove every registration of `name` that points at `folder` or at nothing; there may be none."""
         name, folder = str(request["name"]), Path(str(request["folder"]))
         ids = [
             model["id"]

@@ -22,7 +22,7 @@ _BEYOND_HALF = (
     "choose FP32, INT8 or INT4, which compute in float32."
 )
 PROMPTS = ("Hello, what can you do?", "HELLO 123", "1 2 3")
-"""The first that the tokenizer can encode is asked: a tiny vocabulary may lack letters, a broken one lacks all."""
+"""The first encodable prompt is used: a tiny vocabulary may lack letters, a broken one lacks all."""
 
 
 def gate(request: dict[str, Any], context: JobContext) -> dict[str, Any]:

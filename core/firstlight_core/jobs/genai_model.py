@@ -290,7 +290,7 @@ class GenaiModel:
         self.held += ids
 
     def rewind_to(self, length: int) -> None:
-        """Keep the first `length` tokens of the KV cache; none, where a sliding one has let go of what they need."""
+        """Keep the first `length` tokens of the KV cache, or none if a sliding window has dropped part of them."""
         if self._generator is not None and length < len(self.held):
             try:
                 self._generator.rewind_to(length)

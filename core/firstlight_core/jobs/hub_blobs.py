@@ -1,4 +1,4 @@
-"""Large files of a hub download, fetched so that an interrupted one goes on where it stopped.
+"""Large files of a hub download, resumed after an interruption.
 
 huggingface_hub 2.4 throws a partial file away when its process ends. A blob of its cache is named by the file's
 ETag, so a file that is completed beside it, checked and renamed there is one that it finds and does not fetch again.
@@ -22,7 +22,7 @@ _ETAG = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 def fetch_blob(url: str, blobs: Path, token: Any) -> None:
-    """Complete one file of the hub as a blob of the cache; a blob that is there is left alone.
+    """Complete one hub file as a blob of the cache; keeps an existing blob.
 
     Raises:
         InputRefused: another process fetches it, or what arrived is not what the hub announced.

@@ -1,4 +1,4 @@
-"""Lets ONNX Runtime's quantisers read each weight when its turn comes; what they write stays the same byte for byte.
+"""Lets ONNX Runtime's quantisers read each weight when its turn comes; their output is the same byte for byte.
 
 The builder writes every weight as float32 into one protobuf (4 bytes a weight, copied twice), from which the
 quantiser reads them back one after another. Here that protobuf holds names and shapes, and the weights come from the
@@ -96,7 +96,7 @@ class _Rows:
 
 
 def _stored(tensor: Any) -> Any:
-    """The torch tensor that a lazy one of the builder widens when it is asked; None for any other kind."""
+    """The torch tensor behind a lazy tensor of the builder; None for any other kind."""
     import torch
 
     cells = getattr(getattr(tensor, "raw", None), "__closure__", None) or ()

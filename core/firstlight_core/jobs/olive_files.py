@@ -17,7 +17,7 @@ def install() -> None:
     if hasattr(resource_path, "copy_dir"):
         resource_path.copy_dir = _linking(resource_path.copy_dir)
     if hasattr(model_config, "hash_file"):
-        # It names an entry of the cache, which is private, and gone after the run.
+        # It names an entry of the private cache, which is deleted after the run.
         model_config.hash_file = identity
 
 

@@ -63,7 +63,7 @@ class Proof(TypedDict):
     """File of logits as in Reference; empty where nothing could be put in its place."""
     weights: WeightFigures | None
     reason: str
-    """Why there are no rows."""
+    """Reason for missing rows."""
 
 
 class ReferenceModel:
@@ -77,7 +77,7 @@ class ReferenceModel:
         self._exact = True
         self.reference: Reference | None = None
         self.reason = ""
-        """Why there is no reference."""
+        """Reason for a missing reference."""
 
     def ask(self, *, room: int) -> Reference | None:
         """Have the original answer and compute; None, and `reason`, when it does not fit into the memory.

@@ -42,7 +42,7 @@ def chunk_ends(count: int, size: int, *, start: int = 0) -> list[int]:
 
 
 def is_repeatable(search: Mapping[str, object]) -> bool:
-    """Whether these search options ask for the same answer each time: nothing is drawn, or from a seed."""
+    """Whether these search options ask for the same answer each time: it does not sample, or samples from a seed."""
     drawn = search.get("do_sample", False) and search.get("top_k") != 1
     return not drawn or is_seeded(search)
 

@@ -30,7 +30,7 @@ def _rope_of(config: Any) -> dict[str, Any]:
 
 
 def _beginning(inner: Callable[..., None]) -> Callable[..., None]:
-    """What the builder reads of the rope settings; the frequencies do not depend on it any more."""
+    """The rope settings that the builder reads; the frequencies no longer depend on them."""
 
     def make_rope_init(model: Any, config: Any) -> None:
         rope = _rope_of(config)

@@ -35,7 +35,7 @@ def _spawn(request: SelftestRequest, context: JobContext) -> SelftestReply:
     import subprocess
 
     if request.get("stubborn"):
-        # What is ignored stays ignored in the grandchild.
+        # The grandchild inherits ignored signals.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     grandchild = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(3600)"])
     context.emit(Measured("grandchild", grandchild.pid))

@@ -59,7 +59,7 @@ class StreamedAnswer:
 
     began: int
     limit: int
-    """The most tokens that were asked for."""
+    """The requested limit of tokens."""
     texts: list[str] = field(default_factory=list)
     pieces: int = 0
     """Portions of text, thinking included, which is not part of the answer."""

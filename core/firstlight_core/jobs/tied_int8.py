@@ -13,7 +13,7 @@ WEIGHT, SCALES = "lm_head.MatMul.weight_Q8", "lm_head.MatMul.weight_scales"
 
 
 def install() -> None:
-    """Adjust the builder in this process; a builder that works otherwise is left as it is."""
+    """Adjust the builder in this process; skips a builder that works differently."""
     import onnxruntime_genai.models  # noqa: F401  (puts its own folder on sys.path)
     from onnxruntime_genai.models import builder
 

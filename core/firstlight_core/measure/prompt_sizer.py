@@ -33,7 +33,7 @@ class PromptSizer:
         """Whether the tokens of a word are measured, not assumed."""
 
     def learn(self, counts: Sequence[tuple[int, int]]) -> None:
-        """Take in how many tokens prompts of so many words had; two different lengths make a line."""
+        """Learn from pairs of words and tokens; two different lengths define the line."""
         (few, low), (many, high) = min(counts), max(counts)
         if many > few and high > low:
             self._each = (high - low) / (many - few)
@@ -41,11 +41,11 @@ class PromptSizer:
             self.calibrated = True
 
     def words(self, tokens: int) -> int:
-        """How many words make a prompt of so many tokens; at least one."""
+        """Return the number of words for a prompt of this many tokens; at least one."""
         return max(1, round((tokens - self._added) / self._each))
 
     def conversation(self, words: int) -> list[Message]:
-        """One question of so many words after its own beginning."""
+        """Return a question with this many words after a unique beginning."""
         self._number += 1
         text = BENCH_TEXT.split()
         body = " ".join((text * (words // len(text) + 1))[:words])

@@ -56,7 +56,7 @@ GENERAL_PROMPTS = (
     "What is the capital of France?",
     "Write one sentence about the sea.",
 )
-"""Asked when there is no prompts file; nothing is expected of their content."""
+"""Prompts when there is no prompts file; they have no expected answer."""
 
 Started = Callable[[int], None] | None
 

@@ -28,7 +28,7 @@ _HINT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityPrompt:
-    """One question; what is None is not asked of the answer."""
+    """One question with its expectations; None means no expectation."""
 
     messages: tuple[Message, ...]
     text: str | None = None

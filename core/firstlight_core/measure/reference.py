@@ -223,7 +223,7 @@ async def _compute(
 
 
 def _read(folder: Path, *, cached: bool) -> Reference | None:
-    """A cache entry; None when there is none, or when it is damaged, which costs a computation and no more."""
+    """Read a cache entry; None when it is missing or damaged, which only costs a computation."""
     try:
         described = read_json_object(folder / "reference.json", limit=64 * 2**20)
         reference = Reference(

@@ -1,4 +1,4 @@
-"""A server while it is measured: asked in words, timed from outside."""
+"""A measured server: prompted in words, timed from outside."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack

@@ -1,4 +1,4 @@
-"""What can be measured, and an artifact as such: by exactly so many tokens, or asked in words as a server is."""
+"""Measured subjects: the interface, and an artifact, prompted with exact token counts or in words like a server."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ from firstlight_core.process.events import Event, Measured
 Tell = Callable[[Event], None]
 
 TEMPLATE_TOKENS = 64
-"""Room for the chat template and the prompt's own beginning, when an artifact is asked in words."""
+"""Token reserve for the chat template and the prompt's beginning, when an artifact is prompted in words."""
 
 
 class Subject(ABC):
@@ -174,7 +174,7 @@ class ArtifactSubject(Subject):
 
 
 class PairedArtifact(ArtifactSubject):
-    """An artifact that is asked the very conversations that a server of the same artifact is asked."""
+    """An artifact that gets the same conversations as a server of that artifact."""
 
     def __init__(
         self, target: Target, lengths: Sequence[int], new_tokens: int, sizer: PromptSizer

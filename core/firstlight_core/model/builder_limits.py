@@ -185,7 +185,7 @@ def refuse_known_wrong(config: Config, shape: ModelShape) -> None:
 
 
 def notes(config: Config, shape: ModelShape) -> list[str]:
-    """What a user should know of a model that is converted all the same."""
+    """Notes on a model that is converted anyway."""
     rope = config.get("rope_parameters") or config.get("rope_scaling")
     if not isinstance(rope, Mapping) or "alpha" in rope or not shape.context:
         return []

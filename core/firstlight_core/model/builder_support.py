@@ -15,7 +15,7 @@ from firstlight_core.files import read_limited
 _DISPATCH = re.compile(r'config\.architectures\[0\] == "(\w{3,80})"')
 _CAUSAL = re.compile(r'\("([\w.-]{1,80})", "(\w{3,80}ForCausalLM)"\)')
 _CUDA_ONLY = ("PhiMoEForCausalLM",)
-"""Architectures that the builder itself forces onto CUDA, whatever was asked for (genai 0.18, builder.py)."""
+"""Architectures that the builder itself forces onto CUDA, whatever the request (genai 0.18, builder.py)."""
 
 
 def _installed(package: str, below: str) -> Path | None:

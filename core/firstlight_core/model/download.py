@@ -44,7 +44,7 @@ async def download_model(
     on_event: Callable[[Event], None] | None = None,
     started: Callable[[int], None] | None = None,
 ) -> DownloadReply:
-    """Fetch a model into the Hugging Face cache; an interrupted download goes on.
+    """Fetch a model into the Hugging Face cache; resumes an interrupted download.
 
     `agreed` is the user's explicit yes to this one download; files of `resume_from` bytes or more (8 MiB) go on where
     they stopped.

@@ -124,7 +124,7 @@ _BUILDERS_OWN: dict[str, int | str | bool] = {
     "algorithm": "default",
     "shared_embeddings": True,
 }
-"""What genai 0.18's builder does on a CPU when nothing is asked (its `--help`)."""
+"""Defaults of genai 0.18's builder on a CPU (its `--help`)."""
 
 
 def read_options(config: Config) -> dict[str, int | str | bool]:

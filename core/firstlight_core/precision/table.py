@@ -44,7 +44,7 @@ BUILDER_BITS = {"int4": 4, "int8": 8}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Precision:
-    """One row: how it is called, what the course claims, how Olive is asked for it, and what that costs."""
+    """One row: its name, the course's claim, Olive's settings, and its cost."""
 
     key: str
     label: str

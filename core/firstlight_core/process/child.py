@@ -164,7 +164,7 @@ class Child:
             except asyncio.CancelledError as error:
                 # Whoever is in a hurry gets no gentle end.
                 hurry = error
-        # The leader may be gone while something it started lives on in its group.
+        # The leader may have ended while its children live on in its group.
         process_trees().signal(self.process.pid, KILL)
         for reader in self._readers:
             reader.cancel()

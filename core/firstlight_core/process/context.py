@@ -41,7 +41,7 @@ class JobContext:
         self._stops: dict[int, threading.Event] = {}
 
     def emit(self, event: Event) -> None:
-        """Send one event to the parent; a parent that is gone ends the process."""
+        """Send one event to the parent; exit when the parent has ended."""
         frame = encode(event, self._number).encode() + b"\n"
         with self._lock:
             view = memoryview(frame)
@@ -89,7 +89,7 @@ class JobContext:
 
 
 def leave() -> None:
-    """End this process and everything it started; the parent is gone or has closed us."""
+    """End this process and its children; the parent has ended or closed the channel."""
     process_trees().leave()
     os._exit(1)
 

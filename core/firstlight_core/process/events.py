@@ -15,7 +15,7 @@ Result = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A named part of the job has begun."""
+    """A named part of the job begins."""
 
     name: str
     label: str
@@ -81,7 +81,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer to one request of an open job; the job goes on."""
+    """The answer to one request of an open job, which stays open."""
 
     result: Result = field(default_factory=dict)
 

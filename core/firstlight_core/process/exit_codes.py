@@ -1,4 +1,4 @@
-"""What an exit code says about the end of a process, in words."""
+"""Explains an exit code in words."""
 
 import signal
 import sys

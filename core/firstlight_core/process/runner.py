@@ -46,7 +46,7 @@ async def run_job(
 
 
 class OpenJob:
-    """A job that stays: load once, ask often. One request at a time."""
+    """An open job: load once, request often, one request at a time."""
 
     def __init__(self, child: Child) -> None:
         self._child = child
@@ -73,7 +73,7 @@ class OpenJob:
         Raises:
             FirstlightError: the request failed (the job lives on), or the process died.
         """
-        # A reader that left its loop without closing it has left its request running.
+        # A reader that leaves its loop without closing it leaves its request running.
         await self.cancel()
         self._number += 1
         number = self._number

@@ -132,7 +132,7 @@ def _good(document: Document) -> bool:
 
 
 def _simple(facts: RunFacts, step: str, title: str) -> Achievement:
-    """A step that is done, failed or skipped, and no more is known."""
+    """Return the achievement of a step of which only the status is known."""
     if facts.document(step):
         return Achievement(outcome="done", title=title)
     state = next((s for s in facts.steps if s.id == step), None)

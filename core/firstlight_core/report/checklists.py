@@ -205,7 +205,7 @@ def _row(group: str, title: str, status: str | Proof, note: str) -> Item:
 
 
 def limitations(facts: RunFacts) -> list[str]:
-    """What this report does not say, in plain words."""
+    """Limitations of this report in plain words."""
     sentences = [
         "Every measured figure is of this machine at that time; another processor gives others."
     ]

@@ -21,7 +21,7 @@ LIMITS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerMark:
-    """The ledger as far as a report was written from it."""
+    """The part of the ledger that a report was written from."""
 
     bytes: int
     sha256: str

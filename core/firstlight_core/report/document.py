@@ -86,7 +86,7 @@ def _visible_copy(value: Any) -> Any:
 
 
 def _shown_key(key: str) -> str:
-    """A name of ours stays as it is, whatever the user is called; a file or a target is foreign text."""
+    """Firstlight's own names are not redacted, even if they contain the user's name; files and targets are foreign text."""
     return key if key.isidentifier() and key.isascii() else visible(redact(key))
 
 

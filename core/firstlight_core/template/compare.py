@@ -1,4 +1,4 @@
-"""Where two renderings of one conversation part, in tokens and in words."""
+"""Differences between two renderings of one conversation, in tokens and in words."""
 
 import difflib
 import re

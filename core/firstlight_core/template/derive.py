@@ -28,7 +28,7 @@ DERIVATION_CONVERSATIONS: tuple[Conversation, ...] = (
     {"messages": _MANY, "add_generation_prompt": False},
     {"messages": [_turn("system", SYSTEM), *_ONE], "add_generation_prompt": True},
 )
-"""What the renderer is asked; `derive_template` reads the answers in this order."""
+"""Requests to the renderer; `derive_template` reads the answers in this order."""
 
 
 def derive_template(renders: Sequence[Rendering], special: Iterable[str] = ()) -> dict[str, str]:

@@ -41,7 +41,7 @@ class Rendered:
     wanted: list[list[int]]
     """The reference's texts in the tokens of onnxruntime-genai."""
     encoded: list[list[int]]
-    """The texts that were asked for, in the tokens of onnxruntime-genai."""
+    """The requested texts in the tokens of onnxruntime-genai."""
     pieces: dict[int, str]
     """Token id → text; where both know one, the reference's."""
 

@@ -10,7 +10,7 @@ from firstlight_core.template.variables import VariableValue
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """One conversation, and whether the assistant is asked to go on after it."""
+    """One conversation, and whether it ends with a generation prompt."""
 
     key: str
     label: str
@@ -132,7 +132,7 @@ def parity_shapes(special_tokens: tuple[str, ...] = ()) -> tuple[Shape, ...]:
 def check_shapes(
     special_tokens: tuple[str, ...] = (), variables: Collection[str] = ()
 ) -> tuple[Shape, ...]:
-    """All that every renderer is asked: `parity_shapes`, rarer texts, and tools where the template takes them."""
+    """The conversations for every renderer: `parity_shapes`, rarer texts, and tools where the template takes them."""
     shapes = (
         *parity_shapes(special_tokens),
         Shape(

@@ -90,7 +90,7 @@ def read_variables(given: Sequence[str]) -> dict[str, VariableValue]:
 
 
 def variable_notes(variables: Sequence[str]) -> list[str]:
-    """What onnxruntime-genai cannot be given, in one sentence; nothing when the template asks for no more."""
+    """Variables that onnxruntime-genai cannot take, in one sentence; empty when the template has no others."""
     # Tools are given to every renderer; the check compares them.
     others = [name for name in variables if name != "tools"]
     if not others:

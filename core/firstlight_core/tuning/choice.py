@@ -8,7 +8,7 @@ from firstlight_core.documents.tuning import Speedup
 from firstlight_core.measure.metrics import percentile, spread
 
 SLOW = 1.15
-"""A setting whose median is so many times the best one's is not measured any further."""
+"""Ratio to the best median beyond which a setting is no longer measured."""
 MARGIN = 0.02
 """Differences below this are none."""
 
@@ -25,7 +25,7 @@ def still_running(seconds: Sequence[Sequence[float]]) -> list[int]:
 
 
 def confirmed(ratios: Sequence[float]) -> bool:
-    """Whether so many times the baseline's speed, one figure a round, are more than chance.
+    """Whether these ratios to the baseline's speed, one per round, are more than chance.
 
     The median must be beyond `MARGIN`, and at most one round in five on the other side: seven coins that do not care
     show that in 6 % of cases.

@@ -1,4 +1,4 @@
-"""One tuning: what is asked of every setting, the rounds that have been measured, and what they showed."""
+"""One tuning: the question for every setting, the measured rounds, and their result."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field

@@ -60,7 +60,7 @@ class Threads:
 
 
 def threads_text(count: int | None, spin_us: int | None) -> str:
-    """Such a setting in words."""
+    """Return thread settings in words."""
     if count is None:
         return "threads as Olive leaves them"
     if not count:

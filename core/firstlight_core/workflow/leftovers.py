@@ -1,4 +1,4 @@
-"""What Firstlight has left on the disk beside published models: found with its size, removed on request.
+"""Files that Firstlight left beside published models: listed with their size, removed on request.
 
 Published models, run records and settings are never among it; neither is the work of a process that still runs.
 Artifacts of earlier runs and the deployments before the last ones are shown, and go only when they are asked for.
@@ -111,7 +111,7 @@ def _leftover(folder: Path, kind: str, why: str) -> list[Leftover]:
 
 
 def _services() -> list[Leftover]:
-    """Services that outlive the wizard because that was asked for; their memory is not counted here."""
+    """Services that outlive the wizard on request; their memory is not counted here."""
     return [
         Leftover(
             path=str(service.record),

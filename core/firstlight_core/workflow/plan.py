@@ -42,7 +42,7 @@ class DeployChoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatChoice:
-    """Questions that are asked one after another in one conversation, greedily."""
+    """Questions of one greedy conversation, in order."""
 
     prompts: tuple[str, ...]
     system: str = ""

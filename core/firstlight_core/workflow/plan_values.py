@@ -1,4 +1,4 @@
-"""A table of a TOML file from outside: every value is asked for by key and kind, and nothing may be left over."""
+"""A table of a foreign TOML file: values are read by key and type, and unread keys are an error."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,7 +31,7 @@ class Section:
         )
 
     def nothing_else(self) -> None:
-        """Refuse whatever was not asked for: a misspelt key must not be a silent default.
+        """Refuse unread keys: a misspelt key must not be a silent default.
 
         Raises:
             InputRefused: the message names the first unknown key and those that are known.

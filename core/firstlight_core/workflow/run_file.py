@@ -43,7 +43,7 @@ _HEAD = f"""\
 
 
 def read_run_toml(path: Path) -> Plan:
-    """Read and check a plan; nothing is run.
+    """Read and check a plan; runs nothing.
 
     Raises:
         InputRefused: it cannot be read, is no TOML, or a key is unknown, missing or wrong; the message names it.

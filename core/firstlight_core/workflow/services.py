@@ -70,7 +70,7 @@ class Late(Generic[P, R]):
 
 
 class Services:
-    """What can be asked of the core; each argument replaces the function of its name."""
+    """Functions of the core; each argument replaces the function of its name."""
 
     run_checks = Late(lambda: firstlight_core.environment.doctor.run_checks)
     list_checks = Late(lambda: firstlight_core.environment.doctor.list_checks)

@@ -1,4 +1,4 @@
-"""How every verb of the headless twin speaks: text or one JSON document, and an exit code (SPEC 2)."""
+"""Output of every verb: text or one JSON document, and an exit code (SPEC 2)."""
 
 import asyncio
 import contextlib

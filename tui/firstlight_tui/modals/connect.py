@@ -29,7 +29,7 @@ Find = Callable[..., Awaitable[Sequence[FoundServer]]]
 
 @dataclass(frozen=True, slots=True)
 class ServerChoice:
-    """What the user chose: a server, or none any more."""
+    """The user's choice: a server, or none."""
 
     server: ConnectedServer | None
 
@@ -169,7 +169,7 @@ class ConnectScreen(Dialog[ServerChoice | None]):
         if self._rows:
             rows.highlighted = 0
             field = self.query_one("#address", Input)
-            # Whoever types meanwhile goes on typing.
+            # Typing in the field is not interrupted.
             if not field.value or by_user:
                 rows.focus()
         self.query_one("#state", Words).update(_state(servers, len(self._rows), wanted))

@@ -1,4 +1,4 @@
-"""The chat: up to three conversations that are asked the same questions, compared, saved and replayed."""
+"""The chat: up to three conversations with the same questions, compared, saved and replayed."""
 
 import secrets
 import time

@@ -24,7 +24,7 @@ class Work:
     name: str
     label: str
     only_looks: bool = False
-    """Whether nothing is lost when it is ended: leaving asks no question then."""
+    """Whether ending it loses nothing: leaving then asks no question."""
     clock: Callable[[], float] = time.monotonic
     status: str = "running"
     """running, done, failed or cancelled."""
@@ -94,7 +94,7 @@ class Work:
                     self.repetitions.append(event)
 
     def add_row(self, row: Any) -> None:
-        """Keep one partial result; an object is asked for its `to_json()`."""
+        """Keep one partial result; objects are stored as their `to_json()`."""
         self.rows.append(row if isinstance(row, Mapping) else row.to_json())
         self.last_event = self.clock()
         self.dirty = True

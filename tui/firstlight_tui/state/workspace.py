@@ -42,7 +42,7 @@ class Drafts:
     deployment: tuple[str | None, Choice] | None = None
     """Artifact and choice, unless it is as suggested."""
     capacity: Capacity | None = None
-    """Of a vLLM server, as asked for last."""
+    """The last requested size of a vLLM server."""
     service: ServiceWish = field(default_factory=ServiceWish)
 
     def deployment_of(self, artifact: str | None) -> Choice | None:
