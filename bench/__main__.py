@@ -1,6 +1,7 @@
 """`python -m bench [NAME...]`: run the benches and write `bench/results/<name>.json`."""
 
 import importlib
+import os
 import sys
 import time
 
@@ -23,6 +24,11 @@ def main(names: list[str]) -> int:
     if unknown:
         sys.stderr.write(f"There is no bench {unknown[0]!r}; there are: {', '.join(BENCHES)}.\n")
         return 2
+    if os.name == "nt":
+        sys.stderr.write(
+            "The benches need pseudo-terminals and process times, which Windows lacks.\n"
+        )
+        return 1
     sys.stdout.write(machine_line() + "\n")
     for name in names or BENCHES:
         begun = time.perf_counter()

@@ -1,6 +1,7 @@
 """No call of one operating system stands outside the modules that are there for it."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -198,3 +199,22 @@ def test_a_planted_one_is_found(tmp_path: Path, planted: str) -> None:
 def test_every_seam_is_there_and_needed() -> None:
     for name in SEAMS:
         assert (REPOSITORY / name).is_file(), name
+
+
+def test_every_file_is_opened_without_text_mode() -> None:
+    """`os.open` without O_BINARY changes line ends on Windows and stops reading at Ctrl-Z."""
+    texts = []
+    for path in [*(REPOSITORY / "core").rglob("*.py"), *(REPOSITORY / "tui").rglob("*.py")]:
+        source = path.read_text("utf-8")
+        for function in ast.walk(ast.parse(source)):
+            if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            body = ast.get_source_segment(source, function) or ""
+            for call in re.findall(r"os\.open\(([^,()]+)", body):
+                # Nothing is read from the null device or a folder; `open` gives an opener the flag itself.
+                harmless = (
+                    call == "os.devnull" or "O_DIRECTORY" in body or function.name == "_private"
+                )
+                if not harmless and "BINARY" not in body:
+                    texts.append(f"{path.name}: {function.name}")
+    assert texts == []

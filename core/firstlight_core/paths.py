@@ -127,7 +127,10 @@ NAME_LIMIT = 255
 WINDOWS_PATH_LIMIT = 260
 """Characters of a path, its end included, unless long paths are switched on."""
 WORK_DEPTH = 130
-"""Characters that Olive's cache and the names in it add to the path of an output while it is made."""
+"""Characters that Olive's cache and the names in it add to the path of an output while it is made.
+
+Measured with Olive 0.13: 93 for INT4, 112 for FP16.
+"""
 
 
 def name_problem(name: str) -> str | None:

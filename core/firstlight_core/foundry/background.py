@@ -132,6 +132,11 @@ def find_background(target: str) -> BackgroundService | None:
     return next((s for s in services if s.target in wanted or s.model == target), None)
 
 
+def can_stay(*, platform: str = sys.platform) -> bool:
+    """Whether a service can outlive the program that started it; nothing here does that on Windows yet."""
+    return platform != "win32"
+
+
 async def start_background(
     target: str,
     *,
@@ -146,7 +151,7 @@ async def start_background(
         FirstlightError: what the service's own process reported.
         JobDied: it ended, or did not serve within `seconds`.
     """
-    if sys.platform == "win32":
+    if not can_stay():
         raise UsageError(
             "A service that stays cannot be started on Windows yet.",
             hint="Start `firstlight serve NAME` in a terminal of its own.",

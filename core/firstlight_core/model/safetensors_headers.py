@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from firstlight_core.errors import ModelRefused
+from firstlight_core.files import BINARY
 from firstlight_core.model.folder import Member, ModelFolder
 from firstlight_core.text import one_line, shown_path
 
@@ -79,7 +80,7 @@ def read_header(member: Member) -> dict[str, Tensor]:
 
 def _read_raw(member: Member) -> tuple[bytes, int]:
     """The JSON of the header, and the size of the file."""
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | BINARY
     try:
         descriptor = os.open(member.path, flags | getattr(os, "O_NOFOLLOW", 0))
     except OSError as error:

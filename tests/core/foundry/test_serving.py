@@ -120,3 +120,32 @@ def test_every_snippet_names_the_service_and_is_a_program() -> None:
         assert url in text and (model in text or key == "environment")
     for key in ("python", "agent_framework"):
         ast.parse(texts[key])
+
+
+async def test_on_windows_no_service_stays_and_the_form_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from textual.app import App, ComposeResult
+    from textual.widgets import Checkbox
+
+    from firstlight_core.errors import UsageError
+    from firstlight_core.foundry import background
+    from firstlight_tui.state.deployment import ServiceWish
+    from firstlight_tui.steps.deploy import service_panel
+
+    assert background.can_stay(platform="linux") and not background.can_stay(platform="win32")
+    for module in (background, service_panel):
+        monkeypatch.setattr(module, "can_stay", lambda: False)
+    with pytest.raises(UsageError, match="cannot be started on Windows yet"):
+        await background.start_background("sample")
+
+    class Form(App[None]):
+        def compose(self) -> ComposeResult:
+            yield service_panel.ServiceForm(ServiceWish(0, True))
+
+    app = Form()
+    async with app.run_test():
+        tick = app.query_one(Checkbox)
+        assert tick.disabled and not tick.value
+        assert str(tick.label) == "ends with the wizard"
+        assert not app.query_one(service_panel.ServiceForm).wish.stays

@@ -11,6 +11,7 @@ from textual.message import Message
 from textual.widgets import Button, Checkbox, Input, Label
 
 from firstlight_core.errors import FirstlightError
+from firstlight_core.foundry.background import can_stay
 from firstlight_core.text import one_line, seconds_text
 from firstlight_tui.state.deployment import ServiceWish, serve_target
 from firstlight_tui.state.service import HEALTH_SECONDS, SERVE, LocalService, Served
@@ -61,12 +62,16 @@ class ServiceForm(Horizontal):
             max_length=6,
             tooltip="The port on this machine; empty takes a free one",
         )
+        possible = can_stay()
         yield _Tick(
-            "keep running after I quit",
-            self._first.stays,
+            "keep running after I quit" if possible else "ends with the wizard",
+            self._first.stays and possible,
             id="serve-stays",
             compact=True,
-            tooltip="Keep serving after the wizard is left, until it is stopped",
+            disabled=not possible,
+            tooltip="Keep serving after the wizard is left, until it is stopped"
+            if possible
+            else "On Windows a service ends with what started it: use `firstlight serve` in a terminal of its own",
         )
         yield Button("Restart", id="serve-restart", compact=True)
 
