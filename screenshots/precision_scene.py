@@ -65,7 +65,7 @@ async def measure(folder: Path) -> dict[str, Any]:
         artifacts=tuple(made["results"]),
         artifact=str(outputs["int4"]),
         benchmark=speeds,
-        quality={"results": drifts},
+        quality={"kind": "qualities", "artifacts": drifts},
     )
     return session.to_json()
 

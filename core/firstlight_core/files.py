@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path, PurePath
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from firstlight_core.errors import InputRefused, StateProblem
 from firstlight_core.text import one_line, shown_path
@@ -187,12 +187,12 @@ def write_json(path: Path, document: Any, *, indent: int | None = 2) -> None:
     )
 
 
-def _no_constants(name: str) -> Any:
+def _no_constants(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    entries: dict[str, Any] = {}
+def _no_duplicates(pairs: list[tuple[str, JsonValue]]) -> JsonObject:
+    entries: JsonObject = {}
     for key, value in pairs:
         if key in entries:
             raise ValueError(f"the key {one_line(key, 60)!r} stands twice")
@@ -229,7 +229,7 @@ def read_limited(path: Path, *, limit: int = JSON_LIMIT, follow: bool = True) ->
         raise InputRefused(f"Cannot read {shown_path(path)}: {error.strerror}.") from error
 
 
-def read_json(path: Path, *, limit: int = JSON_LIMIT, strict: bool = True) -> Any:
+def read_json(path: Path, *, limit: int = JSON_LIMIT, strict: bool = True) -> JsonValue:
     """Read JSON from outside under one set of rules.
 
     Size-limited, UTF-8 (a BOM is allowed); with `strict`, NaN, infinities and duplicate keys are refused.
@@ -239,11 +239,12 @@ def read_json(path: Path, *, limit: int = JSON_LIMIT, strict: bool = True) -> An
     """
     raw = read_limited(path, limit=limit)
     try:
-        return json.loads(
+        value: JsonValue = json.loads(
             raw.decode("utf-8-sig"),
             parse_constant=_no_constants if strict else None,
             object_pairs_hook=_no_duplicates if strict else None,
         )
+        return value
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else one_line(str(error))
         raise InputRefused(
@@ -252,7 +253,7 @@ def read_json(path: Path, *, limit: int = JSON_LIMIT, strict: bool = True) -> An
         ) from error
 
 
-def read_json_object(path: Path, *, limit: int = JSON_LIMIT, strict: bool = True) -> dict[str, Any]:
+def read_json_object(path: Path, *, limit: int = JSON_LIMIT, strict: bool = True) -> JsonObject:
     """`read_json` that insists on an object at the top.
 
     Raises:

@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
+from firstlight_core.documents.conversion import ConversionDocument, OliveConfig
 from firstlight_core.documents.environment import DoctorDocument
 from firstlight_core.documents.inference import ChatRecord, ConnectedServer
 from firstlight_core.documents.measure import BenchDocument, QualitiesDocument, QualityDocument
+from firstlight_core.documents.model import InspectDocument
+from firstlight_core.documents.template import SettledTemplate
 from firstlight_core.precision.table import preferred_precision
 from firstlight_core.steps import STEPS, cleared_answers, results_of
 
@@ -25,17 +28,17 @@ class Session:
     """The doctor's document: verdict and checks."""
     source: str | None = None
     """Folder of the fine-tuned model."""
-    model: Record | None = None
+    model: InspectDocument | None = None
     """The inspection of `source`."""
     precisions: tuple[str, ...] = ()
     """Keys of the marked rows, in table order."""
     goal: str = "smallest"
     """What the recommendation looks for; a key of `recommendation.GOALS`."""
-    configs: Record | None = None
+    configs: Mapping[str, OliveConfig] | None = None
     """Edited Olive configurations by precision, for method `config`."""
     method: str = "config"
     """Conversion method of the course: `command` or `config`."""
-    artifacts: tuple[Record, ...] = ()
+    artifacts: tuple[ConversionDocument, ...] = ()
     """One conversion document for each converted precision."""
     artifact: str | None = None
     """Folder of the artifact that the following steps work on."""
@@ -43,7 +46,7 @@ class Session:
     """Whether the user chose it among several; what was not chosen gives way to a better one."""
     endpoint: ConnectedServer | None = None
     """The server that Chat, Benchmark and Quality ask instead."""
-    template: Record | None = None
+    template: SettledTemplate | None = None
     """The template document: locked, differences, inference_model."""
     deployment: Record | None = None
     chat: ChatRecord | None = None
@@ -84,7 +87,7 @@ class Session:
         names = {*_EMPTY, *(step.result for step in STEPS if step.result)}
         return {name for name in names if self.answer(name) != before.answer(name)}
 
-    def converted(self, document: Record, *, keep: bool = False) -> Self:
+    def converted(self, document: ConversionDocument, *, keep: bool = False) -> Self:
         """One more artifact; it is the one in use when none is, or when it is preferred and nothing hangs on the other.
 
         An artifact that the user chose, or that a later step has worked on, stays in use; with `keep` any does.
@@ -117,7 +120,7 @@ class Session:
         """Whether the connected server may be on another machine."""
         return self.endpoint is not None and self.endpoint["network"]
 
-    def measured(self, precision: str) -> Record | None:
+    def measured(self, precision: str) -> ConversionDocument | None:
         """The conversion document of one precision, if it has been converted."""
         return next((a for a in self.artifacts if a.get("precision") == precision), None)
 

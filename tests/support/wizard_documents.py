@@ -84,6 +84,7 @@ MODEL = {
 
 def conversion(precision: str, folder: str = "/models/out") -> dict[str, Any]:
     return {
+        "kind": "conversion",
         "artifact": f"{folder}/{precision}",
         "precision": precision,
         "bytes": 1_740_000,

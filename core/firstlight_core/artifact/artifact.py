@@ -2,15 +2,15 @@
 
 import os
 import stat
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from firstlight_core.artifact.genai_config import CONFIG, check_config, plain_name, section
-from firstlight_core.artifact.manifest import folder_bytes, read_manifest
+from firstlight_core.artifact.manifest import folder_bytes, read_manifest, read_source
+from firstlight_core.documents.artifact import AdoptedArtifact
 from firstlight_core.errors import InputRefused
-from firstlight_core.files import read_json_object
+from firstlight_core.files import JsonObject, read_json_object
 from firstlight_core.text import one_line, shown_path
 
 
@@ -31,7 +31,7 @@ class Artifact:
     """The source folder, from our manifest."""
     kv_bytes_per_token: int = 0
     """Bytes of key-value cache for one token of context, at 4 bytes a value."""
-    search: Mapping[str, Any] = field(default_factory=dict)
+    search: JsonObject = field(default_factory=dict)
     """The sampling defaults of `genai_config.json`."""
 
 
@@ -67,9 +67,9 @@ def check_artifact(folder: Path) -> Artifact:
     decoder = section(model, "decoder", "model.")
     check_config(config)
     _check_files(folder, plain_name(decoder.get("filename"), "model.decoder.filename"))
-    manifest = read_manifest(folder) or {}
-    source = manifest.get("source")
-    precision = manifest.get("precision")
+    manifest = read_manifest(folder)
+    source = read_source(folder)
+    precision = manifest.get("precision") if manifest is not None else None
     return Artifact(
         folder=folder,
         model_type=one_line(str(model.get("type", "")), 60),
@@ -78,13 +78,13 @@ def check_artifact(folder: Path) -> Artifact:
         eos_ids=_ids(model.get("eos_token_id")),
         bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
         precision=precision if isinstance(precision, str) else None,
-        source=_source_path(source),
+        source=source["path"] or None if source is not None else None,
         kv_bytes_per_token=_kv_bytes(decoder),
         search=dict(section(config, "search")) if "search" in config else {},
     )
 
 
-def adopt(folder: Path) -> dict[str, Any]:
+def adopt(folder: Path) -> AdoptedArtifact:
     """Return `artifact` and `bytes` of a folder that a walk works on as it is.
 
     Raises:
@@ -92,12 +92,6 @@ def adopt(folder: Path) -> dict[str, Any]:
     """
     artifact = check_artifact(folder)
     return {"artifact": str(artifact.folder), "bytes": folder_bytes(artifact.folder)}
-
-
-def _source_path(source: Any) -> str | None:
-    if isinstance(source, Mapping):
-        source = source.get("path")
-    return source if isinstance(source, str) and source else None
 
 
 def _no_config(folder: Path) -> str:
@@ -112,7 +106,7 @@ def _no_config_hint(folder: Path) -> str:
     return "Choose the folder that the conversion wrote."
 
 
-def _whole(parent: Mapping[str, Any], key: str, *, low: int, high: int = 2**31 - 1) -> int:
+def _whole(parent: JsonObject, key: str, *, low: int, high: int = 2**31 - 1) -> int:
     value = parent.get(key)
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise InputRefused(
@@ -127,7 +121,7 @@ def _ids(value: Any) -> tuple[int, ...]:
     return tuple(i for i in values if isinstance(i, int) and not isinstance(i, bool) and i >= 0)
 
 
-def _kv_bytes(decoder: Mapping[str, Any]) -> int:
+def _kv_bytes(decoder: JsonObject) -> int:
     """2 (key, value) x layers x KV heads x head size x 4 bytes; 0 when a number is missing."""
     product = 8
     for key in ("num_hidden_layers", "num_key_value_heads", "head_size"):

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from firstlight_core.artifact.inference_model import INFERENCE_MODEL
 from firstlight_core.artifact.model_caches import ModelCache
@@ -24,7 +24,12 @@ from firstlight_core.artifact.publishing import (
     write_manifest,
 )
 from firstlight_core.artifact.settled_files import heal_manifest, update_manifest
-from firstlight_core.documents.artifact import InferenceModel
+from firstlight_core.documents.artifact import (
+    DeploymentMark,
+    InferenceModel,
+    Manifest,
+    ManifestValues,
+)
 from firstlight_core.errors import InputRefused, StateProblem
 from firstlight_core.files import read_json_object, state_problem, write_json
 from firstlight_core.process.events import Event, Progress
@@ -59,17 +64,13 @@ async def publish_copy(
             output.parent.mkdir(parents=True, exist_ok=True)
             _copy_files(folder, staging.artifact, stop=stop, tell=tell)
             write_json(staging.artifact / INFERENCE_MODEL, document)
-            about = {
-                "target": target,
-                "id": identifier,
-                "at": time.time(),
+            about: DeploymentMark = {"target": target, "id": identifier, "at": time.time()}
+            if target == "foundry":
                 # A plain copy has no test question and so no proof.
-                **({"proven": False} if target == "foundry" else {}),
-            }
-            manifest = {
-                k: v for k, v in (old or {"tools": tool_versions()}).items() if k != "files"
-            }
-            new = write_manifest(staging.artifact, {**manifest, "deployment": about}, stop=stop)
+                about["proven"] = False
+            values = _values(old)
+            values["deployment"] = about
+            new = write_manifest(staging.artifact, values, stop=stop)
             _compare_files(old, new)
             _say_the_same(staging.artifact, document)
             publish(staging.artifact, output, keep_previous=True)
@@ -92,14 +93,10 @@ def mark_answered(output: Path, *, verified: bool) -> None:
     Without it a deployment counts as unfinished.
     """
     manifest = read_manifest(output)
-    if manifest is not None and isinstance(manifest.get("deployment"), dict):
-        write_json(
-            output / MANIFEST,
-            {
-                **manifest,
-                "deployment": {**manifest["deployment"], "proven": True, "verified": verified},
-            },
-        )
+    about = manifest.get("deployment") if manifest is not None else None
+    if manifest is not None and isinstance(about, dict):
+        manifest["deployment"] = {**about, "proven": True, "verified": verified}
+        write_json(output / MANIFEST, manifest)
 
 
 def copy_complete(
@@ -114,9 +111,15 @@ def copy_complete(
     old = read_manifest(folder)
     _copy_files(folder, destination, stop=stop or threading.Event(), tell=lambda done, total: None)
     write_json(destination / INFERENCE_MODEL, document)
-    manifest = {k: v for k, v in (old or {"tools": tool_versions()}).items() if k != "files"}
-    _compare_files(old, write_manifest(destination, manifest, stop=stop))
+    _compare_files(old, write_manifest(destination, _values(old), stop=stop))
     _say_the_same(destination, document)
+
+
+def _values(old: Manifest | None) -> ManifestValues:
+    """Return what a copy's manifest says besides its files."""
+    if old is None:
+        return {"tools": tool_versions()}
+    return cast(ManifestValues, {key: value for key, value in old.items() if key != "files"})
 
 
 def _say_the_same(folder: Path, document: InferenceModel) -> None:
@@ -164,7 +167,7 @@ def _copy_files(
             raise state_problem(error, copy) from error
 
 
-def _compare_files(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> None:
+def _compare_files(old: Manifest | None, new: Manifest) -> None:
     """Whether the copy is what the conversion (or the template step) wrote."""
     listed = old.get("files") if old is not None else None
     for name, known in listed.items() if isinstance(listed, Mapping) else ():

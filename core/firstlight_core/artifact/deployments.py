@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.artifact.inference_model import check_name
 from firstlight_core.artifact.model_caches import ModelCache, known_caches, private_cache
 from firstlight_core.artifact.publishing import read_manifest
 from firstlight_core.errors import UsageError
+from firstlight_core.files import JsonObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class Deployment:
         """The cache that holds it."""
         return self.cache or private_cache()
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """A JSON object."""
         return {
             "name": self.name,

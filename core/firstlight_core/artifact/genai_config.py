@@ -4,10 +4,10 @@ It can name a library that the runtime loads, or a file that it writes (SAFETY D
 """
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from firstlight_core.errors import InputRefused
+from firstlight_core.files import JsonObject
 from firstlight_core.text import one_line
 
 CONFIG = "genai_config.json"
@@ -44,7 +44,7 @@ _PARTS = ("encoder", "embedding", "vision", "speech", "mtp")
 _DRIVE = re.compile(r"^[A-Za-z]:")
 
 
-def section(parent: Mapping[str, Any], key: str, where: str = "") -> dict[str, Any]:
+def section(parent: JsonObject, key: str, where: str = "") -> JsonObject:
     """An object of the configuration.
 
     Raises:
@@ -59,7 +59,7 @@ def section(parent: Mapping[str, Any], key: str, where: str = "") -> dict[str, A
     return value
 
 
-def check_config(config: Mapping[str, Any]) -> None:
+def check_config(config: JsonObject) -> None:
     """Refuse a configuration that loads code, writes files, leaves the folder, or is for another kind of model.
 
     Raises:
@@ -70,7 +70,7 @@ def check_config(config: Mapping[str, Any]) -> None:
     _check_options(config, "")
 
 
-def _refuse_other_kinds(model: Mapping[str, Any], decoder: Mapping[str, Any]) -> None:
+def _refuse_other_kinds(model: JsonObject, decoder: JsonObject) -> None:
     other = [part for part in _PARTS if part in model]
     if "pipeline" in decoder:
         other.append("decoder.pipeline")

@@ -5,10 +5,11 @@ import hashlib
 import importlib.metadata
 import stat
 import threading
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import cast
 
+from firstlight_core.documents.artifact import FileEntry, Manifest, ManifestValues
+from firstlight_core.documents.conversion import SourceDocument
 from firstlight_core.errors import FirstlightError, InputRefused, Interrupted
 from firstlight_core.files import read_json_object, write_json
 from firstlight_core.text import one_line, shown_path
@@ -85,36 +86,54 @@ def folder_bytes(folder: Path) -> int:
 
 
 def write_manifest(
-    folder: Path, values: Mapping[str, Any], *, stop: threading.Event | None = None
-) -> dict[str, Any]:
+    folder: Path, values: ManifestValues, *, stop: threading.Event | None = None
+) -> Manifest:
     """Write `firstlight.json`: `values` plus size (bytes) and sha256 of every file; returns the whole of it.
 
     Raises:
         StateProblem: it cannot be written.
         Interrupted: `stop` was set while hashing.
     """
-    listed = {
+    listed: dict[str, FileEntry] = {
         name: {"bytes": path.stat().st_size, "sha256": sha256_of(path, stop=stop)}
         for name, path in files_in(folder).items()
     }
-    manifest = {**values, "schema": MANIFEST_SCHEMA, "files": listed}
+    manifest: Manifest = {**values, "schema": MANIFEST_SCHEMA, "files": listed}
     write_json(folder / MANIFEST, manifest)
     return manifest
 
 
-def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """The manifest of an artifact; None when it has none, or one that is not ours."""
+def read_manifest(folder: Path) -> Manifest | None:
+    """Return the manifest of an artifact; None when it has none, or one that is not ours.
+
+    It is as it lies there: whoever edited it may have changed the type of a value.
+    """
     try:
         manifest = read_json_object(folder / MANIFEST)
     except FirstlightError:
         return None
     schema = manifest.get("schema")
-    return (
-        manifest if isinstance(schema, str) and schema.startswith("firstlight/manifest/") else None
-    )
+    if not isinstance(schema, str) or not schema.startswith("firstlight/manifest/"):
+        return None
+    return cast(Manifest, manifest)
+
+
+def read_source(folder: Path) -> SourceDocument | None:
+    """Return the source model that an artifact's manifest names; None when it names none."""
+    manifest = read_manifest(folder)
+    source = manifest.get("source") if manifest is not None else None
+    match source:
+        case {"path": str(path), "fingerprint": str(fingerprint)}:
+            return {"path": path, "fingerprint": fingerprint}
+        case {"path": str(path)}:
+            return {"path": path, "fingerprint": ""}
+        case str(path):
+            return {"path": path, "fingerprint": ""}
+    return None
 
 
 def forced_reason(folder: Path) -> str:
     """Return why the numbers gate was red for an artifact published by force; empty when it was green."""
-    reason = (read_manifest(folder) or {}).get("forced")
+    manifest = read_manifest(folder)
+    reason = manifest.get("forced") if manifest is not None else None
     return one_line(reason, 300) if isinstance(reason, str) else ""

@@ -4,14 +4,20 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.artifact.inference_model import INFERENCE_MODEL
 from firstlight_core.artifact.model_config import GENAI_CONFIG
 from firstlight_core.artifact.publishing import MANIFEST, read_manifest
 from firstlight_core.artifact.tokenizer_files import CHAT_TEMPLATE
+from firstlight_core.documents.artifact import InferenceModel
 from firstlight_core.errors import FirstlightError, StateProblem
-from firstlight_core.files import read_json_object, read_limited, write_json, write_whole
+from firstlight_core.files import (
+    JsonObject,
+    read_json_object,
+    read_limited,
+    write_json,
+    write_whole,
+)
 from firstlight_core.paths import find_paths
 from firstlight_core.text import shown_path
 
@@ -32,7 +38,7 @@ def replace_settled(folder: Path, texts: Mapping[str, str]) -> None:
     _write_all(folder, texts)
 
 
-def _text(document: Mapping[str, Any]) -> str:
+def _text(document: JsonObject | InferenceModel) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 

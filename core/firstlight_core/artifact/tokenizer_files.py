@@ -5,10 +5,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.errors import InputRefused, TemplateRefused
-from firstlight_core.files import read_json_object, read_limited
+from firstlight_core.files import JsonObject, JsonValue, read_json_object, read_limited
 from firstlight_core.text import shown_path
 
 CHAT_TEMPLATE = "chat_template.jinja"
@@ -30,7 +29,7 @@ _FILES = (
 _SPECIAL = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token")
 
 
-def _config(folder: Path, name: str) -> dict[str, Any]:
+def _config(folder: Path, name: str) -> JsonObject:
     path = folder / name
     return read_json_object(path, strict=False) if path.is_file() else {}
 
@@ -98,17 +97,17 @@ def read_added_tokens(folder: Path) -> tuple[AddedToken, ...]:
     path = folder / "tokenizer.json"
     if not path.is_file():
         return ()
-    listed = _added_entries(path)
+    listed: JsonValue = _added_entries(path)
     if listed is None:
         listed = read_json_object(path, limit=TOKENIZER_LIMIT, strict=False).get("added_tokens")
     return tuple(
-        AddedToken(str(entry.get("content")), int(entry["id"]), entry.get("special") is True)
+        AddedToken(str(entry.get("content")), int(number), entry.get("special") is True)
         for entry in (listed if isinstance(listed, list) else [])
-        if isinstance(entry, Mapping) and isinstance(entry.get("id"), int)
+        if isinstance(entry, dict) and isinstance(number := entry.get("id"), int)
     )
 
 
-def _added_entries(path: Path) -> list[Any] | None:
+def _added_entries(path: Path) -> list[JsonValue] | None:
     """The list under `added_tokens` without the rest: as objects, Gemma's tokenizer.json fills 300 MB.
 
     None when it does not stand there as the tokenizers library writes it.

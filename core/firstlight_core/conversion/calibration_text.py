@@ -3,8 +3,9 @@
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from firstlight_core.documents.jobs_conversion import CalibrationRequest
 from firstlight_core.documents.messages import Message
 from firstlight_core.errors import InputRefused
 from firstlight_core.files import read_limited
@@ -37,17 +38,20 @@ class CalibrationText:
     sha256: str = ""
     """Hash of the user's file; empty for built-in questions."""
 
-    def to_json(self) -> dict[str, Any]:
-        """The request to the conversion's child."""
-        return {
+    def to_json(self) -> CalibrationRequest:
+        """Return the text as the convert job takes it."""
+        request: CalibrationRequest = {
             "source": self.source,
-            "conversations": [[dict(turn) for turn in turns] for turns in self.conversations],
+            "conversations": [list(turns) for turns in self.conversations],
             # A short file is topped up: rounding on too few tokens fits their chance and not the model.
             "further": [[{"role": "user", "content": text}] for text in QUESTIONS if self.sha256],
             "passages": list(self.passages),
             "tokens": TOKENS,
             "longest_answer": LONGEST_ANSWER,
-        } | ({"sha256": self.sha256} if self.sha256 else {})
+        }
+        if self.sha256:
+            request["sha256"] = self.sha256
+        return request
 
 
 def own_answers() -> CalibrationText:

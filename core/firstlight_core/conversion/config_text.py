@@ -1,16 +1,17 @@
 """Reads an edited configuration file of method 2, and finds the line of a wrong key."""
 
 import json
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from firstlight_core.errors import UsageError
+from firstlight_core.files import JsonObject
 from firstlight_core.text import one_line
 
 LIMIT = 200_000
 """Characters; a configuration has some hundred."""
 
 
-def parse_config(text: str) -> dict[str, Any]:
+def parse_config(text: str) -> JsonObject:
     """Return the JSON object of a configuration file.
 
     Raises:

@@ -4,15 +4,21 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.conversion.plan import ConversionPlan, plan_conversion
 from firstlight_core.conversion.work import (
     BuiltArtifact,
     ConversionWork,
-    Document,
     Listen,
     Started,
+)
+from firstlight_core.documents.conversion import (
+    ConversionDocument,
+    ConversionFailure,
+    ConversionOutcome,
+    ConversionsDocument,
+    FailedPrecision,
+    OliveConfig,
 )
 from firstlight_core.errors import FirstlightError
 from firstlight_core.precision.table import DEFAULT_PRECISION
@@ -24,7 +30,7 @@ __all__ = [
     "convert_plans",
     "plan_conversion",
 ]
-OnDone = Callable[[ConversionPlan, Document], None]
+OnDone = Callable[[ConversionPlan, ConversionOutcome], None]
 
 
 async def convert(
@@ -33,19 +39,16 @@ async def convert(
     *,
     precision: str = DEFAULT_PRECISION,
     method: str = "config",
-    config: Mapping[str, Any] | None = None,
+    config: OliveConfig | None = None,
     calibration: str | Path | None = None,
     force: bool = False,
     on_event: Listen = None,
     started: Started = None,
     olive: str | None = None,
-) -> Document:
-    """Convert `source` and publish the artifact as `output`; the document of SPEC 2.
+) -> ConversionDocument:
+    """Convert `source` and publish the artifact as `output`.
 
-    `{artifact, precision, bytes, seconds, olive_load_seconds, peak_rss_bytes, peak_rss_by_stage{build, check},
-    olive_peak_rss_bytes, command, smoke{tokens, text}, method, built, source{path, fingerprint}, total_seconds}`;
-    `seconds` are those of Olive, loading it included, `total_seconds` those of everything. `peak_rss_bytes` is the most
-    resident memory of all processes that the conversion starts, added up: Olive, the original and the check. `calibration` names
+    `calibration` names
     the text of a calibrated precision. `olive` replaces the Olive entry point (default: `FIRSTLIGHT_OLIVE`). `force` goes on where
     only an estimate or a red numbers gate stands against it.
 
@@ -71,18 +74,17 @@ async def convert_many(
     outputs: Mapping[str, str | Path],
     *,
     method: str = "config",
-    configs: Mapping[str, Mapping[str, Any]] | None = None,
+    configs: Mapping[str, OliveConfig] | None = None,
     force: bool = False,
     on_event: Listen = None,
-    on_done: Callable[[str, Document], None] | None = None,
+    on_done: Callable[[str, ConversionOutcome], None] | None = None,
     started: Started = None,
     olive: str | None = None,
-) -> Document:
+) -> ConversionsDocument:
     """Convert to several precisions, `{precision: output}`, with Olive loaded once.
 
     `configs` holds edited configurations of method `config` by precision. A precision that fails does not stop the
-    others. `on_done` is told each precision with its document, or with `{"error": {...}}`.
-    Returns `{ok, results[], failures[]: {precision, error}, total_seconds}`.
+    others. `on_done` gets each precision with its document, or with its failure.
 
     Raises:
         FirstlightError: a plan, the source or an output is refused before anything has begun.
@@ -94,9 +96,9 @@ async def convert_many(
         for key, output in outputs.items()
     ]
 
-    def tell(plan: ConversionPlan, document: Document) -> None:
+    def tell(plan: ConversionPlan, outcome: ConversionOutcome) -> None:
         if on_done is not None:
-            on_done(plan.precision.key, document)
+            on_done(plan.precision.key, outcome)
 
     return await convert_plans(
         plans, force=force, on_event=on_event, on_done=tell, started=started, olive=olive
@@ -111,7 +113,7 @@ async def convert_plans(
     on_done: OnDone | None = None,
     started: Started = None,
     olive: str | None = None,
-) -> Document:
+) -> ConversionsDocument:
     """Carry out plans of one source with Olive loaded once; as `convert_many`, the same precision more than once.
 
     Raises:
@@ -138,8 +140,8 @@ class _Queue:
         self._work = work
         self._on_done = on_done
         self._settling: asyncio.Task[None] | None = None
-        self.results: list[Document] = []
-        self.failures: list[Document] = []
+        self.results: list[ConversionDocument] = []
+        self.failures: list[FailedPrecision] = []
 
     async def run(self, plans: list[ConversionPlan]) -> None:
         try:
@@ -170,15 +172,18 @@ class _Queue:
 
     async def _settle(self, built: BuiltArtifact, *, quiet: bool) -> None:
         try:
-            outcome: Document | FirstlightError = await self._work.settle(built, quiet=quiet)
+            outcome: ConversionDocument | FirstlightError = await self._work.settle(
+                built, quiet=quiet
+            )
         except FirstlightError as error:
             outcome = error
         self._tell(built.plan, outcome)
 
-    def _tell(self, plan: ConversionPlan, outcome: Document | FirstlightError) -> None:
+    def _tell(self, plan: ConversionPlan, outcome: ConversionDocument | FirstlightError) -> None:
         if isinstance(outcome, FirstlightError):
-            outcome = {"error": outcome.to_json()}
-            self.failures.append({"precision": plan.precision.key, **outcome})
+            failure: ConversionFailure = {"kind": "failure", "error": outcome.to_json()}
+            self.failures.append({"precision": plan.precision.key, **failure})
+            self._on_done(plan, failure)
         else:
             self.results.append(outcome)
-        self._on_done(plan, outcome)
+            self._on_done(plan, outcome)

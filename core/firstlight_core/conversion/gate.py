@@ -3,16 +3,22 @@
 import asyncio
 import contextlib
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.artifact.manifest import files_in
 from firstlight_core.artifact.publishing import sync_tree
 from firstlight_core.conversion.verdict import is_rounded
+from firstlight_core.documents.jobs_conversion import (
+    CHECK,
+    COMPARE,
+    AnswersReply,
+    Checked,
+    CheckReply,
+)
+from firstlight_core.documents.precision import Expected
 from firstlight_core.errors import FirstlightError
 from firstlight_core.process.operations import Empty, Job
 from firstlight_core.process.runner import OpenJob, open_job
 
-Document = dict[str, Any]
 _GATE: Job[Empty, Empty] = Job("gate")
 
 
@@ -25,7 +31,7 @@ class Gate:
     def __init__(self) -> None:
         self._children = contextlib.AsyncExitStack()
         self._job: OpenJob | None = None
-        self._checking: asyncio.Task[Document] | None = None
+        self._checking: asyncio.Task[CheckReply] | None = None
 
     async def open(self, cwd: Path) -> None:
         """Start the process."""
@@ -37,23 +43,21 @@ class Gate:
         assert self._job is not None
         return self._job.pid
 
-    def begin(self, artifact: Path, expected: Document) -> None:
+    def begin(self, artifact: Path, expected: Expected) -> None:
         """Start loading the artifact and generating with it in the background; `result` waits for it."""
         self._checking = asyncio.create_task(self._check(artifact, expected))
 
-    async def _check(self, artifact: Path, expected: Document) -> Document:
+    async def _check(self, artifact: Path, expected: Expected) -> CheckReply:
         assert self._job is not None
         # The publish syncs every file again; by then the disk has little left to do.
         flushed = asyncio.create_task(asyncio.to_thread(_flush, artifact))
         try:
-            return await self._job.request("check", artifact=str(artifact), expected=expected)
+            return await self._job.call(CHECK({"artifact": str(artifact), "expected": expected}))
         finally:
             await flushed
 
-    async def result(self, artifact: Path, original: Document) -> Document:
-        """`{smoke, built, agreement?}`: what the artifact is, says, and how that compares with its original.
-
-        `original` is what the conversion's child told of the original: `{reference?, proof?}` of `jobs/original.py`.
+    async def result(self, artifact: Path, original: AnswersReply) -> Checked:
+        """Return what the artifact is and says, and how that compares with its original where that was asked.
 
         Raises:
             CheckFailed: it does not load, speak, or hold what was asked for.
@@ -61,14 +65,22 @@ class Gate:
         """
         assert self._checking is not None
         assert self._job is not None
-        passed = await self._checking
-        if original.get("reference"):
-            original = {name: original[name] for name in ("reference", "proof")}
-            compared = await self._job.request(
-                "compare", artifact=str(artifact), rounded=is_rounded(passed["built"]), **original
+        checked = await self._checking
+        if original["reference"] is None or original["proof"] is None:
+            return Checked(smoke=checked["smoke"], built=checked["built"])
+        compared = await self._job.call(
+            COMPARE(
+                {
+                    "artifact": str(artifact),
+                    "rounded": is_rounded(checked["built"]),
+                    "reference": original["reference"],
+                    "proof": original["proof"],
+                }
             )
-            passed = {**passed, **compared}
-        return passed
+        )
+        return Checked(
+            smoke=compared["smoke"], built=checked["built"], agreement=compared["agreement"]
+        )
 
     async def close(self) -> None:
         """End the process, whatever it does."""

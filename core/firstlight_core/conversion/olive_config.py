@@ -1,11 +1,12 @@
 """Olive configurations: what the course writes, what is really run, and what a user may change of it."""
 
 import copy
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from firstlight_core.documents.conversion import OliveConfig
 from firstlight_core.errors import UsageError
+from firstlight_core.files import JsonObject, JsonValue
+from firstlight_core.precision.olive_reading import object_at, read_passes
 from firstlight_core.precision.table import (
     CALIBRATION_PASS,
     REFERENCE_PRECISION,
@@ -19,7 +20,7 @@ _FORBIDDEN = ("trust_remote_code", "user_script", "script_dir", "hf_remote", "us
 BUILDER_OPTIONS = {"hf_remote": False, "prune_lm_head": True}
 """The builder's own options of every build: no code from the hub, and the output head only for a prompt's last token,
 which makes the prefill up to 2.2 times as fast."""
-_EXTERNAL = {
+_EXTERNAL: JsonObject = {
     "save_as_external_data": True,
     "all_tensors_to_one_file": True,
     "external_data_name": "model.onnx.data",
@@ -47,9 +48,9 @@ def course_command(source: Path, output: Path, precision: Precision) -> list[str
     ]
 
 
-def course_config(source: Path, output: Path, precision: Precision) -> dict[str, Any]:
+def course_config(source: Path, output: Path, precision: Precision) -> OliveConfig:
     """Method 2 as the course writes it (Module 5, section 4)."""
-    settings: dict[str, Any] = {
+    settings: JsonObject = {
         "precision": precision.course_name,
     }
     if settings["precision"] == "int4":
@@ -74,10 +75,10 @@ def course_config(source: Path, output: Path, precision: Precision) -> dict[str,
     }
 
 
-def run_config(source: Path, precision: Precision, *, base: Path | None = None) -> dict[str, Any]:
-    """The configuration that works: explicit device, current option names, no remote code."""
-    model: dict[str, Any] = {"type": "HfModel", "model_path": str(base or source)}
-    passes: dict[str, Any] = {}
+def run_config(source: Path, precision: Precision, *, base: Path | None = None) -> OliveConfig:
+    """Return the configuration that works: explicit device, current option names, no remote code."""
+    model: JsonObject = {"type": "HfModel", "model_path": str(base or source)}
+    passes: JsonObject = {}
     options = precision.builder_options
     if base is not None:
         # Merged by jobs/adapter_merge.py before Olive runs: Olive's own pass moves both ends of a tied base.
@@ -93,7 +94,7 @@ def run_config(source: Path, precision: Precision, *, base: Path | None = None) 
         "type": "ModelBuilder",
         "precision": precision.builder_precision,
         **options,
-        "extra_options": {**BUILDER_OPTIONS, **options.get("extra_options", {})},
+        "extra_options": {**BUILDER_OPTIONS, **object_at(options, "extra_options")},
     }
     if precision.half_pass:
         passes["half"] = {"type": "OnnxFloatToFloat16", **_EXTERNAL}
@@ -115,13 +116,13 @@ def run_config(source: Path, precision: Precision, *, base: Path | None = None) 
     }
 
 
-def checked_config(config: Any, *, source: Path, base: Path | None = None) -> dict[str, Any]:
-    """A user's configuration, if it can be run; folders and telemetry stay Firstlight's.
+def checked_config(config: JsonValue, *, source: Path, base: Path | None = None) -> OliveConfig:
+    """Return a user's configuration, if it can be run; folders and telemetry stay Firstlight's.
 
     Raises:
         UsageError: the message says what is wrong, `field` names the key.
     """
-    if not isinstance(config, Mapping):
+    if not isinstance(config, dict):
         raise _wrong("the configuration is not a JSON object")
     known = {*run_config(source, find_precision(REFERENCE_PRECISION)), "cache_dir", "output_dir"}
     known |= {"workflow_id", "clean_cache", "evaluate_input_model", "clean_evaluation_cache"}
@@ -161,7 +162,7 @@ def checked_config(config: Any, *, source: Path, base: Path | None = None) -> di
                 f"passes.{one_line(str(name), 40)}.type must be one of {', '.join(_PASSES)}",
                 f"passes.{name}.type",
             )
-    if not any(settings["type"] == "ModelBuilder" for settings in passes.values()):
+    if not any(entry["type"] == "ModelBuilder" for entry in read_passes(wanted).values()):
         raise _wrong("one of the passes must be a ModelBuilder", "passes")
     wanted["no_artifacts"] = True
     wanted.setdefault("log_severity_level", 1)
@@ -183,9 +184,9 @@ def _differs(path: str, source: Path) -> bool:
         return True
 
 
-def _no_code(value: Any, where: str) -> None:
+def _no_code(value: JsonValue, where: str) -> None:
     """Refuse every key by which Olive or the builder would run code from a file."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         for key, below in value.items():
             if str(key) in _FORBIDDEN and below not in (False, None, "false"):
                 raise _wrong(

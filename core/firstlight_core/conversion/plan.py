@@ -1,9 +1,7 @@
 """The course's command, the one that is really run, and why they differ; pure functions."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.conversion.calibration_text import (
     CalibrationText,
@@ -16,6 +14,8 @@ from firstlight_core.conversion.olive_config import (
     course_config,
     run_config,
 )
+from firstlight_core.documents.conversion import Method, OliveConfig, PlanDocument
+from firstlight_core.documents.precision import Expected
 from firstlight_core.errors import UsageError
 from firstlight_core.model.adapter import adapter_base
 from firstlight_core.model.adapter_bases import remembered_base
@@ -24,7 +24,7 @@ from firstlight_core.precision.options import check_row, expected_of
 from firstlight_core.precision.table import DEFAULT_PRECISION, Precision, calibrates, find_precision
 from firstlight_core.text import one_line
 
-METHODS = ("config", "command")
+METHODS: tuple[Method, ...] = ("config", "command")
 COURSE_CONFIG_NAME = "finetuned_conversion_config.json"
 
 
@@ -35,12 +35,12 @@ class ConversionPlan:
     source: Path
     output: Path
     precision: Precision
-    method: str
+    method: Method
     course_command: list[str]
     """Method 1 of the course, as arguments."""
-    course_config: dict[str, Any]
+    course_config: OliveConfig
     """Method 2 of the course: `finetuned_conversion_config.json`."""
-    run_config: dict[str, Any]
+    run_config: OliveConfig
     """The Olive configuration that is really run; its folders are set when it runs."""
     command: list[str]
     """What a user types to repeat it."""
@@ -54,13 +54,13 @@ class ConversionPlan:
     """What the weights are rounded on; None for a conversion that needs no text."""
 
     @property
-    def expected(self) -> dict[str, Any]:
-        """What the produced graph must hold, read back by the gate."""
+    def expected(self) -> Expected:
+        """Return what the produced graph must hold, read back by the gate."""
         return expected_of(self.run_config) if self.edited else self.precision.expected
 
-    def to_json(self) -> dict[str, Any]:
-        """The plan as `--dry-run` prints it."""
-        return {
+    def to_json(self) -> PlanDocument:
+        """Return the plan as `--dry-run` prints it."""
+        document: PlanDocument = {
             "source": str(self.source),
             "artifact": str(self.output),
             "precision": self.precision.key,
@@ -70,14 +70,13 @@ class ConversionPlan:
             "course_config": self.course_config,
             "run_config": self.run_config,
             "reason": self.reason,
-        } | self._further()
-
-    def _further(self) -> dict[str, Any]:
-        further: dict[str, Any] = {"base": str(self.base)} if self.base else {}
+        }
+        if self.base:
+            document["base"] = str(self.base)
         if self.calibration is not None:
             prompts = len(self.calibration.conversations) + len(self.calibration.passages)
-            further["calibration"] = {"source": self.calibration.source, "prompts": prompts}
-        return further
+            document["calibration"] = {"source": self.calibration.source, "prompts": prompts}
+        return document
 
 
 def plan_conversion(
@@ -86,7 +85,7 @@ def plan_conversion(
     *,
     precision: str = DEFAULT_PRECISION,
     method: str = "config",
-    config: Mapping[str, Any] | None = None,
+    config: OliveConfig | None = None,
     calibration: str | Path | None = None,
 ) -> ConversionPlan:
     """Lay out one conversion; `config` is an edited configuration file of method 2.
@@ -99,7 +98,8 @@ def plan_conversion(
         InputRefused: the calibration text cannot be read.
         ModelRefused: an adapter folder whose base is not there.
     """
-    if method not in METHODS:
+    chosen = next((known for known in METHODS if known == method), None)
+    if chosen is None:
         raise UsageError(
             f"There is no method {one_line(method, 40)!r}.", hint="Choose one of: command, config."
         )
@@ -126,7 +126,7 @@ def plan_conversion(
         source=folder,
         output=target,
         precision=row,
-        method=method,
+        method=chosen,
         course_command=course_command(folder, target, row),
         course_config=course_config(folder, target, row),
         run_config=run,

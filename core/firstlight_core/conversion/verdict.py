@@ -5,34 +5,26 @@ The limits come from builds that were known to be right and builds that were kno
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Literal, TypedDict
 
+from firstlight_core.documents.conversion import (
+    Agreement,
+    BuiltGraph,
+    Distance,
+    ProofDocument,
+    Verdict,
+    WeightFigures,
+)
+from firstlight_core.documents.jobs_conversion import AnswersReply, Checked
 from firstlight_core.errors import CheckFailed
 from firstlight_core.precision.table import PRECISIONS, REFERENCE_PRECISION
 
-Document = dict[str, Any]
-Level = Literal["proven", "compared", "wrong", "nothing"]
+WeightLimit = Literal["weight_error", "row_error", "slope"]
 _FILE = Path(__file__).with_name("gate_thresholds.json")
 _HINT = "That is damage, not drift: nothing was published. Try another precision, or --force to publish it all the same."
-
-
-class ProofDocument(TypedDict):
-    """What was proven of an artifact; part of the document of a conversion and of its manifest."""
-
-    level: Level
-    """proven: it computes what its original computes with these very weights, and the weights are the original's but
-    for rounding; compared: its logits lie near the original's; wrong: they do not, or its weights are not the original's; nothing: the original was not asked."""
-    reason: str
-    """Why it is not proven."""
-    kind: str
-    """Row of the limits that was applied."""
-    covered: NotRequired[Document]
-    """Length of the longest text, and which lengths of the model it passed."""
-    weights: NotRequired[Document]
 
 
 class GateLimits(TypedDict):
@@ -48,6 +40,17 @@ class GateLimits(TypedDict):
     """Limit for the artifact as a user runs it, when nothing else could be measured."""
 
 
+class Thresholds(TypedDict):
+    """`gate_thresholds.json`."""
+
+    limits: dict[str, GateLimits]
+    """Kind of artifact → its limits."""
+    model_types: list[str]
+    """The kinds of models whose every matrix was found again."""
+    pieces: float
+    """The least share of tokens with the same text."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judged:
     """The verdict: what goes into the document, and why it is red."""
@@ -58,27 +61,25 @@ class Judged:
 
 
 @cache
-def thresholds() -> Document:
+def thresholds() -> Thresholds:
     """Return the calibrated limits."""
-    limits: Document = json.loads(_FILE.read_text("utf-8"))
+    limits: Thresholds = json.loads(_FILE.read_text("utf-8"))
     return limits
 
 
-def kind_of(
-    built: Mapping[str, Any], *, calibrated: bool = False, precision: str | None = None
-) -> str:
+def kind_of(built: BuiltGraph, *, calibrated: bool = False, precision: str | None = None) -> str:
     """Return the kind of an artifact, by the fewest bits that its graph holds weights in.
 
     `calibrated`: its weights were moved beyond the nearest step to balance each other's rounding (GPTQ).
     `precision`: key of the row that was asked for; its limits count when the graph is of its kind.
     """
-    bits = list(built.get("bits") or [])
-    if not bits and str(built.get("embedding", "")).startswith("quantised"):
+    bits = built["bits"]
+    if not bits and built.get("embedding", "").startswith("quantised"):
         bits = [4]
     if bits:
         plain = "int4" if min(bits) <= 4 else "int8"
     else:
-        plain = "fp16" if built.get("dtype") == "float16" else REFERENCE_PRECISION
+        plain = "fp16" if built["dtype"] == "float16" else REFERENCE_PRECISION
     limits = {
         row.key: row.gate_limits
         for row in PRECISIONS
@@ -87,23 +88,19 @@ def kind_of(
     return limits.get(precision or plain) or next(iter(limits.values()), plain)
 
 
-def is_rounded(built: Mapping[str, Any]) -> bool:
+def is_rounded(built: BuiltGraph) -> bool:
     """Return whether an artifact stores or computes anything more coarsely than in float32."""
     return kind_of(built) != REFERENCE_PRECISION
 
 
-def judge(passed: Mapping[str, Any], original: Mapping[str, Any], *, force: bool) -> Document:
-    """Return what goes into the document of a conversion: `{agreement?, proof, forced?}`.
-
-    `passed` is the gate's `{built, agreement?}`, with `calibrated` where weights were calibrated and the
-    key of the `precision` that was asked for; `original` is the
-    answer of the original, `{reference?, proof?, reason}`.
+def judge(passed: Checked, original: AnswersReply, *, force: bool) -> Verdict:
+    """Return what goes into the document of a conversion.
 
     Raises:
         CheckFailed: the artifact computes something else than its original, and nobody insists.
     """
     judged = decide(passed, original)
-    document: Document = {"proof": judged.proof}
+    document: Verdict = {"proof": judged.proof}
     if (agreement := passed.get("agreement")) is not None:
         document["agreement"] = agreement
     if not judged.fault:
@@ -113,26 +110,26 @@ def judge(passed: Mapping[str, Any], original: Mapping[str, Any], *, force: bool
     return {**document, "forced": judged.fault}
 
 
-def decide(passed: Mapping[str, Any], original: Mapping[str, Any]) -> Judged:
+def decide(passed: Checked, original: AnswersReply) -> Judged:
     """Return the verdict on one artifact."""
     kind = kind_of(
-        passed.get("built") or {},
-        calibrated=bool(passed.get("calibrated")),
+        passed["built"],
+        calibrated=passed.get("calibrated", False),
         precision=passed.get("precision"),
     )
-    agreement = passed.get("agreement")
-    if agreement is None:
-        reason = str(original.get("reason") or "The original was not asked.")
+    agreement, reference = passed.get("agreement"), original.get("reference")
+    if agreement is None or reference is None:
+        reason = original["reason"] or "The original was not asked."
         return Judged({"level": "nothing", "reason": reason, "kind": kind}, "")
-    reference, weight_proof = original["reference"], original.get("proof") or {}
-    limits: GateLimits = thresholds()["limits"][kind]
+    weight_proof = original["proof"]
+    limits = thresholds()["limits"][kind]
     proof: ProofDocument = {
         "level": "compared",
-        "reason": str(weight_proof.get("reason", "")),
+        "reason": weight_proof["reason"] if weight_proof is not None else "",
         "kind": kind,
     }
     proof["covered"] = reference["covered"]
-    weights = weight_proof.get("weights")
+    weights = weight_proof["weights"] if weight_proof is not None else None
     if weights is not None:
         proof["weights"] = weights
     exact = reference["dtype"] == "float32"
@@ -151,14 +148,19 @@ def decide(passed: Mapping[str, Any], original: Mapping[str, Any]) -> Judged:
     return Judged(proof, fault)
 
 
-def _weight_fault(weights: Mapping[str, Any] | None, kind: str, *, known: bool) -> str:
+def _weight_fault(weights: WeightFigures | None, kind: str, *, known: bool) -> str:
     if weights is None:
         return ""
     if known and (strange := [*weights["unmatched"], *weights["unused"]]):
         more = f" and {len(strange) - 1} more" if len(strange) > 1 else ""
         return f"The artifact's weights are not its original's: {str(strange[0])[:80]}{more} cannot be found again."
-    for name, limit in (("error", "weight_error"), ("row_error", "row_error"), ("slope", "slope")):
-        for bits, value in weights[name].items():
+    figures: tuple[tuple[dict[str, float], WeightLimit], ...] = (
+        (weights["error"], "weight_error"),
+        (weights["row_error"], "row_error"),
+        (weights["slope"], "slope"),
+    )
+    for errors, limit in figures:
+        for bits, value in errors.items():
             allowed = _of_bits(bits, kind)[limit]
             if not value <= allowed:
                 return (
@@ -168,15 +170,14 @@ def _weight_fault(weights: Mapping[str, Any] | None, kind: str, *, known: bool) 
     return ""
 
 
-def _of_bits(bits: str, kind: str) -> Document:
-    """The limits of matrices with these bits in an artifact of this kind."""
+def _of_bits(bits: str, kind: str) -> GateLimits:
+    """Return the limits of matrices with these bits in an artifact of this kind."""
     few = kind if kind.startswith("int4") else "int4"
     kinds = {"8": "int8", "16": "fp16", "32": "fp32"}
-    limits: Document = thresholds()["limits"][kinds.get(bits, few)]
-    return limits
+    return thresholds()["limits"][kinds.get(bits, few)]
 
 
-def _structure_fault(structure: Mapping[str, Any], limits: GateLimits) -> str:
+def _structure_fault(structure: Distance, limits: GateLimits) -> str:
     value, allowed = structure["error_max"], limits["structure_error"]
     if value <= allowed:
         return ""
@@ -186,7 +187,7 @@ def _structure_fault(structure: Mapping[str, Any], limits: GateLimits) -> str:
     )
 
 
-def _plain_fault(agreement: Mapping[str, Any], limits: GateLimits, *, alone: bool) -> str:
+def _plain_fault(agreement: Agreement, limits: GateLimits, *, alone: bool) -> str:
     if not agreement["pieces"] >= thresholds()["pieces"]:
         return (
             "The artifact's tokenizer is not its original's: "

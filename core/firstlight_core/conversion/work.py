@@ -5,10 +5,10 @@ import contextlib
 import shutil
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Self, cast
 
 from firstlight_core.artifact.manifest import folder_bytes
 from firstlight_core.artifact.publishing import (
@@ -29,17 +29,19 @@ from firstlight_core.conversion.preflight import (
 )
 from firstlight_core.conversion.progress import HELD, PEAK
 from firstlight_core.conversion.verdict import judge
-from firstlight_core.documents.jobs_conversion import ConvertStart
+from firstlight_core.documents.artifact import ManifestValues
+from firstlight_core.documents.conversion import ConversionDocument, ConversionFigures, OliveFigures
+from firstlight_core.documents.jobs_conversion import ANSWERS, CONVERT, AnswersReply, ConvertStart
+from firstlight_core.documents.precision import Expected
 from firstlight_core.errors import FirstlightError, JobDied, OutOfMemory
 from firstlight_core.estimate.estimates import Room, estimate, remember_conversion
 from firstlight_core.model.inspection import inspect_model
 from firstlight_core.monitor import PeakMemory
-from firstlight_core.process.events import Event, LogPath, Measured, Reply, Stage
-from firstlight_core.process.operations import Empty, Job
+from firstlight_core.process.events import Event, LogPath, Measured, Stage
+from firstlight_core.process.operations import Call, Empty, Job, ReplyT
 from firstlight_core.process.runner import OpenJob, open_job
 from firstlight_core.text import shown_path
 
-Document = dict[str, Any]
 _CONVERT: Job[ConvertStart, Empty] = Job("convert")
 Listen = Callable[[Event], None] | None
 Started = Callable[[int], None] | None
@@ -54,11 +56,11 @@ class BuiltArtifact:
     """An artifact that Olive has built and the gate has not checked yet."""
 
     plan: ConversionPlan
-    measured: Document
+    measured: OliveFigures
     gate: Gate
     """Where the check is under way."""
-    original: Document
-    """What the original computes, `{reference?, proof?, reason}` of the child's `answers`."""
+    original: AnswersReply
+    """What the original computes."""
     memory: PeakMemory
     """What all processes of this conversion hold together."""
 
@@ -132,7 +134,7 @@ class ConversionWork:
             memory.begin(CHECK)
             for name in _DROP:
                 (staging.artifact / name).unlink(missing_ok=True)
-            gate.begin(staging.artifact, {} if self._olive else plan.expected)
+            gate.begin(staging.artifact, Expected() if self._olive else plan.expected)
             return BuiltArtifact(
                 plan, measured, gate, await self._ask_original(plan, staging), memory
             )
@@ -141,20 +143,22 @@ class ConversionWork:
             await self._unwatch(memory)
             raise
 
-    async def _ask_original(self, plan: ConversionPlan, staging: Staging) -> Document:
-        """What the original computes; without it an artifact is published as what nothing was proven of."""
+    async def _ask_original(self, plan: ConversionPlan, staging: Staging) -> AnswersReply:
+        """Return what the original computes; without it an artifact is published as what nothing was proven of."""
         if self._olive:
-            return {"reason": "FIRSTLIGHT_OLIVE made it: the original was not asked."}
+            return _unasked("FIRSTLIGHT_OLIVE made it: the original was not asked.")
         try:
-            return await self._request("answers", plan, artifact=str(staging.artifact))
+            return await self._request(
+                ANSWERS({"config": plan.run_config, "artifact": str(staging.artifact)})
+            )
         except (OutOfMemory, JobDied):
-            return {"reason": "The memory did not suffice to ask the original."}
+            return _unasked("The memory did not suffice to ask the original.")
         except FirstlightError as error:
             if self._force:
-                return {"reason": str(error)}
+                return _unasked(str(error))
             raise
 
-    async def settle(self, built: BuiltArtifact, *, quiet: bool = False) -> Document:
+    async def settle(self, built: BuiltArtifact, *, quiet: bool = False) -> ConversionDocument:
         """The gate and the publish; `quiet` while the next one is being built, whose events count.
 
         Raises:
@@ -166,7 +170,7 @@ class ConversionWork:
             await built.gate.close()
             await self._unwatch(built.memory)
 
-    async def _settle(self, built: BuiltArtifact, *, quiet: bool) -> Document:
+    async def _settle(self, built: BuiltArtifact, *, quiet: bool) -> ConversionDocument:
         assert self._before is not None
         plan, measured, memory = built.plan, built.measured, built.memory
         staging = self._staging(plan)
@@ -179,13 +183,14 @@ class ConversionWork:
         passed = await built.gate.result(staging.artifact, built.original)
         memory.take()
         peak = max(memory.peak, measured["olive_peak_rss_bytes"])
-        asked_for = {"calibrated": "calibration" in measured, "precision": plan.precision.key}
-        numbers = judge({**passed, **asked_for}, built.original, force=self._force)
+        passed["calibrated"] = "calibration" in measured
+        passed["precision"] = plan.precision.key
+        numbers = judge(passed, built.original, force=self._force)
         check_unchanged(plan, self._before)
         fingerprint = inspect_model(plan.source).fingerprint
         if listen is not None:
             listen(Stage("publish", "Publishing"))
-        document: Document = {
+        figures: ConversionFigures = {
             "artifact": str(plan.output),
             "precision": plan.precision.key,
             "bytes": folder_bytes(staging.artifact),
@@ -199,7 +204,7 @@ class ConversionWork:
             **numbers,
             "source": {"path": str(plan.source), "fingerprint": fingerprint},
         }
-        await _publish(plan, staging, document)
+        await _publish(plan, staging, figures)
         if "olive_load_seconds" in measured and not plan.edited:
             remember_conversion(
                 self._before.inspection,
@@ -207,7 +212,7 @@ class ConversionWork:
                 seconds=measured["seconds"],
                 peak_rss_bytes=peak,
             )
-        return document
+        return cast(ConversionDocument, {"kind": "conversion", **figures})
 
     def roomy(self, plan: ConversionPlan) -> bool:
         """Whether a gate may run beside the build of `plan`: the memory is twice what the build needs."""
@@ -239,7 +244,9 @@ class ConversionWork:
         if self._on_event is not None:
             self._on_event(event)
 
-    async def _ask(self, plan: ConversionPlan, staging: Staging, memory: PeakMemory) -> Document:
+    async def _ask(
+        self, plan: ConversionPlan, staging: Staging, memory: PeakMemory
+    ) -> OliveFigures:
         """Have the child run Olive once; a child that died before is replaced."""
         if self._job is None or not self._job.alive:
             await self._children.aclose()
@@ -253,51 +260,44 @@ class ConversionWork:
                 self._say(LogPath(shown_path(self._job.log_path)))
         memory.add(self._job.pid)
         assert self._before is not None
+        text = plan.calibration.to_json() if plan.calibration is not None else None
         return await self._request(
-            "convert",
-            plan,
-            folder=str(staging.folder),
-            layers=self._before.inspection.shape.layers,
-            calibration=plan.calibration.to_json() if plan.calibration is not None else None,
-            force=self._force,
+            CONVERT(
+                {
+                    "config": plan.run_config,
+                    "folder": str(staging.folder),
+                    "layers": self._before.inspection.shape.layers,
+                    "calibration": text,
+                    "force": self._force,
+                }
+            )
         )
 
-    async def _request(self, op: str, plan: ConversionPlan, **values: Any) -> Document:
+    async def _request(self, call: Call[ReplyT]) -> ReplyT:
         assert self._job is not None
         try:
-            async with _closing(self._job.ask(op, config=plan.run_config, **values)) as events:
-                async for event in events:
-                    if isinstance(event, Reply):
-                        return cast(Document, event.result)
-                    self._say(event)
+            return await self._job.call(call, on_event=self._say)
         except OutOfMemory:
             # What a dying run holds must not be in the way of the next one.
             await self._children.aclose()
             raise
-        raise AssertionError("a request ends with its reply or an error")
 
 
-@contextlib.asynccontextmanager
-async def _closing(events: AsyncIterator[Event]) -> AsyncIterator[AsyncIterator[Event]]:
-    try:
-        yield events
-    finally:
-        await events.aclose()  # type: ignore[attr-defined]
+def _unasked(reason: str) -> AnswersReply:
+    return {"reference": None, "proof": None, "reason": reason}
 
 
-async def _publish(plan: ConversionPlan, staging: Staging, document: Document) -> None:
+async def _publish(plan: ConversionPlan, staging: Staging, figures: ConversionFigures) -> None:
     """Hash, describe and publish in a thread that a cancel waits for: it is done, or it is not."""
     stop = threading.Event()
 
     def finish() -> None:
         shutil.rmtree(staging.work / "cache", ignore_errors=True)
-        values = {
-            **document,
-            "artifact": plan.output.name,
-            "run_config": plan.run_config,
-            "tools": tool_versions(),
-            "made_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        }
+        values = cast(ManifestValues, {**figures})
+        values["artifact"] = plan.output.name
+        values["run_config"] = plan.run_config
+        values["tools"] = tool_versions()
+        values["made_at"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         write_manifest(staging.artifact, values, stop=stop)
         publish(staging.artifact, plan.output, keep_previous=True)
 

@@ -1,6 +1,6 @@
 """The files of an artifact folder: the manifest, the course's inference_model.json, genai_config.json."""
 
-from typing import Any, NotRequired, TypedDict
+from typing import NotRequired, TypedDict
 
 from firstlight_core.documents.conversion import (
     Agreement,
@@ -12,9 +12,7 @@ from firstlight_core.documents.conversion import (
     Smoke,
     SourceDocument,
 )
-
-GenaiConfig = dict[str, Any]
-"""genai_config.json: foreign JSON, whose keys onnxruntime-genai defines."""
+from firstlight_core.documents.tuning import TunedManifest
 
 
 class ModelConfig(TypedDict, total=False):
@@ -47,11 +45,31 @@ class SearchValues(TypedDict, total=False):
     do_sample: bool
 
 
+class AdoptedArtifact(TypedDict):
+    """A folder that a walk works on as it is."""
+
+    artifact: str
+    bytes: int
+
+
 class FileEntry(TypedDict):
     """Size and hash of one file of an artifact."""
 
     bytes: int
     sha256: str
+
+
+class DeploymentMark(TypedDict):
+    """What the manifest of a published copy says of its deployment."""
+
+    target: str
+    id: str
+    at: float
+    """Seconds since the epoch."""
+    proven: NotRequired[bool]
+    """False until the runtime has answered once; absent where nothing is asked."""
+    verified: NotRequired[bool]
+    """Whether it answered as the artifact does."""
 
 
 class ManifestValues(TypedDict, total=False):
@@ -80,6 +98,9 @@ class ManifestValues(TypedDict, total=False):
     """Package → version."""
     made_at: str
     """UTC, ISO 8601."""
+    tuned: TunedManifest
+    deployment: DeploymentMark
+    """Where a copy was published."""
 
 
 class Manifest(ManifestValues):

@@ -1,13 +1,14 @@
 """Plans and results of a conversion, and the verdict of the numbers gate."""
 
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from firstlight_core.documents.estimate import EstimateDocument
 from firstlight_core.errors import ErrorDocument
+from firstlight_core.files import JsonObject
 
 Method = Literal["config", "command"]
 Level = Literal["proven", "compared", "wrong", "nothing"]
-OliveConfig = dict[str, Any]
+OliveConfig = JsonObject
 """A configuration file of Olive: foreign JSON, whose keys Olive defines."""
 
 
@@ -37,22 +38,29 @@ class PlanDocument(TypedDict):
 class DryRunDocument(PlanDocument):
     """The document of `firstlight convert --dry-run`."""
 
+    kind: Literal["plan"]
     estimate: EstimateDocument
 
 
 class RestoredDocument(TypedDict):
     """The document of `firstlight convert --undo`."""
 
+    kind: Literal["restored"]
     artifact: str
     restored: bool
 
 
-class Smoke(TypedDict):
-    """The first tokens of an artifact, from a fresh process."""
+class Spoken(TypedDict):
+    """The first tokens of an artifact."""
 
     tokens: int
     text: str
     ids: list[int]
+
+
+class Smoke(Spoken):
+    """The first tokens of an artifact, from a fresh process."""
+
     prompt: str
 
 
@@ -195,8 +203,8 @@ class OliveFigures(TypedDict):
     calibration: NotRequired[CalibrationDocument]
 
 
-class ConversionDocument(OliveFigures, Verdict):
-    """The document of `firstlight convert`: one published artifact."""
+class ConversionFigures(OliveFigures, Verdict):
+    """One published artifact: what it is, how it was made, and what was measured meanwhile."""
 
     artifact: str
     precision: str
@@ -210,12 +218,20 @@ class ConversionDocument(OliveFigures, Verdict):
     method: Method
     built: BuiltGraph
     source: SourceDocument
+
+
+class ConversionDocument(ConversionFigures):
+    """The document of `firstlight convert`."""
+
+    kind: Literal["conversion"]
     total_seconds: NotRequired[float]
+    """Of everything; of several conversions, their document has it."""
 
 
 class ConversionFailure(TypedDict):
     """A precision that could not be converted."""
 
+    kind: Literal["failure"]
     error: ErrorDocument
 
 
@@ -223,6 +239,10 @@ class FailedPrecision(ConversionFailure):
     """A precision that could not be converted, and its key."""
 
     precision: str
+
+
+ConversionOutcome = ConversionDocument | ConversionFailure
+"""How the conversion to one precision ended."""
 
 
 class ConversionsDocument(TypedDict):

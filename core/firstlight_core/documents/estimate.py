@@ -1,5 +1,6 @@
 """What a conversion is predicted to cost."""
 
+from collections.abc import Mapping
 from typing import Literal, TypedDict
 
 BlockedBy = Literal["", "model", "toolchain", "memory", "disk", "time"]
@@ -21,3 +22,23 @@ class EstimateDocument(TypedDict):
     blocked_by: BlockedBy
     reason: str
     """Why it cannot run here, and what could; empty when it can."""
+
+
+class PartialEstimate(TypedDict, total=False):
+    """What is predicted of a row whose options were edited: keys of `EstimateDocument`."""
+
+    precision: str
+    bytes: int
+    peak_ram_bytes: int
+    disk_bytes: int
+    seconds: float
+    run_ram_bytes: int
+    context: int
+    assumes: str
+    available: bool
+    blocked_by: BlockedBy
+    reason: str
+
+
+Estimates = Mapping[str, PartialEstimate]
+"""Precision key → what is predicted of it."""

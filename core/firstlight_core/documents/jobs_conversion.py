@@ -7,11 +7,13 @@ from firstlight_core.documents.conversion import (
     BuiltGraph,
     Covered,
     OliveConfig,
+    OliveFigures,
     Smoke,
     WeightFigures,
 )
 from firstlight_core.documents.messages import Message
 from firstlight_core.documents.precision import Expected
+from firstlight_core.process.operations import Operation
 
 
 class ConvertStart(TypedDict):
@@ -143,3 +145,13 @@ class Checked(CheckReply):
     """What the gate process found: the reply to `check`, and `compare`'s where the original was asked."""
 
     agreement: NotRequired[Agreement]
+    calibrated: NotRequired[bool]
+    """Whether the weights were moved beyond the nearest step to balance each other's rounding (GPTQ)."""
+    precision: NotRequired[str]
+    """Key of the row that was asked for."""
+
+
+CONVERT: Operation[ConvertRequest, OliveFigures] = Operation("convert")
+ANSWERS: Operation[AnswersRequest, AnswersReply] = Operation("answers")
+CHECK: Operation[CheckRequest, CheckReply] = Operation("check")
+COMPARE: Operation[CompareRequest, CompareReply] = Operation("compare")

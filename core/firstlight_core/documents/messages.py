@@ -1,6 +1,8 @@
 """A conversation as chat templates read it."""
 
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
+
+from firstlight_core.files import JsonObject, JsonValue
 
 Role = Literal["system", "user", "assistant", "tool"]
 
@@ -16,12 +18,14 @@ class ToolCallFunction(TypedDict):
     """The function that a tool call names."""
 
     name: str
-    arguments: Any
+    arguments: JsonValue
+    """JSON as text, or an object: templates expect either."""
 
 
 class ToolCall(TypedDict):
     """One tool call of an assistant's message."""
 
+    id: NotRequired[str]
     type: Literal["function"]
     function: ToolCallFunction
 
@@ -33,6 +37,7 @@ class ToolMessage(TypedDict):
     content: str | None
     tool_calls: NotRequired[list[ToolCall]]
     name: NotRequired[str]
+    tool_call_id: NotRequired[str]
     reasoning_content: NotRequired[str]
 
 
@@ -41,7 +46,7 @@ class ToolFunction(TypedDict):
 
     name: str
     description: str
-    parameters: dict[str, Any]
+    parameters: JsonObject
 
 
 class Tool(TypedDict):

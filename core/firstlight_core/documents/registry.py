@@ -16,10 +16,26 @@ from firstlight_core.documents.conversion import (
     DryRunDocument,
     RestoredDocument,
 )
+from firstlight_core.documents.deploy import (
+    AnsweredDocument,
+    ExportDocument,
+    PublishedDocument,
+    RemovedDocument,
+    VerifyDocument,
+)
 from firstlight_core.documents.environment import DoctorVerb
+from firstlight_core.documents.foundry import (
+    BackgroundDocument,
+    ExaminationDocument,
+    MovedCacheDocument,
+    RunningDocument,
+    ServiceDocument,
+    StoppedDocument,
+)
 from firstlight_core.documents.inference import ChatDocument, ConnectDocument
 from firstlight_core.documents.measure import BenchDocument, QualitiesVerb, QualityVerb
 from firstlight_core.documents.model import InspectDocument
+from firstlight_core.documents.run_file import RunFile
 from firstlight_core.documents.schema import DIALECT, Schema, SchemaWriter, document_schema
 from firstlight_core.documents.template import (
     BareRestoredTemplate,
@@ -27,28 +43,58 @@ from firstlight_core.documents.template import (
     SettledTemplate,
     TemplateCheck,
 )
+from firstlight_core.documents.tuning import (
+    PublishedTuningDocument,
+    ResetDocument,
+    TunedArtifactDocument,
+    TunedSourceDocument,
+)
+from firstlight_core.documents.upkeep import (
+    CleanDocument,
+    PathsDocument,
+    ReportDocument,
+    RunsDocument,
+)
 from firstlight_core.documents.verb import ALWAYS, FailedVerb, VerbDocument
+from firstlight_core.documents.workflow import RunDocument
 
 VERBS: Mapping[str, Sequence[type]] = {
     "doctor": (DoctorVerb,),
     "inspect": (InspectDocument,),
     "convert": (ConversionDocument, DryRunDocument, RestoredDocument),
-    "chat": (ChatDocument,),
-    "bench": (BenchDocument,),
-    "quality": (QualityVerb, QualitiesVerb),
-    "connect": (ConnectDocument,),
     "template": (
         TemplateCheck,
         SettledTemplate,
         RestoredTemplate,
         BareRestoredTemplate,
     ),
+    "deploy": (
+        PublishedDocument,
+        AnsweredDocument,
+        ExportDocument,
+        RemovedDocument,
+        ExaminationDocument,
+        MovedCacheDocument,
+    ),
+    "serve": (ServiceDocument, BackgroundDocument, RunningDocument, StoppedDocument),
+    "tune": (TunedArtifactDocument, TunedSourceDocument, PublishedTuningDocument, ResetDocument),
+    "report": (ReportDocument,),
+    "run": (RunDocument,),
+    "runs": (RunsDocument,),
+    "clean": (CleanDocument,),
+    "verify": (VerifyDocument,),
+    "paths": (PathsDocument,),
+    "chat": (ChatDocument,),
+    "bench": (BenchDocument,),
+    "quality": (QualityVerb, QualitiesVerb),
+    "connect": (ConnectDocument,),
 }
 """Verb → the documents that it prints with `--json` when it does not fail."""
 
 FILES: Mapping[str, type] = {
     "manifest": Manifest,
     "inference_model": InferenceModel,
+    "run.toml": RunFile,
 }
 """Name of a file that Firstlight writes → what it holds."""
 

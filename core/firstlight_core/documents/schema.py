@@ -64,6 +64,10 @@ _SIMPLE: Mapping[object, Schema] = {
 }
 
 
+_JSON_VALUE: object = None | bool | int | float | str | list[Any] | dict[str, Any]
+"""`files.JsonValue`, evaluated one level deep."""
+
+
 class SchemaWriter:
     """Turns types into schemas; every TypedDict becomes one entry of `$defs`."""
 
@@ -77,6 +81,8 @@ class SchemaWriter:
         Raises:
             TypeError: JSON has no value of this type.
         """
+        if hint == _JSON_VALUE:
+            return {}
         if hint in _SIMPLE:
             return _SIMPLE[hint]
         if isinstance(hint, ForwardRef) and hint.__forward_arg__ == JsonValue:
@@ -115,7 +121,7 @@ class SchemaWriter:
         """Return the schema of a TypedDict with its keys in it."""
         properties: dict[str, Schema] = {}
         texts = key_descriptions(document)
-        for key, hint in get_type_hints(document, include_extras=True).items():
+        for key, hint in _hints(document).items():
             schema = self.schema(hint)
             properties[key] = {**schema, "description": texts[key]} if key in texts else schema
         whole: Schema = {"type": "object", "properties": properties}
@@ -124,6 +130,11 @@ class SchemaWriter:
         if text := inspect.getdoc(document):
             whole["description"] = _one_line(text)
         return whole
+
+
+def _hints(document: type) -> dict[str, Any]:
+    """Return the types of the keys; a JSON value from outside holds any further one."""
+    return get_type_hints(document, localns={"JsonValue": Any}, include_extras=True)
 
 
 def key_descriptions(document: Any) -> dict[str, str]:

@@ -152,6 +152,26 @@ class BareRestoredTemplate(UndoneTemplate):
     locked: bool
 
 
+class SavedTemplate(SettledTemplate):
+    """A template that the wizard wrote into an artifact."""
+
+    artifact: str
+    """Folder of the artifact."""
+
+
+class CheckedTemplate(TemplateCheck):
+    """A template that the wizard checked and did not write."""
+
+    artifact: str
+    refused: bool
+    """Whether it was to be written, and the renderers differ."""
+    undone: bool
+    """Whether the files that were replaced last were put back before."""
+
+
+TemplateProof = SavedTemplate | CheckedTemplate
+"""What a proof in the wizard ends with; the session keeps what was written."""
+
 TemplateDocument = TemplateCheck | SettledTemplate | RestoredTemplate | BareRestoredTemplate
 """What `firstlight template` prints."""
 

@@ -38,8 +38,11 @@ def rope_bytes(shape: ModelShape) -> int:
 def quantiser(precision: Precision) -> tuple[int, int, bool]:
     """Bits, block size and whether there are zero points (k-quant has them) of a quantised row."""
     bits = precision.bits or 4
-    block = int(precision.builder_options.get("int4_block_size", 32))
-    return bits, block, "k_quant" in str(precision.builder_options.get("int4_algo_config", ""))
+    return (
+        bits,
+        precision.block_size,
+        "k_quant" in str(precision.builder_options.get("int4_algo_config", "")),
+    )
 
 
 def matrix_bytes(inspection: Inspection, precision: Precision) -> float:

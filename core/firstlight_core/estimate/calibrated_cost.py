@@ -47,7 +47,7 @@ def unfit(inspection: Inspection, precision: Precision) -> str:
             f"The installed builder cannot read calibrated weights of {shape.architecture}: "
             "INT4 quality drifts less than INT4 without a calibration."
         )
-    block = int(precision.builder_options["int4_block_size"])
+    block = precision.block_size
     odd = next((columns for columns, _ in inspection.structure.matrices if columns % block), None)
     if odd is not None:
         return (

@@ -1,8 +1,8 @@
 """When INT4 drifts noticeably, what a calibrated INT4 costs and gains: measured here, or estimated until it is."""
 
 from collections.abc import Mapping
-from typing import Any
 
+from firstlight_core.documents.estimate import Estimates
 from firstlight_core.estimate.measured_figures import Figures
 from firstlight_core.precision.table import PRECISIONS, Precision
 from firstlight_core.text import bytes_text, seconds_text
@@ -11,9 +11,7 @@ NOTICEABLE = ("noticeable", "far")
 """Quality's words for a row that is worth a calibration."""
 
 
-def offer_calibrated(
-    estimates: Mapping[str, Mapping[str, Any]], figures: Mapping[str, Figures]
-) -> str:
+def offer_calibrated(estimates: Estimates, figures: Mapping[str, Figures]) -> str:
     """Return one sentence that offers the calibrated row beside a plain row of as many bits; empty when there is none to make."""
     offered = next((row for row in PRECISIONS if row.calibrated), None)
     if offered is None:

@@ -4,35 +4,39 @@ Works on the document of `firstlight inspect`, which the wizard keeps: nothing i
 """
 
 from collections.abc import Mapping
-from typing import Any
 
+from firstlight_core.documents.conversion import OliveConfig
+from firstlight_core.documents.model import InspectDocument
 from firstlight_core.estimate.artifact_size import promoted_layers, quantised_bytes
+from firstlight_core.precision.olive_reading import object_at, read_passes
 from firstlight_core.precision.options import read_options
 from firstlight_core.precision.table import CALIBRATION_PASS, Precision
 
-Document = Mapping[str, Any]
 
-
-def edited_bytes(model: Document, precision: Precision, config: Document) -> int | None:
+def edited_bytes(model: InspectDocument, precision: Precision, config: OliveConfig) -> int | None:
     """Bytes of the artifact folder; None when the configuration is not one quantising pass of this row's precision.
 
     The matrices are those of a plain decoder layer, scaled to the parameters that the body really has: only the
     difference of two such sums counts.
     """
-    own = {"passes": {"build": {"type": "ModelBuilder", **precision.builder_options}}}
-    guess = model.get("estimates", {}).get(precision.key, {}).get("bytes")
+    own: OliveConfig = {"passes": {"build": {"type": "ModelBuilder", **precision.builder_options}}}
+    estimate = model.get("estimates", {}).get(precision.key)
+    guess = estimate.get("bytes") if estimate is not None else None
     bits = precision.bits
-    kinds = [p["type"] for p in config["passes"].values()]
+    entries = list(read_passes(config).values())
+    kinds = [entry.get("type") for entry in entries]
     if (CALIBRATION_PASS in kinds) is not precision.calibrated:
         return None
     passes = [
-        p
-        for p in config["passes"].values()
-        if p["type"] not in ("MergeAdapterWeights", CALIBRATION_PASS)
+        entry
+        for entry in entries
+        if entry.get("type") not in ("MergeAdapterWeights", CALIBRATION_PASS)
     ]
-    if guess is None or bits is None or [p["type"] for p in passes] != ["ModelBuilder"]:
+    if guess is None or bits is None or [entry.get("type") for entry in passes] != ["ModelBuilder"]:
         return None
-    if (passes[0].get("config") or passes[0]).get("precision") != precision.builder_precision:
+    if (object_at(passes[0], "config") or passes[0]).get(
+        "precision"
+    ) != precision.builder_precision:
         return None
     try:
         changed = _sum(model, read_options(config), bits) - _sum(model, read_options(own), bits)
@@ -41,7 +45,7 @@ def edited_bytes(model: Document, precision: Precision, config: Document) -> int
     return round(float(guess) + changed)
 
 
-def _sum(model: Document, options: Mapping[str, Any], bits: int) -> float:
+def _sum(model: InspectDocument, options: Mapping[str, int | str | bool], bits: int) -> float:
     block, algorithm = int(options["block_size"]), str(options["algorithm"])
     zero_points = algorithm.startswith(
         "k_quant"

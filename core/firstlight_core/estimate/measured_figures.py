@@ -1,16 +1,17 @@
 """What was measured of each precision so far: conversions, benchmarks and drifts, joined by the artifact's folder."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
+from firstlight_core.documents.conversion import ConversionDocument
 from firstlight_core.documents.measure import DriftFigures
+from firstlight_core.files import JsonObject, JsonValue
 from firstlight_core.ledger import Entry
 from firstlight_core.measure.drift_words import closeness
 from firstlight_core.session import Session
-
-Document = Mapping[str, Any]
 
 PROMPT_TOKENS = 128
 """The table quotes one prompt length: of the measured ones, that which is nearest to this."""
@@ -54,7 +55,7 @@ class Figures:
 class Measurements:
     """Documents of the steps in the order in which they were made."""
 
-    documents: tuple[tuple[str, Document], ...]
+    documents: tuple[tuple[str, JsonObject], ...]
     """Pairs of step (`convert`, `benchmark`, `quality`) and document."""
 
     @classmethod
@@ -63,31 +64,35 @@ class Measurements:
 
         The ledger remembers what the session had to forget when another artifact was chosen.
         """
-        documents = [
-            (entry.step, entry.values)
+        documents: list[tuple[str, JsonObject]] = [
+            (entry.step, dict(entry.values))
             for entry in entries
             if entry.step in ("convert", "benchmark", "quality")
             and (entry.status == "done" or _is_verdict(entry))
         ]
         known = {_folder(a.get("artifact")) for step, a in documents if step == "convert"}
         documents = [
-            *(("convert", a) for a in session.artifacts if _folder(a["artifact"]) not in known),
+            *(
+                ("convert", cast(JsonObject, a))
+                for a in session.artifacts
+                if _folder(a["artifact"]) not in known
+            ),
             *documents,
         ]
         for step, document in (("benchmark", session.benchmark), ("quality", session.quality)):
             if document is not None:
-                documents.append((step, document))
+                documents.append((step, cast(JsonObject, document)))
         return cls(tuple(documents))
 
 
 def measured_figures(
-    artifacts: Sequence[Document], measurements: Measurements | Session
+    artifacts: Sequence[ConversionDocument], measurements: Measurements | Session
 ) -> dict[str, Figures]:
     """The newest figures of each artifact by precision; what was measured before a new conversion is forgotten."""
     if isinstance(measurements, Session):
         measurements = Measurements.of(measurements)
     figures = {
-        _folder(document["artifact"]): _converted(document)
+        _folder(document["artifact"]): _converted(cast(JsonObject, document))
         for document in artifacts
         if document.get("artifact") and document.get("precision")
     }
@@ -97,11 +102,11 @@ def measured_figures(
             figures[folder] = _converted({**document, "precision": old.precision})
         elif step == "benchmark":
             for result in _list(document.get("results")):
-                _join(figures, result, _speeds(result, void=bool(document.get("void"))))
+                _join(figures, result, partial(_speeds, void=bool(document.get("void"))))
         elif step == "quality":
             several = _list(document.get("artifacts"))
             for result in several or [document]:
-                _join(figures, result, _quality(result))
+                _join(figures, result, _quality)
     return {figure.precision: figure for figure in figures.values()}
 
 
@@ -110,65 +115,86 @@ def _is_verdict(entry: Entry) -> bool:
     return entry.step == "quality" and not {"checks", "artifacts"}.isdisjoint(entry.values)
 
 
-def _join(figures: dict[str, Figures], result: Document, fields: dict[str, Any]) -> None:
+def _join(
+    figures: dict[str, Figures],
+    result: JsonObject,
+    add: Callable[[Figures, JsonObject], Figures],
+) -> None:
     for name in ("folder", "target"):
         if (folder := _folder(result.get(name))) in figures:
-            figures[folder] = replace(figures[folder], **fields)
+            figures[folder] = add(figures[folder], result)
             return
 
 
-def _folder(text: Any) -> str:
+def _folder(text: JsonValue) -> str:
     return str(Path(str(text))) if text else ""
 
 
-def _list(value: Any) -> list[Document]:
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+def _list(value: JsonValue) -> list[JsonObject]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def _converted(document: Document) -> Figures:
+def _converted(document: JsonObject) -> Figures:
     return Figures(
         precision=str(document["precision"]),
         artifact=_folder(document["artifact"]),
-        bytes=document.get("bytes"),
-        seconds=document.get("seconds"),
-        peak_rss_bytes=document.get("peak_rss_bytes"),
+        bytes=_whole(_inner(document, "bytes")),
+        seconds=_inner(document, "seconds"),
+        peak_rss_bytes=_whole(_inner(document, "peak_rss_bytes")),
     )
 
 
-def _speeds(result: Document, *, void: bool) -> dict[str, Any]:
-    fields: dict[str, Any] = {"void": void, "load_s": result.get("load_s")}
-    fields["run_rss_bytes"] = _inner(result.get("rss_bytes"), "peak")
-    cases = [case for case in _list(result.get("cases")) if case.get("prompt_tokens")]
-    if cases:
-        case = min(cases, key=lambda c: abs(int(c["prompt_tokens"]) - PROMPT_TOKENS))
-        fields["prompt_tokens"] = int(case["prompt_tokens"])
-        for name in ("ttft_s", "prefill_tps", "decode_tps"):
-            fields[name] = _inner(case.get(name), "median")
-        low, high = (_inner(case.get("decode_tps"), end) for end in ("min", "max"))
-        fields["decode_range"] = (low, high) if low is not None and high is not None else None
-    return fields
+def _speeds(figures: Figures, result: JsonObject, *, void: bool) -> Figures:
+    """Return the figures with what a benchmark measured."""
+    figures = replace(
+        figures,
+        void=void,
+        load_s=_inner(result, "load_s"),
+        run_rss_bytes=_whole(_inner(result.get("rss_bytes"), "peak")),
+    )
+    lengths = [(_whole(_inner(case, "prompt_tokens")), case) for case in _list(result.get("cases"))]
+    cases = [(length, case) for length, case in lengths if length]
+    if not cases:
+        return figures
+    length, case = min(cases, key=lambda entry: abs(entry[0] - PROMPT_TOKENS))
+    decode = case.get("decode_tps")
+    low, high = _inner(decode, "min"), _inner(decode, "max")
+    return replace(
+        figures,
+        prompt_tokens=length,
+        ttft_s=_inner(case.get("ttft_s"), "median"),
+        prefill_tps=_inner(case.get("prefill_tps"), "median"),
+        decode_tps=_inner(decode, "median"),
+        decode_range=(low, high) if low is not None and high is not None else None,
+    )
 
 
-def _quality(result: Document) -> dict[str, Any]:
-    drift = result.get("drift")
-    names = ("kl_mean", "top1_agreement")
-    fields: dict[str, Any] = {
-        name: value for name in names if (value := _inner(drift, name)) is not None
-    }
-    if isinstance(drift, Mapping) and {"top1_agreement", "perplexity_ratio"} <= _known(drift):
-        fields["closeness"] = closeness(cast(DriftFigures, drift))[0]
-    usable = result.get("ok")
+def _quality(figures: Figures, result: JsonObject) -> Figures:
+    """Return the figures with what a quality check measured."""
+    drift, usable = result.get("drift"), result.get("ok")
+    if (kl_mean := _inner(drift, "kl_mean")) is not None:
+        figures = replace(figures, kl_mean=kl_mean)
+    if (agreement := _inner(drift, "top1_agreement")) is not None:
+        figures = replace(figures, top1_agreement=agreement)
+    if isinstance(drift, dict) and {"top1_agreement", "perplexity_ratio"} <= _known(drift):
+        figures = replace(figures, closeness=closeness(cast(DriftFigures, drift))[0])
     if isinstance(usable, bool):
         failed = any(check.get("status") == "fail" for check in _list(result.get("checks")))
-        fields |= {"usable": usable, "drifted": not usable and not failed and drift is not None}
-    return fields
+        drifted = not usable and not failed and drift is not None
+        figures = replace(figures, usable=usable, drifted=drifted)
+    return figures
 
 
-def _known(drift: Document) -> set[str]:
+def _known(drift: JsonObject) -> set[str]:
     """The figures that a drift has."""
     return {str(name) for name, value in drift.items() if isinstance(value, int | float)}
 
 
-def _inner(values: Any, name: str) -> Any:
-    value = values.get(name) if isinstance(values, Mapping) else None
+def _inner(values: JsonValue, name: str) -> float | None:
+    """Return the number of this name; None when there is none."""
+    value = values.get(name) if isinstance(values, dict) else None
     return value if isinstance(value, int | float) else None
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)

@@ -6,15 +6,12 @@ far is named only when nothing else is left.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
+from firstlight_core.documents.estimate import Estimates
 from firstlight_core.estimate.calibrated_offer import offer_calibrated
 from firstlight_core.estimate.measured_figures import Figures
 from firstlight_core.precision.table import PRECISIONS, Precision
 from firstlight_core.text import bytes_text
-
-Estimates = Mapping[str, Mapping[str, Any]]
-"""The estimate of every row by key, as `inspect` returns them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

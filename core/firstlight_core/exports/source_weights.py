@@ -1,10 +1,9 @@
 """The original weights that an export serves: a whole model, or an adapter and its base."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from firstlight_core.artifact.publishing import read_manifest
+from firstlight_core.artifact.manifest import read_source
 from firstlight_core.errors import FirstlightError, InputRefused
 from firstlight_core.files import read_limited
 from firstlight_core.model.adapter import adapter_base, read_adapter
@@ -36,9 +35,9 @@ def source_of(artifact: Path) -> Path:
     Raises:
         InputRefused: it names none, or the folder is gone.
     """
-    about = (read_manifest(artifact) or {}).get("source")
-    path = about.get("path") if isinstance(about, Mapping) else None
-    if not isinstance(path, str) or not Path(path).is_dir():
+    about = read_source(artifact)
+    path = about["path"] if about is not None else ""
+    if not path or not Path(path).is_dir():
         raise InputRefused(
             "The artifact does not say where its original weights are, or they are gone.",
             hint=_NAME_IT,
@@ -88,10 +87,10 @@ def links_out(folder: Path) -> bool:
 
 
 def changed_since(artifact: Path, weights: SourceWeights) -> bool:
-    """Whether these are other weights than the artifact's source; False when unknown."""
-    about = (read_manifest(artifact) or {}).get("source")
-    known = about.get("fingerprint") if isinstance(about, Mapping) else None
-    if not isinstance(known, str) or not known.startswith("sha256:") or weights.adapter:
+    """Whether these are not the weights that the artifact was made of; False when nothing is known."""
+    about = read_source(artifact)
+    known = about["fingerprint"] if about is not None else ""
+    if not known.startswith("sha256:") or weights.adapter:
         return False
     try:
         return fingerprint(weights.folder) != known

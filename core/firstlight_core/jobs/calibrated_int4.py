@@ -9,15 +9,18 @@ for (`SearchedGrid`), where the pass takes the smallest and the largest weight: 
 import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
+from firstlight_core.documents.conversion import CalibrationDocument, OliveConfig
+from firstlight_core.documents.jobs_conversion import CalibrationRequest
 from firstlight_core.documents.messages import Message
 from firstlight_core.errors import FirstlightError, ModelRefused
 from firstlight_core.jobs.chat_template import ChatTemplate
 from firstlight_core.jobs.transformers_model import idle_cores, load_tokenizer, stop_ids
 from firstlight_core.model.own_files import own_files
+from firstlight_core.precision.olive_reading import read_input
 from firstlight_core.process.events import Event, Progress, Stage
 
 Tell = Callable[[Event], None]
@@ -31,26 +34,29 @@ ATTEMPTS = 6
 """How often a matrix is tried with more damping before it is given up."""
 
 
+class Sample(TypedDict):
+    """One sequence as the pass takes it: tensors of one row."""
+
+    input_ids: Any
+    attention_mask: Any
+
+
 class Calibrator:
     """What the pass works on, from one conversion to the next."""
 
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
-        self._text: Mapping[str, Any] = {}
+        self._text: CalibrationRequest | None = None
         self._source, self._base = Path(), ""
-        self.document: dict[str, Any] | None = None
-        """`{source, prompts, tokens, seconds, token_sha256, sha256?, added_tokens?}` of the last conversion; None without
-        a pass. `added_tokens` are answers to further questions, where the user's text alone is short."""
+        self.document: CalibrationDocument | None = None
+        """What the last conversion was rounded on; None without a pass."""
 
-    def begin(self, text: Mapping[str, Any] | None, config: Mapping[str, Any]) -> None:
+    def begin(self, text: CalibrationRequest | None, config: OliveConfig) -> None:
         """Take up the text of the next conversion (`CalibrationText.to_json`), and whose tokenizer reads it."""
         self.document = None
-        self._text = text or {}
-        model = config["input_model"]
-        inner = model.get("config") or {}
-        path = str(model.get("model_path") or inner.get("model_path"))
-        adapter = model.get("adapter_path") or inner.get("adapter_path")
-        self._source, self._base = Path(str(adapter or path)), path if adapter else ""
+        self._text = text
+        model = read_input(config)
+        self._source, self._base = Path(model.source), model.base or ""
 
     def install(self) -> None:
         """Adjust the pass in this process; an Olive without it fails when the pass runs."""
@@ -78,32 +84,42 @@ class Calibrator:
 
         gptq.run_layerwise_quantization = run
 
-    def _samples(self, network: Any) -> list[dict[str, Any]]:
-        """The text as tokens, one sequence at a time, as the pass takes them."""
+    def _samples(self, network: Any) -> list[Sample]:
+        """Return the text as tokens, one sequence at a time, as the pass takes them."""
         import torch
 
+        text = self._text
+        assert text is not None
         self._tell(Stage("calibration", "Preparing the calibration text"))
         tokenizer = load_tokenizer(self._source, self._base or None)
         rows = [
-            [int(i) for i in tokenizer(text)["input_ids"]][:LONGEST_PASSAGE]
-            for text in self._text.get("passages", [])
+            [int(i) for i in tokenizer(passage)["input_ids"]][:LONGEST_PASSAGE]
+            for passage in text["passages"]
         ]
         words = "Asking the original for the calibration text"
-        rows += self._answered(network, tokenizer, self._text.get("conversations", []), words)
-        budget = int(self._text["tokens"])
+        rows += self._answered(network, tokenizer, text, text["conversations"], words)
+        budget = text["tokens"]
         used = _within([row for row in rows if len(row) > 1], budget)
-        tokens = sum(map(len, used))
-        self.document = {
-            "source": self._text.get("source", ""),
-            "prompts": len(used),
-            "tokens": tokens,
-        } | {name: self._text[name] for name in ("sha256",) if name in self._text}
-        if tokens < budget and (further := self._text.get("further")):
+        tokens, prompts = sum(map(len, used)), len(used)
+        added_tokens: int | None = None
+        if tokens < budget and (further := text["further"]):
             words = "The text is short: asking the original more questions"
-            added = _within(self._answered(network, tokenizer, further, words), budget - tokens)
-            self.document["added_tokens"] = sum(map(len, added))
+            added = _within(
+                self._answered(network, tokenizer, text, further, words), budget - tokens
+            )
+            added_tokens = sum(map(len, added))
             used += added
-        self.document["token_sha256"] = hashlib.sha256(repr(used).encode()).hexdigest()
+        document: CalibrationDocument = {
+            "source": text["source"],
+            "prompts": prompts,
+            "tokens": tokens,
+            "token_sha256": hashlib.sha256(repr(used).encode()).hexdigest(),
+        }
+        if "sha256" in text:
+            document["sha256"] = text["sha256"]
+        if added_tokens is not None:
+            document["added_tokens"] = added_tokens
+        self.document = document
         return [
             {"input_ids": (ids := torch.tensor([row])), "attention_mask": torch.ones_like(ids)}
             for row in used
@@ -113,6 +129,7 @@ class Calibrator:
         self,
         network: Any,
         tokenizer: Any,
+        text: CalibrationRequest,
         conversations: Sequence[Sequence[Message]],
         words: str,
     ) -> list[list[int]]:
@@ -122,12 +139,12 @@ class Calibrator:
         render = _renderer(self._source, self._base, tokenizer)
         ends = stop_ids(network, tokenizer)
         large = sum(p.numel() for p in network.parameters()) > LARGE
-        limit = int(self._text["longest_answer"]) // (2 if large else 1)
+        limit = text["longest_answer"] // (2 if large else 1)
         width = 8 if large else 24
         self._tell(Stage("calibration-answers", words))
         rows: list[list[int]] = []
         for start in range(0, len(conversations), width):
-            if sum(map(len, rows)) >= int(self._text["tokens"]):
+            if sum(map(len, rows)) >= text["tokens"]:
                 break
             batch = conversations[start : start + width]
             passages = [render(turns)[-LONGEST_PASSAGE:] for turns in batch]

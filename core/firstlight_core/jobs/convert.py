@@ -10,12 +10,20 @@ import threading
 import time
 import traceback
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from firstlight_core.conversion.failures import explain, explain_text
 from firstlight_core.counters import children_peak, give_back_memory, reset_peak
+from firstlight_core.documents.conversion import OliveConfig, OliveFigures
+from firstlight_core.documents.jobs_conversion import (
+    ANSWERS,
+    CONVERT,
+    AnswersReply,
+    AnswersRequest,
+    ConvertRequest,
+    ConvertStart,
+)
 from firstlight_core.environment.toolchain import install_line
 from firstlight_core.errors import FirstlightError, JobFailed, ModelRefused, ToolchainMissing
 from firstlight_core.jobs import corrections, lazy_weights, olive_files, tensor_check, tied_int8
@@ -24,25 +32,21 @@ from firstlight_core.jobs.calibrated_int4 import Calibrator
 from firstlight_core.jobs.float16_range import refuse_beyond_float16
 from firstlight_core.jobs.olive_bridge import OliveLog, WrittenBytes, install
 from firstlight_core.jobs.original import ReferenceModel
+from firstlight_core.precision.olive_reading import object_at, read_input, read_passes
 from firstlight_core.process.context import JobContext, peak_rss
 from firstlight_core.process.events import Stage
+from firstlight_core.process.operations import Empty
 from firstlight_core.shells import split_command
 from firstlight_core.text import one_line, shown_path
 
 
-def convert(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
-    """An open job: `{work, olive}`, then `convert` requests; Olive is loaded by the first one.
-
-    `convert {config, folder, layers, force, calibration}` → `{seconds, olive_peak_rss_bytes, olive_load_seconds?,
-    calibration?}`:
-    `config` is an Olive configuration without folders, `folder` a staging folder, `calibration` the text for a pass that
-    wants one (`CalibrationText.to_json`), `olive` replaces the Olive entry point.
-    `answers {config}` → what the original says to three prompts.
-    """
+def convert(request: ConvertStart, context: JobContext) -> Empty:
+    """Serve `convert` and `answers`; Olive is loaded by the first conversion."""
     work = Path(request["work"])
     _own_folders(work)
-    converter = _Converter(work, str(request.get("olive") or ""), context)
-    return context.serve({"convert": converter.convert, "answers": converter.answers})
+    converter = _Converter(work, request["olive"], context)
+    context.serve([CONVERT.by(converter.convert), ANSWERS.by(converter.answers)])
+    return {}
 
 
 def _own_folders(work: Path) -> None:
@@ -70,80 +74,82 @@ class _Converter:
         """The merged folder of each base and adapter."""
         self._yardstick: ReferenceModel | None = None
 
-    def convert(self, request: dict[str, Any]) -> dict[str, Any]:
+    def convert(self, request: ConvertRequest) -> OliveFigures:
         folder = Path(request["folder"])
-        artifact = folder / "artifact"
-        config = {
+        artifact, cache = folder / "artifact", folder / "work" / "cache"
+        config: OliveConfig = {
             **request["config"],
-            "cache_dir": str(folder / "work" / "cache"),
+            "cache_dir": str(cache),
             "output_dir": str(artifact),
         }
-        if not self._olive and not request.get("force"):
+        if not self._olive and not request["force"]:
             self._check_range(config)
         started = time.perf_counter_ns()
         config = self._whole_model(config)
         with WrittenBytes(folder, self._context.emit):
             if self._olive:
                 peak = _run_foreign(self._olive, config, self._work, self._context)
-                measured = {"olive_peak_rss_bytes": peak}
+                figures: OliveFigures = {"seconds": 0.0, "olive_peak_rss_bytes": peak}
             else:
-                measured = self._run_olive(config, request, started)
+                figures = self._run_olive(config, request, started)
         # Without it every file of the artifact has one name only, as onnx wants it.
-        shutil.rmtree(config["cache_dir"], ignore_errors=True)
+        shutil.rmtree(cache, ignore_errors=True)
         _check_files(artifact)
-        return {"seconds": round((time.perf_counter_ns() - started) / 1e9, 3), **measured}
+        figures["seconds"] = round((time.perf_counter_ns() - started) / 1e9, 3)
+        return figures
 
-    def _whole_model(self, config: dict[str, Any]) -> dict[str, Any]:
-        """The configuration for the merged folder of base and adapter; unchanged without an adapter."""
-        named = dict(config["input_model"])
-        inner = dict(named.pop("config", None) or {})
-        adapter = named.pop("adapter_path", None) or inner.pop("adapter_path", None)
-        if adapter is None:
+    def _whole_model(self, config: OliveConfig) -> OliveConfig:
+        """Return the configuration on a folder that base and adapter were merged into; itself where there is no adapter."""
+        model = read_input(config)
+        if not model.adapter:
             return config
-        base = Path(str(named.get("model_path") or inner.pop("model_path", "")))
-        key = (str(base), str(adapter))
+        base, key = Path(model.model), (model.model, model.adapter)
         if key not in self._merged:
             self._context.emit(Stage("merge", "Merging the adapter into its base"))
             target = self._work / f"merged-{len(self._merged)}"
-            self._merged[key] = merge_adapter(Path(str(adapter)), base, target, exact=fits(base))
+            self._merged[key] = merge_adapter(Path(model.adapter), base, target, exact=fits(base))
             give_back_memory()
-        passes = config["passes"].items()
+        named = object_at(config, "input_model")
+        settings = {**named, **object_at(named, "config"), "model_path": str(self._merged[key])}
         return {
             **config,
-            "input_model": {**named, **inner, "model_path": str(self._merged[key])},
+            "input_model": {
+                name: value
+                for name, value in settings.items()
+                if name not in ("config", "adapter_path")
+            },
             "passes": {
-                name: settings
-                for name, settings in passes
-                if settings["type"] != "MergeAdapterWeights"
+                name: entry
+                for name, entry in read_passes(config).items()
+                if entry["type"] != "MergeAdapterWeights"
             },
         }
 
-    def _check_range(self, config: dict[str, Any]) -> None:
-        if all(settings["type"] != "OnnxFloatToFloat16" for settings in config["passes"].values()):
+    def _check_range(self, config: OliveConfig) -> None:
+        passes = read_passes(config).values()
+        if all(settings["type"] != "OnnxFloatToFloat16" for settings in passes):
             return
-        model = config["input_model"]
-        inner = model.get("config") or {}
-        path = str(model.get("model_path") or inner.get("model_path"))
-        adapter = model.get("adapter_path") or inner.get("adapter_path")
+        model = read_input(config)
         self._context.emit(Stage("range", "Measuring whether the activations fit into float16"))
-        refuse_beyond_float16(Path(adapter or path), path if adapter else None)
+        refuse_beyond_float16(Path(model.source), model.base)
         give_back_memory()
 
     def _run_olive(
-        self, config: dict[str, Any], request: dict[str, Any], started: int
-    ) -> dict[str, Any]:
-        measured: dict[str, Any] = {}
+        self, config: OliveConfig, request: ConvertRequest, started: int
+    ) -> OliveFigures:
+        """Run Olive in this process; `seconds` is left at 0 for the caller, who knows when all is done."""
+        figures: OliveFigures = {"seconds": 0.0, "olive_peak_rss_bytes": 0}
         if self._watch is None:
             threading.Thread(target=_fingerprint, args=(request["config"],), daemon=True).start()
             self._watch = _load_olive(self._context)
-            measured["olive_load_seconds"] = round((time.perf_counter_ns() - started) / 1e9, 3)
+            figures["olive_load_seconds"] = round((time.perf_counter_ns() - started) / 1e9, 3)
         else:
             reset_peak()
         from olive.workflows import run
 
         watch = self._watch
-        watch.begin(request.get("layers"))
-        text = request.get("calibration")
+        watch.begin(request["layers"])
+        text = request["calibration"]
         if text is not None and self._calibrator is None:
             self._calibrator = Calibrator(self._context.emit)
             self._calibrator.install()
@@ -159,27 +165,25 @@ class _Converter:
             raise watch.incomplete
         if not made:
             raise explain(cause or watch.cause, otherwise=watch.refused)
-        measured["olive_peak_rss_bytes"] = peak_rss()
+        figures["olive_peak_rss_bytes"] = peak_rss()
         if self._calibrator is not None and self._calibrator.document is not None:
-            measured["calibration"] = self._calibrator.document
-        return measured
+            figures["calibration"] = self._calibrator.document
+        return figures
 
-    def answers(self, request: dict[str, Any]) -> dict[str, Any]:
-        """`{config, artifact}` → `{reference, proof, reason}`: what the original computes, and what it computes with
-        the artifact's weights; `reason` says why there is nothing. Olive's libraries are still loaded.
+    def answers(self, request: AnswersRequest) -> AnswersReply:
+        """Return what the original computes, and what it computes with the artifact's weights.
+
+        Olive's libraries are still loaded.
 
         Raises:
             ModelRefused: transformers does not take the source as it is.
         """
-        model = request["config"]["input_model"]
-        inner = model.get("config") or {}
+        model = read_input(request["config"])
         self._context.emit(Stage("original", "Asking the original, to compare"))
         give_back_memory()
         try:
             if self._yardstick is None:
-                path = str(model.get("model_path") or inner.get("model_path"))
-                adapter = model.get("adapter_path") or inner.get("adapter_path")
-                yardstick = ReferenceModel(path, adapter, self._work)
+                yardstick = ReferenceModel(model.model, model.adapter or None, self._work)
                 room = peak_rss() - psutil.Process().memory_info().rss
                 yardstick.ask(room=room)
                 self._yardstick = yardstick
@@ -204,14 +208,12 @@ class _Converter:
         return {"reference": reference, "proof": proof, "reason": proof["reason"]}
 
 
-def _fingerprint(config: dict[str, Any]) -> None:
+def _fingerprint(config: OliveConfig) -> None:
     """Hash the source while Olive loads, so that naming it afterwards costs nothing."""
     from firstlight_core.model.inspection import fingerprint
 
-    model = config.get("input_model", {})
-    path = model.get("model_path") or model.get("config", {}).get("model_path")
-    with contextlib.suppress(FirstlightError, OSError, TypeError):
-        fingerprint(Path(path))
+    with contextlib.suppress(FirstlightError, OSError):
+        fingerprint(Path(read_input(config).model))
 
 
 def _load_olive(context: JobContext) -> OliveLog:
@@ -239,7 +241,7 @@ def _load_olive(context: JobContext) -> OliveLog:
     return watch
 
 
-def _run_foreign(command: str, config: dict[str, Any], work: Path, context: JobContext) -> int:
+def _run_foreign(command: str, config: OliveConfig, work: Path, context: JobContext) -> int:
     """`FIRSTLIGHT_OLIVE`: only its exit code and the files in the output folder count; returns its peak RSS."""
     path = work / "config.json"
     path.write_text(json.dumps(config, indent=2, allow_nan=False), "utf-8")

@@ -7,11 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.conversion.failures import explain_text
+from firstlight_core.documents.conversion import BuiltGraph, Smoke, Spoken
+from firstlight_core.documents.jobs_conversion import (
+    CHECK,
+    COMPARE,
+    CheckReply,
+    CheckRequest,
+    CompareReply,
+    CompareRequest,
+    Text,
+)
+from firstlight_core.documents.precision import Expected
 from firstlight_core.errors import CheckFailed, FirstlightError
 from firstlight_core.jobs.exact_graph import exact_copy
 from firstlight_core.jobs.gate_figures import agreed, distance, read_rows
 from firstlight_core.jobs.genai_sections import least_cache
 from firstlight_core.process.context import JobContext
+from firstlight_core.process.operations import Empty
 from firstlight_core.text import one_line, visible
 
 TOKENS = 8
@@ -25,16 +37,14 @@ PROMPTS = ("Hello, what can you do?", "HELLO 123", "1 2 3")
 """The first encodable prompt is used: a tiny vocabulary may lack letters, a broken one lacks all."""
 
 
-def gate(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
-    """An open job: `check {artifact, expected}` → `{smoke, built}`, then `compare` → `{smoke, agreement}`.
-
-    `expected` is what the graph must hold: `{bits, block_size, accuracy_level, dtype}`, each optional.
-    """
+def gate(request: Empty, context: JobContext) -> Empty:
+    """Serve `check`, then `compare`."""
     with contextlib.suppress(ImportError):
         # Imported before the artifact exists; a missing package is reported when it is needed.
         import onnxruntime_genai  # noqa: F401
     checker = _Checker()
-    return context.serve({"check": checker.check, "compare": checker.compare})
+    context.serve([CHECK.by(checker.check), COMPARE.by(checker.compare)])
+    return {}
 
 
 class _Checker:
@@ -44,17 +54,19 @@ class _Checker:
         self._room = 0
         """Tokens that the KV cache must hold at least."""
 
-    def check(self, request: dict[str, Any]) -> dict[str, Any]:
+    def check(self, request: CheckRequest) -> CheckReply:
         folder = Path(request["artifact"])
         built = read_graph(folder)
-        _check_expected(built, request.get("expected") or {})
+        _check_expected(built, request["expected"])
         with _explained():
             half = built["dtype"] == "float16"
             return {"smoke": self._load_and_speak(folder, half=half), "built": built}
 
-    def compare(self, request: dict[str, Any]) -> dict[str, Any]:
-        """`{reference, proof}` of `jobs/original.py` → `{smoke, agreement}`; the artifact is loaded once more where
-        its structure is held against the original with the artifact's own weights."""
+    def compare(self, request: CompareRequest) -> CompareReply:
+        """Hold the artifact against its original.
+
+        It is loaded once more where its structure is held against the original with the artifact's own weights.
+        """
         reference, proof = request["reference"], request["proof"]
         answers = reference["answers"]
         with _explained():
@@ -71,7 +83,7 @@ class _Checker:
                 agreement["structure"] = distance(rows, wanted)
         return {"smoke": {**smoke, "prompt": answers[0]["prompt"]}, "agreement": agreement}
 
-    def _rows(self, texts: list[dict[str, Any]]) -> list[Any]:
+    def _rows(self, texts: list[Text]) -> list[Any]:
         """The logits of every text: after its prompt, then after each appended token."""
         import numpy as np
 
@@ -86,7 +98,7 @@ class _Checker:
             del generator
         return rows
 
-    def _exact_rows(self, folder: Path, texts: list[dict[str, Any]]) -> list[Any]:
+    def _exact_rows(self, folder: Path, texts: list[Text]) -> list[Any]:
         """The same by the same graph with float32 activations, whose every product is exact but for float noise."""
         import onnxruntime_genai as og
 
@@ -96,7 +108,7 @@ class _Checker:
             self._model = og.Model(str(copy))
             return self._rows(texts)
 
-    def _load_and_speak(self, folder: Path, *, half: bool) -> dict[str, Any]:
+    def _load_and_speak(self, folder: Path, *, half: bool) -> Smoke:
         import numpy as np
         import onnxruntime_genai as og
 
@@ -112,8 +124,8 @@ class _Checker:
                 "The converted model's tokenizer cannot encode plain text.",
                 hint="The source lacks its tokenizer files (tokenizer.json): add them and convert again.",
             )
-        smoke = _speak(self._model, self._tokenizer, ids.tolist(), room=self._room, half=half)
-        return {**smoke, "prompt": prompt}
+        spoken = _speak(self._model, self._tokenizer, ids.tolist(), room=self._room, half=half)
+        return {**spoken, "prompt": prompt}
 
 
 @contextlib.contextmanager
@@ -130,9 +142,7 @@ def _explained() -> Iterator[None]:
         ) from error
 
 
-def _speak(
-    model: Any, tokenizer: Any, ids: list[int], *, room: int, half: bool = False
-) -> dict[str, Any]:
+def _speak(model: Any, tokenizer: Any, ids: list[int], *, room: int, half: bool = False) -> Spoken:
     import numpy as np
 
     # min_length keeps an early end of turn from hiding that decoding does not work.
@@ -175,10 +185,8 @@ def _last_logits(generator: Any, *, half: bool = False) -> Any:
     return logits.reshape(-1, logits.shape[-1])[-1]
 
 
-def read_graph(folder: Path) -> dict[str, Any]:
-    """What the builder really made, read from the graph: it ignores options that it does not know.
-
-    `{bits[], block_size[], accuracy_level[], quantised_nodes, plain_matmuls, dtype, embedding}`.
+def read_graph(folder: Path) -> BuiltGraph:
+    """Return what the builder really made, read from the graph: it ignores options that it does not know.
 
     Raises:
         CheckFailed: there is no readable graph, or its weights do not lie whole in the folder.
@@ -198,7 +206,9 @@ def read_graph(folder: Path) -> dict[str, Any]:
     types = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
     for tensor in model.graph.initializer:
         _check_external(folder, tensor)
-    settings: dict[str, set[int]] = {"bits": set(), "block_size": set(), "accuracy_level": set()}
+    bits: set[int] = set()
+    block_sizes: set[int] = set()
+    accuracy_levels: set[int] = set()
     # A shared table is read through one of these.
     views = [node for node in model.graph.node if node.op_type in ("Reshape", "Transpose")]
     tables = {node.output[0]: node.input[0] for node in views}
@@ -208,9 +218,9 @@ def read_graph(folder: Path) -> dict[str, Any]:
         attributes = {a.name: a.i for a in node.attribute}
         if node.op_type == "MatMulNBits":
             quantised += 1
-            settings["bits"].add(attributes.get("bits", 4))
-            settings["block_size"].add(attributes.get("block_size", 0))
-            settings["accuracy_level"].add(attributes.get("accuracy_level", 0))
+            bits.add(attributes.get("bits", 4))
+            block_sizes.add(attributes.get("block_size", 0))
+            accuracy_levels.add(attributes.get("accuracy_level", 0))
         elif node.op_type == "MatMul" and any(name in types for name in node.input):
             plain += 1
         elif node.op_type in ("Gather", "GatherBlockQuantized") and "embed" in node.name:
@@ -220,7 +230,9 @@ def read_graph(folder: Path) -> dict[str, Any]:
     logits = next((o for o in model.graph.output if o.name == "logits"), None)
     kind = logits.type.tensor_type.elem_type if logits is not None else 0
     return {
-        **{name: sorted(values) for name, values in settings.items()},
+        "bits": sorted(bits),
+        "block_size": sorted(block_sizes),
+        "accuracy_level": sorted(accuracy_levels),
         "quantised_nodes": quantised,
         "plain_matmuls": plain,
         "dtype": onnx.TensorProto.DataType.Name(kind).lower(),
@@ -244,7 +256,7 @@ def _check_external(folder: Path, tensor: Any) -> None:
         )
 
 
-def _check_expected(built: dict[str, Any], expected: dict[str, Any]) -> None:
+def _check_expected(built: BuiltGraph, expected: Expected) -> None:
     for name, wanted in expected.items():
         made = built.get(name)
         if made != wanted:

@@ -1,54 +1,14 @@
 """How far the logits of an artifact lie from its original's: figures only, what they mean is judged elsewhere."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NotRequired, TypedDict
+from collections.abc import Sequence
+from typing import Any
 
+from firstlight_core.documents.conversion import Agreement, Distance, SpokenText
+from firstlight_core.documents.jobs_conversion import OriginalAnswer, Reference
 from firstlight_core.text import visible
 
 
-class Distance(TypedDict):
-    """The distance between two sets of logits, position by position."""
-
-    positions: int
-    error_max: float
-    """The largest relative error of a position: norm of the difference over norm of the original's centred logits."""
-    error_median: float
-    kl_mean: float
-    """Mean KL divergence from the original's distribution, in nats."""
-    kl_max: float
-    top1: float
-    """Share of positions with the same likeliest token."""
-
-
-class SpokenText(TypedDict):
-    """One answer of the original, and how many of its tokens are the artifact's first choice before the first other."""
-
-    prompt: str
-    original: str
-    same_tokens: int
-
-
-class Agreement(TypedDict):
-    """How an artifact compares with its original."""
-
-    top1: float
-    """Share of the original's greedy tokens that are the artifact's first choice too."""
-    near: float
-    """Share of them among the artifact's best hundredth of the vocabulary."""
-    positions: int
-    same_answers: int
-    prompts: int
-    original_dtype: str
-    texts: list[SpokenText]
-    plain: Distance
-    """The artifact as a user runs it against the original."""
-    structure: NotRequired[Distance]
-    """The artifact with exact arithmetic against the original with the artifact's weights."""
-    pieces: float
-    """Share of the prompts' tokens whose text is the same for both tokenizers."""
-
-
-def read_rows(path: str, reference: Mapping[str, Any]) -> Any:
+def read_rows(path: str, reference: Reference) -> Any:
     """Return the rows of a file of logits: float32 (positions, vocabulary)."""
     import numpy as np
 
@@ -86,7 +46,7 @@ def distance(rows: Sequence[Any], wanted: Any) -> Distance:
     }
 
 
-def agreed(rows: Sequence[Any], reference: Mapping[str, Any], tokenizer: Any) -> Agreement:
+def agreed(rows: Sequence[Any], reference: Reference, tokenizer: Any) -> Agreement:
     """Walk along the original's greedy answers: how often is its next token the artifact's first choice too?"""
     import numpy as np
 
@@ -123,7 +83,7 @@ def agreed(rows: Sequence[Any], reference: Mapping[str, Any], tokenizer: Any) ->
     }
 
 
-def _same_pieces(answers: Sequence[Mapping[str, Any]], tokenizer: Any) -> float:
+def _same_pieces(answers: Sequence[OriginalAnswer], tokenizer: Any) -> float:
     """Share of the prompts' tokens that both tokenizers turn into the same text, space at the ends aside."""
     import numpy as np
 

@@ -2,16 +2,15 @@
 
 import gc
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
+from firstlight_core.documents.jobs_conversion import Proof, Reference, Text
 from firstlight_core.estimate.check_memory import original_fits, original_is_exact
 from firstlight_core.jobs.folded import folded
 from firstlight_core.jobs.graph_matrices import Graph
 from firstlight_core.jobs.original_text import (
     PROMPTS,
     STEPS,
-    Covered,
-    Text,
     covered,
     long_ids,
     render,
@@ -22,48 +21,12 @@ from firstlight_core.jobs.transformers_model import (
     load_original,
     stop_ids,
 )
-from firstlight_core.jobs.weight_proof import WeightFigures, WeightProof, round_small
+from firstlight_core.jobs.weight_proof import WeightProof, round_small
 from firstlight_core.model.structure_lengths import read_lengths
 from firstlight_core.text import one_line
 
 LIKE_ITSELF = 1e-3
 """Relative distance up to which a folded adapter counts as the adapter beside its base."""
-
-
-class Answer(TypedDict):
-    """One greedy answer; `ids` is the rendered prompt, `answer` what follows it, the end of turn included."""
-
-    prompt: str
-    ids: list[int]
-    answer: list[int]
-    dtype: str
-    pieces: list[str]
-    """The text of each token of the prompt; empty for control tokens."""
-
-
-class Reference(TypedDict):
-    """What the original computes; a row is the float32 logits over its whole vocabulary."""
-
-    answers: list[Answer]
-    texts: list[Text]
-    rows: str
-    vocab: int
-    dtype: str
-    model_type: str
-    parameters: int
-    covered: Covered
-
-
-class Proof(TypedDict):
-    """What the original computes with an artifact's own weights."""
-
-    texts: list[Text]
-    """Those that were computed: the first turn and the long text, where the artifact is run once more for it."""
-    rows: str
-    """File of logits as in Reference; empty where nothing could be put in its place."""
-    weights: WeightFigures | None
-    reason: str
-    """Reason for missing rows."""
 
 
 class ReferenceModel:

@@ -1,8 +1,10 @@
 """The token sequences on which an artifact is held against its original: short turns, and one that outgrows windows."""
 
 import contextlib
-from typing import Any, TypedDict
+from typing import Any
 
+from firstlight_core.documents.conversion import Covered
+from firstlight_core.documents.jobs_conversion import Text
 from firstlight_core.model.structure_lengths import Lengths
 
 PROMPTS = (
@@ -27,28 +29,6 @@ MOST_TOKENS = 4_608
 """No long text is longer: it passes the windows of 4,096 that most models with windows have."""
 MOST_WORK = 1.2e12
 """Tokens × parameters of the long text: about a minute on two cores for the original."""
-
-
-class Covered(TypedDict):
-    """What the long text reached."""
-
-    tokens: int
-    window: int | None
-    """The shortest attention window of the model."""
-    window_passed: bool | None
-    rope_length: int | None
-    """The length that the model was trained on before its positions were stretched."""
-    rope_length_passed: bool | None
-
-
-class Text(TypedDict):
-    """One sequence: `ids` are appended as one prompt up to `prompt_tokens`, then token by token."""
-
-    kind: str
-    ids: list[int]
-    prompt_tokens: int
-    first_row: int
-    """First row in the file of logits; one row for the prompt and one for each appended token but the last."""
 
 
 def rows_of(text: Text) -> int:

@@ -9,9 +9,15 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.artifact.tokenizer_files import read_chat_template, read_special_tokens
+from firstlight_core.documents.jobs_template import (
+    Conversation,
+    Renderer,
+    Rendering,
+    RenderReply,
+    RenderRequest,
+)
 from firstlight_core.errors import TemplateRefused
 from firstlight_core.process.context import JobContext
 from firstlight_core.process.limits import limit_self
@@ -24,38 +30,33 @@ MEMORY_BYTES = 512 * 2**20
 OUTPUT_LIMIT = 256_000
 """Characters of one rendered conversation."""
 
-Render = Callable[[Mapping[str, Any]], str]
+Render = Callable[[Conversation], str]
 Encode = Callable[[str], list[int]]
 Decode = Callable[[int], str]
 
 
-def render(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
-    """Render `conversations` and encode `texts` with the renderer `op`: jinja, transformers, genai or file.
+def render(request: RenderRequest, context: JobContext) -> RenderReply:
+    """Render `conversations` and encode `texts` with the renderer `op`.
 
     `file` renders nothing; it encodes as tokenizer.json itself says, whatever a tokenizer class makes of it.
-
-    Result: `renders[]: {text, ids}` or `{error}`, `encoded[]: ids`, `pieces: {id: text}`, `eos_token_ids`.
     """
     folder = Path(request["folder"])
-    template = request.get("template")
-    openers = {"jinja": _open_jinja, "transformers": _open_transformers, "genai": _open_genai}
-    openers["file"] = _open_file
-    draw, encode, decode, more = openers[str(request["op"])](folder, template, request)
-    limit_self(int(request.get("cpu_seconds", CPU_SECONDS)), MEMORY_BYTES)
+    draw, encode, decode, ends = _OPENERS[request["op"]](folder, request["template"], request)
+    limit_self(request.get("cpu_seconds", CPU_SECONDS), MEMORY_BYTES)
     renders = [_render_one(draw, encode, conversation) for conversation in request["conversations"]]
-    encoded = [encode(text) for text in request.get("texts", [])] if encode else []
+    encoded = [encode(text) for text in request["texts"]] if encode else []
     ids = {token for rendered in renders for token in rendered.get("ids", [])}
     ids |= {token for line in encoded for token in line}
     pieces = {str(token): decode(token) for token in sorted(ids)} if decode else {}
-    result = {"renders": renders, "encoded": encoded, "pieces": pieces, **more}
-    if len(json.dumps(result)) > 900_000:
+    reply: RenderReply = {"renders": renders, "encoded": encoded, "pieces": pieces}
+    if ends is not None:
+        reply["eos_token_ids"] = ends
+    if len(json.dumps(reply)) > 900_000:
         raise TemplateRefused("The rendered conversations are too long to compare.")
-    return result
+    return reply
 
 
-def _render_one(
-    draw: Render, encode: Encode | None, conversation: Mapping[str, Any]
-) -> dict[str, Any]:
+def _render_one(draw: Render, encode: Encode | None, conversation: Conversation) -> Rendering:
     try:
         text = draw(conversation)
     except MemoryError:
@@ -64,7 +65,7 @@ def _render_one(
         return {"error": one_line(str(error) or type(error).__name__, 300)}
     if len(text) > OUTPUT_LIMIT:
         return {"error": f"the template writes more than {OUTPUT_LIMIT} characters"}
-    return {"text": text} | ({"ids": encode(text)} if encode else {})
+    return {"text": text, "ids": encode(text)} if encode else {"text": text}
 
 
 def _join(pieces: Iterable[str]) -> str:
@@ -79,10 +80,11 @@ def _join(pieces: Iterable[str]) -> str:
     return "".join(parts)
 
 
-Opened = tuple[Render, Encode | None, Decode | None, dict[str, Any]]
+Opened = tuple[Render, Encode | None, Decode | None, list[int] | None]
+"""How one renderer renders, encodes and decodes, and its end tokens; None where it has no tokenizer."""
 
 
-def _open_jinja(folder: Path, template: str | None, request: Mapping[str, Any]) -> Opened:
+def _open_jinja(folder: Path, template: str | None, request: RenderRequest) -> Opened:
     """The sandbox that transformers uses, without transformers: renders text, encodes nothing."""
     from jinja2.exceptions import TemplateError
 
@@ -91,9 +93,10 @@ def _open_jinja(folder: Path, template: str | None, request: Mapping[str, Any]) 
     source = template if template is not None else read_chat_template(folder)
     if source is None:
         raise TemplateRefused("There is no chat template.")
-    now = datetime.fromisoformat(request["now"]) if request.get("now") else None
+    moment = request.get("now")
+    now = datetime.fromisoformat(moment) if moment else None
     # Jinja computes constants while it compiles: the limits must hold by then.
-    limit_self(int(request.get("cpu_seconds", CPU_SECONDS)), MEMORY_BYTES)
+    limit_self(request.get("cpu_seconds", CPU_SECONDS), MEMORY_BYTES)
     try:
         compiled = compile_template(source, now=now)
     except TemplateError as error:
@@ -108,7 +111,7 @@ def _open_jinja(folder: Path, template: str | None, request: Mapping[str, Any]) 
         ) from error
     tokens = read_special_tokens(folder)
 
-    def draw(conversation: Mapping[str, Any]) -> str:
+    def draw(conversation: Conversation) -> str:
         return _join(
             compiled.generate(
                 {
@@ -122,10 +125,10 @@ def _open_jinja(folder: Path, template: str | None, request: Mapping[str, Any]) 
             )
         )
 
-    return draw, None, None, {}
+    return draw, None, None, None
 
 
-def _open_transformers(folder: Path, template: str | None, request: Mapping[str, Any]) -> Opened:
+def _open_transformers(folder: Path, template: str | None, request: RenderRequest) -> Opened:
     # A tokenizer needs no torch, and importing it is nine tenths of this job's time.
     sys.modules["torch"] = None  # type: ignore[assignment]
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
@@ -140,7 +143,7 @@ def _open_transformers(folder: Path, template: str | None, request: Mapping[str,
             raise
         tokenizer = PreTrainedTokenizerFast.from_pretrained(str(folder), local_files_only=True)
 
-    def draw(conversation: Mapping[str, Any]) -> str:
+    def draw(conversation: Conversation) -> str:
         return str(
             tokenizer.apply_chat_template(
                 conversation["messages"],
@@ -160,29 +163,29 @@ def _open_transformers(folder: Path, template: str | None, request: Mapping[str,
         return str(tokenizer.decode([token], clean_up_tokenization_spaces=False))
 
     ends = getattr(tokenizer, "eos_token_id", None)
-    return draw, encode, decode, {"eos_token_ids": [] if ends is None else [int(ends)]}
+    return draw, encode, decode, [] if ends is None else [int(ends)]
 
 
-def _open_file(folder: Path, template: str | None, request: Mapping[str, Any]) -> Opened:
+def _open_file(folder: Path, template: str | None, request: RenderRequest) -> Opened:
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
 
-    def draw(conversation: Mapping[str, Any]) -> str:
+    def draw(conversation: Conversation) -> str:
         raise TemplateRefused("A tokenizer's file renders nothing.")
 
     def encode(text: str) -> list[int]:
         return [int(token) for token in tokenizer.encode(text, add_special_tokens=False).ids]
 
-    return draw, encode, None, {}
+    return draw, encode, None, None
 
 
-def _open_genai(folder: Path, template: str | None, request: Mapping[str, Any]) -> Opened:
+def _open_genai(folder: Path, template: str | None, request: RenderRequest) -> Opened:
     import onnxruntime_genai
 
     tokenizer = onnxruntime_genai.Tokenizer(str(folder))
 
-    def draw(conversation: Mapping[str, Any]) -> str:
+    def draw(conversation: Conversation) -> str:
         options = {} if template is None else {"template_str": template}
         if tools := conversation.get("tools"):
             options["tools"] = json.dumps(tools)
@@ -201,4 +204,12 @@ def _open_genai(folder: Path, template: str | None, request: Mapping[str, Any]) 
         return str(tokenizer.decode([token])) if token >= 0 else "<unknown>"
 
     ends = [int(token) for token in tokenizer.eos_token_ids]
-    return draw, encode, decode, {"eos_token_ids": ends}
+    return draw, encode, decode, ends
+
+
+_OPENERS: Mapping[Renderer, Callable[[Path, str | None, RenderRequest], Opened]] = {
+    "jinja": _open_jinja,
+    "transformers": _open_transformers,
+    "genai": _open_genai,
+    "file": _open_file,
+}

@@ -8,8 +8,9 @@ be the original's but for the rounding of their bits.
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, TypedDict
+from typing import Any
 
+from firstlight_core.documents.conversion import WeightFigures
 from firstlight_core.jobs.graph_matrices import StoredMatrix
 
 LEAST_LIKENESS = 0.7
@@ -17,22 +18,6 @@ LEAST_LIKENESS = 0.7
 CHUNK = 8192
 """Rows that are compared at a time: copies of a whole vocabulary table would be the peak of the conversion."""
 _LAYER = re.compile(r"(?:^|[./])(?:layers|h|blocks)[./](\d+)(?:[./]|$)")
-
-
-class WeightFigures(TypedDict):
-    """How the artifact's stored matrices differ from the original's."""
-
-    matrices: int
-    unmatched: list[str]
-    """Nodes whose matrix is none of the original's."""
-    unused: list[str]
-    """Matrices of the original that a layer of the artifact lacks."""
-    error: dict[str, float]
-    """Bits → the worst relative error (Frobenius) of a matrix."""
-    row_error: dict[str, float]
-    """Bits → the worst relative error of one row among rows of usual size."""
-    slope: dict[str, float]
-    """Bits → the worst distance from 1 of the factor between a matrix and its original."""
 
 
 @dataclass(slots=True)

@@ -8,11 +8,13 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from firstlight_core.artifact.tokenizer_files import read_chat_template
 from firstlight_core.documents.jobs_reference import (
     REFERENCE,
     Passage,
+    ReferenceDescription,
     ReferenceRequest,
     ReferenceSubject,
 )
@@ -225,7 +227,9 @@ async def _compute(
 def _read(folder: Path, *, cached: bool) -> Reference | None:
     """Read a cache entry; None when it is missing or damaged, which only costs a computation."""
     try:
-        described = read_json_object(folder / "reference.json", limit=64 * 2**20)
+        described = cast(
+            ReferenceDescription, read_json_object(folder / "reference.json", limit=64 * 2**20)
+        )
         reference = Reference(
             rows=folder / "rows.bin",
             vocab=int(described["vocab"]),

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.documents.model import AdapterDocument
 from firstlight_core.errors import ModelRefused
+from firstlight_core.files import JsonObject
 from firstlight_core.model.adapter_bases import remembered_base
 from firstlight_core.model.adapter_tensors import (
     EMBEDDINGS,
@@ -132,7 +132,7 @@ def read_adapter(folder: ModelFolder) -> Adapter:
     )
 
 
-def _refuse_kind(settings: Mapping[str, Any]) -> None:
+def _refuse_kind(settings: JsonObject) -> None:
     """Refuse adapters that cannot become a part of the weights of a text model."""
     kind, task = settings.get("peft_type"), settings.get("task_type")
     if kind != "LORA":
@@ -164,7 +164,7 @@ _UNMERGEABLE = {
 }
 
 
-def _splits_ends(settings: Mapping[str, Any], changes: Mapping[str, Change]) -> bool:
+def _splits_ends(settings: JsonObject, changes: Mapping[str, Change]) -> bool:
     """As PEFT 0.21 runs it: a LoRA or a saved copy of one end leaves the other end alone, trained rows move both."""
     if settings.get("ensure_weight_tying") is True:
         return False

@@ -5,13 +5,13 @@ Each limit has rows in docs/support.md. It is told in `inspect`, before any long
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from firstlight_core.errors import ModelRefused
+from firstlight_core.files import JsonObject
 from firstlight_core.model.config import ModelShape
 from firstlight_core.text import one_line
 
-Config = Mapping[str, Any]
+Config = JsonObject
 HEAD_STEP = 8
 """Attention kernels take heads of a multiple of this (GroupQueryAttention on CPU, onnxruntime 1.31)."""
 _WINDOWED = frozenset(

@@ -5,9 +5,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from firstlight_core.errors import ModelRefused
+from firstlight_core.files import JsonObject
 from firstlight_core.text import one_line
 
 RANGES: dict[str, tuple[int, int]] = {
@@ -63,7 +63,7 @@ class ModelShape:
     """Rows of all rotary tables together: windowed layers may have one of their own, longrope has a short one."""
 
 
-def number(config: Mapping[str, Any], field: str) -> int | None:
+def number(config: JsonObject, field: str) -> int | None:
     """One whole number of config.json within its range; None when it is absent.
 
     Raises:
@@ -88,7 +88,7 @@ def number(config: Mapping[str, Any], field: str) -> int | None:
     return None
 
 
-def read_shape(config: Mapping[str, Any]) -> ModelShape:
+def read_shape(config: JsonObject) -> ModelShape:
     """The decoder that config.json describes.
 
     Raises:
@@ -127,7 +127,7 @@ def read_shape(config: Mapping[str, Any]) -> ModelShape:
     )
 
 
-def _windows(config: Mapping[str, Any], layers: int) -> dict[str, int]:
+def _windows(config: JsonObject, layers: int) -> dict[str, int]:
     """`window` and `windowed_layers` of `ModelShape`; both 0 where nothing says which layers have the window."""
     window, kinds = config.get("sliding_window"), config.get("layer_types")
     if not isinstance(window, int) or isinstance(window, bool) or window <= 0:
@@ -142,7 +142,7 @@ def _windows(config: Mapping[str, Any], layers: int) -> dict[str, int]:
     return {"window": window, "windowed_layers": windowed}
 
 
-def _rope_positions(config: Mapping[str, Any], context: int) -> int:
+def _rope_positions(config: JsonObject, context: int) -> int:
     rope = config.get("rope_parameters") or config.get("rope_scaling")
     keys = set(rope) if isinstance(rope, Mapping) else set()
     if config.get("model_type") in _TWO_ROPE_TABLES or {FULL, SLIDING} <= keys:
@@ -155,7 +155,7 @@ def _rope_positions(config: Mapping[str, Any], context: int) -> int:
     return context
 
 
-def architecture(config: Mapping[str, Any]) -> str:
+def architecture(config: JsonObject) -> str:
     """The first name in `architectures`, as text that may be shown; empty when there is none."""
     names = config.get("architectures")
     if isinstance(names, list) and names and isinstance(names[0], str):
@@ -163,12 +163,12 @@ def architecture(config: Mapping[str, Any]) -> str:
     return ""
 
 
-def _name(config: Mapping[str, Any], field: str) -> str:
+def _name(config: JsonObject, field: str) -> str:
     value = config.get(field)
     return one_line(value, 80) if isinstance(value, str) else ""
 
 
-def _tied(config: Mapping[str, Any]) -> bool | None:
+def _tied(config: JsonObject) -> bool | None:
     value = config.get("tie_word_embeddings")
     if value is None:
         return True if config.get("model_type") in _TIED_BY_DEFAULT else None

@@ -9,10 +9,9 @@ import hashlib
 import os
 import time
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.errors import FirstlightError, ModelRefused
-from firstlight_core.files import read_json_object, write_json
+from firstlight_core.files import JsonObject, read_json_object, write_json
 from firstlight_core.model.folder import Member, ModelFolder, list_folder
 from firstlight_core.paths import find_paths
 from firstlight_core.text import shown_path
@@ -103,7 +102,7 @@ def _cache_file() -> Path:
     return find_paths().cache / "fingerprints.json"
 
 
-def _read_cache() -> dict[str, Any]:
+def _read_cache() -> JsonObject:
     path = _cache_file()
     try:
         return read_json_object(path) if path.exists() else {}
@@ -111,7 +110,7 @@ def _read_cache() -> dict[str, Any]:
         return {}
 
 
-def _write_cache(entries: dict[str, Any]) -> None:
+def _write_cache(entries: JsonObject) -> None:
     newest = dict(list(entries.items())[-_KEPT:])
     try:
         write_json(_cache_file(), newest)

@@ -10,10 +10,9 @@ import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.errors import InputRefused, ModelRefused
-from firstlight_core.files import BINARY, JSON_LIMIT, read_json_object, read_limited
+from firstlight_core.files import BINARY, JSON_LIMIT, JsonObject, read_json_object, read_limited
 from firstlight_core.paths import expanded
 from firstlight_core.text import shown_path
 
@@ -54,7 +53,7 @@ class ModelFolder:
         """The files of the top level that end so, sorted."""
         return sorted(name for name in self.files if name.lower().endswith(suffixes))
 
-    def read_object(self, name: str, *, limit: int = JSON_LIMIT) -> dict[str, Any]:
+    def read_object(self, name: str, *, limit: int = JSON_LIMIT) -> JsonObject:
         """One JSON object of the folder, or `{}` when there is no such file.
 
         Raises:

@@ -3,9 +3,9 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.documents.model import InspectionDocument
+from firstlight_core.files import JsonObject
 from firstlight_core.model.adapter import (
     Adapter,
     check_fit,
@@ -201,7 +201,7 @@ def inspect_model(folder: Path, *, base: Path | None = None) -> Inspection:
 
 
 def _read_own_tokenizer(
-    adapter: ModelFolder, base: ModelFolder, config: dict[str, Any]
+    adapter: ModelFolder, base: ModelFolder, config: JsonObject
 ) -> TokenizerFacts:
     own = own_files(adapter.path, base.path)
 
@@ -256,7 +256,7 @@ def find_licence(folder: ModelFolder) -> str | None:
 def _warnings(
     folder: ModelFolder,
     names: list[str],
-    config: dict[str, Any],
+    config: JsonObject,
     shape: ModelShape,
     structure: Structure,
     tokenizer: TokenizerFacts,

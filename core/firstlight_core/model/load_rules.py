@@ -3,10 +3,11 @@
 Without this a conversion ends in its middle with an exception of transformers or torch, after seconds or minutes.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from firstlight_core.errors import ModelRefused
+from firstlight_core.files import JsonObject
 from firstlight_core.model.folder import ModelFolder
 from firstlight_core.text import one_line
 
@@ -74,7 +75,7 @@ _OF_THE_CALL = (
 """Arguments of `generate()` that a configuration must not name."""
 
 
-def refuse_generation(settings: Mapping[str, Any]) -> None:
+def refuse_generation(settings: JsonObject) -> None:
     """Refuse a generation_config.json that transformers does not read.
 
     Raises:
@@ -87,7 +88,7 @@ def refuse_generation(settings: Mapping[str, Any]) -> None:
         )
 
 
-def _rules(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _rules(settings: JsonObject) -> list[tuple[str, str]]:
     """The settings that are wrong, and why; as `GenerationConfig.validate` judges them."""
     violations: list[tuple[str, str]] = []
 
@@ -127,22 +128,22 @@ def _number(value: Any) -> bool:
     return isinstance(value, int | float)
 
 
-def _sequences(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _sequences(settings: JsonObject) -> list[tuple[str, str]]:
     wanted = settings.get("num_return_sequences")
     beams = settings.get("num_beams")
-    if wanted is None or wanted <= 1:
+    if not isinstance(wanted, int | float) or wanted <= 1:
         return []
     if beams in (None, 1):
         sampled = bool(settings.get("do_sample"))
         return (
             [] if sampled else [("num_return_sequences", f"is {wanted}, without beams or sampling")]
         )
-    if wanted > beams:
+    if isinstance(beams, int | float) and wanted > beams:
         return [("num_return_sequences", f"is {wanted}, more than num_beams ({beams})")]
     return []
 
 
-def _forced(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _forced(settings: JsonObject) -> list[tuple[str, str]]:
     suppressed = settings.get("suppress_tokens")
     if not isinstance(suppressed, list):
         return []
@@ -155,7 +156,7 @@ def _forced(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     return violations
 
 
-def refuse_special_ids(config: Mapping[str, Any], ends: tuple[int, ...], vocab: int) -> list[str]:
+def refuse_special_ids(config: JsonObject, ends: tuple[int, ...], vocab: int) -> list[str]:
     """Refuse special tokens of config.json that the embedding has no row for; return what is only worth a warning.
 
     `ends` are the ids that end an answer, whoever names them.
@@ -204,7 +205,7 @@ _WRAPPERS = {
 """Part of a tensor's name → what put it there, and how to save the model without it."""
 
 
-def refuse_wrapped(names: Mapping[str, Any]) -> None:
+def refuse_wrapped(names: Iterable[str]) -> None:
     """Refuse tensors that are named after a wrapper of the training: transformers finds none of them.
 
     Raises:

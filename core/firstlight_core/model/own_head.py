@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-from firstlight_core.files import read_no_further
+from firstlight_core.files import JsonObject, read_no_further
 
 EMBEDDING = re.compile(r"(?:^|\.)(embed_tokens|wte|word_embeddings|tok_embeddings)\.weight$")
 HEAD = re.compile(r"(?:^|\.)(lm_head|output_layer|embed_out)\.weight$|^output\.weight$")
@@ -76,22 +75,28 @@ def heads_differ(folder: Path) -> bool | None:
         return None
 
 
-def _header(file: Path) -> tuple[dict[str, Any], int]:
+def _header(file: Path) -> tuple[JsonObject, int]:
     """The header of a safetensors file, and where its tensors begin."""
     with file.open("rb") as stream:
         (length,) = struct.unpack("<Q", stream.read(8))
         if length > _HEADER_BYTES:
             raise ValueError("the header is too large")
-        header = json.loads(stream.read(length))
+        header: JsonObject = json.loads(stream.read(length))
     header.pop("__metadata__", None)
     return header, 8 + length
 
 
 def _locate(name: str, file: Path) -> _StoredTensor:
     header, start = _header(file)
-    entry = header[name]
-    begin, end = entry["data_offsets"]
-    return _StoredTensor(file, entry["dtype"], tuple(entry["shape"]), start + begin, end - begin)
+    match header[name]:
+        case {
+            "dtype": str(dtype),
+            "shape": list(shape),
+            "data_offsets": [int(begin), int(end)],
+        }:
+            sizes = tuple(size for size in shape if isinstance(size, int))
+            return _StoredTensor(file, dtype, sizes, start + begin, end - begin)
+    raise ValueError(f"{name} has no place in its file")
 
 
 def _pieces(region: _StoredTensor, *, widen: bool) -> Iterator[bytes]:

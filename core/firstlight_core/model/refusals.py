@@ -1,9 +1,9 @@
 """Names a folder for what it is, when it is not a model that can be converted: one sentence and the remedy."""
 
-from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from firstlight_core.errors import ModelRefused
+from firstlight_core.files import JsonObject
 from firstlight_core.model.builder_support import native_models, supported_architectures
 from firstlight_core.model.config import architecture
 from firstlight_core.model.folder import ModelFolder
@@ -108,7 +108,7 @@ _ENCODERS = (
 _SIGHT = ("vision_config", "audio_config", "vision_tower", "image_token_id", "mm_vision_tower")
 
 
-def refuse_config_kind(folder: ModelFolder, config: Mapping[str, Any]) -> None:
+def refuse_config_kind(folder: ModelFolder, config: JsonObject) -> None:
     """Refuse models whose config.json says that they are no plain, unquantised text decoder.
 
     Raises:
@@ -140,7 +140,7 @@ def refuse_config_kind(folder: ModelFolder, config: Mapping[str, Any]) -> None:
     refuse_unsupported(name, config)
 
 
-def refuse_unsupported(name: str, config: Mapping[str, Any]) -> bool | None:
+def refuse_unsupported(name: str, config: JsonObject) -> bool | None:
     """Whether the installed builder converts this architecture; None when unknown.
 
     Raises:
@@ -173,7 +173,7 @@ def refuse_unsupported(name: str, config: Mapping[str, Any]) -> bool | None:
     return True
 
 
-def quantiser(config: Mapping[str, Any]) -> str:
+def quantiser(config: JsonObject) -> str:
     """The method that config.json names as its quantisation, in brackets and with a space before; else empty."""
     settings = config.get("quantization_config")
     method = settings.get("quant_method") if isinstance(settings, dict) else None
@@ -221,13 +221,13 @@ _WRAPPERS = frozenset(
 """Classes around a model that scripts write into config.json."""
 
 
-def _likely(config: Mapping[str, Any]) -> str:
+def _likely(config: JsonObject) -> str:
     """The architecture that the model type points to; LlamaForCausalLM when it points to none, or to several."""
     names = (native_models() or {}).get(str(config.get("model_type")), frozenset())
     return next(iter(names)) if len(names) == 1 else "LlamaForCausalLM"
 
 
-def _refuse_own_code(name: str, config: Mapping[str, Any]) -> None:
+def _refuse_own_code(name: str, config: JsonObject) -> None:
     """Refuse a model that only code from its own folder could load."""
     native = native_models()
     model_type = config.get("model_type")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from firstlight_core.errors import ModelRefused
-from firstlight_core.files import BINARY
+from firstlight_core.files import BINARY, JsonObject
 from firstlight_core.model.folder import Member, ModelFolder
 from firstlight_core.text import one_line, shown_path
 
@@ -137,14 +137,14 @@ def _broken(name: str, why: str) -> ModelRefused:
     return ModelRefused(f"{shown_path(name)} is no valid safetensors file: {why}.", hint=_AGAIN)
 
 
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> JsonObject:
     entries = dict(pairs)
     if len(entries) != len(pairs):
         raise ValueError("a name stands twice")
     return entries
 
 
-def _parse(raw: bytes, name: str) -> dict[str, Any]:
+def _parse(raw: bytes, name: str) -> JsonObject:
     if raw[:1] != b"{":
         raise _broken(name, "its header is no JSON object")
     try:
@@ -250,19 +250,21 @@ def _weight_map(folder: ModelFolder) -> dict[str, str]:
         raise _index_wrong("it has no weight_map")
     if len(placed) > TENSOR_LIMIT:
         raise _index_wrong(f"it names {len(placed):,} tensors")
-    for file in placed.values():
-        plain = (
+    files: dict[str, str] = {}
+    for tensor, file in placed.items():
+        if (
             isinstance(file, str)
             and file.endswith(".safetensors")
             and not file.startswith(".")
             and not any(sign in file for sign in ("/", "\\", ":", "\0"))
-        )
-        if not plain:
+        ):
+            files[tensor] = file
+        else:
             raise ModelRefused(
                 f"{INDEX} names {one_line(str(file), 80)!r}, which is no plain file name in this folder.",
                 hint="That index was tampered with or is damaged; do not use this folder.",
             )
-    return placed
+    return files
 
 
 def _shard(folder: ModelFolder, name: str) -> Member:

@@ -7,9 +7,9 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from firstlight_core.errors import ModelRefused
+from firstlight_core.files import JsonObject
 from firstlight_core.model.config import ModelShape, architecture
 from firstlight_core.model.load_rules import refuse_wrapped
 from firstlight_core.model.own_head import EMBEDDING, HEAD
@@ -78,7 +78,7 @@ class Structure:
         return self.embedding + self.body + self.head
 
 
-def bias_parts(config: Mapping[str, Any]) -> tuple[str, ...]:
+def bias_parts(config: JsonObject) -> tuple[str, ...]:
     """The parts of each layer that have a bias, as config.json says (transformers 5.23, modeling_*.py)."""
     attention, mlp = _BIASES.get(architecture(config), ("", ""))
     if attention == "qkv":

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+
+from firstlight_core.files import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,7 @@ class Lengths:
     rope_length: int | None
 
 
-def read_lengths(config: Mapping[str, Any]) -> Lengths:
+def read_lengths(config: JsonObject) -> Lengths:
     """Return the lengths that a config.json names, as transformers 4 or 5 writes it."""
     context = _positive(config.get("max_position_embeddings")) or 2048
     window = _positive(config.get("sliding_window"))

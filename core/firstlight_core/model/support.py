@@ -11,14 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from firstlight_core.documents.model import SupportDocument, SupportStatus
 from firstlight_core.errors import ModelRefused
+from firstlight_core.files import JsonObject
 from firstlight_core.model.config import ModelShape
 from firstlight_core.text import one_line
 
-Config = Mapping[str, Any]
+Config = JsonObject
 STATUS_WORDS: Mapping[SupportStatus, str] = {
     "proven": "proven",
     "unproven": "works here, unproven",

@@ -2,11 +2,10 @@
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from firstlight_core.errors import ModelRefused
+from firstlight_core.files import JsonObject, JsonValue
 from firstlight_core.model.folder import ModelFolder
 from firstlight_core.text import one_line, shown_path
 
@@ -35,7 +34,7 @@ class TokenizerFacts:
 
 def read_tokenizer(
     folder: ModelFolder,
-    config: Mapping[str, Any],
+    config: JsonObject,
     *,
     template: ModelFolder | None = None,
     generation: ModelFolder | None = None,
@@ -101,7 +100,7 @@ def read_tokenizer(
     )
 
 
-def _tokenizer_file(folder: ModelFolder, warnings: list[str]) -> dict[str, Any]:
+def _tokenizer_file(folder: ModelFolder, warnings: list[str]) -> JsonObject:
     """The parsed tokenizer.json, or `{}` when it is too large to parse here or another kind is used."""
     if member := folder.files.get("tokenizer.json"):
         if member.size > SIZE_LIMIT:
@@ -135,7 +134,7 @@ def _tokenizer_file(folder: ModelFolder, warnings: list[str]) -> dict[str, Any]:
     )
 
 
-def _template(folder: ModelFolder, settings: Mapping[str, Any]) -> tuple[str | None, str]:
+def _template(folder: ModelFolder, settings: JsonObject) -> tuple[str | None, str]:
     """The file of the chat template, and its text; transformers reads the .jinja file first."""
     if "chat_template.jinja" in folder.files:
         text = folder.read_text("chat_template.jinja")
@@ -157,7 +156,7 @@ def _template(folder: ModelFolder, settings: Mapping[str, Any]) -> tuple[str | N
     return None, ""
 
 
-def _names_no_end(config: Mapping[str, Any]) -> bool:
+def _names_no_end(config: JsonObject) -> bool:
     """Whether no end token is left: config.json rules one out, or its type has none of its own (transformers 5.23)."""
     kind = str(config.get("model_type", ""))
     return "eos_token_id" in config or kind.startswith(("qwen", "gpt_oss"))
@@ -170,7 +169,7 @@ def special_text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _adds_bos(settings: Mapping[str, Any], whole: Mapping[str, Any]) -> bool:
+def _adds_bos(settings: JsonObject, whole: JsonObject) -> bool:
     if settings.get("add_bos_token") is True:
         return True
     steps = whole.get("post_processor")
@@ -202,7 +201,7 @@ def _ids(value: object) -> tuple[int, ...]:
 
 
 def _token_id(
-    folder: ModelFolder, settings: Mapping[str, Any], whole: Mapping[str, Any], text: str
+    folder: ModelFolder, settings: JsonObject, whole: JsonObject, text: str
 ) -> int | None:
     """The id of a special token: from tokenizer_config.json, else from the added tokens, else from the vocabulary."""
     if not text:
@@ -214,15 +213,15 @@ def _token_id(
     added = whole.get("added_tokens") if whole else _added_tokens(folder)
     for entry in added if isinstance(added, list) else []:
         if isinstance(entry, dict) and entry.get("content") == text:
-            number = entry.get("id")
-            return number if isinstance(number, int) else None
+            token = entry.get("id")
+            return token if isinstance(token, int) else None
     model = whole.get("model")
     vocabulary = model.get("vocab") if isinstance(model, dict) else None
-    number = vocabulary.get(text) if isinstance(vocabulary, dict) else None
-    return number if isinstance(number, int) else None
+    token = vocabulary.get(text) if isinstance(vocabulary, dict) else None
+    return token if isinstance(token, int) else None
 
 
-def _added_tokens(folder: ModelFolder) -> list[Any]:
+def _added_tokens(folder: ModelFolder) -> list[JsonValue]:
     """The added tokens of a tokenizer.json that is too large to parse: they stand before its vocabulary."""
     _, separator, rest = folder.read_start("tokenizer.json", _START).partition(b'"added_tokens"')
     _, separator, rest = rest.partition(b":") if separator else (b"", b"", b"")
@@ -233,7 +232,7 @@ def _added_tokens(folder: ModelFolder) -> list[Any]:
     return listed if isinstance(listed, list) else []
 
 
-def _largest_id(folder: ModelFolder, whole: Mapping[str, Any]) -> int | None:
+def _largest_id(folder: ModelFolder, whole: JsonObject) -> int | None:
     """The largest token id: of the whole vocabulary when it was parsed, else of the added tokens at the file's start."""
     ids: list[int] = []
     model = whole.get("model")
@@ -244,8 +243,8 @@ def _largest_id(folder: ModelFolder, whole: Mapping[str, Any]) -> int | None:
         ids.append(len(vocabulary) - 1)
     added = whole.get("added_tokens")
     for entry in added if isinstance(added, list) else []:
-        if isinstance(entry, dict) and isinstance(entry.get("id"), int):
-            ids.append(entry["id"])
+        if isinstance(entry, dict) and isinstance(token := entry.get("id"), int):
+            ids.append(token)
     if not whole:
         head = folder.read_start("tokenizer.json", 2**18)
         before, split, _ = head.partition(b'"model"')

@@ -9,9 +9,12 @@ k-quant brings its own zero points.
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from firstlight_core.documents.conversion import OliveConfig
+from firstlight_core.documents.precision import Expected
 from firstlight_core.errors import UsageError
+from firstlight_core.files import JsonObject, JsonValue
+from firstlight_core.precision.olive_reading import read_passes
 from firstlight_core.precision.table import (
     BUILDER_BITS,
     CALIBRATION_PASS,
@@ -21,7 +24,6 @@ from firstlight_core.precision.table import (
 )
 from firstlight_core.text import one_line
 
-Config = Mapping[str, Any]
 K_QUANT_ROW = "int4-quality"
 """The row whose conversion costs what that of a k-quant does."""
 
@@ -127,26 +129,30 @@ _BUILDERS_OWN: dict[str, int | str | bool] = {
 """Defaults of genai 0.18's builder on a CPU (its `--help`)."""
 
 
-def read_options(config: Config) -> dict[str, int | str | bool]:
+def read_options(config: OliveConfig) -> dict[str, int | str | bool]:
     """What a configuration asks of the quantiser, by option key; the builder's own default where it asks nothing."""
     settings = _builder(config)
     chosen = dict(_BUILDERS_OWN)
     for option in (BLOCK_SIZE, ACCURACY, ALGORITHM, EMBEDDING):
         value = _get(settings, option.name)
-        if value is not None:
+        if isinstance(value, int | str):
             chosen[option.key] = value
     return chosen
 
 
 def with_options(
-    config: Config, options: Mapping[str, int | str | bool], *, precision: Precision, tied: bool
-) -> dict[str, Any]:
-    """The configuration with these options.
+    config: OliveConfig,
+    options: Mapping[str, int | str | bool],
+    *,
+    precision: Precision,
+    tied: bool,
+) -> OliveConfig:
+    """Return the configuration with these options.
 
     Raises:
         UsageError: an option or value is not one that is known to load for this row.
     """
-    changed = copy.deepcopy(dict(config))
+    changed = copy.deepcopy(config)
     settings = _builder(changed)
     offered = {option.key: option for option in options_for(precision, tied=tied)}
     for key, value in options.items():
@@ -162,7 +168,7 @@ def with_options(
         if value == _BUILDERS_OWN[key] and _get(settings, option.name) is None:
             continue
         section, _, name = option.name.rpartition(".")
-        target = settings.setdefault(section, {}) if section else settings
+        target = _section(settings, section) if section else settings
         if key == "algorithm" and value == "default":
             target.pop(name, None)
         else:
@@ -170,15 +176,23 @@ def with_options(
     return changed
 
 
-def costs_of(precision: Precision, config: Config) -> Precision:
+def _section(settings: JsonObject, name: str) -> JsonObject:
+    """Return the object at a key, which is put there when there is none."""
+    section = settings.setdefault(name, {})
+    if not isinstance(section, dict):
+        raise UsageError(f"In the configuration, {one_line(name, 40)} is no object.", field=name)
+    return section
+
+
+def costs_of(precision: Precision, config: OliveConfig) -> Precision:
     """The row whose conversion costs what this configuration's does: k-quant needs more memory and time than rounding."""
     if not precision.calibrated and str(read_options(config)["algorithm"]).startswith("k_quant"):
         return find_precision(K_QUANT_ROW)
     return precision
 
 
-def expected_of(config: Config) -> dict[str, Any]:
-    """What the graph of a configuration must hold: bits, block size, accuracy level; for the gate to read back.
+def expected_of(config: OliveConfig) -> Expected:
+    """Return what the graph of a configuration must hold: bits, block size, accuracy level; for the gate to read back.
 
     Empty for configurations that are not one plain quantising ModelBuilder pass.
     """
@@ -187,25 +201,26 @@ def expected_of(config: Config) -> dict[str, Any]:
     block = _get(settings, BLOCK_SIZE.name)
     level = _get(settings, ACCURACY.name)
     algorithm = str(_get(settings, ALGORITHM.name) or "default")
-    passes = list((config.get("passes") or {}).values())
+    passes = list(read_passes(config).values())
     kinds = [entry.get("type") for entry in passes]
     if builder_bits is None or kinds not in (["ModelBuilder"], [CALIBRATION_PASS, "ModelBuilder"]):
         return {}
-    expected: dict[str, Any] = {}
+    expected: Expected = {}
     if algorithm in ("default", "rtn", "k_quant"):
         expected["bits"] = [builder_bits]
     elif algorithm in ("k_quant_last", "k_quant_mixed", "rtn_last"):
         expected["bits"] = [4, 8]
     if isinstance(block, int):
         # The head keeps the builder's block where the calibrated body has another.
-        groups = {_get(entry, "group_size") for entry in passes[:-1]} - {None}
-        expected["block_size"] = sorted({block, *groups})
+        groups = [_get(entry, "group_size") for entry in passes[:-1]]
+        sizes = {size for size in groups if isinstance(size, int)}
+        expected["block_size"] = sorted({block, *sizes})
     if isinstance(level, int) and level:
         expected["accuracy_level"] = [level]
     return expected
 
 
-def check_row(config: Config, precision: Precision) -> None:
+def check_row(config: OliveConfig, precision: Precision) -> None:
     """Whether an edited configuration builds what its row is called: all figures of the artifact go under that name.
 
     Raises:
@@ -229,17 +244,16 @@ def check_row(config: Config, precision: Precision) -> None:
         )
 
 
-def _builder(config: Config) -> dict[str, Any]:
-    """The settings of the first ModelBuilder pass; an empty object when there is none."""
-    passes = config.get("passes")
-    for settings in passes.values() if isinstance(passes, Mapping) else ():
-        if isinstance(settings, dict) and settings.get("type") == "ModelBuilder":
+def _builder(config: OliveConfig) -> JsonObject:
+    """Return the settings of the first ModelBuilder pass; an empty object when there is none."""
+    for settings in read_passes(config).values():
+        if settings.get("type") == "ModelBuilder":
             inner = settings.get("config")
             return inner if isinstance(inner, dict) else settings
     return {}
 
 
-def _get(settings: Mapping[str, Any], name: str) -> Any:
+def _get(settings: JsonObject, name: str) -> JsonValue:
     section, _, last = name.rpartition(".")
     inner = settings.get(section) if section else settings
-    return inner.get(last) if isinstance(inner, Mapping) else None
+    return inner.get(last) if isinstance(inner, dict) else None

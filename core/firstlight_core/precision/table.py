@@ -1,10 +1,13 @@
 """The precision table: a row carries all that is known of a precision, so adding a row is all it takes to offer one."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
+from firstlight_core.documents.conversion import OliveConfig
+from firstlight_core.documents.precision import Expected
 from firstlight_core.errors import UsageError
+from firstlight_core.files import JsonObject
+from firstlight_core.precision.olive_reading import read_passes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +58,13 @@ class Precision:
     """What the course calls it; rows with the same name are kinds of one precision, and the row of that key is the plain one."""
     builder_precision: str
     """`precision` of Olive's ModelBuilder pass."""
-    builder_options: dict[str, Any] = field(default_factory=dict)
+    builder_options: JsonObject = field(default_factory=dict)
     """Further keys of the ModelBuilder pass; the shim gives them the names that genai 0.18 reads."""
     half_pass: bool = False
     """A second pass turns the fp32 graph into fp16 (the builder's own fp16 cannot decode on CPU)."""
     tied_only: bool = False
     """Only models whose output head is their embedding differ from the row before."""
-    expected: dict[str, Any] = field(default_factory=dict)
+    expected: Expected = field(default_factory=Expected)
     """What the produced graph must hold (`jobs/gate.py` reads it back); the builder ignores unknown options."""
     calibrated: bool = False
     """Olive's Gptq pass rounds the weights on a calibration text before the builder packs them."""
@@ -78,6 +81,12 @@ class Precision:
     def bits(self) -> int | None:
         """Bits of a quantised weight; None where weights are not quantised."""
         return BUILDER_BITS.get(self.builder_precision)
+
+    @property
+    def block_size(self) -> int:
+        """Weights that share one scale; the builder's own 32 where the row names none."""
+        value = self.builder_options.get("int4_block_size")
+        return value if isinstance(value, int) else 32
 
     @property
     def shares_tied_table(self) -> bool:
@@ -302,6 +311,6 @@ def closer_precisions(key: str) -> tuple[str, ...]:
 CALIBRATION_PASS = "Gptq"
 
 
-def calibrates(config: Mapping[str, Any]) -> bool:
+def calibrates(config: OliveConfig) -> bool:
     """Whether a configuration rounds weights on a calibration text."""
-    return any(settings.get("type") == CALIBRATION_PASS for settings in config["passes"].values())
+    return any(entry.get("type") == CALIBRATION_PASS for entry in read_passes(config).values())

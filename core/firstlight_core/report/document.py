@@ -142,13 +142,14 @@ def _measured(facts: RunFacts, precision: str) -> Document:
 def _conversion(made: Mapping[str, Any]) -> Document:
     keys = ("precision", "artifact", "method", "command", "smoke", "built", "olive_load_seconds")
     conversion = {key: made[key] for key in keys if key in made}
-    manifest = read_manifest(Path(str(made.get("artifact")))) or {}
+    manifest = read_manifest(Path(str(made.get("artifact"))))
+    files = manifest.get("files") if manifest is not None else None
     hashes = {
         name: file["sha256"]
-        for name, file in (manifest.get("files") or {}).items()
+        for name, file in (files or {}).items()
         if isinstance(file, Mapping) and file.get("sha256")
     }
-    tuned = manifest.get("tuned")
+    tuned = manifest.get("tuned") if manifest is not None else None
     return conversion | ({"sha256": hashes} if hashes else {}) | ({"tuned": tuned} if tuned else {})
 
 

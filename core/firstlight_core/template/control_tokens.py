@@ -10,13 +10,15 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from firstlight_core.artifact.tokenizer_files import (
     AddedToken,
     read_added_tokens,
     read_chat_template,
 )
+from firstlight_core.documents.messages import Tool, ToolCall, ToolMessage
+from firstlight_core.files import JsonValue
 from firstlight_core.template.derive import ANSWER, CLOSE, SECOND, SYSTEM, USER
 
 PROSE_WORDS = 8
@@ -26,7 +28,7 @@ _MARKUP = re.compile(r"(?=.*\w)(?=.*[^\w\s]).*", re.S)
 _THOUGHTS_AND_TOOLS = re.compile(
     r"think|thought|reason|analysis|tool|function|call|python|arg_(?:key|value)", re.I
 )
-_TOOL = {
+_TOOL: Tool = {
     "type": "function",
     "function": {
         "name": "clock",
@@ -36,12 +38,22 @@ _TOOL = {
 }
 
 
-def _turn(role: str, content: str | None, **more: Any) -> dict[str, Any]:
-    return {"role": role, "content": content, **more}
+class TemplateInput(TypedDict):
+    """The variables that a chat template is rendered with."""
+
+    messages: list[ToolMessage]
+    add_generation_prompt: bool
+    tools: NotRequired[list[Tool]]
+    enable_thinking: NotRequired[bool]
+    thinking: NotRequired[bool]
 
 
-def _tool_turns(content: str | None, arguments: Any) -> dict[str, Any]:
-    call = {
+def _turn(role: str, content: str | None) -> ToolMessage:
+    return {"role": role, "content": content}
+
+
+def _tool_turns(content: str | None, arguments: JsonValue) -> TemplateInput:
+    call: ToolCall = {
         "id": "call00001",
         "type": "function",
         "function": {"name": "clock", "arguments": arguments},
@@ -49,8 +61,8 @@ def _tool_turns(content: str | None, arguments: Any) -> dict[str, Any]:
     return {
         "messages": [
             _turn("user", USER),
-            _turn("assistant", content, tool_calls=[call]),
-            _turn("tool", SECOND, name="clock", tool_call_id="call00001"),
+            {**_turn("assistant", content), "tool_calls": [call]},
+            {**_turn("tool", SECOND), "name": "clock", "tool_call_id": "call00001"},
         ],
         "tools": [_TOOL],
         "add_generation_prompt": True,
@@ -58,17 +70,20 @@ def _tool_turns(content: str | None, arguments: Any) -> dict[str, Any]:
 
 
 _TURNS = [_turn("user", USER), _turn("assistant", ANSWER), _turn("user", SECOND)]
-_WITH_SYSTEM: dict[str, Any] = {
+_WITH_SYSTEM: TemplateInput = {
     "messages": [_turn("system", SYSTEM), *_TURNS],
     "add_generation_prompt": True,
 }
-_WITHOUT_SYSTEM: dict[str, Any] = {"messages": _TURNS, "add_generation_prompt": True}
-_OTHERS: tuple[dict[str, Any], ...] = (
+_WITHOUT_SYSTEM: TemplateInput = {"messages": _TURNS, "add_generation_prompt": True}
+_OTHERS: tuple[TemplateInput, ...] = (
     {"messages": [*_TURNS, _turn("assistant", CLOSE)], "add_generation_prompt": False},
     {"messages": _TURNS, "add_generation_prompt": True, "enable_thinking": True, "thinking": True},
     {"messages": _TURNS, "add_generation_prompt": True, "enable_thinking": False},
     {
-        "messages": [_turn("user", USER), _turn("assistant", CLOSE, reasoning_content=ANSWER)],
+        "messages": [
+            _turn("user", USER),
+            {**_turn("assistant", CLOSE), "reasoning_content": ANSWER},
+        ],
         "add_generation_prompt": False,
     },
     _tool_turns(None, "{}"),
@@ -76,7 +91,7 @@ _OTHERS: tuple[dict[str, Any], ...] = (
 )
 _SENTINELS = re.compile("|".join((SYSTEM, USER, ANSWER, SECOND, CLOSE)))
 
-Draw = Callable[[Mapping[str, Any]], str | None]
+Draw = Callable[[TemplateInput], str | None]
 """Renders the template with these variables; None when it refuses them."""
 
 

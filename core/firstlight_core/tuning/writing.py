@@ -10,9 +10,8 @@ from pathlib import Path
 from firstlight_core.artifact.genai_config import CONFIG
 from firstlight_core.artifact.publishing import MANIFEST, read_manifest
 from firstlight_core.artifact.settled_files import replace_settled
-from firstlight_core.documents.artifact import GenaiConfig
 from firstlight_core.documents.tuning import TunedManifest
-from firstlight_core.files import read_json_object, write_json, write_whole
+from firstlight_core.files import JsonObject, read_json_object, write_json, write_whole
 from firstlight_core.inference.session_options import THREAD_KEYS
 from firstlight_core.tuning.settings import Threads
 
@@ -31,7 +30,9 @@ def write_threads(folder: Path, threads: Threads | None, *, tuned: TunedManifest
     replace_settled(folder, {CONFIG: json.dumps(config, indent=4, ensure_ascii=False) + "\n"})
     if (manifest := read_manifest(folder)) is not None:
         manifest.pop("tuned", None)
-        write_json(folder / MANIFEST, {**manifest, **({"tuned": tuned} if tuned else {})})
+        if tuned:
+            manifest["tuned"] = tuned
+        write_json(folder / MANIFEST, manifest)
 
 
 def own_threads(folder: Path) -> dict[str, int | str]:
@@ -55,7 +56,7 @@ def without_threads(folder: Path, copy: Path) -> Path:
     return copy
 
 
-def _with(folder: Path, threads: Threads | None) -> GenaiConfig:
+def _with(folder: Path, threads: Threads | None) -> JsonObject:
     config = read_json_object(folder / CONFIG)
     options = _session(config)
     for key in THREAD_KEYS:
@@ -64,7 +65,7 @@ def _with(folder: Path, threads: Threads | None) -> GenaiConfig:
     return config
 
 
-def _session(config: GenaiConfig) -> GenaiConfig:
+def _session(config: JsonObject) -> JsonObject:
     """The decoder's session options within the configuration, made where there are none."""
     section = config
     for key in ("model", "decoder", "session_options"):

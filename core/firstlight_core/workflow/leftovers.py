@@ -8,12 +8,12 @@ import contextlib
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.artifact.model_caches import known_caches
 from firstlight_core.artifact.staging import PREFIX, remove_tree, sweep
+from firstlight_core.documents.upkeep import LeftoverFolder, LeftoverKind
 from firstlight_core.foundry.background import list_background, stop_background
 from firstlight_core.locks import try_lock
 from firstlight_core.paths import Paths, find_paths
@@ -29,14 +29,13 @@ class Leftover:
     """One folder that may go, why it is there, and its size in bytes (measured)."""
 
     path: str
-    kind: str
-    """reference, logs, staging, artifacts, previous or service."""
+    kind: LeftoverKind
     why: str
     bytes: int
 
-    def to_json(self) -> dict[str, Any]:
-        """One element of `left_overs`."""
-        return asdict(self)
+    def to_json(self) -> LeftoverFolder:
+        """Return one element of `left_overs`."""
+        return {"path": self.path, "kind": self.kind, "why": self.why, "bytes": self.bytes}
 
 
 def folder_size(folder: Path) -> int:
@@ -103,7 +102,7 @@ def remove_leftovers(leftovers: Iterable[Leftover], *, everything: bool = False)
     return removed
 
 
-def _leftover(folder: Path, kind: str, why: str) -> list[Leftover]:
+def _leftover(folder: Path, kind: LeftoverKind, why: str) -> list[Leftover]:
     if folder.is_symlink() or not folder.is_dir():
         return []
     size = folder_size(folder)

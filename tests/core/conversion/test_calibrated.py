@@ -235,14 +235,21 @@ def test_a_short_text_is_topped_up_and_a_long_one_cut(
 
     class ChatBackend(calibrated_int4.Calibrator):
         def _answered(
-            self, network: Any, tokenizer: Any, conversations: Any, words: str
+            self, network: Any, tokenizer: Any, text: Any, conversations: Any, words: str
         ) -> list[list[int]]:
             messages.append(words)
             return [[1] * 50 for _ in conversations]
 
     config = {"input_model": {"model_path": str(sample)}}
     further = [[{"role": "user", "content": "?"}]] * 9
-    request = {"tokens": 400, "longest_answer": 8, "sha256": "0", "further": further}
+    request = {
+        "source": "x",
+        "conversations": [],
+        "tokens": 400,
+        "longest_answer": 8,
+        "sha256": "0",
+        "further": further,
+    }
     calibrator = ChatBackend(lambda event: None)
     calibrator.begin({**request, "passages": ["word " * 300]}, config)
     samples = calibrator._samples(None)

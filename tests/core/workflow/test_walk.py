@@ -70,10 +70,10 @@ class Recorder:
         failures = []
         for precision in outputs:
             if failure := self.failing.get(precision):
-                document = {"error": failure.to_json()}
+                document = {"kind": "failure", "error": failure.to_json()}
                 failures.append({"precision": precision, **document})
             else:
-                document = {"precision": precision, "bytes": 1}
+                document = {"kind": "conversion", "precision": precision, "bytes": 1}
             done(precision, document)
         return {"ok": not failures, "failures": failures}
 

@@ -68,7 +68,7 @@ class Olive:
             try:
                 options["on_done"](key, await self._one(key, options))
             except FirstlightError as error:
-                options["on_done"](key, {"error": error.to_json()})
+                options["on_done"](key, {"kind": "failure", "error": error.to_json()})
         return {}
 
 

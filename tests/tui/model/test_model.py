@@ -380,9 +380,13 @@ async def test_an_onnx_folder_is_adopted_and_conversion_skipped(
 
 
 def test_other_weights_in_the_same_folder_clear_what_depended_on_them() -> None:
-    same = {"source": FULL.source, "model": MODEL}
+    same = {"kind": "inspected", "source": FULL.source, "model": MODEL}
     assert decided(FULL, same).artifacts == FULL.artifacts
-    other = {"source": FULL.source, "model": {**MODEL, "fingerprint": "0" * 64}}
+    other = {
+        "kind": "inspected",
+        "source": FULL.source,
+        "model": {**MODEL, "fingerprint": "0" * 64},
+    }
     assert decided(FULL, other).artifacts == ()
     assert decided(FULL, other).environment == FULL.environment
 

@@ -147,7 +147,7 @@ async def test_a_broken_number_forbids_saving_and_a_broken_prompt_not_mending(
 
 async def test_a_result_of_another_artifact_changes_nothing(make_editing: MakeEditing) -> None:
     _, workspace = make_editing()
-    settle_result(workspace, {"artifact": "/another", "settled": True}, 1.0)
+    settle_result(workspace, {"artifact": "/another", "kind": "settled"}, 1.0)
     assert workspace.session.template is None
 
 

@@ -2,14 +2,14 @@
 
 import typer
 
+from firstlight_core.documents.upkeep import CleanDocument
 from firstlight_core.text import bytes_text, shown_path
 from firstlight_core.workflow.leftovers import (
     ON_REQUEST,
-    Leftover,
     find_leftovers,
     remove_leftovers,
 )
-from firstlight_tui.commands.output import Document, run_verb, say
+from firstlight_tui.commands.output import run_verb, say
 
 
 def clean(
@@ -21,7 +21,7 @@ def clean(
 ) -> None:
     """List what Firstlight left on the disk; with --yes remove it."""
 
-    def work() -> Document:
+    def work() -> CleanDocument:
         leftovers = find_leftovers()
         going = [item for item in leftovers if everything or item.kind not in ON_REQUEST]
         removed = remove_leftovers(leftovers, everything=everything) if yes else []
@@ -33,13 +33,11 @@ def clean(
             "ok": not yes or len(removed) == len(going),
         }
 
-    def show(document: Document) -> None:
+    def show(document: CleanDocument) -> None:
         for row in document["left_overs"]:
-            item = Leftover(**{k: v for k, v in row.items() if k != "kept"})
-            state = "removed" if item.path in document["removed"] else "kept" if row["kept"] else ""
-            say(
-                f"{bytes_text(item.bytes):>9}  {item.kind:9} {state:8} {shown_path(item.path)}  ({item.why})"
-            )
+            path, size = row["path"], bytes_text(row["bytes"])
+            state = "removed" if path in document["removed"] else "kept" if row["kept"] else ""
+            say(f"{size:>9}  {row['kind']:9} {state:8} {shown_path(path)}  ({row['why']})")
         if yes:
             say(f"Removed {bytes_text(document['removed_bytes'])}.")
         elif document["bytes"]:

@@ -8,6 +8,13 @@ import typer
 from firstlight_core.conversion.convert import convert as convert_model
 from firstlight_core.conversion.convert import plan_conversion
 from firstlight_core.conversion.plan import COURSE_CONFIG_NAME
+from firstlight_core.documents.conversion import (
+    ConversionDocument,
+    DryRunDocument,
+    OliveConfig,
+    ProofDocument,
+    RestoredDocument,
+)
 from firstlight_core.errors import InputRefused, UsageError
 from firstlight_core.files import read_json_object
 from firstlight_core.model.base_choice import choose_base
@@ -16,7 +23,7 @@ from firstlight_core.paths import absolute
 from firstlight_core.precision.table import DEFAULT_PRECISION, REFERENCE_PRECISION
 from firstlight_core.shells import command_line
 from firstlight_core.text import bytes_text, seconds_text, shown_path
-from firstlight_tui.commands.output import Document, run_verb, say, show_events
+from firstlight_tui.commands.output import run_verb, say, show_events
 
 
 def convert(
@@ -59,7 +66,7 @@ def convert(
             choose_base(folder, find_source(base))
         return folder
 
-    def edited() -> Document | None:
+    def edited() -> OliveConfig | None:
         if config is None:
             return None
         if not Path(config).is_file():
@@ -69,7 +76,7 @@ def convert(
             )
         return read_json_object(Path(config))
 
-    def plan() -> Document:
+    def plan() -> DryRunDocument:
         from firstlight_core.conversion.preflight import estimate_of, look
 
         laid_out = plan_conversion(
@@ -80,9 +87,13 @@ def convert(
             config=edited(),
             calibration=calibration,
         )
-        return {**laid_out.to_json(), "estimate": estimate_of(laid_out, look(laid_out))}
+        return {
+            "kind": "plan",
+            **laid_out.to_json(),
+            "estimate": estimate_of(laid_out, look(laid_out)),
+        }
 
-    async def work() -> Document:
+    async def work() -> ConversionDocument:
         return await convert_model(
             wanted(),
             output,
@@ -102,7 +113,7 @@ def convert(
         run_verb("convert", work, _show, as_json=json)
 
 
-def _undo(output: str) -> Document:
+def _undo(output: str) -> RestoredDocument:
     from firstlight_core.artifact.publishing import check_output, restore_previous
 
     folder = absolute(output)
@@ -112,16 +123,16 @@ def _undo(output: str) -> Document:
             f"No earlier version of {shown_path(folder)} is kept.",
             hint="A version is kept when a conversion replaces it.",
         )
-    return {"artifact": str(folder), "restored": True}
+    return {"kind": "restored", "artifact": str(folder), "restored": True}
 
 
-def _show_undo(document: Document) -> None:
+def _show_undo(document: RestoredDocument) -> None:
     say(
         f"{shown_path(document['artifact'])} is the version before again; --undo once more changes it back."
     )
 
 
-def _show_plan(document: Document) -> None:
+def _show_plan(document: DryRunDocument) -> None:
     course = json_module.dumps(document["course_config"], indent=2)
     run = json_module.dumps(document["run_config"], indent=2)
     say(f"The course, method 1:\n  {command_line(document['course_command'])}")
@@ -137,7 +148,7 @@ def _show_plan(document: Document) -> None:
         say(f"It cannot run here: {estimate['reason']}")
 
 
-def _show(document: Document) -> None:
+def _show(document: ConversionDocument) -> None:
     say(f"Artifact   {shown_path(document['artifact'])}  ({bytes_text(document['bytes'])})")
     say(
         f"Measured   {seconds_text(document['seconds'])} in Olive, "
@@ -158,7 +169,7 @@ def _show(document: Document) -> None:
         say(f"Proof      {_proof_words(proof)}")
 
 
-def _proof_words(proof: Document) -> str:
+def _proof_words(proof: ProofDocument) -> str:
     """One line: what was proven of the artifact, and why not more."""
     if proof["level"] == "proven":
         rounded = proof["kind"] != REFERENCE_PRECISION

@@ -2,8 +2,9 @@
 
 import typer
 
+from firstlight_core.documents.upkeep import ReportDocument
 from firstlight_core.report.report import LAST, find_run, write_report
-from firstlight_tui.commands.output import Document, run_verb, say
+from firstlight_tui.commands.output import run_verb, say
 
 
 def report(
@@ -17,12 +18,13 @@ def report(
 ) -> None:
     """Write the report of a run."""
 
-    def work() -> Document:
+    def work() -> ReportDocument:
         chosen = find_run(run)
         return {"run": chosen.id, **write_report(chosen, texts=texts)}
 
-    def show(document: Document) -> None:
-        for kind in ("markdown", "json", "html"):
-            say(f"{kind:8} {document[kind]}")
+    def show(document: ReportDocument) -> None:
+        say(f"markdown {document['markdown']}")
+        say(f"json     {document['json']}")
+        say(f"html     {document['html']}")
 
     run_verb("report", work, show, as_json=json)

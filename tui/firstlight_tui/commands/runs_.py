@@ -1,28 +1,30 @@
 """`firstlight runs`."""
 
-from typing import Any
-
 import typer
 
+from firstlight_core.documents.upkeep import RunRow, RunsDocument
 from firstlight_core.ledger import Run, list_runs
 from firstlight_core.report.facts import collect_facts
 from firstlight_core.text import shown_path
-from firstlight_tui.commands.output import Document, run_verb, say
+from firstlight_tui.commands.output import run_verb, say
 
 
 def runs(json: bool = typer.Option(False, "--json", help="One JSON document.")) -> None:
     """List earlier runs, the newest first."""
 
-    def show(document: Document) -> None:
+    def show(document: RunsDocument) -> None:
         for row in document["runs"]:
             say(f"{row['id']:45} {row['begun']:24} {', '.join(row['done']) or '-'}")
         if not document["runs"]:
             say("There is no run yet.")
 
-    run_verb("runs", lambda: {"runs": [_row(run) for run in list_runs()]}, show, as_json=json)
+    def work() -> RunsDocument:
+        return {"runs": [_row(run) for run in list_runs()]}
+
+    run_verb("runs", work, show, as_json=json)
 
 
-def _row(run: Run) -> dict[str, Any]:
+def _row(run: Run) -> RunRow:
     facts = collect_facts(run)
     report = run.folder / "report.html"
     return {

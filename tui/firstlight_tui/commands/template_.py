@@ -9,7 +9,7 @@ from firstlight_core.artifact.inference_model import (
     read_inference_model,
     validate_inference_model,
 )
-from firstlight_core.artifact.publishing import read_manifest
+from firstlight_core.artifact.manifest import read_source
 from firstlight_core.artifact.tokenizer_files import TEMPLATE_LIMIT, read_chat_template
 from firstlight_core.documents.artifact import InferenceModel
 from firstlight_core.documents.template import TemplateDocument
@@ -94,9 +94,8 @@ def _template_text(path: Path) -> str:
 
 def _known_source(artifact: Path) -> Path | None:
     """The source that the artifact's manifest names, when it is still there."""
-    about = (read_manifest(artifact) or {}).get("source")
-    path = about.get("path") if isinstance(about, dict) else None
-    source = Path(path) if isinstance(path, str) else None
+    about = read_source(artifact)
+    source = Path(about["path"]) if about is not None else None
     return source if source is not None and (source / "tokenizer.json").is_file() else None
 
 

@@ -51,8 +51,9 @@ def suggested_choice(session: Session) -> Choice:
     from firstlight_core.artifact.inference_model import default_name
 
     deployed: Mapping[str, Any] = session.deployment or {}
-    model = (session.template or {}).get("inference_model") or {}
-    name = deployed.get("name") or model.get("Name")
+    template = session.template
+    model = template.get("inference_model") if template is not None else None
+    name = deployed.get("name") or (model.get("Name") if model is not None else None)
     if not name and session.artifact:
         name = default_name(Path(session.artifact))
     return Choice(

@@ -1,12 +1,18 @@
 """The prompt template of the artifact in use: its fields, what the newest check says of them, how they are proven."""
 
 import asyncio
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, cast
 
 from firstlight_core.documents.artifact import InferenceModel
-from firstlight_core.documents.template import TemplatePreview
+from firstlight_core.documents.template import (
+    CheckedTemplate,
+    SavedTemplate,
+    SettledTemplate,
+    TemplatePreview,
+    TemplateProof,
+    TemplateReport,
+)
 from firstlight_core.errors import CheckFailed, FirstlightError, InputRefused
 from firstlight_tui.state.template_draft import TemplateDraft
 from firstlight_tui.state.work import OnEvent, Started, Work
@@ -49,7 +55,8 @@ class TemplateEditing:
 
     def begin_settled(self) -> bool:
         """Edit the fields that the session has settled; False when it has none."""
-        settled = (self._workspace.session.template or {}).get("inference_model")
+        template = self._workspace.session.template
+        settled = template.get("inference_model") if template is not None else None
         if settled:
             self.begin(settled)
         return bool(settled)
@@ -88,8 +95,7 @@ class TemplateEditing:
 
         artifact, session = str(self.artifact), self._workspace.session
         source = self._workspace.paths.model_name(session.source or artifact)
-        row = next((a for a in session.artifacts if a.get("artifact") == artifact), {})
-        key = str(row.get("precision", ""))
+        key = session.precision_in_use or ""
         return default_name(Path(f"{source}-{key}" if key else source))
 
     # Other fields ---------------------------------------------------------------------------------
@@ -151,9 +157,9 @@ class TemplateEditing:
         return self.work is not None and self.work.running
 
     @property
-    def report(self) -> Mapping[str, Any] | None:
+    def report(self) -> TemplateReport | None:
         """The newest check of this artifact."""
-        report: Mapping[str, Any] | None = self.work.result if self.work is not None else None
+        report: TemplateProof | None = self.work.result if self.work is not None else None
         if report is not None and report.get("artifact") == self.artifact:
             return report
         return self._workspace.session.template
@@ -168,7 +174,7 @@ class TemplateEditing:
         """Whether the current fields are written."""
         return self._stands_in(self._workspace.session.template)
 
-    def _stands_in(self, report: Mapping[str, Any] | None) -> bool:
+    def _stands_in(self, report: TemplateReport | None) -> bool:
         if self.draft is None or report is None:
             return False
         return self.draft.document() == report.get("inference_model")
@@ -199,28 +205,35 @@ class TemplateEditing:
         given = Path(session.source) if session.source else None
         services, folder = self._workspace.services, Path(artifact)
 
-        async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
+        async def run(on_event: OnEvent, started: Started) -> TemplateProof:
             source = await asyncio.to_thread(services.template_truth, folder, given)
-            more: dict[str, Any] = {"artifact": artifact, "inference_model": model}
+            refused = undone = False
             if act == "save":
                 try:
                     settled = await services.settle_template(
                         folder, model, source=source, force=force
                     )
-                    if fitted := settled.get("fitted"):
-                        more["inference_model"] = settled["inference_model"]
-                        more["mended"] = [fitted]
-                    return {**settled, **more, "settled": True}
                 except CheckFailed:
                     # The evidence is worth more than the sentence: the check says where they part.
-                    more["refused"] = True
+                    refused = True
+                else:
+                    saved = _saved(settled, artifact)
+                    if fitted := settled.get("fitted"):
+                        saved["mended"] = [fitted]
+                    else:
+                        saved["inference_model"] = model
+                    return saved
             elif act == "mend":
-                mended = await services.repair_template(folder, model, source=source)
-                return {**more, **mended, "settled": True}
+                return _saved(
+                    await services.repair_template(folder, model, source=source), artifact
+                )
             elif act == "undo":
-                more["undone"] = bool(await asyncio.to_thread(services.undo_template, folder))
+                undone = bool(await asyncio.to_thread(services.undo_template, folder))
             report = await services.check_template(folder, source=source, inference_model=model)
-            return {**report, **more}
+            checked = cast(CheckedTemplate, {**report, "kind": "check"})
+            checked["artifact"], checked["inference_model"] = artifact, model
+            checked["refused"], checked["undone"] = refused, undone
+            return checked
 
         self._workspace.start(WORK, "The template check", run)
 
@@ -253,20 +266,24 @@ class TemplateEditing:
         self._workspace.drafts.template_preview = ((artifact, model["PromptTemplate"]), preview)
 
 
-def settle_result(workspace: Workspace, result: dict[str, Any], seconds: float) -> None:
+def _saved(settled: SettledTemplate, artifact: str) -> SavedTemplate:
+    return cast(SavedTemplate, {**settled, "kind": "settled", "artifact": artifact})
+
+
+def settle_result(workspace: Workspace, result: TemplateProof, seconds: float) -> None:
     """Write what a proof of this artifact settled or took back into the session and the ledger."""
-    if result.get("artifact") != workspace.session.artifact:
+    if result["artifact"] != workspace.session.artifact:
         return
     draft = workspace.drafts.template
-    if result.get("settled") or result.get("undone"):
+    if result["kind"] == "settled" or result["undone"]:
         # A loaded engine has the old template in its memory; the next question loads it again.
         workspace.chat.first.close()
-    if result.get("settled"):
-        if draft is not None and "mended" in result:
+    if result["kind"] == "settled":
+        if draft is not None and result.get("mended"):
             draft.replace(result["inference_model"])
         workspace.session = workspace.session.decide(template=result)
-        values = {key: result.get(key) for key in ("locked", "inference_model")}
-        workspace.record("template", "done", seconds=seconds, **values)
-    elif result.get("undone"):
+        locked, model = result["locked"], result["inference_model"]
+        workspace.record("template", "done", seconds=seconds, locked=locked, inference_model=model)
+    elif result["undone"]:
         workspace.session = workspace.session.decide(template=None)
         workspace.record("template", "undone", seconds=seconds)

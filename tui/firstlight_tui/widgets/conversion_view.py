@@ -1,18 +1,18 @@
 """How far a queue of conversions is: precisions, stages, time left by the estimate, memory against the prediction."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Literal, NotRequired, TypedDict
 
 from textual.content import Content
 
 from firstlight_core.conversion.progress import OVERRUN, UNCERTAINTY, remaining
+from firstlight_core.documents.estimate import Estimates, PartialEstimate
 from firstlight_core.precision.table import find_precision
 from firstlight_core.text import bytes_text, one_line, seconds_text
 from firstlight_tui.state.work import Work
 from firstlight_tui.widgets.words import part
 from firstlight_tui.widgets.work_view import WorkView
 
-Estimates = Mapping[str, Mapping[str, Any]]
+QueueState = Literal["waiting", "running", "done", "failed", "cancelled"]
 MARKS = {
     "waiting": ("· ", "$foreground-muted"),
     "running": ("◐ ", "bold $text-accent"),
@@ -22,22 +22,31 @@ MARKS = {
 }
 
 
+class QueueRow(TypedDict):
+    """One precision of the queue."""
+
+    precision: str
+    state: QueueState
+    begun: NotRequired[float]
+    """Seconds of the work at which its conversion began."""
+
+
 class ConversionView(WorkView):
     """Shows the stages of the conversion that runs, or ran last; the others as one mark each."""
 
     def show_conversion(self, work: Work, estimates: Estimates) -> None:
         """Paint the work; `work.rows` holds one row a precision, in the order of the queue."""
         row = current_row(work)
-        begun = float(row.get("begun", 0.0))
+        begun = row.get("begun", 0.0) if row is not None else 0.0
         first = next((i for i, (_, at) in enumerate(work.stages) if at >= begun), None)
         lines = [self._queue_line(work)] if len(work.rows) > 1 else []
         if first is not None:
             lines += [self._stage_line(work, index) for index in range(first, len(work.stages))]
         lines.append(self._closing_line(work))
-        if work.running:
-            guess = estimates.get(str(row.get("precision")), {})
-            if guess.get("seconds"):
-                lines.append(_left_line(float(guess["seconds"]), work.seconds - begun, row))
+        if work.running and row is not None:
+            guess = estimates.get(row["precision"], {})
+            if seconds := guess.get("seconds"):
+                lines.append(_left_line(seconds, work.seconds - begun, row))
             if line := _written_line(work, guess):
                 lines.append(line)
         if line := _memory_line(work, estimates):
@@ -46,7 +55,8 @@ class ConversionView(WorkView):
 
     def _stage_line(self, work: Work, index: int) -> Content:
         # The queue has failed as a whole, but the precision that ran last may be a good one.
-        if work.status == "failed" and current_row(work).get("state") == "done":
+        row = current_row(work)
+        if work.status == "failed" and row is not None and row["state"] == "done":
             stage, begun = work.stages[index]
             later = [at for _, at in work.stages[index + 1 :]] or [work.seconds]
             took = part(f"  {seconds_text(later[0] - begun)}", "$foreground-muted")
@@ -71,15 +81,15 @@ class ConversionView(WorkView):
         return Content.assemble(*pieces)
 
 
-def current_row(work: Work) -> Mapping[str, Any]:
-    """The row that is being converted, or the last one that was begun."""
-    begun = [row for row in work.rows if "begun" in row]
-    running = [row for row in begun if row.get("state") == "running"]
-    rows: list[Mapping[str, Any]] = running or begun or [{}]
-    return rows[-1]
+def current_row(work: Work) -> QueueRow | None:
+    """Return the row that is being converted, or the last one that was begun; None before the first."""
+    rows: list[QueueRow] = work.rows
+    begun = [row for row in rows if "begun" in row]
+    running = [row for row in begun if row["state"] == "running"]
+    return (running or begun)[-1] if begun else None
 
 
-def _left_line(estimated: float, elapsed: float, row: Mapping[str, Any]) -> Content:
+def _left_line(estimated: float, elapsed: float, row: QueueRow) -> Content:
     left = remaining(estimated, elapsed)
     if left is None:
         words = f"Taking longer than estimated ({seconds_text(estimated)}). Still running."
@@ -96,7 +106,7 @@ def _left_line(estimated: float, elapsed: float, row: Mapping[str, Any]) -> Cont
     )
 
 
-def _written_line(work: Work, guess: Mapping[str, Any]) -> Content | None:
+def _written_line(work: Work, guess: PartialEstimate) -> Content | None:
     if not (written := work.measured.get("bytes_written")):
         return None
     words = f"{bytes_text(written)} written"

@@ -1,9 +1,9 @@
 """The columns of the precision table: whose figure it is (claim, estimate, measured), and how a row shows it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from firstlight_core.documents.estimate import PartialEstimate
 from firstlight_core.estimate.measured_figures import Figures
 from firstlight_core.measure.drift_words import KL_ZERO, kl_text
 from firstlight_core.precision.table import Precision
@@ -16,7 +16,7 @@ class PrecisionRow:
     """What is known of one precision."""
 
     precision: Precision
-    guess: Mapping[str, Any]
+    guess: PartialEstimate
     figures: Figures | None
     marked: bool = False
     recommended: bool = False
@@ -59,8 +59,9 @@ class Units:
         """Those in which every figure of these rows is short."""
         disk = [row.guess["bytes"] for row in rows if row.guess.get("bytes")]
         disk += [row.figures.bytes for row in rows if row.figures and row.figures.bytes]
-        names = ("peak_ram_bytes", "run_ram_bytes")
-        memory = [row.guess[name] for row in rows for name in names if row.guess.get(name)]
+        peaks = [row.guess.get("peak_ram_bytes") for row in rows]
+        running = [row.guess.get("run_ram_bytes") for row in rows]
+        memory = [size for size in (*peaks, *running) if size]
         return cls(SizeUnit.fitting(disk), SizeUnit.fitting(memory))
 
 
@@ -108,10 +109,6 @@ def _claim_words(row: PrecisionRow, units: Units) -> str:
     return row.precision.claim.speed if row.precision.claim else NOTHING
 
 
-def _guess_memory(name: str) -> Callable[[PrecisionRow, Units], str]:
-    return lambda row, units: units.memory.show(row.guess.get(name))
-
-
 def _measured(name: str, scale: float = 1.0) -> Callable[[PrecisionRow, Units], str]:
     def show(row: PrecisionRow, units: Units) -> str:
         value = getattr(row.figures, name, None)
@@ -152,7 +149,7 @@ COLUMNS: tuple[FigureColumn, ...] = (
         name="peak",
         unit="{memory}",
         width=4,
-        show=_guess_memory("peak_ram_bytes"),
+        show=lambda row, units: units.memory.show(row.guess.get("peak_ram_bytes")),
     ),
     FigureColumn(
         key="seconds",
@@ -169,7 +166,7 @@ COLUMNS: tuple[FigureColumn, ...] = (
         name="run",
         unit="{memory}",
         width=4,
-        show=_guess_memory("run_ram_bytes"),
+        show=lambda row, units: units.memory.show(row.guess.get("run_ram_bytes")),
     ),
     FigureColumn(
         key="measured",

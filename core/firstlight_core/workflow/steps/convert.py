@@ -15,7 +15,7 @@ async def work(walk: WalkState) -> Document:
 
     def done(precision: str, document: Document) -> None:
         nonlocal begun
-        failed = "error" in document
+        failed = document["kind"] == "failure"
         values = {"precision": precision, **document} if failed else document
         status = "failed" if failed else "done"
         walk.run.record("convert", status, seconds=seconds_since(begun), values=values)

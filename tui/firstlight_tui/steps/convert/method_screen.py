@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.widgets import Button, RadioButton, RadioSet, TextArea
 
 from firstlight_core.conversion.config_text import LIMIT, line_of, parse_config
+from firstlight_core.documents.conversion import OliveConfig
 from firstlight_core.errors import FirstlightError
 from firstlight_core.text import visible
 from firstlight_tui.widgets.screens import Dialog
@@ -23,7 +24,7 @@ class MethodAnswer:
     """The chosen method, and the edited configuration if there is one."""
 
     method: str
-    config: Mapping[str, Any] | None
+    config: OliveConfig | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +63,11 @@ class MethodScreen(Dialog[MethodAnswer | None]):
     ]
 
     def __init__(
-        self, texts: MethodTexts, *, method: str, check: Callable[[Mapping[str, Any]], None]
+        self, texts: MethodTexts, *, method: str, check: Callable[[OliveConfig], None]
     ) -> None:
         super().__init__()
         self._texts, self._method, self._check = texts, method, check
-        self._config: Mapping[str, Any] | None = None
+        self._config: OliveConfig | None = None
         self._draft = texts.edited or texts.own
         """The text of method 2 while method 1 is shown."""
 

@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from firstlight_core.conversion.progress import HELD, PEAK, memory_alarm
+from firstlight_core.documents.conversion import ConversionOutcome, OliveConfig
+from firstlight_core.documents.estimate import Estimates
 from firstlight_core.errors import ErrorDocument, FirstlightError, error_from_code
 from firstlight_core.monitor import Sample
 from firstlight_core.precision.table import find_precision
@@ -13,11 +15,17 @@ from firstlight_core.process.events import Event, Measured, Stage
 from firstlight_core.text import bytes_text
 from firstlight_tui.state.work import OnEvent, Started, Work
 from firstlight_tui.state.workspace import Workspace
-from firstlight_tui.widgets.conversion_view import Estimates, current_row, predicted_peak
+from firstlight_tui.widgets.conversion_view import QueueRow, QueueState, current_row, predicted_peak
 
 WORK = "convert"
 START = "start"
 """The stage with which the core begins a precision."""
+
+
+class ConvertedQueue(TypedDict):
+    """The precisions that a queue converted."""
+
+    converted: list[str]
 
 
 class ConversionJob:
@@ -30,7 +38,7 @@ class ConversionJob:
         outputs: Mapping[str, Path],
         *,
         method: str,
-        configs: Mapping[str, Any],
+        configs: Mapping[str, OliveConfig],
         estimates: Estimates,
         ask_to_stop: Callable[[str], object],
     ) -> None:
@@ -51,7 +59,7 @@ class ConversionJob:
     def _work(self) -> Work:
         return self._workspace.works[WORK]
 
-    async def run(self, on_event: OnEvent, started: Started) -> dict[str, Any]:
+    async def run(self, on_event: OnEvent, started: Started) -> ConvertedQueue:
         """Convert every precision of the queue; those that are finished count even if a later one fails.
 
         Raises:
@@ -59,7 +67,8 @@ class ConversionJob:
         """
         keys = list(self._outputs)
         self._record_choices(keys)
-        self._work.rows[:] = [{"precision": key, "state": "waiting"} for key in keys]
+        rows: list[QueueRow] = [{"precision": key, "state": "waiting"} for key in keys]
+        self._work.rows[:] = rows
         self._begin(keys[0])
         stop_watching = self._workspace.sampled.listen(self.watch)
 
@@ -73,20 +82,22 @@ class ConversionJob:
             else:
                 on_event(event)
 
-        options: dict[str, Any] = {"method": self._method, "on_event": hear, "started": started}
         try:
             if len(keys) == 1:
-                await self._convert_one(keys[0], options)
+                await self._convert_one(keys[0], hear, started)
             else:
                 await self._workspace.services.convert_many(
                     Path(self._source),
                     self._outputs,
                     configs={k: v for k, v in self._configs.items() if k in keys} or None,
                     on_done=self.finished,
-                    **options,
+                    method=self._method,
+                    on_event=hear,
+                    started=started,
                 )
         except asyncio.CancelledError:
-            key = str(current_row(self._work).get("precision", keys[0]))
+            row = current_row(self._work)
+            key = row["precision"] if row is not None else keys[0]
             self._workspace.record("convert", "cancelled", precision=key)
             raise
         except FirstlightError as error:
@@ -109,27 +120,29 @@ class ConversionJob:
             workspace.record("model", "done", **{**session.model, "path": self._source})
         workspace.record("precision", "done", precisions=list(keys), method=self._method)
 
-    async def _convert_one(self, key: str, options: Mapping[str, Any]) -> None:
+    async def _convert_one(self, key: str, hear: OnEvent, started: Started) -> None:
         try:
             document = await self._workspace.services.convert(
                 Path(self._source),
                 self._outputs[key],
                 precision=key,
                 config=self._configs.get(key),
-                **options,
+                method=self._method,
+                on_event=hear,
+                started=started,
             )
         except FirstlightError as error:
             self._fail(key, error.to_json())
             raise
         self.finished(key, document)
 
-    def finished(self, key: str, document: Mapping[str, Any]) -> None:
+    def finished(self, key: str, document: ConversionOutcome) -> None:
         """One precision has its artifact, or its error; the next one begins."""
         workspace = self._workspace
-        if "error" in document:
+        if document["kind"] == "failure":
             self._fail(key, document["error"])
         else:
-            self._set(key, state="done")
+            self._set(key, "done")
             if peak := document.get("peak_rss_bytes"):
                 # What the core measured: it samples more often, and nothing but this conversion.
                 self._peaks.append(float(peak))
@@ -158,16 +171,19 @@ class ConversionJob:
             self._begin(waiting[0]["precision"])
 
     def _begin(self, key: str) -> None:
-        self._set(key, state="running", begun=self._work.seconds)
+        self._set(key, "running", begun=self._work.seconds)
 
     def _fail(self, key: str, error: ErrorDocument) -> None:
         self._failures.append((key, error))
-        self._set(key, state="failed")
+        self._set(key, "failed")
         self._workspace.record("convert", "failed", precision=key, error=dict(error))
 
-    def _set(self, key: str, **values: Any) -> None:
-        rows = self._work.rows
-        rows[:] = [{**row, **values} if row["precision"] == key else row for row in rows]
+    def _set(self, key: str, state: QueueState, *, begun: float | None = None) -> None:
+        for row in self._work.rows:
+            if row["precision"] == key:
+                row["state"] = state
+                if begun is not None:
+                    row["begun"] = begun
         self._work.dirty = True
 
     def _remember_memory(self, event: Measured) -> None:

@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from firstlight_core.documents.conversion import OliveConfig
 from firstlight_core.errors import FirstlightError
 from firstlight_core.precision.table import find_precision
 from firstlight_core.session import Session
@@ -197,7 +198,7 @@ class ConvertStep(StepScreen):
             self.show_problem(error)
             return
 
-        def check(config: Any) -> None:
+        def check(config: OliveConfig) -> None:
             plan(source, Path("OUTPUT"), precision=key, config=config)
 
         def use(answer: MethodAnswer | None) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from textual.content import Content
 
 from firstlight_core.conversion.plan import ConversionPlan
+from firstlight_core.documents.conversion import ConversionDocument, OliveConfig
 from firstlight_core.precision.table import find_precision
 from firstlight_core.session import Session
 from firstlight_core.shells import command_line
@@ -33,7 +34,7 @@ def run_words(plan: ConversionPlan) -> str:
 
 
 def method_texts(
-    plan: Callable[..., ConversionPlan], precision: str, edited: Mapping[str, Any] | None
+    plan: Callable[..., ConversionPlan], precision: str, edited: OliveConfig | None
 ) -> MethodTexts:
     """What the method screen shows; `plan` lays out one conversion, given `method` or `config`.
 
@@ -66,7 +67,7 @@ def plan_words(session: Session, source: str, pending: list[str]) -> Content:
     )
 
 
-def result_words(document: Mapping[str, Any], *, used: bool) -> Content:
+def result_words(document: ConversionDocument, *, used: bool) -> Content:
     """One finished precision, measured; the arrow marks the artifact that the next steps use."""
     smoke = document.get("smoke") or {}
     label = find_precision(str(document["precision"])).label

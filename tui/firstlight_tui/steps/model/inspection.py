@@ -3,8 +3,9 @@
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal, TypedDict
 
+from firstlight_core.documents.model import InspectDocument
 from firstlight_core.model.adapter_bases import remember_base
 from firstlight_core.model.sources import looks_like_hub_id, remember_folder
 from firstlight_core.paths import expanded
@@ -15,6 +16,35 @@ from firstlight_core.workflow.services import Services
 from firstlight_tui.state.work import OnEvent, Run, Started
 
 ARTIFACT_MARK = "genai_config.json"
+
+
+class ArtifactFacts(TypedDict):
+    """What is shown of an adopted artifact."""
+
+    model_type: str
+    bytes: int
+    context_length: int
+    precision: str | None
+
+
+class AdoptedModel(TypedDict):
+    """An ONNX GenAI folder that is used as it is."""
+
+    kind: Literal["adopted"]
+    adopted: str
+    """The folder."""
+    facts: ArtifactFacts
+
+
+class InspectedModel(TypedDict):
+    """A model folder whose headers were read."""
+
+    kind: Literal["inspected"]
+    source: str
+    model: InspectDocument
+
+
+ChosenModel = AdoptedModel | InspectedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +99,7 @@ def inspection(named: Named, services: Services, *, sample: Path, base: Named | 
         on_event(Stage("inspect", "Reading headers"))
         return Path(document["path"])
 
-    async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
+    async def run(on_event: OnEvent, started: Started) -> ChosenModel:
         folder = await fetch(named, on_event, started)
         base_folder = None if base is None else await fetch(base, on_event, started)
         return await asyncio.to_thread(_look, services, folder, base_folder, sample)
@@ -77,37 +107,38 @@ def inspection(named: Named, services: Services, *, sample: Path, base: Named | 
     return run
 
 
-def _look(services: Services, folder: Path, base: Path | None, sample: Path) -> dict[str, Any]:
+def _look(services: Services, folder: Path, base: Path | None, sample: Path) -> ChosenModel:
     """Inspect, or adopt an ONNX GenAI folder after its allow-list was checked; runs in a thread."""
     if (folder / ARTIFACT_MARK).is_file():
         from firstlight_core.artifact.artifact import check_artifact
 
         artifact = check_artifact(folder)
-        facts = {
+        facts: ArtifactFacts = {
             "model_type": artifact.model_type,
             "bytes": artifact.bytes,
             "context_length": artifact.context_length,
             "precision": artifact.precision,
         }
-        return {"adopted": str(folder), "facts": facts}
+        return {"kind": "adopted", "adopted": str(folder), "facts": facts}
     document = services.inspect(folder) if base is None else services.inspect(folder, base=base)
     if base is not None:
         remember_base(folder, base)
     if folder != sample:
         remember_folder(folder)
-    return {"source": str(folder), "model": dict(document)}
+    return {"kind": "inspected", "source": str(folder), "model": document}
 
 
-def decided(session: Session, result: dict[str, Any]) -> Session:
+def decided(session: Session, result: ChosenModel) -> Session:
     """The session after an inspection; another model, or other weights in the same folder, clear what depended on it.
 
     Whoever chooses a model leaves the server that was connected.
     """
-    if (adopted := result.get("adopted")) is not None:
+    if result["kind"] == "adopted":
+        adopted = result["adopted"]
         same = session.source is None and session.artifact == adopted
         if same:
             return session.decide(endpoint=None)
-        return Session(environment=session.environment, artifact=str(adopted))
+        return Session(environment=session.environment, artifact=adopted)
     model = result["model"]
     changed = session.model is not None and session.model.get("fingerprint") != model.get(
         "fingerprint"

@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -19,6 +19,7 @@ from firstlight_tui.state.work import Work
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.model.inspection import (
+    ChosenModel,
     Named,
     decided,
     download_question,
@@ -93,7 +94,7 @@ class ModelStep(StepScreen):
         return session.model is not None or (session.source is None and session.target is not None)
 
     @classmethod
-    def finished(cls, workspace: Workspace, result: dict[str, Any], seconds: float) -> None:
+    def finished(cls, workspace: Workspace, result: ChosenModel, seconds: float) -> None:
         workspace.session = decided(workspace.session, result)
 
     def compose_step(self) -> ComposeResult:
@@ -243,10 +244,11 @@ class ModelStep(StepScreen):
                 base.focus()
         elif work.result is not None:
             self.query_one("#base").display = False
-            if (adopted := work.result.get("adopted")) is not None:
-                self._show_card(adopted_words(adopted, work.result["facts"]))
+            result: ChosenModel = work.result
+            if result["kind"] == "adopted":
+                self._show_card(adopted_words(result["adopted"], result["facts"]))
             else:
-                self._show_card(facts_words(work.result["source"], work.result["model"]))
+                self._show_card(facts_words(result["source"], result["model"]))
             self.call_after_refresh(self.query_one("#primary").focus)
 
     def _show_card(self, words: Content | None) -> None:

@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.text import Text
 from textual.content import Content
 
+from firstlight_core.documents.estimate import EstimateDocument
 from firstlight_core.documents.inference import ConnectedServer
+from firstlight_core.documents.model import InspectDocument, SupportDocument
 from firstlight_core.model.sources import FoundModel
 from firstlight_core.model.support import STATUS_WORDS
 from firstlight_core.precision.table import DEFAULT_PRECISION, find_precision
 from firstlight_core.text import bytes_text, one_line, seconds_text, shown_path
+from firstlight_tui.steps.model.inspection import ArtifactFacts
 from firstlight_tui.widgets import cell
 from firstlight_tui.widgets.fitted_table import Column
 from firstlight_tui.widgets.words import part
@@ -77,19 +79,21 @@ def model_cells(model: FoundModel) -> dict[str, Text]:
     }
 
 
-def count_words(count: Any) -> str:
+def count_words(count: object) -> str:
     """A number of parameters: `2.3 M`, `0.49 B`."""
     if not isinstance(count, int):
         return "?"
     return f"{count / 1e9:.2f} B" if count >= 1e8 else f"{count / 1e6:.1f} M"
 
 
-def facts_words(source: str, model: Mapping[str, Any]) -> Content:
+def facts_words(source: str, model: InspectDocument) -> Content:
     """The card of one inspected model; every figure read from headers, but for the line that says estimate."""
     size = model.get("weight_bytes")
-    kinds = model.get("parameters_by_kind") or {}
+    kinds = model.get("parameters_by_kind")
     tied = bool(model.get("tied_embeddings"))
-    by_kind = [f"{kind} {count_words(count)}" for kind, count in kinds.items() if count]
+    by_kind = [
+        f"{kind} {count_words(count)}" for kind, count in (kinds.items() if kinds else ()) if count
+    ]
     if kinds and tied:
         by_kind.append("head tied to the embedding")
     mark = SUPPORT[model.get("supported")]
@@ -124,7 +128,7 @@ def facts_words(source: str, model: Mapping[str, Any]) -> Content:
     return Content("\n").join(lines)
 
 
-def _measured(support: Mapping[str, Any] | None) -> list[Content]:
+def _measured(support: SupportDocument | None) -> list[Content]:
     """What the compatibility matrix says of such a model, in one line."""
     if not support:
         return []
@@ -147,12 +151,12 @@ def _line(name: str, main: str, more: str = "") -> Content:
     )
 
 
-def _template(model: Mapping[str, Any]) -> str:
+def _template(model: InspectDocument) -> str:
     template = model.get("template")
     return str(template) if template else "none: the Template step helps"
 
 
-def fit_words(estimates: Mapping[str, Mapping[str, Any]]) -> Content:
+def fit_words(estimates: Mapping[str, EstimateDocument]) -> Content:
     """Whether the advised precision can be made here; when it cannot, why, and which ones can."""
     row = estimates.get(DEFAULT_PRECISION)
     if row is None:
@@ -177,7 +181,7 @@ def fit_words(estimates: Mapping[str, Mapping[str, Any]]) -> Content:
     )
 
 
-def adopted_words(folder: str, facts: Mapping[str, Any]) -> Content:
+def adopted_words(folder: str, facts: ArtifactFacts) -> Content:
     """The card of an ONNX folder that is used as it is."""
     lines = [
         Content.assemble(part(shown_path(folder), "bold")),

@@ -1,17 +1,19 @@
 """The card under the precision table: everything that is known of one row, in words."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import Literal
 
 from textual.content import Content
 
+from firstlight_core.documents.conversion import OliveConfig
 from firstlight_core.estimate.measured_figures import Figures
 from firstlight_core.precision.options import options_for, read_options
 from firstlight_core.text import bytes_text, one_line, seconds_text
 from firstlight_tui.widgets.precision_columns import PrecisionRow, drift_text, number
 from firstlight_tui.widgets.words import part
 
-ESTIMATED: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+Estimated = Literal["bytes", "peak_ram_bytes", "disk_bytes", "seconds", "run_ram_bytes"]
+ESTIMATED: tuple[tuple[Estimated, str, Callable[[float], str]], ...] = (
     ("bytes", "size", bytes_text),
     ("peak_ram_bytes", "peak RAM while converting", bytes_text),
     ("disk_bytes", "disk while working", bytes_text),
@@ -23,7 +25,7 @@ ESTIMATED: tuple[tuple[str, str, Callable[[float], str]], ...] = (
 def card(
     row: PrecisionRow,
     *,
-    config: Mapping[str, Any] | None,
+    config: OliveConfig | None,
     tied: bool,
     reference: PrecisionRow | None = None,
     source_bytes: float | None = None,
@@ -49,9 +51,9 @@ def card(
         lines.append(_line("claim", words))
     if row.guess:
         facts = [
-            f"{label} {as_text(row.guess[key])}"
+            f"{label} {as_text(value)}"
             for key, label, as_text in ESTIMATED
-            if row.guess.get(key) is not None
+            if (value := row.guess.get(key)) is not None
         ]
         assumes = one_line(str(row.guess.get("assumes") or "")) if whole else ""
         if facts and source_bytes and (guess := row.guess.get("bytes")) and guess > source_bytes:
@@ -130,7 +132,7 @@ def _quality_words(figures: Figures) -> list[str]:
     return parts
 
 
-def options_words(row: PrecisionRow, config: Mapping[str, Any] | None, *, tied: bool) -> str:
+def options_words(row: PrecisionRow, config: OliveConfig | None, *, tied: bool) -> str:
     """The advanced options that an edited configuration sets; empty when it is not edited."""
     if config is None or not row.edited:
         return ""

@@ -1,17 +1,15 @@
 """A row with options of its own: an edited configuration in the session."""
 
-from collections.abc import Mapping
-from typing import Any
-
+from firstlight_core.documents.conversion import OliveConfig
 from firstlight_core.session import Session
 
 
 def is_tied(session: Session) -> bool:
     """Whether embedding and lm_head of the source are one table."""
-    return bool((session.model or {}).get("tied_embeddings"))
+    return session.model is not None and bool(session.model.get("tied_embeddings"))
 
 
-def configured(session: Session, key: str, config: Mapping[str, Any] | None) -> Session:
+def configured(session: Session, key: str, config: OliveConfig | None) -> Session:
     """The session with another configuration of a row; None is the row's own.
 
     What was made with the old configuration is no longer this row's artifact.

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from firstlight_core.documents.conversion import OliveConfig
+from firstlight_core.documents.estimate import Estimates, PartialEstimate
+from firstlight_core.documents.model import InspectDocument
 from firstlight_core.estimate.edited_size import edited_bytes
 from firstlight_core.estimate.measured_figures import Figures, Measurements, measured_figures
-from firstlight_core.estimate.recommendation import Estimates, Recommendation, pareto_front
+from firstlight_core.estimate.recommendation import Recommendation, pareto_front
 from firstlight_core.ledger import Entry
 from firstlight_core.precision.options import costs_of
 from firstlight_core.precision.table import DEFAULT_PRECISION, PRECISIONS, find_precision
@@ -14,8 +16,6 @@ from firstlight_core.session import Session
 from firstlight_core.text import bytes_text
 from firstlight_tui.widgets.pareto import Point
 from firstlight_tui.widgets.precision_columns import PrecisionRow
-
-KEPT_WHEN_EDITED = ("peak_ram_bytes", "available", "reason")
 
 
 def is_edited(session: Session, key: str) -> bool:
@@ -28,19 +28,30 @@ def estimates_of(session: Session) -> Estimates:
 
     The formulas know the rows' own options: of an edited row they know the size, and what does not hang on options.
     """
-    estimates: Estimates = (session.model or {}).get("estimates") or {}
+    if session.model is None:
+        return {}
+    estimates = session.model.get("estimates") or {}
+    edited = session.configs or {} if session.method == "config" else {}
     return {
-        key: _edited_estimate(session, key, guess) if is_edited(session, key) else guess
-        for key, guess in estimates.items()
+        key: _edited_estimate(session.model, key, edited[key]) if key in edited else {**estimate}
+        for key, estimate in estimates.items()
     }
 
 
-def _edited_estimate(session: Session, key: str, guess: Mapping[str, Any]) -> dict[str, Any]:
-    config, row = (session.configs or {})[key], find_precision(key)
-    costs = (session.model or {})["estimates"].get(costs_of(row, config).key, guess)
-    unchanged = {name: costs[name] for name in KEPT_WHEN_EDITED if name in costs}
-    size = edited_bytes(session.model or {}, row, config)
-    return unchanged if size is None else {"bytes": size, **unchanged}
+def _edited_estimate(model: InspectDocument, key: str, config: OliveConfig) -> PartialEstimate:
+    """Return the size of an edited row, and what does not hang on its options."""
+    row, estimates = find_precision(key), model["estimates"]
+    costs = estimates.get(costs_of(row, config).key, estimates[key])
+    partial: PartialEstimate = {}
+    if (size := edited_bytes(model, row, config)) is not None:
+        partial["bytes"] = size
+    if "peak_ram_bytes" in costs:
+        partial["peak_ram_bytes"] = costs["peak_ram_bytes"]
+    if "available" in costs:
+        partial["available"] = costs["available"]
+    if "reason" in costs:
+        partial["reason"] = costs["reason"]
+    return partial
 
 
 def advised(session: Session) -> str:

@@ -109,7 +109,7 @@ class PrecisionStep(StepScreen):
             config=(session.configs or {}).get(key),
             tied=is_tied(session),
             reference=rows[REFERENCE_PRECISION],
-            source_bytes=(session.model or {}).get("weight_bytes"),
+            source_bytes=session.model.get("weight_bytes") if session.model is not None else None,
             whole=whole,
         )
 

@@ -3,14 +3,14 @@
 import json
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Button
 
-from firstlight_core.documents.template import WrittenChatTemplate
+from firstlight_core.documents.template import TemplateProof, WrittenChatTemplate
 from firstlight_core.errors import FirstlightError
 from firstlight_core.session import Session
 from firstlight_tui.modals import ConfirmScreen, DetailScreen
@@ -102,7 +102,7 @@ class TemplateStep(StepScreen):
         return session.template is not None
 
     @classmethod
-    def finished(cls, workspace: Workspace, result: dict[str, Any], seconds: float) -> None:
+    def finished(cls, workspace: Workspace, result: TemplateProof, seconds: float) -> None:
         settle_result(workspace, result, seconds)
 
     @cached_property
@@ -282,7 +282,7 @@ class TemplateStep(StepScreen):
         elif not editing.differs:
             self._prove("save")
         elif not self._refuse("save"):
-            sentence = verdicts.first_sentence(editing.report or {})
+            sentence = verdicts.first_sentence(editing.report)
             question = f"{sentence}. Write the template although the renderers differ?"
             self.app.push_screen(ConfirmScreen(question, yes="Write it", no="Keep"), self._accept)
 

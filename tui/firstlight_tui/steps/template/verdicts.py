@@ -1,10 +1,18 @@
 """What the template check says, as words and colours: the lock, each conversation, the changes, the preview."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from textual.content import Content
 
+from firstlight_core.documents.artifact import InferenceModel
+from firstlight_core.documents.template import (
+    Difference,
+    PreviewConversation,
+    PreviewToken,
+    ShapeRow,
+    TemplatePreview,
+    TemplateReport,
+)
 from firstlight_core.template.escapes import escaped
 from firstlight_core.text import first_difference, one_line
 from firstlight_tui.widgets.token_view import (
@@ -14,11 +22,10 @@ from firstlight_tui.widgets.token_view import (
 )
 from firstlight_tui.widgets.words import part
 
-Document = Mapping[str, Any]
 _GOOD, _BAD = part("✓ ", "$text-success"), part("✗ ", "$text-error")
 
 
-def parity_content(document: Document | None, *, fresh: bool, saved: bool) -> Content:
+def parity_content(document: TemplateReport | None, *, fresh: bool, saved: bool) -> Content:
     """The verdict in one line, and whether it is about the current fields."""
     if document is None:
         return Content("")
@@ -51,20 +58,21 @@ def parity_content(document: Document | None, *, fresh: bool, saved: bool) -> Co
     return Content.assemble(*pieces)
 
 
-def first_sentence(document: Document) -> str:
+def first_sentence(document: TemplateReport | None) -> str:
     """The first difference in words; what only the runtime does to unusual texts comes last."""
+    if document is None:
+        return "The check has not run"
     excepted = document.get("exceptions") or ()
 
-    def last(difference: Any) -> bool:
-        return isinstance(difference, Mapping) and difference.get("shape") in excepted
+    def last(difference: Difference) -> bool:
+        return difference["shape"] in excepted
 
     for difference in sorted(document.get("differences") or (), key=last):
-        sentence = difference.get("sentence") if isinstance(difference, Mapping) else difference
-        return one_line(str(sentence)).rstrip(".")
+        return one_line(difference["sentence"]).rstrip(".")
     return "The check has not run"
 
 
-def needs_repair(document: Document | None) -> bool:
+def needs_repair(document: TemplateReport | None) -> bool:
     """Whether the check found something that a repair may remove."""
     if document is None:
         return False
@@ -72,11 +80,11 @@ def needs_repair(document: Document | None) -> bool:
     return not document.get("locked") or (isinstance(stop, Mapping) and not stop.get("ok"))
 
 
-def shapes_content(document: Document | None) -> Content:
+def shapes_content(document: TemplateReport | None) -> Content:
     """One line a conversation, its first difference below it, then stop token and notes."""
     if document is None:
         return Content.styled("No check yet: F5 runs it.", "$foreground-muted")
-    differences = [d for d in document.get("differences") or () if isinstance(d, Mapping)]
+    differences = document.get("differences") or []
     lines: list[Content] = []
     explained: dict[str, str] = {}
     for shape in document.get("shapes") or ():
@@ -105,10 +113,14 @@ def shapes_content(document: Document | None) -> Content:
     return Content("\n").join(lines)
 
 
-def _shape_line(shape: Document, label: str, *, as_in: str = "") -> Content:
-    verdicts = {name: str(shape.get(name, "")) for name in ("genai", "prompt_template")}
+def _shape_line(shape: ShapeRow, label: str, *, as_in: str = "") -> Content:
+    verdicts = {
+        "genai": shape.get("genai", ""),
+        "prompt_template": shape.get("prompt_template", ""),
+    }
     different = any(verdict == "differs" for verdict in verdicts.values())
-    tokens = (shape.get("tokens") or {}).get("reference")
+    counts = shape.get("tokens")
+    tokens = counts["reference"] if counts is not None else None
     pieces = [_BAD if different else _GOOD, part(f"{label:33}")]
     pieces.append(part(f"{tokens} tokens" if tokens is not None else "", "$foreground-muted"))
     if as_in:
@@ -126,15 +138,14 @@ def _shape_line(shape: Document, label: str, *, as_in: str = "") -> Content:
     return Content.assemble(*pieces)
 
 
-def _difference_lines(difference: Document) -> Iterable[Content]:
+def _difference_lines(difference: Difference) -> Iterable[Content]:
     """The first difference in words, and its tokens: wanted green, found red."""
     sentence = one_line(str(difference.get("sentence", "")), 300)
     yield Content.styled(f"    {sentence}", "$text-warning")
-    for key, word, style in (
-        ("expected", "wanted", "bold $text-success on $success-muted"),
-        ("found", "found", "bold $text-error on $error-muted"),
+    for tokens, word, style in (
+        (difference.get("expected"), "wanted", "bold $text-success on $success-muted"),
+        (difference.get("found"), "found", "bold $text-error on $error-muted"),
     ):
-        tokens = difference.get(key) or ()
         if not tokens:
             continue
         pieces = [part(f"    {word:7}", "$foreground-muted")]
@@ -144,7 +155,7 @@ def _difference_lines(difference: Document) -> Iterable[Content]:
         yield Content.assemble(*pieces)
 
 
-def changes_content(document: Mapping[str, Any], tokenizer: Mapping[str, str] | None) -> Content:
+def changes_content(document: InferenceModel, tokenizer: Mapping[str, str] | None) -> Content:
     """Each field against what the tokenizer's own template implies."""
     if tokenizer is None:
         return Content.styled(
@@ -177,10 +188,13 @@ _TITLES = {
 
 
 def preview_content(
-    segments: Mapping[str, Sequence[tuple[str, str]]], tokens: Document | None, problem: str = ""
+    segments: Mapping[str, Sequence[tuple[str, str]]],
+    tokens: TemplatePreview | None,
+    problem: str = "",
 ) -> Content:
     """The conversations as text at once; in tokens when they are known for these very fields."""
-    counted = {row["id"]: row for row in (tokens or {}).get("conversations", ())}
+    rows = tokens["conversations"] if tokens is not None else []
+    counted: dict[str, PreviewConversation] = {row["id"]: row for row in rows}
     reference = counted.get("chat-template")
     lines: list[Content] = []
     if problem:
@@ -202,7 +216,7 @@ def preview_content(
     return Content("\n").join(lines)
 
 
-def _parting(mine: Sequence[Document], theirs: Sequence[Document]) -> Content:
+def _parting(mine: Sequence[PreviewToken], theirs: Sequence[PreviewToken]) -> Content:
     where = first_difference([t["id"] for t in mine], [t["id"] for t in theirs])
     if where is None:
         return Content.assemble(_GOOD, part("the same tokens as the chat template's"))

@@ -44,7 +44,7 @@ class TemplateViews(Vertical):
         if draft is None:
             return
         self.query_one("#verdicts", Words).update(verdicts.shapes_content(report))
-        tokenizer = (report or {}).get("prompt_template_of_tokenizer")
+        tokenizer = report.get("prompt_template_of_tokenizer") if report is not None else None
         changes = verdicts.changes_content(draft.document(), tokenizer)
         self.query_one("#changes", Words).update(changes)
         self._show_preview()
