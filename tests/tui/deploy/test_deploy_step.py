@@ -85,7 +85,7 @@ async def test_by_mouse_alone_with_another_target(
         await pilot.click("#primary")
         await settle(pilot)
         asked = next(options for name, _, options in called.calls if name == "deploy")
-        assert asked["target"] == "folder" and "replace" not in asked
+        assert asked["target"] == "folder" and not asked["replace"]
         await pilot.click("#deploy-undo")
         await settle(pilot)
         assert app.workspace.session.deployment is None

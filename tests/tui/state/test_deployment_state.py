@@ -32,9 +32,9 @@ def test_another_name_or_target_is_another_deployment(choice: Choice, deployed: 
 
 
 def test_only_a_name_in_a_cache_can_be_taken() -> None:
-    taken = {"old-one": "foundry"}
-    assert Choice(name="Old-One", target="folder").is_taken(taken)
-    assert not Choice(name="Old-One", target="bundle").is_taken(taken)
+    targets = {"old-one": "foundry"}
+    assert Choice(name="Old-One", target="folder").replaces(targets)
+    assert not Choice(name="Old-One", target="bundle").replaces(targets)
 
 
 def test_an_export_is_not_what_is_served() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.deploy.targets import PUBLISHED
+from firstlight_core.exports.vllm_command import Capacity
 from firstlight_core.session import Session
 
 
@@ -22,9 +23,9 @@ class Choice:
         """Whether the target stands in a cache, under a name that only one deployment can have."""
         return self.target in PUBLISHED
 
-    def is_taken(self, taken: Mapping[str, str]) -> bool:
-        """Return whether a deployment of this name would have to give way; `taken` is lower-case name → target."""
-        return self.cached and self.name.lower() in taken
+    def replaces(self, targets: Mapping[str, str]) -> bool:
+        """Return whether a deployment of this name would have to give way; `targets` is lower-case name → target."""
+        return self.cached and self.name.lower() in targets
 
     def is_deployed(self, session: Session) -> bool:
         """Return whether this is what is deployed."""
@@ -34,6 +35,26 @@ class Choice:
         if deployed.get("target") not in (None, self.target):
             return False
         return not self.cached or deployed.get("cache") in (None, self.cache)
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A choice and what its questions were answered with."""
+
+    choice: Choice
+    replace: bool = False
+    """Whether a deployment of the same name gives way."""
+    force: bool = False
+    """Whether an artifact that was published by force is deployed all the same."""
+    capacity: Capacity | None = None
+    """Size of a vLLM server; None for other targets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """The result of an undo: the deployment of this name is gone."""
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True)

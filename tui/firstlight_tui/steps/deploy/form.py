@@ -56,7 +56,7 @@ class ChoiceForm(Grid):
     def __init__(self, choice: Choice, targets: Sequence[str], *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._first, self._targets = choice, targets
-        self._taken: dict[str, str] = {}
+        self._targets_by_name: dict[str, str] = {}
         """Names that are deployed on this machine, in lower case, and their targets."""
 
     def compose(self) -> ComposeResult:
@@ -92,14 +92,14 @@ class ChoiceForm(Grid):
         return str(button.id).removeprefix(prefix) if button is not None else ""
 
     @property
-    def is_taken(self) -> bool:
+    def replaces(self) -> bool:
         """Whether a deployment of the chosen name would have to give way."""
-        return self.choice.is_taken(self._taken)
+        return self.choice.replaces(self._targets_by_name)
 
     @property
     def name_is_valid(self) -> bool:
         """Whether a deployment may have the chosen name."""
-        return name_words(self.choice.name, self._taken, None)[0]
+        return name_words(self.choice.name, self._targets_by_name, None)[0]
 
     def focus_name(self) -> None:
         """Put the cursor into the name."""
@@ -119,7 +119,7 @@ class ChoiceForm(Grid):
             deployments = await asyncio.to_thread(workspace_of(self).services.list_deployments)
         except (FirstlightError, OSError):
             return
-        self._taken = {row.name.lower(): row.target for row in deployments}
+        self._targets_by_name = {row.name.lower(): row.target for row in deployments}
         # The step may be left meanwhile, and its parts go one by one.
         if self.query("#cache-words"):
             self.show()
@@ -140,7 +140,7 @@ class ChoiceForm(Grid):
         """Paint what the chosen name, target and cache mean."""
         choice, session = self.choice, workspace_of(self).session
         # An export has a name of its own.
-        taken = self._taken if choice.cached else {}
+        taken = self._targets_by_name if choice.cached else {}
         current = choice.name if choice.is_deployed(session) else None
         name = name_words(choice.name, taken, current)[1]
         self.set_class(choice.cached, "-cached")

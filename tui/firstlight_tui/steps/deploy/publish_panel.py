@@ -1,8 +1,8 @@
 """Publishing and undoing on the deploy step: the questions before, how far it is, and what came of it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -10,9 +10,10 @@ from textual.message import Message
 
 from firstlight_core.artifact.manifest import forced_reason
 from firstlight_core.deploy.targets import asks_capacity
+from firstlight_core.documents.deploy import Deployed
 from firstlight_core.exports.vllm_command import Capacity
 from firstlight_tui.modals import ConfirmScreen
-from firstlight_tui.state.deployment import Choice
+from firstlight_tui.state.deployment import Choice, Publication, Undone
 from firstlight_tui.state.service import SERVE
 from firstlight_tui.state.work import OnEvent, Started, Work
 from firstlight_tui.state.workspace import Workspace
@@ -63,56 +64,65 @@ class PublishPanel(Vertical):
         view.display = work.status != "done"
         view.show(work)
         self.query_one(LogView).show(work.lines, work.lines_seen)
-        undone = work.status == "done" and "undone" in (work.result or ())
-        if undone and self._workspace.session.deployment is None:
+        if isinstance(work.result, Undone) and self._workspace.session.deployment is None:
             self.query_one(Outcome).say("Undone: its files and its registration are gone.")
 
     # Publishing -----------------------------------------------------------------------------------
 
     def publish(self, choice: Choice, *, replaces: bool) -> None:
         """Publish the artifact in use as chosen, after the questions that this needs."""
+        publication = Publication(choice)
         if reason := forced_reason(Path(str(self._workspace.session.artifact))):
             question = f"This artifact was published by force. {reason} Deploy it all the same?"
             dialog = ConfirmScreen(question, yes="Deploy", no="Cancel")
-            self._ask(dialog, lambda: self._ask_replace(choice, replaces, {"force": True}))
+            forced = replace(publication, force=True)
+            self._ask(dialog, lambda: self._ask_replace(forced, replaces))
         else:
-            self._ask_replace(choice, replaces, {})
+            self._ask_replace(publication, replaces)
 
     def _ask(self, dialog: ConfirmScreen, use: Callable[[], None]) -> None:
         self.app.push_screen(dialog, lambda yes: use() if yes else None)
 
-    def _ask_replace(self, choice: Choice, replaces: bool, options: dict[str, Any]) -> None:
+    def _ask_replace(self, publication: Publication, replaces: bool) -> None:
         if replaces:
-            question = f"Replace the deployment {choice.name}? Until the new one is proven, the old one stays."
+            name = publication.choice.name
+            question = (
+                f"Replace the deployment {name}? Until the new one is proven, the old one stays."
+            )
             dialog = ConfirmScreen(question, yes="Replace", no="Keep")
-            self._ask(dialog, lambda: self._ask_capacity(choice, {"replace": True, **options}))
+            self._ask(dialog, lambda: self._ask_capacity(replace(publication, replace=True)))
         else:
-            self._ask_capacity(choice, options)
+            self._ask_capacity(publication)
 
-    def _ask_capacity(self, choice: Choice, options: dict[str, Any]) -> None:
-        if not asks_capacity(choice.target):
-            self._start(choice, options)
+    def _ask_capacity(self, publication: Publication) -> None:
+        if not asks_capacity(publication.choice.target):
+            self._start(publication)
             return
         drafts = self._workspace.drafts
 
         def use(capacity: Capacity | None) -> None:
             if capacity is not None:
                 drafts.capacity = capacity
-                self._start(choice, {**options, "capacity": capacity})
+                self._start(replace(publication, capacity=capacity))
 
         self.app.push_screen(CapacityScreen(drafts.capacity or Capacity()), use)
 
-    def _start(self, choice: Choice, options: dict[str, Any]) -> None:
-        workspace, artifact = self._workspace, Path(str(self._workspace.session.artifact))
-        options = {"target": choice.target, **options}
-        if choice.cached:
-            options["cache"] = choice.cache
+    def _start(self, publication: Publication) -> None:
+        workspace, choice = self._workspace, publication.choice
+        artifact = Path(str(workspace.session.artifact))
 
-        async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
-            document = await workspace.services.deploy(
-                artifact, choice.name, on_event=on_event, started=started, **options
+        async def run(on_event: OnEvent, started: Started) -> Deployed:
+            return await workspace.services.deploy(
+                artifact,
+                choice.name,
+                target=choice.target,
+                cache=choice.cache if choice.cached else "private",
+                replace=publication.replace,
+                force=publication.force,
+                capacity=publication.capacity,
+                on_event=on_event,
+                started=started,
             )
-            return {"target": choice.target, **document}
 
         workspace.start(WORK, "The deployment", run)
         self.post_message(self.Began())
@@ -127,8 +137,9 @@ class PublishPanel(Vertical):
         target = str(workspace.session.deployment.get("target") or "foundry")
         workspace.stop_work(SERVE)
 
-        async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
-            return {"undone": name, **await workspace.services.undo(name, target=target)}
+        async def run(on_event: OnEvent, started: Started) -> Undone:
+            await workspace.services.undo(name, target=target)
+            return Undone(name)
 
         workspace.start(WORK, "The undo", run)
         self.post_message(self.Began())

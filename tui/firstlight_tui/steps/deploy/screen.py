@@ -1,16 +1,17 @@
 """Step 6: publish the artifact, and prove that Foundry Local's own runtime answers with it."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.widgets import Button
 
+from firstlight_core.documents.deploy import Deployed
 from firstlight_core.session import Session
 from firstlight_core.text import one_line
 from firstlight_tui.modals.cancel_work import cancel_work
-from firstlight_tui.state.deployment import suggested_choice
+from firstlight_tui.state.deployment import Undone, suggested_choice
 from firstlight_tui.state.work import Work
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.base import StepScreen
@@ -43,10 +44,10 @@ class DeployStep(StepScreen):
         return session.deployment is not None and bool(session.deployment.get("ok", True))
 
     @classmethod
-    def finished(cls, workspace: Workspace, result: dict[str, Any], seconds: float) -> None:
-        if "undone" in result:
+    def finished(cls, workspace: Workspace, result: Deployed | Undone, seconds: float) -> None:
+        if isinstance(result, Undone):
             workspace.session = workspace.session.decide(deployment=None)
-            workspace.record("deploy", "undone", seconds=seconds, name=result["undone"])
+            workspace.record("deploy", "undone", seconds=seconds, name=result.name)
         else:
             workspace.session = workspace.session.decide(deployment=result)
             good = result.get("verified") or "answer" not in result
@@ -122,7 +123,7 @@ class DeployStep(StepScreen):
             return "Cancel"
         if form.choice.is_deployed(self.session):
             return self.next_label()
-        return "Replace" if form.is_taken else "Deploy"
+        return "Replace" if form.replaces else "Deploy"
 
     def primary(self) -> None:
         form = self.query_one(ChoiceForm)
@@ -133,7 +134,7 @@ class DeployStep(StepScreen):
         elif not form.name_is_valid:
             form.focus_name()
         else:
-            self.query_one(PublishPanel).publish(form.choice, replaces=form.is_taken)
+            self.query_one(PublishPanel).publish(form.choice, replaces=form.replaces)
 
     # Keys and buttons -----------------------------------------------------------------------------
 
