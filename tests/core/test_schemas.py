@@ -17,8 +17,8 @@ def test_the_committed_schemas_are_those_of_the_documents() -> None:
     assert committed == wanted, "run make schemas"
 
 
-def test_every_verb_with_a_row_is_a_verb() -> None:
-    assert set(VERBS) <= set(COMMANDS)
+def test_every_verb_has_a_schema() -> None:
+    assert set(VERBS) == set(COMMANDS)
 
 
 def check(**changes: object) -> dict[str, object]:

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.schemas import checked
+
 GOOD = f"""
 import json, os, sys, warnings
 warnings.simplefilter("ignore")
@@ -38,7 +40,7 @@ def call(environment: dict[str, str], *words: str | Path) -> tuple[int, dict[str
         env=environment,
         stdin=subprocess.DEVNULL,
     )
-    return done.returncode, json.loads(done.stdout) if done.stdout else {}, done.stderr
+    return done.returncode, checked(json.loads(done.stdout)) if done.stdout else {}, done.stderr
 
 
 def test_document_has_the_keys_of_the_contract(
@@ -161,7 +163,7 @@ def test_terminal_interrupt_leaves_with_130_and_nothing_behind(
             if "hanging" in line:
                 process.send_signal(signal.SIGINT)
                 break
-        document = json.loads(process.stdout.read())
+        document = checked(json.loads(process.stdout.read()))
         assert process.wait(10) == 130
     assert document["error"]["code"] == "interrupted"
     assert not (tmp_path / "new").exists()

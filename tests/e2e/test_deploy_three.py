@@ -16,6 +16,7 @@ import pytest
 from firstlight_core.deploy.deployment import deploy, list_deployments, undo
 from firstlight_core.foundry.service import open_service
 from tests.core.deploy.test_deployment import left_behind, registered
+from tests.support.schemas import checked
 
 QUESTION = "What is int4 quantization?"
 ANSWER = (
@@ -184,7 +185,7 @@ def firstlight(*arguments: str, home: Path) -> tuple[int, dict[str, Any], str]:
         env={**os.environ, "FIRSTLIGHT_HOME": str(home)},
         stdin=subprocess.DEVNULL,
     )
-    return done.returncode, json.loads(done.stdout), done.stderr
+    return done.returncode, checked(json.loads(done.stdout)), done.stderr
 
 
 @pytest.mark.real

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.schemas import checked
+
 
 def doctor(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -26,7 +28,7 @@ def doctor(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.slow
 def test_document(tmp_path: Path) -> None:
     done = doctor("--json")
-    document = json.loads(done.stdout)
+    document = checked(json.loads(done.stdout))
     assert done.returncode == 0, document
     assert document["schema"] == "firstlight/doctor/1"
     assert document["verdict"] in ("ready", "warnings")
@@ -53,7 +55,7 @@ def _without_packages(folder: Path) -> Path:
 @pytest.mark.slow
 def test_missing_toolchain_leaves_with_three(tmp_path: Path) -> None:
     done = doctor("--json", PYTHONPATH=str(_without_packages(tmp_path)))
-    document = json.loads(done.stdout)
+    document = checked(json.loads(done.stdout))
     assert done.returncode == 3
     assert (document["ok"], document["verdict"]) == (False, "blocked")
     assert document["error"]["code"] == "toolchain"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.schemas import checked
 from tests.support.zoo import honest_folder
 
 
@@ -24,7 +25,7 @@ def firstlight(*arguments: str, cwd: Path | None = None) -> subprocess.Completed
 
 def inspect(source: str, *more: str) -> tuple[int, dict[str, Any], str]:
     done = firstlight("inspect", source, "--json", *more)
-    return done.returncode, json.loads(done.stdout), done.stderr
+    return done.returncode, checked(json.loads(done.stdout)), done.stderr
 
 
 def test_document_of_the_sample(sample: Path) -> None:

@@ -14,6 +14,7 @@ from firstlight_core.session import Session
 from firstlight_core.workflow.plan import Plan, check_files, plan_of
 from firstlight_core.workflow.run_file import read_run_toml, write_plan
 from tests.e2e.test_inspect import firstlight
+from tests.support.schemas import checked
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def test_convert_takes_the_base_and_remembers_it(
     assert "--base FOLDER" in json.loads(unknown.stdout)["error"]["hint"]
     for more in (("--base", "sample"), ()):
         done = firstlight(*words, *more)
-        document = json.loads(done.stdout)
+        document = checked(json.loads(done.stdout))
         assert done.returncode == 0, document
         assert document["base"] == str(sample)
         assert document["run_config"]["input_model"]["adapter_path"] == str(adapter)

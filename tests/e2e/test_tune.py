@@ -13,6 +13,7 @@ import pytest
 
 from firstlight_core.tuning.settings import Threads
 from firstlight_core.tuning.writing import own_threads
+from tests.support.schemas import checked
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -26,7 +27,7 @@ def firstlight(*arguments: str) -> tuple[int, dict[str, Any]]:
         timeout=240,
         check=False,
     )
-    return done.returncode, json.loads(done.stdout)
+    return done.returncode, checked(json.loads(done.stdout))
 
 
 def test_a_source_is_tuned_and_its_best_build_published(tmp_path: Path, sample: Path) -> None:

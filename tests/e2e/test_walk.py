@@ -20,6 +20,7 @@ from firstlight_core.precision.table import find_precision
 from firstlight_core.session import Session
 from firstlight_core.workflow.plan import plan_of
 from firstlight_core.workflow.run_file import read_run_toml, write_plan
+from tests.support.schemas import checked
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -61,7 +62,7 @@ def walk(path: Path) -> dict[str, Any]:
         env=dict(os.environ),
     )
     assert "Traceback" not in done.stderr, done.stderr
-    document: dict[str, Any] = json.loads(done.stdout)
+    document = checked(json.loads(done.stdout))
     # Two workers share this machine, so speeds may be too unsteady to judge; everything else must be done.
     failed = [
         step
@@ -144,7 +145,7 @@ def test_a_broken_model_ends_the_walk_early_and_leaves_nothing(
         env=dict(os.environ),
     )
     assert done.returncode == 1
-    document = json.loads(done.stdout)
+    document = checked(json.loads(done.stdout))
     steps = {step["id"]: step for step in document["steps"]}
     assert steps["model"]["status"] == "failed"
     assert "model.safetensors" in steps["model"]["error"]["message"]

@@ -11,6 +11,7 @@ import pytest
 
 from firstlight_core.ledger import Run
 from firstlight_core.paths import find_paths
+from tests.support.schemas import checked
 
 
 def call(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -28,8 +29,7 @@ def call(*arguments: str | Path, cwd: Path | None = None) -> subprocess.Complete
 
 
 def document(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    parsed: dict[str, Any] = json.loads(done.stdout)
-    return parsed
+    return checked(json.loads(done.stdout))
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ from firstlight_core.errors import (
     OutOfMemory,
     StateProblem,
 )
+from firstlight_core.files import JsonObject, JsonValue
 from firstlight_core.process.events import Event, LogLine, LogPath, Progress, Stage
 from firstlight_core.text import shown_path, visible
 
-Document = dict[str, Any]
 D = TypeVar("D", bound=Mapping[str, Any])
 """The document of one verb."""
 
@@ -77,7 +77,7 @@ def run_verb(
 
     A document whose `ok` is false leaves with 1, unless `exit_code` says otherwise.
     """
-    document: Document = {"schema": f"firstlight/{verb}/1"}
+    document: JsonObject = {"schema": f"firstlight/{verb}/1"}
     try:
         result: Any = work()
         if asyncio.iscoroutine(result):
@@ -117,7 +117,7 @@ def _what_failed(error: OSError) -> str:
     return f"{shown_path(error.filename)}: {reason}." if error.filename else f"{reason}."
 
 
-def _judged(document: Document) -> Document:
+def _judged(document: JsonObject) -> JsonObject:
     """A document that says no also says why in `error`, as every failure does."""
     if document["ok"] or "error" in document:
         return document
@@ -125,7 +125,8 @@ def _judged(document: Document) -> Document:
     # Only quality's verdict is a sentence; those of the other verbs are keys.
     sentence = str(document.get("verdict") or "") if verb == "quality" else ""
     reason = sentence or "A check failed; the document says which."
-    return {**document, "error": CheckFailed(reason, hint=_AFTER_A_NO.get(verb, "")).to_json()}
+    error = CheckFailed(reason, hint=_AFTER_A_NO.get(verb, "")).to_json()
+    return {**document, "error": cast(JsonObject, error)}
 
 
 _AFTER_A_NO: Mapping[str, str] = {
@@ -139,12 +140,16 @@ _AFTER_A_NO: Mapping[str, str] = {
 """What to do when a verb ran, and its answer is no."""
 
 
-def _whole(document: Document) -> Document:
+def _whole(document: JsonObject) -> JsonObject:
     """A document with every key of its contract; of several targets, each of them."""
     verb = str(document["schema"]).split("/")[1]
-    defaults = ALWAYS.get(verb, {})
+    defaults = cast(JsonObject, ALWAYS.get(verb, {}))
     if verb == "quality" and document.get("kind") == "qualities":
-        each = [{**defaults, **entry} for entry in document["artifacts"]]
+        artifacts = document.get("artifacts")
+        entries = artifacts if isinstance(artifacts, list) else []
+        each: list[JsonValue] = [
+            {**defaults, **entry} for entry in entries if isinstance(entry, dict)
+        ]
         return {**document, "artifacts": each}
     return {**defaults, **document}
 
@@ -160,7 +165,7 @@ async def _interruptible(work: Coroutine[Any, Any, D]) -> D:
     return await work
 
 
-def fail(document: Document, error: FirstlightError, *, as_json: bool) -> NoReturn:
+def fail(document: JsonObject, error: FirstlightError, *, as_json: bool) -> NoReturn:
     """Tell an error as text or as the verb's document, and leave with its exit code."""
     if as_json:
         print_json({**document, "ok": False, "error": error.to_json()})
