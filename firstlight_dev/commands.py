@@ -27,8 +27,13 @@ Arguments go on to the tool: python -m firstlight_dev quick tests/core -x
 
 
 def run_tool(command: Sequence[str]) -> int:
-    """Run a command in the repository; returns its exit code."""
-    return subprocess.run(command, cwd=ROOT, check=False).returncode
+    """Run a command in the repository; returns its exit code.
+
+    Bytecode is written even if the shell says not to: without it every worker of pytest, and every child that a test
+    starts, compiles all modules anew (collecting tests/core takes 6.3 s of processor time instead of 2.7 s).
+    """
+    environ = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    return subprocess.run(command, cwd=ROOT, env=environ, check=False).returncode
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,12 @@ def fresh(tmp_path: Path) -> Environment:
     return Environment(folder, windows=False, base="python")
 
 
+def test_bytecode_is_kept_even_where_the_shell_forbids_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    code = "import sys; sys.exit(sys.dont_write_bytecode)"
+    assert commands.run_tool([sys.executable, "-c", code]) == 0
+
+
 def test_the_first_command_installs_torch_first(tmp_path: Path) -> None:
     runs = Runs()
     folder = tmp_path / "venv"
