@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.documents.measure import DriftDocument, QualityDocument
 from firstlight_core.monitor import History, Sample
 from firstlight_core.paths import find_paths
 from firstlight_core.session import Session
@@ -40,7 +41,7 @@ def precision_scene() -> WizardApp:
     )
 
 
-async def measure(folder: Path) -> dict[str, Any]:
+async def measure(folder: Path) -> Any:
     """Convert the sample to three precisions, measure speed and drift; the session as JSON."""
     from firstlight_core.conversion.convert import convert_many
     from firstlight_core.estimate.estimates import estimates
@@ -53,11 +54,12 @@ async def measure(folder: Path) -> dict[str, Any]:
     outputs = {key: folder / key for key in MEASURED}
     made = await convert_many(sample, outputs)
     speeds = await benchmark([str(path) for path in outputs.values()])
-    drifts = []
+    drifts: list[QualityDocument] = []
     for path in outputs.values():
         quality = await check_quality(str(path), reference=str(sample))
-        drift = {key: value for key, value in quality["drift"].items() if key != "worst"}
-        drifts.append({"target": str(path), "drift": drift})
+        drift: DriftDocument = {**quality["drift"], "worst": []}
+        figures: QualityDocument = {**quality, "drift": drift, "checks": [], "answers": []}
+        drifts.append(figures)
     session = Session(
         source=str(sample),
         model={**inspection.to_json(), "estimates": estimates(inspection)},
@@ -65,19 +67,19 @@ async def measure(folder: Path) -> dict[str, Any]:
         artifacts=tuple(made["results"]),
         artifact=str(outputs["int4"]),
         benchmark=speeds,
-        quality={"kind": "qualities", "artifacts": drifts},
+        quality={"kind": "qualities", "ok": True, "artifacts": drifts},
     )
     return session.to_json()
 
 
-def write(session: dict[str, Any], folder: Path) -> None:
+def write(session: Any, folder: Path) -> None:
     """Write the scene without a path of this machine.
 
     Raises:
         ValueError: one is still in it.
     """
     for document in session["artifacts"]:
-        document.pop("command", None)
+        document["command"] = []
     text = json.dumps(session, indent=1, allow_nan=False)
     text = text.replace(str(folder), ARTIFACTS_MARK)
     text = text.replace(str(find_paths().sample), SAMPLE_MARK)

@@ -44,6 +44,7 @@ from firstlight_tui.steps.precision.screen import PrecisionStep
 from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.precision_table import PrecisionTable
 from firstlight_tui.widgets.step_rail import RailItem
+from tests.support import documents
 from tests.support.pilot import settle
 from tests.support.wizard_documents import FULL
 from tests.support.wizard_services import Called, fake_services
@@ -147,7 +148,11 @@ async def test_a_step_is_a_row_and_two_modules(
 ) -> None:
     row = Step(id="notes", title="Notes", stage="Writing notes", needs=())
     add_row(step_table.STEPS, row, len(step_table.STEPS) - 1)
-    work = 'async def work(walk):\n    return {"ok": True, "artifact": str(walk.in_use())}\n'
+    work = (
+        "from firstlight_core.workflow.walk_state import StepResult\n"
+        "async def work(walk):\n"
+        '    return StepResult(values={"artifact": str(walk.in_use())})\n'
+    )
     add_module(walk_steps, "notes.py", work)
     screen = (
         "from firstlight_tui.steps.base import StepScreen\n"
@@ -214,7 +219,7 @@ async def test_an_export_is_a_row_and_its_module(
     assert "vllm or note" in told
 
     run = Run.create("m", runs=tmp_path / "runs")
-    run.record("deploy", "done", values={"name": "mine", "target": "note", "verified": False})
+    run.record("deploy", "done", values=documents.exported("mine", "note"))
     assert any("exported for note" in str(item) for item in report_document(run)["closing"])
 
     async with build_wizard(session=FULL, first=DeployStep).run_test(size=(120, 40)) as pilot:

@@ -1,20 +1,21 @@
 """The one record that walks through the steps."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
-from firstlight_core.documents.conversion import ConversionDocument, OliveConfig
+from firstlight_core.documents.conversion import ConversionDocument
+from firstlight_core.documents.deploy import Deployed
 from firstlight_core.documents.environment import DoctorDocument
 from firstlight_core.documents.inference import ChatRecord, ConnectedServer
+from firstlight_core.documents.ledger import SessionValues
 from firstlight_core.documents.measure import BenchDocument, QualitiesDocument, QualityDocument
 from firstlight_core.documents.model import InspectDocument
+from firstlight_core.documents.reading import field_types, fits
+from firstlight_core.documents.run_file import Configs
 from firstlight_core.documents.template import SettledTemplate
 from firstlight_core.precision.table import preferred_precision
 from firstlight_core.steps import STEPS, cleared_answers, results_of
-
-Record = Mapping[str, Any]
-"""A JSON object as a core function returned it; treated as read-only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,7 @@ class Session:
     """Keys of the marked rows, in table order."""
     goal: str = "smallest"
     """What the recommendation looks for; a key of `recommendation.GOALS`."""
-    configs: Mapping[str, OliveConfig] | None = None
+    configs: Configs | None = None
     """Edited Olive configurations by precision, for method `config`."""
     method: str = "config"
     """Conversion method of the course: `command` or `config`."""
@@ -47,12 +48,11 @@ class Session:
     endpoint: ConnectedServer | None = None
     """The server that Chat, Benchmark and Quality ask instead."""
     template: SettledTemplate | None = None
-    """The template document: locked, differences, inference_model."""
-    deployment: Record | None = None
+    deployment: Deployed | None = None
     chat: ChatRecord | None = None
     benchmark: BenchDocument | None = None
     quality: QualityDocument | QualitiesDocument | None = None
-    more: Record | None = None
+    more: Mapping[str, object] | None = None
     """Documents of steps that have no field of their own here, by the `result` of their row."""
 
     def decide(self, **decision: Any) -> Self:
@@ -92,22 +92,21 @@ class Session:
 
         An artifact that the user chose, or that a later step has worked on, stays in use; with `keep` any does.
         """
-        others = [a for a in self.artifacts if a.get("precision") != document.get("precision")]
+        others = [a for a in self.artifacts if a["precision"] != document["precision"]]
         artifacts = (*others, document)
         in_use = self.artifact
         worked_on = any(self.answer(name) is not None for name in results_of("artifact"))
         if in_use is None or not (keep or self.artifact_chosen or worked_on):
-            best = preferred_precision(str(a.get("precision")) for a in artifacts)
-            chosen = next((a for a in artifacts if a.get("precision") == best), document)
-            in_use = str(chosen["artifact"])
+            best = preferred_precision(a["precision"] for a in artifacts)
+            chosen = next((a for a in artifacts if a["precision"] == best), document)
+            in_use = chosen["artifact"]
         return self.decide(artifacts=artifacts, artifact=in_use)
 
     @property
     def precision_in_use(self) -> str | None:
         """The precision of the artifact in use; None for an adopted one."""
         return next(
-            (str(a["precision"]) for a in self.artifacts if a.get("artifact") == self.artifact),
-            None,
+            (a["precision"] for a in self.artifacts if a["artifact"] == self.artifact), None
         )
 
     @property
@@ -122,23 +121,43 @@ class Session:
 
     def measured(self, precision: str) -> ConversionDocument | None:
         """The conversion document of one precision, if it has been converted."""
-        return next((a for a in self.artifacts if a.get("precision") == precision), None)
+        return next((a for a in self.artifacts if a["precision"] == precision), None)
 
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object; `from_json` is its inverse."""
-        document = asdict(self)
-        if self.more is None:
-            del document["more"]
-        return document
+    def to_json(self) -> SessionValues:
+        """Return what the ledger keeps of it; `from_json` is its inverse."""
+        values: SessionValues = {
+            "environment": self.environment,
+            "source": self.source,
+            "model": self.model,
+            "precisions": list(self.precisions),
+            "goal": self.goal,
+            "configs": self.configs,
+            "method": self.method,
+            "artifacts": list(self.artifacts),
+            "artifact": self.artifact,
+            "artifact_chosen": self.artifact_chosen,
+            "endpoint": self.endpoint,
+            "template": self.template,
+            "deployment": self.deployment,
+            "chat": self.chat,
+            "benchmark": self.benchmark,
+            "quality": self.quality,
+        }
+        if self.more is not None:
+            values["more"] = self.more
+        return values
 
     @classmethod
-    def from_json(cls, document: Record) -> Self:
-        """Read a session back; unknown keys are ignored, so that an older wizard can open a newer record."""
-        known = {field.name for field in fields(cls)} & document.keys()
-        values = {name: document[name] for name in known}
-        for name in ("precisions", "artifacts"):
-            if name in values:
-                values[name] = tuple(values[name])
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read a session back, from a ledger of this or another version.
+
+        Keys that are unknown, or have another shape, are passed over.
+        """
+        values: dict[str, Any] = {
+            name: tuple(document[name]) if isinstance(document[name], list) else document[name]
+            for name, hint in field_types(Session).items()
+            if name in document and fits(document[name], hint)
+        }
         return cls(**values)
 
 

@@ -7,21 +7,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firstlight_core.session import Session
+from tests.support import documents
 
 FULL = Session(
-    environment={"verdict": "ready"},
+    environment=documents.doctor(),
     source="/models/a",
-    model={"parameters": 1},
+    model=documents.inspected("/models/a"),
     precisions=("int4", "int8"),
     method="command",
-    artifacts=({"precision": "int4", "artifact": "/x"},),
+    artifacts=(documents.converted("int4", "/x"),),
     artifact="/x",
     artifact_chosen=True,
-    template={"locked": True},
-    deployment={"name": "x"},
-    chat={"text": "x"},
-    benchmark={"results": []},
-    quality={"checks": []},
+    template=documents.settled(),
+    deployment=documents.answered("x"),
+    chat={
+        "kind": "conversation",
+        "turns": [{"role": "user", "text": "Why?"}, {"role": "assistant", "text": "Because."}],
+        "stats": [{}],
+        "ratings": [],
+    },
+    benchmark=documents.bench(documents.bench_result("/x")),
+    quality=documents.quality("/x"),
 )
 RESULTS = {"template", "deployment", "chat", "benchmark", "quality"}
 OTHER = {
@@ -104,7 +110,7 @@ def test_results_never_outlive_their_artifact(changes: list[str]) -> None:
 
 
 def test_the_measured_document_of_a_precision() -> None:
-    assert FULL.measured("int4") == {"precision": "int4", "artifact": "/x"}
+    assert FULL.measured("int4") == documents.converted("int4", "/x")
     assert FULL.measured("int8") is None
 
 

@@ -1,10 +1,11 @@
 """Documents of a whole run of the wizard, with fixed figures, and the session that holds them."""
 
-from typing import Any
-
+from firstlight_core.documents.artifact import InferenceModel
+from firstlight_core.documents.conversion import ConversionDocument
 from firstlight_core.documents.environment import DoctorDocument
 from firstlight_core.paths import find_paths
 from firstlight_core.session import Session
+from tests.support.documents import answered, converted, estimated, inspected, settled
 from tests.support.measured_documents import (
     bench_document,
     bench_result,
@@ -40,34 +41,19 @@ ENVIRONMENT: DoctorDocument = {
     "precisions": {},
     "course": [],
 }
-MODEL = {
-    "architecture": "Qwen2ForCausalLM",
-    "supported": True,
-    "parameters": 2_298_112,
-    "dtype": "bfloat16",
-    "parameters_by_kind": {"embedding": 524_288, "body": 1_773_824, "head": 0},
-    "layers": 3,
-    "hidden_size": 256,
-    "attention_heads": 4,
-    "key_value_heads": 2,
-    "head_size": 64,
-    "intermediate_size": 512,
-    "vocab_size": 2_048,
-    "tied_embeddings": True,
-    "context_length": 1024,
-    "weight_bytes": 4_598_232,
-    "template": "chat_template.jinja",
-    "fingerprint": "f" * 64,
-    "warnings": ["A warning with \x1b[31m escapes and [b]markup[/b]"],
-    "estimates": {
-        key: {
-            "bytes": size,
-            "peak_ram_bytes": GIB // 2,
-            "seconds": 12.0,
-            "available": key != "fp16",
-            "reason": "Not with this genai." if key == "fp16" else "",
-            "assumes": "the formulas of FACTS",
-        }
+MODEL = inspected(
+    str(find_paths().sample),
+    warnings=["A warning with \x1b[31m escapes and [b]markup[/b]"],
+    estimates={
+        key: estimated(
+            key,
+            bytes=size,
+            peak_ram_bytes=GIB // 2,
+            seconds=12.0,
+            available=key != "fp16",
+            reason="Not with this genai." if key == "fp16" else "",
+            assumes="the formulas of FACTS",
+        )
         for key, size in (
             ("fp32", 9_300_000),
             ("fp16", 4_700_000),
@@ -79,23 +65,22 @@ MODEL = {
             ("int4-calibrated", 2_180_000),
         )
     },
-}
+)
 
 
-def conversion(precision: str, folder: str = "/models/out") -> dict[str, Any]:
-    return {
-        "kind": "conversion",
-        "artifact": f"{folder}/{precision}",
-        "precision": precision,
-        "bytes": 1_740_000,
-        "seconds": 14.2,
-        "peak_rss_bytes": 600 * 2**20,
-        "command": ["olive", "run"],
-        "smoke": {"tokens": 8, "text": "INT4 stores each weight"},
-    }
+def conversion(precision: str, folder: str = "/models/out") -> ConversionDocument:
+    return converted(
+        precision,
+        f"{folder}/{precision}",
+        bytes=1_740_000,
+        seconds=14.2,
+        peak_rss_bytes=600 * 2**20,
+        command=["olive", "run"],
+        smoke={"tokens": 8, "text": "INT4 stores each weight", "ids": [1], "prompt": "Why?"},
+    )
 
 
-INFERENCE_MODEL = {
+INFERENCE_MODEL: InferenceModel = {
     "Name": "sample-int4",
     "Description": "",
     "Version": "1",
@@ -112,11 +97,9 @@ INFERENCE_MODEL = {
         "repetition_penalty": 1.1,
     },
 }
-TEMPLATE = {
-    "locked": True,
-    "differences": [],
-    "inference_model": INFERENCE_MODEL,
-    "shapes": [
+TEMPLATE = settled(
+    inference_model=INFERENCE_MODEL,
+    shapes=[
         {
             "id": "single",
             "label": "one question",
@@ -134,20 +117,20 @@ TEMPLATE = {
             "tokens": {"reference": 20, "genai": 21},
         },
     ],
-    "stop_tokens": {
+    stop_tokens={
         "ok": True,
+        "eos_token_ids": [2],
+        "turn_ends": {"<|im_end|>": 2},
+        "missing": [],
         "sentence": "The model stops at <|im_end|>, where the template ends a turn.",
     },
-}
-DEPLOYMENT = {
-    "name": "sample-int4",
-    "id": "sample-int4:1",
-    "path": "/models/custom/sample-int4",
-    "verified": True,
-    "commands": [{"command": "firstlight chat sample-int4", "does": "talk to it"}],
-    "answer": "INT4 stores each weight in four bits.",
-    "artifact_answer": "INT4 stores each weight in four bits.",
-}
+)
+DEPLOYMENT = answered(
+    "sample-int4",
+    question="",
+    answer="INT4 stores each weight in four bits.",
+    artifact_answer="INT4 stores each weight in four bits.",
+)
 BENCHMARK = bench_document(bench_result("/models/out/int4", precision="int4"))
 QUALITY = quality_document(
     "/models/out/int4",

@@ -153,7 +153,7 @@ def fake_services(called: Called, **overrides: Any) -> Services:
         "check_template": answering("check_template", TEMPLATE),
         "settle_template": answering("settle_template", TEMPLATE),
         "deploy": answering("deploy", DEPLOYMENT),
-        "undo": answering("undo", {"name": "sample-int4"}),
+        "undo": answering("undo", {"kind": "removed", "name": "sample-int4", "removed": []}),
         "open_target": open_target,
         "benchmark": answering("benchmark", BENCHMARK),
         "check_quality": answering("check_quality", QUALITY),

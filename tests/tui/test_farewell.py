@@ -2,12 +2,18 @@
 
 import shlex
 
+from firstlight_core.documents.workflow import SummaryFiles
 from firstlight_core.session import Session
 from firstlight_tui.commands import VERBS
 from firstlight_tui.farewell import farewell_lines
 from tests.support.wizard_documents import DEPLOYMENT, FULL
 
-WRITTEN = {"html": "/runs/a b/report.html", "run_toml": "/runs/a b/run.toml"}
+WRITTEN: SummaryFiles = {
+    "markdown": "/runs/a b/report.md",
+    "json": "/runs/a b/report.json",
+    "html": "/runs/a b/report.html",
+    "run_toml": "/runs/a b/run.toml",
+}
 
 
 def test_after_a_whole_walk_three_lines_say_where_it_is_and_how_it_goes_on() -> None:
@@ -22,9 +28,9 @@ def test_after_a_whole_walk_three_lines_say_where_it_is_and_how_it_goes_on() -> 
 
 
 def test_an_artifact_without_a_deployment_is_asked_by_its_folder() -> None:
-    (line,) = farewell_lines(Session(artifact="/models/my int4"), {})
+    (line,) = farewell_lines(Session(artifact="/models/my int4"), None)
     assert shlex.split(line[8:]) == ["firstlight", "chat", "/models/my int4"]
 
 
 def test_a_wizard_that_made_nothing_says_nothing() -> None:
-    assert farewell_lines(Session(source="/models/a"), {}) == []
+    assert farewell_lines(Session(source="/models/a"), None) == []

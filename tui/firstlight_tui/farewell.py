@@ -1,8 +1,6 @@
 """The shell's text after the wizard: where the results are, and the next commands."""
 
-from collections.abc import Mapping
-from typing import Any
-
+from firstlight_core.documents.workflow import SummaryFiles
 from firstlight_core.session import Session
 from firstlight_core.shells import command_line
 from firstlight_core.text import shown_path
@@ -12,20 +10,21 @@ from firstlight_tui.state.workspace import Workspace
 def farewell(workspace: Workspace) -> list[str]:
     """Return the lines for the shell; none when nothing was made."""
     report = workspace.works.get("report")
-    return farewell_lines(workspace.session, report.result or {} if report is not None else {})
+    return farewell_lines(workspace.session, report.result if report is not None else None)
 
 
-def farewell_lines(session: Session, written: Mapping[str, Any]) -> list[str]:
+def farewell_lines(session: Session, written: SummaryFiles | None) -> list[str]:
     """Return a line each for the report, the command that asks the model, and the one that repeats the walk.
 
-    `written` is what the Summary step wrote; empty when the wizard was left before.
+    `written` is what the Summary step wrote; None when the wizard was left before.
     """
     lines = []
-    if page := written.get("html"):
-        lines.append(("Report", shown_path(str(page))))
-    name = (session.deployment or {}).get("name") or session.artifact
+    if written is not None:
+        lines.append(("Report", shown_path(written["html"])))
+    name = session.deployment["name"] if session.deployment is not None else session.artifact
     if name:
-        lines.append(("Ask it", command_line(["firstlight", "chat", str(name)])))
-    if again := written.get("run_toml"):
-        lines.append(("Again", command_line(["firstlight", "run", str(again), "--yes"])))
+        lines.append(("Ask it", command_line(["firstlight", "chat", name])))
+    if written is not None and "run_toml" in written:
+        again = command_line(["firstlight", "run", written["run_toml"], "--yes"])
+        lines.append(("Again", again))
     return [f"{label:7} {words}" for label, words in lines]

@@ -108,11 +108,14 @@ class ChatTurn(TypedDict):
 class ChatRecord(TypedDict):
     """What the session and the ledger keep of the wizard's chat."""
 
+    kind: Literal["conversation"]
     turns: list[ChatTurn]
     stats: list[ChatStats]
     """Figures of each answer, in order."""
     ratings: list[int]
     """1 to 5 each."""
+    prompt: NotRequired[str]
+    """In the ledger: the newest question."""
 
 
 class RenderedPrompt(TypedControl):

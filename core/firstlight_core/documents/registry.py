@@ -35,6 +35,7 @@ from firstlight_core.documents.foundry import (
 from firstlight_core.documents.inference import ChatDocument, ConnectDocument
 from firstlight_core.documents.measure import BenchDocument, QualitiesVerb, QualityVerb
 from firstlight_core.documents.model import InspectDocument
+from firstlight_core.documents.report import ReportDocument
 from firstlight_core.documents.run_file import RunFile
 from firstlight_core.documents.schema import DIALECT, Schema, SchemaWriter, document_schema
 from firstlight_core.documents.template import (
@@ -52,7 +53,7 @@ from firstlight_core.documents.tuning import (
 from firstlight_core.documents.upkeep import (
     CleanDocument,
     PathsDocument,
-    ReportDocument,
+    ReportVerb,
     RunsDocument,
 )
 from firstlight_core.documents.verb import ALWAYS, FailedVerb, VerbDocument
@@ -78,7 +79,7 @@ VERBS: Mapping[str, Sequence[type]] = {
     ),
     "serve": (ServiceDocument, BackgroundDocument, RunningDocument, StoppedDocument),
     "tune": (TunedArtifactDocument, TunedSourceDocument, PublishedTuningDocument, ResetDocument),
-    "report": (ReportDocument,),
+    "report": (ReportVerb,),
     "run": (RunDocument,),
     "runs": (RunsDocument,),
     "clean": (CleanDocument,),
@@ -95,6 +96,7 @@ FILES: Mapping[str, type] = {
     "manifest": Manifest,
     "inference_model": InferenceModel,
     "run.toml": RunFile,
+    "report": ReportDocument,
 }
 """Name of a file that Firstlight writes → what it holds."""
 

@@ -2,12 +2,12 @@
 
 from typing import Literal, TypedDict
 
-from firstlight_core.documents.workflow import ReportPaths
+from firstlight_core.documents.workflow import WrittenReport
 
 LeftoverKind = Literal["reference", "logs", "staging", "artifacts", "previous", "service"]
 
 
-class ReportDocument(ReportPaths):
+class ReportVerb(WrittenReport):
     """The document of `firstlight report`."""
 
     run: str

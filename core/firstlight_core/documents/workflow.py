@@ -7,8 +7,12 @@ from firstlight_core.errors import ErrorDocument
 StepStatus = Literal["done", "skipped", "failed", "cancelled"]
 
 
-class ReportPaths(TypedDict, total=False):
-    """The files of a report; empty when none was written."""
+class NoReport(TypedDict):
+    """No report was written."""
+
+
+class WrittenReport(TypedDict):
+    """The paths of the files of a report."""
 
     markdown: str
     json: str
@@ -34,4 +38,11 @@ class RunDocument(TypedDict):
     """Id of the run."""
     folder: str
     steps: list[RunStep]
-    report: ReportPaths
+    report: WrittenReport | NoReport
+
+
+class SummaryFiles(WrittenReport):
+    """What the wizard's Summary step writes."""
+
+    run_toml: NotRequired[str]
+    """Path of the plan that repeats the run; absent when only a server was asked."""

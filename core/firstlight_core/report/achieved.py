@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any, Literal
+from typing import Literal
 
+from firstlight_core.documents.measure import QualityDocument
 from firstlight_core.report.facts import RunFacts, result_of
 from firstlight_core.report.proofs import (
     benchmark_proof,
@@ -20,7 +21,6 @@ _OUTCOMES: Mapping[str, Outcome] = {
     "void": "void",
     "missing": "skipped",
 }
-Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +34,8 @@ class Achievement:
 
 def achievements(facts: RunFacts) -> list[Achievement]:
     """One line for each thing that a walk can achieve, in the order of the steps."""
-    server = facts.document("connect").get("target")
-    connected = [
-        Achievement(outcome="done", title="Connected to a running server", note=str(server))
-    ]
+    server = facts.server["target"] if facts.server is not None else ""
+    connected = [Achievement(outcome="done", title="Connected to a running server", note=server)]
     return [
         *(connected if server else []),
         _model(facts),
@@ -52,9 +50,9 @@ def achievements(facts: RunFacts) -> list[Achievement]:
 def _model(facts: RunFacts) -> Achievement:
     if facts.conversions:
         made = [
-            f"{made.get('precision')} {bytes_text(made['bytes'])}"
-            if isinstance(made.get("bytes"), int)
-            else str(made.get("precision"))
+            f"{made['precision']} {bytes_text(made['bytes'])}"
+            if "bytes" in made
+            else made["precision"]
             for made in facts.conversions
         ]
         return Achievement(outcome="done", title="Model converted to ONNX", note=", ".join(made))
@@ -65,8 +63,8 @@ def _model(facts: RunFacts) -> Achievement:
 
 
 def _template(facts: RunFacts) -> Achievement:
-    title, template = "Prompt template settled", facts.document("template")
-    if not template:
+    title, template = "Prompt template settled", facts.template
+    if template is None:
         return _simple(facts, "template", title)
     note = "the same, token by token" if template.get("locked") else "saved, with known differences"
     if template.get("exceptions"):
@@ -76,22 +74,21 @@ def _template(facts: RunFacts) -> Achievement:
 
 def _deployment(facts: RunFacts) -> Achievement:
     proof = deployment_proof(facts)
-    deployed = facts.document("deploy")
-    if proof.state == "missing" and deployed:
-        name = str(deployed.get("id") or deployed.get("name"))
-        return Achievement(outcome="done", title=f"Deployed as {name}", note=proof.note)
-    note = proof.note
-    if proof.state == "passed":
-        note = f"{deployed.get('id') or deployed.get('name')}, verified"
+    note, deployed = proof.note, facts.deployment
+    if proof.state == "missing" and deployed is not None:
+        return Achievement(outcome="done", title=f"Deployed as {deployed['id']}", note=note)
+    if proof.state == "passed" and deployed is not None:
+        note = f"{deployed['id']}, verified"
     return Achievement(outcome=_OUTCOMES[proof.state], title="Deployed to Foundry Local", note=note)
 
 
 def _speed(facts: RunFacts) -> Achievement:
     proof = benchmark_proof(facts)
+    result = result_of(facts.benchmark, facts.in_use)
     rates = [
-        f"decode {rate:.0f} tok/s (median)"
-        for case in result_of(facts.document("benchmark"), facts.in_use).get("cases") or ()
-        if isinstance(rate := (case.get("decode_tps") or {}).get("median"), int | float)
+        f"decode {case['decode_tps']['median']:.0f} tok/s (median)"
+        for case in (result.get("cases", []) if result is not None else [])
+        if "decode_tps" in case
     ]
     note = {"passed": rates[0] if rates else proof.note, "missing": ""}.get(proof.state, proof.note)
     if proof.state == "void" and rates:
@@ -119,21 +116,21 @@ def _quality(facts: RunFacts) -> Achievement:
     return Achievement(outcome="failed" if failed else "done", title=title, note="; ".join(notes))
 
 
-def _passed(document: Document, named: bool) -> str:
+def _passed(document: QualityDocument, named: bool) -> str:
     checks = document.get("checks") or ()
     passed = sum(1 for check in checks if check.get("status") == "pass")
     name = f"{PurePath(str(document.get('target'))).name}: " if named else ""
     return f"{name}{passed} of {len(checks)} checks passed"
 
 
-def _good(document: Document) -> bool:
+def _good(document: QualityDocument) -> bool:
     checks = document.get("checks") or ()
     return bool(document.get("ok", True)) and all(c.get("status") != "fail" for c in checks)
 
 
 def _simple(facts: RunFacts, step: str, title: str) -> Achievement:
     """Return the achievement of a step of which only the status is known."""
-    if facts.document(step):
+    if (step == "chat" and facts.chat is not None) or (step == "convert" and facts.conversions):
         return Achievement(outcome="done", title=title)
     state = next((s for s in facts.steps if s.id == step), None)
     if state is not None and state.status in ("failed", "cancelled"):

@@ -1,19 +1,33 @@
 """Foreign text and figures as they stand in a report: shown exactly, closing nothing, opening nothing."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePath
-from typing import Any
 
+from firstlight_core.documents.inference import ChatStats
+from firstlight_core.documents.measure import (
+    BenchDocument,
+    BenchResult,
+    CheckRow,
+    DriftDocument,
+    DriftFigures,
+    Evidence,
+    QualityDocument,
+    Spread,
+)
+from firstlight_core.documents.report import (
+    ReportedConversion,
+    ReportedEstimate,
+    ReportedFigures,
+)
+from firstlight_core.documents.tuning import TunedManifest
 from firstlight_core.measure.drift_words import KL_ZERO
 from firstlight_core.report.charts import number_text
 from firstlight_core.text import bytes_text, one_line, seconds_text
 from firstlight_core.tuning.settings import threads_text
 
-Document = Mapping[str, Any]
 
-
-def plain(value: Any, limit: int = 400) -> str:
+def plain(value: object, limit: int = 400) -> str:
     """Foreign text as Markdown that shows exactly that text: no link, no HTML, no table border."""
     return re.sub(r"([\\`*_{}\[\]<>|#!~])", r"\\\1", one_line(str(value), limit))
 
@@ -37,23 +51,31 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *body, ""] if body else []
 
 
-def speed_cell(measured: Document) -> str:
+def speed_cell(measured: ReportedFigures) -> str:
     """Load time, TTFT and the two rates of one precision, as far as they were measured; void figures say so."""
-    parts = [
-        f"{name} {seconds_text(measured[key])}"
-        for name, key in (("load", "load_s"), ("TTFT", "ttft_s"))
-        if measured.get(key) is not None
-    ]
-    parts += [
-        f"{name} {number_text(measured[key])} tok/s"
-        for name, key in (("prefill", "prefill_tps"), ("decode", "decode_tps"))
-        if measured.get(key) is not None
-    ]
-    if parts and measured.get("prompt_tokens"):
-        reused = measured.get("reused_tokens")
-        beside = f", {reused} of them kept in the KV cache" if reused else ""
-        parts.append(f"at {measured['prompt_tokens']} prompt tokens{beside}")
+    parts = [f"load {seconds_text(measured['load_s'])}"] if "load_s" in measured else []
+    parts += _speeds(
+        measured.get("ttft_s"), measured.get("prefill_tps"), measured.get("decode_tps")
+    )
+    if parts and (tokens := measured.get("prompt_tokens")):
+        parts.append(f"at {tokens} prompt tokens")
     return ("void: " if parts and measured.get("void") else "") + ", ".join(parts)
+
+
+def answer_cell(stats: ChatStats) -> str:
+    """TTFT and the two rates of one answer, as far as they were measured."""
+    parts = _speeds(stats.get("ttft_s"), stats.get("prefill_tps"), stats.get("decode_tps"))
+    if parts and (tokens := stats.get("prompt_tokens")):
+        reused = stats.get("reused_tokens")
+        beside = f", {reused} of them kept in the KV cache" if reused else ""
+        parts.append(f"at {tokens} prompt tokens{beside}")
+    return ", ".join(parts)
+
+
+def _speeds(ttft: float | None, prefill: float | None, decode: float | None) -> list[str]:
+    parts = [f"TTFT {seconds_text(ttft)}"] if ttft is not None else []
+    rates = (("prefill", prefill), ("decode", decode))
+    return parts + [f"{name} {number_text(rate)} tok/s" for name, rate in rates if rate is not None]
 
 
 def _nats(kl: float) -> str:
@@ -65,78 +87,104 @@ def kl_number(kl: float) -> str:
     return "0" if abs(kl) < KL_ZERO else number_text(kl)
 
 
-_DRIFT: tuple[tuple[str, str, Callable[[float], str]], ...] = (
-    ("top1_agreement", "The original's token is the likeliest", lambda v: f"{100 * v:.2f} %"),
-    ("kl_mean", "KL divergence, mean", _nats),
-    ("kl_p95", "KL divergence, 95th percentile", _nats),
-    ("perplexity_ratio", "Perplexity, times the original's", lambda v: f"{v:.4f} ×"),
-    ("tokens", "Tokens compared", number_text),
-    ("prompts", "Prompts", number_text),
-    ("prompts_equal", "Prompts that become the very same tokens", number_text),
-    ("prompts_skipped", "Prompts that do not fit", number_text),
-    ("prompts_diverged", "Answers that would diverge", number_text),
-    ("first_divergence", "Earliest divergence, at token", number_text),
-)
-_INTERVALS = {
-    "top1_agreement": "top1_interval",
-    "kl_mean": "kl_interval",
-    "perplexity_ratio": "perplexity_interval",
-}
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f} %"
 
 
-def drift_rows(drift: Document) -> list[tuple[str, str]]:
+def _times(ratio: float) -> str:
+    return f"{ratio:.4f} ×"
+
+
+def drift_rows(drift: DriftDocument) -> list[tuple[str, str]]:
     """The figures of a drift with their names, units and 95 % intervals, as far as they were measured; then those on the
     user's own text.
     """
-    rows = []
-    for key, label, text in _DRIFT:
-        if isinstance(drift.get(key), int | float):
-            value_text = text(drift[key])
-            if ends := drift.get(_INTERVALS.get(key, "")):
-                value_text += f" (95 %: {text(ends[0])} to {text(ends[1])})"
-            rows.append((label, value_text))
-    if isinstance(own := drift.get("own_text"), Mapping):
+    rows = [
+        *_closeness_rows(drift),
+        ("Prompts", _count(drift.get("prompts"))),
+        ("Prompts that become the very same tokens", _count(drift.get("prompts_equal"))),
+        ("Prompts that do not fit", _count(drift.get("prompts_skipped"))),
+        ("Answers that would diverge", _count(drift.get("prompts_diverged"))),
+        ("Earliest divergence, at token", _count(drift.get("first_divergence"))),
+    ]
+    if "own_text" in drift:
         rows += [
-            (f"On your own text: {label}", value_text)
-            for label, value_text in drift_rows(dict(own))
+            (f"On your own text: {label}", text)
+            for label, text in _closeness_rows(drift["own_text"])
         ]
-    return rows
+    return [(label, text) for label, text in rows if text]
 
 
-def target_name(document: Document) -> str:
+def _closeness_rows(drift: DriftFigures) -> list[tuple[str, str]]:
+    """The text of a figure that was not measured is empty."""
+    return [
+        (
+            "The original's token is the likeliest",
+            _with_interval(drift.get("top1_agreement"), drift.get("top1_interval"), _percent),
+        ),
+        (
+            "KL divergence, mean",
+            _with_interval(drift.get("kl_mean"), drift.get("kl_interval"), _nats),
+        ),
+        ("KL divergence, 95th percentile", _with_interval(drift.get("kl_p95"), None, _nats)),
+        (
+            "Perplexity, times the original's",
+            _with_interval(drift.get("perplexity_ratio"), drift.get("perplexity_interval"), _times),
+        ),
+        ("Tokens compared", _count(drift.get("tokens"))),
+    ]
+
+
+def _with_interval(
+    value: float | None, ends: Sequence[float] | None, text: Callable[[float], str]
+) -> str:
+    if value is None:
+        return ""
+    return text(value) + (f" (95 %: {text(ends[0])} to {text(ends[1])})" if ends else "")
+
+
+def _count(value: int | None) -> str:
+    return number_text(value) if value is not None else ""
+
+
+def target_name(document: BenchResult | QualityDocument) -> str:
     """What a benchmark's or quality's document is about: an artifact's folder, a deployed name, or a server."""
-    target = str(document.get("label") or document.get("target") or "")
+    target = _label(document) or document.get("target", "")
     return one_line(target if "://" in target else PurePath(target).name, 60)
 
 
-def resource_rows(results: Iterable[Document]) -> list[tuple[str, ...]]:
+def _label(document: BenchResult | QualityDocument) -> str:
+    return "" if document["kind"] == "quality" else document.get("label", "")
+
+
+def resource_rows(results: Iterable[BenchResult]) -> list[tuple[str, ...]]:
     """Load time, memory before, loaded and at its peak, and processor of each target; empty where nothing was measured."""
     rows = []
     for result in results:
-        rss = result.get("rss_bytes") or {}
+        rss = result.get("rss_bytes")
+        memory = (rss["baseline"], rss["loaded"], rss["peak"]) if rss is not None else ()
         load, processor = result.get("load_s"), result.get("cpu_percent")
         rows.append(
             (
                 target_name(result),
-                seconds_text(load) if isinstance(load, int | float) else "",
-                *(bytes_text(rss[key]) if key in rss else "" for key in _MEMORY),
-                f"{processor:.0f} %" if isinstance(processor, int | float) else "",
+                seconds_text(load) if load is not None else "",
+                *(map(bytes_text, memory) if memory else ("", "", "")),
+                f"{processor:.0f} %" if processor is not None else "",
             )
         )
     return rows
 
 
-_MEMORY = ("baseline", "loaded", "peak")
 RESOURCES = ("Target", "Load", "RAM before", "RAM loaded", "RAM peak", "CPU, of all cores")
 """The head of `resource_rows`."""
 
 
-def measured_word(bench: Document) -> str:
+def measured_word(bench: BenchDocument) -> str:
     """What the head of a column with figures of a benchmark says of them."""
     return "measured, void" if bench.get("void") else "measured"
 
 
-def bench_sentence(bench: Document) -> str:
+def bench_sentence(bench: BenchDocument) -> str:
     """How the benchmark's figures came about, and whether they are worth anything."""
     repeats, new = bench.get("repeats"), bench.get("new_tokens")
     repetitions = f" of {repeats} repetitions after a warm-up" if repeats else ""
@@ -145,9 +193,9 @@ def bench_sentence(bench: Document) -> str:
     return f"{void}Median (least to most){repetitions}{tokens}."
 
 
-def conversion_sentence(conversions: Iterable[Document]) -> str:
+def conversion_sentence(conversions: Iterable[ReportedConversion]) -> str:
     """What the measured times of conversions hold; empty when there is nothing to explain."""
-    times = [c["olive_load_seconds"] for c in conversions if c.get("olive_load_seconds")]
+    times = [seconds for c in conversions if (seconds := c.get("olive_load_seconds"))]
     if not times:
         return ""
     return (
@@ -156,81 +204,77 @@ def conversion_sentence(conversions: Iterable[Document]) -> str:
     )
 
 
-def drift_cell(measured: Document) -> str:
+def drift_cell(measured: ReportedFigures) -> str:
     """Top-1 agreement and mean KL of one precision, as far as they were measured."""
     parts = []
-    if measured.get("top1_agreement") is not None:
+    if "top1_agreement" in measured:
         parts.append(f"{100 * measured['top1_agreement']:.1f} %")
-    if measured.get("kl_mean") is not None:
+    if "kl_mean" in measured:
         parts.append(f"KL {kl_number(measured['kl_mean'])}")
     return ", ".join(parts)
 
 
-def spread_cell(figures: Document | None) -> str:
+def spread_cell(figure: Spread | None) -> str:
     """Median with least and most of one figure; empty when it was not measured."""
-    if not figures or figures.get("median") is None:
+    if not figure:
         return ""
-    low, high = figures.get("min"), figures.get("max")
     span = (
-        f" ({number_text(low)} to {number_text(high)})"
-        if low is not None and high is not None
+        f" ({number_text(figure['min'])} to {number_text(figure['max'])})"
+        if "min" in figure and "max" in figure
         else ""
     )
-    return number_text(figures["median"]) + span
+    return number_text(figure["median"]) + span
 
 
-def evidence_text(evidence: Any) -> str:
-    """The evidence of a check in one line, whatever its shape."""
-    if isinstance(evidence, Mapping) and evidence.get("summary"):
-        return str(evidence["summary"])
-    if isinstance(evidence, Mapping):
-        return ", ".join(
-            f"{k} {number_text(v) if isinstance(v, float) else v}"
-            for k, v in evidence.items()
-            if isinstance(v, str | int | float)
-        )
-    return "" if evidence is None else str(evidence)
+def evidence_text(evidence: Evidence) -> str:
+    """The evidence of a check in one line."""
+    return evidence.get("summary", "")
 
 
 FAULTS_SHOWN = 20
 """Faults of one check that a report lists; all of them stand in report.json."""
 
 
-def fault_lines(check: Document) -> list[str]:
+def fault_lines(check: CheckRow) -> list[str]:
     """One line for each question that a check found wrong, and for each unusual input that failed."""
-    evidence = check.get("evidence")
-    if not isinstance(evidence, Mapping):
-        return []
-    faults = [f for f in evidence.get("faults") or () if isinstance(f, Mapping)]
-    cases = [c for c in evidence.get("cases") or () if isinstance(c, Mapping)]
+    evidence = check["evidence"]
     lines = [
-        f"{one_line(str(f.get('prompt', '')), 120)}: {one_line(str(f.get('fault', '')), 160)}"
-        for f in faults
+        f"{one_line(fault['prompt'], 120)}: {one_line(fault['fault'], 160)}"
+        for fault in evidence.get("faults", [])
     ] + [
-        f"{one_line(str(c.get('name', '')), 120)}: {one_line(str(c.get('words', '')), 160)}"
-        for c in cases
-        if c.get("outcome") == "failed"
+        f"{one_line(case['name'], 120)}: {one_line(case['words'], 160)}"
+        for case in evidence.get("cases", [])
+        if case["outcome"] == "failed"
     ]
     more = len(lines) - FAULTS_SHOWN
     return lines[:FAULTS_SHOWN] + ([f"and {more} more, in report.json"] if more > 0 else [])
 
 
-def size_cell(figures: Document, peak: str) -> str:
-    """Size, peak memory (under the key `peak`) and time, or why a row cannot run here."""
-    if figures.get("available") is False:
-        return plain(figures.get("reason") or "cannot run here")
-    parts = [bytes_text(figures[k]) for k in ("bytes", peak) if k in figures]
-    return ", ".join(parts + ([seconds_text(figures["seconds"])] if "seconds" in figures else []))
+def estimate_cell(estimate: ReportedEstimate) -> str:
+    """Predicted size, peak memory and time, or why a row cannot run here."""
+    if estimate.get("available") is False:
+        return plain(estimate.get("reason") or "cannot run here")
+    return _sizes(estimate.get("bytes"), estimate.get("peak_ram_bytes"), estimate.get("seconds"))
 
 
-def tuned_sentence(tuned: Document | None) -> str:
+def size_cell(measured: ReportedFigures) -> str:
+    """Measured size, peak memory and time."""
+    return _sizes(measured.get("bytes"), measured.get("peak_rss_bytes"), measured.get("seconds"))
+
+
+def _sizes(size: int | None, memory: int | None, seconds: float | None) -> str:
+    parts = [bytes_text(value) for value in (size, memory) if value is not None]
+    return ", ".join(parts + ([seconds_text(seconds)] if seconds is not None else []))
+
+
+def tuned_sentence(tuned: TunedManifest | None) -> str:
     """What `firstlight tune` has written into an artifact, and what it brought; empty for one that was not tuned."""
-    settings = (tuned or {}).get("settings")
-    if not isinstance(settings, Mapping):
+    if tuned is None:
         return ""
-    threads = threads_text(settings.get("intra_op_num_threads"), settings.get("spin_us"))
-    faster = (tuned or {}).get("faster") or {}
+    settings = tuned["settings"]
+    threads = threads_text(settings["intra_op_num_threads"], settings["spin_us"])
+    faster = tuned.get("faster", {})
     rates = ", ".join(f"{name} {number_text(value)} ×" for name, value in faster.items())
-    void = " Void: the machine was busy with something else." if (tuned or {}).get("void") else ""
+    void = " Void: the machine was busy with something else." if tuned.get("void") else ""
     against = f" Against what Olive leaves: {rates}." if rates else ""
     return f"Tuned: {threads}.{against}{void}"

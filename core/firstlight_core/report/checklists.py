@@ -2,9 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from firstlight_core.deploy.targets import PUBLISHED
+from firstlight_core.documents.measure import BenchDocument
+from firstlight_core.documents.report import (
+    ClosingItem,
+    ModelMetrics,
+    NextCommand,
+    ProductionItem,
+    ServiceMetrics,
+)
 from firstlight_core.monitor import ALERT_THRESHOLDS
 from firstlight_core.paths import RUN_FILE
 from firstlight_core.precision.table import (
@@ -13,7 +20,7 @@ from firstlight_core.precision.table import (
     course_name_of,
     is_quantised,
 )
-from firstlight_core.report.facts import RunFacts
+from firstlight_core.report.facts import RunFacts, StepFact
 from firstlight_core.report.proofs import (
     Proof,
     State,
@@ -27,15 +34,13 @@ from firstlight_core.report.proofs import (
 )
 from firstlight_core.shells import command_line
 
-Item = dict[str, str]
 
-
-def closing_items(facts: RunFacts) -> list[Item]:
+def closing_items(facts: RunFacts) -> list[ClosingItem]:
     """The course's four closing items (Module 5, section 4), each with what this run really did, and did not."""
-    made = ", ".join(str(c.get("precision")) for c in facts.conversions)
-    adopted = facts.document("model").get("artifact")
+    made = ", ".join(c["precision"] for c in facts.conversions)
+    adopted = facts.model is not None and "artifact" in facts.model
     states = {s.id: s for s in facts.steps}
-    quantised = [c for c in facts.conversions if is_quantised(str(c.get("precision", "")))]
+    quantised = [c for c in facts.conversions if is_quantised(c["precision"])]
     deployed, measured = deployment_proof(facts), _measured_here(facts)
     return [
         _item(
@@ -54,7 +59,7 @@ def closing_items(facts: RunFacts) -> list[Item]:
             "Foundry Local deployment configuration",
             deployed.state == "passed",
             deployed.note,
-            deployed.note if facts.document("deploy") else _why(states["deploy"]),
+            deployed.note if facts.deployment is not None else _why(states["deploy"]),
         ),
         _item(
             "Performance tuning and troubleshooting",
@@ -88,7 +93,7 @@ def _measured_here(facts: RunFacts) -> Proof:
     return Proof(state="passed" if good else bench.state, note="; ".join(notes))
 
 
-def _item(title: str, done: bool, evidence: str, otherwise: str) -> Item:
+def _item(title: str, done: bool, evidence: str, otherwise: str) -> ClosingItem:
     return {
         "title": title,
         "status": "done" if done else "not done",
@@ -96,29 +101,28 @@ def _item(title: str, done: bool, evidence: str, otherwise: str) -> Item:
     }
 
 
-def _why(step: Any) -> str:
+def _why(step: StepFact) -> str:
     return {"failed": "failed", "cancelled": "cancelled"}.get(step.status, "skipped") + (
         f": {step.reason}" if step.reason else ""
     )
 
 
-def production_items(facts: RunFacts) -> list[Item]:
+def production_items(facts: RunFacts) -> list[ProductionItem]:
     """The production checklist for Foundry Local (Module 6, section 1), 16 items in four groups.
 
     `verified` means that a valid check of this run passed, `failed` that it did not, `void` that its figures are worth
     nothing, `done` that Firstlight set it so, `reminder` that it is yours to do.
     """
-    deployed = facts.document("deploy")
+    deployed = facts.deployment
     # Exports for other servers have a name too, which Foundry Local does not know.
-    target = str(deployed.get("target") or "foundry")
-    in_foundry = bool(deployed.get("name")) and target in PUBLISHED
+    alias = deployed["name"] if deployed is not None and deployed["kind"] != "export" else ""
     load = benchmark_proof(facts)
     rows: tuple[tuple[str, str, str | Proof, str], ...] = (
         (
             "Service configuration",
             "Model alias chosen for the use case",
-            "done" if in_foundry else "reminder",
-            str(deployed["name"]) if in_foundry else "choose a name when you deploy",
+            "done" if alias else "reminder",
+            alias or "choose a name when you deploy",
         ),
         (
             "Service configuration",
@@ -198,7 +202,7 @@ _STATUS: Mapping[State, str] = {
 }
 
 
-def _row(group: str, title: str, status: str | Proof, note: str) -> Item:
+def _row(group: str, title: str, status: str | Proof, note: str) -> ProductionItem:
     if isinstance(status, Proof):
         return _row(group, title, _STATUS[status.state], note or status.note)
     return {"group": group, "title": title, "status": status, "note": note}
@@ -224,12 +228,12 @@ def limitations(facts: RunFacts) -> list[str]:
     sentences += [
         f"Quality, {a.name}: {a.quality.note}." for a in artifacts if a.quality.state == "failed"
     ]
-    template = facts.document("template")
-    if template and not template.get("locked", True):
+    template = facts.template
+    if template is not None and not template.get("locked", True):
         sentences.append(
             "The prompt template differs from the tokenizer's; see the template section."
         )
-    if not template and facts.in_use:
+    if template is None and facts.in_use:
         sentences.append("The prompt template was not checked in this run.")
     sentences.append(
         "Backdoors or flaws in the weights themselves cannot be found by these checks."
@@ -242,13 +246,14 @@ def fallback(facts: RunFacts) -> str:
     used = facts.precision_in_use
     if not used:
         return ""
-    estimates = facts.document("model").get("estimates") or {}
+    estimates = facts.model.get("estimates", {}) if facts.model is not None else {}
     known = {a.name: a.quality.state for a in checked_artifacts(facts)}
     for precision in closer_precisions(used):
         made = next((name for name in known if course_name_of(name) == precision), None)
         if made is not None and known[made] != "failed":
             return f"If the quality of {used} is not satisfactory, take {made}, which this run made too."
-        if made is None and (estimates.get(precision) or {}).get("available", True):
+        estimate = estimates.get(precision)
+        if made is None and (estimate is None or estimate["available"]):
             return f"If the quality of {used} is not satisfactory, convert to {precision} next."
     return (
         f"Nothing that can be made here lies closer to the original than {used}."
@@ -257,7 +262,7 @@ def fallback(facts: RunFacts) -> str:
     )
 
 
-def next_commands(facts: RunFacts, artifact: str | None, folder: Path) -> list[Item]:
+def next_commands(facts: RunFacts, artifact: str | None, folder: Path) -> list[NextCommand]:
     """Commands that carry on from here; `folder` is the run's."""
     rows: list[tuple[str, Sequence[str]]] = [
         ("Repeat this run", ("firstlight", "run", str(folder / RUN_FILE), "--yes")),
@@ -267,48 +272,49 @@ def next_commands(facts: RunFacts, artifact: str | None, folder: Path) -> list[I
             ("Talk to it", ("firstlight", "chat", artifact)),
             ("Measure it again", ("firstlight", "bench", artifact)),
         ]
-    deployed = facts.document("deploy")
-    if artifact and not deployed:
+    deployed = facts.deployment
+    if artifact and deployed is None:
         rows.append(("Deploy it", ("firstlight", "deploy", artifact, "--name", "my-model")))
-    elif deployed.get("name") and artifact:
-        words = ["firstlight", "deploy", "--name", str(deployed["name"])]
-        if (target := str(deployed.get("target") or "foundry")) != "foundry":
-            words += ["--target", target]
+    elif deployed is not None and artifact:
+        words = ["firstlight", "deploy", "--name", deployed["name"]]
+        if deployed["target"] != "foundry":
+            words += ["--target", deployed["target"]]
         rows.append(("Take the deployment back", (*words, "--undo")))
     return [{"title": title, "command": command_line(command)} for title, command in rows]
 
 
-def service_metrics(bench: Mapping[str, Any], at: str) -> dict[str, Any] | None:
+def service_metrics(bench: BenchDocument, at: str) -> ServiceMetrics | None:
     """The benchmark in the field names of the course's monitoring service; times in seconds, memory in bytes.
 
     `status` is "healthy" or "degraded" by the course's thresholds, and "void" where the figures are worth nothing.
     """
-    models = {}
-    for result in bench.get("results", ()):
+    models: dict[str, ModelMetrics] = {}
+    for result in bench.get("results", []):
         totals = [
-            float(s)
-            for case in result.get("cases", ())
-            for s in (case.get("total_s") or {}).get("samples", ())
+            seconds
+            for case in result.get("cases", [])
+            if "total_s" in case
+            for seconds in case["total_s"].get("samples", [])
         ]
         if totals:
             latency = sum(totals) / len(totals)
             # Artifacts have none: a repetition that fails ends their benchmark.
-            errors = float(result.get("error_rate", 0.0))
+            errors = result.get("error_rate", 0.0)
             models[str(result.get("label") or result.get("target"))] = {
                 "status": "void" if bench.get("void") else _health(latency, errors),
-                "memory_usage": (result.get("rss_bytes") or {}).get("loaded"),
+                "memory_usage": result["rss_bytes"].get("loaded")
+                if "rss_bytes" in result
+                else None,
                 "inference_count": len(totals),
                 "average_latency": latency,
                 "error_rate": errors,
             }
-    return (
-        {"timestamp": at, "models": models, "alert_thresholds": ALERT_THRESHOLDS}
-        if models
-        else None
-    )
+    if not models:
+        return None
+    return {"timestamp": at, "models": models, "alert_thresholds": ALERT_THRESHOLDS}
 
 
-def _health(latency: float, errors: float) -> str:
+def _health(latency: float, errors: float) -> Literal["degraded", "healthy"]:
     slow = 1_000 * latency > ALERT_THRESHOLDS["response_time_ms"]
     return (
         "degraded" if slow or 100 * errors > ALERT_THRESHOLDS["error_rate_percent"] else "healthy"

@@ -3,10 +3,11 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from firstlight_core.documents.ledger import ReportValues
+from firstlight_core.documents.reading import read_document
+from firstlight_core.documents.report import LedgerDigest
 from firstlight_core.errors import StateProblem
 from firstlight_core.ledger import LEDGER, Run
 
@@ -19,15 +20,7 @@ LIMITS = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerMark:
-    """The part of the ledger that a report was written from."""
-
-    bytes: int
-    sha256: str
-
-
-def content_digest(document: Mapping[str, Any]) -> str:
+def content_digest(document: Mapping[str, object]) -> str:
     """SHA-256 of a report's JSON without its `digest`: keys sorted, no white space, ASCII."""
     content = {key: value for key, value in document.items() if key != "digest"}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -39,7 +32,7 @@ def file_digest(raw: bytes) -> str:
     return hashlib.sha256(raw).hexdigest()
 
 
-def ledger_mark(run: Run) -> LedgerMark:
+def ledger_digest(run: Run) -> LedgerDigest:
     """How long the run's ledger is now, and its digest.
 
     Raises:
@@ -50,14 +43,14 @@ def ledger_mark(run: Run) -> LedgerMark:
         raw = path.read_bytes()
     except OSError as error:
         raise StateProblem(f"Cannot read {path.name}: {error.strerror}.") from error
-    return LedgerMark(bytes=len(raw), sha256=file_digest(raw))
+    return {"bytes": len(raw), "sha256": file_digest(raw)}
 
 
 def written_digests(folder: Path) -> dict[str, str]:
     """Kind → digest of the newest report that the ledger in this folder tells of; empty when there is none."""
     digests: dict[str, str] = {}
     for entry in Run(folder).entries():
-        recorded = entry.values.get("sha256")
-        if entry.step == REPORT and isinstance(recorded, Mapping):
-            digests = {str(kind): str(value) for kind, value in recorded.items()}
+        if entry.step == REPORT:
+            values = read_document(ReportValues, entry.values)
+            digests = values.get("sha256", {}) if values is not None else digests
     return digests

@@ -5,12 +5,29 @@ Every figure stands below a key `claim`, `estimate` or `measured`. All text is v
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from firstlight_core import __version__
 from firstlight_core.artifact.manifest import read_manifest
+from firstlight_core.documents.conversion import ConversionDocument
+from firstlight_core.documents.estimate import EstimateDocument
+from firstlight_core.documents.inference import ChatStats
+from firstlight_core.documents.ledger import ChatValues, ReportedModel, TemplateValues
+from firstlight_core.documents.measure import BenchCase, DriftDocument
+from firstlight_core.documents.reading import only_known, read_document
+from firstlight_core.documents.report import (
+    ChatPair,
+    PrecisionRow,
+    ReportDocument,
+    ReportedConversion,
+    ReportedEstimate,
+    ReportedFigures,
+    ReportedMachine,
+    ReportedStep,
+    ReportedTemplate,
+)
+from firstlight_core.documents.tuning import TunedManifest
 from firstlight_core.ledger import Run
 from firstlight_core.precision.table import PRECISIONS
 from firstlight_core.report.checklists import (
@@ -21,23 +38,17 @@ from firstlight_core.report.checklists import (
     production_items,
     service_metrics,
 )
-from firstlight_core.report.facts import RunFacts, collect_facts
+from firstlight_core.report.facts import RunFacts, StepFact, collect_facts
 from firstlight_core.text import redact, visible
 
-Document = dict[str, Any]
 SCHEMA = "firstlight/report.json/1"
-_MODEL_KEYS = (
-    *("source", "path", "artifact", "architecture", "parameters", "dtype", "tied_embeddings"),
-    *("context_length", "weight_bytes", "licence", "fingerprint"),
-)
 
 
-def report_document(run: Run, *, now: float | None = None) -> Document:
+def report_document(run: Run, *, now: float | None = None) -> ReportDocument:
     """Everything the report says about a run; what was not measured is absent."""
     facts = collect_facts(run)
     written = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
-    bench = facts.document("benchmark")
-    document: Document = {
+    document: ReportDocument = {
         "schema": SCHEMA,
         "run": {
             "id": facts.id,
@@ -47,30 +58,36 @@ def report_document(run: Run, *, now: float | None = None) -> Document:
         },
         "firstlight": __version__,
         "closing": closing_items(facts),
-        "steps": [asdict(step) for step in facts.steps],
-        "machine": _machine(facts),
-        "model": {
-            key: value
-            for key in _MODEL_KEYS
-            if (value := facts.document("model").get(key)) is not None
-        },
-        "precisions": _precision_rows(facts),
-        "conversions": [_conversion(c) for c in facts.conversions],
-        "template": _template(facts.document("template")),
-        "deployment": dict(facts.document("deploy")),
-        "server": dict(facts.document("connect")),
-        "chat": _chat(facts.document("chat")),
-        "benchmark": dict(bench),
-        "quality": [dict(q) for q in facts.qualities],
-        "metrics": service_metrics(bench, written),
+        "steps": [_step(step) for step in facts.steps],
         "production": production_items(facts),
         "limitations": limitations(facts),
-        "fallback": fallback(facts),
         "next": next_commands(facts, facts.in_use or None, run.folder),
     }
-    report: Document = _visible_copy(
-        {k: v for k, v in document.items() if v not in (None, {}, [], "")}
-    )
+    if machine := _machine(facts):
+        document["machine"] = machine
+    if facts.model is not None and (model := only_known(ReportedModel, facts.model)):
+        document["model"] = model
+    if precisions := _precision_rows(facts):
+        document["precisions"] = precisions
+    if facts.conversions:
+        document["conversions"] = [_conversion(made) for made in facts.conversions]
+    if facts.template is not None:
+        document["template"] = _template(facts.template)
+    if facts.deployment is not None:
+        document["deployment"] = facts.deployment
+    if facts.server is not None:
+        document["server"] = facts.server
+    if facts.chat is not None and (chat := _chat(facts.chat)):
+        document["chat"] = chat
+    if facts.benchmark is not None:
+        document["benchmark"] = facts.benchmark
+        if (metrics := service_metrics(facts.benchmark, written)) is not None:
+            document["metrics"] = metrics
+    if facts.qualities:
+        document["quality"] = list(facts.qualities)
+    if sentence := fallback(facts):
+        document["fallback"] = sentence
+    report: ReportDocument = _visible_copy(document)
     return report
 
 
@@ -90,25 +107,44 @@ def _shown_key(key: str) -> str:
     return key if key.isidentifier() and key.isascii() else visible(redact(key))
 
 
-def _machine(facts: RunFacts) -> Document:
-    """What the benchmark measured on, else what the environment check found."""
-    checks = facts.document("environment").get("checks", ())
-    rows = {str(c.get("title") or c.get("id")): str(c.get("found", "")) for c in checks}
-    measured = facts.document("benchmark").get("machine")
-    return ({"measured": dict(measured)} if measured else {}) | ({"checks": rows} if rows else {})
+def _step(step: StepFact) -> ReportedStep:
+    return {
+        "id": step.id,
+        "title": step.title,
+        "status": step.status,
+        "seconds": step.seconds,
+        "reason": step.reason,
+    }
 
 
-def _precision_rows(facts: RunFacts) -> list[Document]:
+def _machine(facts: RunFacts) -> ReportedMachine:
+    """What the benchmark measured on, and what the environment check found."""
+    machine: ReportedMachine = {}
+    if facts.benchmark is not None and facts.benchmark.get("machine"):
+        machine["measured"] = facts.benchmark["machine"]
+    checks = facts.environment.get("checks", []) if facts.environment is not None else []
+    if checks:
+        machine["checks"] = {
+            check.get("title") or check["id"]: check.get("found", "") for check in checks
+        }
+    return machine
+
+
+def _precision_rows(facts: RunFacts) -> list[PrecisionRow]:
     """The course's table with three kinds of figures side by side: claim, estimate, measured."""
-    estimates = facts.document("model").get("estimates") or {}
+    estimates = facts.model.get("estimates", {}) if facts.model is not None else {}
     rows = []
     for precision in PRECISIONS:
-        row: Document = {"precision": precision.key, "label": precision.label}
-        if precision.claim is not None:
-            row["claim"] = asdict(precision.claim)
-        if estimate := estimates.get(precision.key):
-            keys = ("bytes", "peak_ram_bytes", "seconds", "available", "reason")
-            row["estimate"] = {k: estimate[k] for k in keys if estimate.get(k) is not None}
+        row: PrecisionRow = {"precision": precision.key, "label": precision.label}
+        if (claim := precision.claim) is not None:
+            row["claim"] = {
+                "size": claim.size,
+                "speed": claim.speed,
+                "quality": claim.quality,
+                "use": claim.use,
+            }
+        if (estimate := estimates.get(precision.key)) is not None:
+            row["estimate"] = _estimate(estimate)
         if measured := _measured(facts, precision.key):
             row["measured"] = measured
         if "estimate" in row or "measured" in row:
@@ -116,69 +152,105 @@ def _precision_rows(facts: RunFacts) -> list[Document]:
     return rows
 
 
-def _measured(facts: RunFacts, precision: str) -> Document:
+def _estimate(estimate: EstimateDocument) -> ReportedEstimate:
+    return {
+        "bytes": estimate["bytes"],
+        "peak_ram_bytes": estimate["peak_ram_bytes"],
+        "seconds": estimate["seconds"],
+        "available": estimate["available"],
+        "reason": estimate["reason"],
+    }
+
+
+def _measured(facts: RunFacts, precision: str) -> ReportedFigures:
     """Sizes, drift and speeds of one precision; `void` is true where the speeds are worth nothing."""
-    measured: Document = {}
+    measured: ReportedFigures = {}
     for made in facts.conversions:
-        if made.get("precision") == precision:
-            measured |= {k: made[k] for k in ("bytes", "seconds", "peak_rss_bytes") if k in made}
-            for quality in facts.qualities_of(str(made.get("artifact"))):
-                drift = quality.get("drift") or {}
-                keys = ("top1_agreement", "kl_mean", "kl_p95", "perplexity_ratio")
-                measured |= {k: drift[k] for k in keys if drift.get(k) is not None}
-    bench = facts.document("benchmark")
-    for result in bench.get("results", ()):
+        if made["precision"] == precision:
+            measured["bytes"] = made["bytes"]
+            measured["seconds"] = made["seconds"]
+            measured["peak_rss_bytes"] = made["peak_rss_bytes"]
+            for quality in facts.qualities_of(made["artifact"]):
+                if "drift" in quality:
+                    _add_drift(measured, quality["drift"])
+    bench = facts.benchmark
+    for result in bench.get("results", []) if bench is not None else []:
         if result.get("precision") == precision and result.get("cases"):
-            case = result["cases"][-1]
-            measured |= {"load_s": result.get("load_s"), "prompt_tokens": case.get("prompt_tokens")}
-            for name in ("ttft_s", "prefill_tps", "decode_tps"):
-                if (median := (case.get(name) or {}).get("median")) is not None:
-                    measured[name] = median
-            if bench.get("void"):
+            measured["load_s"] = result["load_s"]
+            _add_speeds(measured, result["cases"][-1])
+            if bench is not None and bench.get("void"):
                 measured["void"] = True
     return measured
 
 
-def _conversion(made: Mapping[str, Any]) -> Document:
-    keys = ("precision", "artifact", "method", "command", "smoke", "built", "olive_load_seconds")
-    conversion = {key: made[key] for key in keys if key in made}
-    manifest = read_manifest(Path(str(made.get("artifact"))))
-    files = manifest.get("files") if manifest is not None else None
-    hashes = {
-        name: file["sha256"]
-        for name, file in (files or {}).items()
-        if isinstance(file, Mapping) and file.get("sha256")
+def _add_drift(measured: ReportedFigures, drift: DriftDocument) -> None:
+    measured["top1_agreement"] = drift["top1_agreement"]
+    measured["kl_mean"] = drift["kl_mean"]
+    measured["kl_p95"] = drift["kl_p95"]
+    measured["perplexity_ratio"] = drift["perplexity_ratio"]
+
+
+def _add_speeds(measured: ReportedFigures, case: BenchCase) -> None:
+    measured["prompt_tokens"] = case.get("prompt_tokens")
+    if "ttft_s" in case:
+        measured["ttft_s"] = case["ttft_s"]["median"]
+    if "prefill_tps" in case:
+        measured["prefill_tps"] = case["prefill_tps"]["median"]
+    if "decode_tps" in case:
+        measured["decode_tps"] = case["decode_tps"]["median"]
+
+
+def _conversion(made: ConversionDocument) -> ReportedConversion:
+    conversion: ReportedConversion = {
+        "precision": made["precision"],
+        "artifact": made["artifact"],
+        "method": made["method"],
+        "command": made["command"],
+        "smoke": made["smoke"],
+        "built": made["built"],
     }
-    tuned = manifest.get("tuned") if manifest is not None else None
-    return conversion | ({"sha256": hashes} if hashes else {}) | ({"tuned": tuned} if tuned else {})
+    if "olive_load_seconds" in made:
+        conversion["olive_load_seconds"] = made["olive_load_seconds"]
+    manifest = read_manifest(Path(made["artifact"]))
+    if manifest is None:
+        return conversion
+    if files := manifest.get("files"):
+        conversion["sha256"] = {name: entry["sha256"] for name, entry in files.items()}
+    if (tuned := read_document(TunedManifest, manifest.get("tuned"))) is not None:
+        conversion["tuned"] = tuned
+    return conversion
 
 
-def _template(template: Mapping[str, Any]) -> Document:
-    keys = ("locked", "sentence", "fitted", "inference_model")
-    section = {k: template[k] for k in keys if template.get(k) is not None}
-    differences = template.get("differences") or ()
-    if differences:
-        section["differences"] = [
-            d.get("sentence") or str(d) if isinstance(d, Mapping) else str(d) for d in differences
-        ]
+def _template(template: TemplateValues) -> ReportedTemplate:
+    section: ReportedTemplate = {
+        "locked": template["locked"],
+        "inference_model": template["inference_model"],
+    }
+    if "sentence" in template:
+        section["sentence"] = template["sentence"]
+    if "fitted" in template:
+        section["fitted"] = template["fitted"]
+    if differences := template.get("differences"):
+        section["differences"] = [difference["sentence"] for difference in differences]
     return section
 
 
-def _chat(chat: Mapping[str, Any]) -> list[Document]:
-    """Question and answer pairs of either shape: the walk's turns, or the wizard's roles."""
-    pairs: list[Document] = []
-    stats = iter(chat.get("stats") or ())
-    for turn in chat.get("turns") or ():
-        if "prompt" in turn:
-            pairs.append(
-                {"question": turn["prompt"], "answer": turn.get("text", "")} | _stats(turn)
-            )
-        elif turn.get("role") == "user":
-            pairs.append({"question": turn.get("text", "")})
-        elif turn.get("role") == "assistant" and pairs:
-            pairs[-1] |= {"answer": turn.get("text", "")} | _stats({"stats": next(stats, None)})
+def _chat(chat: ChatValues) -> list[ChatPair]:
+    """The questions and answers of a conversation, or of a run without a screen."""
+    pairs: list[ChatPair] = []
+    if chat["kind"] != "conversation":
+        for turn in chat["turns"]:
+            pair: ChatPair = {"question": turn["prompt"], "answer": turn["text"]}
+            pairs.append(_with_figures(pair, turn["stats"]))
+        return pairs
+    stats = iter(chat["stats"])
+    for spoken in chat["turns"]:
+        if spoken["role"] == "user":
+            pairs.append({"question": spoken["text"]})
+        elif spoken["role"] == "assistant" and pairs:
+            pairs[-1] = _with_figures({**pairs[-1], "answer": spoken["text"]}, next(stats, None))
     return pairs
 
 
-def _stats(turn: Mapping[str, Any]) -> Document:
-    return {"measured": dict(turn["stats"])} if turn.get("stats") else {}
+def _with_figures(pair: ChatPair, stats: ChatStats | None) -> ChatPair:
+    return {**pair, "measured": stats} if stats else pair

@@ -1,15 +1,38 @@
 """What a run left in its ledger, put together: the last word on every step."""
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
+from firstlight_core.documents.conversion import ConversionDocument
+from firstlight_core.documents.deploy import (
+    AnsweredDocument,
+    Deployed,
+    ExportDocument,
+    PublishedDocument,
+)
+from firstlight_core.documents.environment import DoctorDocument
+from firstlight_core.documents.inference import ConnectedServer
+from firstlight_core.documents.ledger import (
+    ChatValues,
+    FailedValues,
+    ModelValues,
+    PrecisionValues,
+    QuestionsValues,
+    SkippedValues,
+    TemplateValues,
+    TurnValues,
+)
+from firstlight_core.documents.measure import (
+    BenchDocument,
+    BenchResult,
+    QualitiesDocument,
+    QualityDocument,
+)
+from firstlight_core.documents.reading import read_document
 from firstlight_core.ledger import STATUSES, Entry, Run
 from firstlight_core.session import Session
 from firstlight_core.steps import STEPS, Step, find_step
-
-Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,16 +55,19 @@ class RunFacts:
     begun: str = ""
     """Time of the first entry, UTC."""
     steps: tuple[StepFact, ...] = ()
-    documents: Mapping[str, Document] = field(default_factory=dict)
-    """Step → its last document."""
-    conversions: tuple[Document, ...] = ()
-    qualities: tuple[Document, ...] = ()
+    environment: DoctorDocument | None = None
+    model: ModelValues | None = None
+    precision: PrecisionValues | None = None
+    conversions: tuple[ConversionDocument, ...] = ()
+    template: TemplateValues | None = None
+    deployment: Deployed | None = None
+    server: ConnectedServer | None = None
+    """The server that chat, benchmark and quality asked instead of an artifact."""
+    chat: ChatValues | None = None
+    benchmark: BenchDocument | None = None
+    qualities: tuple[QualityDocument, ...] = ()
     in_use: str = ""
     """Folder of the artifact that template, deployment and chat worked on; empty when there is none."""
-
-    def document(self, step: str) -> Document:
-        """The last document of a step; empty when there is none."""
-        return self.documents.get(step, {})
 
     @property
     def precision_in_use(self) -> str:
@@ -50,7 +76,7 @@ class RunFacts:
             (str(c["precision"]) for c in self.conversions if c.get("artifact") == self.in_use), ""
         )
 
-    def qualities_of(self, artifact: str) -> list[Document]:
+    def qualities_of(self, artifact: str) -> list[QualityDocument]:
         """The quality documents of one artifact, in the order in which they were made."""
         only = len(self.conversions) == 1 and len(self.qualities) == 1
         return [
@@ -70,54 +96,114 @@ def collect_facts(run: Run) -> RunFacts:
 def current_facts(session: Session, run: Run | None) -> RunFacts:
     """What is known at this moment: the session in hand, and what its ledger alone remembers, such as a failure."""
     entries = list(run.entries()) if run is not None else []
-    return _facts(run.id if run is not None else "", entries, session.to_json())
+    return _facts(run.id if run is not None else "", entries, session)
 
 
-def _facts(run: str, entries: list[Entry], session: Document) -> RunFacts:
-    documents: dict[str, Document] = {}
-    conversions: dict[str, Document] = {}
-    qualities: dict[str, Document] = {}
+def _facts(run: str, entries: list[Entry], session: Session | None) -> RunFacts:
+    latest = _latest_entries(entries)
+    conversions, qualities = _converted_and_checked(entries)
+    known = session or Session()
+    for made in known.artifacts:
+        conversions[made["precision"]] = made
+    _add_qualities(qualities, known.quality)
+    precision = read_document(PrecisionValues, _values(latest, "precision"))
+    facts = RunFacts(
+        id=run,
+        begun=_begun(entries),
+        environment=known.environment
+        or read_document(DoctorDocument, _values(latest, "environment")),
+        model=read_document(ModelValues, known.model or _values(latest, "model")),
+        precision=precision,
+        conversions=tuple(conversions.values()),
+        template=read_document(TemplateValues, known.template or _values(latest, "template")),
+        deployment=known.deployment or read_deployed(_values(latest, "deploy")),
+        # With a session its word counts: the server may have been connected once and be disconnected again.
+        server=known.endpoint
+        if session is not None
+        else read_document(ConnectedServer, _values(latest, "connect")),
+        chat=known.chat or _chat(entries),
+        benchmark=known.benchmark or read_document(BenchDocument, _values(latest, "benchmark")),
+        qualities=tuple(qualities.values()),
+    )
+    documented = {
+        *latest,
+        *(step.id for step in STEPS if step.result and known.answer(step.result)),
+    }
+    return replace(
+        facts,
+        in_use=_in_use(known, facts, conversions),
+        steps=tuple(
+            _fact(step, entries, documented, converted=bool(conversions))
+            for step in STEPS
+            if step.id != "summary"
+        ),
+    )
+
+
+def _latest_entries(entries: list[Entry]) -> dict[str, Entry]:
+    """Return the last entry with a document of each step, without the steps that were taken back since."""
+    latest: dict[str, Entry] = {}
     for entry in entries:
         if entry.status == "undone":
-            documents.pop(entry.step, None)
+            latest.pop(entry.step, None)
+        elif entry.step != "convert" and (entry.status == "done" or _answered_no(entry)):
+            latest[entry.step] = entry
+    return {step: entry for step, entry in latest.items() if entry.values}
+
+
+def _values(latest: Mapping[str, Entry], step: str) -> object:
+    return latest[step].values if step in latest else None
+
+
+def _converted_and_checked(
+    entries: list[Entry],
+) -> tuple[dict[str, ConversionDocument], dict[str, QualityDocument]]:
+    """Return the newest conversion of each precision, and the newest quality document of each target."""
+    conversions: dict[str, ConversionDocument] = {}
+    qualities: dict[str, QualityDocument] = {}
+    for entry in entries:
         if entry.status != "done" and not _answered_no(entry):
             continue
         if entry.step == "convert":
-            if entry.values.get("precision"):
-                conversions[str(entry.values["precision"])] = entry.values
+            made = read_document(ConversionDocument, entry.values)
+            if made is not None and made.get("precision"):
+                conversions[made["precision"]] = made
                 # The folder holds another artifact now.
-                qualities.pop(str(entry.values.get("artifact")), None)
-        elif entry.step == "chat" and "turns" not in entry.values:
-            # The wizard appends a line for each turn; a run of the command line has one for all.
-            turns = documents.get("chat", {}).get("turns", [])
-            documents["chat"] = {"turns": [*turns, entry.values]}
-        else:
-            documents[entry.step] = entry.values
-        if entry.step == "quality":
-            _add_qualities(qualities, entry.values)
-    reported = [step for step in STEPS if step.id != "summary"]
-    answers = {**(session.get("more") or {}), **session}
-    for step in reported:
-        value = answers.get(step.result)
-        if isinstance(value, Mapping) and value:
-            documents[step.id] = value
-    if session.get("endpoint"):
-        documents["connect"] = session["endpoint"]
-    if session and not session.get("endpoint"):
-        # Connected once, and disconnected again.
-        documents.pop("connect", None)
-    for made in session.get("artifacts") or ():
-        conversions[str(made.get("precision"))] = made
-    _add_qualities(qualities, session.get("quality"))
-    return RunFacts(
-        id=run,
-        begun=_begun(entries),
-        steps=tuple(_fact(step, entries, documents, conversions) for step in reported),
-        documents=documents,
-        conversions=tuple(conversions.values()),
-        qualities=tuple(qualities.values()),
-        in_use=_in_use(session, documents, conversions),
-    )
+                qualities.pop(str(made.get("artifact")), None)
+        elif entry.step == "quality":
+            _add_qualities(qualities, read_quality(entry.values))
+    return conversions, qualities
+
+
+def read_deployed(values: object) -> Deployed | None:
+    """Return the values of a ledger's `deploy` entry as the document of their kind."""
+    match values:
+        case {"kind": "export"}:
+            return read_document(ExportDocument, values)
+        case {"kind": "published"}:
+            return read_document(PublishedDocument, values)
+        case {"kind": "answered"}:
+            return read_document(AnsweredDocument, values)
+    return None
+
+
+def _chat(entries: list[Entry]) -> ChatValues | None:
+    """Return the turns that the wizard recorded one by one, or the questions of a run without a screen."""
+    chats = [entry.values for entry in entries if entry.step == "chat" and entry.status == "done"]
+    turns = [turn for values in chats if (turn := read_document(TurnValues, values)) is not None]
+    if turns:
+        return {"kind": "turns", "turns": turns}
+    return read_document(QuestionsValues, chats[-1]) if chats else None
+
+
+def read_quality(values: object) -> QualityDocument | QualitiesDocument | None:
+    """Return the values of a ledger's `quality` entry as the document of their kind."""
+    match values:
+        case {"kind": "qualities"}:
+            return read_document(QualitiesDocument, values)
+        case {"kind": "quality"}:
+            return read_document(QualityDocument, values)
+    return None
 
 
 def _answered_no(entry: Entry) -> bool:
@@ -127,30 +213,39 @@ def _answered_no(entry: Entry) -> bool:
     return entry.status == "failed" and any(key in entry.values for key in keys)
 
 
-def _add_qualities(qualities: dict[str, Document], document: Any) -> None:
+def _add_qualities(
+    found: dict[str, QualityDocument], document: QualityDocument | QualitiesDocument | None
+) -> None:
     """Keep the newest document of each target."""
-    if not isinstance(document, Mapping):
-        return
-    for quality in document.get("artifacts") or [document]:
-        if isinstance(quality, Mapping) and "checks" in quality:
-            target = str(quality.get("target") or "")
-            qualities.pop(target, None)
-            qualities[target] = quality
+    for quality in each_quality(document):
+        target = quality.get("target", "")
+        found.pop(target, None)
+        found[target] = quality
+
+
+def each_quality(
+    document: QualityDocument | QualitiesDocument | None,
+) -> list[QualityDocument]:
+    """Return the documents of the targets that a quality check was about."""
+    if document is None:
+        return []
+    return document["artifacts"] if document["kind"] == "qualities" else [document]
 
 
 def _in_use(
-    session: Document, documents: Mapping[str, Document], conversions: Mapping[str, Document]
+    session: Session, facts: RunFacts, conversions: Mapping[str, ConversionDocument]
 ) -> str:
     """The session's artifact, that of the precision which the plan uses, or the one that was worked on."""
-    if session.get("artifact"):
-        return str(session["artifact"])
-    chosen = conversions.get(str(documents.get("precision", {}).get("use")))
-    if chosen and chosen.get("artifact"):
-        return str(chosen["artifact"])
-    for step in ("chat", "template", "model"):
-        if path := documents.get(step, {}).get("artifact"):
-            return str(path)
-    return str(next((c["artifact"] for c in conversions.values() if c.get("artifact")), ""))
+    if session.artifact:
+        return session.artifact
+    use = facts.precision.get("use") if facts.precision is not None else None
+    if use and use in conversions:
+        return conversions[use]["artifact"]
+    if facts.chat is not None and facts.chat["kind"] == "questions":
+        return facts.chat["artifact"]
+    if facts.model is not None and (adopted := facts.model.get("artifact")):
+        return adopted
+    return next((made["artifact"] for made in conversions.values()), "")
 
 
 def _begun(entries: list[Entry]) -> str:
@@ -161,60 +256,56 @@ def _begun(entries: list[Entry]) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(first))
 
 
-def _last_session(entries: list[Entry]) -> Document:
+def _last_session(entries: list[Entry]) -> Session | None:
     for entry in reversed(entries):
         if entry.step == "session":
-            return entry.values
+            return Session.from_json(entry.values)
         if entry.step == "summary" and isinstance(entry.values.get("session"), Mapping):
-            session: Document = entry.values["session"]
-            return session
-    return {}
+            return Session.from_json(entry.values["session"])
+    return None
 
 
-def result_of(benchmark: Document, artifact: str | None) -> Document:
+def result_of(benchmark: BenchDocument | None, artifact: str | None) -> BenchResult | None:
     """What a benchmark measured of one artifact, or of the first target where it did not measure that one."""
-    results = [r for r in benchmark.get("results") or () if isinstance(r, Mapping)]
+    results = benchmark.get("results", []) if benchmark is not None else []
     own = (r for r in results if artifact and artifact in (r.get("folder"), r.get("target")))
-    return next(own, results[0] if results else {})
+    return next(own, results[0] if results else None)
 
 
-def verdict_of(step: str, document: Document) -> str:
-    """Return the verdicts of a quality document in one text; empty for other steps, whose verdict is a key."""
-    if step != "quality":
-        return ""
-    several = document.get("artifacts") or [document]
-    verdicts = [
-        str(quality.get("verdict") or "") for quality in several if isinstance(quality, Mapping)
-    ]
-    return " ".join(filter(None, verdicts))
+def verdict_of(document: QualityDocument | QualitiesDocument | None) -> str:
+    """Return the verdicts of a quality document in one text."""
+    return " ".join(filter(None, (one.get("verdict") for one in each_quality(document))))
 
 
 def _fact(
-    step: Step,
-    entries: list[Entry],
-    documents: Mapping[str, Document],
-    conversions: Mapping[str, Document],
+    step: Step, entries: list[Entry], documented: Collection[str], *, converted: bool
 ) -> StepFact:
     own = [e for e in entries if e.step == step.id and e.status in (*STATUSES, "undone")]
     # A step that leaves no document has happened when something was converted: what was converted was chosen.
-    happened = bool(documents.get(step.id)) or (not step.result and bool(conversions))
+    happened = step.id in documented or (not step.result and converted)
     if not own:
         return StepFact(id=step.id, title=step.title, status="done" if happened else "skipped")
     last = own[-1]
     if last.status == "undone":
         return StepFact(id=step.id, title=step.title, status="skipped", reason="taken back")
     seconds = sum(e.seconds for e in own if e.status == last.status) or None
-    error = last.values.get("error")
-    reason = (
-        str(error.get("message", ""))
-        if isinstance(error, Mapping)
-        else last.values.get("reason")
-        or (verdict_of(step.id, last.values) if last.status == "failed" else "")
-    )
     return StepFact(
         id=step.id,
         title=step.title,
         status=last.status,
         seconds=seconds,
-        reason=str(reason or ""),
+        reason=_reason(step, last),
     )
+
+
+def _reason(step: Step, last: Entry) -> str:
+    """Return why a step failed or was skipped; empty when the ledger does not say so."""
+    failed = read_document(FailedValues, last.values)
+    if failed is not None and "error" in failed:
+        return failed["error"].get("message", "")
+    skipped = read_document(SkippedValues, last.values)
+    if skipped is not None and skipped.get("reason"):
+        return skipped["reason"]
+    if last.status == "failed" and step.id == "quality":
+        return verdict_of(read_quality(last.values))
+    return ""

@@ -1,12 +1,14 @@
 """The report as one HTML file that needs nothing else: inline styles, inline SVG, no script, nothing from elsewhere."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
+from firstlight_core.documents.measure import BenchCase, BenchResult, Figure
+from firstlight_core.documents.report import ReportDocument
 from firstlight_core.measure.bench_words import service_sentences
 from firstlight_core.report.cells import (
     RESOURCES,
+    answer_cell,
     bench_sentence,
     conversion_sentence,
     drift_cell,
@@ -28,7 +30,7 @@ from firstlight_core.text import bytes_text, seconds_text
 _PAGE = Path(__file__).with_name("report_page.html")
 
 
-def report_html(document: Mapping[str, Any]) -> str:
+def report_html(document: ReportDocument) -> str:
     """Draw the document of `report_document`; every text in it is escaped."""
     import jinja2
     from markupsafe import Markup
@@ -39,6 +41,7 @@ def report_html(document: Mapping[str, Any]) -> str:
         "seconds": seconds_text,
         "number": number_text,
         "speed": speed_cell,
+        "answer_speed": answer_cell,
         "drift": drift_cell,
         "kl_number": kl_number,
         "spread": spread_cell,
@@ -52,7 +55,7 @@ def report_html(document: Mapping[str, Any]) -> str:
         "resource_rows": resource_rows,
         "target_name": target_name,
         "tuned_sentence": tuned_sentence,
-        "command": _command,
+        "command": command_line,
     }
     # What charts draws is escaped there.
     charts = {name: Markup(svg) for name, svg in _charts(document).items()}
@@ -60,16 +63,13 @@ def report_html(document: Mapping[str, Any]) -> str:
     return page.render(d=document, charts=charts, resources=RESOURCES) + "\n"
 
 
-def _command(command: Any) -> str:
-    return command if isinstance(command, str) else command_line([*map(str, command)])
-
-
-def _charts(document: Mapping[str, Any]) -> dict[str, str]:
+def _charts(document: ReportDocument) -> dict[str, str]:
     measured = [
         (r["label"], r["measured"]) for r in document.get("precisions", ()) if "measured" in r
     ]
-    bench = document.get("benchmark", {})
-    results, word = bench.get("results") or (), measured_word(bench)
+    bench = document.get("benchmark")
+    results = bench.get("results", []) if bench is not None else []
+    word = measured_word(bench) if bench is not None else "measured"
     return {
         "sizes": bar_chart(
             "Size of the artifact (measured)",
@@ -86,32 +86,47 @@ def _charts(document: Mapping[str, Any]) -> dict[str, str]:
             "tok/s",
         ),
         "prefill": _by_length(
-            f"Prefill rate by prompt length ({word})", results, "prefill_tps", "tok/s"
+            f"Prefill rate by prompt length ({word})",
+            results,
+            lambda case: case.get("prefill_tps"),
+            "tok/s",
         ),
         "lengths": _by_length(
-            f"Time to first token by prompt length ({word})", results, "ttft_s", "s"
+            f"Time to first token by prompt length ({word})",
+            results,
+            lambda case: case.get("ttft_s"),
+            "s",
         ),
         "memory": bar_chart(
             f"Resident memory ({word})",
             [
-                (f"{_name(result)} {name}", result["rss_bytes"][name] / 2**20)
+                (f"{_name(result)} {name}", size / 2**20)
                 for result in results
-                for name in ("baseline", "loaded", "peak")
-                if name in (result.get("rss_bytes") or {})
+                if (rss := result.get("rss_bytes")) is not None
+                for name, size in (
+                    ("baseline", rss["baseline"]),
+                    ("loaded", rss["loaded"]),
+                    ("peak", rss["peak"]),
+                )
             ],
             "MiB",
         ),
     }
 
 
-def _by_length(title: str, results: Any, key: str, unit: str) -> str:
+def _by_length(
+    title: str,
+    results: Sequence[BenchResult],
+    figure_of: Callable[[BenchCase], Figure | None],
+    unit: str,
+) -> str:
     lines = [
         (
             _name(result),
             [
-                (float(case["prompt_tokens"]), float(case[key]["median"]))
-                for case in result.get("cases") or ()
-                if case.get(key) and case.get("prompt_tokens")
+                (float(case["prompt_tokens"]), figure["median"])
+                for case in result.get("cases", [])
+                if "prompt_tokens" in case and (figure := figure_of(case))
             ],
         )
         for result in results
@@ -119,5 +134,5 @@ def _by_length(title: str, results: Any, key: str, unit: str) -> str:
     return line_chart(title, lines, "prompt tokens", unit)
 
 
-def _name(result: Mapping[str, Any]) -> str:
+def _name(result: BenchResult) -> str:
     return str(result.get("precision") or result.get("label") or result.get("target"))[:24]

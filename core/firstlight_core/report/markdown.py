@@ -1,17 +1,18 @@
 """The report as Markdown: for a pull request, a wiki, a mail."""
 
-from collections.abc import Mapping
-from typing import Any
-
+from firstlight_core.documents.measure import DriftDocument
+from firstlight_core.documents.report import PrecisionRow, ReportDocument, ReportedStep
 from firstlight_core.measure.bench_words import service_sentences
 from firstlight_core.report.cells import (
     RESOURCES,
+    answer_cell,
     bench_sentence,
     block,
     code,
     conversion_sentence,
     drift_cell,
     drift_rows,
+    estimate_cell,
     evidence_text,
     fault_lines,
     kl_number,
@@ -28,10 +29,8 @@ from firstlight_core.report.cells import (
 from firstlight_core.shells import command_line
 from firstlight_core.text import bytes_text, one_line, seconds_text
 
-Document = Mapping[str, Any]
 
-
-def report_markdown(document: Document) -> str:
+def report_markdown(document: ReportDocument) -> str:
     """Draw the document of `report_document`."""
     run = document["run"]
     lines = [
@@ -56,7 +55,7 @@ def report_markdown(document: Document) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _step_row(step: Document) -> tuple[str, str, str, str]:
+def _step_row(step: ReportedStep) -> tuple[str, str, str, str]:
     seconds = step.get("seconds")
     return (
         str(step["title"]),
@@ -66,7 +65,7 @@ def _step_row(step: Document) -> tuple[str, str, str, str]:
     )
 
 
-def _machine(document: Document) -> list[str]:
+def _machine(document: ReportDocument) -> list[str]:
     machine = document.get("machine", {})
     rows = [(plain(k), plain(v)) for k, v in machine.get("checks", {}).items()]
     measured = machine.get("measured", {})
@@ -82,7 +81,7 @@ def _machine(document: Document) -> list[str]:
     return ["## Machine", "", *lines] if lines else []
 
 
-def _model(document: Document) -> list[str]:
+def _model(document: ReportDocument) -> list[str]:
     model = document.get("model")
     if not model:
         return []
@@ -90,7 +89,7 @@ def _model(document: Document) -> list[str]:
         (
             key,
             bytes_text(value)
-            if key.endswith("bytes")
+            if key.endswith("bytes") and isinstance(value, int)
             else f"`{plain(value)}`"
             if key == "fingerprint"
             else plain(value),
@@ -100,7 +99,7 @@ def _model(document: Document) -> list[str]:
     return ["## Model", "", *table(("Model (measured)", "Found"), rows)]
 
 
-def _precisions(document: Document) -> list[str]:
+def _precisions(document: ReportDocument) -> list[str]:
     head = (
         "Precision",
         "Claim: size, speed, quality",
@@ -112,11 +111,9 @@ def _precisions(document: Document) -> list[str]:
     rows = [
         (
             str(row["label"]),
-            ", ".join(
-                str((row.get("claim") or {}).get(k, "")) for k in ("size", "speed", "quality")
-            ).strip(", "),
-            size_cell(row.get("estimate", {}), "peak_ram_bytes"),
-            size_cell(row.get("measured", {}), "peak_rss_bytes"),
+            _claim(row),
+            estimate_cell(row.get("estimate", {})),
+            size_cell(row.get("measured", {})),
             speed_cell(row.get("measured", {})),
             drift_cell(row.get("measured", {})),
         )
@@ -130,7 +127,12 @@ def _precisions(document: Document) -> list[str]:
     )
 
 
-def _conversions(document: Document) -> list[str]:
+def _claim(row: PrecisionRow) -> str:
+    claim = row.get("claim")
+    return ", ".join([claim["size"], claim["speed"], claim["quality"]]) if claim is not None else ""
+
+
+def _conversions(document: ReportDocument) -> list[str]:
     lines: list[str] = []
     for made in document.get("conversions", ()):
         command = made.get("command")
@@ -142,7 +144,7 @@ def _conversions(document: Document) -> list[str]:
         ]
         if command:
             lines += [
-                block(command if isinstance(command, str) else command_line([*map(str, command)])),
+                block(command_line(command)),
                 "",
             ]
         if sentence := tuned_sentence(made.get("tuned")):
@@ -159,7 +161,7 @@ def _conversions(document: Document) -> list[str]:
     return ["## Conversion", "", *lines] if lines else []
 
 
-def _server(document: Document) -> list[str]:
+def _server(document: ReportDocument) -> list[str]:
     server = document.get("server")
     if not server:
         return []
@@ -173,7 +175,7 @@ def _server(document: Document) -> list[str]:
     ]
 
 
-def _template(document: Document) -> list[str]:
+def _template(document: ReportDocument) -> list[str]:
     template = document.get("template")
     if not template:
         return []
@@ -193,31 +195,36 @@ def _template(document: Document) -> list[str]:
     ]
 
 
-def _deployment(document: Document) -> list[str]:
+def _deployment(document: ReportDocument) -> list[str]:
     deployment = document.get("deployment")
     if not deployment:
         return []
-    keys = ("name", "id", "target", "path", "base_url", "verified")
-    rows = [(k, plain(deployment[k])) for k in keys if deployment.get(k) is not None]
+    rows = [
+        ("name", plain(deployment["name"])),
+        ("id", plain(deployment["id"])),
+        ("target", plain(deployment["target"])),
+        ("path", plain(deployment["path"])),
+        ("verified", plain(deployment["verified"])),
+    ]
     lines = ["## Deployment", "", *table(("Deployment", "Found"), rows)]
-    for row in deployment.get("commands", ()):
-        lines.append(f"- {plain(row.get('does'))}: {code(str(row.get('command')))}")
-    lines += [""] if deployment.get("commands") else []
-    if deployment.get("answer"):
-        lines += ["Its answer (measured):", "", block(str(deployment["answer"])), ""]
+    for row in deployment["commands"]:
+        lines.append(f"- {plain(row['does'])}: {code(row['command'])}")
+    lines += [""] if deployment["commands"] else []
+    if deployment["kind"] == "answered":
+        lines += ["Its answer (measured):", "", block(deployment["answer"]), ""]
     return lines
 
 
-def _chat(document: Document) -> list[str]:
+def _chat(document: ReportDocument) -> list[str]:
     lines: list[str] = []
     for pair in document.get("chat", ())[:50]:
         lines += [f"**{plain(pair['question'])}**", "", block(str(pair.get("answer", ""))), ""]
-        if cell := speed_cell(pair.get("measured", {})):
+        if cell := answer_cell(pair.get("measured", {})):
             lines += [f"Measured: {cell}", ""]
     return ["## Chat", "", *lines] if lines else []
 
 
-def _benchmark(document: Document) -> list[str]:
+def _benchmark(document: ReportDocument) -> list[str]:
     bench = document.get("benchmark")
     if not bench:
         return []
@@ -234,7 +241,9 @@ def _benchmark(document: Document) -> list[str]:
         (
             plain(target_name(result)),
             str(case.get("prompt_tokens", "unknown")),
-            *(spread_cell(case.get(key)) for key in ("ttft_s", "prefill_tps", "decode_tps")),
+            spread_cell(case.get("ttft_s")),
+            spread_cell(case.get("prefill_tps")),
+            spread_cell(case.get("decode_tps")),
         )
         for result in results
         for case in result.get("cases", ())
@@ -254,14 +263,14 @@ def _benchmark(document: Document) -> list[str]:
     ]
 
 
-def _quality(document: Document) -> list[str]:
+def _quality(document: ReportDocument) -> list[str]:
     lines: list[str] = []
     for quality in document.get("quality", ()):
         rows = [
             (
                 plain(c.get("title") or c.get("id")),
                 plain(c.get("status")),
-                plain(evidence_text(c.get("evidence"))),
+                plain(evidence_text(c["evidence"])),
             )
             for c in quality.get("checks", ())
         ]
@@ -272,7 +281,7 @@ def _quality(document: Document) -> list[str]:
             if faults := fault_lines(check):
                 title = plain(check.get("title") or check.get("id"))
                 lines += [f"{title}:", "", *[f"- {plain(fault)}" for fault in faults], ""]
-        if isinstance(drift := quality.get("drift"), Mapping):
+        if (drift := quality.get("drift")) is not None:
             lines += table(("Drift from the original", "Measured"), drift_rows(drift))
             lines += _worst(drift)
         if verdict := quality.get("verdict"):
@@ -280,14 +289,17 @@ def _quality(document: Document) -> list[str]:
     return ["## Quality", "", *lines] if lines else []
 
 
-def _worst(drift: Document) -> list[str]:
+def _worst(drift: DriftDocument) -> list[str]:
     """The examples that drifted most, beside the original's answer."""
     lines: list[str] = []
     for example in drift.get("worst") or ():
         answers = [
-            block(f"{name}: {one_line(str(example[key]), 600)}")
-            for name, key in (("original", "original"), ("artifact", "artifact"))
-            if example.get(key)
+            block(f"{name}: {one_line(answer, 600)}")
+            for name, answer in (
+                ("original", example["original"]),
+                ("artifact", example["artifact"]),
+            )
+            if answer
         ]
         if answers:
             lines += [
@@ -299,7 +311,7 @@ def _worst(drift: Document) -> list[str]:
     return lines
 
 
-def _metrics(document: Document) -> list[str]:
+def _metrics(document: ReportDocument) -> list[str]:
     metrics = document.get("metrics")
     if not metrics:
         return []
@@ -307,7 +319,7 @@ def _metrics(document: Document) -> list[str]:
     return ["## Alert thresholds", "", *table(("Threshold", "Claim (course)"), rows)]
 
 
-def _lists(document: Document) -> list[str]:
+def _lists(document: ReportDocument) -> list[str]:
     return [
         *("## Production readiness", ""),
         *table(
@@ -330,7 +342,7 @@ def _lists(document: Document) -> list[str]:
     ]
 
 
-def _digest(document: Document) -> list[str]:
+def _digest(document: ReportDocument) -> list[str]:
     digest = document.get("digest")
     if not digest:
         return []

@@ -1,65 +1,87 @@
 """A report without texts: figures, verdicts and hashes stay, questions and answers go."""
 
-from collections.abc import Mapping
 from typing import Any
 
-Document = dict[str, Any]
+from firstlight_core.documents.deploy import Deployed
+from firstlight_core.documents.measure import CheckRow, DriftDocument, Evidence, QualityDocument
+from firstlight_core.documents.report import ChatPair, ReportDocument, ReportedConversion
+
 LEFT_OUT = "(left out)"
-_SAID = ("question", "answer", "artifact_answer")
 
 
-def without_texts(document: Mapping[str, Any]) -> Document:
+def without_texts(document: ReportDocument) -> ReportDocument:
     """Return a copy of a report's document without any text of a person or a model."""
-    redacted: Document = {**document, "texts": False}
+    redacted: ReportDocument = {**document, "texts": False}
     if chat := document.get("chat"):
         redacted["chat"] = [_chat_pair(pair) for pair in chat]
     if quality := document.get("quality"):
         redacted["quality"] = [_quality(entry) for entry in quality]
-    if deployment := document.get("deployment"):
-        redacted["deployment"] = {
-            key: LEFT_OUT if key in _SAID else value for key, value in deployment.items()
-        }
+    if (deployment := document.get("deployment")) is not None:
+        redacted["deployment"] = _deployment(deployment)
     if conversions := document.get("conversions"):
-        redacted["conversions"] = [
-            {key: value for key, value in made.items() if key != "smoke"} for made in conversions
-        ]
+        redacted["conversions"] = [_conversion(made) for made in conversions]
     return redacted
 
 
-def _chat_pair(pair: Mapping[str, Any]) -> Document:
-    measured = {"measured": pair["measured"]} if "measured" in pair else {}
-    return {"question": LEFT_OUT, "answer": LEFT_OUT, **measured}
+def _chat_pair(pair: ChatPair) -> ChatPair:
+    redacted: ChatPair = {"question": LEFT_OUT, "answer": LEFT_OUT}
+    if "measured" in pair:
+        redacted["measured"] = pair["measured"]
+    return redacted
 
 
-def _quality(document: Mapping[str, Any]) -> Document:
+def _deployment(deployment: Deployed) -> Deployed:
+    if deployment["kind"] != "answered":
+        return deployment
+    return {
+        **deployment,
+        "question": LEFT_OUT,
+        "answer": LEFT_OUT,
+        "artifact_answer": LEFT_OUT,
+    }
+
+
+def _conversion(made: ReportedConversion) -> ReportedConversion:
+    redacted = made.copy()
+    redacted.pop("smoke", None)
+    return redacted
+
+
+def _quality(document: QualityDocument) -> QualityDocument:
     """What is kept is named: a text that a later version adds must not slip through."""
-    keys = ("ok", "target", "precision", "verdict")
-    redacted: Document = {key: document[key] for key in keys if key in document}
-    redacted["checks"] = [
-        {
-            **{key: check[key] for key in ("id", "title", "status") if key in check},
-            "evidence": _evidence(check.get("evidence")),
-        }
-        for check in document.get("checks") or ()
-    ]
-    if isinstance(drift := document.get("drift"), Mapping):
-        redacted["drift"] = {**_figures(drift), "worst": []}
+    redacted: QualityDocument = {
+        "kind": "quality",
+        "ok": document["ok"],
+        "target": document["target"],
+        "prompts": LEFT_OUT,
+        "checks": [_check(check) for check in document["checks"]],
+        "answers": [],
+        "verdict": document["verdict"],
+    }
+    if "drift" in document:
+        drift: DriftDocument = _figures(document["drift"])
+        drift["worst"] = []
+        redacted["drift"] = drift
     return redacted
 
 
-def _evidence(evidence: Any) -> Document:
-    if not isinstance(evidence, Mapping):
-        return {}
-    summary = {"summary": str(evidence["summary"])} if evidence.get("summary") else {}
-    return summary | _figures(evidence)
+def _check(check: CheckRow) -> CheckRow:
+    evidence: Evidence = _figures(check["evidence"])
+    evidence["summary"] = check["evidence"]["summary"]
+    return {
+        "id": check["id"],
+        "title": check["title"],
+        "status": check["status"],
+        "evidence": evidence,
+    }
 
 
-def _figures(values: Mapping[str, Any]) -> Document:
+def _figures(document: object) -> Any:
     """The numbers of a document, and those of the documents in it."""
-    figures: Document = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            figures[key] = _figures(value)
-        elif isinstance(value, int | float):
-            figures[key] = value
-    return figures
+    if not isinstance(document, dict):
+        return {}
+    return {
+        key: _figures(value) if isinstance(value, dict) else value
+        for key, value in document.items()
+        if isinstance(value, dict | int | float)
+    }

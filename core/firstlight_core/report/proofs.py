@@ -1,15 +1,15 @@
 """What a run proves: one verdict for each question that the lists of the report answer."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any, Literal
+from typing import Literal
 
+from firstlight_core.documents.measure import BenchResult, CheckRow, QualityDocument
 from firstlight_core.report.facts import RunFacts
 
 State = Literal["passed", "failed", "void", "missing"]
 """passed: a valid check says yes; failed: it says no; void: its figures are worthless; missing: there was no check."""
-Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,16 +34,15 @@ class CheckedArtifact:
 
 def benchmark_proof(facts: RunFacts) -> Proof:
     """Whether speeds were measured, and are worth something."""
-    bench = facts.document("benchmark")
-    if not bench:
+    bench = facts.benchmark
+    if bench is None:
         return _not_done(facts, "benchmark", "not measured in this run")
     if bench.get("void"):
         return Proof(state="void", note="the benchmark is void; measure again")
     levels = [
-        int(sweep["clients"])
-        for result in bench.get("results") or ()
-        for sweep in result.get("clients") or ()
-        if sweep.get("clients")
+        sweep["clients"]
+        for result in bench.get("results", [])
+        for sweep in result.get("clients", [])
     ]
     clients = f"up to {max(levels)} clients at once" if levels else "one user at a time"
     return Proof(state="passed", note=f"measured here with {clients}")
@@ -54,8 +53,7 @@ def memory_proof(facts: RunFacts) -> Proof:
     bench = benchmark_proof(facts)
     if bench.state != "passed":
         return bench
-    results = facts.document("benchmark").get("results") or ()
-    if not any((r.get("rss_bytes") or {}).get("peak") for r in results):
+    if not any("rss_bytes" in result for result in _results(facts)):
         return Proof(state="missing", note="only a server was measured, whose memory is its own")
     return Proof(state="passed", note="resident memory and CPU are measured in this report")
 
@@ -63,8 +61,7 @@ def memory_proof(facts: RunFacts) -> Proof:
 def load_proof(facts: RunFacts) -> Proof:
     """What is known of loading; never a cold start, since the files are in the page cache during a measurement."""
     bench = benchmark_proof(facts)
-    loads = [r.get("load_s") for r in facts.document("benchmark").get("results") or ()]
-    if bench.state != "passed" or not any(isinstance(load, int | float) for load in loads):
+    if bench.state != "passed" or not any("load_s" in result for result in _results(facts)):
         return bench if bench.state != "passed" else Proof(state="missing", note="not measured")
     return Proof(
         state="missing",
@@ -72,10 +69,14 @@ def load_proof(facts: RunFacts) -> Proof:
     )
 
 
+def _results(facts: RunFacts) -> list[BenchResult]:
+    return facts.benchmark.get("results", []) if facts.benchmark is not None else []
+
+
 def checked_artifacts(facts: RunFacts) -> list[CheckedArtifact]:
     """Every artifact of the run, the converted ones first, with its quality."""
     artifacts = [
-        _checked(str(made.get("precision")), facts.qualities_of(str(made.get("artifact"))))
+        _checked(made["precision"], facts.qualities_of(made["artifact"]))
         for made in facts.conversions
     ]
     if not artifacts and facts.in_use:
@@ -101,18 +102,21 @@ def quality_proof(facts: RunFacts) -> Proof:
 
 def deployment_proof(facts: RunFacts) -> Proof:
     """Whether Foundry Local answered with the deployed artifact, and as the artifact itself answers."""
-    deployed = facts.document("deploy")
-    if deployed.get("verified"):
-        name = deployed.get("id") or deployed.get("name")
-        return Proof(state="passed", note=f"registered as {name}, its answer verified")
-    if not deployed:
+    deployed = facts.deployment
+    if deployed is None:
         return _not_done(facts, "deploy", "not deployed in this run")
-    target = str(deployed.get("target") or "foundry")
-    if target == "foundry":
-        return Proof(state="failed", note="Foundry Local's answer is not the artifact's")
-    if target == "folder":
-        return Proof(state="missing", note="published, but not verified with Foundry Local")
-    return Proof(state="missing", note=f"exported for {target}, not deployed to Foundry Local")
+    match deployed["kind"]:
+        case "answered" if deployed["verified"]:
+            name = deployed["id"]
+            return Proof(state="passed", note=f"registered as {name}, its answer verified")
+        case "answered":
+            return Proof(state="failed", note="Foundry Local's answer is not the artifact's")
+        case "published":
+            return Proof(state="missing", note="published, but not verified with Foundry Local")
+        case "export":
+            target = deployed["target"]
+            note = f"exported for {target}, not deployed to Foundry Local"
+            return Proof(state="missing", note=note)
 
 
 def workflow_proof(facts: RunFacts) -> Proof:
@@ -133,19 +137,19 @@ def _not_done(facts: RunFacts, step: str, otherwise: str) -> Proof:
     return Proof(state="missing", note=otherwise)
 
 
-def _checked(name: str, qualities: Iterable[Document]) -> CheckedArtifact:
-    last: Document = {}
+def _checked(name: str, qualities: Iterable[QualityDocument]) -> CheckedArtifact:
+    last: QualityDocument | None = None
     for quality in qualities:
         last = quality
-    if not last:
+    if last is None:
         missing = Proof(state="missing", note="its quality was not checked")
         return CheckedArtifact(name=name, quality=missing, drift=False)
     drift = bool(last.get("drift"))
     return CheckedArtifact(name=name, quality=_quality(last, drift), drift=drift)
 
 
-def _quality(document: Document, drift: bool) -> Proof:
-    checks = [c for c in document.get("checks") or () if isinstance(c, Mapping)]
+def _quality(document: QualityDocument, drift: bool) -> Proof:
+    checks = document.get("checks", [])
     failed = [_title(c) for c in checks if c.get("status") == "fail"]
     open_ = [_title(c) for c in checks if c.get("status") not in ("pass", "fail")]
     if failed:
@@ -163,5 +167,5 @@ def _quality(document: Document, drift: bool) -> Proof:
     return Proof(state="passed", note="every check passed and the drift is measured")
 
 
-def _title(check: Document) -> str:
+def _title(check: CheckRow) -> str:
     return str(check.get("title") or check.get("id"))

@@ -1,9 +1,8 @@
 """The report of one run: Markdown to paste, JSON to compute with, HTML to look at."""
 
 import json
-from dataclasses import asdict
 
-from firstlight_core.documents.workflow import ReportPaths
+from firstlight_core.documents.workflow import WrittenReport
 from firstlight_core.errors import InputRefused
 from firstlight_core.files import write_whole
 from firstlight_core.ledger import Run, list_runs
@@ -12,7 +11,7 @@ from firstlight_core.report.digest import (
     REPORT,
     content_digest,
     file_digest,
-    ledger_mark,
+    ledger_digest,
 )
 from firstlight_core.report.document import report_document
 from firstlight_core.report.html import report_html
@@ -35,7 +34,7 @@ def find_run(name: str) -> Run:
     return runs[0]
 
 
-def write_report(run: Run, *, texts: bool = True) -> ReportPaths:
+def write_report(run: Run, *, texts: bool = True) -> WrittenReport:
     """Write report.md, report.json and report.html into the run's folder and return their paths.
 
     User name, home folder and tokens are taken out; every number is marked claim, estimate or measured. Without `texts`
@@ -47,12 +46,11 @@ def write_report(run: Run, *, texts: bool = True) -> ReportPaths:
     """
     if next(run.entries(), None) is None:
         raise InputRefused(f"The run {run.id} has recorded nothing.", hint="Take another run.")
-    mark = ledger_mark(run)
+    mark = ledger_digest(run)
     document = report_document(run)
     if not texts:
         document = without_texts(document)
-    digest = {"content": content_digest(document), "ledger": asdict(mark)}
-    document["digest"] = digest
+    document["digest"] = {"content": content_digest(document), "ledger": mark}
     drawn = {
         "markdown": report_markdown(document),
         "json": json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n",

@@ -1,11 +1,12 @@
 """What one whole walk shall do; `run_file` reads and writes it, `walk` does it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.documents.artifact import InferenceModel
+from firstlight_core.documents.deploy import Deployed
+from firstlight_core.documents.inference import ChatRecord
+from firstlight_core.documents.measure import BenchDocument, QualitiesDocument, QualityDocument
 from firstlight_core.documents.run_file import Configs
 from firstlight_core.errors import InputRefused
 from firstlight_core.exports.vllm_command import Capacity
@@ -146,7 +147,7 @@ def plan_of(session: Session) -> Plan:
     precisions: tuple[str, ...] = ()
     use = None
     if source is not None:
-        made = [str(a["precision"]) for a in session.artifacts if a.get("precision")]
+        made = [a["precision"] for a in session.artifacts]
         precisions = tuple(dict.fromkeys([*session.precisions, *made])) or (DEFAULT_PRECISION,)
         use = session.precision_in_use or preferred_precision(precisions) or precisions[0]
     return Plan(
@@ -161,56 +162,48 @@ def plan_of(session: Session) -> Plan:
             for key, config in (session.configs or {}).items()
             if key in precisions and session.method == "config"
         },
-        template=TemplateChoice(inference_model=session.template.get("inference_model"))
-        if session.template
+        template=TemplateChoice(inference_model=session.template["inference_model"])
+        if session.template is not None
         else None,
-        deploy=_deploy_of(session.deployment or {}),
-        chat=_chat_of(session.chat or {}),
-        benchmark=_bench_of(session.benchmark) if session.benchmark else None,
-        quality=_quality_of(session.quality, source) if session.quality else None,
+        deploy=_deploy_of(session.deployment) if session.deployment is not None else None,
+        chat=_chat_of(session.chat) if session.chat is not None else None,
+        benchmark=_bench_of(session.benchmark) if session.benchmark is not None else None,
+        quality=_quality_of(session.quality, source) if session.quality is not None else None,
     )
 
 
-def _deploy_of(deployment: Mapping[str, Any]) -> DeployChoice | None:
-    if not (name := deployment.get("name")):
-        return None
-    capacity = deployment.get("capacity")
-    return DeployChoice(
-        name=str(name),
-        target=str(deployment.get("target", "foundry")),
-        cache=str(deployment.get("cache", "private")),
-        capacity=Capacity(**capacity) if isinstance(capacity, Mapping) else None,
-    )
+def _deploy_of(deployed: Deployed) -> DeployChoice:
+    choice = DeployChoice(name=deployed["name"], target=deployed["target"])
+    if deployed["kind"] != "export":
+        return replace(choice, cache=deployed["cache"])
+    if (capacity := deployed.get("capacity")) is not None:
+        return replace(choice, capacity=Capacity(**capacity))
+    return choice
 
 
-def _chat_of(chat: Mapping[str, Any]) -> ChatChoice | None:
+def _chat_of(chat: ChatRecord) -> ChatChoice | None:
     """What the user asked, in order; one conversation."""
-    turns = chat.get("turns") or chat.get("messages") or ()
-    prompt_texts = [t.get("prompt") or (t.get("role") == "user" and t.get("text")) for t in turns]
-    prompts = [str(text) for text in [*prompt_texts, chat.get("prompt")] if text]
-    return (
-        ChatChoice(prompts=tuple(prompts), system=str(chat.get("system") or ""))
-        if prompts
-        else None
-    )
+    prompts = tuple(turn["text"] for turn in chat["turns"] if turn["role"] == "user")
+    return ChatChoice(prompts=prompts) if prompts else None
 
 
-def _bench_of(benchmark: Mapping[str, Any]) -> BenchChoice:
-    lengths = benchmark.get("lengths")
+def _bench_of(benchmark: BenchDocument) -> BenchChoice:
     return BenchChoice(
-        lengths=tuple(lengths) if lengths else None,
-        new_tokens=benchmark.get("new_tokens"),
-        repeats=benchmark.get("repeats"),
+        lengths=tuple(benchmark["lengths"]) or None,
+        new_tokens=benchmark["new_tokens"],
+        repeats=benchmark["repeats"],
     )
 
 
-def _quality_of(quality: Mapping[str, Any], source: Path | None) -> QualityChoice:
+def _quality_of(
+    document: QualityDocument | QualitiesDocument, source: Path | None
+) -> QualityChoice:
     # Of several targets each has a document of its own; what they were asked is the same.
-    quality = next(iter(quality.get("artifacts") or ()), quality)
-    prompts = quality.get("prompts")
-    compared = bool(quality.get("drift"))
+    quality = document["artifacts"][0] if document["kind"] == "qualities" else document
+    prompts = quality["prompts"]
+    compared = "drift" in quality
     text = quality.get("text") if compared else None
-    if isinstance(prompts, str) and prompts not in ORIGINS:
+    if prompts not in ORIGINS:
         file: Path | None = expanded(prompts).absolute()
     else:
         on_sample = prompts == "sample" or source == find_paths().sample
@@ -218,5 +211,5 @@ def _quality_of(quality: Mapping[str, Any], source: Path | None) -> QualityChoic
     return QualityChoice(
         prompts=file,
         reference=source if compared else None,
-        text=expanded(text).absolute() if isinstance(text, str) else None,
+        text=expanded(text).absolute() if text is not None else None,
     )

@@ -16,15 +16,14 @@ from firstlight_core.errors import FirstlightError
 from firstlight_core.ledger import Run
 from firstlight_core.paths import RUN_FILE
 from firstlight_core.process.events import Event, Stage
-from firstlight_core.report.facts import verdict_of
 from firstlight_core.steps import STEPS, Step
 from firstlight_core.workflow import steps as step_modules
 from firstlight_core.workflow.plan import Plan
 from firstlight_core.workflow.run_file import write_plan
 from firstlight_core.workflow.services import SERVICES, Services
-from firstlight_core.workflow.walk_state import Document, WalkState, seconds_since
+from firstlight_core.workflow.walk_state import StepResult, WalkState, seconds_since
 
-Work = Callable[[WalkState], Awaitable[Document]]
+Work = Callable[[WalkState], Awaitable[StepResult]]
 
 _ADOPTED = "an adopted artifact is not converted"
 _NOT_PLANNED = "not in the plan"
@@ -59,7 +58,7 @@ async def walk(
         "run": run.id,
         "folder": str(run.folder),
         "steps": state.outcomes,
-        "report": state.report,
+        "report": state.report or {},
     }
 
 
@@ -93,16 +92,14 @@ async def _walk_step(step: Step, state: WalkState) -> None:
     begun = time.perf_counter()
     outcome: RunStep = {"id": step.id, "status": "done", "seconds": 0.0}
     try:
-        values = await step_work(step.id)(state)
-        if values.get("ok", True):
-            if fitted := values.get("fitted"):
-                outcome["reason"] = str(fitted)
-        else:
+        result = await step_work(step.id)(state)
+        values = result.values
+        if result.error is not None:
+            outcome["error"] = result.error
+        elif result.reason or not result.ok:
+            outcome["reason"] = result.reason or _NO
+        if not result.ok:
             outcome["status"] = "failed"
-            if "error" in values:
-                outcome["error"] = values["error"]
-            else:
-                outcome["reason"] = verdict_of(step.id, values) or _NO
     except FirstlightError as error:
         outcome["status"], outcome["error"] = "failed", error.to_json()
         values = {"error": outcome["error"]}

@@ -4,17 +4,27 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from firstlight_core.documents.workflow import ReportPaths, RunStep
-from firstlight_core.errors import CheckFailed
+from firstlight_core.documents.workflow import RunStep, WrittenReport
+from firstlight_core.errors import CheckFailed, ErrorDocument
 from firstlight_core.ledger import Run
 from firstlight_core.process.events import Event
 from firstlight_core.workflow.plan import Plan
 from firstlight_core.workflow.services import Services
 
-Document = Mapping[str, Any]
-"""What a step leaves; `ok` is false where it ran to its end and the answer is no."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepResult:
+    """What a step has done."""
+
+    values: Mapping[str, object]
+    """What the ledger keeps of it: the step's document."""
+    ok: bool = True
+    """False where the step ran to its end and the answer is no."""
+    reason: str = ""
+    """Why the answer is no, or what should be known of it."""
+    error: ErrorDocument | None = None
+    """The error that makes the answer no."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,7 +39,8 @@ class WalkState:
     """The artifact that the later steps work on."""
     artifacts: dict[str, Path] = field(default_factory=dict)
     """The converted ones, by precision."""
-    report: ReportPaths = field(default_factory=ReportPaths)
+    report: WrittenReport | None = None
+    """None while none was written."""
     outcomes: list[RunStep] = field(default_factory=list)
     failed: set[str] = field(default_factory=set)
     """Ids of the steps that failed."""

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
+from firstlight_core.documents.deploy import Deployed
 from firstlight_core.ledger import Run
 from firstlight_core.report.achieved import Achievement, achievements
 from firstlight_core.report.facts import current_facts
 from firstlight_core.session import Session
 from tests.core.report.test_report_claims import FAILED, artifact, bench, made, quality
+from tests.support import documents
 
 
 def lines(run: Run | None = None, **session: Any) -> dict[str, Achievement]:
@@ -27,7 +29,7 @@ def test_an_empty_session_achieved_nothing() -> None:
 def test_validated_needs_the_drift() -> None:
     achieved = lines(**CONVERTED, quality=quality())
     assert achieved["Validated against the original"].outcome == "done"
-    achieved = lines(artifact="/arts/int8", quality=quality(drift=None, target="/arts/int8"))
+    achieved = lines(artifact="/arts/int8", quality=documents.quality("/arts/int8", drift=None))
     assert "Validated against the original" not in achieved
     assert achieved["Quality checked"].note == "1 of 1 checks passed; drift not measured"
     assert achieved["ONNX artifact adopted"].note == "int8"
@@ -56,19 +58,19 @@ def test_a_void_benchmark_says_so() -> None:
 @pytest.mark.parametrize(
     ("deployed", "title", "outcome"),
     [
-        ({"name": "m", "id": "m:1", "verified": True}, "Deployed to Foundry Local", "done"),
-        ({"name": "m", "target": "vllm", "verified": False}, "Deployed as m", "done"),
-        ({"name": "m", "verified": False}, "Deployed to Foundry Local", "failed"),
+        (documents.answered("m"), "Deployed to Foundry Local", "done"),
+        (documents.exported("m", "vllm"), "Deployed as m", "done"),
+        (documents.answered("m", verified=False), "Deployed to Foundry Local", "failed"),
     ],
 )
-def test_a_deployment_is_what_it_is(deployed: dict[str, Any], title: str, outcome: str) -> None:
+def test_a_deployment_is_what_it_is(deployed: Deployed, title: str, outcome: str) -> None:
     assert lines(**CONVERTED, deployment=deployed)[title].outcome == outcome
 
 
 def test_a_step_that_failed_was_not_skipped(tmp_path: Path) -> None:
     run = Run.create("/m", runs=tmp_path)
-    run.record("benchmark", "failed", values={"error": {"message": "The engine died."}})
-    run.record("convert", "failed", values={"error": {"message": "No room."}})
+    run.record("benchmark", "failed", values={"error": documents.failure("The engine died.")})
+    run.record("convert", "failed", values={"error": documents.failure("No room.")})
     achieved = lines(run)
     assert achieved["Measured on this machine"] == Achievement(
         outcome="failed", title="Measured on this machine", note="The engine died."

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firstlight_core.documents.ledger import TemplateValues
 from firstlight_core.documents.measure import BenchCase, BenchDocument, BenchResult, ClientsLevel
+from firstlight_core.documents.tuning import ThreadSettings, TunedManifest
 from firstlight_core.errors import InputRefused
 from firstlight_core.ledger import Run
 from firstlight_core.report.cells import plain
@@ -22,49 +24,55 @@ from firstlight_core.report.markdown import report_markdown
 from firstlight_core.report.report import find_run, write_report
 from firstlight_core.session import Session
 from firstlight_core.workflow.run_file import write_run_toml
-from tests.support import faultkit
+from tests.support import documents, faultkit
 
 ARTIFACT = "/runs/1/artifacts/int4"
-ESTIMATE = {"bytes": 2_000_000, "peak_ram_bytes": 4 * 10**8, "seconds": 4.0, "available": True}
-CONVERTED = {
-    "artifact": ARTIFACT,
-    "precision": "int4",
-    "bytes": 1_864_135,
-    "seconds": 4.5,
-    "peak_rss_bytes": 480_000_000,
-    "command": ["firstlight", "convert", "a b"],
-    "smoke": {"tokens": [1, 2], "text": "It says this."},
-}
-SPREAD = {"median": 100.0, "min": 90.0, "max": 110.0, "samples": [90.0, 100.0, 110.0]}
-BENCH = {
-    "machine": {"cpu": "A processor", "cores": 2, "versions": {"onnxruntime": "1.31.0"}},
-    "results": [
-        {
-            "target": ARTIFACT,
-            "precision": "int4",
-            "load_s": 0.25,
-            "cases": [
-                {
-                    "prompt_tokens": n,
-                    "new_tokens": 8,
-                    "ttft_s": {**SPREAD, "median": n / 1000},
-                    "prefill_tps": SPREAD,
-                    "decode_tps": SPREAD,
-                    "total_s": {"samples": [1.0, 3.0]},
-                }
-                for n in (32, 128)
-            ],
-            "rss_bytes": {"baseline": 10**7, "loaded": 5 * 10**7, "peak": 6 * 10**7},
-        }
-    ],
-    "notes": ["A note."],
-}
-QUALITY = {
-    "target": ARTIFACT,
-    "checks": [{"id": "domain", "status": "pass", "evidence": {"summary": "39 of 39"}}],
-    "drift": {"top1_agreement": 0.984, "kl_mean": 0.0021, "worst": []},
-    "verdict": "Close to the original.",
-}
+CONVERTED = documents.converted("int4", ARTIFACT)
+SPREAD = documents.figure(100.0, low=90.0, high=110.0)
+
+
+def case(tokens: int) -> BenchCase:
+    return {
+        "prompt_tokens": tokens,
+        "new_tokens": 8,
+        "ttft_s": {**SPREAD, "median": tokens / 1000},
+        "prefill_tps": SPREAD,
+        "decode_tps": SPREAD,
+        "total_s": {"median": 2.0, "min": 1.0, "max": 3.0, "samples": [1.0, 3.0]},
+    }
+
+
+RESULT = documents.bench_result(
+    ARTIFACT,
+    precision="int4",
+    cases=[case(32), case(128)],
+    rss_bytes={"baseline": 10**7, "loaded": 5 * 10**7, "peak": 6 * 10**7},
+)
+BENCH = documents.bench(RESULT, notes=["A note."])
+QUALITY = documents.quality(
+    ARTIFACT,
+    checks=[documents.check_row("domain")],
+    drift=documents.drift(top1_agreement=0.984, kl_mean=0.0021),
+    verdict="Close to the original.",
+)
+
+
+def template(sentence: str) -> TemplateValues:
+    return {
+        "locked": False,
+        "inference_model": {"Name": "mine", "PromptTemplate": {"prompt": "{Content}"}},
+        "differences": [
+            {
+                "shape": "single",
+                "between": "genai",
+                "cause": "template",
+                "index": 0,
+                "expected": [],
+                "found": [],
+                "sentence": sentence,
+            }
+        ],
+    }
 
 
 @pytest.fixture
@@ -74,10 +82,7 @@ def run(tmp_path: Path) -> Run:
         "environment",
         "done",
         seconds=1,
-        values={
-            "verdict": "ready",
-            "checks": [{"id": "python", "title": "Python", "status": "ok", "found": "3.11.9"}],
-        },
+        values=documents.doctor(documents.check("python", title="Python", found="3.11.9")),
     )
     run.record(
         "model",
@@ -85,27 +90,29 @@ def run(tmp_path: Path) -> Run:
         values={
             "architecture": "Qwen2ForCausalLM",
             "weight_bytes": 4_600_000,
-            "estimates": {"int4": ESTIMATE, "fp16": {"available": False, "reason": "no room"}},
+            "estimates": {
+                "int4": documents.estimated("int4"),
+                "fp16": documents.estimated("fp16", available=False, reason="no room"),
+            },
         },
     )
     run.record("convert", "done", seconds=4.5, values=CONVERTED)
     run.record(
         "template",
         "done",
-        values={"locked": False, "differences": [{"sentence": "A newline is missing."}]},
+        values=template("A newline is missing."),
     )
     run.record(
         "deploy",
         "done",
-        values={"name": "mine", "id": "mine:1", "verified": True, "answer": "Its answer."},
+        values=documents.answered("mine"),
     )
     run.record(
         "chat",
         "done",
-        values={
-            "artifact": ARTIFACT,
-            "turns": [{"prompt": "Why?", "text": "Because.", "stats": {"decode_tps": 50.0}}],
-        },
+        values=documents.questions(
+            ARTIFACT, {"prompt": "Why?", "text": "Because.", "stats": {"decode_tps": 50.0}}
+        ),
     )
     run.record("benchmark", "done", values=BENCH)
     run.record("quality", "done", values=QUALITY)
@@ -158,6 +165,8 @@ def test_claim_estimate_and_measured_stand_apart(run: Run) -> None:
         "peak_rss_bytes": 480_000_000,
         "top1_agreement": 0.984,
         "kl_mean": 0.0021,
+        "kl_p95": 0.003,
+        "perplexity_ratio": 1.01,
         "load_s": 0.25,
         "prompt_tokens": 128,
         "ttft_s": 0.128,
@@ -171,7 +180,7 @@ def test_claim_estimate_and_measured_stand_apart(run: Run) -> None:
 def test_an_export_is_taken_back_as_what_it_is(run: Run) -> None:
     undo = "firstlight deploy --name mine {}--undo"
     assert undo.format("") in [row["command"] for row in drawn(run)[0]["next"]]
-    run.record("deploy", "done", values={"name": "mine", "target": "vllm"})
+    run.record("deploy", "done", values=documents.exported("mine", "vllm"))
     assert undo.format("--target vllm ") in [row["command"] for row in drawn(run)[0]["next"]]
 
 
@@ -211,7 +220,7 @@ def test_the_closing_items_and_the_sixteen(run: Run) -> None:
 
 def test_an_empty_walk_claims_nothing(tmp_path: Path) -> None:
     run = Run.create("m", runs=tmp_path)
-    run.record("model", "failed", values={"error": {"message": "No weights."}})
+    run.record("model", "failed", values={"error": documents.failure("No weights.")})
     document, markdown, html = drawn(run)
     assert [item["status"] for item in document["closing"]] == ["not done"] * 4
     assert (
@@ -229,8 +238,10 @@ def test_a_session_knows_better_than_the_steps(run: Run) -> None:
         artifacts=({**CONVERTED, "bytes": 7},),
         artifact=ARTIFACT,
         chat={
+            "kind": "conversation",
             "turns": [{"role": "user", "text": "Asked?"}, {"role": "assistant", "text": "Told."}],
             "stats": [{"ttft_s": 0.5}],
+            "ratings": [],
         },
     )
     write_run_toml(run, session)
@@ -272,42 +283,39 @@ def hostile_run(tmp_path: Path) -> Run:
     run.record(
         "environment",
         "done",
-        values={"checks": [{"id": HOSTILE, "title": HOSTILE, "found": HOSTILE}]},
+        values=documents.doctor(documents.check(HOSTILE, found=HOSTILE)),
     )
     run.record("model", "done", values={"architecture": HOSTILE, "licence": HOSTILE})
     run.record(
         "convert",
         "done",
-        values={**CONVERTED, "artifact": HOSTILE, "command": HOSTILE, "smoke": {"text": HOSTILE}},
+        values=documents.converted(
+            "int4",
+            HOSTILE,
+            command=[HOSTILE],
+            smoke={"tokens": 1, "text": HOSTILE, "ids": [1], "prompt": HOSTILE},
+        ),
     )
-    run.record("template", "done", values={"locked": False, "differences": [HOSTILE]})
+    run.record("template", "done", values=template(HOSTILE))
     run.record(
         "deploy",
         "done",
-        values={
-            "name": HOSTILE,
-            "answer": HOSTILE,
-            "commands": [{"does": HOSTILE, "command": HOSTILE}],
-        },
+        values=documents.answered(
+            HOSTILE, answer=HOSTILE, commands=[{"does": HOSTILE, "command": HOSTILE}]
+        ),
     )
-    run.record("chat", "done", values={"turns": [{"prompt": HOSTILE, "text": HOSTILE}]})
-    bench = {
-        "notes": [HOSTILE],
-        "results": [
-            {**BENCH["results"][0], "target": HOSTILE, "label": HOSTILE, "precision": HOSTILE}
-        ],
-    }  # type: ignore[index]
-    run.record("benchmark", "done", values=bench)
-    run.record(
-        "quality",
-        "done",
-        values={
-            "checks": [{"id": HOSTILE, "status": HOSTILE, "evidence": {HOSTILE: HOSTILE}}],
-            "drift": {"worst": [{"prompt": HOSTILE, "original": HOSTILE, "artifact": HOSTILE}]},
-            "verdict": HOSTILE,
-        },
+    chat = documents.questions(HOSTILE, {"prompt": HOSTILE, "text": HOSTILE})
+    run.record("chat", "done", values=chat)
+    result = {**RESULT, "target": HOSTILE, "label": HOSTILE, "precision": HOSTILE}
+    run.record("benchmark", "done", values={**BENCH, "notes": [HOSTILE], "results": [result]})
+    quality = documents.quality(
+        HOSTILE,
+        checks=[documents.check_row(HOSTILE, evidence={"summary": HOSTILE})],
+        drift=documents.drift(worst=[documents.drift_example(HOSTILE)]),
+        verdict=HOSTILE,
     )
-    run.record("summary", "failed", values={"error": {"message": HOSTILE}})
+    run.record("quality", "done", values=quality)
+    run.record("summary", "failed", values={"error": documents.failure(HOSTILE)})
     return run
 
 
@@ -473,27 +481,26 @@ def test_a_user_may_have_the_name_of_a_key(
 def test_every_figure_has_a_name_and_a_unit(tmp_path: Path) -> None:
     run = Run.create("/models/mine", runs=tmp_path / "runs")
     first = {**CONVERTED, "olive_load_seconds": 3.0}
-    run.record("environment", "done", seconds=7, values={"checks": []})
+    run.record("environment", "done", seconds=7, values=documents.doctor())
     run.record("convert", "done", values=first)
     run.record(
         "chat",
         "done",
-        values={
-            "turns": [
-                {
-                    "prompt": "And why?",
-                    "text": "Because.",
-                    "stats": {"prompt_tokens": 60, "reused_tokens": 45, "prefill_tps": 9_000.0},
-                }
-            ]
-        },
+        values=documents.questions(
+            ARTIFACT,
+            {
+                "prompt": "And why?",
+                "text": "Because.",
+                "stats": {"prompt_tokens": 60, "reused_tokens": 45, "prefill_tps": 9_000.0},
+            },
+        ),
     )
     bench = {**BENCH, "repeats": 5, "new_tokens": 8}
-    result = {**BENCH["results"][0], "cpu_percent": 82.0}  # type: ignore[index]
+    result = {**RESULT, "cpu_percent": 82.0}
     run.record("benchmark", "done", values={**bench, "results": [result]})
-    drift = {"top1_agreement": 0.984, "kl_mean": 0.0021, "perplexity_ratio": 0.99977, "prompts": 20}
-    other = {**QUALITY, "target": "/runs/1/artifacts/int8", "drift": drift}
-    run.record("quality", "done", values={"ok": True, "artifacts": [QUALITY, other]})
+    drift = documents.drift(top1_agreement=0.984, kl_mean=0.0021, perplexity_ratio=0.99977)
+    other = documents.quality("/runs/1/artifacts/int8", drift=drift)
+    run.record("quality", "done", values=documents.qualities(QUALITY, other))
     document, markdown, html = drawn(run)
     for page in (markdown, html):
         for text in (
@@ -518,8 +525,13 @@ def test_every_figure_has_a_name_and_a_unit(tmp_path: Path) -> None:
 def test_a_tuned_artifact_says_so(tmp_path: Path) -> None:
     folder = tmp_path / "int4"
     folder.mkdir()
-    settings = {"intra_op_num_threads": 2, "spin_us": 20}
-    tuned = {"settings": settings, "faster": {"decode": 1.36}, "void": True}
+    settings: ThreadSettings = {"intra_op_num_threads": 2, "spin_us": 20}
+    tuned: TunedManifest = {
+        "settings": settings,
+        "faster": {"decode": 1.36},
+        "void": True,
+        "machine": {"cpu": "A processor", "cores": 2, "threads": 2, "versions": {}},
+    }
     manifest = {"schema": "firstlight/manifest/1", "files": {}, "tuned": tuned}
     (folder / "firstlight.json").write_text(json.dumps(manifest))
     run = Run.create("/models/mine", runs=tmp_path / "runs")

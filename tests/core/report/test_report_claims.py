@@ -7,84 +7,68 @@ from typing import Any
 
 import pytest
 
+from firstlight_core.documents.conversion import ConversionDocument
+from firstlight_core.documents.deploy import Deployed
+from firstlight_core.documents.ledger import PrecisionValues
+from firstlight_core.documents.measure import BenchDocument, OwnTextDrift, QualityDocument
+from firstlight_core.documents.report import ReportDocument
 from firstlight_core.ledger import Run
 from firstlight_core.report.cells import drift_cell, drift_rows
 from firstlight_core.report.document import report_document
 from firstlight_core.report.html import report_html
 from firstlight_core.report.markdown import report_markdown
+from tests.support import documents
 
-SPREAD = {"median": 100.0, "min": 90.0, "max": 110.0, "samples": [90.0, 110.0]}
-DRIFT = {"top1_agreement": 0.99, "kl_mean": 0.001, "worst": []}
+DRIFT = documents.drift()
 
 
 def artifact(precision: str) -> str:
     return f"/runs/1/artifacts/{precision}"
 
 
-def bench(precision: str = "int4", **over: Any) -> dict[str, Any]:
-    case = {
-        "prompt_tokens": 32,
-        "ttft_s": SPREAD,
-        "prefill_tps": SPREAD,
-        "decode_tps": SPREAD,
-        "total_s": {"samples": [0.5, 0.5]},
-    }
-    result = {
-        "target": artifact(precision),
-        "precision": precision,
-        "load_s": 0.25,
-        "cases": [case],
-        "rss_bytes": {"baseline": 1, "loaded": 2, "peak": 3},
-    }
-    return {"results": [result], "notes": [], "void": False, **over}
+def bench(precision: str = "int4", **over: Any) -> BenchDocument:
+    return documents.bench(documents.bench_result(artifact(precision), precision=precision), **over)
 
 
 VOID = {"void": True, "notes": ["Void: other programs used 70 % of the processor."]}
 
 
-def quality(precision: str = "int4", **over: Any) -> dict[str, Any]:
-    return {
-        "ok": True,
-        "target": artifact(precision),
-        "checks": [{"id": "domain-answers", "title": "Answers", "status": "pass", "evidence": {}}],
-        "drift": DRIFT,
-        "verdict": "Usable.",
-        **over,
-    }
+def quality(precision: str = "int4", **over: Any) -> QualityDocument:
+    return documents.quality(artifact(precision), **over)
 
 
-FAILED = {
+FAILED: dict[str, Any] = {
     "ok": False,
     "checks": [
-        {
-            "id": "domain-answers",
-            "title": "Answers",
-            "status": "fail",
-            "evidence": {
+        documents.check_row(
+            "domain-answers",
+            title="Answers",
+            status="fail",
+            evidence={
                 "summary": "0 of 2",
                 "faults": [
                     {"prompt": "Capital?", "fault": "the answer is not 'Rome'"},
                     {"prompt": "Sum?", "fault": "the answer is not JSON"},
                 ],
             },
-        }
+        )
     ],
 }
 
 
-def recorded(folder: Path, *entries: tuple[str, str, Mapping[str, Any]]) -> dict[str, Any]:
+def recorded(folder: Path, *entries: tuple[str, str, Mapping[str, Any]]) -> ReportDocument:
     run = Run.create("/models/m", runs=folder)
     for step, status, values in entries:
         run.record(step, status, values=values)
     return report_document(run, now=0)
 
 
-def made(precision: str) -> tuple[str, str, dict[str, Any]]:
-    return "convert", "done", {"precision": precision, "artifact": artifact(precision), "bytes": 7}
+def made(precision: str) -> tuple[str, str, ConversionDocument]:
+    return "convert", "done", documents.converted(precision, artifact(precision))
 
 
-def using(precision: str) -> tuple[str, str, dict[str, Any]]:
-    return "precision", "done", {"precisions": [precision], "use": precision}
+def using(precision: str) -> tuple[str, str, PrecisionValues]:
+    return "precision", "done", {"precisions": [precision], "use": precision, "method": "config"}
 
 
 def statuses(document: Mapping[str, Any]) -> dict[str, str]:
@@ -113,7 +97,7 @@ def test_a_failed_quality_check_verifies_nothing(tmp_path: Path) -> None:
         ({"drift": None}, "reminder", "drift from the original was not measured"),
         ({"ok": False}, "failed", "too far"),
         (
-            {"checks": [{"id": "a", "title": "Edge cases", "status": "needs-you"}]},
+            {"checks": [documents.check_row("a", title="Edge cases", status="needs-you")]},
             "reminder",
             "not settled: Edge cases",
         ),
@@ -192,7 +176,7 @@ def test_a_valid_benchmark_verifies_memory_and_never_a_cold_start(tmp_path: Path
 
 
 def test_a_benchmark_that_failed_is_not_passed_over(tmp_path: Path) -> None:
-    failed = {"error": {"message": "The engine died."}}
+    failed = {"error": documents.failure("The engine died.")}
     document = recorded(tmp_path, made("int4"), ("benchmark", "failed", failed))
     assert statuses(document)["Memory and CPU watched"] == "failed"
     assert notes(document, "production")["Memory and CPU watched"] == "The engine died."
@@ -201,14 +185,14 @@ def test_a_benchmark_that_failed_is_not_passed_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("deployed", "status", "note"),
     [
-        ({"name": "m", "id": "m:1", "verified": True}, "verified", "converted, deployed and asked"),
-        ({"name": "m", "target": "folder", "verified": False}, "reminder", "not verified"),
-        ({"name": "m", "target": "ollama", "verified": False}, "reminder", "exported for ollama"),
-        ({"name": "m", "target": "foundry", "verified": False}, "failed", "is not the artifact's"),
+        (documents.answered("m"), "verified", "converted, deployed and asked"),
+        (documents.published("m"), "reminder", "not verified"),
+        (documents.exported("m", "ollama"), "reminder", "exported for ollama"),
+        (documents.answered("m", verified=False), "failed", "is not the artifact's"),
     ],
 )
 def test_the_workflow_is_verified_by_an_answer(
-    tmp_path: Path, deployed: dict[str, Any], status: str, note: str
+    tmp_path: Path, deployed: Deployed, status: str, note: str
 ) -> None:
     document = recorded(tmp_path, made("int4"), ("deploy", "done", deployed))
     assert statuses(document)["The whole workflow, end to end"] == status
@@ -216,7 +200,7 @@ def test_the_workflow_is_verified_by_an_answer(
 
 
 def test_an_answer_that_differs_is_told(tmp_path: Path) -> None:
-    deployed = {"name": "m", "id": "m:1", "verified": False, "answer": "4", "ok": False}
+    deployed = documents.answered("m", verified=False, answer="4")
     document = recorded(tmp_path, made("int4"), ("deploy", "failed", deployed))
     assert document["deployment"]["verified"] is False
     assert statuses(document)["The whole workflow, end to end"] == "failed"
@@ -228,7 +212,7 @@ def test_an_answer_that_differs_is_told(tmp_path: Path) -> None:
 
 
 def test_a_name_of_an_export_is_none_of_foundrys(tmp_path: Path) -> None:
-    document = recorded(tmp_path, made("int4"), ("deploy", "done", {"name": "m", "target": "vllm"}))
+    document = recorded(tmp_path, made("int4"), ("deploy", "done", documents.exported("m", "vllm")))
     assert statuses(document)["Model alias chosen for the use case"] == "reminder"
 
 
@@ -236,7 +220,7 @@ def test_a_deployment_that_was_taken_back_is_gone(tmp_path: Path) -> None:
     document = recorded(
         tmp_path,
         made("int4"),
-        ("deploy", "done", {"name": "m", "id": "m:1", "verified": True}),
+        ("deploy", "done", documents.answered("m")),
         ("deploy", "undone", {"name": "m"}),
     )
     assert "deployment" not in document
@@ -249,7 +233,7 @@ def test_an_adopted_artifact_was_not_converted_here(tmp_path: Path) -> None:
     document = recorded(
         tmp_path,
         ("model", "done", {"artifact": "/onnx"}),
-        ("deploy", "done", {"name": "m", "id": "m:1", "verified": True}),
+        ("deploy", "done", documents.answered("m")),
     )
     assert statuses(document)["The whole workflow, end to end"] == "reminder"
     assert document["closing"][0]["status"] == "not done"
@@ -294,7 +278,8 @@ def test_the_fallback_lies_closer_to_the_original(
 
 
 def test_the_fallback_passes_over_what_cannot_run_or_failed(tmp_path: Path) -> None:
-    model = {"estimates": {"fp16": {"available": False, "reason": "overflows"}}}
+    fp16 = documents.estimated("fp16", available=False, reason="overflows")
+    model = {"estimates": {"fp16": fp16}}
     document = recorded(
         tmp_path,
         ("model", "done", model),
@@ -307,15 +292,26 @@ def test_the_fallback_passes_over_what_cannot_run_or_failed(tmp_path: Path) -> N
 
 
 def test_drift_rows_carry_their_intervals_and_the_users_own_text() -> None:
-    drift = {
-        "top1_agreement": 0.964,
-        "top1_interval": [0.912, 0.986],
-        "kl_mean": -2e-17,
-        "kl_interval": [-3e-17, 1e-12],
-        "perplexity_ratio": 1.0088,
-        "tokens": 140,
-        "own_text": {"top1_agreement": 0.9, "top1_interval": [0.8, 0.95], "kl_mean": 0.0021},
+    own: OwnTextDrift = {
+        "top1_agreement": 0.9,
+        "top1_interval": [0.8, 0.95],
+        "kl_mean": 0.0021,
+        "kl_p95": 0.01,
+        "perplexity_ratio": 1.0,
+        "perplexity": {"original": 2.0, "artifact": 2.0},
+        "stretches": 1,
+        "text_tokens": 140,
+        "reference_cached": False,
     }
+    drift = documents.drift(
+        top1_agreement=0.964,
+        top1_interval=[0.912, 0.986],
+        kl_mean=-2e-17,
+        kl_interval=[-3e-17, 1e-12],
+        perplexity_ratio=1.0088,
+        tokens=140,
+        own_text=own,
+    )
     rows = dict(drift_rows(drift))
     assert rows["The original's token is the likeliest"] == "96.40 % (95 %: 91.20 % to 98.60 %)"
     assert rows["KL divergence, mean"] == "0 nats (95 %: 0 nats to 0 nats)"

@@ -17,6 +17,7 @@ from firstlight_core.report.verification import verify
 from firstlight_core.session import Session
 from firstlight_core.workflow.run_file import write_run_toml
 from tests.core.report.test_report_claims import DRIFT, bench, quality
+from tests.support import documents
 
 QUESTION, ANSWER = "What is my secret?", "Forty-two elephants."
 
@@ -27,15 +28,19 @@ def run(tmp_path: Path) -> Run:
     run.record(
         "convert",
         "done",
-        values={
-            "precision": "int4",
-            "artifact": "/gone/int4",
-            "smoke": {"tokens": [1], "text": ANSWER},
-        },
+        values=documents.converted(
+            "int4",
+            "/gone/int4",
+            smoke={"tokens": 1, "text": ANSWER, "ids": [1], "prompt": QUESTION},
+        ),
     )
-    run.record("chat", "done", values={"turns": [{"prompt": QUESTION, "text": ANSWER}]})
+    run.record(
+        "chat",
+        "done",
+        values=documents.questions("/gone/int4", {"prompt": QUESTION, "text": ANSWER}),
+    )
     run.record("benchmark", "done", values=bench())
-    worst = [{"prompt": QUESTION, "original": ANSWER, "artifact": ANSWER, "kl_mean": 0.1}]
+    worst = [documents.drift_example(QUESTION, original=ANSWER, artifact=ANSWER)]
     run.record(
         "quality",
         "done",
@@ -43,19 +48,23 @@ def run(tmp_path: Path) -> Run:
             drift={**DRIFT, "worst": worst},
             answers=[{"prompt": QUESTION, "text": ANSWER}],
             checks=[
-                {
-                    "id": "domain-answers",
-                    "status": "fail",
-                    "evidence": {
+                documents.check_row(
+                    "domain-answers",
+                    status="fail",
+                    evidence={
                         "summary": "0 of 1",
                         "right": 0,
                         "faults": [{"prompt": QUESTION, "answer": ANSWER, "fault": ANSWER}],
                     },
-                }
+                )
             ],
         ),
     )
-    run.record("deploy", "done", values={"name": "m", "question": QUESTION, "answer": ANSWER})
+    run.record(
+        "deploy",
+        "done",
+        values=documents.answered("m", question=QUESTION, answer=ANSWER, artifact_answer=ANSWER),
+    )
     return run
 
 

@@ -1,7 +1,7 @@
 """run.toml: what a session did becomes a plan, a plan becomes the same plan again, and every mistake is named."""
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +29,7 @@ from firstlight_core.workflow.plan import (
     plan_of,
 )
 from firstlight_core.workflow.run_file import read_run_toml, write_plan, write_run_toml
+from tests.support import documents
 
 Write = Callable[[str], Path]
 KEYS = [precision.key for precision in PRECISIONS]
@@ -303,27 +304,28 @@ INFERENCE_MODEL: InferenceModel = {"Name": "x", "PromptTemplate": {"prompt": "{C
 
 
 def session() -> Session:
-    made = {"precision": "int8", "artifact": "/runs/1/artifacts/int8", "bytes": 1}
+    made = documents.converted("int8", "/runs/1/artifacts/int8")
     return Session(
         source=str(find_paths().sample),
         precisions=("int4", "int8"),
         artifacts=(made,),
         artifact="/runs/1/artifacts/int8",
-        template={"locked": True, "inference_model": INFERENCE_MODEL},
-        deployment={"name": "mine", "target": "folder", "verified": True},
+        template=documents.settled(inference_model=INFERENCE_MODEL),
+        deployment=documents.published("mine"),
         chat={
+            "kind": "conversation",
             "turns": [
                 {"role": "user", "text": "Hi?"},
                 {"role": "assistant", "text": "Ho."},
                 {"role": "user", "text": "And?"},
-            ]
+            ],
+            "stats": [{}],
+            "ratings": [],
         },
-        benchmark={"results": [], "new_tokens": 16, "repeats": 2},
-        quality={
-            "checks": [],
-            "prompts": str(find_paths().sample_prompts),
-            "drift": {"kl_mean": 0.1},
-        },
+        benchmark=documents.bench(lengths=[16], new_tokens=16, repeats=2),
+        quality=documents.quality(
+            "/runs/1/artifacts/int8", prompts=str(find_paths().sample_prompts)
+        ),
     )
 
 
@@ -344,10 +346,9 @@ def test_the_plan_asks_what_quality_asked(
     said: dict[str, str], prompts: str | None, text: str | None, several: bool
 ) -> None:
     """What a document calls general, or the sample's, is no file of that name."""
-    one = {"checks": [], "drift": {"kl_mean": 0.1}, **said}
-    asked = replace(
-        session(), source="/my/model", quality={"ok": True, "artifacts": [one]} if several else one
-    )
+    one = documents.quality("/my/int4", **said)
+    quality_of_all = documents.qualities(one) if several else one
+    asked = replace(session(), source="/my/model", quality=quality_of_all)
     quality = plan_of(asked).quality
     assert quality is not None
     assert quality.reference == Path("/my/model")
@@ -366,7 +367,7 @@ def test_a_session_becomes_the_plan_that_repeats_it(tmp_path: Path) -> None:
         template=TemplateChoice(inference_model=INFERENCE_MODEL),
         deploy=DeployChoice(name="mine", target="folder"),
         chat=ChatChoice(prompts=("Hi?", "And?")),
-        benchmark=BenchChoice(new_tokens=16, repeats=2),
+        benchmark=BenchChoice(lengths=(16,), new_tokens=16, repeats=2),
         quality=QualityChoice(prompts=find_paths().sample_prompts, reference=find_paths().sample),
     )
     (entry,) = run.entries()
@@ -374,7 +375,8 @@ def test_a_session_becomes_the_plan_that_repeats_it(tmp_path: Path) -> None:
 
 
 def test_the_size_of_a_vllm_server_is_kept(tmp_path: Path) -> None:
-    sized = {"name": "mine", "target": "vllm", "capacity": asdict(Capacity(gpus=4, replicas=2))}
+    capacity = Capacity(gpus=4, replicas=2).to_json()
+    sized = documents.exported("mine", "vllm", capacity=capacity)
     path = write_run_toml(Run.create("x", runs=tmp_path), replace(session(), deployment=sized))
     deploy = read_run_toml(path).deploy
     assert deploy is not None and deploy.capacity == Capacity(gpus=4, replicas=2)

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from firstlight_core.documents.ledger import LEDGER_VALUES
+from firstlight_core.documents.reading import fits
 from firstlight_core.errors import CheckFailed, JobFailed, StateProblem, ToolchainMissing
 from firstlight_core.ledger import Run
 from firstlight_core.measure.benchmark import NEW_TOKENS, REPEATS
@@ -25,6 +27,7 @@ from firstlight_core.workflow.plan import (
 from firstlight_core.workflow.run_file import read_run_toml
 from firstlight_core.workflow.services import Services
 from firstlight_core.workflow.walk import walk
+from tests.support import documents
 
 PLAN = Plan(
     source=Path("/models/m"),
@@ -36,6 +39,9 @@ PLAN = Plan(
     benchmark=BenchChoice(lengths=(16,), precisions=("int4", "int8")),
     quality=QualityChoice(reference=Path("/models/m")),
 )
+
+
+TURN = {"prompt": "Hi?", "text": "Ho."}
 
 
 class Recorder:
@@ -73,23 +79,23 @@ class Recorder:
                 document = {"kind": "failure", "error": failure.to_json()}
                 failures.append({"precision": precision, **document})
             else:
-                document = {"kind": "conversion", "precision": precision, "bytes": 1}
+                document = documents.converted(precision, str(outputs[precision]))
             done(precision, document)
         return {"ok": not failures, "failures": failures}
 
     @property
     def services(self) -> Services:
         return Services(
-            run_checks=self.later("run_checks", {"verdict": "ready", "checks": []}),
-            inspect=self.now("inspect", {"architecture": "X"}),
+            run_checks=self.later("run_checks", documents.doctor()),
+            inspect=self.now("inspect", documents.inspected("/models/m")),
             adopt=self.now("adopt", {"artifact": "/onnx"}),
             convert_many=self.convert,
             preset_inference_model=self.now("preset_inference_model", {"Name": "n"}),
-            settle_template=self.later("settle_template", {"locked": True}),
-            deploy=self.later("deploy", {"verified": True, "ok": True}),
-            chat=self.later("chat", [{"prompt": "Hi?", "text": "Ho."}]),
-            benchmark=self.later("benchmark", {"results": []}),
-            check_quality=self.later("check_quality", {"checks": [], "ok": True}),
+            settle_template=self.later("settle_template", documents.settled()),
+            deploy=self.later("deploy", documents.answered("mine")),
+            chat=self.later("chat", documents.questions("/m", TURN)["turns"]),
+            benchmark=self.later("benchmark", documents.bench()),
+            check_quality=self.later("check_quality", documents.quality("/m")),
             write_report=self.now("write_report", {"html": "report.html"}),
             sweep_staging=list,
         )
@@ -171,14 +177,14 @@ async def test_the_run_can_be_repeated_from_its_own_file(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("failing", "failed", "skipped"),
     [
-        ({"run_checks": {"verdict": "blocked", "checks": []}}, "environment", 8),
+        ({"run_checks": {**documents.doctor(), "verdict": "blocked"}}, "environment", 8),
         ({"inspect": ToolchainMissing("no")}, "model", 7),
         ({"convert": JobFailed("no")}, "convert", 5),
         ({"settle_template": CheckFailed("no")}, "template", 1),
-        ({"deploy": {"verified": False, "ok": False}}, "deploy", 0),
+        ({"deploy": documents.answered("mine", verified=False)}, "deploy", 0),
         ({"chat": JobFailed("no")}, "chat", 0),
         ({"benchmark": JobFailed("no")}, "benchmark", 0),
-        ({"check_quality": {"ok": False, "checks": []}}, "quality", 0),
+        ({"check_quality": documents.quality("/m", ok=False)}, "quality", 0),
     ],
 )
 async def test_a_failure_ends_only_what_needs_it(
@@ -292,7 +298,16 @@ async def test_what_a_killed_run_left_half_done_is_swept_first(tmp_path: Path) -
 
 async def test_a_length_that_was_shortened_is_told(tmp_path: Path) -> None:
     document, _, _ = await walked(
-        tmp_path, settle_template={"locked": True, "fitted": "max_length is shortened."}
+        tmp_path, settle_template=documents.settled(fitted="max_length is shortened.")
     )
     (step,) = [s for s in document["steps"] if s["id"] == "template"]
     assert (step["status"], step["reason"]) == ("done", "max_length is shortened.")
+
+
+async def test_what_a_walk_records_has_the_type_of_its_event(tmp_path: Path) -> None:
+    _, _, run = await walked(tmp_path)
+    recorded = [e for e in run.entries() if e.status == "done" and e.step in LEDGER_VALUES]
+    assert len(recorded) == 10
+    for entry in recorded:
+        kinds = LEDGER_VALUES[entry.step]
+        assert any(fits(entry.values, kind) for kind in kinds), entry.step

@@ -7,6 +7,7 @@ from firstlight_core.exports.vllm_command import Capacity
 from firstlight_tui.steps.deploy.capacity_screen import CapacityScreen
 from firstlight_tui.steps.deploy.screen import DeployStep
 from firstlight_tui.widgets import Words
+from tests.support import documents
 from tests.support.pilot import SIZES, Build, settle
 from tests.support.wizard_documents import FULL
 from tests.support.wizard_services import Called, fake_services
@@ -64,10 +65,14 @@ async def test_escape_writes_nothing_and_a_wrong_number_is_said(
 async def test_an_export_is_not_called_verified_by_foundry_local(
     wizard: Build, called: Called, verified: bool, said: str
 ) -> None:
-    document = {
-        **{"name": "sample", "id": "sample", "target": "bundle", "verified": verified},
-        **{"files": ["sample.zip"], "notes": ["TEMPLATE was \x1b[31mcompared."], "commands": []},
-    }
+    document = documents.exported(
+        "sample",
+        "bundle",
+        verified=verified,
+        files=["sample.zip"],
+        notes=["TEMPLATE was \x1b[31mcompared."],
+        commands=[],
+    )
 
     async def deploy(*arguments: object, **options: object) -> object:
         return document

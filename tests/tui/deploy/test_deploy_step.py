@@ -20,6 +20,7 @@ from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.steps.deploy.screen import DeployStep
 from firstlight_tui.steps.template.presets import PresetScreen
 from firstlight_tui.widgets import Words
+from tests.support import documents
 from tests.support.fake_service import FakeFoundry
 from tests.support.pilot import SIZES, Build, age, settle
 from tests.support.wizard_documents import DEPLOYMENT, FULL
@@ -177,7 +178,7 @@ async def test_an_export_has_a_name_of_its_own_and_is_not_what_is_served(
         open_service=foundry.open_service,
         probe_service=foundry.probe,
     )
-    bundled = {"name": "old-one", "id": "old-one", "target": "bundle", "path": "/x.zip"}
+    bundled = documents.exported("old-one", "bundle", path="/x.zip")
     app = wizard(session=FULL.decide(deployment=bundled), first=DeployStep, services=services)
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)

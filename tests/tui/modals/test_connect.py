@@ -320,7 +320,7 @@ async def test_choosing_a_model_leaves_the_server(wizard: Build, called: Called)
 
 
 async def test_benchmark_and_quality_ask_the_server(wizard: Build, called: Called) -> None:
-    ratings = {"turns": [], "stats": [], "ratings": [5, 3]}
+    ratings = {"kind": "conversation", "turns": [], "stats": [], "ratings": [5, 3]}
     session = FULL.decide(endpoint={**TINY, "network": True}).decide(chat=ratings)
     app = wizard(session=session, first=BenchmarkStep, services=services(called, Finder()))
     async with app.run_test(size=(120, 40)) as pilot:
@@ -362,7 +362,9 @@ async def test_every_converted_precision_is_checked_and_shown(
         return both
 
     given = services(called, Finder(), check_quality=check)
-    rated = FULL.decide(artifacts=made).decide(chat={"turns": [], "stats": [], "ratings": [1]})
+    rated = FULL.decide(artifacts=made).decide(
+        chat={"kind": "conversation", "turns": [], "stats": [], "ratings": [1]}
+    )
     app = wizard(session=rated, first=QualityStep, services=given)
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)

@@ -113,6 +113,7 @@ async def test_models_side_by_side_are_compared_and_one_is_kept(
     chat.follow(desk.workspace.session)
     assert desk.opened == ["int4", "int8"], "the kept conversation is not opened anew"
     assert chat.document() == {
+        "kind": "conversation",
         "turns": [{"role": turn.role, "text": turn.text} for turn in second.turns],
         "stats": [turn.stats for turn in second.answers],
         "ratings": [],

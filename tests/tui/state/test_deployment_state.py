@@ -5,6 +5,7 @@ import pytest
 from firstlight_core.session import Session
 from firstlight_tui.state.deployment import Choice, serve_target, suggested_choice
 from firstlight_tui.state.workspace import Drafts
+from tests.support import documents
 from tests.support.wizard_documents import DEPLOYMENT, FULL
 
 NAME = str(DEPLOYMENT["name"])
@@ -39,7 +40,7 @@ def test_only_a_name_in_a_cache_can_be_taken() -> None:
 
 def test_an_export_is_not_what_is_served() -> None:
     assert serve_target(FULL) == NAME
-    export = FULL.decide(deployment={**DEPLOYMENT, "target": "bundle"})
+    export = FULL.decide(deployment=documents.exported("mine", "bundle"))
     assert serve_target(export) == str(FULL.artifact)
 
 

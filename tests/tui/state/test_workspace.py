@@ -185,14 +185,19 @@ async def test_every_turn_of_the_chat_appends_one_line_beside_the_loop(
         ("chat", "What is int4?"),
         ("chat", "And int8?"),
     ], "one line a turn, none for a rating"
-    assert all(set(entry.values) == {"prompt", "text", "stats"} for entry in entries)
+    assert all(set(entry.values) == {"kind", "prompt", "text", "stats"} for entry in entries)
     assert threading.get_ident() not in threads
     assert ticks > 20, "the loop went on while the disk was slow"
     assert workspace.session.chat is not None and workspace.session.chat["ratings"] == [4]
     # A wizard that is killed now leaves a run that knows the whole conversation.
     assert workspace.run_record is not None
-    turns = collect_facts(workspace.run_record).document("chat")["turns"]
-    assert [turn["prompt"] for turn in turns] == ["What is int4?", "What is int4?", "And int8?"]
+    chat = collect_facts(workspace.run_record).chat
+    assert chat is not None and chat["kind"] == "turns"
+    assert [turn["prompt"] for turn in chat["turns"]] == [
+        "What is int4?",
+        "What is int4?",
+        "And int8?",
+    ]
 
 
 async def test_a_line_that_waits_is_written_before_a_later_one_and_at_the_end(desk: Desk) -> None:

@@ -2,7 +2,7 @@
 
 import typer
 
-from firstlight_core.documents.upkeep import ReportDocument
+from firstlight_core.documents.upkeep import ReportVerb
 from firstlight_core.report.report import LAST, find_run, write_report
 from firstlight_tui.commands.output import run_verb, say
 
@@ -18,11 +18,11 @@ def report(
 ) -> None:
     """Write the report of a run."""
 
-    def work() -> ReportDocument:
+    def work() -> ReportVerb:
         chosen = find_run(run)
         return {"run": chosen.id, **write_report(chosen, texts=texts)}
 
-    def show(document: ReportDocument) -> None:
+    def show(document: ReportVerb) -> None:
         say(f"markdown {document['markdown']}")
         say(f"json     {document['json']}")
         say(f"html     {document['html']}")

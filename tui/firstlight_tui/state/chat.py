@@ -241,6 +241,7 @@ class Chat:
         if not answers:
             return None
         return {
+            "kind": "conversation",
             "turns": [{"role": turn.role, "text": turn.text} for turn in self.first.turns],
             "stats": [turn.stats for turn in answers],
             "ratings": self.first.ratings,

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.deploy.targets import PUBLISHED
 from firstlight_core.exports.vllm_command import Capacity
@@ -71,22 +70,18 @@ def suggested_choice(session: Session) -> Choice:
     """Return the choice as deployed, else with the name of the template or of the artifact."""
     from firstlight_core.artifact.inference_model import default_name
 
-    deployed: Mapping[str, Any] = session.deployment or {}
-    template = session.template
-    model = template.get("inference_model") if template is not None else None
-    name = deployed.get("name") or (model.get("Name") if model is not None else None)
+    if (deployed := session.deployment) is not None:
+        cache = deployed["cache"] if deployed["kind"] != "export" else "private"
+        return Choice(name=deployed["name"], target=deployed["target"], cache=cache)
+    name = session.template["inference_model"].get("Name") if session.template else ""
     if not name and session.artifact:
         name = default_name(Path(session.artifact))
-    return Choice(
-        name=str(name or ""),
-        target=str(deployed.get("target") or "foundry"),
-        cache=str(deployed.get("cache") or "private"),
-    )
+    return Choice(name=name or "", target="foundry", cache="private")
 
 
 def serve_target(session: Session) -> str:
     """Return the target to serve: the deployment's name, or the artifact folder when an export or nothing is deployed."""
-    deployed: Mapping[str, Any] = session.deployment or {}
-    if deployed.get("target", "foundry") in PUBLISHED and deployed.get("name"):
-        return str(deployed["name"])
+    deployed = session.deployment
+    if deployed is not None and deployed["kind"] != "export":
+        return deployed["name"]
     return str(session.artifact)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.conversion.progress import HELD
+from firstlight_core.documents.ledger import TurnValues
 from firstlight_core.documents.template import TemplatePreview
 from firstlight_core.errors import FirstlightError
 from firstlight_core.exports.vllm_command import Capacity
@@ -232,7 +233,8 @@ class Workspace:
         # By identity: the same question can get the same answer twice.
         if not any(answer is recorded for recorded in self._recorded_answers):
             self._recorded_answers.append(answer)
-            values = {
+            values: TurnValues = {
+                "kind": "turn",
                 "prompt": self.chat.newest_question,
                 "text": answer.text,
                 "stats": answer.stats,

@@ -1,11 +1,12 @@
 """The convert step of a walk."""
 
 import time
+from typing import Any
 
-from firstlight_core.workflow.walk_state import Document, WalkState, seconds_since
+from firstlight_core.workflow.walk_state import StepResult, WalkState, seconds_since
 
 
-async def work(walk: WalkState) -> Document:
+async def work(walk: WalkState) -> StepResult:
     """Convert to all precisions; each finished one is recorded at once: a later failure must not lose it."""
     plan = walk.plan
     assert plan.source is not None
@@ -13,7 +14,7 @@ async def work(walk: WalkState) -> Document:
     outputs = {key: walk.run.folder / "artifacts" / key for key in plan.precisions}
     begun = time.perf_counter()
 
-    def done(precision: str, document: Document) -> None:
+    def done(precision: str, document: Any) -> None:
         nonlocal begun
         failed = document["kind"] == "failure"
         values = {"precision": precision, **document} if failed else document
@@ -32,5 +33,7 @@ async def work(walk: WalkState) -> Document:
         on_done=done,
     )
     walk.artifact = walk.artifacts.get(plan.use or plan.precisions[0])
-    failures = converted.get("failures") or ()
-    return {"ok": not failures} | ({"error": failures[0]["error"]} if failures else {})
+    if failures := converted["failures"]:
+        error = failures[0]["error"]
+        return StepResult(values={"error": error}, ok=False, error=error)
+    return StepResult(values={})

@@ -1,9 +1,9 @@
 """The deploy step of a walk."""
 
-from firstlight_core.workflow.walk_state import Document, WalkState
+from firstlight_core.workflow.walk_state import StepResult, WalkState
 
 
-async def work(walk: WalkState) -> Document:
+async def work(walk: WalkState) -> StepResult:
     """Deploy the artifact in use as the plan says."""
     choice = walk.plan.deploy
     assert choice is not None
@@ -16,4 +16,5 @@ async def work(walk: WalkState) -> Document:
         capacity=choice.capacity,
         on_event=walk.on_event,
     )
-    return {**deployed}
+    ok = deployed["ok"] if deployed["kind"] == "answered" else True
+    return StepResult(values=deployed, ok=ok)

@@ -1,9 +1,10 @@
 """The environment step of a walk."""
 
-from firstlight_core.workflow.walk_state import Document, WalkState
+from firstlight_core.workflow.walk_state import StepResult, WalkState
 
 
-async def work(walk: WalkState) -> Document:
+async def work(walk: WalkState) -> StepResult:
     """Check the machine; the step fails where nothing could be converted."""
     document = await walk.services.run_checks()
-    return {**document, "ok": document.get("verdict") != "blocked"}
+    ok = document["verdict"] != "blocked"
+    return StepResult(values={**document, "ok": ok}, ok=ok)

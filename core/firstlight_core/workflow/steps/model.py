@@ -2,12 +2,12 @@
 
 import asyncio
 
-from firstlight_core.workflow.walk_state import Document, WalkState
+from firstlight_core.workflow.walk_state import StepResult, WalkState
 
 
-async def work(walk: WalkState) -> Document:
+async def work(walk: WalkState) -> StepResult:
     """Inspect the source, or adopt the artifact."""
     if walk.plan.source is not None:
         document = await asyncio.to_thread(walk.services.inspect, walk.plan.source)
-        return {"path": str(walk.plan.source), **document}
-    return await asyncio.to_thread(walk.services.adopt, walk.plan.subject)
+        return StepResult(values={"path": str(walk.plan.source), **document})
+    return StepResult(values=await asyncio.to_thread(walk.services.adopt, walk.plan.subject))

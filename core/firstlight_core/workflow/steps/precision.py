@@ -1,15 +1,17 @@
 """The precision step of a walk."""
 
-from firstlight_core.workflow.walk_state import Document, WalkState
+from firstlight_core.documents.ledger import PrecisionValues
+from firstlight_core.workflow.walk_state import StepResult, WalkState
 
 
-async def work(walk: WalkState) -> Document:
+async def work(walk: WalkState) -> StepResult:
     """Say which precisions the plan asks for."""
     plan = walk.plan
-    edited = {"edited": sorted(plan.configs)} if plan.configs else {}
-    return {
+    values: PrecisionValues = {
         "precisions": list(plan.precisions),
         "use": plan.use,
         "method": plan.method,
-        **edited,
     }
+    if plan.configs:
+        values["edited"] = sorted(plan.configs)
+    return StepResult(values=values)

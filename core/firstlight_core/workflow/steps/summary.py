@@ -2,10 +2,11 @@
 
 import asyncio
 
-from firstlight_core.workflow.walk_state import Document, WalkState
+from firstlight_core.workflow.walk_state import StepResult, WalkState
 
 
-async def work(walk: WalkState) -> Document:
+async def work(walk: WalkState) -> StepResult:
     """Write the report of all that happened so far."""
-    walk.report = await asyncio.to_thread(walk.services.write_report, walk.run)
-    return {"ok": True, **walk.report}
+    written = await asyncio.to_thread(walk.services.write_report, walk.run)
+    walk.report = written
+    return StepResult(values={"ok": True, **written})

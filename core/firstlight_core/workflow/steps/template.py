@@ -1,10 +1,10 @@
 """The template step of a walk."""
 
 from firstlight_core.workflow.plan import Plan, TemplateChoice
-from firstlight_core.workflow.walk_state import Document, WalkState
+from firstlight_core.workflow.walk_state import StepResult, WalkState
 
 
-async def work(walk: WalkState) -> Document:
+async def work(walk: WalkState) -> StepResult:
     """Settle the template that the plan chooses."""
     choice = walk.plan.template or TemplateChoice()
     artifact = walk.in_use()
@@ -13,7 +13,12 @@ async def work(walk: WalkState) -> Document:
         artifact, name, choice.preset
     )
     document = await walk.services.settle_template(artifact, model, source=walk.plan.source)
-    return {**document, "ok": bool(document.get("locked", True))}
+    locked = document["locked"]
+    return StepResult(
+        values={**document, "ok": locked},
+        ok=locked,
+        reason=document.get("fitted", "") if locked else "",
+    )
 
 
 def _plain_name(plan: Plan) -> str:

@@ -202,7 +202,7 @@ class BenchmarkStep(MeasuringStep):
         for name, rows in (("figures", figure_rows), ("clients", client_rows)):
             table = self.query_one(f"#{name}", DataTable)
             table.clear()
-            table.add_rows(rows(document))
+            table.add_rows(rows(document) if document is not None else ())
             table.display = table.row_count > 0
         result = find_result(document, self.session.target)
         if result is not None and result["cases"]:

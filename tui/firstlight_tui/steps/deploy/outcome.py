@@ -1,12 +1,10 @@
 """What a deployment came to, in words and colours: both answers, the place, the commands."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 
+from firstlight_core.documents.deploy import Deployed
 from firstlight_core.text import one_line, seconds_text, shown_path, visible
 from firstlight_tui.widgets.token_view import change_content
 from firstlight_tui.widgets.words import Words, part
@@ -33,11 +31,13 @@ class Outcome(Vertical):
                     yield Words(id=f"answer-{key}")
         yield Words(id="places")
 
-    def show(self, document: Mapping[str, Any]) -> None:
+    def show(self, document: Deployed) -> None:
         """Show a deployment's document."""
         self.add_class("-shown")
         self.query_one("#verdict", Words).update(_verdict(document))
-        answer, own = (visible(str(document.get(k) or "")) for k in ("answer", "artifact_answer"))
+        answer = own = ""
+        if document["kind"] == "answered":
+            answer, own = visible(document["answer"]), visible(document["artifact_answer"])
         self.query_one("#answers").set_class(bool(answer or own), "-shown")
         same = answer.strip() == own.strip()
         self.query_one("#answer-foundry", Words).update(
@@ -54,47 +54,54 @@ class Outcome(Vertical):
         self.query_one("#places", Words).update("")
 
 
-def _verdict(document: Mapping[str, Any]) -> Content:
-    name = part(one_line(str(document.get("id") or document.get("name") or ""), 90), "bold")
-    verified, answered = document.get("verified"), "answer" in document
-    if verified and answered:
-        head = part(
-            "✓ Verified: same answer from Foundry Local as from the model itself. ",
-            "bold $text-success",
-        )
-    elif answered:
-        head = part("! Published, but the answers differ. ", "bold $text-warning")
-    elif verified:
-        head = part("✓ Written, read back and checked. ", "bold $text-success")
-    elif "files" in document:
-        head = part("✓ Written. ", "bold $text-success")
-    else:
-        head = part("✓ Published; nothing was asked. ", "bold $text-success")
-    pieces = [head, name]
-    for key, label in (("load_seconds", "loaded in"), ("answer_seconds", "answered in")):
-        if isinstance(seconds := document.get(key), int | float):
+def _verdict(document: Deployed) -> Content:
+    pieces = [_headline(document), part(one_line(document["id"], 90), "bold")]
+    if document["kind"] == "answered":
+        for seconds, label in (
+            (document["load_seconds"], "loaded in"),
+            (document["answer_seconds"], "answered in"),
+        ):
             pieces.append(part(f"  {label} {seconds_text(seconds)}", "$foreground-muted"))
     return Content.assemble(*pieces)
 
 
-def _places(document: Mapping[str, Any]) -> Content:
+def _headline(document: Deployed) -> tuple[str, str]:
+    match document["kind"]:
+        case "answered" if document["verified"]:
+            return part(
+                "✓ Verified: same answer from Foundry Local as from the model itself. ",
+                "bold $text-success",
+            )
+        case "answered":
+            return part("! Published, but the answers differ. ", "bold $text-warning")
+        case "export" if document["verified"]:
+            return part("✓ Written, read back and checked. ", "bold $text-success")
+        case "export":
+            return part("✓ Written. ", "bold $text-success")
+        case "published":
+            return part("✓ Published; nothing was asked. ", "bold $text-success")
+
+
+def _places(document: Deployed) -> Content:
     lines = []
-    for label, key in (("asked", "question"), ("reason", "reason"), ("folder", "path")):
-        if value := document.get(key):
-            value_text = shown_path(str(value)) if key == "path" else one_line(str(value), 300)
-            lines.append(Content.assemble(part(f"{label:9}", "$text-accent"), part(value_text)))
-    if isinstance(config := document.get("model_config"), Mapping):
+    if document["kind"] == "answered" and (question := document["question"]):
+        asked = part(one_line(question, 300))
+        lines.append(Content.assemble(part(f"{'asked':9}", "$text-accent"), asked))
+    folder = part(shown_path(document["path"]))
+    lines.append(Content.assemble(part(f"{'folder':9}", "$text-accent"), folder))
+    if config := document.get("model_config"):
         values = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in config.items())
         lines.append(
             Content.assemble(part("answers  ", "$text-accent"), part(f"by default with {values}"))
         )
-    if readers := [row for row in document.get("seen_by") or () if row["sees"] or row["here"]]:
+    seen_by = document["seen_by"] if document["kind"] != "export" else []
+    if readers := [row for row in seen_by if row["sees"] or row["here"]]:
         seen = "; ".join(
             f"{'' if row['sees'] else 'not by '}{one_line(str(row['reader']), 80)}"
             for row in readers
         )
         lines.append(Content.assemble(part("found by ", "$text-accent"), part(f"{seen} (F3)")))
-    lines += [Content.assemble(part(one_line(str(n), 400))) for n in document.get("notes") or ()]
+    lines += [Content.assemble(part(one_line(str(n), 400))) for n in document.get("notes", ())]
     for row in command_rows(document):
         lines.append(
             Content.assemble(part(row[1], "bold"), part(f"  {row[2]}", "$foreground-muted"))
@@ -102,9 +109,9 @@ def _places(document: Mapping[str, Any]) -> Content:
     return Content("\n").join(lines)
 
 
-def command_rows(document: Mapping[str, Any] | None) -> list[tuple[str, str, str]]:
+def command_rows(document: Deployed | None) -> list[tuple[str, str, str]]:
     """`(key, command, what it does)` for each command of a deployment."""
-    rows = (document or {}).get("commands") or ()
+    rows = document["commands"] if document is not None else []
     return [
         (str(index), one_line(str(row["command"]), 300), one_line(str(row["does"]), 160))
         for index, row in enumerate(rows)

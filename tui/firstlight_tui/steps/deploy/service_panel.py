@@ -154,7 +154,8 @@ class ServicePanel(Vertical):
             return
         workspace, served = self._workspace, self._service.served
         work = workspace.works.get(SERVE)
-        deployed = str((workspace.session.deployment or {}).get("id") or "")
+        deployment = workspace.session.deployment
+        deployed = deployment["id"] if deployment is not None else ""
         words = _service_words(work, served, deployed)
         status = view.first(Words)
         status.update(words)

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
+from firstlight_core.documents.workflow import SummaryFiles
 from firstlight_core.report.achieved import Achievement, Outcome, achievements
 from firstlight_core.report.facts import RunFacts, current_facts
 from firstlight_core.text import one_line, shown_path
@@ -69,50 +70,54 @@ class SummaryStep(StepScreen):
         if run_record is None:
             return
 
-        async def run(on_event: OnEvent, started: Started) -> dict[str, Any]:
-            made: dict[str, Any] = {}
+        async def run(on_event: OnEvent, started: Started) -> SummaryFiles:
+            plan = None
             if session.artifact is not None:
                 # A walk converts and deploys; of a server there is nothing of that to repeat.
-                path = await asyncio.to_thread(services.write_run_toml, run_record, session)
-                made["run_toml"] = str(path)
-            return made | await asyncio.to_thread(services.write_report, run_record)
+                plan = await asyncio.to_thread(services.write_run_toml, run_record, session)
+            report = await asyncio.to_thread(services.write_report, run_record)
+            written: SummaryFiles = {
+                "markdown": report["markdown"],
+                "json": report["json"],
+                "html": report["html"],
+            }
+            if plan is not None:
+                written["run_toml"] = str(plan)
+            return written
 
         self.workspace.start(self.WORK, "The report", run)
 
     def show_work(self, work: Work) -> None:
         self.query_one("#work", WorkView).show(work if work.error is not None else None)
-        if work.result is None:
+        written: SummaryFiles | None = work.result
+        if written is None:
             return
-        names = (
-            ("run_toml", "Recipe"),
-            ("markdown", "Markdown"),
-            ("json", "JSON"),
-            ("html", "HTML"),
+        paths = (
+            (written.get("run_toml"), "Recipe"),
+            (written["markdown"], "Markdown"),
+            (written["json"], "JSON"),
+            (written["html"], "HTML"),
         )
         lines = [
-            Content.assemble(
-                part(f"{label:9}", "$text-accent"), part(shown_path(str(work.result[key])))
-            )
-            for key, label in names
-            if work.result.get(key)
+            Content.assemble(part(f"{label:9}", "$text-accent"), part(shown_path(path)))
+            for path, label in paths
+            if path
         ]
-        if work.result.get("run_toml"):
-            lines.append(
-                Content.assemble(
-                    part("Run again", "$text-accent"), part(self._command(work), "bold")
-                )
-            )
+        if command := self._command(written):
+            lines.append(Content.assemble(part("Run again", "$text-accent"), part(command, "bold")))
         files = self.query_one("#files", Words)
         files.display = True
         files.update(Content("\n").join(lines))
 
-    def _command(self, work: Work) -> str:
-        return f"firstlight run {(work.result or {}).get('run_toml', 'run.toml')} --yes"
+    def _command(self, written: SummaryFiles | None) -> str:
+        """The command that repeats the run; empty when there is none."""
+        plan = written.get("run_toml") if written is not None else None
+        return f"firstlight run {plan} --yes" if plan else ""
 
     def action_copy(self) -> None:
         """Copy the command that repeats the run."""
-        if self.work is not None and (self.work.result or {}).get("run_toml"):
-            self.app.copy_to_clipboard(self._command(self.work))
+        if command := self._command(self.work.result if self.work is not None else None):
+            self.app.copy_to_clipboard(command)
             self.notify("Copied.", markup=False)
 
     def primary_label(self) -> str:

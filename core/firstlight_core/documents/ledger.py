@@ -1,0 +1,168 @@
+"""What the entries of a run's ledger hold: one type for each event and way in which it ended."""
+
+from collections.abc import Mapping
+from typing import Literal, NotRequired, TypedDict
+
+from firstlight_core.documents.artifact import InferenceModel
+from firstlight_core.documents.conversion import ConversionDocument, FailedPrecision
+from firstlight_core.documents.deploy import (
+    AnsweredDocument,
+    Deployed,
+    ExportDocument,
+    PublishedDocument,
+)
+from firstlight_core.documents.environment import DoctorDocument
+from firstlight_core.documents.estimate import EstimateDocument
+from firstlight_core.documents.inference import (
+    ChatRecord,
+    ChatStats,
+    ConnectedServer,
+    PromptedAnswer,
+)
+from firstlight_core.documents.measure import BenchDocument, QualitiesDocument, QualityDocument
+from firstlight_core.documents.model import InspectDocument
+from firstlight_core.documents.run_file import Configs
+from firstlight_core.documents.template import Difference, SettledTemplate
+from firstlight_core.errors import ErrorDocument
+
+
+class FailedValues(TypedDict):
+    """A step that failed with an error."""
+
+    error: ErrorDocument
+
+
+class SkippedValues(TypedDict):
+    """A step that did not happen."""
+
+    reason: str
+
+
+class UndoneValues(TypedDict, total=False):
+    """A step that was taken back."""
+
+    name: str
+    """Of a deployment."""
+
+
+class ReportedModel(TypedDict, total=False):
+    """What a report says of the model that a run works on."""
+
+    source: str
+    path: str
+    artifact: str
+    """Of an artifact that was adopted."""
+    architecture: str
+    parameters: int
+    dtype: str
+    tied_embeddings: bool
+    context_length: int | None
+    weight_bytes: int
+    licence: str | None
+    fingerprint: str
+
+
+class ModelValues(ReportedModel, total=False):
+    """What a run works on: the inspection of a source, or an artifact that was adopted, as `bytes`."""
+
+    bytes: int
+    estimates: dict[str, EstimateDocument]
+    """Precision key → estimate."""
+
+
+class PrecisionValues(TypedDict):
+    """What is to be converted, and how."""
+
+    precisions: list[str]
+    use: NotRequired[str | None]
+    """The precision that the later steps work on."""
+    method: str
+    edited: NotRequired[list[str]]
+    """Precisions whose configuration was edited."""
+
+
+class TemplateValues(TypedDict):
+    """The settled template; the last four are of a run without a screen, as `SettledTemplate` has them."""
+
+    locked: bool
+    inference_model: InferenceModel
+    sentence: NotRequired[str]
+    fitted: NotRequired[str]
+    exceptions: NotRequired[list[str]]
+    differences: NotRequired[list[Difference]]
+
+
+class QuestionsValues(TypedDict):
+    """The questions of a run without a screen."""
+
+    kind: Literal["questions"]
+    artifact: str
+    system: str
+    turns: list[PromptedAnswer]
+
+
+class TurnValues(TypedDict):
+    """One question of the wizard's chat and its answer; each has an entry of its own."""
+
+    kind: Literal["turn"]
+    prompt: str
+    text: str
+    stats: ChatStats
+
+
+class TurnsValues(TypedDict):
+    """The chat of a run whose ledger has an entry for each turn."""
+
+    kind: Literal["turns"]
+    turns: list[TurnValues]
+
+
+ChatValues = ChatRecord | QuestionsValues | TurnsValues
+"""What is known of a chat; `TurnsValues` is put together from the entries."""
+
+
+class SessionValues(TypedDict):
+    """What was decided and found in the wizard; null means "not answered yet"."""
+
+    environment: DoctorDocument | None
+    source: str | None
+    model: InspectDocument | None
+    precisions: list[str]
+    goal: str
+    configs: Configs | None
+    method: str
+    artifacts: list[ConversionDocument]
+    artifact: str | None
+    artifact_chosen: bool
+    endpoint: ConnectedServer | None
+    template: SettledTemplate | None
+    deployment: Deployed | None
+    chat: ChatRecord | None
+    benchmark: BenchDocument | None
+    quality: QualityDocument | QualitiesDocument | None
+    more: NotRequired[Mapping[str, object]]
+    """Documents of steps that have no answer of their own here."""
+
+
+class ReportValues(TypedDict):
+    """The files of a report that was written."""
+
+    sha256: dict[str, str]
+    """json, markdown and html → digest of the file."""
+
+
+LEDGER_VALUES: dict[str, tuple[type, ...]] = {
+    "environment": (DoctorDocument,),
+    "model": (ModelValues,),
+    "precision": (PrecisionValues,),
+    "convert": (ConversionDocument, FailedPrecision),
+    "template": (TemplateValues,),
+    "deploy": (PublishedDocument, AnsweredDocument, ExportDocument),
+    "chat": (TurnValues, QuestionsValues),
+    "benchmark": (BenchDocument,),
+    "quality": (QualityDocument, QualitiesDocument),
+    "connect": (ConnectedServer,),
+    "report": (ReportValues,),
+}
+"""Event → the types of what it leaves. A step that failed holds `FailedValues`, one that was skipped `SkippedValues`, one
+that was taken back `UndoneValues`; `session` holds `Session.to_json`."""

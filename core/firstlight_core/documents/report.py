@@ -1,0 +1,207 @@
+"""report.json: one run as one document. Every figure stands below a key `claim`, `estimate` or `measured`."""
+
+from typing import Literal, NotRequired, TypedDict
+
+from firstlight_core.documents.artifact import InferenceModel
+from firstlight_core.documents.conversion import BuiltGraph, Method, Smoke
+from firstlight_core.documents.deploy import Deployed
+from firstlight_core.documents.inference import ChatStats, ConnectedServer
+from firstlight_core.documents.ledger import ReportedModel
+from firstlight_core.documents.measure import BenchDocument, MachineDocument, QualityDocument
+from firstlight_core.documents.tuning import TunedManifest
+from firstlight_core.monitor import AlertThresholds
+
+
+class ReportedRun(TypedDict):
+    """Which run it was."""
+
+    id: str
+    begun: str
+    written: str
+    folder: str
+
+
+class ClosingItem(TypedDict):
+    """One of the course's closing items, with what this run really did."""
+
+    title: str
+    status: Literal["done", "not done"]
+    note: str
+
+
+class ProductionItem(TypedDict):
+    """One row of the production checklist."""
+
+    group: str
+    title: str
+    status: str
+    """verified, failed, void, done or reminder."""
+    note: str
+
+
+class NextCommand(TypedDict):
+    """What can be done next."""
+
+    title: str
+    command: str
+
+
+class ReportedStep(TypedDict):
+    """How one step ended."""
+
+    id: str
+    title: str
+    status: str
+    """done, skipped, failed or cancelled."""
+    seconds: float | None
+    reason: str
+
+
+class ReportedMachine(TypedDict, total=False):
+    """What the benchmark measured on, and what the environment check found."""
+
+    measured: MachineDocument
+    checks: dict[str, str]
+    """Title of a check → what was found."""
+
+
+class ClaimDocument(TypedDict):
+    """What the course says of a precision."""
+
+    size: str
+    speed: str
+    quality: str
+    use: str
+
+
+class ReportedEstimate(TypedDict, total=False):
+    """What was predicted of a precision."""
+
+    bytes: int
+    peak_ram_bytes: int
+    seconds: float
+    available: bool
+    reason: str
+
+
+class ReportedFigures(TypedDict, total=False):
+    """What was measured of a precision."""
+
+    bytes: int
+    seconds: float
+    peak_rss_bytes: int
+    top1_agreement: float
+    kl_mean: float
+    kl_p95: float
+    perplexity_ratio: float
+    load_s: float
+    prompt_tokens: int | None
+    ttft_s: float
+    prefill_tps: float
+    decode_tps: float
+    void: bool
+    """Whether the speeds are worth nothing."""
+
+
+class PrecisionRow(TypedDict):
+    """One precision with three kinds of figures side by side."""
+
+    precision: str
+    label: str
+    claim: NotRequired[ClaimDocument]
+    estimate: NotRequired[ReportedEstimate]
+    measured: NotRequired[ReportedFigures]
+
+
+class ReportedConversion(TypedDict, total=False):
+    """One converted precision."""
+
+    precision: str
+    artifact: str
+    method: Method
+    command: list[str]
+    smoke: Smoke
+    built: BuiltGraph
+    olive_load_seconds: float
+    sha256: dict[str, str]
+    """File of the artifact → its checksum."""
+    tuned: TunedManifest
+
+
+class ReportedTemplate(TypedDict, total=False):
+    """The settled template."""
+
+    locked: bool
+    sentence: str
+    fitted: str
+    inference_model: InferenceModel
+    differences: list[str]
+
+
+class ChatPair(TypedDict):
+    """One question and its answer."""
+
+    question: str
+    answer: NotRequired[str]
+    measured: NotRequired[ChatStats]
+
+
+class ModelMetrics(TypedDict):
+    """One target in the field names of the course's monitoring service; seconds and bytes."""
+
+    status: Literal["healthy", "degraded", "void"]
+    memory_usage: int | None
+    inference_count: int
+    average_latency: float
+    error_rate: float
+
+
+class ServiceMetrics(TypedDict):
+    """The benchmark in the field names of the course's monitoring service."""
+
+    timestamp: str
+    models: dict[str, ModelMetrics]
+    alert_thresholds: AlertThresholds
+
+
+class LedgerDigest(TypedDict):
+    """The ledger as far as the report was written from it."""
+
+    bytes: int
+    sha256: str
+
+
+class ReportDigest(TypedDict):
+    """Digests that show whether the report was changed after it was written."""
+
+    content: str
+    """SHA-256 of the document without `digest`."""
+    ledger: LedgerDigest
+
+
+class ReportDocument(TypedDict):
+    """report.json; what was not measured is absent."""
+
+    schema: str
+    run: ReportedRun
+    firstlight: str
+    closing: list[ClosingItem]
+    steps: list[ReportedStep]
+    machine: NotRequired[ReportedMachine]
+    model: NotRequired[ReportedModel]
+    precisions: NotRequired[list[PrecisionRow]]
+    conversions: NotRequired[list[ReportedConversion]]
+    template: NotRequired[ReportedTemplate]
+    deployment: NotRequired[Deployed]
+    server: NotRequired[ConnectedServer]
+    chat: NotRequired[list[ChatPair]]
+    benchmark: NotRequired[BenchDocument]
+    quality: NotRequired[list[QualityDocument]]
+    metrics: NotRequired[ServiceMetrics]
+    production: list[ProductionItem]
+    limitations: list[str]
+    fallback: NotRequired[str]
+    next: list[NextCommand]
+    texts: NotRequired[Literal[False]]
+    """False when questions, answers and other texts are left out."""
+    digest: NotRequired[ReportDigest]
