@@ -79,6 +79,7 @@ async def test_yesterdays_date_in_the_fields_is_no_difference(tmp_path: Path) ->
     assert not (await check_template(folder, None, build_inference_model("w", wrong)))["locked"]
 
 
+@pytest.mark.real
 async def test_deploying_says_which_date_it_froze(own_artifact: Path) -> None:
     template = (own_artifact / "chat_template.jinja").read_text()
     dated = "{{- '<|im_start|>system\\nIt is ' + strftime_now('%d %b %Y') + '<|im_end|>\\n' }}"
