@@ -371,7 +371,7 @@ def test_report_holds_no_name_or_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/annabelle")
     monkeypatch.setenv("HF_TOKEN", "hf_abcdefghijklmnopqrstuv")
     finding = "/home/annabelle/x hf_abcdefghijklmnopqrstuv and annabelle"
-    text = report_text({"verdict": "ready", "checks": [row("ok", finding=finding).to_json()]})
+    text = report_text({"verdict": "ready", "checks": [row("ok", found=finding).to_json()]})
     assert "annabelle" not in text and "hf_" not in text
     assert re.search(r"ok\s+x: ~/x <token> and <user>", text)
 
