@@ -58,6 +58,7 @@ from firstlight_core.documents.upkeep import (
 )
 from firstlight_core.documents.verb import ALWAYS, FailedVerb, VerbDocument
 from firstlight_core.documents.workflow import RunDocument
+from firstlight_core.errors import ErrorDocument
 
 VERBS: Mapping[str, Sequence[type]] = {
     "doctor": (DoctorVerb,),
@@ -105,6 +106,8 @@ def verb_schema(verb: str) -> Schema:
     """Return the schema of what a verb prints with `--json`, a failure included."""
     writer = SchemaWriter()
     envelope = writer.object_schema(VerbDocument)["properties"]
+    # Every document that says no says why.
+    envelope["error"] = writer.schema(ErrorDocument)
     head: Schema = {"const": f"firstlight/{verb}/1"}
     always: dict[str, Schema] = {
         key: {"description": "Always there; null or empty when there is none."}
