@@ -20,7 +20,7 @@ _CHILD = """
 import json, random, signal, sys, time
 from pathlib import Path
 from firstlight_core.errors import TemplateRefused
-from firstlight_core.jobs.render import _one, _open_jinja
+from firstlight_core.jobs.render import _render_one, _open_jinja
 folder, count, slow_seconds, seeds = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), json.loads(sys.argv[4])
 PIECES = [
     "{%", "%}", "{{", "}}", "{#", "#}", "{%-", "-%}", " for m in messages ", " endfor ", " if ", " else ", " endif ",
@@ -50,7 +50,7 @@ for number in range(count):
     try:
         render = _open_jinja(folder, source, {})[0]
         for talk in TALKS:
-            found = _one(render, None, talk)
+            found = _render_one(render, None, talk)
             seen["text" if "text" in found else "error"] += 1
             assert set(found) <= {"text", "error"} and len(found.get("text", "")) <= 256_000
     except TemplateRefused as error:
