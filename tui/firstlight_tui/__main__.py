@@ -70,10 +70,19 @@ def _run(arguments: list[str]) -> int:
     if arguments in ([], ["--demo"]):
         return open_wizard(demo=bool(arguments))
     if len(arguments) == 1 and (folder := _named_folder(arguments[0])) is not None:
-        if not folder.is_dir():
-            sys.stderr.write(f"There is no folder {folder}.\nName the folder of a model.\n")
-            return 1
-        return open_wizard(source=str(folder.absolute()))
+        if folder.is_dir():
+            return open_wizard(model=str(folder.absolute()))
+        from firstlight_core.model.sources import looks_like_hub_id
+
+        if looks_like_hub_id(arguments[0]):
+            return open_wizard(model=arguments[0])
+        from firstlight_core.text import shown_path
+
+        sys.stderr.write(
+            f"There is no folder {shown_path(folder)}.\n"
+            "Name the folder of a model, or an id of the Hugging Face hub (owner/name).\n"
+        )
+        return 1
     from firstlight_tui.commands import run_cli
 
     return run_cli(arguments)
@@ -92,8 +101,8 @@ def _named_folder(word: str) -> "Path | None":
     return folder if is_path or (word not in VERBS and folder.is_dir()) else None
 
 
-def open_wizard(*, demo: bool = False, source: str | None = None) -> int:
-    """Open the wizard on this terminal, on the sample or on a folder; its return code is ours."""
+def open_wizard(*, demo: bool = False, model: str | None = None) -> int:
+    """Open the wizard on this terminal, on the sample, a folder or a hub id; its return code is ours."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         sys.stderr.write(
             "The wizard needs a terminal. Without one, use the verbs: `firstlight --help`, "
@@ -102,7 +111,7 @@ def open_wizard(*, demo: bool = False, source: str | None = None) -> int:
         return 2
     from firstlight_tui.start import start_wizard
 
-    return start_wizard(demo=demo, source=source)
+    return start_wizard(demo=demo, model=model)
 
 
 if __name__ == "__main__":

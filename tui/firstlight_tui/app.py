@@ -61,12 +61,14 @@ class WizardApp(TerminalApp):
         session: Session | None = None,
         steps: tuple[type[StepScreen], ...] = STEPS,
         first: type[StepScreen] | None = None,
+        model: str | None = None,
         services: Services | None = None,
         history: History | None = None,
         paths: Paths | None = None,
         sample_every: float = 1.0,
         idle: IdleTasks | None = None,
     ) -> None:
+        """`model` is a folder or a hub id that the Model step looks into when it opens."""
         super().__init__(idle=idle)
         self.steps = steps
         self.workspace = Workspace(
@@ -78,6 +80,7 @@ class WizardApp(TerminalApp):
             paths=paths,
             warn=lambda sentence: self.notify(sentence, severity="warning", markup=False),
         )
+        self.workspace.drafts.model = model
         self._leave_question: ConfirmScreen | None = None
         self._sample_every = sample_every
         themes, self.theme_failures = load_themes(self.workspace.paths.config / "themes")
@@ -88,6 +91,8 @@ class WizardApp(TerminalApp):
     def on_mount(self) -> None:
         read_styles(self, screens_of("firstlight_tui"))
         self.push_screen(self._step())
+        for step in self.steps[: self.workspace.navigation.position]:
+            step.passed_over(self.workspace)
         self.set_interval(REPAINT_SECONDS, self.workspace.publish_works)
         self.set_interval(self._sample_every, self.workspace.take_sample)
         self.call_after_refresh(self.workspace.take_sample)

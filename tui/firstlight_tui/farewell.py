@@ -1,9 +1,10 @@
 """The shell's text after the wizard: where the results are, and the next commands."""
 
+from pathlib import Path
+
 from firstlight_core.documents.workflow import SummaryFiles
 from firstlight_core.session import Session
 from firstlight_core.shells import command_line
-from firstlight_core.text import shown_path
 from firstlight_tui.state.workspace import Workspace
 
 
@@ -20,7 +21,7 @@ def farewell_lines(session: Session, written: SummaryFiles | None) -> list[str]:
     """
     lines = []
     if written is not None:
-        lines.append(("Report", shown_path(written["html"])))
+        lines.append(("Report", Path(written["html"]).absolute().as_uri()))
     name = session.deployment["name"] if session.deployment is not None else session.artifact
     if name:
         lines.append(("Ask it", command_line(["firstlight", "chat", name])))

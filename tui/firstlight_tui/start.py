@@ -13,37 +13,42 @@ from firstlight_core.text import visible
 if TYPE_CHECKING:
     from firstlight_core.documents.inference import ConnectedServer
     from firstlight_tui.app import WizardApp
+    from firstlight_tui.steps.base import StepScreen
 
 
 def start_wizard(
     *,
     demo: bool = False,
-    source: str | None = None,
+    model: str | None = None,
     artifact: Path | None = None,
     endpoint: "ConnectedServer | None" = None,
 ) -> int:
     """Run the wizard to its end; the result is the exit code.
 
-    `demo` preselects the sample model and `source` a folder; `artifact` or `endpoint` opens the wizard on Chat with it.
+    `demo` preselects the sample model. `model` is a folder or a hub id: the wizard opens on Model and looks into it.
+    `artifact` or `endpoint` opens the wizard on Chat with it.
     """
     # Nothing that is made while the modules load is ever garbage; looking would cost a tenth of the start.
     gc.disable()
     from firstlight_core.paths import find_paths
     from firstlight_tui.app import WizardApp
     from firstlight_tui.steps.chat.screen import ChatStep
+    from firstlight_tui.steps.model.screen import ModelStep
     from firstlight_tui.terminal.idle import IdleTasks
 
     session = Session()
     if demo:
         session = session.decide(source=str(find_paths().sample))
-    if source is not None:
-        session = session.decide(source=source)
     if artifact is not None:
         session = session.decide(artifact=str(artifact))
     if endpoint is not None:
         session = session.decide(endpoint=endpoint)
-    first = ChatStep if session.target is not None else None
-    return run_wizard(WizardApp(session=session, first=first, idle=IdleTasks()))
+    first: type[StepScreen] | None = None
+    if session.target is not None:
+        first = ChatStep
+    elif model is not None:
+        first = ModelStep
+    return run_wizard(WizardApp(session=session, first=first, model=model, idle=IdleTasks()))
 
 
 def run_wizard(app: "WizardApp") -> int:

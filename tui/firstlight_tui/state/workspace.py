@@ -35,6 +35,8 @@ from firstlight_tui.state.work import Run, Work
 class Drafts:
     """What was typed in a step and is not part of the session yet; it survives a walk to another step."""
 
+    model: str | None = None
+    """A folder or a hub id from the command line, until the Model step has looked into it."""
     template: TemplateDraft | None = None
     chat_template: tuple[str, str] | None = None
     """Artifact and Jinja text, as typed."""

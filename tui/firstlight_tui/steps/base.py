@@ -80,6 +80,10 @@ class StepScreen(KeyBufferScreen):
     def finished(cls, workspace: Workspace, result: Any, seconds: float) -> None:
         """This step's work is done: write the answer into the session, whichever step is on the screen."""
 
+    @classmethod
+    def passed_over(cls, workspace: Workspace) -> None:
+        """The wizard has opened on a later step; override to start what that step relies on."""
+
     @property
     def workspace(self) -> Workspace:
         """Session, work, services and drafts."""

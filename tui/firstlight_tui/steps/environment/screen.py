@@ -20,7 +20,7 @@ from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.environment.install import Installation
 from firstlight_tui.steps.environment.keys import HELP, KEYS
-from firstlight_tui.steps.environment.probing import probe
+from firstlight_tui.steps.environment.probing import WORK, start_probing
 from firstlight_tui.steps.environment.rows import (
     COLUMNS,
     Row,
@@ -42,7 +42,7 @@ class EnvironmentStep(StepScreen):
     STEP_ID = "environment"
     PURPOSE = "Is this machine ready? What is missing, and how to fix it."
     HELP = HELP
-    WORK = "environment"
+    WORK = WORK
     CSS = """
     EnvironmentStep #checks { height: 1fr; min-height: 5; }
     EnvironmentStep #check-card { max-height: 50%; overflow-y: auto; scrollbar-size-vertical: 1; }
@@ -64,6 +64,11 @@ class EnvironmentStep(StepScreen):
     @classmethod
     def finished(cls, workspace: Workspace, result: DoctorDocument, seconds: float) -> None:
         workspace.session = workspace.session.decide(environment=result)
+
+    @classmethod
+    def passed_over(cls, workspace: Workspace) -> None:
+        if workspace.session.environment is None and workspace.drafts.model is not None:
+            start_probing(workspace, {}, only=None)
 
     def compose_step(self) -> ComposeResult:
         yield Words("Looking …", id="verdict")
@@ -96,14 +101,7 @@ class EnvironmentStep(StepScreen):
         if self.work is not None and self.work.running:
             self.notify("Still looking.")
             return
-        probing = partial(
-            probe,
-            self.workspace,
-            known=dict(self._rows),
-            before=self.session.environment,
-            only=only,
-        )
-        self.workspace.start(self.WORK, "The environment check", probing, only_looks=True)
+        start_probing(self.workspace, self._rows, only=only)
 
     def _on_work(self, work: Work) -> None:
         if work.name == Installation.WORK:

@@ -112,7 +112,11 @@ class ModelStep(StepScreen):
 
     def opened(self) -> None:
         self.run_worker(self._list_models(), group="models", exclusive=True)
-        if self.session.endpoint is not None:
+        drafts = self.workspace.drafts
+        if drafts.model is not None:
+            named, drafts.model = drafts.model, None
+            self.run_worker(self._resolve(named, ""), group="resolve", exclusive=True)
+        elif self.session.endpoint is not None:
             self._show_card(server_words(self.session.endpoint))
         elif self.session.model is not None:
             self._show_card(facts_words(str(self.session.source), self.session.model))
