@@ -59,6 +59,9 @@ class Locked:
 
 def fake_windows(monkeypatch: pytest.MonkeyPatch) -> Locked:
     """Make unlink, rename, replace and rmdir refuse open files, and the seams believe that they are on Windows."""
+    already = getattr(os.unlink, "held", None)
+    if isinstance(already, Locked):
+        return already
     held = Locked()
 
     def refusing(real: Callable[..., None]) -> Callable[..., None]:
@@ -71,6 +74,7 @@ def fake_windows(monkeypatch: pytest.MonkeyPatch) -> Locked:
                         raise FileExistsError(errno.EEXIST, "already there", str(other))
             real(path, *more, **options)
 
+        call.held = held  # type: ignore[attr-defined]
         return call
 
     for name in ("unlink", "remove", "rename", "replace", "rmdir"):

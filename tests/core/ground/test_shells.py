@@ -195,6 +195,7 @@ def windows_shell(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
 def test_every_place_that_shows_a_command_writes_it_for_the_shell(windows_shell: str) -> None:
     from pathlib import Path
 
+    from firstlight_core.documents.workflow import SummaryFiles
     from firstlight_core.environment.install import plan_install
     from firstlight_core.environment.toolchain import install_line
     from firstlight_core.exports.ollama_commands import ollama_commands
@@ -209,8 +210,14 @@ def test_every_place_that_shows_a_command_writes_it_for_the_shell(windows_shell:
     rows, _ = ollama_commands("my model", Path("my files/Modelfile"), find=lambda _: "ollama")
     lines += [str(row["command"]) for row in rows]
     lines.append(CliCommand(arguments=("model", "run", "my model"), does="talk to it").line)
-    farewell = farewell_lines(Session(artifact="my models/a"), {"run_toml": "my runs/run.toml"})
-    lines += [line[8:] for line in farewell]
+    written: SummaryFiles = {
+        "markdown": "report.md",
+        "json": "report.json",
+        "html": "report.html",
+        "run_toml": "my runs/run.toml",
+    }
+    farewell = farewell_lines(Session(artifact="my models/a"), written)
+    lines += [line[8:] for line in farewell if not line.startswith("Report")]
     lines.append(snippets("http://127.0.0.1:1/v1", "a:1")["curl"].rpartition("| ")[2])
     for line in lines:
         words = read_back(line, windows_shell)
