@@ -11,7 +11,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from firstlight_core.documents.jobs_conversion import ConvertRequest
 
 PREFILL, STEPS = 150, 20
 """Tokens of the long text that are read in one go, and one by one after them."""
@@ -69,7 +72,14 @@ class Converter:
         (folder / "artifact").mkdir(parents=True)
         (folder / "work").mkdir()
         config = run_config(source, find_precision(precision), base=base)
-        self._converter.convert({"config": config, "folder": str(folder), "layers": None})
+        request: ConvertRequest = {
+            "config": config,
+            "folder": str(folder),
+            "layers": 0,
+            "calibration": None,
+            "force": False,
+        }
+        self._converter.convert(request)
         return folder / "artifact"
 
 
