@@ -1,12 +1,13 @@
-"""A void benchmark shows no speed as if it were one, and the gauges are of the artifact in use."""
+"""A void benchmark shows no speed as if it were one, and the tiles are of the artifact in use."""
 
 import pytest
+from textual.widgets import Button
 
 from firstlight_core.documents.measure import BenchDocument, BenchResult, ClientsLevel
 from firstlight_tui.steps.benchmark.rows import client_rows, figure_rows
 from firstlight_tui.steps.benchmark.screen import BenchmarkStep
 from firstlight_tui.widgets import Words
-from firstlight_tui.widgets.gauge import Gauge
+from firstlight_tui.widgets.charts import TilePane
 from tests.support.measured_documents import bench_case, bench_document, bench_result, figure
 from tests.support.pilot import Build, settle
 from tests.support.wizard_documents import FULL
@@ -28,13 +29,19 @@ def document(*, void: bool) -> BenchDocument:
 
 
 @pytest.mark.parametrize("void", [True, False])
-async def test_the_gauges_are_of_the_artifact_in_use(wizard: Build, void: bool) -> None:
+async def test_the_tiles_are_of_the_artifact_in_use(wizard: Build, void: bool) -> None:
     session = FULL.decide(benchmark=document(void=void))
     assert session.artifact == "/models/out/int4"
     async with wizard(session=session, first=BenchmarkStep).run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         screen = pilot.app.screen
-        assert screen.query_one("#gauge-decode", Gauge).text == ("void" if void else "22 tok/s")
+        writing = screen.query_one("#writing", TilePane).render().plain
+        assert "22 tok/s" in writing and ("✗ VOID" in writing) is void
+        banner = screen.query_one("#banner", Words)
+        assert banner.display is void and ("✗ VOID" in str(banner.render())) is void
+        assert BenchmarkStep.done(session) is not void
+        primary = str(screen.query_one("#primary", Button).label)
+        assert primary.startswith("Measure again" if void else "Next")
         notes = str(screen.query_one("#notes", Words).render())
         assert notes.startswith("Void: measure again" if void else "median")
 

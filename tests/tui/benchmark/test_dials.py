@@ -72,7 +72,7 @@ def test_four_tiles_quote_the_length_nearest_to_128() -> None:
     assert "instant" in first.verdict and first.share is not None and first.share < 0.01
     assert writing.figure == "12.2 k tok/s" and writing.verdict == "×2450 reading pace"
     assert writing.share is not None and 0.9 < writing.share < 1
-    assert reading.figure == "36.9 k tok/s" and reading.verdict == "best of those measured"
+    assert reading.figure == "36.9 k tok/s" and reading.verdict == "best measured"
     assert memory.figure == "512.0 MiB peak" and memory.range_text == "of 24.0 GiB"
 
 

@@ -1,6 +1,6 @@
 """A benchmark as pictures: four tiles of the target in use, a bar for each target, curves over prompt length, live dots."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from firstlight_core.documents.measure import (
@@ -71,7 +71,7 @@ def tiles(document: BenchDocument, result: BenchResult | None) -> tuple[Tile, ..
     )
 
 
-def live_tiles(measured: dict[str, float], memory: int | None) -> tuple[Tile, ...]:
+def live_tiles(measured: Mapping[str, float], memory: int | None) -> tuple[Tile, ...]:
     """The same four while it is being measured: the newest repetition."""
     ttft, decode = measured.get("ttft_s"), measured.get("decode_tps")
     prefill = measured.get("prefill_tps")
@@ -104,9 +104,7 @@ def speed_bars(document: BenchDocument) -> Bars | None:
     lengths = {case.get("prompt_tokens") for r in document["results"] for case in r["cases"]}
     length = min((n for n in lengths if n), key=lambda n: abs(n - PROMPT_TOKENS), default=None)
     prompt = f"{length}-token prompt, " if length else ""
-    return Bars(
-        bars=tuple(bars), title=f"Writing speed, tokens a second ({prompt}median ├─┤ min–max)"
-    )
+    return Bars(bars=tuple(bars), title=f"Writing, tokens a second ({prompt}├─┤ min–max)")
 
 
 def live_bars(repetitions: Iterable[Measured]) -> Bars | None:
@@ -121,7 +119,7 @@ def live_bars(repetitions: Iterable[Measured]) -> Bars | None:
             samples.setdefault(repetition.label, []).append(repetition.value)
     return Bars(
         bars=tuple(Bar(label=one_line(k, 20), samples=tuple(v)) for k, v in samples.items()),
-        title=f"Writing speed so far, tokens a second ({length}-token prompt, one dot a round)",
+        title=f"Writing so far, tokens a second ({length}-token prompt)",
     )
 
 
@@ -196,7 +194,7 @@ def _rate(
         return Tile(title=title, figure="–", origin=None)
     rate = figure["median"]
     best, label = max(_medians(document, figure_of), default=(rate, ""))
-    verdict = "best of those measured" if len(document["results"]) > 1 else ""
+    verdict = "best measured" if len(document["results"]) > 1 else ""
     if rate < best:
         verdict = f"{rate / best - 1:+.0%} of {label}".replace("%", " %").replace("-", "−")
     judged: Verdict = "none"

@@ -9,18 +9,6 @@ from firstlight_core.documents.measure import BenchCase, BenchDocument, BenchRes
 from firstlight_core.text import bytes_text, one_line
 from firstlight_tui.widgets import cell
 
-FIGURES = (
-    "Target",
-    "Prompt",
-    "New",
-    "TTFT ms",
-    "Prefill tok/s",
-    "Decode tok/s",
-    "Load s",
-    "RAM peak",
-)
-CLIENTS = ("Server", "Clients", "Requests/s", "Tokens/s", "p50 ms", "p95 ms", "Errors")
-
 
 def figure_rows(document: BenchDocument) -> Iterator[list[Text]]:
     """One row for each target and prompt length; what was not measured is a dash."""

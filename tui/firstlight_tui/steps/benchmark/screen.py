@@ -5,34 +5,22 @@ from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
-from textual.content import Content
-from textual.widgets import DataTable
 
 from firstlight_core.documents.measure import BenchDocument
-from firstlight_core.measure.bench_words import find_result
-from firstlight_core.monitor import CPU_ALERT
 from firstlight_core.session import Session
-from firstlight_core.text import bytes_text, one_line
 from firstlight_tui.state.work import OnEvent, Started, Work
 from firstlight_tui.state.workspace import Workspace
-from firstlight_tui.steps.benchmark.rows import (
-    CLIENTS,
-    FIGURES,
-    client_rows,
-    figure_rows,
-    processor_share,
-)
+from firstlight_tui.steps.benchmark.results import BenchResults
 from firstlight_tui.steps.benchmark.tune_screen import TuneScreen
 from firstlight_tui.steps.measuring import MeasuringStep
-from firstlight_tui.widgets import Gauge, Words, WorkView
+from firstlight_tui.widgets import WorkView
 
 LEVELS = (1, 2, 4, 8)
 """Clients at once."""
 
 
 class BenchmarkStep(MeasuringStep):
-    """The course's metrics as gauges, then the table with median and spread."""
+    """The course's metrics as tiles, bars and curves, then the table with median and spread."""
 
     STEP_ID = "benchmark"
     PURPOSE = "Response time, memory, CPU: measured in the engine's process, warm-up excluded, median and spread."
@@ -69,30 +57,31 @@ class BenchmarkStep(MeasuringStep):
 
     @classmethod
     def done(cls, session: Session) -> bool:
-        return session.benchmark is not None
+        return session.benchmark is not None and not session.benchmark["void"]
 
     @classmethod
     def finished(cls, workspace: Workspace, result: BenchDocument, seconds: float) -> None:
         workspace.session = workspace.session.decide(benchmark=result)
         workspace.record("benchmark", "done", **{"seconds": seconds, **result})
 
+    def primary_label(self) -> str:
+        label = super().primary_label()
+        void = self.session.benchmark is not None and not self.answered
+        return "Measure again" if void and label == self.RUN_LABEL else label
+
     def compose_step(self) -> ComposeResult:
-        with Horizontal(id="gauges"):
-            yield Gauge("TTFT", id="gauge-ttft")
-            yield Gauge("Decode", id="gauge-decode")
-            yield Gauge("RAM peak", id="gauge-rss")
-            yield Gauge("CPU", id="gauge-cpu", alert=CPU_ALERT)
         yield WorkView(id="work")
-        for name, labels in (("figures", FIGURES), ("clients", CLIENTS)):
-            table: DataTable[Any] = DataTable(cursor_type="row", id=name)
-            table.add_columns(*labels)
-            table.display = False
-            yield table
-        yield Words(id="notes", classes="muted")
+        yield BenchResults()
 
     def opened(self) -> None:
+        if self.work is None:
+            self.query_one("#work").display = False
         if self.session.benchmark is not None:
-            self._show_document(self.session.benchmark)
+            self._results.show(self.session.benchmark, self.session.target)
+
+    @property
+    def _results(self) -> BenchResults:
+        return self.query_one(BenchResults)
 
     def _targets(self) -> list[str]:
         made = [str(document["artifact"]) for document in self.session.artifacts]
@@ -137,7 +126,7 @@ class BenchmarkStep(MeasuringStep):
             # Its figures are those of before, of another artifact everything is.
             changed = {"artifact": artifact} if artifact != self.session.artifact else {}
             self.workspace.session = self.session.decide(benchmark=None, **changed)
-            self._clear_document()
+            self._results.clear()
             self.notify(f"{Path(artifact).name} is tuned: measure it again.", markup=False)
 
     def _measure(self, targets: list[str], **options: Any) -> None:
@@ -159,74 +148,8 @@ class BenchmarkStep(MeasuringStep):
         # Once there are figures they deserve the room.
         view.display = work.running or work.error is not None
         view.show(work)
-        last = self.workspace.history.last
         if work.running:
-            self._gauges(
-                ttft=work.measured.get("ttft_s"),
-                decode=work.measured.get("decode_tps"),
-                rss=last.job_rss,
-                cpu=last.cpu / 100,
-            )
-        if work.result is not None:
-            self._show_document(work.result)
-
-    def _gauges(
-        self,
-        *,
-        ttft: float | None,
-        decode: float | None,
-        rss: int | None,
-        cpu: float | None,
-        void: bool = False,
-    ) -> None:
-        """Paint the gauges; speeds of a void benchmark are not shown as figures, the table has them with that word."""
-        speeds = (
-            ("ttft", f"{ttft * 1000:.0f} ms" if ttft is not None else "–"),
-            ("decode", f"{decode:.0f} tok/s" if decode else "–"),
-        )
-        for name, text in speeds:
-            self.query_one(f"#gauge-{name}", Gauge).show("void" if void else text)
-        self.query_one("#gauge-rss", Gauge).show(bytes_text(rss) if rss else "–")
-        self.query_one("#gauge-cpu", Gauge).show(
-            f"{cpu * 100:.0f} %" if cpu is not None else "–", fraction=cpu
-        )
-
-    def _clear_document(self) -> None:
-        for name in ("figures", "clients"):
-            table = self.query_one(f"#{name}", DataTable)
-            table.clear()
-            table.display = False
-        self.query_one("#notes", Words).update("")
-
-    def _show_document(self, document: BenchDocument) -> None:
-        for name, rows in (("figures", figure_rows), ("clients", client_rows)):
-            table = self.query_one(f"#{name}", DataTable)
-            table.clear()
-            table.add_rows(rows(document) if document is not None else ())
-            table.display = table.row_count > 0
-        result = find_result(document, self.session.target)
-        if result is not None and result["cases"]:
-            first = result["cases"][0]
-            self._gauges(
-                ttft=first["ttft_s"]["median"] if "ttft_s" in first else None,
-                decode=first["decode_tps"]["median"] if "decode_tps" in first else None,
-                rss=result["rss_bytes"]["peak"] if "rss_bytes" in result else None,
-                cpu=processor_share(result),
-                void=document["void"],
-            )
-        added = [
-            case["summary"] for entry in document.get("overhead", []) for case in entry["cases"]
-        ]
-        notes = [*added, *document["notes"]]
-        self.query_one("#notes", Words).update(
-            Content("\n").join(
-                [
-                    Content(
-                        "Void: measure again before you use these figures. Median (min–max)"
-                        if document["void"]
-                        else "median (min–max); all figures measured here"
-                    ),
-                    *(Content(one_line(note, 400)) for note in notes),
-                ]
-            )
-        )
+            memory = self.workspace.history.last.job_rss
+            self._results.show_live(work.measured, work.repetitions, memory)
+        elif work.result is not None:
+            self._results.show(work.result, self.session.target)

@@ -75,7 +75,7 @@ class LinePlot:
             return self._sparks(width, height)
         canvas = Canvas(width, height)
         y_axis, x_axis = self._y_axis(), self._x_axis()
-        top, bottom = int(bool(self.title or len(self.series) > 1)), height - 2
+        top, bottom = self._head_rows(width), height - 2
         room = bottom - top
         ticks = y_axis.ticks(room // 2 + 1)
         labels = max(cell_len(self.y_text(tick, y_axis.high)) for tick in ticks)
@@ -124,11 +124,21 @@ class LinePlot:
         for index, line in enumerate(self.series):
             pieces += [(f"{mark_of(index)} ", SERIES[index % len(SERIES)]), (f"{line.label}  ", "")]
         pieces[-1] = (self.series[-1].label, "")
-        size = sum(cell_len(text) for text, _ in pieces)
-        start = max(cell_len(self.title) + 2, width - size)
+        row = self._head_rows(width) - 1
+        start = max(0, width - self._legend_cells())
         for text, style in pieces:
-            canvas.text(start, 0, cut(text, width - start), style)
+            canvas.text(start, row, cut(text, width - start), style)
             start += cell_len(text)
+
+    def _legend_cells(self) -> int:
+        return sum(cell_len(line.label) + 4 for line in self.series) - 2
+
+    def _head_rows(self, width: int) -> int:
+        """The title and the legend stand in one row where both fit."""
+        if len(self.series) < 2:
+            return int(bool(self.title))
+        together = cell_len(self.title) + 2 + self._legend_cells() <= width
+        return 1 if together or not self.title else 2
 
     def _x_line(self, canvas: Canvas, axis: Axis, left: int, row: int, columns: int) -> None:
         canvas.text(left, row, "└" + "─" * columns, TROUGH)

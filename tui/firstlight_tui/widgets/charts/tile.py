@@ -30,6 +30,10 @@ from firstlight_tui.widgets.charts.roles import (
 
 LEAST_WIDTH = 18
 """Cells of a tile; a row of tiles breaks before one becomes narrower."""
+LINE_WIDTH = 46
+"""Cells of a tile that is one line."""
+LEAST_HEIGHT = 30
+"""Rows of a terminal below which a tile is one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,9 @@ class Tile:
         return 2 + len(self._inner(max(1, width - 4)))
 
     def draw(self, width: int, height: int) -> Content:
-        """The pane; what the height does not hold is cut from below, above its border."""
+        """The pane; what the height does not hold is cut from below. In less than three lines it is one line."""
+        if height < 3:
+            return lines_of([self._line(width)], width)
         room = max(1, width - 4)
         inner = self._inner(room)[: max(0, height - 2)]
         inner += [[]] * (height - 2 - len(inner))
@@ -80,6 +86,23 @@ class Tile:
             rows.append([(f"{side} ", edge), *line, (" " * (room - used), ""), (f" {side}", edge)])
         rows.append([(f"{corners[2]}{across * (width - 2)}{corners[3]}", edge)])
         return lines_of(rows[:height], width)
+
+    def _line(self, width: int) -> list[Piece]:
+        """Title, figure, bar and verdict in one line, for a terminal of few rows."""
+        void = self.origin == "void"
+        words = f"{VERDICT_MARKS[self.judged]} ".lstrip() + self.verdict if self.verdict else ""
+        line = [
+            ("▸ " if self.focused else "  ", FOCUS),
+            (fitted(self.title, 12), TITLE),
+            (" ", ""),
+            (fitted(self.figure or "–", 14), f"{BOLD} {BAD} strike" if void else BOLD),
+            (" ", ""),
+        ]
+        if void:
+            line.append(("✗ VOID ", f"{BOLD} {BAD}"))
+        elif self.share is not None and width >= 46:
+            line += [*trough(self.share, 12, FILL), (" ", "")]
+        return [*line, (words or self.range_text, VERDICT_STYLES[self.judged])]
 
     def _top(self, width: int, corners: str, across: str, edge: str) -> list[Piece]:
         origin = ORIGIN_WORDS[self.origin] if self.origin else ""
@@ -170,7 +193,7 @@ class TilePane(Chart):
 
     def render(self) -> Content:
         """The tile, with a heavy border while it has the focus."""
-        if self.size.width < 8 or self.size.height < 3:
+        if self.size.width < 8:
             return Content(fitted(self._tile.figure, max(0, self.size.width)))
         return replace(self._tile, focused=self.has_focus).draw(self.size.width, self.size.height)
 
@@ -185,20 +208,28 @@ class TilePane(Chart):
 
 
 class TileRow(Container):
-    """Tiles beside each other; they break into as many rows as their width asks for."""
+    """Tiles beside each other; they break into as many rows as their width asks for.
+
+    In a terminal of few rows each tile is one line.
+    """
 
     DEFAULT_CSS = """
     TileRow { layout: grid; grid-gutter: 0 1; grid-rows: auto; height: auto; }
     TileRow TilePane { height: 100%; }
+    TileRow.-lines { grid-rows: 1; }
     """
 
     def on_resize(self, event: events.Resize) -> None:
         """Give every row as many tiles as fit, all rows alike."""
-        self.styles.grid_size_columns = columns_for(len(self.children), event.size.width)
+        lines = self.screen.size.height < LEAST_HEIGHT
+        self.set_class(lines, "-lines")
+        least = LINE_WIDTH if lines else LEAST_WIDTH
+        columns = columns_for(len(self.children), event.size.width, least)
+        self.styles.grid_size_columns = columns
 
 
-def columns_for(tiles: int, width: int) -> int:
-    """How many of the tiles stand in one row of `width` cells."""
-    fit = max(1, min(tiles, (width + 1) // (LEAST_WIDTH + 1)))
+def columns_for(tiles: int, width: int, least: int = LEAST_WIDTH) -> int:
+    """How many of the tiles, each at least `least` cells wide, stand in one row of `width` cells."""
+    fit = max(1, min(tiles, (width + 1) // (least + 1)))
     rows = -(-tiles // fit)
     return max(1, -(-tiles // rows))

@@ -1,0 +1,75 @@
+"""The panel of the benchmark's results on the screen: nothing is cut, dots fall while it measures."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from textual.widgets import DataTable
+
+from firstlight_core.documents.measure import BenchDocument
+from firstlight_core.process.events import Measured
+from firstlight_tui.steps.benchmark.results import BenchResults, setup_words
+from firstlight_tui.steps.benchmark.screen import BenchmarkStep
+from firstlight_tui.widgets.charts import Chart, TilePane
+from tests.support.pilot import Build, settle
+from tests.support.wizard_documents import FULL
+from tests.support.wizard_services import Called, fake_services
+from tests.tui.benchmark.test_dials import document, result
+
+BOTH = document(result("int4", 12_740), result("int8", 9_250))
+
+
+def test_what_was_measured_is_said_in_a_line() -> None:
+    assert (
+        setup_words(BOTH).plain
+        == "INT4 vs INT8 · 2 cores · 32/128 → 32 tokens · 5 rounds · machine quiet ✓"
+    )
+    assert "busy ✗" in setup_words({**BOTH, "void": True}).plain
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda s: f"{s[0]}x{s[1]}")
+async def test_nothing_is_cut_and_charts_take_the_room(
+    wizard: Build, size: tuple[int, int]
+) -> None:
+    app = wizard(session=FULL.decide(benchmark=BOTH), first=BenchmarkStep)
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        results = app.screen.query_one(BenchResults)
+        for table in results.query(DataTable):
+            assert not table.display or table.max_scroll_x == 0
+        panes = list(results.query(TilePane))
+        rows = {pane.region.y for pane in panes}
+        assert len(rows) == (4 if size[1] < 30 else 1)
+        assert all(pane.size.height == (1 if size[1] < 30 else pane.size.height) for pane in panes)
+        assert "★" in results.query_one("#speeds", Chart).render().plain
+        assert results.query_one("#plot-writing", Chart).size.height >= 7
+        if size == (200, 60):
+            assert results.query_one("#plot-writing", Chart).size.height > 15
+
+
+async def test_dots_fall_while_it_measures(wizard: Build, called: Called) -> None:
+    ends = asyncio.Event()
+
+    async def benchmark(targets: Any, *, on_event: Any, **options: Any) -> BenchDocument:
+        for rate in (100.0, 110.0):
+            on_event(Measured("decode_tps", rate, "tokens/s", "int4", 128))
+        await ends.wait()
+        return BOTH
+
+    app = wizard(
+        session=FULL.decide(benchmark=None),
+        first=BenchmarkStep,
+        services=fake_services(called, benchmark=benchmark),
+    )
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("r")
+        async with asyncio.timeout(20):
+            speeds = app.screen.query_one("#speeds", Chart)
+            while "●" not in speeds.render().plain:
+                await pilot.pause(0.02)
+        assert speeds.render().plain.count("●") == 2
+        assert "110 tok/s" in app.screen.query_one("#writing", TilePane).render().plain
+        ends.set()
+        await settle(pilot)
+        assert "●" not in speeds.render().plain and "★" in speeds.render().plain
