@@ -16,7 +16,7 @@ from firstlight_core.documents.measure import (
 from firstlight_core.measure.drift_words import kl_text, level_words
 from firstlight_core.measure.quality_verdict import USABILITY_WORDS, usability
 from firstlight_core.text import one_line
-from firstlight_tui.widgets.charts import DriftGauge, Marker, PromptDrift, Tile
+from firstlight_tui.widgets.charts import DriftGauge, Histogram, Marker, PromptDrift, Tile
 from firstlight_tui.widgets.charts.canvas import Piece, spark, trough
 from firstlight_tui.widgets.charts.roles import (
     BAD,
@@ -56,6 +56,11 @@ _SHARE_BAR = 20
 def documents_of(quality: QualityDocument | QualitiesDocument) -> list[QualityDocument]:
     """One document for each target."""
     return list(quality["artifacts"]) if quality["kind"] == "qualities" else [quality]
+
+
+def label_of(quality: QualityDocument, labels: Mapping[str, str]) -> str:
+    """The short name of a target: that of `labels`, else its folder's."""
+    return labels.get(quality["target"], one_line(Path(quality["target"]).name, 20))
 
 
 def headline(quality: QualityDocument) -> Content:
@@ -107,7 +112,7 @@ def _figure(check: CheckRow) -> tuple[str, str]:
         return f"{count} fault{'s' * (count != 1)}", ""
     if "bytes_per_generation" in evidence:
         growth = evidence["bytes_per_generation"]["value"]
-        return f"{growth / 1024:+.1f} KiB a turn".replace("-", "−"), ""
+        return f"{growth / 1024:+.1f} KiB".replace("-", "−"), ""
     if "slowest_share" in evidence:
         rates = evidence.get("decode_tps", {})
         ordered = [rates[key] for key in sorted(rates, key=_length)]
@@ -128,7 +133,7 @@ def drift_gauge(
     """Every measured drift on one scale; `labels` names a target, `target` is the one in use."""
     markers = tuple(
         Marker(
-            label=labels.get(each["target"], one_line(Path(each["target"]).name, 20)),
+            label=label_of(each, labels),
             nats=each["drift"]["kl_mean"],
             selected=each["target"] == target or len(documents) == 1,
         )
@@ -142,6 +147,12 @@ def prompt_drift(drift: DriftDocument) -> PromptDrift | None:
     """KL of every prompt; None in the records of earlier versions."""
     values = drift.get("kl_by_prompt", [])
     return PromptDrift(nats=tuple(values)) if len(values) > 1 else None
+
+
+def histogram(drift: DriftDocument) -> Histogram | None:
+    """How many prompts lie in each decade of KL; None in the records of earlier versions."""
+    values = drift.get("kl_by_prompt", [])
+    return Histogram(nats=tuple(values)) if len(values) > 1 else None
 
 
 def drift_line(drift: DriftDocument) -> Content:

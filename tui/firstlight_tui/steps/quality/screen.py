@@ -3,17 +3,21 @@
 from pathlib import Path
 from typing import ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
 from firstlight_core.documents.measure import QualitiesDocument, QualityDocument
 from firstlight_core.paths import expanded
+from firstlight_core.precision.table import find_precision
 from firstlight_core.session import Session
+from firstlight_tui.modals import DetailScreen
 from firstlight_tui.state.work import OnEvent, Started, Work
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.measuring import MeasuringStep
-from firstlight_tui.steps.quality.text import check_words, verdict_words
+from firstlight_tui.steps.quality.results import QualityResults
+from firstlight_tui.steps.quality.text import evidence_text
 from firstlight_tui.steps.quality.worst_screen import WorstScreen
 from firstlight_tui.widgets import Words, WorkView
 
@@ -57,18 +61,18 @@ class QualityStep(MeasuringStep):
         workspace.record("quality", status, **{"seconds": seconds, **result})
 
     def compose_step(self) -> ComposeResult:
+        yield WorkView(id="work")
+        yield QualityResults()
         yield Words(
-            "Test questions (JSONL file). Leave empty for the built-in ones of the sample model."
+            "Test questions (JSONL file). Leave empty for the built-in ones of the sample model.",
+            classes="heading",
         )
         yield Input(placeholder="prompts.jsonl", id="prompts", compact=True)
-        yield Words("Your own text, to measure the drift on it too (optional)")
+        yield Words("Your own text, to measure the drift on it too (optional)", classes="heading")
         yield Input(placeholder="text.txt", id="text", compact=True)
-        yield WorkView(id="work")
-        yield Words(id="checks")
-        yield Words(id="drift", classes="card")
 
     def opened(self) -> None:
-        self.query_one("#drift").display = False
+        self.query_one("#work").display = False
         if self.session.quality is not None:
             self._show_document(self.session.quality)
 
@@ -116,15 +120,23 @@ class QualityStep(MeasuringStep):
         self.refresh_actions()
 
     def show_work(self, work: Work) -> None:
-        self.query_one("#work", WorkView).show(work)
+        view = self.query_one("#work", WorkView)
+        # Once there is a result it deserves the room.
+        view.display = work.running or work.error is not None
+        view.show(work)
         if work.result is not None:
             self._show_document(work.result)
 
     def _show_document(self, document: QualityDocument | QualitiesDocument) -> None:
-        self.query_one("#checks", Words).update(check_words(document))
-        card, verdict = self.query_one("#drift", Words), verdict_words(document)
-        card.display = verdict is not None
-        card.update(verdict or "")
+        labels = {
+            str(made["artifact"]): find_precision(str(made["precision"])).label
+            for made in self.session.artifacts
+        }
+        self.query_one(QualityResults).show(document, labels, self.session.target)
+
+    @on(QualityResults.EvidenceWanted)
+    def _evidence(self, event: QualityResults.EvidenceWanted) -> None:
+        self.app.push_screen(DetailScreen(event.check["title"], evidence_text(event.check)))
 
     def action_worst(self) -> None:
         """Show the examples that drifted most."""

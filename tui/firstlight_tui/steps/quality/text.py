@@ -6,6 +6,7 @@ from pathlib import Path
 from textual.content import Content
 
 from firstlight_core.documents.measure import (
+    CheckRow,
     DriftDocument,
     DriftFigures,
     QualitiesDocument,
@@ -35,6 +36,22 @@ def check_words(document: QualityDocument | QualitiesDocument) -> Content:
         evidence = f"              {one_line(check['evidence']['summary'], 400)}"
         lines.append(Content.assemble(part(evidence, "$foreground-muted")))
     return Content("\n").join(lines)
+
+
+def evidence_text(check: CheckRow) -> str:
+    """What one check rests on: its summary, then the questions, faults and cases that it looked at."""
+    evidence = check["evidence"]
+    lines = [evidence["summary"]]
+    for fault in evidence.get("faults", []):
+        lines += ["", f"✗ {fault['prompt']}", f"  {fault.get('answer', '')}", f"  {fault['fault']}"]
+    for row in evidence.get("cases", []):
+        mark = "✗" if row["outcome"] == "failed" else "✓"
+        lines.append(f"{mark} {row['name']}: {row['outcome']}. {row['words']}")
+    for answer in evidence.get("answers", []):
+        lines += ["", f"? {answer['prompt']}", f"  {answer['answer']}"]
+    for length, rate in evidence.get("decode_tps", {}).items():
+        lines.append(f"{length} tokens of prompt: {rate:.1f} tokens/s")
+    return "\n".join(lines)
 
 
 def verdict_words(document: QualityDocument | QualitiesDocument) -> Content | None:

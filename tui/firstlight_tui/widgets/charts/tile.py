@@ -219,17 +219,21 @@ class TileRow(Container):
     TileRow.-lines { grid-rows: 1; }
     """
 
-    def on_resize(self, event: events.Resize) -> None:
+    def on_resize(self) -> None:
         """Give every row as many tiles as fit, all rows alike."""
+        self.reflow()
+
+    def reflow(self) -> None:
+        """Divide the tiles that are displayed into rows once more."""
         lines = self.screen.size.height < LEAST_HEIGHT
         self.set_class(lines, "-lines")
         least = LINE_WIDTH if lines else LEAST_WIDTH
-        columns = columns_for(len(self.children), event.size.width, least)
-        self.styles.grid_size_columns = columns
+        tiles = sum(child.display for child in self.children)
+        self.styles.grid_size_columns = columns_for(tiles, self.size.width, least)
 
 
 def columns_for(tiles: int, width: int, least: int = LEAST_WIDTH) -> int:
     """How many of the tiles, each at least `least` cells wide, stand in one row of `width` cells."""
     fit = max(1, min(tiles, (width + 1) // (least + 1)))
-    rows = -(-tiles // fit)
+    rows = max(1, -(-tiles // fit))
     return max(1, -(-tiles // rows))

@@ -1,0 +1,69 @@
+"""The results of the quality check on the screen: verdict first, tiles that open their evidence, no room for what is done."""
+
+import pytest
+from textual.widgets import Input
+
+from firstlight_tui.modals import DetailScreen
+from firstlight_tui.steps.quality.results import QualityResults
+from firstlight_tui.steps.quality.screen import QualityStep
+from firstlight_tui.steps.quality.text import evidence_text
+from firstlight_tui.widgets import Words
+from firstlight_tui.widgets.charts import Chart, TilePane
+from tests.support.pilot import SIZES, Build, settle
+from tests.support.wizard_documents import FULL
+from tests.tui.quality.test_scorecard import CHECKS, quality
+
+INT4 = "/models/out/int4"
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
+async def test_the_verdict_comes_first(wizard: Build, size: tuple[int, int]) -> None:
+    session = FULL.decide(quality=quality(*CHECKS[:4], target=INT4))
+    app = wizard(session=session, first=QualityStep)
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        results = app.screen.query_one(QualityResults)
+        verdict = results.query_one("#verdict", Words)
+        assert "USABLE WITH CAUTION" in str(verdict.render())
+        assert verdict.region.y < app.screen.query_one("#prompts", Input).region.y
+        shown = [pane for pane in results.query(TilePane) if pane.display]
+        assert len(shown) == 4 and len({pane.region.y for pane in shown}) == (
+            4 if size[1] < 30 else 1
+        )
+        # The name of the precision, not of the folder.
+        assert "▲INT4 0.0048" in results.query_one("#gauge", Chart).render().plain
+        assert not app.screen.query_one("#work").display
+
+
+async def test_a_tile_opens_the_evidence_of_its_check(wizard: Build) -> None:
+    session = FULL.decide(quality=quality(*CHECKS, ok=False, target=INT4))
+    app = wizard(session=session, first=QualityStep)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.click("#tile-4")
+        await settle(pilot)
+        assert isinstance(app.screen, DetailScreen)
+        assert "✗ b: failed" in "\n".join(str(w.render()) for w in app.screen.query(Words))
+        await pilot.press("escape")
+        await settle(pilot)
+        app.screen.query_one("#tile-3").focus()
+        await pilot.press("enter")
+        await settle(pilot)
+        assert isinstance(app.screen, DetailScreen)
+
+
+async def test_of_several_targets_the_one_in_use_is_on_the_tiles(wizard: Build) -> None:
+    several = [quality(*CHECKS[:2]), quality(*CHECKS[:3], target=INT4)]
+    session = FULL.decide(quality={"kind": "qualities", "ok": True, "artifacts": several})
+    app = wizard(session=session, first=QualityStep)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        results = app.screen.query_one(QualityResults)
+        assert str(results.query_one("#verdict", Words).render()).endswith("INT4")
+        assert sum(pane.display for pane in results.query(TilePane)) == 3
+        assert results.query_one("#gauge", Chart).render().plain.count("0.0048") == 2
+
+
+def test_evidence_in_words() -> None:
+    assert evidence_text(CHECKS[3]).endswith("128 tokens of prompt: 90.0 tokens/s")
+    assert "✓ a: answered." in evidence_text(CHECKS[4])

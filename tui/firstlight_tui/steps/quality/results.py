@@ -1,0 +1,119 @@
+"""The panel of the quality check's results: verdict, tiles, drift, the worst example, and the evidence in words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.message import Message
+
+from firstlight_core.documents.measure import (
+    CheckRow,
+    QualitiesDocument,
+    QualityDocument,
+)
+from firstlight_tui.steps.quality.scorecard import (
+    check_tiles,
+    documents_of,
+    drift_gauge,
+    drift_line,
+    headline,
+    histogram,
+    label_of,
+    prompt_drift,
+    worst_example,
+)
+from firstlight_tui.steps.quality.text import check_words, verdict_words
+from firstlight_tui.widgets import Words
+from firstlight_tui.widgets.charts import Chart, Tile, TilePane, TileRow
+
+TILES = 5
+
+
+class QualityResults(Vertical):
+    """Shows one quality document, or several: the tiles are of the target in use."""
+
+    DEFAULT_CSS = """
+    QualityResults { height: auto; display: none; }
+    QualityResults #tiles { margin-top: 1; }
+    QualityResults #gauge, QualityResults #figures, QualityResults #worst { margin-top: 1; }
+    QualityResults #checks { margin-top: 1; max-width: 100; }
+    QualityResults #drift { max-width: 100; }
+    QualityResults #histogram { display: none; margin-top: 1; max-width: 100; }
+    QualityResults.-tall #histogram { display: block; }
+    """
+
+    @dataclass
+    class EvidenceWanted(Message):
+        """A tile was chosen: somebody wants to read what its check rests on."""
+
+        check: CheckRow
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._checks: list[CheckRow] = []
+
+    def compose(self) -> ComposeResult:
+        yield Words(id="verdict")
+        with TileRow(id="tiles"):
+            for index in range(TILES):
+                yield TilePane(Tile(title="", figure=""), id=f"tile-{index}", choosable=True)
+        yield Chart(id="gauge")
+        yield Words(id="figures")
+        yield Chart(id="by-prompt")
+        yield Words(id="worst")
+        yield Chart(id="histogram")
+        yield Words(id="checks")
+        yield Words(id="drift", classes="card")
+
+    def on_resize(self) -> None:
+        """Show the histogram where there are many rows."""
+        self.set_class(self.screen.size.height >= 45, "-tall")
+
+    def show(
+        self,
+        quality: QualityDocument | QualitiesDocument,
+        labels: Mapping[str, str],
+        target: str | None,
+    ) -> None:
+        """Show a document; `labels` has the short name of each target, `target` is the one in use."""
+        documents = documents_of(quality)
+        self.display = bool(documents)
+        if not documents:
+            return
+        chosen = next((each for each in documents if each["target"] == target), documents[0])
+        label = label_of(chosen, labels)
+        verdict = headline(chosen)
+        if len(documents) > 1:
+            verdict = Content.assemble(verdict, f"   {label}")
+        self.query_one("#verdict", Words).update(verdict)
+        self._checks = chosen["checks"][:TILES]
+        tiles = check_tiles(chosen)
+        for index in range(TILES):
+            pane = self.query_one(f"#tile-{index}", TilePane)
+            pane.display = index < len(self._checks)
+            if pane.display:
+                pane.show_tile(tiles[index])
+        self.query_one(TileRow).reflow()
+        self.query_one("#gauge", Chart).show(drift_gauge(documents, labels, target))
+        drift = chosen.get("drift")
+        figures, worst = self.query_one("#figures", Words), self.query_one("#worst", Words)
+        figures.update(drift_line(drift) if drift else "")
+        example = worst_example(drift, label) if drift else None
+        worst.update(example or "")
+        figures.display, worst.display = drift is not None, example is not None
+        self.query_one("#by-prompt", Chart).show(prompt_drift(drift) if drift else None)
+        self.query_one("#histogram", Chart).show(histogram(drift) if drift else None)
+        self.query_one("#checks", Words).update(check_words(quality))
+        card, words = self.query_one("#drift", Words), verdict_words(quality)
+        card.display = words is not None
+        card.update(words or "")
+
+    @on(TilePane.Chosen)
+    def _chosen(self, event: TilePane.Chosen) -> None:
+        event.stop()
+        index = int(str(event.pane.id).rpartition("-")[2])
+        if index < len(self._checks):
+            self.post_message(self.EvidenceWanted(self._checks[index]))
