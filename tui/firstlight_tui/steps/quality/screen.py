@@ -72,7 +72,8 @@ class QualityStep(MeasuringStep):
         yield Input(placeholder="text.txt", id="text", compact=True)
 
     def opened(self) -> None:
-        self.query_one("#work").display = False
+        if self.work is None:
+            self.query_one("#work").display = False
         if self.session.quality is not None:
             self._show_document(self.session.quality)
 

@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.widgets import Button
 
 from firstlight_core.documents.workflow import SummaryFiles
 from firstlight_core.report.achieved import Achievement, Outcome, achievements
@@ -14,7 +17,8 @@ from firstlight_core.report.facts import RunFacts, current_facts
 from firstlight_core.text import one_line, shown_path
 from firstlight_tui.state.work import OnEvent, Started, Work
 from firstlight_tui.steps.base import StepScreen
-from firstlight_tui.widgets import Words, WorkView
+from firstlight_tui.steps.summary.result_panel import ResultPanel
+from firstlight_tui.widgets import StepChosen, Words, WorkView
 from firstlight_tui.widgets.words import part
 
 
@@ -28,6 +32,13 @@ class SummaryStep(StepScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "write", "Write again", id="summary.write", tooltip="Write the report again"),
         Binding(
+            "o",
+            "open_report",
+            "Open report",
+            id="summary.open",
+            tooltip="Open the report in the browser",
+        ),
+        Binding(
             "c",
             "copy",
             "Copy command",
@@ -37,9 +48,28 @@ class SummaryStep(StepScreen):
     ]
 
     def compose_step(self) -> ComposeResult:
+        yield ResultPanel()
         yield Words(id="closing")
         yield WorkView(id="work")
         yield Words(id="files", classes="card")
+
+    def compose_actions(self) -> ComposeResult:
+        yield Button("Talk to it", id="talk", compact=True)
+        yield Button("Open report", id="open-report", compact=True)
+
+    @on(Button.Pressed, "#talk")
+    def _talk(self) -> None:
+        steps = self.workspace.navigation.steps
+        index = next(i for i, step in enumerate(steps) if step.STEP_ID == "chat")
+        self.post_message(StepChosen(index))
+
+    @on(Button.Pressed, "#open-report")
+    def action_open_report(self) -> None:
+        """Open the HTML report in the browser of this machine, and say where it lies."""
+        written: SummaryFiles | None = self.work.result if self.work is not None else None
+        if written is not None:
+            self.app.open_url(Path(written["html"]).absolute().as_uri())
+            self.notify(f"Report: {shown_path(written['html'])}", markup=False)
 
     def opened(self) -> None:
         self.query_one("#files").display = False
@@ -55,6 +85,9 @@ class SummaryStep(StepScreen):
     def _show_closing(self) -> None:
         """Show what the ledger and the session prove together: a failed step leaves nothing in the session."""
         facts = current_facts(self.session, self.workspace.run_record)
+        name = self.workspace.paths.model_name(self.session.source or self.session.target or "")
+        panel = self.query_one(ResultPanel)
+        panel.show(name, self.session, self.workspace.run_record, facts)
         self.query_one("#closing", Words).update(Content("\n").join(_closing(facts)))
 
     def action_write(self) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from textual.content import Content
 
 from firstlight_core.estimate.measured_figures import Figures
-from firstlight_core.measure.drift_words import kl_text, level_words
+from firstlight_core.measure.drift_words import kl_text
 from firstlight_core.precision.table import PRECISIONS, find_precision
 from firstlight_core.report.claims import ClaimCheck
 from firstlight_core.text import bytes_text, one_line
@@ -120,10 +120,9 @@ def _closeness(own: Figures | None) -> Tile:
     share = own.top1_agreement
     return Tile(
         title="closeness",
-        figure=level_words(own.closeness) or f"KL {kl_text(own.kl_mean)}",
+        figure=f"{share:.1%} same token".replace("%", " %") if share is not None else "–",
         origin="measured",
         share=share,
-        range_text=f"{share:.1%} same token".replace("%", " %") if share is not None else "",
         detail=f"mean KL {kl_text(own.kl_mean)} nats",
         verdict=words,
         judged=judged,

@@ -30,6 +30,8 @@ from firstlight_tui.widgets.charts.roles import (
 
 LEAST_WIDTH = 18
 """Cells of a tile; a row of tiles breaks before one becomes narrower."""
+LEAST_BAR = 6
+"""Cells of a small bar below which its figure gives way."""
 LINE_WIDTH = 46
 """Cells of a tile that is one line."""
 LEAST_HEIGHT = 30
@@ -146,21 +148,21 @@ class Tile:
         return lines
 
     def _bars(self, room: int) -> list[list[Piece]]:
-        labels = max((cell_len(row.label) for row in self.bars), default=0)
-        labels = min(labels, room // 2)
+        labels = min(max((cell_len(row.label) for row in self.bars), default=0), room // 2)
         figures = max((cell_len(row.figure) for row in self.bars), default=0)
         largest = max((row.amount for row in self.bars), default=0.0)
+        if room - labels - figures - 2 < LEAST_BAR:
+            # The bars say more than their figures, and the tile has the one that matters.
+            figures = -1
         width = max(1, room - labels - figures - 2)
-        return [
-            [
-                (fitted(row.label, labels), BOLD if row.chosen else MUTED),
-                (" ", ""),
-                (fitted(bar(row.amount / largest if largest else 0.0, width), width), FILL),
-                (" ", ""),
-                (fitted(row.figure, figures), BOLD if row.chosen else ""),
-            ]
-            for row in self.bars
-        ]
+        rows: list[list[Piece]] = []
+        for row in self.bars:
+            full = bar(row.amount / largest if largest else 0.0, width)
+            label = (fitted(row.label, labels), BOLD if row.chosen else MUTED)
+            rows.append([label, (" ", ""), (fitted(full, width), FILL)])
+            if figures > 0:
+                rows[-1].append((f" {fitted(row.figure, figures)}", BOLD if row.chosen else ""))
+        return rows
 
 
 class TilePane(Chart):
