@@ -106,6 +106,21 @@ def test_artifact_is_what_was_asked_for(artifact: Callable[[str], Path], precisi
     assert "inference_model.json" not in names(folder)
     text = json.dumps(manifest["files"]) + (folder / "genai_config.json").read_text()
     assert ".firstlight-" not in text
+    assert logits_shape(folder)[1] == "1", (
+        "the head is computed for the last token of a prompt only"
+    )
+
+
+def logits_shape(folder: Path) -> list[str]:
+    """Return the dimensions of the graph's logits: batch, tokens, vocabulary; read in a process of its own."""
+    program = (
+        "import onnx,sys\ngraph=onnx.load(sys.argv[1], load_external_data=False).graph\n"
+        "shape=next(o for o in graph.output if o.name == 'logits').type.tensor_type.shape\n"
+        "print(*(d.dim_param or d.dim_value for d in shape.dim))\n"
+    )
+    command = [sys.executable, "-c", program, str(folder / "model.onnx")]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return done.stdout.split()
 
 
 @pytest.mark.slow
