@@ -187,9 +187,11 @@ def test_points_are_named_without_collision() -> None:
 
 
 def test_points_on_one_cell_move_apart() -> None:
-    spots = tuple(Spot(key=key, label=key.upper(), x=5, y=5) for key in "abc")
+    spots = tuple(Spot(key=key, label=f"row {key}", x=5, y=5) for key in "abcd")
     positions = Scatter(spots=spots).positions(60, 12)
-    assert len(set(positions.values())) == 3
+    assert len(set(positions.values())) == 4
+    text = "\n".join(text_of(Scatter(spots=spots), 60, 12))
+    assert all(spot.label in text for spot in spots)
 
 
 def test_the_gauge_names_its_zones_and_every_marker() -> None:

@@ -14,7 +14,7 @@ from firstlight_tui.modals import DetailScreen
 from firstlight_tui.steps.precision.options_screen import AdvancedScreen
 from firstlight_tui.steps.precision.screen import PrecisionStep
 from firstlight_tui.widgets import Words
-from firstlight_tui.widgets.pareto import Pareto, Point, place_points, scale
+from firstlight_tui.widgets.charts import PointChart
 from firstlight_tui.widgets.precision_columns import drift_text, number
 from firstlight_tui.widgets.precision_table import PrecisionTable
 from tests.support.measured_documents import (
@@ -66,7 +66,7 @@ def row(pilot: Pilot[Any], key: str) -> dict[str, str]:
     return dict(zip(columns, (str(cell) for cell in grid.get_row(key)), strict=True))
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
+@pytest.mark.parametrize("size", [*SIZES, (200, 60)], ids=lambda s: f"{s[0]}x{s[1]}")
 async def test_the_table_fits_and_shows_claim_estimate_and_measurement(
     wizard: Build, size: tuple[int, int]
 ) -> None:
@@ -79,7 +79,8 @@ async def test_the_table_fits_and_shows_claim_estimate_and_measurement(
         assert int4["bytes"] == "1.66" and int4["measured"] == "1.66"
         assert int4["decode"] == "410" and int4["drift"] == "0.02"
         assert row(pilot, "fp32")["measured"] == "–"
-        wide = size[0] >= 120
+        # Few columns and their bars, until all of them and the bars fit.
+        wide = size[0] >= 150
         assert ("ttft" in int4) is wide
         if wide:
             assert (int4["ttft"], int4["prefill"], int4["load"]) == ("20", "900", "210")
@@ -168,23 +169,47 @@ async def test_the_picture_comes_with_the_second_measured_row(wizard: Build) -> 
     for session, shown in ((OPEN, False), (one, False), (MEASURED, True)):
         async with wizard(session=session, first=PrecisionStep).run_test(size=(120, 40)) as pilot:
             await settle(pilot)
-            assert pilot.app.screen.query_one(Pareto).display is shown
+            assert pilot.app.screen.query_one(PointChart).display is shown
     async with wizard(session=MEASURED, first=PrecisionStep).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        assert "against size" in text(pilot, "Pareto")
+        chart = pilot.app.screen.query_one(PointChart)
+        assert "against size" in chart.render().plain
         await pilot.press("p")
         await settle(pilot)
-        words = text(pilot, "Pareto")
-        assert "against decode speed" in words and "410 tok/s" in words
-        assert "● INT8" in words and "● INT4" in words
-        await pilot.click(Pareto)
+        assert "against writing speed" in chart.render().plain
+        assert "tok/s" in chart.render().plain
+
+
+async def test_a_point_of_the_picture_is_a_row_of_the_table(wizard: Build) -> None:
+    async with wizard(session=MEASURED, first=PrecisionStep).run_test(size=(120, 60)) as pilot:
         await settle(pilot)
-        assert "against size" in text(pilot, "Pareto")
+        chart = pilot.app.screen.query_one(PointChart)
+        assert chart.drawing is not None and chart.size.height > 15
+        table(pilot).point_at("int8")
+        await settle(pilot)
+        assert "◉" in chart.render().plain
+        chart.focus()
+        await pilot.press("left")
+        await settle(pilot)
+        assert table(pilot).highlighted == "int4"
+
+
+async def test_bars_stand_beside_size_and_speed_where_there_is_room(wizard: Build) -> None:
+    for size, there in (((80, 24), False), ((120, 40), True), ((200, 60), True)):
+        async with wizard(session=MEASURED, first=PrecisionStep).run_test(size=size) as pilot:
+            await settle(pilot)
+            assert table(pilot).max_scroll_x == 0
+            cells = row(pilot, "int8")
+            assert ("decode-bar" in cells) is there
+            if there:
+                # INT4 writes faster than INT8; a size that is only estimated is drawn otherwise.
+                assert len(cells["decode-bar"]) < len(row(pilot, "int4")["decode-bar"])
+                assert "█" in cells["measured-bar"] and "░" in row(pilot, "fp32")["measured-bar"]
 
 
 async def test_a_void_benchmark_is_marked(wizard: Build) -> None:
     session = MEASURED.decide(benchmark={**MEASURED.benchmark, "void": True})  # type: ignore[dict-item]
-    async with wizard(session=session, first=PrecisionStep).run_test(size=(120, 40)) as pilot:
+    async with wizard(session=session, first=PrecisionStep).run_test(size=(160, 40)) as pilot:
         await settle(pilot)
         assert row(pilot, "int4")["decode"] == "410?" and row(pilot, "int4")["load"] == "210?"
         assert row(pilot, "int4")["measured"] == "1.66"
@@ -260,13 +285,6 @@ def test_numbers_are_short(value: float | None, text: str) -> None:
 )
 def test_drifts_are_short(value: float | None, text: str) -> None:
     assert drift_text(value) == text
-
-
-def test_points_on_top_of_each_other_are_all_drawn() -> None:
-    points = [Point(label=f"row {n}", x=1.0, y=1.0, best=True) for n in range(4)]
-    drawn = "".join(text for line in place_points(points, 40) for text, _ in line)
-    assert all(point.label in drawn for point in points)
-    assert scale(10.0, 1.0, 100.0, 11) == 5
 
 
 async def test_arrow_keys_go_to_the_rows(wizard: Build) -> None:

@@ -86,6 +86,15 @@ def drift_text(kl: float | None) -> str:
     return f"{mantissa}e{int(exponent)}"
 
 
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """The length of a bar beside a figure, and whether it is only an estimate, or void."""
+
+    amount: float
+    estimated: bool = False
+    void: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FigureColumn:
     """One column: whose figure it is, what it is, how wide, and how a row shows it."""
@@ -97,6 +106,8 @@ class FigureColumn:
     unit: str
     width: int
     show: Callable[[PrecisionRow, Units], str]
+    bar: Callable[[PrecisionRow], Bar] | None = None
+    """What a bar beside the figure shows, where there is room for bars."""
     narrow: bool = False
     """Whether it stays when the terminal is narrow; the card below always shows everything."""
 
@@ -119,6 +130,19 @@ def _measured(name: str, scale: float = 1.0) -> Callable[[PrecisionRow, Units], 
         )
 
     return show
+
+
+def _size_bar(row: PrecisionRow) -> Bar:
+    if row.figures is not None and row.figures.bytes:
+        return Bar(float(row.figures.bytes))
+    return Bar(float(row.guess.get("bytes") or 0.0), estimated=True)
+
+
+def _speed_bar(row: PrecisionRow) -> Bar:
+    figures = row.figures
+    if figures is None or figures.decode_tps is None:
+        return Bar(0.0)
+    return Bar(figures.decode_tps, void=figures.void)
 
 
 COLUMNS: tuple[FigureColumn, ...] = (
@@ -175,6 +199,7 @@ COLUMNS: tuple[FigureColumn, ...] = (
         unit="{disk}",
         width=5,
         show=lambda row, units: units.disk.show(row.figures.bytes if row.figures else None),
+        bar=_size_bar,
         narrow=True,
     ),
     FigureColumn(
@@ -198,6 +223,7 @@ COLUMNS: tuple[FigureColumn, ...] = (
         unit="tok/s",
         width=6,
         show=_measured("decode_tps"),
+        bar=_speed_bar,
         narrow=True,
     ),
     FigureColumn(

@@ -1,6 +1,6 @@
 """The table of precisions: what the course claims, what is estimated for this model, what was measured here."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rich.text import Text
@@ -9,19 +9,23 @@ from textual.message import Message
 from textual.widgets import DataTable
 
 from firstlight_core.precision.table import PRECISIONS
+from firstlight_tui.widgets.charts.canvas import bar
 from firstlight_tui.widgets.precision_columns import (
     COLUMNS,
     NOTHING,
     STYLES,
+    Bar,
     FigureColumn,
     PrecisionRow,
     Units,
 )
 from firstlight_tui.widgets.words import cell
 
-NARROW = 95
-"""Cells below which only the columns stay that matter most."""
+NARROW = 117
+"""Cells below which only the columns stay that matter most; all of them and two bars need as many."""
 
+LEAST_BAR, MOST_BAR = 6, 16
+"""Cells of a bar beside a figure."""
 LABEL = 15
 """Cells of the longest label; a column of figures follows, which begins with a space."""
 
@@ -49,6 +53,8 @@ class PrecisionTable(DataTable[Text]):
         super().__init__(cursor_type="row", cell_padding=0, header_height=3, id=id)
         self._rows: tuple[PrecisionRow, ...] = ()
         self._narrow: bool | None = None
+        self._bar = 0
+        """Cells of a bar beside a figure; 0 where there is no room for bars."""
         self._units: Units | None = None
         self._at = 0
         """The row where the cursor goes when the rows come."""
@@ -85,9 +91,10 @@ class PrecisionTable(DataTable[Text]):
         if units is None or not self.size.width:
             return False
         narrow = self.size.width < NARROW
-        if narrow == self._narrow:
+        cells = self._bar_cells(narrow)
+        if (narrow, cells) == (self._narrow, self._bar):
             return False
-        self._narrow = narrow
+        self._narrow, self._bar = narrow, cells
         if self.row_count:
             self._at = self.cursor_row
         self.clear(columns=True)
@@ -97,6 +104,8 @@ class PrecisionTable(DataTable[Text]):
             unit = column.unit.format(disk=units.disk.name, memory=units.memory.name)
             head = Text(f"{column.mark}\n{column.name}\n{unit}", justify="right")
             self.add_column(head, key=column.key, width=column.width + 1)
+            if self._bar and column.bar is not None:
+                self.add_column(Text(""), key=f"{column.key}-bar", width=self._bar + 1)
         for row in self._rows:
             self.add_row(*self._cells(row, units).values(), key=row.precision.key)
         self.move_cursor(row=self._at)
@@ -104,6 +113,24 @@ class PrecisionTable(DataTable[Text]):
 
     def _shown(self) -> list[FigureColumn]:
         return [column for column in COLUMNS if column.narrow or not self._narrow]
+
+    def _bar_cells(self, narrow: bool) -> int:
+        """The cells of each bar: what the figures leave, up to sixteen; no bar is shorter than six."""
+        columns = [column for column in COLUMNS if column.narrow or not narrow]
+        figures = 4 + LABEL + sum(column.width + 1 for column in columns)
+        bars = sum(column.bar is not None for column in columns)
+        room = (self.size.width - figures) // max(1, bars) - 1
+        return min(MOST_BAR, room) if room >= LEAST_BAR else 0
+
+    def _bar_cell(self, row: PrecisionRow, show: Callable[[PrecisionRow], Bar]) -> Text:
+        bars = [show(each) for each in self._rows]
+        largest = max((each.amount for each in bars if not each.void), default=0.0)
+        own = show(row)
+        length = bar(own.amount / largest, self._bar) if largest else ""
+        if own.void or own.estimated:
+            # Another fill, not another colour alone: an estimate, or void.
+            length = ("▒" if own.void else "░") * len(length)
+        return Text(f" {length}", no_wrap=True)
 
     def _cells(self, row: PrecisionRow, units: Units) -> dict[str, Text]:
         off = "" if row.available else "dim strike"
@@ -120,6 +147,8 @@ class PrecisionTable(DataTable[Text]):
             text = column.show(row, units)
             style = "dim" if text == NOTHING else (off or STYLES[column.mark])
             cells[column.key] = cell(text, style, right=True)
+            if self._bar and column.bar is not None:
+                cells[f"{column.key}-bar"] = self._bar_cell(row, column.bar)
         return cells
 
     def on_click(self, event: events.Click) -> None:

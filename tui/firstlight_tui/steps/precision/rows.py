@@ -1,20 +1,17 @@
 """What the precision step shows, worked out from the session: its rows and its picture."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from firstlight_core.documents.conversion import OliveConfig
 from firstlight_core.documents.estimate import Estimates, PartialEstimate
 from firstlight_core.documents.model import InspectDocument
 from firstlight_core.estimate.edited_size import edited_bytes
 from firstlight_core.estimate.measured_figures import Figures, Measurements, measured_figures
-from firstlight_core.estimate.recommendation import Recommendation, pareto_front
+from firstlight_core.estimate.recommendation import Recommendation
 from firstlight_core.ledger import Entry
 from firstlight_core.precision.options import costs_of
 from firstlight_core.precision.table import DEFAULT_PRECISION, PRECISIONS, find_precision
 from firstlight_core.session import Session
-from firstlight_core.text import bytes_text
-from firstlight_tui.widgets.pareto import Point
 from firstlight_tui.widgets.precision_columns import PrecisionRow
 
 
@@ -82,41 +79,3 @@ def rows_of(
         )
         for precision in PRECISIONS
     }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
-    """What `Pareto` draws."""
-
-    points: tuple[Point, ...]
-    title: str
-    across: str
-    low: str
-    high: str
-
-
-def picture_of(figures: Mapping[str, Figures], *, by_speed: bool) -> Picture:
-    """Drift against size, or against the time a token takes, of the rows that were measured."""
-    drifting = {key: f for key, f in figures.items() if f.kl_mean is not None}
-    if by_speed:
-        costs = {k: 1 / f.decode_tps for k, f in drifting.items() if f.decode_tps and not f.void}
-        labels = {k: f"{1 / cost:.0f} tok/s" for k, cost in costs.items()}
-    else:
-        costs = {k: float(f.bytes) for k, f in drifting.items() if f.bytes}
-        labels = {k: bytes_text(cost) for k, cost in costs.items()}
-    places = {key: (cost, float(drifting[key].kl_mean or 0.0)) for key, cost in costs.items()}
-    front = pareto_front(places)
-    order = sorted(places, key=lambda key: places[key][0])
-    axis, better, other = (
-        ("decode speed", "faster", "size") if by_speed else ("size", "smaller", "speed")
-    )
-    return Picture(
-        points=tuple(
-            Point(label=find_precision(k).label, x=places[k][0], y=places[k][1], best=k in front)
-            for k in order
-        ),
-        title=f"Measured: drift against {axis}; ● best trade-off: nothing is both {better} and closer (p: plot {other} instead)",
-        across="decode, faster to the left" if by_speed else "size, smaller to the left",
-        low=labels[order[0]] if order else "",
-        high=labels[order[-1]] if order else "",
-    )

@@ -1,16 +1,18 @@
 """Step 3: the table that puts claim, estimate and measurement side by side."""
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.content import Content
 from textual.widgets import DataTable
 
 from firstlight_core.errors import FirstlightError
+from firstlight_core.estimate.measured_figures import Figures
 from firstlight_core.estimate.recommendation import find_goal, next_goal, recommend
 from firstlight_core.ledger import Entry
 from firstlight_core.precision.options import options_for, read_options, with_options
@@ -23,15 +25,15 @@ from firstlight_tui.steps.precision.card import card
 from firstlight_tui.steps.precision.keys import HELP, KEYS
 from firstlight_tui.steps.precision.options import configured, is_tied
 from firstlight_tui.steps.precision.options_screen import AdvancedScreen
+from firstlight_tui.steps.precision.plot import trade_off
 from firstlight_tui.steps.precision.rows import (
     advised,
     estimates_of,
     figures_of,
-    picture_of,
     rows_of,
 )
 from firstlight_tui.widgets import Words
-from firstlight_tui.widgets.pareto import Pareto
+from firstlight_tui.widgets.charts import PointChart
 from firstlight_tui.widgets.precision_table import PrecisionTable
 from firstlight_tui.widgets.words import part
 
@@ -46,6 +48,7 @@ class PrecisionStep(StepScreen):
     PrecisionStep #advice { height: auto; margin-top: 1; }
     PrecisionStep.-narrow #advice { margin-top: 0; }
     PrecisionStep #precision-detail { margin-top: 0; }
+    PrecisionStep #trade-off { height: 1fr; min-height: 12; margin-top: 1; display: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = KEYS
 
@@ -70,8 +73,8 @@ class PrecisionStep(StepScreen):
     def compose_step(self) -> ComposeResult:
         yield PrecisionTable(id="precisions")
         yield Words(id="advice")
+        yield PointChart(id="trade-off")
         yield Words(id="precision-detail", classes="card")
-        yield Pareto(id="pareto")
 
     def opened(self) -> None:
         if not self.session.precisions:
@@ -129,14 +132,14 @@ class PrecisionStep(StepScreen):
             )
         )
         self.query_one("#precision-detail", Words).update(self._card())
-        picture = picture_of(figures, by_speed=self._by_speed)
-        self.query_one("#pareto", Pareto).show(
-            picture.points,
-            title=picture.title,
-            across=picture.across,
-            low=picture.low,
-            high=picture.high,
-        )
+        self._plot(figures)
+
+    def _plot(self, figures: Mapping[str, Figures]) -> None:
+        """Draw the trade-off; the highlighted row is the selected point."""
+        chart = self.query_one("#trade-off", PointChart)
+        plot = trade_off(figures, by_speed=self._by_speed, selected=self._table.highlighted)
+        chart.display = plot is not None
+        chart.show_points(plot)
 
     # Choosing -------------------------------------------------------------------------------------
 
@@ -173,6 +176,11 @@ class PrecisionStep(StepScreen):
     @on(DataTable.RowHighlighted, "#precisions")
     def _highlighted(self) -> None:
         self.query_one("#precision-detail", Words).update(self._card())
+        self._plot(figures_of(self.session, self._ledger))
+
+    @on(PointChart.PointSelected, "#trade-off")
+    def _point_selected(self, event: PointChart.PointSelected) -> None:
+        self._table.point_at(event.key)
 
     def action_to_table(self, rows: int) -> None:
         """Let the arrow keys move between the rows."""
@@ -191,7 +199,6 @@ class PrecisionStep(StepScreen):
         label = find_precision(self._table.highlighted).label
         self.app.push_screen(DetailScreen(label, self._card(whole=True)))
 
-    @on(events.Click, "#pareto")
     def action_picture(self) -> None:
         """Draw the other picture."""
         self._by_speed = not self._by_speed
