@@ -67,9 +67,10 @@ class WizardApp(TerminalApp):
         paths: Paths | None = None,
         sample_every: float = 1.0,
         idle: IdleTasks | None = None,
+        ascii: bool = False,
     ) -> None:
         """`model` is a folder or a hub id that the Model step looks into when it opens."""
-        super().__init__(idle=idle)
+        super().__init__(idle=idle, ascii=ascii)
         self.steps = steps
         self.workspace = Workspace(
             AppTasks(self),

@@ -8,24 +8,24 @@ from collections.abc import Callable
 from typing import cast
 
 from textual import events
-from textual.app import App
 from textual.dom import DOMNode
 from textual.driver import Driver
 
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.terminal import escape_guard, key_queue
+from firstlight_tui.terminal.ascii_filter import AsciiApp
 from firstlight_tui.terminal.idle import LOOK_SECONDS, IdleTasks
 
 
-class TerminalApp(App[int]):
+class TerminalApp(AsciiApp):
     """The part of the wizard that deals with the terminal."""
 
     workspace: Workspace
 
-    def __init__(self, *, idle: IdleTasks | None = None) -> None:
-        """`idle` are the tasks between the keys; the wizard of a test has none."""
+    def __init__(self, *, idle: IdleTasks | None = None, ascii: bool = False) -> None:
+        """`idle` are the tasks between the keys; the wizard of a test has none. `ascii` paints in ASCII only."""
         escape_guard.install()
-        super().__init__()
+        super().__init__(ascii=ascii)
         self._idle = idle
         self._key_queue = key_queue.Queue(self, super().on_event)
 

@@ -58,7 +58,7 @@ class Gauge(Widget):
             lines.append(
                 Content.assemble(
                     ("━" * full, "$warning" if hot else "$primary"),
-                    ("─" * (width - full), "$panel-lighten-2"),
+                    ("─" * (width - full), "$border-blurred"),
                 )
             )
         if self.past:

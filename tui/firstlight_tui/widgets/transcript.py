@@ -28,7 +28,7 @@ class Message(Vertical):
     """One turn."""
 
     DEFAULT_CSS = """
-    Message { height: auto; margin-bottom: 1; padding: 0 1; border-left: thick $panel-lighten-2; }
+    Message { height: auto; margin-bottom: 1; padding: 0 1; border-left: thick $border-blurred; }
     Message.-user { border-left: thick $secondary; }
     Message.-assistant { border-left: thick $primary; }
     Message Markdown { height: auto; padding: 0; margin: 0; background: transparent; display: none; }

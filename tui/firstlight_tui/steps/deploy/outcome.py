@@ -18,7 +18,7 @@ class Outcome(Vertical):
     Outcome.-shown { display: block; }
     Outcome #answers { height: auto; display: none; }
     Outcome #answers.-shown { display: block; layout: horizontal; }
-    Outcome #answers Vertical { height: auto; width: 1fr; border: round $panel-lighten-2; padding: 0 1; border-title-color: $text-accent; }
+    Outcome #answers Vertical { height: auto; width: 1fr; border: round $border-blurred; padding: 0 1; border-title-color: $text-accent; }
     Outcome Words { height: auto; }
     """
 

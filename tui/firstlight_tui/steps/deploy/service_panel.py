@@ -19,19 +19,11 @@ from firstlight_tui.state.work import OnEvent, Started, Work
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.terminal.app import workspace_of
 from firstlight_tui.terminal.workers import begin
+from firstlight_tui.widgets.check_box import CheckBox
 from firstlight_tui.widgets.words import Words, part
 
 if TYPE_CHECKING:
     from firstlight_core.documents.foundry import BackgroundRow
-
-
-class _Tick(Checkbox):
-    """Told by its shape, not by its colour alone."""
-
-    @property
-    def BUTTON_INNER(self) -> str:  # type: ignore[override]
-        """The mark."""
-        return "✓" if self.value else " "
 
 
 class ServiceForm(Horizontal):
@@ -63,11 +55,10 @@ class ServiceForm(Horizontal):
             tooltip="The port on this machine; empty takes a free one",
         )
         possible = can_stay()
-        yield _Tick(
+        yield CheckBox(
             "keep running after I quit" if possible else "ends with the wizard",
             self._first.stays and possible,
             id="serve-stays",
-            compact=True,
             disabled=not possible,
             tooltip="Keep serving after the wizard is left, until it is stopped"
             if possible

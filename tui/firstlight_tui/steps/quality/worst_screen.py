@@ -24,7 +24,7 @@ class WorstScreen(Page[None]):
     CSS = """
     WorstScreen .example { height: auto; margin-bottom: 1; }
     WorstScreen .sides { height: auto; }
-    WorstScreen .side { width: 1fr; height: auto; border: round $panel-lighten-2; padding: 0 1; border-title-color: $text-accent; }
+    WorstScreen .side { width: 1fr; height: auto; border: round $border-blurred; padding: 0 1; border-title-color: $text-accent; }
     WorstScreen Words { height: auto; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
