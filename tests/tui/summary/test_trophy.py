@@ -37,7 +37,7 @@ def test_the_first_line_says_what_was_reached() -> None:
     text = headline("sample", INT4, FP32).plain
     assert text == (
         "☼ sample runs on this machine.   INT4 · 1.78 MiB (FP32 ÷5.1) · 12.7 k tok/s · "
-        "first token 3.5 ms · as good as the original"
+        "first token 3.5 ms · very close to the original"
     )
     assert headline("a server", None, None).plain == "☼ a server runs on this machine."
 
@@ -48,7 +48,7 @@ def test_four_tiles_compare_the_precisions() -> None:
     assert [row.chosen for row in size.bars] == [False, False, True]
     assert speed.figure == "12.7 k tok/s" and len(speed.bars) == 2
     assert closeness.figure == "100.0 % same token" and closeness.judged == "good"
-    assert closeness.verdict == "as good as the original" and "0.0004" in closeness.detail
+    assert closeness.verdict == "very close to the original" and "0.0004" in closeness.detail
     assert memory.figure == "68.0 MiB peak" and memory.share == pytest.approx(68 / 128)
     drawn = "\n".join(text_of(size, 30))
     assert "INT4" in drawn and "█" in drawn

@@ -18,7 +18,7 @@ from firstlight_tui.widgets.words import part
 MOST_BARS = 4
 """Precisions that a tile compares; the one in use is always among them."""
 _CLOSE: Mapping[str, tuple[str, Verdict]] = {
-    "very-close": ("as good as the original", "good"),
+    "very-close": ("very close to the original", "good"),
     "close": ("close to the original", "good"),
     "noticeable": ("noticeably different", "caution"),
     "far": ("far from the original", "bad"),
