@@ -105,9 +105,11 @@ class Session:
     @property
     def precision_in_use(self) -> str | None:
         """The precision of the artifact in use; None for an adopted one."""
-        return next(
-            (a["precision"] for a in self.artifacts if a["artifact"] == self.artifact), None
-        )
+        return self.precision_of(self.artifact)
+
+    def precision_of(self, artifact: str | None) -> str | None:
+        """The precision that an artifact was made in; None for one that was not made here."""
+        return next((a["precision"] for a in self.artifacts if a["artifact"] == artifact), None)
 
     @property
     def target(self) -> str | None:

@@ -213,7 +213,7 @@ async def test_the_decode_rate_is_told_while_an_answer_is_made(
         standing = app.screen.query_one("#standing")
         while "tok/s so far" not in (said := str(standing.render())):
             await pilot.pause()
-        assert said.startswith("6 tokens, Esc stops · 50 tok/s so far")
+        assert said.startswith("INT4: 6 tokens, Esc stops · 50 tok/s so far")
         go_on.set()
         await idle(pilot)
         assert "so far" not in str(standing.render())

@@ -94,7 +94,7 @@ async def test_a_new_lane_answers_the_newest_question_after_the_same_turns(
         await idle(pilot)
         assert engines["int8"].asked == [engines["int4"].asked[1]]
         assert "differs from token 2" in standing(app)[1]
-        assert "int4" in standing(app)[0] and "tok/s" in standing(app)[0]
+        assert "INT4" in standing(app)[0] and "tok/s" in standing(app)[0]
         await say(pilot, "third")
         assert len(engines["int8"].asked) == 2
 

@@ -170,11 +170,15 @@ async def test_stop_keeps_what_was_said(wizard: Build, called: Called) -> None:
             if app.workspace.chat.first.answers and app.workspace.chat.first.answers[-1].pieces:
                 break
         assert app.screen.query_one("#stop").display
-        # One answer at a time: the question stays where it was written.
+        # One answer at a time: the question waits, and comes back when it is stopped.
         app.screen.query_one(Ask).text = "more"
         await pilot.press("enter")
-        assert app.screen.query_one(Ask).text == "more"
+        await pilot.pause()
+        assert app.workspace.chat.queued == ["more"] and app.screen.query_one(Ask).text == ""
+        assert "1 question waiting" in str(app.screen.query_one("#question-size").render())
         await pilot.press("escape")
+        await pilot.pause()
+        assert app.screen.query_one(Ask).text == "more" and not app.workspace.chat.queued
         await idle(pilot)
         assert app.workspace.chat.first.answers[-1].finish_reason == "cancelled"
         assert app.workspace.chat.first.answers[-1].text == "half "

@@ -4,7 +4,6 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from firstlight_core.artifact.target import Target, artifact_target, find_target
@@ -55,6 +54,10 @@ class Chat:
         self.first = self._conversation("engine")
         self.beside: list[Conversation] = []
         """Further conversations, each with a backend of its own."""
+        self.queued: list[str] = []
+        """Questions that wait until the answer before them is complete."""
+        self._asking: object | None = None
+        """Marks the questions that are being asked; None when all are answered."""
 
     def _conversation(self, group: str) -> Conversation:
         return Conversation(
@@ -69,7 +72,7 @@ class Chat:
     @property
     def answering(self) -> bool:
         """Whether any answer is being made or waited for."""
-        return any(conversation.awaiting_answer for conversation in self.conversations)
+        return self._asking is not None or any(c.awaiting_answer for c in self.conversations)
 
     @property
     def busy(self) -> bool:
@@ -106,8 +109,35 @@ class Chat:
     # Asking ---------------------------------------------------------------------------------------
 
     def ask(self, question: str) -> None:
-        """Ask every conversation, in the background."""
-        self._tasks.begin(partial(self.ask_all, question), name=ASKING, group=ASKING)
+        """Ask every conversation, in the background; while an answer is made, the question waits for its turn."""
+        if self.answering:
+            self.queued.append(question)
+            self.changed.publish("status")
+        else:
+            self._begin([question])
+
+    def _begin(self, questions: list[str]) -> None:
+        """Ask these questions in the background, and then those that were queued meanwhile."""
+        # Set before the task begins: a question in between must not end it.
+        mark = self._asking = object()
+
+        async def ask_each() -> None:
+            try:
+                for question in questions:
+                    await self.ask_all(question)
+                while self.queued:
+                    await self.ask_all(self.queued.pop(0))
+            finally:
+                if self._asking is mark:
+                    self._asking = None
+                    self.changed.publish("status")
+
+        self._tasks.begin(ask_each, name=ASKING, group=ASKING)
+
+    def take_queued(self) -> str:
+        """Remove the questions that wait; returns them, one a line."""
+        questions, self.queued = self.queued, []
+        return "\n".join(questions)
 
     async def ask_all(self, question: str) -> None:
         """Ask every conversation, one after another, so that none slows another's figures."""
@@ -127,6 +157,7 @@ class Chat:
     async def stop(self) -> None:
         """Stop all answers that are being made; their text stays."""
         self._tasks.cancel(ASKING)
+        self._asking = None
         for conversation in self.conversations:
             await conversation.stop()
 
@@ -137,7 +168,8 @@ class Chat:
         return self.first.take_back()
 
     def clear(self) -> None:
-        """Forget all turns; the models stay loaded."""
+        """Forget all turns and what waits to be asked; the models stay loaded."""
+        self.queued.clear()
         for conversation in self.conversations:
             conversation.clear()
 
@@ -286,9 +318,4 @@ class Chat:
         questions = [turn.text for turn in turns if turn.role == "user"]
         self.clear()
         self.first.system = system
-
-        async def ask_each() -> None:
-            for question in questions:
-                await self.ask_all(question)
-
-        self._tasks.begin(ask_each, name=ASKING, group=ASKING)
+        self._begin(questions)

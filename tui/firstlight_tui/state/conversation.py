@@ -19,6 +19,7 @@ from firstlight_tui.state.tasks import Tasks
 
 if TYPE_CHECKING:
     from firstlight_core.documents.inference import Alternative, ChatAnswer, RenderedPrompt
+    from firstlight_core.documents.messages import Message
     from firstlight_core.inference.backend import ChatBackend
 
 DEATHS_ALLOWED = 3
@@ -63,6 +64,7 @@ class Conversation(Turns):
         """Seed of a question that several conversations answer, so that they sample alike; None for one alone."""
         self.dropped = 0
         """How many of the oldest turns the newest answer was made without."""
+        self._question_sent = 0.0
         self._backend: ChatBackend | None = None
         self._pending: asyncio.Queue[Pending] = asyncio.Queue()
         self._deaths: deque[float] = deque()
@@ -94,6 +96,13 @@ class Conversation(Turns):
     def awaiting_answer(self) -> bool:
         """Whether an answer is being made, or waits until the model is loaded."""
         return self.status == "answering" or not self._pending.empty()
+
+    @property
+    def waited(self) -> float | None:
+        """Seconds since the question was sent, until the first token is there; None at other times."""
+        if self.status != "answering" or not self.turns or self.turns[-1].pieces:
+            return None
+        return self._clock() - self._question_sent
 
     def open(self, target: Target, *, network: bool = False) -> None:
         """Load an artifact or the original, or connect to a server; another target begins a new conversation."""
@@ -175,14 +184,14 @@ class Conversation(Turns):
             raise UsageError("The model is not ready, or is answering.", hint="Try again then.")
         return self._backend
 
-    async def render(self) -> "RenderedPrompt":
-        """Return the prompt of the newest answer and its tokens; before any answer, that of the system prompt.
+    async def render(self, messages: "list[Message] | None" = None) -> "RenderedPrompt":
+        """Return the prompt of these messages and its tokens; of none, that of the newest answer or the system prompt.
 
         Raises:
             FirstlightError: the backend does not show its prompts, or no model is ready.
         """
         newest = next((turn.prompt for turn in reversed(self.answers) if turn.prompt), None)
-        return await self._ready().render(newest or self.messages())
+        return await self._ready().render(messages or newest or self.messages())
 
     def ask(self) -> "asyncio.Future[None]":
         """Ask for an answer to the turns; the future is done when the answer is there or never will be."""
@@ -260,6 +269,7 @@ class Conversation(Turns):
         if not any(other is turn for other in self.turns):
             return
         self.note = ""
+        self._question_sent = self._clock()
         self._set("answering")
         try:
             self.dropped = await self._turns_too_many(backend)

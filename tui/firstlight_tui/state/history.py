@@ -9,6 +9,11 @@ from firstlight_core.documents.messages import Message
 from firstlight_core.inference.transcript import Turn
 from firstlight_tui.state.sampling_settings import SamplingSettings
 
+LOOP_TOKENS = 192
+"""Tokens at the end of an answer in which a circle is looked for: a sentence of 64 tokens, three times."""
+LOOP_LEAST = 24
+"""Tokens that a circle must fill: "ha ha ha" is none."""
+
 
 class Turns:
     """The turns of a conversation, its system prompt and settings, and what is known of the model that answers."""
@@ -115,6 +120,17 @@ def prompt_note(answer: ChatAnswer, dropped: int) -> str:
     return "; ".join(notes)
 
 
+def repeats_itself(turn: Turn) -> bool:
+    """Whether an answer goes round in a circle: its end is the same run of tokens, three times or more."""
+    tail = turn.pieces[-LOOP_TOKENS:]
+    for period in range(1, len(tail) // 3 + 1):
+        times = max(3, -(-LOOP_LEAST // period))
+        end = tail[-period * times :]
+        if len(end) == period * times and end == end[-period:] * times and "".join(end).strip():
+            return True
+    return False
+
+
 def figures(turn: Turn) -> str:
     """Return what an answer cost, as measured in the engine; empty while nothing is measured."""
     stats = turn.stats
@@ -132,5 +148,7 @@ def figures(turn: Turn) -> str:
     ends = {"length": "cut at the token limit", "cancelled": "stopped"}
     if turn.finish_reason and turn.finish_reason != "stop":
         parts.append(ends.get(turn.finish_reason, turn.finish_reason))
+    if repeats_itself(turn):
+        parts.append("! repeats itself")
     note = f"\n{turn.note}" if turn.note else ""
     return "measured: " + ", ".join(parts) + note

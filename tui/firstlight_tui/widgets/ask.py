@@ -45,6 +45,8 @@ class Ask(TextArea):
             id=id, soft_wrap=True, show_line_numbers=False, tab_behavior="focus", compact=True
         )
         self.past: list[str] = []
+        self.shortcuts: dict[str, str] = {}
+        """Texts that one key sends while the field is empty."""
         self._at = 0
         self._draft = ""
         """What was being written when an earlier question was recalled."""
@@ -55,6 +57,10 @@ class Ask(TextArea):
             event.stop()
             event.prevent_default()
             self.action_submit()
+        elif not self.text and event.key in self.shortcuts:
+            event.stop()
+            event.prevent_default()
+            self.post_message(self.Submitted(self, self.shortcuts[event.key]))
         else:
             await super()._on_key(event)
 

@@ -31,6 +31,7 @@ class Message(Vertical):
     Message { height: auto; margin-bottom: 1; padding: 0 1; border-left: thick $border-blurred; }
     Message.-user { border-left: thick $secondary; }
     Message.-assistant { border-left: thick $primary; }
+    Message #said, Message Markdown, Message #figures { max-width: 100; }
     Message Markdown { height: auto; padding: 0; margin: 0; background: transparent; display: none; }
     Message Markdown MarkdownParagraph { margin: 0; }
     Message.-rich Markdown { display: block; }
@@ -44,6 +45,7 @@ class Message(Vertical):
         self._painted: tuple[object, ...] = ()
         self._rich_text = ""
         self._composed = False
+        self._filled: int | None = None
         self._pending: Callable[[], None] | None = None
         """What to paint as soon as the parts are there."""
 
@@ -56,6 +58,17 @@ class Message(Vertical):
         """Go, without painting what still waits for the parts: they go first."""
         self._pending = None
         self.remove()
+
+    @property
+    def natural_height(self) -> int:
+        """The lines that its parts take."""
+        return sum(child.outer_size.height for child in self.children if child.display)
+
+    def fill(self, height: int | None) -> None:
+        """Take at least so many lines; None: as many as its parts take."""
+        if height != self._filled:
+            self._filled = height
+            self.styles.min_height = height
 
     def compose(self) -> ComposeResult:
         yield Words(id="said")
@@ -152,6 +165,11 @@ class Transcript(VerticalScroll):
         """The messages in use; one that was removed can still be found for a moment, without its parts."""
         self._led = False
         """Whether another transcript moves this one."""
+
+    @property
+    def messages(self) -> list[Message]:
+        """The turns in their order."""
+        return self._messages
 
     def on_mount(self) -> None:
         # Stay at the end while it grows, until the reader scrolls up.

@@ -5,10 +5,12 @@ from textual.app import ComposeResult
 from textual.containers import Container, Vertical
 from textual.content import Content
 
+from firstlight_core.precision.table import find_precision
+from firstlight_core.session import Session
 from firstlight_core.text import bytes_text, one_line
 from firstlight_tui.state.chat import Chat, Comparison
 from firstlight_tui.state.conversation import Conversation
-from firstlight_tui.state.history import figures
+from firstlight_tui.state.history import figures, repeats_itself
 from firstlight_tui.widgets.transcript import Transcript
 from firstlight_tui.widgets.words import Words, part
 
@@ -18,8 +20,14 @@ NARROW = 45
 """Width, in cells, below which the comparison gets a line of its own."""
 
 
-def _label(conversation: Conversation) -> str:
-    """Short label; for a server, its model name."""
+ALIGNED = 100
+"""Turns of a conversation whose rows are aligned; the older ones keep the height that they have."""
+
+
+def label_of(conversation: Conversation, session: Session) -> str:
+    """Who answers: the precision of an artifact that was made here, a server's model, else the name of the folder."""
+    if precision := session.precision_of(conversation.artifact):
+        return find_precision(precision).label
     target = conversation.target
     return (target and target.model) or conversation.name
 
@@ -28,7 +36,7 @@ class ConversationColumn(Vertical):
     """One conversation on the screen; holds no state but its widgets."""
 
     DEFAULT_CSS = """
-    ConversationColumn { height: 1fr; width: 1fr; }
+    ConversationColumn { height: 1fr; width: 1fr; border: round $border-blurred; border-title-color: $text-accent; }
     ConversationColumn #standing { height: auto; max-height: 2; color: $foreground-muted; }
     """
 
@@ -47,11 +55,10 @@ class ConversationColumn(Vertical):
         yield Words(id="standing")
         yield Transcript()
 
-    def show(self, *, rich: bool, named: bool, comparison: Comparison) -> None:
-        """Paint the conversation; `named` shows which model answers, where there are several."""
+    def show(self, label: str, *, rich: bool, comparison: Comparison) -> None:
+        """Paint the conversation; `label` says who answers."""
         conversation = self.conversation
-        label = f"{one_line(_label(conversation), 24)}: " if named else ""
-        words = [part(label, "bold $text-accent")]
+        words = [part(f"{one_line(label, 24)}: " if label else "", "bold $text-accent")]
         # That the engine has died matters more than how its last answer compared.
         compared = comparison.words if conversation.status == "ready" else ""
         if compared:
@@ -60,7 +67,7 @@ class ConversationColumn(Vertical):
         width = self.size.width
         # A column beside two others has no room for everything on one line.
         room, gap = width - sum(len(text) for text, _ in words), GAP if compared else ""
-        if named and width < NARROW:
+        if compared and width < NARROW:
             room, gap = width, "\n"
         # The most needed figures come first; in a narrow column the last ones are left out.
         for text, style in self._standing():
@@ -113,7 +120,11 @@ class ConversationColumn(Vertical):
         newest = conversation.turns[-1] if conversation.turns else None
         count = len(newest.pieces) if newest is not None else 0
         so_far = f"{count} token{'s' * (count != 1)}, Esc stops"
+        if (waited := conversation.waited) is not None and not conversation.note:
+            so_far = f"first token … {waited:.1f} s, Esc stops"
         words = [part(conversation.note or so_far)]
+        if newest is not None and repeats_itself(newest):
+            words.append(part("! it repeats itself, Esc stops", "$text-warning"))
         if not conversation.note and newest is not None and (rate := newest.rate_so_far):
             words.append(part(f"{rate:.0f} tok/s so far", "$foreground"))
         return [*words, *self._memory()]
@@ -134,18 +145,30 @@ class ColumnsPanel(Container):
     def compose(self) -> ComposeResult:
         yield from (ConversationColumn(c) for c in self._chat.conversations)
 
-    def show(self, *, rich: bool) -> bool:
+    def show(self, session: Session, *, rich: bool) -> bool:
         """Paint every conversation; returns False when a column is not ready yet, and nothing was painted."""
         columns = self._columns()
         if not all(column.composed for column in columns):
             return False
         for column in columns:
             column.show(
+                label_of(column.conversation, session),
                 rich=rich,
-                named=len(columns) > 1,
                 comparison=self._chat.compare(column.conversation),
             )
         return True
+
+    def align(self) -> None:
+        """Make the turns of one row equally high, so that answers to one question begin side by side."""
+        rows = [
+            column.query_one(Transcript).messages for column in self._columns() if column.composed
+        ]
+        layout = self.styles.layout
+        side_by_side = len(rows) > 1 and layout is not None and layout.name == "horizontal"
+        for row in list(zip(*rows, strict=False))[-ALIGNED:] if rows else []:
+            height = max(message.natural_height for message in row) if side_by_side else None
+            for message in row:
+                message.fill(height)
 
     def _columns(self) -> list[ConversationColumn]:
         """Return one column for each conversation; mounts the missing ones and removes the others."""

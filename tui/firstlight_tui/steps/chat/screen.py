@@ -1,10 +1,12 @@
 """Step 7: talk to the model, alone or beside another one."""
 
+from functools import partial
 from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.timer import Timer
 from textual.widgets import Button
 
 from firstlight_core.monitor import Sample
@@ -12,16 +14,20 @@ from firstlight_core.session import Session
 from firstlight_tui.state.chat import Chat
 from firstlight_tui.state.chat_commands import ChatCommands, is_command
 from firstlight_tui.state.conversation import Change
+from firstlight_tui.state.question_size import QuestionSize
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.chat.columns import ColumnsPanel
 from firstlight_tui.steps.chat.dialogs import ChatDialogs
 from firstlight_tui.steps.chat.keys import HELP, KEYS
+from firstlight_tui.steps.chat.starters import QUESTIONS, STARTER_KEYS, Starters
+from firstlight_tui.terminal.workers import begin
 from firstlight_tui.widgets.ask import Ask
+from firstlight_tui.widgets.words import Words
 
-SUGGESTION = "What is int4 quantization?"
-"""Asked by an empty Enter of the sample model; other models get no suggestion."""
 PAINT_SECONDS = 0.05
 AFTER_A_KEY = 0.06
+COUNT_AFTER = 0.25
+"""Seconds after the last key until the tokens of the question are counted."""
 LONGEST_WAIT = 2
 """An answer is not painted for `AFTER_A_KEY` seconds after a key, `LONGEST_WAIT` times in a row at most: the key's own effect comes first."""
 
@@ -38,6 +44,7 @@ class ChatStep(StepScreen):
         self._dirty = True
         self._delays = 0
         self._rich = True
+        self._rest: Timer | None = None
 
     @classmethod
     def missing(cls, session: Session) -> str | None:
@@ -55,7 +62,9 @@ class ChatStep(StepScreen):
 
     def compose_step(self) -> ComposeResult:
         yield ColumnsPanel(self.chat)
+        yield Starters()
         yield Ask(id="ask")
+        yield Words(id="question-size")
 
     def compose_actions(self) -> ComposeResult:
         yield Button("Stop", id="stop", compact=True)
@@ -67,6 +76,7 @@ class ChatStep(StepScreen):
         )
         self.chat.changed.subscribe(self, self._chat_changed)
         self.workspace.sampled.subscribe(self, self._sampled)
+        self._question_size = QuestionSize(self.chat, self._show_size)
         self.set_interval(PAINT_SECONDS, self._paint_soon)
         self.chat.follow(self.session)
         self._chat_changed("status")
@@ -87,27 +97,19 @@ class ChatStep(StepScreen):
             field.take(event)
             field.focus()
 
-    @property
-    def _on_sample(self) -> bool:
-        """Whether the artifact was made from the sample model."""
-        return self.session.source == str(self.workspace.paths.sample)
-
     # Asking ---------------------------------------------------------------------------------------
 
     @on(Ask.Submitted)
     def _submitted(self, event: Ask.Submitted) -> None:
         text = event.text.strip()
         if not text:
-            if not self._on_sample or self.chat.first.turns:
+            if self.chat.first.turns:
                 return
-            text = SUGGESTION
+            text = QUESTIONS[0]
         if is_command(text):
             event.ask.keep(text)
             self.clear_problem()
             self._commands.run(text)
-        elif self.chat.answering:
-            self.notify("One answer at a time: Esc stops this one.", markup=False)
-            event.ask.give_back(event.text)
         elif self.chat.first.target is None:
             event.ask.give_back(event.text)
         else:
@@ -117,7 +119,9 @@ class ChatStep(StepScreen):
 
     @on(Button.Pressed, "#stop")
     async def action_stop(self) -> None:
-        """Stop the answers that are being made."""
+        """Stop the answers that are being made; questions that wait go back into the field."""
+        if waiting := self.chat.take_queued():
+            self.query_one(Ask).give_back(waiting)
         await self.chat.stop()
 
     def action_command(self, line: str) -> None:
@@ -133,6 +137,35 @@ class ChatStep(StepScreen):
         self._rich = not self._rich
         self._dirty = True
         return self._rich
+
+    @on(Starters.Chosen)
+    def _starter_chosen(self, event: Starters.Chosen) -> None:
+        field = self.query_one(Ask)
+        field.post_message(Ask.Submitted(field, event.question))
+
+    @on(Ask.Changed)
+    def _typed(self) -> None:
+        """Count the tokens once the keys rest."""
+        if self._rest is not None:
+            self._rest.stop()
+        self._rest = self.set_timer(COUNT_AFTER, self._count)
+
+    def _count(self) -> None:
+        work = partial(self._question_size.measure, self.query_one(Ask).text)
+        begin(self, work, group="question-size")
+
+    def _show_size(self) -> None:
+        """What is typed, what waits, and what Enter does."""
+        words = []
+        if queued := len(self.chat.queued):
+            words.append(f"{queued} question{'s' * (queued != 1)} waiting, Esc takes back")
+        if self._question_size.size is not None:
+            words.append(self._question_size.size.words)
+            words.append("Enter queues it" if self.chat.answering else "Enter sends")
+        line = self.query_one("#question-size", Words)
+        while len(words) > 1 and len(" · ".join(words)) > line.size.width:
+            words.pop()
+        line.update(" · ".join(words))
 
     # Painting -------------------------------------------------------------------------------------
 
@@ -156,15 +189,23 @@ class ChatStep(StepScreen):
 
     def paint(self) -> None:
         """Paint what has changed since the last time."""
-        if self.gone or not self.is_attached or not (self._dirty or self.chat.busy):
+        if self.gone or not self.is_attached:
             return
-        self._dirty = not self.query_one(ColumnsPanel).show(rich=self._rich)
+        # The heights of what was painted are known only now.
+        self.query_one(ColumnsPanel).align()
+        if not (self._dirty or self.chat.busy):
+            return
+        self._dirty = not self.query_one(ColumnsPanel).show(self.session, rich=self._rich)
         if self._dirty:
             return
-        suggested = self._on_sample and not self.chat.first.turns
-        self.query_one(Ask).placeholder = (
-            f"Enter asks: {SUGGESTION}" if suggested else "Ask something; / lists all commands"
+        untouched = not self.chat.first.turns
+        self.query_one(Starters).display = untouched
+        field = self.query_one(Ask)
+        field.shortcuts = STARTER_KEYS if untouched else {}
+        field.placeholder = (
+            f"Enter asks: {QUESTIONS[0]}" if untouched else "Ask something; / lists all commands"
         )
+        self._show_size()
         self.query_one("#stop").display = self.chat.answering
         for conversation in self.chat.conversations:
             if conversation.error is not None:

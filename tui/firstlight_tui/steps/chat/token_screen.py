@@ -13,11 +13,14 @@ from textual.widgets import Button
 from firstlight_core.documents.inference import Alternative
 from firstlight_core.errors import FirstlightError
 from firstlight_core.inference.transcript import Turn
+from firstlight_tui.widgets.charts.canvas import bar
 from firstlight_tui.widgets.screens import Page
 from firstlight_tui.widgets.token_view import walk_content
 from firstlight_tui.widgets.words import Words, part
 
-BAR = 20
+LEAST_BAR = 10
+TEXT_ROOM = 30
+"""Cells of a row that are not its bar: the chance, and the text of the token."""
 BEFORE, AFTER = 60, 90
 """Tokens that are shown around the place; the walk costs the same in an answer of any length."""
 LEAP = 10
@@ -101,12 +104,13 @@ class AlternativesScreen(Page[None]):
                 "$foreground-muted",
             )
         ]
+        longest = max(LEAST_BAR, self.query_one("#likely", Words).size.width - TEXT_ROOM)
         for row in likely:
             chance = row["probability"]
             mine = row["id"] == chosen
             lines += [
                 part(f"\n{'▶' if mine else ' '} {chance:7.2%} ", "bold" if mine else ""),
-                part("█" * round(BAR * chance) or "▏", "$primary"),
+                part(bar(chance, longest) or "▏", "$primary"),
                 part(f" {row['text']!r}", "bold" if mine else ""),
             ]
         if chosen not in [row["id"] for row in likely]:
