@@ -7,13 +7,17 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path, PurePath
 
 import platformdirs
 
 from firstlight_core.errors import UsageError
 from firstlight_core.text import one_line
+
+SETTINGS_FILE = "settings.toml"
+OUTPUT_VARIABLE = "FIRSTLIGHT_OUTPUT"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,11 +28,18 @@ class Paths:
     data: Path
     cache: Path
     state: Path
+    output: Path | None = None
+    """The folder of runs that the user chose, by `FIRSTLIGHT_OUTPUT` or in the settings."""
+
+    @property
+    def settings(self) -> Path:
+        """The settings file."""
+        return self.config / SETTINGS_FILE
 
     @property
     def runs(self) -> Path:
         """One folder a run: ledger, run.toml, logs, report."""
-        return self.data / "runs"
+        return self.output or self.data / "runs"
 
     @property
     def models(self) -> Path:
@@ -71,7 +82,18 @@ class Paths:
 
     def named(self) -> dict[str, str]:
         """What `firstlight paths` prints."""
-        names = ("sample", "config", "data", "cache", "state", "runs", "models", "logs", "foundry")
+        names = (
+            "sample",
+            "config",
+            "settings",
+            "data",
+            "cache",
+            "state",
+            "runs",
+            "models",
+            "logs",
+            "foundry",
+        )
         return {name: str(getattr(self, name)) for name in names}
 
 
@@ -87,16 +109,43 @@ def find_paths(environ: Mapping[str, str] = os.environ) -> Paths:
     """The folders for this user, or below `FIRSTLIGHT_HOME` when that is set."""
     if home := environ.get("FIRSTLIGHT_HOME"):
         root = expanded(home).absolute()
-        return Paths(
+        paths = Paths(
             config=root / "config", data=root / "data", cache=root / "cache", state=root / "state"
         )
-    folders = platformdirs.PlatformDirs("firstlight", appauthor=False)
-    return Paths(
-        config=Path(folders.user_config_dir),
-        data=Path(folders.user_data_dir),
-        cache=Path(folders.user_cache_dir),
-        state=Path(folders.user_state_dir),
-    )
+    else:
+        folders = platformdirs.PlatformDirs("firstlight", appauthor=False)
+        paths = Paths(
+            config=Path(folders.user_config_dir),
+            data=Path(folders.user_data_dir),
+            cache=Path(folders.user_cache_dir),
+            state=Path(folders.user_state_dir),
+        )
+    output = environ.get(OUTPUT_VARIABLE) or _output_setting(paths.settings)
+    # A wrong value is said by `settings.load_settings`; here it counts as absent.
+    if output and "\0" not in output and (folder := expanded(output)).is_absolute():
+        return replace(paths, output=folder)
+    return paths
+
+
+def _output_setting(file: Path) -> str:
+    """The setting `output`; empty when it is absent or the file cannot be read."""
+    try:
+        status = file.stat()
+    except OSError:
+        return ""
+    return _read_output(file, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=4)
+def _read_output(file: Path, changed: int, size: int) -> str:
+    """Read it once for each state of the file."""
+    import tomllib
+
+    try:
+        output = tomllib.loads(file.read_text("utf-8-sig")).get("output")
+    except (OSError, ValueError, RecursionError):
+        return ""
+    return output if isinstance(output, str) else ""
 
 
 def absolute(path: str | Path) -> Path:

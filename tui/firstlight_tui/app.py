@@ -10,15 +10,17 @@ from firstlight_core.monitor import History
 from firstlight_core.paths import Paths
 from firstlight_core.session import Session
 from firstlight_core.workflow.services import Services
-from firstlight_themes import load_themes
+from firstlight_themes import DEFAULT_THEME, load_themes
 from firstlight_tui.modals import ConfirmScreen, HelpScreen
 from firstlight_tui.modals.connect import connect
+from firstlight_tui.modals.settings import SettingsScreen
 from firstlight_tui.state.navigation import Navigation
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps import STEPS
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.terminal.app import TerminalApp
 from firstlight_tui.terminal.idle import IdleTasks, read_styles, screens_of
+from firstlight_tui.terminal.preferences import Preferences
 from firstlight_tui.terminal.workers import AppTasks
 from firstlight_tui.widgets.screens import BaseScreen
 
@@ -53,6 +55,14 @@ class WizardApp(TerminalApp):
             tooltip="Talk to, measure and check a running server instead",
         ),
         Binding("f2", "themes", "Theme", id="app.theme", show=False, tooltip="Choose a theme"),
+        Binding(
+            "f11,comma",
+            "settings",
+            "Settings",
+            id="app.settings",
+            show=False,
+            tooltip="Theme, keys, folders, precision and monitor to begin with",
+        ),
     ]
 
     def __init__(
@@ -87,13 +97,17 @@ class WizardApp(TerminalApp):
         themes, self.theme_failures = load_themes(self.workspace.paths.config / "themes")
         for theme in themes:
             self.register_theme(theme)
-        self.theme = "firstlight"
+        self._themes = [theme.name for theme in themes]
+        self.preferences = Preferences(self, self.workspace.paths, theme=DEFAULT_THEME)
 
     def on_mount(self) -> None:
         read_styles(self, screens_of("firstlight_tui"))
         self.push_screen(self._step())
         for step in self.steps[: self.workspace.navigation.position]:
             step.passed_over(self.workspace)
+        self.preferences.watch_theme()
+        for mistake in self.preferences.mistakes:
+            self.notify(mistake, severity="warning", markup=False)
         self.set_interval(REPAINT_SECONDS, self.workspace.publish_works)
         self.set_interval(self._sample_every, self.workspace.take_sample)
         self.call_after_refresh(self.workspace.take_sample)
@@ -147,6 +161,11 @@ class WizardApp(TerminalApp):
         """Choose a running server for Chat, Benchmark and Quality."""
         if isinstance(self.screen, StepScreen):
             connect(self.screen)
+
+    def action_settings(self) -> None:
+        """Change what is kept from one start to the next."""
+        if isinstance(self.screen, StepScreen):
+            self.push_screen(SettingsScreen(self.preferences, self.workspace.paths, self._themes))
 
     def action_themes(self) -> None:
         """Choose a theme from the palette."""

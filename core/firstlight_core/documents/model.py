@@ -83,6 +83,6 @@ class FoundModelDocument(TypedDict):
     name: str
     path: str
     origin: str
-    """`sample`, `cache` (Hugging Face) or `recent`."""
+    """`sample`, `recent`, `folder` (of the settings) or `cache` (Hugging Face)."""
     architecture: str
     weight_bytes: int

@@ -38,6 +38,7 @@ from firstlight_core.documents.model import InspectDocument
 from firstlight_core.documents.report import ReportDocument
 from firstlight_core.documents.run_file import RunFile
 from firstlight_core.documents.schema import DIALECT, Schema, SchemaWriter, document_schema
+from firstlight_core.documents.settings_file import SettingsFile
 from firstlight_core.documents.template import (
     BareRestoredTemplate,
     RestoredTemplate,
@@ -97,6 +98,7 @@ FILES: Mapping[str, type] = {
     "manifest": Manifest,
     "inference_model": InferenceModel,
     "run.toml": RunFile,
+    "settings.toml": SettingsFile,
     "report": ReportDocument,
 }
 """Name of a file that Firstlight writes → what it holds."""

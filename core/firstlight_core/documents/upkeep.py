@@ -68,6 +68,8 @@ class PathsDocument(TypedDict):
 
     sample: str
     config: str
+    settings: str
+    """The settings file; it need not exist."""
     data: str
     cache: str
     state: str

@@ -12,6 +12,7 @@ from firstlight_core.errors import FirstlightError, ModelRefused, UsageError
 from firstlight_core.files import read_json, write_json
 from firstlight_core.ledger import list_runs
 from firstlight_core.paths import expanded, find_paths
+from firstlight_core.settings import load_settings
 from firstlight_core.text import one_line, shown_path
 
 RECENT_LIMIT = 30
@@ -30,7 +31,7 @@ class FoundModel:
     name: str
     path: Path
     origin: str
-    """`sample`, `cache` (Hugging Face) or `recent`."""
+    """`sample`, `recent`, `folder` (of the settings) or `cache` (Hugging Face)."""
     architecture: str
     weight_bytes: int
 
@@ -104,7 +105,7 @@ def find_source(text: str) -> Path:
     if text == "sample":
         return find_paths().sample
     if not looks_like_hub_id(text):
-        return folder
+        return model_of_the_settings(text) or folder
     if (snapshot := cached_snapshot(text)) is not None:
         return snapshot
     raise ModelRefused(
@@ -136,7 +137,7 @@ def _is_source(folder: Path) -> bool:
 
 
 def find_models(*, cache: Path | None = None) -> list[FoundModel]:
-    """The sample model first, then folders used before (newest first), then the Hugging Face cache by name.
+    """The sample first, then folders used before (newest first), the settings' models, and the Hugging Face cache.
 
     Not by `huggingface_hub.scan_cache_dir`: one dangling link makes that drop the whole repository, and a download that
     was cut short is just what should be listed, so that the inspection can name what it lacks.
@@ -146,6 +147,8 @@ def find_models(*, cache: Path | None = None) -> list[FoundModel]:
     seen = {paths.sample.resolve()}
     for folder in _recent():
         _add(models, seen, folder, origin="recent", name=folder.name)
+    for folder in _own_models():
+        _add(models, seen, folder, origin="folder", name=folder.name)
     root = cache or hub_cache()
     try:
         entries = sorted(path for path in root.iterdir() if path.name.startswith("models--"))
@@ -156,6 +159,23 @@ def find_models(*, cache: Path | None = None) -> list[FoundModel]:
         if (snapshot := next(_snapshots(entry), None)) is not None:
             _add(models, seen, snapshot, origin="cache", name=name)
     return models
+
+
+def _own_models() -> list[Path]:
+    """What stands in the folder of models that the settings name."""
+    folder = load_settings()[0].models
+    try:
+        return sorted(folder.iterdir())[:_SCAN_LIMIT] if folder is not None else []
+    except OSError:
+        return []
+
+
+def model_of_the_settings(name: str) -> Path | None:
+    """The model of this name in the folder of models that the settings name, if there is one."""
+    folder = load_settings()[0].models
+    if folder is None or not name or "\0" in name or Path(name).name != name:
+        return None
+    return folder / name if _is_source(folder / name) else None
 
 
 def _add(

@@ -20,7 +20,8 @@ from firstlight_core.files import read_json_object
 from firstlight_core.model.base_choice import choose_base
 from firstlight_core.model.sources import find_source
 from firstlight_core.paths import absolute
-from firstlight_core.precision.table import DEFAULT_PRECISION, REFERENCE_PRECISION
+from firstlight_core.precision.table import REFERENCE_PRECISION
+from firstlight_core.settings import default_precision
 from firstlight_core.shells import command_line
 from firstlight_core.text import bytes_text, seconds_text, shown_path
 from firstlight_tui.commands.output import run_verb, say, show_events
@@ -32,7 +33,12 @@ def convert(
     ),
     output: str = typer.Option(..., "--output", "-o", help="Folder to publish the artifact as."),
     precision: str = typer.Option(
-        DEFAULT_PRECISION, "--precision", "-p", help="A row of the table."
+        ...,
+        "--precision",
+        "-p",
+        default_factory=default_precision,
+        show_default="int4, or that of the settings",
+        help="A row of the table.",
     ),
     method: str = typer.Option("config", "--method", help="The course's method: command, config."),
     base: str | None = typer.Option(

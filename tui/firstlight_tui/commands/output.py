@@ -20,6 +20,7 @@ from firstlight_core.errors import (
 )
 from firstlight_core.files import JsonObject, JsonValue
 from firstlight_core.process.events import Event, LogLine, LogPath, Progress, Stage
+from firstlight_core.settings import load_settings
 from firstlight_core.text import shown_path, visible
 
 D = TypeVar("D", bound=Mapping[str, Any])
@@ -78,6 +79,8 @@ def run_verb(
     A document whose `ok` is false leaves with 1, unless `exit_code` says otherwise.
     """
     document: JsonObject = {"schema": f"firstlight/{verb}/1"}
+    for mistake in load_settings()[1]:
+        note(str(mistake))
     try:
         result: Any = work()
         if asyncio.iscoroutine(result):

@@ -9,7 +9,7 @@ from firstlight_core.errors import UsageError
 from firstlight_core.measure.drift_words import kl_text
 from firstlight_core.model.base_choice import choose_base
 from firstlight_core.model.sources import find_source
-from firstlight_core.precision.table import DEFAULT_PRECISION
+from firstlight_core.settings import default_precision
 from firstlight_core.text import bytes_text, seconds_text, shown_path
 from firstlight_core.tuning.search import NEW_TOKENS, PROMPT_TOKENS, REPEATS
 from firstlight_core.tuning.summary import allowance, setting, verdict
@@ -35,7 +35,12 @@ def tune(
         None, "--base", help="Of a source that is a LoRA adapter: its base; remembered."
     ),
     precision: str = typer.Option(
-        DEFAULT_PRECISION, "--precision", "-p", help="Of a source: the row whose builds are tried."
+        ...,
+        "--precision",
+        "-p",
+        default_factory=default_precision,
+        show_default="int4, or that of the settings",
+        help="Of a source: the row whose builds are tried.",
     ),
     max_drift: float | None = typer.Option(
         None,

@@ -7,7 +7,11 @@ from typing import Literal, TypedDict
 
 from firstlight_core.documents.model import InspectDocument
 from firstlight_core.model.adapter_bases import remember_base
-from firstlight_core.model.sources import looks_like_hub_id, remember_folder
+from firstlight_core.model.sources import (
+    looks_like_hub_id,
+    model_of_the_settings,
+    remember_folder,
+)
 from firstlight_core.paths import expanded
 from firstlight_core.process.events import Stage
 from firstlight_core.session import Session
@@ -67,7 +71,7 @@ def find_named(text: str, services: Services, *, sample: Path) -> Named:
         return Named(sample)
     folder = expanded(text)
     if folder.exists() or folder.is_symlink() or not looks_like_hub_id(text):
-        return Named(folder.absolute())
+        return Named(model_of_the_settings(text) or folder.absolute())
     if (snapshot := services.resolve_hub_id(text)) is not None:
         return Named(snapshot)
     return Named(hub_id=text)

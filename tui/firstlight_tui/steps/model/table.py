@@ -10,7 +10,7 @@ from firstlight_tui.steps.model.text import COLUMNS, choose_models, model_cells
 from firstlight_tui.widgets.fitted_table import FittedTable
 
 SORTS = ("", "name", "size", "origin")
-ORIGINS = ("", "sample", "recent", "cache")
+ORIGINS = ("", "sample", "recent", "folder", "cache")
 
 
 class ModelTable(FittedTable):

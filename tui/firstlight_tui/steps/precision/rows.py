@@ -12,6 +12,7 @@ from firstlight_core.ledger import Entry
 from firstlight_core.precision.options import costs_of
 from firstlight_core.precision.table import DEFAULT_PRECISION, PRECISIONS, find_precision
 from firstlight_core.session import Session
+from firstlight_core.settings import default_precision
 from firstlight_tui.widgets.precision_columns import PrecisionRow
 
 
@@ -52,8 +53,12 @@ def _edited_estimate(model: InspectDocument, key: str, config: OliveConfig) -> P
 
 
 def advised(session: Session) -> str:
-    """INT4, or the first row that can run when INT4 cannot."""
-    for key in (DEFAULT_PRECISION, *(precision.key for precision in PRECISIONS)):
+    """The precision of the settings, else INT4, or the first row that can run when they cannot."""
+    for key in (
+        default_precision(),
+        DEFAULT_PRECISION,
+        *(precision.key for precision in PRECISIONS),
+    ):
         if estimates_of(session).get(key, {}).get("available", True):
             return key
     return DEFAULT_PRECISION

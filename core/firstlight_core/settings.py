@@ -1,0 +1,314 @@
+"""The settings: what a person chose once, in `settings.toml` of the configuration folder.
+
+A flag wins over the environment, the environment over the file. A wrong value counts as absent and is one sentence that
+names the file, the line and the setting.
+"""
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+import tomli_w
+
+from firstlight_core.documents.settings_file import Monitor
+from firstlight_core.errors import FirstlightError, InputRefused, UsageError
+from firstlight_core.files import read_limited, write_whole
+from firstlight_core.paths import OUTPUT_VARIABLE, SETTINGS_FILE, Paths, expanded, find_paths
+from firstlight_core.precision.table import DEFAULT_PRECISION, PRECISIONS, find_precision
+from firstlight_core.text import one_line, shown_path
+
+SettingName = Literal["theme", "models", "output", "precision", "monitor"]
+MONITORS: tuple[str, ...] = get_args(Monitor)
+KEYS = "keys"
+_LIMIT = 2**18
+_HEAD = """\
+# Firstlight's settings. A flag or an environment variable (FIRSTLIGHT_THEME …) wins over this file.
+"""
+_TABLE = re.compile(r"\s*\[+\s*([^\[\]]+?)\s*\]+\s*(?:#.*)?")
+_LINE_OF_KEY = re.compile(r"""\s*("[^"]*"|'[^']*'|[A-Za-z0-9_.-]+)\s*=""")
+_WHOLE_LINE = re.compile(r"""(\s*[a-z]+\s*=\s*)(?:"(?:[^"\\]|\\.)*"|'[^']*')(\s*(?:#.*)?)""")
+
+
+def _any_name(text: str) -> str | None:
+    return None if text.strip() else "is empty"
+
+
+def _folder(text: str) -> str | None:
+    if "\0" in text or not expanded(text).is_absolute():
+        return "must be a whole path, such as ~/models"
+    return None
+
+
+def _precision(text: str) -> str | None:
+    try:
+        find_precision(text)
+    except UsageError as error:
+        return f"names no precision: {error} {error.hint}".rstrip(" .")
+    return None
+
+
+def _monitor(text: str) -> str | None:
+    return None if text in MONITORS else f"must be one of: {', '.join(MONITORS)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingRow:
+    """One setting."""
+
+    name: SettingName
+    title: str
+    help: str
+    variable: str
+    """The environment variable that wins over the file."""
+    problem: Callable[[str], str | None]
+    """What is wrong with a value, as the end of a sentence; None when nothing is."""
+    choices: tuple[str, ...] = ()
+    """The values that there are; empty where any text will do."""
+
+
+SETTINGS: tuple[SettingRow, ...] = (
+    SettingRow(
+        name="theme",
+        title="Theme",
+        help="Colours of the wizard.",
+        variable="FIRSTLIGHT_THEME",
+        problem=_any_name,
+    ),
+    SettingRow(
+        name="precision",
+        title="Precision",
+        help="Marked first in the wizard, and made when a command names none.",
+        variable="FIRSTLIGHT_PRECISION",
+        problem=_precision,
+        choices=tuple(row.key for row in PRECISIONS),
+    ),
+    SettingRow(
+        name="models",
+        title="Models",
+        help="A folder of models: the Model step lists them, and commands find them by name.",
+        variable="FIRSTLIGHT_MODELS",
+        problem=_folder,
+    ),
+    SettingRow(
+        name="output",
+        title="Output",
+        help="New runs go here: artifacts, reports, run.toml.",
+        variable=OUTPUT_VARIABLE,
+        problem=_folder,
+    ),
+    SettingRow(
+        name="monitor",
+        title="Monitor",
+        help="How much of the machine each step shows.",
+        variable="FIRSTLIGHT_MONITOR",
+        problem=_monitor,
+        choices=MONITORS,
+    ),
+)
+"""Every setting but the keys."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What counts now."""
+
+    values: Mapping[SettingName, str] = field(default_factory=dict)
+    """What was chosen; a setting that is absent has its default."""
+    from_environment: frozenset[SettingName] = frozenset()
+    """Settings whose environment variable wins over the file."""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """Id of a key → the keys that take its place."""
+
+    @property
+    def precision(self) -> str:
+        """The precision to begin with."""
+        return self.values.get("precision", DEFAULT_PRECISION)
+
+    @property
+    def models(self) -> Path | None:
+        """The folder of models; None when none was chosen."""
+        return expanded(text) if (text := self.values.get("models")) else None
+
+    @property
+    def monitor(self) -> str:
+        """How much of the machine a step shows; one of `MONITORS`."""
+        return self.values.get("monitor", MONITORS[0])
+
+
+def load_settings(
+    paths: Paths | None = None, environ: Mapping[str, str] = os.environ
+) -> tuple[Settings, tuple[InputRefused, ...]]:
+    """Return what counts now, and a mistake for each value that does not."""
+    file = (paths or find_paths()).settings
+    mistakes: list[InputRefused] = []
+    values: dict[SettingName, str] = {}
+    document: Mapping[str, object] = {}
+    lines: Mapping[str, int] = {}
+    text = ""
+    try:
+        text = _read(file)
+        document, lines = tomllib.loads(text), _lines(text)
+    except InputRefused as error:
+        mistakes.append(error)
+    except tomllib.TOMLDecodeError as error:
+        mistakes.append(_no_toml(error, text))
+
+    def wrong(key: str, what: str) -> None:
+        line = lines.get(key)
+        where = f"{file.name}, line {line}" if line is not None else file.name
+        mistakes.append(
+            InputRefused(
+                f"{where}: `{one_line(key, 60)}` {what}.",
+                hint=f"Correct it in {shown_path(file)}, or in the wizard's settings.",
+                field=key,
+                line=line,
+            )
+        )
+
+    for row in SETTINGS:
+        if row.name not in document:
+            continue
+        value = document[row.name]
+        if not isinstance(value, str):
+            wrong(row.name, "must be a text")
+        elif (problem := row.problem(value)) is not None:
+            wrong(row.name, problem)
+        else:
+            values[row.name] = value
+    known = [*(row.name for row in SETTINGS), KEYS]
+    for key in document.keys() - set(known):
+        wrong(key, f"is no setting; known are: {', '.join(known)}")
+    keys = dict(_keys(document.get(KEYS, {}), wrong))
+    chosen = _of_environment(environ, mistakes)
+    settings = Settings(values={**values, **chosen}, from_environment=frozenset(chosen), keys=keys)
+    return settings, tuple(mistakes)
+
+
+def _of_environment(
+    environ: Mapping[str, str], mistakes: list[InputRefused]
+) -> dict[SettingName, str]:
+    chosen: dict[SettingName, str] = {}
+    for row in SETTINGS:
+        if not (value := environ.get(row.variable)):
+            continue
+        if (problem := row.problem(value)) is None:
+            chosen[row.name] = value
+        else:
+            mistakes.append(
+                InputRefused(
+                    f"The environment variable {row.variable} {problem}.",
+                    hint="Correct it or unset it.",
+                    field=row.variable,
+                )
+            )
+    return chosen
+
+
+def _keys(
+    table: object, wrong: Callable[[str, str], None], above: str = ""
+) -> Iterator[tuple[str, str]]:
+    """Yield the keys; `app.quit` without quotes is a table in a table to TOML."""
+    if not isinstance(table, dict):
+        wrong(above or KEYS, "must be a table of texts")
+        return
+    for name, value in table.items():
+        id = f"{above}.{name}" if above else str(name)
+        if isinstance(value, dict):
+            yield from _keys(value, wrong, id)
+        elif isinstance(value, str) and value.strip():
+            yield id, value
+        else:
+            wrong(f"{KEYS}.{id}", 'must be a key, such as "ctrl+x"')
+
+
+def default_precision() -> str:
+    """Return the precision to begin with."""
+    return load_settings()[0].precision
+
+
+def change_settings(changes: Mapping[SettingName, str | None], paths: Paths | None = None) -> Path:
+    """Write settings; None takes one away. Comments and other lines stay as they are.
+
+    Raises:
+        InputRefused: the file is no TOML, so that writing it would lose what it says.
+        StateProblem: it cannot be written.
+    """
+    file = (paths or find_paths()).settings
+    text = _read(file)
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _no_toml(error, text) from error
+    if not text.strip():
+        text = _HEAD
+    for name, value in changes.items():
+        document.pop(name, None)
+        if value is not None:
+            document[name] = value
+        text = _edited(text, name, value)
+    try:
+        faithful = tomllib.loads(text) == document
+    except tomllib.TOMLDecodeError:
+        faithful = False
+    write_whole(file, text if faithful else _HEAD + tomli_w.dumps(document))
+    return file
+
+
+def _edited(text: str, name: str, value: str | None) -> str:
+    lines = text.splitlines()
+    end = next((i for i, line in enumerate(lines) if line.lstrip().startswith("[")), len(lines))
+    written = json.dumps(value, ensure_ascii=False)
+    for number, line in enumerate(lines[:end]):
+        if (match := _LINE_OF_KEY.match(line)) is None or match[1].strip("\"'") != name:
+            continue
+        whole = _WHOLE_LINE.fullmatch(line)
+        kept = [f"{whole[1]}{written}{whole[2]}" if whole else f"{name} = {written}"]
+        lines[number : number + 1] = kept if value is not None else []
+        break
+    else:
+        if value is not None:
+            while end > 0 and not lines[end - 1].strip():
+                end -= 1
+            lines.insert(end, f"{name} = {written}")
+    return "\n".join(lines) + "\n"
+
+
+def _read(file: Path) -> str:
+    """The text of the file; empty when there is none."""
+    if not os.path.lexists(file):
+        return ""
+    try:
+        return read_limited(file, limit=_LIMIT).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputRefused(f"{file.name} is not UTF-8 text.", hint="Save it as UTF-8.") from error
+    except FirstlightError as error:
+        raise InputRefused(f"{file.name} cannot be read: {error}", hint=error.hint) from error
+
+
+def _no_toml(error: tomllib.TOMLDecodeError, text: str) -> InputRefused:
+    place = re.search(r"line (\d+)", str(error))
+    # The parser names no line for what is missing at the end.
+    line = int(place[1]) if place else max(1, len(text.splitlines()))
+    return InputRefused(
+        f"{SETTINGS_FILE}, line {line}: not valid TOML, so none of it counts: {one_line(str(error), 120)}.",
+        hint="Correct that line.",
+        line=line,
+    )
+
+
+def _lines(text: str) -> dict[str, int]:
+    """The line of each key, its table in front."""
+    found: dict[str, int] = {}
+    table = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if (header := _TABLE.fullmatch(line)) is not None:
+            table = f"{header[1]}."
+            found.setdefault(header[1], number)
+        elif (key := _LINE_OF_KEY.match(line)) is not None:
+            found.setdefault(table + key[1].strip("\"'"), number)
+    return found

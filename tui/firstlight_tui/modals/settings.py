@@ -1,0 +1,188 @@
+"""The settings: one row each, written as soon as it is chosen."""
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Input, OptionList
+from textual.widgets.option_list import Option
+
+from firstlight_core.errors import FirstlightError
+from firstlight_core.paths import Paths
+from firstlight_core.precision.table import find_precision
+from firstlight_core.settings import KEYS, SETTINGS, SettingRow
+from firstlight_core.text import one_line, shown_path
+from firstlight_tui.modals.detail import DetailScreen
+from firstlight_tui.modals.pick import ChooseScreen
+from firstlight_tui.terminal.preferences import Preferences, list_keys
+from firstlight_tui.widgets.path_input import PathInput, plain_path
+from firstlight_tui.widgets.screens import Dialog
+from firstlight_tui.widgets.words import Words, part
+
+_DEFAULT = "\0default"
+_KEYS_HELP = "Change a key in the file; Enter lists every key with its name."
+
+
+class SettingsScreen(Dialog[None]):
+    """Enter changes the highlighted setting."""
+
+    CSS = """
+    SettingsScreen OptionList { border: none; background: transparent; height: auto; padding: 0; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "dismiss", "Close", id="settings.close", tooltip="Back to the step"),
+        Binding(
+            "delete,backspace",
+            "reset",
+            "Default",
+            id="settings.reset",
+            tooltip="Back to the default",
+        ),
+    ]
+
+    def __init__(self, preferences: Preferences, paths: Paths, themes: Sequence[str]) -> None:
+        super().__init__()
+        self._preferences, self._paths, self._themes = preferences, paths, themes
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as box:
+            box.border_title = Content("Settings")
+            box.border_subtitle = Content("Enter changes · Del default · Esc closes")
+            yield OptionList(*self._options(), markup=False)
+            yield Words(id="setting-help")
+
+    def on_mount(self) -> None:
+        self._show_help(SETTINGS[0].name)
+
+    def _options(self) -> list[Option]:
+        settings = self._preferences.settings
+        rows = []
+        for row in SETTINGS:
+            value = settings.values.get(row.name)
+            won = row.name in settings.from_environment
+            words = _label(row, value) if value else f"{self._default(row)} (default)"
+            note = f"  ({row.variable} wins)" if won else ""
+            rows.append(Option(Content(f"{row.title:11}{one_line(words, 60)}{note}"), id=row.name))
+        changed = len(settings.keys)
+        keys = f"{changed} changed" if changed else "as shipped (default)"
+        return [*rows, Option(Content(f"{'Keys':11}{keys}"), id=KEYS)]
+
+    def _default(self, row: SettingRow) -> str:
+        defaults = {
+            "theme": self._themes[0],
+            "precision": _label(row, self._preferences.settings.precision),
+            "models": "none",
+            "output": shown_path(self._paths.data / "runs"),
+            "monitor": row.choices[0] if row.choices else "",
+        }
+        return defaults[row.name]
+
+    @on(OptionList.OptionHighlighted)
+    def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        self._show_help(str(event.option_id))
+
+    def _show_help(self, id: str) -> None:
+        row = next((row for row in SETTINGS if row.name == id), None)
+        file = f"Kept in {shown_path(self._paths.settings)}"
+        words = row.help if row is not None else _KEYS_HELP
+        self.query_one("#setting-help", Words).update(
+            Content.assemble("\n", words, "\n", part(file, "$foreground-muted"))
+        )
+
+    @on(OptionList.OptionSelected)
+    def _selected(self, event: OptionList.OptionSelected) -> None:
+        row = next((row for row in SETTINGS if row.name == event.option_id), None)
+        if row is None:
+            self.app.push_screen(DetailScreen("Keys", _keys_text(self._preferences)))
+            return
+        choices = self._themes if row.name == "theme" else row.choices
+        if choices:
+            rows = [(choice, _label(row, choice)) for choice in choices]
+            default = (_DEFAULT, "The default")
+            self.app.push_screen(
+                ChooseScreen(row.title, [*rows, default]), lambda key: self._choose(row, key)
+            )
+        else:
+            value = self._preferences.settings.values.get(row.name, "")
+            self.app.push_screen(
+                _FolderScreen(row.title, value, row.problem), lambda text: self._choose(row, text)
+            )
+
+    def action_reset(self) -> None:
+        """Take the highlighted setting away."""
+        rows = self.query_one(OptionList)
+        if rows.highlighted is not None and rows.highlighted < len(SETTINGS):
+            self._choose(SETTINGS[rows.highlighted], _DEFAULT)
+
+    def _choose(self, row: SettingRow, value: str | None) -> None:
+        if value is None:
+            return
+        try:
+            self._preferences.change({row.name: None if value in ("", _DEFAULT) else value})
+        except FirstlightError as error:
+            self.notify(f"{error} {error.hint}", severity="error", markup=False)
+            return
+        rows = self.query_one(OptionList)
+        at = rows.highlighted
+        rows.clear_options()
+        rows.add_options(self._options())
+        rows.highlighted = at
+
+
+def _label(row: SettingRow, value: str) -> str:
+    return find_precision(value).label if row.name == "precision" else value
+
+
+def _keys_text(preferences: Preferences) -> Content:
+    changed = preferences.settings.keys
+    keys = sorted({binding.id or "": binding for binding in list_keys()}.items())
+    lines = [
+        Content('Under [keys] in settings.toml, for example:  "app.quit" = "ctrl+x"'),
+        Content(""),
+    ]
+    for id, binding in keys:
+        now = changed.get(id)
+        lines.append(
+            Content.assemble(
+                part(f"{id:22} ", "$text-accent"),
+                part(f"{now or binding.key:20} ", "bold" if now else ""),
+                part(str(binding.tooltip or binding.description), "$foreground-muted"),
+            )
+        )
+    return Content("\n").join(lines)
+
+
+class _FolderScreen(Dialog[str | None]):
+    """Asks for a folder; empty is the default."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "Cancel", id="folder.cancel", tooltip="Change nothing"),
+    ]
+
+    def __init__(self, title: str, value: str, problem: Callable[[str], str | None]) -> None:
+        super().__init__()
+        self._title, self._value, self._problem = title, value, problem
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as box:
+            box.border_title = Content(self._title)
+            box.border_subtitle = Content("Enter saves · empty is the default · Esc cancels")
+            yield PathInput("~/models", id="folder")
+            yield Words(id="folder-problem")
+
+    def on_mount(self) -> None:
+        self.query_one(PathInput).value = self._value
+
+    @on(Input.Submitted)
+    def _given(self, event: Input.Submitted) -> None:
+        event.stop()
+        text = plain_path(event.value)
+        if text and (problem := self._problem(text)) is not None:
+            words = Content.styled(f"A folder {problem}.", "$text-error")
+            self.query_one("#folder-problem", Words).update(words)
+        else:
+            self.dismiss(text)

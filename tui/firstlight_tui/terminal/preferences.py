@@ -1,0 +1,98 @@
+"""The settings as the wizard wears them: theme, keys, monitor; a choice is written at once."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from textual.binding import Binding
+from textual.dom import DOMNode
+from textual.theme import Theme
+
+from firstlight_core.errors import FirstlightError
+from firstlight_core.paths import Paths
+from firstlight_core.settings import (
+    KEYS,
+    MONITORS,
+    SettingName,
+    change_settings,
+    load_settings,
+)
+from firstlight_core.text import one_line
+from firstlight_tui.terminal.app import TerminalApp
+
+_WRITE_AFTER = 0.5
+"""Seconds; who looks through the themes chooses the last one."""
+
+
+class Preferences:
+    """Applies the settings to a wizard, and writes what is chosen in it."""
+
+    def __init__(self, app: TerminalApp, paths: Paths, *, theme: str) -> None:
+        """`theme` is the one that counts when none is set."""
+        self._app = app
+        self._paths = paths
+        self._default_theme = theme
+        self.settings, mistakes = load_settings(paths)
+        self.mistakes = [str(mistake) for mistake in mistakes]
+        """A sentence for each setting that does not count."""
+        self._wear()
+
+    def _wear(self) -> None:
+        app, settings = self._app, self.settings
+        theme = settings.values.get("theme", self._default_theme)
+        if theme not in app.available_themes:
+            self.mistakes.append(f"settings.toml: `theme` names no theme {one_line(theme, 40)!r}.")
+            theme = self._default_theme
+        app.theme = theme
+        for mode in MONITORS:
+            app.set_class(mode == settings.monitor, f"-monitor-{mode}")
+        if settings.keys:
+            known = {binding.id for binding in list_keys()}
+            self.mistakes += [
+                f"settings.toml: `{KEYS}.{one_line(id, 40)}` is no key of the wizard."
+                for id in settings.keys
+                if id not in known
+            ]
+            app.set_keymap({id: keys for id, keys in settings.keys.items() if id in known})
+
+    def change(self, changes: Mapping[SettingName, str | None]) -> None:
+        """Write settings and wear them; None takes one away.
+
+        Raises:
+            FirstlightError: the file cannot be written, or is no TOML.
+        """
+        change_settings(changes, self._paths)
+        self.settings, _ = load_settings(self._paths)
+        self._wear()
+
+    def watch_theme(self) -> None:
+        """Write a theme that is chosen elsewhere than in the settings."""
+        self._app.theme_changed_signal.subscribe(self._app, self._theme_chosen)
+
+    def _theme_chosen(self, theme: Theme) -> None:
+        self._app.set_timer(_WRITE_AFTER, lambda: self._keep_theme(theme.name))
+
+    def _keep_theme(self, name: str) -> None:
+        values = self.settings.values
+        if self._app.theme != name or name == values.get("theme", self._default_theme):
+            return
+        try:
+            change_settings({"theme": name}, self._paths)
+        except FirstlightError as error:
+            self._app.notify(f"{error} {error.hint}", severity="warning", markup=False)
+        self.settings = replace(self.settings, values={**values, "theme": name})
+
+
+def list_keys() -> Iterator[Binding]:
+    """Every key of the wizard that can be changed, in no order."""
+    waiting = list(DOMNode.__subclasses__())
+    seen: set[type] = set()
+    while waiting:
+        kind = waiting.pop()
+        if kind in seen:
+            continue
+        seen.add(kind)
+        waiting += kind.__subclasses__()
+        if kind.__module__.startswith("firstlight_tui."):
+            for binding in vars(kind).get("BINDINGS", ()):
+                if isinstance(binding, Binding) and binding.id:
+                    yield binding
