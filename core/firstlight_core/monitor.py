@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -24,6 +25,8 @@ class Sample:
     disk_free: int = 0
     job_rss: int | None = None
     """Resident memory of the running job's whole process tree; None when no job runs."""
+    job_cpu: float | None = None
+    """Processor time of the running job's process tree since the last sample, in percent of all cores; None when no job runs."""
 
 
 class AlertThresholds(TypedDict):
@@ -91,6 +94,71 @@ def read_sample(job_pid: int | None = None, folder: Path | None = None) -> Sampl
         disk_free=free,
         job_rss=tree_rss(job_pid) if job_pid is not None else None,
     )
+
+
+class TreeCpu:
+    """Processor time that the descendants of a process use between two looks."""
+
+    def __init__(
+        self,
+        *,
+        children: Callable[[int], list[int]] | None = None,
+        read: Callable[[int], float | None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        cores: int | None = None,
+    ) -> None:
+        self._children = children or child_pids
+        self._read = read or cpu_seconds
+        self._clock = clock
+        self._cores = cores or psutil.cpu_count() or 1
+        self._last: dict[int, float] = {}
+        self._at: float | None = None
+
+    def take(self, pid: int) -> float | None:
+        """Percent of all cores that the descendants of `pid` used since the last look; None at the first."""
+        now = self._clock()
+        used = {
+            child: held for child in self._children(pid) if (held := self._read(child)) is not None
+        }
+        before, last = self._at, self._last
+        self._at, self._last = now, used
+        if before is None or now <= before:
+            return None
+        spent = sum(max(0.0, held - last.get(child, 0.0)) for child, held in used.items())
+        return min(100.0, 100.0 * spent / (now - before) / self._cores)
+
+
+def cpu_seconds(pid: int) -> float | None:
+    """Processor seconds of one process since it began; None when it is gone."""
+    try:
+        times = psutil.Process(pid).cpu_times()
+    except psutil.Error:
+        return None
+    return float(times.user + times.system)
+
+
+CROWDED = 30.0
+"""Percent of all cores that other programs take from which a job counts as crowded."""
+_CROWD_SAMPLES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Crowding:
+    """What a job and the other programs have of the processor, in percent of all cores."""
+
+    job: float
+    others: float
+
+
+def crowding(samples: Iterable[Sample]) -> Crowding | None:
+    """How other programs crowd the job, averaged over the last seconds; None where they leave it enough."""
+    known = [sample for sample in samples if sample.job_cpu is not None][-_CROWD_SAMPLES:]
+    if not known:
+        return None
+    job = sum(sample.job_cpu or 0.0 for sample in known) / len(known)
+    others = sum(max(0.0, sample.cpu - (sample.job_cpu or 0.0)) for sample in known) / len(known)
+    # A job that waits for the disk on an idle machine is not crowded.
+    return Crowding(job, others) if others >= CROWDED and job + others >= 80.0 else None
 
 
 PEAK_SECONDS = 0.15

@@ -160,4 +160,4 @@ async def test_the_stages_of_a_conversion_stay_to_be_read(wizard: Build) -> None
         for step in (STEPS[2], STEPS[3]):
             app.workspace.navigation.open(step)
             await settle(pilot)
-        assert "Building the graph" in str(app.screen.query_one("#work", Words).content)
+        assert "✓ Done in" in str(app.screen.query_one("#work", Words).content)

@@ -34,7 +34,7 @@ class WizardApp(TerminalApp):
 
     TITLE = "Firstlight"
     CSS_PATH = Path(__file__).with_name("app.tcss")
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (150, "-broad")]
     BINDINGS: ClassVar[list[BindingType]] = [
         # With priority it works over a dialog too.
         Binding(

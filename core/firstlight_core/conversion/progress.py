@@ -1,7 +1,5 @@
 """Remaining time and shrinking memory of a running conversion; arithmetic only."""
 
-from dataclasses import dataclass
-
 HELD, PEAK = "job_rss_bytes", "job_peak_rss_bytes"
 """Names of two figures (`events.Measured`): bytes that all processes of the conversion hold now, and held at most."""
 UNCERTAINTY = 0.30
@@ -12,20 +10,13 @@ SHORT = 0.10
 """Share of all memory under which what is available counts as short."""
 
 
-@dataclass(frozen=True, slots=True)
-class Remaining:
-    """Between how many seconds are left, by the estimate."""
+def seconds_left(expected: float, done: float, elapsed: float) -> float:
+    """Seconds that are left of work of `expected` seconds, of which `done` took `elapsed`.
 
-    low: float
-    high: float
-
-
-def remaining(estimated: float, elapsed: float) -> Remaining | None:
-    """Remaining part of an estimate; None once the work exceeds the estimate's error."""
-    high = estimated * (1 + UNCERTAINTY) - elapsed
-    if high <= 0:
-        return None
-    return Remaining(max(0.0, estimated * (1 - UNCERTAINTY) - elapsed), high)
+    The rest goes at the pace so far, but not faster than expected; little that is done says nothing about the pace.
+    """
+    pace = elapsed / done if done >= 0.05 * expected and done > 0 else 1.0
+    return max(0.0, expected - done) * max(1.0, pace)
 
 
 def memory_alarm(

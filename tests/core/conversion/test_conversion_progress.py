@@ -5,23 +5,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firstlight_core.conversion.config_text import LIMIT, line_of, parse_config
-from firstlight_core.conversion.progress import memory_alarm, remaining
+from firstlight_core.conversion.progress import memory_alarm, seconds_left
 from firstlight_core.errors import UsageError
 
 
-def test_what_is_left_is_a_range_that_ends() -> None:
-    left = remaining(100.0, 20.0)
-    assert left is not None
-    assert (left.low, left.high) == pytest.approx((50.0, 110.0))
-    late = remaining(100.0, 120.0)
-    assert late is not None and late.low == 0.0 and late.high == pytest.approx(10.0)
-    assert remaining(100.0, 130.0) is None
+@pytest.mark.parametrize(
+    ("done", "elapsed", "left"),
+    [
+        (0.0, 30.0, 100.0),
+        (2.0, 30.0, 98.0),
+        (50.0, 50.0, 50.0),
+        (50.0, 200.0, 200.0),
+        (50.0, 5.0, 50.0),
+    ],
+)
+def test_what_is_left_follows_the_pace(done: float, elapsed: float, left: float) -> None:
+    assert seconds_left(100.0, done, elapsed) == pytest.approx(left)
 
 
-@given(st.floats(0.1, 1e6), st.floats(0, 1e6))
-def test_what_is_left_is_never_negative(estimated: float, elapsed: float) -> None:
-    left = remaining(estimated, elapsed)
-    assert left is None or 0 <= left.low <= left.high
+@given(st.floats(0.1, 1e6), st.floats(0, 1e6), st.floats(0, 1e6))
+def test_what_is_left_is_never_negative(expected: float, done: float, elapsed: float) -> None:
+    assert seconds_left(expected, done, elapsed) >= 0
 
 
 @pytest.mark.parametrize(

@@ -11,19 +11,22 @@ from textual.pilot import Pilot
 from textual.widgets import Button, OptionList, TextArea
 
 from firstlight_core.conversion.progress import HELD, PEAK
+from firstlight_core.documents.estimate import Estimates
 from firstlight_core.errors import FirstlightError, JobFailed, ModelRefused
-from firstlight_core.monitor import Sample
+from firstlight_core.monitor import Crowding, Sample
 from firstlight_core.process.events import LogLine, LogPath, Measured, Progress, Stage
 from firstlight_core.session import Session
 from firstlight_core.workflow.services import Services
 from firstlight_tui.modals import ConfirmScreen
+from firstlight_tui.state.conversion_stages import progress_of
 from firstlight_tui.state.work import Work
+from firstlight_tui.steps.convert.board import bar_note, work_words
 from firstlight_tui.steps.convert.method_screen import MethodScreen
 from firstlight_tui.steps.convert.screen import ConvertStep
 from firstlight_tui.steps.convert.text import built_words
 from firstlight_tui.steps.precision.screen import PrecisionStep
 from firstlight_tui.widgets import LogView, ProblemPanel, Words
-from firstlight_tui.widgets.conversion_view import ConversionView
+from firstlight_tui.widgets.charts import Chart
 from tests.support.pilot import SIZES, Build, age, settle
 from tests.support.wizard_documents import FULL, MODEL, conversion
 from tests.support.wizard_services import Called, fake_services
@@ -80,6 +83,11 @@ def text(pilot: Pilot[Any], selector: str) -> str:
     return str(pilot.app.screen.query_one(selector, Words).content)
 
 
+def pipeline(pilot: Pilot[Any]) -> str:
+    drawing = pilot.app.screen.query_one("#pipeline", Chart).drawing
+    return drawing.draw(76, 20).plain if drawing is not None else ""
+
+
 def primary(pilot: Pilot[Any]) -> str:
     return str(pilot.app.screen.query_one("#primary", Button).label)
 
@@ -129,10 +137,11 @@ async def test_several_share_one_olive_and_each_counts_at_once(
         await olive.begun.wait()
         await repaint(pilot)
         assert [a["precision"] for a in session(pilot).artifacts] == ["int8"]
-        words = text(pilot, "#work")
-        assert "✓ INT8" in words and "◐ INT4" in words
+        words, stages = text(pilot, "#work"), pipeline(pilot)
+        assert "✓ INT8" in stages and "✓ Build" in stages and "◐ Quantise" in stages
+        assert "○ Compare" in stages and "○ Publish" in stages, "what is to come is shown"
+        assert "left" in stages
         assert "7 of 24 nodes" in words
-        assert "left for INT4 (±30 %)" in words
         assert "976.6 KiB written" in words
         assert primary(pilot) == "Cancel"
         olive.go_on.set()
@@ -226,9 +235,9 @@ async def test_one_failure_of_several_is_told_and_loses_nothing(
         words = text(pilot, "#problem-words")
         assert "1 of 2 precisions could not be converted. INT8: Memory ran out." in words
         text_on_screen = text(pilot, "#work")
-        assert "✗ INT8" in text_on_screen and "1 of 2 failed" in text_on_screen
+        assert "✗ INT8" in pipeline(pilot) and "1 of 2 failed" in text_on_screen
         # What ran last was a good one: its stages say so.
-        assert "✓ Quantising the weights" in text_on_screen
+        assert "✓ Quantise" in pipeline(pilot) and "✓ Publish" in pipeline(pilot)
         assert [a["precision"] for a in session(pilot).artifacts] == ["int4"]
         assert primary(pilot) == "Retry"
 
@@ -427,14 +436,18 @@ async def test_method_one_runs_without_the_edit(wizard: Build, called: Called) -
 def test_silence_and_overlong_work_are_said() -> None:
     now = [0.0]
     running = Work("convert", "The conversion", clock=lambda: now[0])
-    running.take(Stage("start", "Converting"))
     running.rows.append({"precision": "int4", "state": "running", "begun": 0.0})
-    view = ConversionView()
-    now[0] = 130.0
-    view.show_conversion(running, {"int4": {"seconds": 12.0}})
-    words = str(view.content)
+    running.take(Stage("start", "Converting"))
+    estimates: Estimates = {"int4": {"seconds": 12.0}}
+    now[0] = 30.0
+    note = bar_note(running, progress_of(running, estimates))
+    assert note == "30 s · about 17 s in all (estimate)", "nothing is known before Olive is loaded"
+    running.take(Stage("build", "Building the graph"))
+    now[0] = 160.0
+    words = str(work_words(running, estimates, Crowding(12.4, 80.2)))
     assert "No output for 2 min 10 s; the process is still running." in words
-    assert "Taking longer than estimated (12 s). Still running." in words
+    assert "The machine gives this job 12 %: other programs take 80 % of the processor." in words
+    assert "slower than estimated" in bar_note(running, progress_of(running, estimates))
 
 
 def test_what_the_graph_holds_in_words() -> None:
@@ -467,11 +480,11 @@ async def test_a_precision_may_begin_before_the_one_before_is_checked(
         await begun.wait()
         await repaint(pilot)
         words = text(pilot, "#work")
-        assert "◐ INT8   ◐ INT4" in words
+        assert "◐ INT8" in pipeline(pilot) and "◐ Build" in pipeline(pilot)
         assert "Building int4" in words and "Building int8" not in words
         go_on.set()
         await settle(pilot)
-        assert "✓ INT8   ✓ INT4" in text(pilot, "#work")
+        assert "✓ INT8" in pipeline(pilot) and "✓ Publish" in pipeline(pilot)
 
 
 async def test_a_wizard_that_is_killed_while_it_converts_leaves_its_first_steps(

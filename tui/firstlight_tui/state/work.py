@@ -15,6 +15,9 @@ Run = Callable[[OnEvent, Started], Awaitable[Any]]
 """A long-running task: takes an event callback, returns the document of its kind."""
 
 LINES_KEPT = 2_000
+MEMORY_EVERY = 0.5
+"""Seconds between two points of the memory's course."""
+MEMORY_POINTS = 600
 
 
 @dataclass(slots=True)
@@ -39,6 +42,8 @@ class Work:
     lines_seen: int = 0
     log_path: str = ""
     """Path of the log file; empty until the job reports it."""
+    memory: list[tuple[float, float]] = field(default_factory=list)
+    """Second of the work, and the bytes that its processes held then; coarser the longer it runs."""
     rows: list[Any] = field(default_factory=list)
     """Partial results, in the order in which they came."""
     result: Any = None
@@ -97,6 +102,15 @@ class Work:
         """Keep one partial result; objects are stored as their `to_json()`."""
         self.rows.append(row if isinstance(row, Mapping) else row.to_json())
         self.last_event = self.clock()
+        self.dirty = True
+
+    def remember_memory(self, held: float) -> None:
+        """Keep how many bytes its processes hold now, at most twice a second."""
+        if self.memory and self.seconds - self.memory[-1][0] < MEMORY_EVERY:
+            return
+        self.memory.append((self.seconds, held))
+        if len(self.memory) > MEMORY_POINTS:
+            del self.memory[1:-1:2]
         self.dirty = True
 
     def end(self, status: str) -> None:

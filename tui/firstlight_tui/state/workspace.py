@@ -1,6 +1,7 @@
 """Everything that the wizard knows, whichever step is on the screen: session, work, conversations, drafts, the run."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,7 +15,7 @@ from firstlight_core.errors import FirstlightError
 from firstlight_core.exports.vllm_command import Capacity
 from firstlight_core.inference.transcript import Turn
 from firstlight_core.ledger import Run as LedgerRun
-from firstlight_core.monitor import History, Sample, read_sample
+from firstlight_core.monitor import History, Sample, TreeCpu, read_sample
 from firstlight_core.paths import Paths, find_paths
 from firstlight_core.session import Session
 from firstlight_core.steps import outdated_steps
@@ -76,6 +77,7 @@ class Workspace:
         self.paths = paths or find_paths()
         self.history = history or History(read=self.read_machine)
         self._session = session or Session()
+        self._job_cpu = TreeCpu()
         self._warn = warn
         self.session_changed: Signal[Session] = Signal()
         self.sampled: Signal[Sample] = Signal()
@@ -115,10 +117,14 @@ class Workspace:
     def read_machine(self) -> Sample:
         """Read the load of the machine, and the memory of the job that runs or of the chat's engine."""
         work = next((w for w in self.works.values() if w.running and w.pid), None)
-        # A conversion is several processes; the core adds them up.
-        if work is not None and (held := work.measured.get(HELD)):
-            return replace(read_sample(None, Path.home()), job_rss=int(held))
-        return read_sample(work.pid if work else self.chat.first.pid, Path.home())
+        if work is None:
+            return read_sample(self.chat.first.pid, Path.home())
+        # A job may be several processes, all of them below the wizard.
+        cpu = self._job_cpu.take(os.getpid())
+        # A conversion is several processes; the core adds up their memory.
+        held = work.measured.get(HELD)
+        sample = read_sample(None if held else work.pid, Path.home())
+        return replace(sample, job_cpu=cpu, job_rss=int(held) if held else sample.job_rss)
 
     async def take_sample(self) -> None:
         """Add a sample to the history and publish it."""

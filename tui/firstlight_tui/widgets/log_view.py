@@ -27,6 +27,7 @@ class LogView(Vertical):
         self._needle = ""
 
     def compose(self) -> ComposeResult:
+        self.border_title = "log"
         with Collapsible(title="Log", collapsed=True):
             yield Input(placeholder="search the log", id="log-search", compact=True)
             yield RichLog(max_lines=2_000, wrap=False, markup=False, highlight=False)

@@ -13,9 +13,14 @@ from firstlight_core.monitor import Sample
 from firstlight_core.precision.table import find_precision
 from firstlight_core.process.events import Event, Measured, Stage
 from firstlight_core.text import bytes_text
+from firstlight_tui.state.conversion_stages import (
+    QueueRow,
+    QueueState,
+    current_row,
+    predicted_peak,
+)
 from firstlight_tui.state.work import OnEvent, Started, Work
 from firstlight_tui.state.workspace import Workspace
-from firstlight_tui.widgets.conversion_view import QueueRow, QueueState, current_row, predicted_peak
 
 WORK = "convert"
 START = "start"
@@ -192,6 +197,7 @@ class ConversionJob:
             measured["peak_rss_bytes"] = max(event.value, measured.get("peak_rss_bytes", 0.0))
         else:
             measured[HELD] = event.value
+            self._work.remember_memory(event.value)
         self._work.dirty = True
 
     def watch(self, sample: Sample) -> None:
@@ -203,7 +209,8 @@ class ConversionJob:
             float(sample.job_rss), work.measured.get("peak_rss_bytes", 0.0)
         )
         work.dirty = True
-        predicted = predicted_peak(work, self._estimates)
+        work.remember_memory(float(sample.job_rss))
+        predicted = predicted_peak(list(self._outputs), self._estimates)
         left = sample.memory_total - sample.memory_used
         if self._asked or not memory_alarm(
             sample.job_rss, predicted, available=left, total=sample.memory_total

@@ -7,24 +7,26 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from firstlight_core.documents.conversion import OliveConfig
 from firstlight_core.errors import FirstlightError
+from firstlight_core.monitor import crowding
 from firstlight_core.precision.table import find_precision
 from firstlight_core.session import Session
 from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.modals.cancel_work import cancel_work
 from firstlight_tui.state.work import Work
 from firstlight_tui.steps.base import StepScreen
+from firstlight_tui.steps.convert.board import ConversionBoard
 from firstlight_tui.steps.convert.method_screen import MethodAnswer, MethodScreen
 from firstlight_tui.steps.convert.queue import WORK, ConversionJob
 from firstlight_tui.steps.convert.text import method_texts, plan_words, result_words
 from firstlight_tui.steps.precision.options import configured
 from firstlight_tui.steps.precision.rows import estimates_of
 from firstlight_tui.widgets import LogView, Words
-from firstlight_tui.widgets.conversion_view import ConversionView
 
 
 class ConvertStep(StepScreen):
@@ -42,7 +44,16 @@ class ConvertStep(StepScreen):
     ConvertStep #plan { height: auto; }
     ConvertStep #results { height: auto; max-height: 8; border: none; background: transparent; padding: 0; }
     ConvertStep #log-path { color: $foreground-muted; height: auto; }
-    ConvertStep.-narrow ConversionView { margin: 0; }
+    ConvertStep.-narrow ConversionBoard #work { margin: 0; }
+    ConvertStep #panes { height: 1fr; min-height: 18; }
+    ConvertStep #board-pane { height: 1fr; min-height: 16; }
+    ConvertStep.-broad #panes { layout: horizontal; }
+    ConvertStep.-broad #board-pane { width: 3fr; height: 100%; }
+    ConvertStep.-broad #log { width: 2fr; height: 100%; margin-left: 1; padding: 0 1; border: round $border-blurred; border-title-color: $text-accent; }
+    ConvertStep.-broad #log CollapsibleTitle { display: none; }
+    ConvertStep.-broad #log Collapsible { height: 1fr; }
+    ConvertStep.-broad #log Contents { height: 1fr; display: block; padding: 0; }
+    ConvertStep.-broad #log RichLog { height: 1fr; background: transparent; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
@@ -72,9 +83,11 @@ class ConvertStep(StepScreen):
 
     def compose_step(self) -> ComposeResult:
         yield Words(id="plan")
-        yield ConversionView(id="work")
-        yield OptionList(id="results", markup=False, compact=True)
-        yield LogView(id="log")
+        with Container(id="panes"):
+            with Vertical(id="board-pane"):
+                yield ConversionBoard(id="board")
+                yield OptionList(id="results", markup=False, compact=True)
+            yield LogView(id="log")
         yield Words(id="log-path")
 
     def opened(self) -> None:
@@ -90,7 +103,16 @@ class ConvertStep(StepScreen):
         source = self.workspace.paths.model_name(self.session.source or "")
         words = plan_words(self.session, source, self._pending())
         self.query_one("#plan", Words).update(words)
+        if self.work is None:
+            self._show_plan()
         self._show_results()
+
+    def _show_plan(self) -> None:
+        board, estimates = self.query_one(ConversionBoard), estimates_of(self.session)
+        if pending := self._pending():
+            board.show_plan(pending, estimates)
+        else:
+            board.show_converted(self.session.precisions, estimates)
 
     def _pending(self) -> list[str]:
         return [key for key in self.session.precisions if self.session.measured(key) is None]
@@ -150,7 +172,8 @@ class ConvertStep(StepScreen):
 
     def show_work(self, work: Work) -> None:
         estimates = estimates_of(self.session)
-        self.query_one("#work", ConversionView).show_conversion(work, estimates)
+        crowded = crowding(self.workspace.history.samples)
+        self.query_one(ConversionBoard).show_work(work, estimates, crowded)
         self.query_one("#log", LogView).show(work.lines, work.lines_seen)
         if work.log_path:
             self.query_one("#log-path", Words).update(f"Log file: {work.log_path}")

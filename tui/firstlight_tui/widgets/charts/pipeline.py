@@ -123,7 +123,7 @@ class Pipeline:
         words = f" {self.overall():>4.0%}".replace("%", " %") + (
             f"  {self.note}" if self.note else ""
         )
-        words = cut(words, max(7, width - 20))
+        words = cut(words, max(7, width - 12))
         room = max(10, min(100, width) - cell_len(words))
         return [*trough(self.overall(), room, BAD if failed else FILL), (words, BOLD)]
 

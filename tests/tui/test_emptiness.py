@@ -1,0 +1,51 @@
+"""How much of a large terminal each step leaves empty, with data; and no table that scrolls sideways."""
+
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import DataTable
+
+from bench.emptiness import LIMIT, empty_share
+from firstlight_tui.steps import STEPS
+from firstlight_tui.steps.base import StepScreen
+from tests.support.pilot import Build, settle
+from tests.support.wizard_documents import FULL
+
+NOT_YET = {
+    "environment": 0.81,
+    "model": 0.74,
+    "precision": 0.62,
+    "template": 0.77,
+    "deploy": 0.72,
+    "chat": 0.97,
+    "benchmark": 0.91,
+    "quality": 0.64,
+    "summary": 0.72,
+}
+"""Steps that are not rebuilt for large terminals, with their share at the last look; it may only fall."""
+
+
+def content_rows(pilot: Pilot[Any]) -> list[str]:
+    """The rows of the step's content as they stand on the screen, without rail, monitor and buttons."""
+    screen = pilot.app.screen
+    region = screen.query_one("#content").region
+    strips = screen._compositor.render_strips()
+    lines = ["".join(segment.text for segment in strip) for strip in strips]
+    return [line[region.x : region.right] for line in lines[region.y : region.bottom]]
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.STEP_ID)
+async def test_no_step_leaves_a_large_terminal_empty(wizard: Build, step: type[StepScreen]) -> None:
+    async with wizard(session=FULL, first=step).run_test(size=(200, 60)) as pilot:
+        await settle(pilot)
+        share = empty_share(content_rows(pilot))
+        assert share <= NOT_YET.get(step.STEP_ID, LIMIT), f"{share:.2f} of the rows are empty"
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.STEP_ID)
+async def test_no_table_scrolls_sideways(wizard: Build, step: type[StepScreen]) -> None:
+    async with wizard(session=FULL, first=step).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        for table in pilot.app.screen.query(DataTable):
+            assert not table.show_horizontal_scrollbar, str(table.id)
