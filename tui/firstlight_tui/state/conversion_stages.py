@@ -79,7 +79,7 @@ class ConversionPlanProgress:
 
 def phases_of(precision: Precision) -> tuple[Phase, ...]:
     """The phases of one precision, in their order."""
-    own = (CALIBRATE,) if precision.calibrated else ()
+    own: tuple[Phase, ...] = (CALIBRATE,) if precision.calibrated else ()
     own += (BUILD, QUANTISE) if precision.bits is not None else (BUILD,)
     if precision.half_pass:
         own += (HALVE,)
