@@ -57,7 +57,14 @@ def _pairs(name: str, source: Path, scratch: Path) -> list[Figure]:
         again.append(timed([command, "convert", source, "-o", folder], env=env)[0])
         if number < THREES:
             env = {"FIRSTLIGHT_HOME": str(scratch / f"state-many-{number}")}
-            many = [sys.executable, "-c", _MANY, source, scratch / f"many-{number}", *THREE]
+            many: list[str | Path] = [
+                sys.executable,
+                "-c",
+                _MANY,
+                source,
+                scratch / f"many-{number}",
+                *THREE,
+            ]
             (scratch / f"many-{number}").mkdir()
             three.append(timed(many, env=env)[0])
         for made in scratch.glob("*-[0-9]"):

@@ -23,6 +23,7 @@ from bench.random_model import SHAPES, write_model
 from firstlight_core import __version__
 from firstlight_core.artifact.tokenizer_files import read_chat_template
 from firstlight_core.conversion.convert import convert
+from firstlight_core.documents.messages import Message
 from firstlight_core.environment.machine import core_count
 from firstlight_core.environment.toolchain import CONVERT_PACKAGES, installed_version
 from firstlight_core.errors import FirstlightError
@@ -59,10 +60,13 @@ BUSY = 1.0
 
 def estimated(inspection: Inspection, precision: Precision) -> dict[str, float]:
     """The bare formulas: what `firstlight inspect` says on a machine that has converted nothing yet."""
+    bare = bare_estimate(inspection, precision)
     return {
         "bytes": artifact_bytes(inspection, precision),
         "run_ram_bytes": run_bytes(inspection, precision, context_of(inspection)),
-        **bare_estimate(inspection, precision),
+        "build_ram_bytes": bare["build_ram_bytes"],
+        "peak_ram_bytes": bare["peak_ram_bytes"],
+        "seconds": bare["seconds"],
     }
 
 
@@ -79,7 +83,7 @@ async def run_memory(artifact: Path, context: int) -> int:
     memory = PeakMemory()
     memory.begin("run")
     async with open_engine(artifact, max_length=context, started=memory.add) as engine:
-        question = [{"role": "user", "content": QUESTION}]
+        question: list[Message] = [{"role": "user", "content": QUESTION}]
         await engine.answer(question, greedy=True, max_tokens=8)
         memory.take()
     return memory.peak
@@ -238,7 +242,7 @@ def main() -> int:
     own = {folder.name: folder for folder in arguments.source}
     models = arguments.only if arguments.only is not None else ([] if own else names)
     path = DOCS / "estimates.json"
-    document = read_json_object(path) if path.exists() else {"cases": []}
+    document: dict[str, Any] = read_json_object(path) if path.exists() else {"cases": []}
     document["machine"] = machine()
     for name in [] if arguments.table else [*models, *own]:
         source = source_folder(name, arguments.work, own)

@@ -14,6 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.documents.jobs_conversion import (
+    AnswersReply,
+    Checked,
+    CompareRequest,
+    Reference,
+)
+
 FAMILIES: dict[str, dict[str, Any]] = {
     "llama": {},
     "mistral": {"sliding_window": 64},
@@ -136,11 +143,13 @@ def build(source: Path, output: Path, precision: str) -> Path:
     from onnxruntime_genai.models import builder
 
     from firstlight_core.conversion.olive_config import BUILDER_OPTIONS
+    from firstlight_core.precision.olive_reading import object_at
     from firstlight_core.precision.table import find_precision
 
     row = find_precision(precision)
-    options = {**BUILDER_OPTIONS, **row.builder_options}
-    options |= options.pop("extra_options", {})
+    extra = object_at(row.builder_options, "extra_options")
+    options = {**BUILDER_OPTIONS, **row.builder_options, **extra}
+    options.pop("extra_options", None)
     output.mkdir(parents=True, exist_ok=True)
     with quiet():
         builder.create_model(
@@ -198,9 +207,12 @@ class Bench:
         model, adapter = (self.base, str(self.source)) if self.base else (self.source, None)
         self.yardstick = ReferenceModel(str(model), adapter, self.folder)
         with quiet():
-            self.reference = self.yardstick.ask(room=2**34)
+            reference = self.yardstick.ask(room=2**34)
+        if reference is None:
+            raise RuntimeError(f"{self.source} cannot be computed here")
+        self.reference: Reference = reference
 
-    def hold(self, artifact: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    def hold(self, artifact: Path) -> tuple[Checked, AnswersReply]:
         """What the gate is told: `passed` and `original` of `conversion/verdict.py`."""
         from firstlight_core.conversion.verdict import is_rounded
         from firstlight_core.jobs.gate import _Checker
@@ -209,14 +221,19 @@ class Bench:
         with quiet():
             checked = checker.check({"artifact": str(artifact), "expected": {}})
             proof = self.yardstick.prove(artifact)
-            original = {"reference": self.reference, "proof": proof, "reason": proof["reason"]}
-            request = {
-                **original,
+            request: CompareRequest = {
                 "artifact": str(artifact),
                 "rounded": is_rounded(checked["built"]),
+                "reference": self.reference,
+                "proof": proof,
             }
             compared = checker.compare(request)
-        return {**checked, **compared}, original
+        passed: Checked = {
+            "smoke": compared["smoke"],
+            "built": checked["built"],
+            "agreement": compared["agreement"],
+        }
+        return passed, {"reference": self.reference, "proof": proof, "reason": proof["reason"]}
 
 
 def environment() -> None:

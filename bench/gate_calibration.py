@@ -16,6 +16,7 @@ from typing import Any
 
 from bench.gate_builds import FAMILIES, TIES, Bench, build, environment, save, tiny_model, warm_up
 from bench.gate_faults import SOURCE, damaged_copies
+from firstlight_core.documents.jobs_conversion import AnswersReply, Checked
 
 RESULTS = Path(__file__).parent / "results" / "gate.jsonl"
 PRECISIONS = ("fp32", "fp16", "int8", "int4", "int4-compact", "int4-quality")
@@ -25,19 +26,23 @@ DAMAGED = ("fp32", "int4")
 """Precisions that graph faults are planted in."""
 
 
-def measured(passed: dict[str, Any], original: dict[str, Any]) -> dict[str, Any]:
+def measured(passed: Checked, original: AnswersReply) -> dict[str, Any]:
     """The figures of one build that limits are about."""
     agreement, proof = passed["agreement"], original["proof"]
-    weights = proof["weights"] or {}
+    weights = proof["weights"] if proof is not None else None
+    reference = original["reference"]
+    structure = agreement.get("structure")
     return {
-        "structure": agreement.get("structure", {}).get("error_max"),
+        "structure": structure["error_max"] if structure is not None else None,
         "kl": agreement["plain"]["kl_mean"],
         "plain": agreement["plain"]["error_max"],
         "near": agreement["near"],
         "pieces": agreement["pieces"],
-        "covered": original["reference"]["covered"]["tokens"],
-        **{name: weights.get(name) for name in ("error", "row_error", "slope")},
-        "strange": len(weights.get("unmatched", ())) + len(weights.get("unused", ())),
+        "covered": reference["covered"]["tokens"] if reference is not None else 0,
+        "error": weights["error"] if weights is not None else None,
+        "row_error": weights["row_error"] if weights is not None else None,
+        "slope": weights["slope"] if weights is not None else None,
+        "strange": len(weights["unmatched"] + weights["unused"]) if weights is not None else 0,
         "reason": original["reason"],
     }
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.conversion import verdict
+from firstlight_core.documents.conversion import Agreement, Distance, WeightFigures
+from firstlight_core.documents.jobs_conversion import AnswersReply, Checked, Proof, Reference
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results" / "gate.jsonl"
@@ -75,31 +77,71 @@ def limits_of(honest: list[Row], planted: list[Row]) -> dict[str, dict[str, floa
     return by_kind
 
 
-def as_told(row: Row) -> tuple[Row, Row]:
-    """A result as the gate is told it: `passed` and `asked` of the verdict."""
-    built = {
-        "fp32": {"bits": [], "dtype": "float"},
-        "fp16": {"bits": [], "dtype": "float16"},
-        "int8": {"bits": [8], "dtype": "float"},
-        "int4": {"bits": [4], "dtype": "float"},
-    }[kind(row)]
-    agreement: Row = {
+def as_told(row: Row) -> tuple[Checked, AnswersReply]:
+    """A result as the gate is told it: `passed` and `original` of the verdict; what no limit is about is empty."""
+    bits = KINDS[kind(row)]
+    agreement: Agreement = {
+        "top1": 0.0,
         "near": row["near"],
         "positions": 0,
+        "same_answers": 0,
+        "prompts": 0,
+        "original_dtype": "float32",
+        "texts": [],
         "pieces": row["pieces"],
-        "plain": {"kl_mean": row["kl"]},
+        "plain": _distance(row.get("plain") or 0.0, row["kl"]),
     }
     if row["structure"] is not None:
-        agreement["structure"] = {"error_max": row["structure"]}
-    weights = {
-        **{name: row.get(name) or {} for name in ("error", "row_error", "slope")},
+        agreement["structure"] = _distance(row["structure"], 0.0)
+    weights: WeightFigures = {
+        "matrices": 0,
         "unmatched": ["?"] * row["strange"],
         "unused": [],
+        "error": row.get("error") or {},
+        "row_error": row.get("row_error") or {},
+        "slope": row.get("slope") or {},
     }
-    reference = {"dtype": "float32", "model_type": row["model_type"], "covered": {}}
-    return {"built": built, "agreement": agreement}, {
-        "reference": reference,
-        "proof": {"weights": weights, "reason": ""},
+    passed: Checked = {
+        "smoke": {"prompt": "", "tokens": 0, "text": "", "ids": []},
+        "built": {
+            "bits": [int(bits)] if bits in ("4", "8") else [],
+            "block_size": [],
+            "accuracy_level": [],
+            "quantised_nodes": 0,
+            "plain_matmuls": 0,
+            "dtype": "float16" if bits == "16" else "float",
+            "embedding": "",
+        },
+        "agreement": agreement,
+    }
+    reference: Reference = {
+        "answers": [],
+        "texts": [],
+        "rows": "",
+        "vocab": 0,
+        "dtype": "float32",
+        "model_type": row["model_type"],
+        "parameters": 0,
+        "covered": {
+            "tokens": row.get("covered") or 0,
+            "window": None,
+            "window_passed": None,
+            "rope_length": None,
+            "rope_length_passed": None,
+        },
+    }
+    proof: Proof = {"texts": [], "rows": "", "weights": weights, "reason": ""}
+    return passed, {"reference": reference, "proof": proof, "reason": ""}
+
+
+def _distance(error: float, kl: float) -> Distance:
+    return {
+        "positions": 0,
+        "error_max": error,
+        "error_median": error,
+        "kl_mean": kl,
+        "kl_max": kl,
+        "top1": 0.0,
     }
 
 
@@ -175,13 +217,13 @@ def page(honest: list[Row], planted: list[Row], failed: list[Row]) -> str:
         "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for name in names:
-        mine = [(row, by) for row, by in verdicts if row["fault"] == name]
-        count = Counter(by for _, by in mine)
-        errors = [r["structure"] for r, by in mine if by == "structure"]
+        builds = [(row, by) for row, by in verdicts if row["fault"] == name]
+        count = Counter(by for _, by in builds)
+        errors = [r["structure"] for r, by in builds if by == "structure"]
         cells = [count[key] or "" for key in ("weights", "structure", "logits", "runtime", "")]
         least = f"{min(errors):.1g}" if errors else ""
         faults.append(
-            f"| {name.replace('_', ' ')} | {len(mine)} | "
+            f"| {name.replace('_', ' ')} | {len(builds)} | "
             + " | ".join(map(str, [*cells, least]))
             + " |"
         )

@@ -185,7 +185,7 @@ def _code_lines(module: Module) -> list[tuple[int, str]]:
     skipped: set[int] = set()
     for node in ast.walk(module.tree):
         prose = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        if prose or isinstance(node, ast.Import | ast.ImportFrom):
+        if isinstance(node, ast.stmt) and (prose or isinstance(node, ast.Import | ast.ImportFrom)):
             skipped.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             start = min(item.lineno for item in (node, *node.decorator_list))

@@ -20,7 +20,8 @@ def measure() -> list[Figure]:
     """Wall time and peak memory of the whole command."""
     with tempfile.TemporaryDirectory() as folder:
         model = seven_billion(Path(folder) / "model")
-        command = [Path(sys.executable).with_name("firstlight"), "inspect", model, "--json"]
+        program = Path(sys.executable).with_name("firstlight")
+        command: list[str | Path] = [program, "inspect", model, "--json"]
         samples = [timed(command, env={"FIRSTLIGHT_HOME": folder}) for _ in range(RUNS + 1)][1:]
     return [
         Figure(

@@ -10,7 +10,7 @@ import random
 import string
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from bench.measuring import Figure
 from bench.random_model import bench_folder, big_source, int4_of
 from bench.terminal import Terminal, words_of
 
-Samples = Iterator[float]
+Samples = Generator[float, None, None]
 KEYS, FEW = 300, 40
 F1, SETTINGS, CLOSE = b"\x1bOP", b"\x1b[15~", b"q"
 ENTER, NEXT, BACK, ESCAPE, WIPE = b"\r", b"\x0e", b"\x02", b"\x1b", b"\x15"

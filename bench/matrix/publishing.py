@@ -10,6 +10,7 @@ from typing import Any
 from bench.matrix.architectures import ARCHITECTURES, COMMON
 from bench.matrix.rows import Row, rows
 from firstlight_core.errors import ModelRefused
+from firstlight_core.files import JsonObject
 from firstlight_core.model.builder_support import supported_architectures
 from firstlight_core.model.folder import ModelFolder
 from firstlight_core.model.refusals import refuse_config_kind
@@ -19,7 +20,7 @@ TOOLS = ("onnxruntime-genai", "onnxruntime", "olive-ai", "transformers", "torch"
 CUDA_ONLY = ("PhiMoEForCausalLM",)
 _SIGNS = {"right": "✓", "refused": "refused", "wrong": "**wrong**", "failed": "**fails**"}
 _WORST = ("right", "refused", "unmade", "failed", "wrong")
-_INSTEAD = {
+_INSTEAD: dict[str, JsonObject] = {
     "WhisperForConditionalGeneration": {"is_encoder_decoder": True, "model_type": "whisper"},
     "ChatGLMModel": {"model_type": "chatglm"},
     "ChatGLMForConditionalGeneration": {"model_type": "chatglm"},
@@ -96,7 +97,7 @@ def _default_activation(model_type: str) -> str:
 
 def page(made: Mapping[str, Mapping[str, Any]], table: Table) -> str:
     """docs/support.md."""
-    counts = defaultdict(int)
+    counts: defaultdict[str, int] = defaultdict(int)
     for result in made.values():
         counts[result["status"]] += 1
     tools = ", ".join(f"{name} {version}" for name, version in table["measured_with"].items())
@@ -281,9 +282,8 @@ def _refused() -> list[str]:
     measured = {architecture.name for architecture in ARCHITECTURES}
     lines = ["| architecture | what `firstlight inspect` says |", "|---|---|"]
     for name in sorted((known | set(CUDA_ONLY)) - measured):
-        config = {"architectures": [name], **COMMON, "vision_config": {}, **_INSTEAD.get(name, {})}
-        if name in _INSTEAD:
-            del config["vision_config"]
+        config: JsonObject = {"architectures": [name], **COMMON}
+        config |= _INSTEAD.get(name, {"vision_config": {}})
         try:
             refuse_config_kind(ModelFolder(Path(), {}, ()), config)
             says = "not measured"

@@ -31,6 +31,7 @@ from firstlight_core.workflow.leftovers import find_leftovers, remove_leftovers
 from firstlight_core.workflow.plan import plan_of
 from firstlight_core.workflow.run_file import read_run_toml, write_plan
 from tests.support import faultkit
+from tests.support.documents import published
 from tests.support.fake_foundry import environment, fake_foundry
 from tests.support.tiny_models import tiny_genai
 
@@ -366,10 +367,7 @@ async def test_the_doctor_tells_both_roads_apart(own_artifact: Path, tmp_path: P
 
 
 def test_a_walk_that_is_repeated_deploys_into_the_same_cache(tmp_path: Path) -> None:
-    session = Session().decide(
-        artifact=str(tmp_path),
-        deployment={"name": "a", "target": "folder", "cache": "foundry"},
-    )
+    session = Session().decide(artifact=str(tmp_path), deployment=published("a", cache="foundry"))
     path = write_plan(tmp_path / "run.toml", plan_of(session))
     choice = read_run_toml(path).deploy
     assert choice is not None and (choice.target, choice.cache) == ("folder", "foundry")
