@@ -15,6 +15,12 @@ from firstlight_core.files import state_problem, sync_file, sync_folder
 from firstlight_core.paths import find_paths
 
 LEDGER = "ledger.jsonl"
+LOCK = "wizard.lock"
+"""File in the folder of a run that a living wizard works on."""
+ANSWERS = "answers"
+"""Event: answers of the wizard that have changed, and the step that is open."""
+OVER = "wizard"
+"""Event: the run was finished, or shall not be continued."""
 _END_OF_TIME = 2.0**35
 """Seconds; our ledgers hold no time beyond it, and no NaN."""
 STATUSES = ("done", "skipped", "failed", "cancelled")

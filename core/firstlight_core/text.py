@@ -77,6 +77,19 @@ def seconds_text(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def ago_text(seconds: float) -> str:
+    """How long ago something was, roughly: `just now`, `5 min ago`, `3 h ago`, `2 days ago`."""
+    minutes = int(seconds // 60)
+    if minutes < 1:
+        return "just now"
+    if minutes < 60:
+        return f"{minutes} min ago"
+    hours = minutes // 60
+    if hours < 24:
+        return f"{hours} h ago"
+    return "1 day ago" if hours < 48 else f"{hours // 24} days ago"
+
+
 def first_difference(left: Sequence[Any], right: Sequence[Any]) -> int | None:
     """Index of the first place where two sequences differ, None when they are equal."""
     for index, (a, b) in enumerate(zip(left, right, strict=False)):

@@ -1,6 +1,7 @@
 """The composition root: themes, keys, the workspace, and which screen is shown."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,15 +14,17 @@ from firstlight_core.workflow.services import Services
 from firstlight_themes import DEFAULT_THEME, load_themes
 from firstlight_tui.modals import ConfirmScreen, HelpScreen
 from firstlight_tui.modals.connect import connect
+from firstlight_tui.modals.continue_run import offer_to_continue
 from firstlight_tui.modals.settings import SettingsScreen
 from firstlight_tui.state.navigation import Navigation
+from firstlight_tui.state.run_memory import RunMemory
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps import STEPS
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.terminal.app import TerminalApp
 from firstlight_tui.terminal.idle import IdleTasks, read_styles, screens_of
 from firstlight_tui.terminal.preferences import Preferences
-from firstlight_tui.terminal.workers import AppTasks
+from firstlight_tui.terminal.workers import AppTasks, begin
 from firstlight_tui.widgets.screens import BaseScreen
 
 REPAINT_SECONDS = 0.1
@@ -72,6 +75,7 @@ class WizardApp(TerminalApp):
         steps: tuple[type[StepScreen], ...] = STEPS,
         first: type[StepScreen] | None = None,
         model: str | None = None,
+        remember: bool = False,
         services: Services | None = None,
         history: History | None = None,
         paths: Paths | None = None,
@@ -79,7 +83,10 @@ class WizardApp(TerminalApp):
         idle: IdleTasks | None = None,
         ascii: bool = False,
     ) -> None:
-        """`model` is a folder or a hub id that the Model step looks into when it opens."""
+        """`model` is a folder or a hub id that the Model step looks into when it opens.
+
+        With `remember`, the run can be continued when it is cut short, and an earlier one is offered.
+        """
         super().__init__(idle=idle, ascii=ascii)
         self.steps = steps
         self.workspace = Workspace(
@@ -92,6 +99,7 @@ class WizardApp(TerminalApp):
             warn=lambda sentence: self.notify(sentence, severity="warning", markup=False),
         )
         self.workspace.drafts.model = model
+        self.memory = RunMemory(self.workspace) if remember else None
         self._leave_question: ConfirmScreen | None = None
         self._sample_every = sample_every
         themes, self.theme_failures = load_themes(self.workspace.paths.config / "themes")
@@ -112,10 +120,15 @@ class WizardApp(TerminalApp):
         self.set_interval(self._sample_every, self.workspace.take_sample)
         self.call_after_refresh(self.workspace.take_sample)
         self.set_timer(SWEEP_SECONDS, self._sweep)
+        if self.memory is not None and self.workspace.is_new:
+            offer = partial(offer_to_continue, self, self.workspace, self.memory)
+            self.call_after_refresh(begin, self, offer, group="continue")
 
     def on_unmount(self) -> None:
         """Write what the ledger still holds back."""
         self.workspace.ledger.flush()
+        if self.memory is not None:
+            self.memory.close()
 
     async def _sweep(self) -> None:
         """Remove unfinished files of a killed wizard."""
@@ -131,6 +144,8 @@ class WizardApp(TerminalApp):
         """Show the open step unless it is on the screen; a screen that is not complete yet calls this when it is."""
         if self.return_code is not None:  # It is being left.
             return
+        if self.memory is not None:
+            self.memory.remember()
         screen = self.screen
         if type(screen) is self._step or (isinstance(screen, StepScreen) and not screen.complete):
             return
@@ -143,13 +158,15 @@ class WizardApp(TerminalApp):
     async def action_quit(self) -> None:
         """Leave, after a question when work is running."""
         if not (question := self.workspace.leave_question()):
-            self.exit(0)
+            self._leave_if(True)
         elif self._leave_question not in self.screen_stack:
             self._leave_question = ConfirmScreen(question, yes="Stop and quit", no="Stay")
             self.push_screen(self._leave_question, self._leave_if)
 
     def _leave_if(self, yes: bool | None) -> None:
         if yes:
+            if self.memory is not None and self._step is self.steps[-1]:
+                self.memory.finish()
             self.exit(0)
 
     def action_help(self) -> None:

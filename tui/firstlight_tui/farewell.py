@@ -8,10 +8,11 @@ from firstlight_core.shells import command_line
 from firstlight_tui.state.workspace import Workspace
 
 
-def farewell(workspace: Workspace) -> list[str]:
-    """Return the lines for the shell; none when nothing was made."""
+def farewell(workspace: Workspace, *, unfinished: bool = False) -> list[str]:
+    """Return the lines for the shell; none when nothing was made. An unfinished walk can go on at the next start."""
     report = workspace.works.get("report")
-    return farewell_lines(workspace.session, report.result if report is not None else None)
+    lines = farewell_lines(workspace.session, report.result if report is not None else None)
+    return [*lines, f"{'Go on':7} firstlight"] if unfinished else lines
 
 
 def farewell_lines(session: Session, written: SummaryFiles | None) -> list[str]:

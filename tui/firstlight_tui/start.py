@@ -48,7 +48,14 @@ def start_wizard(
         first = ChatStep
     elif model is not None:
         first = ModelStep
-    return run_wizard(WizardApp(session=session, first=first, model=model, idle=IdleTasks()))
+    app = WizardApp(
+        session=session,
+        first=first,
+        model=model,
+        remember=session.target is None,
+        idle=IdleTasks(),
+    )
+    return run_wizard(app)
 
 
 def run_wizard(app: "WizardApp") -> int:
@@ -66,7 +73,8 @@ def run_wizard(app: "WizardApp") -> int:
         return app.return_code
     from firstlight_tui.farewell import farewell
 
-    for line in farewell(app.workspace):
+    unfinished = app.memory is not None and app.memory.unfinished
+    for line in farewell(app.workspace, unfinished=unfinished):
         sys.stdout.write(f"{visible(line)}\n")
     sys.stdout.flush()
     return result or 0

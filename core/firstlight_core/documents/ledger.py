@@ -144,6 +144,21 @@ class SessionValues(TypedDict):
     """Documents of steps that have no answer of their own here."""
 
 
+class AnswersValues(TypedDict):
+    """Answers of the wizard that have changed, so that a run that was cut short can be continued."""
+
+    at_step: str
+    """Id of the step that is open."""
+    answers: Mapping[str, object]
+    """Keys of `SessionValues`."""
+
+
+class OverValues(TypedDict):
+    """The wizard's run is over."""
+
+    how: Literal["finished", "declined"]
+
+
 class ReportValues(TypedDict):
     """The files of a report that was written."""
 
@@ -163,6 +178,8 @@ LEDGER_VALUES: dict[str, tuple[type, ...]] = {
     "quality": (QualityDocument, QualitiesDocument),
     "connect": (ConnectedServer,),
     "report": (ReportValues,),
+    "answers": (AnswersValues,),
+    "wizard": (OverValues,),
 }
 """Event → the types of what it leaves. A step that failed holds `FailedValues`, one that was skipped `SkippedValues`, one
 that was taken back `UndoneValues`; `session` holds `Session.to_json`."""

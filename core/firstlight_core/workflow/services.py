@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     import firstlight_core.template.templates
     import firstlight_core.tuning.tune
     import firstlight_core.workflow.leftovers
+    import firstlight_core.workflow.resume
     import firstlight_core.workflow.run_file
 else:
 
@@ -132,6 +133,8 @@ class Services:
     check_quality = Late(lambda: firstlight_core.measure.quality.check_quality_of_each)
 
     write_report = Late(lambda: firstlight_core.report.report.write_report)
+    find_unfinished = Late(lambda: firstlight_core.workflow.resume.find_unfinished)
+    what_still_holds = Late(lambda: firstlight_core.workflow.resume.what_still_holds)
     write_run_toml = Late(lambda: firstlight_core.workflow.run_file.write_run_toml)
 
     def __init__(self, **functions: Callable[..., object]) -> None:

@@ -93,6 +93,11 @@ class Workspace:
     # Session --------------------------------------------------------------------------------------
 
     @property
+    def is_new(self) -> bool:
+        """Whether nothing has been decided yet, and nothing was named on the command line."""
+        return self._session == Session() and self.drafts.model is None
+
+    @property
     def session(self) -> Session:
         """What has been decided so far."""
         return self._session
