@@ -62,6 +62,10 @@ def _usable_streams() -> None:
 
 
 def _run(arguments: list[str]) -> int:
+    if arguments and arguments[0].startswith("--") and arguments != ["--version"]:
+        from firstlight_tui.commands.switches import take_switches
+
+        arguments = take_switches(arguments)
     if arguments == ["--version"]:
         from firstlight_core import __version__
 

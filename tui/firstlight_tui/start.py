@@ -34,6 +34,7 @@ def start_wizard(
     from firstlight_tui.app import WizardApp
     from firstlight_tui.steps.chat.screen import ChatStep
     from firstlight_tui.steps.model.screen import ModelStep
+    from firstlight_tui.terminal.ascii_marks import wants_ascii
     from firstlight_tui.terminal.idle import IdleTasks
 
     session = Session()
@@ -54,6 +55,7 @@ def start_wizard(
         model=model,
         remember=session.target is None,
         idle=IdleTasks(),
+        ascii=wants_ascii(),
     )
     return run_wizard(app)
 

@@ -4,7 +4,7 @@ import pytest
 from rich.cells import cell_len
 
 from firstlight_core.text import bytes_text
-from firstlight_tui.terminal.ascii_filter import to_ascii
+from firstlight_tui.terminal.ascii_marks import to_ascii
 from firstlight_tui.widgets.charts import (
     Bar,
     Bars,

@@ -5,7 +5,8 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from firstlight_tui.terminal.ascii_filter import AsciiApp, to_ascii
+from firstlight_tui.terminal.ascii_filter import AsciiApp
+from firstlight_tui.terminal.ascii_marks import to_ascii
 
 
 def test_characters_of_drawing_become_one_ascii_character_each() -> None:

@@ -9,6 +9,8 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
+from firstlight_tui.commands.switches import with_switches
+
 if TYPE_CHECKING:
     # Typer exports neither name; only their types are needed.
     from typer._click import Context, HelpFormatter
@@ -99,6 +101,7 @@ def build_cli(arguments: Sequence[str] = ()) -> typer.Typer:
     )
 
     @cli.callback(invoke_without_command=True)
+    @with_switches
     def root(
         demo: bool = typer.Option(False, "--demo", help="The wizard on the sample model."),
         version: bool = typer.Option(False, "--version", help="Print the version."),
@@ -110,7 +113,7 @@ def build_cli(arguments: Sequence[str] = ()) -> typer.Typer:
 
     for verb in [VERBS[arguments[0]]] if lone else VERBS.values():
         function = verb.load() if verb.name in arguments else named
-        cli.command(verb.name, help=verb.help)(function)
+        cli.command(verb.name, help=verb.help)(with_switches(function))
     return cli
 
 
@@ -118,10 +121,10 @@ def run_cli(arguments: Sequence[str]) -> int:
     """Run a command line; with `--json` a usage error, too, is the JSON document of its verb."""
     cli = build_cli(arguments)
     if "--json" not in arguments:
-        cli(prog_name="firstlight")
+        cli(list(arguments), prog_name="firstlight")
         return 0
     try:
-        cli(prog_name="firstlight", standalone_mode=False)
+        cli(list(arguments), prog_name="firstlight", standalone_mode=False)
     except TyperException as error:
         from firstlight_core.errors import UsageError
         from firstlight_tui.commands.output import fail

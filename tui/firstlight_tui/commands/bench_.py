@@ -1,5 +1,7 @@
 """`firstlight bench`: load time, TTFT, prefill and decode rate, memory; servers and what a service costs."""
 
+from collections.abc import Callable
+
 import typer
 
 from firstlight_core.artifact.target import find_target
@@ -9,6 +11,7 @@ from firstlight_core.measure.bench_words import service_sentences
 from firstlight_core.measure.benchmark import LENGTHS, NEW_TOKENS, REPEATS, benchmark
 from firstlight_core.text import bytes_text, seconds_text
 from firstlight_tui.commands.output import note, note_forced, run_verb, say, show_events
+from firstlight_tui.commands.painting import Painted
 
 
 def bench(
@@ -62,26 +65,49 @@ def _numbers(text: str, what: str, example: str) -> list[int]:
 
 
 def _show(document: BenchDocument) -> None:
+    if document["void"]:
+        say(Painted("VOID: these figures cannot be used.", "bad"))
+    for line in document["notes"] if document["void"] else ():
+        say(Painted(line, "bad"))
     machine = document["machine"]
     say(f"{machine['cpu']}, {machine['cores']} cores, {machine['memory']} (measured)")
     for result in document["results"]:
         say()
-        void = "VOID: " if result.get("void") else ""
-        say(f"{result['label']}: {void}{_head(result)}")
-        say(
-            "  prompt   new  TTFT (median, min-max)           prefill tok/s  decode tok/s (min-max)"
-        )
-        for case in result["cases"]:
-            say(
-                f"  {_length(case):>6} {case.get('new_tokens', '-'):>5}  {_seconds(case.get('ttft_s')):30} "
-                f"{_rate(case.get('prefill_tps')):>13}  {_rate(case.get('decode_tps'), spread=True)}"
-            )
+        void = Painted("VOID: ", "bad") if result.get("void") else ""
+        say(Painted(result["label"], "heading"), ": ", void, _head(result))
+        rows = [_HEADERS, *(_row(case) for case in result["cases"])]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADERS))]
+        for number, row in enumerate(rows):
+            cells = (cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+            say(Painted("  " + "  ".join(cells), "plain" if number else "quiet"))
     if sentences := service_sentences(document):
         say()
         for sentence in sentences:
             say(sentence)
-    for line in document["notes"]:
+    for line in document["notes"] if not document["void"] else ():
         note(line)
+
+
+_HEADERS = (
+    "prompt",
+    "new",
+    "TTFT",
+    "(min to max)",
+    "prefill tok/s",
+    "decode tok/s",
+    "(min to max)",
+)
+"""Medians, each with its span; every header stands over its figures."""
+
+
+def _row(case: BenchCase) -> tuple[str, ...]:
+    return (
+        _length(case),
+        str(case.get("new_tokens", "-")),
+        *_cells(case.get("ttft_s"), seconds_text),
+        _cells(case.get("prefill_tps"), "{:.1f}".format)[0],
+        *_cells(case.get("decode_tps"), "{:.1f}".format),
+    )
 
 
 def _head(result: BenchResult) -> str:
@@ -101,15 +127,8 @@ def _length(case: BenchCase) -> str:
     return str(counted) if counted is not None else f"{case.get('prompt_words', '-')} w"
 
 
-def _seconds(figure: Spread | None) -> str:
+def _cells(figure: Spread | None, text: Callable[[float], str]) -> tuple[str, str]:
+    """The median, and the span of all repetitions."""
     if not figure:
-        return "-"
-    span = f"{seconds_text(figure['min'])} - {seconds_text(figure['max'])}"
-    return f"{seconds_text(figure['median']):>8}  {span}"
-
-
-def _rate(figure: Spread | None, *, spread: bool = False) -> str:
-    if not figure:
-        return "-"
-    span = f" ({figure['min']:.1f}-{figure['max']:.1f})" if spread else ""
-    return f"{figure['median']:.1f}{span}"
+        return "-", ""
+    return text(figure["median"]), f"{text(figure['min'])} to {text(figure['max'])}"

@@ -21,6 +21,7 @@ from firstlight_core.process.events import Reply, Token
 from firstlight_core.template.variables import read_variables
 from firstlight_core.text import seconds_text
 from firstlight_tui.commands.output import note, note_forced, run_verb, say
+from firstlight_tui.commands.painting import Painted
 
 
 def chat(
@@ -171,15 +172,24 @@ async def _look(endpoint: Target, *, network: bool) -> ConnectedServer:
     }
 
 
+_ENDS = {
+    "stop": "finished by itself",
+    "length": "cut at the token limit",
+    "cancelled": "stopped",
+}
+"""Why an answer ended, in words; a server may have reasons of its own."""
+
+
 def _show(document: ChatDocument) -> None:
     stats = document["stats"]
     say()
+    reason = document["finish_reason"]
     unit = "pieces" if stats.get("counted_by") == "chunks" else "tokens"
-    parts = [f"{stats['new_tokens']} {unit}", document["finish_reason"]]
+    parts = [f"{stats['new_tokens']} {unit}", _ENDS.get(reason, reason)]
     if "ttft_s" in stats:
         parts.append(f"first token after {seconds_text(stats['ttft_s'])}")
     if "decode_tps" in stats:
         parts.append(f"{stats['decode_tps']:.1f} {unit}/s")
     if "context_used" in stats:
         parts.append(f"context {stats['context_used']} of {stats['context_limit']}")
-    note(" · ".join(parts))
+    note(Painted(" · ".join(parts), "quiet"))

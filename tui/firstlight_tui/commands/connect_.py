@@ -11,6 +11,7 @@ from firstlight_core.inference.endpoint import find_servers
 from firstlight_core.inference.servers import WELL_KNOWN, typed_address
 from firstlight_core.text import one_line, seconds_text
 from firstlight_tui.commands.output import note, run_verb, say
+from firstlight_tui.commands.painting import Painted
 
 
 def connect(
@@ -38,10 +39,13 @@ def connect(
 
 
 def _show(document: ConnectDocument) -> None:
+    found = any(server["ok"] for server in document["servers"])
     for server in document["servers"]:
         name = f"{server['name']}, " if server["name"] else ""
         if not server["ok"]:
-            note(f"- {name}{server['base_url']}: {server['sentence']}")
+            # An empty port is worth a word only where nothing else answers.
+            if not found:
+                note(f"- {name}{server['base_url']}: {server['sentence']}")
             continue
         say(f"{name}{server['base_url']} (answered in {seconds_text(server['seconds'])})")
         for model in server["models"]:
@@ -51,4 +55,4 @@ def _show(document: ConnectDocument) -> None:
     if document["targets"]:
         say("Use such a target with chat, bench and quality.")
     else:
-        say("No server offers a model.")
+        say(Painted("No server offers a model.", "caution"))

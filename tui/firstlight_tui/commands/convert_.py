@@ -25,6 +25,7 @@ from firstlight_core.settings import default_precision
 from firstlight_core.shells import command_line
 from firstlight_core.text import bytes_text, seconds_text, shown_path
 from firstlight_tui.commands.output import run_verb, say, show_events
+from firstlight_tui.commands.painting import Painted, Role
 
 
 def convert(
@@ -151,7 +152,7 @@ def _show_plan(document: DryRunDocument) -> None:
         f"{seconds_text(estimate['seconds'])}"
     )
     if not estimate["available"]:
-        say(f"It cannot run here: {estimate['reason']}")
+        say(Painted(f"It cannot run here: {estimate['reason']}", "bad"))
 
 
 def _show(document: ConversionDocument) -> None:
@@ -172,7 +173,11 @@ def _show(document: ConversionDocument) -> None:
             f"{agreement['same_answers']} of {agreement['prompts']} answers"
         )
     if proof := document.get("proof"):
-        say(f"Proof      {_proof_words(proof)}")
+        role = _PROOF_ROLES.get(proof["level"], "caution")
+        say("Proof      ", Painted(_proof_words(proof), role))
+
+
+_PROOF_ROLES: dict[str, Role] = {"proven": "good", "compared": "good", "wrong": "bad"}
 
 
 def _proof_words(proof: ProofDocument) -> str:

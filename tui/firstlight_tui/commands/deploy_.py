@@ -17,6 +17,7 @@ from firstlight_core.foundry.visibility import examine
 from firstlight_core.model.sources import find_source
 from firstlight_core.text import shown_path
 from firstlight_tui.commands.output import run_verb, say, show_events
+from firstlight_tui.commands.painting import Painted
 
 *_FIRST, _LAST = deploy_targets()
 _LISTED = f"{', '.join(_FIRST)} or {_LAST}"
@@ -110,9 +111,12 @@ def _show_deployed(document: Deployed) -> None:
         say(f"Asked: {document['question']}")
         say(f"Foundry Local answered: {document['answer']}")
         if not document["verified"]:
-            say(f"The artifact itself answers otherwise: {document['artifact_answer']}")
+            say(
+                Painted("The artifact itself answers otherwise: ", "bad"),
+                document["artifact_answer"],
+            )
         else:
-            say("The artifact itself answers the same: verified.")
+            say(Painted("The artifact itself answers the same: verified.", "good"))
     if config := document.get("model_config"):
         values = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in config.items())
         say(f"Answers by default with {values}.")

@@ -4,17 +4,31 @@ from typing import cast
 
 import typer
 
-from firstlight_core.documents.environment import DoctorDocument, DoctorVerb
+from firstlight_core.documents.environment import (
+    CheckDocument,
+    CheckStatus,
+    DoctorDocument,
+    DoctorVerb,
+)
 from firstlight_core.environment.doctor import (
     CheckResult,
+    list_checks,
     report_text,
     run_checks,
     toolchain_missing,
 )
 from firstlight_core.errors import CheckFailed, FirstlightError, ToolchainMissing
-from firstlight_tui.commands.output import note, run_verb, say
+from firstlight_tui.commands.output import progress_of, run_verb, say
+from firstlight_tui.commands.painting import Painted, Role
 
 _SIGNS = {"ok": "ok", "warning": "warning", "missing": "missing", "fail": "FAIL", "unknown": "?"}
+_ROLES: dict[CheckStatus, Role] = {
+    "ok": "good",
+    "warning": "caution",
+    "missing": "bad",
+    "fail": "bad",
+    "unknown": "caution",
+}
 
 
 def doctor(
@@ -25,12 +39,13 @@ def doctor(
 ) -> None:
     """Check this machine: versions, memory, disk, toolchain."""
 
-    def noted(result: CheckResult) -> None:
-        note(f"- {result.title}: {result.status}")
+    checked = progress_of("Checking this machine", len(list_checks()), "checks")
+
+    def noted(_: CheckResult) -> None:
+        checked()
 
     async def work() -> DoctorVerb:
-        checked = await run_checks(on_result=None if json or report else noted)
-        document = cast(DoctorVerb, checked)
+        document = cast(DoctorVerb, await run_checks(on_result=noted))
         if document["verdict"] == "blocked":
             document["ok"] = False
             document["error"] = _blocked(document).to_json()
@@ -40,18 +55,47 @@ def doctor(
         if report:
             say(report_text(document).rstrip())
             return
-        for row in document["checks"]:
-            say(f"{_SIGNS[row['status']]:8} {row['title']:20} {row['found']}")
-            if row["status"] != "ok":
-                say(f"{'':8} {'':20} needed: {row['needed']}. {row['why']}")
-                if row["fix"]:
-                    say(f"{'':8} {'':20} fix: {row['fix']}")
+        say(_verdict(document))
+        say()
+        # Those that want something done come first; otherwise the order of the table stays.
+        for row in sorted(document["checks"], key=lambda row: _ORDER[row["status"]]):
+            _show_row(row)
         for line in document["course"]:
             mark = "already satisfied" if line["satisfied"] else "not yet"
             say(f"course   {line['command']}  ({mark})")
-        say(f"verdict: {document['verdict']}")
 
     run_verb("doctor", work, show, as_json=json, exit_code=_exit_code)
+
+
+_ORDER: dict[CheckStatus, int] = {"fail": 0, "missing": 0, "warning": 1, "unknown": 2, "ok": 3}
+
+
+def _verdict(document: DoctorDocument) -> Painted:
+    """One sentence: whether it works here, and what to do."""
+    rows = [row for row in document["checks"] if row["status"] != "ok"]
+    if document["verdict"] == "blocked":
+        vital = sum(row["vital"] and row["status"] in ("fail", "missing") for row in rows)
+        these = (
+            "Something that a conversion needs is"
+            if vital == 1
+            else f"{vital} things that a conversion needs are"
+        )
+        return Painted(f"Not ready. {these} missing or broken: follow each `fix` below.", "bad")
+    if document["verdict"] == "warnings":
+        count = "One row" if len(rows) == 1 else f"{len(rows)} rows"
+        return Painted(f"Ready to convert. {count} below can be better.", "caution")
+    return Painted("Ready to convert.", "good")
+
+
+def _show_row(row: CheckDocument) -> None:
+    role = _ROLES[row["status"]]
+    # What is missing but not needed stops nothing.
+    role = "caution" if role == "bad" and not row["vital"] else role
+    say(Painted(f"{_SIGNS[row['status']]:8}", role), f" {row['title']:20} {row['found']}")
+    if row["status"] != "ok":
+        say(f"{'':8} {'':20} needed: {row['needed']}. {row['why']}")
+        if row["fix"]:
+            say(f"{'':8} {'':20} fix: {row['fix']}")
 
 
 def _blocked(document: DoctorDocument) -> FirstlightError:

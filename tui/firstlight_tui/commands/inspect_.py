@@ -13,6 +13,7 @@ from firstlight_core.model.sources import find_source, remember_folder
 from firstlight_core.model.support import STATUS_WORDS
 from firstlight_core.text import bytes_text, seconds_text
 from firstlight_tui.commands.output import run_verb, say, show_events
+from firstlight_tui.commands.painting import Painted
 
 
 def inspect(
@@ -45,7 +46,7 @@ def inspect(
 
 def _show(document: InspectDocument) -> None:
     kinds = document["parameters_by_kind"]
-    say(f"{document['source']}")
+    say(Painted(document["source"], "heading"))
     say(
         f"{document['architecture']}, {document['parameters'] / 1e6:,.1f} M parameters "
         f"(embedding {kinds['embedding'] / 1e6:,.1f}, body {kinds['body'] / 1e6:,.1f}, "
@@ -58,13 +59,12 @@ def _show(document: InspectDocument) -> None:
     )
     say(f"fingerprint {document['fingerprint']}")
     if support := document.get("support"):
-        say(f"{STATUS_WORDS[support['status']]}: {support['reason']}")
+        say(Painted(STATUS_WORDS[support["status"]], "heading"), f": {support['reason']}")
     for warning in document["warnings"]:
-        say(f"warning: {warning}")
+        say(Painted("warning: ", "caution"), warning)
     say()
-    say(
-        f"{'precision':16} {'size':>10} {'peak RAM':>10} {'time':>12} {'RAM to run':>11}  (estimates)"
-    )
+    header = f"{'precision':16} {'size':>10} {'peak RAM':>10} {'time':>12} {'RAM to run':>11}"
+    say(Painted(f"{header}  (estimates)", "quiet"))
     for key, row in document["estimates"].items():
         say(
             f"{key:16} {bytes_text(row['bytes']):>10} {bytes_text(row['peak_ram_bytes']):>10} "

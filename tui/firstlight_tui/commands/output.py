@@ -21,49 +21,79 @@ from firstlight_core.errors import (
 from firstlight_core.files import JsonObject, JsonValue
 from firstlight_core.process.events import Event, LogLine, LogPath, Progress, Stage
 from firstlight_core.settings import load_settings
-from firstlight_core.text import shown_path, visible
+from firstlight_core.text import shown_path
+from firstlight_tui.commands.painting import PROGRESS, Painted, as_shown, rewrites_lines
 
 D = TypeVar("D", bound=Mapping[str, Any])
 """The document of one verb."""
 
 
-def say(text: str = "") -> None:
+REDRAW_SECONDS = 1.0
+
+
+def say(*parts: str | Painted) -> None:
     """One line of human text on stdout."""
-    sys.stdout.write(visible(text) + "\n")
+    PROGRESS.end()
+    sys.stdout.write(as_shown(parts, sys.stdout) + "\n")
 
 
-def note(text: str) -> None:
+def note(*parts: str | Painted) -> None:
     """One line on stderr: progress, warnings, whatever is not the answer; a full disk there stops no work."""
+    PROGRESS.clear()
     with contextlib.suppress(OSError):
-        sys.stderr.write(visible(text) + "\n")
+        sys.stderr.write(as_shown(parts, sys.stderr) + "\n")
 
 
 def note_forced(target: Target) -> None:
     """Say on stderr that an artifact was published against the numbers gate."""
     if target.folder is not None and (reason := forced_reason(target.folder)):
-        note(f"{shown_path(target.folder)} was published by force. {reason}")
+        note(Painted(f"{shown_path(target.folder)} was published by force. {reason}", "caution"))
 
 
 def print_json(document: Mapping[str, Any]) -> None:
     """The one JSON document of a `--json` call."""
+    PROGRESS.end()
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False) + "\n")
 
 
 def show_events(*, log: bool = False) -> Callable[[Event], None]:
-    """A listener that tells stderr which stage a job is in; `log` adds every line the tools print."""
+    """A listener that tells stderr which stage a job is in; `log` adds every line the tools print.
+
+    A terminal gets one line that is rewritten, everything else a line for each stage.
+    """
+    in_place = rewrites_lines(sys.stderr)
 
     def show(event: Event) -> None:
         match event:
+            case Stage(label=label) if in_place:
+                PROGRESS.stage(label)
+            case Progress(done=done, total=total, unit=unit) if in_place:
+                PROGRESS.count(done, total, unit)
             case Stage(label=label):
                 note(f"- {label}")
             case LogLine(text=text) if log:
                 note(f"  {text}")
             case LogPath(path=path) if log:
                 note(f"  Log file: {path}")
-            case Progress() | _:
+            case _:
                 pass
 
     return show
+
+
+def progress_of(label: str, total: int, unit: str) -> Callable[[], None]:
+    """Return what counts one of `total` things as done, on a terminal's line of progress."""
+    done = 0
+
+    def count() -> None:
+        nonlocal done
+        if not done and rewrites_lines(sys.stderr):
+            PROGRESS.stage(label)
+        done += 1
+        PROGRESS.count(done, total, unit)
+        PROGRESS.draw()
+
+    return count
 
 
 def run_verb(
@@ -165,7 +195,18 @@ async def _interruptible(work: Coroutine[Any, Any, D]) -> D:
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name) and sys.platform != "win32":
             loop.add_signal_handler(getattr(signal, name), task.cancel)
-    return await work
+    drawing = asyncio.create_task(_keep_drawing())
+    try:
+        return await work
+    finally:
+        drawing.cancel()
+
+
+async def _keep_drawing() -> None:
+    """The time that has passed is shown while nothing else happens."""
+    while True:
+        await asyncio.sleep(REDRAW_SECONDS)
+        PROGRESS.draw()
 
 
 def fail(document: JsonObject, error: FirstlightError, *, as_json: bool) -> NoReturn:
@@ -173,7 +214,8 @@ def fail(document: JsonObject, error: FirstlightError, *, as_json: bool) -> NoRe
     if as_json:
         print_json({**document, "ok": False, "error": error.to_json()})
     else:
-        note(str(error))
+        PROGRESS.end()
+        note(Painted(str(error), "bad"))
         note(f"  {error.hint or error.way_on}")
     sys.stdout.flush()
     raise SystemExit(error.exit_code) from None

@@ -5,15 +5,33 @@ from pathlib import Path
 
 import typer
 
-from firstlight_core.documents.measure import DriftFigures, QualitiesDocument, QualityDocument
+from firstlight_core.documents.measure import (
+    DriftFigures,
+    QualitiesDocument,
+    QualityDocument,
+    Usability,
+)
 from firstlight_core.errors import UsageError
-from firstlight_core.measure.drift_words import kl_text
+from firstlight_core.measure.drift_words import describe_drift, kl_text
 from firstlight_core.measure.quality import check_quality_of_each
+from firstlight_core.measure.quality_verdict import USABILITY_WORDS, usability
 from firstlight_core.model.base_choice import choose_base
 from firstlight_core.model.sources import find_source
 from firstlight_tui.commands.output import run_verb, say, show_events
+from firstlight_tui.commands.painting import Painted, Role
 
 _MARKS = {"pass": "pass", "fail": "FAIL", "not-run": "not run", "needs-you": "needs you"}
+_ROLES: dict[str, Role] = {
+    "pass": "good",
+    "fail": "bad",
+    "not-run": "quiet",
+    "needs-you": "caution",
+}
+_USABLE: dict[Usability, Role] = {
+    "usable": "good",
+    "with-caution": "caution",
+    "not-good-enough": "bad",
+}
 
 
 def quality(
@@ -68,8 +86,20 @@ def _show(document: QualityDocument | QualitiesDocument) -> None:
 
 
 def _show_one(document: QualityDocument) -> None:
-    for number, check in enumerate(document["checks"], 1):
-        say(f"{number}. {check['title']}: {_MARKS[check['status']]}")
+    usable = usability(document)
+    checks = document["checks"]
+    ran = [check for check in checks if check["status"] != "not-run"]
+    passed = sum(check["status"] == "pass" for check in checks)
+    say(
+        Painted(f"{USABILITY_WORDS[usable]}.", _USABLE[usable]),
+        f" {passed} of {len(ran)} checks that ran passed.",
+    )
+    if "drift" in document:
+        say(describe_drift(document["drift"])[0])
+    say()
+    for number, check in enumerate(checks, 1):
+        status = Painted(_MARKS[check["status"]], _ROLES[check["status"]])
+        say(f"{number}. {check['title']}: ", status)
         say(f"   {check['evidence']['summary']}")
         for fault in check["evidence"].get("faults", []):
             say(f"   - {fault['prompt']}: {fault['fault']}")
@@ -85,7 +115,6 @@ def _show_one(document: QualityDocument) -> None:
                 say(f"   {example['prompt']}")
                 say(f"     original: {example['original']}")
                 say(f"     artifact: {example['artifact']}")
-    say(document["verdict"])
 
 
 def _say_drift(what: str, drift: DriftFigures) -> None:

@@ -12,6 +12,7 @@ from firstlight_core.workflow.plan import Plan, check_files
 from firstlight_core.workflow.run_file import read_run_toml
 from firstlight_core.workflow.walk import walk
 from firstlight_tui.commands.output import note, run_verb, say, show_events
+from firstlight_tui.commands.painting import Painted, Role
 
 
 def run(
@@ -48,10 +49,14 @@ def _ask(plan: Plan) -> None:
         raise UsageError("Nothing was run.")
 
 
+_ROLES: dict[str, Role] = {"done": "good", "failed": "bad", "skipped": "quiet"}
+
+
 def _show(document: RunDocument) -> None:
     for step in document["steps"]:
         reason = step["error"]["message"] if "error" in step else step.get("reason", "")
         spent = seconds_text(step["seconds"]) if step["seconds"] else ""
-        say(f"{step['status']:8} {step['id']:12} {spent:>10}  {one_line(reason, 160)}".rstrip())
+        line = f" {step['id']:12} {spent:>10}  {one_line(reason, 160)}".rstrip()
+        say(Painted(f"{step['status']:8}", _ROLES.get(step["status"], "plain")), line)
     for kind, path in document["report"].items():
         say(f"{kind:8} {path}")

@@ -23,6 +23,7 @@ from firstlight_core.template.repair import repair_template
 from firstlight_core.template.settle import settle_template, undo_template
 from firstlight_core.text import shown_path
 from firstlight_tui.commands.output import run_verb, say
+from firstlight_tui.commands.painting import Painted, Role
 
 
 def template(
@@ -114,6 +115,7 @@ async def _from_preset(artifact: Path, key: str) -> InferenceModel:
 
 
 _MARKS = {"same": "✓", "differs": "✗", "cannot": "–"}
+_ROLES: dict[str, Role] = {"same": "good", "differs": "bad", "cannot": "quiet"}
 
 
 def _show(document: TemplateDocument) -> None:
@@ -121,14 +123,16 @@ def _show(document: TemplateDocument) -> None:
         say("Restored: " + ", ".join(document["written"]))
         say("The model has no chat template again.")
         return
+    say(Painted(document["sentence"], "good" if document["ok"] else "bad"))
+    say()
+    say("Each against transformers; first mark: onnxruntime-genai, second: PromptTemplate.")
     for row in document["shapes"]:
-        genai = _MARKS.get(row.get("genai", ""), " ")
-        prompt_template = _MARKS.get(row.get("prompt_template", ""), " ")
-        say(
-            f"{genai} {prompt_template}  {row['label']}"
-            + (f": {row['note']}" if "note" in row else "")
-        )
-    say("(first mark: onnxruntime-genai, second: PromptTemplate, each against transformers)")
+        marks = [
+            Painted(_MARKS.get(verdict, " "), _ROLES.get(verdict, "plain"))
+            for verdict in (row.get("genai", ""), row.get("prompt_template", ""))
+        ]
+        about = f": {row['note']}" if "note" in row else ""
+        say(marks[0], " ", marks[1], f"  {row['label']}{about}")
     seen: dict[str, set[str]] = {}
     for difference in document["differences"]:
         seen.setdefault(difference["sentence"], set()).add(difference["shape"])
@@ -140,4 +144,3 @@ def _show(document: TemplateDocument) -> None:
     if document["kind"] != "check" and document["written"]:
         done = "Restored" if document["kind"] == "restored" else "Written"
         say(f"{done}: " + ", ".join(document["written"]))
-    say(document["sentence"])

@@ -16,6 +16,7 @@ from firstlight_core.tuning.summary import allowance, setting, verdict
 from firstlight_core.tuning.tune import reset as take_back
 from firstlight_core.tuning.tune import tune as find_fastest
 from firstlight_tui.commands.output import note, run_verb, say, show_events
+from firstlight_tui.commands.painting import Painted
 
 
 def tune(
@@ -92,6 +93,10 @@ def _show_reset(document: ResetDocument) -> None:
 
 
 def _show(document: TunedDocument) -> None:
+    say(Painted(verdict(document), "bad" if document["void"] else "heading"))
+    if sentence := allowance(document):
+        say(sentence)
+    say()
     machine = document["machine"]
     say(f"{machine['cpu']}, {machine['cores']} cores, {machine['memory']} (measured)")
     say(
@@ -100,15 +105,13 @@ def _show(document: TunedDocument) -> None:
     for build in document["builds"] if document["kind"] != "artifact" else ():
         if "drift" in build or "excluded" in build:
             say(f"  {build['label']:34} {_build(build)}")
-    say(f"  {'setting':34} {'answer':>9} {'prefill tok/s':>14} {'decode tok/s':>13}  rounds")
+    header = f"{'setting':34} {'answer':>9} {'prefill tok/s':>14} {'decode tok/s':>13}  rounds"
+    say(Painted(f"  {header}", "quiet"))
     for trial in document["trials"]:
         say(_row(trial))
     say()
     say(_row(document["baseline"], "Baseline: "))
     say(_row(document["best"], "Best: "))
-    say(verdict(document))
-    if sentence := allowance(document):
-        say(sentence)
     for line in document["notes"]:
         note(line)
     say(_next(document))

@@ -7,6 +7,7 @@ import typer
 from firstlight_core.documents.deploy import VerifyDocument
 from firstlight_core.report.verification import verify as verify_files
 from firstlight_tui.commands.output import note, run_verb, say
+from firstlight_tui.commands.painting import Painted
 
 
 def verify(
@@ -17,10 +18,13 @@ def verify(
 
     def show(document: VerifyDocument) -> None:
         for problem in document["problems"]:
-            say(problem)
+            say(Painted(problem, "bad"))
         count = document["files"]
         all_of = f"All {count} checksums match." if count != 1 else "The checksum matches."
-        say(all_of if document["ok"] else f"{count} file{'s' * (count != 1)}: not as written.")
+        if document["ok"]:
+            say(Painted(all_of, "good"))
+        else:
+            say(Painted(f"{count} file{'s' * (count != 1)}: not as written.", "bad"))
         for sentence in document.get("notes", ()):
             note(sentence)
 
