@@ -17,7 +17,7 @@ from firstlight_core.cgroups import memory_left
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One look at the machine. Sizes in bytes, CPU in percent of all cores."""
+    """One look at the machine. Sizes in bytes, rates in bytes a second, CPU and battery in percent, temperature in °C."""
 
     cpu: float
     memory_used: int
@@ -27,6 +27,21 @@ class Sample:
     """Resident memory of the running job's whole process tree; None when no job runs."""
     job_cpu: float | None = None
     """Processor time of the running job's process tree since the last sample, in percent of all cores; None when no job runs."""
+    cores: tuple[float, ...] = ()
+    swap_used: int | None = None
+    disk_write_rate: float | None = None
+    chat_cpu: float | None = None
+    """The same of the chat's engine, while no job runs."""
+    job_threads: int | None = None
+    job_read_rate: float | None = None
+    job_write_rate: float | None = None
+    temperature: float | None = None
+    battery: float | None = None
+    decode_rate: float | None = None
+    prefill_rate: float | None = None
+    """Tokens a second while an answer or a measurement is made; None at other times."""
+    seconds: float = 0.0
+    """When the sample was read, on a clock that only grows."""
 
 
 class AlertThresholds(TypedDict):
@@ -318,7 +333,7 @@ class PeakMemory:
 class History:
     """The last samples, shared by every pane that draws them."""
 
-    def __init__(self, read: Callable[[], Sample] = read_sample, length: int = 600) -> None:
+    def __init__(self, read: Callable[[], Sample] = read_sample, length: int = 7200) -> None:
         self.read = read
         self.samples: deque[Sample] = deque(maxlen=length)
 

@@ -15,6 +15,7 @@ from firstlight_themes import DEFAULT_THEME, load_themes
 from firstlight_tui.modals import ConfirmScreen, HelpScreen
 from firstlight_tui.modals.connect import connect
 from firstlight_tui.modals.continue_run import offer_to_continue
+from firstlight_tui.modals.monitor_page import MonitorPage
 from firstlight_tui.modals.settings import SettingsScreen
 from firstlight_tui.state.navigation import Navigation
 from firstlight_tui.state.run_memory import RunMemory
@@ -56,6 +57,14 @@ class WizardApp(TerminalApp):
             id="app.connect",
             show=False,
             tooltip="Talk to, measure and check a running server instead",
+        ),
+        Binding(
+            "f12",
+            "monitor",
+            "Monitor",
+            id="app.monitor",
+            show=False,
+            tooltip="More or less of the monitor: off, a line, a panel, the whole page",
         ),
         Binding("f2", "themes", "Theme", id="app.theme", show=False, tooltip="Choose a theme"),
         Binding(
@@ -183,6 +192,24 @@ class WizardApp(TerminalApp):
         """Change what is kept from one start to the next."""
         if isinstance(self.screen, StepScreen):
             self.push_screen(SettingsScreen(self.preferences, self.workspace.paths, self._themes))
+
+    def action_monitor(self) -> None:
+        """Show the next larger form of the monitor; after the full page, none."""
+        if not isinstance(self.screen, StepScreen):
+            return
+        monitor = self.workspace.monitor
+        mode = monitor.more()
+        if mode == "panel" and self.screen.has_class("-narrow"):
+            # There the panel is a line, too.
+            mode = monitor.more()
+        if mode == "page":
+            self.push_screen(MonitorPage(), self._monitor_closed)
+
+    def _monitor_closed(self, answer: str | None) -> None:
+        if answer == "more":
+            self.workspace.monitor.more()
+        else:
+            self.workspace.monitor.show("panel")
 
     def action_themes(self) -> None:
         """Choose a theme from the palette."""

@@ -64,6 +64,8 @@ class Conversation(Turns):
         """Seed of a question that several conversations answer, so that they sample alike; None for one alone."""
         self.dropped = 0
         """How many of the oldest turns the newest answer was made without."""
+        self.requests = self.failures = 0
+        """Answers that were asked for, and those that failed."""
         self._question_sent = 0.0
         self._backend: ChatBackend | None = None
         self._pending: asyncio.Queue[Pending] = asyncio.Queue()
@@ -269,6 +271,7 @@ class Conversation(Turns):
         if not any(other is turn for other in self.turns):
             return
         self.note = ""
+        self.requests += 1
         self._question_sent = self._clock()
         self._set("answering")
         try:
@@ -293,9 +296,11 @@ class Conversation(Turns):
                         turn.note = prompt_note(answer, self.dropped)
                         self.error = None
         except JobDied:
+            self.failures += 1
             raise
         except FirstlightError as error:
             # The request was refused; the engine lives on and the question stays in the history.
+            self.failures += 1
             self.error = error
         finally:
             # Joined once at the end: appending each piece to a string would cost more with every token.

@@ -18,6 +18,8 @@ LINES_KEPT = 2_000
 MEMORY_EVERY = 0.5
 """Seconds between two points of the memory's course."""
 MEMORY_POINTS = 600
+PREDICTED = "predicted_peak_bytes"
+"""The figure of a conversion that says how much memory it should need at most."""
 
 
 @dataclass(slots=True)

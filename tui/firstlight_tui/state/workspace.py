@@ -15,7 +15,8 @@ from firstlight_core.errors import FirstlightError
 from firstlight_core.exports.vllm_command import Capacity
 from firstlight_core.inference.transcript import Turn
 from firstlight_core.ledger import Run as LedgerRun
-from firstlight_core.monitor import History, Sample, TreeCpu, read_sample
+from firstlight_core.machine import MachineReader
+from firstlight_core.monitor import History, Sample, TreeCpu
 from firstlight_core.paths import Paths, find_paths
 from firstlight_core.session import Session
 from firstlight_core.steps import outdated_steps
@@ -23,6 +24,7 @@ from firstlight_core.workflow.services import Services
 from firstlight_tui.state.chat import Chat
 from firstlight_tui.state.conversation import Change
 from firstlight_tui.state.deployment import Choice, ServiceWish
+from firstlight_tui.state.machine_view import MonitorMode, rates_now
 from firstlight_tui.state.navigation import Navigation
 from firstlight_tui.state.run_record import RunRecord
 from firstlight_tui.state.service import LocalService
@@ -75,6 +77,8 @@ class Workspace:
         self.navigation = navigation or Navigation(())
         self.services = services or Services()
         self.paths = paths or find_paths()
+        self._machine = MachineReader()
+        self.monitor = MonitorMode()
         self.history = history or History(read=self.read_machine)
         self._session = session or Session()
         self._job_cpu = TreeCpu()
@@ -122,13 +126,15 @@ class Workspace:
     def read_machine(self) -> Sample:
         """Read the load of the machine, and the memory of the job that runs or of the chat's engine."""
         work = next((w for w in self.works.values() if w.running and w.pid), None)
+        sample = self._machine.read(work.pid if work else self.chat.first.pid, Path.home())
+        decode, prefill = rates_now(self.busy, self.chat)
+        sample = replace(sample, decode_rate=decode, prefill_rate=prefill)
         if work is None:
-            return read_sample(self.chat.first.pid, Path.home())
+            return replace(sample, chat_cpu=sample.job_cpu, job_cpu=None)
         # A job may be several processes, all of them below the wizard.
         cpu = self._job_cpu.take(os.getpid())
         # A conversion is several processes; the core adds up their memory.
         held = work.measured.get(HELD)
-        sample = read_sample(None if held else work.pid, Path.home())
         return replace(sample, job_cpu=cpu, job_rss=int(held) if held else sample.job_rss)
 
     async def take_sample(self) -> None:

@@ -13,6 +13,7 @@ from textual.widgets import Button
 from firstlight_core.errors import FirstlightError
 from firstlight_core.session import Session
 from firstlight_core.steps import find_step
+from firstlight_tui.state.machine_view import MODES, Mode
 from firstlight_tui.state.work import Work
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.key_buffer import KeyBufferScreen
@@ -20,6 +21,9 @@ from firstlight_tui.steps.rail import in_use_words, rail_entries
 from firstlight_tui.terminal.app import workspace_of
 from firstlight_tui.widgets import KeyBar, MonitorPane, ProblemPanel, StepChosen, StepRail, Words
 from firstlight_tui.widgets.words import part
+
+TALL = 45
+"""Rows of a terminal from which the monitor takes twice its room."""
 
 
 class StepScreen(KeyBufferScreen):
@@ -104,6 +108,8 @@ class StepScreen(KeyBufferScreen):
         raise NotImplementedError
 
     def compose(self) -> ComposeResult:
+        self.set_class(self.app.size.height >= TALL, "-tall")
+        self.add_class(f"-monitor-{self.workspace.monitor.mode}")
         yield StepRail(rail_entries(self.workspace, type(self)))
         with Vertical(id="body"):
             yield Words(self._title(), id="step-title")
@@ -117,6 +123,13 @@ class StepScreen(KeyBufferScreen):
                 yield from self.compose_actions()
         yield MonitorPane(self.workspace.history)
         yield KeyBar()
+
+    def _show_monitor(self, mode: Mode) -> None:
+        """Give the monitor the rows of its form."""
+        for name in MODES:
+            self.set_class(name == mode, f"-monitor-{name}")
+        pane = self.query_one(MonitorPane)
+        pane.call_after_refresh(pane.repaint)
 
     def _title(self) -> Content:
         """The step, and what the steps work on now."""
@@ -136,6 +149,7 @@ class StepScreen(KeyBufferScreen):
         self.workspace.session_changed.subscribe(self, changed)
         if (work := self.work) is not None and (work.status != "done" or self.done(self.session)):
             self._on_work(work)
+        self.workspace.monitor.changed.subscribe(self, self._show_monitor)
         self.refresh_actions()
         self.opened()
         self.settle_focus()
@@ -148,6 +162,10 @@ class StepScreen(KeyBufferScreen):
                 hear(news)
 
         return heard
+
+    def on_resize(self) -> None:
+        """Give the monitor more rows on a tall terminal; Textual calls the handler of the base class, too."""
+        self.set_class(self.size.height >= TALL, "-tall")
 
     def opened(self) -> None:
         """The step has come on the screen; override to start what it needs."""

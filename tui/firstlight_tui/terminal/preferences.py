@@ -11,14 +11,16 @@ from firstlight_core.errors import FirstlightError
 from firstlight_core.paths import Paths
 from firstlight_core.settings import (
     KEYS,
-    MONITORS,
     SettingName,
     change_settings,
     load_settings,
 )
 from firstlight_core.text import one_line
+from firstlight_tui.state.machine_view import Mode
 from firstlight_tui.terminal.app import TerminalApp
 
+MONITOR_MODES: dict[str, Mode] = {"auto": "panel", "strip": "strip", "off": "off"}
+"""The form of the monitor that each setting begins with."""
 _WRITE_AFTER = 0.5
 """Seconds; who looks through the themes chooses the last one."""
 
@@ -34,6 +36,8 @@ class Preferences:
         self.settings, mistakes = load_settings(paths)
         self.mistakes = [str(mistake) for mistake in mistakes]
         """A sentence for each setting that does not count."""
+        self._monitor = ""
+        """The setting that was applied last: F12 may have changed the form since."""
         self._wear()
 
     def _wear(self) -> None:
@@ -43,8 +47,9 @@ class Preferences:
             self.mistakes.append(f"settings.toml: `theme` names no theme {one_line(theme, 40)!r}.")
             theme = self._default_theme
         app.theme = theme
-        for mode in MONITORS:
-            app.set_class(mode == settings.monitor, f"-monitor-{mode}")
+        if settings.monitor != self._monitor:
+            self._monitor = settings.monitor
+            app.workspace.monitor.show(MONITOR_MODES[settings.monitor])
         if settings.keys:
             known = {binding.id for binding in list_keys()}
             self.mistakes += [

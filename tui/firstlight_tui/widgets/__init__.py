@@ -1,6 +1,5 @@
 """The building blocks of the steps; none of them knows a step."""
 
-from firstlight_tui.widgets.gauge import Gauge
 from firstlight_tui.widgets.key_bar import KeyBar
 from firstlight_tui.widgets.log_view import LogView
 from firstlight_tui.widgets.monitor_pane import MonitorPane
@@ -10,7 +9,6 @@ from firstlight_tui.widgets.words import Words, cell
 from firstlight_tui.widgets.work_view import WorkView
 
 __all__ = [
-    "Gauge",
     "KeyBar",
     "LogView",
     "MonitorPane",

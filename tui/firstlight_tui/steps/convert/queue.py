@@ -19,7 +19,7 @@ from firstlight_tui.state.conversion_stages import (
     current_row,
     predicted_peak,
 )
-from firstlight_tui.state.work import OnEvent, Started, Work
+from firstlight_tui.state.work import PREDICTED, OnEvent, Started, Work
 from firstlight_tui.state.workspace import Workspace
 
 WORK = "convert"
@@ -211,6 +211,8 @@ class ConversionJob:
         work.dirty = True
         work.remember_memory(float(sample.job_rss))
         predicted = predicted_peak(list(self._outputs), self._estimates)
+        if predicted is not None:
+            work.measured[PREDICTED] = predicted
         left = sample.memory_total - sample.memory_used
         if self._asked or not memory_alarm(
             sample.job_rss, predicted, available=left, total=sample.memory_total
