@@ -15,8 +15,8 @@ from firstlight_core.files import state_problem, sync_file, sync_folder
 from firstlight_core.paths import find_paths
 
 LEDGER = "ledger.jsonl"
-LOCK = "wizard.lock"
-"""File in the folder of a run that a living wizard works on."""
+LOCK = "run.lock"
+"""File in the folder of a run that a living process works on."""
 ANSWERS = "answers"
 """Event: answers of the wizard that have changed, and the step that is open."""
 OVER = "wizard"

@@ -24,7 +24,7 @@ from firstlight_core.session import Session
 from firstlight_core.steps import find_step
 
 MOST_DAYS = 7
-_LOOKED_AT = 10
+LOOKED_AT = 10
 """Newest runs that are looked into."""
 
 
@@ -46,11 +46,11 @@ def find_unfinished(paths: Paths | None = None, *, now: float | None = None) -> 
     """Return the newest run that a wizard has left unfinished in the last days, unless one still works on it."""
     paths = paths or find_paths()
     moment = time.time() if now is None else now
-    for run in list_runs(paths.runs)[:_LOOKED_AT]:
+    for run in list_runs(paths.runs)[:LOOKED_AT]:
         entries = list(run.entries())
         if not entries or moment - entries[-1].at > MOST_DAYS * 86_400:
             return None
-        if not any(entry.step == ANSWERS for entry in entries) or _is_worked_on(run):
+        if not any(entry.step == ANSWERS for entry in entries) or is_worked_on(run):
             continue
         # A finished run that is newer says that an older one is no longer of interest.
         if any(entry.step == OVER for entry in entries):
@@ -69,7 +69,8 @@ def find_unfinished(paths: Paths | None = None, *, now: float | None = None) -> 
     return None
 
 
-def _is_worked_on(run: Run) -> bool:
+def is_worked_on(run: Run) -> bool:
+    """Return whether a living process holds the lock of a run."""
     lock = run.folder / LOCK
     if not lock.exists():
         return False
@@ -108,16 +109,16 @@ def what_still_holds(session: Session) -> tuple[Session, list[str]]:
     losses: list[str] = []
     if session.source is not None and session.model is not None:
         fingerprints = {session.model["fingerprint"], *_fingerprints(session)}
-        if _fingerprint(Path(session.source)) not in fingerprints:
+        if source_fingerprint(Path(session.source)) not in fingerprints:
             losses.append("The model has changed since: it is inspected again.")
             return Session(environment=session.environment, source=session.source), losses
-    elif session.artifact is not None and not _is_whole(session.artifact, None):
+    elif session.artifact is not None and not is_whole(session.artifact, None):
         losses.append("The artifact is gone.")
         return Session(environment=session.environment), losses
     kept = tuple(
         made
         for made in session.artifacts
-        if _is_whole(made["artifact"], made["source"]["fingerprint"])
+        if is_whole(made["artifact"], made["source"]["fingerprint"])
     )
     if len(kept) < len(session.artifacts):
         lost = [made["precision"] for made in session.artifacts if made not in kept]
@@ -139,15 +140,16 @@ def _fingerprints(session: Session) -> Iterator[str]:
         yield made["source"]["fingerprint"]
 
 
-def _fingerprint(folder: Path) -> str:
+def source_fingerprint(folder: Path) -> str:
+    """Return the fingerprint of a model without a long read; empty when it cannot be read."""
     try:
         return quick_fingerprint(list_folder(folder))
     except FirstlightError:
         return ""
 
 
-def _is_whole(artifact: str, fingerprint: str | None) -> bool:
-    """Whether an artifact can be opened, and was made from the model with this fingerprint."""
+def is_whole(artifact: str, fingerprint: str | None) -> bool:
+    """Return whether an artifact can be opened, and was made from the model with this fingerprint."""
     folder = Path(artifact)
     try:
         check_artifact(folder)

@@ -6,6 +6,7 @@ a settled template. The report is written in any case.
 """
 
 import asyncio
+import contextlib
 import importlib
 import time
 from collections.abc import Awaitable, Callable
@@ -13,11 +14,13 @@ from pathlib import Path
 
 from firstlight_core.documents.workflow import RunDocument, RunStep
 from firstlight_core.errors import FirstlightError
-from firstlight_core.ledger import Run
+from firstlight_core.ledger import LOCK, Run
+from firstlight_core.locks import try_lock
 from firstlight_core.paths import RUN_FILE
 from firstlight_core.process.events import Event, Stage
 from firstlight_core.steps import STEPS, Step
 from firstlight_core.workflow import steps as step_modules
+from firstlight_core.workflow.interrupted import Interrupted
 from firstlight_core.workflow.plan import Plan
 from firstlight_core.workflow.run_file import write_plan
 from firstlight_core.workflow.services import SERVICES, Services
@@ -27,6 +30,7 @@ Work = Callable[[WalkState], Awaitable[StepResult]]
 
 _ADOPTED = "an adopted artifact is not converted"
 _NOT_PLANNED = "not in the plan"
+_BEFORE = "done before the interruption"
 _NO = "everything ran, and the answer is no"
 
 
@@ -36,8 +40,9 @@ async def walk(
     on_event: Callable[[Event], None] | None = None,
     runs: Path | None = None,
     services: Services = SERVICES,
+    interrupted: Interrupted | None = None,
 ) -> RunDocument:
-    """Do what `plan` says in a new run.
+    """Do what `plan` says in a new run, or go on with one that was interrupted.
 
     A step that did not happen has a `reason`, a failed one an `error`. Artifacts go to
     `runs/<id>/artifacts/<precision>`.
@@ -46,13 +51,27 @@ async def walk(
         StateProblem: the run's folder or ledger cannot be written.
     """
     await asyncio.to_thread(services.sweep_staging)
-    run = Run.create(str(plan.subject), runs=runs)
-    write_plan(run.folder / RUN_FILE, plan)
+    if interrupted is None:
+        run = Run.create(str(plan.subject), runs=runs)
+        write_plan(run.folder / RUN_FILE, plan)
+    else:
+        run = interrupted.run
     state = WalkState(
         plan=plan, run=run, services=services, on_event=on_event, artifact=plan.artifact
     )
-    for step in STEPS:
-        await _walk_step(step, state)
+    if interrupted is not None:
+        state.finished = interrupted.steps
+        state.artifacts.update(interrupted.artifacts)
+    guard = None
+    # Without a lock the run might be continued by two processes, no more.
+    with contextlib.suppress(OSError):
+        guard = try_lock(run.folder / LOCK)
+    try:
+        for step in STEPS:
+            await _walk_step(step, state)
+    finally:
+        if guard is not None:
+            guard.release(unlink=True)
     return {
         "ok": all(outcome["status"] != "failed" for outcome in state.outcomes),
         "run": run.id,
@@ -86,6 +105,11 @@ async def _walk_step(step: Step, state: WalkState) -> None:
         state.outcomes.append(
             {"id": step.id, "status": "skipped", "seconds": 0.0, "reason": reason}
         )
+        return
+    if step.id in state.finished:
+        if step.converts:
+            state.use_converted()
+        state.outcomes.append({"id": step.id, "status": "done", "seconds": 0.0, "reason": _BEFORE})
         return
     if state.on_event is not None:
         state.on_event(Stage(step.id, step.stage))

@@ -44,8 +44,15 @@ class WalkState:
     outcomes: list[RunStep] = field(default_factory=list)
     failed: set[str] = field(default_factory=set)
     """Ids of the steps that failed."""
+    finished: frozenset[str] = frozenset()
+    """Ids of the steps that were done before the run was interrupted."""
     recorded: set[str] = field(default_factory=set)
     """Ids of the steps that record their success in the ledger themselves."""
+
+    def use_converted(self) -> None:
+        """Let the later steps work on the converted artifact that the plan names."""
+        if self.plan.precisions:
+            self.artifact = self.artifacts.get(self.plan.use or self.plan.precisions[0])
 
     def in_use(self) -> Path:
         """Return the artifact to work on.

@@ -11,7 +11,11 @@ async def work(walk: WalkState) -> StepResult:
     plan = walk.plan
     assert plan.source is not None
     walk.recorded.add("convert")
-    outputs = {key: walk.run.folder / "artifacts" / key for key in plan.precisions}
+    outputs = {
+        key: walk.run.folder / "artifacts" / key
+        for key in plan.precisions
+        if key not in walk.artifacts
+    }
     begun = time.perf_counter()
 
     def done(precision: str, document: Any) -> None:
@@ -32,7 +36,7 @@ async def work(walk: WalkState) -> StepResult:
         on_event=walk.on_event,
         on_done=done,
     )
-    walk.artifact = walk.artifacts.get(plan.use or plan.precisions[0])
+    walk.use_converted()
     if failures := converted["failures"]:
         error = failures[0]["error"]
         return StepResult(values={"error": error}, ok=False, error=error)
