@@ -7,7 +7,12 @@ from firstlight_core.documents.conversion import BuiltGraph, Method, Smoke
 from firstlight_core.documents.deploy import Deployed
 from firstlight_core.documents.inference import ChatStats, ConnectedServer
 from firstlight_core.documents.ledger import ReportedModel
-from firstlight_core.documents.measure import BenchDocument, MachineDocument, QualityDocument
+from firstlight_core.documents.measure import (
+    BenchDocument,
+    Closeness,
+    MachineDocument,
+    QualityDocument,
+)
 from firstlight_core.documents.tuning import TunedManifest
 from firstlight_core.monitor import AlertThresholds
 
@@ -99,8 +104,14 @@ class ReportedFigures(TypedDict, total=False):
     ttft_s: float
     prefill_tps: float
     decode_tps: float
+    decode_range: list[float]
+    """Slowest and fastest repetition."""
+    run_rss_bytes: int
+    """The most resident memory of the process that ran it."""
     void: bool
-    """Whether the speeds are worth nothing."""
+    """Whether the speeds and the memory of the benchmark are worth nothing."""
+    kl_interval: list[float]
+    closeness: Closeness
 
 
 class PrecisionRow(TypedDict):
@@ -146,6 +157,45 @@ class ChatPair(TypedDict):
     measured: NotRequired[ChatStats]
 
 
+class ReportedResult(TypedDict):
+    """The run in a few sentences, as its report opens."""
+
+    verdict: str
+    machine: NotRequired[str]
+    void: NotRequired[str]
+    """Why the benchmark is worth nothing; absent where it is worth something."""
+    precision: NotRequired[str]
+    """Key of the precision in use."""
+
+
+class ClaimRow(TypedDict):
+    """One claim of the course about the precision in use, and what was measured for it."""
+
+    precision: str
+    subject: Literal["size", "speed", "quality"]
+    claim: str
+    measured: str
+    holds: bool | None
+    """Null where the measurement cannot decide it."""
+
+
+class SampleAnswer(TypedDict):
+    """What one artifact answered."""
+
+    name: str
+    """Its precision, or the name of its folder."""
+    text: str
+
+
+class SampleRow(TypedDict):
+    """One question, the original's answer, and those of the artifacts."""
+
+    prompt: str
+    original: NotRequired[str]
+    """Absent where the original was not asked."""
+    answers: list[SampleAnswer]
+
+
 class ModelMetrics(TypedDict):
     """One target in the field names of the course's monitoring service; seconds and bytes."""
 
@@ -185,6 +235,10 @@ class ReportDocument(TypedDict):
     schema: str
     run: ReportedRun
     firstlight: str
+    result: NotRequired[ReportedResult]
+    """Absent from the reports of earlier versions, as `claims` and `samples`."""
+    claims: NotRequired[list[ClaimRow]]
+    samples: NotRequired[list[SampleRow]]
     closing: list[ClosingItem]
     steps: list[ReportedStep]
     machine: NotRequired[ReportedMachine]
@@ -195,6 +249,8 @@ class ReportDocument(TypedDict):
     deployment: NotRequired[Deployed]
     server: NotRequired[ConnectedServer]
     chat: NotRequired[list[ChatPair]]
+    transcripts: NotRequired[list[ChatPair]]
+    """On request only: everything that was asked in this run, what was said before `/clear` too."""
     benchmark: NotRequired[BenchDocument]
     quality: NotRequired[list[QualityDocument]]
     metrics: NotRequired[ServiceMetrics]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import PurePath
 
 from firstlight_core.documents.inference import ChatStats
@@ -12,6 +13,7 @@ from firstlight_core.documents.measure import (
     DriftDocument,
     DriftFigures,
     Evidence,
+    Figure,
     QualityDocument,
     Spread,
 )
@@ -23,13 +25,22 @@ from firstlight_core.documents.report import (
 from firstlight_core.documents.tuning import TunedManifest
 from firstlight_core.measure.drift_words import KL_ZERO
 from firstlight_core.report.charts import number_text
+from firstlight_core.report.result import ttft_text
 from firstlight_core.text import bytes_text, one_line, seconds_text
 from firstlight_core.tuning.settings import threads_text
+
+_MARKUP = re.compile(
+    r"""[`*\[\]<>|#]
+    | \\(?=[!-/:-@\[-`{-~]|$)              # a backslash that would escape something
+    | (?<![A-Za-z0-9])_ | _(?![A-Za-z0-9])   # within a word it is no emphasis
+    | \{(?=[{%]) | !(?=\[) | ~(?!/)""",
+    re.VERBOSE,
+)
 
 
 def plain(value: object, limit: int = 400) -> str:
     """Foreign text as Markdown that shows exactly that text: no link, no HTML, no table border."""
-    return re.sub(r"([\\`*_{}\[\]<>|#!~])", r"\\\1", one_line(str(value), limit))
+    return _MARKUP.sub(r"\\\g<0>", one_line(str(value), limit))
 
 
 def block(text: str, limit: int = 4_000) -> str:
@@ -54,9 +65,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 def speed_cell(measured: ReportedFigures) -> str:
     """Load time, TTFT and the two rates of one precision, as far as they were measured; void figures say so."""
     parts = [f"load {seconds_text(measured['load_s'])}"] if "load_s" in measured else []
-    parts += _speeds(
-        measured.get("ttft_s"), measured.get("prefill_tps"), measured.get("decode_tps")
-    )
+    prefill = measured.get("prefill_tps") if _enough_read(measured.get("prompt_tokens")) else None
+    parts += _speeds(measured.get("ttft_s"), prefill, measured.get("decode_tps"))
     if parts and (tokens := measured.get("prompt_tokens")):
         parts.append(f"at {tokens} prompt tokens")
     return ("void: " if parts and measured.get("void") else "") + ", ".join(parts)
@@ -64,16 +74,25 @@ def speed_cell(measured: ReportedFigures) -> str:
 
 def answer_cell(stats: ChatStats) -> str:
     """TTFT and the two rates of one answer, as far as they were measured."""
-    parts = _speeds(stats.get("ttft_s"), stats.get("prefill_tps"), stats.get("decode_tps"))
-    if parts and (tokens := stats.get("prompt_tokens")):
-        reused = stats.get("reused_tokens")
+    tokens, reused = stats.get("prompt_tokens"), stats.get("reused_tokens", 0)
+    prefill = stats.get("prefill_tps") if _enough_read(tokens, reused) else None
+    parts = _speeds(stats.get("ttft_s"), prefill, stats.get("decode_tps"))
+    if parts and tokens:
         beside = f", {reused} of them kept in the KV cache" if reused else ""
         parts.append(f"at {tokens} prompt tokens{beside}")
     return ", ".join(parts)
 
 
+LEAST_READ = 8
+"""Tokens that a prefill must read at least: the rate of fewer is that of a single step."""
+
+
+def _enough_read(prompt_tokens: int | None, reused: int = 0) -> bool:
+    return prompt_tokens is None or prompt_tokens - reused >= LEAST_READ
+
+
 def _speeds(ttft: float | None, prefill: float | None, decode: float | None) -> list[str]:
-    parts = [f"TTFT {seconds_text(ttft)}"] if ttft is not None else []
+    parts = [f"TTFT {ttft_text(ttft)}"] if ttft is not None else []
     rates = (("prefill", prefill), ("decode", decode))
     return parts + [f"{name} {number_text(rate)} tok/s" for name, rate in rates if rate is not None]
 
@@ -157,19 +176,20 @@ def _label(document: BenchResult | QualityDocument) -> str:
     return "" if document["kind"] == "quality" else document.get("label", "")
 
 
-def resource_rows(results: Iterable[BenchResult]) -> list[tuple[str, ...]]:
+def resource_rows(bench: BenchDocument) -> list[tuple[str, ...]]:
     """Load time, memory before, loaded and at its peak, and processor of each target; empty where nothing was measured."""
     rows = []
-    for result in results:
+    for result in bench["results"]:
+        mark = "void: " if bench.get("void") or result.get("void") else ""
         rss = result.get("rss_bytes")
         memory = (rss["baseline"], rss["loaded"], rss["peak"]) if rss is not None else ()
         load, processor = result.get("load_s"), result.get("cpu_percent")
         rows.append(
             (
                 target_name(result),
-                seconds_text(load) if load is not None else "",
-                *(map(bytes_text, memory) if memory else ("", "", "")),
-                f"{processor:.0f} %" if processor is not None else "",
+                f"{mark}{seconds_text(load)}" if load is not None else "",
+                *([f"{mark}{bytes_text(size)}" for size in memory] or ["", "", ""]),
+                f"{mark}{processor:.0f} %" if processor is not None else "",
             )
         )
     return rows
@@ -214,16 +234,62 @@ def drift_cell(measured: ReportedFigures) -> str:
     return ", ".join(parts)
 
 
-def spread_cell(figure: Spread | None) -> str:
-    """Median with least and most of one figure; empty when it was not measured."""
+def spread_cell(figure: Spread | None, *, factor: float = 1.0, void: bool = False) -> str:
+    """Median with least and most of one figure, times a factor; empty when it was not measured."""
     if not figure:
         return ""
     span = (
-        f" ({number_text(figure['min'])} to {number_text(figure['max'])})"
+        f" ({number_text(factor * figure['min'])} to {number_text(factor * figure['max'])})"
         if "min" in figure and "max" in figure
         else ""
     )
-    return number_text(figure["median"]) + span
+    return ("void: " if void else "") + number_text(factor * figure["median"]) + span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchRow:
+    """One target at one prompt length: three cells, and the repetitions behind each."""
+
+    target: str
+    prompt_tokens: str
+    cells: tuple[tuple[str, str], ...]
+    void: bool
+
+
+BENCH_FIGURES = ("TTFT ms", "Prefill tok/s", "Decode tok/s")
+"""The figures of a `BenchRow`."""
+
+
+def bench_rows(bench: BenchDocument) -> list[BenchRow]:
+    """The figures of a benchmark; void ones say so in each cell."""
+    rows = []
+    for result in bench["results"]:
+        void = bool(bench.get("void") or result.get("void"))
+        for case in result["cases"]:
+            tokens = case.get("prompt_tokens")
+            figures = (
+                (case.get("ttft_s"), 1_000.0),
+                (case.get("prefill_tps") if _enough_read(tokens) else None, 1.0),
+                (case.get("decode_tps"), 1.0),
+            )
+            cells = [
+                (spread_cell(figure, factor=factor, void=void), _samples(figure, factor))
+                for figure, factor in figures
+            ]
+            rows.append(
+                BenchRow(
+                    target=target_name(result),
+                    prompt_tokens=str(tokens or "unknown"),
+                    cells=tuple(cells),
+                    void=void,
+                )
+            )
+    return rows
+
+
+def _samples(figure: Figure | None, factor: float) -> str:
+    samples = figure.get("samples", ()) if figure is not None else ()
+    return " ".join(number_text(factor * sample) for sample in samples)
 
 
 def evidence_text(evidence: Evidence) -> str:
@@ -275,6 +341,6 @@ def tuned_sentence(tuned: TunedManifest | None) -> str:
     threads = threads_text(settings["intra_op_num_threads"], settings["spin_us"])
     faster = tuned.get("faster", {})
     rates = ", ".join(f"{name} {number_text(value)} ×" for name, value in faster.items())
-    void = " Void: the machine was busy with something else." if tuned.get("void") else ""
+    void = "Void, the machine was busy with something else. " if tuned.get("void") else ""
     against = f" Against what Olive leaves: {rates}." if rates else ""
-    return f"Tuned: {threads}.{against}{void}"
+    return f"{void}Tuned: {threads}.{against}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from firstlight_core.estimate.measured_figures import Figures
 from firstlight_core.measure.drift_words import THRESHOLDS, level_words
@@ -18,8 +19,7 @@ _LEAST_CLOSENESS = {"Best": "very-close", "Good": "close", "Acceptable": "notice
 class ClaimCheck:
     """One claim and the figure measured for it."""
 
-    subject: str
-    """size, speed or quality."""
+    subject: Literal["size", "speed", "quality"]
     claim: str
     measured: str
     holds: bool | None

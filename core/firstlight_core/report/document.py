@@ -13,8 +13,14 @@ from firstlight_core.artifact.manifest import read_manifest
 from firstlight_core.documents.conversion import ConversionDocument
 from firstlight_core.documents.estimate import EstimateDocument
 from firstlight_core.documents.inference import ChatStats
-from firstlight_core.documents.ledger import ChatValues, ReportedModel, TemplateValues
-from firstlight_core.documents.measure import BenchCase, DriftDocument
+from firstlight_core.documents.ledger import (
+    ChatValues,
+    QuestionsValues,
+    ReportedModel,
+    TemplateValues,
+    TurnValues,
+)
+from firstlight_core.documents.measure import BenchCase, BenchDocument, DriftDocument
 from firstlight_core.documents.reading import only_known, read_document
 from firstlight_core.documents.report import (
     ChatPair,
@@ -39,13 +45,19 @@ from firstlight_core.report.checklists import (
     service_metrics,
 )
 from firstlight_core.report.facts import RunFacts, StepFact, collect_facts
+from firstlight_core.report.result import claim_rows, reported_result, sample_rows
 from firstlight_core.text import redact, visible
 
 SCHEMA = "firstlight/report.json/1"
 
 
-def report_document(run: Run, *, now: float | None = None) -> ReportDocument:
-    """Everything the report says about a run; what was not measured is absent."""
+def report_document(
+    run: Run, *, now: float | None = None, transcripts: bool = False
+) -> ReportDocument:
+    """Everything the report says about a run; what was not measured is absent.
+
+    With `transcripts` every question of the run stands in it, what was said before `/clear` too.
+    """
     facts = collect_facts(run)
     written = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
     document: ReportDocument = {
@@ -81,14 +93,30 @@ def report_document(run: Run, *, now: float | None = None) -> ReportDocument:
         document["chat"] = chat
     if facts.benchmark is not None:
         document["benchmark"] = facts.benchmark
-        if (metrics := service_metrics(facts.benchmark, written)) is not None:
-            document["metrics"] = metrics
+        _add_metrics(document, facts.benchmark)
     if facts.qualities:
         document["quality"] = list(facts.qualities)
     if sentence := fallback(facts):
         document["fallback"] = sentence
+    _add_opening(document, facts)
+    if transcripts and (pairs := _transcripts(run)):
+        document["transcripts"] = pairs
     report: ReportDocument = _visible_copy(document)
     return report
+
+
+def _add_metrics(document: ReportDocument, bench: BenchDocument) -> None:
+    if (metrics := service_metrics(bench, document["run"]["written"])) is not None:
+        document["metrics"] = metrics
+
+
+def _add_opening(document: ReportDocument, facts: RunFacts) -> None:
+    """What a reader sees first; it is made of the figures that the document has."""
+    document["result"] = reported_result(document, facts)
+    if claims := claim_rows(document, facts):
+        document["claims"] = claims
+    if samples := sample_rows(facts):
+        document["samples"] = samples
 
 
 def _visible_copy(value: Any) -> Any:
@@ -178,7 +206,9 @@ def _measured(facts: RunFacts, precision: str) -> ReportedFigures:
         if result.get("precision") == precision and result.get("cases"):
             measured["load_s"] = result["load_s"]
             _add_speeds(measured, result["cases"][-1])
-            if bench is not None and bench.get("void"):
+            if (rss := result.get("rss_bytes")) is not None:
+                measured["run_rss_bytes"] = rss["peak"]
+            if (bench is not None and bench.get("void")) or result.get("void"):
                 measured["void"] = True
     return measured
 
@@ -188,6 +218,10 @@ def _add_drift(measured: ReportedFigures, drift: DriftDocument) -> None:
     measured["kl_mean"] = drift["kl_mean"]
     measured["kl_p95"] = drift["kl_p95"]
     measured["perplexity_ratio"] = drift["perplexity_ratio"]
+    if "kl_interval" in drift:
+        measured["kl_interval"] = drift["kl_interval"]
+    if level := drift.get("closeness"):
+        measured["closeness"] = level
 
 
 def _add_speeds(measured: ReportedFigures, case: BenchCase) -> None:
@@ -198,6 +232,8 @@ def _add_speeds(measured: ReportedFigures, case: BenchCase) -> None:
         measured["prefill_tps"] = case["prefill_tps"]["median"]
     if "decode_tps" in case:
         measured["decode_tps"] = case["decode_tps"]["median"]
+        if {"min", "max"} <= case["decode_tps"].keys():
+            measured["decode_range"] = [case["decode_tps"]["min"], case["decode_tps"]["max"]]
 
 
 def _conversion(made: ConversionDocument) -> ReportedConversion:
@@ -249,6 +285,19 @@ def _chat(chat: ChatValues) -> list[ChatPair]:
             pairs.append({"question": spoken["text"]})
         elif spoken["role"] == "assistant" and pairs:
             pairs[-1] = _with_figures({**pairs[-1], "answer": spoken["text"]}, next(stats, None))
+    return pairs
+
+
+def _transcripts(run: Run) -> list[ChatPair]:
+    """Every question that the ledger tells of, in the order in which they were asked."""
+    pairs: list[ChatPair] = []
+    for entry in run.entries():
+        if entry.step != "chat" or entry.status != "done":
+            continue
+        if (turn := read_document(TurnValues, entry.values)) is not None:
+            pairs += _chat({"kind": "turns", "turns": [turn]})
+        elif (asked := read_document(QuestionsValues, entry.values)) is not None:
+            pairs += _chat(asked)
     return pairs
 
 

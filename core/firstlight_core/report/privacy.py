@@ -12,6 +12,8 @@ LEFT_OUT = "(left out)"
 def without_texts(document: ReportDocument) -> ReportDocument:
     """Return a copy of a report's document without any text of a person or a model."""
     redacted: ReportDocument = {**document, "texts": False}
+    redacted.pop("samples", None)
+    redacted.pop("transcripts", None)
     if chat := document.get("chat"):
         redacted["chat"] = [_chat_pair(pair) for pair in chat]
     if quality := document.get("quality"):

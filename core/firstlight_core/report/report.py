@@ -34,11 +34,11 @@ def find_run(name: str) -> Run:
     return runs[0]
 
 
-def write_report(run: Run, *, texts: bool = True) -> WrittenReport:
+def write_report(run: Run, *, texts: bool = True, transcripts: bool = False) -> WrittenReport:
     """Write report.md, report.json and report.html into the run's folder and return their paths.
 
     User name, home folder and tokens are taken out; every number is marked claim, estimate or measured. Without `texts`
-    no question, answer or other text of a conversation stands in it. The digests of the files go into the ledger.
+    no question, answer or other text of a conversation stands in it; with `transcripts` everything that was asked does. The digests of the files go into the ledger.
 
     Raises:
         InputRefused: the run's ledger is empty.
@@ -47,7 +47,7 @@ def write_report(run: Run, *, texts: bool = True) -> WrittenReport:
     if next(run.entries(), None) is None:
         raise InputRefused(f"The run {run.id} has recorded nothing.", hint="Take another run.")
     mark = ledger_digest(run)
-    document = report_document(run)
+    document = report_document(run, transcripts=transcripts)
     if not texts:
         document = without_texts(document)
     document["digest"] = {"content": content_digest(document), "ledger": mark}

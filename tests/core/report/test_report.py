@@ -17,7 +17,7 @@ from firstlight_core.documents.tuning import ThreadSettings, TunedManifest
 from firstlight_core.errors import InputRefused
 from firstlight_core.ledger import Run
 from firstlight_core.report.cells import plain
-from firstlight_core.report.charts import bar_chart, line_chart, number_text
+from firstlight_core.report.charts import Bar, Spot, bar_chart, drift_chart, line_chart, number_text
 from firstlight_core.report.document import report_document
 from firstlight_core.report.html import report_html
 from firstlight_core.report.markdown import report_markdown
@@ -151,7 +151,7 @@ def test_what_was_recorded_is_told(run: Run) -> None:
         assert plain(text) in markdown or text in markdown
     # Choosing a precision is not recorded; one that was converted was chosen.
     assert "| Precision | done |" in markdown
-    assert "TTFT s (measured)" in markdown
+    assert "TTFT ms (measured)" in markdown
 
 
 def test_claim_estimate_and_measured_stand_apart(run: Run) -> None:
@@ -172,6 +172,9 @@ def test_claim_estimate_and_measured_stand_apart(run: Run) -> None:
         "ttft_s": 0.128,
         "prefill_tps": 100.0,
         "decode_tps": 100.0,
+        "decode_range": [90.0, 110.0],
+        "run_rss_bytes": 6 * 10**7,
+        "closeness": "close",
     }
     for kind in ("Claim", "Estimate", "Measured"):
         assert kind in markdown and kind in html
@@ -388,12 +391,15 @@ def test_numbers_in_words(value: float, text: str) -> None:
 
 
 def test_charts_draw_what_they_are_given() -> None:
-    svg = bar_chart("T", [("a", 10.0), ("b", 5.0)], "u")
+    bars = [Bar(label="a", value=10.0), Bar(label="b", value=5.0)]
+    svg = bar_chart("T", bars, "u")
     widths = [float(w) for w in re.findall(r'<rect [^>]*width="([\d.]+)"', svg)]
     assert widths[0] == 2 * widths[1]
     assert "10 u" in svg
     line = line_chart("T", [("a", [(1.0, 1.0), (2.0, 2.0)])], "x", "u")
     assert line.count("<circle") == 2
+    # A single bar or point compares nothing.
+    assert bar_chart("T", bars[:1], "u") == line_chart("T", [("a", [(1.0, 1.0)])], "x", "u") == ""
     assert bar_chart("T", [], "u") == line_chart("T", [("a", [])], "x", "u") == ""
 
 
@@ -401,8 +407,9 @@ def test_charts_draw_what_they_are_given() -> None:
 def test_charts_are_well_formed_whatever_they_show(label: str, value: float) -> None:
     page = Page()
     page.feed(
-        bar_chart(label, [(label, value)], label)
-        + line_chart(label, [(label, [(value, value)])], label, label)
+        bar_chart(label, [Bar(label=label, value=value, ends=(0, value), note=label)] * 2, label)
+        + line_chart(label, [(label, [(value, value), (0.0, 0.0)])], label, label)
+        + drift_chart(label, [Spot(label=label, kl_mean=value, interval=(0, value))], [])
     )
     assert page.tags <= {"svg", "title", "text", "rect", "line", "polyline", "circle"}
 
@@ -411,7 +418,16 @@ def test_charts_are_well_formed_whatever_they_show(label: str, value: float) -> 
 def test_plain_text_keeps_no_markdown(text: str) -> None:
     escaped = plain(text)
     assert "\n" not in escaped
-    assert not re.search(r"(?<!\\)(?:\\\\)*[`*_\[\]<>|#!~]", escaped)
+    assert not re.search(
+        r"(?<!\\)(?:\\\\)*([`*\[\]<>|#]|~[^/]|(?<![A-Za-z0-9\\])_|!(?=\[))", escaped
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["x86_64", "smollm2_hf, C:\\models", "{Content}", "~/models", "Yes!"]
+)
+def test_a_name_is_not_littered_with_escapes(text: str) -> None:
+    assert plain(text) == text
 
 
 def test_a_server_is_named_with_what_it_bore(tmp_path: Path) -> None:
@@ -538,6 +554,7 @@ def test_a_tuned_artifact_says_so(tmp_path: Path) -> None:
     run.record("convert", "done", values={**CONVERTED, "artifact": str(folder)})
     _, markdown, html = drawn(run)
     assert (
-        "Tuned: 2 threads, awake 20 µs. Against what Olive leaves: decode 1.36 ×. Void:" in markdown
+        "Void, the machine was busy with something else. Tuned: 2 threads, awake 20 µs. "
+        "Against what Olive leaves: decode 1.36 ×." in markdown
     )
     assert "Tuned: 2 threads" in html

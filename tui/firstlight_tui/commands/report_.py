@@ -14,13 +14,16 @@ def report(
         "--texts/--no-texts",
         help="Whether questions and answers stand in it; leave them out before you pass it on.",
     ),
+    transcripts: bool = typer.Option(
+        False, "--transcripts", help="Put in all that was asked, what was said before /clear too."
+    ),
     json: bool = typer.Option(False, "--json", help="One JSON document."),
 ) -> None:
     """Write the report of a run."""
 
     def work() -> ReportVerb:
         chosen = find_run(run)
-        return {"run": chosen.id, **write_report(chosen, texts=texts)}
+        return {"run": chosen.id, **write_report(chosen, texts=texts, transcripts=transcripts)}
 
     def show(document: ReportVerb) -> None:
         say(f"markdown {document['markdown']}")
