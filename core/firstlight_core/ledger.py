@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from firstlight_core.documents.earlier import with_kinds
 from firstlight_core.errors import InputRefused, StateProblem
 from firstlight_core.files import state_problem, sync_file, sync_folder
 from firstlight_core.paths import find_paths
@@ -130,19 +131,20 @@ class Run:
         return entry
 
     def entries(self) -> Iterator[Entry]:
-        """The entries in order; a torn or foreign line is passed over."""
+        """The entries in order, those of earlier versions as this one writes them; a torn or foreign line is passed over."""
         path = self.folder / LEDGER
         if not path.is_file():
             return
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 values = json.loads(line)
+                step = str(values["step"])
                 entry = Entry(
                     at=float(values["at"]),
-                    step=str(values["step"]),
+                    step=step,
                     status=str(values["status"]),
                     seconds=float(values["seconds"]),
-                    values=dict(values["values"]),
+                    values=with_kinds(step, dict(values["values"])),
                 )
                 if 0 <= entry.at < _END_OF_TIME and 0 <= entry.seconds < _END_OF_TIME:
                     yield entry

@@ -12,7 +12,7 @@ from firstlight_core.documents.deploy import (
     PublishedDocument,
 )
 from firstlight_core.documents.environment import DoctorDocument
-from firstlight_core.documents.inference import ConnectedServer
+from firstlight_core.documents.inference import ChatRecord, ConnectedServer
 from firstlight_core.documents.ledger import (
     ChatValues,
     FailedValues,
@@ -193,7 +193,9 @@ def _chat(entries: list[Entry]) -> ChatValues | None:
     turns = [turn for values in chats if (turn := read_document(TurnValues, values)) is not None]
     if turns:
         return {"kind": "turns", "turns": turns}
-    return read_document(QuestionsValues, chats[-1]) if chats else None
+    if not chats:
+        return None
+    return read_document(QuestionsValues, chats[-1]) or read_document(ChatRecord, chats[-1])
 
 
 def read_quality(values: object) -> QualityDocument | QualitiesDocument | None:
