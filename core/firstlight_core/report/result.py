@@ -76,7 +76,9 @@ def _figure_words(measured: ReportedFigures) -> str:
         if "decode_tps" in measured:
             words.append(f"{number_text(measured['decode_tps'])} tok/s")
         if "ttft_s" in measured:
-            words.append(f"first token after {ttft_text(measured['ttft_s'])}")
+            tokens = measured.get("prompt_tokens")
+            prompt = f" of a {tokens}-token prompt" if tokens else ""
+            words.append(f"first token after {ttft_text(measured['ttft_s'])}{prompt}")
     if (level := measured.get("closeness")) is not None:
         words.append(_CLOSENESS[level])
     void = "; its speed is void" if measured.get("void") else ""
@@ -129,12 +131,15 @@ def claim_rows(document: ReportDocument, facts: RunFacts) -> list[ClaimRow]:
     }
     if key not in figures:
         return []
+    reference = figures.get(REFERENCE_PRECISION)
+    measured = reference is not None and reference.bytes is not None
+    of = " of FP32" if measured else " of FP32 (estimate)"
     return [
         {
             "precision": key,
             "subject": check.subject,
             "claim": check.claim,
-            "measured": check.measured,
+            "measured": check.measured + (of if check.subject == "size" else ""),
             "holds": check.holds,
         }
         for check in check_claims(find_precision(key), figures, _reference_bytes(rows))

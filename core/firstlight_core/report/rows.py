@@ -19,15 +19,15 @@ from firstlight_core.report.charts import number_text
 from firstlight_core.report.result import claim_outcome, closeness_text, ttft_text
 from firstlight_core.text import bytes_text, seconds_text
 
-MEASURED_NOTE = "Measured on this machine, unless a cell says estimate."
+MEASURED_NOTE = "Measured on this machine, unless a cell says estimate. Same token and KL compare with the original's."
 """What holds for every figure of the comparison."""
 COMPARED = (
     "Precision",
     "Size",
     "Decode, tok/s (least to most)",
-    "First token",
+    "First token (prompt)",
     "Peak memory",
-    "Same token as the original",
+    "Same token",
     "Mean KL, nats",
     "Closeness",
 )
@@ -66,10 +66,13 @@ def _compared(measured: ReportedFigures) -> tuple[Cell, ...]:
     speed = number_text(decode) if decode is not None else ""
     if speed and ends is not None:
         speed += f" ({number_text(ends[0])} to {number_text(ends[1])})"
+    ttft = ttft_text(measured["ttft_s"]) if "ttft_s" in measured else ""
+    if ttft and (tokens := measured.get("prompt_tokens")):
+        ttft += f" ({tokens} tokens)"
     return (
         _cell(bytes_text(measured["bytes"]) if "bytes" in measured else ""),
         _cell(speed, void),
-        _cell(ttft_text(measured["ttft_s"]) if "ttft_s" in measured else "", void),
+        _cell(ttft, void),
         _cell(bytes_text(measured["run_rss_bytes"]) if "run_rss_bytes" in measured else "", void),
         _cell(f"{100 * measured['top1_agreement']:.1f} %" if "top1_agreement" in measured else ""),
         _cell(kl_number(measured["kl_mean"]) if "kl_mean" in measured else ""),

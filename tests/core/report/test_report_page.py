@@ -159,11 +159,18 @@ def test_a_good_report_marks_nothing(tmp_path: Path) -> None:
     document, markdown, html = drawn(planted(tmp_path))
     assert "void" not in document["result"]
     assert document["result"]["verdict"] == (
-        "mine runs on this machine as INT4: 1.78 MiB, 4459 tok/s, first token after 256 ms, "
+        "mine runs on this machine as INT4: 1.78 MiB, 4459 tok/s, first token after 256 ms of a 128-token "
+        "prompt, "
         "close to the original (measured)."
     )
     body = html[html.index("<body>") :]
     assert "void" not in markdown and "void" not in body
+
+
+def test_a_size_says_what_it_is_held_against(tmp_path: Path) -> None:
+    document = drawn(planted(tmp_path))[0]
+    (size,) = [row for row in document["claims"] if row["subject"] == "size"]
+    assert size["measured"] == "×0.194 of FP32 (estimate)"
 
 
 def test_no_key_and_no_version_twice(tmp_path: Path) -> None:
