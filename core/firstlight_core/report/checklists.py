@@ -52,8 +52,8 @@ def closing_items(facts: RunFacts) -> list[ClosingItem]:
         _item(
             "Model quantization optimization",
             bool(quantised),
-            f"{len(quantised)} quantised; {_checked_words(facts, len(quantised))}",
-            _why(states["convert"]) if not facts.conversions else "only unquantised precisions",
+            f"{len(quantised)} quantized artifact{'s' * (len(quantised) != 1)}; {_checked_words(facts, len(quantised))}",
+            _why(states["convert"]) if not facts.conversions else "only unquantized precisions",
         ),
         _item(
             "Foundry Local deployment configuration",
@@ -89,7 +89,10 @@ def _measured_here(facts: RunFacts) -> Proof:
     bench, quality = benchmark_proof(facts), quality_proof(facts)
     checked = bool(facts.qualities)
     notes = [bench.note] + ([f"quality: {quality.note}"] if checked else [])
-    good = bench.state == "passed" or (checked and quality.state != "failed")
+    # A void benchmark is not made good by a quality check: its figures are to be measured again.
+    good = bench.state == "passed" or (
+        checked and quality.state != "failed" and bench.state != "void"
+    )
     return Proof(state="passed" if good else bench.state, note="; ".join(notes))
 
 

@@ -45,6 +45,7 @@ from firstlight_core.report.checklists import (
     service_metrics,
 )
 from firstlight_core.report.facts import RunFacts, StepFact, collect_facts
+from firstlight_core.report.proofs import benchmark_proof
 from firstlight_core.report.result import claim_rows, reported_result, sample_rows
 from firstlight_core.text import redact, visible
 
@@ -70,7 +71,7 @@ def report_document(
         },
         "firstlight": __version__,
         "closing": closing_items(facts),
-        "steps": [_step(step) for step in facts.steps],
+        "steps": [_step(step, facts) for step in facts.steps],
         "production": production_items(facts),
         "limitations": limitations(facts),
         "next": next_commands(facts, facts.in_use or None, run.folder),
@@ -135,13 +136,14 @@ def _shown_key(key: str) -> str:
     return key if key.isidentifier() and key.isascii() else visible(redact(key))
 
 
-def _step(step: StepFact) -> ReportedStep:
+def _step(step: StepFact, facts: RunFacts) -> ReportedStep:
+    void = step.id == "benchmark" and benchmark_proof(facts).state == "void"
     return {
         "id": step.id,
         "title": step.title,
         "status": step.status,
         "seconds": step.seconds,
-        "reason": step.reason,
+        "reason": benchmark_proof(facts).note if void else step.reason,
     }
 
 

@@ -119,7 +119,7 @@ def test_the_artifact_in_use_must_be_the_one_that_was_checked(tmp_path: Path) ->
     assert statuses(document)["Suitable quantization"] == "reminder"
     assert "int4 is in use, and only int8" in notes(document, "production")["Suitable quantization"]
     assert notes(document, "closing")["Model quantization optimization"] == (
-        "2 quantised; drift measured for 1 of them (int8)"
+        "2 quantized artifacts; drift measured for 1 of them (int8)"
     )
     assert "The drift from the original was not measured for int4." in document["limitations"]
 
@@ -135,7 +135,7 @@ def test_checks_of_several_artifacts_are_kept_side_by_side(tmp_path: Path) -> No
     )
     assert statuses(document)["Suitable quantization"] == "verified"
     assert notes(document, "closing")["Model quantization optimization"] == (
-        "2 quantised; drift measured for all"
+        "2 quantized artifacts; drift measured for all"
     )
 
 

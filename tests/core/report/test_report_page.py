@@ -155,6 +155,14 @@ def test_void_stands_beside_every_figure_of_a_void_benchmark(tmp_path: Path) -> 
         ]
 
 
+def test_a_void_benchmark_is_ticked_nowhere(tmp_path: Path) -> None:
+    document = drawn(planted(tmp_path, void=True))[0]
+    closing = {item["title"]: item["status"] for item in document["closing"]}
+    assert closing["Performance tuning and troubleshooting"] == "not done"
+    reasons = {step["id"]: step["reason"] for step in document["steps"]}
+    assert "void" in reasons["benchmark"] and reasons["quality"] == ""
+
+
 def test_a_good_report_marks_nothing(tmp_path: Path) -> None:
     document, markdown, html = drawn(planted(tmp_path))
     assert "void" not in document["result"]
