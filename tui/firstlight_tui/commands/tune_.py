@@ -9,6 +9,7 @@ from firstlight_core.errors import UsageError
 from firstlight_core.measure.drift_words import kl_text
 from firstlight_core.model.base_choice import choose_base
 from firstlight_core.model.sources import find_source
+from firstlight_core.precision.table import precision_keys
 from firstlight_core.settings import default_precision
 from firstlight_core.text import bytes_text, seconds_text, shown_path
 from firstlight_core.tuning.search import NEW_TOKENS, PROMPT_TOKENS, REPEATS
@@ -41,7 +42,7 @@ def tune(
         "-p",
         default_factory=default_precision,
         show_default="int4, or that of the settings",
-        help="Of a source: the row whose builds are tried.",
+        help=f"Of a source: the precision whose builds are tried, one of: {precision_keys()}.",
     ),
     max_drift: float | None = typer.Option(
         None,

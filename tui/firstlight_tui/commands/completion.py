@@ -1,0 +1,240 @@
+"""`firstlight --completion SHELL`: a script that completes verbs, options, their values, and folders.
+
+The script holds everything that it offers, so a Tab starts no Python.
+"""
+
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from firstlight_core.errors import UsageError
+from firstlight_core.text import one_line
+from firstlight_tui.commands.syntax import Option, ValueKind, VerbSyntax, command_line_syntax
+
+
+def completion_script(shell: str) -> str:
+    """Return the completion script of a shell.
+
+    Raises:
+        UsageError: there is none for it.
+    """
+    write = _WRITERS.get(shell)
+    if write is None:
+        raise UsageError(
+            f"There is no completion for {one_line(shell, 40)!r}.",
+            hint=f"Choose one of: {', '.join(_WRITERS)}.",
+        )
+    return write(command_line_syntax())
+
+
+def _words(words: Iterable[str]) -> str:
+    return " ".join(words)
+
+
+def _names(verb: VerbSyntax) -> list[str]:
+    return [name for option in verb.options for name in option.names]
+
+
+def _rows(verb: VerbSyntax) -> Iterable[tuple[str, Option]]:
+    """Each option that takes a value, with its names as a pattern of `case`."""
+    return (("|".join(o.names), o) for o in verb.options if o.kind != "nothing")
+
+
+_BASH_PATHS: Mapping[ValueKind, str] = {"folder": "-d", "file": "-f"}
+
+
+def _bash_reply(words: Sequence[str], kind: ValueKind) -> str:
+    parts = [f'COMPREPLY=( $(compgen -W "{_words(words)}" -- "$cur") )'] if words else []
+    if kind in _BASH_PATHS:
+        parts.append(f"_firstlight_paths {_BASH_PATHS[kind]}")
+    return "; ".join(parts or [":"])
+
+
+def _bash(verbs: Sequence[VerbSyntax]) -> str:
+    root, *others = verbs
+    lines = [
+        "# Bash completion of firstlight. To keep it:",
+        "#   firstlight --completion bash > ~/.local/share/bash-completion/completions/firstlight",
+        "_firstlight_paths() {",
+        '    local IFS=$\'\\n\'; COMPREPLY+=( $(compgen "$1" -- "$cur") )',
+        "    compopt -o filenames 2>/dev/null",
+        "}",
+        "_firstlight() {",
+        '    local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD-1]}" verb="" word',
+        "    # Bash parts --option=value in three.",
+        '    if [ "$cur" = "=" ]; then cur=""; '
+        'elif [ "$prev" = "=" ]; then prev="${COMP_WORDS[COMP_CWORD-2]}"; fi',
+        "    COMPREPLY=()",
+        '    for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do',
+        '        case "$word" in -*) ;; *) verb="$word"; break ;; esac',
+        "    done",
+        '    case "$verb" in',
+    ]
+    for verb in [*others, root]:
+        lines.append(f"    {verb.name or chr(34) * 2})")
+        lines.append('        case "$prev" in')
+        for pattern, option in _rows(verb):
+            lines.append(
+                f"            {pattern}) {_bash_reply(option.values, option.kind)}; return ;;"
+            )
+        lines.append("        esac")
+        words = verb.words if verb.name else tuple(other.name for other in others)
+        reply = _bash_reply(words, verb.kind if verb.name else "folder")
+        lines += [
+            '        case "$cur" in',
+            f'            -*) COMPREPLY=( $(compgen -W "{_words(_names(verb))}" -- "$cur") ) ;;',
+            f"            *) {reply} ;;",
+            "        esac ;;",
+        ]
+    return "\n".join([*lines, "    esac", "}", "complete -F _firstlight firstlight", ""])
+
+
+_ZSH_PATHS: Mapping[ValueKind, str] = {"folder": "_files -/", "file": "_files"}
+
+
+def _zsh_reply(words: Sequence[str], kind: ValueKind) -> str:
+    parts = [f"compadd -- {_words(words)}"] if words else []
+    if kind in _ZSH_PATHS:
+        parts.append(_ZSH_PATHS[kind])
+    return "; ".join(parts or [":"])
+
+
+def _zsh_described(pairs: Iterable[tuple[str, str]], what: str) -> str:
+    entries = (shlex.quote(f"{name.replace(':', chr(92) + ':')}:{about}") for name, about in pairs)
+    return f"shown=({_words(entries)}); _describe {what} shown"
+
+
+def _zsh(verbs: Sequence[VerbSyntax]) -> str:
+    root, *others = verbs
+    lines = [
+        "#compdef firstlight",
+        "# Zsh completion of firstlight. To keep it, in a folder of $fpath:",
+        "#   firstlight --completion zsh > ~/.zfunc/_firstlight",
+        "_firstlight() {",
+        '    local cur="${words[CURRENT]}" prev="${words[CURRENT-1]}" verb="" word',
+        "    local -a shown",
+        '    for word in "${(@)words[2,CURRENT-1]}"; do',
+        '        case "$word" in -*) ;; *) verb="$word"; break ;; esac',
+        "    done",
+        '    case "$verb" in',
+    ]
+    for verb in [*others, root]:
+        lines.append(f"    {verb.name or chr(34) * 2})")
+        lines.append('        case "$prev" in')
+        for pattern, option in _rows(verb):
+            lines.append(
+                f"            {pattern}) {_zsh_reply(option.values, option.kind)}; return ;;"
+            )
+        lines.append("        esac")
+        options = _zsh_described(
+            ((name, o.help) for o in verb.options for name in o.names), "option"
+        )
+        reply = _zsh_reply(verb.words, verb.kind)
+        if not verb.name:
+            reply = _zsh_described(((o.name, o.help) for o in others), "verb") + "; _files -/"
+        lines += [
+            '        case "$cur" in',
+            f"            -*) {options} ;;",
+            f"            *) {reply} ;;",
+            "        esac ;;",
+        ]
+    end = [
+        "    esac",
+        "}",
+        # Loaded from $fpath it is the function's body; sourced it must be registered.
+        'if [ "$funcstack[1]" = "_firstlight" ]; then _firstlight "$@"; '
+        "else compdef _firstlight firstlight; fi",
+    ]
+    return "\n".join([*lines, *end, ""])
+
+
+def _fish_quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+_FISH_PATHS: Mapping[ValueKind, str] = {
+    "folder": " -x -a '(__fish_complete_directories)'",
+    "file": " -r -F",
+    "text": " -x",
+}
+
+
+def _fish(verbs: Sequence[VerbSyntax]) -> str:
+    _, *others = verbs
+    lines = [
+        "# Fish completion of firstlight. To keep it:",
+        "#   firstlight --completion fish > ~/.config/fish/completions/firstlight.fish",
+        "complete -c firstlight -f",
+    ]
+    for verb in verbs:
+        seen = f"__fish_seen_subcommand_from {verb.name}" if verb.name else "__fish_use_subcommand"
+        here = f"complete -c firstlight -n {_fish_quoted(seen)}"
+        if not verb.name:
+            for other in others:
+                lines.append(f"{here} -a {other.name} -d {_fish_quoted(other.help)}")
+        if verb.words:
+            lines.append(f"{here} -a {_fish_quoted(_words(verb.words))}")
+        if verb.kind == "folder" or not verb.name:
+            lines.append(f"{here} -a '(__fish_complete_directories)'")
+        elif verb.kind == "file":
+            lines.append(f"{here} -F")
+        for option in verb.options:
+            names = _words(
+                f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}"
+                for name in option.names
+            )
+            paths = _FISH_PATHS.get(option.kind, "")
+            if option.values:
+                paths = f" -x -a {_fish_quoted(_words(option.values))}"
+            lines.append(f"{here} {names}{paths} -d {_fish_quoted(option.help)}")
+    return "\n".join([*lines, ""])
+
+
+def _powershell_list(words: Iterable[str]) -> str:
+    return "@(" + ", ".join("'" + word.replace("'", "''") + "'" for word in words) + ")"
+
+
+def _powershell(verbs: Sequence[VerbSyntax]) -> str:
+    _, *others = verbs
+    lines = [
+        "# PowerShell completion of firstlight. To keep it, in $PROFILE:",
+        "#   firstlight --completion powershell | Out-String | Invoke-Expression",
+        "Register-ArgumentCompleter -Native -CommandName firstlight -ScriptBlock {",
+        "    param($wordToComplete, $commandAst, $cursorPosition)",
+        '    $words = @($commandAst.CommandElements | Select-Object -Skip 1 | ForEach-Object { "$_" })',
+        "    if ($wordToComplete -and $words.Count) "
+        "{ $words = @($words | Select-Object -First ($words.Count - 1)) }",
+        "    $verb = @($words | Where-Object { -not $_.StartsWith('-') })[0]",
+        "    $previous = if ($words.Count) { $words[-1] } else { '' }",
+        "    $options = @{",
+        *(f"        '{verb.name}' = {_powershell_list(_names(verb))}" for verb in verbs),
+        "    }",
+        "    $values = @{",
+        *(
+            f"        '{verb.name} {name}' = {_powershell_list(option.values)}"
+            for verb in others
+            for option in verb.options
+            if option.values
+            for name in option.names
+        ),
+        "    }",
+        f"    $verbs = {_powershell_list(verb.name for verb in others)}",
+        '    $known = $values["$verb $previous"]',
+        "    # Nothing offered here lets PowerShell complete files and folders.",
+        "    $offered = if ($known) { $known }"
+        " elseif ($wordToComplete.StartsWith('-')) { $options[\"$verb\"] }"
+        " elseif (-not $verb) { $verbs } else { @() }",
+        '    $offered | Where-Object { $_ -like "$wordToComplete*" } | ForEach-Object {',
+        "        [System.Management.Automation.CompletionResult]::new($_, $_, 'ParameterValue', $_)",
+        "    }",
+        "}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+_WRITERS: dict[str, Callable[[Sequence[VerbSyntax]], str]] = {
+    "bash": _bash,
+    "zsh": _zsh,
+    "fish": _fish,
+    "powershell": _powershell,
+}

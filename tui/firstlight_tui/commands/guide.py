@@ -1,0 +1,124 @@
+"""What `--help` and the manual say beside the options: examples of every verb, and its exit codes."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from typer.core import TyperCommand
+
+if TYPE_CHECKING:
+    # Typer exports neither name; only their types are needed.
+    from typer._click import Context, HelpFormatter
+
+EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "doctor": (
+        ("firstlight doctor", "What works here, and what to do about the rest."),
+        ("firstlight doctor --report > doctor.txt", "A text for a bug report."),
+    ),
+    "inspect": (
+        ("firstlight inspect ./my-model", "What it is, and what each precision costs."),
+        ("firstlight inspect sample", "The same of the sample model."),
+        ("firstlight inspect owner/name --download", "Fetch it from the hub first."),
+    ),
+    "convert": (
+        ("firstlight convert ./my-model -o int4", "The usual way."),
+        ("firstlight convert ./my-model -o int8 -p int8", "Another precision."),
+        ("firstlight convert ./adapter --base ./base -o int4", "A LoRA adapter."),
+        ("firstlight convert sample -o int4 --dry-run", "Only say what would be run."),
+    ),
+    "template": (
+        ("firstlight template int4", "Compare it with the original, token by token."),
+        ("firstlight template int4 --mend", "Repair what can be repaired."),
+        ("firstlight template int4 --preset chatml", "Write the template of a family."),
+    ),
+    "deploy": (
+        ("firstlight deploy int4 --name my-model", "Into Foundry Local; its answer is compared."),
+        (
+            "firstlight deploy int4 --name my-model --target ollama --source ./my-model",
+            "An export.",
+        ),
+        ("firstlight deploy --name my-model --undo", "Take it back."),
+    ),
+    "serve": (
+        ("firstlight serve my-model --port 8080", "Until Ctrl-C."),
+        ("firstlight serve my-model --background", "And let it run."),
+        ("firstlight serve --stop", "Stop every background service."),
+    ),
+    "connect": (
+        ("firstlight connect", "Ask the usual ports of this machine."),
+        ("firstlight connect http://127.0.0.1:8080/v1", "Ask one server."),
+    ),
+    "chat": (
+        ("firstlight chat int4", "Open the wizard's chat."),
+        ('firstlight chat int4 --prompt "Where is my order?"', "One question."),
+        ("echo Hello | firstlight chat int4 --json", "A question from a pipe."),
+    ),
+    "bench": (
+        ("firstlight bench int4 int8", "Two artifacts, interleaved."),
+        ("firstlight bench int4 --lengths 32,512 --repeats 5", "Chosen prompt lengths."),
+        ("firstlight bench http://127.0.0.1:8080/v1#m --clients 1,2,4", "A server under load."),
+    ),
+    "tune": (
+        ("firstlight tune int4 --apply", "The fastest threads, written into it."),
+        ("firstlight tune ./my-model -o fastest", "The fastest build, published."),
+    ),
+    "quality": (
+        ("firstlight quality int4 --reference ./my-model", "Five checks, and the drift."),
+        ("firstlight quality int4 --prompts mine.jsonl", "With questions of your own."),
+    ),
+    "report": (
+        ("firstlight report", "Of the last run."),
+        ("firstlight report last --no-texts", "Without questions and answers."),
+    ),
+    "run": (
+        ("firstlight run run.toml --yes", "Without a question, for CI."),
+        ("firstlight run run.toml --yes --json", "And one JSON document."),
+    ),
+    "runs": (("firstlight runs", "The newest first."),),
+    "clean": (
+        ("firstlight clean", "Only list."),
+        ("firstlight clean --yes", "Remove what is listed."),
+    ),
+    "verify": (("firstlight verify int4", "Check an artifact against its checksums."),),
+    "paths": (("firstlight paths", "Where Firstlight keeps what."),),
+}
+"""Verb → command lines with what each is for."""
+
+_EVERY: Mapping[int, str] = {
+    0: "Done.",
+    1: "It failed, or the input is not usable.",
+    2: "The command line is wrong.",
+    130: "Interrupted.",
+}
+_OWN: Mapping[str, Mapping[int, str]] = {
+    "doctor": {1: "This machine cannot convert.", 3: "The toolchain is missing or broken."},
+    "convert": {
+        1: "It failed, or differs too much from the original.",
+        3: "The toolchain is missing or broken.",
+    },
+    "tune": {3: "The toolchain is missing or broken."},
+    "run": {1: "A step failed.", 3: "The toolchain is missing or broken."},
+    "template": {1: "The templates differ, or the input is not usable."},
+    "deploy": {1: "It failed, or the deployed model answers otherwise."},
+    "quality": {1: "A check failed, or the input is not usable."},
+    "verify": {1: "A file is not as it was written."},
+    "serve": {130: "Stopped with Ctrl-C, its usual end."},
+}
+
+
+def exit_codes(verb: str) -> dict[int, str]:
+    """Return what each exit code of a verb means, in order."""
+    return dict(sorted({**_EVERY, **_OWN.get(verb, {})}.items()))
+
+
+class VerbCommand(TyperCommand):
+    """One verb, whose help ends with examples and exit codes."""
+
+    def format_epilog(self, ctx: "Context", formatter: "HelpFormatter") -> None:
+        """Write both sections."""
+        verb = self.name or ""
+        if verb in EXAMPLES:
+            with formatter.section("Examples"):
+                for command, words in EXAMPLES[verb]:
+                    formatter.write(f"  {command}\n      {words}\n")
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), words) for code, words in exit_codes(verb).items()])
