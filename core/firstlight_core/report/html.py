@@ -53,8 +53,7 @@ def report_html(document: ReportDocument) -> str:
     drawn = page.render(
         d=document,
         charts=charts,
-        compared=rows.COMPARED,
-        comparison=rows.comparison_rows(document),
+        comparison=rows.comparison(document),
         claims=rows.claim_lines(document),
         measured_note=rows.MEASURED_NOTE,
         figures=cells.BENCH_FIGURES,

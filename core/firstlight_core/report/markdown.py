@@ -3,7 +3,7 @@
 from firstlight_core.documents.report import ReportDocument
 from firstlight_core.report.cells import plain, table
 from firstlight_core.report.markdown_appendices import appendices, folded
-from firstlight_core.report.rows import COMPARED, MEASURED_NOTE, claim_lines, comparison_rows
+from firstlight_core.report.rows import MEASURED_NOTE, claim_lines, comparison
 
 
 def report_markdown(document: ReportDocument) -> str:
@@ -43,10 +43,11 @@ def _opening(document: ReportDocument) -> list[str]:
 
 
 def _comparison(document: ReportDocument) -> list[str]:
-    rows = [tuple(plain(cell.text) for cell in row) for row in comparison_rows(document)]
+    head, compared = comparison(document)
+    rows = [tuple(plain(cell.text) for cell in row) for row in compared]
     if not rows:
         return []
-    return ["## The precisions compared", "", MEASURED_NOTE, "", *table(COMPARED, rows)]
+    return ["## The precisions compared", "", MEASURED_NOTE, "", *table(head, rows)]
 
 
 def _samples(document: ReportDocument) -> list[str]:

@@ -19,19 +19,19 @@ from firstlight_core.report.charts import number_text
 from firstlight_core.report.result import claim_outcome, closeness_text, ttft_text
 from firstlight_core.text import bytes_text, seconds_text
 
-MEASURED_NOTE = "Measured on this machine, unless a cell says estimate. Same token and KL compare with the original's."
-"""What holds for every figure of the comparison."""
-COMPARED = (
+_COMPARED = (
     "Precision",
     "Size",
     "Decode, tok/s (least to most)",
     "First token (prompt)",
     "Peak memory",
-    "Same token",
+    "Same token as original",
     "Mean KL, nats",
     "Closeness",
 )
-"""The head of `comparison_rows`."""
+MEASURED_NOTE = "Measured on this machine, unless a cell says estimate."
+"""What holds for every figure of the comparison."""
+_NOTHING = "–"
 
 
 class Cell(NamedTuple):
@@ -41,19 +41,42 @@ class Cell(NamedTuple):
     void: bool = False
 
 
-def comparison_rows(document: ReportDocument) -> list[tuple[Cell, ...]]:
+class Comparison(NamedTuple):
+    """The table that a report opens with; columns without a figure are left out."""
+
+    head: tuple[str, ...]
+    rows: list[tuple[Cell, ...]]
+
+
+def comparison(document: ReportDocument) -> Comparison:
     """One row for each measured precision, and FP32's estimated size to compare with."""
+    rows = _comparison_rows(document)
+    columns = [
+        column
+        for column in range(len(_COMPARED))
+        if any(row[column].text != _NOTHING for row in rows)
+    ]
+    return Comparison(
+        head=tuple(_COMPARED[column] for column in columns),
+        rows=[tuple(row[column] for column in columns) for row in rows],
+    )
+
+
+def _comparison_rows(document: ReportDocument) -> list[tuple[Cell, ...]]:
+    precisions = document.get("precisions", [])
+    if not any("measured" in row for row in precisions):
+        # The reference alone compares nothing.
+        return []
     use = document["result"].get("precision", "") if "result" in document else ""
     rows = []
-    for row in document.get("precisions", ()):
+    for row in precisions:
         if "measured" in row:
             mark = " (in use)" if row["precision"] == use else ""
             rows.append((Cell(f"{row['label']}{mark}"), *_compared(row["measured"])))
         elif row["precision"] == REFERENCE_PRECISION and (size := _estimated_size(row)):
             text = f"{bytes_text(size)} (estimate)"
-            rows.append((Cell(row["label"]), Cell(text), *[Cell("–")] * 6))
-    # The reference alone compares nothing.
-    return rows if any("measured" in row for row in document.get("precisions", ())) else []
+            rows.append((Cell(row["label"]), Cell(text), *[Cell(_NOTHING)] * 6))
+    return rows
 
 
 def _estimated_size(row: PrecisionRow) -> int | None:
@@ -82,7 +105,7 @@ def _compared(measured: ReportedFigures) -> tuple[Cell, ...]:
 
 def _cell(text: str, void: bool = False) -> Cell:
     if not text:
-        return Cell("–")
+        return Cell(_NOTHING)
     return Cell(f"void: {text}" if void else text, void)
 
 
@@ -142,11 +165,15 @@ def machine_rows(machine: ReportedMachine) -> list[tuple[str, str]]:
         ("Operating system", measured.get("system", "")),
         ("Python", measured.get("python", "")),
     ]
+    checks = machine.get("checks", {})
+    if "cpu" in measured and measured["cpu"] in checks.get("CPU", ""):
+        # The check tells it with its cores and instruction sets.
+        known = [("CPU", checks["CPU"]), *known[2:]]
     rows = {name: str(text) for name, text in known if text}
     for package, version in (measured.get("versions") or {}).items():
         rows.setdefault(package, version)
     same = {name.casefold() for name in rows}
-    for title, found in machine.get("checks", {}).items():
+    for title, found in checks.items():
         if title.casefold() not in same:
             rows[title] = found
     return list(rows.items())

@@ -175,6 +175,14 @@ def test_a_good_report_marks_nothing(tmp_path: Path) -> None:
     assert "void" not in markdown and "void" not in body
 
 
+def test_the_comparison_has_no_empty_column(tmp_path: Path) -> None:
+    run = Run.create("/models/mine", runs=tmp_path)
+    run.record("convert", "done", values=documents.converted("int4", artifact("int4")))
+    _, markdown, html = drawn(run)
+    assert "| Precision | Size |\n" in markdown
+    assert "Mean KL, nats" not in html
+
+
 def test_a_size_says_what_it_is_held_against(tmp_path: Path) -> None:
     document = drawn(planted(tmp_path))[0]
     (size,) = [row for row in document["claims"] if row["subject"] == "size"]
