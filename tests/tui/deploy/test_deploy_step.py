@@ -64,7 +64,9 @@ async def test_deployed_both_answers_side_by_side_and_undone(
         for key in ("foundry", "own"):
             answer = app.screen.query_one(f"#answer-{key}", Words)
             assert str(answer.visual) == DEPLOYMENT["answer"] and answer.region.width > 20
-        assert "firstlight chat sample-int4" in words(app, "#places")
+        assert "firstlight chat sample-int4" in words(app, "#commands")
+        await pilot.press("c")
+        assert app.clipboard == "firstlight chat sample-int4"
         assert primary(app) == "Next: Chat"
         await pilot.press("pagedown", "f8")
         await settle(pilot)

@@ -2,8 +2,15 @@
 
 import pytest
 
+from firstlight_core.documents.foundry import CommandDocument
 from firstlight_core.session import Session
-from firstlight_tui.state.deployment import Choice, serve_target, suggested_choice
+from firstlight_tui.state.deployment import (
+    Choice,
+    NextCommands,
+    next_commands,
+    serve_target,
+    suggested_choice,
+)
 from firstlight_tui.state.workspace import Drafts
 from tests.support import documents
 from tests.support.wizard_documents import DEPLOYMENT, FULL
@@ -49,3 +56,16 @@ def test_a_draft_belongs_to_its_artifact() -> None:
     drafts = Drafts(deployment=("/a", choice))
     assert drafts.deployment_of("/a") is choice
     assert drafts.deployment_of("/b") is None
+
+
+def test_commands_whose_program_is_absent_are_apart() -> None:
+    rows: list[CommandDocument] = [
+        {"command": "OLLAMA_HOST=:1 ollama create mine", "does": "import it"},
+        {"command": "firstlight chat mine", "does": "talk to it"},
+        {"command": "curl http://127.0.0.1", "does": "ask it"},
+        {"command": "ollama run mine", "does": "talk to it"},
+    ]
+    commands = next_commands(rows, which=lambda name: None if name == "ollama" else f"/bin/{name}")
+    assert commands.first == rows[1] and commands.further == (rows[2],)
+    assert commands.absent == (rows[0], rows[3]) and commands.absent_programs == ("ollama",)
+    assert next_commands([]) == NextCommands(None, (), ())

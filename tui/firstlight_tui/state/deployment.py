@@ -1,12 +1,59 @@
 """What is chosen for a deployment, what is deployed, and what would be served."""
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from firstlight_core.deploy.targets import PUBLISHED
+from firstlight_core.documents.foundry import CommandDocument
 from firstlight_core.exports.vllm_command import Capacity
 from firstlight_core.session import Session
+
+PURPOSES: Mapping[str, str] = {
+    "foundry": "this laptop",
+    "folder": "old CLIs",
+    "bundle": "my own code",
+    "ollama": "Ollama",
+    "vllm": "GPU server",
+}
+"""Where a person wants to use the model, by the target that leads there; a target without an entry has its name."""
+SHELL_WORDS = ("firstlight", "python", "cd", "sh", "bash")
+"""What a command may begin with without a program of its own that must be there."""
+
+
+@dataclass(frozen=True, slots=True)
+class NextCommands:
+    """The commands of a deployment: the one to type next, the further ones, and those whose program is not here."""
+
+    first: CommandDocument | None
+    further: tuple[CommandDocument, ...]
+    absent: tuple[CommandDocument, ...]
+
+    @property
+    def absent_programs(self) -> tuple[str, ...]:
+        """The programs that are not here, each once."""
+        return tuple(dict.fromkeys(program_of(row["command"]) for row in self.absent))
+
+
+def program_of(command: str) -> str:
+    """Return the program that a command starts: its first word that sets no variable."""
+    words = (word for word in command.split() if "=" not in word)
+    return next(words, "").strip("\"'")
+
+
+def next_commands(
+    rows: Iterable[CommandDocument], which: Callable[[str], str | None] = shutil.which
+) -> NextCommands:
+    """Sort the commands of a deployment by whether they can be typed here."""
+    rows = list(rows)
+    absent = tuple(
+        row
+        for row in rows
+        if (program := program_of(row["command"])) not in SHELL_WORDS and which(program) is None
+    )
+    here = [row for row in rows if row not in absent]
+    return NextCommands(here[0] if here else None, tuple(here[1:]), absent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

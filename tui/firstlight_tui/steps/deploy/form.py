@@ -13,7 +13,7 @@ from textual.widgets import Input, Label, RadioButton, RadioSet
 from firstlight_core.deploy.targets import target_words
 from firstlight_core.errors import FirstlightError, UsageError
 from firstlight_core.text import one_line
-from firstlight_tui.state.deployment import Choice, suggested_choice
+from firstlight_tui.state.deployment import PURPOSES, Choice, suggested_choice
 from firstlight_tui.terminal.app import workspace_of
 from firstlight_tui.terminal.workers import begin
 from firstlight_tui.widgets.words import Words, part
@@ -61,16 +61,17 @@ class ChoiceForm(Grid):
 
     def compose(self) -> ComposeResult:
         first = self._first
+        yield Label("Use in", classes="muted")
+        with RadioSet(id="targets", compact=True):
+            for key in self._targets:
+                label = PURPOSES.get(key, key)
+                yield _Compact(label, key == first.target, id=f"target-{key}", compact=True)
+        yield Label("")
+        yield Words(id="target-words", classes="muted")
         yield Label("Name", classes="muted")
         yield Input(first.name, id="deploy-name", compact=True, max_length=200)
         yield Label("")
         yield Words(id="name-words")
-        yield Label("Target", classes="muted")
-        with RadioSet(id="targets", compact=True):
-            for key in self._targets:
-                yield _Compact(key, key == first.target, id=f"target-{key}", compact=True)
-        yield Label("")
-        yield Words(id="target-words", classes="muted")
         yield Label("Cache", classes="muted -cache")
         with RadioSet(id="caches", compact=True, classes="-cache"):
             for key, (label, _) in CACHES.items():
@@ -147,7 +148,9 @@ class ChoiceForm(Grid):
         self.query_one("#name-words", Words).update(
             name if session.artifact is not None else "There is no artifact yet: convert first."
         )
-        self.query_one("#target-words", Words).update(target_words(choice.target))
+        self.query_one("#target-words", Words).update(
+            f"{choice.target}: {target_words(choice.target)}"
+        )
         self.query_one("#cache-words", Words).update(f"{CACHES[choice.cache][1]} (F3).")
 
 

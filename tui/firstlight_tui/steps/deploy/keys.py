@@ -32,6 +32,7 @@ KEYS: list[BindingType] = [
         "Stop the local service and start it again, at the same port",
         show=False,
     ),
+    _key("c", "copy_next", "Copy next", "copy-next", "Copy the command to type next", show=False),
     _key("f6", "copy", "Copy", "copy", "Copy a command or a snippet", show=False),
     _key(
         "f3",

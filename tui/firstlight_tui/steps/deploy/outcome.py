@@ -6,6 +6,7 @@ from textual.content import Content
 
 from firstlight_core.documents.deploy import Deployed
 from firstlight_core.text import one_line, seconds_text, shown_path, visible
+from firstlight_tui.state.deployment import next_commands
 from firstlight_tui.widgets.token_view import change_content
 from firstlight_tui.widgets.words import Words, part
 
@@ -29,6 +30,7 @@ class Outcome(Vertical):
                 with Vertical() as card:
                     card.border_title = Content(title)
                     yield Words(id=f"answer-{key}")
+        yield Words(id="commands")
         yield Words(id="places")
 
     def show(self, document: Deployed) -> None:
@@ -44,6 +46,7 @@ class Outcome(Vertical):
             Content.assemble(part(answer)) if same else change_content(own, answer)
         )
         self.query_one("#answer-own", Words).update(own)
+        self.query_one("#commands", Words).update(_commands(document))
         self.query_one("#places", Words).update(_places(document))
 
     def say(self, sentence: str) -> None:
@@ -51,6 +54,7 @@ class Outcome(Vertical):
         self.add_class("-shown")
         self.query_one("#answers").remove_class("-shown")
         self.query_one("#verdict", Words).update(sentence)
+        self.query_one("#commands", Words).update("")
         self.query_one("#places", Words).update("")
 
 
@@ -102,10 +106,34 @@ def _places(document: Deployed) -> Content:
         )
         lines.append(Content.assemble(part("found by ", "$text-accent"), part(f"{seen} (F3)")))
     lines += [Content.assemble(part(one_line(str(n), 400))) for n in document.get("notes", ())]
-    for row in command_rows(document):
+    return Content("\n").join(lines)
+
+
+def _commands(document: Deployed) -> Content:
+    """The command to type next, the others that can be typed here, and which programs the rest needs."""
+    commands = next_commands(document["commands"])
+    lines = []
+    if (first := commands.first) is not None:
         lines.append(
-            Content.assemble(part(row[1], "bold"), part(f"  {row[2]}", "$foreground-muted"))
+            Content.assemble(
+                part("next     ", "$text-accent"),
+                part(one_line(first["command"], 300), "bold $text-success"),
+                part(f"  {one_line(first['does'], 160)} · c copies it", "$foreground-muted"),
+            )
         )
+    for row in commands.further:
+        lines.append(
+            Content.assemble(
+                part("or       ", "$text-accent"),
+                part(one_line(row["command"], 300)),
+                part(f"  {one_line(row['does'], 160)}", "$foreground-muted"),
+            )
+        )
+    if programs := commands.absent_programs:
+        count = len(commands.absent)
+        names = ", ".join(one_line(name, 40) for name in programs)
+        words = f"{count} more command{'s' * (count != 1)} for {names}, not found here: F6"
+        lines.append(Content.assemble(part(words, "$foreground-muted")))
     return Content("\n").join(lines)
 
 

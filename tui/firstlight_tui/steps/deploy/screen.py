@@ -5,13 +5,13 @@ from typing import ClassVar
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.widgets import Button
+from textual.widgets import Button, Label
 
 from firstlight_core.documents.deploy import Deployed
 from firstlight_core.session import Session
 from firstlight_core.text import one_line
 from firstlight_tui.modals.cancel_work import cancel_work
-from firstlight_tui.state.deployment import Undone, suggested_choice
+from firstlight_tui.state.deployment import Undone, next_commands, suggested_choice
 from firstlight_tui.state.work import Work
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.base import StepScreen
@@ -32,9 +32,11 @@ class DeployStep(StepScreen):
     HELP = HELP
     WORK = WORK
     CSS = """
+    DeployStep #where { text-style: bold; color: $text-accent; }
     DeployStep.-narrow #purpose { display: none; }
     DeployStep.-narrow Outcome #answers.-shown { layout: vertical; }
     DeployStep.-narrow Outcome #answers Vertical { width: 100%; }
+    DeployStep.-narrow ChoiceForm #targets { layout: grid; grid-size: 2; grid-rows: 1; height: auto; }
     DeployStep #body #actions Button { min-width: 4; margin-right: 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = KEYS
@@ -57,6 +59,7 @@ class DeployStep(StepScreen):
     def compose_step(self) -> ComposeResult:
         drafted = self.workspace.drafts.deployment_of(self.session.artifact)
         choice = drafted or suggested_choice(self.session)
+        yield Label("Where do you want to use it?", id="where")
         yield ChoiceForm(choice, self.workspace.services.deploy_targets(), id="choice")
         yield ServicePanel()
         yield FoundryTools()
@@ -171,6 +174,16 @@ class DeployStep(StepScreen):
     def action_put_back(self) -> None:
         """Put the foundry command's cache back to where it was before Firstlight moved it."""
         self.query_one(FoundryTools).put_back()
+
+    def action_copy_next(self) -> None:
+        """Copy the command to type next."""
+        deployment = self.session.deployment
+        first = next_commands(deployment["commands"]).first if deployment is not None else None
+        if first is None:
+            self.notify("Deploy first; then there is a command to copy.", markup=False)
+            return
+        self.app.copy_to_clipboard(first["command"])
+        self.notify(f"Copied: {one_line(first['command'], 60)}", markup=False)
 
     @on(Button.Pressed, "#deploy-copy")
     def action_copy(self) -> None:
