@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.pilot import Pilot
 
 from firstlight_core.ledger import ANSWERS, OVER, Run, list_runs
 from firstlight_core.session import Session
@@ -89,6 +90,13 @@ async def walk_to(app: WizardApp, step: str) -> None:
     workspace.ledger.flush()
 
 
+async def offered(app: WizardApp, pilot: Pilot[Any]) -> None:
+    """Wait until the question is on the screen: it comes after the first paint, from a thread."""
+    async with asyncio.timeout(30):
+        while not isinstance(app.screen, ContinueScreen):
+            await pilot.pause(0.02)
+
+
 def holding(called: Called) -> Any:
     """Services whose files are all still there."""
     return fake_services(called).replaced(what_still_holds=lambda session: (session, []))
@@ -107,8 +115,7 @@ async def test_no_finished_step_is_done_again(wizard: Build, called: Called, ste
     assert all(entry.step != OVER for entry in Run(folder).entries())
     app = wizard(remember=True, services=holding(called))
     async with app.run_test(size=(80, 24)) as pilot:
-        await settle(pilot)
-        assert isinstance(app.screen, ContinueScreen)
+        await offered(app, pilot)
         await pilot.press("enter")
         await settle(pilot)
         assert isinstance(app.screen, StepScreen) and step == app.screen.STEP_ID
@@ -146,7 +153,7 @@ async def test_escape_starts_anew_and_is_not_asked_again(wizard: Build, called: 
             break
         app = wizard(remember=True, services=holding(called))
         async with app.run_test() as pilot:
-            await settle(pilot)
+            await offered(app, pilot)
             await pilot.press("escape")
             await settle(pilot)
             assert app.workspace.session.source is None
@@ -162,7 +169,7 @@ async def test_a_declined_run_in_which_nothing_was_made_goes(wizard: Build, call
         await settle(pilot)
     app = wizard(remember=True, services=holding(called))
     async with app.run_test() as pilot:
-        await settle(pilot)
+        await offered(app, pilot)
         await pilot.press("escape")
         await settle(pilot)
     assert list_runs() == []
@@ -261,7 +268,7 @@ async def test_a_killed_process_leaves_a_run_to_continue(
     assert await process.wait() == -signal.SIGKILL
     app = wizard(remember=True, services=holding(called))
     async with app.run_test() as pilot:
-        await settle(pilot)
+        await offered(app, pilot)
         await pilot.press("enter")
         await settle(pilot)
         assert isinstance(app.screen, StepScreen) and step == app.screen.STEP_ID

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from firstlight_core.ledger import LOCK, Run
+from firstlight_core.ledger import LOCK, list_runs
 from firstlight_core.locks import try_lock
 from firstlight_core.steps import STEPS
 from firstlight_core.workflow import interrupted as module
@@ -75,7 +75,7 @@ async def test_no_finished_step_is_done_again(tmp_path: Path, step: str) -> None
 
 async def test_a_finished_precision_is_not_converted_again(tmp_path: Path) -> None:
     await killed_at("convert", tmp_path)
-    run = Run(next(tmp_path.iterdir()))
+    (run,) = list_runs(tmp_path)
     made = documents.converted("int4", str(run.folder / "artifacts" / "int4"))
     run.record("convert", "done", values=made)
     interrupted = find_interrupted(PLAN, runs=tmp_path)
