@@ -106,6 +106,11 @@ def build_cli(arguments: Sequence[str] = ()) -> typer.Typer:
     @with_switches
     def root(
         demo: bool = typer.Option(False, "--demo", help="The wizard on the sample model."),
+        plain: bool = typer.Option(
+            False,
+            "--plain",
+            help="All steps as questions, line by line, for screen readers and simple terminals.",
+        ),
         version: bool = typer.Option(False, "--version", help="Print the version."),
         completion: str = typer.Option(
             "", "--completion", help="Print the completion script of bash, zsh, fish or powershell."
@@ -114,6 +119,10 @@ def build_cli(arguments: Sequence[str] = ()) -> typer.Typer:
         """The wizard and its headless twin."""
         if completion:
             _print_completion(completion)
+        if plain:
+            from firstlight_tui.commands.plain import walk_plainly
+
+            walk_plainly()
 
     def named() -> None:
         """Stand in for a verb that is listed, not called."""

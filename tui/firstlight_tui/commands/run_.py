@@ -44,7 +44,7 @@ def run(
             note("No run of this file was interrupted: this is a new one.")
         return await walk(plan, on_event=show_events(log=log), interrupted=interrupted)
 
-    run_verb("run", work, _show, as_json=json)
+    run_verb("run", work, show_run, as_json=json)
 
 
 def _stopped(interrupted: Interrupted) -> str:
@@ -76,7 +76,8 @@ def _ask(plan: Plan, interrupted: Interrupted | None, *, resume: bool) -> Interr
 _ROLES: dict[str, Role] = {"done": "good", "failed": "bad", "skipped": "quiet"}
 
 
-def _show(document: RunDocument) -> None:
+def show_run(document: RunDocument) -> None:
+    """A line for each step, and one for each report."""
     for step in document["steps"]:
         reason = step["error"]["message"] if "error" in step else step.get("reason", "")
         spent = seconds_text(step["seconds"]) if step["seconds"] else ""

@@ -60,7 +60,7 @@ class Option:
     help: str
     kind: ValueKind
     values: tuple[str, ...] = ()
-    """The only values that it takes; empty where any is kind."""
+    """The only values that it takes; empty where any text will do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
