@@ -10,7 +10,7 @@ import pytest
 from firstlight_core.deploy.targets import deploy_targets
 from firstlight_core.errors import UsageError
 from firstlight_core.precision.table import PRECISIONS
-from firstlight_tui.commands import VERBS
+from firstlight_tui.commands import VERBS, whole_cli
 from firstlight_tui.commands.completion import completion_script
 from firstlight_tui.commands.guide import EXAMPLES, exit_codes
 from firstlight_tui.commands.manual import manual_page
@@ -24,13 +24,13 @@ bash = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 
 @pytest.fixture(scope="module")
 def syntax() -> dict[str, VerbSyntax]:
-    return {verb.name: verb for verb in command_line_syntax()}
+    return {verb.name: verb for verb in command_line_syntax(whole_cli())}
 
 
 @pytest.fixture(scope="module")
 def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("completion") / "firstlight.bash"
-    path.write_text(completion_script("bash"))
+    path.write_text(completion_script("bash", command_line_syntax(whole_cli())))
     return path
 
 
@@ -100,7 +100,7 @@ def test_bash_completes_folders_and_files(script: Path, tmp_path: Path) -> None:
 def test_the_script_of_each_shell_knows_everything(
     shell: str, syntax: dict[str, VerbSyntax]
 ) -> None:
-    script = completion_script(shell)
+    script = completion_script(shell, command_line_syntax(whole_cli()))
     for verb in syntax.values():
         assert verb.name in script
         for option in verb.options:
@@ -115,13 +115,17 @@ def test_the_script_of_each_shell_knows_everything(
 
 def test_an_unknown_shell_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(UsageError) as refused:
-        completion_script("tcsh")
+        completion_script("tcsh", command_line_syntax(whole_cli()))
     assert "powershell" in refused.value.hint
 
 
 def test_the_option_prints_the_script_and_nothing_else() -> None:
     done = call("--completion", "bash")
-    assert (done.returncode, done.stderr, done.stdout) == (0, "", completion_script("bash"))
+    assert (done.returncode, done.stderr, done.stdout) == (
+        0,
+        "",
+        completion_script("bash", command_line_syntax(whole_cli())),
+    )
     refused = call("--completion", "tcsh")
     assert refused.returncode == 2 and "Choose one of: bash" in refused.stderr
 

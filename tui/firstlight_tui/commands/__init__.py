@@ -133,13 +133,19 @@ def build_cli(arguments: Sequence[str] = ()) -> typer.Typer:
     return cli
 
 
+def whole_cli() -> typer.Typer:
+    """Build the command line with every verb imported, for completion and the manual page."""
+    return build_cli(["--help", *VERBS])
+
+
 def _print_completion(shell: str) -> None:
     from firstlight_core.errors import FirstlightError
     from firstlight_tui.commands.completion import completion_script
     from firstlight_tui.commands.output import fail
+    from firstlight_tui.commands.syntax import command_line_syntax
 
     try:
-        script = completion_script(shell)
+        script = completion_script(shell, command_line_syntax(whole_cli()))
     except FirstlightError as error:
         fail({"schema": "firstlight/firstlight/1"}, error, as_json=False)
     # As it is: a tab or a quote made visible would be another script.

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from firstlight_core.errors import UsageError
 from firstlight_core.text import one_line
-from firstlight_tui.commands.syntax import Option, ValueKind, VerbSyntax, command_line_syntax
+from firstlight_tui.commands.syntax import Option, ValueKind, VerbSyntax
 
 
-def completion_script(shell: str) -> str:
+def completion_script(shell: str, verbs: Sequence[VerbSyntax]) -> str:
     """Return the completion script of a shell.
 
     Raises:
@@ -23,7 +23,7 @@ def completion_script(shell: str) -> str:
             f"There is no completion for {one_line(shell, 40)!r}.",
             hint=f"Choose one of: {', '.join(_WRITERS)}.",
         )
-    return write(command_line_syntax())
+    return write(verbs)
 
 
 def _words(words: Iterable[str]) -> str:

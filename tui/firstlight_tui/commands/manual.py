@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from firstlight_tui.commands import whole_cli
 from firstlight_tui.commands.guide import EXAMPLES, exit_codes
 from firstlight_tui.commands.syntax import Option, VerbSyntax, command_line_syntax
 
@@ -30,7 +31,7 @@ _ENVIRONMENT = (
 
 def manual_page() -> str:
     """Return the page in roff."""
-    root, *verbs = command_line_syntax()
+    root, *verbs = command_line_syntax(whole_cli())
     parts = [_HEAD, ".SH OPTIONS\n", *map(_option, root.options), ".SH VERBS\n", *map(_verb, verbs)]
     parts.append(".SH EXIT STATUS\n")
     codes = {**exit_codes(""), 3: "The toolchain is missing or broken."}

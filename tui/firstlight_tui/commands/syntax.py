@@ -12,7 +12,6 @@ from firstlight_core.deploy.targets import deploy_targets
 from firstlight_core.foundry.service import snippets
 from firstlight_core.precision.table import PRECISIONS
 from firstlight_core.template.presets import PRESETS, TOKENIZER
-from firstlight_tui.commands import VERBS, build_cli
 
 ValueKind = Literal["nothing", "text", "folder", "file"]
 """What follows an option, or what an argument is."""
@@ -76,11 +75,11 @@ class VerbSyntax:
     words: tuple[str, ...]
 
 
-def command_line_syntax() -> tuple[VerbSyntax, ...]:
-    """Return `firstlight` itself, and each verb in the order of the table."""
-    root = typer.main.get_command(build_cli(["--help", *VERBS]))
+def command_line_syntax(cli: typer.Typer) -> tuple[VerbSyntax, ...]:
+    """Return `firstlight` itself, and each verb of a whole command line in its order."""
+    root = typer.main.get_command(cli)
     assert isinstance(root, typer.core.TyperGroup)
-    commands = [("", root), *((name, root.commands[name]) for name in VERBS)]
+    commands = [("", root), *root.commands.items()]
     found = []
     for name, command in commands:
         context = typer.Context(command, info_name="firstlight")
@@ -89,11 +88,10 @@ def command_line_syntax() -> tuple[VerbSyntax, ...]:
             piece for p in command.get_params(context) for piece in p.get_usage_pieces(context)
         ]
         options = tuple(_option(p) for p in command.params if isinstance(p, TyperOption))
-        about = VERBS[name].help if name else command.help or ""
         found.append(
             VerbSyntax(
                 name=name,
-                help=about,
+                help=command.help or "",
                 usage=" ".join(pieces),
                 options=(
                     *options,
