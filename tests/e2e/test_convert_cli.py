@@ -71,6 +71,7 @@ def test_undo_brings_the_version_before_back(
         0,
         {
             "schema": "firstlight/convert/1",
+            "kind": "restored",
             "ok": True,
             "artifact": str(output),
             "restored": True,

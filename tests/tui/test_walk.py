@@ -1,5 +1,6 @@
 """The wizard by keys, step for step, at both sizes."""
 
+import asyncio
 import itertools
 import threading
 
@@ -98,6 +99,18 @@ async def test_walking_as_fast_as_keys_come_ends_nowhere_but_at_a_step(wizard: B
         await settle(pilot)
         assert isinstance(app.screen, StepScreen)
         assert app.return_code is None
+
+
+@pytest.mark.parametrize("turns", range(0, 48, 8))
+async def test_the_wizard_may_be_left_while_a_step_is_being_made(wizard: Build, turns: int) -> None:
+    app = wizard(session=FULL, first=STEPS[-3])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        app.workspace.navigation.open(STEPS[-2])
+        # Whatever has been made of the step by now.
+        for _ in range(turns):
+            await asyncio.sleep(0)
+    assert app.return_code in (None, 0)
 
 
 async def test_what_does_not_fit_is_read_by_keys_alone(wizard: Build) -> None:

@@ -143,6 +143,9 @@ class StepScreen(KeyBufferScreen):
         yield from ()
 
     def on_mount(self) -> None:
+        # A wizard that is left while this step is made takes parts away that it has not made yet.
+        if not (self.app.is_running and self.is_attached):
+            return
         self.query_one("#back").disabled = self.workspace.navigation.position == 0
         self.workspace.worked.subscribe(self, self._while_here(self._on_work))
         changed = self._while_here(lambda _: self._session_changed())

@@ -79,7 +79,8 @@ class StepRail(Vertical):
             yield RailItem(index)
 
     def on_mount(self) -> None:
-        self.show(self._entries)
+        if self.app.is_running and self.is_attached:  # Else its parts are not made any more.
+            self.show(self._entries)
 
     def show(self, entries: Sequence[RailEntry]) -> None:
         """Paint the lines, when one of them has changed: running work asks for it ten times a second."""
