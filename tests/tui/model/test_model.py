@@ -199,7 +199,7 @@ async def test_keys_and_headers_sort_and_filter(build: Build) -> None:
         assert names(app) == ["owner/apple", "sample", "zebra"]
         await pilot.press("s")
         assert names(app) == ["owner/apple", "zebra", "sample"]
-        await pilot.press("f", "f", "f")
+        await pilot.press(*"ffff")
         assert names(app) == ["owner/apple"]
         await pilot.press("f")
         await pilot.click("#models", offset=(3, 0))
