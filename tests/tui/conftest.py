@@ -1,10 +1,9 @@
 """The wizard as a fixture: services that answer at once, a machine that never changes."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from textual.widgets import Input
+from textual.widgets import Input, TextArea
 
 from firstlight_core.monitor import History, Sample
 from firstlight_tui.app import WizardApp
@@ -42,9 +41,7 @@ def wizard(called: Called, history: History) -> Build:
 
 
 @pytest.fixture(autouse=True)
-def steady_cursor() -> Iterator[None]:
+def steady_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
     """A blinking cursor would make pictures differ."""
-    before = Input.cursor_blink
-    Input.cursor_blink = False  # type: ignore[assignment]
-    yield
-    Input.cursor_blink = before  # type: ignore[method-assign]
+    monkeypatch.setattr(Input, "cursor_blink", False)
+    monkeypatch.setattr(TextArea, "cursor_blink", False)
