@@ -155,8 +155,12 @@ def _swap() -> int | None:
 
 def cpu_temperature() -> float | None:
     """Degrees Celsius of the hottest CPU sensor; None where none can be read."""
-    with contextlib.suppress(OSError, RuntimeError, AttributeError):
-        sensors = psutil.sensors_temperatures()
+    # psutil has it on Linux and FreeBSD only.
+    read = getattr(psutil, "sensors_temperatures", None)
+    if read is None:
+        return None
+    with contextlib.suppress(OSError, RuntimeError):
+        sensors = read()
         for name in CPU_SENSORS:
             values = [float(entry.current) for entry in sensors.get(name, ()) if entry.current]
             if values:
