@@ -182,7 +182,7 @@ async def test_settings_are_measured_in_turns(tmp_path: Path, memory: int) -> No
     assert order == [t.label for t in (ONE, TWO, TWO, ONE, ONE, TWO)]
     assert all(len(trial.seconds) == 3 for trial in trials)
     assert len(pids) == (2 if memory else 6)
-    figures = trials[0].figures()
+    figures = trials[0].row("threads")
     assert figures["rounds"] == len(figures["decode_tps"]["samples"]) == 3
 
 
