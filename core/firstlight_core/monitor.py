@@ -23,6 +23,7 @@ class Sample:
     memory_used: int
     memory_total: int
     disk_free: int = 0
+    disk_total: int = 0
     job_rss: int | None = None
     """Resident memory of the running job's whole process tree; None when no job runs."""
     job_cpu: float | None = None
@@ -98,15 +99,17 @@ def process_rss(pid: int) -> int | None:
 def read_sample(job_pid: int | None = None, folder: Path | None = None) -> Sample:
     """Look at the machine now; what cannot be read is 0 or None, never an exception."""
     memory = psutil.virtual_memory()
-    free = 0
+    free = total = 0
     if folder is not None:
         with contextlib.suppress(OSError):
-            free = psutil.disk_usage(str(folder)).free
+            disk = psutil.disk_usage(str(folder))
+            free, total = disk.free, disk.total
     return Sample(
         cpu=psutil.cpu_percent(),
         memory_used=memory.total - memory.available,
         memory_total=memory.total,
         disk_free=free,
+        disk_total=total,
         job_rss=tree_rss(job_pid) if job_pid is not None else None,
     )
 

@@ -14,7 +14,7 @@ from firstlight_core.documents.environment import (
 from firstlight_core.environment.checks import CHECKS, EnvironmentCheck
 from firstlight_core.environment.precision_support import precision_available
 from firstlight_core.environment.probes import STATUSES, Finding
-from firstlight_core.environment.program_version import patient
+from firstlight_core.environment.program_version import busy_words, patient
 from firstlight_core.environment.toolchain import COURSE_INSTALLS, TOOLCHAIN, installed_version
 from firstlight_core.errors import FirstlightError
 from firstlight_core.precision.table import PRECISIONS
@@ -66,7 +66,7 @@ async def _run(check: EnvironmentCheck) -> CheckResult:
     try:
         finding = await asyncio.wait_for(check.look(), seconds)
     except TimeoutError:
-        finding = Finding("unknown", f"no answer within {seconds:.2g} s")
+        finding = Finding("unknown", f"{busy_words()}no answer within {seconds:.2g} s")
     except (FirstlightError, OSError, ValueError, ArithmeticError, LookupError) as error:
         finding = Finding("unknown", f"could not tell: {error}")
     return CheckResult(

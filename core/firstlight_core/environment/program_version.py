@@ -35,6 +35,14 @@ def patient(seconds: float, *, load: float | None = None, cores: int | None = No
     return seconds * min(MOST_PATIENT, max(1.0, share))
 
 
+def busy_words(*, load: float | None = None, cores: int | None = None) -> str:
+    """The words before a silence that the machine's load explains; empty where it does not."""
+    busy = psutil.getloadavg()[0] if load is None else load
+    if busy < 2 * (cores or psutil.cpu_count() or 1):
+        return ""
+    return f"your machine is very busy (load {busy:.0f}): "
+
+
 @dataclass(frozen=True, slots=True)
 class ProgramAnswer:
     """What came of asking: `status` is `ok`, `missing`, `broken` or `silent`; `text` is safe to show."""

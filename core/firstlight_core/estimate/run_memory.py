@@ -68,3 +68,12 @@ def run_bytes(inspection: Inspection, precision: Precision, context: int) -> flo
     logits = min(CHUNK, context) * inspection.shape.vocab * 4
     ready = loaded + TOKENIZER * inspection.tokenizer.bytes + cache + logits + SCRATCH
     return BASE + max(most, ready)
+
+
+def rough_run_bytes(weight_bytes: int) -> int:
+    """RAM to run a model as INT4, guessed from the size of its weight files alone: 16 bits a weight become about 5."""
+    return round(0.3 * weight_bytes) + _BARE_PROCESS
+
+
+_BARE_PROCESS = 200 * 2**20
+"""Bytes of a process that has loaded the runtime and a small context."""

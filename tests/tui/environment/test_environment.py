@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from textual.widgets import Button
 
+from firstlight_core.environment.checks import CHECKS
 from firstlight_core.environment.doctor import renew
 from firstlight_core.environment.install import InstallPlan, install, plan_install
 from firstlight_core.errors import ToolchainMissing
@@ -14,6 +15,7 @@ from firstlight_core.process.events import LogLine, Stage
 from firstlight_core.session import Session
 from firstlight_tui.app import WizardApp
 from firstlight_tui.modals import ConfirmScreen, DetailScreen
+from firstlight_tui.steps.environment.groups import GROUPS, problems
 from firstlight_tui.steps.environment.screen import EnvironmentStep
 from firstlight_tui.widgets import ProblemPanel, Words
 from firstlight_tui.widgets.fitted_table import FittedTable
@@ -101,6 +103,8 @@ async def test_the_table_never_scrolls_sideways(build: Build, size: tuple[int, i
         table = app.screen.query_one(FittedTable)
         assert table.virtual_size.width <= table.size.width
         assert not table.show_horizontal_scrollbar
+        assert texts(app) == ["not installed"], "only the problem is open"
+        await pilot.press("a")
         assert texts(app)[1].startswith("olive-ai 0.13.0")
         assert app.screen.query_one("#primary").region.bottom <= size[1]
 
@@ -155,6 +159,34 @@ async def test_one_row_is_looked_at_again_alone(build: Build, machine: Machine) 
         assert machine.asked[-1] is None
 
 
+async def test_a_tile_opens_its_rows_and_closes_them_again(build: Build) -> None:
+    app = build()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert texts(app, "title") == ["torch"]
+        tile = app.screen.query_one("#tile-convert")
+        assert "Blocked" in str(tile.render())
+        tile.focus()
+        await pilot.press("enter")
+        await settle(pilot)
+        assert len(texts(app)) == 3
+        await pilot.press("enter")
+        await settle(pilot)
+        assert texts(app, "title") == ["torch"]
+
+
+def test_every_check_belongs_to_one_tile_and_what_blocks_comes_first() -> None:
+    listed = [row for group in GROUPS for row in group.rows]
+    assert sorted(listed) == sorted(check.id for check in CHECKS)
+    rows: list[Any] = [
+        row("python") | {"id": "cmake", "status": "missing", "vital": False},
+        row("python") | {"id": "cpu", "status": "unknown", "vital": False},
+        row("torch", "missing"),
+        row("python"),
+    ]
+    assert [problem["id"] for problem in problems(rows)] == ["torch", "cmake", "cpu"]
+
+
 def test_renewing_keeps_the_other_rows_and_judges_all() -> None:
     assert renew(BROKEN, document(row("torch")))["verdict"] == "ready"
     assert renew(BROKEN, document(row("python")))["verdict"] == "blocked"
@@ -164,9 +196,7 @@ async def test_the_fix_of_the_row_is_copied(build: Build) -> None:
     app = build()
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        assert not app.screen.query_one("#copy-fix").display
-        app.screen.query_one(FittedTable).select("torch")
-        await pilot.pause()
+        assert app.screen.query_one("#copy-fix").display, "the cursor is on the first problem"
         await pilot.press("c")
         assert app.clipboard == "pip install torch"
 

@@ -33,7 +33,7 @@ async def by_keys(pilot: Pilot[Any], machine: Machine) -> None:
     await pilot.press("shift+tab")
     while app.focused is not app.screen.query_one("#checks"):
         await pilot.press("shift+tab")
-    await pilot.press("down", "down", "c")
+    await pilot.press("c")
     assert app.clipboard == "pip install torch"
     await pilot.press("e")
     await settle(pilot)
@@ -44,7 +44,7 @@ async def by_keys(pilot: Pilot[Any], machine: Machine) -> None:
     await settle(pilot)
     assert type(app.screen) is ModelStep
     seen(pilot, "#models")
-    await pilot.press("slash", *"sam", "enter")
+    await pilot.press("slash", "backspace", *"sam", "enter")
     await settle(pilot)
     seen(pilot, "#facts")
     seen(pilot, "#primary")
@@ -54,7 +54,7 @@ async def by_keys(pilot: Pilot[Any], machine: Machine) -> None:
 
 async def by_mouse(pilot: Pilot[Any], machine: Machine) -> None:
     app = pilot.app
-    await pilot.click("#checks", offset=(5, 3))
+    await pilot.click("#checks", offset=(5, 1))
     await settle(pilot)
     await pilot.click("#copy-fix")
     assert app.clipboard == "pip install torch"

@@ -24,7 +24,13 @@ from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.steps.convert.screen import ConvertStep
 from firstlight_tui.steps.model.inspection import decided
 from firstlight_tui.steps.model.screen import ModelStep
-from firstlight_tui.steps.model.text import choose_models, facts_words, fit_words
+from firstlight_tui.steps.model.text import (
+    choose_models,
+    count_words,
+    facts_words,
+    fit_bar,
+    fit_words,
+)
 from firstlight_tui.steps.precision.screen import PrecisionStep
 from firstlight_tui.steps.template.screen import TemplateStep
 from firstlight_tui.widgets import ProblemPanel, Words, WorkView
@@ -183,7 +189,9 @@ async def test_typing_searches_and_enter_takes_the_only_row(build: Build, called
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         assert names(app) == ["sample", "zebra", "owner/apple"]
-        await pilot.press("slash", *"zeb")
+        await pilot.press("slash")
+        assert app.screen.query_one("#path", Input).value == "/", "from the table it begins a path"
+        await pilot.press("backspace", *"zeb")
         await pilot.pause()
         assert names(app) == ["zebra"]
         await pilot.press("enter")
@@ -208,6 +216,28 @@ async def test_keys_and_headers_sort_and_filter(build: Build) -> None:
         await pilot.click("#models", offset=(3, 0))
         await pilot.pause()
         assert names(app) == ["sample", "zebra", "owner/apple"]
+
+
+async def test_a_folder_from_elsewhere_stands_in_the_table_marked_and_selected(
+    build: Build, tmp_path: Path
+) -> None:
+    app = build()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await give(pilot, str(tmp_path))
+        table = app.screen.query_one(FittedTable)
+        assert names(app)[-1] == tmp_path.name and table.current == str(tmp_path)
+        assert [str(mark) for mark in table.get_column("mark")] == ["", "", "", "✓"]
+
+
+def test_what_a_model_needs_is_a_part_of_the_machine() -> None:
+    assert fit_bar(0, 16 * 2**30) == fit_bar(1, 0) == "–"
+    assert fit_bar(269_060_552, 16 * 2**30) == "▕█░░░░░░░▏ ≈ 277.0 MiB"
+    assert fit_bar(29_000_000_000, 4 * 2**30).startswith("✗ too large ≈ 8.30 GiB")
+
+
+def test_parameters_read_as_in_every_verb() -> None:
+    assert count_words(134_515_008) == "134.5 M" and count_words(None) == "?"
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")

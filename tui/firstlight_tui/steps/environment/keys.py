@@ -9,6 +9,7 @@ HELP = (
 KEYS: list[BindingType] = [
     Binding("r", "recheck", "Check all", id="environment.recheck", tooltip="Probe everything"),
     Binding("e", "recheck_one", "This row", id="environment.one", tooltip="Probe this row"),
+    Binding("a,f4", "all_rows", "All", id="environment.all", tooltip="All rows, or only problems"),
     Binding("c", "copy_fix", "Copy fix", id="environment.fix", tooltip="Copy this row's fix"),
     Binding(
         "y",

@@ -5,7 +5,7 @@ from functools import partial
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.containers import Container, Horizontal, Vertical
 from textual.theme import Theme
 from textual.widgets import Button, DataTable
 
@@ -18,8 +18,10 @@ from firstlight_tui.modals import DetailScreen
 from firstlight_tui.state.work import Work
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.base import StepScreen
+from firstlight_tui.steps.environment.groups import GROUPS, group_rows, problems, tile_of
 from firstlight_tui.steps.environment.install import Installation
 from firstlight_tui.steps.environment.keys import HELP, KEYS
+from firstlight_tui.steps.environment.machine_card import MachineCard
 from firstlight_tui.steps.environment.probing import WORK, start_probing
 from firstlight_tui.steps.environment.rows import (
     COLUMNS,
@@ -31,8 +33,10 @@ from firstlight_tui.steps.environment.rows import (
 )
 from firstlight_tui.terminal.workers import begin
 from firstlight_tui.widgets import Words
+from firstlight_tui.widgets.charts import TilePane, TileRow
 from firstlight_tui.widgets.fitted_table import FittedTable
 
+PROBLEMS, ALL = "problems", "all"
 REPORT_NAME = "environment-report.txt"
 
 
@@ -44,9 +48,20 @@ class EnvironmentStep(StepScreen):
     HELP = HELP
     WORK = WORK
     CSS = """
-    EnvironmentStep #checks { height: 1fr; min-height: 5; }
+    EnvironmentStep #tiles { margin-top: 1; }
+    EnvironmentStep #panes { height: 1fr; min-height: 12; layout: horizontal; margin-top: 1; }
+    EnvironmentStep #rows-pane { width: 3fr; height: 100%; }
+    EnvironmentStep #rows-title { height: 1; color: $text-accent; }
+    EnvironmentStep #machine-card { width: 2fr; margin-left: 1; height: 100%; }
+    EnvironmentStep.-narrow #tiles, EnvironmentStep.-narrow #panes { margin-top: 0; }
+    EnvironmentStep.-narrow #panes { layout: vertical; height: auto; }
+    EnvironmentStep.-narrow #rows-pane { width: 100%; height: auto; }
+    EnvironmentStep.-narrow #machine-card { width: 100%; height: auto; margin: 0; }
+    EnvironmentStep.-narrow #checks { max-height: 10; }
+    EnvironmentStep #checks { height: auto; max-height: 60%; min-height: 3; }
     EnvironmentStep #check-card { max-height: 50%; overflow-y: auto; scrollbar-size-vertical: 1; }
-    EnvironmentStep.-narrow #check-card { margin-top: 0; }
+    EnvironmentStep.-narrow #check-card { margin-top: 0; max-height: 14; }
+    EnvironmentStep.-narrow #history { display: none; }
     EnvironmentStep #check-card Horizontal { height: 1; }
     EnvironmentStep #check-card Button { margin-right: 2; }
     EnvironmentStep.-narrow #actions Button { margin-right: 1; min-width: 6; }
@@ -56,6 +71,8 @@ class EnvironmentStep(StepScreen):
     def __init__(self) -> None:
         super().__init__()
         self._rows: dict[str, Row] = {}
+        self._open = PROBLEMS
+        """Whose rows the table lists: the problems, all, or those of a group by its key."""
 
     @classmethod
     def done(cls, session: Session) -> bool:
@@ -72,12 +89,19 @@ class EnvironmentStep(StepScreen):
 
     def compose_step(self) -> ComposeResult:
         yield Words("Looking …", id="verdict")
-        yield FittedTable(COLUMNS, id="checks")
-        with Vertical(id="check-card", classes="card"):
-            yield Words(id="check-detail")
-            with Horizontal():
-                yield Button("Check this row", id="one", compact=True)
-                yield Button("Copy fix", id="copy-fix", compact=True)
+        with TileRow(id="tiles"):
+            for group in GROUPS:
+                yield TilePane(tile_of(group, ()), id=f"tile-{group.key}", choosable=True)
+        with Container(id="panes"):
+            with Vertical(id="rows-pane"):
+                yield Words(id="rows-title")
+                yield FittedTable(COLUMNS, id="checks")
+                with Vertical(id="check-card", classes="card"):
+                    yield Words(id="check-detail")
+                    with Horizontal():
+                        yield Button("Check this row", id="one", compact=True)
+                        yield Button("Copy fix", id="copy-fix", compact=True)
+            yield MachineCard(id="machine-card")
         yield Installation(id="installation")
 
     def compose_actions(self) -> ComposeResult:
@@ -134,6 +158,7 @@ class EnvironmentStep(StepScreen):
         key = row["id"]
         self._rows[key] = row
         table.show_row(key, row_cells(row, self.app.theme_variables))
+        self._show_tiles()
         if table.current == key:
             self._show_detail(row)
 
@@ -149,8 +174,48 @@ class EnvironmentStep(StepScreen):
 
     def _paint_rows(self, theme: Theme | None = None) -> None:
         colours = self.app.theme_variables
-        cells = ((key, row_cells(row, colours)) for key, row in self._rows.items())
+        rows, title = self._listed()
+        self.query_one("#rows-title", Words).update(title)
+        cells = ((row["id"], row_cells(row, colours)) for row in rows)
         self.query_one("#checks", FittedTable).show_rows(cells)
+        self._show_tiles()
+
+    def _listed(self) -> tuple[list[Row], str]:
+        """The rows that the table lists now, and the words above them."""
+        rows = list(self._rows.values())
+        group = next((group for group in GROUPS if group.key == self._open), None)
+        if group is not None:
+            return group_rows(
+                group, rows
+            ), f"{group.title} · Enter on the tile again: only problems"
+        wrong = problems(rows)
+        looking = any(row["status"] == "looking" for row in rows)
+        if self._open == ALL or looking or not wrong:
+            return rows, "All checks"
+        count = "1 check needs" if len(wrong) == 1 else f"{len(wrong)} checks need"
+        return wrong, f"{count} a look · a shows all {len(rows)}"
+
+    def _show_tiles(self) -> None:
+        rows = list(self._rows.values())
+        for group in GROUPS:
+            self.query_one(f"#tile-{group.key}", TilePane).show_tile(tile_of(group, rows))
+        processor = self._rows.get("cpu")
+        self.query_one(MachineCard).show_processor(processor["found"] if processor else "–")
+
+    def _open_rows(self, which: str) -> None:
+        """List other rows; the same once more lists the problems again."""
+        self._open = PROBLEMS if self._open == which else which
+        self._paint_rows()
+        if (current := self._current()) is not None:
+            self._show_detail(current)
+
+    @on(TilePane.Chosen)
+    def _tile_chosen(self, message: TilePane.Chosen) -> None:
+        self._open_rows(str(message.pane.id).removeprefix("tile-"))
+
+    def action_all_rows(self) -> None:
+        """List every row, or only the problems again."""
+        self._open_rows(ALL)
 
     def _current(self) -> Row | None:
         key = self.query_one("#checks", FittedTable).current

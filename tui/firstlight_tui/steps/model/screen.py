@@ -1,17 +1,20 @@
 """Step 2: which model?"""
 
 import asyncio
+import os
 from pathlib import Path
 from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Container, VerticalScroll
 from textual.content import Content
 from textual.widgets import Button, DataTable, Input
 
+from firstlight_core.documents.model import InspectDocument
 from firstlight_core.errors import FirstlightError, InputRefused
+from firstlight_core.monitor import Sample
 from firstlight_core.session import Session
 from firstlight_tui.modals import ConfirmScreen, DetailScreen
 from firstlight_tui.modals.cancel_work import cancel_work
@@ -26,14 +29,17 @@ from firstlight_tui.steps.model.inspection import (
     find_named,
     inspection,
 )
+from firstlight_tui.steps.model.prospects import ProspectsPane, parts_bar
 from firstlight_tui.steps.model.table import ModelTable
 from firstlight_tui.steps.model.text import (
+    WHAT_COMES,
     WHY_ONNX,
     adopted_words,
     facts_words,
     server_words,
 )
 from firstlight_tui.widgets import Words, WorkView
+from firstlight_tui.widgets.charts import Chart
 from firstlight_tui.widgets.path_input import PathInput, looks_like_path, plain_path
 
 
@@ -51,16 +57,29 @@ class ModelStep(StepScreen):
     )
     WORK = "inspect"
     CSS = """
-    ModelStep #models { height: 1fr; min-height: 4; max-height: 100%; }
-    ModelStep #work, ModelStep #base, ModelStep #facts-card { display: none; }
-    ModelStep #facts-card { max-height: 60%; scrollbar-size-vertical: 1; }
-    ModelStep.-narrow #facts-card { margin-top: 0; }
+    ModelStep #models { height: auto; min-height: 4; max-height: 40%; margin-top: 1; }
+    ModelStep #work, ModelStep #base, ModelStep #facts-card, ModelStep #prospects { display: none; }
+    ModelStep #cards { height: 1fr; min-height: 9; layout: horizontal; margin-top: 1; }
+    ModelStep #facts-card { width: 1fr; height: 100%; margin: 0 1 0 0; scrollbar-size-vertical: 1; }
+    ModelStep #parts { margin-top: 1; }
+    ModelStep #what-comes { width: 100%; max-width: 100; height: auto; color: $foreground-muted; }
+    ModelStep #prospects { width: 1fr; height: 100%; }
+    ModelStep.-narrow #models { margin-top: 0; }
+    ModelStep.-narrow #cards { layout: vertical; height: auto; margin-top: 0; }
+    ModelStep.-narrow #facts-card { width: 100%; height: auto; margin: 0; }
+    ModelStep.-narrow #prospects { width: 100%; height: auto; }
     ModelStep PathInput { background: $panel; }
     ModelStep #base { border-left: thick $warning; }
     ModelStep.-narrow #actions Button { margin-right: 1; min-width: 6; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "search", "Search", id="model.search", tooltip="Words, folder or hub id"),
+        Binding(
+            "slash",
+            "search",
+            "Search",
+            id="model.search",
+            tooltip="A path from the table; else words, folder or hub id",
+        ),
         Binding("s", "sort", "Sort", id="model.sort", tooltip="Next order; or click a header"),
         Binding(
             "f", "filter", "From", id="model.filter", tooltip="All, sample, used before, cache"
@@ -98,11 +117,15 @@ class ModelStep(StepScreen):
         workspace.session = decided(workspace.session, result)
 
     def compose_step(self) -> ComposeResult:
-        yield ModelTable(id="models")
         yield PathInput("Search, or type a folder or Hub id (owner/name), then Enter", id="path")
+        yield ModelTable(id="models")
         yield WorkView(id="work")
-        with VerticalScroll(id="facts-card", classes="card"):
-            yield Words(id="facts")
+        with Container(id="cards"):
+            with VerticalScroll(id="facts-card", classes="card"):
+                yield Words(id="facts")
+                yield Chart(id="parts")
+            yield ProspectsPane(id="prospects")
+            yield Words(WHAT_COMES, id="what-comes")
         yield PathInput("the base model: its folder, or owner/name; Enter", id="base")
 
     def compose_actions(self) -> ComposeResult:
@@ -111,6 +134,7 @@ class ModelStep(StepScreen):
         yield Button("Why ONNX", id="why", compact=True)
 
     def opened(self) -> None:
+        self.workspace.sampled.subscribe(self, self._while_here(self._sampled))
         self.run_worker(self._list_models(), group="models", exclusive=True)
         drafts = self.workspace.drafts
         if drafts.model is not None:
@@ -119,7 +143,7 @@ class ModelStep(StepScreen):
         elif self.session.endpoint is not None:
             self._show_card(server_words(self.session.endpoint))
         elif self.session.model is not None:
-            self._show_card(facts_words(str(self.session.source), self.session.model))
+            self._show_model(str(self.session.source), self.session.model)
         elif self.session.source is not None and self.work is None:
             self._inspect(Named(Path(self.session.source)))
 
@@ -142,8 +166,13 @@ class ModelStep(StepScreen):
     async def _list_models(self) -> None:
         models = list(await asyncio.to_thread(self.workspace.services.find_models))
         self._table.fill(models)
+        self._sampled(self.workspace.history.last)
         if self.session.source is not None:
             self._table.select(self.session.source)
+
+    def _sampled(self, sample: Sample) -> None:
+        # Before the first sample the machine has one byte.
+        self._table.set_memory(sample.memory_total if sample.memory_total > 1 else 0)
 
     @property
     def _table(self) -> ModelTable:
@@ -252,19 +281,39 @@ class ModelStep(StepScreen):
             if result["kind"] == "adopted":
                 self._show_card(adopted_words(result["adopted"], result["facts"]))
             else:
-                self._show_card(facts_words(result["source"], result["model"]))
+                self._show_model(result["source"], result["model"])
             self.call_after_refresh(self.query_one("#primary").focus)
 
+    def _show_model(self, source: str, model: InspectDocument) -> None:
+        """Show an inspected model: its card, its estimates, and its row in the table."""
+        self._show_card(facts_words(source, model))
+        self.query_one("#parts", Chart).show(parts_bar(model))
+        prospects = self.query_one(ProspectsPane)
+        prospects.display = bool(model.get("estimates"))
+        prospects.show_model(model)
+        self._table.choose(
+            source,
+            architecture=str(model.get("architecture") or ""),
+            weight_bytes=model.get("weight_bytes") or 0,
+        )
+
     def _show_card(self, words: Content | None) -> None:
+        self.query_one("#what-comes").display = words is None
+        self.query_one(ProspectsPane).display = False
+        self.query_one("#parts", Chart).show(None)
         self.query_one("#facts-card").display = words is not None
         self.query_one("#facts", Words).update(words or "")
 
     # Actions --------------------------------------------------------------------------------------
 
     def action_search(self) -> None:
-        """Go to the field that searches and takes folders."""
+        """Go to the field; from the table the slash is the first character of a path."""
+        box = self.query_one("#path", PathInput)
+        if self.focused is self._table and os.name != "nt":
+            box.value = "/"
+            box.cursor_position = 1
         # At once, not at the next turn: what is typed right after the key belongs in the field.
-        self.set_focus(self.query_one("#path"))
+        self.set_focus(box)
 
     def action_cancel(self) -> None:
         """Cancel a download or an inspection."""

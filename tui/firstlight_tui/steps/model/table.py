@@ -1,6 +1,7 @@
 """The table of models: searched, sorted, filtered by where they come from."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from textual import on
 from textual.widgets import DataTable
@@ -22,11 +23,39 @@ class ModelTable(FittedTable):
         self._needle = self._order = ""
         self.origin = ""
         """Only models from there are shown; empty: all."""
+        self._chosen = ""
+        self._memory = 0
+
+    def set_memory(self, memory: int) -> None:
+        """The bytes that the machine has, 0 when nobody knows: what each model needs is a part of them."""
+        if memory != self._memory:
+            self._memory = memory
+            self._paint()
 
     def fill(self, models: Sequence[FoundModel]) -> None:
         """Show these models."""
-        self._models = models
+        extra = [model for model in self._models if str(model.path) == self._chosen]
+        paths = {model.path for model in models}
+        self._models = [*models, *(model for model in extra if model.path not in paths)]
         self._paint()
+
+    def choose(self, folder: str, *, architecture: str, weight_bytes: int) -> None:
+        """Mark the chosen model and put the cursor on it; a folder that is not listed gets a row."""
+        self._chosen = folder
+        if all(str(model.path) != folder for model in self._models):
+            path = Path(folder)
+            self._models = [
+                *self._models,
+                FoundModel(
+                    name=path.name,
+                    path=path,
+                    origin="recent",
+                    architecture=architecture,
+                    weight_bytes=weight_bytes,
+                ),
+            ]
+        self._paint()
+        self.select(folder)
 
     def search(self, needle: str) -> None:
         """Keep the models that hold every word."""
@@ -58,4 +87,10 @@ class ModelTable(FittedTable):
         chosen = choose_models(
             self._models, needle=self._needle, origin=self.origin, sort=self._order
         )
-        self.show_rows((str(model.path), model_cells(model)) for model in chosen)
+        self.show_rows(
+            (
+                str(model.path),
+                model_cells(model, chosen=str(model.path) == self._chosen, memory=self._memory),
+            )
+            for model in chosen
+        )

@@ -9,6 +9,7 @@ from textual.content import Content
 from firstlight_core.documents.estimate import EstimateDocument
 from firstlight_core.documents.inference import ConnectedServer
 from firstlight_core.documents.model import InspectDocument, SupportDocument
+from firstlight_core.estimate.run_memory import rough_run_bytes
 from firstlight_core.model.sources import FoundModel
 from firstlight_core.model.support import STATUS_WORDS
 from firstlight_core.precision.table import DEFAULT_PRECISION, find_precision
@@ -19,9 +20,11 @@ from firstlight_tui.widgets.fitted_table import Column
 from firstlight_tui.widgets.words import part
 
 COLUMNS = (
-    Column(key="name", label="Model", share=2),
-    Column(key="architecture", label="Architecture", width=22, from_width=84),
+    Column(key="name", label="Model", share=4),
+    Column(key="mark", width=1),
+    Column(key="architecture", label="Architecture", width=22, from_width=120),
     Column(key="size", label="Size", width=9),
+    Column(key="fit", label="RAM to run it as INT4", width=24, from_width=90),
     Column(key="origin", label="From", width=7),
     Column(key="where", label="Where", share=3),
 )
@@ -41,6 +44,12 @@ When something else fits better
   MLX                  Apple silicon only, and nothing else
   vLLM                 a GPU server with many users at once
 Firstlight writes vLLM's files too, and Ollama's Modelfile for a GGUF of yours: the choice is not final."""
+
+WHAT_COMES = (
+    "Enter on a row, or a path above, shows here what the model is and what it becomes at each precision.\n\n"
+    + WHY_ONNX
+)
+"""Where the cards will be, until a model is chosen."""
 
 
 def choose_models(
@@ -67,23 +76,34 @@ def choose_models(
     return chosen
 
 
-def model_cells(model: FoundModel) -> dict[str, Text]:
-    """The cells of one row."""
+def model_cells(model: FoundModel, *, chosen: bool = False, memory: int = 0) -> dict[str, Text]:
+    """The cells of one row; `memory` are the bytes that the machine has, 0 when nobody knows."""
     where, home = shown_path(model.path), str(Path.home())
     return {
+        "mark": cell("✓" if chosen else "", "bold"),
         "name": cell(one_line(model.name, 100), "bold"),
         "architecture": cell(one_line(model.architecture, 40)),
         "size": cell(bytes_text(model.weight_bytes) if model.weight_bytes else "–", right=True),
+        "fit": cell(fit_bar(model.weight_bytes, memory)),
         "origin": cell(model.origin),
         "where": cell("~" + where[len(home) :] if where.startswith(home) else where, "dim"),
     }
 
 
+def fit_bar(weight_bytes: int, memory: int) -> str:
+    """The memory that a model needs to run, as a part of the machine's: an estimate."""
+    if not weight_bytes or not memory:
+        return "–"
+    needed = rough_run_bytes(weight_bytes)
+    if needed > memory:
+        return f"✗ too large ≈ {bytes_text(needed)}"
+    full = max(1, round(8 * needed / memory))
+    return f"▕{'█' * full}{'░' * (8 - full)}▏ ≈ {bytes_text(needed)}"
+
+
 def count_words(count: object) -> str:
-    """A number of parameters: `2.3 M`, `0.49 B`."""
-    if not isinstance(count, int):
-        return "?"
-    return f"{count / 1e9:.2f} B" if count >= 1e8 else f"{count / 1e6:.1f} M"
+    """A number of parameters in millions, as every verb says it: `134.5 M`."""
+    return f"{count / 1e6:,.1f} M" if isinstance(count, int) else "?"
 
 
 def facts_words(source: str, model: InspectDocument) -> Content:

@@ -24,6 +24,8 @@ class Bar:
     high: float | None = None
     samples: tuple[float, ...] = ()
     """Single measurements so far, while it is being measured."""
+    figure: str = ""
+    """The median in words; empty: in three digits and a prefix."""
     note: str = ""
     """What to say instead of the distance to the winner."""
     void: bool = False
@@ -67,6 +69,8 @@ class Bars:
     title: str = ""
     most: bool = True
     """Whether the largest is the best."""
+    compared: bool = True
+    """Whether the rows compete: the best is marked, the others have their distance to it."""
     unit: str = ""
 
     def rows(self, width: int) -> int:
@@ -79,8 +83,10 @@ class Bars:
         top = int(bool(self.title))
         if self.title:
             canvas.text(0, 0, cut(self.title, width), TITLE)
-        labels = min(max((cell_len(row.label) for row in self.bars), default=0), width // 4)
-        winner = winner_of(self.bars, most=self.most)
+        labels = min(
+            max((cell_len(row.label) for row in self.bars), default=0), max(15, width // 4)
+        )
+        winner = winner_of(self.bars, most=self.most) if self.compared else None
         largest = max((row.median or 0.0 for row in self.bars), default=0.0)
         values = [self._figure(row, largest) for row in self.bars]
         notes = [self._note(row, winner) for row in self.bars]
@@ -103,6 +109,8 @@ class Bars:
         return canvas.content()
 
     def _figure(self, row: Bar, largest: float) -> str:
+        if row.figure:
+            return row.figure
         if row.median is not None:
             return f"{short(row.median, largest, digits=True)}{self.unit and f' {self.unit}'}"
         return f"{len(row.samples)} so far" if row.samples else "–"

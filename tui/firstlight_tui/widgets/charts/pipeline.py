@@ -162,5 +162,8 @@ class MachineScale:
                 fill, mark, style = ("▓", "!", CAUTION) if size.tight else ("█", "✓", GOOD)
             left = index * each
             canvas.text(left, 1, fill * (each - 1), style if size.fits else TROUGH)
-            canvas.text(left, 2, cut(f"{mark} {size.label}", each - 1), style)
+            label = f"{mark} {size.label}"
+            if cell_len(label) >= each:
+                label = f"{mark}{size.label}"
+            canvas.text(left, 2, cut(label, each - 1), style)
         return canvas.content()
