@@ -177,7 +177,10 @@ async def _talk(artifact: Path, answers: list[Continuation]) -> tuple[int, list[
         for question, wanted in zip(QUESTIONS, answers, strict=True):
             messages = [{"role": "user", "content": question}]
             assert (await engine.render(messages))["ids"] == wanted.prompt
-            document = await engine.answer(messages, greedy=True, max_tokens=len(wanted.answer))
+            # A preset's ModelConfig penalises repetition, as the course has it; the original is asked without.
+            document = await engine.answer(
+                messages, greedy=True, repetition_penalty=1.0, max_tokens=len(wanted.answer)
+            )
             ended = document["finish_reason"] == "stop"
             spoken = wanted.answer[:-1] if ended else wanted.answer
             same.append(document["tokens"] == spoken)
