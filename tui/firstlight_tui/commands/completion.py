@@ -3,10 +3,10 @@
 The script holds everything that it offers, so a Tab starts no Python.
 """
 
-import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from firstlight_core.errors import UsageError
+from firstlight_core.shells import quoted
 from firstlight_core.text import one_line
 from firstlight_tui.commands.syntax import Option, ValueKind, VerbSyntax
 
@@ -99,7 +99,9 @@ def _zsh_reply(words: Sequence[str], kind: ValueKind) -> str:
 
 
 def _zsh_described(pairs: Iterable[tuple[str, str]], what: str) -> str:
-    entries = (shlex.quote(f"{name.replace(':', chr(92) + ':')}:{about}") for name, about in pairs)
+    entries = (
+        quoted(f"{name.replace(':', chr(92) + ':')}:{about}", "posix") for name, about in pairs
+    )
     return f"shown=({_words(entries)}); _describe {what} shown"
 
 
