@@ -31,7 +31,7 @@ from firstlight_core.process.child import close_transport
 from firstlight_core.process.events import Event, Stage
 from firstlight_core.process.logs import LogFile
 from firstlight_core.process.offline import child_environment
-from firstlight_core.process.tree import KILL, detach, process_trees
+from firstlight_core.process.tree import KILL, can_stay, detach, process_trees
 from firstlight_core.text import one_line, shown_path
 
 if TYPE_CHECKING:
@@ -130,11 +130,6 @@ def find_background(target: str) -> BackgroundService | None:
     wanted = (target, str(Path(target).absolute()))
     services = list_background()
     return next((s for s in services if s.target in wanted or s.model == target), None)
-
-
-def can_stay(*, platform: str = sys.platform) -> bool:
-    """Whether a service can outlive the program that started it; nothing here does that on Windows yet."""
-    return platform != "win32"
 
 
 async def start_background(

@@ -232,6 +232,11 @@ else:
         return ProcessGroups()
 
 
+def can_stay(*, platform: str = sys.platform) -> bool:
+    """Whether a child can outlive the program that started it; nothing here does that on Windows yet."""
+    return platform != "win32"
+
+
 def detach() -> None:
     """Detach from the parent process, so that it need not wait; POSIX only.
 

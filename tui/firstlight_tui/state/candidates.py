@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from firstlight_core.artifact.artifact import check_artifact
 from firstlight_core.artifact.genai_config import CONFIG
 from firstlight_core.artifact.target import Target, artifact_target
 from firstlight_core.errors import FirstlightError
 from firstlight_core.inference.context import choose_context
-from firstlight_core.inference.original import plan_original
 from firstlight_core.session import Session
+
+if TYPE_CHECKING:
+    from firstlight_core.inference.original import OriginalPlan
 
 SIBLINGS = 8
 """Artifacts in the same folder that are offered at most."""
@@ -53,7 +56,7 @@ def check_fits(target: Target, context: int | None) -> None:
         FirstlightError: it cannot be opened, or does not fit into memory.
     """
     if target.kind == "original" and target.folder is not None:
-        plan_original(target.folder)
+        _plan_original(target.folder)
     elif target.folder is not None:
         choose_context(check_artifact(target.folder), context)
 
@@ -81,12 +84,19 @@ def _source(session: Session, artifact: Path) -> Path | None:
     return Path(source) if source and Path(source).is_dir() else None
 
 
+def _plan_original(folder: Path) -> "OriginalPlan":
+    # Imported when it is asked for: the first paint waits for neither the engine's client nor the inspection of models.
+    from firstlight_core.inference.original import plan_original
+
+    return plan_original(folder)
+
+
 def _memory_sentence(target: Target) -> str:
     """Return the memory that a target needs and what is available, or why it cannot be opened."""
     assert target.folder is not None
     try:
         if target.kind == "original":
-            return plan_original(target.folder).sentence
+            return _plan_original(target.folder).sentence
         return choose_context(check_artifact(target.folder), None).memory_sentence
     except FirstlightError as error:
         return str(error)

@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.widgets import Button, Checkbox, Input, Label
 
 from firstlight_core.errors import FirstlightError
-from firstlight_core.foundry.background import can_stay
+from firstlight_core.process.tree import can_stay
 from firstlight_core.text import one_line, seconds_text
 from firstlight_tui.state.deployment import ServiceWish, serve_target
 from firstlight_tui.state.service import HEALTH_SECONDS, SERVE, LocalService, Served

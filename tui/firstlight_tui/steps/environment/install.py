@@ -1,13 +1,12 @@
 """Installing what is missing: the exact command first, then pip with its log, then the check again."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
 
 from firstlight_core.documents.environment import DoctorDocument, InstallDocument
-from firstlight_core.environment.install import InstallPlan
 from firstlight_core.errors import FirstlightError
 from firstlight_core.process.events import Stage
 from firstlight_tui.modals import ConfirmScreen
@@ -15,6 +14,9 @@ from firstlight_tui.modals.cancel_work import cancel_work
 from firstlight_tui.state.work import OnEvent, Started, Work
 from firstlight_tui.terminal.app import workspace_of
 from firstlight_tui.widgets import LogView, WorkView
+
+if TYPE_CHECKING:
+    from firstlight_core.environment.install import InstallPlan
 
 
 class Installed(InstallDocument):
@@ -65,7 +67,7 @@ class Installation(Vertical):
             lambda yes: self._install(plan) if yes else None,
         )
 
-    def _install(self, plan: InstallPlan) -> None:
+    def _install(self, plan: "InstallPlan") -> None:
         workspace = workspace_of(self)
 
         async def run(on_event: OnEvent, started: Started) -> Installed:
