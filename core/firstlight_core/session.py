@@ -37,6 +37,8 @@ class Session:
     """What the recommendation looks for; a key of `recommendation.GOALS`."""
     configs: Configs | None = None
     """Edited Olive configurations by precision, for method `config`."""
+    calibration: str | None = None
+    """The file that calibrated precisions are rounded on; None has the original answer questions."""
     method: str = "config"
     """Conversion method of the course: `command` or `config`."""
     artifacts: tuple[ConversionDocument, ...] = ()
@@ -134,6 +136,7 @@ class Session:
             "precisions": list(self.precisions),
             "goal": self.goal,
             "configs": self.configs,
+            "calibration": self.calibration,
             "method": self.method,
             "artifacts": list(self.artifacts),
             "artifact": self.artifact,

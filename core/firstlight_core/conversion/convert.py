@@ -21,7 +21,7 @@ from firstlight_core.documents.conversion import (
     OliveConfig,
 )
 from firstlight_core.errors import FirstlightError
-from firstlight_core.precision.table import DEFAULT_PRECISION
+from firstlight_core.precision.table import DEFAULT_PRECISION, find_precision
 
 __all__ = [
     "ConversionPlan",
@@ -48,9 +48,8 @@ async def convert(
 ) -> ConversionDocument:
     """Convert `source` and publish the artifact as `output`.
 
-    `calibration` names
-    the text of a calibrated precision. `olive` replaces the Olive entry point (default: `FIRSTLIGHT_OLIVE`). `force` goes on where
-    only an estimate or a red numbers gate stands against it.
+    `calibration` names the text of a calibrated precision. `olive` replaces the Olive entry point (default:
+    `FIRSTLIGHT_OLIVE`). `force` goes on where only an estimate or a red numbers gate stands against it.
 
     Raises:
         UsageError: an unknown precision, method or configuration.
@@ -75,6 +74,7 @@ async def convert_many(
     *,
     method: str = "config",
     configs: Mapping[str, OliveConfig] | None = None,
+    calibration: str | Path | None = None,
     force: bool = False,
     on_event: Listen = None,
     on_done: Callable[[str, ConversionOutcome], None] | None = None,
@@ -83,15 +83,20 @@ async def convert_many(
 ) -> ConversionsDocument:
     """Convert to several precisions, `{precision: output}`, with Olive loaded once.
 
-    `configs` holds edited configurations of method `config` by precision. A precision that fails does not stop the
-    others. `on_done` gets each precision with its document, or with its failure.
+    `configs` holds edited configurations of method `config` by precision; `calibration` names the text of the calibrated
+    ones. A precision that fails does not stop the others. `on_done` gets each precision with its document, or with its failure.
 
     Raises:
         FirstlightError: a plan, the source or an output is refused before anything has begun.
     """
     plans = [
         plan_conversion(
-            source, output, precision=key, method=method, config=(configs or {}).get(key)
+            source,
+            output,
+            precision=key,
+            method=method,
+            config=(configs or {}).get(key),
+            calibration=calibration if find_precision(key).calibrated else None,
         )
         for key, output in outputs.items()
     ]

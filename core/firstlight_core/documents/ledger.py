@@ -79,6 +79,8 @@ class PrecisionValues(TypedDict):
     method: str
     edited: NotRequired[list[str]]
     """Precisions whose configuration was edited."""
+    calibration: NotRequired[str]
+    """Path of the text that a calibrated precision is rounded on."""
 
 
 class TemplateValues(TypedDict):
@@ -130,6 +132,7 @@ class SessionValues(TypedDict):
     precisions: list[str]
     goal: str
     configs: Configs | None
+    calibration: str | None
     method: str
     artifacts: list[ConversionDocument]
     artifact: str | None

@@ -67,6 +67,8 @@ class RunFile(TypedDict):
     """The precision that template, deployment and chat work on."""
     method: NotRequired[str]
     configs: NotRequired[Configs]
+    calibration: NotRequired[str]
+    """The text or prompts that a calibrated precision is rounded on; without it the original answers questions."""
     artifact: NotRequired[str]
     template: NotRequired[TemplateTable]
     deploy: NotRequired[DeployTable]

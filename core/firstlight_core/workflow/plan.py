@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from firstlight_core.conversion.calibration_text import read_calibration
 from firstlight_core.documents.artifact import InferenceModel
 from firstlight_core.documents.deploy import Deployed
 from firstlight_core.documents.inference import ChatRecord
@@ -14,7 +15,7 @@ from firstlight_core.measure.quality_prompts import ORIGINS
 from firstlight_core.model.adapter_bases import remembered_base
 from firstlight_core.model.base_choice import choose_base
 from firstlight_core.paths import expanded, find_paths
-from firstlight_core.precision.table import DEFAULT_PRECISION, preferred_precision
+from firstlight_core.precision.table import DEFAULT_PRECISION, find_precision, preferred_precision
 from firstlight_core.session import Session
 from firstlight_core.text import shown_path
 
@@ -85,6 +86,8 @@ class Plan:
     method: str = "config"
     configs: Configs = field(default_factory=dict)
     """Edited Olive configurations by precision (method `config`); the others are converted as their rows say."""
+    calibration: Path | None = None
+    """The text or prompts that a calibrated precision is rounded on; None has the original answer questions."""
     template: TemplateChoice | None = None
     """None leaves the artifact's files as they are."""
     deploy: DeployChoice | None = None
@@ -104,11 +107,13 @@ def check_files(plan: Plan) -> None:
     """Look for what the last step will read, before minutes are spent on the others.
 
     Raises:
-        InputRefused: the questions or the reference of the quality check are not there.
+        InputRefused: the questions or the reference of the quality check, or the calibration text, cannot be read.
         ModelRefused: the base that is named does not fit the source.
     """
     if plan.source is not None and plan.base is not None:
         choose_base(plan.source, plan.base)
+    if plan.calibration is not None:
+        read_calibration(plan.calibration)
     quality = plan.quality or QualityChoice()
     if quality.prompts is not None and not quality.prompts.is_file():
         raise InputRefused(
@@ -162,6 +167,10 @@ def plan_of(session: Session) -> Plan:
             for key, config in (session.configs or {}).items()
             if key in precisions and session.method == "config"
         },
+        calibration=Path(session.calibration)
+        if session.calibration is not None
+        and any(find_precision(key).calibrated for key in precisions)
+        else None,
         template=TemplateChoice(inference_model=session.template["inference_model"])
         if session.template is not None
         else None,

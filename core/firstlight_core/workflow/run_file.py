@@ -86,6 +86,9 @@ def _plan(top: Section) -> Plan:
     configs = read_configs(top, source, precisions, base=base)
     if configs and method != "config":
         raise top.wrong("configs", "belongs to the method `config`")
+    calibration = top.path("calibration")
+    if calibration is not None and not any(find_precision(key).calibrated for key in precisions):
+        raise top.wrong("calibration", "belongs to the precision int4-calibrated")
     template = top.section("template")
     return Plan(
         source=source,
@@ -95,6 +98,7 @@ def _plan(top: Section) -> Plan:
         use=use,
         method=method,
         configs=configs,
+        calibration=calibration,
         template=_template(template) if template is not None else None,
         deploy=_deploy(section) if (section := top.section("deploy")) else None,
         chat=_chat(section) if (section := top.section("chat")) else None,

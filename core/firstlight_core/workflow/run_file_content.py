@@ -41,6 +41,8 @@ def run_file_content(plan: Plan) -> RunFile:
         content["method"] = plan.method
         if configs := portable(plan.configs, plan.source):
             content["configs"] = configs
+        if plan.calibration is not None:
+            content["calibration"] = str(plan.calibration.absolute())
     else:
         content["artifact"] = str(plan.artifact)
     if plan.template is not None:

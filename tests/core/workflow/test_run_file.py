@@ -168,6 +168,10 @@ def test_the_words_for_the_sample(write: Write) -> None:
             'source = "x"\n[configs.int4.passes.build]\ntype = "ModelBuilder"\nblock = inf',
             "`configs.int4` holds a date or a number",
         ),
+        (
+            'source = "x"\ncalibration = "y.txt"',
+            "`calibration` belongs to the precision int4-calibrated",
+        ),
         ("#" + "x" * 2**20, "larger"),
     ],
 )
@@ -218,6 +222,29 @@ def test_edited_configurations_come_back_in_another_place(tmp_path: Path) -> Non
     config = read_run_toml(there / "run.toml").configs["int4"]
     assert config["input_model"]["model_path"] == str(there / "model")
     assert config["passes"] == advanced["passes"]
+
+
+def test_a_calibration_text_comes_back_with_its_precision(tmp_path: Path) -> None:
+    text = tmp_path / "mine.txt"
+    text.write_text("The words that this model will meet. " * 20)
+    session = Session().decide(
+        source="/m", precisions=("int4", "int4-calibrated"), calibration=str(text)
+    )
+    plan = plan_of(session)
+    assert plan.calibration == text
+    path = write_plan(tmp_path / "run.toml", plan)
+    assert read_run_toml(path).calibration == text
+    path.write_text('source = "m"\nprecisions = ["int4-calibrated"]\ncalibration = "mine.txt"\n')
+    assert read_run_toml(path).calibration == tmp_path / "mine.txt"
+    assert plan_of(session.decide(precisions=("int4",))).calibration is None
+
+
+def test_a_calibration_text_that_is_missing_is_refused_before_any_work(tmp_path: Path) -> None:
+    plan = Plan(
+        source=tmp_path, precisions=("int4-calibrated",), calibration=tmp_path / "missing.txt"
+    )
+    with pytest.raises(InputRefused, match=r"missing\.txt"):
+        check_files(plan)
 
 
 def test_other_methods_have_no_configurations() -> None:

@@ -137,9 +137,19 @@ async def test_edited_configurations_reach_the_conversion(tmp_path: Path) -> Non
     configs = {"int4": {"passes": {"build": {"type": "ModelBuilder"}}}}
     _, recorder, run = await walked(tmp_path, replace(PLAN, configs=configs))
     ((_, options),) = recorder.called("convert")
-    assert options == {"method": "config", "configs": configs}
+    assert options == {"method": "config", "configs": configs, "calibration": None}
     (entry,) = [e for e in run.entries() if e.step == "precision"]
     assert entry.values["edited"] == ["int4"]
+
+
+async def test_the_calibration_text_reaches_the_conversion(tmp_path: Path) -> None:
+    text = tmp_path / "mine.txt"
+    text.write_text("The words that this model will meet. " * 20)
+    _, recorder, run = await walked(tmp_path, replace(PLAN, calibration=text))
+    ((_, options),) = recorder.called("convert")
+    assert options["calibration"] == text
+    (entry,) = [e for e in run.entries() if e.step == "precision"]
+    assert entry.values["calibration"] == str(text)
 
 
 async def test_each_step_gets_what_the_plan_says(tmp_path: Path) -> None:
@@ -147,7 +157,7 @@ async def test_each_step_gets_what_the_plan_says(tmp_path: Path) -> None:
     artifacts = run.folder / "artifacts"
     outputs = {key: artifacts / key for key in ("int4", "int8")}
     assert recorder.called("convert") == [
-        ((Path("/models/m"), outputs), {"method": "config", "configs": None})
+        ((Path("/models/m"), outputs), {"method": "config", "configs": None, "calibration": None})
     ]
     used = artifacts / "int8"
     assert recorder.called("settle_template") == [

@@ -433,6 +433,21 @@ async def test_method_one_runs_without_the_edit(wizard: Build, called: Called) -
         assert olive.calls[0]["config"] is None and olive.calls[0]["method"] == "command"
 
 
+@pytest.mark.parametrize("precisions", [("int4-calibrated",), ("int4", "int4-calibrated")])
+async def test_a_calibration_text_reaches_the_conversion(
+    wizard: Build, called: Called, precisions: tuple[str, ...]
+) -> None:
+    olive = Olive()
+    session = ONE.decide(precisions=precisions, calibration="/mine/words.txt")
+    app = wizard(session=session, first=ConvertStep, services=services(called, olive))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert "rounded on words.txt" in text(pilot, "#plan")
+        await pilot.press("enter")
+        await settle(pilot)
+        assert olive.calls[0]["calibration"] == "/mine/words.txt"
+
+
 def test_silence_and_overlong_work_are_said() -> None:
     now = [0.0]
     running = Work("convert", "The conversion", clock=lambda: now[0])

@@ -1,11 +1,12 @@
 """The precision step: the table, marks by key and mouse, goals, picture, advanced options."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from textual import events
 from textual.pilot import Pilot
-from textual.widgets import Button, Select
+from textual.widgets import Button, Input, Select
 
 from firstlight_core.documents.measure import BenchResult, QualityDocument
 from firstlight_core.precision.options import read_options
@@ -252,6 +253,39 @@ async def test_advanced_options_become_the_rows_configuration(wizard: Build) -> 
         await pilot.click("#own")
         await settle(pilot)
         assert pilot.app.workspace.session.configs is None  # type: ignore[attr-defined]
+
+
+async def test_a_calibration_text_is_checked_and_kept(wizard: Build, tmp_path: Path) -> None:
+    text = tmp_path / "mine.txt"
+    text.write_text("The words that this model will meet. " * 20)
+    made = MEASURED.converted(conversion("int4-calibrated"))
+    app = wizard(session=made, first=PrecisionStep)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        table(pilot).point_at("int4-calibrated")
+        await pilot.press("a")
+        await settle(pilot)
+        field = pilot.app.screen.query_one("#calibration", Input)
+        field.value = str(tmp_path / "missing.txt")
+        await pilot.click("#use")
+        await settle(pilot)
+        fault = pilot.app.screen.query_one("#fault", Words)
+        assert "missing.txt" in str(fault.content)
+        assert fault.region.bottom <= 24
+        field.value = str(text)
+        await pilot.click("#use")
+        await settle(pilot)
+        session = app.workspace.session
+        assert session.calibration == str(text)
+        # It was rounded on other words.
+        assert session.measured("int4-calibrated") is None
+        assert session.measured("int4") is not None
+        await pilot.press("a")
+        await settle(pilot)
+        assert pilot.app.screen.query_one("#calibration", Input).value == str(text)
+        await pilot.click("#own")
+        await settle(pilot)
+        assert app.workspace.session.calibration is None
 
 
 async def test_advanced_says_when_there_is_nothing_to_choose(wizard: Build) -> None:

@@ -33,6 +33,7 @@ async def work(walk: WalkState) -> StepResult:
         outputs,
         method=plan.method,
         configs=plan.configs or None,
+        calibration=plan.calibration,
         on_event=walk.on_event,
         on_done=done,
     )

@@ -14,4 +14,6 @@ async def work(walk: WalkState) -> StepResult:
     }
     if plan.configs:
         values["edited"] = sorted(plan.configs)
+    if plan.calibration is not None:
+        values["calibration"] = str(plan.calibration)
     return StepResult(values=values)

@@ -44,6 +44,7 @@ class ConversionJob:
         *,
         method: str,
         configs: Mapping[str, OliveConfig],
+        calibration: str | None,
         estimates: Estimates,
         ask_to_stop: Callable[[str], object],
     ) -> None:
@@ -53,6 +54,7 @@ class ConversionJob:
         self._outputs = outputs
         self._method = method
         self._configs = configs if method == "config" else {}
+        self._calibration = calibration
         self._estimates = estimates
         self._ask_to_stop = ask_to_stop
         self._asked = False
@@ -95,6 +97,7 @@ class ConversionJob:
                     Path(self._source),
                     self._outputs,
                     configs={k: v for k, v in self._configs.items() if k in keys} or None,
+                    calibration=self._calibration,
                     on_done=self.finished,
                     method=self._method,
                     on_event=hear,
@@ -132,6 +135,7 @@ class ConversionJob:
                 self._outputs[key],
                 precision=key,
                 config=self._configs.get(key),
+                calibration=self._calibration if find_precision(key).calibrated else None,
                 method=self._method,
                 on_event=hear,
                 started=started,

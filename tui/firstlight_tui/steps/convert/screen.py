@@ -155,6 +155,7 @@ class ConvertStep(StepScreen):
             {key: folder / key for key in self._pending()},
             method=session.method,
             configs=session.configs or {},
+            calibration=session.calibration,
             estimates=estimates_of(session),
             ask_to_stop=self._ask_to_stop,
         )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from textual.content import Content
@@ -11,7 +12,7 @@ from firstlight_core.documents.conversion import ConversionDocument, OliveConfig
 from firstlight_core.precision.table import find_precision
 from firstlight_core.session import Session
 from firstlight_core.shells import command_line
-from firstlight_core.text import bytes_text, one_line, seconds_text
+from firstlight_core.text import bytes_text, one_line, seconds_text, shown_path
 from firstlight_tui.steps.convert.method_screen import MethodTexts
 from firstlight_tui.widgets.words import part
 
@@ -59,6 +60,8 @@ def plan_words(session: Session, source: str, pending: list[str]) -> Content:
     method = METHODS.get(session.method, session.method)
     if edited and session.method == "config":
         method += f", edited for {', '.join(find_precision(key).label for key in edited)}"
+    if session.calibration is not None and any(find_precision(key).calibrated for key in keys):
+        method += f", rounded on {shown_path(Path(session.calibration).name)}"
     return Content.assemble(
         part(one_line(source, 60), "bold"),
         part(" → "),

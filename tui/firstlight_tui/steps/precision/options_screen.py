@@ -1,29 +1,45 @@
 """The quantiser's options of one row: a choice and one sentence each."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Button, Select
+from textual.widgets import Button, Input, Select
 
+from firstlight_core.conversion.calibration_text import read_calibration
+from firstlight_core.errors import FirstlightError
+from firstlight_core.paths import expanded
 from firstlight_core.precision.options import Option
-from firstlight_core.text import visible
+from firstlight_core.text import one_line, visible
 from firstlight_tui.widgets.screens import Dialog
 from firstlight_tui.widgets.words import Words
 
 Values = Mapping[str, int | str | bool]
 
 
-class AdvancedScreen(Dialog[dict[str, int | str | bool] | None]):
-    """Returns the chosen values by option, an empty object for the row's own, or None when nothing changes."""
+@dataclass(frozen=True, slots=True)
+class RowOptions:
+    """What was chosen for a row; without values it has its own."""
+
+    values: dict[str, int | str | bool]
+    calibration: str | None = None
+    """Absolute path of the text that a calibrated row is rounded on; None has the original answer questions."""
+
+
+class AdvancedScreen(Dialog[RowOptions | None]):
+    """Returns what was chosen, or None when nothing changes."""
 
     CSS = """
     AdvancedScreen .option { height: auto; margin-top: 1; }
     AdvancedScreen .option-label { width: 16; padding: 0 1 0 0; text-style: bold; }
     AdvancedScreen Select { width: 1fr; }
+    AdvancedScreen .option Input { width: 1fr; }
+    AdvancedScreen #fault { color: $text-error; height: auto; }
     AdvancedScreen .sentence { color: $foreground-muted; height: auto; }
     AdvancedScreen VerticalScroll { height: auto; max-height: 50vh; }
     AdvancedScreen .dialog-buttons Button { min-width: 12; }
@@ -34,9 +50,19 @@ class AdvancedScreen(Dialog[dict[str, int | str | bool] | None]):
         ),
     ]
 
-    def __init__(self, title: str, options: Sequence[Option], values: Values) -> None:
+    def __init__(
+        self,
+        title: str,
+        options: Sequence[Option],
+        values: Values,
+        *,
+        calibrated: bool = False,
+        calibration: str | None = None,
+    ) -> None:
+        """`calibrated` asks for the text of the calibration too; `calibration` is the one so far."""
         super().__init__()
         self._title, self._options, self._values = title, options, values
+        self._calibrated, self._calibration = calibrated, calibration
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
@@ -54,11 +80,25 @@ class AdvancedScreen(Dialog[dict[str, int | str | bool] | None]):
                             id=f"option-{option.key}",
                         )
                     yield Words(option.sentence, classes="sentence")
+                if self._calibrated:
+                    with Horizontal(classes="option"):
+                        yield Words("Text", classes="option-label")
+                        yield Input(
+                            self._calibration or "",
+                            placeholder="~/my-prompts.jsonl; empty: the original's own answers",
+                            compact=True,
+                            id="calibration",
+                        )
+                    yield Words(
+                        "What the weights are rounded on: text or prompts (JSON lines) like those the model will meet.",
+                        classes="sentence",
+                    )
                 yield Words(
                     "Only values that were seen to load are offered. What the builder really made is read back "
                     "from the graph before it is published.",
                     classes="option sentence",
                 )
+            yield Words(id="fault")
             with Horizontal(classes="dialog-buttons"):
                 yield Button("Row's own", id="own", compact=True)
                 yield Button("Use these", id="use", variant="primary", compact=True)
@@ -68,14 +108,29 @@ class AdvancedScreen(Dialog[dict[str, int | str | bool] | None]):
         known = [choice.value for choice in option.choices]
         return wanted if wanted is not None and wanted in known else known[0]
 
-    def on_button_pressed(self, event: Button.Pressed) -> None:
-        event.stop()
-        if event.button.id == "own":
-            self.dismiss({})
+    @on(Button.Pressed, "#own")
+    def _own(self) -> None:
+        self.dismiss(RowOptions({}))
+
+    @on(Button.Pressed, "#use")
+    @on(Input.Submitted)
+    def _use(self) -> None:
+        try:
+            calibration = self._checked_calibration()
+        except FirstlightError as error:
+            self.query_one("#fault", Words).update(one_line(f"{error} {error.hint}".strip()))
             return
         chosen: dict[str, int | str | bool] = {}
         for option in self._options:
             value = self.query_one(f"#option-{option.key}", Select).value
             if isinstance(value, int | str | bool):
                 chosen[option.key] = value
-        self.dismiss(chosen)
+        self.dismiss(RowOptions(chosen, calibration))
+
+    def _checked_calibration(self) -> str | None:
+        typed = self.query_one("#calibration", Input).value.strip() if self._calibrated else ""
+        if not typed:
+            return None
+        path = expanded(typed).absolute()
+        read_calibration(path)
+        return str(path)

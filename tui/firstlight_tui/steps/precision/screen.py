@@ -23,8 +23,8 @@ from firstlight_tui.modals import DetailScreen
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.precision.card import card
 from firstlight_tui.steps.precision.keys import HELP, KEYS
-from firstlight_tui.steps.precision.options import configured, is_tied
-from firstlight_tui.steps.precision.options_screen import AdvancedScreen
+from firstlight_tui.steps.precision.options import calibrated_on, configured, is_tied
+from firstlight_tui.steps.precision.options_screen import AdvancedScreen, RowOptions
 from firstlight_tui.steps.precision.plot import trade_off
 from firstlight_tui.steps.precision.rows import (
     advised,
@@ -221,14 +221,21 @@ class PrecisionStep(StepScreen):
             self.show_problem(error)
             return
 
-        def use(values: dict[str, int | str | bool] | None) -> None:
-            if values is None:
+        def use(chosen: RowOptions | None) -> None:
+            if chosen is None:
                 return
-            config = with_options(own, values, precision=row, tied=tied)
-            self.workspace.session = configured(
-                self.session, key, None if config == own else config
-            )
+            config = with_options(own, chosen.values, precision=row, tied=tied)
+            changed = configured(self.session, key, None if config == own else config)
+            if row.calibrated:
+                changed = calibrated_on(changed, chosen.calibration)
+            self.workspace.session = changed
 
         config = (session.configs or {}).get(key, own)
-        screen = AdvancedScreen(f"Advanced: {row.label}", options, read_options(config))
+        screen = AdvancedScreen(
+            f"Advanced: {row.label}",
+            options,
+            read_options(config),
+            calibrated=row.calibrated,
+            calibration=session.calibration,
+        )
         self.app.push_screen(screen, use)
