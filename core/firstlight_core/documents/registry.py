@@ -32,6 +32,7 @@ from firstlight_core.documents.foundry import (
     ServiceDocument,
     StoppedDocument,
 )
+from firstlight_core.documents.glossary import GlossaryDocument
 from firstlight_core.documents.inference import ChatDocument, ConnectDocument
 from firstlight_core.documents.measure import BenchDocument, QualitiesVerb, QualityVerb
 from firstlight_core.documents.model import InspectDocument
@@ -87,6 +88,7 @@ VERBS: Mapping[str, Sequence[type]] = {
     "clean": (CleanDocument,),
     "verify": (VerifyDocument,),
     "paths": (PathsDocument,),
+    "glossary": (GlossaryDocument,),
     "chat": (ChatDocument,),
     "bench": (BenchDocument,),
     "quality": (QualityVerb, QualitiesVerb),

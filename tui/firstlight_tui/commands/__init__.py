@@ -71,6 +71,7 @@ VERBS: dict[str, Verb] = {
         Verb("clean", "List leftovers with their sizes, and remove them.", KEEP),
         Verb("verify", "Check a bundle, an artifact or a report against its checksums.", KEEP),
         Verb("paths", "Show every folder that Firstlight uses.", KEEP),
+        Verb("glossary", "Explain a term such as TTFT, KL or artifact; list all of them.", KEEP),
     )
 }
 """Verb → its row, in the order of `firstlight --help`."""

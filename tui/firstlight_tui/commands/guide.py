@@ -80,6 +80,10 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "verify": (("firstlight verify int4", "Check an artifact against its checksums."),),
     "paths": (("firstlight paths", "Where Firstlight keeps what."),),
+    "glossary": (
+        ("firstlight glossary TTFT", "What it means."),
+        ("firstlight glossary", "Every term."),
+    ),
 }
 """Verb → command lines with what each is for."""
 

@@ -1,0 +1,114 @@
+"""Every term, written once in `glossary.toml`: for the help of the wizard, `firstlight glossary` and docs/glossary.md.
+
+`python -m firstlight_core.glossary docs/glossary.md` writes the page (`make glossary`).
+"""
+
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+
+from firstlight_core.documents.glossary import CourseCard, GlossaryFile, Term
+from firstlight_core.documents.reading import read_document
+from firstlight_core.errors import InputRefused
+from firstlight_core.steps import STEPS, find_step
+from firstlight_core.text import one_line
+
+_HEAD = """\
+# Glossary
+
+Every term of the screens, the command line and these documents. `firstlight glossary TERM` prints one, `?` in the wizard
+shows those of the open step. This page is made of `core/firstlight_core/glossary.toml` by `make glossary`.
+
+"""
+
+
+@cache
+def read_glossary() -> GlossaryFile:
+    """Return terms and cards as they ship."""
+    text = Path(__file__).with_suffix(".toml").read_text("utf-8")
+    document = read_document(GlossaryFile, tomllib.loads(text))
+    assert document is not None
+    return document
+
+
+def list_terms() -> list[Term]:
+    """Return every term in alphabetical order."""
+    return read_glossary()["terms"]
+
+
+def names_of(term: Term) -> list[str]:
+    """Return the term and the other words for it."""
+    return [term["term"], *term.get("also", [])]
+
+
+def find_card(step: str) -> CourseCard | None:
+    """Return what the course teaches about a step."""
+    return next((card for card in read_glossary()["cards"] if card["step"] == step), None)
+
+
+def find_terms(words: str) -> list[Term]:
+    """Return the term that is called so; without one, those whose names hold the words, then those that explain them.
+
+    Raises:
+        InputRefused: nothing in the glossary has to do with the words.
+    """
+    needle = words.strip().casefold()
+    terms = list_terms()
+    exact = [term for term in terms if needle in [name.casefold() for name in names_of(term)]]
+    if exact:
+        return exact
+    near = [term for term in terms if any(needle in name.casefold() for name in names_of(term))]
+    near += [term for term in terms if term not in near and needle in term["text"].casefold()]
+    if needle and near:
+        return near
+    names = {name.casefold(): name for term in terms for name in names_of(term)}
+    alike = [names[name] for name in get_close_matches(needle, names, n=3)]
+    hint = f"Did you mean {' or '.join(alike)}?" if alike else "`firstlight glossary` lists them."
+    raise InputRefused(f"The glossary has no term {one_line(words, 40)!r}.", hint=hint)
+
+
+def terms_in(text: str) -> list[Term]:
+    """Return the terms that appear in a text, in the order of their first appearance; the longest name counts."""
+    rest = " ".join(text.split())
+    lower = rest.lower()
+    first: dict[str, int] = {}
+    names = [(name, term["term"]) for term in list_terms() for name in names_of(term)]
+    for name, term in sorted(names, key=lambda pair: -len(pair[0])):
+        if name.lower() not in lower:
+            continue
+        # What is written in capitals is found in capitals only.
+        flags = 0 if name.isupper() else re.IGNORECASE
+        pattern = re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-]|\.\w)", flags)
+        if (match := pattern.search(rest)) is not None:
+            first[term] = min(match.start(), first.get(term, match.start()))
+            rest = pattern.sub(lambda match: " " * len(match[0]), rest)
+    present = [term for term in list_terms() if term["term"] in first]
+    return sorted(present, key=lambda term: first[term["term"]])
+
+
+def glossary_page() -> str:
+    """Return docs/glossary.md."""
+    return _HEAD + "".join(_lines())
+
+
+def _lines() -> Iterator[str]:
+    for term in list_terms():
+        also = f" ({', '.join(term['also'])})" if term.get("also") else ""
+        see = f" See {', '.join(term['see'])}." if term.get("see") else ""
+        yield f"**{term['term']}**{also}: {term['text']}{see}\n\n"
+    yield "## What the course teaches about each step\n\n"
+    yield "The course is EdgeAI for Beginners; the texts are Firstlight's.\n\n"
+    cards = [card for step in STEPS if (card := find_card(step.id)) is not None]
+    for number, card in enumerate(cards, start=1):
+        step = find_step(card["step"])
+        title = step.title if step is not None else card["step"]
+        end = "\n" if number == len(cards) else "\n\n"
+        yield f"**{title}** ({card['source']}): {card['text']}{end}"
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(glossary_page(), "utf-8")
