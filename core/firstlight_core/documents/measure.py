@@ -156,6 +156,8 @@ class BenchDocument(TypedDict):
     notes: list[str]
     void: bool
     """Whether the figures are worth nothing; `notes` says why."""
+    void_reasons: NotRequired[list[str]]
+    """Those of the notes that make the figures void; absent from the records of earlier versions."""
 
 
 class DriftFigures(TypedDict):

@@ -116,6 +116,8 @@ class TuneFigures(Comparison):
     notes: list[str]
     void: bool
     """Whether the figures are worth nothing; `notes` says why."""
+    void_reasons: NotRequired[list[str]]
+    """Those of the notes that make the figures void; absent from the records of earlier versions."""
 
 
 class TunedArtifactDocument(TuneFigures):

@@ -115,10 +115,10 @@ async def benchmark(
                 notes += await _measure(group, new_tokens, repeats, count)
                 await _sweep(group, levels, new_tokens, repeats, count, sweeps)
                 watch.end()
-        void = bool(watch.notes())
-        results = [_result(subject, sweeps, void=void) for subject in subjects]
+        reasons = watch.notes()
+        results = [_result(subject, sweeps, void=bool(reasons)) for subject in subjects]
         overheads = [overhead(*pair, name=FOUNDRY) for pair in pairs]
-    notes += watch.notes()
+    notes += reasons
     if any(isinstance(subject, EndpointSubject) for subject in subjects):
         notes.append(
             "Servers are measured from outside, a new connection for every question; their answers end when they "
@@ -137,7 +137,8 @@ async def benchmark(
         "interleaved": together and len(subjects) > 1,
         "results": results,
         "notes": notes,
-        "void": void,
+        "void": bool(reasons),
+        "void_reasons": reasons,
     }
     if overheads:
         document["overhead"] = overheads

@@ -46,6 +46,13 @@ class LogPath:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """A sentence that the user must see, about something beside the work, which goes on."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Token:
     """One generated token: the text that became complete with it (may be empty) and its id."""
 
@@ -106,7 +113,19 @@ class Failed:
     signal: str = ""
 
 
-Event = Stage | Progress | LogLine | LogPath | Token | Tokens | Measured | Reply | Finished | Failed
+Event = (
+    Stage
+    | Progress
+    | LogLine
+    | LogPath
+    | Notice
+    | Token
+    | Tokens
+    | Measured
+    | Reply
+    | Finished
+    | Failed
+)
 _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
@@ -114,6 +133,7 @@ _KINDS: dict[str, type[Any]] = {
         Progress,
         LogLine,
         LogPath,
+        Notice,
         Token,
         Tokens,
         Measured,

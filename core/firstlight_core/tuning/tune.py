@@ -179,7 +179,7 @@ async def _tune_artifact(artifact: Path, search: Search, *, apply: bool) -> Tune
 
 
 def _document(search: Search, compared: Comparison) -> TuneFigures:
-    notes = search.notes()
+    reasons = search.watch.notes()
     return {
         **compared,
         "trials": search.trials,
@@ -187,8 +187,9 @@ def _document(search: Search, compared: Comparison) -> TuneFigures:
         "prompt_tokens": search.prompt_tokens,
         "new_tokens": search.new_tokens,
         "repeats": search.repeats,
-        "notes": notes,
-        "void": bool(search.watch.notes()),
+        "notes": search.notes(),
+        "void": bool(reasons),
+        "void_reasons": reasons,
     }
 
 

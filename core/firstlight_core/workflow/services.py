@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     import firstlight_core.inference.endpoint
     import firstlight_core.inference.engine
     import firstlight_core.inference.open_target
-    import firstlight_core.measure.benchmark
-    import firstlight_core.measure.quality
     import firstlight_core.model.download
     import firstlight_core.model.inspection
     import firstlight_core.report.report
@@ -39,6 +37,7 @@ if TYPE_CHECKING:
     import firstlight_core.template.templates
     import firstlight_core.tuning.tune
     import firstlight_core.workflow.leftovers
+    import firstlight_core.workflow.recorded
     import firstlight_core.workflow.resume
     import firstlight_core.workflow.run_file
 else:
@@ -88,8 +87,8 @@ class Services:
     adopt = Late(lambda: firstlight_core.artifact.artifact.adopt)
 
     plan_conversion = Late(lambda: firstlight_core.conversion.convert.plan_conversion)
-    convert = Late(lambda: firstlight_core.conversion.convert.convert)
-    convert_many = Late(lambda: firstlight_core.conversion.convert.convert_many)
+    convert = Late(lambda: firstlight_core.workflow.recorded.convert)
+    convert_many = Late(lambda: firstlight_core.workflow.recorded.convert_many)
     sweep_staging = Late(lambda: firstlight_core.workflow.leftovers.sweep_staging)
 
     default_inference_model = Late(
@@ -126,11 +125,11 @@ class Services:
     find_servers = Late(lambda: firstlight_core.inference.endpoint.find_servers)
     chat = Late(lambda: firstlight_core.inference.engine.ask_in_turn)
 
-    benchmark = Late(lambda: firstlight_core.measure.benchmark.benchmark)
-    tune = Late(lambda: firstlight_core.tuning.tune.tune)
+    benchmark = Late(lambda: firstlight_core.workflow.recorded.benchmark)
+    tune = Late(lambda: firstlight_core.workflow.recorded.tune)
     keep_tuned = Late(lambda: firstlight_core.tuning.tune.keep)
     reset_tuned = Late(lambda: firstlight_core.tuning.tune.reset)
-    check_quality = Late(lambda: firstlight_core.measure.quality.check_quality_of_each)
+    check_quality = Late(lambda: firstlight_core.workflow.recorded.check_quality)
 
     write_report = Late(lambda: firstlight_core.report.report.write_report)
     find_unfinished = Late(lambda: firstlight_core.workflow.resume.find_unfinished)

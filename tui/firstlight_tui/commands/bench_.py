@@ -8,8 +8,9 @@ from firstlight_core.artifact.target import find_target
 from firstlight_core.documents.measure import BenchCase, BenchDocument, BenchResult, Spread
 from firstlight_core.errors import UsageError
 from firstlight_core.measure.bench_words import service_sentences
-from firstlight_core.measure.benchmark import LENGTHS, NEW_TOKENS, REPEATS, benchmark
+from firstlight_core.measure.benchmark import LENGTHS, NEW_TOKENS, REPEATS
 from firstlight_core.text import bytes_text, seconds_text
+from firstlight_core.workflow.recorded import benchmark
 from firstlight_tui.commands.output import note, note_forced, run_verb, say, show_events
 from firstlight_tui.commands.painting import Painted
 

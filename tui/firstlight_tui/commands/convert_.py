@@ -5,7 +5,6 @@ from pathlib import Path
 
 import typer
 
-from firstlight_core.conversion.convert import convert as convert_model
 from firstlight_core.conversion.convert import plan_conversion
 from firstlight_core.conversion.plan import COURSE_CONFIG_NAME, METHODS
 from firstlight_core.documents.conversion import (
@@ -24,6 +23,7 @@ from firstlight_core.precision.table import REFERENCE_PRECISION, precision_keys
 from firstlight_core.settings import default_precision
 from firstlight_core.shells import command_line
 from firstlight_core.text import bytes_text, seconds_text, shown_path
+from firstlight_core.workflow.recorded import convert as convert_model
 from firstlight_tui.commands.output import run_verb, say, show_events
 from firstlight_tui.commands.painting import Painted, Role
 

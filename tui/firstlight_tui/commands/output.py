@@ -19,7 +19,7 @@ from firstlight_core.errors import (
     StateProblem,
 )
 from firstlight_core.files import JsonObject, JsonValue
-from firstlight_core.process.events import Event, LogLine, LogPath, Progress, Stage
+from firstlight_core.process.events import Event, LogLine, LogPath, Notice, Progress, Stage
 from firstlight_core.settings import load_settings
 from firstlight_core.text import shown_path
 from firstlight_tui.commands.painting import PROGRESS, Painted, as_shown, rewrites_lines
@@ -71,6 +71,8 @@ def show_events(*, log: bool = False) -> Callable[[Event], None]:
                 PROGRESS.count(done, total, unit)
             case Stage(label=label):
                 note(f"- {label}")
+            case Notice(text=text):
+                note(Painted(text, "caution"))
             case LogLine(text=text) if log:
                 note(f"  {text}")
             case LogPath(path=path) if log:

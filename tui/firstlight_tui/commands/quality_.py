@@ -13,10 +13,10 @@ from firstlight_core.documents.measure import (
 )
 from firstlight_core.errors import UsageError
 from firstlight_core.measure.drift_words import describe_drift, kl_text
-from firstlight_core.measure.quality import check_quality_of_each
 from firstlight_core.measure.quality_verdict import USABILITY_WORDS, usability
 from firstlight_core.model.base_choice import choose_base
 from firstlight_core.model.sources import find_source
+from firstlight_core.workflow.recorded import check_quality
 from firstlight_tui.commands.output import run_verb, say, show_events
 from firstlight_tui.commands.painting import Painted, Role
 
@@ -64,7 +64,7 @@ def quality(
             raise UsageError("--base belongs to --reference.", hint="Name the adapter there.")
         if base is not None and reference is not None:
             choose_base(find_source(reference), find_source(base))
-        return await check_quality_of_each(
+        return await check_quality(
             targets,
             prompts=prompts,
             reference=reference,

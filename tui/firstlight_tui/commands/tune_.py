@@ -15,7 +15,7 @@ from firstlight_core.text import bytes_text, seconds_text, shown_path
 from firstlight_core.tuning.search import NEW_TOKENS, PROMPT_TOKENS, REPEATS
 from firstlight_core.tuning.summary import allowance, setting, verdict
 from firstlight_core.tuning.tune import reset as take_back
-from firstlight_core.tuning.tune import tune as find_fastest
+from firstlight_core.workflow.recorded import tune as find_fastest
 from firstlight_tui.commands.output import note, run_verb, say, show_events
 from firstlight_tui.commands.painting import Painted
 

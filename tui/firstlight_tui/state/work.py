@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from firstlight_core.errors import FirstlightError
-from firstlight_core.process.events import Event, LogLine, LogPath, Measured, Progress, Stage
+from firstlight_core.process.events import (
+    Event,
+    LogLine,
+    LogPath,
+    Measured,
+    Notice,
+    Progress,
+    Stage,
+)
 
 OnEvent = Callable[[Event], None]
 Started = Callable[[int], None]
@@ -44,6 +52,8 @@ class Work:
     lines_seen: int = 0
     log_path: str = ""
     """Path of the log file; empty until the job reports it."""
+    notices: list[str] = field(default_factory=list)
+    """Sentences that the user must see when it ends."""
     memory: list[tuple[float, float]] = field(default_factory=list)
     """Second of the work, and the bytes that its processes held then; coarser the longer it runs."""
     rows: list[Any] = field(default_factory=list)
@@ -91,6 +101,8 @@ class Work:
             case LogLine(text=text):
                 self.lines.append(text)
                 self.lines_seen += 1
+            case Notice(text=text):
+                self.notices.append(text)
             case LogPath(path=path):
                 self.log_path = path
                 self.lines.append(f"Log file: {path}")

@@ -184,6 +184,8 @@ class Workspace:
         try:
             work.result = await run(work.take, started)
             work.end("done")
+            for sentence in work.notices:
+                self._warn(sentence)
             # The step that began it may not be on the screen any more; its result counts all the same.
             for step in self.navigation.steps:
                 if work.name == step.WORK:
