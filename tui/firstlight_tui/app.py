@@ -66,6 +66,15 @@ class WizardApp(TerminalApp):
             show=False,
             tooltip="More or less of the monitor: off, a line, a panel, the whole page",
         ),
+        Binding(
+            "ctrl+p",
+            "command_palette",
+            "Palette",
+            id="app.palette",
+            priority=True,
+            show=False,
+            tooltip="Find any act, step, model, theme, setting or term",
+        ),
         Binding("f2", "themes", "Theme", id="app.theme", show=False, tooltip="Choose a theme"),
         Binding(
             "f11,comma",
@@ -212,5 +221,15 @@ class WizardApp(TerminalApp):
             self.workspace.monitor.show("panel")
 
     def action_themes(self) -> None:
-        """Choose a theme from the palette."""
-        self.search_themes()
+        """Choose a theme; each is shown while it is highlighted."""
+        if isinstance(self.screen, StepScreen):
+            from firstlight_tui.modals.palette_rows import open_themes
+
+            open_themes(self, self.workspace, self.preferences, self._themes)
+
+    def action_command_palette(self) -> None:
+        """Show everything that can be done now."""
+        if isinstance(self.screen, StepScreen):
+            from firstlight_tui.modals.palette_rows import open_palette
+
+            open_palette(self, self.workspace, self.preferences, self._themes)

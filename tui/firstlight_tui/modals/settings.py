@@ -14,7 +14,7 @@ from textual.widgets.option_list import Option
 from firstlight_core.errors import FirstlightError
 from firstlight_core.paths import Paths
 from firstlight_core.precision.table import find_precision
-from firstlight_core.settings import KEYS, SETTINGS, SettingRow
+from firstlight_core.settings import KEYS, SETTINGS, SettingName, SettingRow
 from firstlight_core.text import one_line, shown_path
 from firstlight_tui.modals.detail import DetailScreen
 from firstlight_tui.modals.pick import ChooseScreen
@@ -44,8 +44,17 @@ class SettingsScreen(Dialog[None]):
         ),
     ]
 
-    def __init__(self, preferences: Preferences, paths: Paths, themes: Sequence[str]) -> None:
+    def __init__(
+        self,
+        preferences: Preferences,
+        paths: Paths,
+        themes: Sequence[str],
+        *,
+        first: SettingName = SETTINGS[0].name,
+    ) -> None:
+        """`first` is the setting that is highlighted."""
         super().__init__()
+        self._first = first
         self._preferences, self._paths, self._themes = preferences, paths, themes
 
     def compose(self) -> ComposeResult:
@@ -56,7 +65,9 @@ class SettingsScreen(Dialog[None]):
             yield Words(id="setting-help")
 
     def on_mount(self) -> None:
-        self._show_help(SETTINGS[0].name)
+        names = [row.name for row in SETTINGS]
+        self.query_one(OptionList).highlighted = names.index(self._first)
+        self._show_help(self._first)
 
     def _options(self) -> list[Option]:
         settings = self._preferences.settings

@@ -92,6 +92,7 @@ class Workspace:
         self.chat.changed.listen(self._chat_changed)
         self._recorded_answers: list[Turn] = []
         self.drafts = Drafts()
+        self.model_named: Signal[str] = Signal()
         self.service = LocalService(self.services)
 
     # Session --------------------------------------------------------------------------------------
@@ -120,6 +121,14 @@ class Workspace:
             work = self.works.get(step.WORK) if step.STEP_ID in outdated else None
             if work is not None and not work.running:
                 del self.works[step.WORK]
+
+    def name_model(self, name: str) -> None:
+        """Open the Model step and look into a folder or a hub id."""
+        self.drafts.model = name
+        for step in self.navigation.steps:
+            if step.STEP_ID == "model":
+                self.navigation.open(step)
+        self.model_named.publish(name)
 
     # The machine ----------------------------------------------------------------------------------
 

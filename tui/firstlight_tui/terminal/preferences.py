@@ -38,15 +38,29 @@ class Preferences:
         """A sentence for each setting that does not count."""
         self._monitor = ""
         """The setting that was applied last: F12 may have changed the form since."""
+        self._previewed = False
         self._wear()
+
+    @property
+    def theme(self) -> str:
+        """The theme that was chosen."""
+        return self.settings.values.get("theme", self._default_theme)
+
+    def preview(self, theme: str | None) -> None:
+        """Show a theme that is not chosen yet; None shows the chosen one again."""
+        if theme is None and not self._previewed:
+            return
+        self._previewed = theme is not None
+        self._app.theme = theme or self._chosen_theme
 
     def _wear(self) -> None:
         app, settings = self._app, self.settings
+        self._previewed = False
         theme = settings.values.get("theme", self._default_theme)
         if theme not in app.available_themes:
             self.mistakes.append(f"settings.toml: `theme` names no theme {one_line(theme, 40)!r}.")
             theme = self._default_theme
-        app.theme = theme
+        app.theme = self._chosen_theme = theme
         if settings.monitor != self._monitor:
             self._monitor = settings.monitor
             app.workspace.monitor.show(MONITOR_MODES[settings.monitor])
@@ -78,12 +92,17 @@ class Preferences:
 
     def _keep_theme(self, name: str) -> None:
         values = self.settings.values
-        if self._app.theme != name or name == values.get("theme", self._default_theme):
+        if (
+            self._previewed
+            or self._app.theme != name
+            or name == values.get("theme", self._default_theme)
+        ):
             return
         try:
             change_settings({"theme": name}, self._paths)
         except FirstlightError as error:
             self._app.notify(f"{error} {error.hint}", severity="warning", markup=False)
+        self._chosen_theme = name
         self.settings = replace(self.settings, values={**values, "theme": name})
 
 

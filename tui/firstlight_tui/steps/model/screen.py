@@ -136,16 +136,22 @@ class ModelStep(StepScreen):
     def opened(self) -> None:
         self.workspace.sampled.subscribe(self, self._while_here(self._sampled))
         self.run_worker(self._list_models(), group="models", exclusive=True)
-        drafts = self.workspace.drafts
-        if drafts.model is not None:
-            named, drafts.model = drafts.model, None
-            self.run_worker(self._resolve(named, ""), group="resolve", exclusive=True)
+        self.workspace.model_named.subscribe(self, self._while_here(lambda _: self._take_named()))
+        if self.workspace.drafts.model is not None:
+            self._take_named()
         elif self.session.endpoint is not None:
             self._show_card(server_words(self.session.endpoint))
         elif self.session.model is not None:
             self._show_model(str(self.session.source), self.session.model)
         elif self.session.source is not None and self.work is None:
             self._inspect(Named(Path(self.session.source)))
+
+    def _take_named(self) -> None:
+        """Look into the model that was named elsewhere: on the command line, or in the palette."""
+        drafts = self.workspace.drafts
+        if drafts.model is not None:
+            named, drafts.model = drafts.model, None
+            self.run_worker(self._resolve(named, ""), group="resolve", exclusive=True)
 
     def _session_changed(self) -> None:
         super()._session_changed()

@@ -1,0 +1,122 @@
+"""What the command palette offers in a wizard."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+
+from textual.app import App
+from textual.binding import ActiveBinding
+from textual.screen import Screen
+
+from firstlight_core.documents.glossary import Term
+from firstlight_core.errors import FirstlightError
+from firstlight_core.settings import SettingRow
+from firstlight_tui.modals.detail import DetailScreen
+from firstlight_tui.modals.palette import Palette
+from firstlight_tui.modals.settings import SettingsScreen
+from firstlight_tui.state.palette import (
+    Act,
+    PaletteRow,
+    act_rows,
+    model_rows,
+    setting_rows,
+    step_rows,
+    term_rows,
+    theme_rows,
+)
+from firstlight_tui.state.workspace import Workspace
+from firstlight_tui.terminal.preferences import Preferences
+
+_MOVES = {"up", "down", "left", "right", "tab", "enter"}
+
+
+def open_palette(
+    app: App[int], workspace: Workspace, preferences: Preferences, themes: Sequence[str]
+) -> None:
+    """Show everything that can be done now."""
+    rows = _Rows(app, workspace, preferences, themes)
+    palette = Palette(
+        rows.all(),
+        placeholder="Find an act, a step, a model, a theme …",
+        preview=preferences.preview,
+        late=rows.models,
+    )
+    app.push_screen(palette)
+
+
+def open_themes(
+    app: App[int], workspace: Workspace, preferences: Preferences, themes: Sequence[str]
+) -> None:
+    """Show the themes, each painted while it is highlighted."""
+    rows = _Rows(app, workspace, preferences, themes)
+    palette = Palette(rows.themes(), placeholder="Find a theme …", preview=preferences.preview)
+    app.push_screen(palette)
+
+
+class _Rows:
+    """The rows, from the screen that the palette was opened on."""
+
+    def __init__(
+        self,
+        app: App[int],
+        workspace: Workspace,
+        preferences: Preferences,
+        themes: Sequence[str],
+    ) -> None:
+        self._app, self._workspace = app, workspace
+        self._preferences, self._themes = preferences, themes
+
+    def all(self) -> list[PaletteRow]:
+        workspace = self._workspace
+        return [
+            *act_rows(_acts(self._app, self._app.screen)),
+            *step_rows(workspace.navigation, workspace.session, self._refuse),
+            *self.themes(),
+            *setting_rows(self._show_setting),
+            *term_rows(self._show_term),
+        ]
+
+    def themes(self) -> list[PaletteRow]:
+        return list(theme_rows(self._themes, self._preferences.theme, self._choose_theme))
+
+    async def models(self) -> list[PaletteRow]:
+        models = await asyncio.to_thread(self._workspace.services.find_models)
+        return list(model_rows(models, self._workspace.name_model))
+
+    def _refuse(self, why: str) -> None:
+        self._app.notify(why, severity="warning", markup=False)
+
+    def _show_term(self, term: Term) -> None:
+        self._app.push_screen(DetailScreen(term["term"], term["text"]))
+
+    def _choose_theme(self, theme: str) -> None:
+        try:
+            self._preferences.change({"theme": theme})
+        except FirstlightError as error:
+            self._app.notify(f"{error} {error.hint}", severity="warning", markup=False)
+
+    def _show_setting(self, row: SettingRow) -> None:
+        screen = SettingsScreen(
+            self._preferences, self._workspace.paths, self._themes, first=row.name
+        )
+        self._app.push_screen(screen)
+
+
+def _acts(app: App[int], screen: Screen[object]) -> Iterator[Act]:
+    """The key bindings of ours that work on a screen now, its own first."""
+    for active in screen.active_bindings.values():
+        binding = active.binding
+        if active.enabled and binding.id and binding.key not in _MOVES:
+            yield Act(
+                action=binding.action,
+                key=binding.key,
+                words=binding.description,
+                help=active.tooltip or binding.tooltip,
+                run=_runner(app, active),
+            )
+
+
+def _runner(app: App[int], active: ActiveBinding) -> Callable[[], Coroutine[None, None, bool]]:
+    async def run() -> bool:
+        return await app.run_action(active.binding.action, active.node)
+
+    return run
