@@ -12,7 +12,7 @@ from firstlight_core.paths import Paths
 from firstlight_core.session import Session
 from firstlight_core.workflow.services import Services
 from firstlight_themes import DEFAULT_THEME, load_themes
-from firstlight_tui.modals import ConfirmScreen, HelpScreen
+from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.modals.connect import connect
 from firstlight_tui.modals.continue_run import offer_to_continue
 from firstlight_tui.modals.monitor_page import MonitorPage
@@ -49,7 +49,13 @@ class WizardApp(TerminalApp):
             tooltip="Leave; asks while a job runs",
             priority=True,
         ),
-        Binding("f1", "help", "Help", id="app.help", tooltip="Keys and what this step is for"),
+        Binding(
+            "f1,question_mark",
+            "help",
+            "Help",
+            id="app.help",
+            tooltip="Keys, terms on this screen, and what the course says",
+        ),
         Binding(
             "ctrl+g,f9",
             "connect",
@@ -188,8 +194,10 @@ class WizardApp(TerminalApp):
             self.exit(0)
 
     def action_help(self) -> None:
-        """Show the keys and what the open step is for."""
+        """Show the keys, the terms on the screen, and what the open step is for."""
         if isinstance(self.screen, StepScreen):
+            from firstlight_tui.modals.help import HelpScreen
+
             self.push_screen(HelpScreen(self.screen))
 
     def action_connect(self) -> None:

@@ -2,7 +2,6 @@
 
 from firstlight_tui.modals.confirm import ConfirmScreen
 from firstlight_tui.modals.detail import DetailScreen
-from firstlight_tui.modals.help import HelpScreen
 from firstlight_tui.modals.pick import ChooseScreen
 
-__all__ = ["ChooseScreen", "ConfirmScreen", "DetailScreen", "HelpScreen"]
+__all__ = ["ChooseScreen", "ConfirmScreen", "DetailScreen"]

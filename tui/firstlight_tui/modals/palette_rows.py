@@ -11,6 +11,7 @@ from firstlight_core.documents.glossary import Term
 from firstlight_core.errors import FirstlightError
 from firstlight_core.settings import SettingRow
 from firstlight_tui.modals.detail import DetailScreen
+from firstlight_tui.modals.glossary import GlossaryScreen
 from firstlight_tui.modals.palette import Palette
 from firstlight_tui.modals.settings import SettingsScreen
 from firstlight_tui.state.palette import (
@@ -72,6 +73,7 @@ class _Rows:
             *step_rows(workspace.navigation, workspace.session, self._refuse),
             *self.themes(),
             *setting_rows(self._show_setting),
+            PaletteRow(group="term", title="Glossary", help="Every term", run=self._show_glossary),
             *term_rows(self._show_term),
         ]
 
@@ -84,6 +86,9 @@ class _Rows:
 
     def _refuse(self, why: str) -> None:
         self._app.notify(why, severity="warning", markup=False)
+
+    def _show_glossary(self) -> None:
+        self._app.push_screen(GlossaryScreen())
 
     def _show_term(self, term: Term) -> None:
         self._app.push_screen(DetailScreen(term["term"], term["text"]))
