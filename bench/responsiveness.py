@@ -213,7 +213,7 @@ def wizard(source: Path) -> None:
     from firstlight_tui.steps.convert.screen import ConvertStep
     from firstlight_tui.terminal.idle import IdleTasks
 
-    session = Session(source=str(source)).decide(model=dict(Services().inspect(source)))
+    session = Session(source=str(source)).decide(model=Services().inspect(source))
     session = session.decide(precisions=("int4",))
     app = WizardApp(session=session, first=ConvertStep, idle=IdleTasks())
     run_wizard(app)

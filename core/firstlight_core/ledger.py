@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight_core.documents.earlier import with_kinds
+from firstlight_core.documents.ledger import LedgerValues
 from firstlight_core.errors import InputRefused, StateProblem
 from firstlight_core.files import state_problem, sync_file, sync_folder
 from firstlight_core.paths import find_paths
@@ -95,7 +96,7 @@ class Run:
         status: str,
         *,
         seconds: float = 0.0,
-        values: Mapping[str, Any] | None = None,
+        values: LedgerValues | None = None,
     ) -> Entry:
         """Append one entry and make it survive a power loss.
 

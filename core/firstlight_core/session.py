@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from typing import Any, Self, TypedDict, Unpack
 
 from firstlight_core.documents.conversion import ConversionDocument
 from firstlight_core.documents.deploy import Deployed
@@ -18,9 +18,31 @@ from firstlight_core.precision.table import preferred_precision
 from firstlight_core.steps import STEPS, cleared_answers, results_of
 
 
+class Answers(TypedDict, total=False):
+    """Answers to set in a session: its fields."""
+
+    environment: DoctorDocument | None
+    source: str | None
+    model: InspectDocument | None
+    precisions: tuple[str, ...]
+    goal: str
+    configs: Configs | None
+    method: str
+    artifacts: tuple[ConversionDocument, ...]
+    artifact: str | None
+    artifact_chosen: bool
+    endpoint: ConnectedServer | None
+    template: SettledTemplate | None
+    deployment: Deployed | None
+    chat: ChatRecord | None
+    benchmark: BenchDocument | None
+    quality: QualityDocument | QualitiesDocument | None
+    more: Mapping[str, object] | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """What has been decided and found so far; every step returns a new one.
+    """The decisions and results of a run so far; every step returns a new one.
 
     The field order is the step order. `None` or empty means "not answered yet".
     """
@@ -57,7 +79,7 @@ class Session:
     more: Mapping[str, object] | None = None
     """Documents of steps that have no field of their own here, by the `result` of their row."""
 
-    def decide(self, **decision: Any) -> Self:
+    def decide(self, **decision: Unpack[Answers]) -> Self:
         """Set answers, and clear those that depended on what really changed, as the table of steps has it.
 
         Raises:
@@ -72,7 +94,7 @@ class Session:
         more = {name: value for name, value in more.items() if value is not None}
         return replace(self, **known, more=more or None)
 
-    def answer(self, name: str) -> Any:
+    def answer(self, name: str) -> object:
         """Return the answer of this name: a field, or the result of a step that has no field here.
 
         Raises:

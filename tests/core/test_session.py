@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstlight_core.session import Session
+from firstlight_core.documents.reading import field_types
+from firstlight_core.session import Answers, Session
 from tests.support import documents
 
 FULL = Session(
@@ -162,3 +163,9 @@ def test_what_the_user_chose_or_worked_on_stays_in_use() -> None:
 def test_a_precision_that_is_made_again_replaces_its_first() -> None:
     session = made("int4").converted({"precision": "int4", "artifact": "/out/int4", "bytes": 2})
     assert len(session.artifacts) == 1 and session.artifacts[0]["bytes"] == 2
+
+
+def test_the_answers_that_can_be_decided_are_the_fields() -> None:
+    answers = field_types(Answers)
+    assert answers == field_types(Session)
+    assert list(answers) == [field.name for field in fields(Session)]

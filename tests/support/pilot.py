@@ -7,6 +7,7 @@ from typing import Any
 from textual.pilot import Pilot
 
 from firstlight_tui.app import WizardApp
+from firstlight_tui.state.work import WorkKey, WorkOf
 from firstlight_tui.widgets import ProblemPanel, Words
 
 Build = Callable[..., WizardApp]
@@ -46,3 +47,10 @@ def panel(app: WizardApp) -> str:
 def age(app: WizardApp, name: str, seconds: float) -> None:
     """Make running work begin `seconds` earlier."""
     app.workspace.works[name].begun -= seconds
+
+
+def put_work(app: WizardApp, name: str, label: str) -> WorkOf[Any]:
+    """Return work that nothing carries out, as the newest of its name."""
+    work: WorkOf[Any] = WorkOf(name, label)
+    app.workspace.works.put(WorkKey(name), work)
+    return work

@@ -10,6 +10,7 @@ from typing import Any
 from firstlight_core.artifact.target import Target
 from firstlight_core.documents.inference import Alternative, LoadedModel, RenderedPrompt
 from firstlight_core.documents.messages import Message
+from firstlight_core.environment.doctor import CheckResult
 from firstlight_core.errors import InputRefused
 from firstlight_core.model.sources import FoundModel
 from firstlight_core.paths import find_paths
@@ -119,7 +120,7 @@ def fake_services(called: Called, **overrides: Any) -> Services:
     async def run_checks(*, on_result: Any = None, only: Any = None) -> Any:
         called.calls.append(("run_checks", (), {}))
         for row in ENVIRONMENT["checks"]:
-            on_result(row)
+            on_result(CheckResult(**row))
         return ENVIRONMENT
 
     async def convert(source: Path, output: Path, *, precision: str, **options: Any) -> Any:

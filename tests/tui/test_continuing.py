@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from firstlight_core.documents.conversion import FailedPrecision
 from firstlight_core.ledger import ANSWERS, OVER, Run, list_runs
 from firstlight_core.session import Session
 from firstlight_core.workflow.resume import (
@@ -21,6 +22,7 @@ from firstlight_tui.app import WizardApp
 from firstlight_tui.modals.continue_run import ContinueScreen, question_of
 from firstlight_tui.steps import STEPS
 from firstlight_tui.steps.base import StepScreen
+from tests.support import documents
 from tests.support.pilot import Build, settle
 from tests.support.wizard_documents import FULL
 from tests.support.wizard_services import Called, fake_services
@@ -147,7 +149,12 @@ async def test_escape_starts_anew_and_is_not_asked_again(wizard: Build, called: 
             assert not isinstance(app.screen, ContinueScreen)
             if not again:
                 await walk_to(app, "quality")
-                app.workspace.record("convert", "failed", precision="int8", error={})
+                failure: FailedPrecision = {
+                    "kind": "failure",
+                    "precision": "int8",
+                    "error": documents.failure("No room."),
+                }
+                app.workspace.record("convert", "failed", failure)
                 await settle(pilot)
         if again:
             break
@@ -242,6 +249,7 @@ def test_a_conversion_whose_answers_were_not_written_yet_counts(tmp_path: Path) 
 KILLED = """
 import asyncio, os, signal, sys
 from firstlight_tui.app import WizardApp
+from tests.support import documents
 from tests.support.pilot import settle
 from tests.support.wizard_services import Called
 from tests.tui.test_continuing import holding, walk_to

@@ -11,9 +11,8 @@ from textual.pilot import Pilot
 
 from firstlight_tui.app import WizardApp
 from firstlight_tui.modals import ConfirmScreen, DetailScreen
-from firstlight_tui.state.work import Work
 from firstlight_tui.steps.base import StepScreen
-from tests.support.pilot import Build, settle
+from tests.support.pilot import Build, put_work, settle
 from tests.support.wizard_documents import FULL
 
 
@@ -106,7 +105,7 @@ async def test_one_leaves_from_a_dialog_too_and_is_asked_once(wizard: Build) -> 
     app = wizard(session=FULL)
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        work = app.workspace.works["long"] = Work("long", "Something long")
+        work = put_work(app, "long", "Something long")
         app.push_screen(DetailScreen("A title", "the words"))
         await settle(pilot)
         await pilot.press("ctrl+q", "ctrl+q")

@@ -18,7 +18,7 @@ from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.chat.screen import ChatStep
 from firstlight_tui.steps.model.screen import ModelStep
 from firstlight_tui.widgets import Words
-from tests.support.pilot import SIZES, Build, panel, settle
+from tests.support.pilot import SIZES, Build, panel, put_work, settle
 from tests.support.wizard_documents import BENCHMARK, FULL
 from tests.support.wizard_services import Called, fake_services
 
@@ -147,7 +147,7 @@ async def test_a_step_that_is_come_back_to_tells_how_its_work_ended(
     step = next(step for step in STEPS if name == step.STEP_ID)
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        work = app.workspace.works[name] = Work(name, "The work")
+        work = put_work(app, name, "The work")
         work.take(Stage("build", "Building the graph"))
         work.error = JobDied("The process died.", hint="Try again.")
         work.end("failed")
@@ -167,7 +167,7 @@ async def test_the_stages_of_a_conversion_stay_to_be_read(wizard: Build) -> None
     app = wizard(session=FULL, first=STEPS[3])
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        work = app.workspace.works["convert"] = Work("convert", "The conversion")
+        work = put_work(app, "convert", "The conversion")
         work.take(Stage("build", "Building the graph"))
         work.end("done")
         for step in (STEPS[2], STEPS[3]):

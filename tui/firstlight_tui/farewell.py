@@ -5,13 +5,12 @@ from pathlib import Path
 from firstlight_core.documents.workflow import SummaryFiles
 from firstlight_core.session import Session
 from firstlight_core.shells import command_line
-from firstlight_tui.state.workspace import Workspace
+from firstlight_tui.state.workspace import REPORT, Workspace
 
 
 def farewell(workspace: Workspace, *, unfinished: bool = False) -> list[str]:
     """Return the lines for the shell; none when nothing was made. An unfinished walk can go on at the next start."""
-    report = workspace.works.get("report")
-    lines = farewell_lines(workspace.session, report.result if report is not None else None)
+    lines = farewell_lines(workspace.session, workspace.works.result(REPORT))
     return [*lines, f"{'Go on':7} firstlight"] if unfinished else lines
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal, NotRequired, TypedDict
 
-from firstlight_core.documents.artifact import InferenceModel
+from firstlight_core.documents.artifact import AdoptedArtifact, InferenceModel
 from firstlight_core.documents.conversion import ConversionDocument, FailedPrecision
 from firstlight_core.documents.deploy import (
     AnsweredDocument,
@@ -23,13 +23,28 @@ from firstlight_core.documents.measure import BenchDocument, QualitiesDocument, 
 from firstlight_core.documents.model import InspectDocument
 from firstlight_core.documents.run_file import Configs
 from firstlight_core.documents.template import Difference, SettledTemplate
+from firstlight_core.documents.workflow import WrittenReport
 from firstlight_core.errors import ErrorDocument
+
+
+class CheckedEnvironment(DoctorDocument):
+    """The environment of a run without a screen."""
+
+    ok: bool
+    """False where nothing can be converted."""
 
 
 class FailedValues(TypedDict):
     """A step that failed with an error."""
 
     error: ErrorDocument
+
+
+class CancelledValues(TypedDict, total=False):
+    """A step that was cancelled."""
+
+    precision: str
+    """Precision that was being converted."""
 
 
 class SkippedValues(TypedDict):
@@ -68,6 +83,19 @@ class ModelValues(ReportedModel, total=False):
     bytes: int
     estimates: dict[str, EstimateDocument]
     """Precision key → estimate."""
+
+
+class InspectedModel(InspectDocument):
+    """The inspection of a run's source."""
+
+    path: str
+
+
+class SettledStep(SettledTemplate):
+    """The settled template of a run without a screen."""
+
+    ok: bool
+    """As `locked`."""
 
 
 class PrecisionValues(TypedDict):
@@ -162,12 +190,54 @@ class OverValues(TypedDict):
     how: Literal["finished", "declined"]
 
 
+class SummaryValues(TypedDict):
+    """The session when the Summary step was opened."""
+
+    session: SessionValues
+
+
+class SummaryResult(WrittenReport):
+    """The report of a run without a screen."""
+
+    ok: Literal[True]
+
+
 class ReportValues(TypedDict):
     """The files of a report that was written."""
 
     sha256: dict[str, str]
     """json, markdown and html → digest of the file."""
 
+
+LedgerValues = (
+    DoctorDocument
+    | CheckedEnvironment
+    | InspectedModel
+    | AdoptedArtifact
+    | PrecisionValues
+    | ConversionDocument
+    | FailedPrecision
+    | TemplateValues
+    | SettledStep
+    | Deployed
+    | UndoneValues
+    | TurnValues
+    | QuestionsValues
+    | BenchDocument
+    | QualityDocument
+    | QualitiesDocument
+    | ConnectedServer
+    | SummaryValues
+    | SummaryResult
+    | ReportValues
+    | AnswersValues
+    | OverValues
+    | SessionValues
+    | FailedValues
+    | SkippedValues
+    | CancelledValues
+)
+"""The values of one entry."""
 
 LEDGER_VALUES: dict[str, tuple[type, ...]] = {
     "environment": (DoctorDocument,),

@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from firstlight_core.documents.ledger import FailedValues, LedgerValues, SkippedValues
 from firstlight_core.documents.workflow import RunDocument, RunStep
 from firstlight_core.errors import FirstlightError
 from firstlight_core.ledger import LOCK, Run
@@ -101,7 +102,8 @@ def _skip_reason(step: Step, state: WalkState) -> str | None:
 async def _walk_step(step: Step, state: WalkState) -> None:
     run = state.run
     if (reason := _skip_reason(step, state)) is not None:
-        run.record(step.id, "skipped", values={"reason": reason})
+        skipped: SkippedValues = {"reason": reason}
+        run.record(step.id, "skipped", values=skipped)
         state.outcomes.append(
             {"id": step.id, "status": "skipped", "seconds": 0.0, "reason": reason}
         )
@@ -114,6 +116,7 @@ async def _walk_step(step: Step, state: WalkState) -> None:
     if state.on_event is not None:
         state.on_event(Stage(step.id, step.stage))
     begun = time.perf_counter()
+    values: LedgerValues | None
     outcome: RunStep = {"id": step.id, "status": "done", "seconds": 0.0}
     try:
         result = await step_work(step.id)(state)
@@ -126,7 +129,8 @@ async def _walk_step(step: Step, state: WalkState) -> None:
             outcome["status"] = "failed"
     except FirstlightError as error:
         outcome["status"], outcome["error"] = "failed", error.to_json()
-        values = {"error": outcome["error"]}
+        failure: FailedValues = {"error": outcome["error"]}
+        values = failure
     except asyncio.CancelledError:
         run.record(step.id, "cancelled", seconds=seconds_since(begun))
         raise

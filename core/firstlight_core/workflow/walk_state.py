@@ -1,10 +1,11 @@
 """What the steps of a walk share: the plan, the run, and what earlier steps have made."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from firstlight_core.documents.ledger import LedgerValues
 from firstlight_core.documents.workflow import RunStep, WrittenReport
 from firstlight_core.errors import CheckFailed, ErrorDocument
 from firstlight_core.ledger import Run
@@ -15,10 +16,10 @@ from firstlight_core.workflow.services import Services
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepResult:
-    """What a step has done."""
+    """The result of a step."""
 
-    values: Mapping[str, object]
-    """What the ledger keeps of it: the step's document."""
+    values: LedgerValues | None = None
+    """The step's document, for the ledger."""
     ok: bool = True
     """False where the step ran to its end and the answer is no."""
     reason: str = ""

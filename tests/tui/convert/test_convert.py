@@ -451,7 +451,7 @@ async def test_a_calibration_text_reaches_the_conversion(
 def test_silence_and_overlong_work_are_said() -> None:
     now = [0.0]
     running = Work("convert", "The conversion", clock=lambda: now[0])
-    running.rows.append({"precision": "int4", "state": "running", "begun": 0.0})
+    running.queue.append({"precision": "int4", "state": "running", "begun": 0.0})
     running.take(Stage("start", "Converting"))
     estimates: Estimates = {"int4": {"seconds": 12.0}}
     now[0] = 30.0

@@ -8,7 +8,7 @@ import pytest
 from textual.widgets import Button
 
 from firstlight_core.environment.checks import CHECKS
-from firstlight_core.environment.doctor import renew
+from firstlight_core.environment.doctor import CheckResult, renew
 from firstlight_core.environment.install import InstallPlan, install, plan_install
 from firstlight_core.errors import ToolchainMissing
 from firstlight_core.process.events import LogLine, Stage
@@ -72,7 +72,7 @@ class Machine:
         rows = [r for r in found["checks"] if only is None or r["id"] in only]
         for entry in rows:
             if on_result is not None:
-                on_result(entry)
+                on_result(CheckResult(**entry))
         return document(*rows)
 
 
@@ -113,7 +113,7 @@ async def test_rows_come_one_by_one_and_survive_a_walk(build: Build) -> None:
     go_on = asyncio.Event()
 
     async def slow(*, on_result: Any, only: Any = None) -> dict[str, Any]:
-        on_result(row("python", finding="3.11.7"))
+        on_result(CheckResult(**row("python", finding="3.11.7")))
         await go_on.wait()
         return WHOLE
 
@@ -121,7 +121,7 @@ async def test_rows_come_one_by_one_and_survive_a_walk(build: Build) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         while (
             "environment" not in app.workspace.works
-            or len(app.workspace.works["environment"].rows) < 4
+            or len(app.workspace.works["environment"].checks) < 4
         ):
             await pilot.pause()
         app.workspace.publish_works()

@@ -218,7 +218,11 @@ async def test_a_void_benchmark_is_marked(wizard: Build) -> None:
 
 async def test_drift_measured_before_another_choice_comes_from_the_ledger(wizard: Build) -> None:
     app = wizard(session=MEASURED.decide(quality=None), first=PrecisionStep)
-    app.workspace.record("quality", "done", target="/models/out/int8", drift={"kl_mean": 0.5})
+    app.workspace.run_folder()
+    assert app.workspace.run_record is not None
+    app.workspace.run_record.record(
+        "quality", "done", values={"target": "/models/out/int8", "drift": {"kl_mean": 0.5}}
+    )
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         assert row(pilot, "int8")["drift"] == "0.5"

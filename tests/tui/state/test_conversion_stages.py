@@ -18,7 +18,7 @@ ESTIMATES: Estimates = {"int8": {"seconds": 20.0}, "int4": {"seconds": 40.0}}
 
 def running(now: list[float]) -> Work:
     work = Work("convert", "The conversion", clock=lambda: now[0])
-    work.rows += [
+    work.queue += [
         {"precision": "int8", "state": "running", "begun": 0.0},
         {"precision": "int4", "state": "waiting"},
     ]

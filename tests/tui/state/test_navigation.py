@@ -29,8 +29,6 @@ class FakeStep:
     def done(self, session: Session) -> bool:
         return False
 
-    def finished(self, workspace: Any, result: Any, seconds: float) -> None: ...
-
 
 STEPS: Any = (
     FakeStep("model", needs="Choose a model."),

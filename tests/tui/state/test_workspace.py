@@ -1,6 +1,7 @@
 """The workspace without a screen: long work, the session, and a ledger that no key waits for."""
 
 import asyncio
+import shutil
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -9,19 +10,27 @@ from typing import Any
 
 import pytest
 
+from firstlight_core.documents.conversion import ConversionDocument
+from firstlight_core.documents.ledger import TurnValues
 from firstlight_core.errors import FirstlightError, StateProblem, UsageError
-from firstlight_core.ledger import Entry, Run
+from firstlight_core.ledger import ANSWERS, Entry, Run
 from firstlight_core.process.events import LogLine
 from firstlight_core.report.facts import collect_facts
 from firstlight_core.session import Session
 from firstlight_tui.state.navigation import Navigation
-from firstlight_tui.state.work import OnEvent, Started
+from firstlight_tui.state.work import OnEvent, Started, WorkKey
 from firstlight_tui.state.workspace import Workspace
-from tests.support import faultkit
+from tests.support import documents, faultkit
 from tests.support.background import LoopTasks
 from tests.support.wizard_services import Called, fake_services
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+TURN: TurnValues = {"kind": "turn", "prompt": "a", "text": "b", "stats": {}}
+CONVERT: WorkKey[Any] = WorkKey("convert")
+DEPLOY: WorkKey[Any] = WorkKey("deploy")
+QUALITY: WorkKey[Any] = WorkKey("quality")
 
 
 class ConvertStep:
@@ -44,9 +53,9 @@ class ConvertStep:
     def done(self, session: Session) -> bool:
         return False
 
-    def finished(self, workspace: Workspace, result: Any, seconds: float) -> None:
+    def finished(self, workspace: Workspace, result: ConversionDocument, seconds: float) -> None:
         self.results.append(result)
-        workspace.record("convert", "done", **result)
+        workspace.record("convert", "done", result)
 
 
 class Desk:
@@ -92,25 +101,27 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
 
 async def test_work_ends_in_the_session_whichever_step_is_open(desk: Desk) -> None:
     heard: list[str] = []
-    release = asyncio.Event()
+    release, converted = asyncio.Event(), documents.converted("int4", "/x")
 
-    async def run(on_event: OnEvent, started: Started) -> dict[str, str]:
+    async def run(on_event: OnEvent, started: Started) -> ConversionDocument:
         started(4711)
         on_event(LogLine("half"))
         await release.wait()
-        return {"precision": "int4"}
+        return converted
 
     workspace = desk.workspace
     workspace.worked.listen(lambda work: heard.append(work.status))
-    work = workspace.start("convert", "The conversion", run)
-    assert workspace.start("convert", "The conversion", run) is work, "it runs already"
+    work = workspace.start(CONVERT, "The conversion", run, done=desk.step.finished)
+    assert workspace.start(CONVERT, "The conversion", run) is work, "it runs already"
     await desk.until(lambda: work.pid == 4711)
     assert workspace.busy == [work]
     assert workspace.leave_question().startswith("The conversion is still running.")
     release.set()
     await desk.until(lambda: not work.running)
-    assert desk.step.results == [{"precision": "int4"}] and heard[-1] == "done"
+    assert desk.step.results == [converted] and workspace.works.result(CONVERT) == converted
+    assert heard[-1] == "done"
     assert work.pid is None and list(work.lines) == ["half"]
+    await desk.until(lambda: not desk.tasks.running("ledger"))
     assert [entry.step for entry in desk.entries()] == ["convert"]
     assert workspace.leave_question() == ""
 
@@ -122,13 +133,13 @@ async def test_work_that_fails_or_is_cancelled_says_so(desk: Desk) -> None:
     async def wait(on_event: OnEvent, started: Started) -> None:
         await asyncio.Event().wait()
 
-    failed = desk.workspace.start("convert", "The conversion", fail)
+    failed = desk.workspace.start(CONVERT, "The conversion", fail)
     await desk.until(lambda: failed.status == "failed")
     assert isinstance(failed.error, FirstlightError) and not desk.step.results
-    at_once = desk.workspace.start("deploy", "The deployment", wait)
+    at_once = desk.workspace.start(DEPLOY, "The deployment", wait)
     desk.workspace.stop_work("deploy")
     assert at_once.status == "cancelled", "nothing of it has run that could say so"
-    later = desk.workspace.start("quality", "The check", wait)
+    later = desk.workspace.start(QUALITY, "The check", wait)
     await desk.until(lambda: later.entered)
     desk.workspace.stop_work("quality")
     await desk.until(lambda: later.status == "cancelled")
@@ -140,7 +151,7 @@ async def test_a_new_choice_forgets_the_work_of_the_old_one(desk: Desk) -> None:
 
     workspace, changes = desk.workspace, list[Session]()
     workspace.session_changed.listen(changes.append)
-    failed = workspace.start("convert", "The conversion", fail)
+    failed = workspace.start(CONVERT, "The conversion", fail)
     await desk.until(lambda: not failed.running)
     workspace.session = workspace.session
     assert "convert" in workspace.works and not changes, "the same session is no news"
@@ -202,12 +213,65 @@ async def test_every_turn_of_the_chat_appends_one_line_beside_the_loop(
 
 async def test_a_line_that_waits_is_written_before_a_later_one_and_at_the_end(desk: Desk) -> None:
     ledger = desk.workspace.ledger
-    ledger.append_soon("chat", "done", {"prompt": "a"})
-    ledger.append("summary", "done", {})
-    ledger.append_soon("chat", "done", {"prompt": "b"})
+    ledger.append("chat", "done", TURN)
+    ledger.append("wizard", "done", {"how": "finished"})
+    ledger.append("chat", "done", TURN)
     desk.tasks.cancel("ledger")
     ledger.flush()
-    assert [entry.step for entry in desk.entries()] == ["chat", "summary", "chat"]
+    assert [entry.step for entry in desk.entries()] == ["chat", "wizard", "chat"]
+
+
+async def test_no_line_is_written_on_the_loop_and_the_order_holds(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+    record = Run.record
+
+    def slow(run: Run, *arguments: Any, **options: Any) -> Entry:
+        threads.append(threading.get_ident())
+        time.sleep(0.01)
+        return record(run, *arguments, **options)
+
+    monkeypatch.setattr(Run, "record", slow)
+    workspace, steps = desk.workspace, list[str]()
+    for number in range(12):
+        step = ("environment", "model", "convert", "wizard")[number % 4]
+        steps.append(step)
+        workspace.record(step, "done", {"how": "finished"}, seconds=float(number))
+        assert len(threads) <= number, "the call returned before its line was written"
+        if number % 5 == 4:
+            await asyncio.sleep(0.015)
+        if number == 7:
+            # A reader in between gets every line that was appended before it asked.
+            run = await workspace.ledger.written()
+            assert run is not None and [entry.step for entry in run.entries()] == steps
+    await workspace.ledger.written()
+    entries = desk.entries()
+    assert [entry.step for entry in entries] == steps
+    assert [entry.seconds for entry in entries] == [float(number) for number in range(12)]
+    assert threading.get_ident() not in threads
+
+
+async def test_a_dropped_run_goes_beside_the_loop_and_the_next_line_begins_another(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, removed = desk.workspace.ledger, list[int]()
+    remove = shutil.rmtree
+
+    def noted(folder: Path, **options: Any) -> None:
+        removed.append(threading.get_ident())
+        remove(folder, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", noted)
+    ledger.append(ANSWERS, "done", {"at_step": "model", "answers": {}})
+    first = await ledger.written()
+    assert first is not None
+    ledger.drop()
+    ledger.append(ANSWERS, "done", {"at_step": "precision", "answers": {}})
+    second = await ledger.written()
+    assert second is not None
+    assert [entry.values["at_step"] for entry in desk.entries()] == ["precision"]
+    assert removed and threading.get_ident() not in removed
 
 
 async def test_a_full_disk_is_a_warning_and_the_next_line_is_tried_again(
@@ -218,9 +282,9 @@ async def test_a_full_disk_is_a_warning_and_the_next_line_is_tried_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(Run, "record", full)
-        desk.workspace.record("model", "done")
-        desk.workspace.ledger.append_soon("chat", "done", {})
+        desk.workspace.record("wizard", "done", {"how": "finished"})
+        desk.workspace.ledger.append("chat", "done", TURN)
         await desk.until(lambda: len(desk.warnings) == 2)
     assert desk.warnings == ["The disk is full. Make room."] * 2
-    desk.workspace.ledger.append_soon("chat", "done", {})
+    desk.workspace.ledger.append("chat", "done", TURN)
     await desk.until(lambda: len(desk.entries()) == 1)

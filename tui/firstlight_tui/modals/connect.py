@@ -242,7 +242,7 @@ def connect(node: DOMNode) -> None:
             return
         workspace.session = workspace.session.decide(endpoint=choice.server)
         if choice.server is not None:
-            workspace.record("connect", "done", **choice.server)
+            workspace.record("connect", "done", choice.server)
             words = f"Connected to {one_line(choice.server['target'], 100)}: Chat, Benchmark and Quality ask it now."
         else:
             words = "Disconnected: the steps work on your own artifact again."

@@ -2,27 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NotRequired, TypedDict
+from typing import Literal
 
 from firstlight_core.conversion.progress import seconds_left
 from firstlight_core.documents.estimate import Estimates
 from firstlight_core.estimate.estimates import BASE_SECONDS
 from firstlight_core.precision.table import Precision, find_precision
 from firstlight_tui.state.work import Work
+from firstlight_tui.state.work_rows import QueueRow
 
-QueueState = Literal["waiting", "running", "done", "failed", "cancelled"]
 StageStatus = Literal["pending", "running", "done", "failed"]
 _UNKNOWN_SECONDS = 10.0
 """Weight of a precision that has no estimate."""
-
-
-class QueueRow(TypedDict):
-    """One precision of the queue."""
-
-    precision: str
-    state: QueueState
-    begun: NotRequired[float]
-    """Seconds of the work at which its conversion began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +94,7 @@ def phase_seconds(phases: Sequence[Phase], seconds: float) -> list[float]:
 
 def current_row(work: Work) -> QueueRow | None:
     """Return the row that is being converted, or the last one that was begun; None before the first."""
-    rows: list[QueueRow] = work.rows
-    begun = [row for row in rows if "begun" in row]
+    begun = [row for row in work.queue if "begun" in row]
     running = [row for row in begun if row["state"] == "running"]
     return (running or begun)[-1] if begun else None
 
@@ -128,7 +118,7 @@ def converted(keys: Sequence[str], estimates: Estimates) -> ConversionPlanProgre
 
 def progress_of(work: Work, estimates: Estimates) -> ConversionPlanProgress:
     """How far a queue is, or was when it ended."""
-    return _progress(work, work.rows, estimates)
+    return _progress(work, work.queue, estimates)
 
 
 def _progress(

@@ -1,7 +1,7 @@
 """The steps of the wizard, which of them is open, and where one can go from there."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from firstlight_core.session import Session
 
@@ -28,11 +28,6 @@ class Step(Protocol):
     @classmethod
     def done(cls, session: Session) -> bool:
         """Return whether the step has its answer."""
-        ...
-
-    @classmethod
-    def finished(cls, workspace: Any, result: Any, seconds: float) -> None:
-        """Write the result of the step's work into the session of a `Workspace`."""
         ...
 
 

@@ -4,7 +4,7 @@ import contextlib
 import shutil
 from typing import TYPE_CHECKING
 
-from firstlight_core.documents.ledger import AnswersValues
+from firstlight_core.documents.ledger import AnswersValues, OverValues
 from firstlight_core.ledger import ANSWERS, OVER, Run
 from firstlight_core.session import Session
 from firstlight_tui.state.workspace import Workspace
@@ -44,7 +44,7 @@ class RunMemory:
             "at_step": step,
             "answers": {name: answers.get(name) for name in changed if hasattr(session, name)},
         }
-        workspace.ledger.append_soon(ANSWERS, "done", values)
+        workspace.ledger.append(ANSWERS, "done", values)
 
     def go_on(self, unfinished: "Unfinished", session: Session) -> None:
         """Continue a run: its ledger goes on, the finished steps stay, and the step that was open opens."""
@@ -67,12 +67,14 @@ class RunMemory:
         if all(entry.step == ANSWERS for entry in run.entries()):
             shutil.rmtree(run.folder, ignore_errors=True)
         else:
-            run.record(OVER, "done", values={"how": "declined"})
+            declined: OverValues = {"how": "declined"}
+            run.record(OVER, "done", values=declined)
 
     def finish(self) -> None:
         """The walk is over: it is not offered again."""
         if self.unfinished:
-            self._workspace.record(OVER, "done", how="finished")
+            finished: OverValues = {"how": "finished"}
+            self._workspace.record(OVER, "done", finished)
             self._finished = True
 
     @property

@@ -4,18 +4,34 @@ import asyncio
 import contextlib
 import shutil
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
-from typing import Any
 
+from firstlight_core.documents.ledger import LedgerValues
 from firstlight_core.errors import FirstlightError
 from firstlight_core.ledger import ANSWERS, LOCK, Run
 from firstlight_core.locks import Lock, try_lock
 from firstlight_tui.state.tasks import Tasks
 
-Line = tuple[str, str, Mapping[str, Any]]
-"""Step, status and values of an entry."""
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An entry that waits to be written."""
+
+    step: str
+    status: str
+    values: LedgerValues
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Drop:
+    """The end of a run, in the order of its lines."""
+
+    whole: bool
+    """Whether its folder goes, too."""
 
 
 class RunRecord:
@@ -28,7 +44,7 @@ class RunRecord:
         self._create = create
         self._tasks = tasks
         self._report = report
-        self._waiting: deque[Line] = deque()
+        self._waiting: deque[Line | _Drop] = deque()
         self._writing = False
         self._lock = RLock()
         self.run: Run | None = None
@@ -39,16 +55,29 @@ class RunRecord:
         self._guard: Lock | None = None
 
     def folder(self) -> Path:
-        """Return the folder of this run, made when the first step has something to write.
+        """Return the folder of this run, made when there is none; blocks until the lines that wait are written.
 
         Raises:
             StateProblem: it cannot be made.
         """
+        self.flush()
+        return self._open().folder
+
+    async def make_folder(self) -> Path:
+        """Return the folder of this run, made beside the UI loop when there is none.
+
+        Raises:
+            StateProblem: it cannot be made.
+        """
+        await self.written()
+        return (await asyncio.to_thread(self._open)).folder
+
+    def _open(self) -> Run:
         with self._lock:
             if self.run is None:
                 self.run = self._create()
                 self._lock_run(self.run)
-            return self.run.folder
+            return self.run
 
     def adopt(self, run: Run) -> None:
         """Go on with an earlier run."""
@@ -58,13 +87,16 @@ class RunRecord:
             self._lock_run(run)
 
     def drop(self) -> None:
-        """Take away a run in which nothing was made; the next line begins another one."""
-        with self._lock:
-            self._waiting.clear()
-            self.release()
-            if self.run is not None and not self.made:
-                shutil.rmtree(self.run.folder, ignore_errors=True)
-            self.run = None
+        """Take away, in the background, a run in which nothing was made; the next line begins another one."""
+        self._waiting.clear()
+        self._waiting.append(_Drop(whole=not self.made))
+        self._write_soon()
+
+    def _drop(self, *, whole: bool) -> None:
+        self.release()
+        if self.run is not None and whole:
+            shutil.rmtree(self.run.folder, ignore_errors=True)
+        self.run = None
 
     def _lock_run(self, run: Run) -> None:
         if self.guarded:
@@ -78,16 +110,13 @@ class RunRecord:
             self._guard.release(unlink=True)
             self._guard = None
 
-    def append(self, step: str, status: str, values: Mapping[str, Any]) -> None:
-        """Append a line now, after those that wait."""
-        self.made = True
-        self._waiting.append((step, status, values))
-        self.flush()
-
-    def append_soon(self, step: str, status: str, values: Mapping[str, Any]) -> None:
-        """Append a line in the background: the disk may take longer than a key may wait."""
+    def append(self, step: str, status: str, values: LedgerValues, *, seconds: float = 0.0) -> None:
+        """Append a line in the background: the disk may take longer than a key may wait. Lines keep their order."""
         self.made = self.made or step != ANSWERS
-        self._waiting.append((step, status, values))
+        self._waiting.append(Line(step, status, values, seconds))
+        self._write_soon()
+
+    def _write_soon(self) -> None:
         if not self._writing:
             self._writing = True
             self._tasks.begin(self._write, name="ledger", group="ledger")
@@ -100,21 +129,29 @@ class RunRecord:
         finally:
             self._writing = False
 
+    async def written(self) -> Run | None:
+        """Return the run once every line that waits is written; None when there is none."""
+        for error in await asyncio.to_thread(self._write_waiting):
+            self._report(error)
+        return self.run
+
     def flush(self) -> None:
-        """Write the lines that wait."""
+        """Write the lines that wait before the process ends; blocks."""
         for error in self._write_waiting():
             self._report(error)
 
     def _write_waiting(self) -> list[FirstlightError]:
-        errors = []
+        errors: list[FirstlightError] = []
         with self._lock:
             while self._waiting:
-                step, status, values = self._waiting.popleft()
+                line = self._waiting.popleft()
                 try:
-                    self.folder()
-                    assert self.run is not None
-                    seconds = float(values.get("seconds", 0.0))
-                    self.run.record(step, status, seconds=seconds, values=values)
+                    if isinstance(line, _Drop):
+                        self._drop(whole=line.whole)
+                    else:
+                        self._open().record(
+                            line.step, line.status, seconds=line.seconds, values=line.values
+                        )
                 except FirstlightError as error:
                     errors.append(error)
         return errors

@@ -8,14 +8,14 @@ from urllib.parse import urlsplit
 
 from firstlight_core.errors import JobDied
 from firstlight_core.workflow.services import Services
-from firstlight_tui.state.work import OnEvent, Started
+from firstlight_tui.state.work import OnEvent, Started, WorkKey
 
 if TYPE_CHECKING:
     from firstlight_core.documents.foundry import BackgroundRow, Snippets
     from firstlight_core.foundry.background import BackgroundService
     from firstlight_core.foundry.health import Health
 
-SERVE = "serve"
+SERVE = WorkKey["BackgroundRow"]("serve")
 """The name of the work that serves."""
 HEALTH_SECONDS = 2.0
 """Between two requests to `/models`."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from firstlight_core.documents.artifact import InferenceModel
+from firstlight_core.documents.ledger import TemplateValues, UndoneValues
 from firstlight_core.documents.template import (
     CheckedTemplate,
     SavedTemplate,
@@ -15,10 +16,10 @@ from firstlight_core.documents.template import (
 )
 from firstlight_core.errors import CheckFailed, FirstlightError, InputRefused
 from firstlight_tui.state.template_draft import TemplateDraft
-from firstlight_tui.state.work import OnEvent, Started, Work
+from firstlight_tui.state.work import OnEvent, Started, Work, WorkKey
 from firstlight_tui.state.workspace import Workspace
 
-WORK = "template"
+WORK = WorkKey[TemplateProof]("template")
 """Name of the long work that proves and writes."""
 TOKENIZER = "tokenizer"
 """Key of the fields that the tokenizer's own template implies, among the families."""
@@ -159,7 +160,7 @@ class TemplateEditing:
     @property
     def report(self) -> TemplateReport | None:
         """The newest check of this artifact."""
-        report: TemplateProof | None = self.work.result if self.work is not None else None
+        report = self._workspace.works.result(WORK)
         if report is not None and report.get("artifact") == self.artifact:
             return report
         return self._workspace.session.template
@@ -235,7 +236,7 @@ class TemplateEditing:
             checked["refused"], checked["undone"] = refused, undone
             return checked
 
-        self._workspace.start(WORK, "The template check", run)
+        self._workspace.start(WORK, "The template check", run, done=settle_result)
 
     # Preview --------------------------------------------------------------------------------------
 
@@ -282,8 +283,12 @@ def settle_result(workspace: Workspace, result: TemplateProof, seconds: float) -
         if draft is not None and result.get("mended"):
             draft.replace(result["inference_model"])
         workspace.session = workspace.session.decide(template=result)
-        locked, model = result["locked"], result["inference_model"]
-        workspace.record("template", "done", seconds=seconds, locked=locked, inference_model=model)
+        values: TemplateValues = {
+            "locked": result["locked"],
+            "inference_model": result["inference_model"],
+        }
+        workspace.record("template", "done", values, seconds=seconds)
     elif result["undone"]:
         workspace.session = workspace.session.decide(template=None)
-        workspace.record("template", "undone", seconds=seconds)
+        undone: UndoneValues = {}
+        workspace.record("template", "undone", undone, seconds=seconds)

@@ -1,10 +1,10 @@
-"""Long work as the screen sees it: one record a job, kept by the app, painted by whichever step is open."""
+"""Long work as the screen sees it: one record for each task, kept by the workspace, painted by the open step."""
 
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from firstlight_core.errors import FirstlightError
 from firstlight_core.process.events import (
@@ -16,11 +16,21 @@ from firstlight_core.process.events import (
     Progress,
     Stage,
 )
+from firstlight_tui.state.work_rows import CheckRow, QueueRow
+
+ResultT = TypeVar("ResultT")
 
 OnEvent = Callable[[Event], None]
 Started = Callable[[int], None]
-Run = Callable[[OnEvent, Started], Awaitable[Any]]
-"""A long-running task: takes an event callback, returns the document of its kind."""
+Run = Callable[[OnEvent, Started], Awaitable[ResultT]]
+"""A long-running task: takes callbacks for events and for the process id, returns its result."""
+
+
+class WorkKey(str, Generic[ResultT]):
+    """The name of a kind of work; the type parameter is the type of its result."""
+
+    __slots__ = ()
+
 
 LINES_KEPT = 2_000
 MEMORY_EVERY = 0.5
@@ -56,10 +66,10 @@ class Work:
     """Sentences that the user must see when it ends."""
     memory: list[tuple[float, float]] = field(default_factory=list)
     """Second of the work, and the bytes that its processes held then; coarser the longer it runs."""
-    rows: list[Any] = field(default_factory=list)
-    """Partial results, in the order in which they came."""
-    result: Any = None
-    """The document that the task returned; None before."""
+    checks: list[CheckRow] = field(default_factory=list)
+    """Rows of the environment check, in the order in which they came."""
+    queue: list[QueueRow] = field(default_factory=list)
+    """Rows of the conversion queue."""
     error: FirstlightError | None = None
     pid: int | None = None
     begun: float = 0.0
@@ -112,9 +122,9 @@ class Work:
                 if event.label:
                     self.repetitions.append(event)
 
-    def add_row(self, row: Any) -> None:
-        """Keep one partial result; objects are stored as their `to_json()`."""
-        self.rows.append(row if isinstance(row, Mapping) else row.to_json())
+    def add_check(self, row: CheckRow) -> None:
+        """Add a row of the environment check."""
+        self.checks.append(row)
         self.last_event = self.clock()
         self.dirty = True
 
@@ -133,3 +143,49 @@ class Work:
         self.ended = self.clock()
         self.pid = None
         self.dirty = True
+
+
+@dataclass(slots=True)
+class WorkOf(Work, Generic[ResultT]):
+    """Long work whose task returns a `ResultT`."""
+
+    result: ResultT | None = None
+    """Result of the task; None before it is done."""
+
+
+class Works:
+    """The newest work of each kind."""
+
+    def __init__(self) -> None:
+        # Each entry has the result type of its key: `put` and `of` take the same key.
+        self._works: dict[str, WorkOf[Any]] = {}
+
+    def put(self, key: WorkKey[ResultT], work: WorkOf[ResultT]) -> None:
+        """Make `work` the newest one of its kind."""
+        self._works[key] = work
+
+    def of(self, key: WorkKey[ResultT]) -> WorkOf[ResultT] | None:
+        """Return the newest work of this kind, None when there was none."""
+        return self._works.get(key)
+
+    def result(self, key: WorkKey[ResultT]) -> ResultT | None:
+        """Return the result of the newest work of this kind, None while there is none."""
+        work = self.of(key)
+        return work.result if work is not None else None
+
+    def get(self, name: str) -> Work | None:
+        """Return the newest work of this name, whatever its result is."""
+        return self._works.get(name)
+
+    def forget(self, name: str) -> None:
+        """Forget the work of this name."""
+        self._works.pop(name, None)
+
+    def __iter__(self) -> Iterator[Work]:
+        return iter(list(self._works.values()))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._works
+
+    def __getitem__(self, name: str) -> Work:
+        return self._works[name]

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from firstlight_core.conversion.progress import HELD
-from firstlight_core.documents.ledger import TurnValues
+from firstlight_core.documents.ledger import LedgerValues, TurnValues
 from firstlight_core.documents.template import TemplatePreview
+from firstlight_core.documents.workflow import SummaryFiles
 from firstlight_core.errors import FirstlightError
 from firstlight_core.exports.vllm_command import Capacity
 from firstlight_core.inference.transcript import Turn
@@ -31,7 +31,10 @@ from firstlight_tui.state.service import LocalService
 from firstlight_tui.state.signal import Signal
 from firstlight_tui.state.tasks import Tasks
 from firstlight_tui.state.template_draft import TemplateDraft
-from firstlight_tui.state.work import Run, Work
+from firstlight_tui.state.work import ResultT, Run, Work, WorkKey, WorkOf, Works
+
+REPORT = WorkKey[SummaryFiles]("report")
+"""The work that writes the report."""
 
 
 @dataclass(slots=True)
@@ -86,7 +89,7 @@ class Workspace:
         self.session_changed: Signal[Session] = Signal()
         self.sampled: Signal[Sample] = Signal()
         self.worked: Signal[Work] = Signal()
-        self.works: dict[str, Work] = {}
+        self.works = Works()
         self.chat = Chat(self.services.open_target, tasks)
         self.ledger = RunRecord(self._create_run, tasks, self._warn_of)
         self.chat.changed.listen(self._chat_changed)
@@ -120,7 +123,7 @@ class Workspace:
         for step in self.navigation.steps:
             work = self.works.get(step.WORK) if step.STEP_ID in outdated else None
             if work is not None and not work.running:
-                del self.works[step.WORK]
+                self.works.forget(step.WORK)
 
     def name_model(self, name: str) -> None:
         """Open the Model step and look into a folder or a hub id."""
@@ -134,7 +137,7 @@ class Workspace:
 
     def read_machine(self) -> Sample:
         """Read the load of the machine, and the memory of the job that runs or of the chat's engine."""
-        work = next((w for w in self.works.values() if w.running and w.pid), None)
+        work = next((w for w in self.works if w.running and w.pid), None)
         sample = self._machine.read(work.pid if work else self.chat.first.pid, Path.home())
         decode, prefill = rates_now(self.busy, self.chat)
         sample = replace(sample, decode_rate=decode, prefill_rate=prefill)
@@ -164,7 +167,7 @@ class Workspace:
     @property
     def busy(self) -> list[Work]:
         """The work that is running now."""
-        return [work for work in self.works.values() if work.running]
+        return [work for work in self.works if work.running]
 
     def leave_question(self) -> str:
         """Return what must be asked before the wizard is left; empty when nothing would be lost."""
@@ -174,31 +177,45 @@ class Workspace:
         verb = "is" if len(lost) == 1 else "are"
         return f"{' and '.join(lost)} {verb} still running. Stop and quit? No partial files will be left."
 
-    def start(self, name: str, label: str, run: Run, *, only_looks: bool = False) -> Work:
-        """Begin long work; while work of that name runs, it is returned instead (idempotent).
+    def start(
+        self,
+        key: WorkKey[ResultT],
+        label: str,
+        run: Run[ResultT],
+        *,
+        done: "Callable[[Workspace, ResultT, float], None] | None" = None,
+        only_looks: bool = False,
+    ) -> WorkOf[ResultT]:
+        """Begin long work and return it; while work of that name runs, that one is returned instead.
 
+        `done` gets the result and the seconds that it took, whichever step is on the screen then.
         Nothing is lost when work that `only_looks` is ended, so nobody is asked.
         """
-        if (running := self.works.get(name)) is not None and running.running:
+        if (running := self.works.of(key)) is not None and running.running:
             return running
-        work = self.works[name] = Work(name, label, only_looks)
-        self.tasks.begin(partial(self._carry_out, work, run), name=name, group=name)
+        work: WorkOf[ResultT] = WorkOf(key, label, only_looks)
+        self.works.put(key, work)
+        self.tasks.begin(partial(self._carry_out, work, run, done), name=key, group=key)
         return work
 
-    async def _carry_out(self, work: Work, run: Run) -> None:
+    async def _carry_out(
+        self,
+        work: WorkOf[ResultT],
+        run: Run[ResultT],
+        done: "Callable[[Workspace, ResultT, float], None] | None",
+    ) -> None:
         def started(pid: int) -> None:
             work.pid = pid
 
         work.entered = True
         try:
-            work.result = await run(work.take, started)
+            result = work.result = await run(work.take, started)
             work.end("done")
             for sentence in work.notices:
                 self._warn(sentence)
             # The step that began it may not be on the screen any more; its result counts all the same.
-            for step in self.navigation.steps:
-                if work.name == step.WORK:
-                    step.finished(self, work.result, work.seconds)
+            if done is not None:
+                done(self, result, work.seconds)
         except FirstlightError as error:
             work.error = error
             work.end("failed")
@@ -219,7 +236,7 @@ class Workspace:
 
     def publish_works(self) -> None:
         """Publish the work that runs or has changed since the last time."""
-        for work in list(self.works.values()):
+        for work in self.works:
             if work.dirty or work.running:
                 work.dirty = False
                 self.worked.publish(work)
@@ -239,9 +256,9 @@ class Workspace:
         """
         return self.ledger.folder()
 
-    def record(self, step: str, status: str, **values: Any) -> None:
-        """Append to the run's ledger what a step did; a full disk is reported, never fatal."""
-        self.ledger.append(step, status, values)
+    def record(self, step: str, status: str, values: LedgerValues, *, seconds: float = 0.0) -> None:
+        """Append an entry to the run's ledger in the background; a full disk is reported, never fatal."""
+        self.ledger.append(step, status, values, seconds=seconds)
 
     def _create_run(self) -> LedgerRun:
         name = self.session.source or self.session.artifact or "model"
@@ -269,4 +286,4 @@ class Workspace:
                 "text": answer.text,
                 "stats": answer.stats,
             }
-            self.ledger.append_soon("chat", "done", values)
+            self.ledger.append("chat", "done", values)

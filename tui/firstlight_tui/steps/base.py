@@ -81,10 +81,6 @@ class StepScreen(KeyBufferScreen):
         return False
 
     @classmethod
-    def finished(cls, workspace: Workspace, result: Any, seconds: float) -> None:
-        """This step's work is done: write the answer into the session, whichever step is on the screen."""
-
-    @classmethod
     def passed_over(cls, workspace: Workspace) -> None:
         """The wizard has opened on a later step; override to start what that step relies on."""
 

@@ -1,8 +1,9 @@
 """The convert step of a walk."""
 
 import time
-from typing import Any
 
+from firstlight_core.documents.conversion import ConversionOutcome, FailedPrecision
+from firstlight_core.documents.ledger import FailedValues, LedgerValues
 from firstlight_core.workflow.walk_state import StepResult, WalkState, seconds_since
 
 
@@ -18,14 +19,17 @@ async def work(walk: WalkState) -> StepResult:
     }
     begun = time.perf_counter()
 
-    def done(precision: str, document: Any) -> None:
+    def record(status: str, values: LedgerValues) -> None:
         nonlocal begun
-        failed = document["kind"] == "failure"
-        values = {"precision": precision, **document} if failed else document
-        status = "failed" if failed else "done"
         walk.run.record("convert", status, seconds=seconds_since(begun), values=values)
         begun = time.perf_counter()
-        if not failed:
+
+    def done(precision: str, document: ConversionOutcome) -> None:
+        if document["kind"] == "failure":
+            failure: FailedPrecision = {"precision": precision, **document}
+            record("failed", failure)
+        else:
+            record("done", document)
             walk.artifacts[precision] = outputs[precision]
 
     converted = await walk.services.convert_many(
@@ -40,5 +44,6 @@ async def work(walk: WalkState) -> StepResult:
     walk.use_converted()
     if failures := converted["failures"]:
         error = failures[0]["error"]
-        return StepResult(values={"error": error}, ok=False, error=error)
-    return StepResult(values={})
+        values: FailedValues = {"error": error}
+        return StepResult(values=values, ok=False, error=error)
+    return StepResult()

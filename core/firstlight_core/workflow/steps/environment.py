@@ -1,5 +1,6 @@
 """The environment step of a walk."""
 
+from firstlight_core.documents.ledger import CheckedEnvironment
 from firstlight_core.workflow.walk_state import StepResult, WalkState
 
 
@@ -7,4 +8,5 @@ async def work(walk: WalkState) -> StepResult:
     """Check the machine; the step fails where nothing could be converted."""
     document = await walk.services.run_checks()
     ok = document["verdict"] != "blocked"
-    return StepResult(values={**document, "ok": ok}, ok=ok)
+    values: CheckedEnvironment = {**document, "ok": ok}
+    return StepResult(values=values, ok=ok)

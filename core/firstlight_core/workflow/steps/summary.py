@@ -2,6 +2,7 @@
 
 import asyncio
 
+from firstlight_core.documents.ledger import SummaryResult
 from firstlight_core.workflow.walk_state import StepResult, WalkState
 
 
@@ -9,4 +10,5 @@ async def work(walk: WalkState) -> StepResult:
     """Write the report of all that happened so far."""
     written = await asyncio.to_thread(walk.services.write_report, walk.run)
     walk.report = written
-    return StepResult(values={"ok": True, **written})
+    values: SummaryResult = {"ok": True, **written}
+    return StepResult(values=values)

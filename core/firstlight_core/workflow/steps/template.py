@@ -1,5 +1,6 @@
 """The template step of a walk."""
 
+from firstlight_core.documents.ledger import SettledStep
 from firstlight_core.workflow.plan import Plan, TemplateChoice
 from firstlight_core.workflow.walk_state import StepResult, WalkState
 
@@ -14,11 +15,8 @@ async def work(walk: WalkState) -> StepResult:
     )
     document = await walk.services.settle_template(artifact, model, source=walk.plan.source)
     locked = document["locked"]
-    return StepResult(
-        values={**document, "ok": locked},
-        ok=locked,
-        reason=document.get("fitted", "") if locked else "",
-    )
+    values: SettledStep = {**document, "ok": locked}
+    return StepResult(values=values, ok=locked, reason=document.get("fitted", "") if locked else "")
 
 
 def _plain_name(plan: Plan) -> str:

@@ -1,20 +1,22 @@
 """Step 8: how fast, how large, on this machine."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from firstlight_core.documents.measure import BenchDocument
 from firstlight_core.session import Session
-from firstlight_tui.state.work import OnEvent, Started, Work
+from firstlight_tui.state.work import OnEvent, Started, Work, WorkKey
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.benchmark.results import BenchResults
 from firstlight_tui.steps.benchmark.tune_screen import TuneScreen
 from firstlight_tui.steps.measuring import MeasuringStep
 from firstlight_tui.widgets import WorkView
 
+BENCHMARK = WorkKey[BenchDocument]("benchmark")
 LEVELS = (1, 2, 4, 8)
 """Clients at once."""
 
@@ -28,7 +30,7 @@ class BenchmarkStep(MeasuringStep):
         "Several converted precisions, and a connected server (Ctrl+G), are measured in turns, so that a busy minute hits "
         "all of them alike. A server is timed from outside: its memory and load are its own."
     )
-    WORK = "benchmark"
+    WORK = BENCHMARK
     RUN_LABEL = "Measure"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "again", "Measure again", id="benchmark.again", tooltip="Measure once more"),
@@ -58,11 +60,6 @@ class BenchmarkStep(MeasuringStep):
     @classmethod
     def done(cls, session: Session) -> bool:
         return session.benchmark is not None and not session.benchmark["void"]
-
-    @classmethod
-    def finished(cls, workspace: Workspace, result: BenchDocument, seconds: float) -> None:
-        workspace.session = workspace.session.decide(benchmark=result)
-        workspace.record("benchmark", "done", **{"seconds": seconds, **result})
 
     def primary_label(self) -> str:
         label = super().primary_label()
@@ -124,12 +121,13 @@ class BenchmarkStep(MeasuringStep):
     def _tuned(self, artifact: str | None) -> None:
         if artifact is not None:
             # Its figures are those of before, of another artifact everything is.
-            changed = {"artifact": artifact} if artifact != self.session.artifact else {}
-            self.workspace.session = self.session.decide(benchmark=None, **changed)
+            self.workspace.session = self.session.decide(benchmark=None, artifact=artifact)
             self._results.clear()
             self.notify(f"{Path(artifact).name} is tuned: measure it again.", markup=False)
 
-    def _measure(self, targets: list[str], **options: Any) -> None:
+    def _measure(
+        self, targets: list[str], *, through_foundry: bool = False, clients: Sequence[int] = ()
+    ) -> None:
         if not targets:
             return
         network = self.session.network
@@ -137,10 +135,15 @@ class BenchmarkStep(MeasuringStep):
         async def run(on_event: OnEvent, started: Started) -> BenchDocument:
             self.quiet_the_chat()
             return await self.workspace.services.benchmark(
-                targets, network=network, on_event=on_event, started=started, **options
+                targets,
+                network=network,
+                through_foundry=through_foundry,
+                clients=clients,
+                on_event=on_event,
+                started=started,
             )
 
-        self.workspace.start(self.WORK, "The benchmark", run)
+        self.workspace.start(BENCHMARK, "The benchmark", run, done=_measured)
         self.refresh_actions()
 
     def show_work(self, work: Work) -> None:
@@ -151,5 +154,11 @@ class BenchmarkStep(MeasuringStep):
         if work.running:
             memory = self.workspace.history.last.job_rss
             self._results.show_live(work.measured, work.repetitions, memory)
-        elif work.result is not None:
-            self._results.show(work.result, self.session.target)
+        elif (document := self.workspace.works.result(BENCHMARK)) is not None:
+            self._results.show(document, self.session.target)
+
+
+def _measured(workspace: Workspace, document: BenchDocument, seconds: float) -> None:
+    """Write the result of a benchmark into the session and the ledger."""
+    workspace.session = workspace.session.decide(benchmark=document)
+    workspace.record("benchmark", "done", document, seconds=seconds)

@@ -1,9 +1,9 @@
 """The search for the fastest setting: what is tried, how it goes, what won, and keeping it."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -12,12 +12,13 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Button
 
+from firstlight_core.documents.conversion import ConversionDocument
 from firstlight_core.documents.tuning import TunedDocument
 from firstlight_core.errors import FirstlightError
 from firstlight_core.text import seconds_text, shown_path
 from firstlight_core.tuning.summary import allowance, setting, verdict
 from firstlight_tui.modals.cancel_work import cancel_work
-from firstlight_tui.state.work import OnEvent, Started, Work
+from firstlight_tui.state.work import Run, Work, WorkKey, WorkOf
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.terminal.app import workspace_of
 from firstlight_tui.terminal.workers import begin
@@ -25,7 +26,7 @@ from firstlight_tui.widgets import ProblemPanel, Words, WorkView, cell
 from firstlight_tui.widgets.fitted_table import Cells, Column, FittedTable
 from firstlight_tui.widgets.screens import Page
 
-WORK = "tune"
+TUNE = WorkKey[TunedDocument]("tune")
 COLUMNS = (
     Column(key="setting", label="Setting"),
     Column(key="answer", label="Answer", width=8),
@@ -63,9 +64,9 @@ class TuneScreen(Page[str | None]):
         return workspace_of(self)
 
     @property
-    def work(self) -> Work | None:
+    def work(self) -> WorkOf[TunedDocument] | None:
         """The tuning of the artifact in use, running or ended."""
-        return self.workspace.works.get(WORK)
+        return self.workspace.works.of(TUNE)
 
     @property
     def artifact(self) -> str:
@@ -75,7 +76,7 @@ class TuneScreen(Page[str | None]):
     @property
     def found(self) -> TunedDocument | None:
         """The document of a tuning of this artifact or its source, once there is one."""
-        document: TunedDocument | None = self.work.result if self.work is not None else None
+        document = self.workspace.works.result(TUNE)
         if document is None:
             return None
         if document["kind"] == "artifact":
@@ -104,7 +105,7 @@ class TuneScreen(Page[str | None]):
         self.query_one("#threads" if self.found is None else "#keep", Button).focus()
 
     def _worked(self, work: Work) -> None:
-        if work.name == WORK and not self.gone:
+        if work.name == TUNE and not self.gone:
             self._show()
 
     def _show(self) -> None:
@@ -127,7 +128,7 @@ class TuneScreen(Page[str | None]):
         self.query_one("#build").disabled = running or self._row() is None
         self.query_one("#keep").disabled = running or outcome is None or outcome["void"]
 
-    def _row(self) -> Mapping[str, Any] | None:
+    def _row(self) -> ConversionDocument | None:
         """How the artifact in use was made; None when it was not converted here."""
         session = self.workspace.session
         made = (a for a in session.artifacts if str(a.get("artifact")) == self.artifact)
@@ -135,24 +136,24 @@ class TuneScreen(Page[str | None]):
 
     @on(Button.Pressed, "#threads")
     def _tune_threads(self) -> None:
-        self._begin(self.artifact)
+        tune, artifact = self.workspace.services.tune, self.artifact
+        self._begin(lambda on_event, started: tune(artifact, on_event=on_event, started=started))
 
     @on(Button.Pressed, "#build")
     def _tune_build(self) -> None:
-        if (made := self._row()) is not None:
-            folder = Path(self.artifact)
-            self._begin(
-                str(self.workspace.session.source),
-                precision=str(made["precision"]),
-                output=folder.with_name(f"{folder.name.removesuffix('-tuned')}-tuned"),
+        if (made := self._row()) is None:
+            return
+        folder, tune = Path(self.artifact), self.workspace.services.tune
+        source, precision = str(self.workspace.session.source), made["precision"]
+        output = folder.with_name(f"{folder.name.removesuffix('-tuned')}-tuned")
+        self._begin(
+            lambda on_event, started: tune(
+                source, precision=precision, output=output, on_event=on_event, started=started
             )
+        )
 
-    def _begin(self, what: str, **options: Any) -> None:
-        async def run(on_event: OnEvent, started: Started) -> TunedDocument:
-            tune = self.workspace.services.tune
-            return await tune(what, on_event=on_event, started=started, **options)
-
-        self.workspace.start(WORK, "The tuning", run)
+    def _begin(self, run: Run[TunedDocument]) -> None:
+        self.workspace.start(TUNE, "The tuning", run)
         self._show()
 
     @on(Button.Pressed, "#keep")
@@ -177,7 +178,7 @@ class TuneScreen(Page[str | None]):
     @on(Button.Pressed, "#close")
     def _stop_or_close(self) -> None:
         if self.work is not None and self.work.running:
-            cancel_work(self, WORK)
+            cancel_work(self, TUNE)
         else:
             self.action_close()
 

@@ -58,7 +58,7 @@ class ConversionBoard(Vertical):
     def show_work(self, work: Work, estimates: Estimates, crowded: Crowding | None) -> None:
         """Show how far the work is."""
         progress = progress_of(work, estimates)
-        keys = [str(row["precision"]) for row in work.rows]
+        keys = [row["precision"] for row in work.queue]
         self._show(
             progress,
             work_words(work, estimates, crowded),
@@ -166,10 +166,10 @@ def _state_line(work: Work) -> Content:
         case "cancelled":
             words = f"Cancelled after {took}; nothing was left behind"
             return Content.styled(words, "$text-warning")
-    failed = sum(row.get("state") == "failed" for row in work.rows)
+    failed = sum(row.get("state") == "failed" for row in work.queue)
     words = f"✗ Failed after {took}"
-    if 0 < failed < len(work.rows):
-        words = f"✗ {failed} of {len(work.rows)} failed; ended after {took}"
+    if 0 < failed < len(work.queue):
+        words = f"✗ {failed} of {len(work.queue)} failed; ended after {took}"
     return Content.styled(words, "bold $text-error")
 
 
@@ -193,7 +193,7 @@ def _measured_line(work: Work, estimates: Estimates) -> Content | None:
         of_whole = f" of about {bytes_text(whole)} (estimate)" if whole else ""
         facts.append(part(f"{bytes_text(written)} written{of_whole}"))
     if peak := work.measured.get("peak_rss_bytes"):
-        predicted = predicted_peak([str(row["precision"]) for row in work.rows], estimates)
+        predicted = predicted_peak([row["precision"] for row in work.queue], estimates)
         words, style = f"peak RAM {bytes_text(peak)}", ""
         if predicted is not None:
             words += f"; predicted {bytes_text(predicted)} (estimate)"

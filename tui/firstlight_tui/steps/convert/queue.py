@@ -6,23 +6,19 @@ from pathlib import Path
 from typing import TypedDict
 
 from firstlight_core.conversion.progress import HELD, PEAK, memory_alarm
-from firstlight_core.documents.conversion import ConversionOutcome, OliveConfig
+from firstlight_core.documents.conversion import ConversionOutcome, FailedPrecision, OliveConfig
 from firstlight_core.documents.estimate import Estimates
+from firstlight_core.documents.ledger import CancelledValues, InspectedModel, PrecisionValues
 from firstlight_core.errors import ErrorDocument, FirstlightError, error_from_code
 from firstlight_core.monitor import Sample
 from firstlight_core.precision.table import find_precision
 from firstlight_core.process.events import Event, Measured, Stage
 from firstlight_core.text import bytes_text
-from firstlight_tui.state.conversion_stages import (
-    QueueRow,
-    QueueState,
-    current_row,
-    predicted_peak,
-)
-from firstlight_tui.state.work import PREDICTED, OnEvent, Started, Work
+from firstlight_tui.state.conversion_stages import current_row, predicted_peak
+from firstlight_tui.state.work import PREDICTED, OnEvent, Started, Work, WorkKey
+from firstlight_tui.state.work_rows import QueueRow, QueueState
 from firstlight_tui.state.workspace import Workspace
 
-WORK = "convert"
 START = "start"
 """The stage with which the core begins a precision."""
 
@@ -33,6 +29,9 @@ class ConvertedQueue(TypedDict):
     converted: list[str]
 
 
+WORK = WorkKey[ConvertedQueue]("convert")
+
+
 class ConversionJob:
     """What the app's work `convert` does; it knows no step and outlives them."""
 
@@ -40,7 +39,7 @@ class ConversionJob:
         self,
         workspace: Workspace,
         source: str,
-        outputs: Mapping[str, Path],
+        keys: Sequence[str],
         *,
         method: str,
         configs: Mapping[str, OliveConfig],
@@ -51,7 +50,8 @@ class ConversionJob:
         """`ask_to_stop` asks the user a question whose yes stops the work."""
         self._workspace = workspace
         self._source = source
-        self._outputs = outputs
+        self._keys = list(keys)
+        self._outputs: dict[str, Path] = {}
         self._method = method
         self._configs = configs if method == "config" else {}
         self._calibration = calibration
@@ -72,10 +72,12 @@ class ConversionJob:
         Raises:
             FirstlightError: a precision could not be converted.
         """
-        keys = list(self._outputs)
-        self._record_choices(keys)
+        keys = self._keys
         rows: list[QueueRow] = [{"precision": key, "state": "waiting"} for key in keys]
-        self._work.rows[:] = rows
+        self._work.queue[:] = rows
+        folder = await self._workspace.ledger.make_folder()
+        self._outputs = {key: folder / "artifacts" / key for key in keys}
+        self._record_choices(keys)
         self._begin(keys[0])
         stop_watching = self._workspace.sampled.listen(self.watch)
 
@@ -106,7 +108,8 @@ class ConversionJob:
         except asyncio.CancelledError:
             row = current_row(self._work)
             key = row["precision"] if row is not None else keys[0]
-            self._workspace.record("convert", "cancelled", precision=key)
+            cancelled: CancelledValues = {"precision": key}
+            self._workspace.record("convert", "cancelled", cancelled)
             raise
         except FirstlightError as error:
             # Refused as a whole, before anything has begun.
@@ -123,10 +126,12 @@ class ConversionJob:
         """Keep what the steps before have found: a wizard that is killed while it converts leaves a run that says so."""
         workspace, session = self._workspace, self._workspace.session
         if session.environment is not None:
-            workspace.record("environment", "done", **session.environment)
+            workspace.record("environment", "done", session.environment)
         if session.model is not None:
-            workspace.record("model", "done", **{**session.model, "path": self._source})
-        workspace.record("precision", "done", precisions=list(keys), method=self._method)
+            model: InspectedModel = {**session.model, "path": self._source}
+            workspace.record("model", "done", model)
+        choice: PrecisionValues = {"precisions": list(keys), "method": self._method}
+        workspace.record("precision", "done", choice)
 
     async def _convert_one(self, key: str, hear: OnEvent, started: Started) -> None:
         try:
@@ -156,11 +161,11 @@ class ConversionJob:
                 # What the core measured: it samples more often, and nothing but this conversion.
                 self._peaks.append(float(peak))
                 self._work.measured["peak_rss_bytes"] = max(self._peaks)
-            workspace.record("convert", "done", **document)
+            workspace.record("convert", "done", document, seconds=document["seconds"])
             # Another model may have been chosen meanwhile: its session is not ours to fill.
             if workspace.session.source == self._source:
                 workspace.session = workspace.session.converted(document, keep=self._walked_on())
-        if all(row["state"] != "running" for row in self._work.rows):
+        if all(row["state"] != "running" for row in self._work.queue):
             self._begin_next()
 
     def _walked_on(self) -> bool:
@@ -170,12 +175,12 @@ class ConversionJob:
     def _started(self) -> None:
         """The core has begun a precision; the first one is known already."""
         self._starts += 1
-        begun = sum("begun" in row for row in self._work.rows)
+        begun = sum("begun" in row for row in self._work.queue)
         if self._starts > begun:
             self._begin_next()
 
     def _begin_next(self) -> None:
-        waiting = [row for row in self._work.rows if row["state"] == "waiting"]
+        waiting = [row for row in self._work.queue if row["state"] == "waiting"]
         if waiting:
             self._begin(waiting[0]["precision"])
 
@@ -185,10 +190,11 @@ class ConversionJob:
     def _fail(self, key: str, error: ErrorDocument) -> None:
         self._failures.append((key, error))
         self._set(key, "failed")
-        self._workspace.record("convert", "failed", precision=key, error=dict(error))
+        failure: FailedPrecision = {"kind": "failure", "precision": key, "error": error}
+        self._workspace.record("convert", "failed", failure)
 
     def _set(self, key: str, state: QueueState, *, begun: float | None = None) -> None:
-        for row in self._work.rows:
+        for row in self._work.queue:
             if row["precision"] == key:
                 row["state"] = state
                 if begun is not None:
@@ -214,7 +220,7 @@ class ConversionJob:
         )
         work.dirty = True
         work.remember_memory(float(sample.job_rss))
-        predicted = predicted_peak(list(self._outputs), self._estimates)
+        predicted = predicted_peak(self._keys, self._estimates)
         if predicted is not None:
             work.measured[PREDICTED] = predicted
         left = sample.memory_total - sample.memory_used

@@ -144,15 +144,10 @@ class ConvertStep(StepScreen):
 
     def _convert(self) -> None:
         session = self.session
-        try:
-            folder = self.workspace.run_folder() / "artifacts"
-        except FirstlightError as error:
-            self.show_problem(error)
-            return
         job = ConversionJob(
             self.workspace,
             str(session.source),
-            {key: folder / key for key in self._pending()},
+            self._pending(),
             method=session.method,
             configs=session.configs or {},
             calibration=session.calibration,
@@ -160,7 +155,7 @@ class ConvertStep(StepScreen):
             ask_to_stop=self._ask_to_stop,
         )
         self.clear_problem()
-        self.workspace.start(self.WORK, "The conversion", job.run)
+        self.workspace.start(WORK, "The conversion", job.run)
         self.refresh_actions()
 
     def _ask_to_stop(self, question: str) -> None:

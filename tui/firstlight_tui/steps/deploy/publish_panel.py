@@ -11,18 +11,19 @@ from textual.message import Message
 from firstlight_core.artifact.manifest import forced_reason
 from firstlight_core.deploy.targets import asks_capacity
 from firstlight_core.documents.deploy import Deployed
+from firstlight_core.documents.ledger import UndoneValues
 from firstlight_core.exports.vllm_command import Capacity
 from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.state.deployment import Choice, Publication, Undone
 from firstlight_tui.state.service import SERVE
-from firstlight_tui.state.work import OnEvent, Started, Work
+from firstlight_tui.state.work import OnEvent, Started, Work, WorkKey
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.deploy.capacity_screen import CapacityScreen
 from firstlight_tui.steps.deploy.outcome import Outcome
 from firstlight_tui.terminal.app import workspace_of
 from firstlight_tui.widgets import LogView, WorkView
 
-WORK = "deploy"
+WORK = WorkKey[Deployed | Undone]("deploy")
 """The name of the work that publishes or undoes."""
 
 
@@ -64,7 +65,8 @@ class PublishPanel(Vertical):
         view.display = work.status != "done"
         view.show(work)
         self.query_one(LogView).show(work.lines, work.lines_seen)
-        if isinstance(work.result, Undone) and self._workspace.session.deployment is None:
+        result = self._workspace.works.result(WORK)
+        if isinstance(result, Undone) and self._workspace.session.deployment is None:
             self.query_one(Outcome).say("Undone: its files and its registration are gone.")
 
     # Publishing -----------------------------------------------------------------------------------
@@ -111,7 +113,7 @@ class PublishPanel(Vertical):
         workspace, choice = self._workspace, publication.choice
         artifact = Path(str(workspace.session.artifact))
 
-        async def run(on_event: OnEvent, started: Started) -> Deployed:
+        async def run(on_event: OnEvent, started: Started) -> Deployed | Undone:
             return await workspace.services.deploy(
                 artifact,
                 choice.name,
@@ -124,7 +126,7 @@ class PublishPanel(Vertical):
                 started=started,
             )
 
-        workspace.start(WORK, "The deployment", run)
+        workspace.start(WORK, "The deployment", run, done=_deployed)
         self.post_message(self.Began())
 
     def undo(self) -> None:
@@ -137,9 +139,21 @@ class PublishPanel(Vertical):
         target = str(workspace.session.deployment.get("target") or "foundry")
         workspace.stop_work(SERVE)
 
-        async def run(on_event: OnEvent, started: Started) -> Undone:
+        async def run(on_event: OnEvent, started: Started) -> Deployed | Undone:
             await workspace.services.undo(name, target=target)
             return Undone(name)
 
-        workspace.start(WORK, "The undo", run)
+        workspace.start(WORK, "The undo", run, done=_deployed)
         self.post_message(self.Began())
+
+
+def _deployed(workspace: Workspace, result: Deployed | Undone, seconds: float) -> None:
+    """Write a deployment, or its undo, into the session and the ledger."""
+    if isinstance(result, Undone):
+        workspace.session = workspace.session.decide(deployment=None)
+        undone: UndoneValues = {"name": result.name}
+        workspace.record("deploy", "undone", undone, seconds=seconds)
+    else:
+        workspace.session = workspace.session.decide(deployment=result)
+        good = result["kind"] != "answered" or result["verified"]
+        workspace.record("deploy", "done" if good else "failed", result, seconds=seconds)

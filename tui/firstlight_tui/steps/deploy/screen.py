@@ -7,13 +7,11 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.widgets import Button, Label
 
-from firstlight_core.documents.deploy import Deployed
 from firstlight_core.session import Session
 from firstlight_core.text import one_line
 from firstlight_tui.modals.cancel_work import cancel_work
-from firstlight_tui.state.deployment import Undone, next_commands, suggested_choice
+from firstlight_tui.state.deployment import next_commands, suggested_choice
 from firstlight_tui.state.work import Work
-from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.deploy.form import ChoiceForm
 from firstlight_tui.steps.deploy.foundry_tools import FoundryTools
@@ -44,17 +42,6 @@ class DeployStep(StepScreen):
     @classmethod
     def done(cls, session: Session) -> bool:
         return session.deployment is not None and bool(session.deployment.get("ok", True))
-
-    @classmethod
-    def finished(cls, workspace: Workspace, result: Deployed | Undone, seconds: float) -> None:
-        if isinstance(result, Undone):
-            workspace.session = workspace.session.decide(deployment=None)
-            workspace.record("deploy", "undone", seconds=seconds, name=result.name)
-        else:
-            workspace.session = workspace.session.decide(deployment=result)
-            good = result.get("verified") or "answer" not in result
-            values = {"seconds": seconds, **result}
-            workspace.record("deploy", "done" if good else "failed", **values)
 
     def compose_step(self) -> ComposeResult:
         drafted = self.workspace.drafts.deployment_of(self.session.artifact)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from firstlight_tui.steps.environment.rows import Row
+from firstlight_tui.state.work_rows import CheckRow
 from firstlight_tui.widgets.charts import Tile
 
 
@@ -44,17 +44,17 @@ GROUPS = (
 _SEVERITY = ("fail", "missing", "warning", "unknown")
 
 
-def group_rows(group: Group, rows: Iterable[Row]) -> list[Row]:
+def group_rows(group: Group, rows: Iterable[CheckRow]) -> list[CheckRow]:
     """The rows of one group, in their order."""
     return [row for row in rows if row["id"] in group.rows]
 
 
-def is_problem(row: Row) -> bool:
+def is_problem(row: CheckRow) -> bool:
     """Whether a row asks for attention."""
     return row["status"] in _SEVERITY
 
 
-def problems(rows: Iterable[Row]) -> list[Row]:
+def problems(rows: Iterable[CheckRow]) -> list[CheckRow]:
     """The rows that ask for attention: what blocks first, what is optional last."""
     return sorted(
         (row for row in rows if is_problem(row)),
@@ -62,7 +62,7 @@ def problems(rows: Iterable[Row]) -> list[Row]:
     )
 
 
-def tile_of(group: Group, rows: Sequence[Row]) -> Tile:
+def tile_of(group: Group, rows: Sequence[CheckRow]) -> Tile:
     """What the tile of a group says."""
     own = group_rows(group, rows)
     waiting = sum(row["status"] == "looking" for row in own)

@@ -11,7 +11,7 @@ from firstlight_core.errors import FirstlightError
 from firstlight_core.process.events import Stage
 from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.modals.cancel_work import cancel_work
-from firstlight_tui.state.work import OnEvent, Started, Work
+from firstlight_tui.state.work import OnEvent, Started, Work, WorkKey
 from firstlight_tui.terminal.app import workspace_of
 from firstlight_tui.widgets import LogView, WorkView
 
@@ -28,7 +28,7 @@ class Installed(InstallDocument):
 class Installation(Vertical):
     """Hidden until something is installed."""
 
-    WORK: ClassVar[str] = "install"
+    WORK: ClassVar = WorkKey[Installed]("install")
     DEFAULT_CSS = """
     Installation { display: none; height: auto; }
     Installation.-shown { display: block; }

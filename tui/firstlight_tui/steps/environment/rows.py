@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Literal, NotRequired, TypedDict
 
 from rich.text import Text
 from textual.content import Content
 
 from firstlight_core.documents.environment import CheckDocument, DoctorDocument
 from firstlight_core.text import one_line
+from firstlight_tui.state.work_rows import CheckRow, WaitingRow
 from firstlight_tui.widgets import cell
 from firstlight_tui.widgets.fitted_table import Column
 from firstlight_tui.widgets.words import part
@@ -42,23 +42,7 @@ COUNTED = (
 """Kind of a row, and the words for one such row and for several."""
 
 
-class WaitingRow(TypedDict):
-    """A row whose check is running; its earlier finding stays."""
-
-    id: str
-    title: str
-    status: Literal["looking"]
-    found: str
-    needed: NotRequired[str]
-    why: NotRequired[str]
-    fix: NotRequired[str]
-    vital: NotRequired[bool]
-
-
-Row = CheckDocument | WaitingRow
-
-
-def waiting_row(row: Row) -> WaitingRow:
+def waiting_row(row: CheckRow) -> WaitingRow:
     """Return the row as it is while its check runs again."""
     return {
         "id": row["id"],
@@ -72,7 +56,7 @@ def waiting_row(row: Row) -> WaitingRow:
     }
 
 
-def row_cells(row: Row, colours: Mapping[str, str]) -> dict[str, Text]:
+def row_cells(row: CheckRow, colours: Mapping[str, str]) -> dict[str, Text]:
     """Return the cells of one row; `colours` are the theme's variables."""
     status = row["status"]
     mark, variable = MARKS.get(status, ("?", "foreground-muted"))
@@ -108,7 +92,7 @@ def _kind(row: CheckDocument) -> str:
     return "optional" if status == "missing" and not row["vital"] else status
 
 
-def detail_words(row: Row) -> Content:
+def detail_words(row: CheckRow) -> Content:
     """Return found, needed, why and fix: the text of the card under the table."""
     details = (
         ("Found", row["found"]),

@@ -16,16 +16,16 @@ from firstlight_core.session import Session
 from firstlight_core.text import shown_path
 from firstlight_tui.modals import DetailScreen
 from firstlight_tui.state.work import Work
+from firstlight_tui.state.work_rows import CheckRow
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.environment.groups import GROUPS, group_rows, problems, tile_of
 from firstlight_tui.steps.environment.install import Installation
 from firstlight_tui.steps.environment.keys import HELP, KEYS
 from firstlight_tui.steps.environment.machine_card import MachineCard
-from firstlight_tui.steps.environment.probing import WORK, start_probing
+from firstlight_tui.steps.environment.probing import PROBE, start_probing
 from firstlight_tui.steps.environment.rows import (
     COLUMNS,
-    Row,
     course_text,
     detail_words,
     row_cells,
@@ -46,7 +46,7 @@ class EnvironmentStep(StepScreen):
     STEP_ID = "environment"
     PURPOSE = "Is this machine ready? What is missing, and how to fix it."
     HELP = HELP
-    WORK = WORK
+    WORK = PROBE
     CSS = """
     EnvironmentStep #tiles { margin-top: 1; }
     EnvironmentStep #panes { height: 1fr; min-height: 12; layout: horizontal; margin-top: 1; }
@@ -70,17 +70,13 @@ class EnvironmentStep(StepScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._rows: dict[str, Row] = {}
+        self._rows: dict[str, CheckRow] = {}
         self._open = PROBLEMS
         """Whose rows the table lists: the problems, all, or those of a group by its key."""
 
     @classmethod
     def done(cls, session: Session) -> bool:
         return session.environment is not None
-
-    @classmethod
-    def finished(cls, workspace: Workspace, result: DoctorDocument, seconds: float) -> None:
-        workspace.session = workspace.session.decide(environment=result)
 
     @classmethod
     def passed_over(cls, workspace: Workspace) -> None:
@@ -134,17 +130,17 @@ class EnvironmentStep(StepScreen):
                 self.show_problem(work.error)
             elif work.running:
                 self.clear_problem()
-            elif work.result is not None and self.session.environment is not None:
+            elif work.status == "done" and self.session.environment is not None:
                 self._show_document(self.session.environment)
             self.query_one("#install", Button).label = "Stop" if work.running else "Install"
         else:
             super()._on_work(work)
 
     def show_work(self, work: Work) -> None:
-        if work.result is not None:
-            self._show_document(work.result)
+        if (document := self.workspace.works.result(PROBE)) is not None:
+            self._show_document(document)
             return
-        for row in {str(row["id"]): row for row in work.rows}.values():
+        for row in {row["id"]: row for row in work.checks}.values():
             if self._rows.get(row["id"]) != row:
                 self._show_row(row)
         if work.running:
@@ -153,7 +149,7 @@ class EnvironmentStep(StepScreen):
                 f"Looking … {len(self._rows) - waiting} of {len(self._rows)} rows, {work.seconds:.0f} s"
             )
 
-    def _show_row(self, row: Row) -> None:
+    def _show_row(self, row: CheckRow) -> None:
         table = self.query_one("#checks", FittedTable)
         key = row["id"]
         self._rows[key] = row
@@ -163,7 +159,7 @@ class EnvironmentStep(StepScreen):
             self._show_detail(row)
 
     def _show_document(self, document: DoctorDocument) -> None:
-        rows: dict[str, Row] = {row["id"]: row for row in document["checks"]}
+        rows: dict[str, CheckRow] = {row["id"]: row for row in document["checks"]}
         if rows != self._rows or not self._rows:
             self._rows = rows
             self._paint_rows()
@@ -180,7 +176,7 @@ class EnvironmentStep(StepScreen):
         self.query_one("#checks", FittedTable).show_rows(cells)
         self._show_tiles()
 
-    def _listed(self) -> tuple[list[Row], str]:
+    def _listed(self) -> tuple[list[CheckRow], str]:
         """The rows that the table lists now, and the words above them."""
         rows = list(self._rows.values())
         group = next((group for group in GROUPS if group.key == self._open), None)
@@ -217,7 +213,7 @@ class EnvironmentStep(StepScreen):
         """List every row, or only the problems again."""
         self._open_rows(ALL)
 
-    def _current(self) -> Row | None:
+    def _current(self) -> CheckRow | None:
         key = self.query_one("#checks", FittedTable).current
         return self._rows.get(key) if key is not None else None
 
@@ -230,7 +226,7 @@ class EnvironmentStep(StepScreen):
     def _chosen(self, event: DataTable.RowSelected) -> None:
         self.action_recheck_one()
 
-    def _show_detail(self, row: Row) -> None:
+    def _show_detail(self, row: CheckRow) -> None:
         self.query_one("#check-detail", Words).update(detail_words(row))
         self.query_one("#copy-fix").display = bool(row.get("fix"))
 

@@ -91,7 +91,9 @@ def download_question(hub_id: str) -> str:
     )
 
 
-def inspection(named: Named, services: Services, *, sample: Path, base: Named | None = None) -> Run:
+def inspection(
+    named: Named, services: Services, *, sample: Path, base: Named | None = None
+) -> Run[ChosenModel]:
     """The work: download what has a yes, then read headers in a thread (well under a second)."""
 
     async def fetch(wanted: Named, on_event: OnEvent, started: Started) -> Path:

@@ -18,7 +18,7 @@ from firstlight_core.monitor import Sample
 from firstlight_core.session import Session
 from firstlight_tui.modals import ConfirmScreen, DetailScreen
 from firstlight_tui.modals.cancel_work import cancel_work
-from firstlight_tui.state.work import Work
+from firstlight_tui.state.work import Work, WorkKey
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.model.inspection import (
@@ -42,6 +42,8 @@ from firstlight_tui.widgets import Words, WorkView
 from firstlight_tui.widgets.charts import Chart
 from firstlight_tui.widgets.path_input import PathInput, looks_like_path, plain_path
 
+INSPECT = WorkKey[ChosenModel]("inspect")
+
 
 class ModelStep(StepScreen):
     """A table of models and a path field; choosing one inspects its headers."""
@@ -55,7 +57,7 @@ class ModelStep(StepScreen):
         "a hub id such as owner/name: it is downloaded only after your yes. `w` says why ONNX, and when something "
         "else is better."
     )
-    WORK = "inspect"
+    WORK = INSPECT
     CSS = """
     ModelStep #models { height: auto; min-height: 4; max-height: 40%; margin-top: 1; }
     ModelStep #work, ModelStep #base, ModelStep #facts-card, ModelStep #prospects { display: none; }
@@ -111,10 +113,6 @@ class ModelStep(StepScreen):
     @classmethod
     def done(cls, session: Session) -> bool:
         return session.model is not None or (session.source is None and session.target is not None)
-
-    @classmethod
-    def finished(cls, workspace: Workspace, result: ChosenModel, seconds: float) -> None:
-        workspace.session = decided(workspace.session, result)
 
     def compose_step(self) -> ComposeResult:
         yield PathInput("Search, or type a folder or Hub id (owner/name), then Enter", id="path")
@@ -262,13 +260,13 @@ class ModelStep(StepScreen):
 
     def _inspect(self, named: Named, base: Named | None = None) -> None:
         self.workspace.stop_work(self.WORK)
-        self.workspace.works.pop(self.WORK, None)
+        self.workspace.works.forget(INSPECT)
         self._refused = str(named.folder or "")
         self.clear_problem()
         look = inspection(
             named, self.workspace.services, sample=self.workspace.paths.sample, base=base
         )
-        self.workspace.start(self.WORK, "The inspection", look, only_looks=True)
+        self.workspace.start(INSPECT, "The inspection", look, done=_chosen, only_looks=True)
         self.refresh_actions()
 
     def show_work(self, work: Work) -> None:
@@ -281,9 +279,8 @@ class ModelStep(StepScreen):
                 base = self.query_one("#base", PathInput)
                 base.display = True
                 base.focus()
-        elif work.result is not None:
+        elif (result := self.workspace.works.result(INSPECT)) is not None:
             self.query_one("#base").display = False
-            result: ChosenModel = work.result
             if result["kind"] == "adopted":
                 self._show_card(adopted_words(result["adopted"], result["facts"]))
             else:
@@ -344,3 +341,8 @@ class ModelStep(StepScreen):
             self.action_cancel()
         else:
             self.action_next()
+
+
+def _chosen(workspace: Workspace, model: ChosenModel, seconds: float) -> None:
+    """Write the chosen model into the session."""
+    workspace.session = decided(workspace.session, model)

@@ -81,11 +81,10 @@ class PrecisionStep(StepScreen):
             self.workspace.session = self.session.decide(precisions=(advised(self.session),))
         self._table.point_at(self.session.precisions[0])
         self._paint()
-        if self.workspace.run_record is not None:
-            self.run_worker(self._read_ledger(), name="ledger", exclusive=True)
+        self.run_worker(self._read_ledger(), name="ledger", exclusive=True)
 
     async def _read_ledger(self) -> None:
-        record = self.workspace.run_record
+        record = await self.workspace.ledger.written()
         if record is not None:
             self._ledger = tuple(await asyncio.to_thread(lambda: list(record.entries())))
             self._paint()

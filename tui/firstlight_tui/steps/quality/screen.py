@@ -13,13 +13,15 @@ from firstlight_core.paths import expanded
 from firstlight_core.precision.table import find_precision
 from firstlight_core.session import Session
 from firstlight_tui.modals import DetailScreen
-from firstlight_tui.state.work import OnEvent, Started, Work
+from firstlight_tui.state.work import OnEvent, Started, Work, WorkKey
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.measuring import MeasuringStep
 from firstlight_tui.steps.quality.results import QualityResults
 from firstlight_tui.steps.quality.text import evidence_text
 from firstlight_tui.steps.quality.worst_screen import WorstScreen
 from firstlight_tui.widgets import Words, WorkView
+
+QUALITY = WorkKey[QualityDocument | QualitiesDocument]("quality")
 
 
 class QualityStep(MeasuringStep):
@@ -28,7 +30,7 @@ class QualityStep(MeasuringStep):
     STEP_ID = "quality"
     PURPOSE = "The course's five checks, run for real, and how far the artifact has drifted from the original."
     HELP = 'Prompts: one JSON object a line, {"prompt": ..., "keys": [...]}, or "text", "regex", "schema". The reference is computed once per source.'
-    WORK = "quality"
+    WORK = QUALITY
     RUN_LABEL = "Run the checks"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f5", "again", "Run again", id="quality.again", tooltip="Run all checks once more"),
@@ -51,14 +53,6 @@ class QualityStep(MeasuringStep):
     @classmethod
     def done(cls, session: Session) -> bool:
         return session.quality is not None
-
-    @classmethod
-    def finished(
-        cls, workspace: Workspace, result: QualityDocument | QualitiesDocument, seconds: float
-    ) -> None:
-        workspace.session = workspace.session.decide(quality=result)
-        status = "done" if result["ok"] else "failed"
-        workspace.record("quality", status, **{"seconds": seconds, **result})
 
     def compose_step(self) -> ComposeResult:
         yield WorkView(id="work")
@@ -117,7 +111,7 @@ class QualityStep(MeasuringStep):
                 started=started,
             )
 
-        self.workspace.start(self.WORK, "The quality check", run)
+        self.workspace.start(QUALITY, "The quality check", run, done=_checked)
         self.refresh_actions()
 
     def show_work(self, work: Work) -> None:
@@ -125,8 +119,8 @@ class QualityStep(MeasuringStep):
         # Once there is a result it deserves the room.
         view.display = work.running or work.error is not None
         view.show(work)
-        if work.result is not None:
-            self._show_document(work.result)
+        if (document := self.workspace.works.result(QUALITY)) is not None:
+            self._show_document(document)
 
     def _show_document(self, document: QualityDocument | QualitiesDocument) -> None:
         labels = {
@@ -142,3 +136,11 @@ class QualityStep(MeasuringStep):
     def action_worst(self) -> None:
         """Show the examples that drifted most."""
         self.app.push_screen(WorstScreen(self.session.quality))
+
+
+def _checked(
+    workspace: Workspace, document: QualityDocument | QualitiesDocument, seconds: float
+) -> None:
+    """Write the result of a quality check into the session and the ledger."""
+    workspace.session = workspace.session.decide(quality=document)
+    workspace.record("quality", "done" if document["ok"] else "failed", document, seconds=seconds)

@@ -1,10 +1,12 @@
 """The panel of a run's result: one sentence, four tiles, and the course's claims beside what was measured."""
 
+from collections.abc import Sequence
+
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from firstlight_core.estimate.measured_figures import Measurements, measured_figures
-from firstlight_core.ledger import Run
+from firstlight_core.ledger import Entry
 from firstlight_core.precision.table import find_precision
 from firstlight_core.report.claims import check_claims
 from firstlight_core.report.facts import RunFacts
@@ -32,12 +34,11 @@ class ResultPanel(Vertical):
                 yield TilePane(tile, id=f"tile-{name}")
         yield Words(id="claims")
 
-    def show(self, name: str, session: Session, run: Run | None, facts: RunFacts) -> None:
-        """Show what the session and the ledger of its run say of the artifact in use; `name` is the model's."""
+    def show(self, name: str, session: Session, entries: Sequence[Entry], facts: RunFacts) -> None:
+        """Show what the session and the entries of its ledger say of the artifact in use; `name` is the model's."""
         self.set_class(session.target is not None, "-shown")
         if session.target is None:
             return
-        entries = list(run.entries()) if run is not None else []
         figures = measured_figures(session.artifacts, Measurements.of(session, entries))
         key = facts.precision_in_use
         own = figures.get(key)

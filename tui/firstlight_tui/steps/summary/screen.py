@@ -1,7 +1,7 @@
 """Step 10: what was done, where it is, and how to do it again."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,13 +11,18 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Button
 
+from firstlight_core.documents.ledger import SummaryValues
 from firstlight_core.documents.workflow import SummaryFiles
+from firstlight_core.ledger import Entry, Run
 from firstlight_core.report.achieved import Achievement, Outcome, achievements
 from firstlight_core.report.facts import RunFacts, current_facts
+from firstlight_core.session import Session
 from firstlight_core.text import one_line, shown_path
 from firstlight_tui.state.work import OnEvent, Started, Work
+from firstlight_tui.state.workspace import REPORT
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.summary.result_panel import ResultPanel
+from firstlight_tui.terminal.workers import begin
 from firstlight_tui.widgets import StepChosen, Words, WorkView
 from firstlight_tui.widgets.words import part
 
@@ -28,7 +33,7 @@ class SummaryStep(StepScreen):
     STEP_ID = "summary"
     PURPOSE = "What was really done, the report, and the command that repeats it."
     HELP = "The report is written as Markdown, JSON and one HTML file. run.toml repeats the run: firstlight run run.toml --yes."
-    WORK = "report"
+    WORK = REPORT
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "write", "Write again", id="summary.write", tooltip="Write the report again"),
         Binding(
@@ -66,7 +71,7 @@ class SummaryStep(StepScreen):
     @on(Button.Pressed, "#open-report")
     def action_open_report(self) -> None:
         """Open the HTML report in the browser of this machine, and say where it lies."""
-        written: SummaryFiles | None = self.work.result if self.work is not None else None
+        written = self.workspace.works.result(REPORT)
         if written is not None:
             self.app.open_url(Path(written["html"]).absolute().as_uri())
             self.notify(f"Report: {shown_path(written['html'])}", markup=False)
@@ -74,33 +79,34 @@ class SummaryStep(StepScreen):
     def opened(self) -> None:
         self.query_one("#files").display = False
         self.action_write()
-        self._show_closing()
 
     def _session_changed(self) -> None:
         """Work of an earlier step has ended: the summary and the report include it."""
         super()._session_changed()
         self.action_write()
-        self._show_closing()
 
-    def _show_closing(self) -> None:
+    def _show_closing(self, facts: RunFacts, entries: Sequence[Entry]) -> None:
         """Show what the ledger and the session prove together: a failed step leaves nothing in the session."""
-        facts = current_facts(self.session, self.workspace.run_record)
         name = self.workspace.paths.model_name(self.session.source or self.session.target or "")
-        panel = self.query_one(ResultPanel)
-        panel.show(name, self.session, self.workspace.run_record, facts)
+        self.query_one(ResultPanel).show(name, self.session, entries, facts)
         self.query_one("#closing", Words).update(Content("\n").join(_closing(facts)))
 
     def action_write(self) -> None:
         """Write run.toml and the report of this run."""
-        if self.session.target is None:
+        if self.session.target is not None:
+            values: SummaryValues = {"session": self.session.to_json()}
+            self.workspace.record("summary", "done", values)
+        begin(self, self._write, group="summary")
+
+    async def _write(self) -> None:
+        """Show what the run has proven, and write its report; the ledger is read beside the UI loop."""
+        session, services = self.session, self.workspace.services
+        run_record = await self.workspace.ledger.written()
+        facts, entries = await asyncio.to_thread(_read, session, run_record)
+        if self.gone:
             return
-        self.workspace.record("summary", "done", session=self.session.to_json())
-        run_record, session, services = (
-            self.workspace.run_record,
-            self.session,
-            self.workspace.services,
-        )
-        if run_record is None:
+        self._show_closing(facts, entries)
+        if session.target is None or run_record is None:
             return
 
         async def run(on_event: OnEvent, started: Started) -> SummaryFiles:
@@ -118,11 +124,11 @@ class SummaryStep(StepScreen):
                 written["run_toml"] = str(plan)
             return written
 
-        self.workspace.start(self.WORK, "The report", run)
+        self.workspace.start(REPORT, "The report", run)
 
     def show_work(self, work: Work) -> None:
         self.query_one("#work", WorkView).show(work if work.error is not None else None)
-        written: SummaryFiles | None = work.result
+        written = self.workspace.works.result(REPORT)
         if written is None:
             return
         paths = (
@@ -149,7 +155,7 @@ class SummaryStep(StepScreen):
 
     def action_copy(self) -> None:
         """Copy the command that repeats the run."""
-        if command := self._command(self.work.result if self.work is not None else None):
+        if command := self._command(self.workspace.works.result(REPORT)):
             self.app.copy_to_clipboard(command)
             self.notify("Copied.", markup=False)
 
@@ -170,6 +176,12 @@ MARKS: Mapping[Outcome, tuple[str, str]] = {
     "void": ("? ", "$text-warning"),
     "skipped": ("· ", "$foreground-muted"),
 }
+
+
+def _read(session: Session, run_record: Run | None) -> tuple[RunFacts, list[Entry]]:
+    """Return the facts and the entries of a run."""
+    entries = list(run_record.entries()) if run_record is not None else []
+    return current_facts(session, run_record), entries
 
 
 def _closing(facts: RunFacts) -> list[Content]:

@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Button
 
-from firstlight_core.documents.template import TemplateProof, WrittenChatTemplate
+from firstlight_core.documents.template import WrittenChatTemplate
 from firstlight_core.errors import FirstlightError
 from firstlight_core.session import Session
 from firstlight_tui.modals import ConfirmScreen, DetailScreen
@@ -20,10 +20,8 @@ from firstlight_tui.state.template_editing import (
     WORK,
     Act,
     TemplateEditing,
-    settle_result,
 )
 from firstlight_tui.state.work import Work
-from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.template import verdicts
 from firstlight_tui.steps.template.jinja_screen import JinjaScreen
@@ -100,10 +98,6 @@ class TemplateStep(StepScreen):
     @classmethod
     def done(cls, session: Session) -> bool:
         return session.template is not None
-
-    @classmethod
-    def finished(cls, workspace: Workspace, result: TemplateProof, seconds: float) -> None:
-        settle_result(workspace, result, seconds)
 
     @cached_property
     def editing(self) -> TemplateEditing:
@@ -315,17 +309,15 @@ class TemplateStep(StepScreen):
     def show_work(self, work: Work) -> None:
         if work.running:
             return
-        result = work.result or {}
-        if (
-            result
-            and result.get("artifact") != self.session.artifact
-            and self.editing.draft is not None
-        ):
-            # The artifact was changed while its check ran; this one has had none yet.
-            self.action_check()
-            return
-        for sentence in result.pop("mended", ()) or ():
-            self.notify(sentence, markup=False)
+        result = self.workspace.works.result(WORK)
+        if result is not None:
+            if result["artifact"] != self.session.artifact and self.editing.draft is not None:
+                # The artifact was changed while its check ran; this one has had none yet.
+                self.action_check()
+                return
+            if result["kind"] == "settled":
+                for sentence in result.pop("mended", ()):
+                    self.notify(sentence, markup=False)
         self._paint()
 
     def refresh_actions(self) -> None:
