@@ -27,6 +27,7 @@ class Answers(TypedDict, total=False):
     precisions: tuple[str, ...]
     goal: str
     configs: Configs | None
+    calibration: str | None
     method: str
     artifacts: tuple[ConversionDocument, ...]
     artifact: str | None
