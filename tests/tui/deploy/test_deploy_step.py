@@ -17,8 +17,8 @@ from firstlight_core.errors import StateProblem, ToolchainMissing
 from firstlight_core.foundry.health import Health
 from firstlight_tui.app import WizardApp
 from firstlight_tui.modals import ConfirmScreen
+from firstlight_tui.modals.preset import PresetScreen
 from firstlight_tui.steps.deploy.screen import DeployStep
-from firstlight_tui.steps.template.presets import PresetScreen
 from firstlight_tui.widgets import Words
 from tests.support import documents
 from tests.support.fake_service import FakeFoundry

@@ -1,6 +1,8 @@
 """The settings dialog, and what the wizard does with a settings file."""
 
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.widgets import Input, OptionList
@@ -9,8 +11,9 @@ from firstlight_core.paths import find_paths
 from firstlight_core.session import Session
 from firstlight_core.settings import load_settings
 from firstlight_tui.modals.settings import SettingsScreen
-from firstlight_tui.steps.precision.rows import advised
+from firstlight_tui.state.precision_choice import advised
 from firstlight_tui.steps.precision.screen import PrecisionStep
+from firstlight_tui.terminal import preferences
 from firstlight_tui.widgets import MonitorPane
 from tests.support.pilot import SIZES, Build, settle
 from tests.support.wizard_documents import FULL, MODEL
@@ -37,6 +40,7 @@ async def test_a_choice_counts_at_once_and_is_kept(wizard: Build, size: tuple[in
         rows = app.screen.query_one(OptionList)
         assert chosen in str(rows.get_option_at_index(0).prompt)
         await pilot.press("delete")
+        await settle(pilot)
         assert app.theme == "firstlight" and load_settings()[0].values == {}
         await pilot.press("end", "enter")
         assert "app.quit" in "".join(str(words.render()) for words in app.screen.query("Words"))
@@ -94,6 +98,7 @@ async def test_a_theme_that_is_chosen_by_f2_is_kept(wizard: Build) -> None:
         await settle(pilot)
         app.theme = "ember"
         await pilot.pause(0.8)
+        await settle(pilot)
         assert load_settings()[0].values == {"theme": "ember"}
 
 
@@ -105,3 +110,27 @@ async def test_the_precision_of_the_settings_is_marked_first(wizard: Build) -> N
     async with app.run_test() as pilot:
         await settle(pilot)
         assert "int8" in app.workspace.session.precisions or advised(session) == "int8"
+
+
+async def test_no_setting_is_written_on_the_loop(
+    wizard: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: set[int] = set()
+    change = preferences.change_settings
+
+    def noted(changes: Any, paths: Any) -> Path:
+        threads.add(threading.get_ident())
+        return change(changes, paths)
+
+    monkeypatch.setattr(preferences, "change_settings", noted)
+    app = wizard()
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        for theme in ("ember", "paper"):
+            await app.preferences.change({"theme": theme})
+        assert app.theme == "paper" and load_settings()[0].values == {"theme": "paper"}
+        app.theme = "ember"
+        await pilot.pause(0.8)
+        await settle(pilot)
+        assert load_settings()[0].values == {"theme": "ember"}
+    assert threads and threading.get_ident() not in threads

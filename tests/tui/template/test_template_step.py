@@ -13,8 +13,8 @@ from firstlight_core.errors import CheckFailed, StateProblem, TemplateRefused
 from firstlight_core.template.presets import find_preset
 from firstlight_tui.app import WizardApp
 from firstlight_tui.modals import ConfirmScreen, DetailScreen
+from firstlight_tui.modals.preset import PresetScreen
 from firstlight_tui.steps.template.jinja_screen import JinjaScreen
-from firstlight_tui.steps.template.presets import PresetScreen
 from firstlight_tui.steps.template.screen import TemplateStep
 from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.template_fields import TemplateFields

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from functools import partial
 
 from textual.app import App
 from textual.binding import ActiveBinding
@@ -26,6 +27,7 @@ from firstlight_tui.state.palette import (
 )
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.terminal.preferences import Preferences
+from firstlight_tui.terminal.workers import begin
 
 _MOVES = {"up", "down", "left", "right", "tab", "enter"}
 
@@ -94,8 +96,11 @@ class _Rows:
         self._app.push_screen(DetailScreen(term["term"], term["text"]))
 
     def _choose_theme(self, theme: str) -> None:
+        begin(self._app, partial(self._write_theme, theme), group="settings")
+
+    async def _write_theme(self, theme: str) -> None:
         try:
-            self._preferences.change({"theme": theme})
+            await self._preferences.change({"theme": theme})
         except FirstlightError as error:
             self._app.notify(f"{error} {error.hint}", severity="warning", markup=False)
 

@@ -1,6 +1,7 @@
 """The settings: one row each, written as soon as it is chosen."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import ClassVar
 
 from textual import on
@@ -19,6 +20,7 @@ from firstlight_core.text import one_line, shown_path
 from firstlight_tui.modals.detail import DetailScreen
 from firstlight_tui.modals.pick import ChooseScreen
 from firstlight_tui.terminal.preferences import Preferences, list_keys
+from firstlight_tui.terminal.workers import begin
 from firstlight_tui.widgets.path_input import PathInput, plain_path
 from firstlight_tui.widgets.screens import Dialog
 from firstlight_tui.widgets.words import Words, part
@@ -130,12 +132,16 @@ class SettingsScreen(Dialog[None]):
             self._choose(SETTINGS[rows.highlighted], _DEFAULT)
 
     def _choose(self, row: SettingRow, value: str | None) -> None:
-        if value is None:
-            return
+        if value is not None:
+            begin(self.app, partial(self._write, row, value), group=f"setting-{row.name}")
+
+    async def _write(self, row: SettingRow, value: str) -> None:
         try:
-            self._preferences.change({row.name: None if value in ("", _DEFAULT) else value})
+            await self._preferences.change({row.name: None if value in ("", _DEFAULT) else value})
         except FirstlightError as error:
-            self.notify(f"{error} {error.hint}", severity="error", markup=False)
+            self.app.notify(f"{error} {error.hint}", severity="error", markup=False)
+            return
+        if not self.is_attached:
             return
         rows = self.query_one(OptionList)
         at = rows.highlighted

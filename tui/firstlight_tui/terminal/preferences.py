@@ -1,7 +1,9 @@
-"""The settings as the wizard wears them: theme, keys, monitor; a choice is written at once."""
+"""Apply the settings to the wizard: theme, keys, monitor; a choice is written at once."""
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 
 from textual.binding import Binding
 from textual.dom import DOMNode
@@ -18,11 +20,12 @@ from firstlight_core.settings import (
 from firstlight_core.text import one_line
 from firstlight_tui.state.machine_view import Mode
 from firstlight_tui.terminal.app import TerminalApp
+from firstlight_tui.terminal.workers import begin
 
 MONITOR_MODES: dict[str, Mode] = {"auto": "panel", "strip": "strip", "off": "off"}
 """The form of the monitor that each setting begins with."""
 _WRITE_AFTER = 0.5
-"""Seconds; who looks through the themes chooses the last one."""
+"""Seconds after which a theme counts as chosen: a user who looks through the themes keeps the last one."""
 
 
 class Preferences:
@@ -39,6 +42,7 @@ class Preferences:
         self._monitor = ""
         """The setting that was applied last: F12 may have changed the form since."""
         self._previewed = False
+        self._writing = asyncio.Lock()
         self._wear()
 
     @property
@@ -73,14 +77,15 @@ class Preferences:
             ]
             app.set_keymap({id: keys for id, keys in settings.keys.items() if id in known})
 
-    def change(self, changes: Mapping[SettingName, str | None]) -> None:
-        """Write settings and wear them; None takes one away.
+    async def change(self, changes: Mapping[SettingName, str | None]) -> None:
+        """Write settings beside the UI loop, one change after another, then apply them; None takes one away.
 
         Raises:
             FirstlightError: the file cannot be written, or is no TOML.
         """
-        change_settings(changes, self._paths)
-        self.settings, _ = load_settings(self._paths)
+        async with self._writing:
+            await asyncio.to_thread(change_settings, changes, self._paths)
+            self.settings, _ = await asyncio.to_thread(load_settings, self._paths)
         self._wear()
 
     def watch_theme(self) -> None:
@@ -88,9 +93,10 @@ class Preferences:
         self._app.theme_changed_signal.subscribe(self._app, self._theme_chosen)
 
     def _theme_chosen(self, theme: Theme) -> None:
-        self._app.set_timer(_WRITE_AFTER, lambda: self._keep_theme(theme.name))
+        keep = partial(self._keep_theme, theme.name)
+        self._app.set_timer(_WRITE_AFTER, lambda: begin(self._app, keep, group="theme"))
 
-    def _keep_theme(self, name: str) -> None:
+    async def _keep_theme(self, name: str) -> None:
         values = self.settings.values
         if (
             self._previewed
@@ -99,11 +105,12 @@ class Preferences:
         ):
             return
         try:
-            change_settings({"theme": name}, self._paths)
+            async with self._writing:
+                await asyncio.to_thread(change_settings, {"theme": name}, self._paths)
         except FirstlightError as error:
             self._app.notify(f"{error} {error.hint}", severity="warning", markup=False)
         self._chosen_theme = name
-        self.settings = replace(self.settings, values={**values, "theme": name})
+        self.settings = replace(self.settings, values={**self.settings.values, "theme": name})
 
 
 def list_keys() -> Iterator[Binding]:

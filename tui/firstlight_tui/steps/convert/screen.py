@@ -18,14 +18,13 @@ from firstlight_core.precision.table import find_precision
 from firstlight_core.session import Session
 from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.modals.cancel_work import cancel_work
+from firstlight_tui.state.precision_choice import configured, estimates_of
 from firstlight_tui.state.work import Work
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.convert.board import ConversionBoard
 from firstlight_tui.steps.convert.method_screen import MethodAnswer, MethodScreen
 from firstlight_tui.steps.convert.queue import WORK, ConversionJob
 from firstlight_tui.steps.convert.text import method_texts, plan_words, result_words
-from firstlight_tui.steps.precision.options import configured
-from firstlight_tui.steps.precision.rows import estimates_of
 from firstlight_tui.widgets import LogView, Words
 
 

@@ -10,6 +10,7 @@ from textual.widgets import Button, Label
 from firstlight_core.session import Session
 from firstlight_core.text import one_line
 from firstlight_tui.modals.cancel_work import cancel_work
+from firstlight_tui.modals.preset import PresetScreen
 from firstlight_tui.state.deployment import next_commands, suggested_choice
 from firstlight_tui.state.work import Work
 from firstlight_tui.steps.base import StepScreen
@@ -19,7 +20,6 @@ from firstlight_tui.steps.deploy.keys import BUTTONS, HELP, KEYS
 from firstlight_tui.steps.deploy.outcome import command_rows
 from firstlight_tui.steps.deploy.publish_panel import WORK, PublishPanel
 from firstlight_tui.steps.deploy.service_panel import ServicePanel
-from firstlight_tui.steps.template.presets import PresetScreen
 
 
 class DeployStep(StepScreen):

@@ -20,18 +20,19 @@ from firstlight_core.precision.table import PRECISIONS, REFERENCE_PRECISION, fin
 from firstlight_core.session import Session
 from firstlight_core.text import one_line
 from firstlight_tui.modals import DetailScreen
+from firstlight_tui.state.precision_choice import (
+    advised,
+    calibrated_on,
+    configured,
+    estimates_of,
+    is_tied,
+)
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.precision.card import card
 from firstlight_tui.steps.precision.keys import HELP, KEYS
-from firstlight_tui.steps.precision.options import calibrated_on, configured, is_tied
 from firstlight_tui.steps.precision.options_screen import AdvancedScreen, RowOptions
 from firstlight_tui.steps.precision.plot import trade_off
-from firstlight_tui.steps.precision.rows import (
-    advised,
-    estimates_of,
-    figures_of,
-    rows_of,
-)
+from firstlight_tui.steps.precision.rows import figures_of, rows_of
 from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.charts import PointChart
 from firstlight_tui.widgets.precision_table import PrecisionTable

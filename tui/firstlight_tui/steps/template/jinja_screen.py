@@ -15,8 +15,8 @@ from textual.widgets import Button, TextArea
 from firstlight_core.documents.template import WrittenChatTemplate
 from firstlight_core.errors import CheckFailed, FirstlightError
 from firstlight_core.text import one_line
+from firstlight_tui.modals.preset import PresetScreen
 from firstlight_tui.state.chat_template_editing import SOURCE, ChatTemplateEditing
-from firstlight_tui.steps.template.presets import PresetScreen
 from firstlight_tui.terminal.app import workspace_of
 from firstlight_tui.terminal.workers import begin
 from firstlight_tui.widgets.screens import Dialog

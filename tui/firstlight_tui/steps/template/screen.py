@@ -14,6 +14,7 @@ from firstlight_core.documents.template import WrittenChatTemplate
 from firstlight_core.errors import FirstlightError
 from firstlight_core.session import Session
 from firstlight_tui.modals import ConfirmScreen, DetailScreen
+from firstlight_tui.modals.preset import PresetScreen
 from firstlight_tui.state.template_draft import NUMBERS
 from firstlight_tui.state.template_editing import (
     TOKENIZER,
@@ -25,7 +26,6 @@ from firstlight_tui.state.work import Work
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.template import verdicts
 from firstlight_tui.steps.template.jinja_screen import JinjaScreen
-from firstlight_tui.steps.template.presets import PresetScreen
 from firstlight_tui.steps.template.views import TemplateViews
 from firstlight_tui.terminal.workers import begin
 from firstlight_tui.widgets import Words

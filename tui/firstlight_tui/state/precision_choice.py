@@ -1,0 +1,104 @@
+"""Precisions in a session: their estimates, the recommended default, and rows with options of their own."""
+
+from firstlight_core.documents.conversion import ConversionDocument, OliveConfig
+from firstlight_core.documents.estimate import Estimates, PartialEstimate
+from firstlight_core.documents.model import InspectDocument
+from firstlight_core.estimate.edited_size import edited_bytes
+from firstlight_core.precision.options import costs_of
+from firstlight_core.precision.table import DEFAULT_PRECISION, PRECISIONS, find_precision
+from firstlight_core.session import Session
+from firstlight_core.settings import default_precision
+
+
+def is_edited(session: Session, key: str) -> bool:
+    """Return whether a row has an edited configuration."""
+    return session.method == "config" and key in (session.configs or {})
+
+
+def estimates_of(session: Session) -> Estimates:
+    """Return the estimate of every row; empty when the model was not inspected.
+
+    The formulas are fitted to the rows' own options: an edited row has only its size and the figures that do not
+    depend on its options.
+    """
+    if session.model is None:
+        return {}
+    estimates = session.model.get("estimates") or {}
+    edited = session.configs or {} if session.method == "config" else {}
+    return {
+        key: _edited_estimate(session.model, key, edited[key]) if key in edited else {**estimate}
+        for key, estimate in estimates.items()
+    }
+
+
+def _edited_estimate(model: InspectDocument, key: str, config: OliveConfig) -> PartialEstimate:
+    """Return the size of an edited row, and the figures that do not depend on its options."""
+    row, estimates = find_precision(key), model["estimates"]
+    costs = estimates.get(costs_of(row, config).key, estimates[key])
+    partial: PartialEstimate = {}
+    if (size := edited_bytes(model, row, config)) is not None:
+        partial["bytes"] = size
+    if "peak_ram_bytes" in costs:
+        partial["peak_ram_bytes"] = costs["peak_ram_bytes"]
+    if "available" in costs:
+        partial["available"] = costs["available"]
+    if "reason" in costs:
+        partial["reason"] = costs["reason"]
+    return partial
+
+
+def advised(session: Session) -> str:
+    """Return the precision of the settings, else INT4; the first available row when neither is available."""
+    for key in (
+        default_precision(),
+        DEFAULT_PRECISION,
+        *(precision.key for precision in PRECISIONS),
+    ):
+        if estimates_of(session).get(key, {}).get("available", True):
+            return key
+    return DEFAULT_PRECISION
+
+
+def is_tied(session: Session) -> bool:
+    """Return whether embedding and lm_head of the source are one table."""
+    return session.model is not None and bool(session.model.get("tied_embeddings"))
+
+
+def configured(session: Session, key: str, config: OliveConfig | None) -> Session:
+    """Return the session with another configuration of a row; None restores the row's own.
+
+    An artifact made with the old configuration no longer belongs to the row.
+    """
+    configs = {k: v for k, v in (session.configs or {}).items() if k != key}
+    if config is not None:
+        configs[key] = config
+    if configs == (session.configs or {}):
+        return session
+    remaining = tuple(a for a in session.artifacts if a["precision"] != key)
+    return session.decide(
+        configs=configs or None,
+        method="config",
+        artifacts=remaining,
+        artifact=_in_use(session, remaining),
+    )
+
+
+def calibrated_on(session: Session, calibration: str | None) -> Session:
+    """Return the session with another calibration text; with None the original answers questions instead.
+
+    An artifact that was rounded on the old text no longer belongs to its row.
+    """
+    if calibration == session.calibration:
+        return session
+    remaining = tuple(a for a in session.artifacts if not find_precision(a["precision"]).calibrated)
+    return session.decide(
+        calibration=calibration, artifacts=remaining, artifact=_in_use(session, remaining)
+    )
+
+
+def _in_use(session: Session, remaining: tuple[ConversionDocument, ...]) -> str | None:
+    """Return the artifact in use, or the first that remains in place of one that does not."""
+    folders = [a["artifact"] for a in remaining]
+    if len(remaining) == len(session.artifacts) or session.artifact in folders:
+        return session.artifact
+    return folders[0] if folders else None
