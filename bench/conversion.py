@@ -1,4 +1,4 @@
-"""What Firstlight's care costs: `firstlight convert` in turn with the same Olive run by hand, on two models."""
+"""Measure the overhead of a conversion: `firstlight convert` in turn with the same Olive run by hand, on two models."""
 
 import json
 import shutil

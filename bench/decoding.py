@@ -1,4 +1,4 @@
-"""What Firstlight's engine costs on top of onnxruntime-genai, and what the kept KV cache saves.
+"""Measure the overhead of Firstlight's engine over onnxruntime-genai, and the gain of the kept KV cache.
 
 In turn, each at every place of the order: a bare loop as onnxruntime sets itself up, the same loop with our threads,
 the engine behind the wizard's chat, and, each in a process of its own for one answer, `firstlight chat --json` and a

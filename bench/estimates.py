@@ -111,7 +111,7 @@ async def measure(source: Path, output: Path, precision: Precision, context: int
 
 
 def machine() -> dict[str, Any]:
-    """What the seconds depend on."""
+    """Return the conditions that the seconds depend on."""
     return {
         "cores": core_count()[0],
         "system": f"{platform.system()} {platform.machine()}",

@@ -187,7 +187,7 @@ def _halve(folder: Path) -> None:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """What the builder prints is for nobody."""
+    """Discard the output of the builder."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         yield
 
@@ -213,7 +213,7 @@ class Bench:
         self.reference: Reference = reference
 
     def hold(self, artifact: Path) -> tuple[Checked, AnswersReply]:
-        """What the gate is told: `passed` and `original` of `conversion/verdict.py`."""
+        """Return the inputs of the gate: `passed` and `original` of `conversion/verdict.py`."""
         from firstlight_core.conversion.verdict import is_rounded
         from firstlight_core.jobs.gate import _Checker
 
@@ -237,7 +237,7 @@ class Bench:
 
 
 def environment() -> None:
-    """What every child of Firstlight runs in."""
+    """Reduce the environment to that of every child of Firstlight."""
     from firstlight_core.process.offline import child_environment
 
     for name in set(os.environ) - set(child_environment()):

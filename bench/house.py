@@ -53,7 +53,7 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True)
 class Imports:
-    """What is wrong with the import graph, imports under TYPE_CHECKING included."""
+    """Faults of the import graph, imports under TYPE_CHECKING included."""
 
     circles: list[list[str]]
     arrows_up: list[tuple[str, str]]

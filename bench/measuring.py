@@ -1,4 +1,4 @@
-"""What every bench shares: a figure, its samples, the machine, and how busy that was."""
+"""Shared by all benches: a figure, its samples, the machine, and its load."""
 
 import json
 import os

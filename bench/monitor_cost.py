@@ -1,4 +1,4 @@
-"""What the monitor costs: CPU time of one sample and one drawing a second, as a share of one core.
+"""Measure the cost of the monitor: CPU time of one sample and one drawing a second, as a share of one core.
 
 `python -m bench.monitor_cost [SAMPLES]` watches this process as the job, at 200 columns and 8 rows.
 """

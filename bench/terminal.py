@@ -21,7 +21,7 @@ _ESCAPES = re.compile(rb"\x1b(?:\[[0-9;?<=>]*[A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b
 
 
 def words_of(drawn: bytes) -> bytes:
-    """What is drawn without colours and cursor movements."""
+    """Return the drawn text without colours and cursor movements."""
     return _ESCAPES.sub(b"", drawn)
 
 
@@ -38,7 +38,7 @@ class Terminal:
     ) -> None:
         line = [str(word) for word in (*(command or [firstlight()]), *arguments)]
         self.drawn = b""
-        """What the newest `redraw` read."""
+        """The output that the newest `redraw` read."""
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.environ.update(
@@ -49,7 +49,7 @@ class Terminal:
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def read(self, seconds: float) -> bytes:
-        """What is drawn within some seconds, or up to the first silence after something was.
+        """Read the output of some seconds, or up to the first silence after some output.
 
         Raises:
             RuntimeError: the process has ended.

@@ -1,4 +1,4 @@
-"""What `firstlight tune` finds: the fastest setting against what Olive makes.
+"""Measure `firstlight tune`: the fastest setting it finds against the build that Olive makes.
 
 The verb measures both in turn after its search; on the sample and on the shape of a 0.5 B model.
 """

@@ -1,1 +1,1 @@
-"""What a developer runs, on every system and without make; not part of the distribution."""
+"""The developer's commands, on every system and without make; not part of the distribution."""

@@ -117,6 +117,28 @@ def word_faults(name: str, tree: ast.Module) -> list[str]:
     ]
 
 
+def docstrings(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """Docstrings of modules, classes, functions, fields and constants with their lines."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Expr(value=ast.Constant(value=str(text))):
+                yield text, node.lineno
+
+
+def docstring_faults(name: str, tree: ast.Module) -> list[str]:
+    """Docstrings of one module that begin with one of the unwanted words."""
+    return [
+        f"{name}:{line}: {text.strip()[:60]!r}: {VOCABULARY['docstrings'][first]}"
+        for text, line in docstrings(tree)
+        if (first := (text.split() or [""])[0].rstrip(",")) in VOCABULARY["docstrings"]
+    ]
+
+
+def test_docstrings_name_their_thing_or_say_what_it_does() -> None:
+    faults = [fault for name, tree in sources() for fault in docstring_faults(name, tree)]
+    assert faults == []
+
+
 def test_public_names_use_the_words_of_the_field() -> None:
     assert [fault for name, tree in sources() for fault in name_faults(name, tree)] == []
 
@@ -164,3 +186,18 @@ def test_a_planted_word_is_seen_where_a_person_reads_it(source: str, seen: bool)
 def test_the_help_of_a_verb_is_read_by_a_person() -> None:
     tree = ast.parse('def repeat():\n    """Repeat a walk."""')
     assert word_faults("tui/firstlight_tui/commands/repeat_.py", tree)
+
+
+@pytest.mark.parametrize(
+    ("source", "seen"),
+    [
+        ('"""What a verb says."""', True),
+        ('def read():\n    """What is read."""', True),
+        ('class Row:\n    size: int\n    """Those that count."""', True),
+        ('LIMIT = 3\n"""Whoever asks gets so many."""', True),
+        ('def read():\n    """Return what is read."""', False),
+        ('TEXT = "What is int4?"', False),
+    ],
+)
+def test_a_planted_docstring_is_seen(source: str, seen: bool) -> None:
+    assert bool(docstring_faults("core/planted.py", ast.parse(source))) is seen

@@ -172,7 +172,7 @@ def page(made: Mapping[str, Mapping[str, Any]], table: Table) -> str:
 
 
 FAULTS_FILE = Path(__file__).resolve().parents[2] / "bench" / "results" / "matrix_faults.jsonl"
-"""What `python -m bench.matrix.faults` printed."""
+"""The output of `python -m bench.matrix.faults`."""
 
 
 def _faults() -> list[str]:

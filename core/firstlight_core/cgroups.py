@@ -1,4 +1,4 @@
-"""What the control groups of this process leave it: memory and cores, cgroup v2 and v1, every level above it too."""
+"""Limits of the control groups of this process: memory and cores, cgroup v2 and v1, with every level above it."""
 
 import contextlib
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What each operating system counts of its own accord: peak memory, and clocks that stand still in sleep or do not."""
+"""Counters of each operating system: peak memory, and clocks that stop or go on during sleep."""
 
 import contextlib
 import ctypes

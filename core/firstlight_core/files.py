@@ -26,7 +26,7 @@ _IN_USE = (32, 33)
 """ERROR_SHARING_VIOLATION and ERROR_LOCK_VIOLATION: another program has the file open."""
 _DENIED = 5
 _PASSING = (_DENIED, 32, 33, 145)
-"""What Windows answers while a virus scanner or an indexer looks at a new file, or a deleted one is not gone yet."""
+"""Windows error codes while a scanner or an indexer reads a new file, or a deleted one is not gone yet."""
 _PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 """Seconds between two tries."""
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"

@@ -22,7 +22,7 @@ ALERT_SAMPLES = 10
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What a process has used since its start: CPU seconds, and bytes read and written where the system tells."""
+    """Resources of a process since its start: CPU seconds, and bytes read and written where the system counts them."""
 
     cpu: float = 0.0
     read: int | None = None

@@ -162,7 +162,7 @@ _CROWD_SAMPLES = 5
 
 @dataclass(frozen=True, slots=True)
 class Crowding:
-    """What a job and the other programs have of the processor, in percent of all cores."""
+    """Processor shares of a job and of all other programs, in percent of all cores."""
 
     job: float
     others: float

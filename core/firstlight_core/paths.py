@@ -48,7 +48,7 @@ class Paths:
 
     @property
     def logs(self) -> Path:
-        """What the child processes printed."""
+        """Folder of the log files of child processes."""
         return self.state / "logs"
 
     @property
@@ -81,7 +81,7 @@ class Paths:
         return "sample" if Path(folder) == self.sample else Path(folder).name
 
     def named(self) -> dict[str, str]:
-        """What `firstlight paths` prints."""
+        """Return the document of `firstlight paths`."""
         names = (
             "sample",
             "config",

@@ -57,7 +57,7 @@ class Session:
     precisions: tuple[str, ...] = ()
     """Keys of the marked rows, in table order."""
     goal: str = "smallest"
-    """What the recommendation looks for; a key of `recommendation.GOALS`."""
+    """Goal of the recommendation; a key of `recommendation.GOALS`."""
     configs: Configs | None = None
     """Edited Olive configurations by precision, for method `config`."""
     calibration: str | None = None
@@ -138,7 +138,7 @@ class Session:
 
     @property
     def target(self) -> str | None:
-        """What Chat, Benchmark and Quality work on: the connected server, else the artifact."""
+        """The target of Chat, Benchmark and Quality: the connected server, else the artifact."""
         return self.endpoint["target"] if self.endpoint is not None else self.artifact
 
     @property

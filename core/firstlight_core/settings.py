@@ -66,7 +66,7 @@ class SettingRow:
     variable: str
     """The environment variable that wins over the file."""
     problem: Callable[[str], str | None]
-    """What is wrong with a value, as the end of a sentence; None when nothing is."""
+    """Return the fault of a value as the end of a sentence; None for a valid one."""
     choices: tuple[str, ...] = ()
     """The values that there are; empty where any text will do."""
 
@@ -115,10 +115,10 @@ SETTINGS: tuple[SettingRow, ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What counts now."""
+    """The settings in effect."""
 
     values: Mapping[SettingName, str] = field(default_factory=dict)
-    """What was chosen; a setting that is absent has its default."""
+    """The chosen settings; an absent one has its default."""
     from_environment: frozenset[SettingName] = frozenset()
     """Settings whose environment variable wins over the file."""
     keys: Mapping[str, str] = field(default_factory=dict)

@@ -15,9 +15,9 @@ class Step:
     id: str
     """Name of the step in the ledger, in JSON documents, and of its modules."""
     title: str
-    """What the rail, the report and the rest of the wizard call it."""
+    """Its name in the rail, the report and the rest of the wizard."""
     stage: str
-    """What a walk says while it works on the step."""
+    """Label of the step while a run without a screen works on it."""
     result: str = ""
     """Answer of the session that holds the step's document; empty when it leaves none."""
     answers: tuple[str, ...] = ()
@@ -40,7 +40,7 @@ class Step:
 
 _OF_THE_ARTIFACT = ("source", "artifact")
 _OF_THE_ANSWERS = (*_OF_THE_ARTIFACT, "endpoint", "template")
-"""What chat, benchmark and quality depend on; not on each other, and not on the deployment."""
+"""The answers that chat, benchmark and quality depend on; none of each other, and not the deployment."""
 
 STEPS: tuple[Step, ...] = (
     Step(

@@ -1,4 +1,4 @@
-"""What a model, a file or a user says is text: nothing here ever reaches a terminal raw.
+"""Make texts from models, files and users safe to show: none of them reaches a terminal raw.
 
 The map works per character and keeps no state, so the place where a stream is cut cannot matter.
 """

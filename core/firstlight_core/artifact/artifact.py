@@ -1,4 +1,4 @@
-"""What a target is, and whether a folder from anywhere may be opened as an ONNX Runtime GenAI model."""
+"""Check whether a folder from anywhere may be opened as an ONNX Runtime GenAI model."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""What is published on this machine, read from the manifests of the published folders."""
+"""List the deployments of this machine from the manifests of the published folders."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

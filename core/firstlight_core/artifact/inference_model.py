@@ -181,7 +181,7 @@ def read_inference_model(folder: Path) -> InferenceModel | None:
 
 
 def opening_of(template: Mapping[str, str]) -> str:
-    """What invites the answer: the end of `prompt` behind the user's turn, or else the assistant's beginning."""
+    """Return the text that invites the answer: the end of `prompt` after the user's turn, else the assistant's start."""
     after = template.get("prompt", "").partition(CONTENT)[2]
     closing = template.get("user", "").partition(CONTENT)[2]
     if "user" in template and "prompt" in template and after.startswith(closing):

@@ -48,7 +48,7 @@ class Staging:
 
     @property
     def artifact(self) -> Path:
-        """What will be published."""
+        """The folder to publish."""
         return self.folder / "artifact"
 
     @property

@@ -1,4 +1,4 @@
-"""What a verb works on: an artifact folder, a deployed name, an endpoint or the original."""
+"""The target of a verb: an artifact folder, a deployed name, an endpoint or the original."""
 
 import stat
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from firstlight_core.text import one_line, shown_path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What a verb works on: an artifact folder, a deployed name, or an endpoint; in the chat also the original."""
+    """The target of a verb: an artifact folder, a deployed name, or an endpoint; in the chat also the original."""
 
     kind: Literal["artifact", "deployment", "endpoint", "original"]
     text: str
@@ -40,7 +40,7 @@ def artifact_target(folder: str | Path) -> Target:
 
 
 def find_target(what: str | Path | Target) -> Target:
-    """What a text or path names: an endpoint by its scheme, else an existing folder, else a deployed name.
+    """Return the target of a text or path: by its scheme an endpoint, else an existing folder, else a deployed name.
 
     Raises:
         UsageError: it is empty, or holds a NUL.

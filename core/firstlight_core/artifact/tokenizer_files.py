@@ -85,7 +85,7 @@ class AddedToken:
     text: str
     id: int
     special: bool
-    """What the tokenizer says of it; role tokens may be called ordinary, and ordinary text may be added (Gemma)."""
+    """Whether the tokenizer marks it as special; role tokens may be unmarked, added tokens ordinary text (Gemma)."""
 
 
 def read_added_tokens(folder: Path) -> tuple[AddedToken, ...]:

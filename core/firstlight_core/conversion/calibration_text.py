@@ -27,7 +27,7 @@ LEAST_CHARACTERS = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationText:
-    """What the weights are rounded on, before it is tokens."""
+    """The calibration text of a conversion, before it is encoded."""
 
     source: str = OWN_ANSWERS
     """`own answers`, or the absolute path of the user's file."""

@@ -27,7 +27,7 @@ class Failure:
     cause: str
     """One sentence; `{0}` is the first group of the pattern."""
     remedy: str
-    """What to do; `{install}` is the command that installs the conversion tools."""
+    """The hint; `{install}` is the command that installs the conversion tools."""
     kind: type[FirstlightError] = JobFailed
 
 

@@ -43,7 +43,7 @@ class ConversionPlan:
     run_config: OliveConfig
     """The Olive configuration that is really run; its folders are set when it runs."""
     command: list[str]
-    """What a user types to repeat it."""
+    """The command that repeats it."""
     reason: str
     """Why what is run differs from what the course says."""
     base: Path | None = None
@@ -51,7 +51,7 @@ class ConversionPlan:
     edited: bool = False
     """Whether `run_config` came from the user."""
     calibration: CalibrationText | None = None
-    """What the weights are rounded on; None for a conversion that needs no text."""
+    """The calibration text; None for a conversion that needs none."""
 
     @property
     def expected(self) -> Expected:

@@ -41,7 +41,7 @@ def look(plan: ConversionPlan) -> Preflight:
 
 
 def read_stamps(plan: ConversionPlan, inspection: Inspection) -> dict[str, Stamp]:
-    """What identifies the files of the source, and of an adapter's base, at this moment."""
+    """Return identities of the files of the source, and of an adapter's base, at this moment."""
     stamps: dict[str, Stamp] = {}
     for folder in {inspection.folder, plan.source}:
         for entry in sorted(folder.iterdir()):
@@ -125,5 +125,5 @@ def _what_fits(inspection: Inspection, room: Room) -> str:
 
 
 def olive_command(given: str | None) -> str:
-    """What replaces the Olive entry point: the argument, else `FIRSTLIGHT_OLIVE`, else nothing."""
+    """Return the replacement of the Olive entry point: the argument, else `FIRSTLIGHT_OLIVE`, else none."""
     return os.environ.get("FIRSTLIGHT_OLIVE", "") if given is None else given

@@ -60,9 +60,9 @@ class BuiltArtifact:
     gate: Gate
     """Where the check is under way."""
     original: AnswersReply
-    """What the original computes."""
+    """The answers and logits of the original."""
     memory: PeakMemory
-    """What all processes of this conversion hold together."""
+    """Peak memory of all processes of this conversion together."""
 
 
 class ConversionWork:

@@ -1,4 +1,4 @@
-"""What can be typed after a deployment on this machine: only commands that work with what is installed."""
+"""The commands to type after a deployment: only those that work with the programs installed on this machine."""
 
 import importlib.util
 from collections.abc import Callable

@@ -36,7 +36,7 @@ class InferenceModel(TypedDict, total=False):
 
 
 class SearchValues(TypedDict, total=False):
-    """What ModelConfig means for `search` in genai_config.json."""
+    """Values that ModelConfig sets in `search` of genai_config.json."""
 
     max_length: int
     temperature: float
@@ -60,7 +60,7 @@ class FileEntry(TypedDict):
 
 
 class DeploymentMark(TypedDict):
-    """What the manifest of a published copy says of its deployment."""
+    """The deployment in the manifest of a published copy."""
 
     target: str
     id: str
@@ -73,7 +73,7 @@ class DeploymentMark(TypedDict):
 
 
 class ManifestValues(TypedDict, total=False):
-    """What a manifest says of an artifact besides its files; a conversion's document and what made it."""
+    """A manifest without its files: the document of the conversion, and the tools that made the artifact."""
 
     artifact: str
     """Name of the folder."""

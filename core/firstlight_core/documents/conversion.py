@@ -20,7 +20,7 @@ class CalibrationPlan(TypedDict):
 
 
 class PlanDocument(TypedDict):
-    """What a conversion runs, beside what the course says."""
+    """The command or configuration that a conversion runs, beside the course's."""
 
     source: str
     artifact: str
@@ -65,7 +65,7 @@ class Smoke(Spoken):
 
 
 class BuiltGraph(TypedDict):
-    """What the builder really made, read from the graph."""
+    """The quantisation that the builder produced, read from the graph."""
 
     bits: list[int]
     block_size: list[int]
@@ -77,7 +77,7 @@ class BuiltGraph(TypedDict):
 
 
 class CalibrationDocument(TypedDict):
-    """What the weights were rounded on."""
+    """The calibration data of the weights."""
 
     source: str
     """`own answers`, or the path of the user's file."""
@@ -92,7 +92,7 @@ class CalibrationDocument(TypedDict):
 
 
 class Covered(TypedDict):
-    """What the longest compared text reached, in tokens."""
+    """Lengths that the longest compared text reached, in tokens."""
 
     tokens: int
     window: int | None
@@ -120,7 +120,7 @@ class WeightFigures(TypedDict):
 
 
 class ProofDocument(TypedDict):
-    """What was proven of an artifact; part of a conversion's document and of the manifest."""
+    """The proof of an artifact; part of a conversion's document and of the manifest."""
 
     level: Level
     """proven: it computes what its original computes with these very weights, and the weights are the original's but
@@ -193,7 +193,7 @@ class SourceDocument(TypedDict):
 
 
 class OliveFigures(TypedDict):
-    """What was measured of one run of Olive."""
+    """The measurements of one run of Olive."""
 
     seconds: float
     """Loading Olive included."""

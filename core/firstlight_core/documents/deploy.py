@@ -1,4 +1,4 @@
-"""What a deployment or an export came to, and what an undo removed."""
+"""Documents of deployments, exports and their removal."""
 
 from typing import Literal, NotRequired, TypedDict
 
@@ -31,7 +31,7 @@ class Told(TypedDict, total=False):
     forced: str
     """Why the numbers gate was red for an artifact published by force."""
     model_config: ModelConfig
-    """What the deployment answers with by default."""
+    """The default parameters of the deployment's answers."""
     notes: list[str]
     """Sentences for a reader."""
 
@@ -89,7 +89,7 @@ class CapacityDocument(TypedDict):
 
 
 class SizingDocument(TypedDict):
-    """What one replica of a vLLM server needs. Every number is an estimate."""
+    """The needs of one replica of a vLLM server. Every number is an estimate."""
 
     kv_cache_bytes: int
     memory_bytes: int
@@ -100,7 +100,7 @@ class SizingDocument(TypedDict):
 
 
 class WrittenExport(Told):
-    """What was written for one export."""
+    """The written files of one export."""
 
     verified: bool
     """Whether it was read back and checked; a server that was not run is not verified."""

@@ -1,4 +1,4 @@
-"""What the doctor reports about this machine."""
+"""Documents of the doctor: the checks of this machine."""
 
 from typing import Literal, TypedDict
 
@@ -38,7 +38,7 @@ class CourseLine(TypedDict):
 
 
 class DoctorDocument(TypedDict):
-    """What the checks found."""
+    """The results of all checks."""
 
     verdict: DoctorVerdict
     checks: list[CheckDocument]

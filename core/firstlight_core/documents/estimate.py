@@ -1,4 +1,4 @@
-"""What a conversion is predicted to cost."""
+"""Documents of the estimates of a conversion."""
 
 from collections.abc import Mapping
 from typing import Literal, TypedDict
@@ -25,7 +25,7 @@ class EstimateDocument(TypedDict):
 
 
 class PartialEstimate(TypedDict, total=False):
-    """What is predicted of a row whose options were edited: keys of `EstimateDocument`."""
+    """The estimate of a row with edited options: some keys of `EstimateDocument`."""
 
     precision: str
     bytes: int

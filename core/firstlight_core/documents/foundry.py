@@ -23,7 +23,7 @@ class ReaderDocument(TypedDict):
 
 
 class ScannedFolder(TypedDict):
-    """What the folder scan of Foundry Local's older cores makes of one folder."""
+    """The verdict of the folder scan of Foundry Local's older cores on one folder."""
 
     folder: str
     listed: bool

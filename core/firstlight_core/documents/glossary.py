@@ -10,13 +10,13 @@ class Term(TypedDict):
     also: NotRequired[list[str]]
     """Other words for it."""
     text: str
-    """What it means, in two or three sentences."""
+    """Its meaning, in two or three sentences."""
     see: NotRequired[list[str]]
     """Terms to read next."""
 
 
 class CourseCard(TypedDict):
-    """What the course teaches about one step, and what Firstlight makes of it."""
+    """The course's lesson of one step, and how Firstlight carries it out."""
 
     step: str
     """Id of the step."""

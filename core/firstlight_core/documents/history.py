@@ -1,4 +1,4 @@
-"""What was measured earlier, and what has changed since: rows of the history, exports, comparisons.
+"""Earlier measurements and their differences: rows of the history, exports, comparisons.
 
 Every figure is measured. Ratios are new over old; an interval is `[low, high]`.
 """
@@ -28,7 +28,7 @@ class SampleSeries(TypedDict):
 
 
 class RecordSettings(TypedDict, total=False):
-    """What the figures of a record depend on besides the artifact and the machine."""
+    """The conditions of a record besides the artifact and the machine."""
 
     new_tokens: int
     prompt_tokens: int
@@ -48,7 +48,7 @@ class RecordSettings(TypedDict, total=False):
 
 
 class RecordFacts(TypedDict):
-    """What one record is about."""
+    """The subject of one record."""
 
     kind: RecordKind
     label: str
@@ -172,5 +172,5 @@ class ComparisonDocument(TypedDict):
     regressions: int
     improvements: int
     notes: list[str]
-    """What differs between both sides, and what was not compared."""
+    """The differences between both sides, and the figures that were not compared."""
     error: NotRequired[ErrorDocument]

@@ -106,7 +106,7 @@ class ChatTurn(TypedDict):
 
 
 class ChatRecord(TypedDict):
-    """What the session and the ledger keep of the wizard's chat."""
+    """The wizard's chat in the session and in the ledger."""
 
     kind: Literal["conversation"]
     turns: list[ChatTurn]
@@ -155,13 +155,13 @@ class ResidentBytes(TypedDict):
 
 
 class LoadedModel(TypedDict):
-    """What opening a backend tells. Lengths in tokens, prompt and answer together."""
+    """An opened backend. Lengths in tokens, prompt and answer together."""
 
     load_s: float
     """Seconds to load; for a server, to list its models."""
     load_cpu_s: NotRequired[float]
     context_length: NotRequired[int]
-    """What the model can hold; only of an artifact."""
+    """The context length of the model; only for an artifact."""
     max_length: NotRequired[int]
     """The context it was loaded with; absent for a server."""
     vocab_size: NotRequired[int]

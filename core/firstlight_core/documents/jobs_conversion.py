@@ -17,7 +17,7 @@ from firstlight_core.process.operations import Operation
 
 
 class ConvertStart(TypedDict):
-    """What opens the convert job."""
+    """The request that opens the convert job."""
 
     work: str
     olive: str
@@ -61,7 +61,7 @@ class OriginalAnswer(TypedDict):
     ids: list[int]
     """The rendered prompt."""
     answer: list[int]
-    """What follows it, the end of turn included."""
+    """The ids after the prompt, including the end of turn."""
     dtype: str
     pieces: list[str]
     """The text of each token of the prompt; empty for control tokens."""
@@ -78,7 +78,7 @@ class Text(TypedDict):
 
 
 class Reference(TypedDict):
-    """What the original computes; a row is the float32 logits over its whole vocabulary."""
+    """Logits and answers of the original; a row holds the float32 logits of its whole vocabulary."""
 
     answers: list[OriginalAnswer]
     texts: list[Text]
@@ -92,10 +92,10 @@ class Reference(TypedDict):
 
 
 class Proof(TypedDict):
-    """What the original computes with the weights of an artifact."""
+    """Logits of the original with the weights of an artifact in place."""
 
     texts: list[Text]
-    """Those that were computed: the first turn and the long text."""
+    """The computed texts: the first turn and the long text."""
     rows: str
     """Path of a file of logits as in Reference; empty when no weight could be replaced."""
     weights: WeightFigures | None
@@ -142,7 +142,7 @@ class CompareReply(TypedDict):
 
 
 class Checked(CheckReply):
-    """What the gate process found: the reply to `check`, and `compare`'s where the original was asked."""
+    """The result of the gate process: the reply to `check`, and to `compare` where the original was run."""
 
     agreement: NotRequired[Agreement]
     calibrated: NotRequired[bool]

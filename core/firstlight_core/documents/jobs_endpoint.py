@@ -29,7 +29,7 @@ class FindRequest(TypedDict):
 
 
 class FoundServers(TypedDict):
-    """What answers at each address, in the order of the request."""
+    """The server at each address, in the order of the request."""
 
     servers: list[FoundServer]
 

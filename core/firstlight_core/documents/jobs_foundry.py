@@ -7,7 +7,7 @@ from firstlight_core.process.operations import Empty, Job, Operation
 
 
 class FoundryRequest(TypedDict):
-    """What the runtime is started with."""
+    """The settings with which the runtime is started."""
 
     folder: str
     """The application folder."""

@@ -12,7 +12,7 @@ class ProbeRequest(TypedDict):
 
 
 class ToolchainReply(TypedDict):
-    """What the installed toolchain can do; it was imported to know."""
+    """Capabilities of the installed toolchain, found by importing it."""
 
     bridged: bool
     half: bool

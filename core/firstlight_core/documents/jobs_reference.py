@@ -17,7 +17,7 @@ class Passage(TypedDict):
 
 
 class ReferenceSubject(TypedDict, total=False):
-    """What the original predicts: continuations of `conversations`, or the tokens of `text`."""
+    """Predictions of the original: for continuations of `conversations`, or for the tokens of `text`."""
 
     conversations: list[list[Message]]
     new_tokens: int

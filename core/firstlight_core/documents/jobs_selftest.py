@@ -21,7 +21,7 @@ Act = Literal[
 
 
 class SelftestRequest(TypedDict, total=False):
-    """What the job does, and how."""
+    """The request of the self-test job."""
 
     act: Required[Act]
     total: int

@@ -43,7 +43,7 @@ class Rendering(TypedDict, total=False):
 
 
 class RenderReply(TypedDict):
-    """What one renderer made of the request."""
+    """The rendering of the request by one renderer."""
 
     renders: list[Rendering]
     encoded: list[list[int]]

@@ -1,4 +1,4 @@
-"""What the entries of a run's ledger hold: one type for each event and way in which it ended."""
+"""Values of the entries of a run's ledger: one type for each event and status."""
 
 from collections.abc import Mapping
 from typing import Literal, NotRequired, TypedDict
@@ -61,7 +61,7 @@ class UndoneValues(TypedDict, total=False):
 
 
 class ReportedModel(TypedDict, total=False):
-    """What a report says of the model that a run works on."""
+    """The model of a run, as a report shows it."""
 
     source: str
     path: str
@@ -78,7 +78,7 @@ class ReportedModel(TypedDict, total=False):
 
 
 class ModelValues(ReportedModel, total=False):
-    """What a run works on: the inspection of a source, or an artifact that was adopted, as `bytes`."""
+    """The subject of a run: the inspection of a source, or an adopted artifact with its `bytes`."""
 
     bytes: int
     estimates: dict[str, EstimateDocument]
@@ -99,7 +99,7 @@ class SettledStep(SettledTemplate):
 
 
 class PrecisionValues(TypedDict):
-    """What is to be converted, and how."""
+    """The chosen precisions and the conversion method."""
 
     precisions: list[str]
     use: NotRequired[str | None]
@@ -148,11 +148,11 @@ class TurnsValues(TypedDict):
 
 
 ChatValues = ChatRecord | QuestionsValues | TurnsValues
-"""What is known of a chat; `TurnsValues` is put together from the entries."""
+"""The chat of a run; `TurnsValues` is assembled from several entries."""
 
 
 class SessionValues(TypedDict):
-    """What was decided and found in the wizard; null means "not answered yet"."""
+    """The session of the wizard; null means "not answered yet"."""
 
     environment: DoctorDocument | None
     source: str | None

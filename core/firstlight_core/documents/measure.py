@@ -1,4 +1,4 @@
-"""What measurements say: benchmark, quality checks, drift.
+"""Documents of measurements: benchmark, quality checks, drift.
 
 Times in seconds, rates in tokens a second, sizes in bytes; every figure is measured, and absent where it was not.
 """
@@ -106,7 +106,7 @@ class BenchResult(TypedDict):
 
 
 class OverheadCase(TypedDict):
-    """What a service adds at one prompt length; differences and ratios are taken within each pair of questions."""
+    """The overhead of a service at one prompt length; differences and ratios within each pair of questions."""
 
     prompt_tokens: int
     pairs: int
@@ -118,7 +118,7 @@ class OverheadCase(TypedDict):
 
 
 class Overhead(TypedDict):
-    """What a service adds to an artifact."""
+    """The overhead of a service in front of an artifact."""
 
     target: str
     label: str
@@ -157,7 +157,7 @@ class BenchDocument(TypedDict):
     void: bool
     """Whether the figures are worth nothing; `notes` says why."""
     void_reasons: NotRequired[list[str]]
-    """Those of the notes that make the figures void; absent from the records of earlier versions."""
+    """The notes that make the figures void; absent from the records of earlier versions."""
 
 
 class DriftFigures(TypedDict):
@@ -261,7 +261,7 @@ class Growth(TypedDict):
 
 
 class Evidence(TypedDict):
-    """What a check rests on; every check has a summary, the rest as it applies."""
+    """The evidence of a check; every check has a summary, the other keys are present where they apply."""
 
     summary: str
     ratings: NotRequired[list[int]]
@@ -301,7 +301,7 @@ class CheckedAnswer(TypedDict):
 
 
 class QualityFacts(TypedDict):
-    """What the checks of one target found."""
+    """The results of the checks of one target."""
 
     kind: Literal["quality"]
     ok: bool

@@ -1,4 +1,4 @@
-"""What an inspection says of a model folder."""
+"""Documents of the inspection of a model folder."""
 
 from typing import Literal, NotRequired, TypedDict
 
@@ -8,7 +8,7 @@ SupportStatus = Literal["proven", "unproven", "wrong"]
 
 
 class SupportDocument(TypedDict):
-    """What the measured matrix says of one model."""
+    """The support of one model according to the measured matrix."""
 
     status: SupportStatus
     reason: str

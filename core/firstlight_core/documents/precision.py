@@ -1,10 +1,10 @@
-"""What the graph of a precision must hold."""
+"""The required contents of the graph of a precision."""
 
 from typing import TypedDict
 
 
 class Expected(TypedDict, total=False):
-    """What the produced graph must hold; the gate reads it back."""
+    """Required contents of the produced graph; the gate reads them back."""
 
     bits: list[int]
     block_size: list[int]

@@ -45,7 +45,7 @@ class ProductionItem(TypedDict):
 
 
 class NextCommand(TypedDict):
-    """What can be done next."""
+    """A possible next step."""
 
     title: str
     command: str
@@ -63,7 +63,7 @@ class ReportedStep(TypedDict):
 
 
 class ReportedMachine(TypedDict, total=False):
-    """What the benchmark measured on, and what the environment check found."""
+    """The machine of the benchmark, and the result of the environment check."""
 
     measured: MachineDocument
     checks: dict[str, str]
@@ -71,7 +71,7 @@ class ReportedMachine(TypedDict, total=False):
 
 
 class ClaimDocument(TypedDict):
-    """What the course says of a precision."""
+    """The course's claim about a precision."""
 
     size: str
     speed: str
@@ -80,7 +80,7 @@ class ClaimDocument(TypedDict):
 
 
 class ReportedEstimate(TypedDict, total=False):
-    """What was predicted of a precision."""
+    """The estimates of a precision."""
 
     bytes: int
     peak_ram_bytes: int
@@ -90,7 +90,7 @@ class ReportedEstimate(TypedDict, total=False):
 
 
 class ReportedFigures(TypedDict, total=False):
-    """What was measured of a precision."""
+    """The measurements of a precision."""
 
     bytes: int
     seconds: float
@@ -180,7 +180,7 @@ class ClaimRow(TypedDict):
 
 
 class SampleAnswer(TypedDict):
-    """What one artifact answered."""
+    """The answers of one artifact."""
 
     name: str
     """Its precision, or the name of its folder."""

@@ -76,7 +76,7 @@ class Renderers(TypedDict):
 
 
 class TemplateReport(TypedDict):
-    """What the template check says of an artifact."""
+    """The result of the template check of an artifact."""
 
     ok: bool
     locked: bool
@@ -119,7 +119,7 @@ class SettledTemplate(TemplateReport, WrittenTemplate):
     mended: NotRequired[list[str]]
     """A sentence for each thing that was changed."""
     doubts: NotRequired[list[str]]
-    """What a reader should look at in a chat template from outside, a sentence each."""
+    """Doubts about a chat template from outside that a person should check, one sentence each."""
 
 
 class WrittenChatTemplate(WrittenTemplate):
@@ -132,7 +132,7 @@ class WrittenChatTemplate(WrittenTemplate):
 
 
 class UndoneTemplate(TypedDict):
-    """What an undo put back."""
+    """The result of an undo."""
 
     written: list[str]
     undone: bool
@@ -170,10 +170,10 @@ class CheckedTemplate(TemplateCheck):
 
 
 TemplateProof = SavedTemplate | CheckedTemplate
-"""What a proof in the wizard ends with; the session keeps what was written."""
+"""The result of a template check in the wizard; the session keeps the written one."""
 
 TemplateDocument = TemplateCheck | SettledTemplate | RestoredTemplate | BareRestoredTemplate
-"""What `firstlight template` prints."""
+"""The documents of `firstlight template`."""
 
 
 class PreviewToken(TokenDocument):

@@ -1,4 +1,4 @@
-"""What tuning measures: settings in turns, the best against the baseline, and what an artifact keeps of it.
+"""Documents of tuning: settings measured in turns, the best against the baseline, and the entry of the manifest.
 
 Times in seconds, rates in tokens a second, sizes in bytes; every figure is measured.
 """
@@ -29,11 +29,11 @@ class BuildSettings(TypedDict):
 
 
 class BuildAndThreads(BuildSettings, ThreadSettings):
-    """What one trial of a source was measured with."""
+    """The settings of one trial of a source."""
 
 
 TrialSettings = ThreadSettings | BuildAndThreads
-"""What one trial was measured with; only threads where builds were not compared."""
+"""The settings of one trial; only threads where builds were not compared."""
 
 
 class BuildDrift(TypedDict):
@@ -79,7 +79,7 @@ class Comparison(TypedDict):
     """The last comparison, in measurements of its own."""
 
     baseline: TrialRow
-    """What Olive makes, without thread settings."""
+    """The build that Olive makes, without thread settings."""
     best: TrialRow
     refuted: NotRequired[TrialRow]
     """The winner of the race, where it did not win again; the baseline is the best then."""
@@ -105,7 +105,7 @@ class DriftLimit(TypedDict):
 
 
 class TuneFigures(Comparison):
-    """What every tuning measures."""
+    """The result that every tuning has."""
 
     trials: list[TrialRow]
     """The trials in the order of measurement."""
@@ -117,7 +117,7 @@ class TuneFigures(Comparison):
     void: bool
     """Whether the figures are worth nothing; `notes` says why."""
     void_reasons: NotRequired[list[str]]
-    """Those of the notes that make the figures void; absent from the records of earlier versions."""
+    """The notes that make the figures void; absent from the records of earlier versions."""
 
 
 class TunedArtifactDocument(TuneFigures):
@@ -130,7 +130,7 @@ class TunedArtifactDocument(TuneFigures):
 
 
 class SourceFigures(TuneFigures):
-    """What tuning a source measures."""
+    """The result of tuning a source."""
 
     source: str
     precision: str
@@ -178,7 +178,7 @@ class TunedMachine(TypedDict, total=False):
 
 
 class TunedManifest(TypedDict):
-    """What an artifact's manifest says of its tuning."""
+    """The tuning in an artifact's manifest."""
 
     settings: TrialSettings
     faster: NotRequired[dict[str, float]]

@@ -1,4 +1,4 @@
-"""What the verbs say that look after runs and folders: report, runs, clean, paths."""
+"""Documents of the verbs that look after runs and folders: report, runs, clean, paths."""
 
 from typing import Literal, TypedDict
 

@@ -1,4 +1,4 @@
-"""What every verb of the command line adds to its document."""
+"""The keys that every verb of the command line adds to its document."""
 
 from collections.abc import Mapping
 from typing import TypedDict
@@ -33,7 +33,7 @@ ALWAYS: Mapping[str, Mapping[str, list[str] | None]] = {
 
 
 class VerbDocument(TypedDict):
-    """What every `--json` document has."""
+    """The keys of every `--json` document."""
 
     schema: str
     """`firstlight/VERB/1`."""

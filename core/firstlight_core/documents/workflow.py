@@ -42,7 +42,7 @@ class RunDocument(TypedDict):
 
 
 class SummaryFiles(WrittenReport):
-    """What the wizard's Summary step writes."""
+    """The files that the wizard's Summary step writes."""
 
     run_toml: NotRequired[str]
     """Path of the plan that repeats the run; absent when only a server was asked."""

@@ -1,4 +1,4 @@
-"""What the processor and the accelerators of this machine are, asked where each system keeps it; no process is started."""
+"""Find processor and accelerators of this machine where each system records them; no process is started."""
 
 import contextlib
 import ctypes

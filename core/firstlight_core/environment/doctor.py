@@ -1,4 +1,4 @@
-"""What can be known about this machine before the long step: one row a check, all run at once."""
+"""Check this machine before the conversion: one row for each check, all run at once."""
 
 import asyncio
 from collections.abc import Callable, Iterable

@@ -34,7 +34,7 @@ _STAGES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstallPlan:
-    """What would be run: an argument list, never a shell line."""
+    """The installation command: an argument list, never a shell line."""
 
     command: tuple[str, ...]
     requirements: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What this machine is: cores, instruction sets, operating system, terminal. Nothing here starts a process."""
+"""Describe this machine: cores, instruction sets, operating system, terminal. Nothing here starts a process."""
 
 import contextlib
 import locale

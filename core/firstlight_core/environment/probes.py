@@ -244,7 +244,7 @@ def foundry_commands(version: str) -> tuple[str, ...]:
 
 
 async def look_at_providers() -> Finding:
-    """What the installed onnxruntime can run on."""
+    """Check on which execution providers the installed onnxruntime runs."""
     try:
         providers = await _ask_providers()
     except FirstlightError as error:

@@ -45,7 +45,7 @@ def busy_words(*, load: float | None = None, cores: int | None = None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ProgramAnswer:
-    """What came of asking: `status` is `ok`, `missing`, `broken` or `silent`; `text` is safe to show."""
+    """The answer of a program: `status` is `ok`, `missing`, `broken` or `silent`; `text` is safe to show."""
 
     status: str
     text: str = ""

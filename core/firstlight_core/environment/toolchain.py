@@ -58,7 +58,7 @@ e88f123a4bb5796594919db3a13257c429d1288c; its comment lines are left out.
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """What is known of one pair of olive-ai × onnxruntime-genai (FACTS.md, "Installing"; each was run)."""
+    """A tested pair of olive-ai × onnxruntime-genai (FACTS.md, "Installing"; each was run)."""
 
     olive: str
     genai: str
@@ -112,7 +112,7 @@ def at_least(text: str, needed: str) -> bool | None:
 
 
 def find_pair(olive: str, genai: str) -> Pair | None:
-    """What is known of this pair, by major and minor number."""
+    """Return the tested pair of these versions, compared by major and minor number."""
 
     def short(text: str) -> str:
         version = parse_version(text)

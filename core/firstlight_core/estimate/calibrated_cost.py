@@ -1,4 +1,4 @@
-"""What rounding on a calibration text costs on top of the build, and for which models it works at all.
+"""The extra cost of rounding on a calibration text, and the models for which it works.
 
 Measured piece by piece with olive-ai 0.13.0 and torch 2.13 on one core (docs/int4.md): the constants are seconds.
 """
@@ -20,7 +20,7 @@ ARCHITECTURES = (
     "OlmoForCausalLM",
     "Ernie4_5ForCausalLM",
 )
-"""Those whose calibrated weights the builder of genai 0.18 reads as it should: each was converted and compared."""
+"""Architectures whose calibrated weights the builder of genai 0.18 reads correctly: each was converted and compared."""
 LONGEST_SECONDS = 2 * 3600.0
 """A conversion that would take longer is not offered."""
 ANSWER = 110e-9

@@ -1,4 +1,4 @@
-"""What earlier conversions on this machine really took, as factors on the formulas of `estimates`."""
+"""Factors on the formulas of `estimates`, from the measured costs of earlier conversions on this machine."""
 
 import statistics
 from collections.abc import Mapping

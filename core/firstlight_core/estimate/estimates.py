@@ -81,7 +81,7 @@ class Estimate:
 
 
 class BareEstimate(TypedDict):
-    """What the formulas alone say, in bytes and seconds."""
+    """Return the result of the formulas alone, in bytes and seconds."""
 
     build_ram_bytes: float
     """Peak of Olive's stage."""
@@ -138,7 +138,7 @@ def bare_estimate(
 def estimate(
     inspection: Inspection, precision: Precision, *, context: int = 2048, room: Room | None = None
 ) -> Estimate:
-    """What this precision of this model will cost, and whether it can be made here."""
+    """Return the predicted cost of this precision of this model, and whether it is available here."""
     size = artifact_bytes(inspection, precision)
     room = room or Room.here()
     bare = bare_estimate(inspection, precision, available=room.memory)

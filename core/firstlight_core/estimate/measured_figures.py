@@ -1,4 +1,4 @@
-"""What was measured of each precision so far: conversions, benchmarks and drifts, joined by the artifact's folder."""
+"""The measurements of each precision: conversions, benchmarks and drifts, joined by the artifact's folder."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -19,13 +19,13 @@ PROMPT_TOKENS = 128
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What was measured of one artifact; None is "not measured"."""
+    """The measurements of one artifact; None is "not measured"."""
 
     precision: str
     artifact: str
     bytes: int | None = None
     seconds: float | None = None
-    """What the conversion took."""
+    """Duration of the conversion."""
     peak_rss_bytes: int | None = None
     """The most resident memory of the conversion."""
     load_s: float | None = None
@@ -60,7 +60,7 @@ class Measurements:
 
     @classmethod
     def of(cls, session: Session, entries: Iterable[Entry] = ()) -> "Measurements":
-        """Those of the run's ledger, then those that the session holds.
+        """Return the measurements of the run's ledger, then those of the session.
 
         The ledger remembers what the session had to forget when another artifact was chosen.
         """

@@ -16,7 +16,7 @@ from firstlight_core.text import bytes_text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """What a user may want most."""
+    """A goal of the recommendation."""
 
     key: str
     label: str

@@ -15,7 +15,7 @@ _ROLES = ("system", "user", "assistant")
 _GO = re.compile(r"\{\{(.*?)\}\}", re.S)
 _QUOTED = re.compile(r'"\\u([0-9a-f]{4})"|"\\U([0-9a-f]{8})"')
 _BRACES_AND_QUOTES = re.compile(r'\{|"(?=")|\A"|"\Z')
-"""What could open an action with what follows, and quotes that could join Modelfile's own three."""
+"""Characters that could open an action together with the next one, or extend the three quotes of a Modelfile."""
 _RANGE = "range $i, $_ := .Messages"
 _UNASKED = "if not .System"
 _NOT_MERGED = "if not (and $.System (eq $i 1))"
@@ -95,7 +95,7 @@ def collate(messages: Sequence[Message]) -> list[Message]:
 
 
 def render_go(template: str, messages: Sequence[Message]) -> str:
-    """What Ollama makes of a TEMPLATE that `go_template` wrote.
+    """Return the text that Ollama renders from a TEMPLATE that `go_template` wrote.
 
     Raises:
         TemplateRefused: it holds an action of another kind.

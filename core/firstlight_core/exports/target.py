@@ -1,4 +1,4 @@
-"""What an export target is."""
+"""The type of an export target."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from firstlight_core.process.events import Event
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportRequest:
-    """What is exported, and where to."""
+    """The artifact to export, and the destination."""
 
     artifact: Path
     name: str
@@ -35,9 +35,9 @@ class Export:
     """One row: a target that an artifact is written for."""
 
     words: str
-    """What the target means, in a line of the Deploy step."""
+    """Label of the target in the Deploy step."""
     written: str
-    """What is written, as a part of a sentence."""
+    """Name of the written thing, as a part of a sentence."""
     write: Callable[[], Write]
     """Import the target's module and return the function that writes the export."""
     options: type[Capacity] | None = None

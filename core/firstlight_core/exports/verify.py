@@ -30,7 +30,7 @@ _BROKEN = (
     *(OSError, EOFError, ValueError, NotImplementedError, RuntimeError, OverflowError),
     *(zipfile.BadZipFile, zipfile.LargeZipFile, struct.error, MemoryError),
 )
-"""What Python's zipfile raises on a damaged file."""
+"""The exceptions of Python's zipfile for a damaged file."""
 
 
 def verify_bundle(path: Path) -> VerifyDocument:
@@ -57,7 +57,7 @@ def verify_bundle(path: Path) -> VerifyDocument:
 
 
 def _shape_problems(entries: list[zipfile.ZipInfo], size: int) -> list[str]:
-    """What makes a zip unfit to be unpacked, before anything in it is read."""
+    """Return reasons against unpacking a zip, before any of its members is read."""
     problems = []
     counted = Counter(entry.filename for entry in entries)
     problems += [

@@ -68,7 +68,7 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """What is served under a name."""
+    """The model that is served under a name."""
 
     name: str
     weights: Path
@@ -87,7 +87,7 @@ class Served:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizing:
-    """What one replica needs. Every number is an estimate."""
+    """The needs of one replica. Every number is an estimate."""
 
     kv_cache_bytes: int
     """`concurrency` requests that all fill their context: tokens x layers x KV heads x head size x 2 x 2 bytes."""

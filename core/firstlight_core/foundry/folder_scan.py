@@ -24,7 +24,7 @@ FOLDER_LIMIT = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderVerdict:
-    """What the scanner makes of one folder."""
+    """The scanner's verdict on one folder."""
 
     folder: Path
     listed: bool

@@ -1,4 +1,4 @@
-"""What Foundry Local finds in a cache by either road: the folders that old cores scan, the registrations of newer ones."""
+"""Find what Foundry Local sees in a cache: folders that old cores scan, registrations of newer ones."""
 
 import asyncio
 import importlib.util

@@ -1,1 +1,1 @@
-"""What was measured earlier: one SQLite store of every benchmark, tuning, quality check and conversion."""
+"""Earlier measurements: one SQLite store of every benchmark, tuning, quality check and conversion."""

@@ -23,7 +23,7 @@ class Context:
     length: int
     why: str
     longest: int
-    """What the model can hold."""
+    """The context length of the model in tokens."""
     affordable: int
     """The longest whose KV cache fits into the memory that is available now."""
     kv_bytes_per_token: int
@@ -33,7 +33,7 @@ class Context:
 
     @property
     def memory_sentence(self) -> str:
-        """What it takes and what there is."""
+        """Return the memory that it takes and the memory that there is."""
         return (
             f"needs at least {bytes_text(self.needed)}; {bytes_text(self.available)} is available"
         )

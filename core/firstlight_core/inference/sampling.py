@@ -1,4 +1,4 @@
-"""What a question may be: messages that a tokenizer can take, and how the next token is chosen."""
+"""Limits of a question: messages that a tokenizer accepts, and valid sampling options."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -25,7 +25,7 @@ THREAD_KEYS = (
     ALLOW_SPINNING,
     "session.intra_op.spin_backoff_max",
 )
-"""What an artifact can say of its threads."""
+"""The thread options of an artifact's session."""
 
 
 def usable_threads(physical: int | None, usable: int) -> int:

@@ -31,7 +31,7 @@ class Turn:
     rating: int = 0
     """The reader's judgement, 1 to 5; 0 is none. The course's Output Quality."""
     note: str = ""
-    """What should be known of it: turns that were left out, control tokens that were typed."""
+    """Notes on it: turns that were left out, control tokens that were typed."""
     prompt: list[Message] = field(default_factory=list)
     """The messages of the question."""
 

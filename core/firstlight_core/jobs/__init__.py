@@ -1,4 +1,4 @@
-"""What runs in a child process: the only rooms that import Olive, genai, transformers or Foundry Local.
+"""Jobs that run in a child process: the only modules that import Olive, genai, transformers or Foundry Local.
 
 A job is `function(request, context) -> result`; the heavy imports stand inside the function. Adding a job is
 one function and one row here.

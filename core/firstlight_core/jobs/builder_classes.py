@@ -1,4 +1,4 @@
-"""What the corrections of the builder share: its classes, and what transformers has for the same model."""
+"""Shared by the corrections of the builder: its classes, and transformers' configuration and classes of the model."""
 
 import sys
 from collections.abc import Callable

@@ -42,14 +42,14 @@ class Sample(TypedDict):
 
 
 class Calibrator:
-    """What the pass works on, from one conversion to the next."""
+    """The calibration text of the calibrated pass, set for each conversion."""
 
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
         self._text: CalibrationRequest | None = None
         self._source, self._base = Path(), ""
         self.document: CalibrationDocument | None = None
-        """What the last conversion was rounded on; None without a pass."""
+        """Calibration data of the last conversion; None without a pass."""
 
     def begin(self, text: CalibrationRequest | None, config: OliveConfig) -> None:
         """Take up the text of the next conversion (`CalibrationText.to_json`), and whose tokenizer reads it."""

@@ -1,4 +1,4 @@
-"""What the conversion corrects of the installed model builder; each module says what was wrong, docs/support.md what is right now."""
+"""The corrections of the installed model builder; each module describes one fault, docs/support.md the support."""
 
 from firstlight_core.jobs import (
     attention_window,

@@ -100,7 +100,7 @@ class EngineRoom:
         return self.prompt(request["messages"]).ids
 
     def prompt(self, messages: Sequence[Message]) -> EncodedPrompt:
-        """What a conversation becomes; control tokens that a user wrote stay plain text where the tokenizer can."""
+        """Encode a conversation; control tokens that a user wrote stay plain text where the tokenizer supports it."""
         speaker = self._loaded()
         prompt = make_prompt(
             self._conversation(), self.control, messages, speaker.encode, speaker.decode

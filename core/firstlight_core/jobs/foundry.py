@@ -257,7 +257,7 @@ _SENTENCES: tuple[tuple[str, type[FirstlightError], str, str], ...] = (
         "Convert the model again, or copy it again.",
     ),
 )
-"""What Foundry Local says (lower case is compared) → error, sentence, hint."""
+"""Text in a message of Foundry Local (compared in lower case) → error class, sentence, hint."""
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""What one generation gave, and the rates that its clock readings mean."""
+"""The result of one generation, and the rates computed from its clock readings."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from firstlight_core.text import visible
 
 @dataclass(slots=True)
 class Answer:
-    """What one generation gave, with the clock readings that every rate comes from (nanoseconds)."""
+    """The result of one generation, with its clock readings in nanoseconds."""
 
     ids: list[int]
     text: str

@@ -22,7 +22,7 @@ def install() -> None:
 
 
 def identity(path: str | os.PathLike[str], **_: Any) -> str:
-    """What tells a file from every other one and from its later versions, without reading it."""
+    """Return an identity that differs for every file and every version of it, without reading the file."""
     status = Path(path).stat()
     fields = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
     return hashlib.sha256(repr(fields).encode()).hexdigest()

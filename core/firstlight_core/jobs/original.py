@@ -1,4 +1,4 @@
-"""What the original says, asked in the process that has loaded its libraries anyway: the numbers gate's yardstick."""
+"""Answers and logits of the original: the gate's reference, computed in the process that has its libraries loaded."""
 
 import gc
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a conversation becomes in tokens; control tokens that a user typed stay plain text where the tokenizer can."""
+"""Encode a conversation; control tokens that a user typed stay plain text where the tokenizer supports it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -12,7 +12,7 @@ from firstlight_core.jobs.builder_classes import modeling_module, original_confi
 
 FULL, SLIDING = "full_attention", "sliding_attention"
 _TWO = {"long_factor": "long", "short_factor": "short", "long_mscale": 1.0, "short_mscale": 1.0}
-"""What the builder puts into `rescale_factors` and `mscale` while it makes the one or the other table."""
+"""Keys of `rope_attrs` by which the builder holds factors and scales of the long and of the short table."""
 
 
 def install() -> None:

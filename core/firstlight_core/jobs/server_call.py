@@ -21,7 +21,7 @@ from firstlight_core.text import one_line, seconds_text
 
 TRIES = 3
 BUSY = (408, 429, 502, 503, 504)
-"""What may pass by itself; any other refusal would only be repeated."""
+"""HTTP status codes that can pass by themselves; a retry after any other one gets the same refusal."""
 PAUSE_SECONDS = 0.5
 """Before the second try; twice as long before each further one."""
 GUARD_SECONDS = 0.05

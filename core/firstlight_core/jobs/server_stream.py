@@ -55,7 +55,7 @@ def piece_limit(max_tokens: int) -> int:
 
 @dataclass(slots=True)
 class StreamedAnswer:
-    """What came of one answer. Times in nanoseconds of `perf_counter_ns`."""
+    """One streamed answer. Times in nanoseconds of `perf_counter_ns`."""
 
     began: int
     limit: int

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 WEIGHT, SCALES = "lm_head.MatMul.weight_Q8", "lm_head.MatMul.weight_scales"
-"""What the default quantiser calls the head's 8-bit weights and their scales (symmetric: there are no zero points)."""
+"""Names that the default quantiser gives the head's 8-bit weights and their scales; symmetric, without zero points."""
 
 
 def install() -> None:

@@ -1,4 +1,4 @@
-"""What a service costs: the same artifact asked the same questions directly and through it, pair by pair."""
+"""Measure the overhead of a service: the same questions directly and through it, pair by pair."""
 
 from typing import Literal
 

@@ -17,7 +17,7 @@ from firstlight_core.text import one_line, shown_path
 
 PROMPTS_LIMIT = 5_000
 ORIGINS = ("sample", "given", "general")
-"""What a quality document says of prompts that came from no file of the user's."""
+"""Names in a quality document of prompts that came from no file of the user's."""
 _ROLES = ("system", "user", "assistant", "tool")
 _KEYS = {"prompt", "system", "messages", "text", "regex", "keys", "schema", "id", "note"}
 _HINT = (

@@ -1,4 +1,4 @@
-"""What the quality checks look at: questions asked, generations repeated, rates measured, unusual inputs tried."""
+"""Run the model for the quality checks: ask questions, repeat generations, measure rates, try unusual inputs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager

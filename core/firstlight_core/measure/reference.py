@@ -54,7 +54,7 @@ Conversation = Sequence[Message]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """What the original predicted, and the file of its logits."""
+    """The original's continuations, and the file of its logits."""
 
     rows: Path
     vocab: int

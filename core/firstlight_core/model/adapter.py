@@ -80,7 +80,7 @@ def is_adapter(folder: ModelFolder) -> bool:
 
 
 def read_adapter(folder: ModelFolder) -> Adapter:
-    """What adapter_config.json and the header of the adapter weights say.
+    """Contents of adapter_config.json and of the header of the adapter weights.
 
     Raises:
         ModelRefused: it is no LoRA adapter, cannot be merged, or its weights are missing, broken or pickled.

@@ -1,4 +1,4 @@
-"""What the tensors of a LoRA adapter change, by their names and shapes as PEFT writes them; no value is read."""
+"""Read from tensor names and shapes, as PEFT writes them, which modules a LoRA adapter changes; no value is read."""
 
 import re
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _AGAIN = (
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an adapter does to one module of its base; None where its tensors do not say."""
+    """The change of an adapter to one module of its base; None where its tensors do not tell."""
 
     inputs: int | None = None
     """Columns of the weight, from the first low-rank factor."""

@@ -1,4 +1,4 @@
-"""What the installed onnxruntime-genai model builder and transformers know, read from their own source.
+"""Find the architectures that the installed model builder and transformers support, from their own source.
 
 Importing the builder needs torch and transformers (seconds); its dispatch is a chain of
 `config.architectures[0] == "Name"` comparisons, so reading the file is enough and takes a millisecond.

@@ -1,4 +1,4 @@
-"""What a model folder is, from config.json, tokenizer files and safetensors headers only; no tensor is read."""
+"""Inspect a model folder: config.json, tokenizer files and safetensors headers only; no tensor is read."""
 
 import hashlib
 from dataclasses import dataclass
@@ -80,7 +80,7 @@ class Inspection:
     adapter: Adapter | None = None
     warnings: tuple[str, ...] = ()
     support: Support | None = None
-    """What the measured matrix says of this model with this adapter."""
+    """The measured matrix' verdict on this model with this adapter."""
 
     @property
     def parameters(self) -> int:

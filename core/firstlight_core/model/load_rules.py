@@ -1,4 +1,4 @@
-"""What transformers 5.23 refuses when it loads a folder, judged by the folder's JSON files alone.
+"""The rules by which transformers 5.23 refuses a folder, checked on the folder's JSON files alone.
 
 Without this a conversion ends in its middle with an exception of transformers or torch, after seconds or minutes.
 """

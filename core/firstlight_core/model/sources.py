@@ -162,7 +162,7 @@ def find_models(*, cache: Path | None = None) -> list[FoundModel]:
 
 
 def _own_models() -> list[Path]:
-    """What stands in the folder of models that the settings name."""
+    """List the models in the folder that the settings name."""
     folder = load_settings()[0].models
     try:
         return sorted(folder.iterdir())[:_SCAN_LIMIT] if folder is not None else []

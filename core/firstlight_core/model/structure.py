@@ -318,7 +318,7 @@ def _check_layers(
 
 
 def _shapes(shape: ModelShape) -> dict[str, tuple[int, ...]]:
-    """What config.json makes of the matrices of one layer: rows × columns."""
+    """Return the matrices of one layer that config.json implies: rows × columns."""
     queries, keys = shape.heads * shape.head_size, shape.kv_heads * shape.head_size
     hidden, wide = shape.hidden, shape.intermediate
     return {

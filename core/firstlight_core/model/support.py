@@ -1,4 +1,4 @@
-"""What the measured matrix says of one model: proven, or works here but unproven; what is known to be wrong is refused.
+"""Judge a model by the measured matrix: proven, or working but unproven; a model that is known to fail is refused.
 
 `support.json` is written by `make matrix` and ships in the wheel; docs/support.md shows the same rows. A model is
 proven when every trait of it (its rope scaling, window, biases, head size, kind of adapter …) has a row of its
@@ -94,7 +94,7 @@ def judge(
     table: Table | None = None,
     installed: Mapping[str, str] | None = None,
 ) -> Support:
-    """What the matrix says of a model; `adapter` is the adapter_config.json that is merged into it."""
+    """Return the matrix' verdict on a model; `adapter` is the adapter_config.json that is merged into it."""
     table = read_table() if table is None else table
     if table is None:
         return Support("unproven", "nothing was measured with this installation")

@@ -1,4 +1,4 @@
-"""What the tokenizer files of a model folder say, without loading a tokenizer."""
+"""Read the tokenizer files of a model folder without loading a tokenizer."""
 
 import json
 import re
@@ -21,7 +21,7 @@ _SPECIAL = ("bos_token", "eos_token", "pad_token", "unk_token")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenizerFacts:
-    """What was found: the template's place (None: there is none), special tokens, stop ids, and what to warn of."""
+    """Contents of the tokenizer files: place of the template (None without one), special tokens, stop ids, warnings."""
 
     template: str | None = None
     special_tokens: dict[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What the calibrated INT4 is rounded on: built-in questions and their limits."""
+"""The built-in questions of the calibrated INT4, and their limits."""
 
 TOKENS = 4_096
 """Tokens that the weights are rounded on, answers included; a few more where the last answer ends."""

@@ -130,7 +130,7 @@ _BUILDERS_OWN: dict[str, int | str | bool] = {
 
 
 def read_options(config: OliveConfig) -> dict[str, int | str | bool]:
-    """What a configuration asks of the quantiser, by option key; the builder's own default where it asks nothing."""
+    """Return the quantiser options of a configuration by key, with the builder's default for an absent one."""
     settings = _builder(config)
     chosen = dict(_BUILDERS_OWN)
     for option in (BLOCK_SIZE, ACCURACY, ALGORITHM, EMBEDDING):

@@ -12,7 +12,7 @@ from firstlight_core.precision.olive_reading import read_passes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """What the course says of a precision (Module 5, section 4); None where it says nothing."""
+    """The course's claim about a precision (Module 5, section 4); None where it makes none."""
 
     size: str
     speed: str
@@ -27,7 +27,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What Olive's part of one precision costs: peak bytes a weight, and seconds for 10^9 weights.
+    """Cost terms of Olive's part of one precision: peak bytes a weight, and seconds for 10^9 weights.
 
     Weights are those of the body, of the vocabulary table (one huge matrix, which is held several times over while it
     is written), and of the second table of a model whose output head is not its embedding.
@@ -55,7 +55,7 @@ class Precision:
     """Bits per weight of the transformer body, block scales included (fp32 scales: 32 / block)."""
     claim: Claim | None
     course_name: str
-    """What the course calls it; rows with the same name are kinds of one precision, and the row of that key is the plain one."""
+    """Its name in the course; rows of one name are kinds of one precision, the row of that key is the plain one."""
     builder_precision: str
     """`precision` of Olive's ModelBuilder pass."""
     builder_options: JsonObject = field(default_factory=dict)
@@ -65,7 +65,7 @@ class Precision:
     tied_only: bool = False
     """Only models whose output head is their embedding differ from the row before."""
     expected: Expected = field(default_factory=Expected)
-    """What the produced graph must hold (`jobs/gate.py` reads it back); the builder ignores unknown options."""
+    """Required contents of the produced graph (`jobs/gate.py` reads it back); the builder ignores unknown options."""
     calibrated: bool = False
     """Olive's Gptq pass rounds the weights on a calibration text before the builder packs them."""
     gate_limits: str

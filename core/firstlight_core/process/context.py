@@ -29,7 +29,7 @@ def peak_rss() -> int:
 
 
 class JobContext:
-    """What a job may do besides computing: say something, and listen."""
+    """The channel of a job to its parent: emit events, take requests, notice a cancel."""
 
     def __init__(self, channel_fd: int) -> None:
         self.channel_fd = channel_fd

@@ -1,4 +1,4 @@
-"""What a child process may say, and how it travels: one JSON object a line, no line over 1 MB."""
+"""The events of a child process and their encoding: one JSON object a line, no line over 1 MB."""
 
 import json
 from collections.abc import Mapping
@@ -82,7 +82,7 @@ class Measured:
     value: float
     unit: str = ""
     label: str = ""
-    """What was measured, where there are several."""
+    """Name of the measured thing, where there are several."""
     prompt_tokens: int = 0
 
 

@@ -1,4 +1,4 @@
-"""What a child printed: split, capped, sanitised, redacted, kept in a file of limited size."""
+"""The output of a child process: split, capped, sanitised, redacted, kept in a file of limited size."""
 
 import contextlib
 import os

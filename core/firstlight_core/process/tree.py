@@ -57,7 +57,7 @@ class StartOptions(TypedDict, total=False):
 
 
 class ProcessTrees(Protocol):
-    """What a system offers to hold a child and its children together; a child is named by its process id."""
+    """A system's way to end or limit a child together with its children; a child is named by its process id."""
 
     def options(self, *, same_session: bool = False) -> StartOptions:
         """Return the keyword arguments with which a subprocess is started apart from this one.

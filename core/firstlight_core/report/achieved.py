@@ -1,4 +1,4 @@
-"""What a run achieved, step by step, in the words of its last screen; what failed or is void says so."""
+"""The achievements of a run, step by step, in the words of its last screen; failed and void ones say so."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

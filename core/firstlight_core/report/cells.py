@@ -167,7 +167,7 @@ def _count(value: int | None) -> str:
 
 
 def target_name(document: BenchResult | QualityDocument) -> str:
-    """What a benchmark's or quality's document is about: an artifact's folder, a deployed name, or a server."""
+    """Return the subject of a benchmark's or quality's document: an artifact's folder, a deployed name, or a server."""
     target = _label(document) or document.get("target", "")
     return one_line(target if "://" in target else PurePath(target).name, 60)
 
@@ -200,7 +200,7 @@ RESOURCES = ("Target", "Load", "RAM before", "RAM loaded", "RAM peak", "CPU, of 
 
 
 def measured_word(bench: BenchDocument) -> str:
-    """What the head of a column with figures of a benchmark says of them."""
+    """Return the note in the head of a column with figures of a benchmark."""
     return "measured, void" if bench.get("void") else "measured"
 
 
@@ -214,7 +214,7 @@ def bench_sentence(bench: BenchDocument) -> str:
 
 
 def conversion_sentence(conversions: Iterable[ReportedConversion]) -> str:
-    """What the measured times of conversions hold; empty when there is nothing to explain."""
+    """Return the sentence that explains the measured times of conversions; empty when there is nothing to explain."""
     times = [seconds for c in conversions if (seconds := c.get("olive_load_seconds"))]
     if not times:
         return ""
@@ -334,7 +334,7 @@ def _sizes(size: int | None, memory: int | None, seconds: float | None) -> str:
 
 
 def tuned_sentence(tuned: TunedManifest | None) -> str:
-    """What `firstlight tune` has written into an artifact, and what it brought; empty for one that was not tuned."""
+    """Return the setting that `firstlight tune` wrote into an artifact, and its gain; empty for an untuned one."""
     if tuned is None:
         return ""
     settings = tuned["settings"]

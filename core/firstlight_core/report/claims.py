@@ -1,4 +1,4 @@
-"""What the course claims of a precision, held against what was measured here."""
+"""Compare the course's claims about a precision with the measurements."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -112,7 +112,7 @@ def _add_metrics(document: ReportDocument, bench: BenchDocument) -> None:
 
 
 def _add_opening(document: ReportDocument, facts: RunFacts) -> None:
-    """What a reader sees first; it is made of the figures that the document has."""
+    """Return the opening of the report, made of the figures that the document has."""
     document["result"] = reported_result(document, facts)
     if claims := claim_rows(document, facts):
         document["claims"] = claims
@@ -148,7 +148,7 @@ def _step(step: StepFact, facts: RunFacts) -> ReportedStep:
 
 
 def _machine(facts: RunFacts) -> ReportedMachine:
-    """What the benchmark measured on, and what the environment check found."""
+    """The machine of the benchmark, and the result of the environment check."""
     machine: ReportedMachine = {}
     if facts.benchmark is not None and facts.benchmark.get("machine"):
         machine["measured"] = facts.benchmark["machine"]

@@ -1,4 +1,4 @@
-"""What a run left in its ledger, put together: the last word on every step."""
+"""Collect the facts of a run from its ledger: the last entry of every step."""
 
 import time
 from collections.abc import Collection, Mapping
@@ -94,7 +94,7 @@ def collect_facts(run: Run) -> RunFacts:
 
 
 def current_facts(session: Session, run: Run | None) -> RunFacts:
-    """What is known at this moment: the session in hand, and what its ledger alone remembers, such as a failure."""
+    """Return the facts of an open session, with those that only its ledger has, such as a failure."""
     entries = list(run.entries()) if run is not None else []
     return _facts(run.id if run is not None else "", entries, session)
 
@@ -268,7 +268,7 @@ def _last_session(entries: list[Entry]) -> Session | None:
 
 
 def result_of(benchmark: BenchDocument | None, artifact: str | None) -> BenchResult | None:
-    """What a benchmark measured of one artifact, or of the first target where it did not measure that one."""
+    """Return a benchmark's result of one artifact, or of its first target where it did not measure that one."""
     results = benchmark.get("results", []) if benchmark is not None else []
     own = (r for r in results if artifact and artifact in (r.get("folder"), r.get("target")))
     return next(own, results[0] if results else None)

@@ -50,7 +50,7 @@ def _conversion(made: ReportedConversion) -> ReportedConversion:
 
 
 def _quality(document: QualityDocument) -> QualityDocument:
-    """What is kept is named: a text that a later version adds must not slip through."""
+    """Keep only keys that are named: a text that a later version adds must not slip through."""
     redacted: QualityDocument = {
         "kind": "quality",
         "ok": document["ok"],

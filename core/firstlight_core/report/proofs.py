@@ -1,4 +1,4 @@
-"""What a run proves: one verdict for each question that the lists of the report answer."""
+"""The proofs of a run: one verdict for each question of the report's checklists."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ def memory_proof(facts: RunFacts) -> Proof:
 
 
 def load_proof(facts: RunFacts) -> Proof:
-    """What is known of loading; never a cold start, since the files are in the page cache during a measurement."""
+    """Return the verdict on loading; never a cold start, since the files are in the page cache during a measurement."""
     bench = benchmark_proof(facts)
     if bench.state != "passed" or not any("load_s" in result for result in _results(facts)):
         return bench if bench.state != "passed" else Proof(state="missing", note="not measured")

@@ -1,4 +1,4 @@
-"""What a report opens with: one sentence of result, the machine in a line, claims against measurements, sample answers."""
+"""The opening of a report: one sentence, the machine, claims beside measurements, sample answers."""
 
 from pathlib import PurePath
 

@@ -30,7 +30,7 @@ _COMPARED = (
     "Closeness",
 )
 MEASURED_NOTE = "Measured on this machine, unless a cell says estimate."
-"""What holds for every figure of the comparison."""
+"""The note on every figure of the comparison."""
 _NOTHING = "–"
 
 
@@ -118,7 +118,7 @@ def claim_lines(document: ReportDocument) -> list[tuple[str, str, str, str]]:
 
 
 def model_rows(model: ReportedModel) -> list[tuple[str, str]]:
-    """What is known of the model, with the names of its facts."""
+    """Return the facts of the model with their names."""
     rows: list[tuple[str, str]] = []
     if source := model.get("source"):
         rows.append(("Source", source))
@@ -154,7 +154,7 @@ def _count_text(count: int) -> str:
 
 
 def machine_rows(machine: ReportedMachine) -> list[tuple[str, str]]:
-    """What was measured on and what was checked; what both tell is told once."""
+    """Return the facts of the benchmark's machine and of the environment check, without repetition."""
     measured = machine.get("measured", {})
     memory = measured.get("memory_bytes")
     known = [
@@ -203,7 +203,7 @@ def threshold_rows(metrics: ServiceMetrics) -> list[tuple[str, str]]:
 
 
 def bench_notes(bench: BenchDocument) -> list[str]:
-    """What a benchmark says about services, and its notes; figures of a void one say so."""
+    """Return a benchmark's sentences on services, and its notes; those of a void one say so."""
     mark = "void: " if bench.get("void") else ""
     return [*(f"{mark}{line}" for line in service_sentences(bench)), *bench.get("notes", ())]
 

@@ -82,7 +82,7 @@ def _verify_drawn(path: Path) -> VerifyDocument:
 
 
 def _content_problems(report_file: Path, report: Mapping[str, Any]) -> list[str]:
-    """What contradicts the digests: those in the report itself, and those in the ledger of its run."""
+    """Return the contradictions between a report and the digests in it and in the ledger of its run."""
     digest = report.get("digest")
     if not isinstance(digest, Mapping):
         return ["The report has no digest of its content, so its figures cannot be checked."]

@@ -47,7 +47,7 @@ class SyntaxProblem:
 
 
 def syntax_problem(text: str) -> SyntaxProblem | None:
-    """What is wrong with the template's syntax; it is only parsed here, never compiled or rendered."""
+    """Return the fault in the template's syntax; it is only parsed here, never compiled or rendered."""
     # jinja2 takes 50 ms to import, and the first paint needs none of it.
     from jinja2 import TemplateSyntaxError
 
@@ -81,7 +81,7 @@ _DOUBTS: tuple[tuple[re.Pattern[str], str], ...] = (
 
 
 def template_doubts(text: str) -> list[str]:
-    """What a reader should look at before trusting a template from outside, a sentence each, with its line."""
+    """Return doubts to check before a template from outside is trusted, one sentence each, with its line."""
     doubts = []
     for number, line in enumerate(text.splitlines(), start=1):
         for pattern, what in _DOUBTS:

@@ -101,7 +101,7 @@ class ControlTokens:
 
     tokens: Mapping[int, str]
     markup: frozenset[str] = frozenset()
-    """Those of them that a rightful answer may hold as text: around thoughts and tool calls."""
+    """The control tokens that a correct answer may contain as text: around thoughts and tool calls."""
 
     @property
     def faults(self) -> list[str]:
@@ -165,7 +165,7 @@ def tokens_in(texts: Iterable[str], tokens: Iterable[str]) -> set[str]:
 
 
 def _drawn(draw: Draw) -> Iterable[str]:
-    """What the template writes around the messages, in pieces."""
+    """Return the text that the template writes around the messages, in pieces."""
     # A given system prompt keeps the default one out; not every template accepts one.
     turns = draw(_WITH_SYSTEM)
     for text in (turns if turns is not None else draw(_WITHOUT_SYSTEM), *map(draw, _OTHERS)):

@@ -86,7 +86,7 @@ def _cut_turns(text: str | None, tail: str, pieces: re.Pattern[str]) -> dict[str
 
 
 def _cut_system(text: str | None, user: str) -> str | None:
-    """What the template writes before the first user turn when there is a system prompt."""
+    """Return the text before the first user turn when there is a system prompt."""
     if text is None or text.count(SYSTEM) != 1 or text.count(USER) != 1:
         return None
     head = text.partition(USER)[0]
@@ -106,7 +106,7 @@ def _pieces_pattern(special: Iterable[str]) -> re.Pattern[str]:
 
 
 def _agreement(left: str, right: str, pieces: re.Pattern[str]) -> str:
-    """What both begin with, cut between pieces: a special token is never split."""
+    """Return the common beginning, cut between pieces: a special token is never split."""
     common = ""
     for piece, other in zip(pieces.findall(left), pieces.findall(right), strict=False):
         if piece != other:

@@ -70,7 +70,7 @@ def chat_template_of(fields: Mapping[str, str]) -> str:
 
 
 def _opening(fields: Mapping[str, str], begin: str) -> str:
-    """What invites the answer: what `prompt` has behind the user's turn."""
+    """Return the text that invites the answer: the part of `prompt` after the user's turn."""
     prompt = fields.get("prompt", "").removeprefix(begin)
     if prompt.startswith(fields["user"].partition(CONTENT)[0] + CONTENT):
         return opening_of(fields)

@@ -200,7 +200,7 @@ def _sides(
 def _variable_rows(
     shapes: Sequence[Shape], renders: Sequence[Rendering], plain: Rendering
 ) -> list[ShapeRow]:
-    """What the variables of the template would change, which onnxruntime-genai cannot be given."""
+    """Return the effects of template variables that onnxruntime-genai cannot be given."""
     rows: list[ShapeRow] = []
     for shape, rendering in zip(shapes, renders, strict=True):
         text, without = rendering.get("text"), plain.get("text")
@@ -281,7 +281,7 @@ async def _repairs(
 
 
 def _expansions(template: Mapping[str, str] | None, shape: Shape) -> list[list[str]]:
-    """What PromptTemplate makes of a conversation: for each way of reading it, with each way of joining turns."""
+    """Render a conversation by PromptTemplate: for each way of reading it, with each way of joining turns."""
     if template is None or shape.tools:
         return [[], []]
     several = len(shape.messages) > 1

@@ -55,7 +55,7 @@ def _around(text: str, message: Message) -> list[Segment]:
 
 
 def segments_text(segments: Sequence[Segment]) -> str:
-    """What the runtime would read."""
+    """Return the text that the runtime would read."""
     return "".join(segment.text for segment in segments)
 
 

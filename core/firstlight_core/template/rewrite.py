@@ -46,7 +46,7 @@ _CONDITION = re.compile(rf"\{{%-?\s*(?:el)?if\b[^%]*?({_TEXT})\s+(?:not\s+)?in\s
 
 
 def suspicious_parts(template: str) -> list[str]:
-    """What a poisoned template would have, one sentence each: addresses, invisible characters, conditions on a message's text.
+    """Return signs of a poisoned template, a sentence each: addresses, invisible characters, conditions on messages.
 
     Conditions on markup (`</think>`, `[INST]`, `/no_think`) are ordinary and not named.
     """

@@ -1,4 +1,4 @@
-"""What else a chat template asks for besides the messages: tools, thinking on or off, documents, a date."""
+"""Variables of a chat template besides the messages: tools, thinking on or off, documents, a date."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from firstlight_core.files import JsonValue
 from firstlight_core.text import one_line
 
 VariableValue = JsonValue
-"""What a variable of a chat template may be."""
+"""The value of a variable of a chat template."""
 _ALWAYS = frozenset(
     {
         *("messages", "add_generation_prompt", "bos_token", "eos_token", "pad_token", "unk_token"),

@@ -1,4 +1,4 @@
-"""What the template check makes of one conversation, and of all of them together."""
+"""Verdicts of the template check on one conversation, and on all of them together."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,12 +37,12 @@ class Renderings:
     expanded: Sequence[list[list[int]]]
     """The renderings of the checked PromptTemplate, one for each way of reading it."""
     implied: Sequence[list[list[int]]]
-    """What the tokenizer's own makes of it."""
+    """The renderings of the PromptTemplate that the tokenizer's own template implies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """What holds for all conversations of one check."""
+    """Compares the conversations of one check; its fields hold for all of them."""
 
     pieces: Mapping[int, str]
     templated: bool

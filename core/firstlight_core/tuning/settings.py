@@ -1,4 +1,4 @@
-"""What can be tuned: how onnxruntime uses the processor, and how the quantiser cuts the weights."""
+"""The settings of tuning: threads of onnxruntime, and blocks and algorithm of the quantiser."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -77,7 +77,7 @@ AS_BUILT = Threads(count=None)
 def thread_candidates(
     *, physical: int | None = None, usable: int | None = None
 ) -> tuple[Threads, ...]:
-    """What is tried here, Firstlight's own choice first: all cores, both halves of each, half of them, three ways to wait;
+    """List the thread settings to try, the default first: all cores, all threads, half of the cores, three ways to wait;
     and a thread bound to each core.
     """
     if usable is None:
@@ -132,7 +132,7 @@ class Build:
 def builds(
     precision: Precision, own: Mapping[str, int | str | bool], *, tied: bool
 ) -> tuple[Build, ...]:
-    """What is tried of a row whose configuration asks for `own`; the row as it is comes first.
+    """List the builds to try for a row whose configuration asks for `own`; the row as it is comes first.
 
     Each block size with rounding and with k-quant, which costs nothing when it runs and drifts less; and arithmetic in
     fp32 instead of int8. A row that names another algorithm keeps it. Rows that are not quantised have one build.

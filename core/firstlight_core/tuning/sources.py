@@ -59,7 +59,7 @@ class TriedBuild:
 
 @dataclass(kw_only=True)
 class SourceTuning:
-    """What tuning a source has found: `folder` holds the best artifact until the work folder is closed."""
+    """The result of tuning a source: `folder` holds the best artifact until the work folder is closed."""
 
     folder: Path
     compared: Comparison

@@ -11,7 +11,7 @@ from firstlight_core.tuning.settings import threads_text
 
 
 def setting(row: TrialRow) -> str:
-    """What one row of the document measured: the build, the threads, or in the last comparison both."""
+    """Return the setting of one row of the document: the build, the threads, or in the last comparison both."""
     label, values = row["label"], row["settings"]
     if row["stage"] != "comparison" or "precision" not in values:
         return label
@@ -19,7 +19,7 @@ def setting(row: TrialRow) -> str:
 
 
 def verdict(document: TuneFigures) -> str:
-    """What the last comparison showed, in one sentence; a void one says so first."""
+    """Return the result of the last comparison in one sentence; a void one says so first."""
     return ("Void, measure again. " if document["void"] else "") + _verdict(document)
 
 

@@ -194,7 +194,7 @@ def _document(search: Search, compared: Comparison) -> TuneFigures:
 
 
 def _manifest(document: TuneFigures) -> TunedManifest:
-    """What the artifact keeps of its tuning: the setting, what it brought, and on which machine."""
+    """Return the manifest entry of a tuning: the setting, its gain, and the machine."""
     best, where = document["best"], document["machine"]
     tuned: TunedManifest = {
         "settings": best["settings"],

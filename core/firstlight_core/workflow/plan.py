@@ -1,4 +1,4 @@
-"""What one whole walk shall do; `run_file` reads and writes it, `walk` does it."""
+"""The plan of a run without a screen; `run_file` reads and writes it, `walk` carries it out."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -53,7 +53,7 @@ class ChatChoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchChoice:
-    """What is measured; `None` leaves it to `benchmark`. No precisions: the one in use."""
+    """The measurement to make; `None` leaves a value to `benchmark`. No precisions: the one in use."""
 
     lengths: tuple[int, ...] | None = None
     new_tokens: int | None = None
@@ -97,7 +97,7 @@ class Plan:
 
     @property
     def subject(self) -> Path:
-        """What the walk is about: the source, or the adopted artifact."""
+        """The subject of the run: the source, or the adopted artifact."""
         folder = self.source or self.artifact
         assert folder is not None
         return folder
@@ -191,7 +191,7 @@ def _deploy_of(deployed: Deployed) -> DeployChoice:
 
 
 def _chat_of(chat: ChatRecord) -> ChatChoice | None:
-    """What the user asked, in order; one conversation."""
+    """Return the user's questions in order, as one conversation; None without any."""
     prompts = tuple(turn["text"] for turn in chat["turns"] if turn["role"] == "user")
     return ChatChoice(prompts=prompts) if prompts else None
 

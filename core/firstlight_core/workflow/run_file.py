@@ -120,7 +120,7 @@ def _check_precisions(section: Section, key: str, precisions: tuple[str, ...]) -
 
 
 def _because(what: str, error: UsageError) -> str:
-    """What is wrong with a value, in the words of the module that knows; without the last full stop."""
+    """Return the fault of a value in the words of the module that checks it, without the last full stop."""
     return f"{what}: {error} {error.hint}".rstrip(" .")
 
 

@@ -1,4 +1,4 @@
-"""What the steps of a walk share: the plan, the run, and what earlier steps have made."""
+"""State that the steps of a run share: the plan, the record, and the results of earlier steps."""
 
 import time
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What `--help` and the manual say beside the options: examples of every verb, and its exit codes."""
+"""Additions to the options in `--help` and the manual: examples of every verb, and its exit codes."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING

@@ -172,7 +172,7 @@ _AFTER_A_NO: Mapping[str, str] = {
     "verify": "Write it again from its run, or convert and deploy anew.",
     "run": "Look at the `error` of each failed step, then run it again.",
 }
-"""What to do when a verb ran, and its answer is no."""
+"""Hint for a verb that ran and whose answer is no."""
 
 
 def _whole(document: JsonObject) -> JsonObject:

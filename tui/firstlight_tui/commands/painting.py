@@ -1,4 +1,4 @@
-"""What a terminal gets and a pipe does not: colour by meaning, and one line of progress that is rewritten in place."""
+"""Output for terminals only: colour by meaning, and one line of progress that is rewritten in place."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ from firstlight_core.text import one_line, visible
 from firstlight_tui.terminal.ascii_marks import to_ascii, wants_ascii
 
 Role = Literal["plain", "good", "caution", "bad", "heading", "quiet"]
-"""What a text means."""
+"""The meaning of a text."""
 
 _CODES: dict[Role, str] = {
     "good": "32",

@@ -14,7 +14,7 @@ from firstlight_core.precision.table import PRECISIONS
 from firstlight_core.template.presets import PRESETS, TOKENIZER
 
 ValueKind = Literal["nothing", "text", "folder", "file"]
-"""What follows an option, or what an argument is."""
+"""The value of an option or argument."""
 
 _VALUES: dict[str, tuple[str, ...]] = {
     "--precision": tuple(row.key for row in PRECISIONS),

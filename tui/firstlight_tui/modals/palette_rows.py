@@ -1,4 +1,4 @@
-"""What the command palette offers in a wizard."""
+"""The rows of the command palette of a wizard."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence

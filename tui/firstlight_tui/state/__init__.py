@@ -1,1 +1,1 @@
-"""What the wizard knows: session, work, conversation, settings; nothing here paints."""
+"""The state of the wizard: session, work, conversations, settings; nothing here paints."""

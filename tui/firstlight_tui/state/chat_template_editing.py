@@ -19,12 +19,12 @@ SOURCE = "source"
 
 @dataclass(frozen=True, slots=True)
 class SyntaxLook:
-    """What a text is as a template."""
+    """The syntax check of a chat template."""
 
     lines: int
     problem: "SyntaxProblem | None" = None
     doubts: tuple[str, ...] = ()
-    """What a reader should look at, a sentence each."""
+    """Doubts to check, one sentence each."""
 
 
 class ChatTemplateEditing:
@@ -37,11 +37,11 @@ class ChatTemplateEditing:
         self._differing = ""
         """The text whose differences were shown; writing it once more accepts them."""
         self._altered = ""
-        """What is shown of a template that cannot be shown as it is."""
+        """The visible form of a template whose characters cannot all be shown; empty for any other."""
 
     @property
     def draft(self) -> str | None:
-        """What was typed before for this artifact."""
+        """The text that was typed before for this artifact."""
         draft = self._workspace.drafts.chat_template
         return draft[1] if draft is not None and draft[0] == str(self._artifact) else None
 

@@ -1,4 +1,4 @@
-"""What the chat's commands need of the workspace and of the screen, so that they can be tested without either."""
+"""The parts of the workspace and of the screen that the chat's commands use, so that tests need neither."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ class ChatWorkspace(Protocol):
 
     @property
     def session(self) -> Session:
-        """What has been decided so far."""
+        """The session: decisions and results so far."""
         ...
 
     @session.setter
@@ -36,7 +36,7 @@ class ChatWorkspace(Protocol):
 
 
 class ChatView(Protocol):
-    """What the commands ask of the screen."""
+    """The functions of the screen that the commands call."""
 
     def inform(self, words: str, *, warning: bool = False) -> None:
         """Show a short message for a moment."""

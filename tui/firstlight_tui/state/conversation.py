@@ -26,7 +26,7 @@ DEATHS_ALLOWED = 3
 DEATH_WINDOW_SECONDS = 60.0
 
 Change = Literal["status", "turn"]
-"""What changed in a conversation."""
+"""The kind of a change in a conversation."""
 OpenTarget = Callable[..., "AbstractAsyncContextManager[ChatBackend]"]
 """`inference.open_target.open_target`, or a double of it."""
 Pending = tuple[Turn, "asyncio.Future[None]"]

@@ -1,4 +1,4 @@
-"""What is chosen for a deployment, what is deployed, and what would be served."""
+"""The choice for a deployment, the deployment, and the target that would be served."""
 
 import shutil
 from collections.abc import Callable, Iterable, Mapping
@@ -19,7 +19,7 @@ PURPOSES: Mapping[str, str] = {
 }
 """Where a person wants to use the model, by the target that leads there; a target without an entry has its name."""
 SHELL_WORDS = ("firstlight", "python", "cd", "sh", "bash")
-"""What a command may begin with without a program of its own that must be there."""
+"""First words of commands that need no further program."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What the help says, without a screen: keys of the focused widget and of the step, terms, the course."""
+"""The contents of the help, without a screen: keys of the focused widget and of the step, terms, the course."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Literal
 from firstlight_tui.state.key_names import key_name
 
 Focus = Literal["button", "field", "text", "table", "list", "box", ""]
-"""What kind of widget has the focus."""
+"""The kind of the focused widget."""
 Scope = Literal["focus", "step", "app"]
 """Whose a key is: of the focused widget or a part around it, of the step, or of the whole wizard."""
 

@@ -28,7 +28,7 @@ class Turns:
         self.settings = SamplingSettings()
         self.target: Target | None = None
         self.loaded: LoadedModel | None = None
-        """What loading the model reported; None before, and kept after the model is unloaded."""
+        """The report of loading the model; None before, and kept after the model is unloaded."""
         self.rss_now: int | None = None
         """Resident memory of the answering process at the last sample, in bytes; None before the first, and for a server."""
 

@@ -1,4 +1,4 @@
-"""What the monitor shows: the samples, the job that runs and its predicted peak, and which thresholds are passed."""
+"""The contents of the monitor: samples, the running job and its predicted peak, and exceeded thresholds."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class MachineView:
 
     samples: tuple[Sample, ...] = ()
     job: str = ""
-    """What runs now, and how far it is; empty when nothing runs."""
+    """Name and progress of the running work; empty when nothing runs."""
     share: float | None = None
     """How much of it is done, 0 to 1."""
     job_seconds: float | None = None

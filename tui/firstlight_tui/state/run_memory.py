@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class RunMemory:
-    """What of a workspace is in the ledger; nothing before a model is chosen."""
+    """Writes the answers of a workspace to the ledger; none before a model is chosen."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace

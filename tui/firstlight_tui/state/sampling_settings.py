@@ -8,7 +8,7 @@ from firstlight_core.inference.sampling import JsonSchema
 
 
 class AnswerForm(TypedDict, total=False):
-    """What answers are held to; at most one of the two, and none when empty."""
+    """The required structure of answers; at most one of the two, none when empty."""
 
     json_schema: JsonSchema
     regex: str

@@ -29,7 +29,7 @@ Segments = dict[str, list[tuple[str, str]]]
 
 
 class TemplateEditing:
-    """What the template step knows and does, without a screen."""
+    """The state and the actions of the template step, without a screen."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace

@@ -39,7 +39,7 @@ REPORT = WorkKey[SummaryFiles]("report")
 
 @dataclass(slots=True)
 class Drafts:
-    """What was typed in a step and is not part of the session yet; it survives a walk to another step."""
+    """Inputs of the steps that are not part of the session yet; they survive a walk to another step."""
 
     model: str | None = None
     """A folder or a hub id from the command line, until the Model step has looked into it."""
@@ -107,7 +107,7 @@ class Workspace:
 
     @property
     def session(self) -> Session:
-        """What has been decided so far."""
+        """The session: decisions and results so far."""
         return self._session
 
     @session.setter

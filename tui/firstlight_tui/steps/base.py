@@ -1,4 +1,4 @@
-"""What every step of the wizard has in common."""
+"""The base class of the steps' screens."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -91,7 +91,7 @@ class StepScreen(KeyBufferScreen):
 
     @property
     def session(self) -> Session:
-        """What has been decided so far."""
+        """The session: decisions and results so far."""
         return self.workspace.session
 
     @property
@@ -228,16 +228,16 @@ class StepScreen(KeyBufferScreen):
         self.query_one(ProblemPanel).clear()
 
     def next_label(self) -> str:
-        """What the primary button says when the step has its answer."""
+        """Return the label of the primary button once the step has its answer."""
         following = self.workspace.navigation.following(type(self), self.session)
         return f"Next: {following.STEP_TITLE}" if following is not None else "Finish"
 
     def primary_label(self) -> str:
-        """What the primary button says now; empty disables it."""
+        """Return the label of the primary button; empty disables it."""
         return self.next_label()
 
     def primary(self) -> None:
-        """What the primary button does now."""
+        """Do the action of the primary button."""
         self.action_next()
 
     @on(Button.Pressed, "#primary")

@@ -1,4 +1,4 @@
-"""What the steps that measure an artifact, or a server, have in common: run, cancel, skip, show what there is."""
+"""The base class of steps that measure an artifact or a server: run, cancel, skip, show results."""
 
 from typing import ClassVar
 
@@ -14,7 +14,7 @@ class MeasuringStep(StepScreen):
     """A step whose answer is one document of the session, made by one piece of long work."""
 
     RUN_LABEL: ClassVar[str]
-    """What the primary button says before there is an answer."""
+    """Label of the primary button before there is an answer."""
 
     @property
     def answered(self) -> bool:

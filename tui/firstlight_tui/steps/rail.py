@@ -1,4 +1,4 @@
-"""What the step rail says of each step, and what the steps work on."""
+"""The entries of the step rail, and the target that the steps work on."""
 
 from pathlib import PurePath
 
@@ -29,7 +29,7 @@ def _state(workspace: Workspace, step: Step, current: Step) -> str:
 
 
 def in_use_words(session: Session) -> str:
-    """What the steps work on: the connected server, a precision that was made here, or an adopted folder."""
+    """Return the target of the steps: the connected server, a precision that was made here, or an adopted folder."""
     if session.endpoint is not None:
         return one_line(session.endpoint["model"] or session.endpoint["target"], 40)
     if session.artifact is None:

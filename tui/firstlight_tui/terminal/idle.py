@@ -1,4 +1,4 @@
-"""What is done between the keys, so that no key waits for it: styles and imports to come, cyclic garbage.
+"""Tasks between two keys, so that no key waits for them: later styles and imports, cyclic garbage.
 
 A collection of everything that Textual and its widgets made takes 40 to 200 ms, and comes when it likes: without this
 module it was the longest that a key had to wait (bench/responsiveness.py).
@@ -28,7 +28,7 @@ NEVER = 1_000_000
 
 
 def settle_garbage() -> None:
-    """What exists now stays to the end: never look at it again, and leave whole collections to the chores."""
+    """Exclude all objects that exist now from garbage collection, and leave whole collections to the idle tasks."""
     gc.freeze()
     gc.set_threshold(YOUNG, MIDDLE, NEVER)
 

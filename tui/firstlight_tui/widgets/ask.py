@@ -49,7 +49,7 @@ class Ask(TextArea):
         """Texts that one key sends while the field is empty."""
         self._at = 0
         self._draft = ""
-        """What was being written when an earlier question was recalled."""
+        """The unsent text when an earlier question was recalled."""
 
     async def _on_key(self, event: events.Key) -> None:
         # A priority binding would overtake the letters that wait in this widget's queue.
@@ -84,7 +84,7 @@ class Ask(TextArea):
         self._at, self._draft = len(self.past), ""
 
     def give_back(self, text: str) -> None:
-        """What could not be sent, before whatever was written since."""
+        """Put a text that could not be sent before the text that was written since."""
         self.text = text + self.text
         self.move_cursor(self.document.end)
 

@@ -12,7 +12,7 @@ from firstlight_core.text import visible
 
 
 class LogView(Vertical):
-    """What the tools printed. Lines come sanitised from the runner and are sanitised again here."""
+    """The output of the tools. Lines come sanitised from the runner and are sanitised again here."""
 
     DEFAULT_CSS = """
     LogView { height: auto; }

@@ -13,7 +13,7 @@ NOTHING = "–"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrecisionRow:
-    """What is known of one precision."""
+    """The row of one precision: estimate, measurements, marks."""
 
     precision: Precision
     guess: PartialEstimate
@@ -56,7 +56,7 @@ class Units:
 
     @classmethod
     def fitting(cls, rows: Sequence[PrecisionRow]) -> "Units":
-        """Those in which every figure of these rows is short."""
+        """Return the units in which every figure of these rows is short."""
         disk = [row.guess["bytes"] for row in rows if row.guess.get("bytes")]
         disk += [row.figures.bytes for row in rows if row.figures and row.figures.bytes]
         peaks = [row.guess.get("peak_ram_bytes") for row in rows]
@@ -107,7 +107,7 @@ class FigureColumn:
     width: int
     show: Callable[[PrecisionRow, Units], str]
     bar: Callable[[PrecisionRow], Bar] | None = None
-    """What a bar beside the figure shows, where there is room for bars."""
+    """The bar beside the figure, where there is room for bars."""
     narrow: bool = False
     """Whether it stays when the terminal is narrow; the card below always shows everything."""
 

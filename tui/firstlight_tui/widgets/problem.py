@@ -1,4 +1,4 @@
-"""What went wrong and what to do next, where the user is looking; the evidence is one key away."""
+"""The panel of an error: the sentence and the hint, where the user is looking; the detail is one key away."""
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical

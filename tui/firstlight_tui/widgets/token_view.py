@@ -13,7 +13,7 @@ from firstlight_tui.widgets.words import part
 TOKENS_SHOWN = 400
 _COLOURS = ("$text-primary on $primary-muted", "$text-secondary on $secondary-muted")
 _WORD = re.compile(r"<[^<>\s]{1,60}>|\\[ntr\\]|\w+|\s+|.", re.S)
-"""What changes as one: a special token, an escape, a word."""
+"""Pieces that change as a whole: a special token, an escape, a word."""
 _SPECIAL = "bold $text-accent on $accent-muted"
 
 

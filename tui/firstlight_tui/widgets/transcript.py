@@ -47,7 +47,7 @@ class Message(Vertical):
         self._composed = False
         self._filled: int | None = None
         self._pending: Callable[[], None] | None = None
-        """What to paint as soon as the parts are there."""
+        """The view to paint as soon as the parts exist."""
 
     def on_mount(self) -> None:
         self._composed = True

@@ -32,7 +32,7 @@ class Words(Static):
 
 
 def _look(content: VisualType) -> tuple[object, ...] | None:
-    """What tells two contents apart, styles included; None where nothing does."""
+    """Return a key that is equal for contents that look equal; None for other visuals."""
     if isinstance(content, str):
         return (content,)
     return (content.plain, *content.spans) if isinstance(content, Content) else None

@@ -133,7 +133,7 @@ class BenchResults(Vertical):
 
 
 def setup_words(document: BenchDocument) -> Content:
-    """What was measured and how, in one line."""
+    """Return the subject and the conditions of the measurement in one line."""
     labels = dict.fromkeys(label_of(result) for result in document["results"])
     machine, facts = document["machine"], [" vs ".join(labels)]
     if cores := machine.get("cores"):
@@ -149,7 +149,7 @@ def setup_words(document: BenchDocument) -> Content:
 
 
 def notes_words(document: BenchDocument) -> Content:
-    """What the figures mean, what a service adds, and the notes of the benchmark."""
+    """Return the meaning of the figures, the overhead of a service, and the notes of the benchmark."""
     added = [case["summary"] for entry in document.get("overhead", []) for case in entry["cases"]]
     first = (
         "Void: measure again before you use these figures. Median (min–max)"

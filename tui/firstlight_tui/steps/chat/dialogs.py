@@ -1,4 +1,4 @@
-"""What the chat's commands open over the chat: lists, pages, the settings, the tokens of an answer."""
+"""The dialogs that commands open over the chat: lists, pages, settings, the tokens of an answer."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any

@@ -155,7 +155,7 @@ class ChatStep(StepScreen):
         begin(self, work, group="question-size")
 
     def _show_size(self) -> None:
-        """What is typed, what waits, and what Enter does."""
+        """Show the size of the typed question, the waiting questions, and the effect of Enter."""
         words = []
         if queued := len(self.chat.queued):
             words.append(f"{queued} question{'s' * (queued != 1)} waiting, Esc takes back")

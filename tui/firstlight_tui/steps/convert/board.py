@@ -112,7 +112,7 @@ class ConversionBoard(Vertical):
 
 
 def plan_estimate_words(keys: Sequence[str], estimates: Estimates) -> Content:
-    """What the queue is expected to take, before it begins."""
+    """Return the estimates of a queue that has not begun."""
     rows = [estimates.get(key, {}) for key in keys]
     facts = []
     if seconds := sum(row.get("seconds") or 0.0 for row in rows):
@@ -207,7 +207,7 @@ def _measured_line(work: Work, estimates: Estimates) -> Content | None:
 
 
 def crowding_words(crowded: Crowding) -> Content:
-    """What other programs leave to the job."""
+    """Return the sentence on the processor time that other programs leave to the job."""
     words = (
         f"! The machine gives this job {crowded.job:.0f} %: other programs take {crowded.others:.0f} %"
         " of the processor."

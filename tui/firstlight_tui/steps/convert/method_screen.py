@@ -29,11 +29,11 @@ class MethodAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodTexts:
-    """What the screen shows of one precision."""
+    """The texts of one precision on the screen."""
 
     label: str
     course: Mapping[str, str]
-    """What the course says, by method."""
+    """The course's text by method."""
     reasons: Mapping[str, str]
     """Why what is run differs, by method."""
     own: str

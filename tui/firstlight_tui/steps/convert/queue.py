@@ -33,7 +33,7 @@ WORK = WorkKey[ConvertedQueue]("convert")
 
 
 class ConversionJob:
-    """What the app's work `convert` does; it knows no step and outlives them."""
+    """The task of the work `convert`; it knows no step and outlives them."""
 
     def __init__(
         self,

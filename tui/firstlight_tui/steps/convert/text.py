@@ -37,7 +37,7 @@ def run_words(plan: ConversionPlan) -> str:
 def method_texts(
     plan: Callable[..., ConversionPlan], precision: str, edited: OliveConfig | None
 ) -> MethodTexts:
-    """What the method screen shows; `plan` lays out one conversion, given `method` or `config`.
+    """Return the texts of the method screen; `plan` lays out one conversion, given `method` or `config`.
 
     Raises:
         FirstlightError: no plan can be made.
@@ -90,7 +90,7 @@ def result_words(document: ConversionDocument, *, used: bool) -> Content:
 
 
 def built_words(built: Any) -> str:
-    """What was read back from the graph: `4 bits, blocks of 32`; empty when nothing was."""
+    """Return the quantisation that was read from the graph: `4 bits, blocks of 32`; empty without any."""
     if not isinstance(built, Mapping) or not built.get("bits"):
         return ""
     words = f"{' and '.join(str(bits) for bits in built['bits'])} bits"

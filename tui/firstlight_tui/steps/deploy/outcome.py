@@ -1,4 +1,4 @@
-"""What a deployment came to, in words and colours: both answers, the place, the commands."""
+"""The outcome of a deployment in words and colours: both answers, the folder, the commands."""
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical

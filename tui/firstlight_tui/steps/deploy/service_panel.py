@@ -68,7 +68,7 @@ class ServiceForm(Horizontal):
 
     @property
     def wish(self) -> ServiceWish:
-        """What the form says now."""
+        """The current values of the form."""
         port = int(self.query_one("#serve-port", Input).value or 0)
         return ServiceWish(port, self.query_one("#serve-stays", Checkbox).value)
 

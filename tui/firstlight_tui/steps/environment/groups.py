@@ -63,7 +63,7 @@ def problems(rows: Iterable[CheckRow]) -> list[CheckRow]:
 
 
 def tile_of(group: Group, rows: Sequence[CheckRow]) -> Tile:
-    """What the tile of a group says."""
+    """Return the tile of a group."""
     own = group_rows(group, rows)
     waiting = sum(row["status"] == "looking" for row in own)
     wrong = problems(own)

@@ -23,7 +23,7 @@ ARTIFACT_MARK = "genai_config.json"
 
 
 class ArtifactFacts(TypedDict):
-    """What is shown of an adopted artifact."""
+    """Facts of an adopted artifact, as the card shows them."""
 
     model_type: str
     bytes: int
@@ -53,7 +53,7 @@ ChosenModel = AdoptedModel | InspectedModel
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What a text in the field means: a folder that is there, or a hub id that would have to be downloaded."""
+    """The meaning of a text in the field: an existing folder, or a hub id that would have to be downloaded."""
 
     folder: Path | None = None
     hub_id: str = ""
@@ -78,7 +78,7 @@ def find_named(text: str, services: Services, *, sample: Path) -> Named:
 
 
 def download_question(hub_id: str) -> str:
-    """What is asked before the network is touched."""
+    """Return the question to answer before anything is downloaded."""
     from firstlight_core.model.download import hub_host
     from firstlight_core.model.sources import hub_cache
 

@@ -1,4 +1,4 @@
-"""What a model will become here: its parts in one bar, and a bar for each precision; estimates, all of them."""
+"""The prospects of a model: its parts in one bar, and a bar for each precision; all of them estimates."""
 
 from collections.abc import Callable, Mapping
 

@@ -149,7 +149,7 @@ def facts_words(source: str, model: InspectDocument) -> Content:
 
 
 def _measured(support: SupportDocument | None) -> list[Content]:
-    """What the compatibility matrix says of such a model, in one line."""
+    """Return the compatibility matrix' verdict on such a model in one line."""
     if not support:
         return []
     status = support["status"]

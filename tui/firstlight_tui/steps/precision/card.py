@@ -89,7 +89,7 @@ def row_bytes(row: PrecisionRow) -> tuple[float, str] | None:
 
 
 def measured_words(row: PrecisionRow) -> str:
-    """What was measured of a row; empty when nothing was."""
+    """Return the measurements of a row; empty without any."""
     figures = row.figures
     if figures is None:
         return ""

@@ -24,7 +24,7 @@ Values = Mapping[str, int | str | bool]
 
 @dataclass(frozen=True, slots=True)
 class RowOptions:
-    """What was chosen for a row; without values it has its own."""
+    """The chosen options of a row; without values the row keeps its own."""
 
     values: dict[str, int | str | bool]
     calibration: str | None = None

@@ -39,7 +39,7 @@ def check_words(document: QualityDocument | QualitiesDocument) -> Content:
 
 
 def evidence_text(check: CheckRow) -> str:
-    """What one check rests on: its summary, then the questions, faults and cases that it looked at."""
+    """Return the evidence of one check: its summary, then its questions, faults and cases."""
     evidence = check["evidence"]
     lines = [evidence["summary"]]
     for fault in evidence.get("faults", []):

@@ -185,7 +185,7 @@ def _read(session: Session, run_record: Run | None) -> tuple[RunFacts, list[Entr
 
 
 def _closing(facts: RunFacts) -> list[Content]:
-    """What was achieved, line by line, and the verdicts on the quality."""
+    """Return the achievements line by line, and the verdicts on the quality."""
     lines = [_item(achievement) for achievement in achievements(facts)]
     verdicts = [str(quality.get("verdict") or "") for quality in facts.qualities]
     return lines + [

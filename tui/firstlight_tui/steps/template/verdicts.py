@@ -1,4 +1,4 @@
-"""What the template check says, as words and colours: the lock, each conversation, the changes, the preview."""
+"""The template check in words and colours: the verdict, each conversation, the changes, the preview."""
 
 from collections.abc import Iterable, Mapping, Sequence
 

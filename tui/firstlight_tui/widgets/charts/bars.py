@@ -27,7 +27,7 @@ class Bar:
     figure: str = ""
     """The median in words; empty: in three digits and a prefix."""
     note: str = ""
-    """What to say instead of the distance to the winner."""
+    """Text in place of the distance to the winner."""
     void: bool = False
 
     @property

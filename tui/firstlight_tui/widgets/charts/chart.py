@@ -12,7 +12,7 @@ from textual.widget import Widget
 
 
 class Drawing(Protocol):
-    """What can be drawn; equal drawings look equal."""
+    """A drawing; equal drawings look equal."""
 
     def rows(self, width: int) -> int:
         """The lines it wants at this width."""
@@ -36,7 +36,7 @@ class Chart(Widget):
 
     @property
     def drawing(self) -> Drawing | None:
-        """What is shown now."""
+        """The drawing that is shown now."""
         return self._drawing
 
     def show(self, drawing: Drawing | None) -> None:

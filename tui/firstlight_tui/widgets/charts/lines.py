@@ -66,7 +66,7 @@ class LinePlot:
     """The lines that it asks for when its height follows its content."""
 
     def rows(self, width: int) -> int:
-        """What it asks for; it draws itself in whatever it gets."""
+        """Return the preferred rows; it draws itself in any number."""
         return self.tall
 
     def draw(self, width: int, height: int) -> Content:

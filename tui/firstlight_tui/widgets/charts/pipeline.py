@@ -62,7 +62,7 @@ class Pipeline:
         return lines_of([*rows, self._overall(width)], width)
 
     def overall(self) -> float:
-        """What is done of everything, 0 to 1, by the weights; a running stage without a share counts as not begun."""
+        """The completed share of all stages, 0 to 1, by weight; a running stage without a share counts as not begun."""
         whole = sum(stage.weight for stage in self.stages)
         done = sum(
             stage.weight * (1.0 if stage.status == "done" else min(1.0, stage.share or 0.0))

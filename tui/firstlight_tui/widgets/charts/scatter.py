@@ -44,7 +44,7 @@ class Scatter:
     tall: int = 12
 
     def rows(self, width: int) -> int:
-        """What it asks for; it draws itself in whatever it gets."""
+        """Return the preferred rows; it draws itself in any number."""
         return max(LEAST_ROWS, self.tall)
 
     def draw(self, width: int, height: int) -> Content:
