@@ -61,9 +61,8 @@ ALERT_THRESHOLDS: AlertThresholds = {
     "cpu_usage_percent": 80,
 }
 """The course's alert thresholds (Module 6, section 1: alert_thresholds; cpu_threshold), for report and gauges."""
-CPU_ALERT = ALERT_THRESHOLDS["cpu_usage_percent"] / 100
 MEMORY_ALERT = ALERT_THRESHOLDS["memory_usage_percent"] / 100
-"""As shares of the whole."""
+"""As a share of the whole."""
 EMPTY_SAMPLE = Sample(cpu=0.0, memory_used=0, memory_total=1)
 
 

@@ -11,19 +11,23 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
 
 import tomli_w
 
-from firstlight_core.documents.settings_file import Monitor
-from firstlight_core.errors import FirstlightError, InputRefused, UsageError
+from firstlight_core.errors import FirstlightError, InputRefused
 from firstlight_core.files import read_limited, write_whole
-from firstlight_core.paths import OUTPUT_VARIABLE, SETTINGS_FILE, Paths, expanded, find_paths
-from firstlight_core.precision.table import DEFAULT_PRECISION, PRECISIONS, find_precision
+from firstlight_core.monitor import ALERT_THRESHOLDS, AlertThresholds
+from firstlight_core.paths import SETTINGS_FILE, Paths, expanded, find_paths
+from firstlight_core.precision.table import DEFAULT_PRECISION
+from firstlight_core.settings_table import (
+    ALERT_SETTINGS,
+    MONITORS,
+    SETTINGS,
+    SettingName,
+    SettingRow,
+)
 from firstlight_core.text import one_line, shown_path
 
-SettingName = Literal["theme", "models", "output", "precision", "monitor"]
-MONITORS: tuple[str, ...] = get_args(Monitor)
 KEYS = "keys"
 _LIMIT = 2**18
 _HEAD = """\
@@ -31,86 +35,9 @@ _HEAD = """\
 """
 _TABLE = re.compile(r"\s*\[+\s*([^\[\]]+?)\s*\]+\s*(?:#.*)?")
 _LINE_OF_KEY = re.compile(r"""\s*("[^"]*"|'[^']*'|[A-Za-z0-9_.-]+)\s*=""")
-_WHOLE_LINE = re.compile(r"""(\s*[a-z]+\s*=\s*)(?:"(?:[^"\\]|\\.)*"|'[^']*')(\s*(?:#.*)?)""")
-
-
-def _any_name(text: str) -> str | None:
-    return None if text.strip() else "is empty"
-
-
-def _folder(text: str) -> str | None:
-    if "\0" in text or not expanded(text).is_absolute():
-        return "must be a whole path, such as ~/models"
-    return None
-
-
-def _precision(text: str) -> str | None:
-    try:
-        find_precision(text)
-    except UsageError as error:
-        return f"names no precision: {error} {error.hint}".rstrip(" .")
-    return None
-
-
-def _monitor(text: str) -> str | None:
-    return None if text in MONITORS else f"must be one of: {', '.join(MONITORS)}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettingRow:
-    """One setting."""
-
-    name: SettingName
-    title: str
-    help: str
-    variable: str
-    """The environment variable that wins over the file."""
-    problem: Callable[[str], str | None]
-    """Return the fault of a value as the end of a sentence; None for a valid one."""
-    choices: tuple[str, ...] = ()
-    """The values that there are; empty where any text will do."""
-
-
-SETTINGS: tuple[SettingRow, ...] = (
-    SettingRow(
-        name="theme",
-        title="Theme",
-        help="Colours of the wizard.",
-        variable="FIRSTLIGHT_THEME",
-        problem=_any_name,
-    ),
-    SettingRow(
-        name="precision",
-        title="Precision",
-        help="Marked first in the wizard, and made when a command names none.",
-        variable="FIRSTLIGHT_PRECISION",
-        problem=_precision,
-        choices=tuple(row.key for row in PRECISIONS),
-    ),
-    SettingRow(
-        name="models",
-        title="Models",
-        help="A folder of models: the Model step lists them, and commands find them by name.",
-        variable="FIRSTLIGHT_MODELS",
-        problem=_folder,
-    ),
-    SettingRow(
-        name="output",
-        title="Output",
-        help="New runs go here: artifacts, reports, run.toml.",
-        variable=OUTPUT_VARIABLE,
-        problem=_folder,
-    ),
-    SettingRow(
-        name="monitor",
-        title="Monitor",
-        help="How much of the machine each step shows.",
-        variable="FIRSTLIGHT_MONITOR",
-        problem=_monitor,
-        choices=MONITORS,
-    ),
+_WHOLE_LINE = re.compile(
+    r"""(\s*["']?[A-Za-z_.-]+["']?\s*=\s*)(?:"(?:[^"\\]|\\.)*"|'[^']*'|\d+)(\s*(?:#.*)?)"""
 )
-"""Every setting but the keys."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +65,15 @@ class Settings:
     def monitor(self) -> str:
         """How much of the machine a step shows; one of `MONITORS`."""
         return self.values.get("monitor", MONITORS[0])
+
+    @property
+    def thresholds(self) -> AlertThresholds:
+        """The figures above which the monitor warns."""
+        thresholds = ALERT_THRESHOLDS.copy()
+        for figure, name in ALERT_SETTINGS.items():
+            if (value := self.values.get(name)) is not None:
+                thresholds[figure] = int(value)
+        return thresholds
 
 
 def load_settings(
@@ -173,13 +109,13 @@ def load_settings(
     for row in SETTINGS:
         if row.name not in document:
             continue
-        value = document[row.name]
-        if not isinstance(value, str):
+        value = _as_text(row, document[row.name])
+        if value is None and not row.is_number:
             wrong(row.name, "must be a text")
-        elif (problem := row.problem(value)) is not None:
+        elif (problem := row.problem(value or "")) is not None:
             wrong(row.name, problem)
         else:
-            values[row.name] = value
+            values[row.name] = value or ""
     known = [*(row.name for row in SETTINGS), KEYS]
     for key in document.keys() - set(known):
         wrong(key, f"is no setting; known are: {', '.join(known)}")
@@ -187,6 +123,13 @@ def load_settings(
     chosen = _of_environment(environ, mistakes)
     settings = Settings(values={**values, **chosen}, from_environment=frozenset(chosen), keys=keys)
     return settings, tuple(mistakes)
+
+
+def _as_text(row: SettingRow, value: object) -> str | None:
+    """A value of the file; None when it has another type."""
+    if row.is_number:
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+    return value if isinstance(value, str) else None
 
 
 def _of_environment(
@@ -246,35 +189,79 @@ def change_settings(changes: Mapping[SettingName, str | None], paths: Paths | No
         raise _no_toml(error, text) from error
     if not text.strip():
         text = _HEAD
+    numbers = {row.name for row in SETTINGS if row.is_number}
     for name, value in changes.items():
         document.pop(name, None)
-        if value is not None:
-            document[name] = value
-        text = _edited(text, name, value)
+        written: str | int | None = int(value) if value and name in numbers else value
+        if written is not None:
+            document[name] = written
+        text = _edited(text, name, written)
+    return _write(file, text, tomli_w.dumps(document))
+
+
+def change_keys(changes: Mapping[str, str | None], paths: Paths | None = None) -> Path:
+    """Write keys of the wizard: id → the keys that take its place; None takes one back.
+
+    Raises:
+        InputRefused: the file is no TOML, so that writing it would lose what it says.
+        StateProblem: it cannot be written.
+    """
+    file = (paths or find_paths()).settings
+    text = _read(file)
     try:
-        faithful = tomllib.loads(text) == document
-    except tomllib.TOMLDecodeError:
-        faithful = False
-    write_whole(file, text if faithful else _HEAD + tomli_w.dumps(document))
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _no_toml(error, text) from error
+    keys = dict(_keys(document.get(KEYS, {}), lambda key, problem: None))
+    if f"[{KEYS}]" not in text and any(changes.values()):
+        text = f"{text.rstrip() or _HEAD.rstrip()}\n\n[{KEYS}]\n".lstrip()
+    for id, value in changes.items():
+        keys.pop(id, None)
+        if value is not None:
+            keys[id] = value
+        text = _edited(text, id, value, table=KEYS)
+    document[KEYS] = keys
+    return _write(file, text, tomli_w.dumps(document))
+
+
+def _write(file: Path, edited: str, whole: str) -> Path:
+    """Write the edited text; where it does not mean the same as the whole one, that one."""
+    write_whole(file, edited if _meaning(edited) == _meaning(whole) else _HEAD + whole)
     return file
 
 
-def _edited(text: str, name: str, value: str | None) -> str:
+def _meaning(text: str) -> str:
+    """Return the text without comments, order and ways to write a key; empty when it is no TOML."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return ""
+    keys = dict(_keys(document.pop(KEYS, {}), lambda key, problem: None))
+    return json.dumps([document, keys], sort_keys=True, default=str)
+
+
+def _edited(text: str, name: str, value: str | int | None, *, table: str = "") -> str:
+    """The text with another value of a top-level name, or of a name in a table that it has."""
     lines = text.splitlines()
-    end = next((i for i, line in enumerate(lines) if line.lstrip().startswith("[")), len(lines))
+    headers = [i for i, line in enumerate(lines) if line.lstrip().startswith("[")]
+    begin = 0
+    if table:
+        begin = next((i + 1 for i in headers if lines[i].strip() == f"[{table}]"), len(lines))
+    end = next((i for i in headers if i >= begin), len(lines))
     written = json.dumps(value, ensure_ascii=False)
-    for number, line in enumerate(lines[:end]):
+    key = json.dumps(name) if table else name
+    for number, line in enumerate(lines[begin:end], start=begin):
         if (match := _LINE_OF_KEY.match(line)) is None or match[1].strip("\"'") != name:
             continue
         whole = _WHOLE_LINE.fullmatch(line)
-        kept = [f"{whole[1]}{written}{whole[2]}" if whole else f"{name} = {written}"]
+        kept = [f"{whole[1]}{written}{whole[2]}" if whole else f"{key} = {written}"]
         lines[number : number + 1] = kept if value is not None else []
         break
     else:
         if value is not None:
-            while end > 0 and not lines[end - 1].strip():
+            while end > begin and not lines[end - 1].strip():
                 end -= 1
-            lines.insert(end, f"{name} = {written}")
+            lines.insert(end, f"{key} = {written}")
     return "\n".join(lines) + "\n"
 
 

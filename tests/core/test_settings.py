@@ -7,7 +7,7 @@ import pytest
 from firstlight_core.errors import InputRefused
 from firstlight_core.model.sources import find_models, find_source
 from firstlight_core.paths import Paths, find_paths
-from firstlight_core.settings import change_settings, default_precision, load_settings
+from firstlight_core.settings import change_keys, change_settings, default_precision, load_settings
 from tests.support.schemas import validator
 from tests.support.tiny_models import tiny_hf
 
@@ -56,6 +56,9 @@ def test_the_environment_wins_over_the_file(paths: Paths) -> None:
         ("keys = 3", 1, "keys", "must be a table"),
         ('[keys]\n"app.quit" = ""', 2, "keys.app.quit", "must be a key"),
         ("theme = ", 1, "", "not valid TOML"),
+        ("alert_cpu_percent = 101", 1, "alert_cpu_percent", "whole number from 1 to 100"),
+        ("alert_response_ms = true", 1, "alert_response_ms", "must be a whole number"),
+        ("alert_response_ms = '2000'", 1, "alert_response_ms", "must be a whole number"),
     ],
 )
 def test_a_mistake_is_one_sentence_with_its_line(
@@ -82,6 +85,37 @@ def test_an_edit_keeps_comments_and_keys(paths: Paths) -> None:
         '[keys]\n"app.quit" = "ctrl+x"\nstep.next = "ctrl+f"\n'
     )
     assert load_settings(paths, {})[0].values == {"theme": 'da"wn', "monitor": "off"}
+
+
+def test_a_number_is_written_as_one_and_keeps_its_comment(paths: Paths) -> None:
+    paths.settings.write_text("alert_cpu_percent = 70  # a laptop\n")
+    change_settings({"alert_cpu_percent": "60", "alert_response_ms": "500"}, paths)
+    assert paths.settings.read_text() == (
+        "alert_cpu_percent = 60  # a laptop\nalert_response_ms = 500\n"
+    )
+    thresholds = load_settings(paths, {"FIRSTLIGHT_ALERT_MEMORY_PERCENT": "50"})[0].thresholds
+    assert thresholds == {
+        "response_time_ms": 500,
+        "error_rate_percent": 5,
+        "memory_usage_percent": 50,
+        "cpu_usage_percent": 60,
+    }
+
+
+def test_keys_are_changed_and_everything_else_stays(paths: Paths) -> None:
+    change_keys({"app.help": "f3"}, paths)
+    assert paths.settings.read_text().endswith('\n[keys]\n"app.help" = "f3"\n')
+    paths.settings.write_text(WRITTEN)
+    change_keys({"app.quit": "ctrl+y", "app.help": "f3", "step.next": None}, paths)
+    assert paths.settings.read_text() == (
+        '# mine\ntheme = "paper"  # like my terminal\nprecision = "int8"\n\n'
+        '[keys]\n"app.quit" = "ctrl+y"\n"app.help" = "f3"\n'
+    )
+    change_keys({"app.quit": None, "app.help": None}, paths)
+    assert load_settings(paths, {})[0].keys == {}
+    paths.settings.write_text("[keys.app]\nquit = 'x'\n")
+    change_keys({"app.quit": "y"}, paths)
+    assert load_settings(paths, {})[0].keys == {"app.quit": "y"}
 
 
 def test_a_new_file_says_what_it_is_and_what_cannot_be_edited_is_written_anew(paths: Paths) -> None:

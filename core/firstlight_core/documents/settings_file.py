@@ -18,5 +18,13 @@ class SettingsFile(TypedDict, total=False):
     precision: str
     """The precision that is marked first, and that `convert` and `tune` make when none is named."""
     monitor: Monitor
+    alert_response_ms: int
+    """The monitor warns when the first token takes as long; 2000 where it is absent."""
+    alert_errors_percent: int
+    """The monitor warns when as many answers fail; 5."""
+    alert_memory_percent: int
+    """The monitor warns when as much of the RAM is in use; 85."""
+    alert_cpu_percent: int
+    """The monitor warns when as much of the processor is in use; 80."""
     keys: dict[str, str]
     """Id of a key, such as `app.quit` → the keys that take its place, separated by commas."""

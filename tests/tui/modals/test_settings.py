@@ -10,6 +10,7 @@ from textual.widgets import Input, OptionList
 from firstlight_core.paths import find_paths
 from firstlight_core.session import Session
 from firstlight_core.settings import load_settings
+from firstlight_tui.modals.keys import KeysScreen
 from firstlight_tui.modals.settings import SettingsScreen
 from firstlight_tui.state.precision_choice import advised
 from firstlight_tui.steps.precision.screen import PrecisionStep
@@ -43,7 +44,7 @@ async def test_a_choice_counts_at_once_and_is_kept(wizard: Build, size: tuple[in
         await settle(pilot)
         assert app.theme == "firstlight" and load_settings()[0].values == {}
         await pilot.press("end", "enter")
-        assert "app.quit" in "".join(str(words.render()) for words in app.screen.query("Words"))
+        assert isinstance(app.screen, KeysScreen)
         await pilot.press("escape", "escape")
         assert app.screen is not None and not isinstance(app.screen, SettingsScreen)
     assert app.return_code in (None, 0)
@@ -57,13 +58,31 @@ async def test_a_folder_must_be_a_whole_path(wizard: Build, tmp_path: Path) -> N
         field = app.screen.query_one(Input)
         field.value = "models"
         await pilot.press("enter")
-        assert "whole path" in str(app.screen.query_one("#folder-problem").render())
+        assert "whole path" in str(app.screen.query_one("#problem").render())
         field.value = str(tmp_path)
         await pilot.press("enter")
         await settle(pilot)
         assert load_settings()[0].models == tmp_path
         await pilot.press("enter", "escape")
         assert load_settings()[0].models == tmp_path
+
+
+async def test_a_threshold_of_the_monitor_must_be_a_number_in_its_range(wizard: Build) -> None:
+    app = wizard()
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        await pilot.press("f11", *["down"] * 8, "enter", *"101", "enter")
+        words = str(app.screen.query_one("#problem").render())
+        assert words == "Alert: CPU must be a whole number from 1 to 100."
+        await pilot.press(*["backspace"] * 3, *"30", "enter")
+        await settle(pilot)
+        assert app.workspace.thresholds["cpu_usage_percent"] == 30
+        assert "alert_cpu_percent = 30\n" in find_paths().settings.read_text()
+        view = app.workspace.machine_view([app.workspace.history.last] * 10)
+        assert [alert.figure for alert in view.alerts] == ["cpu_usage_percent"]
+        await pilot.press("delete")
+        await settle(pilot)
+        assert app.workspace.thresholds["cpu_usage_percent"] == 80
 
 
 async def test_the_wizard_wears_the_file(wizard: Build) -> None:

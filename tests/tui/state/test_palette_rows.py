@@ -8,7 +8,7 @@ import pytest
 
 from firstlight_core.model.sources import FoundModel
 from firstlight_core.session import Session
-from firstlight_core.settings import SETTINGS
+from firstlight_core.settings_table import SETTINGS
 from firstlight_tui.state.key_names import key_name, key_names
 from firstlight_tui.state.navigation import Navigation, Step
 from firstlight_tui.state.palette import (

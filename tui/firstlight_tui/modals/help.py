@@ -27,6 +27,7 @@ from firstlight_tui.state.help_page import (
     Scope,
     key_lines,
 )
+from firstlight_tui.state.keymap import UNSET
 from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.check_box import CheckBox
 from firstlight_tui.widgets.screen_text import shown_text
@@ -84,6 +85,7 @@ def _key_column(step: Screen[None]) -> Iterator[Content]:
             scope=_scope(active.node),
         )
         for active in step.active_bindings.values()
+        if not active.binding.key.startswith(UNSET)
     ]
     kind = focus_kind(step.focused)
     title, lines = FOCUS_KEYS.get(kind, ("Here", ()))

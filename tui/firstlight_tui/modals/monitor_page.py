@@ -12,9 +12,9 @@ from textual.content import Content
 from textual.widgets import Button
 
 from firstlight_core.machine import own_cpu
-from firstlight_core.monitor import ALERT_THRESHOLDS, Sample
+from firstlight_core.monitor import Sample
 from firstlight_core.text import bytes_text, seconds_text
-from firstlight_tui.state.machine_view import MachineView, machine_view
+from firstlight_tui.state.machine_view import MachineView
 from firstlight_tui.terminal.app import workspace_of
 from firstlight_tui.widgets.charts import Chart, LinePlot, Reference, Series
 from firstlight_tui.widgets.charts.canvas import spark
@@ -76,7 +76,7 @@ class MonitorPage(Page[Literal["more"]]):
     def _paint(self) -> None:
         workspace = workspace_of(self)
         samples = list(workspace.history.samples)
-        view = machine_view(samples, workspace.busy, workspace.chat, workspace.decode_rate)
+        view = workspace.machine_view(samples)
         if (last := view.last) is None:
             return
         drawn = view.samples if self._whole else view.samples[-MINUTE:]
@@ -171,10 +171,10 @@ def alerts_content(view: MachineView) -> Content:
     if view.alerts:
         lines = [f"! {alert.words}. {alert.advice}" for alert in view.alerts]
         return Content.assemble(part("\n".join(lines), "$text-warning"))
-    limits = ALERT_THRESHOLDS
+    limits = view.thresholds
     words = (
         f"✓ Nothing calls for attention: CPU below {limits['cpu_usage_percent']} %, RAM below "
-        f"{limits['memory_usage_percent']} %, first token within {limits['response_time_ms'] / 1000:.0f} s, "
+        f"{limits['memory_usage_percent']} %, first token within {limits['response_time_ms'] / 1000:g} s, "
         f"fewer than {limits['error_rate_percent']} % of the answers failed."
     )
     return Content.assemble(part(words, "$text-success"))

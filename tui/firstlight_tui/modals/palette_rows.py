@@ -10,9 +10,10 @@ from textual.screen import Screen
 
 from firstlight_core.documents.glossary import Term
 from firstlight_core.errors import FirstlightError
-from firstlight_core.settings import SettingRow
+from firstlight_core.settings_table import SettingRow
 from firstlight_tui.modals.detail import DetailScreen
 from firstlight_tui.modals.glossary import GlossaryScreen
+from firstlight_tui.modals.keys import KeysScreen
 from firstlight_tui.modals.palette import Palette
 from firstlight_tui.modals.settings import SettingsScreen
 from firstlight_tui.state.palette import (
@@ -75,6 +76,12 @@ class _Rows:
             *step_rows(workspace.navigation, workspace.session, self._refuse),
             *self.themes(),
             *setting_rows(self._show_setting),
+            PaletteRow(
+                group="setting",
+                title="Set keys",
+                help="Every act with its key",
+                run=self._show_keys,
+            ),
             PaletteRow(group="term", title="Glossary", help="Every term", run=self._show_glossary),
             *term_rows(self._show_term),
         ]
@@ -88,6 +95,9 @@ class _Rows:
 
     def _refuse(self, why: str) -> None:
         self._app.notify(why, severity="warning", markup=False)
+
+    def _show_keys(self) -> None:
+        self._app.push_screen(KeysScreen(self._preferences))
 
     def _show_glossary(self) -> None:
         self._app.push_screen(GlossaryScreen())
@@ -115,7 +125,8 @@ def _acts(app: App[int], screen: Screen[object]) -> Iterator[Act]:
     """The key bindings of ours that work on a screen now, its own first."""
     for active in screen.active_bindings.values():
         binding = active.binding
-        if active.enabled and binding.id and binding.key not in _MOVES:
+        moves = binding.key in _MOVES or (binding.id or "").startswith("move.")
+        if active.enabled and binding.id and not moves:
             yield Act(
                 action=binding.action,
                 key=binding.key,

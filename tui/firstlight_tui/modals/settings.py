@@ -1,6 +1,6 @@
 """The settings: one row each, written as soon as it is chosen."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -15,18 +15,18 @@ from textual.widgets.option_list import Option
 from firstlight_core.errors import FirstlightError
 from firstlight_core.paths import Paths
 from firstlight_core.precision.table import find_precision
-from firstlight_core.settings import KEYS, SETTINGS, SettingName, SettingRow
+from firstlight_core.settings import KEYS
+from firstlight_core.settings_table import SETTINGS, SettingName, SettingRow
 from firstlight_core.text import one_line, shown_path
-from firstlight_tui.modals.detail import DetailScreen
 from firstlight_tui.modals.pick import ChooseScreen
-from firstlight_tui.terminal.preferences import Preferences, list_keys
+from firstlight_tui.terminal.preferences import Preferences
 from firstlight_tui.terminal.workers import begin
 from firstlight_tui.widgets.path_input import PathInput, plain_path
 from firstlight_tui.widgets.screens import Dialog
 from firstlight_tui.widgets.words import Words, part
 
 _DEFAULT = "\0default"
-_KEYS_HELP = "Change a key in the file; Enter lists every key with its name."
+_KEYS_HELP = "Every act with its key; press another one, or take the keys of vim."
 
 
 class SettingsScreen(Dialog[None]):
@@ -79,12 +79,14 @@ class SettingsScreen(Dialog[None]):
             won = row.name in settings.from_environment
             words = _label(row, value) if value else f"{self._default(row)} (default)"
             note = f"  ({row.variable} wins)" if won else ""
-            rows.append(Option(Content(f"{row.title:11}{one_line(words, 60)}{note}"), id=row.name))
+            rows.append(Option(Content(f"{row.title:17}{one_line(words, 40)}{note}"), id=row.name))
         changed = len(settings.keys)
         keys = f"{changed} changed" if changed else "as shipped (default)"
-        return [*rows, Option(Content(f"{'Keys':11}{keys}"), id=KEYS)]
+        return [*rows, Option(Content(f"{'Keys':17}{keys}"), id=KEYS)]
 
     def _default(self, row: SettingRow) -> str:
+        if row.default:
+            return _label(row, row.default)
         defaults = {
             "theme": self._themes[0],
             "precision": _label(row, self._preferences.settings.precision),
@@ -110,7 +112,9 @@ class SettingsScreen(Dialog[None]):
     def _selected(self, event: OptionList.OptionSelected) -> None:
         row = next((row for row in SETTINGS if row.name == event.option_id), None)
         if row is None:
-            self.app.push_screen(DetailScreen("Keys", _keys_text(self._preferences)))
+            from firstlight_tui.modals.keys import KeysScreen
+
+            self.app.push_screen(KeysScreen(self._preferences), lambda _: self._show_rows())
             return
         choices = self._themes if row.name == "theme" else row.choices
         if choices:
@@ -121,9 +125,7 @@ class SettingsScreen(Dialog[None]):
             )
         else:
             value = self._preferences.settings.values.get(row.name, "")
-            self.app.push_screen(
-                _FolderScreen(row.title, value, row.problem), lambda text: self._choose(row, text)
-            )
+            self.app.push_screen(_ValueScreen(row, value), lambda text: self._choose(row, text))
 
     def action_reset(self) -> None:
         """Take the highlighted setting away."""
@@ -143,6 +145,9 @@ class SettingsScreen(Dialog[None]):
             return
         if not self.is_attached:
             return
+        self._show_rows()
+
+    def _show_rows(self) -> None:
         rows = self.query_one(OptionList)
         at = rows.highlighted
         rows.clear_options()
@@ -151,55 +156,43 @@ class SettingsScreen(Dialog[None]):
 
 
 def _label(row: SettingRow, value: str) -> str:
+    if row.unit:
+        return f"{value} {row.unit}"
     return find_precision(value).label if row.name == "precision" else value
 
 
-def _keys_text(preferences: Preferences) -> Content:
-    changed = preferences.settings.keys
-    keys = sorted({binding.id or "": binding for binding in list_keys()}.items())
-    lines = [
-        Content('Under [keys] in settings.toml, for example:  "app.quit" = "ctrl+x"'),
-        Content(""),
-    ]
-    for id, binding in keys:
-        now = changed.get(id)
-        lines.append(
-            Content.assemble(
-                part(f"{id:22} ", "$text-accent"),
-                part(f"{now or binding.key:20} ", "bold" if now else ""),
-                part(str(binding.tooltip or binding.description), "$foreground-muted"),
-            )
-        )
-    return Content("\n").join(lines)
-
-
-class _FolderScreen(Dialog[str | None]):
-    """Asks for a folder; empty is the default."""
+class _ValueScreen(Dialog[str | None]):
+    """Asks for a folder or a number; empty is the default."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Cancel", id="folder.cancel", tooltip="Change nothing"),
     ]
 
-    def __init__(self, title: str, value: str, problem: Callable[[str], str | None]) -> None:
+    def __init__(self, row: SettingRow, value: str) -> None:
         super().__init__()
-        self._title, self._value, self._problem = title, value, problem
+        self._row, self._value = row, value
 
     def compose(self) -> ComposeResult:
+        row = self._row
         with Vertical(classes="dialog") as box:
-            box.border_title = Content(self._title)
+            box.border_title = Content(f"{row.title}, {row.unit}" if row.unit else row.title)
             box.border_subtitle = Content("Enter saves · empty is the default · Esc cancels")
-            yield PathInput("~/models", id="folder")
-            yield Words(id="folder-problem")
+            if row.is_number:
+                yield Input(placeholder=row.default, id="value", compact=True)
+            else:
+                yield PathInput("~/models", id="value")
+            yield Words(id="problem")
 
     def on_mount(self) -> None:
-        self.query_one(PathInput).value = self._value
+        self.query_one("#value", Input).value = self._value
 
     @on(Input.Submitted)
     def _given(self, event: Input.Submitted) -> None:
         event.stop()
-        text = plain_path(event.value)
-        if text and (problem := self._problem(text)) is not None:
-            words = Content.styled(f"A folder {problem}.", "$text-error")
-            self.query_one("#folder-problem", Words).update(words)
+        text = event.value.strip() if self._row.is_number else plain_path(event.value)
+        if text and (problem := self._row.problem(text)) is not None:
+            what = self._row.title if self._row.is_number else "A folder"
+            words = Content.styled(f"{what} {problem}.", "$text-error")
+            self.query_one("#problem", Words).update(words)
         else:
             self.dismiss(text)

@@ -1,11 +1,11 @@
 """The contents of the monitor: samples, the running job and its predicted peak, and exceeded thresholds."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from firstlight_core.machine import Alert, find_alerts
-from firstlight_core.monitor import Sample
+from firstlight_core.monitor import ALERT_THRESHOLDS, AlertThresholds, Sample
 from firstlight_tui.state.chat import Chat
 from firstlight_tui.state.signal import Signal
 from firstlight_tui.state.work import PREDICTED, Work
@@ -47,6 +47,8 @@ class MachineView:
     decode_rate: float | None = None
     """The newest figure, whether or not an answer is being made."""
     alerts: tuple[Alert, ...] = ()
+    thresholds: AlertThresholds = field(default_factory=ALERT_THRESHOLDS.copy)
+    """What the alerts were measured against."""
 
     @property
     def last(self) -> Sample | None:
@@ -67,7 +69,11 @@ def rates_now(works: Iterable[Work], chat: Chat) -> tuple[float | None, float | 
 
 
 def machine_view(
-    samples: Iterable[Sample], works: Iterable[Work], chat: Chat, decode_rate: float | None
+    samples: Iterable[Sample],
+    works: Iterable[Work],
+    chat: Chat,
+    decode_rate: float | None,
+    thresholds: AlertThresholds = ALERT_THRESHOLDS,
 ) -> MachineView:
     """Return what the monitor shows now."""
     seen = tuple(samples)
@@ -97,5 +103,7 @@ def machine_view(
             seen,
             response_ms=first_token * 1000 if first_token is not None else None,
             error_percent=100 * failures / requests if requests else None,
+            thresholds=thresholds,
         ),
+        thresholds=thresholds,
     )

@@ -8,7 +8,7 @@ from firstlight_core.documents.glossary import Term
 from firstlight_core.glossary import list_terms, names_of
 from firstlight_core.model.sources import FoundModel
 from firstlight_core.session import Session
-from firstlight_core.settings import SETTINGS, SettingRow
+from firstlight_core.settings_table import SETTINGS, SettingRow
 from firstlight_core.text import bytes_text, one_line
 from firstlight_tui.state.key_names import key_name
 from firstlight_tui.state.navigation import Navigation, Step

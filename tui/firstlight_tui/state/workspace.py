@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,13 @@ from firstlight_core.exports.vllm_command import Capacity
 from firstlight_core.inference.transcript import Turn
 from firstlight_core.ledger import Run as LedgerRun
 from firstlight_core.machine import MachineReader
-from firstlight_core.monitor import History, Sample, TreeCpu
+from firstlight_core.monitor import (
+    ALERT_THRESHOLDS,
+    AlertThresholds,
+    History,
+    Sample,
+    TreeCpu,
+)
 from firstlight_core.paths import Paths, find_paths
 from firstlight_core.session import Session
 from firstlight_core.steps import outdated_steps
@@ -24,7 +30,7 @@ from firstlight_core.workflow.services import Services
 from firstlight_tui.state.chat import Chat
 from firstlight_tui.state.conversation import Change
 from firstlight_tui.state.deployment import Choice, ServiceWish
-from firstlight_tui.state.machine_view import MonitorMode, rates_now
+from firstlight_tui.state.machine_view import MachineView, MonitorMode, machine_view, rates_now
 from firstlight_tui.state.navigation import Navigation
 from firstlight_tui.state.run_record import RunRecord
 from firstlight_tui.state.service import LocalService
@@ -82,6 +88,8 @@ class Workspace:
         self.paths = paths or find_paths()
         self._machine = MachineReader()
         self.monitor = MonitorMode()
+        self.thresholds: AlertThresholds = ALERT_THRESHOLDS
+        """The figures above which the monitor warns."""
         self.history = history or History(read=self.read_machine)
         self._session = session or Session()
         self._job_cpu = TreeCpu()
@@ -153,6 +161,10 @@ class Workspace:
         """Add a sample to the history and publish it."""
         await asyncio.to_thread(self.history.take)
         self.sampled.publish(self.history.last)
+
+    def machine_view(self, samples: Iterable[Sample]) -> MachineView:
+        """Return what the monitor shows of these samples and of what runs now."""
+        return machine_view(samples, self.busy, self.chat, self.decode_rate, self.thresholds)
 
     @property
     def decode_rate(self) -> float | None:

@@ -1,6 +1,8 @@
 """Apply the settings to the wizard: theme, keys, monitor; a choice is written at once."""
 
 import asyncio
+import importlib
+import pkgutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -13,10 +15,11 @@ from firstlight_core.errors import FirstlightError
 from firstlight_core.paths import Paths
 from firstlight_core.settings import (
     KEYS,
-    SettingName,
+    change_keys,
     change_settings,
     load_settings,
 )
+from firstlight_core.settings_table import SettingName
 from firstlight_core.text import one_line
 from firstlight_tui.state.machine_view import Mode
 from firstlight_tui.terminal.app import TerminalApp
@@ -43,6 +46,7 @@ class Preferences:
         """The setting that was applied last: F12 may have changed the form since."""
         self._previewed = False
         self._writing = asyncio.Lock()
+        self._has_keymap = False
         self._wear()
 
     @property
@@ -65,17 +69,36 @@ class Preferences:
             self.mistakes.append(f"settings.toml: `theme` names no theme {one_line(theme, 40)!r}.")
             theme = self._default_theme
         app.theme = self._chosen_theme = theme
+        app.workspace.thresholds = settings.thresholds
         if settings.monitor != self._monitor:
             self._monitor = settings.monitor
             app.workspace.monitor.show(MONITOR_MODES[settings.monitor])
-        if settings.keys:
-            known = {binding.id for binding in list_keys()}
+        self._wear_keys()
+
+    def _wear_keys(self) -> None:
+        keys = self.settings.keys
+        if keys or self._has_keymap:
+            if keys.keys() - (known := {binding.id for binding in list_keys()}):
+                load_screens()
+                known = {binding.id for binding in list_keys()}
             self.mistakes += [
                 f"settings.toml: `{KEYS}.{one_line(id, 40)}` is no key of the wizard."
-                for id in settings.keys
+                for id in keys
                 if id not in known
             ]
-            app.set_keymap({id: keys for id, keys in settings.keys.items() if id in known})
+            self._has_keymap = True
+            self._app.set_keymap({id: key for id, key in keys.items() if id in known})
+
+    async def change_keys(self, changes: Mapping[str, str | None]) -> None:
+        """Write keys beside the UI loop and apply them: id → the keys that take its place; None takes one back.
+
+        Raises:
+            FirstlightError: the file cannot be written, or is no TOML.
+        """
+        async with self._writing:
+            await asyncio.to_thread(change_keys, changes, self._paths)
+            self.settings, _ = await asyncio.to_thread(load_settings, self._paths)
+        self._wear_keys()
 
     async def change(self, changes: Mapping[SettingName, str | None]) -> None:
         """Write settings beside the UI loop, one change after another, then apply them; None takes one away.
@@ -113,8 +136,17 @@ class Preferences:
         self.settings = replace(self.settings, values={**self.settings.values, "theme": name})
 
 
+def load_screens() -> None:
+    """Import every screen and widget, also those that are imported when they are first opened."""
+    package = __name__.split(".")[0]
+    for room in ("widgets", "modals", "steps"):
+        folder = importlib.import_module(f"{package}.{room}")
+        for module in pkgutil.walk_packages(folder.__path__, f"{folder.__name__}."):
+            importlib.import_module(module.name)
+
+
 def list_keys() -> Iterator[Binding]:
-    """Every key of the wizard that can be changed, in no order."""
+    """Every key that can be changed of the screens that are loaded, in no order."""
     waiting = list(DOMNode.__subclasses__())
     seen: set[type] = set()
     while waiting:

@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from textual.content import Content
 
 from firstlight_core.machine import own_cpu
-from firstlight_core.monitor import CPU_ALERT, MEMORY_ALERT, Sample
+from firstlight_core.monitor import Sample
 from firstlight_core.text import bytes_text, seconds_text
 from firstlight_tui.state.machine_view import MachineView
 from firstlight_tui.widgets.charts.canvas import Canvas, Dots, Piece, cut, fitted, lines_of, spark
@@ -117,7 +117,7 @@ class MachinePanel:
     def _cpu(self, area: _Area, sample: Sample) -> None:
         head: list[Piece] = [
             ("CPU ", MUTED),
-            (f"{sample.cpu:.0f} %", hot(sample.cpu / 100, CPU_ALERT)),
+            (f"{sample.cpu:.0f} %", hot(sample.cpu, self.view.thresholds["cpu_usage_percent"])),
         ]
         if (own := own_cpu(sample)) is not None:
             others = max(0.0, sample.cpu - own)
@@ -150,8 +150,11 @@ class MachinePanel:
 
     def _memory(self, area: _Area, sample: Sample) -> None:
         used = f"{gib(sample.memory_used)} / {gib(sample.memory_total)} GiB"
-        share = sample.memory_used / max(1, sample.memory_total)
-        head: list[Piece] = [("RAM ", MUTED), (used, hot(share, MEMORY_ALERT))]
+        share = 100 * sample.memory_used / max(1, sample.memory_total)
+        head: list[Piece] = [
+            ("RAM ", MUTED),
+            (used, hot(share, self.view.thresholds["memory_usage_percent"])),
+        ]
         if sample.swap_used:
             head.append((f"  swap {gib(sample.swap_used)}", MUTED))
         area.line(0, *head)

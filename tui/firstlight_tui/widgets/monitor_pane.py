@@ -4,7 +4,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from firstlight_core.monitor import History, Sample
-from firstlight_tui.state.machine_view import MachineView, machine_view
+from firstlight_tui.state.machine_view import MachineView
 from firstlight_tui.terminal.app import workspace_of
 from firstlight_tui.widgets.charts import Chart
 from firstlight_tui.widgets.machine_chart import MachinePanel, strip_line
@@ -38,7 +38,7 @@ class MonitorPane(Vertical):
             return
         workspace = workspace_of(self)
         samples = list(self._history.samples)[-60:] or [sample]
-        view = machine_view(samples, workspace.busy, workspace.chat, workspace.decode_rate)
+        view = workspace.machine_view(samples)
         self._show(view)
 
     def repaint(self) -> None:

@@ -1,10 +1,11 @@
 """Screens that come and go: painted once when they come, silent from the moment they go."""
 
 from contextlib import ExitStack
-from typing import Generic
+from typing import ClassVar, Generic
 
 from textual import events
 from textual.await_complete import AwaitComplete
+from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, Screen, ScreenResultType
 from textual.worker import NoActiveWorker, get_current_worker
 
@@ -17,6 +18,19 @@ class BaseScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
     one that has waited for a thread then looks for a part that is gone.
     """
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        # No keyboard has these keys; a keymap gives them others.
+        Binding("unset_down", "press('down')", "Down", id="move.down", show=False),
+        Binding("unset_up", "press('up')", "Up", id="move.up", show=False),
+        Binding("unset_left", "press('left')", "Left", id="move.left", show=False),
+        Binding("unset_right", "press('right')", "Right", id="move.right", show=False),
+        Binding("unset_first", "press('home')", "First row", id="move.first", show=False),
+        Binding("unset_last", "press('end')", "Last row", id="move.last", show=False),
+        Binding(
+            "unset_page_down", "press('pagedown')", "Page down", id="move.page-down", show=False
+        ),
+        Binding("unset_page_up", "press('pageup')", "Page up", id="move.page-up", show=False),
+    ]
     gone = False
     """Whether it is being removed; what still comes for it is to be ignored."""
     _size_known = False
@@ -49,6 +63,10 @@ class BaseScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
 
     def on_unmount(self) -> None:
         self._held.close()
+
+    def action_press(self, key: str) -> None:
+        """Do what another key does."""
+        self.app.simulate_key(key)
 
     def leave(self) -> None:
         """Prepare for removal: end all workers except the calling one."""
