@@ -5,7 +5,7 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -28,6 +28,8 @@ class Sample:
     """Resident memory of the running job's whole process tree; None when no job runs."""
     job_cpu: float | None = None
     """Processor time of the running job's process tree since the last sample, in percent of all cores; None when no job runs."""
+    job_wanted: float | None = None
+    """Processor time that the threads of that tree asked for, in percent of all cores; None where the system is silent."""
     cores: tuple[float, ...] = ()
     swap_used: int | None = None
     disk_write_rate: float | None = None
@@ -152,30 +154,6 @@ def cpu_seconds(pid: int) -> float | None:
     except psutil.Error:
         return None
     return float(times.user + times.system)
-
-
-CROWDED = 30.0
-"""Percent of all cores that other programs take from which a job counts as crowded."""
-_CROWD_SAMPLES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Crowding:
-    """Processor shares of a job and of all other programs, in percent of all cores."""
-
-    job: float
-    others: float
-
-
-def crowding(samples: Iterable[Sample]) -> Crowding | None:
-    """How other programs crowd the job, averaged over the last seconds; None where they leave it enough."""
-    known = [sample for sample in samples if sample.job_cpu is not None][-_CROWD_SAMPLES:]
-    if not known:
-        return None
-    job = sum(sample.job_cpu or 0.0 for sample in known) / len(known)
-    others = sum(max(0.0, sample.cpu - (sample.job_cpu or 0.0)) for sample in known) / len(known)
-    # A job that waits for the disk on an idle machine is not crowded.
-    return Crowding(job, others) if others >= CROWDED and job + others >= 80.0 else None
 
 
 PEAK_SECONDS = 0.15

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
+from rich.console import RenderableType
 from textual.binding import Binding, BindingType
 
 from firstlight_core.monitor import History
@@ -15,8 +16,10 @@ from firstlight_themes import DEFAULT_THEME, load_themes
 from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.modals.connect import connect
 from firstlight_tui.modals.continue_run import offer_to_continue
+from firstlight_tui.modals.job_list import JobListScreen
 from firstlight_tui.modals.monitor_page import MonitorPage
 from firstlight_tui.modals.settings import SettingsScreen
+from firstlight_tui.state.job_list import STEPS_OF_OTHERS
 from firstlight_tui.state.navigation import Navigation
 from firstlight_tui.state.run_memory import RunMemory
 from firstlight_tui.state.workspace import Workspace
@@ -81,6 +84,14 @@ class WizardApp(TerminalApp):
             show=False,
             tooltip="Find any act, step, model, theme, setting or term",
         ),
+        Binding(
+            "f3",
+            "jobs",
+            "Jobs",
+            id="app.jobs",
+            show=False,
+            tooltip="What runs and what waits: stop it, change the order",
+        ),
         Binding("f2", "themes", "Theme", id="app.theme", show=False, tooltip="Choose a theme"),
         Binding(
             "f11,comma",
@@ -121,6 +132,7 @@ class WizardApp(TerminalApp):
             history=history,
             paths=paths,
             warn=lambda sentence: self.notify(sentence, severity="warning", markup=False),
+            tell=lambda sentence: self.notify(sentence, markup=False),
         )
         self.workspace.drafts.model = model
         self.memory = RunMemory(self.workspace) if remember else None
@@ -221,6 +233,30 @@ class WizardApp(TerminalApp):
             mode = monitor.more()
         if mode == "page":
             self.push_screen(MonitorPage(), self._monitor_closed)
+
+    def action_jobs(self) -> None:
+        """Show what runs and what waits."""
+        if isinstance(self.screen, StepScreen):
+            self.push_screen(JobListScreen(), self._jobs_closed)
+
+    def _jobs_closed(self, name: str | None) -> None:
+        owner = STEPS_OF_OTHERS.get(name or "", "")
+        for index, step in enumerate(self.steps):
+            if name and (name == step.WORK or owner == step.STEP_ID):
+                if why := self.workspace.navigation.hindrance(index, self.workspace.session):
+                    self.notify(why, severity="warning", markup=False)
+                else:
+                    self.workspace.navigation.open(step)
+
+    def exit(
+        self,
+        result: int | None = None,
+        return_code: int = 0,
+        message: RenderableType | None = None,
+    ) -> None:
+        """Leave; work that waits for its turn does not begin any more."""
+        self.workspace.jobs.close()
+        super().exit(result, return_code, message)
 
     def _monitor_closed(self, answer: str | None) -> None:
         if answer == "more":

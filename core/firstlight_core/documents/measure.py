@@ -158,6 +158,8 @@ class BenchDocument(TypedDict):
     """Whether the figures are worth nothing; `notes` says why."""
     void_reasons: NotRequired[list[str]]
     """The notes that make the figures void; absent from the records of earlier versions."""
+    stopped: NotRequired[bool]
+    """Whether it was cancelled before the last measurement; the figures are of those that were finished."""
 
 
 class DriftFigures(TypedDict):

@@ -1,5 +1,6 @@
 """Measures artifacts and servers from this machine: load, TTFT, prefill and decode rate, memory; interleaved."""
 
+import asyncio
 import contextlib
 import importlib.metadata
 import platform
@@ -53,6 +54,7 @@ async def benchmark(
     network: bool = False,
     on_event: Listener | None = None,
     started: Started = None,
+    on_stopped: Callable[[BenchDocument], None] | None = None,
     watch: InterferenceWatch | None = None,
 ) -> BenchDocument:
     """Measure every target at every prompt length, `repeats` times after one warm-up that is not counted.
@@ -64,6 +66,7 @@ async def benchmark(
         through_foundry: each artifact is also served by Foundry Local and asked the same questions both ways, in
             turns; `overhead[]` has what the service adds, see `measure.overhead`.
         network: whether a server on another machine may be asked; only after an explicit yes.
+        on_stopped: takes the document of what was measured when the benchmark is cancelled, if anything was.
 
     Raises:
         UsageError: a number is out of range, or a target is none.
@@ -108,13 +111,36 @@ async def benchmark(
             )
         groups = [subjects] if together or pairs else [[subject] for subject in subjects]
         count = _Count(subjects, repeats, levels, tell)
-        for group in groups:
-            async with AsyncExitStack() as stack:
-                await _open(group, stack, started, tell)
-                watch.begin(*_processes(group))
-                notes += await _measure(group, new_tokens, repeats, count)
-                await _sweep(group, levels, new_tokens, repeats, count, sweeps)
-                watch.end()
+        try:
+            for group in groups:
+                async with AsyncExitStack() as stack:
+                    await _open(group, stack, started, tell)
+                    watch.begin(*_processes(group))
+                    try:
+                        notes += await _measure(group, new_tokens, repeats, count)
+                        await _sweep(group, levels, new_tokens, repeats, count, sweeps)
+                    finally:
+                        watch.end()
+        except asyncio.CancelledError:
+            measured = [subject for subject in subjects if any(subject.samples.values())]
+            if on_stopped is not None and measured:
+                reasons = watch.notes()
+                results = [_partial_result(s, sweeps, void=bool(reasons)) for s in measured]
+                on_stopped(
+                    {
+                        "machine": machine(),
+                        "lengths": list(lengths),
+                        "new_tokens": new_tokens,
+                        "repeats": repeats,
+                        "interleaved": together and len(subjects) > 1,
+                        "results": results,
+                        "notes": [*notes, count.stopped_words, *reasons],
+                        "void": bool(reasons),
+                        "void_reasons": reasons,
+                        "stopped": True,
+                    }
+                )
+            raise
         reasons = watch.notes()
         results = [_result(subject, sweeps, void=bool(reasons)) for subject in subjects]
         overheads = [overhead(*pair, name=FOUNDRY) for pair in pairs]
@@ -202,6 +228,15 @@ class _Count:
         lengths = sum(len(s.lengths) for s in subjects)
         self._total = lengths * (repeats + 1) + servers * len(levels)
 
+    @property
+    def stopped_words(self) -> str:
+        """How far it came, for a reader of the figures."""
+        return f"Stopped after {self._done} of {self._total} measurements: the figures are of those that were finished."
+
+    def begin(self) -> None:
+        self.tell(Stage("measure", "Measuring"))
+        self.tell(Progress(self._done, self._total, "measurements"))
+
     def step(self, note: str) -> None:
         self._done += 1
         self.tell(Progress(self._done, self._total, "measurements", note))
@@ -226,7 +261,7 @@ async def _measure(
     group: Sequence[Subject], new_tokens: int, repeats: int, count: _Count
 ) -> list[str]:
     """Every subject in turns, round by round; sentences about lengths that had to be left out."""
-    count.tell(Stage("measure", "Measuring"))
+    count.begin()
     notes = []
     for repeat in range(repeats + 1):
         for length in sorted({length for subject in group for length in subject.lengths}):
@@ -271,6 +306,16 @@ def _result(subject: Subject, sweeps: dict[int, list[ClientsLevel]], *, void: bo
         result["clients"] = sweep
     if void:
         result["void"] = True
+    return result
+
+
+def _partial_result(
+    subject: Subject, sweeps: dict[int, list[ClientsLevel]], *, void: bool
+) -> BenchResult:
+    """The result of a subject whose measurement was stopped: only the prompt lengths that have figures."""
+    result = _result(subject, sweeps, void=void)
+    cases = zip(subject.lengths, result["cases"], strict=True)
+    result["cases"] = [case for length, case in cases if subject.samples[length]]
     return result
 
 

@@ -25,7 +25,7 @@ from firstlight_core.documents.tuning import (
     TunedManifest,
     TuneFigures,
 )
-from firstlight_core.errors import InputRefused, StateProblem, UsageError
+from firstlight_core.errors import CheckFailed, InputRefused, StateProblem, UsageError
 from firstlight_core.files import state_problem, write_json
 from firstlight_core.locks import try_lock
 from firstlight_core.measure.benchmark import machine
@@ -72,7 +72,7 @@ async def tune(
     Raises:
         UsageError: an option is out of range, or belongs to the other kind of target.
         InputRefused: the target cannot be used.
-        CheckFailed: no build stays within `max_drift`.
+        CheckFailed: no build stays within `max_drift`, or the figures that `apply` would write are void.
         StateProblem: another tuning runs, or the disk refuses.
     """
     search = Search(
@@ -139,9 +139,20 @@ def keep(artifact: Path, document: TuneFigures) -> None:
     """Write the best threads that tuning this artifact has found into it.
 
     Raises:
+        CheckFailed: the figures are void; nothing is written.
         InputRefused: genai_config.json is damaged.
         StateProblem: the disk refuses; the artifact stays as it was.
     """
+    if document["void"]:
+        raise CheckFailed(
+            f"The figures are void, so nothing was written into {artifact.name}.",
+            hint="Close other programs, then tune again.",
+            detail="\n".join(document["notes"]),
+        )
+    _write(artifact, document)
+
+
+def _write(artifact: Path, document: TuneFigures) -> None:
     threads = Threads.from_json(document["best"]["settings"])
     write_threads(artifact, threads, tuned=_manifest(document))
 
@@ -217,7 +228,7 @@ def _manifest(document: TuneFigures) -> TunedManifest:
 
 
 def _publish(folder: Path, output: Path, document: TuneFigures, command: Sequence[str]) -> None:
-    keep(folder, document)
+    _write(folder, document)
     # What converted it named a folder that is about to go.
     made = {**(read_manifest(folder) or {}), "artifact": output.name, "command": list(command)}
     write_json(folder / MANIFEST, made)

@@ -1,5 +1,6 @@
 """What is measured, in which order, and when it is void."""
 
+import asyncio
 import itertools
 import os
 import threading
@@ -10,6 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
+from firstlight_core.documents.measure import BenchDocument
 from firstlight_core.errors import InputRefused, JobFailed, UsageError
 from firstlight_core.measure.bench_words import service_sentences
 from firstlight_core.measure.benchmark import benchmark, machine
@@ -84,7 +86,9 @@ async def test_repetitions_interleave_and_the_warm_up_is_left_out(tmp_path: Path
         on_event=events.append,
         started=pids.append,
     )
-    order = [event.note for event in events if isinstance(event, Progress)]
+    counted = [event for event in events if isinstance(event, Progress)]
+    assert (counted[0].done, counted[0].total) == (0, len(counted) - 1), "the bar is there at once"
+    order = [event.note for event in counted[1:]]
     once = [f"{name}, {length} tokens" for length in (8, 16, 120) for name in ("left", "right")]
     assert order == list(itertools.chain.from_iterable([once] * 3))
     assert len(pids) == 2
@@ -110,6 +114,63 @@ async def test_a_void_run_keeps_its_figures_and_says_so(tmp_path: Path) -> None:
     assert document["void"] is True
     assert document["notes"][0].startswith("Void")
     assert document["results"][0]["cases"]
+
+
+@pytest.mark.real
+async def test_a_cancelled_benchmark_hands_over_what_it_has_measured(tmp_path: Path) -> None:
+    handed: list[BenchDocument] = []
+    models = [tiny_genai(tmp_path / "left"), tiny_genai(tmp_path / "right")]
+
+    def stop(event: Event) -> None:
+        # The warm-ups are 1 to 4, the first round goes from 5 on.
+        if isinstance(event, Progress) and event.done == 7:
+            running.cancel()
+
+    running = asyncio.create_task(
+        benchmark(
+            models,
+            lengths=(8, 16),
+            new_tokens=4,
+            repeats=3,
+            on_event=stop,
+            on_stopped=handed.append,
+            watch=InterferenceWatch(busy=lambda: 0.0),
+        )
+    )
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    (document,) = handed
+    assert document["stopped"] and not document["void"]
+    assert [
+        (result["label"], [case["prompt_tokens"] for case in result["cases"]])
+        for result in document["results"]
+    ] == [("left", [8, 16]), ("right", [8])], "lengths without a measurement are left out"
+    assert "Stopped after 7 of 16 measurements" in document["notes"][-1]
+
+
+@pytest.mark.real
+async def test_a_benchmark_cancelled_before_its_first_round_hands_over_nothing(
+    tmp_path: Path,
+) -> None:
+    handed: list[BenchDocument] = []
+
+    def stop(event: Event) -> None:
+        if isinstance(event, Progress) and event.done == 1:
+            running.cancel()
+
+    running = asyncio.create_task(
+        benchmark(
+            [tiny_genai(tmp_path / "t")],
+            lengths=(8,),
+            new_tokens=4,
+            repeats=2,
+            on_event=stop,
+            on_stopped=handed.append,
+        )
+    )
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert not handed
 
 
 async def test_wrong_numbers_and_targets(tmp_path: Path) -> None:
@@ -257,7 +318,9 @@ async def test_a_server_and_an_artifact_interleave(script: Script, tmp_path: Pat
         repeats=2,
         on_event=events.append,
     )
-    order = [event.note for event in events if isinstance(event, Progress)]
+    counted = [event for event in events if isinstance(event, Progress)]
+    assert (counted[0].done, counted[0].total) == (0, len(counted) - 1), "the bar is there at once"
+    order = [event.note for event in counted[1:]]
     assert order == ["tiny, 16 tokens", f"{script.url}, 16 tokens"] * 3
     assert document["interleaved"] is True
     assert ["rss_bytes" in result for result in document["results"]] == [True, False]

@@ -1,5 +1,6 @@
 """Tuning: what is tried, who wins and when that counts, what is written; on real engines where it matters."""
 
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from firstlight_core.artifact.genai_config import SESSION_OPTIONS
 from firstlight_core.artifact.publishing import read_manifest, write_manifest
 from firstlight_core.conversion.olive_config import run_config
 from firstlight_core.documents.tuning import TrialRow, TuneFigures
-from firstlight_core.errors import InputRefused, StateProblem, UsageError
+from firstlight_core.errors import CheckFailed, InputRefused, StateProblem, UsageError
 from firstlight_core.inference.engine import open_engine
 from firstlight_core.inference.session_options import THREAD_KEYS, session_options
 from firstlight_core.locks import try_lock
@@ -248,7 +249,13 @@ async def test_an_artifact_is_tuned_and_carries_the_result(tmp_path: Path) -> No
     folder = tiny_genai(tmp_path / "t")
     write_manifest(folder, {"precision": "int4"})
     document = await tune(
-        folder, apply=True, candidates=(ONE, TWO), prompt_tokens=32, new_tokens=8, repeats=3
+        folder,
+        apply=True,
+        candidates=(ONE, TWO),
+        prompt_tokens=32,
+        new_tokens=8,
+        repeats=3,
+        watch=InterferenceWatch(busy=lambda: 0.0),
     )
     assert [row["label"] for row in document["trials"]] == [
         threads.label for threads in (ONE, TWO, AS_BUILT)
@@ -262,6 +269,23 @@ async def test_an_artifact_is_tuned_and_carries_the_result(tmp_path: Path) -> No
     assert json.loads(json.dumps(document, allow_nan=False)) == document
     # Nothing is left of the work.
     assert [path.name for path in find_paths().work.iterdir()] == []
+
+
+@pytest.mark.real
+async def test_void_figures_are_never_written(tmp_path: Path) -> None:
+    folder = tiny_genai(tmp_path / "t")
+    before = (folder / "genai_config.json").read_text()
+    with pytest.raises(CheckFailed, match="The figures are void, so nothing was written into t"):
+        await tune(
+            folder,
+            apply=True,
+            candidates=(ONE,),
+            prompt_tokens=32,
+            new_tokens=8,
+            repeats=3,
+            watch=InterferenceWatch(whole=itertools.count(0, 100).__next__),
+        )
+    assert (folder / "genai_config.json").read_text() == before
 
 
 async def test_wrong_targets_and_options(tmp_path: Path) -> None:

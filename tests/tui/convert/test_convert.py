@@ -11,9 +11,10 @@ from textual.pilot import Pilot
 from textual.widgets import Button, OptionList, TextArea
 
 from firstlight_core.conversion.progress import HELD, PEAK
+from firstlight_core.crowding import Crowding
 from firstlight_core.documents.estimate import Estimates
 from firstlight_core.errors import FirstlightError, JobFailed, ModelRefused
-from firstlight_core.monitor import Crowding, Sample
+from firstlight_core.monitor import Sample
 from firstlight_core.process.events import LogLine, LogPath, Measured, Progress, Stage
 from firstlight_core.session import Session
 from firstlight_core.workflow.services import Services
@@ -143,7 +144,7 @@ async def test_several_share_one_olive_and_each_counts_at_once(
         assert "left" in stages
         assert "7 of 24 nodes" in words
         assert "976.6 KiB written" in words
-        assert primary(pilot) == "Cancel"
+        assert primary(pilot) == "Stop"
         olive.go_on.set()
         await settle(pilot)
         assert len(olive.calls) == 1
@@ -189,7 +190,7 @@ async def test_cancel_says_cancelled_and_offers_to_convert_again(
         await pilot.press("escape")
         await settle(pilot)
         assert work(pilot).status == "cancelled"
-        assert "Cancelled after" in text(pilot, "#work")
+        assert "Stopped after" in text(pilot, "#work")
         # The precision that was finished before stays.
         assert [a["precision"] for a in session(pilot).artifacts] == ["int8"]
         assert primary(pilot) == "Convert"
@@ -459,7 +460,7 @@ def test_silence_and_overlong_work_are_said() -> None:
     assert note == "30 s · about 17 s in all (estimate)", "nothing is known before Olive is loaded"
     running.take(Stage("build", "Building the graph"))
     now[0] = 160.0
-    words = str(work_words(running, estimates, Crowding(12.4, 80.2)))
+    words = str(work_words(running, estimates, Crowding(12.4, 80.2, 12.4)))
     assert "No output for 2 min 10 s; the process is still running." in words
     assert "The machine gives this job 12 %: other programs take 80 % of the processor." in words
     assert "slower than estimated" in bar_note(running, progress_of(running, estimates))

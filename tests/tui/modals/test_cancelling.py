@@ -48,8 +48,8 @@ async def test_a_second_enter_does_not_cancel_what_the_first_began(
         await slow.begun.wait()
         await painted(pilot)
         work = app.workspace.works[screen.WORK]
-        # The button has become Cancel and lets the focus go.
-        assert str(app.screen.query_one("#primary").label) == "Cancel"  # type: ignore[attr-defined]
+        # The button has become Stop and lets the focus go.
+        assert str(app.screen.query_one("#primary").label) == "Stop"  # type: ignore[attr-defined]
         await pilot.press("enter", "space", "escape")
         age(app, screen.WORK, 5)
         await pilot.press("enter")

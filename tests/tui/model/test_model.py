@@ -306,7 +306,7 @@ async def test_a_download_shows_how_far_it_is_and_can_be_cancelled(build: Build)
         app.workspace.publish_works()
         await pilot.pause()
         assert "1.00 MiB of 2.00 MiB" in str(app.screen.query_one("#work", WorkView).content)
-        assert str(app.screen.query_one("#primary").label) == "Cancel"  # type: ignore[attr-defined]
+        assert str(app.screen.query_one("#primary").label) == "Stop"  # type: ignore[attr-defined]
         age(app, "inspect", 5)
         await pilot.press("escape")
         await asyncio.wait_for(ended.wait(), 5)

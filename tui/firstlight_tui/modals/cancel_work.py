@@ -18,10 +18,7 @@ class CancelQuestion(ConfirmScreen):
 
     def __init__(self, work: Work) -> None:
         super().__init__(
-            f"{work.label} has been running for {seconds_text(work.seconds)}. Cancel it? "
-            "Its progress is lost; no partial files will be left.",
-            yes="Cancel it",
-            no="Let it run",
+            _question(work), yes="Stop it", no="Let it wait" if work.waiting else "Let it run"
         )
         self.work = work
 
@@ -30,8 +27,16 @@ class CancelQuestion(ConfirmScreen):
         workspace_of(self).worked.subscribe(self, self._worked)
 
     def _worked(self, work: Work) -> None:
-        if work is self.work and not work.running and not self.gone:
+        if work is self.work and not work.pending and not self.gone:
             self.dismiss(False)
+
+
+def _question(work: Work) -> str:
+    time = seconds_text(work.seconds)
+    if work.waiting:
+        return f"{work.label} has been waiting for its turn for {time}. Take it out of the queue?"
+    lost = work.keeps or "Its progress is lost; no partial files will be left."
+    return f"{work.label} has been running for {time}. Stop it? {lost}"
 
 
 def cancel_work(node: DOMNode, name: str) -> None:
@@ -42,7 +47,7 @@ def cancel_work(node: DOMNode, name: str) -> None:
     """
     workspace = workspace_of(node)
     work = workspace.works.get(name)
-    if work is None or not work.running or isinstance(node.app.screen, CancelQuestion):
+    if work is None or not work.pending or isinstance(node.app.screen, CancelQuestion):
         return
     if work.seconds < DEAF_SECONDS:
         return

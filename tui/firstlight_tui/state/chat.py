@@ -1,5 +1,6 @@
 """The chat: up to three conversations with the same questions, compared, saved and replayed."""
 
+import asyncio
 import secrets
 import time
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from firstlight_tui.state.tasks import Tasks
 
 MOST = 3
 """Conversations side by side."""
+REST_SECONDS = 0.1
 ASKING = "asking"
 """The background task that asks all conversations."""
 
@@ -133,6 +135,11 @@ class Chat:
                     self.changed.publish("status")
 
         self._tasks.begin(ask_each, name=ASKING, group=ASKING)
+
+    async def rest(self) -> None:
+        """Return once no answer is being made."""
+        while self.answering:
+            await asyncio.sleep(REST_SECONDS)
 
     def take_queued(self) -> str:
         """Remove the questions that wait; returns them, one a line."""

@@ -330,7 +330,7 @@ COMMANDS: dict[str, Command] = {
     "/clear": Command("forget the conversation", ChatCommands.clear),
     "/history": Command("the conversation, to read and copy", ChatCommands.history),
     "/prompt": Command("what the model really reads (F4)", ChatCommands.prompt),
-    "/markdown": Command("Markdown or plain text (F3)", ChatCommands.markdown),
+    "/markdown": Command("Markdown or plain text", ChatCommands.markdown),
     "/stats": Command("what each answer cost", ChatCommands.stats),
     "/model": Command("who answers, its memory and context", ChatCommands.model),
     "/save": Command("[FOLDER] Markdown and JSON lines", ChatCommands.save),

@@ -48,9 +48,17 @@ class Work:
     label: str
     only_looks: bool = False
     """Whether ending it loses nothing: leaving then asks no question."""
+    alone: bool = False
+    """Whether it converts or measures: of such work, one runs at a time."""
+    quiet: bool = False
+    """Whether whatever else computes would spoil its figures."""
+    keeps: str = ""
+    """A sentence: what stays of it when it is cancelled; empty where nothing does."""
     clock: Callable[[], float] = time.monotonic
     status: str = "running"
-    """running, done, failed or cancelled."""
+    """waiting, running, done, failed or cancelled."""
+    waits_for: str = ""
+    """Label of the work that comes before it while it waits."""
     stage: Stage | None = None
     stages: list[tuple[Stage, float]] = field(default_factory=list)
     """Every stage so far, with the second at which it began."""
@@ -85,18 +93,42 @@ class Work:
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended yet."""
+        """Whether it runs now."""
         return self.status == "running"
 
     @property
+    def waiting(self) -> bool:
+        """Whether other work comes before it."""
+        return self.status == "waiting"
+
+    @property
+    def pending(self) -> bool:
+        """Whether it has not ended yet: it runs, or waits."""
+        return self.running or self.waiting
+
+    @property
+    def has_part(self) -> bool:
+        """Whether something of it was finished when it was cancelled."""
+        return False
+
+    @property
     def seconds(self) -> float:
-        """How long it has run, or ran."""
+        """How long it has run, or ran; while it waits, how long it has waited."""
         return (self.ended if self.ended is not None else self.clock()) - self.begun
 
     @property
     def silent_seconds(self) -> float:
         """Seconds since the last event."""
         return self.clock() - self.last_event
+
+    def wait(self) -> None:
+        """Wait for other work."""
+        self.status, self.dirty = "waiting", True
+
+    def begin(self) -> None:
+        """Run from now on."""
+        self.status, self.waits_for, self.dirty = "running", "", True
+        self.begun = self.last_event = self.clock()
 
     def take(self, event: Event) -> None:
         """Take in one event."""
@@ -151,6 +183,19 @@ class WorkOf(Work, Generic[ResultT]):
 
     result: ResultT | None = None
     """Result of the task; None before it is done."""
+    finished_part: ResultT | None = None
+    """The part of the result that was finished when it was cancelled."""
+
+    @property
+    def has_part(self) -> bool:
+        """Whether something of it was finished when it was cancelled."""
+        return self.finished_part is not None
+
+
+def waits_words(work: Work) -> str:
+    """Return when waiting work begins, as the end of a sentence."""
+    before = work.waits_for
+    return f"after {before[:1].lower()}{before[1:]}" if before else "at once"
 
 
 class Works:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from firstlight_core.conversion.progress import HELD
+from firstlight_core.crowding import TreeDemand
 from firstlight_core.documents.ledger import LedgerValues, TurnValues
 from firstlight_core.documents.template import TemplatePreview
 from firstlight_core.documents.workflow import SummaryFiles
@@ -30,6 +31,7 @@ from firstlight_core.workflow.services import Services
 from firstlight_tui.state.chat import Chat
 from firstlight_tui.state.conversation import Change
 from firstlight_tui.state.deployment import Choice, ServiceWish
+from firstlight_tui.state.jobs import Jobs
 from firstlight_tui.state.machine_view import MachineView, MonitorMode, machine_view, rates_now
 from firstlight_tui.state.navigation import Navigation
 from firstlight_tui.state.run_record import RunRecord
@@ -37,7 +39,7 @@ from firstlight_tui.state.service import LocalService
 from firstlight_tui.state.signal import Signal
 from firstlight_tui.state.tasks import Tasks
 from firstlight_tui.state.template_draft import TemplateDraft
-from firstlight_tui.state.work import ResultT, Run, Work, WorkKey, WorkOf, Works
+from firstlight_tui.state.work import ResultT, Run, Work, WorkKey, WorkOf, Works, waits_words
 
 REPORT = WorkKey[SummaryFiles]("report")
 """The work that writes the report."""
@@ -80,8 +82,9 @@ class Workspace:
         history: History | None = None,
         paths: Paths | None = None,
         warn: Callable[[str], None] = lambda sentence: None,
+        tell: Callable[[str], None] = lambda sentence: None,
     ) -> None:
-        """`tasks` runs long work; `warn` tells the user a sentence."""
+        """`tasks` runs long work; `warn` and `tell` show the user a sentence."""
         self.tasks = tasks
         self.navigation = navigation or Navigation(())
         self.services = services or Services()
@@ -92,12 +95,12 @@ class Workspace:
         """The figures above which the monitor warns."""
         self.history = history or History(read=self.read_machine)
         self._session = session or Session()
-        self._job_cpu = TreeCpu()
+        self._job_cpu, self._job_demand = TreeCpu(), TreeDemand()
         self._warn = warn
+        self._tell = tell
         self.session_changed: Signal[Session] = Signal()
         self.sampled: Signal[Sample] = Signal()
-        self.worked: Signal[Work] = Signal()
-        self.works = Works()
+        self.jobs = Jobs(tasks, warn=warn)
         self.chat = Chat(self.services.open_target, tasks)
         self.ledger = RunRecord(self._create_run, tasks, self._warn_of)
         self.chat.changed.listen(self._chat_changed)
@@ -130,7 +133,7 @@ class Workspace:
         outdated = outdated_steps(after.changed_since(before))
         for step in self.navigation.steps:
             work = self.works.get(step.WORK) if step.STEP_ID in outdated else None
-            if work is not None and not work.running:
+            if work is not None and not work.pending:
                 self.works.forget(step.WORK)
 
     def name_model(self, name: str) -> None:
@@ -152,10 +155,12 @@ class Workspace:
         if work is None:
             return replace(sample, chat_cpu=sample.job_cpu, job_cpu=None)
         # A job may be several processes, all of them below the wizard.
-        cpu = self._job_cpu.take(os.getpid())
+        cpu, wanted = self._job_cpu.take(os.getpid()), self._job_demand.take(os.getpid())
         # A conversion is several processes; the core adds up their memory.
         held = work.measured.get(HELD)
-        return replace(sample, job_cpu=cpu, job_rss=int(held) if held else sample.job_rss)
+        return replace(
+            sample, job_cpu=cpu, job_wanted=wanted, job_rss=int(held) if held else sample.job_rss
+        )
 
     async def take_sample(self) -> None:
         """Add a sample to the history and publish it."""
@@ -177,17 +182,37 @@ class Workspace:
     # Work -----------------------------------------------------------------------------------------
 
     @property
+    def works(self) -> Works:
+        """The newest work of each kind."""
+        return self.jobs.works
+
+    @property
+    def worked(self) -> Signal[Work]:
+        """News of work: it begins, gets on, or ends."""
+        return self.jobs.changed
+
+    @property
     def busy(self) -> list[Work]:
         """The work that is running now."""
-        return [work for work in self.works if work.running]
+        return self.jobs.running
 
     def leave_question(self) -> str:
         """Return what must be asked before the wizard is left; empty when nothing would be lost."""
-        lost = [work.label for work in self.busy if not work.only_looks]
-        if not lost:
+        running = [work.label for work in self.jobs.to_lose if work.running]
+        if self.chat.answering:
+            running.append("The answer in Chat")
+        waiting = [work.label for work in self.jobs.waiting]
+        facts = [
+            f"{' and '.join(labels)} {single if len(labels) == 1 else several}"
+            for labels, single, several in (
+                (running, "is still running", "are still running"),
+                (waiting, "waits for its turn", "wait for their turn"),
+            )
+            if labels
+        ]
+        if not facts:
             return ""
-        verb = "is" if len(lost) == 1 else "are"
-        return f"{' and '.join(lost)} {verb} still running. Stop and quit? No partial files will be left."
+        return f"{'. '.join(facts)}. Stop and quit? No partial files will be left."
 
     def start(
         self,
@@ -196,62 +221,37 @@ class Workspace:
         run: Run[ResultT],
         *,
         done: "Callable[[Workspace, ResultT, float], None] | None" = None,
+        stopped: "Callable[[Workspace, ResultT, float], None] | None" = None,
         only_looks: bool = False,
+        alone: bool = False,
+        quiet: bool = False,
+        keeps: str = "",
     ) -> WorkOf[ResultT]:
-        """Begin long work and return it; while work of that name runs, that one is returned instead.
+        """Begin long work and return it; while work of that name is pending, that one is returned instead.
 
-        `done` gets the result and the seconds that it took, whichever step is on the screen then.
-        Nothing is lost when work that `only_looks` is ended, so nobody is asked.
+        `done` gets the result and the seconds that it took, whichever step is on the screen then; `stopped` gets what
+        was finished when it was cancelled. Nothing is lost when work that `only_looks` is ended, so nobody is asked. Work
+        that runs `alone` waits for other such work; `quiet` says that whatever computes beside it spoils its figures.
+        `keeps` is a sentence for the question before it is cancelled.
         """
-        if (running := self.works.of(key)) is not None and running.running:
-            return running
-        work: WorkOf[ResultT] = WorkOf(key, label, only_looks)
-        self.works.put(key, work)
-        self.tasks.begin(partial(self._carry_out, work, run, done), name=key, group=key)
+        work = self.jobs.start(
+            WorkOf(key, label, only_looks, alone, quiet, keeps),
+            key,
+            run,
+            done=partial(done, self) if done is not None else None,
+            stopped=partial(stopped, self) if stopped is not None else None,
+        )
+        if work.waiting:
+            self._tell(f"{label} begins {waits_words(work)}. F3 shows the jobs.")
         return work
-
-    async def _carry_out(
-        self,
-        work: WorkOf[ResultT],
-        run: Run[ResultT],
-        done: "Callable[[Workspace, ResultT, float], None] | None",
-    ) -> None:
-        def started(pid: int) -> None:
-            work.pid = pid
-
-        work.entered = True
-        try:
-            result = work.result = await run(work.take, started)
-            work.end("done")
-            for sentence in work.notices:
-                self._warn(sentence)
-            # The step that began it may not be on the screen any more; its result counts all the same.
-            if done is not None:
-                done(self, result, work.seconds)
-        except FirstlightError as error:
-            work.error = error
-            work.end("failed")
-        except asyncio.CancelledError:
-            work.end("cancelled")
-            raise
-        finally:
-            self.publish_works()
 
     def stop_work(self, name: str) -> None:
         """Cancel long work; its process group is ended."""
-        if (work := self.works.get(name)) is not None and work.running:
-            self.tasks.cancel(name)
-            if not work.entered:
-                # Cancelled before its first step: nothing of it runs that could say so.
-                work.end("cancelled")
-                self.publish_works()
+        self.jobs.stop(name)
 
     def publish_works(self) -> None:
         """Publish the work that runs or has changed since the last time."""
-        for work in self.works:
-            if work.dirty or work.running:
-                work.dirty = False
-                self.worked.publish(work)
+        self.jobs.publish()
 
     # The run --------------------------------------------------------------------------------------
 

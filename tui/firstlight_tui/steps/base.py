@@ -13,6 +13,8 @@ from textual.widgets import Button
 from firstlight_core.errors import FirstlightError
 from firstlight_core.session import Session
 from firstlight_core.steps import find_step
+from firstlight_tui.modals.cancel_work import cancel_work
+from firstlight_tui.state.job_list import jobs_badge
 from firstlight_tui.state.machine_view import MODES, Mode
 from firstlight_tui.state.work import Work
 from firstlight_tui.state.workspace import Workspace
@@ -46,11 +48,19 @@ class StepScreen(KeyBufferScreen):
     AUTO_FOCUS = ""
     _was_cancel = False
     """Whether the primary button cancelled work when it was last painted."""
+    _stop_shown = False
     complete = False
     """Whether its parts exist and are up to date; `is_mounted` becomes true a moment earlier."""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+n", "next", "Next", id="step.next", tooltip="Go to the next step"),
         Binding("ctrl+b", "back", "Back", id="step.back", tooltip="Go back one step"),
+        Binding(
+            "escape",
+            "stop_work",
+            "Stop",
+            id="step.stop",
+            tooltip="Stop what this step does; asks when it has run for ten seconds",
+        ),
         Binding("pagedown", "scroll(1)", id="step.down", show=False, tooltip="Page down"),
         Binding("pageup", "scroll(-1)", id="step.up", show=False, tooltip="Page up"),
     ]
@@ -106,7 +116,7 @@ class StepScreen(KeyBufferScreen):
     def compose(self) -> ComposeResult:
         self.set_class(self.app.size.height >= TALL, "-tall")
         self.add_class(f"-monitor-{self.workspace.monitor.mode}")
-        yield StepRail(rail_entries(self.workspace, type(self)))
+        yield StepRail(rail_entries(self.workspace, type(self)), jobs_badge(self.workspace.jobs))
         with Vertical(id="body"):
             yield Words(self._title(), id="step-title")
             yield Words(self.PURPOSE, id="purpose")
@@ -170,24 +180,32 @@ class StepScreen(KeyBufferScreen):
         """The step has come on the screen; override to start what it needs."""
 
     def first_focus(self) -> None:
-        """Where Enter goes when the step opens."""
-        self.query_one("#primary", Button).focus()
+        """Where Enter goes when the step opens; never to a button that stops work."""
+        if not self.primary_cancels:
+            self.query_one("#primary", Button).focus()
 
     def _session_changed(self) -> None:
         self.refresh_actions()
 
+    def _show_rail(self) -> None:
+        entries = rail_entries(self.workspace, type(self))
+        self.query_one(StepRail).show(entries, jobs_badge(self.workspace.jobs))
+
     def refresh_actions(self) -> None:
         """Paint rail and primary button again."""
-        self.query_one(StepRail).show(rail_entries(self.workspace, type(self)))
+        self._show_rail()
         self.query_one("#step-title", Words).update(self._title())
         button = self.query_one("#primary", Button)
         if str(button.label) != (label := self.primary_label()):
             button.label = label
             button.refresh(layout=True)
         button.disabled = not label
-        running = self.work is not None and self.work.running
-        button.variant = "warning" if running else "primary"
+        pending = self.work is not None and self.work.pending
+        button.variant = "warning" if pending else "primary"
         self._keep_focus_off_cancel(button)
+        if self._stop_shown != bool(self.stoppable):
+            self._stop_shown = not self._stop_shown
+            self.refresh_bindings()
 
     @property
     def primary_cancels(self) -> bool:
@@ -204,7 +222,7 @@ class StepScreen(KeyBufferScreen):
 
     def _on_work(self, work: Work) -> None:
         if work.name != self.WORK:
-            self.query_one(StepRail).show(rail_entries(self.workspace, type(self)))
+            self._show_rail()
             return
         if work.error is not None:
             self.show_problem(work.error)
@@ -239,6 +257,22 @@ class StepScreen(KeyBufferScreen):
     def primary(self) -> None:
         """Do the action of the primary button."""
         self.action_next()
+
+    @property
+    def stoppable(self) -> str:
+        """Name of the work that Escape stops; empty when none is pending."""
+        return self.WORK if self.work is not None and self.work.pending else ""
+
+    def action_stop_work(self) -> None:
+        """Stop the work of this step; nothing in its first second, and after ten seconds only with a yes."""
+        if name := self.stoppable:
+            cancel_work(self, name)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer to stop only where something can be stopped."""
+        if action == "stop_work" and not self.stoppable:
+            return False
+        return super().check_action(action, parameters)
 
     @on(Button.Pressed, "#primary")
     def _primary_pressed(self) -> None:

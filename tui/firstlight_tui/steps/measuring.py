@@ -6,7 +6,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.widgets import Button
 
-from firstlight_tui.modals.cancel_work import cancel_work
 from firstlight_tui.steps.base import StepScreen
 
 
@@ -30,18 +29,18 @@ class MeasuringStep(StepScreen):
 
     @property
     def primary_cancels(self) -> bool:
-        return self.work is not None and self.work.running
+        return self.work is not None and self.work.pending
 
     def primary_label(self) -> str:
         if self.session.target is None:
             return ""
         if self.primary_cancels:
-            return "Cancel"
+            return "Stop"
         return self.next_label() if self.answered else self.RUN_LABEL
 
     def primary(self) -> None:
         if self.primary_cancels:
-            cancel_work(self, self.WORK)
+            self.action_stop_work()
         elif self.answered:
             self.action_next()
         else:
@@ -51,6 +50,7 @@ class MeasuringStep(StepScreen):
         """Begin the work, or begin it once more; override me."""
         raise NotImplementedError
 
-    def quiet_the_chat(self) -> None:
-        """End the chat's engines: one that idles beside a measurement would count in the machine's load."""
+    async def quiet_the_chat(self) -> None:
+        """Wait for the answer that is being made, then unload the chat: it would count in the machine's load."""
+        await self.workspace.chat.rest()
         self.workspace.chat.close()

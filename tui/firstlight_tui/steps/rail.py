@@ -20,8 +20,8 @@ def _state(workspace: Workspace, step: Step, current: Step) -> str:
     work = workspace.works.get(step.WORK) if step.WORK else None
     if step is current:
         return "current"
-    if work is not None and work.running:
-        return "running"
+    if work is not None and work.pending:
+        return work.status
     if step.done(workspace.session):
         # A valid answer outweighs a later failed try, which the step itself shows.
         return "done"

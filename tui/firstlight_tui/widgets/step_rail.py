@@ -10,13 +10,14 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
-MARKS = {"done": "✓", "current": "▸", "open": "·", "failed": "✗", "running": "◐"}
+MARKS = {"done": "✓", "current": "▸", "open": "·", "failed": "✗", "running": "◐", "waiting": "○"}
 STYLES = {
     "done": "$text-success",
     "current": "bold $text-primary",
     "open": "$foreground-muted",
     "failed": "bold $text-error",
     "running": "bold $text-accent",
+    "waiting": "$text-accent",
 }
 
 
@@ -58,6 +59,14 @@ class RailItem(Static):
         self.post_message(StepChosen(self._index))
 
 
+class JobsBadge(Static):
+    """How many jobs run and wait; a click shows them."""
+
+    def on_click(self, event: events.Click) -> None:
+        event.stop()
+        self.call_later(self.run_action, "app.jobs")
+
+
 class StepRail(Vertical):
     """The list of steps."""
 
@@ -65,27 +74,32 @@ class StepRail(Vertical):
     StepRail { background: $panel; padding: 1 1 0 1; }
     StepRail RailItem { height: 1; width: 1fr; }
     StepRail RailItem:hover { background: $boost; }
+    StepRail #jobs-badge { height: 1; margin-top: 1; color: $text-accent; text-style: bold; }
+    StepRail #jobs-badge:hover { background: $boost; }
     StepRail #brand { height: 2; color: $text-primary; text-style: bold; }
     """
 
-    def __init__(self, entries: Sequence[RailEntry]) -> None:
+    def __init__(self, entries: Sequence[RailEntry], badge: str = "") -> None:
         super().__init__()
+        self._badge = badge
         self._entries = entries
-        self._shown: Sequence[RailEntry] = ()
+        self._shown: tuple[Sequence[RailEntry], str] = ((), "")
 
     def compose(self) -> ComposeResult:
         yield Static("◓ Firstlight", id="brand", markup=False)
         for index in range(len(self._entries)):
             yield RailItem(index)
+        yield JobsBadge(id="jobs-badge", markup=False)
 
     def on_mount(self) -> None:
         if self.app.is_running and self.is_attached:  # Else its parts are not made any more.
-            self.show(self._entries)
+            self.show(self._entries, self._badge)
 
-    def show(self, entries: Sequence[RailEntry]) -> None:
+    def show(self, entries: Sequence[RailEntry], badge: str) -> None:
         """Paint the lines, when one of them has changed: running work asks for it ten times a second."""
-        if entries == self._shown:
+        if (entries, badge) == self._shown:
             return
-        self._shown = entries
+        self._shown = (entries, badge)
+        self.query_one(JobsBadge).update(badge)
         for item, entry in zip(self.query(RailItem), entries, strict=True):
             item.show(entry)

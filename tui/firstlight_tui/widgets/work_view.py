@@ -2,19 +2,22 @@
 
 from textual.content import Content
 
-from firstlight_core.text import bytes_text, seconds_text
-from firstlight_tui.state.work import Work
+from firstlight_core.crowding import crowding
+from firstlight_core.text import seconds_text
+from firstlight_tui.state.job_list import count_text
+from firstlight_tui.state.work import Work, waits_words
+from firstlight_tui.terminal.app import workspace_of
 from firstlight_tui.widgets.words import Words, part
 
 SILENT_SECONDS = 120
 SPINNER = "◐◓◑◒"
 
 
-def count_text(done: int, total: int | None, unit: str) -> str:
-    """`7 of 24 layers`, `1.2 MiB of 3 MiB`, or only what is done when the total is not known."""
-    if unit == "bytes":
-        return bytes_text(done) + (f" of {bytes_text(total)}" if total else "")
-    return f"{done}" + (f" of {total}" if total else "") + (f" {unit}" if unit else "")
+def waiting_words(work: Work) -> Content:
+    """The line of waiting work: when it begins, and where to look."""
+    return Content.styled(
+        f"○ In the queue: it begins {waits_words(work)}. F3 shows the jobs.", "$text-accent"
+    )
 
 
 class WorkView(Words):
@@ -29,6 +32,10 @@ class WorkView(Words):
             return
         lines = [self._stage_line(work, index) for index in range(len(work.stages))]
         lines.append(self._closing_line(work))
+        if work.running and work.pid is not None:
+            crowded = crowding(workspace_of(self).history.samples)
+            if crowded is not None:
+                lines.append(Content.styled(f"! {crowded.words}", "$text-warning"))
         self.update(Content("\n").join(lines))
 
     def _stage_line(self, work: Work, index: int) -> Content:
@@ -57,6 +64,8 @@ class WorkView(Words):
     def _closing_line(self, work: Work) -> Content:
         time = seconds_text(work.seconds)
         match work.status:
+            case "waiting":
+                return waiting_words(work)
             case "running":
                 words = f"{time} so far"
                 if work.silent_seconds > SILENT_SECONDS:
@@ -65,8 +74,7 @@ class WorkView(Words):
             case "done":
                 return Content.assemble(part(f"Done in {time}", "bold $text-success"))
             case "cancelled":
-                return Content.assemble(
-                    part(f"Cancelled after {time}; nothing was left behind", "$text-warning")
-                )
+                words = "what was finished is kept" if work.has_part else "nothing was left behind"
+                return Content.assemble(part(f"Stopped after {time}; {words}", "$text-warning"))
             case _:
                 return Content.assemble(part(f"Failed after {time}", "bold $text-error"))

@@ -17,6 +17,7 @@ from firstlight_tui.steps.measuring import MeasuringStep
 from firstlight_tui.widgets import WorkView
 
 BENCHMARK = WorkKey[BenchDocument]("benchmark")
+KEEPS = "What has been measured by then is kept."
 LEVELS = (1, 2, 4, 8)
 """Clients at once."""
 
@@ -59,12 +60,13 @@ class BenchmarkStep(MeasuringStep):
 
     @classmethod
     def done(cls, session: Session) -> bool:
-        return session.benchmark is not None and not session.benchmark["void"]
+        document = session.benchmark
+        return document is not None and not document["void"] and not document.get("stopped")
 
     def primary_label(self) -> str:
         label = super().primary_label()
-        void = self.session.benchmark is not None and not self.answered
-        return "Measure again" if void and label == self.RUN_LABEL else label
+        measured = self.session.benchmark is not None
+        return "Measure again" if measured and label == self.RUN_LABEL else label
 
     def compose_step(self) -> ComposeResult:
         yield WorkView(id="work")
@@ -115,7 +117,6 @@ class BenchmarkStep(MeasuringStep):
                 "First convert a model, or choose an artifact in the Model step.", markup=False
             )
             return
-        self.quiet_the_chat()
         self.app.push_screen(TuneScreen(), self._tuned)
 
     def _tuned(self, artifact: str | None) -> None:
@@ -133,7 +134,7 @@ class BenchmarkStep(MeasuringStep):
         network = self.session.network
 
         async def run(on_event: OnEvent, started: Started) -> BenchDocument:
-            self.quiet_the_chat()
+            await self.quiet_the_chat()
             return await self.workspace.services.benchmark(
                 targets,
                 network=network,
@@ -141,24 +142,44 @@ class BenchmarkStep(MeasuringStep):
                 clients=clients,
                 on_event=on_event,
                 started=started,
+                on_stopped=keep,
             )
 
-        self.workspace.start(BENCHMARK, "The benchmark", run, done=_measured)
+        def keep(part: BenchDocument) -> None:
+            work.finished_part = part
+
+        work = self.workspace.start(
+            BENCHMARK,
+            "The benchmark",
+            run,
+            done=_measured,
+            stopped=keep_stopped,
+            alone=True,
+            quiet=True,
+            keeps=KEEPS,
+        )
         self.refresh_actions()
 
     def show_work(self, work: Work) -> None:
         view = self.query_one("#work", WorkView)
         # Once there are figures they deserve the room.
-        view.display = work.running or work.error is not None
+        view.display = work.status != "done"
         view.show(work)
         if work.running:
             memory = self.workspace.history.last.job_rss
             self._results.show_live(work.measured, work.repetitions, memory)
-        elif (document := self.workspace.works.result(BENCHMARK)) is not None:
-            self._results.show(document, self.session.target)
+        elif self.session.benchmark is not None:
+            self._results.show(self.session.benchmark, self.session.target)
 
 
 def _measured(workspace: Workspace, document: BenchDocument, seconds: float) -> None:
     """Write the result of a benchmark into the session and the ledger."""
     workspace.session = workspace.session.decide(benchmark=document)
     workspace.record("benchmark", "done", document, seconds=seconds)
+
+
+def keep_stopped(workspace: Workspace, part: BenchDocument, seconds: float) -> None:
+    """Keep what a stopped benchmark has measured, unless there is a whole one of before, which says more."""
+    if not BenchmarkStep.done(workspace.session):
+        workspace.session = workspace.session.decide(benchmark=part)
+        workspace.record("benchmark", "cancelled", part, seconds=seconds)

@@ -18,7 +18,7 @@ from firstlight_core.errors import FirstlightError
 from firstlight_core.text import seconds_text, shown_path
 from firstlight_core.tuning.summary import allowance, setting, verdict
 from firstlight_tui.modals.cancel_work import cancel_work
-from firstlight_tui.state.work import Run, Work, WorkKey, WorkOf
+from firstlight_tui.state.work import OnEvent, Run, Started, Work, WorkKey, WorkOf
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.terminal.app import workspace_of
 from firstlight_tui.terminal.workers import begin
@@ -110,7 +110,7 @@ class TuneScreen(Page[str | None]):
 
     def _show(self) -> None:
         work, outcome = self.work, self.found
-        running = work is not None and work.running
+        running = work is not None and work.pending
         view, table = self.query_one("#tune-work", WorkView), self.query_one("#trials", FittedTable)
         self.query_one("#introduction").display = outcome is None
         view.display = work is not None and (running or outcome is None)
@@ -152,8 +152,15 @@ class TuneScreen(Page[str | None]):
             )
         )
 
-    def _begin(self, run: Run[TunedDocument]) -> None:
-        self.workspace.start(TUNE, "The tuning", run)
+    def _begin(self, tuning: Run[TunedDocument]) -> None:
+        chat = self.workspace.chat
+
+        async def run(on_event: OnEvent, started: Started) -> TunedDocument:
+            await chat.rest()
+            chat.close()
+            return await tuning(on_event, started)
+
+        self.workspace.start(TUNE, "The tuning", run, alone=True, quiet=True)
         self._show()
 
     @on(Button.Pressed, "#keep")
@@ -177,7 +184,7 @@ class TuneScreen(Page[str | None]):
 
     @on(Button.Pressed, "#close")
     def _stop_or_close(self) -> None:
-        if self.work is not None and self.work.running:
+        if self.work is not None and self.work.pending:
             cancel_work(self, TUNE)
         else:
             self.action_close()

@@ -31,7 +31,6 @@ KEYS: list[BindingType] = [
     _key("ctrl+t", "Edit", "/edit", "Take the last question back and edit it"),
     _key("ctrl+o", "Copy", "/copy", "Copy the newest answer"),
     _key("ctrl+s", "Save", "/save", "Save as Markdown and JSON lines"),
-    _key("f3", "Markdown", "/markdown", "Answers as Markdown, or as plain text"),
     _key("f4", "Raw prompt", "/prompt", "The rendered prompt and its tokens", show=True),
     _key("f5", "Settings", "/settings", "Temperature, length, seed, context, form", show=True),
     _key(

@@ -7,8 +7,8 @@ from textual.containers import Vertical
 from textual.content import Content
 
 from firstlight_core.conversion.progress import OVERRUN, UNCERTAINTY
+from firstlight_core.crowding import Crowding
 from firstlight_core.documents.estimate import Estimates
-from firstlight_core.monitor import Crowding
 from firstlight_core.text import bytes_text, seconds_text
 from firstlight_tui.state.conversion_stages import (
     ConversionPlanProgress,
@@ -18,6 +18,7 @@ from firstlight_tui.state.conversion_stages import (
     predicted_peak,
     progress_of,
 )
+from firstlight_tui.state.job_list import count_text
 from firstlight_tui.state.work import Work
 from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.charts import (
@@ -29,7 +30,7 @@ from firstlight_tui.widgets.charts import (
     Series,
 )
 from firstlight_tui.widgets.words import part
-from firstlight_tui.widgets.work_view import SILENT_SECONDS, count_text
+from firstlight_tui.widgets.work_view import SILENT_SECONDS
 
 
 class ConversionBoard(Vertical):
@@ -65,6 +66,10 @@ class ConversionBoard(Vertical):
             self._plot(keys, estimates, work),
             bar_note(work, progress),
         )
+
+    def say(self, words: Content) -> None:
+        """Show words in the place of the work's."""
+        self.query_one("#work", Words).update(words)
 
     def _show(
         self,
@@ -149,7 +154,7 @@ def work_words(work: Work, estimates: Estimates, crowded: Crowding | None) -> Co
     if line := _measured_line(work, estimates):
         lines.append(line)
     if work.running and crowded is not None:
-        lines.append(crowding_words(crowded))
+        lines.append(Content.styled(f"! {crowded.words}", "$text-warning"))
     if work.running and work.silent_seconds > SILENT_SECONDS:
         words = f"No output for {seconds_text(work.silent_seconds)}; the process is still running."
         lines.append(Content.styled(words, "$foreground-muted"))
@@ -164,7 +169,7 @@ def _state_line(work: Work) -> Content:
         case "done":
             return Content.styled(f"✓ Done in {took}", "bold $text-success")
         case "cancelled":
-            words = f"Cancelled after {took}; nothing was left behind"
+            words = f"Stopped after {took}; nothing was left behind"
             return Content.styled(words, "$text-warning")
     failed = sum(row.get("state") == "failed" for row in work.queue)
     words = f"✗ Failed after {took}"
@@ -204,12 +209,3 @@ def _measured_line(work: Work, estimates: Estimates) -> Content | None:
         return None
     joined = [piece for fact in facts for piece in (part(" · ", "$foreground-muted"), fact)][1:]
     return Content.assemble(part("measured  ", "$text-accent"), *joined)
-
-
-def crowding_words(crowded: Crowding) -> Content:
-    """Return the sentence on the processor time that other programs leave to the job."""
-    words = (
-        f"! The machine gives this job {crowded.job:.0f} %: other programs take {crowded.others:.0f} %"
-        " of the processor."
-    )
-    return Content.styled(words, "$text-warning")

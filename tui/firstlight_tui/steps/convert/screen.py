@@ -11,13 +11,12 @@ from textual.containers import Container, Vertical
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from firstlight_core.crowding import crowding
 from firstlight_core.documents.conversion import OliveConfig
 from firstlight_core.errors import FirstlightError
-from firstlight_core.monitor import crowding
 from firstlight_core.precision.table import find_precision
 from firstlight_core.session import Session
 from firstlight_tui.modals import ConfirmScreen
-from firstlight_tui.modals.cancel_work import cancel_work
 from firstlight_tui.state.precision_choice import configured, estimates_of
 from firstlight_tui.state.work import Work
 from firstlight_tui.steps.base import StepScreen
@@ -26,6 +25,7 @@ from firstlight_tui.steps.convert.method_screen import MethodAnswer, MethodScree
 from firstlight_tui.steps.convert.queue import WORK, ConversionJob
 from firstlight_tui.steps.convert.text import method_texts, plan_words, result_words
 from firstlight_tui.widgets import LogView, Words
+from firstlight_tui.widgets.work_view import waiting_words
 
 
 class ConvertStep(StepScreen):
@@ -62,7 +62,6 @@ class ConvertStep(StepScreen):
             id="convert.methods",
             tooltip="The course's two methods and what is run: see, switch, edit",
         ),
-        Binding("escape", "cancel", "Cancel", id="convert.cancel", tooltip="Stop the conversion"),
     ]
 
     @classmethod
@@ -118,11 +117,11 @@ class ConvertStep(StepScreen):
 
     @property
     def primary_cancels(self) -> bool:
-        return self.work is not None and self.work.running
+        return self.work is not None and self.work.pending
 
     def primary_label(self) -> str:
         if self.primary_cancels:
-            return "Cancel"
+            return "Stop"
         pending = self._pending()
         if not pending:
             return self.next_label()
@@ -131,15 +130,11 @@ class ConvertStep(StepScreen):
 
     def primary(self) -> None:
         if self.primary_cancels:
-            self.action_cancel()
+            self.action_stop_work()
         elif self._pending():
             self._convert()
         else:
             self.action_next()
-
-    def action_cancel(self) -> None:
-        """Cancel the conversion; its staging is removed."""
-        cancel_work(self, self.WORK)
 
     def _convert(self) -> None:
         session = self.session
@@ -154,7 +149,8 @@ class ConvertStep(StepScreen):
             ask_to_stop=self._ask_to_stop,
         )
         self.clear_problem()
-        self.workspace.start(WORK, "The conversion", job.run)
+        keeps = "Precisions that are finished are kept." if len(self._pending()) > 1 else ""
+        self.workspace.start(WORK, "The conversion", job.run, alone=True, keeps=keeps)
         self.refresh_actions()
 
     def _ask_to_stop(self, question: str) -> None:
@@ -166,6 +162,10 @@ class ConvertStep(StepScreen):
         )
 
     def show_work(self, work: Work) -> None:
+        if work.waiting:
+            self._show_plan()
+            self.query_one(ConversionBoard).say(waiting_words(work))
+            return
         estimates = estimates_of(self.session)
         crowded = crowding(self.workspace.history.samples)
         self.query_one(ConversionBoard).show_work(work, estimates, crowded)

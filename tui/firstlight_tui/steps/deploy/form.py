@@ -151,7 +151,7 @@ class ChoiceForm(Grid):
         self.query_one("#target-words", Words).update(
             f"{choice.target}: {target_words(choice.target)}"
         )
-        self.query_one("#cache-words", Words).update(f"{CACHES[choice.cache][1]} (F3).")
+        self.query_one("#cache-words", Words).update(f"{CACHES[choice.cache][1]} (Doctor).")
 
 
 def name_words(name: str, targets: Mapping[str, str], current: str | None) -> tuple[bool, Content]:

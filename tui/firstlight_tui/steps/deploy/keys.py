@@ -5,7 +5,7 @@ from textual.binding import Binding, BindingType
 HELP = (
     "This step is optional: chat, benchmark and quality work on the artifact itself. Undo removes registration "
     "and files. The service listens on this machine only, and ends with the wizard unless it is asked to "
-    "outlive it; then F7, or `firstlight serve --stop`, ends it. Converted, but not found? F3 names every reason."
+    "outlive it; then F7, or `firstlight serve --stop`, ends it. Converted, but not found? d names every reason."
 )
 BUTTONS = (
     ("skip", "Skip"),
@@ -35,7 +35,7 @@ KEYS: list[BindingType] = [
     _key("c", "copy_next", "Copy next", "copy-next", "Copy the command to type next", show=False),
     _key("f6", "copy", "Copy", "copy", "Copy a command or a snippet", show=False),
     _key(
-        "f3",
+        "d",
         "doctor",
         "Doctor",
         "doctor",

@@ -104,7 +104,7 @@ def _places(document: Deployed) -> Content:
             f"{'' if row['sees'] else 'not by '}{one_line(str(row['reader']), 80)}"
             for row in readers
         )
-        lines.append(Content.assemble(part("found by ", "$text-accent"), part(f"{seen} (F3)")))
+        lines.append(Content.assemble(part("found by ", "$text-accent"), part(f"{seen} (Doctor)")))
     lines += [Content.assemble(part(one_line(str(n), 400))) for n in document.get("notes", ())]
     return Content("\n").join(lines)
 

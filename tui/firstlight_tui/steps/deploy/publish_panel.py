@@ -126,7 +126,7 @@ class PublishPanel(Vertical):
                 started=started,
             )
 
-        workspace.start(WORK, "The deployment", run, done=_deployed)
+        workspace.start(WORK, "The deployment", run, done=_deployed, alone=True)
         self.post_message(self.Began())
 
     def undo(self) -> None:
@@ -143,7 +143,7 @@ class PublishPanel(Vertical):
             await workspace.services.undo(name, target=target)
             return Undone(name)
 
-        workspace.start(WORK, "The undo", run, done=_deployed)
+        workspace.start(WORK, "The undo", run, done=_deployed, alone=True)
         self.post_message(self.Began())
 
 

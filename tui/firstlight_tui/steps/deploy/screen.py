@@ -9,7 +9,6 @@ from textual.widgets import Button, Label
 
 from firstlight_core.session import Session
 from firstlight_core.text import one_line
-from firstlight_tui.modals.cancel_work import cancel_work
 from firstlight_tui.modals.preset import PresetScreen
 from firstlight_tui.state.deployment import next_commands, suggested_choice
 from firstlight_tui.state.work import Work
@@ -85,7 +84,7 @@ class DeployStep(StepScreen):
 
     def show_work(self, work: Work) -> None:
         self.query_one(PublishPanel).show_work(work)
-        if not work.running:
+        if not work.pending:
             self.query_one(ChoiceForm).look()
 
     def _session_changed(self) -> None:
@@ -103,14 +102,14 @@ class DeployStep(StepScreen):
 
     @property
     def primary_cancels(self) -> bool:
-        return self.work is not None and self.work.running
+        return self.work is not None and self.work.pending
 
     def primary_label(self) -> str:
         form = self.query_one(ChoiceForm)
         if self.session.artifact is None:
             return ""
         if self.primary_cancels:
-            return "Cancel"
+            return "Stop"
         if form.choice.is_deployed(self.session):
             return self.next_label()
         return "Replace" if form.replaces else "Deploy"
@@ -118,7 +117,7 @@ class DeployStep(StepScreen):
     def primary(self) -> None:
         form = self.query_one(ChoiceForm)
         if self.primary_cancels:
-            cancel_work(self, self.WORK)
+            self.action_stop_work()
         elif form.choice.is_deployed(self.session):
             self.action_next()
         elif not form.name_is_valid:

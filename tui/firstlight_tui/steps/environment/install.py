@@ -48,7 +48,7 @@ class Installation(Vertical):
     def ask_or_stop(self) -> None:
         """Show the command and ask; while pip runs, stop it."""
         workspace = workspace_of(self)
-        if (work := workspace.works.get(self.WORK)) is not None and work.running:
+        if (work := workspace.works.get(self.WORK)) is not None and work.pending:
             cancel_work(self, self.WORK)
             return
         try:
@@ -77,7 +77,7 @@ class Installation(Vertical):
             workspace.session = workspace.session.decide(environment=document)
             return {**done, "environment": document}
 
-        workspace.start(self.WORK, "The installation", run)
+        workspace.start(self.WORK, "The installation", run, alone=True)
 
     def show(self, work: Work) -> None:
         """Paint pip's stages and output."""

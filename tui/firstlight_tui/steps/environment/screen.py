@@ -132,7 +132,7 @@ class EnvironmentStep(StepScreen):
                 self.clear_problem()
             elif work.status == "done" and self.session.environment is not None:
                 self._show_document(self.session.environment)
-            self.query_one("#install", Button).label = "Stop" if work.running else "Install"
+            self.query_one("#install", Button).label = "Stop" if work.pending else "Install"
         else:
             super()._on_work(work)
 

@@ -17,7 +17,6 @@ from firstlight_core.errors import FirstlightError, InputRefused
 from firstlight_core.monitor import Sample
 from firstlight_core.session import Session
 from firstlight_tui.modals import ConfirmScreen, DetailScreen
-from firstlight_tui.modals.cancel_work import cancel_work
 from firstlight_tui.state.work import Work, WorkKey
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.base import StepScreen
@@ -94,7 +93,6 @@ class ModelStep(StepScreen):
             id="model.connect",
             tooltip="Use a running server instead",
         ),
-        Binding("escape", "cancel", "Cancel", id="model.cancel", show=False, tooltip="Stop it"),
     ]
 
     def __init__(self) -> None:
@@ -318,10 +316,6 @@ class ModelStep(StepScreen):
         # At once, not at the next turn: what is typed right after the key belongs in the field.
         self.set_focus(box)
 
-    def action_cancel(self) -> None:
-        """Cancel a download or an inspection."""
-        cancel_work(self, self.WORK)
-
     @on(Button.Pressed, "#why")
     def action_why(self) -> None:
         """Show why ONNX."""
@@ -333,12 +327,12 @@ class ModelStep(StepScreen):
 
     def primary_label(self) -> str:
         if self.primary_cancels:
-            return "Cancel"
+            return "Stop"
         return "" if self.missing(self.session) else self.next_label()
 
     def primary(self) -> None:
         if self.primary_cancels:
-            self.action_cancel()
+            self.action_stop_work()
         else:
             self.action_next()
 

@@ -99,7 +99,7 @@ class QualityStep(MeasuringStep):
         ratings = session.chat["ratings"] if session.chat and len(targets) == 1 else []
 
         async def run(on_event: OnEvent, started: Started) -> QualityDocument | QualitiesDocument:
-            self.quiet_the_chat()
+            await self.quiet_the_chat()
             return await self.workspace.services.check_quality(
                 targets,
                 prompts=prompts,
@@ -111,13 +111,15 @@ class QualityStep(MeasuringStep):
                 started=started,
             )
 
-        self.workspace.start(QUALITY, "The quality check", run, done=_checked)
+        self.workspace.start(
+            QUALITY, "The quality check", run, done=_checked, alone=True, quiet=True
+        )
         self.refresh_actions()
 
     def show_work(self, work: Work) -> None:
         view = self.query_one("#work", WorkView)
         # Once there is a result it deserves the room.
-        view.display = work.running or work.error is not None
+        view.display = work.status != "done"
         view.show(work)
         if (document := self.workspace.works.result(QUALITY)) is not None:
             self._show_document(document)

@@ -1,0 +1,101 @@
+"""How much of the processor the machine gives a job, of what the job asks for."""
+
+import time
+from collections.abc import Callable, Reversible
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import psutil
+
+from firstlight_core.monitor import Sample, child_pids
+
+CROWDED = 30.0
+"""Percent of all cores that other programs take from which a job counts as crowded."""
+ENOUGH = 90.0
+"""Percent of its demand with which a job is not crowded, whatever else runs."""
+_CROWD_SAMPLES = 5
+
+
+class TreeDemand:
+    """Processor time that the threads below a process ask for between two looks: what they got, and what they waited.
+
+    The kernel counts both for each thread (sched-stats, since Linux 2.6). More threads than cores ask for all cores, no
+    more: they would wait on an idle machine too.
+    """
+
+    def __init__(
+        self,
+        *,
+        children: Callable[[int], list[int]] = child_pids,
+        read: Callable[[int], dict[int, float]] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        cores: int | None = None,
+    ) -> None:
+        self._children = children
+        self._read = read or thread_demands
+        self._clock = clock
+        self._cores = cores or psutil.cpu_count() or 1
+        self._last: dict[int, float] = {}
+        self._at: float | None = None
+
+    def take(self, pid: int) -> float | None:
+        """Percent of all cores that the threads below `pid` asked for since the last look; None at the first."""
+        now = self._clock()
+        asked: dict[int, float] = {}
+        for child in self._children(pid):
+            asked |= self._read(child)
+        before, last = self._at, self._last
+        self._at, self._last = now, asked
+        if before is None or now <= before or not asked:
+            return None
+        grown = sum(seconds - last[thread] for thread, seconds in asked.items() if thread in last)
+        return min(100.0, 100.0 * grown / (now - before) / self._cores)
+
+
+def thread_demands(pid: int) -> dict[int, float]:
+    """Seconds that each thread of a process has run and waited for a core; empty where the system does not tell."""
+    demands = {}
+    try:
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return {}
+    for thread in threads:
+        try:
+            ran, waited, _ = (thread / "schedstat").read_text().split()
+        except (OSError, ValueError):
+            continue
+        demands[int(thread.name)] = (int(ran) + int(waited)) / 1e9
+    return demands
+
+
+@dataclass(frozen=True, slots=True)
+class Crowding:
+    """Processor shares of a job and of all other programs, in percent of all cores."""
+
+    job: float
+    others: float
+    given: float
+    """Percent of what the job asked for that it got; of all cores where the system does not tell what it asked for."""
+
+    @property
+    def words(self) -> str:
+        """A sentence for a person who waits for the job."""
+        return f"The machine gives this job {self.given:.0f} %: other programs take {self.others:.0f} % of the processor."
+
+
+def crowding(samples: Reversible[Sample]) -> Crowding | None:
+    """Return how other programs crowd the job, averaged over the last seconds; None where they leave it enough."""
+    with_job = (sample for sample in reversed(samples) if sample.job_cpu is not None)
+    known = list(islice(with_job, _CROWD_SAMPLES))
+    if not known:
+        return None
+    job = sum(sample.job_cpu or 0.0 for sample in known) / len(known)
+    others = sum(max(0.0, sample.cpu - (sample.job_cpu or 0.0)) for sample in known) / len(known)
+    # A job that waits for the disk on an idle machine is not crowded.
+    if others < CROWDED or job + others < 80.0:
+        return None
+    wanted = [sample.job_wanted for sample in known if sample.job_wanted is not None]
+    asked = sum(wanted) / len(wanted) if wanted else 0.0
+    given = min(100.0, 100.0 * job / asked) if asked > 0 else job
+    return Crowding(job, others, given) if given < ENOUGH else None
