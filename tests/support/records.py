@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from firstlight_core.documents.history import RecordFacts, RecordKind
-from firstlight_core.history.store import NewDocument
+from firstlight_core.history.rows import NewDocument
 
 
 def record_facts(

@@ -5,6 +5,7 @@ Times in seconds, rates in tokens a second, sizes in bytes; every figure is meas
 
 from typing import Literal, NotRequired, TypedDict
 
+from firstlight_core.documents.comparison import ComparisonDocument
 from firstlight_core.documents.inference import CountedBy, ResidentBytes
 from firstlight_core.errors import ErrorDocument
 
@@ -160,6 +161,11 @@ class BenchDocument(TypedDict):
     """The notes that make the figures void; absent from the records of earlier versions."""
     stopped: NotRequired[bool]
     """Whether it was cancelled before the last measurement; the figures are of those that were finished."""
+    against: NotRequired[list[ComparisonDocument]]
+    """With `--against`: what has changed since, for each target that has an earlier record."""
+    ok: NotRequired[bool]
+    """With `--against`: false for a regression, and when void figures could not be compared."""
+    error: NotRequired[ErrorDocument]
 
 
 class DriftFigures(TypedDict):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from firstlight_core.documents.artifact import InferenceModel, Manifest
+from firstlight_core.documents.comparison import ComparisonDocument
 from firstlight_core.documents.conversion import (
     ConversionDocument,
     DryRunDocument,
@@ -33,6 +34,11 @@ from firstlight_core.documents.foundry import (
     StoppedDocument,
 )
 from firstlight_core.documents.glossary import GlossaryDocument
+from firstlight_core.documents.history import (
+    ExportedHistory,
+    HistoryDocument,
+    RecordDocument,
+)
 from firstlight_core.documents.inference import ChatDocument, ConnectDocument
 from firstlight_core.documents.measure import BenchDocument, QualitiesVerb, QualityVerb
 from firstlight_core.documents.model import InspectDocument
@@ -91,6 +97,8 @@ VERBS: Mapping[str, Sequence[type]] = {
     "glossary": (GlossaryDocument,),
     "chat": (ChatDocument,),
     "bench": (BenchDocument,),
+    "history": (HistoryDocument, RecordDocument, ExportedHistory),
+    "compare": (ComparisonDocument,),
     "quality": (QualityVerb, QualitiesVerb),
     "connect": (ConnectDocument,),
 }

@@ -25,6 +25,7 @@ ALWAYS: Mapping[str, Mapping[str, list[str] | None]] = {
     "serve": dict.fromkeys(("base_url", "model", "pid")),
     "chat": {"text": None, "tokens": [], "finish_reason": None, "stats": None},
     "bench": {"machine": None, "results": []},
+    "compare": {"rows": []},
     "tune": {"best": None, "trials": []},
     "quality": {"checks": [], "drift": None},
     "run": {"steps": [], "report": None},

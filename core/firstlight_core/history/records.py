@@ -6,15 +6,9 @@ from typing import Literal
 
 from firstlight_core.artifact.manifest import read_source, tool_versions
 from firstlight_core.artifact.target import find_target
+from firstlight_core.documents.comparison import Better, Unit
 from firstlight_core.documents.conversion import ConversionDocument
-from firstlight_core.documents.history import (
-    Better,
-    RecordFacts,
-    RecordKind,
-    RecordSettings,
-    SampleSeries,
-    Unit,
-)
+from firstlight_core.documents.history import RecordFacts, RecordKind, RecordSettings, SampleSeries
 from firstlight_core.documents.measure import (
     BenchDocument,
     BenchResult,
@@ -31,7 +25,8 @@ from firstlight_core.history.fingerprints import (
     machine_fingerprint,
     template_fingerprint,
 )
-from firstlight_core.history.store import NewDocument, utc_now
+from firstlight_core.history.rows import NewDocument
+from firstlight_core.history.store import utc_now
 from firstlight_core.model.fingerprint import quick_fingerprint
 from firstlight_core.model.folder import list_folder
 

@@ -1,10 +1,13 @@
-"""Rows of the store as documents."""
+"""Rows of the store as documents, and documents as rows."""
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from firstlight_core.documents.history import (
+    RecordFacts,
+    RecordKind,
     RecordRow,
     RecordSettings,
     SampleSeries,
@@ -22,6 +25,21 @@ RECORDS = (
     "FROM records r JOIN documents d ON d.id = r.document_id"
 )
 SERIES = "SELECT measure, unit, better, prompt_tokens, samples FROM series"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDocument:
+    """One document to be kept, with the records of its targets."""
+
+    kind: RecordKind
+    recorded_at: str
+    """UTC, ISO 8601."""
+    machine_fingerprint: str
+    machine: MachineDocument
+    versions: dict[str, str]
+    firstlight: str
+    document: JsonObject
+    records: Sequence[RecordFacts]
 
 
 def read_record(row: "sqlite3.Row", series: "Sequence[sqlite3.Row]") -> RecordRow:
@@ -64,3 +82,60 @@ def _read_series(row: "sqlite3.Row") -> SampleSeries:
         "prompt_tokens": row["prompt_tokens"],
         "samples": [float(sample) for sample in json.loads(row["samples"])],
     }
+
+
+def insert(connection: "sqlite3.Connection", new: NewDocument) -> list[int]:
+    """Write a document and its records; return the ids of the records."""
+    document = connection.execute(
+        "INSERT INTO documents (kind, recorded_at, firstlight, machine_fingerprint, machine, versions, document) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            new.kind,
+            new.recorded_at,
+            new.firstlight,
+            new.machine_fingerprint,
+            _json(new.machine),
+            _json(new.versions),
+            _json(new.document),
+        ),
+    ).lastrowid
+    numbers = []
+    for record in new.records:
+        number = connection.execute(
+            "INSERT INTO records (document_id, label, target, folder, artifact_fingerprint, source_fingerprint, "
+            "precision, settings, void, void_reasons) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                document,
+                record["label"],
+                record["target"],
+                record["folder"],
+                record["artifact_fingerprint"],
+                record["source_fingerprint"],
+                record["precision"],
+                _json(record["settings"]),
+                int(record["void"]),
+                _json(record["void_reasons"]),
+            ),
+        ).lastrowid
+        assert number is not None
+        numbers.append(number)
+        connection.executemany(
+            "INSERT INTO series VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    number,
+                    position,
+                    series["measure"],
+                    series["unit"],
+                    series["better"],
+                    series["prompt_tokens"],
+                    _json(series["samples"]),
+                )
+                for position, series in enumerate(record["series"])
+            ],
+        )
+    return numbers
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -5,21 +5,26 @@ used: no start of the wizard pays for it.
 """
 
 import contextlib
-import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
 
-from firstlight_core.documents.history import RecordFacts, RecordKind, RecordRow, WholeRecord
-from firstlight_core.documents.measure import MachineDocument
+from firstlight_core.documents.history import RecordKind, RecordRow, WholeRecord
 from firstlight_core.errors import InputRefused, StateProblem
-from firstlight_core.files import JsonObject, state_problem
+from firstlight_core.files import state_problem
 from firstlight_core.history.migrations import MIGRATIONS
-from firstlight_core.history.rows import RECORDS, SERIES, read_record, read_whole
+from firstlight_core.history.rows import (
+    RECORDS,
+    SERIES,
+    NewDocument,
+    insert,
+    read_record,
+    read_whole,
+)
 from firstlight_core.locks import Lock, try_lock
 from firstlight_core.paths import find_paths
 from firstlight_core.text import one_line, shown_path
@@ -34,21 +39,6 @@ BUSY_SECONDS = 10.0
 """How long a writer waits for another one."""
 SIDE_FILES = ("-wal", "-shm", "-journal")
 MOST_ROWS = 100_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewDocument:
-    """One document to be kept, with the records of its targets."""
-
-    kind: RecordKind
-    recorded_at: str
-    """UTC, ISO 8601."""
-    machine_fingerprint: str
-    machine: MachineDocument
-    versions: dict[str, str]
-    firstlight: str
-    document: JsonObject
-    records: Sequence[RecordFacts]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +81,7 @@ class HistoryStore:
 
         def write(connection: "sqlite3.Connection") -> list[int]:
             with _transaction(connection):
-                return _insert(connection, new)
+                return insert(connection, new)
 
         return self._with_file(write)
 
@@ -264,62 +254,6 @@ def _transaction(connection: "sqlite3.Connection") -> Iterator[None]:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
-
-
-def _insert(connection: "sqlite3.Connection", new: NewDocument) -> list[int]:
-    document = connection.execute(
-        "INSERT INTO documents (kind, recorded_at, firstlight, machine_fingerprint, machine, versions, document) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (
-            new.kind,
-            new.recorded_at,
-            new.firstlight,
-            new.machine_fingerprint,
-            _json(new.machine),
-            _json(new.versions),
-            _json(new.document),
-        ),
-    ).lastrowid
-    numbers = []
-    for record in new.records:
-        number = connection.execute(
-            "INSERT INTO records (document_id, label, target, folder, artifact_fingerprint, source_fingerprint, "
-            "precision, settings, void, void_reasons) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                document,
-                record["label"],
-                record["target"],
-                record["folder"],
-                record["artifact_fingerprint"],
-                record["source_fingerprint"],
-                record["precision"],
-                _json(record["settings"]),
-                int(record["void"]),
-                _json(record["void_reasons"]),
-            ),
-        ).lastrowid
-        assert number is not None
-        numbers.append(number)
-        connection.executemany(
-            "INSERT INTO series VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    number,
-                    position,
-                    series["measure"],
-                    series["unit"],
-                    series["better"],
-                    series["prompt_tokens"],
-                    _json(series["samples"]),
-                )
-                for position, series in enumerate(record["series"])
-            ],
-        )
-    return numbers
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _series(connection: "sqlite3.Connection", number: int) -> "list[sqlite3.Row]":

@@ -37,7 +37,8 @@ from firstlight_core.text import bytes_text
 LENGTHS = (32, 128, 512)
 """Prompt lengths in tokens."""
 NEW_TOKENS = 32
-REPEATS = 5
+REPEATS = 15
+"""Enough that a slowdown of 5 % is found nine times in ten beside the noise of a virtual machine; see docs/history.md."""
 FOUNDRY = "Foundry Local"
 Listener = Callable[[Event], None]
 Started = Callable[[int], None] | None

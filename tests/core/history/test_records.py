@@ -1,5 +1,7 @@
 """What becomes of a document in the history, and that nothing there keeps a result from the user."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -166,3 +168,10 @@ def test_a_machine_is_the_same_after_an_update_of_its_kernel() -> None:
     assert machine_fingerprint({**machine, "system": "Linux 6.8", "python": "3.13"}) == mark
     assert machine_fingerprint({**machine, "threads": 8}) != mark
     assert machine_fingerprint({}) != mark
+
+
+def test_neither_the_seam_nor_the_verbs_import_sqlite3_or_numpy_before_they_need_them() -> None:
+    modules = "firstlight_core.workflow.recorded, firstlight_tui.commands.history_, firstlight_tui.commands.compare_"
+    code = f"import sys, {modules}; print({{'sqlite3', 'numpy'}} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

@@ -9,7 +9,8 @@ import pytest
 
 from firstlight_core.errors import InputRefused, StateProblem
 from firstlight_core.history.migrations import MIGRATIONS
-from firstlight_core.history.store import HistoryStore, NewDocument, Query
+from firstlight_core.history.rows import NewDocument
+from firstlight_core.history.store import HistoryStore, Query
 from tests.support.records import new_document, record_facts
 
 

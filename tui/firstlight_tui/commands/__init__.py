@@ -65,6 +65,8 @@ VERBS: dict[str, Verb] = {
         Verb(
             "quality", "Run the course's five checks and the drift against the original.", MEASURE
         ),
+        Verb("history", "List what was measured earlier, or export it.", MEASURE),
+        Verb("compare", "Compare two measurements, and flag what became worse.", MEASURE),
         Verb("report", "Write the report of a run.", KEEP),
         Verb("run", "Repeat a whole run from its run.toml.", KEEP),
         Verb("runs", "List earlier runs.", KEEP),

@@ -1,5 +1,6 @@
 """`firstlight bench`: load time, TTFT, prefill and decode rate, memory; servers and what a service costs."""
 
+import asyncio
 from collections.abc import Callable
 
 import typer
@@ -7,10 +8,12 @@ import typer
 from firstlight_core.artifact.target import find_target
 from firstlight_core.documents.measure import BenchCase, BenchDocument, BenchResult, Spread
 from firstlight_core.errors import UsageError
+from firstlight_core.history.against import find_earlier
 from firstlight_core.measure.bench_words import service_sentences
 from firstlight_core.measure.benchmark import LENGTHS, NEW_TOKENS, REPEATS
 from firstlight_core.text import bytes_text, seconds_text
 from firstlight_core.workflow.recorded import benchmark
+from firstlight_tui.commands.compare_ import show_comparison
 from firstlight_tui.commands.output import note, note_forced, run_verb, say, show_events
 from firstlight_tui.commands.painting import Painted
 
@@ -35,6 +38,11 @@ def bench(
     network: bool = typer.Option(
         False, "--network", help="Allow a server on another machine; the prompts leave this one."
     ),
+    against: str | None = typer.Option(
+        None,
+        "--against",
+        help="Compare with an earlier benchmark: last, or a number of `firstlight history`; 1 when slower.",
+    ),
     json: bool = typer.Option(False, "--json", help="One JSON document."),
 ) -> None:
     """Measure one or more targets, interleaved."""
@@ -42,7 +50,8 @@ def bench(
     async def work() -> BenchDocument:
         for target in targets:
             note_forced(find_target(target))
-        return await benchmark(
+        earlier = await asyncio.to_thread(find_earlier, against) if against is not None else None
+        document = await benchmark(
             targets,
             lengths=_numbers(lengths, "prompt lengths", "--lengths 32,128"),
             new_tokens=new_tokens,
@@ -52,6 +61,7 @@ def bench(
             network=network,
             on_event=show_events(),
         )
+        return document if earlier is None else await asyncio.to_thread(earlier.compare, document)
 
     run_verb("bench", work, _show, as_json=json)
 
@@ -87,6 +97,9 @@ def _show(document: BenchDocument) -> None:
             say(sentence)
     for line in document["notes"] if not document["void"] else ():
         note(line)
+    for comparison in document.get("against", []):
+        say()
+        show_comparison(comparison)
 
 
 _HEADERS = (

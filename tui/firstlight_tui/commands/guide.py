@@ -55,6 +55,7 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "bench": (
         ("firstlight bench int4 int8", "Two artifacts, interleaved."),
         ("firstlight bench int4 --lengths 32,512 --repeats 5", "Chosen prompt lengths."),
+        ("firstlight bench int4 --against last", "And leave with 1 when it became slower."),
         ("firstlight bench http://127.0.0.1:8080/v1#m --clients 1,2,4", "A server under load."),
     ),
     "tune": (
@@ -64,6 +65,15 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "quality": (
         ("firstlight quality int4 --reference ./my-model", "Five checks, and the drift."),
         ("firstlight quality int4 --prompts mine.jsonl", "With questions of your own."),
+    ),
+    "history": (
+        ("firstlight history --since 7d --kind bench", "The benchmarks of a week."),
+        ("firstlight history 12", "One record, with every sample."),
+        ("firstlight history --export benchstat -o new.txt", "Lines for Go's benchstat."),
+    ),
+    "compare": (
+        ("firstlight compare 12 14", "Two records of the history."),
+        ("firstlight compare old.json new.json", "Two files of `bench --json`, as in CI."),
     ),
     "report": (
         ("firstlight report", "Of the last run."),
@@ -99,6 +109,8 @@ _OWN: Mapping[str, Mapping[int, str]] = {
         1: "It failed, or differs too much from the original.",
         3: "The toolchain is missing or broken.",
     },
+    "bench": {1: "It failed, or with --against it became slower or is void."},
+    "compare": {1: "Something became worse, or the two cannot be compared."},
     "tune": {3: "The toolchain is missing or broken."},
     "run": {1: "A step failed.", 3: "The toolchain is missing or broken."},
     "template": {1: "The templates differ, or the input is not usable."},
