@@ -1,4 +1,4 @@
-"""What has changed between two measurements. Ratios are new over old; an interval is `[low, high]`."""
+"""The changes between two measurements. Ratios are new over old; an interval is `[low, high]`."""
 
 from typing import Literal, NotRequired, TypedDict
 
@@ -30,7 +30,7 @@ class SideFigure(TypedDict):
 
 
 class ChangeRow(TypedDict):
-    """How one figure has changed."""
+    """The change of one figure."""
 
     measure: str
     unit: Unit
@@ -38,7 +38,7 @@ class ChangeRow(TypedDict):
     prompt_tokens: int | None
     """Null for a figure without a length, and for the row of all lengths together."""
     lengths: int
-    """How many prompt lengths stand behind the row."""
+    """The number of prompt lengths that stand behind the row."""
     before: SideFigure | None
     """Null, as `after`, in the row of all lengths together."""
     after: SideFigure | None
@@ -65,5 +65,5 @@ class ComparisonDocument(TypedDict):
     regressions: int
     improvements: int
     notes: list[str]
-    """What differs between both sides, and what was not compared."""
+    """The differences between both sides, and the scatter that was counted."""
     error: NotRequired[ErrorDocument]

@@ -162,7 +162,7 @@ class BenchDocument(TypedDict):
     stopped: NotRequired[bool]
     """Whether it was cancelled before the last measurement; the figures are of those that were finished."""
     against: NotRequired[list[ComparisonDocument]]
-    """With `--against`: what has changed since, for each target that has an earlier record."""
+    """With `--against`: the changes since, for each target that has an earlier record."""
     ok: NotRequired[bool]
     """With `--against`: false for a regression, and when void figures could not be compared."""
     error: NotRequired[ErrorDocument]

@@ -1,4 +1,4 @@
-"""How much slower or faster: the ratio of medians with a bootstrap interval, and what such samples could have shown.
+"""The ratio of medians with its bootstrap interval, and the smallest slowdown that such samples could have shown.
 
 Percentile bootstrap (Efron 1979; Efron and Tibshirani 1993, section 13.3) of the ratio of two medians: the samples of each
 side are drawn anew with replacement, and the quantiles of the ratios of the medians of the draws bound the interval. Of

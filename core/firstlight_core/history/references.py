@@ -1,4 +1,4 @@
-"""What a record is called on the command line: its number, `last`, an artifact, or a file that a verb has printed."""
+"""Names of records on the command line: a number, `last`, an artifact, or a file that a verb has printed."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""When something was recorded, as a user says it: a date, a time, or how long ago."""
+"""A time in the words of a user: a date, a time, or how long ago."""
 
 import re
 from datetime import UTC, datetime, timedelta

@@ -43,7 +43,7 @@ MOST_ROWS = 100_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """Which records are meant; None is "any"."""
+    """The filters of a list of records; None is "any"."""
 
     kind: RecordKind | None = None
     model: str | None = None

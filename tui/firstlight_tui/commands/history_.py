@@ -111,7 +111,7 @@ def _head(record: RecordRow) -> str:
 
 
 def _figures(record: RecordRow) -> str:
-    """What a line has room for: void, or the figures that a reader looks for first."""
+    """Return the end of a line: void, or the figures that a reader looks for first."""
     if record["void"]:
         return "VOID"
     first = {series["measure"]: series for series in reversed(record["series"])}
