@@ -11,7 +11,7 @@ _NO_LIMIT = 2**60
 
 
 def _levels(controller: str, root: Path, own: Path) -> Iterator[Path]:
-    """The folders of this process's group and of all groups above it, for v2 and then for one v1 controller."""
+    """Yield the folders of this process's group and of all groups above it, for v2 and then for one v1 controller."""
     paths = {"": "/", controller: "/"}
     with contextlib.suppress(OSError):
         for line in own.read_text(errors="replace").splitlines():
@@ -47,7 +47,7 @@ def _reclaimable(level: Path) -> int:
 
 
 def memory_limit(*, root: Path = ROOT, own: Path = OWN) -> int | None:
-    """The smallest memory limit in bytes; None when there is none."""
+    """Return the smallest memory limit in bytes; None when there is none."""
     limits = []
     for level in _levels("memory", root, own):
         for name in ("memory.max", "memory.limit_in_bytes"):
@@ -87,7 +87,7 @@ def cpu_quota(*, root: Path = ROOT, own: Path = OWN) -> float | None:
 
 
 def oom_kills() -> int:
-    """How often the kernel has ended a process for memory so far: cgroup v2, cgroup v1, whole machine."""
+    """Return how often the kernel has ended a process for memory so far: cgroup v2, cgroup v1, whole machine."""
     total = 0
     for name in (
         "/sys/fs/cgroup/memory.events",

@@ -76,7 +76,7 @@ class Run:
 
     @classmethod
     def open(cls, name: str, *, runs: Path | None = None) -> "Run":
-        """An earlier run, by its id or by its folder.
+        """Return an earlier run, by its id or by its folder.
 
         Raises:
             InputRefused: there is no such run.
@@ -132,7 +132,7 @@ class Run:
         return entry
 
     def entries(self) -> Iterator[Entry]:
-        """The entries in order, those of earlier versions as this one writes them; a torn or foreign line is passed over."""
+        """Yield the entries in order, in this version's form; skips torn and foreign lines."""
         path = self.folder / LEDGER
         if not path.is_file():
             return
@@ -166,7 +166,7 @@ def _ends_with_newline(path: Path) -> bool:
 
 
 def list_runs(runs: Path | None = None) -> list[Run]:
-    """All runs on this machine, the newest first."""
+    """Return all runs on this machine, the newest first."""
     root = runs if runs is not None else find_paths().runs
     if not root.is_dir():
         return []

@@ -190,7 +190,7 @@ def read_resident(pid: int) -> Resident | None:
 
 
 def child_pids(pid: int) -> list[int]:
-    """The process ids of all children, and of theirs."""
+    """Return the process ids of all children, and of theirs."""
     try:
         return [child.pid for child in psutil.Process(pid).children(recursive=True)]
     except psutil.Error:

@@ -77,7 +77,7 @@ class Paths:
         return Path(__file__).parent / "sample" / "prompts.jsonl"
 
     def model_name(self, folder: str | Path) -> str:
-        """How a model folder is called in names derived from it; the sample's own folder says only `model`."""
+        """Return how a model folder is called in names derived from it; the sample's own folder says only `model`."""
         return "sample" if Path(folder) == self.sample else Path(folder).name
 
     def named(self) -> dict[str, str]:
@@ -98,7 +98,7 @@ class Paths:
 
 
 def expanded(text: str | Path) -> Path:
-    """A path as a shell reads it: `~` is the home folder; that of a user who does not exist stays as it is."""
+    """Return a path as a shell reads it: `~` is the home folder; that of a user who does not exist stays as it is."""
     try:
         return Path(text).expanduser()
     except RuntimeError:
@@ -106,7 +106,7 @@ def expanded(text: str | Path) -> Path:
 
 
 def find_paths(environ: Mapping[str, str] = os.environ) -> Paths:
-    """The folders for this user, or below `FIRSTLIGHT_HOME` when that is set."""
+    """Return the folders for this user, or below `FIRSTLIGHT_HOME` when that is set."""
     if home := environ.get("FIRSTLIGHT_HOME"):
         root = expanded(home).absolute()
         paths = Paths(
@@ -128,7 +128,7 @@ def find_paths(environ: Mapping[str, str] = os.environ) -> Paths:
 
 
 def _output_setting(file: Path) -> str:
-    """The setting `output`; empty when it is absent or the file cannot be read."""
+    """Return the setting `output`; empty when it is absent or the file cannot be read."""
     try:
         status = file.stat()
     except OSError:
@@ -149,7 +149,7 @@ def _read_output(file: Path, changed: int, size: int) -> str:
 
 
 def absolute(path: str | Path) -> Path:
-    """The path without `~`, `.` and `..`, links left as they are.
+    """Return the path without `~`, `.` and `..`, links left as they are.
 
     Raises:
         UsageError: it is empty or holds a NUL.
@@ -183,7 +183,7 @@ Measured with Olive 0.13: 93 for INT4, 112 for FP16.
 
 
 def name_problem(name: str) -> str | None:
-    """Why a file or folder name cannot be used on every system, as the end of a sentence; None when it can."""
+    """Return why a file or folder name cannot be used on every system, as the end of a sentence; None when it can."""
     if (found := _FORBIDDEN.search(name)) is not None:
         sign = found[0] if found[0].isprintable() else "a control character"
         return f"holds {sign}, which Windows does not allow in a name"
@@ -199,7 +199,7 @@ def name_problem(name: str) -> str | None:
 def path_problem(
     path: PurePath, *, platform: str = sys.platform, depth: int = 0, long_paths: bool | None = None
 ) -> str | None:
-    """Why this system cannot hold an absolute path, as the end of a sentence; None when it can, as far as names go.
+    """Return why this system cannot hold an absolute path, as the end of a sentence; None when its names are valid.
 
     `depth` is the number of characters that will stand below it. Only Windows has such rules.
     """
@@ -216,7 +216,7 @@ def path_problem(
 
 
 def long_paths_enabled() -> bool:
-    """Whether Windows lets programs use paths of more than 260 characters."""
+    """Return whether Windows lets programs use paths of more than 260 characters."""
     if sys.platform == "win32":
         import winreg
 
@@ -231,7 +231,7 @@ def long_paths_enabled() -> bool:
 
 
 def same_place(left: Path, right: Path) -> bool:
-    """Whether two paths are one place; macOS and Windows ignore the case of names, so the disk decides."""
+    """Return whether two paths are one place; macOS and Windows ignore the case of names, so the disk decides."""
     try:
         return left == right or left.samefile(right)
     except OSError:

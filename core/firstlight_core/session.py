@@ -113,7 +113,7 @@ class Session:
         return {name for name in names if self.answer(name) != before.answer(name)}
 
     def converted(self, document: ConversionDocument, *, keep: bool = False) -> Self:
-        """One more artifact; it is the one in use when none is, or when it is preferred and nothing hangs on the other.
+        """Add an artifact; use it when none is in use, or when it is preferred and nothing depends on the other.
 
         An artifact that the user chose, or that a later step has worked on, stays in use; with `keep` any does.
         """
@@ -133,7 +133,7 @@ class Session:
         return self.precision_of(self.artifact)
 
     def precision_of(self, artifact: str | None) -> str | None:
-        """The precision that an artifact was made in; None for one that was not made here."""
+        """Return the precision that an artifact was made in; None for one that was not made here."""
         return next((a["precision"] for a in self.artifacts if a["artifact"] == artifact), None)
 
     @property
@@ -147,7 +147,7 @@ class Session:
         return self.endpoint is not None and self.endpoint["network"]
 
     def measured(self, precision: str) -> ConversionDocument | None:
-        """The conversion document of one precision, if it has been converted."""
+        """Return the conversion document of one precision, if it has been converted."""
         return next((a for a in self.artifacts if a["precision"] == precision), None)
 
     def to_json(self) -> SessionValues:

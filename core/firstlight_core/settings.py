@@ -266,7 +266,7 @@ def _edited(text: str, name: str, value: str | int | None, *, table: str = "") -
 
 
 def _read(file: Path) -> str:
-    """The text of the file; empty when there is none."""
+    """Return the text of the file; empty when there is none."""
     if not os.path.lexists(file):
         return ""
     try:
@@ -289,7 +289,7 @@ def _no_toml(error: tomllib.TOMLDecodeError, text: str) -> InputRefused:
 
 
 def _lines(text: str) -> dict[str, int]:
-    """The line of each key, its table in front."""
+    """Return the line of each key, its table in front."""
     found: dict[str, int] = {}
     table = ""
     for number, line in enumerate(text.splitlines(), start=1):

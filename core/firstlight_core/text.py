@@ -30,13 +30,13 @@ def visible(text: str) -> str:
 
 
 def one_line(text: str, limit: int = 200) -> str:
-    """One visible line of at most `limit` characters, for tables, messages and window titles."""
+    """Return one visible line of at most `limit` characters, for tables, messages and window titles."""
     flat = visible(" ".join(text.split()))
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
 
 def shown_path(path: str | Path) -> str:
-    """A path as it may be shown: undecodable bytes and control characters made visible."""
+    """Return a path as it may be shown: undecodable bytes and control characters made visible."""
     return visible(str(path)).replace("\n", "⏎").replace("\t", "␉")
 
 
@@ -64,7 +64,7 @@ def bytes_text(count: float) -> str:
 
 
 def seconds_text(seconds: float) -> str:
-    """A duration in words: `3.1 ms`, `0.42 s`, `12 s`, `3 min 20 s`, `1 h 04 min`."""
+    """Return a duration in words: `3.1 ms`, `0.42 s`, `12 s`, `3 min 20 s`, `1 h 04 min`."""
     if 0 < seconds < 0.1:
         return f"{seconds * 1000:.1f} ms"
     if seconds < 10:
@@ -78,7 +78,7 @@ def seconds_text(seconds: float) -> str:
 
 
 def ago_text(seconds: float) -> str:
-    """How long ago something was, roughly: `just now`, `5 min ago`, `3 h ago`, `2 days ago`."""
+    """Return how long ago something was, roughly: `just now`, `5 min ago`, `3 h ago`, `2 days ago`."""
     minutes = int(seconds // 60)
     if minutes < 1:
         return "just now"

@@ -33,7 +33,7 @@ def main() -> int:
 
 
 def _left(left: SystemExit) -> int:
-    """The exit code of a verb; 1 where its answer did not reach whom it is for."""
+    """Return the exit code of a verb; 1 where its answer did not reach whom it is for."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -93,7 +93,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _named_folder(word: str) -> "Path | None":
-    """The folder that a single argument names; None for a verb, an option, or any other word."""
+    """Return the folder that a single argument names; None for a verb, an option, or any other word."""
     if word.startswith("-") or "\0" in word:
         return None
     from firstlight_core.paths import expanded

@@ -32,7 +32,7 @@ class Deployment:
         return self.cache or private_cache()
 
     def to_json(self) -> JsonObject:
-        """A JSON object."""
+        """Return a JSON object."""
         return {
             "name": self.name,
             "path": str(self.path),
@@ -56,7 +56,7 @@ def list_deployments() -> list[Deployment]:
 
 
 def folders_in(cache: ModelCache) -> list[Path]:
-    """The folders of the published models of a cache, ours or not."""
+    """Return the folders of the published models of a cache, ours or not."""
     try:
         return sorted(cache.custom.iterdir())
     except OSError:
@@ -64,7 +64,7 @@ def folders_in(cache: ModelCache) -> list[Path]:
 
 
 def read_deployment(path: Path, cache: ModelCache) -> Deployment | None:
-    """The deployment in this folder; None when Firstlight has not published it."""
+    """Return the deployment in this folder; None when Firstlight has not published it."""
     manifest = read_manifest(path) if path.is_dir() and not path.is_symlink() else None
     about = manifest.get("deployment") if manifest is not None else None
     if manifest is None or not isinstance(about, Mapping):
@@ -82,7 +82,7 @@ def read_deployment(path: Path, cache: ModelCache) -> Deployment | None:
 
 
 def find_deployment(name: str) -> Deployment | None:
-    """The deployment of this name; None when there is none."""
+    """Return the deployment of this name; None when there is none."""
     try:
         check_name(name)
         for cache in known_caches():

@@ -45,7 +45,7 @@ _DRIVE = re.compile(r"^[A-Za-z]:")
 
 
 def section(parent: JsonObject, key: str, where: str = "") -> JsonObject:
-    """An object of the configuration.
+    """Return an object of the configuration.
 
     Raises:
         InputRefused: there is none of this name.
@@ -140,7 +140,7 @@ def _refuse_option(option: str) -> None:
 
 
 def plain_name(value: Any, option: str) -> str:
-    """The value, when it is the bare name of a file in the folder.
+    """Return the value, when it is the bare name of a file in the folder.
 
     Raises:
         InputRefused: it is anything else.

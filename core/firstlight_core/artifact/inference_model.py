@@ -47,7 +47,7 @@ PROVIDER_WORDS = (
 
 
 def check_name(name: str) -> str:
-    """The name itself, when it can name a deployment everywhere: folder, Foundry Local id, URL.
+    """Return the name itself, when it can name a deployment everywhere: folder, Foundry Local id, URL.
 
     Raises:
         UsageError: one sentence says which rule it breaks.
@@ -74,7 +74,7 @@ def build_inference_model(
     version: str = DEFAULT_VERSION,
     model_config: ModelConfig = DEFAULT_MODEL_CONFIG,
 ) -> InferenceModel:
-    """The document in exactly the course's shape and order of keys."""
+    """Return the document in exactly the course's shape and order of keys."""
     return {
         "Name": name,
         "Description": description,
@@ -85,7 +85,7 @@ def build_inference_model(
 
 
 def validate_inference_model(document: object) -> InferenceModel:
-    """A checked copy of an inference_model.json; keys that the course does not know are kept.
+    """Return a checked copy of an inference_model.json; keys that the course does not know are kept.
 
     Raises:
         TemplateRefused: the message says which rule is broken, `field` names the field.
@@ -196,7 +196,7 @@ def expand(
     joiner: str = "",
     opening: bool = False,
 ) -> str | None:
-    """The prompt that a runtime builds from PromptTemplate; None when a field that it needs is missing.
+    """Return the prompt that a runtime builds from PromptTemplate; None when a field that it needs is missing.
 
     One user message alone is the `prompt` field; before a last user message the other turns stand in their
     own fields, joined by `joiner`. With `opening`, every turn stands in its own field and what invites the
@@ -217,7 +217,7 @@ def expand(
 
 
 def prompt_template_of(document: InferenceModel | None) -> dict[str, str] | None:
-    """The PromptTemplate of a document from outside, when it is usable."""
+    """Return the PromptTemplate of a document from outside, when it is usable."""
     if document is None:
         return None
     try:
@@ -227,6 +227,6 @@ def prompt_template_of(document: InferenceModel | None) -> dict[str, str] | None
 
 
 def default_name(artifact: Path) -> str:
-    """A name for an artifact that has none: its folder's, made legal."""
+    """Return a name for an artifact that has none: its folder's, made legal."""
     name = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in artifact.name)
     return name.strip("-._")[:80].rstrip(".") or "model"

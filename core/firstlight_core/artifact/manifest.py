@@ -55,7 +55,7 @@ def sha256_of(path: Path, *, stop: threading.Event | None = None) -> str:
 
 
 def files_in(folder: Path) -> dict[str, Path]:
-    """Every file below `folder` but the manifest, by its name relative to `folder`, sorted.
+    """Return every file below `folder` but the manifest, by its name relative to `folder`, sorted.
 
     Raises:
         InputRefused: something below is a link or not a regular file.

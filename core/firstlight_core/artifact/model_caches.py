@@ -42,7 +42,7 @@ def _record() -> Path:
 
 
 def known_caches() -> list[ModelCache]:
-    """The private cache, and every cache of the CLI in which something was deployed."""
+    """Return the private cache, and every cache of the CLI in which something was deployed."""
     return [private_cache(), *(_foreign(root) for root in _roots())]
 
 
@@ -64,5 +64,5 @@ def remember(cache: ModelCache) -> None:
 
 
 def default_cache() -> Path:
-    """The CLI's default cache."""
+    """Return the CLI's default cache."""
     return Path.home() / ".foundry" / "cache" / "models"

@@ -192,7 +192,7 @@ def publish(staged: Path, output: Path, *, keep_previous: bool = False) -> None:
 
 
 def previous_of(output: Path) -> Path:
-    """Where the version before the current one of `output` is kept, if it is.
+    """Return where the version before the current one of `output` is kept, if it is.
 
     Among Firstlight's own folders; beside the output when that is on another disk.
     """

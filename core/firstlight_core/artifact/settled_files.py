@@ -66,7 +66,7 @@ def update_manifest(folder: Path, names: tuple[str, ...]) -> None:
 
 
 def _undo_file(folder: Path) -> Path:
-    """Where the files before the last change are kept: outside the artifact, which scanners read."""
+    """Return where the files before the last change are kept: outside the artifact, which scanners read."""
     mark = hashlib.sha256(str(folder.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:24]
     return find_paths().state / "templates" / f"{mark}.json"
 

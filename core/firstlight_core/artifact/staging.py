@@ -22,7 +22,7 @@ _SHIELD = {"genai_config.json": "{}\n", "inference_model.json": "{}\n"}
 
 
 def short_name(name: str) -> str:
-    """The output's part of a hidden name; long names are cut and get a hash."""
+    """Return the output's part of a hidden name; long names are cut and get a hash."""
     if len(name.encode("utf-8", "surrogateescape")) <= 120:
         return name
     digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:8]
@@ -30,7 +30,7 @@ def short_name(name: str) -> str:
 
 
 def unusable_output(path: Path, error: OSError) -> FirstlightError:
-    """The error for a path that the system does not take as an output folder."""
+    """Return the error for a path that the system does not take as an output folder."""
     if error.errno in (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR):
         reason = os.strerror(error.errno)
         return InputRefused(

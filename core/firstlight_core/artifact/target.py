@@ -35,7 +35,7 @@ class Target:
 
 
 def artifact_target(folder: str | Path) -> Target:
-    """The target that an artifact folder is; whether it can be opened is seen when it is."""
+    """Return the target that an artifact folder is; whether it can be opened is seen when it is."""
     return Target(kind="artifact", text=str(folder), folder=Path(folder))
 
 
@@ -82,7 +82,7 @@ def _endpoint(text: str) -> Target:
 
 
 def _deployed_folder(name: str) -> Path | None:
-    """The artifact folder of a deployment with this name, if there is one."""
+    """Return the artifact folder of a deployment with this name, if there is one."""
     from firstlight_core.artifact.deployments import find_deployment
 
     deployment = find_deployment(name)
@@ -90,7 +90,7 @@ def _deployed_folder(name: str) -> Path | None:
 
 
 def artifact_folder(target: Target) -> Path:
-    """The folder behind a target.
+    """Return the folder behind a target.
 
     Raises:
         UsageError: the target is an endpoint, which this verb cannot open.

@@ -35,7 +35,7 @@ def _config(folder: Path, name: str) -> JsonObject:
 
 
 def read_chat_template(folder: Path) -> str | None:
-    """The chat template: `chat_template.jinja` first, then tokenizer_config.json, as transformers does.
+    """Return the chat template: `chat_template.jinja` first, then tokenizer_config.json, as transformers does.
 
     Raises:
         InputRefused: a file is unreadable or too large.
@@ -51,7 +51,7 @@ def read_chat_template(folder: Path) -> str | None:
 
 
 def no_chat_template(folder: Path) -> TemplateRefused:
-    """The error of a model that came without a chat template, with the road to one."""
+    """Return the error of a model that came without a chat template, with the road to one."""
     folder_text = shown_path(folder)
     return TemplateRefused(
         f"{folder_text} has no chat template, so a conversation cannot become a prompt.",
@@ -61,7 +61,7 @@ def no_chat_template(folder: Path) -> TemplateRefused:
 
 
 def has_chat_tokenizer(folder: Path) -> bool:
-    """Whether the folder has both a tokenizer and a chat template."""
+    """Return whether the folder has both a tokenizer and a chat template."""
     names = ("tokenizer.json", "tokenizer.model", "vocab.json")
     return any((folder / name).is_file() for name in names) and bool(read_chat_template(folder))
 
@@ -89,7 +89,7 @@ class AddedToken:
 
 
 def read_added_tokens(folder: Path) -> tuple[AddedToken, ...]:
-    """The added tokens of tokenizer.json in their order; empty when there is none.
+    """Return the added tokens of tokenizer.json in their order; empty when there is none.
 
     Raises:
         InputRefused: the file is unreadable or too large.
@@ -108,7 +108,7 @@ def read_added_tokens(folder: Path) -> tuple[AddedToken, ...]:
 
 
 def _added_entries(path: Path) -> list[JsonValue] | None:
-    """The list under `added_tokens` without the rest: as objects, Gemma's tokenizer.json fills 300 MB.
+    """Return the list under `added_tokens` without the rest: as objects, Gemma's tokenizer.json fills 300 MB.
 
     None when it does not stand there as the tokenizers library writes it.
     """
@@ -132,7 +132,7 @@ def _added_entries(path: Path) -> list[JsonValue] | None:
 
 
 def added_tokens(folder: Path) -> dict[str, int]:
-    """The added tokens of tokenizer.json and their ids."""
+    """Return the added tokens of tokenizer.json and their ids."""
     return {token.text: token.id for token in read_added_tokens(folder)}
 
 

@@ -55,13 +55,13 @@ class CalibrationText:
 
 
 def own_answers() -> CalibrationText:
-    """The built-in questions, for the original to answer."""
+    """Return the built-in questions, for the original to answer."""
     conversations = tuple((Message(role="user", content=question),) for question in QUESTIONS)
     return CalibrationText(conversations=conversations)
 
 
 def read_calibration(path: Path) -> CalibrationText:
-    """A prompts file (JSON lines, as `quality` takes it) or plain text.
+    """Return a prompts file (JSON lines, as `quality` takes it) or plain text.
 
     Raises:
         InputRefused: it cannot be read, or holds no text.
@@ -95,7 +95,7 @@ def _is_json_lines(content: bytes) -> bool:
 
 
 def _passages(text: str) -> list[str]:
-    """The paragraphs, short ones together, long ones cut."""
+    """Return the paragraphs, short ones together, long ones cut."""
     passages: list[str] = []
     held = ""
     for paragraph in text.split("\n\n"):

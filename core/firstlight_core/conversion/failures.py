@@ -121,7 +121,7 @@ FAILURES: tuple[Failure, ...] = (
 
 
 def explain_text(text: str) -> FirstlightError | None:
-    """The error that matches a tool's output; None when no row matches."""
+    """Return the error that matches a tool's output; None when no row matches."""
     for row in FAILURES:
         if match := re.search(row.pattern, text, re.IGNORECASE):
             groups = [group for group in match.groups() if group] or ["?"]
@@ -135,7 +135,7 @@ def explain_text(text: str) -> FirstlightError | None:
 
 
 def explain(error: BaseException | None, *, otherwise: str = "") -> FirstlightError:
-    """The error to raise for an exception of a tool, or for its silence."""
+    """Return the error to raise for an exception of a tool, or for its silence."""
     if isinstance(error, FirstlightError):
         return error
     if error is None:

@@ -22,7 +22,7 @@ def seconds_left(expected: float, done: float, elapsed: float) -> float:
 def memory_alarm(
     resident: float, predicted: float | None, *, available: float, total: float
 ) -> bool:
-    """Whether a job outgrows its prediction while memory is short: time to ask before the kernel ends it. Bytes."""
+    """Return whether a job outgrows its prediction while memory is short, before the kernel ends it. All in bytes."""
     if not predicted or total <= 0:
         return False
     return resident > OVERRUN * predicted and available < SHORT * total

@@ -159,7 +159,7 @@ class ConversionWork:
             raise
 
     async def settle(self, built: BuiltArtifact, *, quiet: bool = False) -> ConversionDocument:
-        """The gate and the publish; `quiet` while the next one is being built, whose events count.
+        """Check and publish; `quiet` while the next one is being built, whose events count.
 
         Raises:
             FirstlightError: the gate is closed, or the disk refuses; an earlier output is untouched.
@@ -215,7 +215,7 @@ class ConversionWork:
         return cast(ConversionDocument, {"kind": "conversion", **figures})
 
     def roomy(self, plan: ConversionPlan) -> bool:
-        """Whether a gate may run beside the build of `plan`: the memory is twice what the build needs."""
+        """Return whether a gate may run beside the build of `plan`: the memory is twice what the build needs."""
         assert self._before is not None
         room = Room.here(self._staging(plan).folder)
         cost = estimate(self._before.inspection, plan.precision, room=room)

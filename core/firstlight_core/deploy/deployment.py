@@ -168,7 +168,7 @@ async def describe(output: Path, cache: ModelCache) -> Visibility:
 
 
 async def _document(folder: Path, name: str) -> tuple[InferenceModel, list[str]]:
-    """The artifact's settled document, or the one that its tokenizer implies, under the deployed name.
+    """Return the artifact's settled document, or the one that its tokenizer implies, under the deployed name.
 
     Its `max_length` is one that the model has; the sentences say where it asked for more.
     """
@@ -178,7 +178,7 @@ async def _document(folder: Path, name: str) -> tuple[InferenceModel, list[str]]
 
 
 def _with_notes(settled: InferenceModel, notes: list[str], *, forced: str) -> Told:
-    """The deployment's default search settings, with notes for the user."""
+    """Return the deployment's default search settings, with notes for the user."""
     result: Told = {}
     if forced:
         result["forced"] = forced

@@ -14,7 +14,7 @@ Find = Callable[[str], str | None]
 def foundry_commands(
     name: str, cache: ModelCache, cli: FoundryCli | None, cli_cache: Path | None
 ) -> list[CommandDocument]:
-    """The commands of Firstlight and of the `foundry` command that find this deployment.
+    """Return the commands of Firstlight and of the `foundry` command that find this deployment.
 
     `cli_cache` is where the CLI's cache is now; None when it does not tell.
     """
@@ -30,7 +30,7 @@ def foundry_commands(
 def usable(
     cli: FoundryCli | None, name: str, cache: ModelCache, cli_cache: Path | None
 ) -> list[CliCommand]:
-    """The commands of the installed CLI with which this model can be found; none where no command can.
+    """Return the commands of the installed CLI with which this model can be found; none where no command can.
 
     Up to 0.8 it scans its cache, which may have to be moved first; 0.10 and 0.11 know no models of one's own; from 0.12
     on it knows what is registered in its own cache.

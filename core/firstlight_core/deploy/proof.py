@@ -62,7 +62,7 @@ async def prove(
 async def _own_answer(
     folder: Path, messages: list[Message], started: Callable[[int], None] | None
 ) -> str:
-    """The artifact's own greedy answer, by onnxruntime-genai without Foundry Local.
+    """Return the artifact's own greedy answer, by onnxruntime-genai without Foundry Local.
 
     The prompt is computed in one piece, as Foundry Local does it: of 129 tokens, or 257, the last is then computed alone, and
     a quantised model says something else than after prefilling in chunks.

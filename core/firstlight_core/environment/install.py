@@ -50,7 +50,7 @@ class InstallPlan:
 def plan_install(
     extra: str = "convert", *, requires: Callable[[], list[str] | None] | None = None
 ) -> InstallPlan:
-    """The pip command that brings the packages of one extra into the Python that runs this.
+    """Return the pip command that brings the packages of one extra into the Python that runs this.
 
     Raises:
         ToolchainMissing: Firstlight's own metadata, or pip, is not there.

@@ -41,7 +41,7 @@ def core_count() -> tuple[int, int]:
 
 
 def instruction_sets(flags: Iterable[str]) -> list[str]:
-    """The sets of `INSTRUCTION_SETS` that these CPU flags contain."""
+    """Return the sets of `INSTRUCTION_SETS` that these CPU flags contain."""
     known = {flag.lower() for flag in flags}
     return [name for name, signs in INSTRUCTION_SETS if known.intersection(signs)]
 
@@ -144,7 +144,7 @@ def _describe_windows(name: str, built_for: str, sixty_four: bool) -> System:
 
 
 def _older(version: str, needed: str) -> bool:
-    """Whether a version of numbers is older; one that cannot be read is not."""
+    """Return whether a version of numbers is older; one that cannot be read is not."""
     try:
         return [*map(int, version.split("."))] < [*map(int, needed.split("."))]
     except ValueError:
@@ -152,7 +152,7 @@ def _older(version: str, needed: str) -> bool:
 
 
 def terminal_state(environ: Mapping[str, str] = os.environ) -> tuple[str, list[str]]:
-    """The terminal's name, and the features that it lacks for the wizard."""
+    """Return the terminal's name, and the features that it lacks for the wizard."""
     if not (sys.stdout.isatty() or sys.stderr.isatty()):
         return "no terminal here (the verbs need none)", []
     size = shutil.get_terminal_size()

@@ -12,7 +12,7 @@ from firstlight_core.precision.table import Precision
 def precision_available(
     precision: Precision, *, device: str = "cpu", read: ReadVersion = installed_version
 ) -> tuple[bool, str]:
-    """Whether the toolchain installed here can make this precision, and why not."""
+    """Return whether the toolchain installed here can make this precision, and why not."""
     if missing := missing_packages(read):
         return False, f"Not installed: {', '.join(missing)}."
     if device != "cpu":

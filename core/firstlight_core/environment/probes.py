@@ -77,7 +77,7 @@ async def _ask_providers() -> ProvidersReply:
 
 
 async def look_at_python() -> Finding:
-    """The running Python."""
+    """Check the running Python."""
     version = f"{platform.python_version()} ({platform.python_implementation()})"
     if sys.version_info < (3, 11):  # noqa: UP036  (a copied source tree can be run by any Python)
         return Finding(
@@ -87,7 +87,7 @@ async def look_at_python() -> Finding:
 
 
 async def look_at_system() -> Finding:
-    """The operating system, and first of all what cannot work on it."""
+    """Check the operating system, and first of all what cannot work on it."""
     system = describe_system()
     if not system.lacks:
         return Finding("ok", system.name)
@@ -131,7 +131,7 @@ async def look_at_disk() -> Finding:
 
 
 def _program_version(answer: ProgramAnswer, name: str) -> tuple[Finding | None, str]:
-    """A finding when the program gave no version, else the version."""
+    """Return a finding when the program gave no version, else the version."""
     if answer.status == "missing":
         return Finding("missing", "not installed"), ""
     if answer.status != "ok":
@@ -143,7 +143,7 @@ def _program_version(answer: ProgramAnswer, name: str) -> tuple[Finding | None, 
 
 
 async def look_at_cmake() -> Finding:
-    """The cmake on the PATH."""
+    """Check the cmake on the PATH."""
     finding, version = _program_version(await ask_program("cmake", "--version"), "cmake")
     fix = pip_line(f"cmake>={CMAKE_NEEDED}")
     if finding is not None:
@@ -179,7 +179,7 @@ def package_check(
 
 
 async def look_at_pair() -> Finding:
-    """Whether these versions of Olive and genai were run together."""
+    """Check whether these versions of Olive and genai were run together."""
     olive, genai = installed_version("olive-ai"), installed_version("onnxruntime-genai")
     if olive is None or genai is None:
         return Finding("missing", "one of the two is not installed", install_line("convert"))
@@ -195,7 +195,7 @@ async def look_at_pair() -> Finding:
 
 
 async def look_at_toolchain() -> Finding:
-    """Whether Olive and the builder really import and hold what the conversion calls."""
+    """Check whether Olive and the builder really import and hold what the conversion calls."""
     if missing := missing_packages():
         return Finding("missing", "not installed: " + ", ".join(missing), install_line("convert"))
     try:
@@ -221,7 +221,7 @@ async def look_at_toolchain() -> Finding:
 
 
 async def look_at_foundry_sdk() -> Finding:
-    """The Foundry Local SDK."""
+    """Check the Foundry Local SDK."""
     version = installed_version("foundry-local-sdk")
     if version is None:
         return Finding("missing", "not installed", install_line("foundry"))
@@ -229,7 +229,7 @@ async def look_at_foundry_sdk() -> Finding:
 
 
 async def look_at_foundry_command() -> Finding:
-    """The foundry command, and the commands of its version."""
+    """Check the foundry command, and the commands of its version."""
     finding, version = _program_version(await ask_program("foundry", "--version"), "foundry")
     if finding is not None:
         return finding
@@ -237,7 +237,7 @@ async def look_at_foundry_command() -> Finding:
 
 
 def foundry_commands(version: str) -> tuple[str, ...]:
-    """The commands of this `foundry` version that list and run a model (FACTS.md, "Foundry Local")."""
+    """Return the commands of this `foundry` version that list and run a model (FACTS.md, "Foundry Local")."""
     if at_least(version, "0.10"):
         return ("foundry cache list", "foundry run NAME", "foundry server status")
     return ("foundry cache ls", "foundry model run NAME", "foundry service status")
@@ -262,6 +262,6 @@ async def look_at_providers() -> Finding:
 
 
 async def look_at_terminal() -> Finding:
-    """The terminal the wizard would draw on."""
+    """Check the terminal the wizard would draw on."""
     words, lacks = terminal_state()
     return Finding("warning" if lacks else "ok", ", ".join([words, *lacks]))

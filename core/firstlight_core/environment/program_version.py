@@ -26,7 +26,7 @@ _AFTER_EXIT_SECONDS = 0.2
 
 
 def patient(seconds: float, *, load: float | None = None, cores: int | None = None) -> float:
-    """The seconds to wait for a probe: longer by the programs that wait for each core, by the load of the last minute.
+    """Return the seconds to wait for a probe: longer by the programs that wait for each core in the last minute.
 
     A probe that is hungry for a core is slow, not broken.
     """
@@ -36,7 +36,7 @@ def patient(seconds: float, *, load: float | None = None, cores: int | None = No
 
 
 def busy_words(*, load: float | None = None, cores: int | None = None) -> str:
-    """The words before a silence that the machine's load explains; empty where it does not."""
+    """Return the words before a silence that the machine's load explains; empty where it does not."""
     busy = psutil.getloadavg()[0] if load is None else load
     if busy < 2 * (cores or psutil.cpu_count() or 1):
         return ""

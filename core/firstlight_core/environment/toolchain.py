@@ -83,7 +83,7 @@ ReadVersion = Callable[[str], str | None]
 
 
 def installed_version(package: str) -> str | None:
-    """The version in the package's metadata; None when it is not installed or its metadata is broken."""
+    """Return the version in the package's metadata; None when it is not installed or its metadata is broken."""
     try:
         version = metadata.version(package)
     except (metadata.PackageNotFoundError, OSError, ValueError, KeyError):
@@ -97,7 +97,7 @@ _VERSION = re.compile(
 
 
 def parse_version(text: str) -> Version | None:
-    """The first version number with a dot in a text that a program printed, or the text itself; None without one."""
+    """Return the first version number with a dot in the output of a program, or the text itself; None without one."""
     match = _VERSION.search(text)
     try:
         return Version(match[0] if match else text.strip()[:20])
@@ -106,7 +106,7 @@ def parse_version(text: str) -> Version | None:
 
 
 def at_least(text: str, needed: str) -> bool | None:
-    """Whether a version text is `needed` or newer; None when it holds no version."""
+    """Return whether a version text is `needed` or newer; None when it holds no version."""
     version = parse_version(text)
     return None if version is None else version >= Version(needed)
 
@@ -123,13 +123,13 @@ def find_pair(olive: str, genai: str) -> Pair | None:
 
 
 def missing_packages(read: ReadVersion = installed_version) -> list[str]:
-    """The packages without which nothing can be converted, and which are not installed."""
+    """Return the packages without which nothing can be converted, and which are not installed."""
     return [package for package in TOOLCHAIN if read(package) is None]
 
 
 @cache
 def install_line(extra: str) -> str:
-    """The pip line for the packages of one extra, from Firstlight's own metadata.
+    """Return the pip line for the packages of one extra, from Firstlight's own metadata.
 
     Never `firstlight[extra]`: an index could answer that name with a stranger's package.
     """
@@ -147,5 +147,5 @@ def install_line(extra: str) -> str:
 
 
 def pip_line(*words: str) -> str:
-    """The command that lets this Python's pip install these requirements, quoted for the user's shell."""
+    """Return the command that lets this Python's pip install these requirements, quoted for the user's shell."""
     return command_line(["python", "-m", "pip", "install", *words])

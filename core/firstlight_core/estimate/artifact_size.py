@@ -25,7 +25,7 @@ def quantised_bytes(
 
 
 def promoted_layers(layers: int) -> int:
-    """How many layers k-quant mixed keeps at 8 bits (`make_matmul_mixed_precision`, after llama.cpp)."""
+    """Return how many layers k-quant mixed keeps at 8 bits (`make_matmul_mixed_precision`, after llama.cpp)."""
     eighth = layers / 8
     return sum(n < eighth or n >= 7 * eighth or (n - round(eighth)) % 3 == 2 for n in range(layers))
 

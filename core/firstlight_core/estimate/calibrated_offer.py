@@ -52,7 +52,7 @@ def _measured(plain: Precision, known: Figures, offered: Precision, made: Figure
 
 
 def _is_plain(row: Precision, offered: Precision) -> bool:
-    """Whether a row has the builder's bits and block of the offered one, and rounds to the nearest."""
+    """Return whether a row has the builder's bits and block of the offered one, and rounds to the nearest."""
     same = ("int4_block_size", "int4_accuracy_level")
     return (
         row.builder_precision == offered.builder_precision

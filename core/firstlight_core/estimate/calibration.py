@@ -55,7 +55,7 @@ def remember(
 
 
 def factor(quantity: str, precision: str, parameters: int) -> tuple[float, int]:
-    """The median of measured ÷ predicted for models of similar size (a quarter to four times), and how many there were.
+    """Return the median of measured ÷ predicted for models of a quarter to four times the size, and their number.
 
     Without any earlier run the factor is 1. How fast a machine is shows in every precision: until the same one has been
     run a few times, all count. What memory a precision needs shows in no other.

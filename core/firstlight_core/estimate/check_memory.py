@@ -19,12 +19,12 @@ STORED = 4.0
 
 
 def original_fits(stored: int, available: int) -> bool:
-    """Whether an original of this size is run at all; float32 takes twice its bf16 weights."""
+    """Return whether an original of this size is run at all; float32 takes twice its bf16 weights."""
     return 2 * stored < SHARE_OF_MEMORY * available
 
 
 def original_is_exact(stored: int, *, room: float, available: int) -> bool:
-    """Whether it is computed in float32: within `room` bytes (asking does not raise the peak), or a share of the rest."""
+    """Return whether it is computed in float32: within `room` bytes (no higher peak), or a share of the rest."""
     return 3 * stored < max(room, SPARE * available)
 
 

@@ -177,14 +177,14 @@ def estimate(
 
 
 def pointless(inspection: Inspection, precision: Precision) -> str:
-    """Why a row makes no sense for this model; empty when it does."""
+    """Return why a row makes no sense for this model; empty when it does."""
     if precision.tied_only and not inspection.structure.tied:
         return "The model's output head is not its embedding, so there is no table to share: INT8 makes the same."
     return _uneven(inspection, precision) or unfit(inspection, precision)
 
 
 def _uneven(inspection: Inspection, precision: Precision) -> str:
-    """Why onnxruntime's k-quant cannot pack a model: it stores the zero points of two groups of 32 in one byte."""
+    """Return why onnxruntime's k-quant cannot pack a model: zero points of two groups of 32 share a byte."""
     if "k_quant" not in str(precision.builder_options.get("int4_algo_config", "")):
         return ""
     odd = [columns for columns, _ in inspection.structure.matrices if columns % 64]
@@ -196,7 +196,7 @@ def _uneven(inspection: Inspection, precision: Precision) -> str:
 
 
 def overflows(inspection: Inspection, precision: Precision) -> str:
-    """Why a model of this family does not fit into float16; empty when it fits as far as known.
+    """Return why a model of this family does not fit into float16; empty when it fits as far as known.
 
     Only what is known of a family: `convert` measures every model before it makes FP16 of it (`jobs/float16_range.py`).
     """
@@ -209,7 +209,7 @@ def overflows(inspection: Inspection, precision: Precision) -> str:
 
 
 def _fits(precision: Precision, peak: int, disk: int, room: Room) -> tuple[BlockedBy, str]:
-    """The obstacle and its sentence; two empty texts when there is none."""
+    """Return the obstacle and its sentence; two empty texts when there is none."""
     possible, reason = precision_available(precision)
     if not possible:
         return "toolchain", reason

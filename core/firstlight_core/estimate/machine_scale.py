@@ -24,7 +24,7 @@ class SizeFit:
 
 
 def sizes_that_fit(memory: int) -> tuple[SizeFit, ...]:
-    """Every usual size, smallest first, against `memory` bytes; an estimate."""
+    """Return every usual size, smallest first, against `memory` bytes; an estimate."""
     cost = cost_of(find_precision(DEFAULT_PRECISION))
     rows = []
     for label, parameters in SIZES:

@@ -88,7 +88,7 @@ class Measurements:
 def measured_figures(
     artifacts: Sequence[ConversionDocument], measurements: Measurements | Session
 ) -> dict[str, Figures]:
-    """The newest figures of each artifact by precision; what was measured before a new conversion is forgotten."""
+    """Return the newest figures of each artifact by precision; those from before a new conversion are dropped."""
     if isinstance(measurements, Session):
         measurements = Measurements.of(measurements)
     figures = {
@@ -111,7 +111,7 @@ def measured_figures(
 
 
 def _is_verdict(entry: Entry) -> bool:
-    """Whether a failed entry is a quality check that ran and failed; an error has no checks."""
+    """Return whether a failed entry is a quality check that ran and failed; an error has no checks."""
     return entry.step == "quality" and not {"checks", "artifacts"}.isdisjoint(entry.values)
 
 
@@ -186,7 +186,7 @@ def _quality(figures: Figures, result: JsonObject) -> Figures:
 
 
 def _known(drift: JsonObject) -> set[str]:
-    """The figures that a drift has."""
+    """Return the figures that a drift has."""
     return {str(name) for name, value in drift.items() if isinstance(value, int | float)}
 
 

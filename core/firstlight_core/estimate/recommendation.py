@@ -42,19 +42,19 @@ class Recommendation:
 
 
 def find_goal(key: str) -> Goal:
-    """The goal with this key; the first one when there is none."""
+    """Return the goal with this key; the first one when there is none."""
     return next((goal for goal in GOALS if goal.key == key), GOALS[0])
 
 
 def next_goal(key: str) -> Goal:
-    """The goal after this one, round and round."""
+    """Return the goal after this one, round and round."""
     return GOALS[(GOALS.index(find_goal(key)) + 1) % len(GOALS)]
 
 
 def recommend(
     goal: str, estimates: Estimates, figures: Mapping[str, Figures]
 ) -> Recommendation | None:
-    """The row for a goal; None when no row can run here.
+    """Return the row for a goal; None when no row can run here.
 
     Refuted rows do not take part, and rows of fewer bits than one that drifted too far only when no other is left.
     Sizes are compared row by row, the measured one where there is one. Speed and drift are compared among measured
@@ -199,7 +199,7 @@ def _closest(
 
 
 def pareto_front(points: Mapping[str, tuple[float, float]]) -> frozenset[str]:
-    """The keys that no other point beats in both coordinates (lower is better; equal points stay both).
+    """Return the keys that no other point beats in both coordinates (lower is better; equal points stay both).
 
     Source: Pareto efficiency; a point is dominated when another is nowhere worse and somewhere better.
     """

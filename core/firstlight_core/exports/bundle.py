@@ -87,7 +87,7 @@ async def bundle_export(
 
 
 def _licences(artifact: Path, source: Path | None) -> dict[str, bytes]:
-    """The licence files of the artifact and of its source weights, if they still exist."""
+    """Return the licence files of the artifact and of its source weights, if they still exist."""
     try:
         weights = original_weights(artifact, source)
     except FirstlightError:

@@ -146,7 +146,7 @@ def check_names(names: Iterable[str]) -> None:
 
 
 def names_problem(names: Iterable[str]) -> str | None:
-    """A sentence about the first name that cannot be unpacked on every system; None when all can."""
+    """Return a sentence about the first name that cannot be unpacked on every system; None when all can."""
     before: dict[str, str] = {}
     for name in names:
         for part in PurePosixPath(name).parts:
@@ -161,7 +161,7 @@ def names_problem(names: Iterable[str]) -> str | None:
 
 
 def _texts(folder: Path) -> dict[str, str]:
-    """The sample programs and their texts; the C# program requests no more context than the model has."""
+    """Return the sample programs and their texts; the C# program requests no more context than the model has."""
     context = context_length(folder)
     length = SAMPLE_LENGTH if context is None else min(SAMPLE_LENGTH, context)
     sharp = SAMPLE_CSHARP.replace(f'"max_length", {SAMPLE_LENGTH}', f'"max_length", {length}')
@@ -169,7 +169,7 @@ def _texts(folder: Path) -> dict[str, str]:
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
-    """A plain file of 1980, the first date that a zip knows; made on Unix wherever it was made."""
+    """Return a plain file of 1980, the first date that a zip knows; made on Unix wherever it was made."""
     entry = zipfile.ZipInfo(name)
     entry.create_system = 3
     entry.external_attr = (stat.S_IFREG | 0o644) << 16

@@ -63,7 +63,7 @@ def _check_files(folder: Path) -> None:
 
 
 def runner_begins(weights: SourceWeights) -> bool:
-    """Whether Ollama's runner puts the begin-of-text token in front of every prompt.
+    """Return whether Ollama's runner puts the begin-of-text token in front of every prompt.
 
     Of safetensors it does so where tokenizer_config.json says `add_bos_token` (convert/tokenizer.go); the
     converters that make GGUF files note it by default.

@@ -33,7 +33,7 @@ def write_modelfile(
     context: int | None = None,
     licence: str = "",
 ) -> str:
-    """The Modelfile: FROM the original weights, TEMPLATE, SYSTEM and PARAMETERs of the settled template.
+    """Return the Modelfile: FROM the original weights, TEMPLATE, SYSTEM and PARAMETERs of the settled template.
 
     `context` is the model's own limit in tokens, which num_ctx must not pass.
 
@@ -87,7 +87,7 @@ def _path(path: Path) -> str:
 
 
 def read_modelfile(text: str) -> list[tuple[str, str]]:
-    """The commands of a Modelfile that `write_modelfile` wrote, as Ollama reads them: `(name, value)`.
+    """Return the commands of a Modelfile that `write_modelfile` wrote, as Ollama reads them: `(name, value)`.
 
     A PARAMETER's name is the parameter's own, as there.
 
@@ -114,7 +114,7 @@ def _commands(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _value(rest: str) -> tuple[str, str]:
-    """The value that begins `rest`, and what follows: it ends at the first line break where it is whole."""
+    """Return the value that begins `rest`, and what follows: it ends at the first line break where it is whole."""
     end = 0
     while True:
         end = rest.find("\n", end)

@@ -29,7 +29,7 @@ def go_template(
     runner_begins: bool = False,
     merged: bool = False,
 ) -> str:
-    """The PromptTemplate in Go template syntax: every turn in its own field, then the answer's opening.
+    """Return the PromptTemplate in Go template syntax: every turn in its own field, then the answer's opening.
 
     `begin` is the begin-of-text token; it stands in front of the first turn, whoever speaks it, unless Ollama's
     runner puts it there itself. With `merged` the system text opens the first user's turn, as Gemma has it.
@@ -62,7 +62,7 @@ def _lead(fields: Mapping[str, str]) -> str:
 
 
 def default_system(prompt_template: Mapping[str, str]) -> str | None:
-    """The default system text of the chat template; None when it has none."""
+    """Return the default system text of the chat template; None when it has none."""
     before, _, after = prompt_template.get("system", "").partition(CONTENT)
     lead = _lead(prompt_template)
     whole = lead.startswith(before) and lead.endswith(after)
@@ -84,7 +84,7 @@ def _action(character: str) -> str:
 
 
 def collate(messages: Sequence[Message]) -> list[Message]:
-    """The messages as Ollama hands them to a TEMPLATE: neighbours of one role are one message (template.go)."""
+    """Return the messages as Ollama hands them to a TEMPLATE: neighbours of one role are one message (template.go)."""
     collated: list[Message] = []
     for message in messages:
         if collated and collated[-1]["role"] == message["role"]:

@@ -30,7 +30,7 @@ class SourceWeights:
 
 
 def source_of(artifact: Path) -> Path:
-    """The folder of the original weights, as the artifact's manifest names it.
+    """Return the folder of the original weights, as the artifact's manifest names it.
 
     Raises:
         InputRefused: it names none, or the folder is gone.
@@ -46,7 +46,7 @@ def source_of(artifact: Path) -> Path:
 
 
 def original_weights(artifact: Path, source: Path | None = None) -> SourceWeights:
-    """The weights in `source`, or where the artifact's manifest says they are.
+    """Return the weights in `source`, or where the artifact's manifest says they are.
 
     Raises:
         InputRefused: they are not there, or are an adapter whose base is not there.
@@ -81,13 +81,13 @@ def _weight_bytes(folder: Path) -> int:
 
 
 def links_out(folder: Path) -> bool:
-    """Whether weights are links out of their folder, as in Hugging Face's cache."""
+    """Return whether weights are links out of their folder, as in Hugging Face's cache."""
     home = folder.resolve()
     return any(not p.resolve().is_relative_to(home) for p in folder.glob("*.safetensors"))
 
 
 def changed_since(artifact: Path, weights: SourceWeights) -> bool:
-    """Whether these are not the weights that the artifact was made of; False when nothing is known."""
+    """Return whether these are not the weights that the artifact was made of; False when nothing is known."""
     about = read_source(artifact)
     known = about["fingerprint"] if about is not None else ""
     if not known.startswith("sha256:") or weights.adapter:
@@ -99,7 +99,7 @@ def changed_since(artifact: Path, weights: SourceWeights) -> bool:
 
 
 def licences(*folders: Path | None) -> dict[str, bytes]:
-    """The licence and notice files beside weights, by name; skips long and unreadable files."""
+    """Return the licence and notice files beside weights, by name; skips long and unreadable files."""
     texts: dict[str, bytes] = {}
     for folder in folders:
         if folder is None or not folder.is_dir():

@@ -148,7 +148,7 @@ def verify_folder(folder: Path) -> VerifyDocument:
 
 
 def folder_problems(present: Mapping[str, Path], listed: Mapping[str, str | None]) -> list[str]:
-    """A sentence for each file that is missing, foreign, unreadable or of another checksum; None fits no file."""
+    """Return a sentence for each missing, foreign, unreadable or changed file; None fits no file."""
     problems = [f"{one_line(name)} is missing." for name in listed if name not in present]
     problems += [
         f"{one_line(name)} does not belong to it." for name in present if name not in listed
@@ -165,7 +165,7 @@ def folder_problems(present: Mapping[str, Path], listed: Mapping[str, str | None
 def verdict(
     path: Path, kind: Literal["bundle", "folder", "report"], files: int, problems: list[str]
 ) -> VerifyDocument:
-    """The document of a verification."""
+    """Return the document of a verification."""
     return {
         "path": str(path),
         "kind": kind,

@@ -55,7 +55,7 @@ class Capacity:
         }
 
     def checked(self) -> "Capacity":
-        """The capacity itself.
+        """Return the capacity itself.
 
         Raises:
             UsageError: a number is out of its range.
@@ -182,7 +182,7 @@ def serve_arguments(
 
 
 def lora_rank(rank: int) -> int:
-    """The smallest `--max-lora-rank` that holds an adapter of this rank.
+    """Return the smallest `--max-lora-rank` that holds an adapter of this rank.
 
     Raises:
         InputRefused: vLLM holds none of this rank.
@@ -227,7 +227,7 @@ _PLAIN_STARTS = ("gaussian", "eva", "orthogonal", "mica", "lora_ga")
 
 
 def serve_script(served: Served, capacity: Capacity, sizing: Sizing) -> str:
-    """A shell script that serves the weights on this machine, on loopback; it passes on what it is given."""
+    """Return a shell script that serves the weights on this machine, on loopback; it passes on what it is given."""
     environment = QUIET | (cpu_environment(sizing) if capacity.gpus == 0 else {})
     lines = ["#!/bin/sh", "# Written by Firstlight.", 'cd "$(dirname "$0")" || exit 1']
     lines += [set_variable(name, value, "posix") for name, value in environment.items()]

@@ -44,7 +44,7 @@ def _environment(capacity: Capacity, sizing: Sizing) -> dict[str, str]:
 
 
 def compose(served: Served, capacity: Capacity, sizing: Sizing) -> str:
-    """A compose file with the weights mounted read-only, on loopback, with a health check."""
+    """Return a compose file with the weights mounted read-only, on loopback, with a health check."""
     health = f"import urllib.request as u; u.urlopen('http://127.0.0.1:{PORT}/health', timeout=3)"
     service: Block = {
         "image": _image(capacity),
@@ -86,13 +86,13 @@ def _bind(source: str, target: str) -> Block:
 
 
 def app_name(name: str) -> str:
-    """The name of the Kubernetes objects: a Service's begins with a letter and has 63 characters at most."""
+    """Return the name of the Kubernetes objects: a Service's begins with a letter and has 63 characters at most."""
     label = name.lower().replace("_", "-").replace(".", "-").strip("-")[:50].strip("-")
     return label if label[:1].isalpha() else f"m-{label}".strip("-")
 
 
 def claim_name(name: str) -> str:
-    """The volume claim that holds the weights."""
+    """Return the volume claim that holds the weights."""
     return f"{app_name(name)}-weights"
 
 

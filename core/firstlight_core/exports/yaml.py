@@ -4,7 +4,7 @@ import json
 
 
 def yaml_text(value: object) -> str:
-    """A YAML document of JSON-able values; a number, key and text mean the same to every reader."""
+    """Return a YAML document of JSON-able values; a number, key and text mean the same to every reader."""
     return "\n".join(_lines(value)) + "\n"
 
 

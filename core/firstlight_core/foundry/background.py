@@ -102,7 +102,7 @@ def _read_record(values: Mapping[str, Any]) -> BackgroundService:
 
 
 def list_background() -> list[BackgroundService]:
-    """Every such service that runs now; records of dead ones go."""
+    """Return every such service that runs now; records of dead ones go."""
     services = []
     for path in sorted(_folder().glob("*.json")):
         with contextlib.suppress(FirstlightError, ValueError, OSError):
@@ -126,7 +126,7 @@ def _process(service: BackgroundService) -> "psutil.Process | None":
 
 
 def find_background(target: str) -> BackgroundService | None:
-    """The service of this deployed name, folder or model id."""
+    """Return the service of this deployed name, folder or model id."""
     wanted = (target, str(Path(target).absolute()))
     services = list_background()
     return next((s for s in services if s.target in wanted or s.model == target), None)

@@ -44,7 +44,7 @@ class FoundryCli:
 async def find_foundry_cli(
     environ: Mapping[str, str] = os.environ, *, seconds: float | None = None
 ) -> FoundryCli | None:
-    """The `foundry` on the PATH and its version; one that hangs or prints garbage costs five seconds."""
+    """Return the `foundry` on the PATH and its version; one that hangs or prints garbage costs five seconds."""
     answer = await ask_program("foundry", "--version", seconds=seconds, environ=environ)
     if not answer.path:
         return None
@@ -72,12 +72,12 @@ class CliCommand:
         return self.arguments[:2] == ("cache", "cd")
 
     def to_json(self) -> CommandDocument:
-        """One element of `commands`."""
+        """Return one element of `commands`."""
         return {"command": self.line, "does": self.does, "runs": self.ends}
 
 
 def cli_commands(cli: FoundryCli | None, name: str, root: Path | None) -> list[CliCommand]:
-    """The commands of this CLI for a model; with none, or an unknown version, those of all of them.
+    """Return the commands of this CLI for a model; with none, or an unknown version, those of all of them.
 
     `root` is the folder that the CLI's cache has to be moved to; None when the model is in that cache already.
     """

@@ -32,7 +32,7 @@ class CacheChange:
 
 
 async def find_cache(environ: Mapping[str, str] = os.environ) -> Path | None:
-    """The folder that `foundry cache location` prints; None without a CLI or a folder."""
+    """Return the folder that `foundry cache location` prints; None without a CLI or a folder."""
     answer = await ask_program("foundry", "cache", "location", environ=environ)
     matches = _PLACE.findall(answer.text) if answer.status == "ok" else []
     return expanded(matches[-1].strip().rstrip("'")) if matches else None
@@ -47,7 +47,7 @@ def _record() -> Path:
 
 
 def read_change() -> CacheChange | None:
-    """The change that `move_cache` made and that is not undone yet."""
+    """Return the change that `move_cache` made and that is not undone yet."""
     try:
         record = read_json_object(_record())
         return CacheChange(before=str(record["before"]), now=str(record["now"]))

@@ -44,7 +44,7 @@ class FolderVerdict:
 
 
 def scan(root: Path) -> list[FolderVerdict]:
-    """The verdict on every folder below `root` that looks like a model, in the scanner's order."""
+    """Return the verdict on every folder below `root` that looks like a model, in the scanner's order."""
     verdicts = [_judge(folder) for folder in _model_folders(root)]
     last = {verdict.id: verdict.folder for verdict in verdicts if verdict.listed}
     return [
@@ -64,7 +64,7 @@ def scan(root: Path) -> list[FolderVerdict]:
 
 
 def diagnose(folder: Path, root: Path) -> FolderVerdict:
-    """Whether a scan of `root` would list `folder`, with every reason why it would not."""
+    """Return whether a scan of `root` would list `folder`, with every reason why it would not."""
     try:
         inside = folder.resolve().is_relative_to(root.resolve())
     except OSError:

@@ -34,12 +34,12 @@ class Reader:
     """Whether this kind is on this machine, as far as can be seen."""
 
     def to_json(self) -> ReaderDocument:
-        """One element of `seen_by`."""
+        """Return one element of `seen_by`."""
         return {"reader": self.reader, "sees": self.sees, "why": self.why, "here": self.here}
 
 
 async def choose_cache(key: str, environ: Mapping[str, str] = os.environ) -> ModelCache:
-    """The cache of this id; for `foundry` where the CLI says it is, or its default place.
+    """Return the cache of this id; for `foundry` where the CLI says it is, or its default place.
 
     Raises:
         UsageError: there is no such id.
@@ -59,7 +59,7 @@ async def choose_cache(key: str, environ: Mapping[str, str] = os.environ) -> Mod
 def seen_by(
     cache: ModelCache, cli: FoundryCli | None, cli_cache: Path | None = None
 ) -> list[Reader]:
-    """Which programs find a model in this cache, and how (FACTS.md, "Foundry Local").
+    """Return which programs find a model in this cache, and how (FACTS.md, "Foundry Local").
 
     `cli_cache` is where the CLI's cache is now: `foundry cache cd` may have moved it here.
     """

@@ -110,7 +110,7 @@ def _folders(cache: ModelCache, name: str | None) -> list[FolderVerdict]:
 
 
 async def _registered(cache: ModelCache) -> tuple[list[Registration], str]:
-    """The index's registrations, and in one sentence why they cannot be read."""
+    """Return the index's registrations, and in one sentence why they cannot be read."""
     if importlib.util.find_spec("foundry_local_sdk") is None:
         return [], "foundry-local-sdk is not installed, so its registrations cannot be read."
     if not cache.index.is_dir():

@@ -263,7 +263,7 @@ def _series(connection: "sqlite3.Connection", number: int) -> "list[sqlite3.Row]
 
 
 def _condition(query: Query) -> tuple[str, list[str | int]]:
-    """The condition of a query with the values of its placeholders."""
+    """Return the condition of a query with the values of its placeholders."""
     parts: list[str] = []
     values: list[str | int] = []
     for column, value in (

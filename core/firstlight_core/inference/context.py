@@ -60,7 +60,7 @@ class Context:
 def choose_context(
     artifact: Artifact, wanted: int | None, *, available: Callable[[], int] = available_memory
 ) -> Context:
-    """The context for `wanted` tokens; for None the course's 2048, or less where model or memory hold less.
+    """Return the context for `wanted` tokens; for None the course's 2048, or less where model or memory hold less.
 
     Raises:
         UsageError: the model cannot hold what is wanted.

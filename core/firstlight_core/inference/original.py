@@ -47,7 +47,7 @@ class OriginalPlan:
 
 
 def plan_original(source: Path, *, available: Callable[[], int] = available_memory) -> OriginalPlan:
-    """Whether the original fits into memory, and in which type.
+    """Return whether the original fits into memory, and in which type.
 
     Raises:
         OutOfMemory: not even as it is stored; both numbers are said.

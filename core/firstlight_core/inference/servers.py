@@ -57,7 +57,7 @@ PROBE = ServerLimits(connect=1.0, silence=2.0, answer=4.0, wait=0.0)
 
 
 def check_address(address: str, *, network: bool) -> str:
-    """The base URL itself, without a slash at its end, when it may be asked.
+    """Return the base URL itself, without a slash at its end, when it may be asked.
 
     Raises:
         UsageError: it is no address, holds a password, or means another machine without `network`.
@@ -93,7 +93,7 @@ def typed_address(text: str) -> str:
 
 
 def is_loopback(base_url: str) -> bool:
-    """Whether an address means this machine."""
+    """Return whether an address means this machine."""
     host = urlsplit(base_url).hostname or ""
     with contextlib.suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
@@ -101,7 +101,7 @@ def is_loopback(base_url: str) -> bool:
 
 
 def api_key(environ: Mapping[str, str] | None = None) -> str | None:
-    """The key for the server that was chosen, from the environment only; it is never stored or shown.
+    """Return the key for the server that was chosen, from the environment only; it is never stored or shown.
 
     Raises:
         UsageError: it holds what cannot stand in a header.
@@ -115,7 +115,7 @@ def api_key(environ: Mapping[str, str] | None = None) -> str | None:
 
 
 def model_ids(document: Any) -> list[str]:
-    """The model names in the answer to `/models`, as the server writes them; skips entries that are not names."""
+    """Return the model names in the answer to `/models`, unchanged; skips entries that are not names."""
     entries = document.get("data") if isinstance(document, dict) else None
     names = [
         entry["id"]

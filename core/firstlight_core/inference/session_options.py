@@ -29,7 +29,7 @@ THREAD_KEYS = (
 
 
 def usable_threads(physical: int | None, usable: int) -> int:
-    """One thread for each physical core that this process may use.
+    """Return one thread for each physical core that this process may use.
 
     onnxruntime counts for itself, but it takes the cores of some virtual machines for halves of one, and knows nothing
     of a control group's quota. Two threads on one core only wait for the same arithmetic units.
@@ -38,7 +38,7 @@ def usable_threads(physical: int | None, usable: int) -> int:
 
 
 def session_options(own: Mapping[str, object], *, cores: int | None = None) -> SessionOptions:
-    """The session options of a text decoder, to lay over `own`, those that its artifact brings.
+    """Return the session options of a text decoder, to lay over `own`, those that its artifact brings.
 
     An artifact that says anything of its threads (`firstlight tune` makes it) keeps that, unless it names more threads
     than this machine has `cores`: then it was tuned for another one.

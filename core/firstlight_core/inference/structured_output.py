@@ -15,7 +15,7 @@ _TYPES = ("object", "array", "string", "number", "integer", "boolean", "null")
 
 
 def read_schema(text: str) -> JsonSchema:
-    """A JSON schema: the text itself where it begins with a brace, else the file that it names.
+    """Return a JSON schema: the text itself where it begins with a brace, else the file that it names.
 
     Raises:
         UsageError: it is no JSON object, or no schema; the line is named.

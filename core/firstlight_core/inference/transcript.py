@@ -46,7 +46,7 @@ class Turn:
         return self.text or "".join(self.pieces)
 
     def end_of_text(self, limit: int) -> str:
-        """The last `limit` characters or a little more, whole pieces, while the answer is still being made."""
+        """Return the last `limit` characters or a little more, whole pieces, while the answer is still being made."""
         if self.text:
             return self.text[-limit:]
         length, first = 0, len(self.pieces)
@@ -79,7 +79,7 @@ class Parting:
 
 
 def parting(answer: Turn, other: Turn) -> Parting | None:
-    """Where `answer` departs from `other`: by token ids, or by words where those say nothing; None: nowhere.
+    """Return where `answer` departs from `other`: by token ids, or by words where those say nothing; None: nowhere.
 
     A server tells no ids, and those of another tokenizer mean other texts.
     """
@@ -102,7 +102,7 @@ def parting(answer: Turn, other: Turn) -> Parting | None:
 
 
 def _one_tokenizer(answer: Turn, other: Turn) -> bool:
-    """Whether the ids of both mean the same texts, as far as can be seen; negative ones mean nothing."""
+    """Return whether the ids of both mean the same texts, as far as can be seen; negative ones mean nothing."""
     if min(*answer.ids, *other.ids) < 0:
         return False
     meaning = dict(zip(answer.ids, answer.pieces, strict=False))
@@ -113,7 +113,7 @@ def _one_tokenizer(answer: Turn, other: Turn) -> bool:
 
 
 def as_markdown(target: str, system: str, turns: Iterable[Turn]) -> str:
-    """The conversation to read, with the figures of each answer."""
+    """Return the conversation to read, with the figures of each answer."""
     lines = [f"# Conversation with {target}", ""]
     if system:
         lines += [f"**system:** {system}", ""]

@@ -78,13 +78,13 @@ def merge_adapter(adapter: Path, base: Path, target: Path, *, exact: bool = True
 
 
 def fits(base: Path) -> bool:
-    """Whether the base fits into memory in float32, twice for a moment while it is read."""
+    """Return whether the base fits into memory in float32, twice for a moment while it is read."""
     stored = sum(path.stat().st_size for path in base.glob("*.safetensors"))
     return 3 * stored < available_memory()
 
 
 def _merged(inspection: Inspection, adapter: Adapter, *, exact: bool) -> tuple[Any, bool]:
-    """The model after the merge, and whether one matrix still serves both of its ends."""
+    """Return the model after the merge, and whether one matrix still serves both of its ends."""
     import peft
     import torch
     import transformers

@@ -31,6 +31,6 @@ def _with_layers(inner: Callable[..., None]) -> Callable[..., None]:
 
 
 def masks_all_layers(folder: str) -> bool:
-    """Whether transformers gives every layer of this model a window (it has no list of layers with one)."""
+    """Return whether transformers gives every layer of this model a window (it has no list of layers with one)."""
     modeling = modeling_module(original_config(folder))
     return hasattr(modeling, "create_sliding_window_causal_mask")

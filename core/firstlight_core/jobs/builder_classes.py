@@ -7,7 +7,7 @@ from typing import Any
 
 
 def builder_module() -> Any:
-    """The model builder of onnxruntime-genai, loaded."""
+    """Return the model builder of onnxruntime-genai, loaded."""
     import onnxruntime_genai.models  # noqa: F401  (puts its own folder on sys.path)
     from onnxruntime_genai.models import builder
 
@@ -15,7 +15,7 @@ def builder_module() -> Any:
 
 
 def classes_with(method: str) -> list[Any]:
-    """Every model class of the builder that defines `method` itself, the base class first."""
+    """Return every model class of the builder that defines `method` itself, the base class first."""
     known = [
         value
         for value in vars(builder_module()).values()
@@ -36,14 +36,14 @@ def wrap(method: str, around: Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def original_config(folder: str) -> Any:
-    """The settings of the text model as transformers reads them from a folder; the builder edits its own copy."""
+    """Return the text model's settings as transformers reads them from a folder; the builder edits its own copy."""
     from transformers import AutoConfig
 
     return AutoConfig.from_pretrained(folder, trust_remote_code=False).get_text_config()
 
 
 def modeling_module(config: Any) -> ModuleType | None:
-    """The module of transformers that computes a causal language model with these settings."""
+    """Return the module of transformers that computes a causal language model with these settings."""
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
 
     try:

@@ -133,7 +133,7 @@ class Calibrator:
         conversations: Sequence[Sequence[Message]],
         words: str,
     ) -> list[list[int]]:
-        """The conversations, with the original's greedy answer wherever an answer is missing."""
+        """Return the conversations, with the original's greedy answer wherever an answer is missing."""
         if not conversations:
             return []
         render = _renderer(self._source, self._base, tokenizer)
@@ -159,7 +159,7 @@ class Calibrator:
         return rows
 
     def _counting(self, network: Any, inner: Callable[..., None]) -> Callable[..., None]:
-        """The pass's work on one matrix, counted in layers, and tried again where it cannot be solved."""
+        """Return the pass's work on one matrix, counted in layers, and tried again where it cannot be solved."""
         import torch
 
         layers = int(network.config.get_text_config().num_hidden_layers)
@@ -224,7 +224,7 @@ def _searched_grid(inner: Any) -> Any:
 
 
 def _on_fresh_weights(inner: Callable[..., None], grid: Any) -> Callable[..., None]:
-    """The pass's work on one matrix, in blocks of one group.
+    """Return the pass's work on one matrix, in blocks of one group.
 
     In larger blocks it would look for the grids of all groups but the first in weights that it has not yet corrected.
     """
@@ -242,7 +242,7 @@ def _on_fresh_weights(inner: Callable[..., None], grid: Any) -> Callable[..., No
 
 
 def _within(rows: list[list[int]], budget: int) -> list[list[int]]:
-    """The rows up to the one that reaches so many tokens."""
+    """Return the rows up to the one that reaches so many tokens."""
     used: list[list[int]] = []
     for row in rows:
         if used and sum(map(len, used)) >= budget:

@@ -69,7 +69,7 @@ class ChatTemplate:
             raise _broken(str(error)) from error
 
     def render(self, messages: Sequence[Message]) -> str:
-        """The prompt text up to the assistant's answer.
+        """Return the prompt text up to the assistant's answer.
 
         Raises:
             TemplateRefused: the template refuses this conversation, or does not come to an end.
@@ -82,7 +82,7 @@ class ChatTemplate:
     def control_tokens(
         self, added: Sequence[AddedToken], stop_ids: Collection[int]
     ) -> ControlTokens:
-        """The control tokens of this template's tokenizer; what the template refuses to render shows none."""
+        """Return the control tokens of this template's tokenizer; what the template refuses to render shows none."""
         until = time.monotonic() + PROBE_SECONDS
 
         def draw(values: Mapping[str, object]) -> str | None:
@@ -113,7 +113,7 @@ class ChatTemplate:
     def render_spelled(
         self, messages: Sequence[Message], tokens: Collection[str]
     ) -> list[str] | None:
-        """The prompt in pieces that, encoded one by one, leave control tokens in a user's text plain text.
+        """Return the prompt in pieces that, encoded one by one, leave control tokens in a user's text plain text.
 
         Each of `tokens` that a user wrote is cut after its first character. None when the template does not hand such
         text on as it is.

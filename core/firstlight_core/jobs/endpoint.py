@@ -115,7 +115,7 @@ class Server:
         return self._ask(request["messages"], request, on_text).document()
 
     def measure(self, request: ServerChatRequest) -> Repetition:
-        """One repetition: the chat's stats with its text and finish_reason."""
+        """Run one repetition: the chat's stats with its text and finish_reason."""
         answer = self._ask(request["messages"], request, None).document()
         repetition = cast(Repetition, answer["stats"])
         repetition["text"], repetition["finish_reason"] = answer["text"], answer["finish_reason"]

@@ -94,7 +94,7 @@ class EngineRoom:
         }
 
     def prompt_ids(self, request: PromptRequest) -> list[int]:
-        """The tokens of a request that carries `ids` or `messages`."""
+        """Return the tokens of a request that carries `ids` or `messages`."""
         if "ids" in request:
             return [int(i) for i in request["ids"]]
         return self.prompt(request["messages"]).ids
@@ -119,7 +119,7 @@ class EngineRoom:
         return self.conversation
 
     def control_tokens(self, request: Empty) -> ControlTokenNames:
-        """The artifact's control tokens: all of them, and those that no answer may hold as text."""
+        """Return the artifact's control tokens: all of them, and those that no answer may hold as text."""
         try:
             self._conversation()
             control = self.control
@@ -130,7 +130,7 @@ class EngineRoom:
         return {"tokens": list(control.tokens.values()), "faults": control.faults}
 
     def render(self, request: RenderRequest) -> RenderedPrompt:
-        """The prompt as text, token ids, and the text of each token."""
+        """Return the prompt as text, token ids, and the text of each token."""
         speaker = self._loaded()
         prompt = self.prompt(request["messages"])
         ids = prompt.ids[:PIECES_LIMIT]
@@ -173,7 +173,7 @@ class EngineRoom:
         return {}
 
     def measure(self, request: MeasureRequest) -> Repetition:
-        """One repetition: exactly `prompt_tokens` in and `new_tokens` out, nothing reused, no stop token."""
+        """Run one repetition: exactly `prompt_tokens` in and `new_tokens` out, nothing reused, no stop token."""
         speaker = self._loaded()
         length, new = int(request["prompt_tokens"]), int(request["new_tokens"])
         text = self._bench_ids()
@@ -193,7 +193,7 @@ class EngineRoom:
         return repetition
 
     def alternatives(self, request: AlternativesRequest) -> Alternatives:
-        """The likeliest tokens at one place of an answer."""
+        """Return the likeliest tokens at one place of an answer."""
         import numpy as np
 
         speaker = self._loaded()
@@ -218,7 +218,7 @@ class EngineRoom:
         }
 
     def _bench_ids(self) -> list[int]:
-        """The benchmark's text; for a tokenizer that cannot read it, the vocabulary in its order."""
+        """Return the benchmark's text; for a tokenizer that cannot read it, the vocabulary in its order."""
         speaker = self._loaded()
         try:
             return speaker.encode(BENCH_TEXT)

@@ -128,7 +128,7 @@ class FoundryRoom:
         }
 
     def ask(self, request: AskRequest) -> FoundryAnswer:
-        """One greedy answer."""
+        """Return one greedy answer."""
         sdk, model = self.sdk, self._variant(request["id"])
         # top_k 1 is what makes the runtime deterministic; without max_output_tokens it wants 2048 (FACTS.md).
         search = sdk.SearchOptions(

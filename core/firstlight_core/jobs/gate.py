@@ -84,7 +84,7 @@ class _Checker:
         return {"smoke": {**smoke, "prompt": answers[0]["prompt"]}, "agreement": agreement}
 
     def _rows(self, texts: list[Text]) -> list[Any]:
-        """The logits of every text: after its prompt, then after each appended token."""
+        """Return the logits of every text: after its prompt, then after each appended token."""
         import numpy as np
 
         rows = []
@@ -99,7 +99,7 @@ class _Checker:
         return rows
 
     def _exact_rows(self, folder: Path, texts: list[Text]) -> list[Any]:
-        """The same by the same graph with float32 activations, whose every product is exact but for float noise."""
+        """Return the same by the graph with float32 activations, whose products are exact but for float noise."""
         import onnxruntime_genai as og
 
         self._model = self._tokenizer = None

@@ -101,13 +101,13 @@ class GenaiModel:
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of consecutive tokens."""
+        """Return the text of consecutive tokens."""
         import numpy as np
 
         return str(self.tokenizer.decode(np.array(list(ids), dtype=np.int32)))
 
     def piece(self, token: int) -> str:
-        """The text of one token on its own."""
+        """Return the text of one token on its own."""
         return self.decode([token])
 
     def forget(self) -> None:

@@ -85,7 +85,7 @@ class Graph:
         return self._onnx.numpy_helper.to_array(self._held[name], base_dir=str(self.folder))
 
     def _plain(self, name: str) -> Any:
-        """An initialiser, also through the Transpose or Reshape by which a shared one is read."""
+        """Return an initialiser, also through the Transpose or Reshape by which a shared one is read."""
         if name in self._held:
             return self._array(name)
         node = self._made.get(name)

@@ -46,12 +46,12 @@ class WeightReader:
         return getattr(self._library, name)
 
     def from_proto(self, proto: Any) -> Any:
-        """The tensor of a protobuf; with its values where the protobuf has none."""
+        """Return the tensor of a protobuf; with its values where the protobuf has none."""
         held = self._held.get(getattr(proto, "name", ""))
         return self._library.from_proto(proto) if held is None else _Rows(held, self.rows)
 
     def rows(self, tensor: Any) -> Any:
-        """The weight as the kernel reads it, row after row, in a buffer that the next weight reuses."""
+        """Return the weight as the kernel reads it, row after row, in a buffer that the next weight reuses."""
         import torch
 
         stored = _stored(tensor)
@@ -96,7 +96,7 @@ class _Rows:
 
 
 def _stored(tensor: Any) -> Any:
-    """The torch tensor behind a lazy tensor of the builder; None for any other kind."""
+    """Return the torch tensor behind a lazy tensor of the builder; None for any other kind."""
     import torch
 
     cells = getattr(getattr(tensor, "raw", None), "__closure__", None) or ()

@@ -90,7 +90,7 @@ def _option_lines(options: dict[str, Any]) -> list[str]:
 
 
 def count_quantisable(nodes: Any, constants: set[str]) -> int:
-    """How many MatMul nodes of an ONNX graph have a constant weight: those the quantiser will replace."""
+    """Return how many MatMul nodes of an ONNX graph have a constant weight: those the quantiser will replace."""
     return sum(
         node.op_type == "MatMul" and len(node.input) == 2 and node.input[1] in constants
         for node in nodes

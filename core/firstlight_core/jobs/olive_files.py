@@ -36,7 +36,7 @@ def _linking(copy_dir: Callable[..., None]) -> Callable[..., None]:
 
 
 def link_or_copy(source: str, target: str, **_: Any) -> str:
-    """One more name for a file; a copy where the disk knows no links, or the name is taken."""
+    """Link a file; copy it where the disk knows no links, or the name is taken."""
     with contextlib.suppress(OSError):
         os.link(source, target)
         return target

@@ -210,7 +210,7 @@ class _threads:
 
 
 def _greedy(model: Any, prompts: list[list[int]], ends: list[int]) -> list[list[int]]:
-    """One greedy answer after another; each ends with its end of turn."""
+    """Return one greedy answer after another; each ends with its end of turn."""
     import torch
 
     answers = []

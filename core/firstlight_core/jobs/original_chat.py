@@ -132,7 +132,7 @@ class OriginalRoom:
         return Answer(out, "".join(texts), finish, len(ids), 0, began, first, now, spent, steps)
 
     def _tokens(self, ids: list[int], search: SearchOptions, limit: int) -> Iterator[int | None]:
-        """The tokens of the answer, the stop token included; None when it was stopped."""
+        """Yield the tokens of the answer, the stop token included; None when it was stopped."""
         choose = _chooser(search)
         forward = Forward(self.model)
         held, logits = list(ids), None

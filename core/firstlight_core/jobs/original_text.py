@@ -37,7 +37,7 @@ def rows_of(text: Text) -> int:
 
 
 def render(tokenizer: Any, prompt: str) -> list[int]:
-    """The prompt as a chat turn where the tokenizer has a template that can be rendered, else as plain text."""
+    """Return the prompt as a chat turn where the tokenizer has a template that can be rendered, else as plain text."""
     if getattr(tokenizer, "chat_template", None):
         with contextlib.suppress(Exception):
             turn = [{"role": "user", "content": prompt}]

@@ -39,7 +39,7 @@ def untie(config: Any) -> None:
 
 
 def has_own_head(folder: Path) -> bool:
-    """Whether the weights of a folder hold an output head that differs from the embedding, compared in full."""
+    """Return whether the weights of a folder hold an output head that differs from the embedding, compared in full."""
     from safetensors import safe_open
 
     ends = find_ends(folder)

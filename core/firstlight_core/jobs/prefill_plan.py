@@ -32,7 +32,7 @@ def chunk_tokens(model: Mapping[str, object]) -> int:
 
 
 def chunk_ends(count: int, size: int, *, start: int = 0) -> list[int]:
-    """Where the chunks of a prompt of `count` tokens end, the first beginning at `start`; no chunk but a whole prompt
+    """Return where the chunks of `count` prompt tokens end, the first beginning at `start`; no chunk but a whole prompt
     has a single token.
     """
     ends = [*range(start + size, count, size), count]
@@ -42,13 +42,13 @@ def chunk_ends(count: int, size: int, *, start: int = 0) -> list[int]:
 
 
 def is_repeatable(search: Mapping[str, object]) -> bool:
-    """Whether these search options ask for the same answer each time: it does not sample, or samples from a seed."""
+    """Return whether these search options give the same answer each time: no sampling, or sampling from a seed."""
     drawn = search.get("do_sample", False) and search.get("top_k") != 1
     return not drawn or is_seeded(search)
 
 
 def is_seeded(search: Mapping[str, object]) -> bool:
-    """Whether tokens are drawn with random numbers that a seed begins; -1 is none."""
+    """Return whether tokens are drawn with random numbers that a seed begins; -1 is none."""
     seed = search.get("random_seed", -1)
     return bool(search.get("do_sample", False)) and isinstance(seed, int) and seed >= 0
 

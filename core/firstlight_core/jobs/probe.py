@@ -57,7 +57,7 @@ def _toolchain() -> ToolchainReply:
 
 
 def _providers() -> ProvidersReply:
-    """The execution providers that the installed onnxruntime offers."""
+    """Return the execution providers that the installed onnxruntime offers."""
     runtime = _find("onnxruntime", "get_available_providers")
     return {"providers": [one_line(str(name), 60) for name in runtime.get_available_providers()]}
 
@@ -74,7 +74,7 @@ def _cpu() -> CpuReply:
 
 
 def _foundry() -> EmptyReply:
-    """Whether the Foundry Local SDK can be imported here."""
+    """Return whether the Foundry Local SDK can be imported here."""
     os.environ.setdefault("CI", "1")
     _find("foundry_local_sdk")
     return {}

@@ -39,7 +39,7 @@ def make_prompt(
     encode: Encode,
     decode: Decode,
 ) -> EncodedPrompt:
-    """The prompt of these messages in the tokens that `encode` makes.
+    """Return the prompt of these messages in the tokens that `encode` makes.
 
     Raises:
         TemplateRefused: the template refuses this conversation, or does not come to an end.

@@ -85,7 +85,7 @@ def reference(request: ReferenceRequest, context: JobContext) -> ReferenceReply:
 def _answer(
     model: Any, tokenizer: Any, texts: Sequence[str], limit: int
 ) -> Iterator[tuple[Passage, list[Any]]]:
-    """The greedy continuation of each prompt, the stop token included, with the logits of each of its tokens."""
+    """Yield the greedy continuation of each prompt, the stop token included, with the logits of each of its tokens."""
     stops = stop_ids(model, tokenizer)
     for text in texts:
         ids = [int(i) for i in tokenizer(text, add_special_tokens=False)["input_ids"]]
@@ -103,7 +103,7 @@ def _answer(
 def _read(
     model: Any, torch: Any, tokenizer: Any, parts: Sequence[list[int]]
 ) -> Iterator[tuple[Passage, Any]]:
-    """Each stretch of a text behind the token that begins one, where this tokenizer has it, with the logits of its tokens."""
+    """Yield each stretch of a text, behind a begin token where there is one, with the logits of its tokens."""
     begin = tokenizer.bos_token_id
     begins = begin is not None and tokenizer("a")["input_ids"][:1] == [begin]
     for part in parts:

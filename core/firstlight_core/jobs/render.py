@@ -85,7 +85,7 @@ Opened = tuple[Render, Encode | None, Decode | None, list[int] | None]
 
 
 def _open_jinja(folder: Path, template: str | None, request: RenderRequest) -> Opened:
-    """The sandbox that transformers uses, without transformers: renders text, encodes nothing."""
+    """Return the sandbox that transformers uses, without transformers: renders text, encodes nothing."""
     from jinja2.exceptions import TemplateError
 
     from firstlight_core.template.sandbox import compile_template

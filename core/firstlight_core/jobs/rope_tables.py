@@ -24,13 +24,13 @@ def install() -> None:
 
 
 def _rope_of(config: Any) -> dict[str, Any]:
-    """The flat rope settings; empty where each kind of layer has its own, or there are none."""
+    """Return the flat rope settings; empty where each kind of layer has its own, or there are none."""
     rope = getattr(config, "rope_parameters", None)
     return rope if isinstance(rope, dict) and "rope_type" in rope else {}
 
 
 def _beginning(inner: Callable[..., None]) -> Callable[..., None]:
-    """The rope settings that the builder reads; the frequencies no longer depend on them."""
+    """Return the rope settings that the builder reads; the frequencies no longer depend on them."""
 
     def make_rope_init(model: Any, config: Any) -> None:
         rope = _rope_of(config)
@@ -129,7 +129,7 @@ class _Rotary:
         return cls(config, own[0](config))
 
     def width(self, layers: str) -> int | None:
-        """How many elements of a head are rotated."""
+        """Return how many elements of a head are rotated."""
         rope = self.frequencies(layers)
         return None if rope is None else 2 * len(rope[0])
 

@@ -239,7 +239,7 @@ class Call:
         )
 
     def error_words(self, raw: bytes) -> str:
-        """The message of an error document, or the beginning of whatever was sent; never the key, which some repeat."""
+        """Return the message of an error document, or the beginning of the body; never the key, which some repeat."""
         if not self._key:
             return _message(raw)
         return _message(raw.replace(self._key.encode(), b"<key>")).replace(self._key, "<key>")
@@ -273,7 +273,7 @@ def _long(seconds: float) -> str:
 
 
 def read_json(raw: bytes) -> Any:
-    """The JSON that a server sent.
+    """Return the JSON that a server sent.
 
     Raises:
         JobFailed: it is none.
@@ -285,7 +285,7 @@ def read_json(raw: bytes) -> Any:
 
 
 def unusable(error: BaseException) -> JobFailed:
-    """The error for an answer of the wrong shape."""
+    """Return the error for an answer of the wrong shape."""
     return JobFailed(
         f"The server's answer cannot be used: {one_line(str(error) or type(error).__name__)}.",
         hint="Is it an OpenAI-compatible address? It usually ends in /v1.",

@@ -116,7 +116,7 @@ class StreamedAnswer:
 
 
 def _count(value: Any, low: int, high: int) -> int | None:
-    """A count that can be true."""
+    """Return a count that can be true."""
     usable = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
     return value if usable else None
 
@@ -172,7 +172,7 @@ def listen(
 def _events(
     response: Any, call: Call, answer: StreamedAnswer, stop: threading.Event
 ) -> Iterator[Chunk]:
-    """The objects of a stream of server-sent events, to its end."""
+    """Yield the objects of a stream of server-sent events, to its end."""
     some = False
     while line := response.readline(LINE_LIMIT + 1):
         if len(line) > LINE_LIMIT:
@@ -208,7 +208,7 @@ def _events(
 
 
 def _texts(chunk: Chunk, answer: StreamedAnswer) -> Iterator[str]:
-    """The pieces in one event: text of the answer, or an empty one for a piece of thinking."""
+    """Yield the pieces in one event: text of the answer, or an empty one for a piece of thinking."""
     choices = chunk.get("choices")
     for choice in choices if isinstance(choices, list) else []:
         delta = choice.get("delta") if isinstance(choice, dict) else None

@@ -76,7 +76,7 @@ def _is_there(stored: Mapping[str, Tensor], name: str, shape: tuple[int, ...]) -
 
 
 def _plain(name: str, model: Any) -> str:
-    """A name without the prefix that checkpoints of the bare decoder lack."""
+    """Return a name without the prefix that checkpoints of the bare decoder lack."""
     return name.removeprefix(f"{getattr(model, 'base_model_prefix', '') or '?'}.")
 
 
@@ -104,7 +104,7 @@ def _storage(tensor: Any) -> int:
 
 
 def _is_converted(model: Any) -> bool:
-    """Whether transformers has rules of its own for the names of this model's checkpoints."""
+    """Return whether transformers has rules of its own for the names of this model's checkpoints."""
     from transformers import conversion_mapping
 
     find = getattr(conversion_mapping, "get_checkpoint_conversion_mapping", None)

@@ -39,7 +39,7 @@ def import_transformers() -> tuple[Any, Any]:
 
 
 def idle_cores() -> int:
-    """The idle cores: torch's threads wait for each other busily, which on a busy machine costs 4 ×."""
+    """Return the number of idle cores: torch's threads wait busily, which on a busy machine costs 4 ×."""
     cores = os.cpu_count() or 1
     load = psutil.getloadavg()[0]
     return max(1, min(cores, round(cores + 1 - load)))
@@ -98,7 +98,7 @@ def load_original(source: Path, base: str | None, *, exact: bool = True) -> tupl
 
 
 def _with_adapter(model: Any, adapter: Path) -> Any:
-    """The model with its adapter beside it, and with as many token rows as the adapter was trained on."""
+    """Return the model with its adapter beside it, and with as many token rows as the adapter was trained on."""
     import peft
 
     rows = adapter_rows(adapter)
@@ -120,7 +120,7 @@ def adapter_rows(adapter: Path) -> int:
 
 
 def stop_ids(model: Any, tokenizer: Any) -> set[int]:
-    """The tokens that end an answer of the original."""
+    """Return the tokens that end an answer of the original."""
     ids: set[int] = set()
     for value in (model.generation_config.eos_token_id, tokenizer.eos_token_id):
         values = value if isinstance(value, list) else [value]

@@ -71,7 +71,7 @@ class WeightProof:
         return self.figures
 
     def _trimmed(self, matrix: StoredMatrix) -> StoredMatrix:
-        """A table without the columns that its last block is filled up with."""
+        """Return a table without the columns that its last block is filled up with."""
         columns = self.model.get_input_embeddings().weight.shape[1]
         if matrix.table and matrix.values.shape[1] > columns:
             return replace(matrix, values=matrix.values[:, :columns])
@@ -116,7 +116,7 @@ class WeightProof:
                 yield name, weight
 
     def _free(self, name: str, first: int, rows: int, table: bool) -> bool:
-        """Whether these rows are not in use already: every matrix of the original is used once."""
+        """Return whether these rows are not in use already: every matrix of the original is used once."""
         used = self._used.setdefault(name, set())
         wanted = range(first, first + rows)
         if not table and not used.isdisjoint(wanted):

@@ -78,7 +78,7 @@ def check_schema(schema: JsonSchema) -> None:
 
 
 def _target(reference: str, resolver: Any, parts: list[Any]) -> Any:
-    """The part of the schema that a reference names.
+    """Return the part of the schema that a reference names.
 
     Raises:
         ValueError: it names nothing, or something that is no schema.
@@ -122,7 +122,7 @@ def _check_ends(parts: list[Any], targets: Mapping[int, Any]) -> None:
 
 
 def _of_the_same_value(part: JsonSchema) -> Iterator[Any]:
-    """The schemas below that look at the same value, not at a part of it."""
+    """Yield the schemas below that look at the same value, not at a part of it."""
     for key in ("allOf", "anyOf", "oneOf"):
         if isinstance(parts := part.get(key), list):
             yield from parts
@@ -183,7 +183,7 @@ def _validator(schema: JsonSchema) -> Any:
 
 
 def schema_fault(value: object, schema: JsonSchema, where: str) -> str | None:
-    """The most telling way in which a value breaks a schema that `check_schema` has let through; None when it fits."""
+    """Return the most telling violation of a schema that `check_schema` accepted; None when the value fits."""
     from jsonschema.exceptions import best_match
 
     try:

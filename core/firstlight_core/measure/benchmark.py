@@ -195,7 +195,7 @@ async def _pair(
     services: AsyncExitStack,
     tell: Listener,
 ) -> tuple[PairedArtifact, EndpointSubject]:
-    """An artifact and the service that serves it, which runs until `services` is closed."""
+    """Return an artifact and the service that serves it, which runs until `services` is closed."""
     sizer = PromptSizer()
     direct = PairedArtifact(target, lengths, new_tokens, sizer)
     tell(Stage("serve", f"Starting {FOUNDRY} with {target.label}"))
@@ -253,7 +253,7 @@ async def _open(
 
 
 def _processes(group: Sequence[Subject]) -> tuple[list[int], bool]:
-    """The processes that work for the group, and whether these are all."""
+    """Return the processes that work for the group, and whether these are all."""
     known = [subject.pids for subject in group]
     return [pid for pids in known for pid in pids or ()], None not in known
 
@@ -261,7 +261,7 @@ def _processes(group: Sequence[Subject]) -> tuple[list[int], bool]:
 async def _measure(
     group: Sequence[Subject], new_tokens: int, repeats: int, count: _Count
 ) -> list[str]:
-    """Every subject in turns, round by round; sentences about lengths that had to be left out."""
+    """Measure every subject in turns, round by round; return sentences about lengths that were left out."""
     count.begin()
     notes = []
     for repeat in range(repeats + 1):

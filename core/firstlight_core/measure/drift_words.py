@@ -47,7 +47,7 @@ def describe_drift(drift: DriftDocument) -> tuple[str, bool]:
 
 
 def closeness(drift: DriftFigures) -> tuple[Closeness, bool]:
-    """How close the artifact is (`very-close`, `close`, `noticeable` or `far`), and whether the intervals bear that out.
+    """Return the closeness (`very-close`, `close`, `noticeable`, `far`), and whether the intervals confirm it.
 
     `docs/drift.md` says where the thresholds come from. Nothing is called very close that may as well be less.
     """
@@ -61,7 +61,7 @@ def closeness(drift: DriftFigures) -> tuple[Closeness, bool]:
 
 
 def drift_words(drift: DriftFigures) -> str:
-    """The figures of a drift in one phrase, each with its interval where there is one."""
+    """Return the figures of a drift in one phrase, each with its interval where there is one."""
     share = f"{drift['top1_agreement']:.1%}"
     kl = f"mean KL {kl_text(drift['kl_mean'])} nats"
     ratio = f"perplexity ×{drift['perplexity_ratio']:.3f}"
@@ -84,7 +84,7 @@ def _level(share: float, ratio: float) -> Closeness:
 
 
 def _worse_ends(drift: DriftFigures) -> tuple[float, float]:
-    """The least share of equal tokens and the largest perplexity ratio that the intervals leave open.
+    """Return the least share of equal tokens and the largest perplexity ratio that the intervals leave open.
 
     A mean KL of k nats also bounds the share: sampled tokens differ in at most sqrt(k / 2) of cases (Pinsker's
     inequality), and a hundred tokens bound it better than any count of them.
@@ -97,15 +97,15 @@ def _worse_ends(drift: DriftFigures) -> tuple[float, float]:
 
 
 def kl_level(nats: float) -> str:
-    """The zone of a mean KL divergence on a gauge: `very-close`, `close`, `noticeable` or `far`."""
+    """Return the zone of a mean KL divergence on a gauge: `very-close`, `close`, `noticeable` or `far`."""
     return next((level for level, most in KL_LIMITS if nats <= most), "far")
 
 
 def level_words(level: str) -> str:
-    """A level as a person reads it."""
+    """Return a level as a person reads it."""
     return level.replace("-", " ")
 
 
 def kl_text(nats: float) -> str:
-    """A KL divergence in nats; what float arithmetic cannot tell from none is 0."""
+    """Return a KL divergence in nats; what float arithmetic cannot tell from none is 0."""
     return "0" if abs(nats) < KL_ZERO else f"{nats:.2g}"

@@ -53,7 +53,7 @@ class InterferenceWatch:
             self._busiest = max(self._busiest, others / passed / (psutil.cpu_count() or 1))
 
     def notes(self) -> list[str]:
-        """One sentence for each reason to throw the figures away."""
+        """Return one sentence for each reason to throw the figures away."""
         reasons = []
         if self._slept > SLEPT_SECONDS:
             reasons.append(
@@ -68,7 +68,7 @@ class InterferenceWatch:
 
 
 def server_processes(base_url: str) -> list[int]:
-    """The processes of the server that listens at an address of this machine; none when the system does not tell."""
+    """Return the processes of the server that listens at a local address; none when the system does not tell."""
     port = urlsplit(base_url).port or (443 if base_url.startswith("https") else 80)
     pids: list[int] = []
     with contextlib.suppress(psutil.Error, OSError):

@@ -37,7 +37,7 @@ def wilson(share: float, count: float) -> Interval:
 
 
 def share_interval(groups: Sequence[Sequence[bool]]) -> Interval:
-    """The interval of the share of true values over all groups: Wilson's, with the effective number of trials.
+    """Return the interval of the share of true values over all groups: Wilson's, with the effective number of trials.
 
     That number is the trials over the design effect (Kish 1965): the variance of the share between groups, as that of a
     ratio of sums, over the variance of as many independent trials; at least 1. An effect that few groups tell of is
@@ -64,7 +64,7 @@ def share_interval(groups: Sequence[Sequence[bool]]) -> Interval:
 def mean_interval(
     groups: Sequence[Sequence[float]], *, resamples: int = RESAMPLES, seed: int = SEED
 ) -> Interval | None:
-    """The percentile bootstrap interval (Efron 1979) of the mean of all values, groups drawn with replacement.
+    """Return the percentile bootstrap interval (Efron 1979) of the mean of all values, groups drawn with replacement.
 
     Of n groups it is too narrow by the square root of (n - 1) / n and by the normal quantile over Student's t; it is
     expanded by both (Hesterberg 2015).
@@ -88,5 +88,5 @@ def mean_interval(
 
 
 def _few(groups: int) -> float:
-    """The widening of an interval for few groups: Student's t over the normal quantile."""
+    """Return the widening of an interval for few groups: Student's t over the normal quantile."""
     return student_t95(groups - 1) / Z95

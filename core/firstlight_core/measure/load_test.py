@@ -13,7 +13,7 @@ MOST_CLIENTS = 64
 
 
 def check_clients(clients: Sequence[int]) -> list[int]:
-    """The levels of the sweep, smallest first.
+    """Return the levels of the sweep, smallest first.
 
     Raises:
         UsageError: a level is out of range.

@@ -203,7 +203,7 @@ def _document(
 def prompts_for(
     source: str | None, prompts: Path | Sequence[QualityPrompt] | None
 ) -> tuple[list[QualityPrompt], str]:
-    """The questions for a model that came from `source`, and where they come from.
+    """Return the questions for a model that came from `source`, and where they come from.
 
     Raises:
         InputRefused: the file of prompts cannot be used.

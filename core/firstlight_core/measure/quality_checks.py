@@ -121,7 +121,7 @@ def domain_answers(
 
 
 def _rated(ratings: Sequence[int]) -> tuple[str, bool]:
-    """The ratings in words, and whether they are good enough."""
+    """Return the ratings in words, and whether they are good enough."""
     if not ratings:
         return "", False
     average = mean([float(stars) for stars in ratings])
@@ -192,7 +192,7 @@ def _form_fault(entry: Recorded, special: Sequence[str]) -> str | None:
 
 
 def repetition(text: str, *, times: int = 6) -> str | None:
-    """A phrase of one to eight words, repeated `times` times in a row at the end of a text."""
+    """Return a phrase of one to eight words, repeated `times` times in a row at the end of a text."""
     words = text.split()
     for width in range(1, 9):
         if len(words) < width * times:

@@ -83,7 +83,7 @@ def load_prompts(path: Path) -> list[QualityPrompt]:
 
 
 def _lines(path: Path) -> list[str]:
-    """The lines of a UTF-8 file; only CR, LF and CRLF end one, since JSON may contain U+2028.
+    """Return the lines of a UTF-8 file; only CR, LF and CRLF end one, since JSON may contain U+2028.
 
     Raises:
         InputRefused: it cannot be read, or it is not UTF-8; the message names the first wrong line.
@@ -102,7 +102,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def read_prompt(entry: Any) -> QualityPrompt:
-    """One line of a prompts file.
+    """Return one line of a prompts file.
 
     Raises:
         ValueError: a key or value is wrong.
@@ -172,7 +172,7 @@ def _phrases(value: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def content_fault(prompt: QualityPrompt, answer: str) -> str | None:
-    """Why the content of an answer is not what is expected; None when it is."""
+    """Return why the content of an answer is not what is expected; None when it is."""
     low = answer.lower()
     if prompt.text is not None and " ".join(low.split()) != " ".join(prompt.text.lower().split()):
         return f"is not {one_line(prompt.text, 80)!r}"
@@ -186,7 +186,7 @@ def content_fault(prompt: QualityPrompt, answer: str) -> str | None:
 
 
 def format_fault(prompt: QualityPrompt, answer: str) -> str | None:
-    """Why the form of an answer is not what is expected; None when it is."""
+    """Return why the form of an answer is not what is expected; None when it is."""
     if prompt.regex is not None and not re.search(prompt.regex, answer):
         return f"does not match {one_line(prompt.regex, 80)!r}"
     if prompt.schema is not None:

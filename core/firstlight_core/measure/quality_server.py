@@ -42,7 +42,7 @@ async def check_server(
     *,
     network: bool,
 ) -> tuple[list[Recorded], list[QualityCheck]]:
-    """The answers of a server, and the course's five checks of it.
+    """Return the answers of a server, and the course's five checks of it.
 
     Raises:
         FirstlightError: as `talk.endpoint.open_endpoint`.
@@ -65,7 +65,7 @@ async def check_server(
 
 
 def _because(check: QualityCheck, why: str) -> QualityCheck:
-    """A check that was not run, with the reason."""
+    """Return a check that was not run, with the reason."""
     return replace(check, evidence={"summary": why})
 
 

@@ -14,7 +14,7 @@ USABILITY_WORDS: dict[Usability, str] = {
 
 
 def give_verdict(checks: Sequence[QualityCheck], drift: DriftDocument | None) -> tuple[str, bool]:
-    """One paragraph, and whether the artifact is usable."""
+    """Return one paragraph, and whether the artifact is usable."""
     failed = [check for check in checks if check.status == "fail"]
     yours = [check for check in checks if check.status == "needs-you"]
     ran = [check for check in checks if check.status != "not-run"]
@@ -31,7 +31,7 @@ def give_verdict(checks: Sequence[QualityCheck], drift: DriftDocument | None) ->
 
 
 def usability(quality: QualityDocument) -> Usability:
-    """The verdict of a quality document in one of three words."""
+    """Return the verdict of a quality document in one of three words."""
     yours = any(check["status"] == "needs-you" for check in quality["checks"])
     return _usability(quality["ok"], yours)
 

@@ -76,7 +76,7 @@ async def find_reference(
     started: Callable[[int], None] | None = None,
     cache: Path | None = None,
 ) -> Reference:
-    """The original's greedy continuation of each conversation.
+    """Return the original's greedy continuation of each conversation.
 
     A source without a chat template is asked with that of the folder `template`: a base model whose artifact was given one.
 
@@ -110,7 +110,7 @@ async def read_text(
     started: Callable[[int], None] | None = None,
     cache: Path | None = None,
 ) -> Reference:
-    """The original's prediction of each token of a text, in at most `STRETCHES` stretches of `STRETCH` tokens.
+    """Return the original's prediction of each token of a text, in at most `STRETCHES` stretches of `STRETCH` tokens.
 
     Raises:
         InputRefused: the text is too short to predict anything of it.
@@ -133,7 +133,7 @@ async def read_text(
 
 
 def load_text(path: Path) -> str:
-    """The user's own text, from a UTF-8 file.
+    """Return the user's own text, from a UTF-8 file.
 
     Raises:
         InputRefused: it cannot be read, is no UTF-8 text, or is empty.

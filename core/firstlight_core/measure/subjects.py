@@ -55,10 +55,10 @@ class Subject(ABC):
 
     @abstractmethod
     async def measure(self, length: int, new_tokens: int) -> Repetition:
-        """One repetition: its stats."""
+        """Run one repetition and return its stats."""
 
     async def warm_up(self, length: int, new_tokens: int) -> str | None:
-        """A repetition that is not counted; a sentence when this length cannot be measured."""
+        """Run a repetition that is not counted; return a sentence when this length cannot be measured."""
         await self.measure(length, new_tokens)
         return None
 

@@ -61,7 +61,7 @@ class Adapter:
 
 
 def is_adapter(folder: ModelFolder) -> bool:
-    """Whether the folder holds an adapter and no whole model; a copy of the base's config.json may lie beside it.
+    """Return whether the folder holds an adapter and no whole model; it may contain the base's config.json.
 
     Raises:
         ModelRefused: it holds both, and loading it would lay the adapter over weights that may have it already.
@@ -222,7 +222,7 @@ def _misfit(adapter: Adapter, name: str, why: str) -> ModelRefused:
 
 
 def merged_shape(adapter: Adapter, shape: ModelShape) -> ModelShape:
-    """The shape of the model that base and adapter make together."""
+    """Return the shape of the model that base and adapter make together."""
     return replace(shape, vocab=adapter.vocab or shape.vocab)
 
 
@@ -258,7 +258,7 @@ class BaseMissing(ModelRefused):
 
 
 def find_base(adapter: Adapter, base: Path | None = None) -> ModelFolder:
-    """The base model's folder: the one given, else a local path, else the Hugging Face cache.
+    """Return the base model's folder: the one given, else a local path, else the Hugging Face cache.
 
     Raises:
         BaseMissing: the base is not on this machine.
@@ -285,7 +285,7 @@ _QUANTISED_NAME = re.compile(
 
 
 def quantised_base(adapter: Adapter, base: ModelFolder, how: str) -> BaseMissing:
-    """The refusal of a base that is quantised, as adapters trained on a 4-bit copy name it."""
+    """Return the refusal of a base that is quantised, as adapters trained on a 4-bit copy name it."""
     beside = base.path.with_name(_QUANTISED_NAME.sub("", base.path.name))
     present = beside != base.path and (beside / "config.json").is_file()
     return BaseMissing(
@@ -323,7 +323,7 @@ def _candidates(adapter: Adapter, base: Path | None) -> Iterable[Path]:
 
 
 def adapter_base(folder: Path, base: Path | None = None) -> Path | None:
-    """The base model's folder of a LoRA adapter folder, `base` if given; None when the folder is a whole model.
+    """Return the base model's folder of a LoRA adapter folder, `base` if given; None when the folder is a whole model.
 
     Raises:
         ModelRefused: the adapter is broken, or its base is not on this machine.

@@ -24,12 +24,12 @@ def _read() -> dict[str, str]:
 
 
 def _key(adapter: Path) -> str:
-    """One name for a folder, whichever links lead to it."""
+    """Return one name for a folder, whichever links lead to it."""
     return os.path.realpath(adapter)
 
 
 def remembered_base(adapter: Path) -> Path | None:
-    """The folder that was named as the base of this adapter folder; None when none was."""
+    """Return the folder that was named as the base of this adapter folder; None when none was."""
     text = _read().get(_key(adapter))
     return Path(text) if text and "\0" not in text else None
 

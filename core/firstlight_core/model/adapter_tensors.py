@@ -44,7 +44,7 @@ _SAVED = re.compile(r"(.+?)(?:\.base_layer|\.modules_to_save)?\.(weight|bias)")
 
 
 def read_changes(tensors: Mapping[str, Tensor]) -> dict[str, Change]:
-    """The changes of an adapter by module, named as in the base's own weights.
+    """Return the changes of an adapter by module, named as in the base's own weights.
 
     Raises:
         ModelRefused: a tensor has a name under which PEFT would pass it over.
@@ -69,7 +69,7 @@ def _joined(first: Change, second: Change) -> Change:
 
 
 def _read(name: str, tensor: Tensor) -> tuple[str, Change]:
-    """The module that a tensor changes, and how; no module where the name is none of PEFT's."""
+    """Return the module that a tensor changes, and how; no module where the name is none of PEFT's."""
     rows, columns = (*tensor.shape, 0, 0)[:2]
     if set(name.split(".")) & set(WRAPPERS):
         return "", Change()
@@ -105,12 +105,12 @@ def _passed_over(name: str) -> ModelRefused:
 
 
 def is_end(module: str, names: tuple[str, ...]) -> bool:
-    """Whether a module is the token embedding (`EMBEDDINGS`) or the output head (`HEADS`)."""
+    """Return whether a module is the token embedding (`EMBEDDINGS`) or the output head (`HEADS`)."""
     return module.rpartition(".")[2] in names
 
 
 def vocabulary(changes: Mapping[str, Change]) -> int | None:
-    """The token rows that the adapter was trained with; None when it touches neither end of the model.
+    """Return the token rows that the adapter was trained with; None when it touches neither end of the model.
 
     Raises:
         ModelRefused: its own tensors do not agree.

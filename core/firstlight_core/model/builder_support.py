@@ -19,7 +19,7 @@ _CUDA_ONLY = ("PhiMoEForCausalLM",)
 
 
 def _installed(package: str, below: str) -> Path | None:
-    """A file of an installed package, found without importing anything of it."""
+    """Return a file of an installed package, found without importing anything of it."""
     try:
         spec = importlib.util.find_spec(package)
     except (ImportError, ValueError):
@@ -41,7 +41,7 @@ def _source(path: Path | None) -> str:
 
 @lru_cache(maxsize=4)
 def supported_architectures(builder: Path | None = None) -> frozenset[str] | None:
-    """The architecture names the builder dispatches on for a CPU; None when unknown."""
+    """Return the architecture names the builder dispatches on for a CPU; None when unknown."""
     path = builder or _installed("onnxruntime_genai", "models/builder.py")
     names = frozenset(_DISPATCH.findall(_source(path))) - frozenset(_CUDA_ONLY)
     # A builder that dispatches in another way must not make every model "unsupported".

@@ -64,7 +64,7 @@ class ModelShape:
 
 
 def number(config: JsonObject, field: str) -> int | None:
-    """One whole number of config.json within its range; None when it is absent.
+    """Return one whole number of config.json within its range; None when it is absent.
 
     Raises:
         ModelRefused: it is no whole number, or outside of what any model has.
@@ -89,7 +89,7 @@ def number(config: JsonObject, field: str) -> int | None:
 
 
 def read_shape(config: JsonObject) -> ModelShape:
-    """The decoder that config.json describes.
+    """Return the decoder that config.json describes.
 
     Raises:
         ModelRefused: a needed number is missing, absurd, or two of them contradict each other.
@@ -156,7 +156,7 @@ def _rope_positions(config: JsonObject, context: int) -> int:
 
 
 def architecture(config: JsonObject) -> str:
-    """The first name in `architectures`, as text that may be shown; empty when there is none."""
+    """Return the first name in `architectures`, as text that may be shown; empty when there is none."""
     names = config.get("architectures")
     if isinstance(names, list) and names and isinstance(names[0], str):
         return one_line(names[0], 80)

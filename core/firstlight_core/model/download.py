@@ -16,19 +16,19 @@ _YES = ("1", "ON", "YES", "TRUE")
 
 
 def is_offline(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether the user's settings keep Hugging Face libraries offline."""
+    """Return whether the user's settings keep Hugging Face libraries offline."""
     names = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
     return any(environ.get(name, "").upper() in _YES for name in names)
 
 
 def hub_host(environ: Mapping[str, str] = os.environ) -> str:
-    """The host that a download would connect to, by the rules of huggingface_hub."""
+    """Return the host that a download would connect to, by the rules of huggingface_hub."""
     endpoint = environ.get("HF_ENDPOINT") or "https://huggingface.co"
     return one_line(urlsplit(endpoint).hostname or endpoint, 80)
 
 
 def resolve_hub_id(text: str) -> Path | None:
-    """The snapshot of this hub id in the Hugging Face cache; None when it has to be downloaded. Never uses the network.
+    """Return the snapshot of this hub id in the Hugging Face cache, without the network; None when there is none.
 
     Raises:
         UsageError: it is no hub id.

@@ -57,7 +57,7 @@ def content_fingerprint(folder: ModelFolder) -> str:
 
 
 def quick_fingerprint(folder: ModelFolder) -> str:
-    """The content fingerprint when it costs no long read, else `quick:...` over names, sizes, times and inodes."""
+    """Return the content fingerprint when it is cheap, else `quick:...` over names, sizes, times and inodes."""
     members = _members(folder)
     cache = _read_cache()
     unread = sum(m.size for m in members if not isinstance(cache.get(_key(m)), str))

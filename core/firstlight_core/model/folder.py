@@ -50,11 +50,11 @@ class ModelFolder:
     """Links of the top level that lead to a folder within, and where they lead."""
 
     def having(self, *suffixes: str) -> list[str]:
-        """The files of the top level that end so, sorted."""
+        """Return the files of the top level that end so, sorted."""
         return sorted(name for name in self.files if name.lower().endswith(suffixes))
 
     def read_object(self, name: str, *, limit: int = JSON_LIMIT) -> JsonObject:
-        """One JSON object of the folder, or `{}` when there is no such file.
+        """Return one JSON object of the folder, or `{}` when there is no such file.
 
         Raises:
             ModelRefused: it is no valid JSON object.
@@ -67,7 +67,7 @@ class ModelFolder:
             raise ModelRefused(str(error), hint=error.hint) from error
 
     def read_start(self, name: str, count: int = 4096) -> bytes:
-        """The first `count` bytes of one file; empty when there is no such file or it cannot be read."""
+        """Return the first `count` bytes of one file; empty when there is no such file or it cannot be read."""
         if (member := self.files.get(name)) is None:
             return b""
         try:
@@ -82,7 +82,7 @@ class ModelFolder:
             os.close(descriptor)
 
     def read_text(self, name: str, *, limit: int = 2**20) -> str:
-        """One UTF-8 text of the folder.
+        """Return one UTF-8 text of the folder.
 
         Raises:
             ModelRefused: it cannot be read, or is larger than `limit` bytes.
@@ -221,7 +221,7 @@ def _is_system(root: Path) -> bool:
 
 
 def unreadable(folder: Path) -> ModelRefused:
-    """A folder whose permissions keep this user out."""
+    """Return the error of a folder whose permissions keep this user out."""
     return ModelRefused(
         f"You may not read {shown_path(folder)}.",
         hint="Change its permissions, or copy the folder.",
@@ -302,7 +302,7 @@ def _what(mode: int) -> str:
 
 
 def _target(root: Path, link: Path, name: str) -> Path:
-    """Where a link leads, when that is a file of this folder or a blob of the hub cache it belongs to."""
+    """Return where a link leads, when that is a file of this folder or a blob of the hub cache it belongs to."""
     label = shown_path(name)
     try:
         target = link.resolve(strict=True)
@@ -335,12 +335,12 @@ def _leads_nowhere(link: Path) -> bool:
 
 
 def _matters(name: str) -> bool:
-    """Whether a link that leads nowhere may stand for a file of the model."""
+    """Return whether a link that leads nowhere may stand for a file of the model."""
     return "/" not in name and name.lower().endswith(_OF_A_MODEL)
 
 
 def _blobs(root: Path) -> Path | None:
-    """The blobs of a Hugging Face cache entry when `root` is one of its snapshots."""
+    """Return the blobs of a Hugging Face cache entry when `root` is one of its snapshots."""
     entry = root.parent.parent
     if root.parent.name == "snapshots" and entry.name.startswith("models--"):
         return entry / "blobs"

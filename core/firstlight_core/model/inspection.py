@@ -235,7 +235,7 @@ def _joined_fingerprint(folder: ModelFolder, adapter: Adapter | None) -> str:
 
 
 def find_licence(folder: ModelFolder) -> str | None:
-    """The licence named at the top of README.md, else the name of a licence file, else None."""
+    """Return the licence named at the top of README.md, else the name of a licence file, else None."""
     for name in folder.files:
         if name.lower() != "readme.md":
             continue

@@ -89,7 +89,7 @@ def refuse_generation(settings: JsonObject) -> None:
 
 
 def _rules(settings: JsonObject) -> list[tuple[str, str]]:
-    """The settings that are wrong, and why; as `GenerationConfig.validate` judges them."""
+    """Return the settings that are wrong, and why; as `GenerationConfig.validate` judges them."""
     violations: list[tuple[str, str]] = []
 
     def check(name: str, fits: Callable[[Any], bool], why: str) -> None:

@@ -60,7 +60,7 @@ def find_ends(folder: Path) -> Ends | None:
 
 
 def heads_differ(folder: Path) -> bool | None:
-    """Whether the stored head differs from the embedding; None when there are no two matrices to compare."""
+    """Return whether the stored head differs from the embedding; None when there are no two matrices to compare."""
     ends = find_ends(folder)
     if ends is None:
         return None
@@ -76,7 +76,7 @@ def heads_differ(folder: Path) -> bool | None:
 
 
 def _header(file: Path) -> tuple[JsonObject, int]:
-    """The header of a safetensors file, and where its tensors begin."""
+    """Return the header of a safetensors file, and where its tensors begin."""
     with file.open("rb") as stream:
         (length,) = struct.unpack("<Q", stream.read(8))
         if length > _HEADER_BYTES:
@@ -119,7 +119,7 @@ def _pieces(region: _StoredTensor, *, widen: bool) -> Iterator[bytes]:
 
 
 def _widened(raw: bytes, dtype: str) -> bytes:
-    """The same numbers in float32: the two matrices may be stored in different types."""
+    """Return the same numbers in float32: the two matrices may be stored in different types."""
     if dtype == "BF16":
         wide = bytearray(2 * len(raw))
         wide[2::4], wide[3::4] = raw[0::2], raw[1::2]

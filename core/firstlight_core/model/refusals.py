@@ -87,7 +87,7 @@ _WITHOUT_CONFIG: tuple[tuple[tuple[str, ...], str, str], ...] = (
 
 
 def _inner_folder(folder: ModelFolder, mark: str) -> str:
-    """The last checkpoint folder, or the only folder, directly below that holds a file of this name."""
+    """Return the last checkpoint folder, or the only folder, directly below that holds a file of this name."""
 
     def step(name: str) -> tuple[int, str]:
         tail = name.rpartition("-")[2]
@@ -141,7 +141,7 @@ def refuse_config_kind(folder: ModelFolder, config: JsonObject) -> None:
 
 
 def refuse_unsupported(name: str, config: JsonObject) -> bool | None:
-    """Whether the installed builder converts this architecture; None when unknown.
+    """Return whether the installed builder converts this architecture; None when unknown.
 
     Raises:
         ModelRefused: config.json names no architecture.
@@ -174,7 +174,7 @@ def refuse_unsupported(name: str, config: JsonObject) -> bool | None:
 
 
 def quantiser(config: JsonObject) -> str:
-    """The method that config.json names as its quantisation, in brackets and with a space before; else empty."""
+    """Return the method that config.json names as its quantisation, in brackets and with a space before; else empty."""
     settings = config.get("quantization_config")
     method = settings.get("quant_method") if isinstance(settings, dict) else None
     return f" ({one_line(method, 30)})" if isinstance(method, str) and method else ""
@@ -222,7 +222,7 @@ _WRAPPERS = frozenset(
 
 
 def _likely(config: JsonObject) -> str:
-    """The architecture that the model type points to; LlamaForCausalLM when it points to none, or to several."""
+    """Return the architecture that the model type points to; LlamaForCausalLM when it points to none, or to several."""
     names = (native_models() or {}).get(str(config.get("model_type")), frozenset())
     return next(iter(names)) if len(names) == 1 else "LlamaForCausalLM"
 
@@ -252,7 +252,7 @@ def _refuse_own_code(name: str, config: JsonObject) -> None:
 
 
 def refuse_without_weights(folder: ModelFolder) -> ModelRefused:
-    """Why a folder with a config.json has no safetensors weights that transformers would load."""
+    """Return why a folder with a config.json has no safetensors weights that transformers would load."""
     label = shown_path(folder.path)
     if folder.having(".gguf"):
         return ModelRefused(

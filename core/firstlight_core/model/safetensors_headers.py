@@ -47,7 +47,7 @@ class Tensor:
 
 
 def read_header(member: Member) -> dict[str, Tensor]:
-    """Every tensor of one file, by name.
+    """Return every tensor of one file, by name.
 
     Raises:
         ModelRefused: the file is no safetensors file, or its header and its size do not fit together.
@@ -79,7 +79,7 @@ def read_header(member: Member) -> dict[str, Tensor]:
 
 
 def _read_raw(member: Member) -> tuple[bytes, int]:
-    """The JSON of the header, and the size of the file."""
+    """Return the JSON of the header, and the size of the file."""
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | BINARY
     try:
         descriptor = os.open(member.path, flags | getattr(os, "O_NOFOLLOW", 0))
@@ -198,7 +198,7 @@ class WeightHeaders:
 
 
 def read_weights(folder: ModelFolder) -> WeightHeaders | None:
-    """The headers of every shard that transformers would load, or None when there are no safetensors weights.
+    """Return the headers of every shard that transformers would load, or None when there are no safetensors weights.
 
     Raises:
         ModelRefused: a shard is broken or missing, or the index and the shards do not fit together.

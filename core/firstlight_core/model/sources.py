@@ -47,7 +47,7 @@ class FoundModel:
 
 
 def hub_cache(environ: Mapping[str, str] = os.environ) -> Path:
-    """The Hugging Face cache, by the rules of huggingface_hub: HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME."""
+    """Return the Hugging Face cache, by the rules of huggingface_hub: HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME."""
     if cache := environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE"):
         return expanded(cache)
     if home := environ.get("HF_HOME"):
@@ -57,7 +57,7 @@ def hub_cache(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def check_hub_id(text: str) -> str:
-    """The id of a model on the Hugging Face hub (`owner/name`), as huggingface_hub accepts them.
+    """Return the id of a model on the Hugging Face hub (`owner/name`), as huggingface_hub accepts them.
 
     Raises:
         UsageError: it is none; nothing is looked up.
@@ -75,7 +75,7 @@ def check_hub_id(text: str) -> str:
 
 
 def looks_like_hub_id(text: str) -> bool:
-    """Whether `owner/name` could be a hub id; a single word is taken for a folder."""
+    """Return whether `owner/name` could be a hub id; a single word is taken for a folder."""
     try:
         return "/" in text and bool(check_hub_id(text))
     except UsageError:
@@ -83,7 +83,7 @@ def looks_like_hub_id(text: str) -> bool:
 
 
 def cached_snapshot(hub_id: str, cache: Path | None = None) -> Path | None:
-    """The newest complete snapshot of a model in the Hugging Face cache, by its `main` reference first."""
+    """Return the newest complete snapshot of a model in the Hugging Face cache, by its `main` reference first."""
     if not _HUB_ID.fullmatch(hub_id):
         return None
     entry = (cache or hub_cache()) / ("models--" + hub_id.replace("/", "--"))
@@ -91,7 +91,7 @@ def cached_snapshot(hub_id: str, cache: Path | None = None) -> Path | None:
 
 
 def find_source(text: str) -> Path:
-    """The folder that a user's text means: a path, `sample`, or the id of a model in the Hugging Face cache.
+    """Return the folder that a user's text means: a path, `sample`, or the id of a model in the Hugging Face cache.
 
     Raises:
         UsageError: it is empty.
@@ -132,12 +132,12 @@ def _snapshots(entry: Path) -> Iterator[Path]:
 
 
 def _is_source(folder: Path) -> bool:
-    """Whether a folder is a model, or a LoRA adapter for one."""
+    """Return whether a folder is a model, or a LoRA adapter for one."""
     return any((folder / name).is_file() for name in _MARKS)
 
 
 def find_models(*, cache: Path | None = None) -> list[FoundModel]:
-    """The sample first, then folders used before (newest first), the settings' models, and the Hugging Face cache.
+    """List the sample, then folders used before (newest first), the settings' models, and the Hugging Face cache.
 
     Not by `huggingface_hub.scan_cache_dir`: one dangling link makes that drop the whole repository, and a download that
     was cut short is just what should be listed, so that the inspection can name what it lacks.
@@ -171,7 +171,7 @@ def _own_models() -> list[Path]:
 
 
 def model_of_the_settings(name: str) -> Path | None:
-    """The model of this name in the folder of models that the settings name, if there is one."""
+    """Return the model of this name in the folder of models that the settings name, if there is one."""
     folder = load_settings()[0].models
     if folder is None or not name or "\0" in name or Path(name).name != name:
         return None
@@ -254,7 +254,7 @@ def remember_folder(folder: Path) -> None:
 
 
 def complete_folder(text: str, *, limit: int = 20) -> list[str]:
-    """The folders a half-typed path may mean, models and adapters first, each as the text that completes it."""
+    """Return the folders a half-typed path may mean, models and adapters first, each as the text that completes it."""
     if not text or "\0" in text:
         return []
     head, _, start = text.rpartition("/")

@@ -79,7 +79,7 @@ class Structure:
 
 
 def bias_parts(config: JsonObject) -> tuple[str, ...]:
-    """The parts of each layer that have a bias, as config.json says (transformers 5.23, modeling_*.py)."""
+    """Return the parts of each layer that have a bias, as config.json says (transformers 5.23, modeling_*.py)."""
     attention, mlp = _BIASES.get(architecture(config), ("", ""))
     if attention == "qkv":
         return _ATTENTION[:3]
@@ -187,7 +187,7 @@ def check_structure(
 
 
 def packed(tensors: Mapping[str, Tensor]) -> str | None:
-    """The name of the first tensor that belongs to quantised weights."""
+    """Return the name of the first tensor that belongs to quantised weights."""
     for name, tensor in tensors.items():
         small = tensor.dtype not in FLOATS and tensor.dtype != "BOOL" and tensor.elements > 4096
         if small or name.rpartition(".")[2] in _PACKED:

@@ -63,7 +63,7 @@ class Trait:
 
 @lru_cache(maxsize=1)
 def read_table() -> Table | None:
-    """The measured matrix; None when this installation has none."""
+    """Return the measured matrix; None when this installation has none."""
     try:
         table: Table = json.loads(TABLE.read_text("utf-8"))
     except (OSError, ValueError):
@@ -73,7 +73,7 @@ def read_table() -> Table | None:
 
 @lru_cache(maxsize=4)
 def installed_versions(names: tuple[str, ...]) -> Mapping[str, str]:
-    """The versions of these packages here; packages that are not installed are left out."""
+    """Return the versions of these packages here; packages that are not installed are left out."""
     versions = {}
     for name in names:
         try:
@@ -159,7 +159,7 @@ def find_traits(
     adapter: Config | None = None,
     splits_ends: bool = False,
 ) -> list[Trait]:
-    """The traits of a model that the matrix has rows for."""
+    """Return the traits of a model that the matrix has rows for."""
     rope = _rope_type(config)
     traits = [
         Trait("model", "plain", "its plain layers"),
@@ -185,7 +185,7 @@ def find_traits(
 
 
 def has_window(config: Config, shape: ModelShape) -> bool:
-    """Whether a window shorter than the context acts on some layers."""
+    """Return whether a window shorter than the context acts on some layers."""
     window = config.get("sliding_window")
     if not isinstance(window, int) or isinstance(window, bool) or window <= 0:
         return False
@@ -195,7 +195,7 @@ def has_window(config: Config, shape: ModelShape) -> bool:
 
 
 def lora_kinds(adapter: Config, tied: bool, splits_ends: bool) -> list[str]:
-    """The rows of the matrix that an adapter_config.json belongs to."""
+    """Return the rows of the matrix that an adapter_config.json belongs to."""
     kinds = []
     if adapter.get("use_dora"):
         kinds.append("DoRA")
@@ -216,7 +216,7 @@ def lora_kinds(adapter: Config, tied: bool, splits_ends: bool) -> list[str]:
 
 
 def _rope_type(config: Config) -> str:
-    """The kind of rope scaling; for settings by kind of layer, that of the layers without a window."""
+    """Return the kind of rope scaling; for settings by kind of layer, that of the layers without a window."""
     rope = config.get("rope_parameters") or config.get("rope_scaling")
     if not isinstance(rope, Mapping):
         return "default"

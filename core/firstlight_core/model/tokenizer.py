@@ -101,7 +101,7 @@ def read_tokenizer(
 
 
 def _tokenizer_file(folder: ModelFolder, warnings: list[str]) -> JsonObject:
-    """The parsed tokenizer.json, or `{}` when it is too large to parse here or another kind is used."""
+    """Return the parsed tokenizer.json, or `{}` when it is too large to parse here or another kind is used."""
     if member := folder.files.get("tokenizer.json"):
         if member.size > SIZE_LIMIT:
             raise ModelRefused("tokenizer.json is larger than 128 MiB; no tokenizer is.")
@@ -135,7 +135,7 @@ def _tokenizer_file(folder: ModelFolder, warnings: list[str]) -> JsonObject:
 
 
 def _template(folder: ModelFolder, settings: JsonObject) -> tuple[str | None, str]:
-    """The file of the chat template, and its text; transformers reads the .jinja file first."""
+    """Return the file of the chat template, and its text; transformers reads the .jinja file first."""
     if "chat_template.jinja" in folder.files:
         text = folder.read_text("chat_template.jinja")
         return ("chat_template.jinja", text) if text.strip() else (None, "")
@@ -157,13 +157,13 @@ def _template(folder: ModelFolder, settings: JsonObject) -> tuple[str | None, st
 
 
 def _names_no_end(config: JsonObject) -> bool:
-    """Whether no end token is left: config.json rules one out, or its type has none of its own (transformers 5.23)."""
+    """Return whether no end token is left: config.json excludes one, or its type has none (transformers 5.23)."""
     kind = str(config.get("model_type", ""))
     return "eos_token_id" in config or kind.startswith(("qwen", "gpt_oss"))
 
 
 def special_text(value: object) -> str:
-    """The text of one special token of tokenizer_config.json; empty when there is none."""
+    """Return the text of one special token of tokenizer_config.json; empty when there is none."""
     if isinstance(value, dict):
         value = value.get("content")
     return value if isinstance(value, str) else ""
@@ -203,7 +203,7 @@ def _ids(value: object) -> tuple[int, ...]:
 def _token_id(
     folder: ModelFolder, settings: JsonObject, whole: JsonObject, text: str
 ) -> int | None:
-    """The id of a special token: from tokenizer_config.json, else from the added tokens, else from the vocabulary."""
+    """Return the id of a special token: by tokenizer_config.json, the added tokens, or the vocabulary."""
     if not text:
         return None
     listed = settings.get("added_tokens_decoder")
@@ -222,7 +222,7 @@ def _token_id(
 
 
 def _added_tokens(folder: ModelFolder) -> list[JsonValue]:
-    """The added tokens of a tokenizer.json that is too large to parse: they stand before its vocabulary."""
+    """Return the added tokens of a tokenizer.json that is too large to parse: they stand before its vocabulary."""
     _, separator, rest = folder.read_start("tokenizer.json", _START).partition(b'"added_tokens"')
     _, separator, rest = rest.partition(b":") if separator else (b"", b"", b"")
     try:
@@ -233,7 +233,7 @@ def _added_tokens(folder: ModelFolder) -> list[JsonValue]:
 
 
 def _largest_id(folder: ModelFolder, whole: JsonObject) -> int | None:
-    """The largest token id: of the whole vocabulary when it was parsed, else of the added tokens at the file's start."""
+    """Return the largest token id of the vocabulary when it was parsed, else of the added tokens at its start."""
     ids: list[int] = []
     model = whole.get("model")
     vocabulary = model.get("vocab") if isinstance(model, dict) else None

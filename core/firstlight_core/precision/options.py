@@ -101,7 +101,7 @@ _EIGHT_BITS = ("default", "k_quant")
 
 
 def options_for(precision: Precision, *, tied: bool) -> tuple[Option, ...]:
-    """The options that mean something for this row; none for rows that are not quantised."""
+    """Return the options that mean something for this row; none for rows that are not quantised."""
     if precision.builder_precision == "int8":
         choices = tuple(c for c in ALGORITHM.choices if c.value in _EIGHT_BITS)
         algorithm = Option(
@@ -185,7 +185,7 @@ def _section(settings: JsonObject, name: str) -> JsonObject:
 
 
 def costs_of(precision: Precision, config: OliveConfig) -> Precision:
-    """The row whose conversion costs what this configuration's does: k-quant needs more memory and time than rounding."""
+    """Return the row whose costs this configuration has: k-quant needs more memory and time than rounding."""
     if not precision.calibrated and str(read_options(config)["algorithm"]).startswith("k_quant"):
         return find_precision(K_QUANT_ROW)
     return precision

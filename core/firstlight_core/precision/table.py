@@ -258,7 +258,7 @@ REFERENCE_PRECISION = "fp32"
 
 
 def find_precision(key: str) -> Precision:
-    """The row with this key.
+    """Return the row with this key.
 
     Raises:
         UsageError: there is none; the hint lists those that exist.
@@ -277,7 +277,7 @@ def precision_keys() -> str:
 
 
 def preferred_precision(keys: Iterable[str]) -> str | None:
-    """The precision to go on with of several that were made: the default one, else the one of the fewest bits."""
+    """Return the precision to go on with among several: the default one, else the one of the fewest bits."""
     known = set(keys)
     made = [row for row in PRECISIONS if row.key in known]
     if not made:
@@ -318,5 +318,5 @@ CALIBRATION_PASS = "Gptq"
 
 
 def calibrates(config: OliveConfig) -> bool:
-    """Whether a configuration rounds weights on a calibration text."""
+    """Return whether a configuration rounds weights on a calibration text."""
     return any(entry.get("type") == CALIBRATION_PASS for entry in read_passes(config).values())

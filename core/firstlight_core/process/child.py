@@ -125,7 +125,7 @@ class Child:
         return self._died(ending.words, signal=ending.signal)
 
     async def next(self) -> tuple[int, Event]:
-        """The next event.
+        """Return the next event.
 
         Raises:
             JobDied: the process ended, or sent garbage.
@@ -183,7 +183,7 @@ def close_transport(process: asyncio.subprocess.Process) -> None:
 
 
 def _neutral_folder() -> str:
-    """A folder that is not the model's and not the user's: nothing in it can shadow a module."""
+    """Return a folder that is not the model's and not the user's: nothing in it can shadow a module."""
     folder = find_paths().work
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -53,7 +53,7 @@ class JobContext:
         self.emit(Reply(result))
 
     def requests(self) -> Iterator[Request]:
-        """The requests to an open job, one after another, until the parent closes it."""
+        """Yield the requests to an open job, one after another, until the parent closes it."""
         while (item := self._inbox.get()) is not None:
             request, self.cancelled = item
             number = request.get("re")
@@ -95,7 +95,7 @@ def leave() -> None:
 
 
 def as_failure(error: BaseException) -> Failed:
-    """The failure event of an exception; only an unexpected one carries its traceback."""
+    """Return the failure event of an exception; only an unexpected one carries its traceback."""
     if isinstance(error, MemoryError):
         error = OutOfMemory(
             "The job ran out of memory.",

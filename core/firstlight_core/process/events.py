@@ -147,7 +147,7 @@ _FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _KINDS.
 
 
 def encode(event: Event, request: int = 0) -> str:
-    """One line of JSON, without the newline; `request` says which request of an open job it answers."""
+    """Return one line of JSON, without the newline; `request` says which request of an open job it answers."""
     frame: dict[str, object] = {"kind": type(event).__name__, "re": request}
     # `asdict` would copy every list element by element, which a fast decode loop feels.
     frame |= {name: getattr(event, name) for name in _FIELDS[type(event)]}

@@ -40,7 +40,7 @@ class LogFile:
                 self.path = path
 
     def feed(self, chunk: bytes) -> list[str]:
-        """The complete lines that `chunk` finished, also written to the file."""
+        """Return the complete lines that `chunk` finished, also written to the file."""
         pieces = (self._rest + chunk).replace(b"\r", b"\n").split(b"\n")
         self._rest = pieces.pop()[: LINE_LIMIT + 1]
         self._lines += len(pieces)

@@ -45,7 +45,7 @@ _PLACES = ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "ORT_LIB_PATH")
 
 
 def _decides(name: str) -> bool:
-    """Whether a variable may change what the libraries of a child load, compute or report."""
+    """Return whether a variable may change what the libraries of a child load, compute or report."""
     upper = name.upper()
     return upper not in _PLACES and (upper.startswith(_LIBRARIES) or upper in _SWITCHES)
 

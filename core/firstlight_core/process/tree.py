@@ -233,7 +233,7 @@ else:
 
 
 def can_stay(*, platform: str = sys.platform) -> bool:
-    """Whether a child can outlive the program that started it; nothing here does that on Windows yet."""
+    """Return whether a child can outlive the program that started it; nothing here does that on Windows yet."""
     return platform != "win32"
 
 

@@ -33,7 +33,7 @@ class Achievement:
 
 
 def achievements(facts: RunFacts) -> list[Achievement]:
-    """One line for each thing that a walk can achieve, in the order of the steps."""
+    """Return one line for each thing that a walk can achieve, in the order of the steps."""
     server = facts.server["target"] if facts.server is not None else ""
     connected = [Achievement(outcome="done", title="Connected to a running server", note=server)]
     return [

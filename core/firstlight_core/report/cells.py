@@ -57,7 +57,7 @@ def code(text: str) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """The lines of a Markdown table; none when it has no rows."""
+    """Return the lines of a Markdown table; none when it has no rows."""
     body = [f"| {' | '.join(row)} |" for row in rows]
     return [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *body, ""] if body else []
 
@@ -102,7 +102,7 @@ def _nats(kl: float) -> str:
 
 
 def kl_number(kl: float) -> str:
-    """A KL divergence in nats; what float arithmetic cannot tell from none is 0."""
+    """Return a KL divergence in nats; what float arithmetic cannot tell from none is 0."""
     return "0" if abs(kl) < KL_ZERO else number_text(kl)
 
 
@@ -115,7 +115,7 @@ def _times(ratio: float) -> str:
 
 
 def drift_rows(drift: DriftDocument) -> list[tuple[str, str]]:
-    """The figures of a drift with their names, units and 95 % intervals, as far as they were measured; then those on the
+    """Return the measured figures of a drift with their names, units and 95 % intervals; then those on the
     user's own text.
     """
     rows = [
@@ -205,7 +205,7 @@ def measured_word(bench: BenchDocument) -> str:
 
 
 def bench_sentence(bench: BenchDocument) -> str:
-    """How the benchmark's figures came about, and whether they are worth anything."""
+    """Return how the benchmark's figures came about, and whether they are worth anything."""
     repeats, new = bench.get("repeats"), bench.get("new_tokens")
     repetitions = f" of {repeats} repetitions after a warm-up" if repeats else ""
     tokens = f", {new} new tokens each" if new else ""
@@ -261,7 +261,7 @@ BENCH_FIGURES = ("TTFT ms", "Prefill tok/s", "Decode tok/s")
 
 
 def bench_rows(bench: BenchDocument) -> list[BenchRow]:
-    """The figures of a benchmark; void ones say so in each cell."""
+    """Return the figures of a benchmark; void ones say so in each cell."""
     rows = []
     for result in bench["results"]:
         void = bool(bench.get("void") or result.get("void"))
@@ -293,7 +293,7 @@ def _samples(figure: Figure | None, factor: float) -> str:
 
 
 def evidence_text(evidence: Evidence) -> str:
-    """The evidence of a check in one line."""
+    """Return the evidence of a check in one line."""
     return evidence.get("summary", "")
 
 
@@ -302,7 +302,7 @@ FAULTS_SHOWN = 20
 
 
 def fault_lines(check: CheckRow) -> list[str]:
-    """One line for each question that a check found wrong, and for each unusual input that failed."""
+    """Return one line for each question that a check found wrong, and for each unusual input that failed."""
     evidence = check["evidence"]
     lines = [
         f"{one_line(fault['prompt'], 120)}: {one_line(fault['fault'], 160)}"

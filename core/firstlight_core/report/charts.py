@@ -117,7 +117,7 @@ _DECADES = (-6, 1)
 
 
 def _at(nats: float, right: float) -> float:
-    """Where a mean KL stands on the scale; what lies beyond its ends stands there."""
+    """Return where a mean KL stands on the scale; what lies beyond its ends stands there."""
     low, high = _DECADES
     power = math.log10(max(nats, 10.0**low))
     return _LEFT + (right - _LEFT) * (min(power, high) - low) / (high - low)
@@ -130,7 +130,7 @@ def _nats(kl: float) -> str:
 def line_chart(
     title: str, lines: Sequence[tuple[str, Sequence[tuple[float, float]]]], x_unit: str, unit: str
 ) -> str:
-    """One line a name over a common x axis, both axes from zero; empty when no line has two points."""
+    """Return one line a name over a common x axis, both axes from zero; empty when no line has two points."""
     points = [point for _, line in lines for point in line]
     if all(len(line) < 2 for _, line in lines):
         return ""
@@ -175,7 +175,7 @@ def line_chart(
 
 
 def number_text(value: float) -> str:
-    """A number with three significant digits, without exponent."""
+    """Return a number with three significant digits, without exponent."""
     if value and abs(value) < 0.001:
         return f"{value:.2g}"
     if abs(value) >= 100 or value == int(value):

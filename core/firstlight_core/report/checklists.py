@@ -36,7 +36,7 @@ from firstlight_core.shells import command_line
 
 
 def closing_items(facts: RunFacts) -> list[ClosingItem]:
-    """The course's four closing items (Module 5, section 4), each with what this run really did, and did not."""
+    """Return the course's four closing items (Module 5, section 4), each with what this run really did, and did not."""
     made = ", ".join(c["precision"] for c in facts.conversions)
     adopted = facts.model is not None and "artifact" in facts.model
     states = {s.id: s for s in facts.steps}
@@ -71,7 +71,7 @@ def closing_items(facts: RunFacts) -> list[ClosingItem]:
 
 
 def _checked_words(facts: RunFacts, count: int) -> str:
-    """How many quantised artifacts have a drift and checks, and which failed."""
+    """Return how many quantised artifacts have a drift and checks, and which failed."""
     checked = [a for a in checked_artifacts(facts) if is_quantised(a.name)]
     drift = [a.name for a in checked if a.drift]
     failed = [a.name for a in checked if a.quality.state == "failed"]
@@ -85,7 +85,7 @@ def _checked_words(facts: RunFacts, count: int) -> str:
 
 
 def _measured_here(facts: RunFacts) -> Proof:
-    """Whether speed was measured, or quality checked, with a figure that counts; every failure is named."""
+    """Judge whether speed was measured, or quality checked, with a figure that counts; every failure is named."""
     bench, quality = benchmark_proof(facts), quality_proof(facts)
     checked = bool(facts.qualities)
     notes = [bench.note] + ([f"quality: {quality.note}"] if checked else [])
@@ -111,7 +111,7 @@ def _why(step: StepFact) -> str:
 
 
 def production_items(facts: RunFacts) -> list[ProductionItem]:
-    """The production checklist for Foundry Local (Module 6, section 1), 16 items in four groups.
+    """Return the production checklist for Foundry Local (Module 6, section 1), 16 items in four groups.
 
     `verified` means that a valid check of this run passed, `failed` that it did not, `void` that its figures are worth
     nothing, `done` that Firstlight set it so, `reminder` that it is yours to do.
@@ -245,7 +245,7 @@ def limitations(facts: RunFacts) -> list[str]:
 
 
 def fallback(facts: RunFacts) -> str:
-    """Which precision comes next when the quality of the one in use is not satisfactory."""
+    """Return which precision comes next when the quality of the one in use is not satisfactory."""
     used = facts.precision_in_use
     if not used:
         return ""
@@ -287,7 +287,7 @@ def next_commands(facts: RunFacts, artifact: str | None, folder: Path) -> list[N
 
 
 def service_metrics(bench: BenchDocument, at: str) -> ServiceMetrics | None:
-    """The benchmark in the field names of the course's monitoring service; times in seconds, memory in bytes.
+    """Return the benchmark in the field names of the course's monitoring service; times in seconds, memory in bytes.
 
     `status` is "healthy" or "degraded" by the course's thresholds, and "void" where the figures are worth nothing.
     """

@@ -29,7 +29,7 @@ class ClaimCheck:
 def check_claims(
     precision: Precision, figures: Mapping[str, Figures], fp32_bytes: int | None
 ) -> list[ClaimCheck]:
-    """The claims about one precision that something was measured for.
+    """Return the claims about one precision that something was measured for.
 
     Args:
         figures: measured figures by precision.
@@ -83,7 +83,7 @@ def _speed(precision: Precision, own: Figures, figures: Mapping[str, Figures]) -
 
 
 def _within(own: Figures, best: Figures) -> bool:
-    """Whether the spreads of two rates overlap."""
+    """Return whether the spreads of two rates overlap."""
     if own.decode_range is None or best.decode_range is None:
         return False
     return own.decode_range[1] >= best.decode_range[0]

@@ -33,7 +33,7 @@ def file_digest(raw: bytes) -> str:
 
 
 def ledger_digest(run: Run) -> LedgerDigest:
-    """How long the run's ledger is now, and its digest.
+    """Return how long the run's ledger is now, and its digest.
 
     Raises:
         StateProblem: it cannot be read.

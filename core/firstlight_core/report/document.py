@@ -121,7 +121,7 @@ def _add_opening(document: ReportDocument, facts: RunFacts) -> None:
 
 
 def _visible_copy(value: Any) -> Any:
-    """The same document with every text made visible and redacted."""
+    """Return the same document with every text made visible and redacted."""
     if isinstance(value, str):
         return visible(redact(value))
     if isinstance(value, Mapping):
@@ -148,7 +148,7 @@ def _step(step: StepFact, facts: RunFacts) -> ReportedStep:
 
 
 def _machine(facts: RunFacts) -> ReportedMachine:
-    """The machine of the benchmark, and the result of the environment check."""
+    """Return the machine of the benchmark, and the result of the environment check."""
     machine: ReportedMachine = {}
     if facts.benchmark is not None and facts.benchmark.get("machine"):
         machine["measured"] = facts.benchmark["machine"]
@@ -161,7 +161,7 @@ def _machine(facts: RunFacts) -> ReportedMachine:
 
 
 def _precision_rows(facts: RunFacts) -> list[PrecisionRow]:
-    """The course's table with three kinds of figures side by side: claim, estimate, measured."""
+    """Return the course's table with three kinds of figures side by side: claim, estimate, measured."""
     estimates = facts.model.get("estimates", {}) if facts.model is not None else {}
     rows = []
     for precision in PRECISIONS:
@@ -274,7 +274,7 @@ def _template(template: TemplateValues) -> ReportedTemplate:
 
 
 def _chat(chat: ChatValues) -> list[ChatPair]:
-    """The questions and answers of a conversation, or of a run without a screen."""
+    """Return the questions and answers of a conversation, or of a run without a screen."""
     pairs: list[ChatPair] = []
     if chat["kind"] != "conversation":
         for turn in chat["turns"]:
@@ -291,7 +291,7 @@ def _chat(chat: ChatValues) -> list[ChatPair]:
 
 
 def _transcripts(run: Run) -> list[ChatPair]:
-    """Every question that the ledger tells of, in the order in which they were asked."""
+    """Return every question that the ledger tells of, in the order in which they were asked."""
     pairs: list[ChatPair] = []
     for entry in run.entries():
         if entry.step != "chat" or entry.status != "done":

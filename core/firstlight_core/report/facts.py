@@ -77,7 +77,7 @@ class RunFacts:
         )
 
     def qualities_of(self, artifact: str) -> list[QualityDocument]:
-        """The quality documents of one artifact, in the order in which they were made."""
+        """Return the quality documents of one artifact, in the order in which they were made."""
         only = len(self.conversions) == 1 and len(self.qualities) == 1
         return [
             quality
@@ -237,7 +237,7 @@ def each_quality(
 def _in_use(
     session: Session, facts: RunFacts, conversions: Mapping[str, ConversionDocument]
 ) -> str:
-    """The session's artifact, that of the precision which the plan uses, or the one that was worked on."""
+    """Return the session's artifact, that of the precision which the plan uses, or the one that was worked on."""
     if session.artifact:
         return session.artifact
     use = facts.precision.get("use") if facts.precision is not None else None
@@ -251,7 +251,7 @@ def _in_use(
 
 
 def _begun(entries: list[Entry]) -> str:
-    """When the first step began; an entry is written when its step has ended."""
+    """Return when the first step began; an entry is written when its step has ended."""
     if not entries:
         return ""
     first = min(entry.at - entry.seconds for entry in entries)

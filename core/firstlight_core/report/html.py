@@ -111,7 +111,7 @@ def _charts(document: ReportDocument) -> dict[str, str]:
 
 
 def _size_bars(document: ReportDocument) -> list[Bar]:
-    """The measured sizes, and FP32's estimate where it was not made."""
+    """Return the measured sizes, and FP32's estimate where it was not made."""
     bars = []
     for row in document.get("precisions", ()):
         estimate = row.get("estimate", {}).get("bytes")

@@ -29,7 +29,7 @@ def report_markdown(document: ReportDocument) -> str:
 
 
 def _opening(document: ReportDocument) -> list[str]:
-    """The verdict, the machine, and that the benchmark is void."""
+    """Return the verdict, the machine, and that the benchmark is void."""
     run, result = document["run"], document.get("result")
     lines = [f"# Firstlight report: {plain(run['id'])}", ""]
     if result is None:

@@ -46,7 +46,7 @@ from firstlight_core.text import one_line
 
 
 def folded(title: str, body: Sequence[str]) -> list[str]:
-    """A part that opens when it is asked for; nothing when it is empty."""
+    """Return a part that opens when it is asked for; nothing when it is empty."""
     if not body:
         return []
     # Renderers read Markdown within HTML only after an empty line.
@@ -54,7 +54,7 @@ def folded(title: str, body: Sequence[str]) -> list[str]:
 
 
 def appendices(document: ReportDocument) -> list[tuple[str, list[str]]]:
-    """The title and the lines of each appendix; those without lines have nothing to tell."""
+    """Return the title and the lines of each appendix; those without lines have nothing to tell."""
     return [
         ("Repeat it, and what comes next", _next(document)),
         ("What was done", _done(document)),
@@ -275,7 +275,7 @@ def _quality(document: ReportDocument) -> list[str]:
 
 
 def _worst(drift: DriftDocument) -> list[str]:
-    """The examples that drifted most, beside the original's answer."""
+    """Return the examples that drifted most, beside the original's answer."""
     lines: list[str] = []
     for example in drift.get("worst") or ():
         answers = [

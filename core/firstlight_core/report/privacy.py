@@ -79,7 +79,7 @@ def _check(check: CheckRow) -> CheckRow:
 
 
 def _figures(document: object) -> Any:
-    """The numbers of a document, and those of the documents in it."""
+    """Return the numbers of a document, and those of the documents in it."""
     if not isinstance(document, dict):
         return {}
     return {

@@ -33,7 +33,7 @@ class CheckedArtifact:
 
 
 def benchmark_proof(facts: RunFacts) -> Proof:
-    """Whether speeds were measured, and are worth something."""
+    """Judge whether speeds were measured, and are worth something."""
     bench = facts.benchmark
     if bench is None:
         return _not_done(facts, "benchmark", "not measured in this run")
@@ -49,7 +49,7 @@ def benchmark_proof(facts: RunFacts) -> Proof:
 
 
 def memory_proof(facts: RunFacts) -> Proof:
-    """Whether resident memory and processor load of an artifact were measured."""
+    """Judge whether resident memory and processor load of an artifact were measured."""
     bench = benchmark_proof(facts)
     if bench.state != "passed":
         return bench
@@ -74,7 +74,7 @@ def _results(facts: RunFacts) -> list[BenchResult]:
 
 
 def checked_artifacts(facts: RunFacts) -> list[CheckedArtifact]:
-    """Every artifact of the run, the converted ones first, with its quality."""
+    """Return every artifact of the run, the converted ones first, with its quality."""
     artifacts = [
         _checked(made["precision"], facts.qualities_of(made["artifact"]))
         for made in facts.conversions
@@ -85,7 +85,7 @@ def checked_artifacts(facts: RunFacts) -> list[CheckedArtifact]:
 
 
 def quality_proof(facts: RunFacts) -> Proof:
-    """Whether the artifact in use is good enough: every check passed, and its drift is small."""
+    """Judge whether the artifact in use is good enough: every check passed, and its drift is small."""
     if not facts.in_use:
         return Proof(state="missing", note="there is no artifact")
     in_use = _checked(facts.precision_in_use or "", facts.qualities_of(facts.in_use))
@@ -101,7 +101,7 @@ def quality_proof(facts: RunFacts) -> Proof:
 
 
 def deployment_proof(facts: RunFacts) -> Proof:
-    """Whether Foundry Local answered with the deployed artifact, and as the artifact itself answers."""
+    """Judge whether Foundry Local answered with the deployed artifact, and as the artifact itself answers."""
     deployed = facts.deployment
     if deployed is None:
         return _not_done(facts, "deploy", "not deployed in this run")
@@ -120,7 +120,7 @@ def deployment_proof(facts: RunFacts) -> Proof:
 
 
 def workflow_proof(facts: RunFacts) -> Proof:
-    """Whether one run went from the source to an answer of the runtime."""
+    """Judge whether one run went from the source to an answer of the runtime."""
     deployed = deployment_proof(facts)
     if deployed.state != "passed":
         return deployed
@@ -130,7 +130,7 @@ def workflow_proof(facts: RunFacts) -> Proof:
 
 
 def _not_done(facts: RunFacts, step: str, otherwise: str) -> Proof:
-    """A step that left no document: it failed, or it did not happen."""
+    """Judge a step that left no document: it failed, or it did not happen."""
     state = next((s for s in facts.steps if s.id == step), None)
     if state is not None and state.status == "failed":
         return Proof(state="failed", note=state.reason or "failed")

@@ -22,7 +22,7 @@ LAST = "last"
 
 
 def find_run(name: str) -> Run:
-    """A run by its id, its folder, or `last` for the newest.
+    """Return a run by its id, its folder, or `last` for the newest.
 
     Raises:
         InputRefused: there is no such run.

@@ -34,12 +34,12 @@ _VOID_BECAUSE = "Do not rely on the speeds and the memory below."
 
 
 def ttft_text(seconds: float) -> str:
-    """The time to the first token in milliseconds, as everywhere on the screen."""
+    """Return the time to the first token in milliseconds, as everywhere on the screen."""
     return f"{number_text(1_000 * seconds)} ms"
 
 
 def reported_result(document: ReportDocument, facts: RunFacts) -> ReportedResult:
-    """The verdict in one sentence, the machine in a line, and why the benchmark is void, if it is."""
+    """Return the verdict in one sentence, the machine in a line, and why the benchmark is void, if it is."""
     result: ReportedResult = {"verdict": _verdict(document, facts)}
     if machine := _machine_line(document):
         result["machine"] = machine
@@ -122,7 +122,7 @@ def _void_sentence(facts: RunFacts) -> str:
 
 
 def claim_rows(document: ReportDocument, facts: RunFacts) -> list[ClaimRow]:
-    """The course's claims about the precision in use, each against what was measured."""
+    """Return the course's claims about the precision in use, each against what was measured."""
     key, rows = facts.precision_in_use, document.get("precisions", [])
     figures = {
         row["precision"]: _figures(row["precision"], row["measured"])
@@ -160,7 +160,7 @@ def _figures(key: str, measured: ReportedFigures) -> Figures:
 
 
 def _reference_bytes(rows: list[PrecisionRow]) -> int | None:
-    """The size of FP32: measured, or else estimated."""
+    """Return the size of FP32: measured, or else estimated."""
     row = next((row for row in rows if row["precision"] == REFERENCE_PRECISION), None)
     if row is None:
         return None
@@ -168,7 +168,7 @@ def _reference_bytes(rows: list[PrecisionRow]) -> int | None:
 
 
 def sample_rows(facts: RunFacts) -> list[SampleRow]:
-    """The questions where an artifact drifted most, with the original's answer; else some that it was asked."""
+    """Return the questions where an artifact drifted most, with the original's answer; else some that it was asked."""
     names = {made["artifact"]: _label(made["precision"]) for made in facts.conversions}
     # That of the artifact in use decides which questions they are.
     documents = sorted(facts.qualities, key=lambda quality: quality["target"] != facts.in_use)
@@ -197,13 +197,13 @@ def _label(key: str) -> str:
 
 
 def claim_outcome(row: ClaimRow) -> str:
-    """Whether a claim holds here, in words."""
+    """Return whether a claim holds here, in words."""
     if row["holds"] is None:
         return "cannot be told"
     return "holds" if row["holds"] else "does not hold"
 
 
 def closeness_text(measured: ReportedFigures) -> str:
-    """How close an artifact is to the original, in a word."""
+    """Return how close an artifact is to the original, in a word."""
     level = measured.get("closeness")
     return level_words(level) if level is not None else ""

@@ -49,7 +49,7 @@ class Comparison(NamedTuple):
 
 
 def comparison(document: ReportDocument) -> Comparison:
-    """One row for each measured precision, and FP32's estimated size to compare with."""
+    """Return one row for each measured precision, and FP32's estimated size to compare with."""
     rows = _comparison_rows(document)
     columns = [
         column
@@ -180,7 +180,7 @@ def machine_rows(machine: ReportedMachine) -> list[tuple[str, str]]:
 
 
 def deployment_rows(deployment: Deployed) -> list[tuple[str, str]]:
-    """Where the artifact was deployed, and whether that was proven."""
+    """Return where the artifact was deployed, and whether that was proven."""
     rows = [
         ("Name", deployment["name"]),
         ("Id", deployment["id"]),
@@ -192,7 +192,7 @@ def deployment_rows(deployment: Deployed) -> list[tuple[str, str]]:
 
 
 def threshold_rows(metrics: ServiceMetrics) -> list[tuple[str, str]]:
-    """The course's thresholds with their names and units."""
+    """Return the course's thresholds with their names and units."""
     limits = metrics["alert_thresholds"]
     return [
         ("Response time", f"{limits['response_time_ms']:,} ms"),
@@ -209,5 +209,5 @@ def bench_notes(bench: BenchDocument) -> list[str]:
 
 
 def step_seconds(seconds: float | None) -> str:
-    """How long a step took; empty when it is not known."""
+    """Return how long a step took; empty when it is not known."""
     return seconds_text(seconds) if seconds else ""

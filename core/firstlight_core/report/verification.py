@@ -109,7 +109,7 @@ def _content_problems(report_file: Path, report: Mapping[str, Any]) -> list[str]
 
 
 def _run_folder(report_file: Path, report: Mapping[str, Any]) -> Path | None:
-    """The folder with the ledger of the report's run: the report's own, or the one that it names, if it exists here."""
+    """Return the folder with the ledger of the report's run: its own, or the one that it names, if it exists here."""
     run = report.get("run")
     named = run.get("folder") if isinstance(run, Mapping) else None
     places = [report_file.absolute().parent]

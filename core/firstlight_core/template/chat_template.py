@@ -92,7 +92,7 @@ def template_doubts(text: str) -> list[str]:
 
 
 def template_truth(artifact: Path | str, source: Path | str | None) -> Path | None:
-    """The source, when it has a chat template to compare with; else None, and the artifact is its own truth."""
+    """Return the source, when it has a chat template to compare with; else None, and the artifact is its own truth."""
     if source is None or read_chat_template(Path(source)) is None:
         return None
     return Path(source)

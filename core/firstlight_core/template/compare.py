@@ -19,7 +19,7 @@ _ALIGN_LIMIT = 3000
 
 
 def hunks(expected: Sequence[int], actual: Sequence[int]) -> list[tuple[int, int, int, int]]:
-    """The differing stretches `(e1, e2, f1, f2)` of two token sequences, in order."""
+    """Return the differing stretches `(e1, e2, f1, f2)` of two token sequences, in order."""
     start = 0
     while start < min(len(expected), len(actual)) and expected[start] == actual[start]:
         start += 1
@@ -90,7 +90,7 @@ class Stretch:
     ids: Sequence[int]
 
     def quoted(self, *, with_ids: bool = False) -> str:
-        """The text so that two that differ look different; tokens without a text by their ids."""
+        """Return the text so that two that differ look different; tokens without a text by their ids."""
         if not self.text or "\ufffd" in self.text:
             # Nothing, or parts of characters.
             return self.numbers

@@ -110,14 +110,14 @@ class ControlTokens:
 
 
 def may_mark(token: AddedToken) -> bool:
-    """Whether a token can mark anything: white space and plain words cannot, unless the tokenizer calls it special."""
+    """Return whether a token can be markup: white space and plain words only where the tokenizer calls them special."""
     if len(token.text) < 2 or not token.text.strip():
         return False
     return token.special or _MARKUP.fullmatch(token.text) is not None
 
 
 def marking_tokens(folder: Path) -> dict[str, int]:
-    """The added tokens that could mark something, and their ids; those that the chat template names come first.
+    """Return the added tokens that could mark something, and their ids; those that the chat template names come first.
 
     Raises:
         InputRefused: tokenizer.json is unreadable or too large.
@@ -135,7 +135,7 @@ def find_control_tokens(
     template: str | None = None,
     draw: Draw | None = None,
 ) -> ControlTokens:
-    """The control tokens among `added`.
+    """Return the control tokens among `added`.
 
     `draw` renders `template` in a sandbox. What the template writes around the messages of a few conversations, and
     what its short literals hold (branches that those conversations do not reach), is what it marks turns with.
@@ -156,7 +156,7 @@ def find_control_tokens(
 
 
 def tokens_in(texts: Iterable[str], tokens: Iterable[str]) -> set[str]:
-    """The tokens that stand in the texts; of two at the same place the longer one, as a tokenizer takes it."""
+    """Return the tokens that stand in the texts; of two at the same place the longer one, as a tokenizer takes it."""
     longest_first = sorted({token for token in tokens if token}, key=len, reverse=True)
     if not longest_first:
         return set()
@@ -177,7 +177,7 @@ def _drawn(draw: Draw) -> Iterable[str]:
 
 
 def _literals(template: str, marks: Sequence[AddedToken]) -> Iterable[str]:
-    """The literals of the template, prose left out."""
+    """Yield the literals of the template, prose left out."""
     from jinja2 import TemplateSyntaxError, nodes
 
     from firstlight_core.template.sandbox import make_environment

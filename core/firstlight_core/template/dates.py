@@ -23,7 +23,7 @@ _DIRECTIVE = re.compile(r"%(-?)([A-Za-z%])")
 
 
 def date_formats(template: str) -> tuple[str, ...]:
-    """The formats in which a chat template writes the current time; empty when it does not."""
+    """Return the formats in which a chat template writes the current time; empty when it does not."""
     if "strftime_now" not in template:
         return ()
     from jinja2 import TemplateSyntaxError, nodes
@@ -47,14 +47,14 @@ def date_formats(template: str) -> tuple[str, ...]:
 
 
 def dates_in(text: str, formats: tuple[str, ...]) -> list[str]:
-    """The stretches of a text that are dates in one of these formats."""
+    """Return the stretches of a text that are dates in one of these formats."""
     return [match[0] for form in formats for match in _pattern(form).finditer(text)]
 
 
 def with_today(
     fields: Mapping[str, str], formats: tuple[str, ...], *, now: datetime | None = None
 ) -> dict[str, str]:
-    """A PromptTemplate with its frozen dates made today's, as the chat template would write it now."""
+    """Return a PromptTemplate with its frozen dates made today's, as the chat template would write it now."""
     moment = now or datetime.now()
 
     def renewed(text: str) -> str:
@@ -95,7 +95,7 @@ def date_notes(fields: Mapping[str, str], formats: tuple[str, ...]) -> list[str]
 
 
 def frozen_date_notes(fields: Mapping[str, str], formats: tuple[str, ...]) -> list[str]:
-    """A sentence when a PromptTemplate holds as text a date that the chat template writes anew every day."""
+    """Return a sentence when a PromptTemplate holds as text a date that the chat template writes anew every day."""
     frozen = [date for text in fields.values() for date in dates_in(text, formats)]
     return [
         "The chat template writes the current date into every prompt; PromptTemplate cannot, and holds "

@@ -32,7 +32,7 @@ DERIVATION_CONVERSATIONS: tuple[Conversation, ...] = (
 
 
 def derive_template(renders: Sequence[Rendering], special: Iterable[str] = ()) -> dict[str, str]:
-    """The PromptTemplate that says what the renderings of DERIVATION_CONVERSATIONS say.
+    """Return the PromptTemplate that says what the renderings of DERIVATION_CONVERSATIONS say.
 
     `special` are the tokenizer's special tokens, which no cut may split.
 
@@ -66,7 +66,7 @@ def derive_template(renders: Sequence[Rendering], special: Iterable[str] = ()) -
 
 
 def _cut_turns(text: str | None, tail: str, pieces: re.Pattern[str]) -> dict[str, str] | None:
-    """The user's and the assistant's turn as they stand in the middle of a conversation.
+    """Return the user's and the assistant's turn as they stand in the middle of a conversation.
 
     `tail` is what follows the only question of a closed conversation; some templates end a conversation
     otherwise than a turn (an end-of-text token), so a turn's end is where both agree.

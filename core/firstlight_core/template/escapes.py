@@ -10,7 +10,7 @@ _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[\\ntr])")
 
 
 def escaped(text: str) -> str:
-    r"""One line for any text: newline `\n`, tab `\t`, backslash doubled, what cannot be seen `\uXXXX`."""
+    r"""Return one line for any text: newline `\n`, tab `\t`, backslash doubled, what cannot be seen `\uXXXX`."""
     return "".join(_NAMED.get(letter) or _escape(letter) for letter in text)
 
 
@@ -22,7 +22,7 @@ def _escape(letter: str) -> str:
 
 
 def unescaped(text: str) -> str:
-    """The inverse of `escaped`; a backslash before anything else is a backslash."""
+    """Return the inverse of `escaped`; a backslash before anything else is a backslash."""
 
     def meant(match: re.Match[str]) -> str:
         code = match[1]

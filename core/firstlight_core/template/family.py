@@ -12,12 +12,12 @@ _MARKERS = re.compile(r"<[^<>\s]{1,60}>|\[/?[A-Z_]{1,30}\]")
 
 
 def family_chat_template(preset: Preset) -> str:
-    """The Jinja template of a family."""
+    """Return the Jinja template of a family."""
     return chat_template_of(preset.prompt_template)
 
 
 def chat_template_of(fields: Mapping[str, str]) -> str:
-    """The Jinja template that writes what the fields of a PromptTemplate say, in words that every renderer knows.
+    """Return the Jinja template that renders as the fields of a PromptTemplate do, in syntax of every renderer.
 
     A family without a system role (its system field begins like a user turn) opens the first user turn with it.
     Without a system field at all the template refuses a system prompt: none may be lost silently.
@@ -78,7 +78,7 @@ def _opening(fields: Mapping[str, str], begin: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A Jinja string literal of the text, in escapes that both renderers read."""
+    """Return a Jinja string literal of the text, in escapes that both renderers read."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
 
 
@@ -89,7 +89,7 @@ def _turn(field: tuple[str, str, str]) -> str:
 
 
 def unknown_markers(fields: Mapping[str, str], known: Mapping[str, int]) -> list[str]:
-    """A sentence when the fields mark turns with what the tokenizer has no tokens for; else nothing."""
+    """Return a sentence when the fields mark turns with what the tokenizer has no tokens for; else nothing."""
     written = "".join(fields.values()).replace(CONTENT, " ")
     missing = [m for m in dict.fromkeys(_MARKERS.findall(written)) if m not in known]
     if not missing:

@@ -224,7 +224,7 @@ async def _explain(
     rendered: Rendered,
     difference_rows: Sequence[Difference],
 ) -> tuple[list[str], str | None, frozenset[str]]:
-    """Why onnxruntime-genai renders otherwise, a template that it renders right, and the shapes that this repairs.
+    """Return why onnxruntime-genai renders differently, a template that it renders right, and the repaired shapes.
 
     Texts are compared, not tokens: what the runtime's tokenizer does otherwise no template can mend.
     """
@@ -256,7 +256,7 @@ async def _repairs(
     shapes: Sequence[Shape],
     rendered: Rendered,
 ) -> frozenset[str]:
-    """The conversations that onnxruntime-genai renders right with `candidate` only; none when another gets worse."""
+    """Return the conversations that only `candidate` renders right in onnxruntime-genai; none when one gets worse."""
     try:
         after = await render_both(sides, shapes, [], template=candidate)
     except TemplateRefused:

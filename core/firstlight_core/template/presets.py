@@ -41,7 +41,7 @@ def _turns(
     end: str,
     begin: str = "",
 ) -> Preset:
-    """A family whose prompt is a user turn and the opening of the assistant's."""
+    """Return a family whose prompt is a user turn and the opening of the assistant's."""
     user, assistant = turn
     return Preset(
         key=key,
@@ -144,7 +144,7 @@ TOKENIZER = "tokenizer"
 
 
 def find_preset(key: str) -> Preset:
-    """The preset with this key.
+    """Return the preset with this key.
 
     Raises:
         UsageError: there is none; the hint lists those that exist.

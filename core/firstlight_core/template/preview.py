@@ -31,14 +31,14 @@ class Segment:
 
 
 def question_segments(template: Mapping[str, str]) -> list[Segment]:
-    """One question through the field `prompt`; empty when the field is missing."""
+    """Return one question through the field `prompt`; empty when the field is missing."""
     return _around(template.get("prompt", ""), QUESTION[0])
 
 
 def conversation_segments(
     template: Mapping[str, str], messages: Sequence[Message] = CONVERSATION
 ) -> list[Segment]:
-    """Every turn in its own field, and the opening of the answer; a turn without a field is left out."""
+    """Return every turn in its own field, and the opening of the answer; a turn without a field is left out."""
     parts = [
         part for message in messages for part in _around(template.get(message["role"], ""), message)
     ]
@@ -62,7 +62,7 @@ def segments_text(segments: Sequence[Segment]) -> str:
 async def preview_template(
     artifact: Path | str, inference_model: InferenceModel
 ) -> TemplatePreview:
-    """The preview's conversations in tokens, by the artifact's own tokenizer.
+    """Return the preview's conversations in tokens, by the artifact's own tokenizer.
 
     The document: `conversations[]: {id, text, tokens[]: {id, text, special}}`, where `question` and
     `conversation` are written by PromptTemplate, and `chat-template` by the tokenizer's own template for the

@@ -96,7 +96,7 @@ def _limited(error: JobFailed) -> bool:
 
 
 async def derive_prompt_template(folder: Path, *, template: str | None = None) -> dict[str, str]:
-    """The PromptTemplate that the folder's own chat template implies, or `template` in its place.
+    """Return the PromptTemplate that the folder's own chat template implies, or `template` in its place.
 
     Raises:
         TemplateRefused: there is no chat template, or it does not carry a conversation.
@@ -111,7 +111,7 @@ async def derive_prompt_template(folder: Path, *, template: str | None = None) -
 
 
 async def derive_inference_model(artifact: Path, name: str) -> InferenceModel:
-    """The course's document for this artifact, with the PromptTemplate of its tokenizer and a length it can hold.
+    """Return the course's document for this artifact, with its tokenizer's PromptTemplate and a valid length.
 
     Raises:
         UsageError: the name is not usable.

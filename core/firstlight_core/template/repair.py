@@ -76,6 +76,6 @@ async def _repair(
 
 
 def _template_of_source(folder: Path, source: Path | str | None) -> str | None:
-    """The source's chat template, when the artifact has another one."""
+    """Return the source's chat template, when the artifact has another one."""
     theirs = read_chat_template(Path(source)) if source is not None else None
     return theirs if theirs != read_chat_template(folder) else None

@@ -69,7 +69,7 @@ def suspicious_parts(template: str) -> list[str]:
 
 
 def rewrite_for_genai(template: str) -> str | None:
-    """An equivalent template without those constructs; None when there is nothing that can be rewritten.
+    """Return an equivalent template without those constructs; None when there is nothing that can be rewritten.
 
     It is only a proposal: whoever takes it has to prove that both renderers agree on it.
     """
@@ -92,7 +92,7 @@ _PART_KEYS = frozenset({"text", "image", "image_url", "video", "audio"})
 
 
 def _is_key(literal: str, name: str, template: str) -> bool:
-    """Whether `'x' in name` asks a message for one of its keys, and no text for a word.
+    """Return whether `'x' in name` asks a message for one of its keys, and no text for a word.
 
     A name of a text (`content`) counts as an object only where the template reads that very key of it.
     """

@@ -17,13 +17,13 @@ class GenerationBlock(Extension):
     tags = {"generation"}
 
     def parse(self, parser: Parser) -> list[nodes.Node]:
-        """The unparsed body."""
+        """Return the unparsed body."""
         next(parser.stream)
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
 def make_environment() -> ImmutableSandboxedEnvironment:
-    """The sandbox with the block rules and tags of transformers; enough to parse a template."""
+    """Return the sandbox with the block rules and tags of transformers; enough to parse a template."""
     return ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, GenerationBlock]
     )

@@ -92,7 +92,7 @@ def with_fitted(report: ReportT, fitted: str | None) -> ReportT:
 
 
 def not_written(checked: TemplateReport) -> CheckFailed:
-    """The error of a template that the check did not confirm."""
+    """Return the error of a template that the check did not confirm."""
     open_ones = [d for d in checked["differences"] if d["shape"] not in checked["exceptions"]]
     ours = checked["proposed_template"] is None
     return CheckFailed(

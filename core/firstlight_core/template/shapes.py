@@ -132,7 +132,7 @@ def parity_shapes(special_tokens: tuple[str, ...] = ()) -> tuple[Shape, ...]:
 def check_shapes(
     special_tokens: tuple[str, ...] = (), variables: Collection[str] = ()
 ) -> tuple[Shape, ...]:
-    """The conversations for every renderer: `parity_shapes`, rarer texts, and tools where the template takes them."""
+    """Return the conversations for every renderer: `parity_shapes`, rarer texts, and tools where supported."""
     shapes = (
         *parity_shapes(special_tokens),
         Shape(
@@ -171,7 +171,7 @@ def check_shapes(
 def variable_shapes(
     variables: Collection[str], tried: Mapping[str, Sequence[VariableValue]]
 ) -> tuple[Shape, ...]:
-    """One question for each value of each variable that the template takes."""
+    """Return one question for each value of each variable that the template takes."""
     return tuple(
         Shape(
             key=f"{name}={_plain(value)}",

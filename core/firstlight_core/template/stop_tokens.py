@@ -8,7 +8,7 @@ from firstlight_core.files import JsonObject
 
 
 def turn_ends(prompt_template: Mapping[str, str], special: Mapping[str, int]) -> dict[str, int]:
-    """The token among `special` that ends the assistant's turn in this template, and its id."""
+    """Return the token among `special` that ends the assistant's turn in this template, and its id."""
     tail = prompt_template.get("assistant", CONTENT).partition(CONTENT)[2]
     candidates = sorted((tail.index(text), text) for text in special if text and text in tail)
     return {candidates[0][1]: special[candidates[0][1]]} if candidates else {}

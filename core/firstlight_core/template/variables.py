@@ -28,7 +28,7 @@ TRIED: Mapping[str, Sequence[VariableValue]] = {
 
 
 def template_variables(template: str) -> list[str]:
-    """The variables that a chat template reads and does not set itself, in alphabetical order."""
+    """Return the variables that a chat template reads and does not set itself, in alphabetical order."""
     from jinja2 import TemplateError, meta, nodes
 
     from firstlight_core.template.sandbox import make_environment
@@ -67,7 +67,7 @@ def check_variables(template: str, given: Mapping[str, VariableValue]) -> None:
 
 
 def read_variables(given: Sequence[str]) -> dict[str, VariableValue]:
-    """The variables of `name=value` texts: true, false, numbers and JSON are read as such, the rest is text.
+    """Return the variables of `name=value` texts: true, false, numbers and JSON are read as such, the rest is text.
 
     Raises:
         UsageError: one has no name or no value.

@@ -51,7 +51,7 @@ class Comparison:
     """Whether both renderers were given the very same chat template."""
 
     def compare(self, shape: Shape, of: Renderings) -> tuple[ShapeRow, list[Difference]]:
-        """The row of a conversation, and its differences."""
+        """Return the row of a conversation, and its differences."""
         row: ShapeRow = {"id": shape.key, "label": shape.label}
         if "error" in of.reference or "error" in of.native:
             return self._refusals(row, of.reference, of.native)
@@ -184,7 +184,7 @@ class ParityVerdict:
 def give_verdict(
     rows: Sequence[Difference], shapes: Sequence[Shape], *, repairable: Collection[str] = ()
 ) -> ParityVerdict:
-    """The verdict on these differences; `repairable`: the conversations that another template was proven to repair.
+    """Return the verdict on these differences; `repairable`: conversations that another template repairs.
 
     A difference is an exception when the runtime makes it (its tokenizer, or its renderer of the very same template)
     and only unusual texts meet it; and when it is transformers that departs from tokenizer.json.

@@ -14,7 +14,7 @@ MARGIN = 0.02
 
 
 def median(values: Sequence[float]) -> float:
-    """The 50th percentile."""
+    """Return the 50th percentile."""
     return percentile(values, 50)
 
 
@@ -25,7 +25,7 @@ def still_running(seconds: Sequence[Sequence[float]]) -> list[int]:
 
 
 def confirmed(ratios: Sequence[float]) -> bool:
-    """Whether these ratios to the baseline's speed, one per round, are more than chance.
+    """Return whether these ratios to the baseline's speed, one per round, are more than chance.
 
     The median must be beyond `MARGIN`, and at most one round in five on the other side: seven coins that do not care
     show that in 6 % of cases.

@@ -50,7 +50,7 @@ class Search:
                 raise UsageError(f"The {name} must lie between {low} and {high}.")
 
     def trial(self, folder: Path, threads: Threads, build: Build | None = None) -> Trial:
-        """A setting, ready to be measured.
+        """Return a setting, ready to be measured.
 
         Raises:
             InputRefused: the artifact may not be opened, or its context is too short.
@@ -66,13 +66,13 @@ class Search:
         return trial
 
     async def fastest_threads(self, folder: Path) -> Threads:
-        """The setting of the threads with which this artifact answers fastest; all of them become rows of `trials`."""
+        """Return the thread setting with which this artifact answers fastest; all become rows of `trials`."""
         settings = [*self.candidates, AS_BUILT]
         trials = [self.trial(folder, threads) for threads in settings]
         return (await self._winner("threads", trials)).threads
 
     async def fastest_build(self, folders: Sequence[tuple[Build, Path]], threads: Threads) -> Trial:
-        """The build that answers fastest with these threads; with only one there is nothing to measure."""
+        """Return the build that answers fastest with these threads; with only one there is nothing to measure."""
         trials = [self.trial(folder, threads, build) for build, folder in folders]
         return trials[0] if len(trials) == 1 else await self._winner("build", trials)
 

@@ -55,7 +55,7 @@ class Threads:
 
     @classmethod
     def from_json(cls, settings: ThreadSettings) -> "Threads":
-        """The inverse of `to_json`."""
+        """Return the inverse of `to_json`."""
         return cls(count=settings["intra_op_num_threads"], spin_us=settings["spin_us"])
 
 

@@ -46,7 +46,7 @@ class TriedBuild:
         return self.drift["kl_mean"]
 
     def to_json(self) -> BuildRow:
-        """A row of the document's `builds[]`."""
+        """Return a row of the document's `builds[]`."""
         row: BuildRow = {"label": self.build.label, "settings": self.build.to_json()}
         if self.bytes is not None:
             row["bytes"] = self.bytes
@@ -143,7 +143,7 @@ def _limit(first: TriedBuild, max_drift: float | None) -> tuple[float, str]:
 async def _build_all(
     source: Path, precision: Precision, work: Path, search: Search
 ) -> list[TriedBuild]:
-    """Every build that is tried, the row of the table first; those that fail say why.
+    """Return every build that is tried, the row of the table first; those that fail say why.
 
     Raises:
         FirstlightError: the row itself failed.

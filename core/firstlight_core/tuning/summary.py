@@ -35,7 +35,7 @@ def _verdict(document: Comparison) -> str:
 
 
 def allowance(document: TunedDocument) -> str:
-    """How far a build was allowed to drift; empty for an artifact, which has one build."""
+    """Return how far a build was allowed to drift; empty for an artifact, which has one build."""
     if document["kind"] == "artifact":
         return ""
     limit = document["max_drift"]

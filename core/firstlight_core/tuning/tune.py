@@ -236,7 +236,7 @@ def _publish(folder: Path, output: Path, document: TuneFigures, command: Sequenc
 
 
 def _find(what: str | Path) -> tuple[Path | None, Path | None]:
-    """The artifact folder, or the source folder, that is meant.
+    """Return the artifact folder, or the source folder, that is meant.
 
     Raises:
         UsageError: it is a server.

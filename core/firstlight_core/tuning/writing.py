@@ -36,13 +36,13 @@ def write_threads(folder: Path, threads: Threads | None, *, tuned: TunedManifest
 
 
 def own_threads(folder: Path) -> dict[str, int | str]:
-    """The thread settings that an artifact brings."""
+    """Return the thread settings that an artifact brings."""
     options = _session(read_json_object(folder / CONFIG))
     return {key: value for key in THREAD_KEYS if isinstance(value := options.get(key), int | str)}
 
 
 def without_threads(folder: Path, copy: Path) -> Path:
-    """An artifact that brings no thread settings: this one, or a copy in `copy` whose weights are links.
+    """Return an artifact that brings no thread settings: this one, or a copy in `copy` whose weights are links.
 
     Raises:
         OSError: the disk refuses.
@@ -66,7 +66,7 @@ def _with(folder: Path, threads: Threads | None) -> JsonObject:
 
 
 def _session(config: JsonObject) -> JsonObject:
-    """The decoder's session options within the configuration, made where there are none."""
+    """Return the decoder's session options within the configuration, made where there are none."""
     section = config
     for key in ("model", "decoder", "session_options"):
         below = section.get(key)

@@ -123,7 +123,7 @@ def _services() -> list[Leftover]:
 
 
 def _places(paths: Paths) -> list[Path]:
-    """The folders that Firstlight publishes into; staging folders are beside a published folder or its cache."""
+    """Return the folders that Firstlight publishes into; staging folders are beside a published folder or its cache."""
     foreign = [cache for cache in known_caches() if cache.id != "private"]
     elsewhere = [parent for c in foreign for parent in (c.root.parent, c.root, c.custom)]
     own = [paths.data, paths.models, paths.models / "custom"]
@@ -143,7 +143,7 @@ def _hidden_one(folder: Path) -> list[Leftover]:
 
 
 def _alive(folder: Path) -> bool:
-    """Whether the process that made a staging folder still holds its lock."""
+    """Return whether the process that made a staging folder still holds its lock."""
     if not (folder / "lock").exists():
         return False
     lock = try_lock(folder / "lock", create=False)

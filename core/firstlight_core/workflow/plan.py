@@ -138,7 +138,7 @@ def check_files(plan: Plan) -> None:
 
 
 def plan_of(session: Session) -> Plan:
-    """The plan that repeats what a session has decided and done.
+    """Return the plan that repeats what a session has decided and done.
 
     Raises:
         InputRefused: the session has neither a source nor an artifact yet.

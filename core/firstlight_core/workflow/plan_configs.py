@@ -23,7 +23,7 @@ _PRIVATE = ("cache_dir", "output_dir")
 
 
 def portable(configs: Configs, source: Path) -> Configs:
-    """The configurations without folders, nulls, and the source where it is named as Firstlight names it."""
+    """Return the configurations without folders, nulls, and the source where it is named as Firstlight names it."""
     by_key = {}
     for key, config in configs.items():
         settings = {name: value for name, value in config.items() if name not in _PRIVATE}
@@ -49,7 +49,7 @@ def read_configs(
     *,
     base: Path | None = None,
 ) -> Configs:
-    """The edited configurations of a plan by precision, each whole and checked.
+    """Return the edited configurations of a plan by precision, each whole and checked.
 
     Raises:
         InputRefused: one is of no precision of the plan, or cannot be run; the message names what is wrong with it.

@@ -23,7 +23,7 @@ class Section:
         self.asked: set[str] = set()
 
     def wrong(self, key: str, what: str) -> InputRefused:
-        """The error for one key."""
+        """Return the error for one key."""
         key_path = f"{self.name}.{key}" if self.name else key
         return InputRefused(
             f"{self.file}: `{one_line(key_path, 80)}` {what}.",
@@ -46,7 +46,7 @@ class Section:
         return self.values.get(key)
 
     def text(self, key: str, default: str | None = None) -> str | None:
-        """A string without NUL."""
+        """Return a string without NUL."""
         value = self._get(key)
         if value is None:
             return default
@@ -55,7 +55,7 @@ class Section:
         return value
 
     def choice(self, key: str, choices: Sequence[str], default: str) -> str:
-        """One of a few words."""
+        """Return one of a few words."""
         value = self.text(key, default) or ""
         if value not in choices:
             raise self.wrong(key, f"must be one of: {', '.join(choices)}")
@@ -71,7 +71,7 @@ class Section:
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:
-        """A list of strings."""
+        """Return a list of strings."""
         value = self._get(key)
         if value is None:
             return ()
@@ -82,12 +82,12 @@ class Section:
         return tuple(value)
 
     def number(self, key: str, *, least: int, most: int) -> int | None:
-        """A whole number within limits."""
+        """Return a whole number within limits."""
         value = self._get(key)
         return None if value is None else self._whole(key, value, least, most)
 
     def numbers(self, key: str, *, least: int, most: int) -> tuple[int, ...] | None:
-        """A list of whole numbers within limits."""
+        """Return a list of whole numbers within limits."""
         value = self._get(key)
         if value is None:
             return None
@@ -101,7 +101,7 @@ class Section:
         return value
 
     def path(self, key: str, *, words: Mapping[str, Path] | None = None) -> Path | None:
-        """A path, relative to the file; `words` stand for known places."""
+        """Return a path, relative to the file; `words` stand for known places."""
         value = self.text(key)
         if value is None:
             return None
@@ -113,14 +113,14 @@ class Section:
             raise self.wrong(key, "names a home folder that does not exist") from error
 
     def table(self, key: str) -> Mapping[str, Any] | None:
-        """A table whose content is checked elsewhere."""
+        """Return a table whose content is checked elsewhere."""
         value = self._get(key)
         if value is not None and not isinstance(value, dict):
             raise self.wrong(key, "must be a table")
         return value
 
     def section(self, key: str) -> "Section | None":
-        """A table below this one; an empty table counts as given."""
+        """Return a table below this one; an empty table counts as given."""
         value = self.table(key)
         if value is None:
             return None

@@ -142,7 +142,7 @@ def _length(case: BenchCase) -> str:
 
 
 def _cells(figure: Spread | None, text: Callable[[float], str]) -> tuple[str, str]:
-    """The median, and the span of all repetitions."""
+    """Return the median, and the span of all repetitions."""
     if not figure:
         return "-", ""
     return text(figure["median"]), f"{text(figure['min'])} to {text(figure['max'])}"

@@ -121,7 +121,7 @@ _NOTHING = (
 
 
 def _question(prompt: str | None) -> str:
-    """The prompt; `-`, or none with a pipe on stdin, is read from there (at most 200 kB)."""
+    """Return the prompt; `-`, or none with a pipe on stdin, is read from there (at most 200 kB)."""
     if prompt is not None and prompt != "-":
         if not prompt.strip():
             raise UsageError("There is nothing to ask.", hint=_NOTHING)

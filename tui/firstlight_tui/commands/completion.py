@@ -35,7 +35,7 @@ def _names(verb: VerbSyntax) -> list[str]:
 
 
 def _rows(verb: VerbSyntax) -> Iterable[tuple[str, Option]]:
-    """Each option that takes a value, with its names as a pattern of `case`."""
+    """Return each option that takes a value, with its names as a pattern of `case`."""
     return (("|".join(o.names), o) for o in verb.options if o.kind != "nothing")
 
 

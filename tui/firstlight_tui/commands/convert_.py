@@ -183,7 +183,7 @@ _PROOF_ROLES: dict[str, Role] = {"proven": "good", "compared": "good", "wrong": 
 
 
 def _proof_words(proof: ProofDocument) -> str:
-    """One line: what was proven of the artifact, and why not more."""
+    """Return one line: what was proven of the artifact, and why not more."""
     if proof["level"] == "proven":
         rounded = proof["kind"] != REFERENCE_PRECISION
         return (

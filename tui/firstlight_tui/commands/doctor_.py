@@ -71,7 +71,7 @@ _ORDER: dict[CheckStatus, int] = {"fail": 0, "missing": 0, "warning": 1, "unknow
 
 
 def _verdict(document: DoctorDocument) -> Painted:
-    """One sentence: whether it works here, and what to do."""
+    """Return one sentence: whether it works here, and what to do."""
     rows = [row for row in document["checks"] if row["status"] != "ok"]
     if document["verdict"] == "blocked":
         vital = sum(row["vital"] and row["status"] in ("fail", "missing") for row in rows)

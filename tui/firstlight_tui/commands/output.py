@@ -57,7 +57,7 @@ def print_json(document: Mapping[str, Any]) -> None:
 
 
 def show_events(*, log: bool = False) -> Callable[[Event], None]:
-    """A listener that tells stderr which stage a job is in; `log` adds every line the tools print.
+    """Return a listener that tells stderr which stage a job is in; `log` adds every line the tools print.
 
     A terminal gets one line that is rewritten, everything else a line for each stage.
     """
@@ -147,7 +147,7 @@ def run_verb(
 
 
 def _what_failed(error: OSError) -> str:
-    """An operating system error as a sentence, without its number."""
+    """Return an operating system error as a sentence, without its number."""
     reason = error.strerror or str(error)
     return f"{shown_path(error.filename)}: {reason}." if error.filename else f"{reason}."
 
@@ -176,7 +176,7 @@ _AFTER_A_NO: Mapping[str, str] = {
 
 
 def _whole(document: JsonObject) -> JsonObject:
-    """A document with every key of its contract; of several targets, each of them."""
+    """Return a document with every key of its contract; of several targets, each of them."""
     verb = str(document["schema"]).split("/")[1]
     defaults = cast(JsonObject, ALWAYS.get(verb, {}))
     if verb == "quality" and document.get("kind") == "qualities":

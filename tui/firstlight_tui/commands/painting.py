@@ -33,7 +33,7 @@ class Painted(NamedTuple):
 
 
 def rewrites_lines(stream: TextIO) -> bool:
-    """Whether a line of a stream can be written over."""
+    """Return whether a line of a stream can be written over."""
     try:
         return stream.isatty() and os.environ.get("TERM") != "dumb"
     except ValueError:
@@ -42,7 +42,7 @@ def rewrites_lines(stream: TextIO) -> bool:
 
 
 def wants_colour(stream: TextIO) -> bool:
-    """Whether a stream is a terminal whose user did not decline colour (no-color.org)."""
+    """Return whether a stream is a terminal whose user did not decline colour (no-color.org)."""
     if os.environ.get("NO_COLOR") or not rewrites_lines(stream):
         return False
     # The old console of Windows shows the codes themselves.

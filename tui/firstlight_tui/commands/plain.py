@@ -151,6 +151,6 @@ def _ask_model(prompter: Prompter, services: Services) -> tuple[Path, list[tuple
 
 
 def _name(source: Path) -> str:
-    """A folder's name as a deployment may have it; the sample's folder is called `model`."""
+    """Return a folder's name as a deployment may have it; the sample's folder is called `model`."""
     name = "sample" if source.parent.name == "sample" else source.name
     return re.sub(r"[^A-Za-z0-9.-]+", "-", name).strip("-.") or "model"

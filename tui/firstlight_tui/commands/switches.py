@@ -28,7 +28,7 @@ def take_switches(arguments: Sequence[str]) -> list[str]:
 
 
 def with_switches(function: Callable[..., None]) -> Callable[..., None]:
-    """A verb that obeys the switches too, wherever they stand among its options."""
+    """Return a verb that obeys the switches too, wherever they stand among its options."""
 
     @functools.wraps(function)
     def verb(**options: object) -> None:

@@ -81,7 +81,7 @@ def template(
 
 
 def _template_text(path: Path) -> str:
-    """The text of a Jinja file.
+    """Return the text of a Jinja file.
 
     Raises:
         InputRefused: it cannot be read.
@@ -96,7 +96,7 @@ def _template_text(path: Path) -> str:
 
 
 def _known_source(artifact: Path) -> Path | None:
-    """The source that the artifact's manifest names, when it is still there."""
+    """Return the source that the artifact's manifest names, when it is still there."""
     about = read_source(artifact)
     source = Path(about["path"]) if about is not None else None
     return source if source is not None and (source / "tokenizer.json").is_file() else None

@@ -122,7 +122,7 @@ class _Rows:
 
 
 def _acts(app: App[int], screen: Screen[object]) -> Iterator[Act]:
-    """The key bindings of ours that work on a screen now, its own first."""
+    """Yield the key bindings of ours that work on a screen now, its own first."""
     for active in screen.active_bindings.values():
         binding = active.binding
         moves = binding.key in _MOVES or (binding.id or "").startswith("move.")

@@ -69,7 +69,7 @@ class ConversionPlanProgress:
 
 
 def phases_of(precision: Precision) -> tuple[Phase, ...]:
-    """The phases of one precision, in their order."""
+    """Return the phases of one precision, in their order."""
     own: tuple[Phase, ...] = (CALIBRATE,) if precision.calibrated else ()
     own += (BUILD, QUANTISE) if precision.bits is not None else (BUILD,)
     if precision.half_pass:
@@ -100,24 +100,24 @@ def current_row(work: Work) -> QueueRow | None:
 
 
 def predicted_peak(keys: Sequence[str], estimates: Estimates) -> float | None:
-    """The largest peak predicted for a precision of the queue: one process makes them all."""
+    """Return the largest peak predicted for a precision of the queue: one process makes them all."""
     peaks = [estimates.get(key, {}).get("peak_ram_bytes") for key in keys]
     known = [float(peak) for peak in peaks if peak]
     return max(known) if known else None
 
 
 def planned(keys: Sequence[str], estimates: Estimates) -> ConversionPlanProgress:
-    """The plan of a queue that has not begun: the stages of its first precision, then the others."""
+    """Return the plan of a queue that has not begun: the stages of its first precision, then the others."""
     return _progress(None, [{"precision": key, "state": "waiting"} for key in keys], estimates)
 
 
 def converted(keys: Sequence[str], estimates: Estimates) -> ConversionPlanProgress:
-    """The plan of a queue that was carried out before this wizard began."""
+    """Return the plan of a queue that was carried out before this wizard began."""
     return _progress(None, [{"precision": key, "state": "done"} for key in keys], estimates)
 
 
 def progress_of(work: Work, estimates: Estimates) -> ConversionPlanProgress:
-    """How far a queue is, or was when it ended."""
+    """Return how far a queue is, or was when it ended."""
     return _progress(work, work.queue, estimates)
 
 
@@ -156,7 +156,7 @@ def _ended_badly(work: Work | None, row: QueueRow) -> bool:
 def _folded(
     work: Work | None, row: QueueRow, rows: Sequence[QueueRow], weights: Sequence[float]
 ) -> StageProgress:
-    """One stage for a precision that is not the one in work."""
+    """Return one stage for a precision that is not the one in work."""
     label, whole = find_precision(row["precision"]).label, sum(weights)
     status: StageStatus = "pending"
     share = None
@@ -182,7 +182,7 @@ def _row_seconds(work: Work | None, row: QueueRow, rows: Sequence[QueueRow]) -> 
 def _stages_of(
     work: Work | None, row: QueueRow, phases: Sequence[Phase], weights: Sequence[float]
 ) -> list[StageProgress]:
-    """The stages of the precision in work."""
+    """Return the stages of the precision in work."""
     spent, at = _spent(work, row, phases)
     stages = []
     for index, (phase, weight) in enumerate(zip(phases, weights, strict=True)):

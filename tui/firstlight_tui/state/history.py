@@ -121,7 +121,7 @@ def prompt_note(answer: ChatAnswer, dropped: int) -> str:
 
 
 def repeats_itself(turn: Turn) -> bool:
-    """Whether an answer goes round in a circle: its end is the same run of tokens, three times or more."""
+    """Return whether an answer goes round in a circle: its end is the same run of tokens, three times or more."""
     tail = turn.pieces[-LOOP_TOKENS:]
     for period in range(1, len(tail) // 3 + 1):
         times = max(3, -(-LOOP_LEAST // period))

@@ -112,7 +112,7 @@ class TemplateDraft:
         }
 
     def problem(self) -> tuple[str, InputRefused] | None:
-        """The field that breaks a rule of the core and the rule, or None."""
+        """Return the field that breaks a rule of the core and the rule, or None."""
         try:
             validate_inference_model(self.document())
         except InputRefused as error:
@@ -127,7 +127,7 @@ def draft_field(field: str) -> str:
 
 
 def _number(text: str, before: object) -> object:
-    """A number of the kind that the text shows; what was not changed keeps its kind."""
+    """Return a number of the kind that the text shows; what was not changed keeps its kind."""
     if str(before) == text:
         return before
     for kind in (int, float):

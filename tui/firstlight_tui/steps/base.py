@@ -72,22 +72,22 @@ class StepScreen(KeyBufferScreen):
 
     @classmethod
     def skip(cls, session: Session) -> bool:
-        """True when this step has nothing to ask."""
+        """Return whether this step has nothing to ask."""
         return False
 
     @classmethod
     def passed_by(cls, session: Session) -> bool:
-        """Whether walking leads past this step."""
+        """Return whether walking leads past this step."""
         return cls.skip(session) or (cls.ABOUT_A_MODEL and session.endpoint is not None)
 
     @classmethod
     def missing(cls, session: Session) -> str | None:
-        """Why the user cannot go past this step yet, or None."""
+        """Return why the user cannot go past this step yet, or None."""
         return None
 
     @classmethod
     def done(cls, session: Session) -> bool:
-        """Whether this step has its answer."""
+        """Return whether this step has its answer."""
         return False
 
     @classmethod
@@ -110,7 +110,7 @@ class StepScreen(KeyBufferScreen):
         return self.workspace.works.get(self.WORK)
 
     def compose_step(self) -> ComposeResult:
-        """The widgets of this step; override me."""
+        """Compose the widgets of this step; override me."""
         raise NotImplementedError
 
     def compose(self) -> ComposeResult:
@@ -138,7 +138,7 @@ class StepScreen(KeyBufferScreen):
         pane.call_after_refresh(pane.repaint)
 
     def _title(self) -> Content:
-        """The step, and what the steps work on now."""
+        """Return the step, and what the steps work on now."""
         words = in_use_words(self.session)
         return Content.assemble(
             part(self.STEP_TITLE), part(f"   {words}" if words else "", "$foreground-muted")

@@ -17,7 +17,7 @@ class AsciiFilter(LineFilter):
     """Replaces the characters of drawing in every line that an app paints."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        """The same segments in ASCII; `background` does not matter."""
+        """Return the same segments in ASCII; `background` does not matter."""
         return [
             segment if segment.text.isascii() else segment._replace(text=to_ascii(segment.text))
             for segment in segments
@@ -37,6 +37,6 @@ class AsciiApp(App[int]):
         return self._ascii.enabled
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """The filters of Textual, and the one for ASCII when it is on."""
+        """Return the filters of Textual, and the one for ASCII when it is on."""
         filters = super().get_line_filters()
         return [*filters, self._ascii] if self._ascii.enabled else filters

@@ -64,10 +64,10 @@ _TABLE |= {code: _braille_mark(code - _BRAILLE.start) for code in _BRAILLE}
 
 
 def to_ascii(text: str) -> str:
-    """The text with every character of drawing replaced; letters of any script stay as they are."""
+    """Return the text with every character of drawing replaced; letters of any script stay as they are."""
     return text if text.isascii() else text.translate(_TABLE)
 
 
 def wants_ascii() -> bool:
-    """Whether the user asked for ASCII, by the option or the environment."""
+    """Return whether the user asked for ASCII, by the option or the environment."""
     return os.environ.get(ASCII_VARIABLE, "") not in ("", "0")

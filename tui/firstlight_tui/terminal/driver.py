@@ -35,7 +35,7 @@ class Vanishing:
             self._file.flush()
 
     def fileno(self) -> int:
-        """The number of the file below."""
+        """Return the number of the file below."""
         return self._file.fileno()
 
 

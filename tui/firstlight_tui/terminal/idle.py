@@ -43,7 +43,7 @@ def read_styles(app: App[Any], screens: Iterable[type[Screen[Any]]]) -> None:
 
 
 def screens_of(package: str, root: type[Screen[Any]] = Screen) -> Iterator[type[Screen[Any]]]:
-    """Every screen class that a package has defined so far."""
+    """Yield every screen class that a package has defined so far."""
     for screen in root.__subclasses__():
         if screen.__module__.startswith(package):
             yield screen

@@ -146,7 +146,7 @@ def load_screens() -> None:
 
 
 def list_keys() -> Iterator[Binding]:
-    """Every key that can be changed of the screens that are loaded, in no order."""
+    """Yield every key that can be changed of the screens that are loaded, in no order."""
     waiting = list(DOMNode.__subclasses__())
     seen: set[type] = set()
     while waiting:

@@ -15,9 +15,9 @@ class CheckBox(Checkbox):
     """
 
     def render(self) -> Content:
-        """The box and its label."""
+        """Return the box and its label."""
         return Content.assemble(f"[{'x' if self.value else ' '}] ", self.label)
 
     def get_content_width(self, container: Size, viewport: Size) -> int:
-        """The cells of the box and its label."""
+        """Return the cells of the box and its label."""
         return self.render().cell_length

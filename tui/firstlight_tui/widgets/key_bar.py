@@ -78,7 +78,7 @@ class KeyBar(Widget, can_focus=False):
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        """The one line."""
+        """Return the one line."""
         key_style = self.get_component_rich_style("key-bar--key")
         words_style = self.get_component_rich_style("key-bar--words")
         off = self.get_component_rich_style("key-bar--off")

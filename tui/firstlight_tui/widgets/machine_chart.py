@@ -21,7 +21,7 @@ GIB = 2**30
 
 
 def gib(size: float) -> str:
-    """A size in GiB, without its unit."""
+    """Return a size in GiB, without its unit."""
     return f"{size / GIB:.1f}"
 
 

@@ -23,7 +23,7 @@ _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
 def plain_path(text: str, *, windows: bool = os.name == "nt") -> str:
-    """The path in what a terminal pastes for a dragged file: quoted, a file URL, escaped, with a newline."""
+    """Return the path in what a terminal pastes for a dragged file: quoted, a file URL, escaped, with a newline."""
     lines = text.strip().splitlines()
     text = lines[0].strip() if lines else ""
     if windows and text.startswith("& "):
@@ -45,7 +45,7 @@ def plain_path(text: str, *, windows: bool = os.name == "nt") -> str:
 
 
 def looks_like_path(text: str, *, windows: bool = os.name == "nt") -> bool:
-    """Whether a text is meant as a folder, not as words to search for."""
+    """Return whether a text is meant as a folder, not as words to search for."""
     starts = ("/", "~", ".", "'", '"', "file:")
     return text.startswith(starts) or "\\" in text or (windows and bool(_DRIVE.match(text)))
 
@@ -56,7 +56,7 @@ def complete_folder(
     windows: bool = os.name == "nt",
     scan: Callable[[str], AbstractContextManager[Iterator[os.DirEntry[str]]]] = os.scandir,
 ) -> str | None:
-    """The first folder, by name, whose path begins with this text; hidden ones only when asked for.
+    """Return the first folder, by name, whose path begins with this text; hidden ones only when asked for.
 
     On Windows both slashes separate, the last one typed is kept, and the case of names does not count.
     """

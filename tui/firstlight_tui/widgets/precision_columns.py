@@ -43,7 +43,7 @@ class SizeUnit:
         return cls("GiB", 2**30) if large else cls("MiB", 2**20)
 
     def show(self, size: float | None) -> str:
-        """A size in this unit, without its name."""
+        """Return a size in this unit, without its name."""
         return number(None if size is None else size / self.size)
 
 
@@ -66,7 +66,7 @@ class Units:
 
 
 def number(value: float | None) -> str:
-    """A figure of at most five characters: `0.034`, `1.78`, `461`, `12.7k`."""
+    """Return a figure of at most five characters: `0.034`, `1.78`, `461`, `12.7k`."""
     if value is None:
         return NOTHING
     if abs(value) >= 9999.5:
@@ -77,7 +77,7 @@ def number(value: float | None) -> str:
 
 
 def drift_text(kl: float | None) -> str:
-    """A mean KL divergence of at most six characters: `0.012`, `4.7e-6`."""
+    """Return a mean KL divergence of at most six characters: `0.012`, `4.7e-6`."""
     if kl is None:
         return NOTHING
     if abs(kl) < KL_ZERO or kl >= 0.001:

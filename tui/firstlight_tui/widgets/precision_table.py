@@ -115,7 +115,7 @@ class PrecisionTable(DataTable[Text]):
         return [column for column in COLUMNS if column.narrow or not self._narrow]
 
     def _bar_cells(self, narrow: bool) -> int:
-        """The cells of each bar: what the figures leave, up to sixteen; no bar is shorter than six."""
+        """Return the cells of each bar: what the figures leave, up to sixteen; no bar is shorter than six."""
         columns = [column for column in COLUMNS if column.narrow or not narrow]
         figures = 4 + LABEL + sum(column.width + 1 for column in columns)
         bars = sum(column.bar is not None for column in columns)

@@ -101,7 +101,7 @@ class TemplateFields(Grid):
         words.update(f"✗ {sentence}" if sentence else "")
 
     def field(self, name: str) -> FieldInput:
-        """The input of one field."""
+        """Return the input of one field."""
         return self.query_one(f"#{_id(name)}", FieldInput)
 
     @on(Input.Changed)

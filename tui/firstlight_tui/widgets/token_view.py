@@ -18,7 +18,7 @@ _SPECIAL = "bold $text-accent on $accent-muted"
 
 
 def seen(text: str) -> str:
-    """A text whose newlines and tabs can be seen; the line still breaks."""
+    """Return a text whose newlines and tabs can be seen; the line still breaks."""
     return text.replace("\t", "→\t").replace("\n", "↵\n")
 
 
@@ -47,7 +47,7 @@ def tokens_content(tokens: Sequence[PreviewToken], *, first: int = 0) -> Content
 
 
 def prompt_tokens_content(rendered: RenderedPrompt) -> Content:
-    """A rendered prompt: its tokens side by side, then one a line with its number."""
+    """Return a rendered prompt: its tokens side by side, then one a line with its number."""
     special = set(rendered["special_ids"])
     tokens: list[PreviewToken] = [
         {"id": number, "text": text, "special": number in special}
@@ -77,7 +77,7 @@ def prompt_tokens_content(rendered: RenderedPrompt) -> Content:
 
 
 def walk_content(pieces: Sequence[str], centre: int, *, before: int, after: int) -> Content:
-    """The tokens around one index, which is in reverse video."""
+    """Return the tokens around one index, which is in reverse video."""
     parts = []
     for index in range(max(0, centre - before), min(len(pieces), centre + after)):
         style = "bold reverse $text-accent" if index == centre else _COLOURS[index % 2]

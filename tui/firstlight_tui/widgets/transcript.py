@@ -135,7 +135,7 @@ def _plain(turn: Turn, live: bool) -> Content:
 
 
 def _differing(text: str, at: Parting) -> Content:
-    """The same words plainly, what differs first in reverse, what follows in the warning colour."""
+    """Return the same words plainly, what differs first in reverse, what follows in the warning colour."""
     return Content.assemble(
         part(text[max(0, at.start - SHOWN_CHARACTERS) : at.start]),
         part(text[at.start : at.end] or "(ends here)", "bold reverse $text-warning"),

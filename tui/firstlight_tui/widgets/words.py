@@ -43,10 +43,10 @@ def _safe(text: str | Content) -> str | Content:
 
 
 def part(text: str, style: str = "") -> tuple[str, str]:
-    """One piece for `Content.assemble`, sanitised."""
+    """Return one piece for `Content.assemble`, sanitised."""
     return visible(text), style
 
 
 def cell(text: str, style: str = "", *, right: bool = False) -> Text:
-    """A table cell: `DataTable` would read markup in a plain string."""
+    """Return a table cell: `DataTable` would read markup in a plain string."""
     return Text(visible(text), style=style, justify="right" if right else "left", no_wrap=True)

@@ -27,29 +27,29 @@ _LABELS: dict[str, str] = {precision.key: precision.label for precision in PRECI
 
 
 def label_of(result: BenchResult) -> str:
-    """The short name of a target: its precision, its model, or its folder."""
+    """Return the short name of a target: its precision, its model, or its folder."""
     if label := _LABELS.get(result.get("precision", "")):
         return label
     return one_line(result.get("model") or Path(result["target"]).name, 20)
 
 
 def ttft_of(case: BenchCase) -> Figure | None:
-    """The time to the first token, in seconds."""
+    """Return the time to the first token, in seconds."""
     return case.get("ttft_s")
 
 
 def prefill_of(case: BenchCase) -> Figure | None:
-    """The rate of reading the prompt."""
+    """Return the rate of reading the prompt."""
     return case.get("prefill_tps")
 
 
 def decode_of(case: BenchCase) -> Figure | None:
-    """The rate of writing the answer."""
+    """Return the rate of writing the answer."""
     return case.get("decode_tps")
 
 
 def quoted_case(cases: Sequence[BenchCase]) -> BenchCase | None:
-    """The case whose prompt length is quoted: the measured one nearest to 128 tokens."""
+    """Return the case whose prompt length is quoted: the measured one nearest to 128 tokens."""
     if not cases:
         return None
     return min(
@@ -72,7 +72,7 @@ def tiles(document: BenchDocument, result: BenchResult | None) -> tuple[Tile, ..
 
 
 def live_tiles(measured: Mapping[str, float], memory: int | None) -> tuple[Tile, ...]:
-    """The same four while it is being measured: the newest repetition."""
+    """Return the same four while it is being measured: the newest repetition."""
     ttft, decode = measured.get("ttft_s"), measured.get("decode_tps")
     prefill = measured.get("prefill_tps")
     return (
@@ -108,7 +108,7 @@ def speed_bars(document: BenchDocument) -> Bars | None:
 
 
 def live_bars(repetitions: Iterable[Measured]) -> Bars | None:
-    """The single measurements so far as dots, a row for each target, at the prompt length that will be quoted."""
+    """Return the single measurements so far as dots, a row for each target, at the quoted prompt length."""
     rates = [m for m in repetitions if m.name == "decode_tps" and m.label]
     if not rates:
         return None

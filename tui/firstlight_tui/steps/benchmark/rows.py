@@ -11,7 +11,7 @@ from firstlight_tui.widgets import cell
 
 
 def figure_rows(document: BenchDocument) -> Iterator[list[Text]]:
-    """One row for each target and prompt length; what was not measured is a dash."""
+    """Yield one row for each target and prompt length; what was not measured is a dash."""
     for result in document["results"]:
         peak = result["rss_bytes"]["peak"] if "rss_bytes" in result else 0
         for case in result["cases"]:
@@ -28,7 +28,7 @@ def figure_rows(document: BenchDocument) -> Iterator[list[Text]]:
 
 
 def client_rows(document: BenchDocument) -> Iterator[list[Text]]:
-    """One row for each server and number of clients."""
+    """Yield one row for each server and number of clients."""
     for result in document["results"]:
         for level in result.get("clients", []):
             latency = level.get("latency_s")
@@ -49,7 +49,7 @@ def processor_share(result: BenchResult) -> float | None:
 
 
 def _name(result: BenchResult) -> str:
-    """An artifact's folder, or a server's model; a void result says so."""
+    """Return an artifact's folder, or a server's model; a void result says so."""
     name = one_line(result.get("model") or Path(result["target"]).name, 20)
     return f"{name}, void" if result.get("void") else name
 

@@ -129,7 +129,7 @@ class TuneScreen(Page[str | None]):
         self.query_one("#keep").disabled = running or outcome is None or outcome["void"]
 
     def _row(self) -> ConversionDocument | None:
-        """How the artifact in use was made; None when it was not converted here."""
+        """Return how the artifact in use was made; None when it was not converted here."""
         session = self.workspace.session
         made = (a for a in session.artifacts if str(a.get("artifact")) == self.artifact)
         return next(made, None) if session.source is not None else None

@@ -25,7 +25,7 @@ ALIGNED = 100
 
 
 def label_of(conversation: Conversation, session: Session) -> str:
-    """Who answers: the precision of an artifact that was made here, a server's model, else the name of the folder."""
+    """Return a label: the precision of an artifact that was made here, a server's model, else the folder's name."""
     if precision := session.precision_of(conversation.artifact):
         return find_precision(precision).label
     target = conversation.target

@@ -132,7 +132,7 @@ def plan_estimate_words(keys: Sequence[str], estimates: Estimates) -> Content:
 
 
 def bar_note(work: Work, progress: ConversionPlanProgress) -> str:
-    """The words behind the overall bar: the time so far, and what is left or expected."""
+    """Return the words behind the overall bar: the time so far, and what is left or expected."""
     elapsed = seconds_text(work.seconds)
     if not work.running:
         return elapsed
@@ -149,7 +149,7 @@ def _round(seconds: float) -> str:
 
 
 def work_words(work: Work, estimates: Estimates, crowded: Crowding | None) -> Content:
-    """The stage in work, how the work ended, what is measured, and what slows it down."""
+    """Return the stage in work, how the work ended, what is measured, and what slows it down."""
     lines = [_state_line(work)]
     if line := _measured_line(work, estimates):
         lines.append(line)

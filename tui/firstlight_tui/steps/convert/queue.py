@@ -169,7 +169,7 @@ class ConversionJob:
             self._begin_next()
 
     def _walked_on(self) -> bool:
-        """Whether a later step is on the screen: what it works on must not change under the user's hands."""
+        """Return whether a later step is on the screen: what it works on must not change under the user's hands."""
         return self._workspace.navigation.is_after("convert")
 
     def _started(self) -> None:

@@ -23,14 +23,14 @@ METHODS = {
 
 
 def course_words(plan: ConversionPlan, method: str) -> str:
-    """The course's text for one of its two methods."""
+    """Return the course's text for one of its two methods."""
     if method == "command":
         return command_line(plan.course_command)
     return json.dumps(plan.course_config, indent=2)
 
 
 def run_words(plan: ConversionPlan) -> str:
-    """The Olive configuration that is run."""
+    """Return the Olive configuration that is run."""
     return json.dumps(plan.run_config, indent=2)
 
 
@@ -53,7 +53,7 @@ def method_texts(
 
 
 def plan_words(session: Session, source: str, pending: list[str]) -> Content:
-    """One line: what becomes what, by which method."""
+    """Return one line: what becomes what, by which method."""
     keys = pending or list(session.precisions)
     labels = ", ".join(find_precision(key).label for key in keys)
     edited = [key for key in keys if key in (session.configs or {})]
@@ -71,7 +71,7 @@ def plan_words(session: Session, source: str, pending: list[str]) -> Content:
 
 
 def result_words(document: ConversionDocument, *, used: bool) -> Content:
-    """One finished precision, measured; the arrow marks the artifact that the next steps use."""
+    """Return one finished precision, measured; the arrow marks the artifact that the next steps use."""
     smoke = document.get("smoke") or {}
     label = find_precision(str(document["precision"])).label
     facts = [bytes_text(document["bytes"]), seconds_text(document["seconds"])]

@@ -8,7 +8,7 @@ from firstlight_tui.widgets.words import part
 
 
 def examination_words(document: ExaminationDocument) -> Content:
-    """The document of `visibility.examine` as one text to read."""
+    """Return the document of `visibility.examine` as one text to read."""
     cli = document["cli"]
     lines: list[Content | str] = [
         _pair("cache", shown_path(document["root"])),

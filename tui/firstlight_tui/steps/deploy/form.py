@@ -155,7 +155,7 @@ class ChoiceForm(Grid):
 
 
 def name_words(name: str, targets: Mapping[str, str], current: str | None) -> tuple[bool, Content]:
-    """Whether a deployment may have this name, and that in words; `targets` is lower-case name → target."""
+    """Return whether a deployment may have this name, and that in words; `targets` is lower-case name → target."""
     from firstlight_core.artifact.inference_model import check_name
 
     try:

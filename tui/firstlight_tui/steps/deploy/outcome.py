@@ -110,7 +110,7 @@ def _places(document: Deployed) -> Content:
 
 
 def _commands(document: Deployed) -> Content:
-    """The command to type next, the others that can be typed here, and which programs the rest needs."""
+    """Return the command to type next, the others that can be typed here, and which programs the rest needs."""
     commands = next_commands(document["commands"])
     lines = []
     if (first := commands.first) is not None:

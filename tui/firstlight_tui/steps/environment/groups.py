@@ -45,17 +45,17 @@ _SEVERITY = ("fail", "missing", "warning", "unknown")
 
 
 def group_rows(group: Group, rows: Iterable[CheckRow]) -> list[CheckRow]:
-    """The rows of one group, in their order."""
+    """Return the rows of one group, in their order."""
     return [row for row in rows if row["id"] in group.rows]
 
 
 def is_problem(row: CheckRow) -> bool:
-    """Whether a row asks for attention."""
+    """Return whether a row asks for attention."""
     return row["status"] in _SEVERITY
 
 
 def problems(rows: Iterable[CheckRow]) -> list[CheckRow]:
-    """The rows that ask for attention: what blocks first, what is optional last."""
+    """Return the rows that ask for attention: what blocks first, what is optional last."""
     return sorted(
         (row for row in rows if is_problem(row)),
         key=lambda row: (not row.get("vital", False), _SEVERITY.index(row["status"])),

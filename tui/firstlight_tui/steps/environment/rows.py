@@ -69,7 +69,7 @@ def row_cells(row: CheckRow, colours: Mapping[str, str]) -> dict[str, Text]:
 
 
 def _colour(variable: str, colours: Mapping[str, str]) -> str:
-    """A theme colour as Rich reads it; the `auto` ones depend on the background and are left out."""
+    """Return a theme colour as Rich reads it; the `auto` ones depend on the background and are left out."""
     value = colours.get(variable, "")
     return value if value.startswith("#") and len(value) == 7 else ""
 

@@ -177,7 +177,7 @@ class EnvironmentStep(StepScreen):
         self._show_tiles()
 
     def _listed(self) -> tuple[list[CheckRow], str]:
-        """The rows that the table lists now, and the words above them."""
+        """Return the rows that the table lists now, and the words above them."""
         rows = list(self._rows.values())
         group = next((group for group in GROUPS if group.key == self._open), None)
         if group is not None:

@@ -94,7 +94,7 @@ def download_question(hub_id: str) -> str:
 def inspection(
     named: Named, services: Services, *, sample: Path, base: Named | None = None
 ) -> Run[ChosenModel]:
-    """The work: download what has a yes, then read headers in a thread (well under a second)."""
+    """Return the work: download what has a yes, then read headers in a thread (well under a second)."""
 
     async def fetch(wanted: Named, on_event: OnEvent, started: Started) -> Path:
         if wanted.folder is not None:
@@ -135,9 +135,9 @@ def _look(services: Services, folder: Path, base: Path | None, sample: Path) -> 
 
 
 def decided(session: Session, result: ChosenModel) -> Session:
-    """The session after an inspection; another model, or other weights in the same folder, clear what depended on it.
+    """Return the session after an inspection; another model, or other weights, clear the answers that depended on it.
 
-    Whoever chooses a model leaves the server that was connected.
+    Choosing a model disconnects the server.
     """
     if result["kind"] == "adopted":
         adopted = result["adopted"]

@@ -50,7 +50,7 @@ class ProspectsPane(Vertical):
 
 
 def parts_bar(model: InspectDocument) -> StackedBar | None:
-    """How the parameters are divided; None where the headers do not say it."""
+    """Return how the parameters are divided; None where the headers do not say it."""
     kinds = model.get("parameters_by_kind")
     if not kinds:
         return None
@@ -63,7 +63,7 @@ def parts_bar(model: InspectDocument) -> StackedBar | None:
 
 
 def unavailable_words(estimates: Mapping[str, EstimateDocument]) -> str:
-    """Why some precisions cannot be made, a line for each."""
+    """Return why some precisions cannot be made, a line for each."""
     return "\n".join(
         f"✗ {find_precision(key).label}: {one_line(row['reason'], 100)}"
         for key, row in estimates.items()

@@ -55,7 +55,7 @@ WHAT_COMES = (
 def choose_models(
     models: Sequence[FoundModel], *, needle: str = "", origin: str = "", sort: str = ""
 ) -> list[FoundModel]:
-    """The models of one origin that hold every word, in the order found, or sorted (largest size first)."""
+    """Return the models of one origin that hold every word, in the order found, or sorted (largest size first)."""
     words = needle.lower().split()
     chosen = [
         model
@@ -77,7 +77,7 @@ def choose_models(
 
 
 def model_cells(model: FoundModel, *, chosen: bool = False, memory: int = 0) -> dict[str, Text]:
-    """The cells of one row; `memory` are the bytes that the machine has, 0 when nobody knows."""
+    """Return the cells of one row; `memory` are the bytes that the machine has, 0 when nobody knows."""
     where, home = shown_path(model.path), str(Path.home())
     return {
         "mark": cell("✓" if chosen else "", "bold"),
@@ -91,7 +91,7 @@ def model_cells(model: FoundModel, *, chosen: bool = False, memory: int = 0) -> 
 
 
 def fit_bar(weight_bytes: int, memory: int) -> str:
-    """The memory that a model needs to run, as a part of the machine's: an estimate."""
+    """Return the memory that a model needs to run, as a part of the machine's: an estimate."""
     if not weight_bytes or not memory:
         return "–"
     needed = rough_run_bytes(weight_bytes)
@@ -102,12 +102,12 @@ def fit_bar(weight_bytes: int, memory: int) -> str:
 
 
 def count_words(count: object) -> str:
-    """A number of parameters in millions, as every verb says it: `134.5 M`."""
+    """Return a number of parameters in millions, as every verb says it: `134.5 M`."""
     return f"{count / 1e6:,.1f} M" if isinstance(count, int) else "?"
 
 
 def facts_words(source: str, model: InspectDocument) -> Content:
-    """The card of one inspected model; every figure read from headers, but for the line that says estimate."""
+    """Return the card of one inspected model; every figure read from headers, but for the line that says estimate."""
     size = model.get("weight_bytes")
     kinds = model.get("parameters_by_kind")
     tied = bool(model.get("tied_embeddings"))
@@ -177,7 +177,7 @@ def _template(model: InspectDocument) -> str:
 
 
 def fit_words(estimates: Mapping[str, EstimateDocument]) -> Content:
-    """Whether the advised precision can be made here; when it cannot, why, and which ones can."""
+    """Return whether the advised precision can be made here; when it cannot, why, and which ones can."""
     row = estimates.get(DEFAULT_PRECISION)
     if row is None:
         return _line("estimate", "none")
@@ -202,7 +202,7 @@ def fit_words(estimates: Mapping[str, EstimateDocument]) -> Content:
 
 
 def adopted_words(folder: str, facts: ArtifactFacts) -> Content:
-    """The card of an ONNX folder that is used as it is."""
+    """Return the card of an ONNX folder that is used as it is."""
     lines = [
         Content.assemble(part(shown_path(folder), "bold")),
         Content.styled(
@@ -219,7 +219,7 @@ def adopted_words(folder: str, facts: ArtifactFacts) -> Content:
 
 
 def server_words(endpoint: ConnectedServer) -> Content:
-    """The card of a connected server."""
+    """Return the card of a connected server."""
     where = f"another machine, {endpoint['target']}" if endpoint["network"] else endpoint["target"]
     return Content("\n").join(
         [

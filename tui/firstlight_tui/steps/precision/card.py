@@ -133,7 +133,7 @@ def _quality_words(figures: Figures) -> list[str]:
 
 
 def options_words(row: PrecisionRow, config: OliveConfig | None, *, tied: bool) -> str:
-    """The advanced options that an edited configuration sets; empty when it is not edited."""
+    """Return the advanced options that an edited configuration sets; empty when it is not edited."""
     if config is None or not row.edited:
         return ""
     options = options_for(row.precision, tied=tied)

@@ -14,7 +14,7 @@ from firstlight_tui.widgets.charts.scale import short
 def trade_off(
     figures: Mapping[str, Figures], *, by_speed: bool, selected: str | None
 ) -> Scatter | None:
-    """The plot of the precisions whose drift and size, or speed, were measured; None for fewer than two.
+    """Return the plot of the precisions whose drift and size, or speed, were measured; None for fewer than two.
 
     A speed is drawn as the time a token takes, so that both pictures are better to the left and below. A void speed is
     shown as void and wins nothing.

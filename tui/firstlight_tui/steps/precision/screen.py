@@ -104,7 +104,7 @@ class PrecisionStep(StepScreen):
         return bool(estimates_of(self.session).get(key, {}).get("available", True))
 
     def _card(self, *, whole: bool = False) -> Content:
-        """The card of the highlighted row."""
+        """Return the card of the highlighted row."""
         session, key = self.session, self._table.highlighted
         rows = rows_of(session, figures_of(session, self._ledger))
         return card(

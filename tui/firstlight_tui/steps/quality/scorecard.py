@@ -54,17 +54,17 @@ _SHARE_BAR = 20
 
 
 def documents_of(quality: QualityDocument | QualitiesDocument) -> list[QualityDocument]:
-    """One document for each target."""
+    """Return one document for each target."""
     return list(quality["artifacts"]) if quality["kind"] == "qualities" else [quality]
 
 
 def label_of(quality: QualityDocument, labels: Mapping[str, str]) -> str:
-    """The short name of a target: that of `labels`, else its folder's."""
+    """Return the short name of a target: that of `labels`, else its folder's."""
     return labels.get(quality["target"], one_line(Path(quality["target"]).name, 20))
 
 
 def headline(quality: QualityDocument) -> Content:
-    """The verdict in capitals with its mark, the checks that passed, and how close the artifact is."""
+    """Return the verdict in capitals with its mark, the checks that passed, and how close the artifact is."""
     mark, style = _VERDICTS[level := usability(quality)]
     ran = [check for check in quality["checks"] if check["status"] != "not-run"]
     passed = sum(check["status"] == "pass" for check in ran)
@@ -85,7 +85,7 @@ def headline(quality: QualityDocument) -> Content:
 
 
 def check_tiles(quality: QualityDocument) -> tuple[Tile, ...]:
-    """One tile for each check, in the order of the checks."""
+    """Return one tile for each check, in the order of the checks."""
     return tuple(_tile(check) for check in quality["checks"])
 
 
@@ -103,7 +103,7 @@ def _tile(check: CheckRow) -> Tile:
 
 
 def _figure(check: CheckRow) -> tuple[str, str]:
-    """The headline figure of a check, and a sparkline where it has a series."""
+    """Return the headline figure of a check, and a sparkline where it has a series."""
     evidence = check["evidence"]
     if "right" in evidence and "asked" in evidence:
         return f"{evidence['right']} of {evidence['asked']}", ""
@@ -130,7 +130,7 @@ def _length(text: str) -> int:
 def drift_gauge(
     documents: Sequence[QualityDocument], labels: Mapping[str, str], target: str | None
 ) -> DriftGauge | None:
-    """Every measured drift on one scale; `labels` names a target, `target` is the one in use."""
+    """Return every measured drift on one scale; `labels` names a target, `target` is the one in use."""
     markers = tuple(
         Marker(
             label=label_of(each, labels),
@@ -150,7 +150,7 @@ def prompt_drift(drift: DriftDocument) -> PromptDrift | None:
 
 
 def histogram(drift: DriftDocument) -> Histogram | None:
-    """How many prompts lie in each decade of KL; None in the records of earlier versions."""
+    """Return how many prompts lie in each decade of KL; None in the records of earlier versions."""
     values = drift.get("kl_by_prompt", [])
     return Histogram(nats=tuple(values)) if len(values) > 1 else None
 
@@ -175,7 +175,7 @@ def drift_line(drift: DriftDocument) -> Content:
 
 
 def worst_example(drift: DriftDocument, label: str) -> Content | None:
-    """The prompt that drifted most: what the original says, and what the artifact changes."""
+    """Return the prompt that drifted most: what the original says, and what the artifact changes."""
     if not drift["worst"]:
         return None
     example = drift["worst"][0]

@@ -25,7 +25,7 @@ MARKS = {
 
 
 def check_words(document: QualityDocument | QualitiesDocument) -> Content:
-    """Every check with its status and evidence; of several targets a block each."""
+    """Return every check with its status and evidence; of several targets a block each."""
     if document["kind"] == "qualities":
         return Content("\n").join([_block(quality) for quality in document["artifacts"]])
     lines = []
@@ -80,7 +80,7 @@ def _block(document: QualityDocument) -> Content:
 
 
 def _drift_figures(drift: DriftDocument) -> str:
-    """The figures of a drift, each with its interval; those on the user's text after them."""
+    """Return the figures of a drift, each with its interval; those on the user's text after them."""
     words = _figures(drift)
     return f"{words}. On your text: {_figures(drift['own_text'])}" if "own_text" in drift else words
 

@@ -71,7 +71,7 @@ def _examples(quality: QualityDocument) -> list[DriftExample]:
 
 
 def distance_words(example: DriftExample) -> str:
-    """The distance of the artifact's answer from the original's, in words."""
+    """Return the distance of the artifact's answer from the original's, in words."""
     words = [f"mean KL {example['kl_mean']:.2g} nats a token"]
     if (first := example["first_divergence"]) is not None:
         words.append(f"at token {first + 1} the artifact would choose another one")
@@ -81,7 +81,7 @@ def distance_words(example: DriftExample) -> str:
 
 
 def example_text(name: str, example: DriftExample) -> str:
-    """One example as plain text."""
+    """Return one example as plain text."""
     head = f"{name}: " if name else ""
     return "\n".join(
         [

@@ -58,7 +58,7 @@ class ResultPanel(Vertical):
 
 
 def _fp32_bytes(session: Session) -> int | None:
-    """The estimated size of FP32, where the model was inspected."""
+    """Return the estimated size of FP32, where the model was inspected."""
     if session.model is None:
         return None
     estimate = (session.model.get("estimates") or {}).get("fp32")

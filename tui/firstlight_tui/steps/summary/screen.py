@@ -149,7 +149,7 @@ class SummaryStep(StepScreen):
         files.update(Content("\n").join(lines))
 
     def _command(self, written: SummaryFiles | None) -> str:
-        """The command that repeats the run; empty when there is none."""
+        """Return the command that repeats the run; empty when there is none."""
         plan = written.get("run_toml") if written is not None else None
         return f"firstlight run {plan} --yes" if plan else ""
 

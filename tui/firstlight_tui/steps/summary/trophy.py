@@ -66,7 +66,7 @@ def tiles(
 
 
 def claim_line(checks: Sequence[ClaimCheck]) -> Content:
-    """The claims in one line, each with its measurement and whether it holds."""
+    """Return the claims in one line, each with its measurement and whether it holds."""
     if not checks:
         return Content("")
     pieces: list[Piece] = [part("Claim → measured here  ", TITLE)]
@@ -145,7 +145,7 @@ def _memory(own: Figures | None, memory: int | None) -> Tile:
 def _compared(
     figures: Mapping[str, Figures], own: Figures | None, amount: Callable[[Figures], float | None]
 ) -> list[tuple[str, float]]:
-    """The precisions that have this figure, in the order of the table, at most four, the one in use among them."""
+    """Return at most four precisions that have this figure, in table order, the one in use among them."""
     rows = [
         (precision.key, value)
         for precision in PRECISIONS

@@ -26,7 +26,7 @@ _GOOD, _BAD = part("✓ ", "$text-success"), part("✗ ", "$text-error")
 
 
 def parity_content(document: TemplateReport | None, *, fresh: bool, saved: bool) -> Content:
-    """The verdict in one line, and whether it is about the current fields."""
+    """Return the verdict in one line, and whether it is about the current fields."""
     if document is None:
         return Content("")
     exceptions = len(document.get("exceptions") or ())
@@ -59,7 +59,7 @@ def parity_content(document: TemplateReport | None, *, fresh: bool, saved: bool)
 
 
 def first_sentence(document: TemplateReport | None) -> str:
-    """The first difference in words; what only the runtime does to unusual texts comes last."""
+    """Return the first difference in words; what only the runtime does to unusual texts comes last."""
     if document is None:
         return "The check has not run"
     excepted = document.get("exceptions") or ()
@@ -73,7 +73,7 @@ def first_sentence(document: TemplateReport | None) -> str:
 
 
 def needs_repair(document: TemplateReport | None) -> bool:
-    """Whether the check found something that a repair may remove."""
+    """Return whether the check found something that a repair may remove."""
     if document is None:
         return False
     stop = document.get("stop_tokens")
@@ -81,7 +81,7 @@ def needs_repair(document: TemplateReport | None) -> bool:
 
 
 def shapes_content(document: TemplateReport | None) -> Content:
-    """One line a conversation, its first difference below it, then stop token and notes."""
+    """Return one line a conversation, its first difference below it, then stop token and notes."""
     if document is None:
         return Content.styled("No check yet: F5 runs it.", "$foreground-muted")
     differences = document.get("differences") or []
@@ -139,7 +139,7 @@ def _shape_line(shape: ShapeRow, label: str, *, as_in: str = "") -> Content:
 
 
 def _difference_lines(difference: Difference) -> Iterable[Content]:
-    """The first difference in words, and its tokens: wanted green, found red."""
+    """Yield the first difference in words, and its tokens: wanted green, found red."""
     sentence = one_line(str(difference.get("sentence", "")), 300)
     yield Content.styled(f"    {sentence}", "$text-warning")
     for tokens, word, style in (
@@ -156,7 +156,7 @@ def _difference_lines(difference: Difference) -> Iterable[Content]:
 
 
 def changes_content(document: InferenceModel, tokenizer: Mapping[str, str] | None) -> Content:
-    """Each field against what the tokenizer's own template implies."""
+    """Return each field against what the tokenizer's own template implies."""
     if tokenizer is None:
         return Content.styled(
             "The tokenizer's own fields are known after a check: F5.", "$foreground-muted"
@@ -192,7 +192,7 @@ def preview_content(
     tokens: TemplatePreview | None,
     problem: str = "",
 ) -> Content:
-    """The conversations as text at once; in tokens when they are known for these very fields."""
+    """Return the conversations as text at once; in tokens when they are known for these very fields."""
     rows = tokens["conversations"] if tokens is not None else []
     counted: dict[str, PreviewConversation] = {row["id"]: row for row in rows}
     reference = counted.get("chat-template")

@@ -47,7 +47,7 @@ class Bar:
 
 
 def winner_of(bars: Sequence[Bar], *, most: bool = True) -> Bar | None:
-    """The best valid row of two or more."""
+    """Return the best valid row of two or more."""
     valid = [row for row in bars if row.median is not None and not row.void]
     if len(valid) < 2:
         return None
@@ -56,7 +56,7 @@ def winner_of(bars: Sequence[Bar], *, most: bool = True) -> Bar | None:
 
 
 def overlaps(first: Bar, second: Bar) -> bool:
-    """Whether the spreads of two rows overlap, so that the difference may be chance."""
+    """Return whether the spreads of two rows overlap, so that the difference may be chance."""
     (low, high), (other_low, other_high) = first.ends, second.ends
     return low <= other_high and other_low <= high
 
@@ -169,7 +169,7 @@ class StackedBar:
         return 1 if all(self._inside(part, cells) for part, cells in self._cells(width)) else 2
 
     def draw(self, width: int, height: int) -> Content:
-        """The bar; parts alternate in fill, so that they differ without colour."""
+        """Return the bar; parts alternate in fill, so that they differ without colour."""
         canvas = Canvas(width, min(height, self.rows(width)))
         column = 0
         for index, (part, cells) in enumerate(self._cells(width)):
@@ -206,5 +206,5 @@ class StackedBar:
 
 
 def cell_bar(amount: float, largest: float, width: int) -> Content:
-    """A bar for a table cell, without a trough: `largest` fills the width."""
+    """Return a bar for a table cell, without a trough: `largest` fills the width."""
     return Content.styled(fitted(bar(amount / largest if largest > 0 else 0.0, width), width), FILL)

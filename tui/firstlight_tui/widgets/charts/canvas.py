@@ -21,7 +21,7 @@ BRAILLE = "".join(map(chr, range(_BRAILLE, _BRAILLE + 256)))
 
 
 def fitted(text: str, width: int) -> str:
-    """One line of text in exactly `width` cells, cut with an ellipsis or filled with spaces."""
+    """Return one line of text in exactly `width` cells, cut with an ellipsis or filled with spaces."""
     text = visible(text).replace("\n", " ").replace("\t", " ")
     if cell_len(text) > width:
         return set_cell_size(text, width - 1) + "…" if width > 0 else ""
@@ -29,12 +29,12 @@ def fitted(text: str, width: int) -> str:
 
 
 def cut(text: str, width: int) -> str:
-    """One line of text in at most `width` cells."""
+    """Return one line of text in at most `width` cells."""
     return fitted(text, min(max(0, width), cell_len(visible(text))))
 
 
 def wrapped(text: str, width: int, rows: int) -> list[str]:
-    """The text in at most `rows` lines of at most `width` cells; the last line ends in an ellipsis when it is cut."""
+    """Return the text in at most `rows` lines of at most `width` cells; a cut last line ends in an ellipsis."""
     lines: list[str] = []
     for word in visible(text).split():
         if lines and cell_len(f"{lines[-1]} {word}") <= width:
@@ -47,7 +47,7 @@ def wrapped(text: str, width: int, rows: int) -> list[str]:
 
 
 def bar(share: float, width: int) -> str:
-    """A bar that fills `share` (0 to 1) of `width` cells, in eighths of a cell; anything above 0 is seen."""
+    """Return a bar that fills `share` (0 to 1) of `width` cells, in eighths of a cell; anything above 0 is seen."""
     if width <= 0 or share <= 0:
         return ""
     eighths = max(2, round(min(1.0, share) * width * 8))
@@ -57,7 +57,7 @@ def bar(share: float, width: int) -> str:
 
 
 def trough(share: float, width: int, style: str, *, ends: bool = True) -> list[Piece]:
-    """A bar in its trough, `width` cells with its ends."""
+    """Return a bar in its trough, `width` cells with its ends."""
     room = max(0, width - 2 * ends)
     full = bar(share, room)
     pieces = [(full, style), ("░" * (room - len(full)), TROUGH)]
@@ -65,7 +65,7 @@ def trough(share: float, width: int, style: str, *, ends: bool = True) -> list[P
 
 
 def spark(values: Sequence[float], width: int, *, top: float | None = None) -> str:
-    """The values as one line of vertical blocks, squeezed into `width` cells by their maxima; 0 is a blank."""
+    """Return the values as one line of vertical blocks, squeezed into `width` cells by their maxima; 0 is a blank."""
     if width <= 0 or not values:
         return ""
     top = max(values) if top is None else top
@@ -123,14 +123,14 @@ class Canvas:
             column += cell_len(text)
 
     def is_free(self, column: int, row: int, width: int, *, over: str = "") -> bool:
-        """Whether these cells are on the canvas, and blank or one of the characters `over`."""
+        """Return whether these cells are on the canvas, and blank or one of the characters `over`."""
         if not (0 <= row < self.height and column >= 0 and column + width <= self.width):
             return False
         blank = f" {over}"
         return all(char in blank for char, _ in self._cells[row][column : column + width])
 
     def rows(self) -> list[list[Piece]]:
-        """The lines as runs of one style each."""
+        """Return the lines as runs of one style each."""
         return [
             [
                 ("".join(char for char, _ in run), style)
@@ -140,7 +140,7 @@ class Canvas:
         ]
 
     def content(self) -> Content:
-        """All lines as one content."""
+        """Return all lines as one content."""
         return lines_of(self.rows())
 
 

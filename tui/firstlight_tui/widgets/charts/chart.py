@@ -51,11 +51,11 @@ class Chart(Widget):
         return self._drawing.rows(self.size.width) if self._drawing is not None else 0
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """The lines that the drawing wants."""
+        """Return the lines that the drawing wants."""
         return self._drawing.rows(width) if self._drawing is not None else 0
 
     def render(self) -> Content:
-        """The drawing at the size of the widget."""
+        """Return the drawing at the size of the widget."""
         if self._drawing is None or self.size.width < 1 or self.size.height < 1:
             return Content("")
         return self._drawing.draw(self.size.width, self.size.height)

@@ -45,7 +45,7 @@ class DriftGauge:
         return 3 + (not self._left(width)) + len(self._labels(width))
 
     def draw(self, width: int, height: int) -> Content:
-        """The gauge; markers that the height does not hold are left out."""
+        """Return the gauge; markers that the height does not hold are left out."""
         canvas = Canvas(width, min(height, self.rows(width)))
         left = self._left(width)
         room = max(1, width - left)
@@ -132,7 +132,7 @@ class PromptDrift:
         return 2 if self.nats else 0
 
     def draw(self, width: int, height: int) -> Content:
-        """The line; a dash for what float arithmetic cannot tell from none."""
+        """Return the line; a dash for what float arithmetic cannot tell from none."""
         if not self.nats or height < 1:
             return Content("")
         room = max(1, width - cell_len(self.title) - 3)
@@ -166,7 +166,7 @@ class Histogram:
         return 1 + len(self._counts()) if self.nats else 0
 
     def draw(self, width: int, height: int) -> Content:
-        """The rows; the height cuts them from below."""
+        """Return the rows; the height cuts them from below."""
         counts = self._counts()
         most = max((count for _, count in counts), default=1)
         rows: list[list[Piece]] = [[(cut(self.title, width), TITLE)]]

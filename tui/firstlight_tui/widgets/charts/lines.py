@@ -70,7 +70,7 @@ class LinePlot:
         return self.tall
 
     def draw(self, width: int, height: int) -> Content:
-        """The plot with its axes, or sparklines where there is no room for axes."""
+        """Return the plot with its axes, or sparklines where there is no room for axes."""
         if width < LEAST_WIDTH or height < LEAST_ROWS:
             return self._sparks(width, height)
         canvas = Canvas(width, height)
@@ -205,5 +205,5 @@ class LinePlot:
 
 
 def mark_of(index: int) -> str:
-    """The mark of a series by its place."""
+    """Return the mark of a series by its place."""
     return SERIES_MARKS[index % len(SERIES_MARKS)]

@@ -49,7 +49,7 @@ class Pipeline:
         return (4 if self._lies(width) else len(self.stages)) + 1
 
     def draw(self, width: int, height: int) -> Content:
-        """The stages, then the bar; in too little height the bar and the stages around the running one stay."""
+        """Return the stages, then the bar; in too little height the bar and the stages around the running one stay."""
         if not self.stages or height < 1:
             return Content("")
         if self._lies(width) and height >= 5:
@@ -62,7 +62,7 @@ class Pipeline:
         return lines_of([*rows, self._overall(width)], width)
 
     def overall(self) -> float:
-        """The completed share of all stages, 0 to 1, by weight; a running stage without a share counts as not begun."""
+        """Return the completed share of all stages, 0 to 1, by weight; a running one without a share counts as 0."""
         whole = sum(stage.weight for stage in self.stages)
         done = sum(
             stage.weight * (1.0 if stage.status == "done" else min(1.0, stage.share or 0.0))
@@ -150,7 +150,7 @@ class MachineScale:
         return 3 if self.sizes else 0
 
     def draw(self, width: int, height: int) -> Content:
-        """The scale; only its sentence where there is one line."""
+        """Return the scale; only its sentence where there is one line."""
         canvas = Canvas(width, min(height, self.rows(width)))
         fitting = [size for size in self.sizes if size.fits]
         words = f"up to {fitting[-1].label}" if fitting else "none of these sizes"

@@ -19,7 +19,7 @@ class Axis:
     """Ticks are powers of two and multiples of them, as bytes are counted."""
 
     def share(self, value: float) -> float:
-        """Where the value lies, 0 at the low end and 1 at the high one; what is outside lies on its end."""
+        """Return where the value lies, 0 at the low end and 1 at the high one; what is outside lies on its end."""
         if self.high <= self.low:
             return 0.5
         if self.log:
@@ -30,7 +30,7 @@ class Axis:
         return min(1.0, max(0.0, share))
 
     def cell(self, value: float, cells: int) -> int:
-        """The cell, 0 to `cells` - 1, of a value."""
+        """Return the cell, 0 to `cells` - 1, of a value."""
         return round(self.share(value) * max(0, cells - 1))
 
     def ticks(self, most: int) -> list[float]:
@@ -80,7 +80,7 @@ class Axis:
 
 
 def nice_step(least: float, *, binary: bool = False) -> float:
-    """The smallest of 1, 2, 2.5, 5 times a power of ten, or of the powers of two, that is not below `least`."""
+    """Return the smallest of 1, 2, 2.5, 5 times a power of ten, or of the powers of two, that is not below `least`."""
     if least <= 0 or not math.isfinite(least):
         return 1.0
     if binary:
@@ -90,7 +90,7 @@ def nice_step(least: float, *, binary: bool = False) -> float:
 
 
 def linear_axis(values: Iterable[float], *, from_zero: bool = True, binary: bool = False) -> Axis:
-    """A linear axis over the values, its ends rounded outwards."""
+    """Return a linear axis over the values, its ends rounded outwards."""
     finite = [value for value in values if math.isfinite(value)]
     if not finite:
         return Axis(0.0, 1.0)
@@ -105,7 +105,7 @@ def linear_axis(values: Iterable[float], *, from_zero: bool = True, binary: bool
 
 
 def log_axis(values: Iterable[float], *, margin: float = 0.05, binary: bool = False) -> Axis:
-    """A logarithmic axis over the positive values, with a margin on both sides."""
+    """Return a logarithmic axis over the positive values, with a margin on both sides."""
     positive = [value for value in values if value > 0 and math.isfinite(value)]
     if not positive:
         return Axis(0.1, 1.0, log=True)
@@ -115,7 +115,7 @@ def log_axis(values: Iterable[float], *, margin: float = 0.05, binary: bool = Fa
 
 
 def short(value: float, largest: float | None = None, *, digits: bool = False) -> str:
-    """A number in three digits and a prefix: 12.7 k, 0.25, 4e-4; the prefix is that of `largest`, where given.
+    """Return a number in three digits and a prefix: 12.7 k, 0.25, 4e-4; the prefix is that of `largest`, where given.
 
     With `digits` trailing zeros stay, so that figures below each other look alike.
     """

@@ -48,7 +48,7 @@ class Scatter:
         return max(LEAST_ROWS, self.tall)
 
     def draw(self, width: int, height: int) -> Content:
-        """The plot; where there is no room for axes, the points of the front by name."""
+        """Return the plot; where there is no room for axes, the points of the front by name."""
         if not self.spots or width < 30 or height < LEAST_ROWS:
             names = " · ".join(spot.label for spot in self.spots if spot.front)
             return Content.styled(cut(f"● {names}" if names else self.title, width), GOOD)
@@ -169,7 +169,7 @@ class Blocked:
     left: int
 
     def free_cell(self, point: tuple[int, int], words: str) -> tuple[int, int] | None:
-        """The free place nearest to a point: beside it, then above and below, then farther away."""
+        """Return the free place nearest to a point: beside it, then above and below, then farther away."""
         size = cell_len(words)
         others = self.points - {point}
         for column, row in self._candidates(point, size):

@@ -74,7 +74,7 @@ class Tile:
         return 2 + len(self._inner(max(1, width - 4)))
 
     def draw(self, width: int, height: int) -> Content:
-        """The pane; what the height does not hold is cut from below. In less than three lines it is one line."""
+        """Return the pane; what the height does not hold is cut from below. In less than three lines it is one line."""
         if height < 3:
             return lines_of([self._line(width)], width)
         room = max(1, width - 4)
@@ -194,7 +194,7 @@ class TilePane(Chart):
         self.show(tile)
 
     def render(self) -> Content:
-        """The tile, with a heavy border while it has the focus."""
+        """Return the tile, with a heavy border while it has the focus."""
         if self.size.width < 8:
             return Content(fitted(self._tile.figure, max(0, self.size.width)))
         return replace(self._tile, focused=self.has_focus).draw(self.size.width, self.size.height)
@@ -235,7 +235,7 @@ class TileRow(Container):
 
 
 def columns_for(tiles: int, width: int, least: int = LEAST_WIDTH) -> int:
-    """How many of the tiles, each at least `least` cells wide, stand in one row of `width` cells."""
+    """Return how many of the tiles, each at least `least` cells wide, stand in one row of `width` cells."""
     fit = max(1, min(tiles, (width + 1) // (least + 1)))
     rows = max(1, -(-tiles // fit))
     return max(1, -(-tiles // rows))
