@@ -22,7 +22,7 @@ LOCK = "run.lock"
 ANSWERS = "answers"
 """Event: answers of the wizard that have changed, and the step that is open."""
 OVER = "wizard"
-"""Event: the run was finished, or shall not be continued."""
+"""Event: the run was finished, or is not to be continued."""
 _END_OF_TIME = 2.0**35
 """Seconds; our ledgers hold no time beyond it, and no NaN."""
 STATUSES = ("done", "skipped", "failed", "cancelled")

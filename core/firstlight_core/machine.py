@@ -17,7 +17,7 @@ SENSORS_EVERY = 10
 """Samples between two readings of temperature and battery: they change slowly, and some sensors answer slowly."""
 CPU_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal", "soc_thermal", "acpitz")
 ALERT_SAMPLES = 10
-"""Samples whose mean is held against the thresholds: a short peak is no alarm."""
+"""Samples whose mean is compared with the thresholds: a short peak is no alarm."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Opens the wizard on this terminal and gives the terminal back whatever happens."""
+"""Open the wizard on this terminal, and restore the terminal in any case."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""The files of a tokenizer, read under limits, and copied alone for a renderer that shall see nothing else."""
+"""The files of a tokenizer, read under limits, and copied alone for a renderer that must see nothing else."""
 
 import json
 import re

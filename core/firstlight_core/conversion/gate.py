@@ -83,7 +83,7 @@ class Gate:
         )
 
     async def close(self) -> None:
-        """End the process, whatever it does."""
+        """End the process, even while it works."""
         if self._checking is not None:
             self._checking.cancel()
             await asyncio.wait({self._checking})

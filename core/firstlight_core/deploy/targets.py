@@ -22,5 +22,5 @@ def target_words(target: str) -> str:
 
 
 def asks_capacity(target: str) -> bool:
-    """Return whether a target wants to know how big a server shall be."""
+    """Return whether a target needs the size of a server."""
     return target in EXPORTS and EXPORTS[target].options is not None

@@ -77,7 +77,7 @@ class AnsweredDocument(Published, AnswerProof):
 
 
 class CapacityDocument(TypedDict):
-    """How big a vLLM server shall be."""
+    """The size of a vLLM server."""
 
     gpus: int
     """GPUs of one replica; 0 runs on the CPU."""

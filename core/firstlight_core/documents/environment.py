@@ -43,7 +43,7 @@ class DoctorDocument(TypedDict):
     verdict: DoctorVerdict
     checks: list[CheckDocument]
     precisions: dict[str, Availability]
-    """Precision key → availability, whatever the model."""
+    """Precision key → availability, independent of the model."""
     course: list[CourseLine]
 
 

@@ -125,7 +125,7 @@ async def run_checks(
 
 
 def _precisions() -> dict[str, Availability]:
-    """Return which precisions the toolchain can make, whatever the model."""
+    """Return which precisions the toolchain can make, independent of the model."""
     answers = {row.key: precision_available(row) for row in PRECISIONS}
     return {key: {"available": can, "reason": why} for key, (can, why) in answers.items()}
 

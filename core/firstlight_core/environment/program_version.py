@@ -1,4 +1,4 @@
-"""Asks a program on this machine for its version, and survives whatever it does instead."""
+"""Ask a program on this machine for its version; a program that does anything else is reported."""
 
 import asyncio
 import contextlib

@@ -38,7 +38,7 @@ GRAMS = 5
 
 
 def unfit(inspection: Inspection, precision: Precision) -> str:
-    """Return why a calibrated row cannot be made of this model, whatever the machine; empty when it can."""
+    """Return why a calibrated row cannot be made of this model on any machine; empty when it can."""
     if not precision.calibrated:
         return ""
     shape = inspection.shape

@@ -35,7 +35,7 @@ CAPACITY_LIMITS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
-    """The small form: how big the server shall be."""
+    """The size of a server in four numbers."""
 
     gpus: int = 1
     """GPUs of one replica (tensor parallel); 0 runs on the CPU."""

@@ -52,7 +52,7 @@ def install() -> None:
         if "hf_details" not in extra and "_effective_builder_config" not in extra:
             precision = str(getattr(precision, "value", precision))
             if precision == "int8":
-                # Whoever wants one table for both ends says so (`tied_int8`); the builder knows only two.
+                # A build with one table for both ends asks for it (`tied_int8`); the builder knows only two.
                 extra.setdefault("shared_embeddings", False)
             extra = builder.parse_extra_options(
                 *places, precision, execution_provider, cache_dir, _option_lines(extra)

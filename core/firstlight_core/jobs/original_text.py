@@ -1,4 +1,4 @@
-"""The token sequences on which an artifact is held against its original: short turns, and one that outgrows windows."""
+"""Token sequences on which an artifact is compared with its original: short turns, and one longer than windows."""
 
 import contextlib
 from typing import Any

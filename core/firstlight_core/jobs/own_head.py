@@ -31,7 +31,7 @@ def _seeing_both(inner: Callable[..., dict[str, Any]]) -> Callable[..., dict[str
 
 
 def untie(config: Any) -> None:
-    """Have embedding and output head taken for two matrices, whatever config.json says."""
+    """Treat embedding and output head as two matrices, regardless of config.json."""
     config.tie_word_embeddings = False
     text = getattr(config, "text_config", None)
     if text is not None:

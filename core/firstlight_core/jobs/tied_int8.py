@@ -28,7 +28,7 @@ def install() -> None:
 
 
 def wanted(model: Any) -> bool:
-    """Return whether this build is one plain symmetric int8 pass whose embedding shall be shared."""
+    """Return whether this build is one plain symmetric int8 pass whose embedding is to be shared."""
     settings = model.quant_attrs
     return bool(
         model.extra_options.get("shared_embeddings")

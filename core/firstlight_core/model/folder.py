@@ -153,7 +153,7 @@ def check_tree(folder: ModelFolder) -> list[str]:
 
 def _refuse_circles(root: Path, links: dict[str, Path]) -> None:
     """Refuse links to folders by which a walk that follows links comes back to where it was."""
-    # Whoever follows a link may meet those that stand in the folder it leads to.
+    # A reader that follows a link may meet files that are in the folder it leads to.
     met = {
         name: {other for other in links if (root / other).is_relative_to(target)}
         for name, target in links.items()

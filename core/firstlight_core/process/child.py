@@ -162,7 +162,7 @@ class Child:
             except TimeoutError:
                 continue
             except asyncio.CancelledError as error:
-                # Whoever is in a hurry gets no gentle end.
+                # A caller in a hurry does not wait for a clean end.
                 hurry = error
         # The leader may have ended while its children live on in its group.
         process_trees().signal(self.process.pid, KILL)

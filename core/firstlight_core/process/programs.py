@@ -95,7 +95,7 @@ async def _read(
 
 
 async def end_program(process: asyncio.subprocess.Process) -> None:
-    """End a program and whatever it started, gently first."""
+    """End a program and its children, first with a request to terminate."""
     if process.returncode is None:
         process_trees().signal(process.pid, TERMINATE)
         with contextlib.suppress(TimeoutError):

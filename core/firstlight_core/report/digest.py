@@ -47,7 +47,7 @@ def ledger_digest(run: Run) -> LedgerDigest:
 
 
 def written_digests(folder: Path) -> dict[str, str]:
-    """Kind → digest of the newest report that the ledger in this folder tells of; empty when there is none."""
+    """Kind → digest of the newest report in this folder's ledger; empty without one."""
     digests: dict[str, str] = {}
     for entry in Run(folder).entries():
         if entry.step == REPORT:

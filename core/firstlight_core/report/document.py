@@ -291,7 +291,7 @@ def _chat(chat: ChatValues) -> list[ChatPair]:
 
 
 def _transcripts(run: Run) -> list[ChatPair]:
-    """Return every question that the ledger tells of, in the order in which they were asked."""
+    """Return every question in the ledger, in order."""
     pairs: list[ChatPair] = []
     for entry in run.entries():
         if entry.step != "chat" or entry.status != "done":

@@ -272,7 +272,7 @@ async def _repairs(
     repaired: set[str] = set()
     for shape, *rows in drawn:
         wanted, before, rewritten, other = (row.get("text") for row in rows)
-        # Where the runtime strips or quotes otherwise whatever the template is, nothing may get worse.
+        # Where the runtime strips or quotes differently with any template, nothing may get worse.
         if rewritten != wanted or (other != wanted and not (shape.unusual and other == before)):
             return frozenset()
         if before != wanted and other == wanted:

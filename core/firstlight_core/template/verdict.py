@@ -89,7 +89,7 @@ class Comparison:
         )
 
     def _prompt_template(self, shape: Shape, of: Renderings, row: ShapeRow) -> list[Difference]:
-        """PromptTemplate is held against the reference's text in one and the same tokenizer."""
+        """Compare PromptTemplate with the reference's text in the same tokenizer."""
         wanted = list(of.wanted)
         # The way of reading a PromptTemplate that fits the tokenizer's own judges this one.
         ways = zip(of.expanded, of.implied, strict=True)

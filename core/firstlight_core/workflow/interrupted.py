@@ -41,7 +41,7 @@ class Interrupted:
 def find_interrupted(
     plan: Plan, *, runs: Path | None = None, now: float | None = None
 ) -> Interrupted | None:
-    """Return the newest run of this plan if it has not come to its end and nothing works on it any more."""
+    """Return the newest run of this plan if it has not ended and no process works on it any more."""
     moment = time.time() if now is None else now
     for run in list_runs(runs)[:LOOKED_AT]:
         entries = list(run.entries())

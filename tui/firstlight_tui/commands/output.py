@@ -38,7 +38,7 @@ def say(*parts: str | Painted) -> None:
 
 
 def note(*parts: str | Painted) -> None:
-    """One line on stderr: progress, warnings, whatever is not the answer; a full disk there stops no work."""
+    """Print one line to stderr: progress, warnings, anything but the answer; a full disk there stops no work."""
     PROGRESS.clear()
     with contextlib.suppress(OSError):
         sys.stderr.write(as_shown(parts, sys.stderr) + "\n")

@@ -32,7 +32,7 @@ class Step(Protocol):
 
 
 class Navigation:
-    """The position in the row of steps; `show` is called whenever another step shall be on the screen."""
+    """The position in the row of steps; `show` is called whenever another step is to be shown."""
 
     def __init__(
         self,

@@ -219,7 +219,7 @@ class Works:
         return work.result if work is not None else None
 
     def get(self, name: str) -> Work | None:
-        """Return the newest work of this name, whatever its result is."""
+        """Return the newest work of this name, with any result."""
         return self._works.get(name)
 
     def forget(self, name: str) -> None:

@@ -1,4 +1,4 @@
-"""The last net before the terminal: whatever slipped past the sanitiser at entry stops here.
+"""The last check before the terminal: control characters that passed the sanitiser at entry stop here.
 
 Textual strips only five control characters of the text it draws and writes link targets as they are (SAFETY D3, D4), so
 the method that turns a styled piece of text into bytes is wrapped: the text is made visible, links are dropped.

@@ -1,4 +1,4 @@
-"""How big a vLLM server shall be: four numbers, before its files are written."""
+"""Ask for the size of a vLLM server: four numbers, before its files are written."""
 
 from dataclasses import asdict
 from typing import ClassVar
@@ -24,7 +24,7 @@ _ROWS = (
 
 
 class CapacityScreen(Dialog[Capacity | None]):
-    """Returns the capacity, or None when nothing shall be written."""
+    """Returns the capacity, or None when nothing is to be written."""
 
     CSS = """
     CapacityScreen Grid { grid-size: 3; grid-columns: 9 9 1fr; grid-rows: 1; height: auto; }
