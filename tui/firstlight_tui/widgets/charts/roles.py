@@ -1,4 +1,4 @@
-"""Colour roles of the charts: theme variables only, and a shape for each, so that no meaning depends on colour alone."""
+"""Colour roles of the charts: theme variables, and a shape for each, so that no meaning depends on colour alone."""
 
 from typing import Literal
 
