@@ -65,7 +65,7 @@ class SettingRow:
     unit: str = ""
     """Of a whole number; empty for a text."""
     default: str = ""
-    """What counts where nothing was chosen; empty where it depends on the machine."""
+    """Value where none was chosen; empty where it depends on the machine."""
 
     @property
     def is_number(self) -> bool:

@@ -48,7 +48,7 @@ class MachineView:
     """The newest figure, whether or not an answer is being made."""
     alerts: tuple[Alert, ...] = ()
     thresholds: AlertThresholds = field(default_factory=ALERT_THRESHOLDS.copy)
-    """What the alerts were measured against."""
+    """The thresholds of the alerts."""
 
     @property
     def last(self) -> Sample | None:
