@@ -47,6 +47,8 @@ class Figures:
     """`very-close`, `close`, `noticeable` or `far`, in Quality's words; empty when the drift was not measured."""
     usable: bool | None = None
     """Quality's verdict: False is "Not good enough"."""
+    measured_at: str = ""
+    """UTC, ISO 8601, of figures from the history; empty for those of this run."""
     drifted: bool = False
     """Whether the distance from the original alone made it not good enough: every check passed."""
 
@@ -92,21 +94,21 @@ def measured_figures(
     if isinstance(measurements, Session):
         measurements = Measurements.of(measurements)
     figures = {
-        _folder(document["artifact"]): _converted(cast(JsonObject, document))
+        _folder(document["artifact"]): converted_figures(cast(JsonObject, document))
         for document in artifacts
         if document.get("artifact") and document.get("precision")
     }
     for step, document in measurements.documents:
         if step == "convert" and (folder := _folder(document.get("artifact"))) in figures:
             old = figures[folder]
-            figures[folder] = _converted({**document, "precision": old.precision})
+            figures[folder] = converted_figures({**document, "precision": old.precision})
         elif step == "benchmark":
             for result in _list(document.get("results")):
-                _join(figures, result, partial(_speeds, void=bool(document.get("void"))))
+                _join(figures, result, partial(with_speeds, void=bool(document.get("void"))))
         elif step == "quality":
             several = _list(document.get("artifacts"))
             for result in several or [document]:
-                _join(figures, result, _quality)
+                _join(figures, result, with_quality)
     return {figure.precision: figure for figure in figures.values()}
 
 
@@ -134,7 +136,8 @@ def _list(value: JsonValue) -> list[JsonObject]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def _converted(document: JsonObject) -> Figures:
+def converted_figures(document: JsonObject) -> Figures:
+    """Return the figures of a conversion's document."""
     return Figures(
         precision=str(document["precision"]),
         artifact=_folder(document["artifact"]),
@@ -144,7 +147,7 @@ def _converted(document: JsonObject) -> Figures:
     )
 
 
-def _speeds(figures: Figures, result: JsonObject, *, void: bool) -> Figures:
+def with_speeds(figures: Figures, result: JsonObject, *, void: bool) -> Figures:
     """Return the figures with what a benchmark measured."""
     figures = replace(
         figures,
@@ -169,7 +172,7 @@ def _speeds(figures: Figures, result: JsonObject, *, void: bool) -> Figures:
     )
 
 
-def _quality(figures: Figures, result: JsonObject) -> Figures:
+def with_quality(figures: Figures, result: JsonObject) -> Figures:
     """Return the figures with what a quality check measured."""
     drift, usable = result.get("drift"), result.get("ok")
     if (kl_mean := _inner(drift, "kl_mean")) is not None:

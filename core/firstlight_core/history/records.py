@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from firstlight_core.artifact.manifest import read_source, tool_versions
+from firstlight_core.artifact.manifest import read_manifest, read_source, tool_versions
 from firstlight_core.artifact.target import find_target
 from firstlight_core.documents.comparison import Better, Unit
 from firstlight_core.documents.conversion import ConversionDocument
@@ -70,7 +70,7 @@ def bench_record(document: BenchDocument, result: BenchResult) -> RecordFacts:
         series.append(_series("peak_rss_bytes", None, [rss["peak"]]))
     folder = result.get("folder")
     facts = _facts("bench", result["label"], result["target"], folder, settings, series)
-    facts["precision"] = result.get("precision")
+    facts["precision"] = result.get("precision") or facts["precision"]
     facts["void"] = document["void"] or result.get("void", False)
     facts["void_reasons"] = document.get("void_reasons", [])
     return facts
@@ -175,6 +175,8 @@ def _facts(
     series: Sequence[SampleSeries],
 ) -> RecordFacts:
     source = read_source(Path(folder)) if folder is not None else None
+    manifest = read_manifest(Path(folder)) if folder is not None else None
+    precision = manifest.get("precision") if manifest is not None else None
     return {
         "kind": kind,
         "label": label,
@@ -182,7 +184,8 @@ def _facts(
         "folder": folder,
         "artifact_fingerprint": artifact_fingerprint(Path(folder)) if folder is not None else None,
         "source_fingerprint": source["fingerprint"] or None if source is not None else None,
-        "precision": None,
+        # A manifest that was edited may hold a value of another type.
+        "precision": precision if isinstance(precision, str) else None,
         "settings": settings,
         "void": False,
         "void_reasons": [],

@@ -72,12 +72,28 @@ def _recorded(
 ) -> Callable[P, Coroutine[None, None, DocumentT]]:
     @functools.wraps(function)
     async def call(*args: P.args, **kwargs: P.kwargs) -> DocumentT:
-        document = await function(*args, **kwargs)
-        listener = kwargs.get("on_event")
+        parts: list[DocumentT] = []
+        if callable(on_stopped := kwargs.get("on_stopped")):
+
+            def keep_part(part: DocumentT) -> None:
+                parts.append(part)
+                on_stopped(part)
+
+            kwargs["on_stopped"] = keep_part
         events: list[Event] = []
+
         # Hashes and the disk may take a while; events belong to the loop.
-        await asyncio.to_thread(record, kind, document, records_of, on_event=events.append)
-        if callable(listener):
+        async def keep(document: DocumentT) -> None:
+            await asyncio.to_thread(record, kind, document, records_of, on_event=events.append)
+
+        try:
+            document = await function(*args, **kwargs)
+        except asyncio.CancelledError:
+            for part in parts:
+                await keep(part)
+            raise
+        await keep(document)
+        if callable(listener := kwargs.get("on_event")):
             for event in events:
                 listener(event)
         return document

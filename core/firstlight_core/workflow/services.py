@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import firstlight_core.deploy.targets
     import firstlight_core.environment.doctor
     import firstlight_core.environment.install
+    import firstlight_core.estimate.earlier_figures
     import firstlight_core.estimate.estimates
     import firstlight_core.foundry.background
     import firstlight_core.foundry.cli
@@ -82,6 +83,7 @@ class Services:
 
     find_models = Late(lambda: firstlight_core.model.inspection.find_models)
     inspect = Late(lambda: firstlight_core.estimate.estimates.inspect_and_estimate)
+    earlier_figures = Late(lambda: firstlight_core.estimate.earlier_figures.earlier_figures)
     resolve_hub_id = Late(lambda: firstlight_core.model.download.resolve_hub_id)
     download = Late(lambda: firstlight_core.model.download.download_model)
     adopt = Late(lambda: firstlight_core.artifact.artifact.adopt)

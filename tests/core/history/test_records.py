@@ -1,5 +1,6 @@
 """What becomes of a document in the history, and that nothing there keeps a result from the user."""
 
+import asyncio
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from firstlight_core.documents.history import SampleSeries
+from firstlight_core.documents.measure import BenchDocument
 from firstlight_core.documents.tuning import TrialRow, TunedArtifactDocument
 from firstlight_core.history.fingerprints import (
     artifact_fingerprint,
@@ -175,3 +177,14 @@ def test_neither_the_seam_nor_the_verbs_import_sqlite3_or_numpy_before_they_need
     code = f"import sys, {modules}; print({{'sqlite3', 'numpy'}} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+async def test_what_a_stopped_benchmark_has_measured_is_kept() -> None:
+    async def measure(*, on_stopped: Callable[[BenchDocument], None]) -> BenchDocument:
+        on_stopped(BENCHMARK)
+        raise asyncio.CancelledError
+
+    parts: list[BenchDocument] = []
+    with pytest.raises(asyncio.CancelledError):
+        await recorded._recorded("bench", measure, bench_records)(on_stopped=parts.append)
+    assert parts == [BENCHMARK] and len(HistoryStore().records()) == 1

@@ -9,6 +9,7 @@ from textual.pilot import Pilot
 from textual.widgets import Button, Input, Select
 
 from firstlight_core.documents.measure import BenchResult, QualityDocument
+from firstlight_core.estimate.measured_figures import Figures
 from firstlight_core.precision.options import read_options
 from firstlight_core.session import Session
 from firstlight_tui.modals import DetailScreen
@@ -29,6 +30,7 @@ from tests.support.measured_documents import (
 )
 from tests.support.pilot import SIZES, Build, settle
 from tests.support.wizard_documents import FULL, MODEL, conversion
+from tests.support.wizard_services import Called, fake_services
 
 OPEN = Session(source=FULL.source, model=MODEL)
 
@@ -354,3 +356,32 @@ async def test_a_row_larger_than_its_source_says_so(wizard: Build) -> None:
         table(pilot).point_at("int4")
         await settle(pilot)
         assert "× the source" not in text(pilot, "#precision-detail")
+
+
+async def test_what_was_measured_before_the_restart_comes_back_with_its_date(
+    wizard: Build,
+) -> None:
+    fingerprints: list[str] = []
+
+    def earlier(fingerprint: str) -> dict[str, Figures]:
+        fingerprints.append(fingerprint)
+        return {
+            "int8": Figures(
+                precision="int8",
+                artifact="/models/out/int8",
+                bytes=5_000_000,
+                decode_tps=321.0,
+                prompt_tokens=128,
+                measured_at="2026-11-02T08:00:00+00:00",
+            )
+        }
+
+    fresh = Session(source=FULL.source, model=MODEL, precisions=("int8",))
+    services = fake_services(Called(), earlier_figures=earlier)
+    app = wizard(session=fresh, first=PrecisionStep, services=services)
+    async with app.run_test(size=(140, 40)) as pilot:
+        await settle(pilot)
+        assert fingerprints == [MODEL["fingerprint"]]
+        assert row(pilot, "int8")["decode"].startswith("321")
+        assert "on 2026-11-02: " in text(pilot, "#precision-detail")
+        assert "321" not in str(row(pilot, "int4"))

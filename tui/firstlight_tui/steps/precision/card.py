@@ -117,7 +117,8 @@ def measured_words(row: PrecisionRow) -> str:
         parts.append(f"{', '.join(speeds)} (prompt of {figures.prompt_tokens} tokens{void})")
     if figures.run_rss_bytes:
         parts.append(f"RAM running {bytes_text(figures.run_rss_bytes)}")
-    return "; ".join([*parts, *_quality_words(figures)])
+    words = "; ".join([*parts, *_quality_words(figures)])
+    return f"on {figures.measured_at[:10]}: {words}" if figures.measured_at and words else words
 
 
 def _quality_words(figures: Figures) -> list[str]:

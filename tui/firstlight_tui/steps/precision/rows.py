@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from firstlight_core.estimate.earlier_figures import merged_figures
 from firstlight_core.estimate.measured_figures import Figures, Measurements, measured_figures
 from firstlight_core.estimate.recommendation import Recommendation
 from firstlight_core.ledger import Entry
@@ -11,9 +12,12 @@ from firstlight_tui.state.precision_choice import estimates_of, is_edited
 from firstlight_tui.widgets.precision_columns import PrecisionRow
 
 
-def figures_of(session: Session, entries: Iterable[Entry]) -> dict[str, Figures]:
-    """Return the measured figures of each precision, of this session and of earlier entries of its run."""
-    return measured_figures(session.artifacts, Measurements.of(session, entries))
+def figures_of(
+    session: Session, entries: Iterable[Entry], earlier: Mapping[str, Figures] | None = None
+) -> dict[str, Figures]:
+    """Return the measurements of each precision: of this session and this run, completed by the history's `earlier`."""
+    measured = measured_figures(session.artifacts, Measurements.of(session, entries))
+    return merged_figures(measured, earlier or {})
 
 
 def rows_of(

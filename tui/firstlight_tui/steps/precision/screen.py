@@ -64,6 +64,7 @@ class PrecisionStep(StepScreen):
     def __init__(self) -> None:
         super().__init__()
         self._ledger: tuple[Entry, ...] = ()
+        self._earlier: dict[str, Figures] = {}
         self._by_speed = False
 
     @classmethod
@@ -83,11 +84,21 @@ class PrecisionStep(StepScreen):
         self._table.point_at(self.session.precisions[0])
         self._paint()
         self.run_worker(self._read_ledger(), name="ledger", exclusive=True)
+        if self.session.model is not None:
+            reading = self._read_history(self.session.model["fingerprint"])
+            self.run_worker(reading, name="history", group="history", exclusive=True)
 
     async def _read_ledger(self) -> None:
         record = await self.workspace.ledger.written()
         if record is not None:
             self._ledger = tuple(await asyncio.to_thread(lambda: list(record.entries())))
+            self._paint()
+
+    async def _read_history(self, fingerprint: str) -> None:
+        """Read from the history what was measured of this model before this run."""
+        service = self.workspace.services.earlier_figures
+        self._earlier = await asyncio.to_thread(service, fingerprint)
+        if self._earlier:
             self._paint()
 
     def _session_changed(self) -> None:
@@ -106,7 +117,7 @@ class PrecisionStep(StepScreen):
     def _card(self, *, whole: bool = False) -> Content:
         """Return the card of the highlighted row."""
         session, key = self.session, self._table.highlighted
-        rows = rows_of(session, figures_of(session, self._ledger))
+        rows = rows_of(session, figures_of(session, self._ledger, self._earlier))
         return card(
             rows[key],
             config=(session.configs or {}).get(key),
@@ -120,7 +131,7 @@ class PrecisionStep(StepScreen):
         if not self.is_attached:
             return
         session = self.session
-        figures = figures_of(session, self._ledger)
+        figures = figures_of(session, self._ledger, self._earlier)
         advice = recommend(session.goal, estimates_of(session), figures)
         self._table.show(list(rows_of(session, figures, advice).values()))
         sentence = advice.sentence if advice else "No row can run here; the card says why."
@@ -176,7 +187,7 @@ class PrecisionStep(StepScreen):
     @on(DataTable.RowHighlighted, "#precisions")
     def _highlighted(self) -> None:
         self.query_one("#precision-detail", Words).update(self._card())
-        self._plot(figures_of(self.session, self._ledger))
+        self._plot(figures_of(self.session, self._ledger, self._earlier))
 
     @on(PointChart.PointSelected, "#trade-off")
     def _point_selected(self, event: PointChart.PointSelected) -> None:
