@@ -28,14 +28,14 @@ from firstlight_core.environment.machine import core_count
 from firstlight_core.environment.toolchain import CONVERT_PACKAGES, installed_version
 from firstlight_core.errors import FirstlightError
 from firstlight_core.estimate.artifact_size import artifact_bytes
-from firstlight_core.estimate.estimates import BASE_RAM, bare_estimate
+from firstlight_core.estimate.estimates import bare_estimate
 from firstlight_core.estimate.run_memory import run_bytes
 from firstlight_core.files import read_json_object, write_json, write_whole
 from firstlight_core.inference.engine import open_engine
 from firstlight_core.model.inspection import Inspection, inspect_model
 from firstlight_core.monitor import PeakMemory
 from firstlight_core.paths import find_paths
-from firstlight_core.precision.table import PRECISIONS, Precision
+from firstlight_core.precision.table import BASE_RAM, PRECISIONS, Precision
 
 DOCS = Path(__file__).parent.parent / "docs"
 GOALS = {

@@ -72,8 +72,8 @@ def walking(home: str) -> Samples:
     with opened(home) as terminal:
         terminal.wait_for(b"Ready", b"Blocked")
         while True:
-            yield terminal.redraw(NEXT, b"only its headers")
-            yield terminal.redraw(BACK, b"What this machine has")
+            yield terminal.redraw(NEXT, b"Choose a model")
+            yield terminal.redraw(BACK, b"Is this machine ready")
 
 
 def probing(home: str) -> Samples:

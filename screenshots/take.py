@@ -68,11 +68,12 @@ async def walk() -> None:
     from firstlight_core.paths import find_paths
     from firstlight_core.session import Session
     from firstlight_tui.app import WizardApp
-    from firstlight_tui.steps import STEPS
+    from firstlight_tui.steps import list_screens
 
+    steps = list_screens()
     app = WizardApp(session=Session(source=str(find_paths().sample)))
     async with app.run_test(size=SIZE) as pilot:
-        for step in STEPS:
+        for step in steps:
             await quiet(pilot)
             assert type(app.screen) is step, f"expected {step.STEP_TITLE}, at {app.screen}"
             if step.STEP_ID == "chat":
@@ -86,7 +87,7 @@ async def walk() -> None:
                     app.screen.query_one("#primary", Button).press()
                     await quiet(pilot)
             await photograph(pilot, step.STEP_ID)
-            app.screen.action_next() if step is not STEPS[-1] else None
+            app.screen.action_next() if step is not steps[-1] else None
 
 
 async def themes() -> None:

@@ -15,7 +15,7 @@ from firstlight_core.documents.reading import field_types, fits
 from firstlight_core.documents.run_file import Configs
 from firstlight_core.documents.template import SettledTemplate
 from firstlight_core.precision.table import preferred_precision
-from firstlight_core.steps import STEPS, cleared_answers, results_of
+from firstlight_core.steps import STEPS, Step, cleared_answers, results_of
 
 
 class Answers(TypedDict, total=False):
@@ -111,6 +111,14 @@ class Session:
         """Return the names of the answers that were other ones in `before`."""
         names = {*_EMPTY, *(step.result for step in STEPS if step.result)}
         return {name for name in names if self.answer(name) != before.answer(name)}
+
+    def passes_by(self, step: Step) -> bool:
+        """Return whether the step has nothing to ask.
+
+        An adopted artifact has the precision that it was made in; a connected server needs no model of one's own.
+        """
+        adopted = self.source is None and self.artifact is not None
+        return (step.converts and adopted) or (step.about_a_model and self.endpoint is not None)
 
     def converted(self, document: ConversionDocument, *, keep: bool = False) -> Self:
         """Add an artifact; use it when none is in use, or when it is preferred and nothing depends on the other.

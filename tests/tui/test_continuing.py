@@ -20,12 +20,14 @@ from firstlight_core.workflow.resume import (
 )
 from firstlight_tui.app import WizardApp
 from firstlight_tui.modals.continue_run import ContinueScreen, question_of
-from firstlight_tui.steps import STEPS
+from firstlight_tui.steps import list_screens
 from firstlight_tui.steps.base import StepScreen
 from tests.support import documents
 from tests.support.pilot import Build, settle
 from tests.support.wizard_documents import FULL
 from tests.support.wizard_services import Called, fake_services
+
+STEPS = list_screens()
 
 IDS = [step.STEP_ID for step in STEPS]
 WORKED = (

@@ -3,12 +3,14 @@
 import pytest
 
 from firstlight_core.session import Session
-from firstlight_tui.steps import STEPS
+from firstlight_tui.steps import list_screens
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.rail import in_use_words
 from firstlight_tui.widgets import Words
 from tests.support.pilot import Build, settle
 from tests.support.wizard_documents import FULL, conversion
+
+STEPS = list_screens()
 
 TWO = FULL.decide(artifacts=(conversion("int8"), conversion("int4")))
 

@@ -9,11 +9,13 @@ from textual.pilot import Pilot
 
 from firstlight_core.model.sources import FoundModel
 from firstlight_tui.app import WizardApp
-from firstlight_tui.steps import STEPS
+from firstlight_tui.steps import list_screens
 from firstlight_tui.steps.base import StepScreen
 from tests.support.pilot import SIZES, settle
 from tests.support.wizard_documents import FULL
 from tests.support.wizard_services import Called, fake_services
+
+STEPS = list_screens()
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")

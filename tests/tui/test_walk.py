@@ -13,7 +13,7 @@ from firstlight_core.model.sources import FoundModel
 from firstlight_core.process.events import Stage
 from firstlight_core.session import Session
 from firstlight_tui.state.work import Work
-from firstlight_tui.steps import STEPS
+from firstlight_tui.steps import list_screens
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.chat.screen import ChatStep
 from firstlight_tui.steps.model.screen import ModelStep
@@ -21,6 +21,8 @@ from firstlight_tui.widgets import Words
 from tests.support.pilot import SIZES, Build, panel, put_work, settle
 from tests.support.wizard_documents import BENCHMARK, FULL
 from tests.support.wizard_services import Called, fake_services
+
+STEPS = list_screens()
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")

@@ -63,7 +63,7 @@ def _usable_streams() -> None:
 
 def _run(arguments: list[str]) -> int:
     if arguments and arguments[0].startswith("--") and arguments != ["--version"]:
-        from firstlight_tui.commands.switches import take_switches
+        from firstlight_tui.terminal.switches import take_switches
 
         arguments = take_switches(arguments)
     if arguments == ["--version"]:
@@ -97,12 +97,14 @@ def _named_folder(word: str) -> "Path | None":
     if word.startswith("-") or "\0" in word:
         return None
     from firstlight_core.paths import expanded
-    from firstlight_tui.commands import VERBS
 
     folder = expanded(word)
-    is_path = word.startswith((".", "~")) or os.sep in word or (os.altsep or os.sep) in word
+    if word.startswith((".", "~")) or os.sep in word or (os.altsep or os.sep) in word:
+        return folder
+    from firstlight_tui.commands import VERBS
+
     # A verb stays a verb even if a folder has its name.
-    return folder if is_path or (word not in VERBS and folder.is_dir()) else None
+    return folder if word not in VERBS and folder.is_dir() else None
 
 
 def open_wizard(*, demo: bool = False, model: str | None = None) -> int:

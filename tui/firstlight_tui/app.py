@@ -1,9 +1,11 @@
 """The composition root: themes, keys, the workspace, and which screen is shown."""
 
 import asyncio
+import importlib
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.console import RenderableType
 from textual.binding import Binding, BindingType
@@ -13,17 +15,11 @@ from firstlight_core.paths import Paths
 from firstlight_core.session import Session
 from firstlight_core.workflow.services import Services
 from firstlight_themes import DEFAULT_THEME, load_themes
-from firstlight_tui.modals import ConfirmScreen
-from firstlight_tui.modals.connect import connect
-from firstlight_tui.modals.continue_run import offer_to_continue
-from firstlight_tui.modals.job_list import JobListScreen
-from firstlight_tui.modals.monitor_page import MonitorPage
-from firstlight_tui.modals.settings import SettingsScreen
 from firstlight_tui.state.job_list import STEPS_OF_OTHERS
 from firstlight_tui.state.navigation import Navigation
 from firstlight_tui.state.run_memory import RunMemory
 from firstlight_tui.state.workspace import Workspace
-from firstlight_tui.steps import STEPS
+from firstlight_tui.steps import WizardStep, list_steps
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.terminal.app import TerminalApp
 from firstlight_tui.terminal.idle import IdleTasks, read_styles, screens_of
@@ -31,9 +27,27 @@ from firstlight_tui.terminal.preferences import Preferences
 from firstlight_tui.terminal.workers import AppTasks, begin
 from firstlight_tui.widgets.screens import BaseScreen
 
+if TYPE_CHECKING:
+    from firstlight_tui.modals import ConfirmScreen
+
 REPAINT_SECONDS = 0.1
 SWEEP_SECONDS = 2.0
 """After the first paint, where it delays nothing."""
+DIALOGS = tuple(
+    f"firstlight_tui.modals.{name}"
+    for name in (
+        "confirm",
+        "connect",
+        "continue_run",
+        "help",
+        "job_list",
+        "keys",
+        "monitor_page",
+        "palette_rows",
+        "settings",
+    )
+)
+"""Modules of the dialogs that open over any step; imported after the first paint, or when one is asked for."""
 
 
 class WizardApp(TerminalApp):
@@ -107,8 +121,8 @@ class WizardApp(TerminalApp):
         self,
         *,
         session: Session | None = None,
-        steps: tuple[type[StepScreen], ...] = STEPS,
-        first: type[StepScreen] | None = None,
+        steps: Sequence[WizardStep] | None = None,
+        first: WizardStep | None = None,
         model: str | None = None,
         remember: bool = False,
         services: Services | None = None,
@@ -123,10 +137,10 @@ class WizardApp(TerminalApp):
         With `remember`, the run can be continued when it is cut short, and an earlier one is offered.
         """
         super().__init__(idle=idle, ascii=ascii)
-        self.steps = steps
+        self.steps = list_steps() if steps is None else tuple(steps)
         self.workspace = Workspace(
             AppTasks(self),
-            navigation=Navigation(steps, first=first, show=self.show_step),
+            navigation=Navigation(self.steps, first=first, show=self.show_step),
             session=session,
             services=services,
             history=history,
@@ -145,8 +159,9 @@ class WizardApp(TerminalApp):
         self.preferences = Preferences(self, self.workspace.paths, theme=DEFAULT_THEME)
 
     def on_mount(self) -> None:
+        first = self._step
         read_styles(self, screens_of("firstlight_tui"))
-        self.push_screen(self._step())
+        self.push_screen(first())
         for step in self.steps[: self.workspace.navigation.position]:
             step.passed_over(self.workspace)
         self.preferences.watch_theme()
@@ -157,14 +172,30 @@ class WizardApp(TerminalApp):
         self.call_after_refresh(self.workspace.take_sample)
         self.set_timer(SWEEP_SECONDS, self._sweep)
         if self.memory is not None and self.workspace.is_new:
-            offer = partial(offer_to_continue, self, self.workspace, self.memory)
-            self.call_after_refresh(begin, self, offer, group="continue")
+            self.call_after_refresh(begin, self, self._offer_to_continue, group="continue")
+        if self._idle is not None:
+            self.call_after_refresh(begin, self, self._load_rest, group="load")
 
     def on_unmount(self) -> None:
         """Write what the ledger still holds back."""
         self.workspace.ledger.flush()
         if self.memory is not None:
             self.memory.close()
+
+    async def _offer_to_continue(self) -> None:
+        from firstlight_tui.modals.continue_run import offer_to_continue
+
+        if self.memory is not None:
+            await offer_to_continue(self, self.workspace, self.memory)
+
+    async def _load_rest(self) -> None:
+        """Import what the first paint did not need in a thread, and read its styles, before anybody asks for it."""
+        loads: list[Callable[[], object]] = [step.load for step in self.steps]
+        loads += [partial(importlib.import_module, name) for name in DIALOGS]
+        for load in loads:
+            await asyncio.to_thread(load)
+            read_styles(self, screens_of("firstlight_tui"))
+            self.stylesheet.parse()
 
     async def _sweep(self) -> None:
         """Remove unfinished files of a killed wizard."""
@@ -174,7 +205,7 @@ class WizardApp(TerminalApp):
 
     @property
     def _step(self) -> type[StepScreen]:
-        return self.steps[self.workspace.navigation.position]
+        return self.steps[self.workspace.navigation.position].load()
 
     def show_step(self) -> None:
         """Show the open step unless it is on the screen; a screen that is not complete yet calls this when it is."""
@@ -187,12 +218,15 @@ class WizardApp(TerminalApp):
             return
         if isinstance(screen, BaseScreen):
             screen.leave()
+        read_styles(self, [self._step])
         self.switch_screen(self._step())
 
     # Actions --------------------------------------------------------------------------------------
 
     async def action_quit(self) -> None:
         """Leave, after a question when work is running."""
+        from firstlight_tui.modals.confirm import ConfirmScreen
+
         if not (question := self.workspace.leave_question()):
             self._leave_if(True)
         elif self._leave_question not in self.screen_stack:
@@ -201,7 +235,10 @@ class WizardApp(TerminalApp):
 
     def _leave_if(self, yes: bool | None) -> None:
         if yes:
-            if self.memory is not None and self._step is self.steps[-1]:
+            if (
+                self.memory is not None
+                and self.workspace.navigation.position == len(self.steps) - 1
+            ):
                 self.memory.finish()
             self.exit(0)
 
@@ -214,11 +251,15 @@ class WizardApp(TerminalApp):
 
     def action_connect(self) -> None:
         """Choose a running server for Chat, Benchmark and Quality."""
+        from firstlight_tui.modals.connect import connect
+
         if isinstance(self.screen, StepScreen):
             connect(self.screen)
 
     def action_settings(self) -> None:
         """Change what is kept from one start to the next."""
+        from firstlight_tui.modals.settings import SettingsScreen
+
         if isinstance(self.screen, StepScreen):
             self.push_screen(SettingsScreen(self.preferences, self.workspace.paths, self._themes))
 
@@ -232,10 +273,14 @@ class WizardApp(TerminalApp):
             # There the panel is a line, too.
             mode = monitor.more()
         if mode == "page":
+            from firstlight_tui.modals.monitor_page import MonitorPage
+
             self.push_screen(MonitorPage(), self._monitor_closed)
 
     def action_jobs(self) -> None:
         """Show what runs and what waits."""
+        from firstlight_tui.modals.job_list import JobListScreen
+
         if isinstance(self.screen, StepScreen):
             self.push_screen(JobListScreen(), self._jobs_closed)
 

@@ -32,8 +32,7 @@ def start_wizard(
     gc.disable()
     from firstlight_core.paths import find_paths
     from firstlight_tui.app import WizardApp
-    from firstlight_tui.steps.chat.screen import ChatStep
-    from firstlight_tui.steps.model.screen import ModelStep
+    from firstlight_tui.steps import screen_of
     from firstlight_tui.terminal.ascii_marks import wants_ascii
     from firstlight_tui.terminal.idle import IdleTasks
 
@@ -46,9 +45,9 @@ def start_wizard(
         session = session.decide(endpoint=endpoint)
     first: type[StepScreen] | None = None
     if session.target is not None:
-        first = ChatStep
+        first = screen_of("chat")
     elif model is not None:
-        first = ModelStep
+        first = screen_of("model")
     app = WizardApp(
         session=session,
         first=first,
@@ -61,12 +60,14 @@ def start_wizard(
 
 
 def run_wizard(app: "WizardApp") -> int:
-    """Run a wizard on this terminal with all that keeps its keys quick; the result is the exit code."""
+    """Run a wizard on this terminal with all that keeps its keys quick; the result is the exit code.
+
+    Garbage is collected from the first paint on: nothing that is made before it is garbage.
+    """
     from firstlight_core.process.priority import BESIDE_A_SCREEN
     from firstlight_tui.terminal.idle import settle_garbage
 
     settle_garbage()
-    gc.enable()
     _watch_children_without_threads()
     os.environ[BESIDE_A_SCREEN] = "1"
     result = app.run()

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import importlib.metadata
 import stat
 import threading
 from pathlib import Path
@@ -32,6 +31,9 @@ _CHUNK = 2**20
 
 def tool_versions() -> dict[str, str]:
     """Return the version of every installed package that affects an artifact; imports nothing."""
+    # The wizard's first paint does not wait for it.
+    import importlib.metadata
+
     versions = {}
     for name in _TOOLS:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):

@@ -27,11 +27,9 @@ from firstlight_core.estimate.run_memory import run_bytes
 from firstlight_core.model.inspection import Inspection, inspect_model
 from firstlight_core.monitor import available_memory
 from firstlight_core.paths import find_paths
-from firstlight_core.precision.table import PRECISIONS, Precision, cost_of
+from firstlight_core.precision.table import BASE_RAM, PRECISIONS, Precision, cost_of
 from firstlight_core.text import bytes_text, seconds_text
 
-BASE_RAM = 499_000_000
-"""Bytes of the processes before a weight is read: Python, torch, transformers and Olive, and the check that waits."""
 BASE_SECONDS = 3.25
 """Seconds for importing, and for the graph of a tiny model."""
 

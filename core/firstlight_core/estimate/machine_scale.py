@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from firstlight_core.estimate.estimates import BASE_RAM
-from firstlight_core.precision.table import DEFAULT_PRECISION, cost_of, find_precision
+from firstlight_core.precision.table import BASE_RAM, DEFAULT_PRECISION, cost_of, find_precision
 
 SIZES = (("0.5B", 0.5e9), ("1.5B", 1.5e9), ("3B", 3e9), ("7B", 7e9), ("14B", 14e9))
 """Usual sizes of small language models: label and parameters."""

@@ -41,6 +41,8 @@ class Cost:
     seconds_untied: float = 0.0
 
 
+BASE_RAM = 499_000_000
+"""Bytes of the processes before a weight is read: Python, torch, transformers and Olive, and the check that waits."""
 BUILDER_BITS = {"int4": 4, "int8": 8}
 """Bits of a weight by the ModelBuilder's `precision`; the others do not quantise."""
 

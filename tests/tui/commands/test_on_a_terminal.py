@@ -12,7 +12,7 @@ import pytest
 from firstlight_core.process.events import Progress, Stage
 from firstlight_tui.commands import bench_, chat_, output
 from firstlight_tui.commands.painting import Painted, ProgressLine, as_shown, wants_colour
-from firstlight_tui.commands.switches import take_switches
+from firstlight_tui.terminal.switches import take_switches
 from tests.support.measured_documents import bench_document, bench_result
 
 pty = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")

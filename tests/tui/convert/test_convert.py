@@ -26,8 +26,9 @@ from firstlight_tui.steps.convert.method_screen import MethodScreen
 from firstlight_tui.steps.convert.screen import ConvertStep
 from firstlight_tui.steps.convert.text import built_words
 from firstlight_tui.steps.precision.screen import PrecisionStep
-from firstlight_tui.widgets import LogView, ProblemPanel, Words
+from firstlight_tui.widgets import ProblemPanel, Words
 from firstlight_tui.widgets.charts import Chart
+from firstlight_tui.widgets.log_view import LogView
 from tests.support.pilot import SIZES, Build, age, settle
 from tests.support.wizard_documents import FULL, MODEL, conversion
 from tests.support.wizard_services import Called, fake_services

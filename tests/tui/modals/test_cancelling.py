@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 
 from firstlight_tui.modals.cancel_work import CancelQuestion
-from firstlight_tui.steps import STEPS
+from firstlight_tui.steps import list_screens
 from firstlight_tui.steps.base import StepScreen
 from tests.support.pilot import Build, age, painted, settle
 from tests.support.wizard_documents import BENCHMARK, DEPLOYMENT, FULL, QUALITY
 from tests.support.wizard_services import Called, fake_services
+
+STEPS = list_screens()
 
 STEP = {step.STEP_ID: step for step in STEPS}
 CASES = (

@@ -20,7 +20,6 @@ from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.modals.connect import ConnectScreen
 from firstlight_tui.steps.benchmark.screen import BenchmarkStep
 from firstlight_tui.steps.chat.screen import ChatStep
-from firstlight_tui.steps.convert.screen import ConvertStep
 from firstlight_tui.steps.deploy.screen import DeployStep
 from firstlight_tui.steps.model.screen import ModelStep
 from firstlight_tui.steps.quality.screen import QualityStep
@@ -295,12 +294,13 @@ async def test_steps_about_a_model_say_why_they_do_not_apply(wizard: Build, call
     )
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        app.screen.post_message(StepChosen(app.steps.index(ConvertStep)))
+        ids = [step.STEP_ID for step in app.steps]
+        app.screen.post_message(StepChosen(ids.index("convert")))
         await settle(pilot)
         assert isinstance(app.screen, ModelStep)
         (told,) = app._notifications
         assert told.message == "Convert needs a model of your own; Ctrl+G disconnects the server."
-        app.screen.post_message(StepChosen(app.steps.index(QualityStep)))
+        app.screen.post_message(StepChosen(ids.index("quality")))
         await settle(pilot)
         assert isinstance(app.screen, QualityStep)
 

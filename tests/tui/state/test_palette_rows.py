@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -10,7 +10,7 @@ from firstlight_core.model.sources import FoundModel
 from firstlight_core.session import Session
 from firstlight_core.settings_table import SETTINGS
 from firstlight_tui.state.key_names import key_name, key_names
-from firstlight_tui.state.navigation import Navigation, Step
+from firstlight_tui.state.navigation import Navigation
 from firstlight_tui.state.palette import (
     Act,
     act_rows,
@@ -20,8 +20,7 @@ from firstlight_tui.state.palette import (
     term_rows,
     theme_rows,
 )
-from firstlight_tui.steps import STEPS
-from firstlight_tui.steps.model.screen import ModelStep
+from firstlight_tui.steps import list_steps
 from tests.support.wizard_documents import FULL
 
 
@@ -62,13 +61,13 @@ def test_an_act_is_one_row_whatever_keys_it_has() -> None:
 
 def test_a_step_opens_or_says_why_not() -> None:
     refused: list[str] = []
-    navigation = Navigation(cast("tuple[Step, ...]", STEPS))
+    navigation = Navigation(list_steps())
     rows = {row.title: row for row in step_rows(navigation, Session(), refused.append)}
-    assert len(rows) == len(STEPS) - 1 and rows["Go to Chat"].help == "not yet"
+    assert len(rows) == len(list_steps()) - 1 and rows["Go to Chat"].help == "not yet"
     rows["Go to Chat"].run()
     assert "Choose a model first" in refused[0] and navigation.position == 0
     rows["Go to Model"].run()
-    assert navigation.steps[navigation.position] is ModelStep
+    assert navigation.steps[navigation.position].STEP_ID == "model"
     whole = {row.title: row for row in step_rows(navigation, FULL, refused.append)}
     whole["Go to Chat"].run()
     assert whole["Go to Convert"].help == "done" and len(refused) == 1

@@ -5,13 +5,15 @@ from textual import events
 from textual.app import ComposeResult
 from textual.widgets import Button
 
-from firstlight_tui.steps import STEPS
+from firstlight_tui.steps import list_screens
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.chat.screen import ChatStep
 from firstlight_tui.steps.summary.screen import SummaryStep
 from firstlight_tui.widgets.ask import Ask
 from tests.support.pilot import Build, settle
 from tests.support.wizard_documents import FULL
+
+STEPS = list_screens()
 
 
 async def test_letters_typed_at_once_stand_in_the_field_in_their_order(wizard: Build) -> None:
@@ -85,4 +87,4 @@ async def test_the_position_stays_when_the_application_has_ended(wizard: Build) 
         await settle(pilot)
         app.workspace.navigation.open(ChatStep)
         await settle(pilot)
-    assert app.steps[app.workspace.navigation.position] is ChatStep
+    assert app.steps[app.workspace.navigation.position].STEP_ID == ChatStep.STEP_ID

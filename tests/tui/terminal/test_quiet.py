@@ -8,11 +8,13 @@ from textual.css.stylesheet import Stylesheet
 
 from firstlight_core.workflow.services import FUNCTIONS
 from firstlight_tui.app import WizardApp
-from firstlight_tui.steps import STEPS
+from firstlight_tui.steps import list_screens
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.terminal.idle import REST_SECONDS, IdleTasks, screens_of, settle_garbage
 from tests.support.pilot import settle
 from tests.support.wizard_documents import FULL
+
+STEPS = list_screens()
 
 
 @pytest.fixture(autouse=True)

@@ -3,28 +3,18 @@
 import functools
 import inspect
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import get_type_hints
 
 import typer
 
 from firstlight_tui.terminal.ascii_marks import ASCII_VARIABLE
+from firstlight_tui.terminal.switches import SWITCH_VARIABLES
 
-_VARIABLES = {"--no-color": "NO_COLOR", "--ascii": ASCII_VARIABLE}
-"""Switch → the variable of the environment that means the same."""
 _HELP = {
     "--no-color": "No colour, as with NO_COLOR=1.",
     "--ascii": f"Draw with ASCII characters only, as with {ASCII_VARIABLE}=1.",
 }
-
-
-def take_switches(arguments: Sequence[str]) -> list[str]:
-    """Obey the switches before the first word that is no option, and return the other arguments."""
-    rest = list(arguments)
-    first = next((i for i, word in enumerate(rest) if not word.startswith("-")), len(rest))
-    for switch in (word for word in rest[:first] if word in _VARIABLES):
-        os.environ[_VARIABLES[switch]] = "1"
-    return [word for word in rest[:first] if word not in _VARIABLES] + rest[first:]
 
 
 def with_switches(function: Callable[..., None]) -> Callable[..., None]:
@@ -32,7 +22,7 @@ def with_switches(function: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def verb(**options: object) -> None:
-        for switch, variable in _VARIABLES.items():
+        for switch, variable in SWITCH_VARIABLES.items():
             if options.pop(_name(switch), False):
                 os.environ[variable] = "1"
         function(**options)

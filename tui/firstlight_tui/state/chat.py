@@ -1,7 +1,7 @@
 """The chat: up to three conversations with the same questions, compared, saved and replayed."""
 
 import asyncio
-import secrets
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -149,7 +149,7 @@ class Chat:
     async def ask_all(self, question: str) -> None:
         """Ask every conversation, one after another, so that none slows another's figures."""
         conversations = self.conversations
-        seed = secrets.randbelow(2**31) if len(conversations) > 1 else None
+        seed = random.SystemRandom().randrange(2**31) if len(conversations) > 1 else None
         # All get the question at once: a stop leaves every conversation with the same questions.
         for conversation in conversations:
             conversation.system, conversation.settings = self.first.system, self.first.settings

@@ -4,11 +4,14 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from firstlight_core.deploy.targets import PUBLISHED
 from firstlight_core.documents.foundry import CommandDocument
-from firstlight_core.exports.vllm_command import Capacity
 from firstlight_core.session import Session
+
+if TYPE_CHECKING:
+    from firstlight_core.exports.vllm_command import Capacity
 
 PURPOSES: Mapping[str, str] = {
     "foundry": "this laptop",
@@ -92,7 +95,7 @@ class Publication:
     """Whether a deployment of the same name gives way."""
     force: bool = False
     """Whether an artifact that was published by force is deployed all the same."""
-    capacity: Capacity | None = None
+    capacity: "Capacity | None" = None
     """Size of a vLLM server; None for other targets."""
 
 

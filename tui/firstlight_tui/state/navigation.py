@@ -9,24 +9,27 @@ from firstlight_core.session import Session
 class Step(Protocol):
     """The part of a step that needs no screen; the classes of `firstlight_tui.steps` have it."""
 
-    STEP_ID: str
-    STEP_TITLE: str
-    WORK: str
-    """Name of the step's long work; empty when it has none."""
-    ABOUT_A_MODEL: bool
+    @property
+    def STEP_ID(self) -> str: ...
+    @property
+    def STEP_TITLE(self) -> str: ...
+    @property
+    def WORK(self) -> str:
+        """Name of the step's long work; empty when it has none."""
+        ...
 
-    @classmethod
-    def passed_by(cls, session: Session) -> bool:
+    @property
+    def ABOUT_A_MODEL(self) -> bool: ...
+
+    def passed_by(self, session: Session) -> bool:
         """Return whether walking leads past this step."""
         ...
 
-    @classmethod
-    def missing(cls, session: Session) -> str | None:
+    def missing(self, session: Session) -> str | None:
         """Return why nobody can go past this step yet, or None."""
         ...
 
-    @classmethod
-    def done(cls, session: Session) -> bool:
+    def done(self, session: Session) -> bool:
         """Return whether the step has its answer."""
         ...
 
@@ -43,7 +46,7 @@ class Navigation:
     ) -> None:
         self.steps = steps
         self.show = show
-        self.position = 0 if first is None else steps.index(first)
+        self.position = 0 if first is None else self._index_of(first)
         """Index of the step on the screen, or of the last one that was."""
 
     def go(self, offset: int, session: Session) -> None:
@@ -54,14 +57,18 @@ class Navigation:
         if 0 <= index < len(self.steps):
             self.open(self.steps[index])
 
+    def _index_of(self, step: Step) -> int:
+        # By its id: the screen class and the row that stands for it before it is imported are the same step.
+        return [known.STEP_ID for known in self.steps].index(step.STEP_ID)
+
     def open(self, step: Step) -> None:
         """Open a step; the one on the screen gives way as soon as it is complete."""
-        self.position = self.steps.index(step)
+        self.position = self._index_of(step)
         self.show()
 
     def following(self, step: Step, session: Session) -> Step | None:
         """Return the step that comes after `step`, or None at the end."""
-        later = self.steps[self.steps.index(step) + 1 :]
+        later = self.steps[self._index_of(step) + 1 :]
         return next((step for step in later if not step.passed_by(session)), None)
 
     def is_after(self, step_id: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from firstlight_core.conversion.progress import HELD
 from firstlight_core.crowding import TreeDemand
@@ -13,7 +14,6 @@ from firstlight_core.documents.ledger import LedgerValues, TurnValues
 from firstlight_core.documents.template import TemplatePreview
 from firstlight_core.documents.workflow import SummaryFiles
 from firstlight_core.errors import FirstlightError
-from firstlight_core.exports.vllm_command import Capacity
 from firstlight_core.inference.transcript import Turn
 from firstlight_core.ledger import Run as LedgerRun
 from firstlight_core.machine import MachineReader
@@ -44,6 +44,9 @@ from firstlight_tui.state.work import ResultT, Run, Work, WorkKey, WorkOf, Works
 REPORT = WorkKey[SummaryFiles]("report")
 """The work that writes the report."""
 
+if TYPE_CHECKING:
+    from firstlight_core.exports.vllm_command import Capacity
+
 
 @dataclass(slots=True)
 class Drafts:
@@ -58,7 +61,7 @@ class Drafts:
     """`(artifact, PromptTemplate)` and the tokens of their preview."""
     deployment: tuple[str | None, Choice] | None = None
     """Artifact and choice, unless it is as suggested."""
-    capacity: Capacity | None = None
+    capacity: "Capacity | None" = None
     """The last requested size of a vLLM server."""
     service: ServiceWish = field(default_factory=ServiceWish)
 

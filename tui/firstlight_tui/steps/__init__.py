@@ -4,6 +4,9 @@ import importlib
 
 from firstlight_core.steps import STEPS as ROWS
 from firstlight_tui.steps.base import StepScreen
+from firstlight_tui.steps.late import LateStep
+
+WizardStep = LateStep | type[StepScreen]
 
 
 def screen_of(id: str) -> type[StepScreen]:
@@ -20,8 +23,10 @@ def screen_of(id: str) -> type[StepScreen]:
 
 
 def list_screens() -> tuple[type[StepScreen], ...]:
-    """Return the screen of every row, in order."""
+    """Return the screen of every row, in order; imports all of them."""
     return tuple(screen_of(row.id) for row in ROWS)
 
 
-STEPS = list_screens()
+def list_steps() -> tuple[LateStep, ...]:
+    """Return the step of every row, in order; imports no screen."""
+    return tuple(LateStep(row, screen_of) for row in ROWS)

@@ -1,7 +1,7 @@
 """The base class of the steps' screens."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from textual import on
 from textual.app import ComposeResult
@@ -71,14 +71,15 @@ class StepScreen(KeyBufferScreen):
             cls.STEP_TITLE, cls.ABOUT_A_MODEL = row.title, row.about_a_model
 
     @classmethod
-    def skip(cls, session: Session) -> bool:
-        """Return whether this step has nothing to ask."""
-        return False
+    def load(cls) -> type[Self]:
+        """Return the screen class; a `LateStep` imports it then."""
+        return cls
 
     @classmethod
     def passed_by(cls, session: Session) -> bool:
         """Return whether walking leads past this step."""
-        return cls.skip(session) or (cls.ABOUT_A_MODEL and session.endpoint is not None)
+        row = find_step(cls.STEP_ID)
+        return row is not None and session.passes_by(row)
 
     @classmethod
     def missing(cls, session: Session) -> str | None:

@@ -18,7 +18,7 @@ def rail_entries(workspace: Workspace, current: Step) -> list[RailEntry]:
 
 def _state(workspace: Workspace, step: Step, current: Step) -> str:
     work = workspace.works.get(step.WORK) if step.WORK else None
-    if step is current:
+    if step.STEP_ID == current.STEP_ID:
         return "current"
     if work is not None and work.pending:
         return work.status

@@ -1,6 +1,7 @@
 """An application whose keys come in the order in which they were typed, and that a signal ends."""
 
 import asyncio
+import gc
 import math
 import signal
 import sys
@@ -69,6 +70,7 @@ class TerminalApp(AsciiApp):
     def on_mount(self) -> None:
         if self._idle is not None:
             self.set_interval(LOOK_SECONDS, self._idle.look)
+            self.call_after_refresh(gc.enable)
         if sys.platform != "win32":
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):

@@ -1,7 +1,6 @@
 """The building blocks of the steps; none of them knows a step."""
 
 from firstlight_tui.widgets.key_bar import KeyBar
-from firstlight_tui.widgets.log_view import LogView
 from firstlight_tui.widgets.monitor_pane import MonitorPane
 from firstlight_tui.widgets.problem import ProblemPanel
 from firstlight_tui.widgets.step_rail import RailEntry, StepChosen, StepRail
@@ -10,7 +9,6 @@ from firstlight_tui.widgets.work_view import WorkView
 
 __all__ = [
     "KeyBar",
-    "LogView",
     "MonitorPane",
     "ProblemPanel",
     "RailEntry",

@@ -24,7 +24,8 @@ from firstlight_tui.steps.convert.board import ConversionBoard
 from firstlight_tui.steps.convert.method_screen import MethodAnswer, MethodScreen
 from firstlight_tui.steps.convert.queue import WORK, ConversionJob
 from firstlight_tui.steps.convert.text import method_texts, plan_words, result_words
-from firstlight_tui.widgets import LogView, Words
+from firstlight_tui.widgets import Words
+from firstlight_tui.widgets.log_view import LogView
 from firstlight_tui.widgets.work_view import waiting_words
 
 
@@ -69,11 +70,6 @@ class ConvertStep(StepScreen):
         return (
             None if session.artifact else "Convert first, or choose an artifact in the Model step."
         )
-
-    @classmethod
-    def skip(cls, session: Session) -> bool:
-        """An adopted ONNX artifact needs no conversion."""
-        return session.source is None and session.artifact is not None
 
     @classmethod
     def done(cls, session: Session) -> bool:

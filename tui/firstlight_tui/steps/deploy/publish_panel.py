@@ -21,7 +21,8 @@ from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.deploy.capacity_screen import CapacityScreen
 from firstlight_tui.steps.deploy.outcome import Outcome
 from firstlight_tui.terminal.app import workspace_of
-from firstlight_tui.widgets import LogView, WorkView
+from firstlight_tui.widgets import WorkView
+from firstlight_tui.widgets.log_view import LogView
 
 WORK = WorkKey[Deployed | Undone]("deploy")
 """The name of the work that publishes or undoes."""

@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
 
@@ -13,7 +12,8 @@ from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.modals.cancel_work import cancel_work
 from firstlight_tui.state.work import OnEvent, Started, Work, WorkKey
 from firstlight_tui.terminal.app import workspace_of
-from firstlight_tui.widgets import LogView, WorkView
+from firstlight_tui.terminal.workers import begin
+from firstlight_tui.widgets import WorkView
 
 if TYPE_CHECKING:
     from firstlight_core.environment.install import InstallPlan
@@ -41,9 +41,9 @@ class Installation(Vertical):
             super().__init__()
             self.error = error
 
-    def compose(self) -> ComposeResult:
-        yield WorkView(id="install-work")
-        yield LogView(id="install-log")
+    complete = False
+    """Whether its parts exist."""
+    _work: Work | None = None
 
     def ask_or_stop(self) -> None:
         """Show the command and ask; while pip runs, stop it."""
@@ -80,8 +80,26 @@ class Installation(Vertical):
         workspace.start(self.WORK, "The installation", run, alone=True)
 
     def show(self, work: Work) -> None:
-        """Paint pip's stages and output."""
+        """Paint pip's stages and output; the parts are made for the first work."""
+        self._work = work
         self.add_class("-shown")
+        if not self.children:
+            begin(self, self._make_parts, group="parts")
+        elif self.complete:
+            self._paint()
+
+    async def _make_parts(self) -> None:
+        from firstlight_tui.widgets.log_view import LogView
+
+        await self.mount(WorkView(id="install-work"), LogView(id="install-log"))
+        self.complete = True
+        self._paint()
+
+    def _paint(self) -> None:
+        from firstlight_tui.widgets.log_view import LogView
+
+        if (work := self._work) is None:
+            return
         self.query_one(WorkView).show(work)
         self.query_one(LogView).show(work.lines, work.lines_seen)
         if work.running:

@@ -67,11 +67,6 @@ class PrecisionStep(StepScreen):
         self._earlier: dict[str, Figures] = {}
         self._by_speed = False
 
-    @classmethod
-    def skip(cls, session: Session) -> bool:
-        """An adopted artifact has the precision that it was made in."""
-        return session.source is None and session.artifact is not None
-
     def compose_step(self) -> ComposeResult:
         yield PrecisionTable(id="precisions")
         yield Words(id="advice")

@@ -1,0 +1,49 @@
+"""Steps whose screens are imported when they are first needed: the first paint waits for one of ten."""
+
+from collections.abc import Callable
+
+from firstlight_core.session import Session
+from firstlight_core.steps import Step as Row
+from firstlight_tui.state.workspace import Workspace
+from firstlight_tui.steps.base import StepScreen
+
+
+class LateStep:
+    """A row of the step table; what only its screen class knows, it imports that to find out."""
+
+    def __init__(self, row: Row, find_screen: Callable[[str], type[StepScreen]]) -> None:
+        self.STEP_ID = row.id
+        self.STEP_TITLE = row.title
+        self.ABOUT_A_MODEL = row.about_a_model
+        self._row = row
+        self._find_screen = find_screen
+        self._screen: type[StepScreen] | None = None
+
+    def load(self) -> type[StepScreen]:
+        """Return the screen class, imported the first time."""
+        if self._screen is None:
+            self._screen = self._find_screen(self.STEP_ID)
+        return self._screen
+
+    @property
+    def WORK(self) -> str:
+        """Name of the step's long work; only a screen starts any, so before it is imported there is none."""
+        return self._screen.WORK if self._screen is not None else ""
+
+    def passed_by(self, session: Session) -> bool:
+        """Return whether walking leads past this step."""
+        return session.passes_by(self._row)
+
+    def missing(self, session: Session) -> str | None:
+        """Return why nobody can go past this step yet, or None."""
+        return self.load().missing(session)
+
+    def done(self, session: Session) -> bool:
+        """Return whether the step has its answer; before there is a model, only steps that were open have one."""
+        if self._screen is None and session.model is None and session.target is None:
+            return False
+        return self.load().done(session)
+
+    def passed_over(self, workspace: Workspace) -> None:
+        """Start what later steps rely on: the wizard has opened on one of them."""
+        self.load().passed_over(workspace)
