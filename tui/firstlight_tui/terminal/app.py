@@ -15,7 +15,7 @@ from textual.driver import Driver
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.terminal import escape_guard, key_queue
 from firstlight_tui.terminal.ascii_filter import AsciiApp
-from firstlight_tui.terminal.idle import LOOK_SECONDS, IdleTasks
+from firstlight_tui.terminal.idle import LOOK_SECONDS, IdleTasks, keep_parsed_styles
 
 
 class TerminalApp(AsciiApp):
@@ -27,6 +27,7 @@ class TerminalApp(AsciiApp):
         """`idle` are the tasks between the keys; the wizard of a test has none. `ascii` paints in ASCII only."""
         escape_guard.install()
         super().__init__(ascii=ascii)
+        keep_parsed_styles(self)
         self._idle = idle
         self._key_queue = key_queue.Queue(self, super().on_event)
 

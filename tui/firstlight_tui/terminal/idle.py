@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from textual.app import App
+from textual.cache import LRUCache
 from textual.screen import Screen
 
 from firstlight_core.workflow.services import FUNCTIONS
@@ -25,6 +26,8 @@ YOUNG, MIDDLE, OLD = 2_000, 10, 1
 collection is worth it. One dialog leaves some thousand objects that refer to each other: 40 of them at once take 200 ms,
 so every rest is used."""
 NEVER = 1_000_000
+SHEETS = 1_024
+"""Parsed sheets of CSS that are kept; each widget class has one."""
 
 
 def settle_garbage() -> None:
@@ -48,6 +51,14 @@ def screens_of(package: str, root: type[Screen[Any]] = Screen) -> Iterator[type[
         if screen.__module__.startswith(package):
             yield screen
         yield from screens_of(package, screen)
+
+
+def keep_parsed_styles(app: App[Any]) -> None:
+    """Keep the parsed CSS of every widget.
+
+    Textual 8 keeps 64 sheets; the wizard has more, and one new widget on the screen would parse all of them again.
+    """
+    app.stylesheet._parse_cache = LRUCache(SHEETS)
 
 
 class IdleTasks:
