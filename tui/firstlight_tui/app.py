@@ -200,6 +200,7 @@ class WizardApp(TerminalApp):
     async def _sweep(self) -> None:
         """Remove unfinished files of a killed wizard."""
         await asyncio.to_thread(self.workspace.services.sweep_staging)
+        await asyncio.to_thread(self.workspace.services.sweep_deleted, self.workspace.paths)
 
     # Walking --------------------------------------------------------------------------------------
 
@@ -321,4 +322,28 @@ class WizardApp(TerminalApp):
         if isinstance(self.screen, StepScreen):
             from firstlight_tui.modals.palette_rows import open_palette
 
-            open_palette(self, self.workspace, self.preferences, self._themes)
+            open_palette(
+                self,
+                self.workspace,
+                self.preferences,
+                self._themes,
+                show_runs=self.show_runs,
+            )
+
+    def action_runs(self) -> None:
+        """Show the earlier runs."""
+        self.show_runs()
+
+    def show_runs(self, id: str | None = None) -> None:
+        """Show the earlier runs, one of them highlighted."""
+        if isinstance(self.screen, StepScreen):
+            from firstlight_tui.modals.runs import RunsScreen
+
+            # A wizard that was opened on an artifact begins to remember with the run that it goes on with.
+            self.push_screen(
+                RunsScreen(self.workspace, lambda: self.memory or self._remember(), first=id)
+            )
+
+    def _remember(self) -> RunMemory:
+        self.memory = RunMemory(self.workspace)
+        return self.memory

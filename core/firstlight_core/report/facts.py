@@ -90,7 +90,7 @@ class RunFacts:
 def collect_facts(run: Run) -> RunFacts:
     """Read a run's ledger; a `session` entry (the wizard writes it) knows better than single steps."""
     entries = list(run.entries())
-    return _facts(run.id, entries, _last_session(entries))
+    return _facts(run.id, entries, last_session(entries))
 
 
 def current_facts(session: Session, run: Run | None) -> RunFacts:
@@ -258,7 +258,8 @@ def _begun(entries: list[Entry]) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(first))
 
 
-def _last_session(entries: list[Entry]) -> Session | None:
+def last_session(entries: list[Entry]) -> Session | None:
+    """Return the session that a wizard wrote whole; None when there is none."""
     for entry in reversed(entries):
         if entry.step == "session":
             return Session.from_json(entry.values)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import firstlight_core.template.repair
     import firstlight_core.template.templates
     import firstlight_core.tuning.tune
+    import firstlight_core.workflow.earlier_runs
     import firstlight_core.workflow.leftovers
     import firstlight_core.workflow.recorded
     import firstlight_core.workflow.resume
@@ -135,6 +136,10 @@ class Services:
 
     write_report = Late(lambda: firstlight_core.report.report.write_report)
     find_unfinished = Late(lambda: firstlight_core.workflow.resume.find_unfinished)
+    list_earlier_runs = Late(lambda: firstlight_core.workflow.earlier_runs.list_earlier_runs)
+    delete_run = Late(lambda: firstlight_core.workflow.earlier_runs.delete_run)
+    put_back = Late(lambda: firstlight_core.workflow.earlier_runs.put_back)
+    sweep_deleted = Late(lambda: firstlight_core.workflow.earlier_runs.sweep_deleted)
     what_still_holds = Late(lambda: firstlight_core.workflow.resume.what_still_holds)
     write_run_toml = Late(lambda: firstlight_core.workflow.run_file.write_run_toml)
 

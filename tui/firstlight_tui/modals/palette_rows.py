@@ -21,28 +21,36 @@ from firstlight_tui.state.palette import (
     PaletteRow,
     act_rows,
     model_rows,
+    run_rows,
     setting_rows,
     step_rows,
     term_rows,
     theme_rows,
 )
+from firstlight_tui.state.runs_list import RunsList
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.terminal.preferences import Preferences
 from firstlight_tui.terminal.workers import begin
 
+_MOST_RUNS = 20
 _MOVES = {"up", "down", "left", "right", "tab", "enter"}
 
 
 def open_palette(
-    app: App[int], workspace: Workspace, preferences: Preferences, themes: Sequence[str]
+    app: App[int],
+    workspace: Workspace,
+    preferences: Preferences,
+    themes: Sequence[str],
+    *,
+    show_runs: Callable[[str], None],
 ) -> None:
-    """Show everything that can be done now."""
-    rows = _Rows(app, workspace, preferences, themes)
+    """Show everything that can be done now; `show_runs` shows the list of runs with one of them highlighted."""
+    rows = _Rows(app, workspace, preferences, themes, show_runs)
     palette = Palette(
         rows.all(),
         placeholder="Find an act, a step, a model, a theme …",
         preview=preferences.preview,
-        late=rows.models,
+        late=rows.late,
     )
     app.push_screen(palette)
 
@@ -65,8 +73,10 @@ class _Rows:
         workspace: Workspace,
         preferences: Preferences,
         themes: Sequence[str],
+        show_runs: Callable[[str], None] = lambda id: None,
     ) -> None:
         self._app, self._workspace = app, workspace
+        self._show_runs = show_runs
         self._preferences, self._themes = preferences, themes
 
     def all(self) -> list[PaletteRow]:
@@ -89,9 +99,15 @@ class _Rows:
     def themes(self) -> list[PaletteRow]:
         return list(theme_rows(self._themes, self._preferences.theme, self._choose_theme))
 
-    async def models(self) -> list[PaletteRow]:
-        models = await asyncio.to_thread(self._workspace.services.find_models)
-        return list(model_rows(models, self._workspace.name_model))
+    async def late(self) -> list[PaletteRow]:
+        workspace = self._workspace
+        models = await asyncio.to_thread(workspace.services.find_models)
+        runs = RunsList(workspace)
+        await runs.read()
+        return [
+            *model_rows(models, workspace.name_model),
+            *run_rows(runs.runs[:_MOST_RUNS], self._show_runs),
+        ]
 
     def _refuse(self, why: str) -> None:
         self._app.notify(why, severity="warning", markup=False)

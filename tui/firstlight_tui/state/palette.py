@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from firstlight_core.documents.glossary import Term
 from firstlight_core.glossary import list_terms, names_of
@@ -12,6 +12,10 @@ from firstlight_core.settings_table import SETTINGS, SettingRow
 from firstlight_core.text import bytes_text, one_line
 from firstlight_tui.state.key_names import key_name
 from firstlight_tui.state.navigation import Navigation, Step
+from firstlight_tui.state.runs_list import row_words
+
+if TYPE_CHECKING:
+    from firstlight_core.workflow.earlier_runs import EarlierRun
 
 PALETTE = "command_palette"
 """The action that opens the palette, which is no row of it."""
@@ -94,6 +98,17 @@ def model_rows(models: Iterable[FoundModel], choose: Callable[[str], None]) -> I
             choose(folder)
 
         yield PaletteRow(group="model", title=f"Use {model.name}", help=words, run=take)
+
+
+def run_rows(runs: Iterable["EarlierRun"], show: Callable[[str], None]) -> Iterator[PaletteRow]:
+    """Yield a row for each earlier run."""
+    for run in runs:
+        title, help = row_words(run)
+
+        def open_it(id: str = run.run.id) -> None:
+            show(id)
+
+        yield PaletteRow(group="run", title=title, help=help, run=open_it)
 
 
 def theme_rows(

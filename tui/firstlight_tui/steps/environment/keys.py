@@ -32,4 +32,12 @@ KEYS: list[BindingType] = [
         id="environment.install",
         tooltip="Show the command that installs what is missing; again: stop it",
     ),
+    Binding(
+        "f10,R",
+        "app.runs",
+        "Runs",
+        id="environment.runs",
+        show=False,
+        tooltip="Earlier runs: open, compare, report, delete",
+    ),
 ]

@@ -93,6 +93,14 @@ class ModelStep(StepScreen):
             id="model.connect",
             tooltip="Use a running server instead",
         ),
+        Binding(
+            "f10,R",
+            "app.runs",
+            "Runs",
+            id="model.runs",
+            show=False,
+            tooltip="Earlier runs: open, compare, report, delete",
+        ),
     ]
 
     def __init__(self) -> None:
