@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import importlib.metadata
+import os
 import platform
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
@@ -20,7 +21,8 @@ from firstlight_core.documents.measure import (
 from firstlight_core.environment.devices import processor_name
 from firstlight_core.errors import JobFailed, UsageError
 from firstlight_core.foundry.service import open_service
-from firstlight_core.measure.interference import InterferenceWatch
+from firstlight_core.measure.busy_processes import wait_until_quiet
+from firstlight_core.measure.interference import InterferenceWatch, others_seconds
 from firstlight_core.measure.load_test import check_clients, measure_clients
 from firstlight_core.measure.overhead import overhead
 from firstlight_core.measure.prompt_sizer import PromptSizer
@@ -56,6 +58,7 @@ async def benchmark(
     on_event: Listener | None = None,
     started: Started = None,
     on_stopped: Callable[[BenchDocument], None] | None = None,
+    wait_quiet: float | None = None,
     watch: InterferenceWatch | None = None,
 ) -> BenchDocument:
     """Measure every target at every prompt length, `repeats` times after one warm-up that is not counted.
@@ -67,10 +70,12 @@ async def benchmark(
         through_foundry: each artifact is also served by Foundry Local and asked the same questions both ways, in
             turns; `overhead[]` has what the service adds, see `measure.overhead`.
         network: whether a server on another machine may be asked; only after an explicit yes.
+        wait_quiet: seconds to wait at most until other programs leave the processor alone; None begins at once.
         on_stopped: takes the document of what was measured when the benchmark is cancelled, if anything was.
 
     Raises:
         UsageError: a number is out of range, or a target is none.
+        CheckFailed: the machine did not become quiet in time.
         InputRefused: a target cannot be opened, or a server refuses.
         JobFailed: a server gave nothing that can be measured.
         JobDied: an engine died.
@@ -91,6 +96,8 @@ async def benchmark(
         )
     tell = on_event or (lambda event: None)
     watch = watch or InterferenceWatch()
+    if wait_quiet is not None:
+        await wait_until_quiet(wait_quiet, tell, load=others_seconds, ours={os.getpid()})
     notes: list[str] = []
     sweeps: dict[int, list[ClientsLevel]] = {}
     async with AsyncExitStack() as services:

@@ -1,12 +1,20 @@
 """Notices what makes measurements worthless: a machine that slept, or one that was busy with something else."""
 
 import contextlib
+import os
 from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 import psutil
 
 from firstlight_core.counters import clocks
+from firstlight_core.measure.busy_processes import (
+    BusyProcess,
+    Processes,
+    busiest,
+    load_words,
+    process_times,
+)
 
 SLEPT_SECONDS = 1.0
 """A larger gap between the clock that counts sleep and the one that does not makes a run void (SAFETY 1.6)."""
@@ -25,12 +33,16 @@ class InterferenceWatch:
         whole: Callable[[], float] | None = None,
         busy: Callable[[], float] | None = None,
         ours: Callable[[Sequence[int]], float] | None = None,
+        processes: Callable[[], Processes] | None = None,
     ) -> None:
-        """Clocks in seconds: not counting sleep, counting it; processor time of everything, and of ours."""
+        """Clocks in seconds: not counting sleep, counting it; processor time of everything, of ours, and of each program."""
         self._awake = awake or awake_clock
         self._whole = whole or whole_clock
         self._busy = busy or busy_seconds
         self._ours = ours or processor_seconds
+        self._processes = processes or process_times
+        self._before: Processes = {}
+        self._culprit: BusyProcess | None = None
         self._slept = 0.0
         self._busiest = 0.0
         self._start = (0.0, 0.0, 0.0, 0.0)
@@ -41,6 +53,7 @@ class InterferenceWatch:
         """Measuring starts; `pids` work for it. If `pids` misses one, the load of other programs is unknown."""
         self._pids = pids
         self._all_known = all_known
+        self._before = self._processes()
         self._start = (self._awake(), self._whole(), self._busy(), self._ours(pids))
 
     def end(self) -> None:
@@ -50,7 +63,12 @@ class InterferenceWatch:
         self._slept += max(0.0, self._whole() - whole - passed)
         others = (self._busy() - busy) - (self._ours(self._pids) - ours)
         if passed > 0 and self._all_known:
-            self._busiest = max(self._busiest, others / passed / (psutil.cpu_count() or 1))
+            share = others / passed / (psutil.cpu_count() or 1)
+            if share > max(self._busiest, BUSY_SHARE):
+                # Looking at every process takes a while, so only when there is something to say.
+                ours_too = {os.getpid(), *self._pids}
+                self._culprit = busiest(self._before, self._processes(), passed, ours=ours_too)
+            self._busiest = max(self._busiest, share)
 
     def notes(self) -> list[str]:
         """Return one sentence for each reason to throw the figures away."""
@@ -60,10 +78,8 @@ class InterferenceWatch:
                 f"Void: the machine slept for {self._slept:.0f} s while it was measured. Measure again."
             )
         if self._busiest > BUSY_SHARE:
-            reasons.append(
-                f"Void: other programs were using {100 * self._busiest:.0f} % of the CPU. "
-                "Close them and measure again."
-            )
+            load = load_words(self._busiest, self._culprit)
+            reasons.append(f"Void: other programs were using {load}. Close them and measure again.")
         return reasons
 
 
@@ -98,6 +114,11 @@ def processor_seconds(pids: Sequence[int]) -> float:
         with contextlib.suppress(psutil.Error):
             total += sum(psutil.Process(pid).cpu_times()[:2])
     return float(total)
+
+
+def others_seconds() -> float:
+    """Return the processor seconds that programs other than this one have used since the start."""
+    return busy_seconds() - processor_seconds(())
 
 
 def busy_seconds() -> float:

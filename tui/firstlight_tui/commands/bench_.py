@@ -43,6 +43,11 @@ def bench(
         "--against",
         help="Compare with an earlier benchmark: last, or a number of `firstlight history`; 1 when slower.",
     ),
+    wait_quiet: int | None = typer.Option(
+        None,
+        "--wait-quiet",
+        help="Begin when other programs leave the processor alone; give up after so many seconds.",
+    ),
     json: bool = typer.Option(False, "--json", help="One JSON document."),
 ) -> None:
     """Measure one or more targets, interleaved."""
@@ -59,6 +64,7 @@ def bench(
             clients=_numbers(clients, "numbers of clients", "--clients 1,2,4") if clients else (),
             through_foundry=through_foundry,
             network=network,
+            wait_quiet=wait_quiet,
             on_event=show_events(),
         )
         return document if earlier is None else await asyncio.to_thread(earlier.compare, document)
