@@ -1,4 +1,4 @@
-"""The share of rows of a screen's content that hold no character: `python -m bench.emptiness FILE …` reads saved text."""
+"""The share of rows of a screen's content that say nothing: `python -m bench.emptiness FILE …` reads saved text."""
 
 import sys
 from collections.abc import Sequence
@@ -8,9 +8,13 @@ LIMIT = 0.35
 """The largest share that a screen with data may have at 200×60."""
 
 
+FRAME = " │┃▕▏▌▐"
+"""A row of nothing but these is empty: a pane's sides say nothing."""
+
+
 def empty_share(rows: Sequence[str]) -> float:
-    """The share of rows without a character; 1.0 of no rows."""
-    return sum(not row.strip() for row in rows) / len(rows) if rows else 1.0
+    """The share of rows without a character but frames; 1.0 of no rows."""
+    return sum(not row.strip(FRAME) for row in rows) / len(rows) if rows else 1.0
 
 
 def main(paths: Sequence[str]) -> int:

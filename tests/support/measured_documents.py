@@ -98,6 +98,19 @@ def check_row(
     }
 
 
+def drift_example(prompt: str, kl: float, at: int | None) -> DriftExample:
+    """Return one prompt of the drift; both answers differ from token `at` on, or nowhere."""
+    original = "INT4 stores each weight in four bits, half a byte."
+    return {
+        "prompt": prompt,
+        "kl_mean": kl,
+        "original": original,
+        "artifact": original if at is None else "INT4 stores each weight in four bits.",
+        "first_divergence": at,
+        "texts_differ_at": None if at is None else 36,
+    }
+
+
 def drift_document(*worst: DriftExample, **figures: Unpack[DriftFigures]) -> DriftDocument:
     """Return the drift on prompts."""
     return {

@@ -3,6 +3,7 @@
 from firstlight_core.documents.artifact import InferenceModel
 from firstlight_core.documents.conversion import ConversionDocument
 from firstlight_core.documents.environment import DoctorDocument
+from firstlight_core.documents.template import PreviewToken, TemplatePreview
 from firstlight_core.paths import find_paths
 from firstlight_core.session import Session
 from tests.support.documents import answered, converted, estimated, inspected, settled
@@ -10,6 +11,7 @@ from tests.support.measured_documents import (
     bench_document,
     bench_result,
     drift_document,
+    drift_example,
     quality_document,
 )
 
@@ -125,6 +127,20 @@ TEMPLATE = settled(
         "sentence": "The model stops at <|im_end|>, where the template ends a turn.",
     },
 )
+_TEXTS = "<|im_start|> user ↵ What ␣is ␣int4 ␣quant ization ? <|im_end|> ↵ <|im_start|> assistant ↵"
+_TOKENS: list[PreviewToken] = [
+    {"id": sum(map(ord, text)) % 4096, "text": text, "special": text.startswith("<|")}
+    for text in _TEXTS.replace("↵", "\n").replace("␣", "\u00a0").split(" ")
+]
+for _token in _TOKENS:
+    _token["text"] = _token["text"].replace("\u00a0", " ")
+PREVIEW: TemplatePreview = {
+    "conversations": [
+        {"id": "question", "text": "".join(t["text"] for t in _TOKENS), "tokens": _TOKENS},
+        {"id": "conversation", "text": "", "tokens": [*_TOKENS, *_TOKENS, *_TOKENS]},
+        {"id": "chat-template", "text": "".join(t["text"] for t in _TOKENS), "tokens": _TOKENS},
+    ]
+}
 DEPLOYMENT = answered(
     "sample-int4",
     question="",
@@ -134,9 +150,19 @@ DEPLOYMENT = answered(
 BENCHMARK = bench_document(bench_result("/models/out/int4", precision="int4"))
 QUALITY = quality_document(
     "/models/out/int4",
-    drift=drift_document(
-        top1_agreement=0.99, kl_mean=0.01, kl_p95=0.03, perplexity_ratio=1.01, tokens=512
-    ),
+    drift={
+        **drift_document(
+            drift_example("What is int4 quantization?", 0.03, 5),
+            drift_example("Which is smaller on disk?", 0.02, 9),
+            drift_example("Name three colours.", 0.01, None),
+            top1_agreement=0.99,
+            kl_mean=0.01,
+            kl_p95=0.03,
+            perplexity_ratio=1.01,
+            tokens=512,
+        ),
+        "kl_by_prompt": [0.002, 0.004, 0.03, 0.001, 0.02, 0.01, 0.008, 0.005],
+    },
 )
 
 

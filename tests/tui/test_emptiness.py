@@ -14,17 +14,6 @@ from tests.support.wizard_documents import FULL
 
 STEPS = list_screens()
 
-NOT_YET = {
-    "precision": 0.62,
-    "template": 0.77,
-    "deploy": 0.72,
-    "chat": 0.97,
-    "benchmark": 0.91,
-    "quality": 0.64,
-    "summary": 0.72,
-}
-"""Steps that are not rebuilt for large terminals, with their share at the last look; it may only fall."""
-
 
 def content_rows(pilot: Pilot[Any]) -> list[str]:
     """The rows of the step's content as they stand on the screen, without rail, monitor and buttons."""
@@ -43,7 +32,7 @@ async def test_no_step_leaves_a_large_terminal_empty(wizard: Build, step: type[S
     async with app.run_test(size=(200, 60)) as pilot:
         await settle(pilot)
         share = empty_share(content_rows(pilot))
-        assert share <= NOT_YET.get(step.STEP_ID, LIMIT), f"{share:.2f} of the rows are empty"
+        assert share <= LIMIT, f"{share:.2f} of the rows are empty"
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.STEP_ID)

@@ -3,14 +3,8 @@
 from firstlight_core.documents.measure import BenchCase, BenchDocument, BenchResult, Figure
 from firstlight_core.process.events import Measured, Stage
 from firstlight_tui.state.work import Work
-from firstlight_tui.steps.benchmark.dials import (
-    curves,
-    label_of,
-    live_bars,
-    live_tiles,
-    speed_bars,
-    tiles,
-)
+from firstlight_tui.steps.benchmark.dials import live_bars, live_tiles, tiles
+from firstlight_tui.widgets.bench_plots import curves, label_of, speed_bars
 from tests.support.chart_gallery import text_of
 
 GIB = 2**30

@@ -4,13 +4,12 @@ from firstlight_core.documents.measure import CheckRow, DriftDocument, QualityDo
 from firstlight_core.measure.quality_verdict import usability
 from firstlight_tui.steps.quality.scorecard import (
     check_tiles,
-    documents_of,
-    drift_gauge,
     drift_line,
     headline,
     prompt_drift,
     worst_example,
 )
+from firstlight_tui.widgets.drift_plot import documents_of, drift_gauge
 from tests.support.chart_gallery import text_of
 
 CHECKS: list[CheckRow] = [

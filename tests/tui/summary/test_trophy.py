@@ -47,7 +47,7 @@ def test_four_tiles_compare_the_precisions() -> None:
     assert [row.label for row in size.bars] == ["≈ FP32", "INT8", "INT4"]
     assert [row.chosen for row in size.bars] == [False, False, True]
     assert speed.figure == "12.7 k tok/s" and len(speed.bars) == 2
-    assert closeness.figure == "100.0 % same token" and closeness.judged == "good"
+    assert closeness.figure == "100.0 % same" and closeness.judged == "good"
     assert closeness.verdict == "very close to the original" and "0.0004" in closeness.detail
     assert memory.figure == "68.0 MiB peak" and memory.share == pytest.approx(68 / 128)
     drawn = "\n".join(text_of(size, 30))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from textual import events
 from textual.pilot import Pilot
-from textual.widgets import Button, Input, OptionList, TabbedContent
+from textual.widgets import Button, Input, OptionList
 
 from firstlight_core.errors import CheckFailed, StateProblem, TemplateRefused
 from firstlight_core.template.presets import find_preset
@@ -130,10 +130,6 @@ async def test_by_mouse_alone(wizard: Build, called: Called, size: tuple[int, in
         await pilot.click("OptionList", offset=(4, 2))
         await settle(pilot)
         assert "ChatML" not in words(app, "#lock")
-        for key in ("preview", "changes", "verdicts"):
-            await pilot.click(f"#--content-tab-view-{key}")
-            await settle(pilot)
-            assert app.screen.query_one(TabbedContent).active == f"view-{key}"
         await pilot.click("#template-check")
         await settle(pilot)
         await pilot.click("#template-jinja")
@@ -277,9 +273,6 @@ async def test_a_paste_of_several_lines_goes_in_whole(wizard: Build, called: Cal
 async def test_the_preview_is_text_at_once_and_tokens_soon(wizard: Build, called: Called) -> None:
     app = wizard(session=OPEN, first=TemplateStep, services=services(called))
     async with app.run_test(size=(120, 40)) as pilot:
-        await settle(pilot)
-        app.screen.query_one(TabbedContent).active = "view-preview"
-        await pilot.pause()
         await settle(pilot)
         text_on_screen = words(app, "#preview")
         assert "1 tokens" in text_on_screen and "token 1: the chat template has" in text_on_screen
@@ -454,9 +447,6 @@ async def test_nothing_of_a_hostile_model_reaches_the_screen_raw(
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         for key in ("preview", "changes", "verdicts"):
-            app.screen.query_one(TabbedContent).active = f"view-{key}"
-            await pilot.pause()
-            await settle(pilot)
             assert not {"\x1b", "\x07", "\u202e"} & set(words(app, f"#{key}"))
         for field in app.screen.query(Input):
             assert not {"\x1b", "\x07", "\u202e"} & set(field.value)

@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.geometry import Size
 from textual.widgets import Button
 
 from firstlight_core.errors import FirstlightError
@@ -26,6 +27,8 @@ from firstlight_tui.widgets.words import part
 
 TALL = 45
 """Rows of a terminal from which the monitor takes twice its room."""
+FOLDED = 70
+"""Columns of a terminal up to which the rail is one line."""
 
 
 class StepScreen(KeyBufferScreen):
@@ -115,7 +118,7 @@ class StepScreen(KeyBufferScreen):
         raise NotImplementedError
 
     def compose(self) -> ComposeResult:
-        self.set_class(self.app.size.height >= TALL, "-tall")
+        self._size_classes(self.app.size)
         self.add_class(f"-monitor-{self.workspace.monitor.mode}")
         yield StepRail(rail_entries(self.workspace, type(self)), jobs_badge(self.workspace.jobs))
         with Vertical(id="body"):
@@ -174,8 +177,12 @@ class StepScreen(KeyBufferScreen):
         return heard
 
     def on_resize(self) -> None:
-        """Give the monitor more rows on a tall terminal; Textual calls the handler of the base class, too."""
-        self.set_class(self.size.height >= TALL, "-tall")
+        """Lay out for the new size; Textual calls the handler of the base class, too."""
+        self._size_classes(self.size)
+
+    def _size_classes(self, size: Size) -> None:
+        self.set_class(size.height >= TALL, "-tall")
+        self.set_class(size.width <= FOLDED, "-folded")
 
     def opened(self) -> None:
         """The step has come on the screen; override to start what it needs."""
@@ -207,6 +214,7 @@ class StepScreen(KeyBufferScreen):
         if self._stop_shown != bool(self.stoppable):
             self._stop_shown = not self._stop_shown
             self.refresh_bindings()
+        self.query_one(KeyBar).refresh_keys()
 
     @property
     def primary_cancels(self) -> bool:

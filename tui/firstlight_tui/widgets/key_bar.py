@@ -4,7 +4,8 @@ One widget that draws itself: Textual's own footer makes a widget a key, and all
 which was a third of what a step cost to open.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from rich.cells import cell_len
@@ -14,6 +15,7 @@ from textual.binding import ActiveBinding
 from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
+from textual.widgets import Button
 
 from firstlight_core.text import visible
 
@@ -32,7 +34,7 @@ class _Key:
 
 
 class KeyBar(Widget, can_focus=False):
-    """Whole keys only: the rest is in the help, whose key always comes first."""
+    """Act of Enter, then whole keys; where they are cut, the line ends in `…` and the key that shows all of them."""
 
     ALLOW_SELECT = False
     COMPONENT_CLASSES: ClassVar[set[str]] = {"key-bar--key", "key-bar--words", "key-bar--off"}
@@ -59,23 +61,35 @@ class KeyBar(Widget, can_focus=False):
         if self.is_attached and screen is self.screen:
             self._lay_out(screen)
 
+    def refresh_keys(self) -> None:
+        """Lay the keys out again: the button with the focus may say something else now."""
+        self._lay_out(self.screen)
+
     def _lay_out(self, screen: Screen[Any]) -> None:
         by_action: dict[str, ActiveBinding] = {}
         for active in screen.active_bindings.values():
             if active.binding.show:
                 by_action.setdefault(active.binding.action, active)
-        keys: list[_Key] = []
-        at = 0
-        for action in sorted(by_action, key=lambda name: name != "help"):
-            _, binding, enabled, tooltip = by_action[action]
-            name, words = f" {self.app.get_key_display(binding)} ", visible(binding.description)
-            width = cell_len(name) + cell_len(words) + 1
-            if at + width <= self.size.width:
-                keys.append(_Key(binding.key, name, f"{words} ", enabled, tooltip, at, at + width))
-                at += width
-        if keys != self._keys:
-            self._keys = keys
+        shown_help = by_action.pop("help", None)
+        wanted = [self._key_of(active) for active in by_action.values()]
+        if isinstance(button := screen.focused, Button) and str(button.label):
+            wanted.append(_Key("enter", " ⏎ ", f"{visible(str(button.label))} ", True, "", 0, 0))
+        wanted.sort(key=lambda key: key.key != "enter")
+        last = [self._key_of(shown_help)] if shown_help is not None else []
+        fitting = _fitting([*wanted, *last], self.size.width)
+        if len(fitting) < len(wanted) + len(last):
+            last = [replace(key, name=f" …{key.name}", words="all keys ") for key in last]
+            room = self.size.width - sum(_width(key) for key in last)
+            fitting = _fitting(wanted, room)
+            fitting += _fitting(last, self.size.width, at=fitting[-1].end if fitting else 0)
+        if fitting != self._keys:
+            self._keys = fitting
             self.refresh()
+
+    def _key_of(self, active: ActiveBinding) -> _Key:
+        _, binding, enabled, tooltip = active
+        name, words = f" {self.app.get_key_display(binding)} ", visible(binding.description)
+        return _Key(binding.key, name, f"{words} ", enabled, tooltip, 0, 0)
 
     def render_line(self, y: int) -> Strip:
         """Return the one line."""
@@ -100,3 +114,18 @@ class KeyBar(Widget, can_focus=False):
         """Press the key that was clicked."""
         if (key := self._under(event)) is not None and key.enabled:
             self.app.simulate_key(key.key)
+
+
+def _width(key: _Key) -> int:
+    return cell_len(key.name) + cell_len(key.words)
+
+
+def _fitting(keys: Sequence[_Key], width: int, *, at: int = 0) -> list[_Key]:
+    """The keys that fit side by side from column `at` on, each with its place."""
+    placed: list[_Key] = []
+    for key in keys:
+        if at + _width(key) > width:
+            break
+        placed.append(replace(key, start=at, end=at + _width(key)))
+        at += _width(key)
+    return placed

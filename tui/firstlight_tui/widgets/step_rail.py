@@ -67,8 +67,33 @@ class JobsBadge(Static):
         self.call_later(self.run_action, "app.jobs")
 
 
+class FoldedRail(Static):
+    """The whole rail in one line: a mark for each step, and where we are; a click on a mark opens its step."""
+
+    def __init__(self) -> None:
+        super().__init__(id="folded", markup=False)
+        self._steps = 0
+
+    def show(self, entries: Sequence[RailEntry], badge: str) -> None:
+        """Paint the marks, the number and title of the current step, and how many jobs there are."""
+        self._steps = len(entries)
+        pieces = [(MARKS[entry.state], STYLES[entry.state]) for entry in entries]
+        for number, entry in enumerate(entries, start=1):
+            if entry.state == "current":
+                words = f"  {number}/{len(entries)} "
+                pieces += [(words, "$foreground-muted"), (entry.title, STYLES["current"])]
+        pieces.append((f"   {badge}" if badge else "", "bold $text-accent"))
+        self.update(Content.assemble(*pieces))
+
+    def on_click(self, event: events.Click) -> None:
+        """Open the step of the mark that was clicked."""
+        event.stop()
+        if event.x < self._steps:
+            self.post_message(StepChosen(event.x))
+
+
 class StepRail(Vertical):
-    """The list of steps."""
+    """The list of steps; in a narrow terminal one line."""
 
     DEFAULT_CSS = """
     StepRail { background: $panel; padding: 1 1 0 1; }
@@ -77,6 +102,7 @@ class StepRail(Vertical):
     StepRail #jobs-badge { height: 1; margin-top: 1; color: $text-accent; text-style: bold; }
     StepRail #jobs-badge:hover { background: $boost; }
     StepRail #brand { height: 2; color: $text-primary; text-style: bold; }
+    StepRail #folded { height: 1; width: 1fr; display: none; }
     """
 
     def __init__(self, entries: Sequence[RailEntry], badge: str = "") -> None:
@@ -87,6 +113,7 @@ class StepRail(Vertical):
 
     def compose(self) -> ComposeResult:
         yield Static("◓ Firstlight", id="brand", markup=False)
+        yield FoldedRail()
         for index in range(len(self._entries)):
             yield RailItem(index)
         yield JobsBadge(id="jobs-badge", markup=False)
@@ -101,5 +128,6 @@ class StepRail(Vertical):
             return
         self._shown = (entries, badge)
         self.query_one(JobsBadge).update(badge)
+        self.query_one(FoldedRail).show(entries, badge)
         for item, entry in zip(self.query(RailItem), entries, strict=True):
             item.show(entry)

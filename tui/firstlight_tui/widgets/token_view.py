@@ -15,6 +15,13 @@ _COLOURS = ("$text-primary on $primary-muted", "$text-secondary on $secondary-mu
 _WORD = re.compile(r"<[^<>\s]{1,60}>|\\[ntr\\]|\w+|\s+|.", re.S)
 """Pieces that change as a whole: a special token, an escape, a word."""
 _SPECIAL = "bold $text-accent on $accent-muted"
+_CONTROL = re.compile(r"(<[^<>\s]{1,60}>|\[/?[A-Z]{2,20}\])")
+"""Anything that looks like a control token in a template's own text: `<|im_end|>`, `<s>`, `[INST]`."""
+ROLE_COLOURS = {
+    "system": "$text-warning",
+    "user": "bold $text-secondary",
+    "assistant": "bold $text-success",
+}
 
 
 def seen(text: str) -> str:
@@ -23,16 +30,24 @@ def seen(text: str) -> str:
 
 
 def prompt_content(segments: Sequence[tuple[str, str]]) -> Content:
-    """`(text, role)` pieces of a prompt: the template's own muted, messages in their role's colour."""
-    colours = {
-        "": "$foreground-muted",
-        "system": "$text-warning",
-        "user": "bold $text-secondary",
-        "assistant": "bold $text-primary",
-    }
-    return Content.assemble(
-        *(part(seen(text), colours.get(role, "$foreground")) for text, role in segments)
-    )
+    """`(text, role)` pieces of a prompt: control tokens stand out, messages have their role's colour."""
+    pieces = []
+    for text, role in segments:
+        if role:
+            pieces.append(part(seen(text), ROLE_COLOURS.get(role, "$foreground")))
+            continue
+        for index, run in enumerate(_CONTROL.split(text)):
+            style = _SPECIAL if index % 2 else "$foreground-muted"
+            pieces.append(part(seen(run), style))
+    return Content.assemble(*pieces)
+
+
+def legend_content() -> Content:
+    """Legend of the colours of a rendered prompt."""
+    pieces = [part("control token", _SPECIAL)]
+    for role, style in ROLE_COLOURS.items():
+        pieces += [part("  "), part(role, style)]
+    return Content.assemble(*pieces)
 
 
 def tokens_content(tokens: Sequence[PreviewToken], *, first: int = 0) -> Content:
@@ -99,3 +114,17 @@ def change_content(before: str, after: str) -> Content:
         if d > c:
             pieces.append(part("".join(new[c:d]), "bold $text-success on $success-muted"))
     return Content.assemble(*pieces)
+
+
+def token_rows_content(tokens: Sequence[PreviewToken]) -> Content:
+    """One token a line: its place, its id, its text."""
+    lines = [Content.styled("place     id  text", "$foreground-muted")]
+    for place, token in enumerate(tokens[:TOKENS_SHOWN], start=1):
+        style = _SPECIAL if token["special"] else "$foreground"
+        text = token["text"].replace("\t", "→").replace("\n", "↵")
+        lines.append(
+            Content.assemble(
+                part(f"{place:5d} {token['id']:6d}  ", "$foreground-muted"), part(text, style)
+            )
+        )
+    return Content("\n").join(lines)

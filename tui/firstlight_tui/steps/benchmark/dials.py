@@ -1,7 +1,6 @@
-"""A benchmark as pictures: four tiles of the target in use, a bar for each target, curves over prompt length, live dots."""
+"""A benchmark as pictures: four tiles of the target in use, and live dots while it is measured."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
 
 from firstlight_core.documents.measure import (
     BenchCase,
@@ -11,10 +10,10 @@ from firstlight_core.documents.measure import (
 )
 from firstlight_core.estimate.measured_figures import PROMPT_TOKENS
 from firstlight_core.monitor import ALERT_THRESHOLDS, MEMORY_ALERT
-from firstlight_core.precision.table import PRECISIONS
 from firstlight_core.process.events import Measured
 from firstlight_core.text import bytes_text, one_line, seconds_text
-from firstlight_tui.widgets.charts import Bar, Bars, LinePlot, Series, Tile
+from firstlight_tui.widgets.bench_plots import decode_of, label_of, prefill_of, quoted_case, ttft_of
+from firstlight_tui.widgets.charts import Bar, Bars, Tile
 from firstlight_tui.widgets.charts.roles import Origin, Verdict
 from firstlight_tui.widgets.charts.scale import short
 
@@ -23,38 +22,6 @@ INSTANT_S = 0.2
 SLOW_S = ALERT_THRESHOLDS["response_time_ms"] / 1000
 READING_TPS = 5.0
 """Tokens a second that a person reads: 238 words a minute (Brysbaert 2019), about 1.3 tokens each."""
-_LABELS: dict[str, str] = {precision.key: precision.label for precision in PRECISIONS}
-
-
-def label_of(result: BenchResult) -> str:
-    """Return the short name of a target: its precision, its model, or its folder."""
-    if label := _LABELS.get(result.get("precision", "")):
-        return label
-    return one_line(result.get("model") or Path(result["target"]).name, 20)
-
-
-def ttft_of(case: BenchCase) -> Figure | None:
-    """Return the time to the first token, in seconds."""
-    return case.get("ttft_s")
-
-
-def prefill_of(case: BenchCase) -> Figure | None:
-    """Return the rate of reading the prompt."""
-    return case.get("prefill_tps")
-
-
-def decode_of(case: BenchCase) -> Figure | None:
-    """Return the rate of writing the answer."""
-    return case.get("decode_tps")
-
-
-def quoted_case(cases: Sequence[BenchCase]) -> BenchCase | None:
-    """Return the case whose prompt length is quoted: the measured one nearest to 128 tokens."""
-    if not cases:
-        return None
-    return min(
-        cases, key=lambda case: abs(case.get("prompt_tokens", PROMPT_TOKENS) - PROMPT_TOKENS)
-    )
 
 
 def tiles(document: BenchDocument, result: BenchResult | None) -> tuple[Tile, ...]:
@@ -83,30 +50,6 @@ def live_tiles(measured: Mapping[str, float], memory: int | None) -> tuple[Tile,
     )
 
 
-def speed_bars(document: BenchDocument) -> Bars | None:
-    """Writing speed of each target at the quoted prompt length; None where none was measured."""
-    bars = []
-    for result in document.get("results", []):
-        case = quoted_case(result["cases"]) if result.get("cases") else None
-        figure = decode_of(case) if case is not None else None
-        if figure is not None:
-            bars.append(
-                Bar(
-                    label=label_of(result),
-                    median=figure["median"],
-                    low=figure["min"],
-                    high=figure["max"],
-                    void=bool(document.get("void") or result.get("void")),
-                )
-            )
-    if not bars:
-        return None
-    lengths = {case.get("prompt_tokens") for r in document["results"] for case in r["cases"]}
-    length = min((n for n in lengths if n), key=lambda n: abs(n - PROMPT_TOKENS), default=None)
-    prompt = f"{length}-token prompt, " if length else ""
-    return Bars(bars=tuple(bars), title=f"Writing, tokens a second ({prompt}├─┤ min–max)")
-
-
 def live_bars(repetitions: Iterable[Measured]) -> Bars | None:
     """Return the single measurements so far as dots, a row for each target, at the quoted prompt length."""
     rates = [m for m in repetitions if m.name == "decode_tps" and m.label]
@@ -121,37 +64,6 @@ def live_bars(repetitions: Iterable[Measured]) -> Bars | None:
         bars=tuple(Bar(label=one_line(k, 20), samples=tuple(v)) for k, v in samples.items()),
         title=f"Writing so far, tokens a second ({length}-token prompt)",
     )
-
-
-def curves(document: BenchDocument) -> tuple[LinePlot, ...]:
-    """First token and writing speed over prompt length; empty where only one length was measured, or it is void."""
-    if document.get("void"):
-        return ()
-    plots = (
-        _curve(document, "First token by prompt length, ms", ttft_of, 1000),
-        _curve(document, "Writing speed by prompt length", decode_of, 1),
-    )
-    return tuple(plot for plot in plots if plot is not None)
-
-
-def _curve(
-    document: BenchDocument, title: str, figure: Callable[[BenchCase], Figure | None], scale: float
-) -> LinePlot | None:
-    series = []
-    lengths: set[float] = set()
-    for result in document.get("results", []):
-        points = tuple(
-            (float(length), value["median"] * scale)
-            for case in result["cases"]
-            if (length := case.get("prompt_tokens")) and (value := figure(case)) is not None
-        )
-        if points:
-            series.append(Series(label=label_of(result), points=points, marked=True))
-            lengths |= {x for x, _ in points}
-    if len(lengths) < 2:
-        return None
-    ticks = tuple(sorted(lengths))
-    return LinePlot(series=tuple(series), title=title, x_log=True, x_ticks=ticks, tall=9)
 
 
 def _first_token(figure: Figure | None, origin: Origin) -> Tile:

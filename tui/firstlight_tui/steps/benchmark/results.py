@@ -11,22 +11,19 @@ from firstlight_core.documents.measure import BenchDocument
 from firstlight_core.measure.bench_words import find_result
 from firstlight_core.process.events import Measured
 from firstlight_core.text import one_line
-from firstlight_tui.steps.benchmark.dials import (
-    curves,
-    label_of,
-    live_bars,
-    live_tiles,
-    speed_bars,
-    tiles,
-)
+from firstlight_tui.steps.benchmark.dials import live_bars, live_tiles, tiles
+from firstlight_tui.steps.benchmark.limits import limits_content, limits_of, over_words
 from firstlight_tui.steps.benchmark.rows import client_rows, figure_rows, processor_share
 from firstlight_tui.widgets import Words
+from firstlight_tui.widgets.bench_plots import curves, further_bars, label_of, speed_bars
 from firstlight_tui.widgets.charts import Chart, Tile, TilePane, TileRow
-from firstlight_tui.widgets.charts.roles import BAD, BOLD, MUTED
+from firstlight_tui.widgets.charts.roles import MUTED
 from firstlight_tui.widgets.fitted_table import Column, FittedTable
 from firstlight_tui.widgets.words import part
 
 TILES = ("first-token", "writing", "reading", "memory")
+BARS = ("speeds", "readings", "waits")
+"""The first always; the others beside it where the terminal is wide."""
 PLOTS = ("plot-first-token", "plot-writing")
 FIGURES = (
     Column(key="target", label="Target"),
@@ -55,9 +52,12 @@ class BenchResults(Vertical):
 
     DEFAULT_CSS = """
     BenchResults { height: 1fr; min-height: 22; }
-    BenchResults #setup { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
-    BenchResults #banner { display: none; }
-    BenchResults #speeds { margin-top: 1; }
+    BenchResults #setup { height: auto; max-width: 100; }
+    BenchResults #banner { display: none; width: 100%; height: auto; padding: 0 1; background: $error; color: $button-color-foreground; text-style: bold; }
+    BenchResults #bars { height: auto; margin-top: 1; }
+    BenchResults #bars Chart { margin-right: 2; }
+    BenchResults #readings, BenchResults #waits { display: none; }
+    BenchResults #limits { margin-top: 1; }
     BenchResults #plots { height: 1fr; min-height: 8; max-height: 24; margin-top: 1; display: none; }
     BenchResults #plots Chart { height: 100%; margin-right: 2; }
     BenchResults FittedTable { height: auto; max-height: 14; margin-top: 1; display: none; }
@@ -70,23 +70,26 @@ class BenchResults(Vertical):
         with TileRow(id="dials"):
             for name, tile in zip(TILES, live_tiles({}, None), strict=True):
                 yield TilePane(tile, id=name)
-        yield Chart(id="speeds")
+        with Horizontal(id="bars"):
+            for name in BARS:
+                yield Chart(id=name)
         with Horizontal(id="plots"):
             for name in PLOTS:
                 yield Chart(id=name)
         yield FittedTable(FIGURES, id="figures")
         yield FittedTable(CLIENTS, id="clients")
+        yield Words(id="limits")
         yield Words(id="notes", classes="muted")
 
     def clear(self) -> None:
         """Show nothing but empty tiles."""
         self._show_tiles(live_tiles({}, None))
-        for name in ("speeds", *PLOTS):
+        for name in (*BARS, *PLOTS):
             self.query_one(f"#{name}", Chart).show(None)
         self.query_one("#plots").display = False
         for name in ("figures", "clients"):
             self.query_one(f"#{name}").display = False
-        for name in ("setup", "banner", "notes"):
+        for name in ("setup", "banner", "limits", "notes"):
             self.query_one(f"#{name}", Words).update("")
         self.query_one("#banner").display = False
 
@@ -100,14 +103,17 @@ class BenchResults(Vertical):
 
     def show(self, document: BenchDocument, target: str | None) -> None:
         """Show a document; the tiles are of `target`, where it was measured."""
-        self._show_tiles(tiles(document, find_result(document, target)))
+        result = find_result(document, target)
+        limits = limits_of(document, result)
+        self._show_tiles(tiles(document, result))
         self.query_one("#setup", Words).update(setup_words(document))
+        words = VOID if document["void"] else over_words(limits)
         banner = self.query_one("#banner", Words)
-        banner.display = document["void"]
-        banner.update(
-            Content.assemble(part(VOID if document["void"] else "", f"{BOLD} reverse {BAD}"))
-        )
-        self.query_one("#speeds", Chart).show(speed_bars(document))
+        banner.display = bool(words)
+        banner.update(words)
+        self.query_one("#limits", Words).update(limits_content(limits))
+        for name, bars in zip(BARS, (speed_bars(document), *further_bars(document)), strict=True):
+            self.query_one(f"#{name}", Chart).show(bars)
         plots = curves(document)
         self.query_one("#plots").display = bool(plots)
         for name, plot in zip(PLOTS, (*plots, None, None), strict=False):

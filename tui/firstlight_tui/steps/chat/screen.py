@@ -6,6 +6,7 @@ from typing import ClassVar
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
 from textual.timer import Timer
 from textual.widgets import Button
 
@@ -18,6 +19,7 @@ from firstlight_tui.state.question_size import QuestionSize
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.chat.columns import ColumnsPanel
 from firstlight_tui.steps.chat.dialogs import ChatDialogs
+from firstlight_tui.steps.chat.facts import ChatFacts
 from firstlight_tui.steps.chat.keys import HELP, KEYS
 from firstlight_tui.steps.chat.starters import QUESTIONS, STARTER_KEYS, Starters
 from firstlight_tui.terminal.workers import begin
@@ -61,10 +63,13 @@ class ChatStep(StepScreen):
         return self.workspace.chat
 
     def compose_step(self) -> ComposeResult:
-        yield ColumnsPanel(self.chat)
-        yield Starters()
-        yield Ask(id="ask")
-        yield Words(id="question-size")
+        with Horizontal(id="chat-room"):
+            with Vertical(id="talk"):
+                yield ColumnsPanel(self.chat)
+                yield Starters()
+                yield Ask(id="ask")
+                yield Words(id="question-size")
+            yield ChatFacts()
 
     def compose_actions(self) -> ComposeResult:
         yield Button("Stop", id="stop", compact=True)
@@ -198,6 +203,7 @@ class ChatStep(StepScreen):
         self._dirty = not self.query_one(ColumnsPanel).show(self.session, rich=self._rich)
         if self._dirty:
             return
+        self.query_one(ChatFacts).show(self.chat.conversations, self.session)
         untouched = not self.chat.first.turns
         self.query_one(Starters).display = untouched
         field = self.query_one(Ask)

@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Vertical
+from textual.containers import Container, Vertical, VerticalScroll
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
@@ -21,9 +21,10 @@ from firstlight_tui.state.precision_choice import configured, estimates_of
 from firstlight_tui.state.work import Work
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.convert.board import ConversionBoard
-from firstlight_tui.steps.convert.method_screen import MethodAnswer, MethodScreen
+from firstlight_tui.steps.convert.measured import MeasuredBars
+from firstlight_tui.steps.convert.method_screen import MethodAnswer, MethodScreen, MethodTexts
 from firstlight_tui.steps.convert.queue import WORK, ConversionJob
-from firstlight_tui.steps.convert.text import method_texts, plan_words, result_words
+from firstlight_tui.steps.convert.text import how_words, method_texts, plan_words, result_words
 from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.log_view import LogView
 from firstlight_tui.widgets.work_view import waiting_words
@@ -50,6 +51,14 @@ class ConvertStep(StepScreen):
     ConvertStep.-broad #panes { layout: horizontal; }
     ConvertStep.-broad #board-pane { width: 3fr; height: 100%; }
     ConvertStep.-broad #log { width: 2fr; height: 100%; margin-left: 1; padding: 0 1; border: round $border-blurred; border-title-color: $text-accent; }
+    ConvertStep #how { display: none; }
+    ConvertStep.-broad #how { display: block; width: 2fr; height: 100%; margin-left: 1; padding: 0 1; border: round $border-blurred; border-title-color: $text-accent; scrollbar-size-vertical: 1; }
+    ConvertStep.-broad.-logged #how, ConvertStep.-broad #log { display: none; }
+    ConvertStep.-broad.-logged #log { display: block; }
+    ConvertStep MeasuredBars { display: none; }
+    ConvertStep.-rested.-wide MeasuredBars, ConvertStep.-rested.-broad MeasuredBars { display: block; }
+    ConvertStep.-rested #board { height: auto; min-height: 3; }
+    ConvertStep.-rested #memory { display: none; }
     ConvertStep.-broad #log CollapsibleTitle { display: none; }
     ConvertStep.-broad #log Collapsible { height: 1fr; }
     ConvertStep.-broad #log Contents { height: 1fr; display: block; padding: 0; }
@@ -81,6 +90,10 @@ class ConvertStep(StepScreen):
             with Vertical(id="board-pane"):
                 yield ConversionBoard(id="board")
                 yield OptionList(id="results", markup=False, compact=True)
+                yield MeasuredBars()
+            with VerticalScroll(id="how", can_focus=False) as how:
+                how.border_title = "what is run"
+                yield Words(id="how-words")
             yield LogView(id="log")
         yield Words(id="log-path")
 
@@ -97,9 +110,23 @@ class ConvertStep(StepScreen):
         source = self.workspace.paths.model_name(self.session.source or "")
         words = plan_words(self.session, source, self._pending())
         self.query_one("#plan", Words).update(words)
+        rested = bool(self.session.artifacts) and self.work is None and not self._pending()
+        self.set_class(rested, "-rested")
         if self.work is None:
             self._show_plan()
         self._show_results()
+        self.query_one(MeasuredBars).show(self.session.artifacts, estimates_of(self.session))
+        if self.has_class("-broad"):
+            self._show_how()
+
+    def _show_how(self) -> None:
+        """Show the command of the course and the configuration that is run, where the panel has room."""
+        try:
+            texts = self._method_texts()
+        except FirstlightError:
+            return
+        if texts is not None:
+            self.query_one("#how-words", Words).update(how_words(texts, self.session.method))
 
     def _show_plan(self) -> None:
         board, estimates = self.query_one(ConversionBoard), estimates_of(self.session)
@@ -166,6 +193,8 @@ class ConvertStep(StepScreen):
         crowded = crowding(self.workspace.history.samples)
         self.query_one(ConversionBoard).show_work(work, estimates, crowded)
         self.query_one("#log", LogView).show(work.lines, work.lines_seen)
+        self.set_class(work.lines_seen > 0, "-logged")
+        self.remove_class("-rested")
         if work.log_path:
             self.query_one("#log-path", Words).update(f"Log file: {work.log_path}")
 
@@ -200,17 +229,15 @@ class ConvertStep(StepScreen):
 
     def action_methods(self) -> None:
         """Show the course's two methods beside what is really run; switch and edit."""
-        session = self.session
-        if not session.source or not session.precisions:
-            return
-        key = (self._pending() or list(session.precisions))[0]
-        source, plan = Path(session.source), self.workspace.services.plan_conversion
-        edited = (session.configs or {}).get(key)
+        session, plan = self.session, self.workspace.services.plan_conversion
         try:
-            texts = method_texts(partial(plan, source, Path("OUTPUT"), precision=key), key, edited)
+            texts = self._method_texts()
         except FirstlightError as error:
             self.show_problem(error)
             return
+        if texts is None or session.source is None:
+            return
+        source, key = Path(session.source), self._method_key()
 
         def check(config: OliveConfig) -> None:
             plan(source, Path("OUTPUT"), precision=key, config=config)
@@ -224,3 +251,16 @@ class ConvertStep(StepScreen):
             self.workspace.session = changed.decide(method=answer.method)
 
         self.app.push_screen(MethodScreen(texts, method=session.method, check=check), use)
+
+    def _method_key(self) -> str:
+        """The precision whose methods are shown."""
+        return (self._pending() or list(self.session.precisions))[0]
+
+    def _method_texts(self) -> MethodTexts | None:
+        """Texts of both methods; None before a model and a precision are chosen."""
+        session, plan = self.session, self.workspace.services.plan_conversion
+        if not session.source or not session.precisions:
+            return None
+        key, source = self._method_key(), Path(session.source)
+        edited = (session.configs or {}).get(key)
+        return method_texts(partial(plan, source, Path("OUTPUT"), precision=key), key, edited)

@@ -52,6 +52,19 @@ def method_texts(
     )
 
 
+def how_words(texts: MethodTexts, method: str) -> Content:
+    """Return the course's text, why what is run differs, and the configuration that is run."""
+    return Content.assemble(
+        part(
+            f"The course's way for {texts.label}, {METHODS.get(method, method)}\n", "$text-accent"
+        ),
+        part(texts.course.get(method, "")),
+        part("\n\nWhat Firstlight runs, and why\n", "$text-accent"),
+        part(f"{one_line(texts.reasons.get(method, ''), 400)}\n", "$foreground-muted"),
+        part(texts.edited or texts.own),
+    )
+
+
 def plan_words(session: Session, source: str, pending: list[str]) -> Content:
     """Return one line: what becomes what, by which method."""
     keys = pending or list(session.precisions)

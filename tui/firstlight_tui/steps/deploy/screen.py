@@ -5,6 +5,7 @@ from typing import ClassVar
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Label
 
 from firstlight_core.session import Session
@@ -19,6 +20,7 @@ from firstlight_tui.steps.deploy.keys import BUTTONS, HELP, KEYS
 from firstlight_tui.steps.deploy.outcome import command_rows
 from firstlight_tui.steps.deploy.publish_panel import WORK, PublishPanel
 from firstlight_tui.steps.deploy.service_panel import ServicePanel
+from firstlight_tui.steps.deploy.snippets_panel import SnippetsPanel
 
 
 class DeployStep(StepScreen):
@@ -29,6 +31,9 @@ class DeployStep(StepScreen):
     HELP = HELP
     WORK = WORK
     CSS = """
+    DeployStep #deploy-room, DeployStep #deploy-main { height: auto; }
+    DeployStep #deploy-main { width: 1fr; }
+    DeployStep.-broad SnippetsPanel { display: block; }
     DeployStep #where { text-style: bold; color: $text-accent; }
     DeployStep.-narrow #purpose { display: none; }
     DeployStep.-narrow Outcome #answers.-shown { layout: vertical; }
@@ -45,11 +50,14 @@ class DeployStep(StepScreen):
     def compose_step(self) -> ComposeResult:
         drafted = self.workspace.drafts.deployment_of(self.session.artifact)
         choice = drafted or suggested_choice(self.session)
-        yield Label("Where do you want to use it?", id="where")
-        yield ChoiceForm(choice, self.workspace.services.deploy_targets(), id="choice")
-        yield ServicePanel()
-        yield FoundryTools()
-        yield PublishPanel()
+        with Horizontal(id="deploy-room"):
+            with Vertical(id="deploy-main"):
+                yield Label("Where do you want to use it?", id="where")
+                yield ChoiceForm(choice, self.workspace.services.deploy_targets(), id="choice")
+                yield ServicePanel()
+                yield FoundryTools()
+                yield PublishPanel()
+            yield SnippetsPanel()
 
     def compose_actions(self) -> ComposeResult:
         for key, label in BUTTONS:
@@ -76,6 +84,7 @@ class DeployStep(StepScreen):
     @on(ServicePanel.Changed)
     def _service_changed(self, message: ServicePanel.Changed) -> None:
         self.query_one("#deploy-serve", Button).label = "Stop" if message.serving else "Serve"
+        self.query_one(SnippetsPanel).show()
 
     @on(ServicePanel.Failed)
     @on(FoundryTools.Failed)

@@ -1,7 +1,7 @@
 """How the rows of the environment step look, in the table, in the card, and in words."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.text import Text
 from textual.content import Content
@@ -127,4 +127,21 @@ def course_text(document: DoctorDocument | None) -> Content:
         ),
         Content("say that they did. `i` installs the versions that were run together."),
     ]
+    return Content("\n").join(lines)
+
+
+def fine_content(rows: Sequence[CheckRow]) -> Content:
+    """The checks that are OK, a line each; nothing where there is none."""
+    fine = [row for row in rows if row["status"] == "ok"]
+    if not fine:
+        return Content("")
+    lines = [Content.styled("What is OK", "$text-accent")]
+    for row in fine:
+        lines.append(
+            Content.assemble(
+                part("✓ ", "$text-success"),
+                part(f"{one_line(row['title'], 18):19}"),
+                part(one_line(row["found"], 120), "$foreground-muted"),
+            )
+        )
     return Content("\n").join(lines)

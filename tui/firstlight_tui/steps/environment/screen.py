@@ -5,7 +5,7 @@ from functools import partial
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Container, Horizontal, Vertical
+from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.theme import Theme
 from textual.widgets import Button, DataTable
 
@@ -28,6 +28,7 @@ from firstlight_tui.steps.environment.rows import (
     COLUMNS,
     course_text,
     detail_words,
+    fine_content,
     row_cells,
     verdict_words,
 )
@@ -61,6 +62,8 @@ class EnvironmentStep(StepScreen):
     EnvironmentStep #checks { height: auto; max-height: 60%; min-height: 3; }
     EnvironmentStep #check-card { max-height: 50%; overflow-y: auto; scrollbar-size-vertical: 1; }
     EnvironmentStep.-narrow #check-card { margin-top: 0; max-height: 14; }
+    EnvironmentStep #fine-pane { display: none; height: 1fr; margin-top: 1; scrollbar-size-vertical: 1; }
+    EnvironmentStep.-tall #fine-pane { display: block; }
     EnvironmentStep.-narrow #history { display: none; }
     EnvironmentStep #check-card Horizontal { height: 1; }
     EnvironmentStep #check-card Button { margin-right: 2; }
@@ -97,6 +100,8 @@ class EnvironmentStep(StepScreen):
                     with Horizontal():
                         yield Button("Check this row", id="one", compact=True)
                         yield Button("Copy fix", id="copy-fix", compact=True)
+                with VerticalScroll(id="fine-pane", can_focus=False):
+                    yield Words(id="fine")
             yield MachineCard(id="machine-card")
         yield Installation(id="installation")
 
@@ -175,6 +180,8 @@ class EnvironmentStep(StepScreen):
         cells = ((row["id"], row_cells(row, colours)) for row in rows)
         self.query_one("#checks", FittedTable).show_rows(cells)
         self._show_tiles()
+        hidden = [row for row in self._rows.values() if row not in rows]
+        self.query_one("#fine", Words).update(fine_content(hidden))
 
     def _listed(self) -> tuple[list[CheckRow], str]:
         """Return the rows that the table lists now, and the words above them."""

@@ -21,7 +21,7 @@ class ProspectsPane(Vertical):
     DEFAULT_CSS = """
     ProspectsPane { border: round $border-blurred; border-title-color: $text-accent; padding: 0 1; height: 1fr; }
     ProspectsPane Chart, ProspectsPane Words { height: auto; }
-    ProspectsPane #peaks, ProspectsPane #times { margin-top: 1; }
+    ProspectsPane #peaks, ProspectsPane #times, ProspectsPane #peaks-and-times { margin-top: 1; }
     ProspectsPane Words { color: $foreground-muted; }
     """
 
@@ -29,6 +29,7 @@ class ProspectsPane(Vertical):
         self.border_title = "what you will get (estimates)"
         yield Chart(id="sizes")
         yield Words(id="reasons")
+        yield Chart(id="peaks-and-times")
         yield Chart(id="peaks")
         yield Chart(id="times")
 
@@ -36,16 +37,20 @@ class ProspectsPane(Vertical):
         """Show the estimates of one inspected model."""
         estimates = model.get("estimates") or {}
         self.query_one("#sizes", Chart).show(
-            _bars("Size on disk", estimates, lambda row: row["bytes"], bytes_text)
+            _bars("Size on disk", estimates, lambda row: row["bytes"], _size)
         )
         reasons = self.query_one("#reasons", Words)
         reasons.update(unavailable_words(estimates))
         reasons.display = any(not row["available"] for row in estimates.values())
+        # In a terminal of few rows both stand in one chart.
+        self.query_one("#peaks-and-times", Chart).show(
+            _bars("RAM and time to convert", estimates, lambda row: row["peak_ram_bytes"], _both)
+        )
         self.query_one("#peaks", Chart).show(
-            _bars("RAM to convert", estimates, lambda row: row["peak_ram_bytes"], bytes_text)
+            _bars("RAM to convert", estimates, lambda row: row["peak_ram_bytes"], _peak)
         )
         self.query_one("#times", Chart).show(
-            _bars("Time to convert", estimates, lambda row: row["seconds"], seconds_text)
+            _bars("Time to convert", estimates, lambda row: row["seconds"], _time)
         )
 
 
@@ -75,7 +80,7 @@ def _bars(
     title: str,
     estimates: Mapping[str, EstimateDocument],
     value: Callable[[EstimateDocument], float],
-    words: Callable[[float], str],
+    words: Callable[[EstimateDocument], str],
 ) -> Bars | None:
     rows = []
     for key, row in estimates.items():
@@ -83,5 +88,21 @@ def _bars(
         if key == DEFAULT_PRECISION:
             label += " ★"
         note = "" if row["available"] else "✗"
-        rows.append(Bar(label=label, median=float(value(row)), figure=words(value(row)), note=note))
+        rows.append(Bar(label=label, median=float(value(row)), figure=words(row), note=note))
     return Bars(title=title, bars=tuple(rows), compared=False) if rows else None
+
+
+def _size(row: EstimateDocument) -> str:
+    return bytes_text(row["bytes"])
+
+
+def _peak(row: EstimateDocument) -> str:
+    return bytes_text(row["peak_ram_bytes"])
+
+
+def _time(row: EstimateDocument) -> str:
+    return seconds_text(row["seconds"])
+
+
+def _both(row: EstimateDocument) -> str:
+    return f"{_peak(row)} · {_time(row)}"

@@ -65,6 +65,8 @@ class ModelStep(StepScreen):
     ModelStep #parts { margin-top: 1; }
     ModelStep #what-comes { width: 100%; max-width: 100; height: auto; color: $foreground-muted; }
     ModelStep #prospects { width: 1fr; height: 100%; }
+    ModelStep #peaks, ModelStep #times, ModelStep.-tall #peaks-and-times { display: none; }
+    ModelStep.-tall #peaks, ModelStep.-tall #times { display: block; }
     ModelStep.-narrow #models { margin-top: 0; }
     ModelStep.-narrow #cards { layout: vertical; height: auto; margin-top: 0; }
     ModelStep.-narrow #facts-card { width: 100%; height: auto; margin: 0; }

@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.containers import Container, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import DataTable
 
@@ -31,10 +32,10 @@ from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.precision.card import card
 from firstlight_tui.steps.precision.keys import HELP, KEYS
 from firstlight_tui.steps.precision.options_screen import AdvancedScreen, RowOptions
-from firstlight_tui.steps.precision.plot import trade_off
+from firstlight_tui.steps.precision.plot import NOT_YET, memory_bars, size_bars, trade_off
 from firstlight_tui.steps.precision.rows import figures_of, rows_of
 from firstlight_tui.widgets import Words
-from firstlight_tui.widgets.charts import PointChart
+from firstlight_tui.widgets.charts import Chart, PointChart
 from firstlight_tui.widgets.precision_table import PrecisionTable
 from firstlight_tui.widgets.words import part
 
@@ -48,8 +49,19 @@ class PrecisionStep(StepScreen):
     CSS = """
     PrecisionStep #advice { height: auto; margin-top: 1; }
     PrecisionStep.-narrow #advice { margin-top: 0; }
-    PrecisionStep #precision-detail { margin-top: 0; }
-    PrecisionStep #trade-off { height: 1fr; min-height: 12; margin-top: 1; display: none; }
+    PrecisionStep #pictures { height: 1fr; min-height: 13; layout: horizontal; margin-top: 1; }
+    PrecisionStep #picture { width: 3fr; height: 100%; margin-right: 1; }
+    PrecisionStep #trade-off { height: 100%; display: none; }
+    PrecisionStep #picture Words { height: auto; max-width: 100; color: $foreground-muted; margin-top: 1; }
+    PrecisionStep #memories { display: none; margin-top: 1; }
+    PrecisionStep.-tall #memories { display: block; }
+    PrecisionStep #picture .-gone { display: none; }
+    PrecisionStep #detail { width: 2fr; height: 100%; margin: 0; scrollbar-size-vertical: 1; }
+    PrecisionStep.-narrow #pictures { layout: vertical; height: auto; margin: 0; }
+    PrecisionStep.-narrow #picture { width: 100%; height: auto; margin: 0; }
+    PrecisionStep.-narrow #sizes, PrecisionStep.-narrow #not-yet { display: none; }
+    PrecisionStep.-narrow #trade-off { height: 13; }
+    PrecisionStep.-narrow #detail { width: 100%; height: auto; }
     """
     BINDINGS: ClassVar[list[BindingType]] = KEYS
 
@@ -70,8 +82,14 @@ class PrecisionStep(StepScreen):
     def compose_step(self) -> ComposeResult:
         yield PrecisionTable(id="precisions")
         yield Words(id="advice")
-        yield PointChart(id="trade-off")
-        yield Words(id="precision-detail", classes="card")
+        with Container(id="pictures"):
+            with Vertical(id="picture"):
+                yield PointChart(id="trade-off")
+                yield Chart(id="sizes")
+                yield Chart(id="memories")
+                yield Words(NOT_YET, id="not-yet")
+            with VerticalScroll(id="detail", classes="card", can_focus=False):
+                yield Words(id="precision-detail")
 
     def opened(self) -> None:
         if not self.session.precisions:
@@ -128,7 +146,10 @@ class PrecisionStep(StepScreen):
         session = self.session
         figures = figures_of(session, self._ledger, self._earlier)
         advice = recommend(session.goal, estimates_of(session), figures)
-        self._table.show(list(rows_of(session, figures, advice).values()))
+        rows = list(rows_of(session, figures, advice).values())
+        self._table.show(rows)
+        self.query_one("#sizes", Chart).show(size_bars(rows))
+        self.query_one("#memories", Chart).show(memory_bars(rows))
         sentence = advice.sentence if advice else "No row can run here; the card says why."
         self.query_one("#advice", Words).update(
             Content.assemble(
@@ -145,6 +166,8 @@ class PrecisionStep(StepScreen):
         chart = self.query_one("#trade-off", PointChart)
         plot = trade_off(figures, by_speed=self._by_speed, selected=self._table.highlighted)
         chart.display = plot is not None
+        for other in ("#sizes", "#memories", "#not-yet"):
+            self.query_one(other).set_class(plot is not None, "-gone")
         chart.show_points(plot)
 
     # Choosing -------------------------------------------------------------------------------------

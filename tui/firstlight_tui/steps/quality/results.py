@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.message import Message
 
@@ -16,18 +16,17 @@ from firstlight_core.documents.measure import (
 )
 from firstlight_tui.steps.quality.scorecard import (
     check_tiles,
-    documents_of,
-    drift_gauge,
     drift_line,
+    further_examples,
     headline,
     histogram,
-    label_of,
     prompt_drift,
     worst_example,
 )
 from firstlight_tui.steps.quality.text import check_words, verdict_words
 from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.charts import Chart, Tile, TilePane, TileRow
+from firstlight_tui.widgets.drift_plot import documents_of, drift_gauge, label_of
 
 TILES = 5
 
@@ -42,7 +41,9 @@ class QualityResults(Vertical):
     QualityResults #checks { margin-top: 1; max-width: 100; }
     QualityResults #drift { max-width: 100; }
     QualityResults #histogram { display: none; margin-top: 1; max-width: 100; }
-    QualityResults.-tall #histogram { display: block; }
+    QualityResults #evidence, QualityResults #examples, QualityResults #check-panel { height: auto; }
+    QualityResults #further { display: none; margin-top: 1; }
+    QualityResults.-tall #histogram, QualityResults.-tall #further.-some { display: block; }
     """
 
     @dataclass
@@ -62,11 +63,15 @@ class QualityResults(Vertical):
                 yield TilePane(Tile(title="", figure=""), id=f"tile-{index}", choosable=True)
         yield Chart(id="gauge")
         yield Words(id="figures")
-        yield Chart(id="by-prompt")
-        yield Words(id="worst")
-        yield Chart(id="histogram")
-        yield Words(id="checks")
-        yield Words(id="drift", classes="card")
+        with Container(id="evidence"):
+            with Vertical(id="examples"):
+                yield Chart(id="by-prompt")
+                yield Words(id="worst")
+                yield Words(id="further")
+                yield Chart(id="histogram")
+            with Vertical(id="check-panel"):
+                yield Words(id="checks")
+                yield Words(id="drift", classes="card")
 
     def on_resize(self) -> None:
         """Show the histogram where there are many rows."""
@@ -103,6 +108,10 @@ class QualityResults(Vertical):
         figures.update(drift_line(drift) if drift else "")
         example = worst_example(drift, label) if drift else None
         worst.update(example or "")
+        more = further_examples(drift, label) if drift else Content("")
+        further = self.query_one("#further", Words)
+        further.update(more)
+        further.set_class(bool(more.plain), "-some")
         figures.display, worst.display = drift is not None, example is not None
         self.query_one("#by-prompt", Chart).show(prompt_drift(drift) if drift else None)
         self.query_one("#histogram", Chart).show(histogram(drift) if drift else None)

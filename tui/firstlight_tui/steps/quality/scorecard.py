@@ -1,7 +1,6 @@
 """A quality document as a scorecard: the verdict, a tile for each check, the drift on its scale, the worst example."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 
 from textual.content import Content
 
@@ -9,14 +8,14 @@ from firstlight_core.documents.measure import (
     CheckRow,
     CheckStatus,
     DriftDocument,
-    QualitiesDocument,
+    DriftExample,
     QualityDocument,
     Usability,
 )
 from firstlight_core.measure.drift_words import kl_text, level_words
 from firstlight_core.measure.quality_verdict import USABILITY_WORDS, usability
 from firstlight_core.text import one_line
-from firstlight_tui.widgets.charts import DriftGauge, Histogram, Marker, PromptDrift, Tile
+from firstlight_tui.widgets.charts import Histogram, PromptDrift, Tile
 from firstlight_tui.widgets.charts.canvas import Piece, spark, trough
 from firstlight_tui.widgets.charts.roles import (
     BAD,
@@ -51,16 +50,6 @@ _STATUS_WORDS: Mapping[CheckStatus, tuple[str, Verdict]] = {
     "not-run": ("not run", "none"),
 }
 _SHARE_BAR = 20
-
-
-def documents_of(quality: QualityDocument | QualitiesDocument) -> list[QualityDocument]:
-    """Return one document for each target."""
-    return list(quality["artifacts"]) if quality["kind"] == "qualities" else [quality]
-
-
-def label_of(quality: QualityDocument, labels: Mapping[str, str]) -> str:
-    """Return the short name of a target: that of `labels`, else its folder's."""
-    return labels.get(quality["target"], one_line(Path(quality["target"]).name, 20))
 
 
 def headline(quality: QualityDocument) -> Content:
@@ -127,22 +116,6 @@ def _length(text: str) -> int:
     return int(text) if text.isdigit() else 0
 
 
-def drift_gauge(
-    documents: Sequence[QualityDocument], labels: Mapping[str, str], target: str | None
-) -> DriftGauge | None:
-    """Return every measured drift on one scale; `labels` names a target, `target` is the one in use."""
-    markers = tuple(
-        Marker(
-            label=label_of(each, labels),
-            nats=each["drift"]["kl_mean"],
-            selected=each["target"] == target or len(documents) == 1,
-        )
-        for each in documents
-        if "drift" in each
-    )
-    return DriftGauge(markers=markers) if markers else None
-
-
 def prompt_drift(drift: DriftDocument) -> PromptDrift | None:
     """KL of every prompt; None in the records of earlier versions."""
     values = drift.get("kl_by_prompt", [])
@@ -174,17 +147,28 @@ def drift_line(drift: DriftDocument) -> Content:
     return Content.assemble(*pieces)
 
 
+FURTHER = 4
+"""Further examples that a tall terminal shows below the worst one."""
+
+
 def worst_example(drift: DriftDocument, label: str) -> Content | None:
     """Return the prompt that drifted most: what the original says, and what the artifact changes."""
-    if not drift["worst"]:
-        return None
-    example = drift["worst"][0]
+    return _example(drift["worst"][0], label, "Worst") if drift["worst"] else None
+
+
+def further_examples(drift: DriftDocument, label: str) -> Content:
+    """Return the prompts that drifted most after the worst one."""
+    examples = drift["worst"][1 : 1 + FURTHER]
+    return Content("\n\n").join([_example(each, label, "Then") for each in examples])
+
+
+def _example(example: DriftExample, label: str, word: str) -> Content:
     original, artifact = one_line(example["original"], 300), one_line(example["artifact"], 300)
     at = example["first_divergence"]
     where = f" at token {at + 1}" if at is not None else ", no other token chosen"
     width = max(len("original"), len(label))
     return Content.assemble(
-        part(f"Worst: {one_line(example['prompt'], 80)}", TITLE),
+        part(f"{word}: {one_line(example['prompt'], 80)}", TITLE),
         part(f"   KL {kl_text(example['kl_mean'])}{where}", MUTED),
         part(f"\n  {'original':{width}} ", MUTED),
         part("│ ", TROUGH),

@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Button
 
@@ -21,6 +22,7 @@ from firstlight_core.text import one_line, shown_path
 from firstlight_tui.state.work import OnEvent, Started, Work
 from firstlight_tui.state.workspace import REPORT
 from firstlight_tui.steps.base import StepScreen
+from firstlight_tui.steps.summary.pictures import RunPictures, answer_content
 from firstlight_tui.steps.summary.result_panel import ResultPanel
 from firstlight_tui.terminal.workers import begin
 from firstlight_tui.widgets import StepChosen, Words, WorkView
@@ -34,6 +36,13 @@ class SummaryStep(StepScreen):
     PURPOSE = "What was really done, the report, and the command that repeats it."
     HELP = "The report is written as Markdown, JSON and one HTML file. run.toml repeats the run: firstlight run run.toml --yes."
     WORK = REPORT
+    CSS = """
+    SummaryStep #achieved { height: auto; }
+    SummaryStep #closing { width: 1fr; height: auto; max-width: 100; }
+    SummaryStep #answer { width: 1fr; height: auto; max-width: 100; margin-left: 2; display: none; }
+    SummaryStep.-broad #answer { display: block; }
+    SummaryStep.-tall RunPictures { display: block; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "write", "Write again", id="summary.write", tooltip="Write the report again"),
         Binding(
@@ -54,7 +63,10 @@ class SummaryStep(StepScreen):
 
     def compose_step(self) -> ComposeResult:
         yield ResultPanel()
-        yield Words(id="closing")
+        with Horizontal(id="achieved"):
+            yield Words(id="closing")
+            yield Words(id="answer")
+        yield RunPictures()
         yield WorkView(id="work")
         yield Words(id="files", classes="card")
 
@@ -90,6 +102,8 @@ class SummaryStep(StepScreen):
         name = self.workspace.paths.model_name(self.session.source or self.session.target or "")
         self.query_one(ResultPanel).show(name, self.session, entries, facts)
         self.query_one("#closing", Words).update(Content("\n").join(_closing(facts)))
+        self.query_one("#answer", Words).update(answer_content(self.session))
+        self.query_one(RunPictures).show(self.session)
 
     def action_write(self) -> None:
         """Write run.toml and the report of this run."""

@@ -120,7 +120,7 @@ def _closeness(own: Figures | None) -> Tile:
     share = own.top1_agreement
     return Tile(
         title="closeness",
-        figure=f"{share:.1%} same token".replace("%", " %") if share is not None else "–",
+        figure=f"{share:.1%} same".replace("%", " %") if share is not None else "–",
         origin="measured",
         share=share,
         detail=f"mean KL {kl_text(own.kl_mean)} nats",

@@ -53,6 +53,11 @@ class TemplateStep(StepScreen):
     TemplateStep #lock { height: auto; max-height: 3; }
     TemplateStep #body #actions Button { min-width: 6; margin-right: 1; }
     TemplateStep.-narrow #purpose { display: none; }
+    TemplateStep.-narrow TemplateViews { layout: vertical; height: auto; margin: 0; }
+    TemplateStep.-narrow TemplateViews VerticalScroll { width: 100%; height: auto; max-height: 100000; margin: 0; border: none; padding: 0; }
+    TemplateStep.-narrow #question-tokens { display: none; }
+    TemplateStep.-narrow #check-pane { margin-top: 1; }
+    TemplateStep.-narrow TemplateViews #check { width: 100%; height: auto; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f5", "check", "Check", id="template.check", tooltip="Compare the renderers again"),

@@ -15,9 +15,12 @@ from firstlight_core.documents.template import (
 )
 from firstlight_core.template.escapes import escaped
 from firstlight_core.text import first_difference, one_line
+from firstlight_tui.widgets.charts.roles import CAUTION, GOOD
 from firstlight_tui.widgets.token_view import (
     change_content,
+    legend_content,
     prompt_content,
+    token_rows_content,
     tokens_content,
 )
 from firstlight_tui.widgets.words import part
@@ -30,20 +33,26 @@ def parity_content(document: TemplateReport | None, *, fresh: bool, saved: bool)
     if document is None:
         return Content("")
     exceptions = len(document.get("exceptions") or ())
+    shapes = document.get("shapes") or ()
+    same = sum("differs" not in (row["genai"], row["prompt_template"]) for row in shapes)
+    count = part(f" {same} of {len(shapes)} conversations " if shapes else " ", "bold")
     if document.get("locked") and exceptions:
         kinds = "one unusual text" if exceptions == 1 else f"{exceptions} unusual texts"
         pieces = [
-            part("● Template matches ", "bold $text-success"),
+            part(" ● Template matches ", f"bold reverse {GOOD}"),
+            count,
             part(f"(onnxruntime-genai reads {kinds} otherwise, whatever the template)."),
         ]
     elif document.get("locked"):
         pieces = [
-            part("● Template matches: ", "bold $text-success"),
+            part(" ● Template matches ", f"bold reverse {GOOD}"),
+            count,
             part("all renderers give the same tokens."),
         ]
     else:
         pieces = [
-            part("○ Mismatch: ", "bold $text-warning"),
+            part(" ○ Mismatch ", f"bold reverse {CAUTION}"),
+            count,
             part(first_sentence(document) + "."),
         ]
     stop = document.get("stop_tokens")
@@ -181,9 +190,9 @@ def changes_content(document: InferenceModel, tokenizer: Mapping[str, str] | Non
 
 
 _TITLES = {
-    "chat-template": "One question, by the chat template (what Foundry Local's current core reads)",
+    "chat-template": "One question, by the chat template",
     "question": "One question, by the field prompt",
-    "conversation": "A conversation, by the fields, and the opening of the answer",
+    "conversation": "A conversation, by the fields",
 }
 
 
@@ -192,11 +201,11 @@ def preview_content(
     tokens: TemplatePreview | None,
     problem: str = "",
 ) -> Content:
-    """Return the conversations as text at once; in tokens when they are known for these very fields."""
+    """Return the text that the model reads, in colours, at once; counted and compared when the tokens of these very fields are known."""
     rows = tokens["conversations"] if tokens is not None else []
     counted: dict[str, PreviewConversation] = {row["id"]: row for row in rows}
     reference = counted.get("chat-template")
-    lines: list[Content] = []
+    lines: list[Content] = [legend_content()]
     if problem:
         lines.append(Content.styled(f"✗ {one_line(problem)}", "$text-error"))
     for key, title in _TITLES.items():
@@ -204,16 +213,25 @@ def preview_content(
         if row is None and not drawn:
             continue
         count = f"  {len(row['tokens'])} tokens" if row else "  counting …"
-        lines.append(
-            Content.assemble(part(title, "bold $text-accent"), part(count, "$text-success"))
-        )
-        if row is None:
-            lines.append(prompt_content(drawn or ()))
-            continue
-        lines.append(tokens_content(row["tokens"]))
-        if key == "question" and reference is not None:
+        heading = part(f"\n{title}", "bold $text-accent")
+        lines.append(Content.assemble(heading, part(count, "$text-success")))
+        if drawn:
+            lines.append(prompt_content(drawn).rstrip("\n"))
+        elif row is not None:
+            lines.append(tokens_content(row["tokens"]).rstrip("\n"))
+        if key == "question" and row is not None and reference is not None:
             lines.append(_parting(row["tokens"], reference["tokens"]))
     return Content("\n").join(lines)
+
+
+def question_tokens_content(tokens: TemplatePreview | None) -> Content:
+    """The question by the chat template, one token a line; nothing until it is counted."""
+    rows = tokens["conversations"] if tokens is not None else []
+    for row in rows:
+        if row["id"] == "chat-template":
+            title = Content.styled("The question, token by token", "bold $text-accent")
+            return Content("\n").join([title, token_rows_content(row["tokens"])])
+    return Content("")
 
 
 def _parting(mine: Sequence[PreviewToken], theirs: Sequence[PreviewToken]) -> Content:

@@ -1,11 +1,9 @@
-"""The panel below the fields: every conversation of the check, the preview, the changes."""
+"""The panes below the fields: what the model reads, live and in colours; every conversation of the check; the changes."""
 
 import asyncio
 
-from textual import on
 from textual.app import ComposeResult
-from textual.containers import Vertical, VerticalScroll
-from textual.widgets import TabbedContent, TabPane
+from textual.containers import Container, Vertical, VerticalScroll
 
 from firstlight_core.errors import FirstlightError
 from firstlight_tui.state.template_editing import TemplateEditing
@@ -15,17 +13,19 @@ from firstlight_tui.widgets import Words
 
 PREVIEW_SECONDS = 0.4
 """After the last key stroke, before the tokenizer is asked."""
-_TITLES = {"verdicts": "Conversations", "preview": "Preview", "changes": "Changes"}
 
 
-class TemplateViews(Vertical):
-    """Three tabs over what is edited; the preview counts its tokens while it is in front."""
+class TemplateViews(Container):
+    """The live rendering beside the check and the changes; in a narrow terminal above them."""
 
     DEFAULT_CSS = """
-    TemplateViews { height: 1fr; min-height: 8; }
-    TemplateViews TabbedContent { height: 1fr; }
-    TemplateViews TabPane { padding: 0; }
-    TemplateViews TabPane VerticalScroll { height: 1fr; scrollbar-size-vertical: 1; }
+    TemplateViews { height: 1fr; min-height: 12; layout: horizontal; margin-top: 1; }
+    TemplateViews VerticalScroll { scrollbar-size-vertical: 1; border: round $border-blurred; border-title-color: $text-accent; padding: 0 1; }
+    TemplateViews #live { width: 1fr; height: 100%; margin-right: 1; }
+    TemplateViews #question-tokens { margin-top: 1; }
+    TemplateViews #check { width: 1fr; height: 100%; }
+    TemplateViews #check-pane { height: 1fr; min-height: 6; }
+    TemplateViews #changes-pane { height: auto; max-height: 50%; }
     """
 
     def __init__(self, editing: TemplateEditing) -> None:
@@ -33,13 +33,20 @@ class TemplateViews(Vertical):
         self._editing = editing
 
     def compose(self) -> ComposeResult:
-        with TabbedContent(id="views"):
-            for key, title in _TITLES.items():
-                with TabPane(title, id=f"view-{key}"), VerticalScroll():
-                    yield Words(id=key)
+        with VerticalScroll(id="live", can_focus=False) as live:
+            live.border_title = "what the model reads"
+            yield Words(id="preview")
+            yield Words(id="question-tokens")
+        with Vertical(id="check"):
+            with VerticalScroll(id="check-pane", can_focus=False) as check:
+                check.border_title = "conversations"
+                yield Words(id="verdicts")
+            with VerticalScroll(id="changes-pane", can_focus=False) as changes:
+                changes.border_title = "changes against the tokenizer's own"
+                yield Words(id="changes")
 
     def show(self) -> None:
-        """Paint what the newest check says, how the fields differ from the tokenizer's, and the preview."""
+        """Paint what the newest check says, how the fields differ from the tokenizer's, and the rendering."""
         draft, report = self._editing.draft, self._editing.report
         if draft is None:
             return
@@ -49,20 +56,17 @@ class TemplateViews(Vertical):
         self.query_one("#changes", Words).update(changes)
         self._show_preview()
 
-    @on(TabbedContent.TabActivated)
-    def _turned(self, event: TabbedContent.TabActivated) -> None:
-        event.stop()
-        self._show_preview()
-
     def _show_preview(self, problem: str = "") -> None:
-        """Paint the preview: text at once, tokens when they are known."""
-        in_front = self.query_one(TabbedContent).active == "view-preview"
-        if self._editing.draft is None or not in_front:
+        """Paint the rendering: text at once, tokens when they are known."""
+        if self._editing.draft is None:
             return
         segments, tokens = self._editing.preview()
         content = verdicts.preview_content(segments, tokens, problem)
         self.query_one("#preview", Words).update(content)
-        if tokens is None and not problem:
+        rows = verdicts.question_tokens_content(tokens)
+        self.query_one("#question-tokens", Words).update(rows)
+        # One child at a time: the check comes first, and calls again when it has ended.
+        if tokens is None and not problem and not self._editing.checking:
             begin(self, self._count, group="template-preview")
 
     async def _count(self) -> None:

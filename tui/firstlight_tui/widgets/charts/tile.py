@@ -34,6 +34,8 @@ LEAST_BAR = 6
 """Cells of a small bar below which its figure gives way."""
 LINE_WIDTH = 46
 """Cells of a tile that is one line."""
+LINE_BAR = 12
+"""Cells of the bar in such a line."""
 LEAST_HEIGHT = 30
 """Rows of a terminal below which a tile is one line."""
 
@@ -100,11 +102,16 @@ class Tile:
             (fitted(self.figure or "–", 14), f"{BOLD} {BAD} strike" if void else BOLD),
             (" ", ""),
         ]
+        room = width - sum(cell_len(text) for text, _ in line)
+        words = words or self.range_text
         if void:
             line.append(("✗ VOID ", f"{BOLD} {BAD}"))
-        elif self.share is not None and width >= 46:
-            line += [*trough(self.share, 12, FILL), (" ", "")]
-        return [*line, (words or self.range_text, VERDICT_STYLES[self.judged])]
+            room -= 7
+        elif self.share is not None and room - LINE_BAR > max(LEAST_BAR, cell_len(words)):
+            # The verdict outlasts the bar.
+            line += [*trough(self.share, LINE_BAR, FILL), (" ", "")]
+            room -= LINE_BAR + 1
+        return [*line, (cut(words, room), VERDICT_STYLES[self.judged])]
 
     def _top(self, width: int, corners: str, across: str, edge: str) -> list[Piece]:
         origin = ORIGIN_WORDS[self.origin] if self.origin else ""

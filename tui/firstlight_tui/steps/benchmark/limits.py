@@ -1,0 +1,117 @@
+"""A target against the course's alert thresholds: a row each with its gauge, and what is over them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from textual.content import Content
+
+from firstlight_core.documents.measure import BenchDocument, BenchResult
+from firstlight_core.monitor import ALERT_THRESHOLDS
+from firstlight_core.text import bytes_text, seconds_text
+from firstlight_tui.steps.benchmark.rows import processor_share
+from firstlight_tui.widgets.bench_plots import quoted_case, ttft_of
+from firstlight_tui.widgets.charts.canvas import Piece, fitted, lines_of, trough
+from firstlight_tui.widgets.charts.roles import BAD, BOLD, CAUTION, FILL, GOOD, MUTED, TITLE
+
+BAR = 24
+"""Cells of a gauge; a quarter of it lies beyond the threshold."""
+BEYOND = 4 / 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """One figure against its threshold."""
+
+    name: str
+    figure: str
+    threshold: str
+    share: float
+    """Figure divided by threshold."""
+    expected: bool = False
+    """Whether a figure beyond it is no fault: an engine that answers takes the processor."""
+
+    @property
+    def broken(self) -> bool:
+        """Whether the figure is beyond the threshold, and should not be."""
+        return self.share > 1 and not self.expected
+
+    def pieces(self) -> list[Piece]:
+        """The row: name, figure, gauge, threshold, verdict."""
+        over = self.share > 1
+        style = BAD if self.broken else FILL
+        mark, words, judged = ("✓", "within", GOOD)
+        if over:
+            mark, words, judged = ("!", "expected while it answers", CAUTION)
+        if self.broken:
+            mark, words, judged = ("✗", "OVER THE LIMIT", f"{BOLD} {BAD}")
+        return [
+            (fitted(self.name, 13), MUTED),
+            (fitted(self.figure, 11), BOLD),
+            *trough(self.share / BEYOND, BAR, style),
+            (f" limit {self.threshold}  ", MUTED),
+            (f"{mark} {words}", judged),
+        ]
+
+
+def limits_of(document: BenchDocument, result: BenchResult | None) -> tuple[Limit, ...]:
+    """The figures of one target that the course has a threshold for; those that were not measured are left out."""
+    if result is None:
+        return ()
+    limits = []
+    case = quoted_case(result["cases"])
+    if case is not None and (ttft := ttft_of(case)) is not None:
+        most = ALERT_THRESHOLDS["response_time_ms"] / 1000
+        words = f"{1000 * ttft['median']:.3g} ms" if ttft["median"] < 1 else None
+        limits.append(
+            Limit(
+                name="first token",
+                figure=words or seconds_text(ttft["median"]),
+                threshold=seconds_text(most),
+                share=ttft["median"] / most,
+            )
+        )
+    total = document["machine"].get("memory_bytes")
+    if total and "rss_bytes" in result:
+        peak = result["rss_bytes"]["peak"]
+        percent = ALERT_THRESHOLDS["memory_usage_percent"]
+        share = peak / total / (percent / 100)
+        limits.append(_percent("memory", bytes_text(peak), percent, share))
+    if (load := processor_share(result)) is not None:
+        percent = ALERT_THRESHOLDS["cpu_usage_percent"]
+        share = load / (percent / 100)
+        limits.append(_percent("processor", f"{load:.0%}", percent, share, expected=True))
+    rates = [level["error_rate"] for level in result.get("clients", [])]
+    if (rate := result.get("error_rate")) is not None:
+        rates.append(rate)
+    if rates:
+        percent = ALERT_THRESHOLDS["error_rate_percent"]
+        limits.append(
+            _percent("errors", f"{max(rates):.0%}", percent, max(rates) / (percent / 100))
+        )
+    return tuple(limits)
+
+
+def _percent(
+    name: str, figure: str, percent: float, share: float, *, expected: bool = False
+) -> Limit:
+    return Limit(
+        name=name,
+        figure=figure.replace("%", " %"),
+        threshold=f"{percent:g} %",
+        share=share,
+        expected=expected,
+    )
+
+
+def limits_content(limits: Sequence[Limit]) -> Content:
+    """A row for each limit below their title; nothing where nothing was measured."""
+    if not limits:
+        return Content("")
+    title: list[Piece] = [("Against the course's limits", TITLE)]
+    return lines_of([title, *(limit.pieces() for limit in limits)])
+
+
+def over_words(limits: Sequence[Limit]) -> str:
+    """Sentence that names each figure over its limit; empty where none is."""
+    broken = [f"{limit.name} {limit.figure}" for limit in limits if limit.broken]
+    return f"✗ OVER THE LIMIT: {', '.join(broken)}." if broken else ""
