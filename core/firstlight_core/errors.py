@@ -178,3 +178,16 @@ def error_from_code(
     return kinds.get(code, JobFailed)(
         message, hint=hint, detail=detail, field=field, line=line, signal=signal
     )
+
+
+def error_from_document(document: ErrorDocument) -> FirstlightError:
+    """Rebuild an error from its `to_json`; nothing of it is lost."""
+    return error_from_code(
+        document["code"],
+        document["message"],
+        hint=document["hint"],
+        detail=document.get("detail", ""),
+        field=document.get("field", ""),
+        line=document.get("line"),
+        signal=document.get("signal", ""),
+    )

@@ -124,7 +124,7 @@ def test_every_precision_through_every_step(
     source = real_folder(name)
     row = Figures(model=name, precision=precision)
     guess = estimate(inspect_model(source), find_precision(precision), room=PLENTY)
-    if guess.blocked_by == "model":
+    if guess["blocked_by"] == "model":
         with pytest.raises(ModelRefused, match="float16 ends at"):
             asyncio.run(convert(source, tmp_path / "out", precision=precision))
         row.refused = "refused: its activations overflow float16"
@@ -134,9 +134,7 @@ def test_every_precision_through_every_step(
     manifest = read_manifest(artifact)
     assert manifest is not None
     answers = originals(name, artifact)
-    row.estimated = {
-        key: guess.to_json()[key] for key in ("bytes", "peak_ram_bytes", "run_ram_bytes")
-    }
+    row.estimated = {key: guess[key] for key in ("bytes", "peak_ram_bytes", "run_ram_bytes")}
     row.measured = {"bytes": manifest["bytes"], "peak_ram_bytes": manifest["peak_rss_bytes"]}
     row.measured["run_ram_bytes"], spoken = asyncio.run(_talk(artifact, answers))
     row.answers = (sum(spoken), len(spoken))

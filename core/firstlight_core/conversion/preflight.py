@@ -90,16 +90,16 @@ def check_room(
     room = Room.here(folder)
     row = costs_of(plan.precision, plan.run_config) if plan.edited else plan.precision
     cost = estimate(before.inspection, row, room=room)
-    if cost.peak_ram_bytes > room.memory and not force:
+    if cost["peak_ram_bytes"] > room.memory and not force:
         raise OutOfMemory(
-            f"This conversion needs about {bytes_text(cost.peak_ram_bytes)} of memory; "
+            f"This conversion needs about {bytes_text(cost['peak_ram_bytes'])} of memory; "
             f"{bytes_text(room.memory)} is available.",
             hint=f"{_what_fits(before.inspection, room)} --force tries all the same.",
         )
-    if cost.disk_bytes > room.disk and not force:
+    if cost["disk_bytes"] > room.disk and not force:
         raise StateProblem(
             f"The disk of {shown_path(plan.output.parent)} has {bytes_text(room.disk)} free; "
-            f"this conversion needs about {bytes_text(cost.disk_bytes)} while it works.",
+            f"this conversion needs about {bytes_text(cost['disk_bytes'])} while it works.",
             hint="Free some space, choose a smaller precision, or name a folder on another disk. "
             "--force tries all the same.",
         )
@@ -108,7 +108,7 @@ def check_room(
 def estimate_of(plan: ConversionPlan, before: Preflight) -> EstimateDocument:
     """Return the estimate of a plan on the disk that it would be written to, as JSON."""
     room = Room.here(plan.output.parent)
-    return estimate(before.inspection, plan.precision, room=room).to_json()
+    return estimate(before.inspection, plan.precision, room=room)
 
 
 def _what_fits(inspection: Inspection, room: Room) -> str:
@@ -117,7 +117,7 @@ def _what_fits(inspection: Inspection, room: Room) -> str:
     fitting = [
         row.key
         for row in PRECISIONS
-        if estimate(inspection, row, room=room).peak_ram_bytes <= room.memory
+        if estimate(inspection, row, room=room)["peak_ram_bytes"] <= room.memory
     ]
     if fitting:
         return f"Close other programs, or choose a precision that fits: {', '.join(fitting)}."

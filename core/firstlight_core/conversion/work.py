@@ -219,7 +219,7 @@ class ConversionWork:
         assert self._before is not None
         room = Room.here(self._staging(plan).folder)
         cost = estimate(self._before.inspection, plan.precision, room=room)
-        return room.memory > 2 * cost.peak_ram_bytes
+        return room.memory > 2 * cost["peak_ram_bytes"]
 
     def _staging(self, plan: ConversionPlan) -> Staging:
         return self._stagings[str(plan.output)]

@@ -11,15 +11,19 @@ class EstimateDocument(TypedDict):
 
     precision: str
     bytes: int
+    """Size of the artifact folder."""
     peak_ram_bytes: int
+    """Most resident memory of all processes of the conversion together: Olive, the original, the check."""
     disk_bytes: int
+    """Disk needed while working, the artifact included."""
     seconds: float
     run_ram_bytes: int
+    """Most resident memory of a process that runs it at `context` tokens."""
     context: int
-    """Tokens of context that `run_ram_bytes` is for."""
     assumes: str
     available: bool
     blocked_by: BlockedBy
+    """The obstacle; empty when it can run here."""
     reason: str
     """Why it cannot run here, and what could; empty when it can."""
 
@@ -41,4 +45,4 @@ class PartialEstimate(TypedDict, total=False):
 
 
 Estimates = Mapping[str, PartialEstimate]
-"""Precision key → what is predicted of it."""
+"""Precision key → its estimate."""

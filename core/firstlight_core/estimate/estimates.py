@@ -7,7 +7,7 @@ until earlier conversions on this machine calibrate them (`calibration`).
 """
 
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
@@ -39,47 +39,8 @@ BEYOND_FLOAT16 = ("gemma3", "gemma3_text")
 _NOTHING_FITS = "No precision fits: choose a smaller model, or convert it on a larger machine."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """One row of the precision table for one model; sizes in bytes."""
-
-    precision: str
-    bytes: int
-    """Size of the artifact folder."""
-    peak_ram_bytes: int
-    """Most resident memory of all processes of the conversion together: Olive, the original, the check."""
-    disk_bytes: int
-    """Disk needed while working, the artifact included."""
-    seconds: float
-    run_ram_bytes: int
-    """Most resident memory of a process that runs it at `context` tokens."""
-    context: int
-    assumes: str
-    available: bool
-    blocked_by: BlockedBy
-    """The obstacle; empty when it can run here."""
-    reason: str
-    """Why it cannot run here, and what could; empty when it can."""
-
-    def to_json(self) -> EstimateDocument:
-        """Return the estimate object of `firstlight inspect --json`."""
-        return {
-            "precision": self.precision,
-            "bytes": self.bytes,
-            "peak_ram_bytes": self.peak_ram_bytes,
-            "disk_bytes": self.disk_bytes,
-            "seconds": self.seconds,
-            "run_ram_bytes": self.run_ram_bytes,
-            "context": self.context,
-            "assumes": self.assumes,
-            "available": self.available,
-            "blocked_by": self.blocked_by,
-            "reason": self.reason,
-        }
-
-
 class BareEstimate(TypedDict):
-    """Return the result of the formulas alone, in bytes and seconds."""
+    """The result of the formulas alone, in bytes and seconds."""
 
     build_ram_bytes: float
     """Peak of Olive's stage."""
@@ -135,7 +96,7 @@ def bare_estimate(
 
 def estimate(
     inspection: Inspection, precision: Precision, *, context: int = 2048, room: Room | None = None
-) -> Estimate:
+) -> EstimateDocument:
     """Return the predicted cost of this precision of this model, and whether it is available here."""
     size = artifact_bytes(inspection, precision)
     room = room or Room.here()
@@ -159,19 +120,19 @@ def estimate(
         blocked_by = "time"
         reason = f"Calibrating this model would take about {seconds_text(seconds)} here."
     learnt = f"calibrated by {runs} earlier conversions here" if runs else "not yet calibrated here"
-    return Estimate(
-        precision=precision.key,
-        bytes=size,
-        peak_ram_bytes=peak,
-        disk_bytes=disk,
-        seconds=seconds,
-        run_ram_bytes=round(run_bytes(inspection, precision, tokens)),
-        context=tokens,
-        assumes=f"CPU, {tokens} tokens of context, formulas of docs/estimates.md, {learnt}",
-        available=not blocked_by,
-        blocked_by=blocked_by,
-        reason=reason,
-    )
+    return {
+        "precision": precision.key,
+        "bytes": size,
+        "peak_ram_bytes": peak,
+        "disk_bytes": disk,
+        "seconds": seconds,
+        "run_ram_bytes": round(run_bytes(inspection, precision, tokens)),
+        "context": tokens,
+        "assumes": f"CPU, {tokens} tokens of context, formulas of docs/estimates.md, {learnt}",
+        "available": not blocked_by,
+        "blocked_by": blocked_by,
+        "reason": reason,
+    }
 
 
 def pointless(inspection: Inspection, precision: Precision) -> str:
@@ -229,12 +190,12 @@ def estimates(
     """Return the estimate of every row of the precision table, by key; what does not fit says what would."""
     room = room or Room.here()
     rows = {row.key: estimate(inspection, row, context=context, room=room) for row in PRECISIONS}
-    fitting = ", ".join(row.label for row in PRECISIONS if rows[row.key].available)
+    fitting = ", ".join(row.label for row in PRECISIONS if rows[row.key]["available"])
     advice = f" It would fit as: {fitting}." if fitting else f" {_NOTHING_FITS}"
     return {
-        key: replace(row, reason=row.reason + advice).to_json()
-        if row.blocked_by in ("memory", "disk", "time")
-        else row.to_json()
+        key: {**row, "reason": row["reason"] + advice}
+        if row["blocked_by"] in ("memory", "disk", "time")
+        else row
         for key, row in rows.items()
     }
 

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstlight_core.documents.foundry import BackgroundAddress, BackgroundRecord, BackgroundRow
+from firstlight_core.documents.reading import read_document
 from firstlight_core.errors import (
     ErrorDocument,
     FirstlightError,
     JobDied,
     StateProblem,
     UsageError,
-    error_from_code,
+    error_from_document,
 )
 from firstlight_core.files import read_json_object, write_json
 from firstlight_core.foundry.service import check_port, open_service, snippets
@@ -199,11 +200,11 @@ def _read_answer(line: bytes) -> BackgroundService:
         FirstlightError: what that process reports.
         ValueError: the line is something else.
     """
-    match json.loads(line):
-        case {"code": str(code), "message": str(message), "hint": str(hint)}:
-            raise error_from_code(code, message, hint=hint)
-        case dict(values):
-            return _read_record(values)
+    answer = json.loads(line)
+    if (error := read_document(ErrorDocument, answer)) is not None:
+        raise error_from_document(error)
+    if isinstance(answer, dict):
+        return _read_record(answer)
     raise ValueError("this is no answer of a service")
 
 

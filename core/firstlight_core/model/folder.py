@@ -64,7 +64,7 @@ class ModelFolder:
         try:
             return read_json_object(member.path, limit=limit)
         except InputRefused as error:
-            raise ModelRefused(str(error), hint=error.hint) from error
+            raise ModelRefused(str(error), hint=error.hint, line=error.line) from error
 
     def read_start(self, name: str, count: int = 4096) -> bytes:
         """Return the first `count` bytes of one file; empty when there is no such file or it cannot be read."""
@@ -90,7 +90,7 @@ class ModelFolder:
         try:
             return read_limited(self.files[name].path, limit=limit).decode("utf-8-sig", "replace")
         except InputRefused as error:
-            raise ModelRefused(str(error), hint=error.hint) from error
+            raise ModelRefused(str(error), hint=error.hint, line=error.line) from error
 
 
 _MARKS = ("config.json", "adapter_config.json", "genai_config.json", "model.safetensors.index.json")

@@ -194,10 +194,10 @@ def test_what_takes_hours_is_not_offered(sample: Path) -> None:
     inspection = inspect_model(sample)
     large = like(inspection, layers=32, hidden=4096, wide=14_336, vocab=128_256)
     row = estimate(large, ROW, room=PLENTY)
-    assert (row.available, row.blocked_by) == (False, "time")
-    assert "would take about" in row.reason
-    assert estimate(large, find_precision("int4"), room=PLENTY).available
-    assert estimate(inspection, ROW, room=PLENTY).available
+    assert (row["available"], row["blocked_by"]) == (False, "time")
+    assert "would take about" in row["reason"]
+    assert estimate(large, find_precision("int4"), room=PLENTY)["available"]
+    assert estimate(inspection, ROW, room=PLENTY)["available"]
 
 
 def test_it_is_not_offered_where_the_builder_misreads_it(sample: Path) -> None:
@@ -206,7 +206,7 @@ def test_it_is_not_offered_where_the_builder_misreads_it(sample: Path) -> None:
     assert "Phi3ForCausalLM" in unfit(other, ROW)
     odd = replace(inspection, structure=replace(inspection.structure, matrices=((48, 10),)))
     assert "48 columns" in unfit(odd, ROW)
-    assert estimate(odd, ROW, room=PLENTY).blocked_by == "model"
+    assert estimate(odd, ROW, room=PLENTY)["blocked_by"] == "model"
     for row in PRECISIONS:
         assert not unfit(inspection, row)
         if not row.calibrated:

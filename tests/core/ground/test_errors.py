@@ -3,7 +3,7 @@
 import pytest
 
 from firstlight_core import errors
-from firstlight_core.errors import FirstlightError, JobFailed, error_from_code
+from firstlight_core.errors import FirstlightError, JobFailed, error_from_code, error_from_document
 
 KINDS = [
     kind
@@ -18,6 +18,10 @@ def test_an_error_survives_the_border(kind: type[FirstlightError]) -> None:
     rebuilt = error_from_code(kind.code, "what", **facts)
     assert type(rebuilt) is kind
     assert rebuilt.to_json() == {"code": kind.code, "message": "what", **facts}
+    again = error_from_document(rebuilt.to_json())
+    assert type(again) is kind and again.to_json() == rebuilt.to_json()
+    bare = error_from_document(kind("what").to_json())
+    assert (bare.detail, bare.field, bare.line, bare.signal) == ("", "", None, "")
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

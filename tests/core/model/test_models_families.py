@@ -190,5 +190,5 @@ def test_a_row_that_shares_a_table_needs_a_tied_model(tmp_path: Path) -> None:
         row = estimate(
             inspection, find_precision("int8-compact"), room=Room(memory=2**50, disk=2**50)
         )
-        assert (row.blocked_by == "model") is not family.tied, family.name
-        assert row.available is family.tied
+        assert (row["blocked_by"] == "model") is not family.tied, family.name
+        assert row["available"] is family.tied

@@ -13,7 +13,7 @@ from textual.widgets import Button, OptionList, TextArea
 from firstlight_core.conversion.progress import HELD, PEAK
 from firstlight_core.crowding import Crowding
 from firstlight_core.documents.estimate import Estimates
-from firstlight_core.errors import FirstlightError, JobFailed, ModelRefused
+from firstlight_core.errors import FirstlightError, JobDied, JobFailed, ModelRefused
 from firstlight_core.monitor import Sample
 from firstlight_core.process.events import LogLine, LogPath, Measured, Progress, Stage
 from firstlight_core.session import Session
@@ -23,6 +23,7 @@ from firstlight_tui.state.conversion_stages import progress_of
 from firstlight_tui.state.work import Work
 from firstlight_tui.steps.convert.board import bar_note, work_words
 from firstlight_tui.steps.convert.method_screen import MethodScreen
+from firstlight_tui.steps.convert.queue import _failure
 from firstlight_tui.steps.convert.screen import ConvertStep
 from firstlight_tui.steps.convert.text import built_words
 from firstlight_tui.steps.precision.screen import PrecisionStep
@@ -544,3 +545,10 @@ def test_only_the_job_names_the_log_and_no_line_of_a_tool() -> None:
     work.take(LogPath("~/state/logs/convert.log"))
     assert work.log_path == "~/state/logs/convert.log"
     assert work.lines[-1] == "Log file: ~/state/logs/convert.log"
+
+
+def test_the_error_of_a_queue_keeps_all_that_the_first_one_carries() -> None:
+    first = JobDied("It was killed.", hint="Try again.", detail="log", signal="SIGKILL", line=3)
+    error = _failure([("int8", first.to_json())], queued=2)
+    assert type(error) is JobDied and "INT8: It was killed." in str(error)
+    assert error.to_json() == {**first.to_json(), "message": str(error)}

@@ -4,11 +4,12 @@ The script holds everything that it offers, so a Tab starts no Python.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from firstlight_core.errors import UsageError
 from firstlight_core.shells import quoted
 from firstlight_core.text import one_line
-from firstlight_tui.commands.syntax import Option, ValueKind, VerbSyntax
+from firstlight_tui.commands.syntax import ValueKind, VerbSyntax
 
 
 def completion_script(shell: str, verbs: Sequence[VerbSyntax]) -> str:
@@ -34,9 +35,34 @@ def _names(verb: VerbSyntax) -> list[str]:
     return [name for option in verb.options for name in option.names]
 
 
-def _rows(verb: VerbSyntax) -> Iterable[tuple[str, Option]]:
-    """Return each option that takes a value, with its names as a pattern of `case`."""
-    return (("|".join(o.names), o) for o in verb.options if o.kind != "nothing")
+@dataclass(frozen=True, slots=True)
+class _Shell:
+    """The parts in which the scripts of bash and zsh differ."""
+
+    reply: Callable[[Sequence[str], ValueKind], str]
+    """The command that offers words and paths."""
+    options: Callable[[VerbSyntax], str]
+    """The command that offers the options of a verb."""
+    verbs: Callable[[Sequence[VerbSyntax]], str]
+    """The command that offers the verbs, and folders."""
+
+
+def _cases(verbs: Sequence[VerbSyntax], shell: _Shell) -> Iterable[str]:
+    """Yield the branches of `case "$verb"`: values after an option, then options or arguments."""
+    root, *others = verbs
+    for verb in [*others, root]:
+        yield f"    {verb.name or chr(34) * 2})"
+        yield '        case "$prev" in'
+        for option in verb.options:
+            if option.kind != "nothing":
+                reply = shell.reply(option.values, option.kind)
+                yield f"            {'|'.join(option.names)}) {reply}; return ;;"
+        yield "        esac"
+        yield '        case "$cur" in'
+        yield f"            -*) {shell.options(verb)} ;;"
+        reply = shell.reply(verb.words, verb.kind) if verb.name else shell.verbs(others)
+        yield f"            *) {reply} ;;"
+        yield "        esac ;;"
 
 
 _BASH_PATHS: Mapping[ValueKind, str] = {"folder": "-d", "file": "-f"}
@@ -50,7 +76,6 @@ def _bash_reply(words: Sequence[str], kind: ValueKind) -> str:
 
 
 def _bash(verbs: Sequence[VerbSyntax]) -> str:
-    root, *others = verbs
     lines = [
         "# Bash completion of firstlight. To keep it:",
         "#   firstlight --completion bash > ~/.local/share/bash-completion/completions/firstlight",
@@ -69,22 +94,12 @@ def _bash(verbs: Sequence[VerbSyntax]) -> str:
         "    done",
         '    case "$verb" in',
     ]
-    for verb in [*others, root]:
-        lines.append(f"    {verb.name or chr(34) * 2})")
-        lines.append('        case "$prev" in')
-        for pattern, option in _rows(verb):
-            lines.append(
-                f"            {pattern}) {_bash_reply(option.values, option.kind)}; return ;;"
-            )
-        lines.append("        esac")
-        words = verb.words if verb.name else tuple(other.name for other in others)
-        reply = _bash_reply(words, verb.kind if verb.name else "folder")
-        lines += [
-            '        case "$cur" in',
-            f'            -*) COMPREPLY=( $(compgen -W "{_words(_names(verb))}" -- "$cur") ) ;;',
-            f"            *) {reply} ;;",
-            "        esac ;;",
-        ]
+    shell = _Shell(
+        reply=_bash_reply,
+        options=lambda verb: f'COMPREPLY=( $(compgen -W "{_words(_names(verb))}" -- "$cur") )',
+        verbs=lambda others: _bash_reply([other.name for other in others], "folder"),
+    )
+    lines += _cases(verbs, shell)
     return "\n".join([*lines, "    esac", "}", "complete -F _firstlight firstlight", ""])
 
 
@@ -106,7 +121,6 @@ def _zsh_described(pairs: Iterable[tuple[str, str]], what: str) -> str:
 
 
 def _zsh(verbs: Sequence[VerbSyntax]) -> str:
-    root, *others = verbs
     lines = [
         "#compdef firstlight",
         "# Zsh completion of firstlight. To keep it, in a folder of $fpath:",
@@ -119,26 +133,16 @@ def _zsh(verbs: Sequence[VerbSyntax]) -> str:
         "    done",
         '    case "$verb" in',
     ]
-    for verb in [*others, root]:
-        lines.append(f"    {verb.name or chr(34) * 2})")
-        lines.append('        case "$prev" in')
-        for pattern, option in _rows(verb):
-            lines.append(
-                f"            {pattern}) {_zsh_reply(option.values, option.kind)}; return ;;"
-            )
-        lines.append("        esac")
-        options = _zsh_described(
+    shell = _Shell(
+        reply=_zsh_reply,
+        options=lambda verb: _zsh_described(
             ((name, o.help) for o in verb.options for name in o.names), "option"
-        )
-        reply = _zsh_reply(verb.words, verb.kind)
-        if not verb.name:
-            reply = _zsh_described(((o.name, o.help) for o in others), "verb") + "; _files -/"
-        lines += [
-            '        case "$cur" in',
-            f"            -*) {options} ;;",
-            f"            *) {reply} ;;",
-            "        esac ;;",
-        ]
+        ),
+        verbs=lambda others: (
+            _zsh_described(((o.name, o.help) for o in others), "verb") + "; _files -/"
+        ),
+    )
+    lines += _cases(verbs, shell)
     end = [
         "    esac",
         "}",

@@ -9,7 +9,7 @@ from firstlight_core.conversion.progress import HELD, PEAK, memory_alarm
 from firstlight_core.documents.conversion import ConversionOutcome, FailedPrecision, OliveConfig
 from firstlight_core.documents.estimate import Estimates
 from firstlight_core.documents.ledger import CancelledValues, InspectedModel, PrecisionValues
-from firstlight_core.errors import ErrorDocument, FirstlightError, error_from_code
+from firstlight_core.errors import ErrorDocument, FirstlightError, error_from_document
 from firstlight_core.monitor import Sample
 from firstlight_core.precision.table import find_precision
 from firstlight_core.process.events import Event, Measured, Stage
@@ -239,12 +239,7 @@ class ConversionJob:
 
 def _failure(failures: Sequence[tuple[str, ErrorDocument]], queued: int) -> FirstlightError:
     key, first = failures[0]
-    words = f"{find_precision(key).label}: {first.get('message', '')}"
+    words = f"{find_precision(key).label}: {first['message']}"
     if queued > 1:
         words = f"{len(failures)} of {queued} precisions could not be converted. {words}"
-    return error_from_code(
-        str(first.get("code", "")),
-        words,
-        hint=str(first.get("hint", "")),
-        detail=str(first.get("detail", "")),
-    )
+    return error_from_document({**first, "message": words})
