@@ -13,18 +13,13 @@ from firstlight_core.documents.measure import (
     CheckRow,
     DriftDocument,
     DriftExample,
-    Figure,
-    QualitiesDocument,
     QualityDocument,
 )
 from firstlight_core.documents.model import InspectDocument
 from firstlight_core.documents.template import SettledTemplate
 from firstlight_core.errors import ErrorDocument, JobFailed
-
-
-def figure(median: float, *, low: float | None = None, high: float | None = None) -> Figure:
-    least, most = low if low is not None else median, high if high is not None else median
-    return {"median": median, "min": least, "max": most, "samples": [least, median, most]}
+from tests.support import measured_documents
+from tests.support.measured_documents import figure
 
 
 def failure(message: str) -> ErrorDocument:
@@ -159,6 +154,7 @@ def converted(precision: str, artifact: str, **over: Any) -> ConversionDocument:
 
 
 def bench_result(target: str, **over: Any) -> BenchResult:
+    rate = figure(100.0, low=90.0, high=110.0)
     return {
         "kind": "artifact",
         "target": target,
@@ -169,9 +165,9 @@ def bench_result(target: str, **over: Any) -> BenchResult:
             {
                 "prompt_tokens": 32,
                 "new_tokens": 8,
-                "ttft_s": figure(100.0, low=90.0, high=110.0),
-                "prefill_tps": figure(100.0, low=90.0, high=110.0),
-                "decode_tps": figure(100.0, low=90.0, high=110.0),
+                "ttft_s": rate,
+                "prefill_tps": rate,
+                "decode_tps": rate,
                 "total_s": figure(0.5),
             }
         ],
@@ -181,17 +177,8 @@ def bench_result(target: str, **over: Any) -> BenchResult:
 
 
 def bench(*results: BenchResult, **over: Any) -> BenchDocument:
-    return {
-        "machine": {"cpu": "A processor", "cores": 2, "versions": {"onnxruntime": "1.31.0"}},
-        "lengths": [32],
-        "new_tokens": 8,
-        "repeats": 3,
-        "interleaved": True,
-        "results": [*results],
-        "notes": [],
-        "void": False,
-        **over,
-    }
+    document = measured_documents.bench_document(*results)
+    return {**document, "new_tokens": 8, "interleaved": True, **over}
 
 
 def drift_example(text: str, *, original: str = "", artifact: str = "") -> DriftExample:
@@ -206,54 +193,23 @@ def drift_example(text: str, *, original: str = "", artifact: str = "") -> Drift
 
 
 def drift(**over: Any) -> DriftDocument:
-    return {
-        "top1_agreement": 0.99,
-        "kl_mean": 0.001,
-        "kl_p95": 0.003,
-        "perplexity_ratio": 1.01,
-        "prompts": 20,
-        "prompts_equal": 20,
-        "prompts_skipped": 0,
-        "prompts_diverged": 1,
-        "first_divergence": 7,
-        "reference_cached": False,
-        "worst": [],
-        "closeness": "close",
-        "closeness_sure": True,
-        **over,
-    }
+    document = measured_documents.drift_document(
+        top1_agreement=0.99, kl_mean=0.001, kl_p95=0.003, perplexity_ratio=1.01
+    )
+    return {**document, "prompts": 20, "prompts_equal": 20, "first_divergence": 7, **over}
 
 
 def check_row(id: str, **over: Any) -> CheckRow:
-    """The result of one quality check."""
-    row: CheckRow = {
-        "id": id,
-        "title": id,
-        "status": "pass",
-        "evidence": {"summary": "39 of 39"},
-    }
-    return {**row, **over}
+    """Return the result of one quality check."""
+    return {**measured_documents.check_row(id, summary="39 of 39"), **over}
 
 
 def quality(target: str, **over: Any) -> QualityDocument:
-    document: dict[str, Any] = {
-        "kind": "quality",
-        "ok": True,
-        "target": target,
-        "prompts": "sample",
-        "checks": [check_row("domain-answers", title="Answers")],
-        "drift": drift(),
-        "answers": [],
-        "verdict": "Usable.",
-        **over,
-    }
-    whole: Any = {key: value for key, value in document.items() if value is not None}
+    checks = check_row("domain-answers", title="Answers")
+    document = measured_documents.quality_document(target, checks, drift=drift(), verdict="Usable.")
+    whole: Any = {key: value for key, value in {**document, **over}.items() if value is not None}
     checked: QualityDocument = whole
     return checked
-
-
-def qualities(*artifacts: QualityDocument) -> QualitiesDocument:
-    return {"kind": "qualities", "ok": all(q["ok"] for q in artifacts), "artifacts": [*artifacts]}
 
 
 def _names(name: str, target: str) -> Any:

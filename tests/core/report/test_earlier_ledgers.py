@@ -10,6 +10,7 @@ from firstlight_core.ledger import LEDGER, Run
 from firstlight_core.report.facts import collect_facts
 from firstlight_core.session import Session
 from tests.support import documents
+from tests.support.measured_documents import qualities_document
 
 
 def without_kinds(value: Any) -> Any:
@@ -53,7 +54,7 @@ BENCHES = [
     documents.bench(documents.bench_result("/out")),
     documents.bench(documents.bench_result("http://127.0.0.1:1/v1#m", kind="server")),
 ]
-QUALITIES = [documents.quality("/out"), documents.qualities(documents.quality("/out"))]
+QUALITIES = [documents.quality("/out"), qualities_document(documents.quality("/out"))]
 
 
 @pytest.mark.parametrize("deployed", DEPLOYED, ids=lambda each: each["kind"])

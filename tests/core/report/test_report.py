@@ -25,10 +25,11 @@ from firstlight_core.report.report import find_run, write_report
 from firstlight_core.session import Session
 from firstlight_core.workflow.run_file import write_run_toml
 from tests.support import documents, faultkit
+from tests.support.measured_documents import figure, qualities_document
 
 ARTIFACT = "/runs/1/artifacts/int4"
 CONVERTED = documents.converted("int4", ARTIFACT)
-SPREAD = documents.figure(100.0, low=90.0, high=110.0)
+SPREAD = figure(100.0, low=90.0, high=110.0)
 
 
 def case(tokens: int) -> BenchCase:
@@ -516,7 +517,7 @@ def test_every_figure_has_a_name_and_a_unit(tmp_path: Path) -> None:
     run.record("benchmark", "done", values={**bench, "results": [result]})
     drift = documents.drift(top1_agreement=0.984, kl_mean=0.0021, perplexity_ratio=0.99977)
     other = documents.quality("/runs/1/artifacts/int8", drift=drift)
-    run.record("quality", "done", values=documents.qualities(QUALITY, other))
+    run.record("quality", "done", values=qualities_document(QUALITY, other))
     document, markdown, html = drawn(run)
     for page in (markdown, html):
         for text in (

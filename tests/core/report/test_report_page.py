@@ -15,6 +15,7 @@ from firstlight_core.report.html import report_html
 from firstlight_core.report.markdown import report_markdown
 from firstlight_core.report.privacy import without_texts
 from tests.support import documents
+from tests.support.measured_documents import figure, qualities_document
 
 DECODE = {"int8": 3137.0, "int4": 4459.0}
 """Rates that nothing else in the report has."""
@@ -60,9 +61,9 @@ def planted(
         case = {
             "prompt_tokens": 128,
             "new_tokens": 8,
-            "ttft_s": documents.figure(0.256, low=0.25, high=0.27),
-            "prefill_tps": documents.figure(500.0, low=490.0, high=510.0),
-            "decode_tps": documents.figure(rate, low=rate - 20, high=rate + 20),
+            "ttft_s": figure(0.256, low=0.25, high=0.27),
+            "prefill_tps": figure(500.0, low=490.0, high=510.0),
+            "decode_tps": figure(rate, low=rate - 20, high=rate + 20),
         }
         rss = {"baseline": 10**7, "loaded": 2 * 10**7, "peak": 3 * 10**7}
         results.append(
@@ -81,7 +82,7 @@ def planted(
     checked = [
         documents.quality(artifact(key), drift=documents.drift(worst=worst)) for key in precisions
     ]
-    run.record("quality", "done", values=documents.qualities(*checked))
+    run.record("quality", "done", values=qualities_document(*checked))
     return run
 
 
@@ -146,9 +147,9 @@ def test_void_stands_beside_every_figure_of_a_void_benchmark(tmp_path: Path) -> 
     parts = re.split(r"[|\n]", markdown)
     parts += [escapes.unescape(part) for part in re.findall(r"[^<>]+", html)]
     parts += re.findall(r'aria-label="([^"]*)"', html)
-    for figure in ("3137", "4459", "256", "28.6 MiB"):
-        found = [part for part in parts if re.search(rf"\b{figure}\b", part)]
-        assert found, figure
+    for number in ("3137", "4459", "256", "28.6 MiB"):
+        found = [part for part in parts if re.search(rf"\b{number}\b", part)]
+        assert found, number
         # A list of repetitions says it once.
         assert all("void" in part.casefold() for part in found), [
             part for part in found if "void" not in part.casefold()

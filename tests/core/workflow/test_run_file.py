@@ -30,6 +30,7 @@ from firstlight_core.workflow.plan import (
 )
 from firstlight_core.workflow.run_file import read_run_toml, write_plan, write_run_toml
 from tests.support import documents
+from tests.support.measured_documents import qualities_document
 
 Write = Callable[[str], Path]
 KEYS = [precision.key for precision in PRECISIONS]
@@ -374,7 +375,7 @@ def test_the_plan_asks_what_quality_asked(
 ) -> None:
     """What a document calls general, or the sample's, is no file of that name."""
     one = documents.quality("/my/int4", **said)
-    quality_of_all = documents.qualities(one) if several else one
+    quality_of_all = qualities_document(one) if several else one
     asked = replace(session(), source="/my/model", quality=quality_of_all)
     quality = plan_of(asked).quality
     assert quality is not None

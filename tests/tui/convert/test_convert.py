@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from firstlight_core.monitor import Sample
 from firstlight_core.process.events import LogLine, LogPath, Measured, Progress, Stage
 from firstlight_core.session import Session
 from firstlight_core.workflow.services import Services
+from firstlight_tui.app import WizardApp
 from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.state.conversion_stages import progress_of
 from firstlight_tui.state.work import Work
@@ -80,6 +82,27 @@ class Olive:
 
 def services(called: Called, olive: Olive) -> Services:
     return fake_services(called, convert=olive.convert, convert_many=olive.convert_many)
+
+
+Converting = Callable[[Session], AbstractAsyncContextManager[tuple[WizardApp, Pilot[Any], Olive]]]
+
+
+@pytest.fixture
+def converting(wizard: Build, called: Called) -> Converting:
+    """Open a wizard that converts, and waits before INT4 is finished until `olive.go_on` is set."""
+
+    @asynccontextmanager
+    async def begun(session: Session) -> AsyncIterator[tuple[WizardApp, Pilot[Any], Olive]]:
+        olive = Olive()
+        olive.wait_at = "int4"
+        app = wizard(session=session, first=ConvertStep, services=services(called, olive))
+        async with app.run_test(size=(80, 24)) as pilot:
+            await settle(pilot)
+            await pilot.press("enter")
+            await olive.begun.wait()
+            yield app, pilot, olive
+
+    return begun
 
 
 def text(pilot: Pilot[Any], selector: str) -> str:
@@ -156,15 +179,9 @@ async def test_several_share_one_olive_and_each_counts_at_once(
 
 
 async def test_leaving_keeps_the_job_and_coming_back_shows_it_at_once(
-    wizard: Build, called: Called
+    converting: Converting,
 ) -> None:
-    olive = Olive()
-    olive.wait_at = "int4"
-    app = wizard(session=ONE, first=ConvertStep, services=services(called, olive))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settle(pilot)
-        await pilot.press("enter")
-        await olive.begun.wait()
+    async with converting(ONE) as (app, pilot, olive):
         await pilot.press("ctrl+b")
         await pilot.pause()
         assert isinstance(app.screen, PrecisionStep)
@@ -178,16 +195,8 @@ async def test_leaving_keeps_the_job_and_coming_back_shows_it_at_once(
         assert session(pilot).artifact == "/models/out/int4"
 
 
-async def test_cancel_says_cancelled_and_offers_to_convert_again(
-    wizard: Build, called: Called
-) -> None:
-    olive = Olive()
-    olive.wait_at = "int4"
-    app = wizard(session=MARKED, first=ConvertStep, services=services(called, olive))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settle(pilot)
-        await pilot.press("enter")
-        await olive.begun.wait()
+async def test_cancel_says_cancelled_and_offers_to_convert_again(converting: Converting) -> None:
+    async with converting(MARKED) as (app, pilot, _olive):
         age(app, "convert", 5)
         await pilot.press("escape")
         await settle(pilot)
@@ -245,32 +254,16 @@ async def test_one_failure_of_several_is_told_and_loses_nothing(
         assert primary(pilot) == "Retry"
 
 
-async def test_results_of_another_source_do_not_fill_this_session(
-    wizard: Build, called: Called
-) -> None:
-    olive = Olive()
-    olive.wait_at = "int4"
-    app = wizard(session=ONE, first=ConvertStep, services=services(called, olive))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settle(pilot)
-        await pilot.press("enter")
-        await olive.begun.wait()
+async def test_results_of_another_source_do_not_fill_this_session(converting: Converting) -> None:
+    async with converting(ONE) as (app, pilot, olive):
         app.workspace.session = app.workspace.session.decide(source="/models/another")
         olive.go_on.set()
         await settle(pilot)
         assert session(pilot).artifacts == () and session(pilot).artifact is None
 
 
-async def test_memory_beyond_the_prediction_asks_once_and_can_stop(
-    wizard: Build, called: Called
-) -> None:
-    olive = Olive()
-    olive.wait_at = "int4"
-    app = wizard(session=ONE, first=ConvertStep, services=services(called, olive))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settle(pilot)
-        await pilot.press("enter")
-        await olive.begun.wait()
+async def test_memory_beyond_the_prediction_asks_once_and_can_stop(converting: Converting) -> None:
+    async with converting(ONE) as (app, pilot, olive):
 
         async def sampled(rss: int, used: int) -> None:
             sample = Sample(cpu=50.0, memory_used=used, memory_total=16 * GIB, job_rss=rss)
@@ -298,15 +291,9 @@ async def test_memory_beyond_the_prediction_asks_once_and_can_stop(
 
 
 async def test_memory_that_the_core_adds_up_is_shown_and_is_no_sign_of_life(
-    wizard: Build, called: Called
+    converting: Converting,
 ) -> None:
-    olive = Olive()
-    olive.wait_at = "int4"
-    app = wizard(session=ONE, first=ConvertStep, services=services(called, olive))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settle(pilot)
-        await pilot.press("enter")
-        await olive.begun.wait()
+    async with converting(ONE) as (app, pilot, olive):
         last_event = work(pilot).last_event
         tell = olive.calls[0]["on_event"]
         for held, peak in ((700, 900), (300, 900), (200, 100)):
@@ -321,14 +308,8 @@ async def test_memory_that_the_core_adds_up_is_shown_and_is_no_sign_of_life(
         await settle(pilot)
 
 
-async def test_stop_now_stops(wizard: Build, called: Called) -> None:
-    olive = Olive()
-    olive.wait_at = "int4"
-    app = wizard(session=ONE, first=ConvertStep, services=services(called, olive))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settle(pilot)
-        await pilot.press("enter")
-        await olive.begun.wait()
+async def test_stop_now_stops(converting: Converting) -> None:
+    async with converting(ONE) as (app, pilot, _olive):
         app.workspace.sampled.publish(
             Sample(cpu=1.0, memory_used=15 * GIB, memory_total=16 * GIB, job_rss=GIB)
         )
@@ -506,15 +487,9 @@ async def test_a_precision_may_begin_before_the_one_before_is_checked(
 
 
 async def test_a_wizard_that_is_killed_while_it_converts_leaves_its_first_steps(
-    wizard: Build, called: Called
+    converting: Converting,
 ) -> None:
-    olive = Olive()
-    olive.wait_at = "int4"
-    app = wizard(session=ONE, first=ConvertStep, services=services(called, olive))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settle(pilot)
-        await pilot.press("enter")
-        await olive.begun.wait()
+    async with converting(ONE) as (app, pilot, olive):
         # Nothing has ended yet, and the ledger knows what was decided.
         assert app.workspace.run_record is not None
         steps = {entry.step: entry.values for entry in app.workspace.run_record.entries()}
