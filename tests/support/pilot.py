@@ -30,6 +30,13 @@ async def settle(pilot: Pilot[Any]) -> None:
     await painted(pilot)
 
 
+async def until(pilot: Pilot[Any], reached: Callable[[], Any]) -> None:
+    """Let the app run until something is so; for work that never ends by itself, and for the end of the app."""
+    async with asyncio.timeout(20):
+        while not reached():
+            await pilot.pause(0.02)
+
+
 async def painted(pilot: Pilot[Any]) -> None:
     """Wait until no button looks pressed: a button takes no second press before that."""
     await pilot.pause()

@@ -73,23 +73,34 @@ def _run(arguments: list[str]) -> int:
         return 0
     if arguments in ([], ["--demo"]):
         return open_wizard(demo=bool(arguments))
-    if len(arguments) == 1 and (folder := _named_folder(arguments[0])) is not None:
-        if folder.is_dir():
-            return open_wizard(model=str(folder.absolute()))
-        from firstlight_core.model.sources import looks_like_hub_id
-
-        if looks_like_hub_id(arguments[0]):
-            return open_wizard(model=arguments[0])
-        from firstlight_core.text import shown_path
-
-        sys.stderr.write(
-            f"There is no folder {shown_path(folder)}.\n"
-            "Name the folder of a model, or an id of the Hugging Face hub (owner/name).\n"
-        )
-        return 1
+    alone, in_browser = len(arguments) == 1, "--web" in arguments[:-1]
+    if (alone or in_browser) and (folder := _named_folder(arguments[-1])) is not None:
+        model = _model_in(folder, arguments[-1])
+        if model is None:
+            return 1
+        if alone:
+            return open_wizard(model=model)
+        arguments = [*arguments[:-1], "--model", model]
     from firstlight_tui.commands import run_cli
 
     return run_cli(arguments)
+
+
+def _model_in(folder: "Path", word: str) -> str | None:
+    """The folder or the hub id that a word names; None, with the reason on standard error, where it is neither."""
+    if folder.is_dir():
+        return str(folder.absolute())
+    from firstlight_core.model.sources import looks_like_hub_id
+
+    if looks_like_hub_id(word):
+        return word
+    from firstlight_core.text import shown_path
+
+    sys.stderr.write(
+        f"There is no folder {shown_path(folder)}.\n"
+        "Name the folder of a model, or an id of the Hugging Face hub (owner/name).\n"
+    )
+    return None
 
 
 def _named_folder(word: str) -> "Path | None":
@@ -109,7 +120,8 @@ def _named_folder(word: str) -> "Path | None":
 
 def open_wizard(*, demo: bool = False, model: str | None = None) -> int:
     """Open the wizard on this terminal, on the sample, a folder or a hub id; its return code is ours."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    in_browser = "FIRSTLIGHT_IN_BROWSER" in os.environ
+    if not in_browser and not (sys.stdin.isatty() and sys.stdout.isatty()):
         sys.stderr.write(
             "The wizard needs a terminal. Without one, use the verbs: `firstlight --help`, "
             "or `firstlight run run.toml --yes` for a whole run.\n"

@@ -74,6 +74,9 @@ def run_wizard(app: "WizardApp") -> int:
     if app.return_code:
         # A crash, or a signal: the exit code of the process must say so.
         return app.return_code
+    if app.is_web:
+        # Standard output is the page's, which is gone.
+        return result or 0
     from firstlight_tui.farewell import farewell
 
     unfinished = app.memory is not None and app.memory.unfinished

@@ -30,10 +30,10 @@ from firstlight_tui.steps.deploy.screen import DeployStep
 from firstlight_tui.widgets import Words
 from tests.support.fake_foundry import environment, fake_foundry
 from tests.support.fake_service import FakeFoundry
-from tests.support.pilot import SIZES, Build, settle
+from tests.support.pilot import SIZES, Build, settle, until
 from tests.support.wizard_documents import FULL
 from tests.support.wizard_services import Called, fake_services
-from tests.tui.deploy.test_deploy_step import primary, until, words
+from tests.tui.deploy.test_deploy_step import primary, words
 
 OPEN = FULL.decide(deployment=None)
 

@@ -2,13 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from textual.pilot import Pilot
 from textual.widgets import Button, Input, RadioButton
 
 from firstlight_core.artifact.manifest import MANIFEST_SCHEMA
@@ -22,7 +21,7 @@ from firstlight_tui.steps.deploy.screen import DeployStep
 from firstlight_tui.widgets import Words
 from tests.support import documents
 from tests.support.fake_service import FakeFoundry
-from tests.support.pilot import SIZES, Build, age, settle
+from tests.support.pilot import SIZES, Build, age, settle, until
 from tests.support.wizard_documents import DEPLOYMENT, FULL
 from tests.support.wizard_services import Called, fake_services
 
@@ -40,13 +39,6 @@ def primary(app: WizardApp) -> str:
 
 def rename(app: WizardApp, name: str) -> None:
     app.screen.query_one("#deploy-name", Input).value = name
-
-
-async def until(pilot: Pilot[Any], reached: Callable[[], Any]) -> None:
-    """Let the app run until something is so; the service's own work never ends by itself."""
-    async with asyncio.timeout(20):
-        while not reached():
-            await pilot.pause(0.02)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")

@@ -1,9 +1,16 @@
 """The summary counts what ends while it is open."""
 
+import threading
+
+from textual.widgets import Button
+
+from firstlight_core.ledger import Run
+from firstlight_tui.state.workspace import REPORT
 from firstlight_tui.steps.summary.screen import SummaryStep
 from firstlight_tui.widgets import Words
-from tests.support.pilot import Build, settle
+from tests.support.pilot import Build, settle, until
 from tests.support.wizard_documents import FULL, QUALITY
+from tests.support.wizard_services import Called, fake_services
 
 
 async def test_a_check_that_ends_while_the_summary_is_open_is_counted(wizard: Build) -> None:
@@ -23,3 +30,25 @@ async def test_a_check_that_ends_while_the_summary_is_open_is_counted(wizard: Bu
             e.values["session"] for e in app.workspace.run_record.entries() if e.step == "summary"
         ]
         assert remaining[0]["quality"] is None and remaining[-1]["quality"] == QUALITY
+
+
+async def test_finish_waits_for_the_report_and_asks_nothing(wizard: Build, called: Called) -> None:
+    go_on = threading.Event()
+
+    def write_report(run: Run) -> dict[str, str]:
+        go_on.wait(30)
+        return {"markdown": "/r.md", "json": "/r.json", "html": "/r.html"}
+
+    services = fake_services(called, write_report=write_report)
+    app = wizard(session=FULL, first=SummaryStep, services=services)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(
+            pilot, lambda: REPORT in app.workspace.works and app.workspace.works[REPORT].running
+        )
+        app.screen.query_one("#primary", Button).press()
+        await pilot.pause()
+        assert isinstance(app.screen, SummaryStep), "no question"
+        assert app.is_running
+        go_on.set()
+        await until(pilot, lambda: not app.is_running)
+    assert app.return_code == 0

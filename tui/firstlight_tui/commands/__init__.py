@@ -114,6 +114,18 @@ def build_cli(arguments: Sequence[str] = ()) -> typer.Typer:
             "--plain",
             help="All steps as questions, line by line, for screen readers and simple terminals.",
         ),
+        web: bool = typer.Option(
+            False,
+            "--web",
+            help="The wizard in a browser on this machine; with --demo, or a folder after it.",
+        ),
+        port: int = typer.Option(
+            0, "--port", min=0, max=65535, help="Port of --web; 0 takes any free one."
+        ),
+        no_browser: bool = typer.Option(
+            False, "--no-browser", help="With --web, print the address and open no page."
+        ),
+        model: str = typer.Option("", "--model", hidden=True),
         version: bool = typer.Option(False, "--version", help="Print the version."),
         completion: str = typer.Option(
             "", "--completion", help="Print the completion script of bash, zsh, fish or powershell."
@@ -126,6 +138,14 @@ def build_cli(arguments: Sequence[str] = ()) -> typer.Typer:
             from firstlight_tui.commands.plain import walk_plainly
 
             walk_plainly()
+        if web:
+            from firstlight_tui.commands.web import serve_wizard
+
+            serve_wizard(demo=demo, model=model or None, port=port, open_page=not no_browser)
+        if port or no_browser:
+            raise typer.BadParameter(
+                "It belongs to --web.", param_hint="--port" if port else "--no-browser"
+            )
 
     def named() -> None:
         """Stand in for a verb that is listed, not called."""

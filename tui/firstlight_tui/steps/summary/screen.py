@@ -61,6 +61,11 @@ class SummaryStep(StepScreen):
         ),
     ]
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._leaving = False
+        """Whether the wizard ends as soon as the report is written."""
+
     def compose_step(self) -> ComposeResult:
         yield ResultPanel()
         with Horizontal(id="achieved"):
@@ -142,6 +147,10 @@ class SummaryStep(StepScreen):
 
     def show_work(self, work: Work) -> None:
         self.query_one("#work", WorkView).show(work if work.error is not None else None)
+        if self._leaving and not work.running:
+            self._leaving = False
+            if work.error is None:
+                self.app.call_later(self.app.action_quit)
         written = self.workspace.works.result(REPORT)
         if written is None:
             return
@@ -177,6 +186,11 @@ class SummaryStep(StepScreen):
         return "Finish"
 
     def primary(self) -> None:
+        """Leave; a report that is being written is waited for, it takes a second."""
+        if self.work is not None and self.work.running:
+            self._leaving = True
+            self.notify("Leaving when the report is written.", markup=False)
+            return
         self.app.call_later(self.app.action_quit)
 
     def action_next(self) -> None:
