@@ -138,6 +138,8 @@ class TurnValues(TypedDict):
     prompt: str
     text: str
     stats: ChatStats
+    by: NotRequired[str]
+    """Name of a model that was compared with the first one; absent for the first."""
 
 
 class TurnsValues(TypedDict):

@@ -153,6 +153,8 @@ class ChatPair(TypedDict):
     """One question and its answer."""
 
     question: str
+    by: NotRequired[str]
+    """Name of the compared model that answered; absent for the artifact of the run."""
     answer: NotRequired[str]
     measured: NotRequired[ChatStats]
 

@@ -192,7 +192,8 @@ def _resolve(folder: Path) -> Path:
         mode = root.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         raise ModelRefused(
-            f"There is no folder {label}.", hint="Check the path; Tab completes it in the wizard."
+            f"There is no folder {label}.",
+            hint="Check the path. A Hub id (owner/name) or `sample` works too.",
         ) from None
     except PermissionError:
         raise unreadable(folder) from None

@@ -291,13 +291,16 @@ def _chat(chat: ChatValues) -> list[ChatPair]:
 
 
 def _transcripts(run: Run) -> list[ChatPair]:
-    """Return every question in the ledger, in order."""
+    """Return every question in the ledger, in order, with the answers of compared models too."""
     pairs: list[ChatPair] = []
     for entry in run.entries():
         if entry.step != "chat" or entry.status != "done":
             continue
         if (turn := read_document(TurnValues, entry.values)) is not None:
-            pairs += _chat({"kind": "turns", "turns": [turn]})
+            asked_once = _chat({"kind": "turns", "turns": [turn]})
+            if by := turn.get("by"):
+                asked_once = [{**pair, "by": by} for pair in asked_once]
+            pairs += asked_once
         elif (asked := read_document(QuestionsValues, entry.values)) is not None:
             pairs += _chat(asked)
     return pairs

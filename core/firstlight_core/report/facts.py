@@ -190,7 +190,11 @@ def read_deployed(values: object) -> Deployed | None:
 def _chat(entries: list[Entry]) -> ChatValues | None:
     """Return the turns that the wizard recorded one by one, or the questions of a run without a screen."""
     chats = [entry.values for entry in entries if entry.step == "chat" and entry.status == "done"]
-    turns = [turn for values in chats if (turn := read_document(TurnValues, values)) is not None]
+    turns = [
+        turn
+        for values in chats
+        if (turn := read_document(TurnValues, values)) is not None and "by" not in turn
+    ]
     if turns:
         return {"kind": "turns", "turns": turns}
     if not chats:

@@ -218,7 +218,8 @@ def _deployment(document: ReportDocument) -> list[str]:
 def _chat(pairs: Sequence[ChatPair]) -> list[str]:
     lines: list[str] = []
     for pair in pairs:
-        lines += [f"**{plain(pair['question'])}**", "", block(str(pair.get("answer", ""))), ""]
+        by = f" ({plain(pair['by'])})" if "by" in pair else ""
+        lines += [f"**{plain(pair['question'])}**{by}", "", block(str(pair.get("answer", ""))), ""]
         if cell := answer_cell(pair.get("measured", {})):
             lines += [f"Measured: {cell}", ""]
     return lines

@@ -260,6 +260,17 @@ def test_transcripts_are_there_on_request_only(tmp_path: Path) -> None:
         assert not any(word in page for word in ("Before the clear", "After?", "Milan", "Capital?"))
 
 
+def test_answers_of_a_compared_model_stand_in_the_transcripts_only(tmp_path: Path) -> None:
+    run = planted(tmp_path)
+    run.record("chat", "done", values=turn("Both?"))
+    run.record("chat", "done", values={**turn("Both?"), "text": "The other says no.", "by": "int8"})
+    document, markdown, html = drawn(run)
+    assert "The other says no" not in markdown + html
+    document, markdown, html = drawn(run, transcripts=True)
+    assert [pair.get("by") for pair in document["transcripts"]] == [None, "int8"]
+    assert "(int8)" in markdown and "The other says no" in html
+
+
 @pytest.mark.parametrize("checks", ["fail", "pass"])
 def test_the_verdict_does_not_praise_what_failed(tmp_path: Path, checks: str) -> None:
     run = planted(tmp_path)

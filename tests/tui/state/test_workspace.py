@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from firstlight_core.artifact.target import artifact_target
 from firstlight_core.documents.conversion import ConversionDocument
 from firstlight_core.documents.ledger import TurnValues
 from firstlight_core.errors import FirstlightError, StateProblem, UsageError
@@ -209,6 +210,21 @@ async def test_every_turn_of_the_chat_appends_one_line_beside_the_loop(
         "What is int4?",
         "And int8?",
     ]
+
+
+async def test_answers_of_a_compared_model_are_kept_under_its_name(
+    desk: Desk, tmp_path: Path
+) -> None:
+    workspace = desk.workspace
+    workspace.chat.follow(workspace.session)
+    faultkit.tiny_genai(str(tmp_path / "int8"))
+    workspace.chat.add(artifact_target(tmp_path / "int8"))
+    await desk.ask("What is int4?")
+    named = [(entry.values["prompt"], entry.values.get("by")) for entry in desk.entries()]
+    assert named == [("What is int4?", None), ("What is int4?", "int8")]
+    assert workspace.run_record is not None
+    chat = collect_facts(workspace.run_record).chat
+    assert chat is not None and chat["kind"] == "turns" and len(chat["turns"]) == 1
 
 
 async def test_a_line_that_waits_is_written_before_a_later_one_and_at_the_end(desk: Desk) -> None:

@@ -27,6 +27,7 @@ from firstlight_core.monitor import (
 from firstlight_core.paths import Paths, find_paths
 from firstlight_core.session import Session
 from firstlight_core.steps import outdated_steps
+from firstlight_core.text import one_line
 from firstlight_core.workflow.services import Services
 from firstlight_tui.state.chat import Chat
 from firstlight_tui.state.conversation import Change
@@ -289,11 +290,15 @@ class Workspace:
             return
         if self.session.chat != document:
             self.session = self.session.decide(chat=document)
-        answer = self.chat.newest_answer
-        if answer is None or not answer.stats:
-            return
-        # By identity: the same question can get the same answer twice.
-        if not any(answer is recorded for recorded in self._recorded_answers):
+        for conversation in self.chat.conversations:
+            answer = conversation.answers[-1] if conversation.answers else None
+            # By identity: the same question can get the same answer twice.
+            if (
+                answer is None
+                or not answer.stats
+                or any(answer is a for a in self._recorded_answers)
+            ):
+                continue
             self._recorded_answers.append(answer)
             values: TurnValues = {
                 "kind": "turn",
@@ -301,4 +306,6 @@ class Workspace:
                 "text": answer.text,
                 "stats": answer.stats,
             }
+            if conversation is not self.chat.first:
+                values["by"] = one_line(conversation.name, 60)
             self.ledger.append("chat", "done", values)
