@@ -1,10 +1,15 @@
 """Every shipped theme can be read: WCAG 2.1 contrast of each pair of colours that the wizard puts together."""
 
+import re
+from pathlib import Path
+
 import pytest
 from textual.color import Color
 from textual.theme import Theme
 
+import firstlight_tui
 from firstlight_themes import load_themes
+from firstlight_tui.widgets.charts import roles
 
 THEMES = load_themes()[0]
 GROUNDS = ("background", "surface", "panel")
@@ -12,6 +17,7 @@ TEXTS = (
     *("foreground", "foreground-muted", "text", "text-muted", "text-primary", "text-secondary"),
     *("text-accent", "text-success", "text-warning", "text-error"),
 )
+TINTS = ("primary", "secondary", "accent", "success", "error")
 TEXT_PAIRS = [
     *((text, ground) for text in TEXTS for ground in GROUNDS),
     ("footer-foreground", "footer-background"),
@@ -26,6 +32,8 @@ TEXT_PAIRS = [
     ("markdown-h3-color", "surface"),
     *(("button-color-foreground", kind) for kind in ("primary", "success", "warning", "error")),
     ("button-foreground", "surface"),
+    # Tokens, control tokens, and text that was struck out or added.
+    *((f"text-{kind}", f"{kind}-muted") for kind in TINTS),
 ]
 COLOURS = ("primary", "secondary", "accent", "success", "warning", "error")
 SHAPE_PAIRS = [
@@ -34,6 +42,12 @@ SHAPE_PAIRS = [
     for shape in (*COLOURS, "border", "border-blurred")
     for ground in GROUNDS
 ]
+
+
+EDGE = re.compile(
+    r"(?:border|outline)[a-z-]*:\s*[a-z]+\s+\$([a-z-]+)|scrollbar-color[a-z-]*:\s*\$([a-z-]+)"
+)
+"""The colour of a border or of a scroll bar in a style sheet."""
 
 
 def luminance(color: Color) -> float:
@@ -75,6 +89,23 @@ def test_text_can_be_read(theme: Theme, pair: tuple[str, str]) -> None:
 @pytest.mark.parametrize("pair", SHAPE_PAIRS, ids="-on-".join)
 def test_shapes_can_be_seen(theme: Theme, pair: tuple[str, str]) -> None:
     assert ratio(theme, *pair) >= 3.0
+
+
+def test_borders_take_measured_colours_only() -> None:
+    wizard = Path(firstlight_tui.__file__).parent
+    sheets = [
+        path.read_text("utf-8") for path in wizard.rglob("*") if path.suffix in (".py", ".tcss")
+    ]
+    used = {a or b for sheet in sheets for a, b in EDGE.findall(sheet)}
+    measured = {shape for shape, _ in SHAPE_PAIRS}
+    assert used and used <= measured, sorted(used - measured)
+
+
+@pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
+@pytest.mark.parametrize("role", ["TROUGH", "FILL"])
+def test_troughs_and_fills_of_charts_can_be_seen(theme: Theme, role: str) -> None:
+    colour = {"TROUGH": roles.TROUGH, "FILL": roles.FILL}[role].removeprefix("$")
+    assert all(ratio(theme, colour, ground) >= 3.0 for ground in GROUNDS)
 
 
 def test_contrast_is_the_one_of_wcag() -> None:
