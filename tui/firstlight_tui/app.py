@@ -41,9 +41,11 @@ DIALOGS = tuple(
         "continue_run",
         "help",
         "job_list",
+        "jump",
         "keys",
         "monitor_page",
         "palette_rows",
+        "runs",
         "settings",
     )
 )
@@ -175,6 +177,8 @@ class WizardApp(TerminalApp):
             self.call_after_refresh(begin, self, self._offer_to_continue, group="continue")
         if self._idle is not None:
             self.call_after_refresh(begin, self, self._load_rest, group="load")
+        if self.preferences.settings.keys:
+            self.call_after_refresh(begin, self, self._check_keys, group="keys-check")
 
     def on_unmount(self) -> None:
         """Write what the ledger still holds back."""
@@ -196,6 +200,11 @@ class WizardApp(TerminalApp):
             await asyncio.to_thread(load)
             read_styles(self, screens_of("firstlight_tui"))
             self.stylesheet.parse()
+
+    async def _check_keys(self) -> None:
+        """Warn of keys in the settings that no screen has; every screen is imported for that."""
+        for mistake in await asyncio.to_thread(self.preferences.find_unknown_keys):
+            self.notify(mistake, severity="warning", markup=False)
 
     async def _sweep(self) -> None:
         """Remove unfinished files of a killed wizard."""

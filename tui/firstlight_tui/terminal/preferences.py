@@ -78,16 +78,18 @@ class Preferences:
     def _wear_keys(self) -> None:
         keys = self.settings.keys
         if keys or self._has_keymap:
-            if keys.keys() - (known := {binding.id for binding in list_keys()}):
-                load_screens()
-                known = {binding.id for binding in list_keys()}
-            self.mistakes += [
-                f"settings.toml: `{KEYS}.{one_line(id, 40)}` is no key of the wizard."
-                for id in keys
-                if id not in known
-            ]
             self._has_keymap = True
-            self._app.set_keymap({id: key for id, key in keys.items() if id in known})
+            self._app.set_keymap(dict(keys))
+
+    def find_unknown_keys(self) -> list[str]:
+        """Return a sentence for each key of the settings that no screen has; imports every screen."""
+        load_screens()
+        known = {binding.id for binding in list_keys()}
+        return [
+            f"settings.toml: `{KEYS}.{one_line(id, 40)}` is no key of the wizard."
+            for id in self.settings.keys
+            if id not in known
+        ]
 
     async def change_keys(self, changes: Mapping[str, str | None]) -> None:
         """Write keys beside the UI loop and apply them: id → the keys that take its place; None takes one back.
