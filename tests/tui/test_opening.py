@@ -73,7 +73,7 @@ async def test_the_named_model_is_chosen_and_the_machine_is_checked_meanwhile(
         assert session.environment is not None
         # The primary button has the focus: Enter goes on.
         assert app.screen.focused is app.screen.query_one("#primary")
-        await pilot.press("ctrl+b")
+        await pilot.press("ctrl+o")
         await settle(pilot)
         assert app.screen.query_one("#checks").row_count  # type: ignore[attr-defined]
 

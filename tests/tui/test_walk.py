@@ -95,7 +95,7 @@ async def test_a_step_that_was_left_hears_of_nothing_any_more(
 async def test_walking_as_fast_as_keys_come_ends_nowhere_but_at_a_step(wizard: Build) -> None:
     app = wizard(session=FULL)
     async with app.run_test(size=(80, 24)) as pilot:
-        for key in itertools.chain(*itertools.repeat(("ctrl+n", "ctrl+n", "ctrl+b"), 12)):
+        for key in itertools.chain(*itertools.repeat(("ctrl+n", "ctrl+n", "ctrl+o"), 12)):
             app.post_message(events.Key(key, None))
             await pilot.pause(0)
         await settle(pilot)

@@ -254,7 +254,7 @@ async def test_answers_are_rated_and_copied(wizard: Build) -> None:
         await pilot.press("down", "enter")
         await until(pilot, ChatStep)
         assert app.workspace.session.chat["ratings"] == [4] and "★★★★☆" in shown(app)
-        await pilot.press("ctrl+o")
+        await pilot.press("f9")
         assert app.clipboard == app.workspace.chat.first.answers[-1].text
 
 

@@ -182,7 +182,7 @@ async def test_leaving_keeps_the_job_and_coming_back_shows_it_at_once(
     converting: Converting,
 ) -> None:
     async with converting(ONE) as (app, pilot, olive):
-        await pilot.press("ctrl+b")
+        await pilot.press("ctrl+o")
         await pilot.pause()
         assert isinstance(app.screen, PrecisionStep)
         assert work(pilot).running

@@ -56,7 +56,7 @@ async def test_two_marked_precisions_are_converted_and_the_table_shows_what_was_
         assert all((folder / "genai_config.json").is_file() for folder in folders)
         # Olive was loaded once.
         assert ["olive_load_seconds" in a for a in app.workspace.session.artifacts] == [True, False]
-        await pilot.press("ctrl+b")
+        await pilot.press("ctrl+o")
         await pilot.pause()
         for key, blocks in (("int4", [32]), ("int4-compact", [128])):
             document = app.workspace.session.measured(key)

@@ -90,7 +90,7 @@ async def test_the_cache_is_chosen_and_means_something_only_where_it_does(
         await settle(pilot)
         await pilot.press("ctrl+n")
         await settle(pilot)
-        await pilot.press("ctrl+b")
+        await pilot.press("ctrl+o")
         await settle(pilot)
         assert app.screen.query_one("#cache-foundry", RadioButton).value
         await pilot.click("#primary")
@@ -358,7 +358,7 @@ async def test_the_port_is_chosen_kept_and_taken_again_on_restart(
         assert ports == [5273, 5273] and foundry.closed == 1
         await pilot.press("ctrl+n")
         await settle_but_serving(app, pilot)
-        await pilot.press("ctrl+b")
+        await pilot.press("ctrl+o")
         await until(pilot, lambda: type(app.screen) is DeployStep)
         assert app.screen.query_one("#serve-port", Input).value == "5273"
         await pilot.press("f7")

@@ -197,7 +197,7 @@ async def test_the_choice_survives_a_walk(wizard: Build) -> None:
         await settle(pilot)
         await pilot.press("ctrl+n")
         await settle(pilot)
-        await pilot.press("ctrl+b")
+        await pilot.press("ctrl+o")
         await settle(pilot)
         assert app.screen.query_one("#deploy-name", Input).value == "mine"
         assert app.screen.query_one("#target-folder", RadioButton).value
@@ -209,7 +209,7 @@ async def test_a_name_that_the_template_got_later_is_suggested(wizard: Build) ->
         await settle(pilot)
         assert app.screen.query_one("#deploy-name", Input).value == "int4"
         app.workspace.session = app.workspace.session.decide(template=FULL.template)
-        await pilot.press("ctrl+b")
+        await pilot.press("ctrl+o")
         await settle(pilot)
         await pilot.press("ctrl+n")
         await settle(pilot)
@@ -293,7 +293,7 @@ async def test_the_service_is_served_watched_copied_and_stopped(
         assert "/models answers" in words(app, "#service")
         assert foundry.opened == ["sample-int4"]
         # It belongs to the app: a walk does not end it.
-        await pilot.press("ctrl+b")
+        await pilot.press("ctrl+o")
         await pilot.pause()
         await pilot.press("ctrl+n")
         await until(pilot, lambda: type(app.screen) is DeployStep)

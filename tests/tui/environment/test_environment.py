@@ -127,7 +127,7 @@ async def test_rows_come_one_by_one_and_survive_a_walk(build: Build) -> None:
         app.workspace.publish_works()
         await pilot.pause()
         assert texts(app) == ["3.11.7", "…", "…"]
-        await pilot.press("ctrl+n", "ctrl+b")
+        await pilot.press("ctrl+n", "ctrl+o")
         await pilot.pause()
         assert texts(app) == ["3.11.7", "…", "…"]
         go_on.set()

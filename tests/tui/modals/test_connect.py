@@ -121,7 +121,7 @@ async def test_servers_are_listed_and_one_is_chosen_by_keys(
         assert isinstance(app.screen, ChatStep)
         target = called.calls[-1][1][0]
         assert (called.names()[-1], target.base_url) == ("open_target", "http://127.0.0.1:11434/v1")
-        await pilot.press("ctrl+b")
+        await pilot.press("ctrl+o")
         await settle(pilot)
         assert isinstance(app.screen, ModelStep)
 

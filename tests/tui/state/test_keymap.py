@@ -75,3 +75,7 @@ def test_no_two_acts_that_ship_clash() -> None:
         and (one.id, other.id) not in same
     ]
     assert twice == []
+
+
+def test_no_key_that_ships_belongs_to_tmux() -> None:
+    assert not [row.id for row in shipped() if "ctrl+b" in row.default.split(",")]

@@ -153,7 +153,7 @@ async def test_an_edit_survives_a_walk_and_is_undone_and_redone(
         await pilot.press("home", "X", "\\", "n")
         assert value(app, "user").startswith("X\\n<|im")
         assert "changed since" in words(app, "#lock")
-        await pilot.press("ctrl+b")
+        await pilot.press("ctrl+o")
         await settle(pilot)
         await pilot.press("ctrl+n")
         await settle(pilot)

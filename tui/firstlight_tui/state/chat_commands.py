@@ -309,7 +309,7 @@ COMMANDS: dict[str, Command] = {
     "/help": Command("this list", ChatCommands.help),
     "/retry": Command("ask the last question again (Ctrl+R)", ChatCommands.retry),
     "/edit": Command("change the last question (Ctrl+T)", ChatCommands.edit),
-    "/copy": Command("copy the newest answer (Ctrl+O)", ChatCommands.copy),
+    "/copy": Command("copy the newest answer (F9)", ChatCommands.copy),
     "/tokens": Command("token by token: what else was likely", ChatCommands.tokens),
     "/rate": Command("[1..5] rate the newest answer (F8)", ChatCommands.rate),
     "/beside": Command(

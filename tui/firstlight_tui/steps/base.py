@@ -56,7 +56,7 @@ class StepScreen(KeyBufferScreen):
     """Whether its parts exist and are up to date; `is_mounted` becomes true a moment earlier."""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+n", "next", "Next", id="step.next", tooltip="Go to the next step"),
-        Binding("ctrl+b", "back", "Back", id="step.back", tooltip="Go back one step"),
+        Binding("ctrl+o", "back", "Back", id="step.back", tooltip="Go back one step"),
         Binding(
             "escape",
             "stop_work",

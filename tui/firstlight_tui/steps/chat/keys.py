@@ -29,7 +29,7 @@ KEYS: list[BindingType] = [
     _key("f10,ctrl+l", "Tokens", "/tokens", "The answer token by token, and what else was likely"),
     _key("ctrl+r", "Retry", "/retry", "Answer the last question again", show=True),
     _key("ctrl+t", "Edit", "/edit", "Take the last question back and edit it"),
-    _key("ctrl+o", "Copy", "/copy", "Copy the newest answer"),
+    _key("f9", "Copy", "/copy", "Copy the newest answer"),
     _key("ctrl+s", "Save", "/save", "Save as Markdown and JSON lines"),
     _key("f4", "Raw prompt", "/prompt", "The rendered prompt and its tokens", show=True),
     _key("f5", "Settings", "/settings", "Temperature, length, seed, context, form", show=True),
