@@ -2,6 +2,7 @@
 
 from typing import Unpack
 
+from firstlight_core.documents.figures import Figure
 from firstlight_core.documents.measure import (
     BenchCase,
     BenchDocument,
@@ -11,7 +12,6 @@ from firstlight_core.documents.measure import (
     DriftDocument,
     DriftExample,
     DriftFigures,
-    Figure,
     QualitiesDocument,
     QualityDocument,
 )

@@ -40,6 +40,23 @@ class EmptyReply(TypedDict):
     """A reply that only says that the request was carried out."""
 
 
+class BandwidthRequest(TypedDict):
+    """How the memory bandwidth is measured."""
+
+    threads: int
+    array_bytes: int
+    """Of each of three arrays, all threads together."""
+    seconds: float
+
+
+class BandwidthReply(TypedDict):
+    """The memory bandwidth, measured; the best of several rounds."""
+
+    triad_bytes_per_s: float
+    """STREAM's triad: reading and writing."""
+    read_bytes_per_s: float
+
+
 class DownloadRequest(TypedDict):
     """A model to fetch into the Hugging Face cache."""
 
@@ -59,4 +76,5 @@ class DownloadReply(TypedDict):
 
 ProbeReply = ToolchainReply | ProvidersReply | CpuReply | EmptyReply
 PROBE: Job[ProbeRequest, ProbeReply] = Job("probe")
+BANDWIDTH: Job[BandwidthRequest, BandwidthReply] = Job("bandwidth")
 DOWNLOAD: Job[DownloadRequest, DownloadReply] = Job("download")

@@ -6,40 +6,13 @@ Times in seconds, rates in tokens a second, sizes in bytes; every figure is meas
 from typing import Literal, NotRequired, TypedDict
 
 from firstlight_core.documents.comparison import ComparisonDocument
+from firstlight_core.documents.figures import Figure, LatencyPercentiles, TailPercentiles
 from firstlight_core.documents.inference import CountedBy, ResidentBytes
 from firstlight_core.errors import ErrorDocument
 
 CheckStatus = Literal["pass", "fail", "not-run", "needs-you"]
 Usability = Literal["usable", "with-caution", "not-good-enough"]
 Closeness = Literal["very-close", "close", "noticeable", "far"]
-
-
-class Spread(TypedDict):
-    """A figure over several repetitions."""
-
-    median: float
-    min: float
-    max: float
-
-
-class Figure(Spread):
-    """A figure with each of its repetitions."""
-
-    samples: list[float]
-
-
-class Percentiles(TypedDict):
-    """Percentiles of a time."""
-
-    p50: float
-    p95: float
-
-
-class TailPercentiles(Percentiles):
-    """Percentiles of a time with its tail."""
-
-    p99: float
-    max: float
 
 
 class SpeedFigures(TypedDict, total=False):
@@ -60,8 +33,10 @@ class BenchCase(SpeedFigures, total=False):
     """The wanted length in tokens, for a target that is prompted in words."""
     prompt_words: int
     counted_by: CountedBy
-    latency_s: Percentiles
+    latency_s: LatencyPercentiles
     new_tokens: int
+    roofline_share: float
+    """Share of the memory bandwidth that decoding reaches; absent where the weights may stay in the caches."""
 
 
 class ClientsLevel(TypedDict):
@@ -93,6 +68,8 @@ class BenchResult(TypedDict):
     folder: NotRequired[str]
     precision: NotRequired[str]
     bytes: NotRequired[int]
+    token_bytes: NotRequired[int]
+    """Bytes of weights that a token reads; absent as `roofline_share`."""
     context: NotRequired[int]
     """Tokens of context that the artifact was loaded with."""
     rss_bytes: NotRequired[ResidentBytes]
@@ -142,6 +119,16 @@ class MachineDocument(TypedDict, total=False):
     """Package → version, of those that decide speed."""
 
 
+class MemoryBandwidth(TypedDict):
+    """The memory bandwidth of the machine, measured before the benchmark in bytes a second."""
+
+    triad_bytes_per_s: float
+    read_bytes_per_s: float
+    threads: int
+    array_bytes: int
+    """Of each of three arrays."""
+
+
 class BenchDocument(TypedDict):
     """The document of `firstlight bench`."""
 
@@ -154,6 +141,7 @@ class BenchDocument(TypedDict):
     """Whether the targets were measured in turns."""
     results: list[BenchResult]
     overhead: NotRequired[list[Overhead]]
+    memory_bandwidth: NotRequired[MemoryBandwidth]
     notes: list[str]
     void: bool
     """Whether the figures are worth nothing; `notes` says why."""

@@ -5,7 +5,8 @@ Times in seconds, rates in tokens a second, sizes in bytes; every figure is meas
 
 from typing import Literal, NotRequired, TypedDict
 
-from firstlight_core.documents.measure import Figure, MachineDocument
+from firstlight_core.documents.figures import Figure
+from firstlight_core.documents.measure import MachineDocument
 
 TuneStage = Literal["threads", "build", "comparison"]
 

@@ -14,6 +14,7 @@ JOBS: dict[str, str] = {
     "render": "firstlight_core.jobs.render:render",
     "foundry": "firstlight_core.jobs.foundry:foundry",
     "download": "firstlight_core.jobs.download:download",
+    "bandwidth": "firstlight_core.jobs.bandwidth:bandwidth",
     "probe": "firstlight_core.jobs.probe:probe",
     "selftest": "firstlight_core.jobs.selftest:selftest",
 }

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from firstlight_core.artifact.artifact import Artifact
 from firstlight_core.artifact.target import Target, find_target
 from firstlight_core.documents.measure import (
     BenchDocument,
@@ -24,8 +25,10 @@ from firstlight_core.foundry.service import open_service
 from firstlight_core.measure.busy_processes import wait_until_quiet
 from firstlight_core.measure.interference import InterferenceWatch, others_seconds
 from firstlight_core.measure.load_test import check_clients, measure_clients
+from firstlight_core.measure.measurement_count import MeasurementCount
 from firstlight_core.measure.overhead import overhead
 from firstlight_core.measure.prompt_sizer import PromptSizer
+from firstlight_core.measure.roofline import add_roofline, measure_bandwidth
 from firstlight_core.measure.server_subject import EndpointSubject
 from firstlight_core.measure.subjects import (
     ArtifactSubject,
@@ -33,7 +36,7 @@ from firstlight_core.measure.subjects import (
     Subject,
 )
 from firstlight_core.monitor import available_memory
-from firstlight_core.process.events import Event, Progress, Stage
+from firstlight_core.process.events import Event, Stage
 from firstlight_core.text import bytes_text
 
 LENGTHS = (32, 128, 512)
@@ -118,7 +121,8 @@ async def benchmark(
                 "The targets do not fit into memory together, so they were measured one after another."
             )
         groups = [subjects] if together or pairs else [[subject] for subject in subjects]
-        count = _Count(subjects, repeats, levels, tell)
+        bandwidth = await measure_bandwidth(map(_artifact, subjects), tell, started)
+        count = MeasurementCount(subjects, repeats, levels, tell)
         try:
             for group in groups:
                 async with AsyncExitStack() as stack:
@@ -176,6 +180,7 @@ async def benchmark(
     }
     if overheads:
         document["overhead"] = overheads
+    add_roofline(document, map(_artifact, subjects), bandwidth)
     return document
 
 
@@ -219,35 +224,13 @@ async def _pair(
     return direct, through
 
 
+def _artifact(subject: Subject) -> Artifact | None:
+    return subject.artifact if isinstance(subject, ArtifactSubject) else None
+
+
 def _fit_together(subjects: Sequence[Subject]) -> bool:
     artifacts = [s for s in subjects if isinstance(s, ArtifactSubject)]
     return len(artifacts) < 2 or sum(s.least_bytes for s in artifacts) < available_memory()
-
-
-class _Count:
-    """Tells how many of all measurements are done."""
-
-    def __init__(
-        self, subjects: Sequence[Subject], repeats: int, levels: Sequence[int], tell: Listener
-    ) -> None:
-        self.tell = tell
-        self._done = 0
-        servers = sum(isinstance(s, EndpointSubject) for s in subjects)
-        lengths = sum(len(s.lengths) for s in subjects)
-        self._total = lengths * (repeats + 1) + servers * len(levels)
-
-    @property
-    def stopped_words(self) -> str:
-        """How far it came, for a reader of the figures."""
-        return f"Stopped after {self._done} of {self._total} measurements: the figures are of those that were finished."
-
-    def begin(self) -> None:
-        self.tell(Stage("measure", "Measuring"))
-        self.tell(Progress(self._done, self._total, "measurements"))
-
-    def step(self, note: str) -> None:
-        self._done += 1
-        self.tell(Progress(self._done, self._total, "measurements", note))
 
 
 async def _open(
@@ -266,7 +249,7 @@ def _processes(group: Sequence[Subject]) -> tuple[list[int], bool]:
 
 
 async def _measure(
-    group: Sequence[Subject], new_tokens: int, repeats: int, count: _Count
+    group: Sequence[Subject], new_tokens: int, repeats: int, count: MeasurementCount
 ) -> list[str]:
     """Measure every subject in turns, round by round; return sentences about lengths that were left out."""
     count.begin()
@@ -289,7 +272,7 @@ async def _sweep(
     levels: Sequence[int],
     new_tokens: int,
     repeats: int,
-    count: _Count,
+    count: MeasurementCount,
     sweeps: dict[int, list[ClientsLevel]],
 ) -> None:
     for subject in group:

@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from firstlight_core.documents.measure import ClientsLevel, TailPercentiles
+from firstlight_core.documents.figures import TailPercentiles
+from firstlight_core.documents.measure import ClientsLevel
 from firstlight_core.errors import UsageError
 from firstlight_core.measure.metrics import percentile
 from firstlight_core.measure.server_subject import EndpointSubject, counted_by

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from firstlight_core.documents.measure import Figure, Spread
+from firstlight_core.documents.figures import Figure, Spread
 
 
 def spread(values: Sequence[float]) -> Spread:

@@ -87,7 +87,8 @@ class Subject(ABC):
         """Return the figures at one prompt length."""
         case = cast(BenchCase, speed_figures(samples))
         if totals := [sample["total_s"] for sample in samples]:
-            case["latency_s"] = {"p50": percentile(totals, 50), "p95": percentile(totals, 95)}
+            p50, p95, p99 = (percentile(totals, percent) for percent in (50, 95, 99))
+            case["latency_s"] = {"p50": p50, "p95": p95, "p99": p99}
             case["new_tokens"] = round(percentile([s["new_tokens"] for s in samples], 50))
         return case
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from firstlight_core.documents.figures import Figure, Spread
 from firstlight_core.documents.inference import ChatStats
 from firstlight_core.documents.measure import (
     BenchDocument,
@@ -13,9 +14,7 @@ from firstlight_core.documents.measure import (
     DriftDocument,
     DriftFigures,
     Evidence,
-    Figure,
     QualityDocument,
-    Spread,
 )
 from firstlight_core.documents.report import (
     ReportedConversion,

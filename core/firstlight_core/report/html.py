@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from firstlight_core.documents.measure import BenchCase, BenchResult, Figure
+from firstlight_core.documents.figures import Figure
+from firstlight_core.documents.measure import BenchCase, BenchResult
 from firstlight_core.documents.report import ReportDocument
 from firstlight_core.measure.drift_words import KL_LIMITS, level_words
 from firstlight_core.precision.table import REFERENCE_PRECISION

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from firstlight_core.documents.figures import Figure
 from firstlight_core.documents.jobs_engine import Repetition
-from firstlight_core.documents.measure import Figure
 from firstlight_core.documents.tuning import Speedup
 from firstlight_core.measure.metrics import percentile, spread
 

@@ -1,6 +1,7 @@
 """A benchmark as pictures: what the tiles, bars, curves and live dots say of a document."""
 
-from firstlight_core.documents.measure import BenchCase, BenchDocument, BenchResult, Figure
+from firstlight_core.documents.figures import Figure
+from firstlight_core.documents.measure import BenchCase, BenchDocument, BenchResult
 from firstlight_core.process.events import Measured, Stage
 from firstlight_tui.state.work import Work
 from firstlight_tui.steps.benchmark.dials import live_bars, live_tiles, tiles

@@ -1,16 +1,18 @@
 """`firstlight bench`: load time, TTFT, prefill and decode rate, memory; servers and what a service costs."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import typer
 
 from firstlight_core.artifact.target import find_target
-from firstlight_core.documents.measure import BenchCase, BenchDocument, BenchResult, Spread
+from firstlight_core.documents.figures import Spread
+from firstlight_core.documents.measure import BenchCase, BenchDocument, BenchResult
 from firstlight_core.errors import UsageError
 from firstlight_core.history.against import find_earlier
 from firstlight_core.measure.bench_words import service_sentences
 from firstlight_core.measure.benchmark import LENGTHS, NEW_TOKENS, REPEATS
+from firstlight_core.measure.roofline import roofline_text
 from firstlight_core.text import bytes_text, seconds_text
 from firstlight_core.workflow.recorded import benchmark
 from firstlight_tui.commands.compare_ import show_comparison
@@ -97,6 +99,8 @@ def _show(document: BenchDocument) -> None:
         for number, row in enumerate(rows):
             cells = (cell.rjust(width) for cell, width in zip(row, widths, strict=True))
             say(Painted("  " + "  ".join(cells), "plain" if number else "quiet"))
+        for sentence in _sentences(result):
+            say(Painted(f"  {sentence}", "quiet"))
     if sentences := service_sentences(document):
         say()
         for sentence in sentences:
@@ -139,6 +143,21 @@ def _head(result: BenchResult) -> str:
         f"loaded in {seconds_text(result['load_s'])}, memory {bytes_text(rss['loaded'])}, "
         f"peak {bytes_text(rss['peak'])}, CPU {result['cpu_percent']:.0f} %"
     )
+
+
+def _sentences(result: BenchResult) -> Iterator[str]:
+    """Yield what the table has no room for: the percentiles of whole answers, and the share of the memory bandwidth."""
+    latencies = [
+        f"{_length(case)}: {seconds_text(latency['p50'])} / {seconds_text(latency['p95'])} / "
+        f"{seconds_text(latency['p99'])}"
+        for case in result["cases"]
+        if (latency := case.get("latency_s")) and "p99" in latency
+    ]
+    if latencies:
+        yield f"whole answers p50 / p95 / p99 at {', '.join(latencies)}"
+    shares = [case["roofline_share"] for case in result["cases"] if "roofline_share" in case]
+    if shares:
+        yield f"decoding reaches {roofline_text(max(shares))} ({bytes_text(result['token_bytes'])} a token, measured)"
 
 
 def _length(case: BenchCase) -> str:

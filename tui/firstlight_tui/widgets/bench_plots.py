@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from firstlight_core.documents.measure import BenchCase, BenchDocument, BenchResult, Figure
+from firstlight_core.documents.figures import Figure
+from firstlight_core.documents.measure import BenchCase, BenchDocument, BenchResult
 from firstlight_core.estimate.measured_figures import PROMPT_TOKENS
 from firstlight_core.precision.table import PRECISIONS
 from firstlight_core.text import one_line

@@ -2,12 +2,8 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
-from firstlight_core.documents.measure import (
-    BenchCase,
-    BenchDocument,
-    BenchResult,
-    Figure,
-)
+from firstlight_core.documents.figures import Figure
+from firstlight_core.documents.measure import BenchCase, BenchDocument, BenchResult
 from firstlight_core.estimate.measured_figures import PROMPT_TOKENS
 from firstlight_core.monitor import ALERT_THRESHOLDS, MEMORY_ALERT
 from firstlight_core.process.events import Measured

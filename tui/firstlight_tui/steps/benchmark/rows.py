@@ -5,7 +5,8 @@ from pathlib import Path
 
 from rich.text import Text
 
-from firstlight_core.documents.measure import BenchCase, BenchDocument, BenchResult, Spread
+from firstlight_core.documents.figures import Spread
+from firstlight_core.documents.measure import BenchCase, BenchDocument, BenchResult
 from firstlight_core.text import bytes_text, one_line
 from firstlight_tui.widgets import cell
 
