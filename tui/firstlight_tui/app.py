@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.console import RenderableType
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from firstlight_core.monitor import History
 from firstlight_core.paths import Paths
@@ -22,6 +22,7 @@ from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps import WizardStep, list_steps
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.terminal.app import TerminalApp
+from firstlight_tui.terminal.app_keys import APP_KEYS
 from firstlight_tui.terminal.idle import IdleTasks, read_styles, screens_of
 from firstlight_tui.terminal.preferences import Preferences
 from firstlight_tui.terminal.workers import AppTasks, begin
@@ -58,66 +59,7 @@ class WizardApp(TerminalApp):
     TITLE = "Firstlight"
     CSS_PATH = Path(__file__).with_name("app.tcss")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (150, "-broad")]
-    BINDINGS: ClassVar[list[BindingType]] = [
-        # With priority it works over a dialog too.
-        Binding(
-            "ctrl+q",
-            "quit",
-            "Quit",
-            id="app.quit",
-            tooltip="Leave; asks while a job runs",
-            priority=True,
-        ),
-        Binding(
-            "f1,question_mark",
-            "help",
-            "Help",
-            id="app.help",
-            tooltip="Keys, terms on this screen, and what the course says",
-        ),
-        Binding(
-            "ctrl+g,f9",
-            "connect",
-            "Connect",
-            id="app.connect",
-            show=False,
-            tooltip="Talk to, measure and check a running server instead",
-        ),
-        Binding(
-            "f12",
-            "monitor",
-            "Monitor",
-            id="app.monitor",
-            show=False,
-            tooltip="More or less of the monitor: off, a line, a panel, the whole page",
-        ),
-        Binding(
-            "ctrl+p",
-            "command_palette",
-            "Palette",
-            id="app.palette",
-            priority=True,
-            show=False,
-            tooltip="Find any act, step, model, theme, setting or term",
-        ),
-        Binding(
-            "f3",
-            "jobs",
-            "Jobs",
-            id="app.jobs",
-            show=False,
-            tooltip="What runs and what waits: stop it, change the order",
-        ),
-        Binding("f2", "themes", "Theme", id="app.theme", show=False, tooltip="Choose a theme"),
-        Binding(
-            "f11,comma",
-            "settings",
-            "Settings",
-            id="app.settings",
-            show=False,
-            tooltip="Theme, keys, folders, precision and monitor to begin with",
-        ),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = APP_KEYS
 
     def __init__(
         self,
@@ -338,6 +280,13 @@ class WizardApp(TerminalApp):
                 self._themes,
                 show_runs=self.show_runs,
             )
+
+    def action_jump(self) -> None:
+        """Show a letter on everything that can have the focus."""
+        if isinstance(self.screen, StepScreen):
+            from firstlight_tui.modals.jump import jump
+
+            jump(self.screen)
 
     def action_runs(self) -> None:
         """Show the earlier runs."""
