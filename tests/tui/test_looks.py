@@ -1,11 +1,14 @@
-"""One picture per step and size, with a fixed session, machine and clock. `make looks` renews them after a look."""
+"""One picture per step, size and theme, with a fixed session, machine and clock; `--snapshot-update` renews them after a look.
+
+A step is started once: it is resized and given the other theme, and looks as if it had started so.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from textual.pilot import Pilot
+from pytest_textual_snapshot import SVGImageExtension
+from syrupy.assertion import SnapshotAssertion
 
 from firstlight_core.model.sources import FoundModel
 from firstlight_tui.app import WizardApp
@@ -16,16 +19,16 @@ from tests.support.wizard_documents import FULL
 from tests.support.wizard_services import Called, fake_services
 
 STEPS = list_screens()
+THEMES = ("firstlight", "paper")
+"""A dark one and a light one."""
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
 @pytest.mark.parametrize("step", STEPS, ids=lambda s: s.STEP_ID)
-def test_look(
-    snap_compare: Any,
+async def test_look(
+    snapshot: SnapshotAssertion,
     wizard: Callable[..., WizardApp],
     called: Called,
     step: type[StepScreen],
-    size: tuple[int, int],
 ) -> None:
     session = FULL.decide(source="/home/ada/models/mine").decide(
         **{
@@ -43,9 +46,6 @@ def test_look(
         }
     )
 
-    async def rest(pilot: Pilot[Any]) -> None:
-        await settle(pilot)
-
     there = FoundModel(
         name="sample",
         path=Path("/home/ada/firstlight/sample"),
@@ -57,4 +57,15 @@ def test_look(
         session=session, first=step, services=fake_services(called, find_models=lambda: [there])
     )
     app.workspace.record = lambda *a, **k: None  # type: ignore[method-assign]
-    assert snap_compare(app, terminal_size=size, run_before=rest)
+    other_looks = []
+    async with app.run_test(size=SIZES[0]) as pilot:
+        for theme in THEMES:
+            app.theme = theme
+            for width, height in SIZES:
+                await pilot.resize_terminal(width, height)
+                await settle(pilot)
+                name = f"{width}x{height}-{theme}"
+                picture = app.export_screenshot(title=f"{step.STEP_TITLE} {name}")
+                if picture != snapshot(name=name, extension_class=SVGImageExtension):
+                    other_looks.append(name)
+    assert not other_looks, "look at the pictures, then --snapshot-update"

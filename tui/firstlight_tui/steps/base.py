@@ -27,6 +27,8 @@ from firstlight_tui.widgets.words import part
 
 TALL = 45
 """Rows of a terminal from which the monitor takes twice its room."""
+BROAD = 150
+"""Columns of a terminal from which steps show a panel at the right."""
 FOLDED = 70
 """Columns of a terminal up to which the rail is one line."""
 

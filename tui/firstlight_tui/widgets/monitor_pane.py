@@ -23,6 +23,8 @@ class MonitorPane(Vertical):
     def __init__(self, history: History) -> None:
         super().__init__()
         self._history = history
+        self._is_strip = False
+        """Whether the newest sample was painted as one line."""
 
     def compose(self) -> ComposeResult:
         yield Chart(id="machine")
@@ -41,12 +43,18 @@ class MonitorPane(Vertical):
         view = workspace.machine_view(samples)
         self._show(view)
 
+    def on_resize(self) -> None:
+        """Paint at once when another form is shown at this size."""
+        if self.query_one("#strip").display != self._is_strip:
+            self.repaint()
+
     def repaint(self) -> None:
         """Paint the newest sample again: the form has changed."""
         self.show_sample(self._history.last)
 
     def _show(self, view: MachineView) -> None:
         strip, chart = self.query_one("#strip", Words), self.query_one("#machine", Chart)
+        self._is_strip = strip.display
         if strip.display:
             strip.update(strip_line(view))
         if chart.display:

@@ -86,6 +86,10 @@ class ChatStep(StepScreen):
         self.chat.follow(self.session)
         self._chat_changed("status")
 
+    def on_resize(self) -> None:
+        """Paint the panel that a wider terminal shows; Textual calls the handler of the base class, too."""
+        self._dirty = True
+
     def _session_changed(self) -> None:
         super()._session_changed()
         self.chat.follow(self.session)

@@ -19,7 +19,7 @@ from firstlight_core.session import Session
 from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.state.precision_choice import configured, estimates_of
 from firstlight_tui.state.work import Work
-from firstlight_tui.steps.base import StepScreen
+from firstlight_tui.steps.base import BROAD, StepScreen
 from firstlight_tui.steps.convert.board import ConversionBoard
 from firstlight_tui.steps.convert.measured import MeasuredBars
 from firstlight_tui.steps.convert.method_screen import MethodAnswer, MethodScreen, MethodTexts
@@ -117,6 +117,11 @@ class ConvertStep(StepScreen):
         self._show_results()
         self.query_one(MeasuredBars).show(self.session.artifacts, estimates_of(self.session))
         if self.has_class("-broad"):
+            self._show_how()
+
+    def on_resize(self) -> None:
+        """Fill the panel that a wider terminal shows; Textual calls the handler of the base class, too."""
+        if self.complete and self.size.width >= BROAD:
             self._show_how()
 
     def _show_how(self) -> None:

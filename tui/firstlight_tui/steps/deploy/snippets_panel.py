@@ -37,6 +37,10 @@ class SnippetsPanel(Vertical):
         workspace_of(self).session_changed.subscribe(self, lambda _: self.show())
         self.show()
 
+    def on_show(self) -> None:
+        """Paint it when the terminal has become wide enough."""
+        self.show()
+
     def show(self) -> None:
         """Paint the code for the running service, else for the one that F7 would start."""
         workspace = workspace_of(self)
