@@ -1,9 +1,11 @@
-"""Adding a precision, a step, an export, a verb or a theme: one row or one module, and it arrives everywhere."""
+"""Adding a precision, a step, an export, a verb or a theme: one row or one module, and it arrives everywhere; so does a
+changed sampling range or alert threshold."""
 
 import importlib
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,22 +16,28 @@ from typer.testing import CliRunner
 
 import firstlight_themes
 from firstlight_core import steps as step_table
+from firstlight_core.artifact.inference_model import validate_inference_model
+from firstlight_core.artifact.sampling_ranges import SAMPLING_RANGES
 from firstlight_core.conversion.olive_config import course_config, run_config
 from firstlight_core.conversion.verdict import kind_of
 from firstlight_core.deploy.targets import deploy_targets
 from firstlight_core.documents.deploy import WrittenExport
-from firstlight_core.errors import UsageError
+from firstlight_core.errors import TemplateRefused, UsageError
 from firstlight_core.estimate.estimates import inspect_and_estimate
 from firstlight_core.exports.export import export, export_place, undo_export
 from firstlight_core.exports.table import EXPORTS
 from firstlight_core.exports.target import Export, ExportRequest
+from firstlight_core.inference.sampling import Sampling
 from firstlight_core.ledger import Run
-from firstlight_core.monitor import EMPTY_SAMPLE, History
+from firstlight_core.machine import find_alerts
+from firstlight_core.monitor import ALERT_THRESHOLDS, EMPTY_SAMPLE, History, Sample
 from firstlight_core.precision import table as precision_table
 from firstlight_core.precision.table import Precision, closer_precisions, is_quantised
 from firstlight_core.process.events import Event, Stage
+from firstlight_core.report.checklists import service_metrics
 from firstlight_core.report.document import report_document
 from firstlight_core.session import Session
+from firstlight_core.settings import load_settings
 from firstlight_core.steps import Step
 from firstlight_core.workflow import steps as walk_steps
 from firstlight_core.workflow.plan import Plan
@@ -39,6 +47,7 @@ from firstlight_tui import commands
 from firstlight_tui import steps as step_screens
 from firstlight_tui.__main__ import _named_folder
 from firstlight_tui.app import WizardApp
+from firstlight_tui.state.sampling_settings import read_setting
 from firstlight_tui.steps.deploy.screen import DeployStep
 from firstlight_tui.steps.precision.screen import PrecisionStep
 from firstlight_tui.widgets import Words
@@ -265,3 +274,37 @@ async def test_a_theme_is_one_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         app.theme = "dusk"
         await settle(pilot)
         assert app.current_theme.name == "dusk"
+
+
+def test_a_sampling_range_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    wider = replace(SAMPLING_RANGES["temperature"], most=3)
+    monkeypatch.setitem(SAMPLING_RANGES, "temperature", wider)
+    assert read_setting("temperature", "2.5") == 2.5
+    assert Sampling(temperature=2.5).search({})["temperature"] == 2.5
+    with pytest.raises(ValueError, match="from 0 to 3"):
+        read_setting("temperature", "3.5")
+    with pytest.raises(UsageError) as refused:
+        Sampling(temperature=3.5).search({})
+    assert "from 0 to 3" in refused.value.hint
+
+    prompts = {"user": "{Content}", "assistant": "{Content}", "prompt": "{Content}"}
+    model = {"Name": "x", "PromptTemplate": prompts, "ModelConfig": {"temperature": 2.5}}
+    assert validate_inference_model(model)["ModelConfig"]["temperature"] == 2.5
+    with pytest.raises(TemplateRefused, match="from 0 to 3"):
+        validate_inference_model({**model, "ModelConfig": {"temperature": 3.5}})
+
+
+def test_an_alert_threshold_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    half = [Sample(cpu=1.0, memory_used=6, memory_total=10)]
+    assert not find_alerts(half) and not find_alerts([], response_ms=600.0)
+    monkeypatch.setitem(ALERT_THRESHOLDS, "memory_usage_percent", 50)
+    monkeypatch.setitem(ALERT_THRESHOLDS, "response_time_ms", 400)
+    assert [
+        alert.figure for alert in (*find_alerts(half), *find_alerts([], response_ms=600.0))
+    ] == [
+        "memory_usage_percent",
+        "response_time_ms",
+    ]
+    assert load_settings()[0].thresholds["response_time_ms"] == 400
+    metrics = service_metrics(documents.bench(documents.bench_result("/x")), "now")
+    assert metrics is not None and metrics["alert_thresholds"]["response_time_ms"] == 400
