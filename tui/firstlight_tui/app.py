@@ -23,7 +23,7 @@ from firstlight_tui.steps import WizardStep, list_steps
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.terminal.app import TerminalApp
 from firstlight_tui.terminal.app_keys import APP_KEYS
-from firstlight_tui.terminal.idle import IdleTasks, read_styles, screens_of
+from firstlight_tui.terminal.idle import REST_SECONDS, IdleTasks, read_styles, screens_of
 from firstlight_tui.terminal.preferences import Preferences
 from firstlight_tui.terminal.workers import AppTasks, begin
 from firstlight_tui.widgets.screens import BaseScreen
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from firstlight_tui.modals import ConfirmScreen
 
 REPAINT_SECONDS = 0.1
+UNPAINTED_SAMPLES = 3
+"""Samples in a row that are not painted at most while keys are pressed."""
 SWEEP_SECONDS = 2.0
 """After the first paint, where it delays nothing."""
 DIALOGS = tuple(
@@ -96,6 +98,8 @@ class WizardApp(TerminalApp):
         self.memory = RunMemory(self.workspace) if remember else None
         self._leave_question: ConfirmScreen | None = None
         self._sample_every = sample_every
+        self._unpainted = 0
+        """Samples since the last one that was painted."""
         themes, self.theme_failures = load_themes(self.workspace.paths.config / "themes")
         for theme in themes:
             self.register_theme(theme)
@@ -112,7 +116,7 @@ class WizardApp(TerminalApp):
         for mistake in self.preferences.mistakes:
             self.notify(mistake, severity="warning", markup=False)
         self.set_interval(REPAINT_SECONDS, self.workspace.publish_works)
-        self.set_interval(self._sample_every, self.workspace.take_sample)
+        self.set_interval(self._sample_every, self._take_sample)
         self.call_after_refresh(self.workspace.take_sample)
         self.set_timer(SWEEP_SECONDS, self._sweep)
         if self.memory is not None and self.workspace.is_new:
@@ -127,6 +131,15 @@ class WizardApp(TerminalApp):
         self.workspace.ledger.flush()
         if self.memory is not None:
             self.memory.close()
+
+    async def _take_sample(self) -> None:
+        """Sample the machine; while keys are pressed only every few samples are painted, which takes 20 ms."""
+        if self.since_key < REST_SECONDS and self._unpainted < UNPAINTED_SAMPLES:
+            self._unpainted += 1
+            await asyncio.to_thread(self.workspace.history.take)
+        else:
+            self._unpainted = 0
+            await self.workspace.take_sample()
 
     async def _offer_to_continue(self) -> None:
         from firstlight_tui.modals.continue_run import offer_to_continue

@@ -55,6 +55,7 @@ def test_the_chores_end_and_leave_next_to_nothing_to_look_through() -> None:
     clock = Clock()
     quiet = IdleTasks(clock=clock)
     clock.now = REST_SECONDS
+    gc.unfreeze()
     before = len(gc.get_objects())
     for _ in range(len(FUNCTIONS) + 3):
         quiet.look()
