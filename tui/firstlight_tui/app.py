@@ -1,8 +1,7 @@
 """The composition root: themes, keys, the workspace, and which screen is shown."""
 
 import asyncio
-import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -21,6 +20,7 @@ from firstlight_tui.state.run_memory import RunMemory
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps import WizardStep, list_steps
 from firstlight_tui.steps.base import StepScreen
+from firstlight_tui.steps.late import load_rest
 from firstlight_tui.terminal.app import TerminalApp
 from firstlight_tui.terminal.app_keys import APP_KEYS
 from firstlight_tui.terminal.idle import REST_SECONDS, IdleTasks, read_styles, screens_of
@@ -36,23 +36,6 @@ UNPAINTED_SAMPLES = 3
 """Samples in a row that are not painted at most while keys are pressed."""
 SWEEP_SECONDS = 2.0
 """After the first paint, where it delays nothing."""
-DIALOGS = tuple(
-    f"firstlight_tui.modals.{name}"
-    for name in (
-        "confirm",
-        "connect",
-        "continue_run",
-        "help",
-        "job_list",
-        "jump",
-        "keys",
-        "monitor_page",
-        "palette_rows",
-        "runs",
-        "settings",
-    )
-)
-"""Modules of the dialogs that open over any step; imported after the first paint, or when one is asked for."""
 
 
 class WizardApp(TerminalApp):
@@ -122,7 +105,7 @@ class WizardApp(TerminalApp):
         if self.memory is not None and self.workspace.is_new:
             self.call_after_refresh(begin, self, self._offer_to_continue, group="continue")
         if self._idle is not None:
-            self.call_after_refresh(begin, self, self._load_rest, group="load")
+            self.call_after_refresh(begin, self, partial(load_rest, self, self.steps), group="load")
         if self.preferences.settings.keys:
             self.call_after_refresh(begin, self, self._check_keys, group="keys-check")
 
@@ -146,15 +129,6 @@ class WizardApp(TerminalApp):
 
         if self.memory is not None:
             await offer_to_continue(self, self.workspace, self.memory)
-
-    async def _load_rest(self) -> None:
-        """Import what the first paint did not need in a thread, and read its styles, before anybody asks for it."""
-        loads: list[Callable[[], object]] = [step.load for step in self.steps]
-        loads += [partial(importlib.import_module, name) for name in DIALOGS]
-        for load in loads:
-            await asyncio.to_thread(load)
-            read_styles(self, screens_of("firstlight_tui"))
-            self.stylesheet.parse()
 
     async def _check_keys(self) -> None:
         """Warn of keys in the settings that no screen has; every screen is imported for that."""

@@ -28,7 +28,7 @@ from firstlight_tui.state.runs_list import (
     row_words,
 )
 from firstlight_tui.state.workspace import Workspace
-from firstlight_tui.steps import STEPS
+from firstlight_tui.steps import list_steps
 from tests.support.background import LoopTasks
 from tests.support.wizard_documents import FULL
 from tests.support.wizard_services import Called, fake_services
@@ -57,7 +57,7 @@ def only(paths: Paths) -> EarlierRun:
 
 def workspace(paths: Paths) -> Workspace:
     services = fake_services(Called()).replaced(what_still_holds=lambda session: (session, []))
-    navigation = Navigation(STEPS)
+    navigation = Navigation(list_steps())
     return Workspace(LoopTasks(), navigation=navigation, services=services, paths=paths)
 
 

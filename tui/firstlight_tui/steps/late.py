@@ -1,11 +1,20 @@
 """Steps whose screens are imported when they are first needed: the first paint waits for one of ten."""
 
-from collections.abc import Callable
+import asyncio
+import importlib
+import pkgutil
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from textual.app import App
 
 from firstlight_core.session import Session
 from firstlight_core.steps import Step as Row
+from firstlight_tui import modals
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.base import StepScreen
+from firstlight_tui.terminal.idle import read_styles, screens_of
 
 
 class LateStep:
@@ -47,3 +56,16 @@ class LateStep:
     def passed_over(self, workspace: Workspace) -> None:
         """Start what later steps rely on: the wizard has opened on one of them."""
         self.load().passed_over(workspace)
+
+
+async def load_rest(app: App[Any], steps: "Sequence[LateStep | type[StepScreen]]") -> None:
+    """Import in a thread what the first paint did not need, and read its styles, before anybody asks for it."""
+    loads: list[Callable[[], object]] = [step.load for step in steps]
+    loads += [
+        partial(importlib.import_module, module.name)
+        for module in pkgutil.iter_modules(modals.__path__, f"{modals.__name__}.")
+    ]
+    for load in loads:
+        await asyncio.to_thread(load)
+        read_styles(app, screens_of("firstlight_tui"))
+        app.stylesheet.parse()
