@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container, VerticalScroll
 from textual.content import Content
 from textual.widgets import Button, DataTable, Input
@@ -28,6 +28,7 @@ from firstlight_tui.steps.model.inspection import (
     find_named,
     inspection,
 )
+from firstlight_tui.steps.model.keys import HELP, KEYS
 from firstlight_tui.steps.model.prospects import ProspectsPane, parts_bar
 from firstlight_tui.steps.model.table import ModelTable
 from firstlight_tui.steps.model.text import (
@@ -51,11 +52,7 @@ class ModelStep(StepScreen):
     PURPOSE = (
         "Choose a model. Nothing is loaded yet; Firstlight only reads its config and file headers."
     )
-    HELP = (
-        "Enter on a row inspects it. Below, type words to search, a folder (Tab completes; paste or drag one in), or "
-        "a hub id such as owner/name: it is downloaded only after your yes. `w` says why ONNX, and when something "
-        "else is better."
-    )
+    HELP = HELP
     WORK = INSPECT
     CSS = """
     ModelStep #models { height: auto; min-height: 4; max-height: 40%; margin-top: 1; }
@@ -75,35 +72,7 @@ class ModelStep(StepScreen):
     ModelStep #base { border-left: thick $warning; }
     ModelStep.-narrow #actions Button { margin-right: 1; min-width: 6; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "slash",
-            "search",
-            "Search",
-            id="model.search",
-            tooltip="A path from the table; else words, folder or hub id",
-        ),
-        Binding("s", "sort", "Sort", id="model.sort", tooltip="Next order; or click a header"),
-        Binding(
-            "f", "filter", "From", id="model.filter", tooltip="All, sample, used before, cache"
-        ),
-        Binding("w", "why", "Why ONNX", id="model.why", tooltip="And when something else fits"),
-        Binding(
-            "ctrl+g",
-            "app.connect",
-            "Connect",
-            id="model.connect",
-            tooltip="Use a running server instead",
-        ),
-        Binding(
-            "f10,R",
-            "app.runs",
-            "Runs",
-            id="model.runs",
-            show=False,
-            tooltip="Earlier runs: open, compare, report, delete",
-        ),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = KEYS
 
     def __init__(self) -> None:
         super().__init__()
