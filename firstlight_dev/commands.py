@@ -73,6 +73,9 @@ def torch_pin() -> str:
     return str(re.findall(r"^torch==\S+", text, re.MULTILINE)[0])
 
 
+_PACKAGES = ("core/firstlight_core", "tui/firstlight_tui", "themes/firstlight_themes")
+
+
 def install(where: Environment, run: Run = run_tool) -> int:
     """Make the environment, unless it is there and fresh."""
     if where.fresh():
@@ -88,6 +91,8 @@ def install(where: Environment, run: Run = run_tool) -> int:
             "installing firstlight with its tools",
             [*pip, "-c", "constraints.txt", "-e", ".[all,dev]"],
         ),
+        # As pip does for a wheel: else a shell with PYTHONDONTWRITEBYTECODE compiles 500 modules at every start.
+        ("compiling firstlight", [where.program("python"), "-m", "compileall", "-q", *_PACKAGES]),
     ]
     if Path(where.program("python")).exists():
         del steps[0]

@@ -44,11 +44,12 @@ def test_the_first_command_installs_torch_first(tmp_path: Path) -> None:
     folder = tmp_path / "venv"
     folder.mkdir()
     assert main(["quick"], where=Environment(folder, windows=True, base="py.exe"), run=runs) == 0
-    made, torch, all_, tests = runs.commands
+    made, torch, all_, compiled, tests = runs.commands
     assert made == ["py.exe", "-m", "venv", str(folder)]
     assert torch[0] == all_[0] == str(folder / "Scripts" / "python.exe")
     assert torch[-1].startswith("torch==")
     assert all_[-4:] == ["-c", "constraints.txt", "-e", ".[all,dev]"]
+    assert compiled[1:3] == ["-m", "compileall"]
     assert tests[:3] == [torch[0], "-m", "pytest"] and "not real and not slow" in tests
     runs.commands.clear()
     assert main(["install"], where=Environment(folder, windows=True), run=runs) == 0
