@@ -25,6 +25,8 @@ HEAVY = (
     "openai",
 )
 SCREEN = ("textual", "rich", "typer")
+LATER = ("typer", "markdown_it", "pygments", "attr", "packaging", "email", "ctypes")
+"""What the first screen does not need, and the first paint would wait for."""
 
 IMPORT = """
 import importlib, json, sys
@@ -34,8 +36,8 @@ print(json.dumps(sorted(sys.modules)))
 """
 
 
-def loaded_by(*names: str) -> set[str]:
-    """Top-level modules of a fresh interpreter that has imported these."""
+def all_loaded_by(*names: str) -> list[str]:
+    """Return the modules of a fresh interpreter that has imported these."""
     done = subprocess.run(
         [sys.executable, "-c", IMPORT, *names],
         capture_output=True,
@@ -44,7 +46,13 @@ def loaded_by(*names: str) -> set[str]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return {name.split(".")[0] for name in json.loads(done.stdout)}
+    modules: list[str] = json.loads(done.stdout)
+    return modules
+
+
+def loaded_by(*names: str) -> set[str]:
+    """Return the top-level modules of a fresh interpreter that has imported these."""
+    return {name.split(".")[0] for name in all_loaded_by(*names)}
 
 
 def modules_of(package: object) -> list[str]:
@@ -76,6 +84,14 @@ def test_a_worker_that_has_begun_has_loaded_no_screen() -> None:
 
 def test_the_entry_point_loads_next_to_nothing() -> None:
     assert not loaded_by("firstlight_tui.__main__") & {*HEAVY, *SCREEN, "psutil", "numpy", "jinja2"}
+
+
+def test_the_first_paint_waits_for_nothing_that_comes_later() -> None:
+    first = "firstlight_tui.steps.environment.screen"
+    modules = all_loaded_by("firstlight_tui.start", "firstlight_tui.app", first)
+    assert not {name.split(".")[0] for name in modules} & {*HEAVY, *LATER}
+    screens = [name for name in modules if name.startswith("firstlight_tui.steps.")]
+    assert [name for name in screens if name.endswith(".screen")] == [first]
 
 
 @pytest.mark.parametrize("job", JOBS.values(), ids=JOBS)
