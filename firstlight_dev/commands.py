@@ -19,6 +19,7 @@ install   make .venv with everything that the tests need      demo     the wizar
 test      every test, with the real tools                     quick    the tests without the real tools
 check     ruff, mypy for three systems, import contracts      house    the counts of the house
 walk      convert the sample to INT4, verify it and ask it    bench    the figures of the README
+stray-keys  500 random keys during every job: no work is lost without a question
 wheel     build, install into a new environment, then walk    notices  the licences of all that is installed
 clean     remove what was made
 
@@ -196,6 +197,7 @@ COMMANDS: dict[str, Callable[[Environment, list[str], Run], int]] = {
     "check": _check,
     "house": _python("-m", "bench.house"),
     "bench": _python("-m", "bench"),
+    "stray-keys": _python("-m", "bench.stray_keys"),
     "walk": _walk,
     "wheel": _wheel,
     "notices": _python("-m", "firstlight_dev.notices"),

@@ -60,7 +60,7 @@ def test_it_starts_and_leaves(tmp_path: Path) -> None:
     assert gone(tmp_path) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_a_signal_ends_it_and_restores_the_terminal(tmp_path: Path, number: signal.Signals) -> None:
     ran = faultkit.pty_run(
         WIZARD, [(FIRST, None), (1.0, number)], secs=40, env=environment(tmp_path)

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +98,13 @@ async def walk_to(app: WizardApp, step: str) -> None:
 async def offered(app: WizardApp, pilot: Pilot[Any]) -> None:
     """Wait until the question is on the screen: it comes after the first paint, from a thread."""
     async with asyncio.timeout(30):
-        while not isinstance(app.screen, ContinueScreen):
+        while not (isinstance(app.screen, ContinueScreen) and app.screen.is_mounted):
             await pilot.pause(0.02)
+    # Its first second is over: before, Escape was meant for what was on the screen.
+    app.screen.appeared = time.monotonic() + 60.0
+    await pilot.press("escape")
+    assert isinstance(app.screen, ContinueScreen)
+    app.screen.appeared -= 62.0
 
 
 def holding(called: Called) -> Any:
@@ -250,36 +256,90 @@ def test_a_conversion_whose_answers_were_not_written_yet_counts(tmp_path: Path) 
 
 KILLED = """
 import asyncio, os, signal, sys
+from pathlib import Path
+from typing import Any
+from firstlight_core.artifact.staging import open_staging
 from firstlight_tui.app import WizardApp
 from tests.support import documents
 from tests.support.pilot import settle
-from tests.support.wizard_services import Called
-from tests.tui.test_continuing import holding, walk_to
+from tests.support.wizard_services import Called, fake_services
+from tests.tui.test_continuing import walk_to
+
+step, service = sys.argv[1:]
+kept = []
+
+def die(*arguments, **options):
+    if service == "convert":
+        # Kept, or it would be tidied away at once.
+        kept.append(open_staging(Path(arguments[1])))
+        kept[0].__enter__()
+    os.kill(os.getpid(), signal.SIGKILL)
 
 async def main():
-    app = WizardApp(services=holding(Called()), sample_every=3600, remember=True)
-    async with app.run_test() as pilot:
+    services = fake_services(Called(), **({service: die} if service else {}))
+    services = services.replaced(what_still_holds=lambda session: (session, []))
+    app = WizardApp(services=services, sample_every=3600, remember=True)
+    async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        await walk_to(app, sys.argv[1])
-        os.kill(os.getpid(), signal.SIGKILL)
+        await walk_to(app, step)
+        while getattr(app.screen, "STEP_ID", "") != step or not app.screen.complete:
+            await pilot.pause(0.02)
+        app.workspace.ledger.flush()
+        if not service:
+            os.kill(os.getpid(), signal.SIGKILL)
+        await pilot.press("enter")
+        await pilot.pause(60)
 
 asyncio.run(main())
 """
+KILLED_IN = {
+    "precision": "",
+    "convert": "convert",
+    "template": "check_template",
+    "deploy": "deploy",
+    "chat": "open_target",
+    "benchmark": "benchmark",
+    "quality": "check_quality",
+    "summary": "write_report",
+}
+"""Step → the service in the midst of which the wizard is killed; empty where the step only asks."""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
-@pytest.mark.parametrize("step", ["precision", "quality"])
-async def test_a_killed_process_leaves_a_run_to_continue(
-    wizard: Build, called: Called, step: str
-) -> None:
+@pytest.mark.parametrize("step", list(KILLED_IN))
+async def test_kill_9_at_each_step_and_resume(wizard: Build, called: Called, step: str) -> None:
+    assert list(KILLED_IN) == IDS[2:], "a new step is killed too"
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", KILLED, step, cwd=Path(__file__).parents[2]
+        sys.executable, "-c", KILLED, step, KILLED_IN[step], cwd=Path(__file__).parents[2]
     )
-    assert await process.wait() == -signal.SIGKILL
+    async with asyncio.timeout(120):
+        assert await process.wait() == -signal.SIGKILL
+    (run,) = list_runs()
+    staged = list(run.folder.glob("artifacts/.firstlight-*-????????"))
+    assert len(staged) == (step == "convert")
     app = wizard(remember=True, services=holding(called))
-    async with app.run_test() as pilot:
+    async with app.run_test(size=(80, 24)) as pilot:
         await offered(app, pilot)
         await pilot.press("enter")
         await settle(pilot)
         assert isinstance(app.screen, StepScreen) and step == app.screen.STEP_ID
-        assert not {name for name in WORKED if name in called.names()}
+        again = {name for name in WORKED if name in called.names()}
+        assert not again, "nothing that was finished is done again, and nothing begins by itself"
+        assert app.workspace.session == app.workspace.session.decide(
+            **{
+                name: getattr(until(step), name)
+                for name in ("source", "precisions", "artifact", "artifacts", "deployment")
+                # Precision marks its advice when it opens.
+                if name != step + "s"
+            }
+        )
+        # The step that was killed is done now, as if it had not been.
+        if step in ("convert", "deploy", "benchmark", "quality"):
+            await pilot.press("enter")
+            await settle(pilot)
+            assert [name for name in WORKED if name in called.names()] == [KILLED_IN[step]]
+            assert app.screen.done(app.workspace.session)
+        # What the killed one had begun is swept once the wizard rests.
+        async with asyncio.timeout(60):
+            while list(run.folder.glob("artifacts/.firstlight-*-????????")):
+                await pilot.pause(0.1)

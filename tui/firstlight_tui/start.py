@@ -3,8 +3,11 @@
 import asyncio
 import gc
 import os
+import signal
 import sys
+from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from firstlight_core.session import Session
@@ -68,6 +71,8 @@ def run_wizard(app: "WizardApp") -> int:
     from firstlight_tui.terminal.idle import settle_garbage
 
     settle_garbage()
+    # A terminal that is not raw yet, or not any more, makes a signal of Ctrl+C: it must not cut off the last lines.
+    signal.signal(signal.SIGINT, partial(_interrupted, app))
     _watch_children_without_threads()
     os.environ[BESIDE_A_SCREEN] = "1"
     result = app.run()
@@ -84,6 +89,12 @@ def run_wizard(app: "WizardApp") -> int:
         sys.stdout.write(f"{visible(line)}\n")
     sys.stdout.flush()
     return result or 0
+
+
+def _interrupted(app: "WizardApp", number: int, frame: FrameType | None) -> None:
+    """Leave as for another signal; while the wizard starts or ends, do nothing."""
+    if app.is_running:
+        app.exit(return_code=128 + number)
 
 
 def _watch_children_without_threads() -> None:

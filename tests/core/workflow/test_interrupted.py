@@ -1,5 +1,8 @@
 """A run that was killed goes on: at every step, and no finished step is done again."""
 
+import asyncio
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +74,49 @@ async def test_no_finished_step_is_done_again(tmp_path: Path, step: str) -> None
         assert args[0] == interrupted.run.folder / "artifacts" / "int8"
     # It has come to its end now.
     assert find_interrupted(PLAN, runs=tmp_path) is None
+
+
+SCRIPT = """
+import asyncio, os, signal, sys
+import asyncio
+import signal
+import sys
+from pathlib import Path
+from firstlight_core.workflow.walk import walk
+from tests.core.workflow.test_interrupted import SERVICES
+from tests.core.workflow.test_walk import PLAN, Recorder
+
+def die(*arguments, **options):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+name = {"convert": "convert_many"}.get(sys.argv[1], SERVICES[sys.argv[1]])
+services = Recorder().services.replaced(**{name: die})
+asyncio.run(walk(PLAN, runs=Path(sys.argv[2]), services=services))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+@pytest.mark.parametrize("step", list(SERVICES)[1:])
+async def test_kill_9_at_each_step_and_resume(tmp_path: Path, step: str) -> None:
+    ended = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", SCRIPT, step, str(tmp_path), cwd=Path(__file__).parents[3]
+    )
+    assert await ended.wait() == -signal.SIGKILL
+    interrupted = find_interrupted(PLAN, runs=tmp_path)
+    assert interrupted is not None, "its lock went with the process"
+    after = Recorder()
+    before_the_sweep: list[int] = []
+
+    def sweep() -> list[Path]:
+        before_the_sweep.append(len(after.calls))
+        return []
+
+    services = after.services.replaced(sweep_staging=sweep)
+    await walk(PLAN, runs=tmp_path, services=services, interrupted=interrupted)
+    names = list(SERVICES.values())
+    assert [name for name in names if after.called(name)] == names[list(SERVICES).index(step) :]
+    assert before_the_sweep == [0], "what it had begun is removed before anything else"
+    assert len(list_runs(tmp_path)) == 1
 
 
 async def test_a_finished_precision_is_not_converted_again(tmp_path: Path) -> None:

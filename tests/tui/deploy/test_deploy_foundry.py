@@ -25,12 +25,13 @@ from firstlight_core.paths import find_paths
 from firstlight_core.workflow.services import Services
 from firstlight_tui.app import WizardApp
 from firstlight_tui.modals import ConfirmScreen, DetailScreen
+from firstlight_tui.state.service import SERVE
 from firstlight_tui.steps.deploy.foundry_cli_screen import CliScreen
 from firstlight_tui.steps.deploy.screen import DeployStep
 from firstlight_tui.widgets import Words
 from tests.support.fake_foundry import environment, fake_foundry
 from tests.support.fake_service import FakeFoundry
-from tests.support.pilot import SIZES, Build, settle, until
+from tests.support.pilot import SIZES, Build, set_age, settle, until
 from tests.support.wizard_documents import FULL
 from tests.support.wizard_services import Called, fake_services
 from tests.tui.deploy.test_deploy_step import primary, words
@@ -361,6 +362,11 @@ async def test_the_port_is_chosen_kept_and_taken_again_on_restart(
         await pilot.press("ctrl+o")
         await until(pilot, lambda: type(app.screen) is DeployStep)
         assert app.screen.query_one("#serve-port", Input).value == "5273"
+        set_age(app, SERVE, 0)
+        await pilot.press("f7")
+        await pilot.pause()
+        assert foundry.closed == 1, "a key of its first second was meant for what was there before"
+        set_age(app, SERVE, 5)
         await pilot.press("f7")
         await until(pilot, lambda: foundry.closed == 2)
 

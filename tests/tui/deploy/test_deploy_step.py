@@ -17,11 +17,12 @@ from firstlight_core.foundry.health import Health
 from firstlight_tui.app import WizardApp
 from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.modals.preset import PresetScreen
+from firstlight_tui.state.service import SERVE
 from firstlight_tui.steps.deploy.screen import DeployStep
 from firstlight_tui.widgets import Words
 from tests.support import documents
 from tests.support.fake_service import FakeFoundry
-from tests.support.pilot import SIZES, Build, age, settle, until
+from tests.support.pilot import SIZES, Build, age, set_age, settle, until
 from tests.support.wizard_documents import DEPLOYMENT, FULL
 from tests.support.wizard_services import Called, fake_services
 
@@ -184,6 +185,7 @@ async def test_an_export_has_a_name_of_its_own_and_is_not_what_is_served(
         assert primary(app) == "Replace"
         await pilot.press("f7")
         await until(pilot, lambda: foundry.opened == ["/models/out/int4"])
+        set_age(app, SERVE, 5)
         await pilot.press("f7")
         await until(pilot, lambda: foundry.closed == 1)
 
@@ -304,6 +306,7 @@ async def test_the_service_is_served_watched_copied_and_stopped(
         await pilot.press("enter")
         await pilot.pause()
         assert app.clipboard.startswith("curl http://127.0.0.1:5273/catalogs/local/v1/")
+        set_age(app, SERVE, 5)
         await pilot.press("f7")
         await until(pilot, lambda: foundry.closed == 1)
         await until(pilot, lambda: "stopped" in words(app, "#service"))
@@ -322,6 +325,7 @@ async def test_a_service_of_the_version_before_says_so(wizard: Build, called: Ca
         await until(pilot, lambda: "Ctrl+R takes sample-int4:2" in words(app, "#service"))
         await pilot.press("ctrl+r")
         await until(pilot, lambda: foundry.opened == ["sample-int4", "sample-int4"])
+        set_age(app, SERVE, 5)
         await pilot.press("f7")
         await until(pilot, lambda: foundry.closed == 2)
 

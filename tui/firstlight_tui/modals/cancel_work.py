@@ -1,5 +1,7 @@
 """Cancel long work at a user's request: never by a stray key, and with a question once there is something to lose."""
 
+from collections.abc import Callable
+
 from textual.dom import DOMNode
 
 from firstlight_core.text import seconds_text
@@ -37,6 +39,15 @@ def _question(work: Work) -> str:
         return f"{work.label} has been waiting for its turn for {time}. Take it out of the queue?"
     lost = work.keeps or "Its progress is lost; no partial files will be left."
     return f"{work.label} has been running for {time}. Stop it? {lost}"
+
+
+def ask_to_replace(node: DOMNode, name: str, go_on: Callable[[], None]) -> None:
+    """Call `go_on`, which begins other work of this name; ask before when what runs would lose something."""
+    work = workspace_of(node).works.get(name)
+    if work is None or not work.pending or work.only_looks:
+        go_on()
+        return
+    node.app.push_screen(CancelQuestion(work), lambda yes: go_on() if yes else None)
 
 
 def cancel_work(node: DOMNode, name: str) -> None:

@@ -14,6 +14,7 @@ from firstlight_core.errors import FirstlightError
 from firstlight_core.precision.table import find_precision
 from firstlight_core.steps import find_step
 from firstlight_core.text import ago_text, one_line
+from firstlight_tui.modals.cancel_work import DEAF_SECONDS
 from firstlight_tui.state.run_memory import RunMemory
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.terminal.workers import begin
@@ -28,12 +29,21 @@ class ContinueScreen(Dialog[bool]):
     """Enter continues, Escape starts anew."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(False)", "Start anew", id="continue.anew", tooltip="Start anew"),
+        Binding("escape", "start_anew", "Start anew", id="continue.anew", tooltip="Start anew"),
     ]
 
     def __init__(self, question: str) -> None:
         super().__init__()
         self._question = question
+
+    def on_mount(self) -> None:
+        """Remember when it appeared: it comes by itself, while something else may be typed."""
+        self.appeared = time.monotonic()
+
+    def action_start_anew(self) -> None:
+        """Start anew; a key of the first moment was meant for the step."""
+        if time.monotonic() - self.appeared >= DEAF_SECONDS:
+            self.dismiss(False)
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:

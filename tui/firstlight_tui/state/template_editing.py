@@ -236,7 +236,8 @@ class TemplateEditing:
             checked["refused"], checked["undone"] = refused, undone
             return checked
 
-        self._workspace.start(WORK, "The template check", run, done=settle_result)
+        label = "The template check" if act == "check" else "Writing the template"
+        self._workspace.start(WORK, label, run, done=settle_result, only_looks=act == "check")
 
     # Preview --------------------------------------------------------------------------------------
 

@@ -213,9 +213,7 @@ class StepScreen(KeyBufferScreen):
         pending = self.work is not None and self.work.pending
         button.variant = "warning" if pending else "primary"
         self._keep_focus_off_cancel(button)
-        if self._stop_shown != bool(self.stoppable):
-            self._stop_shown = not self._stop_shown
-            self.refresh_bindings()
+        self.show_stop()
         self.query_one(KeyBar).refresh_keys()
 
     @property
@@ -273,6 +271,12 @@ class StepScreen(KeyBufferScreen):
     def stoppable(self) -> str:
         """Name of the work that Escape stops; empty when none is pending."""
         return self.WORK if self.work is not None and self.work.pending else ""
+
+    def show_stop(self) -> None:
+        """Let the key bar offer to stop, or not any more."""
+        if self._stop_shown != bool(self.stoppable):
+            self._stop_shown = not self._stop_shown
+            self.refresh_bindings()
 
     def action_stop_work(self) -> None:
         """Stop the work of this step; nothing in its first second, and after ten seconds only with a yes."""

@@ -45,6 +45,7 @@ CLIENTS = (
     Column(key="errors", label="Errors", width=6),
 )
 VOID = "✗ VOID: measure again before you use these figures."
+STOPPED = "! STOPPED EARLY: the figures are of what was measured until then."
 
 
 class BenchResults(Vertical):
@@ -107,7 +108,8 @@ class BenchResults(Vertical):
         limits = limits_of(document, result)
         self._show_tiles(tiles(document, result))
         self.query_one("#setup", Words).update(setup_words(document))
-        words = VOID if document["void"] else over_words(limits)
+        early = STOPPED if document.get("stopped") else ""
+        words = VOID if document["void"] else early or over_words(limits)
         banner = self.query_one("#banner", Words)
         banner.display = bool(words)
         banner.update(words)

@@ -25,7 +25,6 @@ def _key(key: str, name: str, action: str, tooltip: str, *, show: bool = False) 
 
 
 KEYS: list[BindingType] = [
-    _key("escape", "Stop", "stop", "Stop the answer; what there is of it stays", show=True),
     _key("f10", "Tokens", "/tokens", "The answer token by token, and what else was likely"),
     _key("ctrl+r", "Retry", "/retry", "Answer the last question again", show=True),
     _key("ctrl+t", "Edit", "/edit", "Take the last question back and edit it"),

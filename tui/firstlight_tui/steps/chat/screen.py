@@ -12,10 +12,12 @@ from textual.widgets import Button
 
 from firstlight_core.monitor import Sample
 from firstlight_core.session import Session
+from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.state.chat import Chat
 from firstlight_tui.state.chat_commands import ChatCommands, is_command
 from firstlight_tui.state.conversation import Change
 from firstlight_tui.state.question_size import QuestionSize
+from firstlight_tui.state.work import Work
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.chat.columns import ColumnsPanel
 from firstlight_tui.steps.chat.dialogs import ChatDialogs
@@ -26,6 +28,7 @@ from firstlight_tui.terminal.workers import begin
 from firstlight_tui.widgets.ask import Ask
 from firstlight_tui.widgets.words import Words
 
+ANSWERS = "answers"
 PAINT_SECONDS = 0.05
 AFTER_A_KEY = 0.06
 COUNT_AFTER = 0.25
@@ -121,14 +124,37 @@ class ChatStep(StepScreen):
             self._commands.run(text)
         elif self.chat.first.target is None:
             event.ask.give_back(event.text)
+        elif (measuring := self._measuring()) is not None:
+            event.ask.give_back(event.text)
+            question = f"{measuring.label} is measuring; an answer beside it would spoil its figures. Ask all the same?"
+            self.app.push_screen(
+                ConfirmScreen(question, yes="Ask now", no="Wait"),
+                lambda yes: self._ask(text) if yes else None,
+            )
         else:
-            event.ask.keep(text)
-            self.clear_problem()
-            self.chat.ask(text)
+            self._ask(text)
+
+    def _measuring(self) -> Work | None:
+        """Return the work whose figures an answer would spoil; None where an answer is being made already."""
+        running = (work for work in self.workspace.busy if work.quiet)
+        return None if self.chat.answering else next(running, None)
+
+    def _ask(self, text: str) -> None:
+        self.query_one(Ask).keep(text)
+        self.clear_problem()
+        self.chat.ask(text)
+
+    @property
+    def stoppable(self) -> str:
+        """The answers that are being made; what there is of them stays, so nobody is asked."""
+        return ANSWERS if self.chat.answering else ""
 
     @on(Button.Pressed, "#stop")
-    async def action_stop(self) -> None:
+    def action_stop_work(self) -> None:
         """Stop the answers that are being made; questions that wait go back into the field."""
+        begin(self, self._stop, group="stop")
+
+    async def _stop(self) -> None:
         if waiting := self.chat.take_queued():
             self.query_one(Ask).give_back(waiting)
         await self.chat.stop()
@@ -217,6 +243,7 @@ class ChatStep(StepScreen):
         )
         self._show_size()
         self.query_one("#stop").display = self.chat.answering
+        self.show_stop()
         for conversation in self.chat.conversations:
             if conversation.error is not None:
                 self.show_problem(conversation.error)

@@ -1,6 +1,7 @@
 """The commands of the `foundry` command that is installed: copied, or run here with their output live."""
 
 import contextlib
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from firstlight_core.process.events import Event, LogLine
 from firstlight_core.text import one_line, seconds_text, shown_path, visible
 from firstlight_core.workflow.services import Services
 from firstlight_tui.modals import ConfirmScreen
+from firstlight_tui.modals.cancel_work import ASK_AFTER_SECONDS, DEAF_SECONDS
 from firstlight_tui.terminal.workers import begin
 from firstlight_tui.widgets.screens import Page
 from firstlight_tui.widgets.words import Words, part
@@ -53,6 +55,7 @@ class CliScreen(Page[None]):
         self._commands: dict[str, CliCommand] = {}
         self._offer: FoundryOffer | None = None
         self._working = False
+        self._begun = 0.0
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
@@ -127,7 +130,7 @@ class CliScreen(Page[None]):
             self._begin(partial(self._services.run_foundry, command.arguments))
 
     def _begin(self, work: Command) -> None:
-        self._working = True
+        self._working, self._begun = True, time.monotonic()
         self.query_one(RichLog).clear()
         begin(self, partial(self._run, work), group="cli")
 
@@ -151,11 +154,23 @@ class CliScreen(Page[None]):
 
     def action_leave(self) -> None:
         """Stop what runs; with nothing running, close."""
+        if not self._working:
+            self.dismiss(None)
+            return
+        seconds = time.monotonic() - self._begun
+        if seconds >= ASK_AFTER_SECONDS:
+            question = f"The command has been running for {seconds_text(seconds)}. Stop it?"
+            self.app.push_screen(
+                ConfirmScreen(question, yes="Stop it", no="Let it run"),
+                lambda yes: self._stop() if yes else None,
+            )
+        elif seconds >= DEAF_SECONDS:
+            self._stop()
+
+    def _stop(self) -> None:
         if self._working:
             self.workers.cancel_group(self, "cli")
             self._say("Stopped.", "bold")
-        else:
-            self.dismiss(None)
 
     def action_copy(self) -> None:
         """Put the marked command on the clipboard."""

@@ -13,6 +13,7 @@ from textual.widgets import Button, Checkbox, Input, Label
 from firstlight_core.errors import FirstlightError
 from firstlight_core.process.tree import can_stay
 from firstlight_core.text import one_line, seconds_text
+from firstlight_tui.modals.cancel_work import cancel_work
 from firstlight_tui.state.deployment import ServiceWish, serve_target
 from firstlight_tui.state.service import HEALTH_SECONDS, SERVE, LocalService, Served
 from firstlight_tui.state.work import OnEvent, Started, Work
@@ -159,7 +160,7 @@ class ServicePanel(Vertical):
         """Stop the service, or start it; returns whether one starts."""
         workspace, service = self._workspace, self._service
         if (work := workspace.works.get(SERVE)) is not None and work.running:
-            workspace.stop_work(SERVE)
+            cancel_work(self, SERVE)
             return False
         if service.background is not None:
             begin(self, self._stop_background, group="service")

@@ -128,6 +128,13 @@ class EnvironmentStep(StepScreen):
             return
         start_probing(self.workspace, self._rows, only=only)
 
+    @property
+    def stoppable(self) -> str:
+        """Name of the installation while it runs, else of the check."""
+        installation = self.workspace.works.get(Installation.WORK)
+        pending = installation is not None and installation.pending
+        return Installation.WORK if pending else super().stoppable
+
     def _on_work(self, work: Work) -> None:
         if work.name == Installation.WORK:
             self.query_one(Installation).show(work)
@@ -138,6 +145,7 @@ class EnvironmentStep(StepScreen):
             elif work.status == "done" and self.session.environment is not None:
                 self._show_document(self.session.environment)
             self.query_one("#install", Button).label = "Stop" if work.pending else "Install"
+            self.show_stop()
         else:
             super()._on_work(work)
 
@@ -153,6 +161,9 @@ class EnvironmentStep(StepScreen):
             self.query_one("#verdict", Words).update(
                 f"Looking … {len(self._rows) - waiting} of {len(self._rows)} rows, {work.seconds:.0f} s"
             )
+        elif work.status == "cancelled":
+            words = "The check was stopped: what it had not looked at is not known."
+            self.query_one("#verdict", Words).update(words)
 
     def _show_row(self, row: CheckRow) -> None:
         table = self.query_one("#checks", FittedTable)

@@ -17,9 +17,12 @@ from firstlight_core.process.events import Stage
 from firstlight_core.session import Session
 from firstlight_core.text import one_line
 from firstlight_core.workflow.services import Services
-from firstlight_tui.state.work import OnEvent, Run, Started
+from firstlight_tui.state.work import OnEvent, Run, Started, WorkKey
+from firstlight_tui.state.workspace import Workspace
 
 ARTIFACT_MARK = "genai_config.json"
+KEEPS = "What has arrived is kept; the next download goes on from there."
+"""Said before a download is stopped."""
 
 
 class ArtifactFacts(TypedDict):
@@ -49,6 +52,8 @@ class InspectedModel(TypedDict):
 
 
 ChosenModel = AdoptedModel | InspectedModel
+INSPECT = WorkKey[ChosenModel]("inspect")
+"""The work that looks into a model, and downloads it before where it has to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +116,21 @@ def inspection(
         return await asyncio.to_thread(_look, services, folder, base_folder, sample)
 
     return run
+
+
+def start_inspection(workspace: Workspace, named: Named, base: Named | None) -> None:
+    """Begin the work; an earlier one gives way."""
+    workspace.stop_work(INSPECT)
+    workspace.works.forget(INSPECT)
+    look = inspection(named, workspace.services, sample=workspace.paths.sample, base=base)
+    looks = not (named.hub_id or (base is not None and base.hub_id))
+    label = "The inspection" if looks else "The download"
+    workspace.start(INSPECT, label, look, done=_chosen, only_looks=looks, keeps=KEEPS)
+
+
+def _chosen(workspace: Workspace, model: ChosenModel, seconds: float) -> None:
+    """Write the chosen model into the session."""
+    workspace.session = decided(workspace.session, model)
 
 
 def _look(services: Services, folder: Path, base: Path | None, sample: Path) -> ChosenModel:

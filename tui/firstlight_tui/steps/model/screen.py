@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,16 +18,15 @@ from firstlight_core.errors import FirstlightError, InputRefused
 from firstlight_core.monitor import Sample
 from firstlight_core.session import Session
 from firstlight_tui.modals import ConfirmScreen, DetailScreen
-from firstlight_tui.state.work import Work, WorkKey
-from firstlight_tui.state.workspace import Workspace
+from firstlight_tui.modals.cancel_work import ask_to_replace
+from firstlight_tui.state.work import Work
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.model.inspection import (
-    ChosenModel,
+    INSPECT,
     Named,
-    decided,
     download_question,
     find_named,
-    inspection,
+    start_inspection,
 )
 from firstlight_tui.steps.model.keys import HELP, KEYS
 from firstlight_tui.steps.model.prospects import ProspectsPane, parts_bar
@@ -41,8 +41,6 @@ from firstlight_tui.steps.model.text import (
 from firstlight_tui.widgets import Words, WorkView
 from firstlight_tui.widgets.charts import Chart
 from firstlight_tui.widgets.path_input import PathInput, looks_like_path, plain_path
-
-INSPECT = WorkKey[ChosenModel]("inspect")
 
 
 class ModelStep(StepScreen):
@@ -236,14 +234,12 @@ class ModelStep(StepScreen):
         self.show_problem(error)
 
     def _inspect(self, named: Named, base: Named | None = None) -> None:
-        self.workspace.stop_work(self.WORK)
-        self.workspace.works.forget(INSPECT)
+        ask_to_replace(self, self.WORK, partial(self._begin_inspection, named, base))
+
+    def _begin_inspection(self, named: Named, base: Named | None) -> None:
         self._refused = str(named.folder or "")
         self.clear_problem()
-        look = inspection(
-            named, self.workspace.services, sample=self.workspace.paths.sample, base=base
-        )
-        self.workspace.start(INSPECT, "The inspection", look, done=_chosen, only_looks=True)
+        start_inspection(self.workspace, named, base)
         self.refresh_actions()
 
     def show_work(self, work: Work) -> None:
@@ -314,8 +310,3 @@ class ModelStep(StepScreen):
             self.action_stop_work()
         else:
             self.action_next()
-
-
-def _chosen(workspace: Workspace, model: ChosenModel, seconds: float) -> None:
-    """Write the chosen model into the session."""
-    workspace.session = decided(workspace.session, model)
