@@ -7,20 +7,22 @@ import pytest
 from bench.house import House, Imports, count, find_circles
 
 # Lower a limit when the count has fallen; never raise one.
-OPEN_DICTS = {"core": 27.4, "tui": 22.2}
+OPEN_DICTS = {"core": 0.8, "tui": 0.5}
 PRIVATE_WORDS = {
-    "core": 3.9,
-    "tui": 3.8,
-    "themes": 6.6,
-    "bench": 5.0,
-    "screenshots": 6.5,
-    "tests": 5.2,
+    "core": 0.3,
+    "tui": 0.4,
+    "themes": 0.0,
+    "bench": 0.0,
+    "screenshots": 0.0,
+    "tests": 1.5,
 }
-MODULES_IN_CIRCLES = 21
+MODULES_IN_CIRCLES = 0
 ARROWS_UP = 0
-LONG_MODULES = 2
+LONG_MODULES = 0
 SMALL_MODULES = 0
-DUPLICATES = 2
+DUPLICATES = 0
+APP_LINES = 150
+"""Of the composition root: what it grows by belongs to `acts.py` or to a room."""
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +89,8 @@ def test_the_count_sees_every_kind_of_fault(tmp_path: Path) -> None:
 def test_a_circle_is_found_and_a_chain_is_none() -> None:
     assert find_circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
     assert find_circles({"a": {"b"}, "b": {"c"}}) == []
+
+
+def test_the_composition_root_stays_one() -> None:
+    root = Path(__file__).parents[1] / "tui" / "firstlight_tui" / "app.py"
+    assert len(root.read_text(encoding="utf-8").splitlines()) <= APP_LINES

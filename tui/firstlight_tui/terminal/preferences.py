@@ -81,7 +81,12 @@ class Preferences:
             self._has_keymap = True
             self._app.set_keymap(dict(keys))
 
-    def find_unknown_keys(self) -> list[str]:
+    async def warn_of_unknown_keys(self) -> None:
+        """Warn of keys in the settings that no screen has; every screen is imported for that, beside the UI loop."""
+        for mistake in await asyncio.to_thread(self._find_unknown_keys):
+            self._app.notify(mistake, severity="warning", markup=False)
+
+    def _find_unknown_keys(self) -> list[str]:
         """Return a sentence for each key of the settings that no screen has; imports every screen."""
         load_screens()
         known = {binding.id for binding in list_keys()}
