@@ -21,7 +21,7 @@ from bench.terminal import Terminal, words_of
 Samples = Generator[float, None, None]
 KEYS, FEW = 300, 40
 F1, SETTINGS, CLOSE = b"\x1bOP", b"\x1b[15~", b"q"
-ENTER, NEXT, BACK, ESCAPE, WIPE = b"\r", b"\x0e", b"\x02", b"\x1b", b"\x15"
+ENTER, NEXT, BACK, ESCAPE, WIPE = b"\r", b"\x0e", b"\x0f", b"\x1b", b"\x15"
 LETTERS = itertools.cycle(chr(number).encode() for number in range(0x100, 0x180))
 """Letters that nobody else writes here, none of them twice in one question."""
 LOADING = b"loading in its own process"
