@@ -76,6 +76,8 @@ def run_wizard(app: "WizardApp") -> int:
     _watch_children_without_threads()
     os.environ[BESIDE_A_SCREEN] = "1"
     result = app.run()
+    # Python gives a handler back before its process ends; that nothing is done any more stays.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if app.return_code:
         # A crash, or a signal: the exit code of the process must say so.
         return app.return_code
