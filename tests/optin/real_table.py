@@ -37,6 +37,7 @@ class Figures:
     """`bytes`, `peak_ram_bytes` and `run_ram_bytes`, before this machine taught anything."""
     measured: dict[str, float] = field(default_factory=dict)
     decode_tps: float | None = None
+    """None where the machine was too busy: the figure is void."""
     drift: dict[str, Any] = field(default_factory=dict)
     answers: tuple[int, int] = (0, 0)
     verdict: str = ""
@@ -74,7 +75,7 @@ def _cells(row: Figures) -> list[str]:
     return [
         label,
         *sizes,
-        f"{row.decode_tps:.0f}" if row.decode_tps is not None else "",
+        f"{row.decode_tps:.0f}" if row.decode_tps is not None else "void",
         f"{100 * drift['top1_agreement']:.1f} %",
         f"{drift['kl_mean']:.2g}",
         f"× {drift['perplexity_ratio']:.4f}",
