@@ -90,7 +90,7 @@ matrix: $(STAMP)
 	@$(BIN)/python -m bench.matrix
 
 shots: $(STAMP)
-	@$(BIN)/python screenshots/take.py
+	@$(BIN)/python screenshots/take.py $(if $(MODEL),--model $(MODEL))
 
 # Hundreds of tiny builds: about ten minutes on two quiet cores.
 gate: $(STAMP)

@@ -1,9 +1,11 @@
-"""Walks the real wizard over the sample model and writes a picture of every step, and of every theme.
+"""Walks the real wizard over a model and writes a picture of every step, of every theme, and the tour of the README.
 
-`make shots` runs it: everything in the pictures was converted, deployed and measured on the machine that took them.
-Needs rsvg-convert (Debian: librsvg2-bin) for the PNG files.
+`make shots` runs it on the sample, `make shots MODEL=FOLDER` on a model of yours: everything in the pictures was
+converted, deployed and measured on the machine that took them. Needs rsvg-convert (Debian: librsvg2-bin) for the PNG
+files, and the font Fira Code (fonts-firacode).
 """
 
+import argparse
 import asyncio
 import os
 import re
@@ -11,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,28 +24,33 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 SIZE = (120, 36)
 THEMES = ("firstlight", "ember", "paper", "dawn", "contrast")
-STEP_SECONDS = 180
+STEP_SECONDS = 900
+"""A drift check of a real model against its original takes minutes."""
+ZOOM = "1.5"
+FRAME_SECONDS = 3.0
 
 
-def write_png(svg: str, name: str) -> None:
-    """The picture as PNG, in a font of this machine instead of one from the network."""
-    local = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.S).replace(
-        "Fira Code", "DejaVu Sans Mono"
-    )
-    # librsvg knows no textLength: widen this font's cells to the picture's, and keep leading spaces.
-    local = local.replace("<text ", '<text xml:space="preserve" letter-spacing="0.16" ')
-    local = local.replace("&#160;", " ")
-    # No folder of the machine that took the picture.
+def without_folders(svg: str, model: Path) -> str:
+    """Return a picture without the folders of the machine that took it, and without a font from the network."""
+    local = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.S)
     for folder, replacement in (
         (os.environ.get("FIRSTLIGHT_HOME", ""), "~"),
         (str(HERE.parent), "~"),
+        (str(model.parent), "~/models"),
     ):
         local = local.replace(folder, replacement) if folder else local
+    return local
+
+
+def write_png(svg: str, name: str) -> None:
+    """Write a picture as PNG, in a font of this machine."""
+    # librsvg drops leading spaces unless it is told to keep them.
+    local = svg.replace("<text ", '<text xml:space="preserve" ').replace("&#160;", " ")
     with tempfile.NamedTemporaryFile("w", suffix=".svg", encoding="utf-8") as file:
         file.write(local)
         file.flush()
         target = HERE / f"{name}.png"
-        subprocess.run(["rsvg-convert", "--zoom", "0.85", file.name, "-o", target], check=True)
+        subprocess.run(["rsvg-convert", "--zoom", ZOOM, file.name, "-o", target], check=True)
     print(f"{name}.png  {target.stat().st_size // 1024} KiB")
 
 
@@ -58,20 +66,37 @@ async def quiet(pilot: Pilot[Any]) -> None:
     await pilot.pause(1.2)
 
 
-async def photograph(pilot: Pilot[Any], name: str) -> None:
-    """Write the screen as it is."""
-    write_png(pilot.app.export_screenshot(title="firstlight"), name)
+def write_tour(frames: Sequence[str]) -> None:
+    """Write one SVG that shows picture after picture, for browsers; it moves by CSS alone."""
+    view = re.search(r'viewBox="([^"]+)"', frames[0])
+    assert view is not None
+    share, whole = 100 / len(frames), FRAME_SECONDS * len(frames)
+    rules = [
+        "@keyframes shown { 0% { visibility: visible } "
+        f"{share:.3f}% {{ visibility: hidden }} 100% {{ visibility: hidden }} }}",
+        f".frame {{ visibility: hidden; animation: shown {whole:g}s step-end infinite }}",
+    ]
+    rules += [f".f{n} {{ animation-delay: {n * FRAME_SECONDS:g}s }}" for n in range(len(frames))]
+    shown = [f'<g class="frame f{n}">{frame}</g>' for n, frame in enumerate(frames)]
+    target = HERE / "tour.svg"
+    target.write_text(
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{view[1]}"><style>{" ".join(rules)}</style>\n'
+        + "\n".join(shown)
+        + "\n</svg>\n",
+        encoding="utf-8",
+    )
+    print(f"tour.svg  {target.stat().st_size // 1024} KiB")
 
 
-async def walk() -> None:
-    """The demo, Enter by Enter, with a picture of every step."""
-    from firstlight_core.paths import find_paths
+async def walk(model: Path) -> None:
+    """Walk over a model, Enter by Enter, with a picture of every step."""
     from firstlight_core.session import Session
     from firstlight_tui.app import WizardApp
     from firstlight_tui.steps import list_screens
 
     steps = list_screens()
-    app = WizardApp(session=Session(source=str(find_paths().sample)))
+    app = WizardApp(session=Session(source=str(model)))
+    frames: list[str] = []
     async with app.run_test(size=SIZE) as pilot:
         for step in steps:
             await quiet(pilot)
@@ -86,8 +111,11 @@ async def walk() -> None:
                         break
                     app.screen.query_one("#primary", Button).press()
                     await quiet(pilot)
-            await photograph(pilot, step.STEP_ID)
+            frames.append(without_folders(app.export_screenshot(title="firstlight"), model))
+            write_png(frames[-1], step.STEP_ID)
             app.screen.action_next() if step is not steps[-1] else None
+
+    write_tour(frames)
 
 
 async def themes() -> None:
@@ -99,17 +127,23 @@ async def themes() -> None:
         async with app.run_test(size=SIZE) as pilot:
             app.theme = theme
             await pilot.pause(0.5)
-            await photograph(pilot, "precision" if theme == THEMES[0] else f"theme-{theme}")
+            svg = without_folders(app.export_screenshot(title="firstlight"), HERE)
+            write_png(svg, "precision" if theme == THEMES[0] else f"theme-{theme}")
 
 
 def main() -> int:
-    """All pictures."""
+    """Take all pictures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, help="folder of the model; default: the sample")
+    chosen: Path | None = parser.parse_args().model
     if shutil.which("rsvg-convert") is None:
         sys.stderr.write("rsvg-convert is missing; on Debian: apt-get install librsvg2-bin\n")
         return 3
     with tempfile.TemporaryDirectory() as home:
         os.environ["FIRSTLIGHT_HOME"] = home
-        asyncio.run(walk())
+        from firstlight_core.paths import find_paths
+
+        asyncio.run(walk(chosen.resolve() if chosen is not None else find_paths().sample))
     asyncio.run(themes())
     return 0
 
