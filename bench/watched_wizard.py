@@ -62,7 +62,7 @@ def wizard(log: Path, *, demo: bool) -> int:
 def watch(app: WizardApp, out: IO[str]) -> None:
     """Write each end of work, the state ten times a second where it has changed, and what runs when it is left."""
     lock = threading.Lock()
-    told: set[int] = set()
+    written: set[int] = set()
     last: State | None = None
 
     def write(line: State | Ended | Left) -> None:
@@ -71,8 +71,8 @@ def watch(app: WizardApp, out: IO[str]) -> None:
             out.flush()
 
     def worked(work: Work) -> None:
-        if not work.pending and id(work) not in told:
-            told.add(id(work))
+        if not work.pending and id(work) not in written:
+            written.add(id(work))
             write(
                 {
                     "ended": work.name,

@@ -77,11 +77,11 @@ def write_tour(frames: Sequence[str]) -> None:
         f".frame {{ visibility: hidden; animation: shown {whole:g}s step-end infinite }}",
     ]
     rules += [f".f{n} {{ animation-delay: {n * FRAME_SECONDS:g}s }}" for n in range(len(frames))]
-    shown = [f'<g class="frame f{n}">{frame}</g>' for n, frame in enumerate(frames)]
+    layers = [f'<g class="frame f{n}">{frame}</g>' for n, frame in enumerate(frames)]
     target = HERE / "tour.svg"
     target.write_text(
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{view[1]}"><style>{" ".join(rules)}</style>\n'
-        + "\n".join(shown)
+        + "\n".join(layers)
         + "\n</svg>\n",
         encoding="utf-8",
     )

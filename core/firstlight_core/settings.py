@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import tomli_w
 
@@ -174,6 +175,20 @@ def default_precision() -> str:
     return load_settings()[0].precision
 
 
+def _opened(paths: Paths | None) -> tuple[Path, str, dict[str, Any]]:
+    """Return the settings file, its text and what it says.
+
+    Raises:
+        InputRefused: it is no TOML, so that writing it would lose what it says.
+    """
+    file = (paths or find_paths()).settings
+    text = _read(file)
+    try:
+        return file, text, tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _no_toml(error, text) from error
+
+
 def change_settings(changes: Mapping[SettingName, str | None], paths: Paths | None = None) -> Path:
     """Write settings; None takes one away. Comments and other lines stay as they are.
 
@@ -181,12 +196,7 @@ def change_settings(changes: Mapping[SettingName, str | None], paths: Paths | No
         InputRefused: the file is no TOML, so that writing it would lose what it says.
         StateProblem: it cannot be written.
     """
-    file = (paths or find_paths()).settings
-    text = _read(file)
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise _no_toml(error, text) from error
+    file, text, document = _opened(paths)
     if not text.strip():
         text = _HEAD
     numbers = {row.name for row in SETTINGS if row.is_number}
@@ -206,12 +216,7 @@ def change_keys(changes: Mapping[str, str | None], paths: Paths | None = None) -
         InputRefused: the file is no TOML, so that writing it would lose what it says.
         StateProblem: it cannot be written.
     """
-    file = (paths or find_paths()).settings
-    text = _read(file)
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise _no_toml(error, text) from error
+    file, text, document = _opened(paths)
     keys = dict(_keys(document.get(KEYS, {}), lambda key, problem: None))
     if f"[{KEYS}]" not in text and any(changes.values()):
         text = f"{text.rstrip() or _HEAD.rstrip()}\n\n[{KEYS}]\n".lstrip()
