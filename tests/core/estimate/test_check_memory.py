@@ -32,5 +32,5 @@ def test_the_check_alone_makes_no_conversion_impossible(sample: Path) -> None:
     inspection, row = inspect_model(sample), find_precision("int4")
     plenty = estimate(inspection, row, room=Room(memory=2**45, disk=2**45))
     narrow = estimate(inspection, row, room=Room(memory=10, disk=2**45))
-    assert narrow.peak_ram_bytes < plenty.peak_ram_bytes
-    assert narrow.blocked_by == "memory"
+    assert narrow["peak_ram_bytes"] < plenty["peak_ram_bytes"]
+    assert narrow["blocked_by"] == "memory"
