@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,8 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from firstlight_tui.commands.web import LoopbackGuard, wizard_command
+from firstlight_core.errors import UsageError
+from firstlight_tui.commands.web import LoopbackGuard, web_application, wizard_command
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="ends the server by a signal")
 
@@ -93,6 +95,13 @@ async def test_the_page_of_the_address_reaches_the_wizard(address: str) -> None:
             message = await socket.receive(timeout=60)
             assert message.type is aiohttp.WSMsgType.BINARY
             screen += message.data
+
+
+def test_without_textual_serve_the_hint_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "textual_serve.server", None)
+    with pytest.raises(UsageError) as caught, socket.create_server(("127.0.0.1", 0)) as listener:
+        web_application(listener, demo=True, model=None)
+    assert "textual-serve" in caught.value.hint
 
 
 def test_the_guard_knows_a_key_by_every_character() -> None:

@@ -118,9 +118,11 @@ def web_application(
         from aiohttp import web
         from textual_serve.server import Server
     except ImportError as error:
+        from firstlight_core.environment.toolchain import install_line
+
         raise UsageError(
             "The wizard in a browser needs the package textual-serve.",
-            hint=command_line([sys.executable, "-m", "pip", "install", "firstlight[web]"]),
+            hint=install_line("web"),
         ) from error
     port = listener.getsockname()[1]
     guard = LoopbackGuard(port, secrets.token_urlsafe(24))
