@@ -47,7 +47,7 @@ async def test_the_tiles_are_of_the_artifact_in_use(wizard: Build, void: bool) -
 
 
 def test_a_row_of_a_void_result_says_so() -> None:
-    assert str(next(figure_rows(document(void=True)))[0]) == "int8, void"
+    assert str(next(figure_rows(document(void=True)))[0]) == "VOID int8"
     assert str(next(figure_rows(document(void=False)))[0]) == "int8"
     level: ClientsLevel = {
         "clients": 1,
@@ -59,4 +59,4 @@ def test_a_row_of_a_void_result_says_so() -> None:
     served = result("/a/int4", 1.0, void=True)
     served["clients"] = [level]
     (row,) = client_rows(bench_document(served))
-    assert str(row[0]) == "int4, void"
+    assert str(row[0]) == "VOID int4"

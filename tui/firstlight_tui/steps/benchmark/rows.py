@@ -52,7 +52,8 @@ def processor_share(result: BenchResult) -> float | None:
 def _name(result: BenchResult) -> str:
     """Return an artifact's folder, or a server's model; a void result says so."""
     name = one_line(result.get("model") or Path(result["target"]).name, 20)
-    return f"{name}, void" if result.get("void") else name
+    # Before the name: a narrow column cuts its end.
+    return f"VOID {name}" if result.get("void") else name
 
 
 def _length(case: BenchCase) -> str:
