@@ -129,6 +129,13 @@ def fake_services(called: Called, **overrides: Any) -> Services:
         options["on_event"](Stage("build", "Building the graph"))
         return conversion(precision)
 
+    async def convert_many(source: Path, outputs: dict[str, Path], **options: Any) -> Any:
+        called.calls.append(("convert", (source, outputs), options))
+        for precision in outputs:
+            options["on_event"](Stage("build", "Building the graph"))
+            options["on_done"](precision, conversion(precision))
+        return {"failures": []}
+
     @asynccontextmanager
     async def open_target(target: Target, **options: Any) -> AsyncIterator[FakeEngine]:
         called.calls.append(("open_target", (target,), options))
@@ -151,6 +158,7 @@ def fake_services(called: Called, **overrides: Any) -> Services:
         ],
         "inspect": inspect,
         "convert": convert,
+        "convert_many": convert_many,
         "default_inference_model": lambda artifact, name: INFERENCE_MODEL,
         "check_template": answering("check_template", TEMPLATE),
         "settle_template": answering("settle_template", TEMPLATE),

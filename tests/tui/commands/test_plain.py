@@ -6,18 +6,22 @@ from typing import Any
 
 import pytest
 
+from firstlight_core.documents.workflow import RunDocument
+from firstlight_core.errors import ToolchainMissing
 from firstlight_core.estimate.estimates import inspect_and_estimate
-from firstlight_core.ledger import list_runs
-from firstlight_core.process.events import Stage
+from firstlight_core.ledger import Run, list_runs
 from firstlight_core.workflow.run_file import read_run_toml
 from firstlight_core.workflow.services import Services
+from firstlight_core.workflow.walk import walk
+from firstlight_tui.commands.output import run_verb
 from firstlight_tui.commands.plain import walk_plainly
-from tests.support.wizard_documents import ENVIRONMENT, INFERENCE_MODEL, conversion
+from firstlight_tui.commands.run_ import show_run
+from tests.support.wizard_documents import ENVIRONMENT, INFERENCE_MODEL
 from tests.support.wizard_services import Called, fake_services
 from tests.tui.commands.test_run_verbs import call
 
 
-def services(called: Called) -> Services:
+def services(called: Called, **overrides: Any) -> Services:
     async def run_checks(**_: Any) -> Any:
         return ENVIRONMENT
 
@@ -25,20 +29,13 @@ def services(called: Called) -> Services:
         called.calls.append(("chat", arguments, options))
         return []
 
-    async def convert_many(source: Path, outputs: dict[str, Path], **options: Any) -> Any:
-        called.calls.append(("convert", (source, outputs), {}))
-        for precision in outputs:
-            options["on_event"](Stage("build", "Building the graph"))
-            options["on_done"](precision, conversion(precision))
-        return {"failures": []}
-
     return fake_services(
         called,
         run_checks=run_checks,
         chat=chat,
         inspect=inspect_and_estimate,
-        convert_many=convert_many,
         preset_inference_model=lambda *_: INFERENCE_MODEL,
+        **overrides,
     )
 
 
@@ -70,6 +67,39 @@ def test_empty_lines_walk_the_sample_from_start_to_finish(
     plan = read_run_toml(run.folder / "run.toml")
     assert plan.precisions == ("int4",) and plan.deploy is not None
     assert plan.deploy.name == "sample-int4"
+
+
+def record_of(run: Run) -> list[tuple[str, str]]:
+    return [(entry.step, entry.status) for entry in run.entries()]
+
+
+@pytest.mark.parametrize("deploys", [True, False], ids=["whole", "a failed step"])
+def test_it_leaves_the_record_and_the_exit_code_of_the_run_that_repeats_it(
+    capsys: pytest.CaptureFixture[str], deploys: bool
+) -> None:
+    async def refuse(*_: Any, **__: Any) -> Any:
+        raise ToolchainMissing("Foundry Local is not here.", hint="Install it.")
+
+    def tools(called: Called) -> Services:
+        return services(called) if deploys else services(called, deploy=refuse)
+
+    answers = ["sample", "int8", "by-lines", "folder", "Why?", "yes", "yes", "yes"]
+    with pytest.raises(SystemExit) as left:
+        walk_plainly(services=tools(Called()), answers=io.StringIO("\n".join(answers) + "\n"))
+    assert ("Summary." in capsys.readouterr().out) is deploys
+    (by_lines,) = list_runs()
+    plan = read_run_toml(by_lines.folder / "run.toml")
+
+    async def repeat() -> RunDocument:
+        return await walk(plan, on_event=lambda _: None, services=tools(Called()))
+
+    with pytest.raises(SystemExit) as repeated:
+        run_verb("run", repeat, show_run, as_json=False)
+    assert left.value.code == repeated.value.code
+    assert (left.value.code == 0) is deploys
+    (again,) = [run for run in list_runs() if run.folder != by_lines.folder]
+    assert record_of(by_lines) == record_of(again)
+    assert dict(record_of(again))["deploy"] == ("done" if deploys else "failed")
 
 
 def test_answers_choose_and_wrong_ones_are_asked_again(
