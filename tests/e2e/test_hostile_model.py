@@ -56,7 +56,7 @@ def test_nothing_hostile_reaches_the_terminal(tmp_path: Path, size: int) -> None
         (b"The prompt", b"\x1b"),
         (0.3, CTRL_Q),
     ]
-    ran = faultkit.pty_run(chat(folder), steps, secs=30, env=environment(tmp_path))
+    ran = faultkit.pty_run(chat(folder), steps, secs=120, env=environment(tmp_path))
     assert ran["left"] == [], ran["out"][-2000:]
     assert ran["rc"] == 0
     assert faultkit.leaks(ran["out"]) == []
@@ -71,7 +71,7 @@ def test_an_endless_answer_stops_at_the_limit_and_says_so(tmp_path: Path) -> Non
     # Wide, so that the line of figures is not broken within these words. Said in the environment too: readline, which
     # pytest loads, writes a width of its own into the one that children get.
     wide = {**environment(tmp_path), "COLUMNS": "160", "LINES": "30"}
-    ran = faultkit.pty_run(chat(folder), steps, secs=30, cols=160, env=wide)
+    ran = faultkit.pty_run(chat(folder), steps, secs=120, cols=160, env=wide)
     assert ran["left"] == [] and ran["rc"] == 0, ran["out"][-3000:]
 
 
@@ -99,7 +99,7 @@ def test_a_dying_engine_leaves_the_wizard_and_its_history(
         (b"first", b"\x1b"),
         (0.5, CTRL_Q),
     ]
-    ran = faultkit.pty_run(chat(folder), steps, secs=30, env=environment(tmp_path))
+    ran = faultkit.pty_run(chat(folder), steps, secs=120, env=environment(tmp_path))
     assert ran["left"] == [] and ran["rc"] == 0, ran["out"][-3000:]
     assert gone(tmp_path) == []
 
@@ -117,6 +117,6 @@ def test_a_suspended_engine_is_told_ended_and_started_anew(tmp_path: Path) -> No
         (b"third", None),
         (b"measured:", CTRL_Q),
     ]
-    ran = faultkit.pty_run(chat(folder), steps, secs=30, env=environment(tmp_path))
+    ran = faultkit.pty_run(chat(folder), steps, secs=120, env=environment(tmp_path))
     assert ran["left"] == [] and ran["rc"] == 0, ran["out"][-3000:]
     assert gone(tmp_path) == []

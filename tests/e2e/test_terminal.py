@@ -52,7 +52,7 @@ def kill_first_child(pid: int) -> None:
 
 def test_it_starts_and_leaves(tmp_path: Path) -> None:
     ran = faultkit.pty_run(
-        WIZARD, [(FIRST, None), (0.5, CTRL_Q), (0.5, b"\t\r")], secs=40, env=environment(tmp_path)
+        WIZARD, [(FIRST, None), (0.5, CTRL_Q), (0.5, b"\t\r")], secs=120, env=environment(tmp_path)
     )
     assert not ran["hung"]
     assert ran["rc"] == 0
@@ -63,7 +63,7 @@ def test_it_starts_and_leaves(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_a_signal_ends_it_and_restores_the_terminal(tmp_path: Path, number: signal.Signals) -> None:
     ran = faultkit.pty_run(
-        WIZARD, [(FIRST, None), (1.0, number)], secs=40, env=environment(tmp_path)
+        WIZARD, [(FIRST, None), (1.0, number)], secs=120, env=environment(tmp_path)
     )
     assert not ran["hung"]
     assert ran["rc"] == 128 + number
@@ -77,7 +77,7 @@ def test_closing_the_window_ends_it(tmp_path: Path, after: float) -> None:
     ran = faultkit.pty_run(
         faultkit.under_shell(WIZARD),
         [(FIRST, CTRL_N), (after, "hangup")],
-        secs=20,
+        secs=120,
         env=environment(tmp_path),
     )
     assert ran["left"] == []
@@ -90,7 +90,7 @@ def test_killing_it_kills_what_it_started(tmp_path: Path) -> None:
     ran = faultkit.pty_run(
         argv,
         [(FIRST, None), (1.0, kill_first_child), (1.0, signal.SIGKILL)],
-        secs=40,
+        secs=120,
         env=environment(tmp_path),
     )
     assert ran["left"] == []
@@ -106,7 +106,7 @@ def test_a_window_too_small_is_survived(tmp_path: Path) -> None:
         (0.5, CTRL_Q),
         (0.5, b"\t\r"),
     ]
-    ran = faultkit.pty_run(WIZARD, steps, secs=40, env=environment(tmp_path))
+    ran = faultkit.pty_run(WIZARD, steps, secs=120, env=environment(tmp_path))
     assert not ran["hung"] and ran["rc"] == 0
 
 
