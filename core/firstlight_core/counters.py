@@ -1,4 +1,4 @@
-"""Counters of each operating system: peak memory, and clocks that stop or go on during sleep."""
+"""Counters of each operating system: peak memory, clocks that stop or go on during sleep, and what threads ask for."""
 
 import contextlib
 import ctypes
@@ -127,3 +127,19 @@ def _kernel32() -> Any:
         kernel.GetTickCount64.restype = ctypes.c_uint64
         return kernel
     raise OSError("There is no kernel32 here")
+
+
+def thread_demands(pid: int) -> dict[int, float]:
+    """Seconds that each thread of a process has run and waited for a core; empty where the system does not tell."""
+    demands = {}
+    try:
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return {}
+    for thread in threads:
+        try:
+            ran, waited, _ = (thread / "schedstat").read_text().split()
+        except (OSError, ValueError):
+            continue
+        demands[int(thread.name)] = (int(ran) + int(waited)) / 1e9
+    return demands

@@ -4,10 +4,10 @@ import time
 from collections.abc import Callable, Reversible
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 import psutil
 
+from firstlight_core.counters import thread_demands
 from firstlight_core.monitor import Sample, child_pids
 
 CROWDED = 30.0
@@ -51,22 +51,6 @@ class TreeDemand:
             return None
         grown = sum(seconds - last[thread] for thread, seconds in asked.items() if thread in last)
         return min(100.0, 100.0 * grown / (now - before) / self._cores)
-
-
-def thread_demands(pid: int) -> dict[int, float]:
-    """Seconds that each thread of a process has run and waited for a core; empty where the system does not tell."""
-    demands = {}
-    try:
-        threads = list(Path(f"/proc/{pid}/task").iterdir())
-    except OSError:
-        return {}
-    for thread in threads:
-        try:
-            ran, waited, _ = (thread / "schedstat").read_text().split()
-        except (OSError, ValueError):
-            continue
-        demands[int(thread.name)] = (int(ran) + int(waited)) / 1e9
-    return demands
 
 
 @dataclass(frozen=True, slots=True)

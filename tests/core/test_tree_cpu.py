@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from firstlight_core.crowding import Crowding, TreeDemand, crowding, thread_demands
+from firstlight_core.counters import thread_demands
+from firstlight_core.crowding import Crowding, TreeDemand, crowding
 from firstlight_core.monitor import Sample, TreeCpu
 
 

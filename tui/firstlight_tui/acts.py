@@ -1,4 +1,4 @@
-"""What the keys of the whole wizard do. Each dialog is imported when it opens."""
+"""Acts that every step has, by key or from the palette. Each dialog is imported when it opens."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

@@ -83,6 +83,6 @@ async def test_cancel_ends_olive_within_a_second_and_leaves_nothing(sample: Path
         await ended(pilot, "convert")
         assert work.status == "cancelled"
         assert work.ended is not None and work.ended - begun < 1.0
-        assert "Cancelled" in text(pilot, "#work")
+        assert "Stopped" in text(pilot, "#work")
         assert app.workspace.run_record is not None
         assert not [p for p in app.workspace.run_record.folder.rglob("*.onnx*")]

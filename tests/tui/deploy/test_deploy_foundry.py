@@ -26,6 +26,7 @@ from firstlight_core.workflow.services import Services
 from firstlight_tui.app import WizardApp
 from firstlight_tui.modals import ConfirmScreen, DetailScreen
 from firstlight_tui.state.service import SERVE
+from firstlight_tui.steps.deploy import foundry_cli_screen
 from firstlight_tui.steps.deploy.foundry_cli_screen import CliScreen
 from firstlight_tui.steps.deploy.screen import DeployStep
 from firstlight_tui.widgets import Words
@@ -198,8 +199,10 @@ async def test_without_the_command_its_lines_can_be_copied(
 
 
 async def test_a_command_that_hangs_is_stopped_by_escape(
-    wizard: Build, called: Called, tmp_path: Path
+    wizard: Build, called: Called, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # The first second takes no Esc, lest the key that began the command is pressed too long.
+    monkeypatch.setattr(foundry_cli_screen, "DEAF_SECONDS", 0.0)
     environ = environment(fake_foundry(tmp_path / "bin", "0.8", cache=tmp_path))
     services = with_cli(called, environ)
 
