@@ -52,7 +52,7 @@ from firstlight_tui.steps.deploy.screen import DeployStep
 from firstlight_tui.steps.precision.screen import PrecisionStep
 from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.precision_table import PrecisionTable
-from firstlight_tui.widgets.step_rail import RailItem
+from firstlight_tui.widgets.step_rail import StepRail
 from tests.support import documents
 from tests.support.pilot import settle
 from tests.support.wizard_documents import FULL
@@ -194,7 +194,7 @@ async def test_a_step_is_a_row_and_two_modules(
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         assert str(app.screen.query_one("#notes", Words).content) == "Nothing yet."
-        lines = [str(line.content) for line in app.screen.query(RailItem)]
+        lines = str(app.screen.query_one(StepRail).render()).rstrip().splitlines()
         assert lines[-2].endswith("10 Notes")
 
 

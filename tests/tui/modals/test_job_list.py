@@ -16,7 +16,6 @@ from firstlight_tui.steps.benchmark.tune_screen import TUNE
 from firstlight_tui.steps.quality.screen import QualityStep
 from firstlight_tui.widgets import StepRail, Words
 from firstlight_tui.widgets.fitted_table import FittedTable
-from firstlight_tui.widgets.step_rail import JobsBadge
 from tests.support.pilot import SIZES, Build, age, painted, settle
 from tests.support.wizard_documents import BENCHMARK, FULL, GIB, QUALITY
 from tests.support.wizard_services import Called, fake_services
@@ -59,7 +58,7 @@ class Two:
         await painted(pilot)
 
     def badge(self) -> str:
-        return str(self.app.screen.query_one(JobsBadge).content)
+        return self.app.screen.query_one(StepRail).badge
 
     def rows(self) -> list[str]:
         table = self.app.screen.query_one(FittedTable)
@@ -78,7 +77,7 @@ async def test_a_second_measurement_waits_for_the_first_and_says_so(
         assert two.badge() == "Jobs ◐ 1 ○ 1  F3"
         words = str(two.app.screen.query_one("#work", Words).content)
         assert "In the queue: it begins after the benchmark" in words
-        marks = [entry.state for entry in two.app.screen.query_one(StepRail)._shown[0]]
+        marks = [entry.state for entry in two.app.screen.query_one(StepRail).entries]
         assert marks.count("running") == 1 and marks.count("current") == 1
         two.measure.go_on.set()
         await two.check.begun.wait()
@@ -128,7 +127,9 @@ async def test_a_click_on_the_badge_opens_the_list_and_its_buttons_change_the_or
         two.app.workspace.start(TUNE, "The tuning", two.check, alone=True)
         await pilot.pause()
         assert two.badge() == "Jobs ◐ 1 ○ 2  F3"
-        await pilot.click(JobsBadge)
+        rail = two.app.screen.query_one(StepRail)
+        row = rail.content_region.y + str(rail.render()).splitlines().index(two.badge())
+        await pilot.click(offset=(rail.content_region.x, row))
         await painted(pilot)
         assert isinstance(two.app.screen, JobListScreen)
         await pilot.press("down", "down")

@@ -5,7 +5,9 @@ from typing import ClassVar, Generic
 
 from textual import events
 from textual.await_complete import AwaitComplete
+from textual.await_remove import AwaitRemove
 from textual.binding import Binding, BindingType
+from textual.geometry import Size
 from textual.screen import ModalScreen, Screen, ScreenResultType
 from textual.worker import NoActiveWorker, get_current_worker
 
@@ -34,6 +36,8 @@ class BaseScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
     gone = False
     """Whether it is being removed; what still comes for it is to be ignored."""
     _size_known = False
+    _left: tuple[Size, str] | None = None
+    """Size of the terminal and theme when another screen came on top."""
 
     @property
     def is_current(self) -> bool:
@@ -52,12 +56,19 @@ class BaseScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
         self._held = ExitStack()
         self._held.enter_context(self.app.batch_update())
 
-    def on_screen_resume(self, event: events.ScreenResume) -> None:
-        # Before Textual's own handler: what has just been mounted has its styles.
-        event.refresh_styles = self._size_known
+    def on_screen_suspend(self) -> None:
+        self._left = (self.app.size, self.app.theme)
 
-    def on_resize(self) -> None:
-        # Before Textual's own handler, which paints.
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
+        # Before Textual's own handler: what has just been mounted has its styles, and what lay under a dialog has them
+        # still; all of them anew take 40 ms.
+        event.refresh_styles = self._size_known and self._left != (self.app.size, self.app.theme)
+
+    async def _on_resize(self, event: events.Resize) -> None:
+        # Before Textual's own handler, which the first time lays out again what has just been laid out, with all that
+        # lies below a dialog.
+        if not self._size_known and event.size == self.app.size:
+            event.prevent_default()
         self._size_known = True
         self._held.close()
 
@@ -67,6 +78,10 @@ class BaseScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
     def action_press(self, key: str) -> None:
         """Do what another key does."""
         self.app.simulate_key(key)
+
+    def remove(self) -> AwaitRemove:
+        """Go; Textual would then lay out and paint the screen that is shown instead, once more."""
+        return self.app._prune(self)
 
     def leave(self) -> None:
         """Prepare for removal: end all workers except the calling one."""

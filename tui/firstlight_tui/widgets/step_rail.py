@@ -1,14 +1,15 @@
-"""Where we are among the steps: done, current, open, failed; a click opens a step."""
+"""Where we are among the steps: done, current, open, failed; a click opens a step.
+
+One widget that draws itself: a widget a line was a sixth of all that a step had to make and style.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from textual import events
-from textual.app import ComposeResult
-from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import Static
+from textual.widget import Widget
 
 MARKS = {"done": "✓", "current": "▸", "open": "·", "failed": "✗", "running": "◐", "waiting": "○"}
 STYLES = {
@@ -36,98 +37,111 @@ class StepChosen(Message):
     index: int
 
 
-class RailItem(Static):
-    """One clickable line."""
-
-    def __init__(self, index: int) -> None:
-        super().__init__(markup=False)
-        self._index = index
-
-    def show(self, entry: RailEntry) -> None:
-        """Paint the entry."""
-        number = f"{self._index + 1}"
-        self.update(
-            Content.assemble(
-                (f"{MARKS[entry.state]} ", STYLES[entry.state]),
-                (f"{number:>2} ", "$foreground-muted"),
-                (entry.title, STYLES[entry.state]),
-            )
-        )
-
-    def on_click(self, event: events.Click) -> None:
-        event.stop()
-        self.post_message(StepChosen(self._index))
+Line = Sequence[tuple[str, str]]
+"""Pieces of text, each with its style."""
+BRAND = ("◓ Firstlight", "bold $text-primary")
+STEPS_AT = 2
+"""Row of the first step; the name of the program stands above."""
 
 
-class JobsBadge(Static):
-    """How many jobs run and wait; a click shows them."""
-
-    def on_click(self, event: events.Click) -> None:
-        event.stop()
-        self.call_later(self.run_action, "app.jobs")
-
-
-class FoldedRail(Static):
-    """The whole rail in one line: a mark for each step, and where we are; a click on a mark opens its step."""
-
-    def __init__(self) -> None:
-        super().__init__(id="folded", markup=False)
-        self._steps = 0
-
-    def show(self, entries: Sequence[RailEntry], badge: str) -> None:
-        """Paint the marks, the number and title of the current step, and how many jobs there are."""
-        self._steps = len(entries)
-        pieces = [(MARKS[entry.state], STYLES[entry.state]) for entry in entries]
-        for number, entry in enumerate(entries, start=1):
-            if entry.state == "current":
-                words = f"  {number}/{len(entries)} "
-                pieces += [(words, "$foreground-muted"), (entry.title, STYLES["current"])]
-        pieces.append((f"   {badge}" if badge else "", "bold $text-accent"))
-        self.update(Content.assemble(*pieces))
-
-    def on_click(self, event: events.Click) -> None:
-        """Open the step of the mark that was clicked."""
-        event.stop()
-        if event.x < self._steps:
-            self.post_message(StepChosen(event.x))
-
-
-class StepRail(Vertical):
-    """The list of steps; in a narrow terminal one line."""
+class StepRail(Widget):
+    """The list of steps and how many jobs there are; where it has a single row, all of it in one line."""
 
     DEFAULT_CSS = """
-    StepRail { background: $panel; padding: 1 1 0 1; }
-    StepRail RailItem { height: 1; width: 1fr; }
-    StepRail RailItem:hover { background: $boost; }
-    StepRail #jobs-badge { height: 1; margin-top: 1; color: $text-accent; text-style: bold; }
-    StepRail #jobs-badge:hover { background: $boost; }
-    StepRail #brand { height: 2; color: $text-primary; text-style: bold; }
-    StepRail #folded { height: 1; width: 1fr; display: none; }
+    StepRail { background: $panel; padding: 1 1 0 1; text-wrap: nowrap; text-overflow: clip; }
     """
 
     def __init__(self, entries: Sequence[RailEntry], badge: str = "") -> None:
         super().__init__()
-        self._badge = badge
-        self._entries = entries
-        self._shown: tuple[Sequence[RailEntry], str] = ((), "")
+        self._entries, self._badge = tuple(entries), badge
+        self._hovered: int | None = None
+        """Row under the mouse, if a click there does something."""
 
-    def compose(self) -> ComposeResult:
-        yield Static("◓ Firstlight", id="brand", markup=False)
-        yield FoldedRail()
-        for index in range(len(self._entries)):
-            yield RailItem(index)
-        yield JobsBadge(id="jobs-badge", markup=False)
+    @property
+    def entries(self) -> Sequence[RailEntry]:
+        """The lines that are shown."""
+        return self._entries
 
-    def on_mount(self) -> None:
-        if self.app.is_running and self.is_attached:  # Else its parts are not made any more.
-            self.show(self._entries, self._badge)
+    @property
+    def badge(self) -> str:
+        """How many jobs run and wait, as shown; empty when there are none."""
+        return self._badge
 
     def show(self, entries: Sequence[RailEntry], badge: str) -> None:
         """Paint the lines, when one of them has changed: running work asks for it ten times a second."""
-        if (entries, badge) == self._shown:
+        if (tuple(entries), badge) != (self._entries, self._badge):
+            self._entries, self._badge = tuple(entries), badge
+            self.refresh()
+
+    def render(self) -> Content:
+        """Return the lines, or the one."""
+        if self._is_folded:
+            return Content.assemble(*_folded_line(self._entries, self._badge))
+        blank = " " * self.size.width
+        lines: list[Line] = [(BRAND,), ((blank, BRAND[1]),)]
+        lines += [_step_line(number, entry) for number, entry in enumerate(self._entries, start=1)]
+        lines += [((blank, "$foreground-muted"),), ((self._badge or blank, "bold $text-accent"),)]
+        contents = [Content.assemble(*line) for line in lines]
+        if (row := self._hovered) is not None and row < len(contents):
+            contents[row] = contents[row].pad_right(self.size.width - contents[row].cell_length)
+            contents[row] = contents[row].stylize_before("on $block-hover-background")
+        return Content("\n").join(contents)
+
+    @property
+    def _is_folded(self) -> bool:
+        return self.size.height == 1
+
+    @property
+    def badge_row(self) -> int:
+        """Row of the jobs, below the steps."""
+        return STEPS_AT + len(self._entries) + 1
+
+    def _opens(self, row: int) -> bool:
+        if row == self.badge_row:
+            return bool(self._badge)
+        return STEPS_AT <= row < STEPS_AT + len(self._entries)
+
+    def _hover(self, row: int | None) -> None:
+        if row != self._hovered:
+            self._hovered = row
+            self.refresh()
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """Show which line a click would open."""
+        at = event.get_content_offset(self)
+        opens = at is not None and not self._is_folded and self._opens(at.y)
+        self._hover(at.y if opens and at is not None else None)
+
+    def on_leave(self) -> None:
+        """The mouse is elsewhere."""
+        self._hover(None)
+
+    def on_click(self, event: events.Click) -> None:
+        """Open the step of the line, or of the mark, that was clicked; or show the jobs."""
+        event.stop()
+        if (at := event.get_content_offset(self)) is None:
             return
-        self._shown = (entries, badge)
-        self.query_one(JobsBadge).update(badge)
-        self.query_one(FoldedRail).show(entries, badge)
-        for item, entry in zip(self.query(RailItem), entries, strict=True):
-            item.show(entry)
+        step = at.x if self._is_folded else at.y - STEPS_AT
+        if 0 <= step < len(self._entries):
+            self.post_message(StepChosen(step))
+        elif not self._is_folded and self._opens(at.y):
+            self.call_later(self.run_action, "app.jobs")
+
+
+def _step_line(number: int, entry: RailEntry) -> Line:
+    style = STYLES[entry.state]
+    return (
+        (f"{MARKS[entry.state]} ", style),
+        (f"{number:>2} ", "$foreground-muted"),
+        (entry.title, style),
+    )
+
+
+def _folded_line(entries: Sequence[RailEntry], badge: str) -> Line:
+    """A mark for each step, the number and title of the current one, and how many jobs there are."""
+    pieces = [(MARKS[entry.state], STYLES[entry.state]) for entry in entries]
+    for number, entry in enumerate(entries, start=1):
+        if entry.state == "current":
+            words = f"  {number}/{len(entries)} "
+            pieces += [(words, "$foreground-muted"), (entry.title, STYLES["current"])]
+    return [*pieces, (f"   {badge}" if badge else "", "bold $text-accent")]
