@@ -154,7 +154,11 @@ async def test_commands_need_no_screen(desk: Desk, tmp_path: Path) -> None:
     await desk.run("/retry")
     await desk.run("/copy")
     await desk.run("/prompt")
-    assert view.messages == ["There is no answer yet.", "Nothing has been asked yet."]
+    assert view.messages == [
+        "There is no question yet.",
+        "There is no answer yet.",
+        "Nothing has been asked yet.",
+    ]
     await desk.run("/system Be brief.")
     await desk.ask("first")
     await desk.run("/copy")

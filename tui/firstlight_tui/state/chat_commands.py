@@ -78,9 +78,13 @@ class ChatCommands:
 
     def retry(self, argument: str) -> None:
         """Ask the last question again, with the settings as they are now."""
-        if not self._busy() and (question := self._chat.take_back()):
+        if self._busy():
+            return
+        if question := self._chat.take_back():
             self._view.clear_problem()
             self._chat.ask(question)
+        else:
+            self._view.inform("There is no question yet.")
 
     def edit(self, argument: str) -> None:
         """Take the last question back into the field."""

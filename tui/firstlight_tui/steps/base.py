@@ -296,7 +296,13 @@ class StepScreen(KeyBufferScreen):
     @on(Button.Pressed, "#back")
     def action_back(self) -> None:
         """One step back."""
+        if self.workspace.navigation.position == 0:
+            self.say_why_not("This is the first step.")
         self.workspace.navigation.go(-1, self.session)
+
+    def say_why_not(self, sentence: str) -> None:
+        """Answer a key that can do nothing now."""
+        self.notify(sentence, severity="warning", markup=False)
 
     def action_scroll(self, pages: int) -> None:
         """Scroll what does not fit; nothing of it need take the focus."""

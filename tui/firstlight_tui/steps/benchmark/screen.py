@@ -130,6 +130,9 @@ class BenchmarkStep(MeasuringStep):
         self, targets: list[str], *, through_foundry: bool = False, clients: Sequence[int] = ()
     ) -> None:
         if not targets:
+            self.say_why_not(
+                "There is nothing to measure yet: convert a model, or connect with Ctrl+G."
+            )
             return
         network = self.session.network
 

@@ -124,6 +124,7 @@ class ChatStep(StepScreen):
             self._commands.run(text)
         elif self.chat.first.target is None:
             event.ask.give_back(event.text)
+            self.say_why_not("There is nobody to ask yet: convert a model, or connect with Ctrl+G.")
         elif (measuring := self._measuring()) is not None:
             event.ask.give_back(event.text)
             question = f"{measuring.label} is measuring; an answer beside it would spoil its figures. Ask all the same?"

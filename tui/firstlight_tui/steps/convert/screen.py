@@ -241,6 +241,7 @@ class ConvertStep(StepScreen):
             self.show_problem(error)
             return
         if texts is None or session.source is None:
+            self.say_why_not("Choose a model and a precision first.")
             return
         source, key = Path(session.source), self._method_key()
 

@@ -75,6 +75,10 @@ class QualityStep(MeasuringStep):
         """Run all checks."""
         if self.session.target is not None:
             self._check([self.session.target])
+        else:
+            self.say_why_not(
+                "There is nothing to check yet: convert a model, or connect with Ctrl+G."
+            )
 
     def action_all(self) -> None:
         """Check every artifact that was converted in this run, one after another."""

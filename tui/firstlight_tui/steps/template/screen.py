@@ -37,6 +37,8 @@ _BARE = (
     "(take the one it was trained with), F9 takes your own template."
 )
 
+NO_ARTIFACT = "There is no artifact yet: convert a model first."
+
 
 class TemplateStep(StepScreen):
     """Fields from the tokenizer's own template; one key checks them, one repairs them, one writes them."""
@@ -181,6 +183,8 @@ class TemplateStep(StepScreen):
         if self.editing.takes_families:
             screen = PresetScreen("Fields of which family?", self.editing.families())
             self.app.push_screen(screen, self._take_family)
+        else:
+            self.say_why_not(NO_ARTIFACT)
 
     def _take_family(self, key: str | None) -> None:
         if key is None or not self.editing.takes_families:
@@ -212,6 +216,7 @@ class TemplateStep(StepScreen):
     def action_jinja(self) -> None:
         """Show, and edit, the chat template itself."""
         if self.session.artifact is None:
+            self.say_why_not(NO_ARTIFACT)
             return
         source = Path(self.session.source) if self.session.source else None
         self.app.push_screen(JinjaScreen(Path(self.session.artifact), source), self._written)
@@ -243,6 +248,8 @@ class TemplateStep(StepScreen):
 
     def _prove(self, act: Act, *, force: bool = False) -> None:
         editing = self.editing
+        if editing.draft is None and self.session.artifact is None:
+            self.say_why_not(NO_ARTIFACT)
         if editing.draft is None or editing.checking or self._refuse(act):
             return
         editing.prove(act, force=force)
