@@ -80,11 +80,10 @@ class ChatCommands:
         """Ask the last question again, with the settings as they are now."""
         if self._busy():
             return
-        if question := self._chat.take_back():
-            self._view.clear_problem()
-            self._chat.ask(question)
-        else:
-            self._view.inform("There is no question yet.")
+        if not (question := self._chat.take_back()):
+            return self._view.inform("There is no question yet.")
+        self._view.clear_problem()
+        self._chat.ask(question)
 
     def edit(self, argument: str) -> None:
         """Take the last question back into the field."""
