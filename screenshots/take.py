@@ -2,7 +2,7 @@
 
 `make shots` runs it on the sample, `make shots MODEL=FOLDER` on a model of yours: everything in the pictures was
 converted, deployed and measured on the machine that took them. Needs rsvg-convert (Debian: librsvg2-bin) for the PNG
-files, and the font Fira Code (fonts-firacode).
+files, and the font Noto Sans Mono (fonts-noto-mono).
 """
 
 import argparse
@@ -28,6 +28,7 @@ STEP_SECONDS = 900
 """A drift check of a real model against its original takes minutes."""
 ZOOM = "1.5"
 FRAME_SECONDS = 3.0
+JOINER = "\\1\u200c"
 
 
 def without_folders(svg: str, model: Path) -> str:
@@ -38,14 +39,24 @@ def without_folders(svg: str, model: Path) -> str:
         (str(HERE.parent), "~"),
         (str(model.parent), "~/models"),
     ):
-        local = local.replace(folder, replacement) if folder else local
-    return local
+        if folder:
+            # What is shorter now must not be spread over the room of what it was.
+            text = rf'textLength="[^"]*"([^>]*>[^<]*{re.escape(folder)})'
+            local = re.sub(text, r"\1", local).replace(folder, replacement)
+    # Fira Code makes one sign of `<|` and its like; a joiner of no width between them keeps both.
+    sign = r"(&lt;|&gt;|&amp;|[|=!+*/:~-])"
+    pair = re.compile(f"{sign}(?={sign})")
+    return re.sub(r">([^<]+)</text>", lambda text: f">{pair.sub(JOINER, text[1])}</text>", local)
 
 
 def write_png(svg: str, name: str) -> None:
     """Write a picture as PNG, in a font of this machine."""
-    # librsvg drops leading spaces unless it is told to keep them.
-    local = svg.replace("<text ", '<text xml:space="preserve" ').replace("&#160;", " ")
+    # librsvg drops leading spaces unless it is told to keep them, and knows no textLength: a cell has 12.2 units.
+    local = svg.replace("<text ", '<text xml:space="preserve" letter-spacing="0.2" ').replace(
+        "&#160;", " "
+    )
+    # As wide as Fira Code, for which the picture is made, and without its ligatures: `<|` stays two signs.
+    local = local.replace("Fira Code", "Noto Sans Mono").replace("\u200c", "")
     with tempfile.NamedTemporaryFile("w", suffix=".svg", encoding="utf-8") as file:
         file.write(local)
         file.flush()

@@ -25,6 +25,8 @@ from firstlight_tui.widgets.token_view import (
 )
 from firstlight_tui.widgets.words import part
 
+LABEL = 27
+"""Cells of the name of a conversation: with its tokens it fits into a pane beside another at 120 columns."""
 _GOOD, _BAD = part("✓ ", "$text-success"), part("✗ ", "$text-error")
 
 
@@ -97,7 +99,7 @@ def shapes_content(document: TemplateReport | None) -> Content:
     lines: list[Content] = []
     explained: dict[str, str] = {}
     for shape in document.get("shapes") or ():
-        label = one_line(str(shape.get("label") or shape.get("id")), 32)
+        label = one_line(str(shape.get("label") or shape.get("id")), LABEL)
         own = {
             str(d.get("between")): d
             for d in reversed(differences)
@@ -130,7 +132,7 @@ def _shape_line(shape: ShapeRow, label: str, *, as_in: str = "") -> Content:
     different = any(verdict == "differs" for verdict in verdicts.values())
     counts = shape.get("tokens")
     tokens = counts["reference"] if counts is not None else None
-    pieces = [_BAD if different else _GOOD, part(f"{label:33}")]
+    pieces = [_BAD if different else _GOOD, part(f"{label:{LABEL + 1}}")]
     pieces.append(part(f"{tokens} tokens" if tokens is not None else "", "$foreground-muted"))
     if as_in:
         return Content.assemble(*pieces, part(f"  as in {as_in}", "$text-warning"))
