@@ -7,7 +7,6 @@ from itertools import islice
 
 import psutil
 
-from firstlight_core.counters import thread_demands
 from firstlight_core.monitor import Sample, child_pids
 
 CROWDED = 30.0
@@ -33,7 +32,7 @@ class TreeDemand:
         cores: int | None = None,
     ) -> None:
         self._children = children
-        self._read = read or thread_demands
+        self._read = read or _demands
         self._clock = clock
         self._cores = cores or psutil.cpu_count() or 1
         self._last: dict[int, float] = {}
@@ -51,6 +50,13 @@ class TreeDemand:
             return None
         grown = sum(seconds - last[thread] for thread, seconds in asked.items() if thread in last)
         return min(100.0, 100.0 * grown / (now - before) / self._cores)
+
+
+def _demands(pid: int) -> dict[int, float]:
+    # The counters load ctypes, which the first paint does not wait for.
+    from firstlight_core.counters import thread_demands
+
+    return thread_demands(pid)
 
 
 @dataclass(frozen=True, slots=True)
