@@ -11,8 +11,11 @@ from firstlight_core.artifact.target import artifact_target
 from firstlight_core.inference.transcript import Turn
 from firstlight_core.process.events import Event
 from firstlight_tui.state.history import figures, repeats_itself
+from firstlight_tui.state.key_names import key_name
 from firstlight_tui.state.question_size import PromptSize
 from firstlight_tui.steps.chat.columns import ConversationColumn
+from firstlight_tui.steps.chat.facts import keys_content
+from firstlight_tui.steps.chat.keys import KEYS
 from firstlight_tui.steps.chat.screen import ChatStep
 from firstlight_tui.steps.chat.starters import QUESTIONS, Starters
 from firstlight_tui.widgets.ask import Ask
@@ -124,3 +127,10 @@ def test_the_size_of_a_prompt_in_words() -> None:
     assert PromptSize(1, 1939, True).words == "prompt 1 token · 1,939 left"
     assert PromptSize(30, None, False).words == "prompt ≈ 30 tokens"
     assert PromptSize(1100, -76, True).words.endswith("! 76 too many for the context")
+
+
+def test_the_panel_names_the_keys_that_the_chat_has() -> None:
+    lines = str(keys_content()).splitlines()
+    keys = {str(binding.id): key_name(binding.key) for binding in KEYS}
+    assert f"{keys['chat.tokens']:7}the answer, token by token" in lines
+    assert {line[:7].strip() for line in lines[1:]} <= {*keys.values(), "/"}

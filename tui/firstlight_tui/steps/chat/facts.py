@@ -9,8 +9,10 @@ from textual.content import Content
 from firstlight_core.session import Session
 from firstlight_core.text import bytes_text, one_line, seconds_text, shown_path
 from firstlight_tui.state.conversation import Conversation
+from firstlight_tui.state.key_names import key_name
 from firstlight_tui.state.sampling_settings import NUMBERS, SamplingSettings, setting_words
 from firstlight_tui.steps.chat.columns import label_of
+from firstlight_tui.steps.chat.keys import KEYS
 from firstlight_tui.widgets.charts import Chart, LinePlot, Series
 from firstlight_tui.widgets.charts.canvas import Piece, fitted, lines_of, trough
 from firstlight_tui.widgets.charts.roles import BOLD, CAUTION, FILL, MUTED, TITLE
@@ -19,17 +21,17 @@ from firstlight_tui.widgets.words import Words, part
 NAME = 13
 """Cells of the name of a fact."""
 BAR = 20
-KEYS = (
-    ("F6", "compare with another model or a server"),
-    ("F5", "change these settings"),
-    ("Ctrl+R", "answer once more"),
-    ("Ctrl+T", "take the question back and edit it"),
-    ("Ctrl+L", "the answer, token by token"),
-    ("F4", "the prompt as the model reads it"),
-    ("F8", "rate the answer"),
-    ("Ctrl+S", "save the conversation"),
-    ("/", "everything else"),
+ACTS = (
+    ("beside", "compare with another model or a server"),
+    ("settings", "change these settings"),
+    ("retry", "answer once more"),
+    ("edit", "take the question back and edit it"),
+    ("tokens", "the answer, token by token"),
+    ("prompt", "the prompt as the model reads it"),
+    ("rate", "rate the answer"),
+    ("save", "save the conversation"),
 )
+"""Part of the id of a key → what it does; each is a key of the chat."""
 
 
 class ChatFacts(Vertical):
@@ -118,7 +120,9 @@ def settings_content(settings: SamplingSettings) -> Content:
 def keys_content() -> Content:
     """Acts of the chat with their keys."""
     lines = [Content.styled("what you can do", TITLE)]
-    for key, words in KEYS:
+    keys = {binding.id: key_name(binding.key) for binding in KEYS}
+    acts = [(keys[f"chat.{act}"], words) for act, words in ACTS]
+    for key, words in (*acts, ("/", "everything else")):
         lines.append(Content.assemble(part(f"{key:7}", "$text-accent"), part(words, MUTED)))
     return Content("\n").join(lines)
 

@@ -1,6 +1,6 @@
 """The keys of the chat."""
 
-from textual.binding import Binding, BindingType
+from textual.binding import Binding
 
 HELP = (
     "Enter sends, Ctrl+J starts a new line, up and down recall earlier questions. Typing goes to the question wherever "
@@ -24,7 +24,7 @@ def _key(key: str, name: str, action: str, tooltip: str, *, show: bool = False) 
     )
 
 
-KEYS: list[BindingType] = [
+KEYS: list[Binding] = [
     _key("f10", "Tokens", "/tokens", "The answer token by token, and what else was likely"),
     _key("ctrl+r", "Retry", "/retry", "Answer the last question again", show=True),
     _key("ctrl+t", "Edit", "/edit", "Take the last question back and edit it"),

@@ -42,7 +42,7 @@ class ChatStep(StepScreen):
 
     STEP_ID = "chat"
     HELP = HELP
-    BINDINGS: ClassVar[list[BindingType]] = KEYS
+    BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
 
     def __init__(self) -> None:
         super().__init__()
