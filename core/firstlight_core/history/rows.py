@@ -24,7 +24,7 @@ RECORDS = (
     "SELECT r.*, d.kind, d.recorded_at, d.firstlight, d.machine_fingerprint, d.machine, d.versions, d.document "
     "FROM records r JOIN documents d ON d.id = r.document_id"
 )
-SERIES = "SELECT measure, unit, better, prompt_tokens, samples FROM series"
+SERIES = "SELECT record_id, measure, unit, better, prompt_tokens, samples FROM series"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ used: no start of the wizard pays for it.
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,6 +39,8 @@ BUSY_SECONDS = 10.0
 """How long a writer waits for another one."""
 SIDE_FILES = ("-wal", "-shm", "-journal")
 MOST_ROWS = 100_000
+MOST_PLACES = 500
+"""Placeholders of one statement; the smallest SQLite takes 999."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +101,8 @@ class HistoryStore:
 
         def read(connection: "sqlite3.Connection") -> list[RecordRow]:
             rows = connection.execute(order, (*values, limit)).fetchall()
-            return [read_record(row, _series(connection, row["id"])) for row in rows]
+            series = _series(connection, [row["id"] for row in rows])
+            return [read_record(row, series[row["id"]]) for row in rows]
 
         return self._with_file(read)
 
@@ -113,7 +116,9 @@ class HistoryStore:
 
         def read(connection: "sqlite3.Connection") -> WholeRecord | None:
             row = connection.execute(f"{RECORDS} WHERE r.id = ?", (number,)).fetchone()
-            return read_whole(row, _series(connection, number)) if row is not None else None
+            return (
+                read_whole(row, _series(connection, [number])[number]) if row is not None else None
+            )
 
         # An integer of SQLite has 64 bits.
         whole = self._with_file(read) if self.path.exists() and 0 < number < 2**63 else None
@@ -209,16 +214,23 @@ class HistoryStore:
             time.sleep(0.02)
         return None
 
-    def _problem(self, error: Exception) -> StateProblem:
-        reason = one_line(str(error))
-        hint = "Check the folder and its permissions, then try again."
-        if "locked" in reason or "busy" in reason:
-            hint = "Another program writes to it: try again."
-        if "full" in reason:
-            hint = "The disk is full: free some space and try again."
+    def _problem(self, error: "sqlite3.Error") -> StateProblem:
+        # The lowest byte is the cause, the others say more of it (sqlite.org/rescode.html).
+        hint = _HINTS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, _HINT)
         return StateProblem(
-            f"The history {shown_path(self.path)} cannot be used: {reason}.", hint=hint
+            f"The history {shown_path(self.path)} cannot be used: {one_line(str(error))}.",
+            hint=hint,
         )
+
+
+_HINT = "Check the folder and its permissions, then try again."
+_BUSY, _LOCKED, _FULL = 5, 6, 13
+_HINTS = {
+    _BUSY: "Another program writes to it: try again.",
+    _LOCKED: "Another program writes to it: try again.",
+    _FULL: "The disk is full: free some space and try again.",
+}
+"""Result code of SQLite → the way on."""
 
 
 def _import_sqlite3() -> ModuleType:
@@ -256,10 +268,18 @@ def _transaction(connection: "sqlite3.Connection") -> Iterator[None]:
     connection.execute("COMMIT")
 
 
-def _series(connection: "sqlite3.Connection", number: int) -> "list[sqlite3.Row]":
-    return connection.execute(
-        f"{SERIES} WHERE record_id = ? ORDER BY position", (number,)
-    ).fetchall()
+def _series(
+    connection: "sqlite3.Connection", records: Sequence[int]
+) -> "dict[int, list[sqlite3.Row]]":
+    """Return the series of each of these records, in their order."""
+    series: dict[int, list[sqlite3.Row]] = {number: [] for number in records}
+    for begin in range(0, len(records), MOST_PLACES):
+        numbers = records[begin : begin + MOST_PLACES]
+        places = ", ".join("?" * len(numbers))
+        each = f"{SERIES} WHERE record_id IN ({places}) ORDER BY record_id, position"
+        for row in connection.execute(each, tuple(numbers)):
+            series[row["record_id"]].append(row)
+    return series
 
 
 def _condition(query: Query) -> tuple[str, list[str | int]]:

@@ -13,7 +13,7 @@ from firstlight_core.errors import UsageError
 from firstlight_core.files import write_whole
 from firstlight_core.history.export import FORMATS, export, figure_name, value_text
 from firstlight_core.history.since import read_since
-from firstlight_core.history.store import HistoryStore, Query
+from firstlight_core.history.store import MOST_ROWS, HistoryStore, Query
 from firstlight_core.paths import absolute
 from firstlight_core.text import one_line, shown_path
 from firstlight_tui.commands.output import note, run_verb, say
@@ -51,10 +51,10 @@ def history(
                 hint=f"Choose one of {', '.join(KINDS)}.",
             )
         when = read_since(since) if since is not None else None
-        wanted = Query(kind=picked, model=model, since=when)
         # An export is for other programs, which want everything unless told otherwise.
         every = limit == 0 or (form is not None and limit == LIMIT)
-        return wanted if every else Query(kind=picked, model=model, since=when, limit=limit)
+        most = MOST_ROWS if every else limit
+        return Query(kind=picked, model=model, since=when, limit=most)
 
     def listed() -> HistoryDocument:
         if output is not None:
