@@ -1,13 +1,11 @@
 """How much of the processor the machine gives a job, of what the job asks for."""
 
 import time
-from collections.abc import Callable, Reversible
+from collections.abc import Callable, Reversible, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-import psutil
-
-from firstlight_core.monitor import Sample, child_pids
+from firstlight_core.monitor import CoreShare, Sample
 
 CROWDED = 30.0
 """Percent of all cores that other programs take from which a job counts as crowded."""
@@ -26,30 +24,20 @@ class TreeDemand:
     def __init__(
         self,
         *,
-        children: Callable[[int], list[int]] = child_pids,
         read: Callable[[int], dict[int, float]] | None = None,
         clock: Callable[[], float] = time.monotonic,
         cores: int | None = None,
     ) -> None:
-        self._children = children
         self._read = read or _demands
-        self._clock = clock
-        self._cores = cores or psutil.cpu_count() or 1
-        self._last: dict[int, float] = {}
-        self._at: float | None = None
+        self._share = CoreShare(clock, cores)
 
-    def take(self, pid: int) -> float | None:
-        """Percent of all cores that the threads below `pid` asked for since the last look; None at the first."""
-        now = self._clock()
+    def take(self, tree: Sequence[int]) -> float | None:
+        """Percent of all cores that the threads of these processes asked for since the last look; None at the first."""
         asked: dict[int, float] = {}
-        for child in self._children(pid):
+        for child in tree:
             asked |= self._read(child)
-        before, last = self._at, self._last
-        self._at, self._last = now, asked
-        if before is None or now <= before or not asked:
-            return None
-        grown = sum(seconds - last[thread] for thread, seconds in asked.items() if thread in last)
-        return min(100.0, 100.0 * grown / (now - before) / self._cores)
+        share = self._share.take(asked, newborn=False)
+        return share if asked else None
 
 
 def _demands(pid: int) -> dict[int, float]:

@@ -5,7 +5,7 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -115,36 +115,46 @@ def read_sample(job_pid: int | None = None, folder: Path | None = None) -> Sampl
     )
 
 
+class CoreShare:
+    """Percent of all cores by which counters of processor seconds grow between two looks."""
+
+    def __init__(self, clock: Callable[[], float], cores: int | None) -> None:
+        self._clock = clock
+        self._cores = cores or psutil.cpu_count() or 1
+        self._last: Mapping[int, float] = {}
+        self._at: float | None = None
+
+    def take(self, counters: Mapping[int, float], *, newborn: bool) -> float | None:
+        """Return the percent since the last look, None at the first; a `newborn` counter counts from its start."""
+        now, before, last = self._clock(), self._at, self._last
+        self._at, self._last = now, counters
+        if before is None or now <= before:
+            return None
+        grown = sum(
+            max(0.0, seconds - last.get(key, 0.0))
+            for key, seconds in counters.items()
+            if newborn or key in last
+        )
+        return min(100.0, 100.0 * grown / (now - before) / self._cores)
+
+
 class TreeCpu:
     """Processor time that the descendants of a process use between two looks."""
 
     def __init__(
         self,
         *,
-        children: Callable[[int], list[int]] | None = None,
         read: Callable[[int], float | None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         cores: int | None = None,
     ) -> None:
-        self._children = children or child_pids
         self._read = read or cpu_seconds
-        self._clock = clock
-        self._cores = cores or psutil.cpu_count() or 1
-        self._last: dict[int, float] = {}
-        self._at: float | None = None
+        self._share = CoreShare(clock, cores)
 
-    def take(self, pid: int) -> float | None:
-        """Percent of all cores that the descendants of `pid` used since the last look; None at the first."""
-        now = self._clock()
-        used = {
-            child: held for child in self._children(pid) if (held := self._read(child)) is not None
-        }
-        before, last = self._at, self._last
-        self._at, self._last = now, used
-        if before is None or now <= before:
-            return None
-        spent = sum(max(0.0, held - last.get(child, 0.0)) for child, held in used.items())
-        return min(100.0, 100.0 * spent / (now - before) / self._cores)
+    def take(self, tree: Sequence[int]) -> float | None:
+        """Percent of all cores that these processes used since the last look; None at the first."""
+        used = {child: held for child in tree if (held := self._read(child)) is not None}
+        return self._share.take(used, newborn=True)
 
 
 def cpu_seconds(pid: int) -> float | None:

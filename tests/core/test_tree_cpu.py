@@ -17,14 +17,14 @@ def sample(cpu: float, job: float | None, wanted: float | None = None) -> Sample
 def test_the_descendants_are_added_up_and_a_new_one_counts_from_its_start() -> None:
     spent: dict[int, float] = {2: 10.0}
     now = [0.0]
-    tree = TreeCpu(children=lambda pid: list(spent), read=spent.get, clock=lambda: now[0], cores=2)
-    assert tree.take(1) is None, "one look says nothing"
+    tree = TreeCpu(read=spent.get, clock=lambda: now[0], cores=2)
+    assert tree.take(list(spent)) is None, "one look says nothing"
     now[0] = 2.0
     spent.update({2: 11.0, 3: 0.5})
-    assert tree.take(1) == pytest.approx(37.5)
+    assert tree.take(list(spent)) == pytest.approx(37.5)
     now[0] = 3.0
     del spent[2]
-    assert tree.take(1) == 0.0
+    assert tree.take(list(spent)) == 0.0
 
 
 def test_a_job_is_crowded_where_others_take_what_it_would_use() -> None:
@@ -47,21 +47,24 @@ def test_the_demand_is_what_ran_and_what_waited_and_never_more_than_the_machine(
     demands = {2: {20: 1.0, 21: 5.0}}
     now = [0.0]
     tree = TreeDemand(
-        children=lambda pid: list(demands),
         read=lambda pid: demands[pid],
         clock=lambda: now[0],
         cores=2,
     )
-    assert tree.take(1) is None, "one look says nothing"
+    assert tree.take(list(demands)) is None, "one look says nothing"
     now[0] = 2.0
     demands[2] = {20: 2.0, 21: 5.5, 22: 9.0}
-    assert tree.take(1) == pytest.approx(37.5), "a new thread counts from its second look on"
+    assert tree.take(list(demands)) == pytest.approx(37.5), (
+        "a new thread counts from its second look on"
+    )
     now[0] = 3.0
     demands[2] = {20: 4.0, 21: 7.5}
-    assert tree.take(1) == 100.0, "three threads wait for two cores on an idle machine too"
+    assert tree.take(list(demands)) == 100.0, (
+        "three threads wait for two cores on an idle machine too"
+    )
     demands.clear()
     now[0] = 4.0
-    assert tree.take(1) is None
+    assert tree.take(list(demands)) is None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's sched-stats")
