@@ -63,6 +63,11 @@ class FirstlightError(Exception):
         self.signal = signal
         """Name of the signal that ended a child process; empty when none did."""
 
+    @property
+    def with_hint(self) -> str:
+        """What happened and what to do next, for a person, in one line."""
+        return f"{self} {self.hint}".rstrip()
+
     def to_json(self) -> ErrorDocument:
         """Return the `error` object of a failed `--json` document (SPEC 2)."""
         document: ErrorDocument = {

@@ -41,7 +41,7 @@ def _precision(text: str) -> str | None:
     try:
         find_precision(text)
     except UsageError as error:
-        return f"names no precision: {error} {error.hint}".rstrip(" .")
+        return f"names no precision: {error.with_hint}".rstrip(" .")
     return None
 
 
@@ -82,10 +82,17 @@ def _whole_number(least: int, most: int) -> Callable[[str], str | None]:
     return problem
 
 
-def _alert(
-    name: SettingName, figure: AlertFigure, title: str, help: str, unit: str, most: int
-) -> SettingRow:
-    default = ALERT_THRESHOLDS[figure]
+ALERT_SETTINGS: Mapping[AlertFigure, SettingName] = {
+    "response_time_ms": "alert_response_ms",
+    "error_rate_percent": "alert_errors_percent",
+    "memory_usage_percent": "alert_memory_percent",
+    "cpu_usage_percent": "alert_cpu_percent",
+}
+"""Threshold → the setting that changes it."""
+
+
+def _alert(figure: AlertFigure, title: str, help: str, unit: str, most: int) -> SettingRow:
+    name, default = ALERT_SETTINGS[figure], ALERT_THRESHOLDS[figure]
     return SettingRow(
         name=name,
         title=title,
@@ -136,7 +143,6 @@ SETTINGS: tuple[SettingRow, ...] = (
         choices=MONITORS,
     ),
     _alert(
-        "alert_response_ms",
         "response_time_ms",
         "Alert: response",
         "The monitor warns when the first token takes as long.",
@@ -144,7 +150,6 @@ SETTINGS: tuple[SettingRow, ...] = (
         600_000,
     ),
     _alert(
-        "alert_errors_percent",
         "error_rate_percent",
         "Alert: errors",
         "The monitor warns when as many answers fail.",
@@ -152,7 +157,6 @@ SETTINGS: tuple[SettingRow, ...] = (
         100,
     ),
     _alert(
-        "alert_memory_percent",
         "memory_usage_percent",
         "Alert: memory",
         "The monitor warns when as much of the RAM is in use.",
@@ -160,7 +164,6 @@ SETTINGS: tuple[SettingRow, ...] = (
         100,
     ),
     _alert(
-        "alert_cpu_percent",
         "cpu_usage_percent",
         "Alert: CPU",
         "The monitor warns when as much of the processor is in use.",
@@ -169,10 +172,3 @@ SETTINGS: tuple[SettingRow, ...] = (
     ),
 )
 """Every setting but the keys."""
-ALERT_SETTINGS: Mapping[AlertFigure, SettingName] = {
-    "response_time_ms": "alert_response_ms",
-    "error_rate_percent": "alert_errors_percent",
-    "memory_usage_percent": "alert_memory_percent",
-    "cpu_usage_percent": "alert_cpu_percent",
-}
-"""Threshold → the setting that changes it."""

@@ -30,9 +30,9 @@ async def settle(pilot: Pilot[Any]) -> None:
     await painted(pilot)
 
 
-async def until(pilot: Pilot[Any], reached: Callable[[], Any]) -> None:
+async def until(pilot: Pilot[Any], reached: Callable[[], Any], *, seconds: float = 20) -> None:
     """Let the app run until something is so; for work that never ends by itself, and for the end of the app."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(seconds):
         while not reached():
             await pilot.pause(0.02)
 

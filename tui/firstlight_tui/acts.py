@@ -91,13 +91,14 @@ class WizardActs(TerminalApp):
             self.push_screen(JobListScreen(), self._jobs_closed)
 
     def _jobs_closed(self, name: str | None) -> None:
-        owner = STEPS_OF_OTHERS.get(name or "", "")
+        if not name:
+            return
+        owner = STEPS_OF_OTHERS.get(name, "")
         for index, step in enumerate(self.steps):
-            if name and (name == step.WORK or owner == step.STEP_ID):
-                if why := self.workspace.navigation.hindrance(index, self.workspace.session):
+            if name == step.WORK or owner == step.STEP_ID:
+                why = self.workspace.navigation.jump(index, self.workspace.session)
+                if why:
                     self.notify(why, severity="warning", markup=False)
-                else:
-                    self.workspace.navigation.open(step)
 
     def exit(
         self,

@@ -119,7 +119,7 @@ async def _registered(cache: ModelCache) -> tuple[list[Registration], str]:
         async with open_foundry(cache=cache) as job:
             models = (await job.call(jobs_foundry.LIST({})))["models"]
     except FirstlightError as error:
-        return [], f"{error} {error.hint}"
+        return [], error.with_hint
     return [
         {"id": row["id"], "path": row["path"], "there": Path(row["path"]).is_dir()}
         for row in models

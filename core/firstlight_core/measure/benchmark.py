@@ -7,6 +7,7 @@ import os
 import platform
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -120,6 +121,9 @@ async def benchmark(
             notes.append(
                 "The targets do not fit into memory together, so they were measured one after another."
             )
+        document_of = partial(
+            _document, lengths, new_tokens, repeats, together and len(subjects) > 1
+        )
         groups = [subjects] if together or pairs else [[subject] for subject in subjects]
         bandwidth = await measure_bandwidth(map(_artifact, subjects), tell, started)
         count = MeasurementCount(subjects, repeats, levels, tell)
@@ -138,20 +142,8 @@ async def benchmark(
             if on_stopped is not None and measured:
                 reasons = watch.notes()
                 results = [_partial_result(s, sweeps, void=bool(reasons)) for s in measured]
-                on_stopped(
-                    {
-                        "machine": machine(),
-                        "lengths": list(lengths),
-                        "new_tokens": new_tokens,
-                        "repeats": repeats,
-                        "interleaved": together and len(subjects) > 1,
-                        "results": results,
-                        "notes": [*notes, count.stopped_words, *reasons],
-                        "void": bool(reasons),
-                        "void_reasons": reasons,
-                        "stopped": True,
-                    }
-                )
+                part = document_of(results, [*notes, count.stopped_words, *reasons], reasons)
+                on_stopped({**part, "stopped": True})
             raise
         reasons = watch.notes()
         results = [_result(subject, sweeps, void=bool(reasons)) for subject in subjects]
@@ -167,21 +159,34 @@ async def benchmark(
             "Directly is timed from the prompt's tokens on; through the service the connection, the template and the "
             "tokenizer count too."
         )
-    document: BenchDocument = {
+    document = document_of(results, notes, reasons)
+    if overheads:
+        document["overhead"] = overheads
+    add_roofline(document, map(_artifact, subjects), bandwidth)
+    return document
+
+
+def _document(
+    lengths: Sequence[int],
+    new_tokens: int,
+    repeats: int,
+    interleaved: bool,
+    results: list[BenchResult],
+    notes: list[str],
+    reasons: list[str],
+) -> BenchDocument:
+    """Return the document of these results; `reasons` say why they are void."""
+    return {
         "machine": machine(),
         "lengths": list(lengths),
         "new_tokens": new_tokens,
         "repeats": repeats,
-        "interleaved": together and len(subjects) > 1,
+        "interleaved": interleaved,
         "results": results,
         "notes": notes,
         "void": bool(reasons),
         "void_reasons": reasons,
     }
-    if overheads:
-        document["overhead"] = overheads
-    add_roofline(document, map(_artifact, subjects), bandwidth)
-    return document
 
 
 def _check_numbers(

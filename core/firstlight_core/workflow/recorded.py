@@ -55,7 +55,7 @@ def record(
             new_document(kind, cast(JsonObject, dict(document)), records, machine())
         )
     except FirstlightError as error:
-        tell(Notice(f"Not kept in the history. {error} {error.hint}".strip()))
+        tell(Notice(f"Not kept in the history. {error.with_hint}"))
         return []
     except Exception as error:
         tell(Notice(f"Not kept in the history: {one_line(str(error) or repr(error), 200)}."))

@@ -121,7 +121,7 @@ def _check_precisions(section: Section, key: str, precisions: tuple[str, ...]) -
 
 def _because(what: str, error: UsageError) -> str:
     """Return the fault of a value in the words of the module that checks it, without the last full stop."""
-    return f"{what}: {error} {error.hint}".rstrip(" .")
+    return f"{what}: {error.with_hint}".rstrip(" .")
 
 
 def _template(section: Section) -> TemplateChoice:

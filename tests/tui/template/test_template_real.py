@@ -1,8 +1,7 @@
 """Issue 5 in the wizard, on the real sample: a broken template changes the answer, the mended one is right."""
 
-import asyncio
 import json
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +16,12 @@ from firstlight_tui.app import WizardApp
 from firstlight_tui.steps.template.jinja_screen import JinjaScreen
 from firstlight_tui.steps.template.screen import TemplateStep
 from firstlight_tui.widgets import Words
+from tests.support import pilot as support
 from tests.support.pilot import Build
 
 QUESTION = "What is int4 quantization?"
-
-
-async def until(pilot: Pilot[Any], reached: Callable[[], Any]) -> None:
-    """Let the app run until something is so."""
-    async with asyncio.timeout(90):
-        while not reached():
-            await pilot.pause(0.05)
+until = partial(support.until, seconds=90)
+"""The real tools take their time."""
 
 
 async def answer(app: WizardApp, pilot: Pilot[Any]) -> str:

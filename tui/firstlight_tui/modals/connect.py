@@ -131,7 +131,7 @@ class ConnectScreen(Dialog[ServerChoice | None]):
             servers = await self._find(address, known=known, network=network)
         except FirstlightError as error:
             self._show([], network=network)
-            self.query_one("#fault", Words).update(f"{error} {error.hint}".strip())
+            self.query_one("#fault", Words).update(error.with_hint)
             return
         wanted = (address or "").partition("#")[2]
         self._show(servers, network=network, wanted=wanted, by_user=by_user)

@@ -89,7 +89,7 @@ async def offer_to_continue(app: App[int], workspace: Workspace, memory: RunMemo
         try:
             await asyncio.to_thread(memory.decline, unfinished.run)
         except FirstlightError as error:
-            app.notify(f"{error} {error.hint}", severity="warning", markup=False)
+            app.notify(error.with_hint, severity="warning", markup=False)
 
     def answered(yes: bool | None) -> None:
         begin(app, go_on if yes else decline, group="continue")

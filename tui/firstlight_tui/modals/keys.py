@@ -117,7 +117,7 @@ class KeysScreen(Page[None]):
         try:
             await self._preferences.change_keys(changes)
         except FirstlightError as error:
-            self.app.notify(f"{error} {error.hint}", severity="error", markup=False)
+            self.app.notify(error.with_hint, severity="error", markup=False)
             return
         if not self.is_attached:
             return

@@ -128,7 +128,7 @@ class _Rows:
         try:
             await self._preferences.change({"theme": theme})
         except FirstlightError as error:
-            self._app.notify(f"{error} {error.hint}", severity="warning", markup=False)
+            self._app.notify(error.with_hint, severity="warning", markup=False)
 
     def _show_setting(self, row: SettingRow) -> None:
         screen = SettingsScreen(

@@ -182,7 +182,7 @@ class RunsScreen(Page[None]):
             try:
                 await self._list.delete(run)
             except FirstlightError as error:
-                self.notify(f"{error} {error.hint}", severity="error", markup=False)
+                self.notify(error.with_hint, severity="error", markup=False)
             else:
                 self.notify("Deleted. F8 puts it back.", markup=False)
             self._show()
@@ -200,7 +200,7 @@ class RunsScreen(Page[None]):
         try:
             run = await self._list.undo()
         except FirstlightError as error:
-            self.notify(f"{error} {error.hint}", severity="error", markup=False)
+            self.notify(error.with_hint, severity="error", markup=False)
             return
         if run is None:
             self.notify("Nothing was deleted here.", markup=False)

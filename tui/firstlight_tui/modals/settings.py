@@ -141,7 +141,7 @@ class SettingsScreen(Dialog[None]):
         try:
             await self._preferences.change({row.name: None if value in ("", _DEFAULT) else value})
         except FirstlightError as error:
-            self.app.notify(f"{error} {error.hint}", severity="error", markup=False)
+            self.app.notify(error.with_hint, severity="error", markup=False)
             return
         if not self.is_attached:
             return

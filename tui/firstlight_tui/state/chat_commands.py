@@ -132,7 +132,7 @@ class ChatCommands:
         try:
             target = await asyncio.to_thread(find_target, text)
         except FirstlightError as error:
-            self._view.inform(f"{error} {error.hint}", warning=True)
+            self._view.inform(error.with_hint, warning=True)
         else:
             self.add(target)
 

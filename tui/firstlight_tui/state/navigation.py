@@ -76,6 +76,13 @@ class Navigation:
         ids = [step.STEP_ID for step in self.steps]
         return step_id in ids and self.position > ids.index(step_id)
 
+    def jump(self, index: int, session: Session) -> str:
+        """Open the step at `index` unless something hinders; return what does, empty when it is open."""
+        why = self.hindrance(index, session)
+        if not why:
+            self.open(self.steps[index])
+        return why
+
     def hindrance(self, index: int, session: Session) -> str:
         """Return why the step at `index` cannot be opened now; empty when it can."""
         step = self.steps[index]

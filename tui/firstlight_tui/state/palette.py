@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from firstlight_core.documents.glossary import Term
@@ -11,7 +12,7 @@ from firstlight_core.session import Session
 from firstlight_core.settings_table import SETTINGS, SettingRow
 from firstlight_core.text import bytes_text, one_line
 from firstlight_tui.state.key_names import key_name
-from firstlight_tui.state.navigation import Navigation, Step
+from firstlight_tui.state.navigation import Navigation
 from firstlight_tui.state.runs_list import row_words
 
 if TYPE_CHECKING:
@@ -76,13 +77,7 @@ def step_rows(
             continue
         why = navigation.hindrance(number, session)
         done = "done" if step.done(session) else ""
-
-        def go(step: Step = step, why: str = why) -> None:
-            if why:
-                refuse(why)
-            else:
-                navigation.open(step)
-
+        go = partial(refuse, why) if why else partial(navigation.open, step)
         title = f"Go to {step.STEP_TITLE}"
         yield PaletteRow(group="step", title=title, help="not yet" if why else done, run=go)
 
@@ -93,22 +88,15 @@ def model_rows(models: Iterable[FoundModel], choose: Callable[[str], None]) -> I
         folder = str(model.path)
         size = bytes_text(model.weight_bytes) if model.weight_bytes else ""
         words = ", ".join(word for word in (model.origin, size) if word)
-
-        def take(folder: str = folder) -> None:
-            choose(folder)
-
-        yield PaletteRow(group="model", title=f"Use {model.name}", help=words, run=take)
+        use = partial(choose, folder)
+        yield PaletteRow(group="model", title=f"Use {model.name}", help=words, run=use)
 
 
 def run_rows(runs: Iterable["EarlierRun"], show: Callable[[str], None]) -> Iterator[PaletteRow]:
     """Yield a row for each earlier run."""
     for run in runs:
         title, help = row_words(run)
-
-        def open_it(id: str = run.run.id) -> None:
-            show(id)
-
-        yield PaletteRow(group="run", title=title, help=help, run=open_it)
+        yield PaletteRow(group="run", title=title, help=help, run=partial(show, run.run.id))
 
 
 def theme_rows(
@@ -116,37 +104,25 @@ def theme_rows(
 ) -> Iterator[PaletteRow]:
     """Yield a row for each theme."""
     for theme in themes:
-
-        def take(theme: str = theme) -> None:
-            choose(theme)
-
-        words = "in use" if theme == now else ""
-        yield PaletteRow(group="theme", title=f"Theme {theme}", help=words, theme=theme, run=take)
+        words, wear = "in use" if theme == now else "", partial(choose, theme)
+        yield PaletteRow(group="theme", title=f"Theme {theme}", help=words, theme=theme, run=wear)
 
 
 def setting_rows(show: Callable[[SettingRow], None]) -> Iterator[PaletteRow]:
     """Yield a row for each setting."""
     for row in SETTINGS:
-
-        def open_it(row: SettingRow = row) -> None:
-            show(row)
-
         title, help = f"Set {row.title.lower()}", one_line(row.help)
-        yield PaletteRow(group="setting", title=title, help=help, run=open_it)
+        yield PaletteRow(group="setting", title=title, help=help, run=partial(show, row))
 
 
 def term_rows(show: Callable[[Term], None]) -> Iterator[PaletteRow]:
     """Yield a row for each term of the glossary."""
     for term in list_terms():
-
-        def explain(term: Term = term) -> None:
-            show(term)
-
         yield PaletteRow(
             group="term",
             title=f"What is {term['term']}?",
             help=one_line(term["text"]),
             also=", ".join(names_of(term)),
-            run=explain,
+            run=partial(show, term),
             only_searched=True,
         )

@@ -23,6 +23,7 @@ from firstlight_core.monitor import (
     History,
     Sample,
     TreeCpu,
+    child_pids,
 )
 from firstlight_core.paths import Paths, find_paths
 from firstlight_core.session import Session
@@ -159,7 +160,8 @@ class Workspace:
         if work is None:
             return replace(sample, chat_cpu=sample.job_cpu, job_cpu=None)
         # A job may be several processes, all of them below the wizard.
-        cpu, wanted = self._job_cpu.take(os.getpid()), self._job_demand.take(os.getpid())
+        tree = child_pids(os.getpid())
+        cpu, wanted = self._job_cpu.take(tree), self._job_demand.take(tree)
         # A conversion is several processes; the core adds up their memory.
         held = work.measured.get(HELD)
         return replace(
@@ -281,7 +283,7 @@ class Workspace:
         return LedgerRun.create(self.paths.model_name(name), runs=self.paths.runs)
 
     def _warn_of(self, error: FirstlightError) -> None:
-        self._warn(f"{error} {error.hint}")
+        self._warn(error.with_hint)
 
     def _chat_changed(self, change: Change) -> None:
         """Keep the conversation in the session, and each new answer in the ledger, whichever step is on the screen."""

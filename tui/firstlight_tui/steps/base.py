@@ -312,14 +312,11 @@ class StepScreen(KeyBufferScreen):
     def action_next(self) -> None:
         """One step on, unless an answer is missing."""
         if reason := self.missing(self.session):
-            self.notify(reason, severity="warning", markup=False)
+            self.say_why_not(reason)
         else:
             self.workspace.navigation.go(+1, self.session)
 
     @on(StepChosen)
     def _jump(self, message: StepChosen) -> None:
-        navigation = self.workspace.navigation
-        if why := navigation.hindrance(message.index, self.session):
-            self.notify(why, severity="warning", markup=False)
-        else:
-            navigation.open(navigation.steps[message.index])
+        if why := self.workspace.navigation.jump(message.index, self.session):
+            self.say_why_not(why)

@@ -138,7 +138,7 @@ class Preferences:
             async with self._writing:
                 await asyncio.to_thread(change_settings, {"theme": name}, self._paths)
         except FirstlightError as error:
-            self._app.notify(f"{error} {error.hint}", severity="warning", markup=False)
+            self._app.notify(error.with_hint, severity="warning", markup=False)
         self._chosen_theme = name
         self.settings = replace(self.settings, values={**self.settings.values, "theme": name})
 

@@ -112,7 +112,7 @@ class SamplingScreen(Dialog[SamplingSettings | None]):
             regex = self.query_one("#regex", Input).value or None
             guidance(json_schema, regex)
         except FirstlightError as error:
-            self._refuse(f"{error} {error.hint}")
+            self._refuse(error.with_hint)
             return
         changed = replace(self._settings, json_schema=json_schema, regex=regex)
         for name, value in numbers.items():
@@ -123,7 +123,7 @@ class SamplingScreen(Dialog[SamplingSettings | None]):
         try:
             await self._check_form(settings)
         except FirstlightError as error:
-            self._refuse(f"{error} {error.hint}")
+            self._refuse(error.with_hint)
         else:
             self.dismiss(settings)
 

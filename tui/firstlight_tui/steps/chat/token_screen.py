@@ -90,7 +90,7 @@ class AlternativesScreen(Page[None]):
         try:
             self._known[index] = await self._ask(index)
         except FirstlightError as error:
-            self.query_one("#likely", Words).update(f"{error} {error.hint}")
+            self.query_one("#likely", Words).update(error.with_hint)
         else:
             self._show()
 

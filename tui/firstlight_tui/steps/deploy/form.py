@@ -161,7 +161,7 @@ def name_words(name: str, targets: Mapping[str, str], current: str | None) -> tu
     try:
         check_name(name)
     except UsageError as error:
-        return False, Content.assemble(part(f"✗ {error} {error.hint}", "$text-error"))
+        return False, Content.assemble(part(f"✗ {error.with_hint}", "$text-error"))
     if name == current:
         return True, Content.assemble(part("✓ deployed under this name", "$text-success"))
     if (target := targets.get(name.lower())) is not None:

@@ -143,7 +143,7 @@ class CliScreen(Page[None]):
             done = await work(on_event=hear)
             self._say(f"Done in {seconds_text(done['seconds'])}.", "bold")
         except FirstlightError as error:
-            self._say(f"✗ {error} {error.hint}", "bold")
+            self._say(f"✗ {error.with_hint}", "bold")
         finally:
             self._working = False
         await self._look()

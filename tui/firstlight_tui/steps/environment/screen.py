@@ -283,7 +283,7 @@ class EnvironmentStep(StepScreen):
         try:
             await asyncio.to_thread(write_whole, path, text)
         except StateProblem as error:
-            self.notify(f"Copied. {error} {error.hint}", severity="warning", markup=False)
+            self.notify(f"Copied. {error.with_hint}", severity="warning", markup=False)
         else:
             words = f"Copied, without your name, tokens and paths. Also in {shown_path(path)}"
             self.notify(words, markup=False)

@@ -118,7 +118,7 @@ class AdvancedScreen(Dialog[RowOptions | None]):
         try:
             calibration = self._checked_calibration()
         except FirstlightError as error:
-            self.query_one("#fault", Words).update(one_line(f"{error} {error.hint}".strip()))
+            self.query_one("#fault", Words).update(one_line(error.with_hint))
             return
         chosen: dict[str, int | str | bool] = {}
         for option in self._options:

@@ -196,7 +196,7 @@ class PrecisionStep(StepScreen):
             reason = str(
                 estimates_of(self.session).get(key, {}).get("reason") or "This row cannot run here."
             )
-            self.notify(one_line(reason), severity="warning", markup=False)
+            self.say_why_not(one_line(reason))
             return
         marked = set(self.session.precisions) ^ {key}
         chosen = tuple(p.key for p in PRECISIONS if p.key in marked)
@@ -239,8 +239,7 @@ class PrecisionStep(StepScreen):
         row, tied = find_precision(key), is_tied(session)
         options = options_for(row, tied=tied)
         if not options or session.source is None:
-            words = f"{row.label} is not quantised: there is nothing to choose."
-            self.notify(words, severity="warning", markup=False)
+            self.say_why_not(f"{row.label} is not quantised: there is nothing to choose.")
             return
         try:
             own = self.workspace.services.plan_conversion(

@@ -147,7 +147,7 @@ class JinjaScreen(Dialog[WrittenChatTemplate | None]):
                 "$text-warning",
             )
         except FirstlightError as error:
-            self._say(f"✗ {one_line(f'{error} {error.hint}', 400)}", "$text-error")
+            self._say(f"✗ {one_line(error.with_hint, 400)}", "$text-error")
         else:
             self.dismiss(written)
 

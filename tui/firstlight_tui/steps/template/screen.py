@@ -262,7 +262,7 @@ class TemplateStep(StepScreen):
         if broken is None:
             return False
         field, error = broken
-        self.notify(f"{error} {error.hint}", severity="warning", markup=False)
+        self.notify(error.with_hint, severity="warning", markup=False)
         self.query_one(TemplateFields).field(field).focus()
         return True
 
