@@ -65,7 +65,7 @@ class FirstlightError(Exception):
 
     @property
     def with_hint(self) -> str:
-        """What happened and what to do next, for a person, in one line."""
+        """The message and the hint in one line, for a person."""
         return f"{self} {self.hint}".rstrip()
 
     def to_json(self) -> ErrorDocument:
