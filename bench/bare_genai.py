@@ -1,7 +1,7 @@
 """The shortest honest onnxruntime-genai loop, for as many requests as it is asked: `python bench/bare_genai.py ARTIFACT [OPTIONS]`.
 
 OPTIONS are session options as JSON; without them onnxruntime chooses. A line of stdin is a request {ids, tokens,
-max_length}, a line of stdout its answer {decode_tps, prefill_tps, cpu_s, text}.
+max_length}, a line of stdout its answer {decode_tps, prefill_tps, cpu_s, load_s, text}.
 """
 
 import json
@@ -14,12 +14,14 @@ def main() -> None:
     import numpy
     import onnxruntime_genai as genai
 
+    loading = time.perf_counter_ns()
     config = genai.Config(sys.argv[1])
     if len(sys.argv) > 2:
         options = {"model": {"decoder": {"session_options": json.loads(sys.argv[2])}}}
         config.overlay(json.dumps(options))
     model = genai.Model(config)
     tokenizer = genai.Tokenizer(model)
+    load_s = (time.perf_counter_ns() - loading) / 1e9
     for line in sys.stdin:
         request = json.loads(line)
         ids, new = request["ids"], request["tokens"]
@@ -43,6 +45,7 @@ def main() -> None:
             "decode_tps": (new - 1) * 1e9 / (last - first),
             "prefill_tps": len(ids) * 1e9 / (first - begun),
             "cpu_s": (time.process_time_ns() - spent) / 1e9,
+            "load_s": load_s,
             "text": text,
         }
         sys.stdout.write(json.dumps(answer) + "\n")

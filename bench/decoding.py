@@ -10,12 +10,11 @@ import asyncio
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from bench.bare_loop import BareLoop
 from bench.measuring import Figure, spoken
 from bench.random_model import bench_folder, big_source, int4_of
 from bench.terminal import firstlight
@@ -25,13 +24,11 @@ from firstlight_core.documents.messages import Message
 from firstlight_core.inference.engine import Engine, open_engine
 from firstlight_core.inference.session_options import session_options
 from firstlight_core.paths import find_paths
-from firstlight_core.process.offline import child_environment
 
 ROUNDS = 9
 QUESTION = "What is int4 quantization, and when is it worth it?"
 HISTORY, TURNS = 1_000, 3
 """Tokens of history before the second turn, and how often that is measured."""
-_BARE = Path(__file__).with_name("bare_genai.py")
 Samples = dict[str, list[float]]
 
 
@@ -51,7 +48,10 @@ def measure() -> list[Figure]:
 
 async def _measure(name: str, artifact: Path, tokens: int, home: dict[str, str]) -> list[Figure]:
     rates: dict[str, Samples] = defaultdict(lambda: defaultdict(list))
-    bare = {"bare": _Bare(artifact), "bare, our threads": _Bare(artifact, session_options({}))}
+    bare = {
+        "bare": BareLoop(artifact),
+        "bare, our threads": BareLoop(artifact, session_options({})),
+    }
     try:
         async with open_engine(artifact) as engine:
             ids = (await engine.render([_turn(QUESTION)]))["ids"]
@@ -66,7 +66,7 @@ async def _measure(name: str, artifact: Path, tokens: int, home: dict[str, str])
                     return await asyncio.to_thread(_chat_answer, lasting, tokens, home)
                 if who == "bare, one answer":
                     return await asyncio.to_thread(_one_answer, artifact, ids, tokens, length)
-                return await asyncio.to_thread(bare[who].answer, ids, tokens, length)
+                return dict(await asyncio.to_thread(bare[who].answer, ids, tokens, length))
 
             order = ["engine", "chat --json", "bare, one answer", *bare]
             for number in range(ROUNDS + 1):
@@ -122,33 +122,6 @@ def _figures(name: str, rates: dict[str, Samples], tokens: int) -> list[Figure]:
     return figures
 
 
-class _Bare:
-    """A process of bench/bare_genai.py."""
-
-    def __init__(self, artifact: Path, options: dict[str, Any] | None = None) -> None:
-        given = [json.dumps(options)] if options else []
-        self._process = subprocess.Popen(
-            [sys.executable, str(_BARE), str(artifact), *given],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=child_environment(),
-            text=True,
-        )
-
-    def answer(self, ids: list[int], tokens: int, max_length: int) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        request = {"ids": ids, "tokens": tokens, "max_length": max_length}
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        return dict(json.loads(self._process.stdout.readline()))
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(10)
-
-
 def _turn(text: str, role: str = "user") -> Message:
     return {"role": role, "content": text}
 
@@ -164,9 +137,9 @@ async def _engine_answer(engine: Engine, ids: list[int], tokens: int) -> dict[st
 
 def _one_answer(artifact: Path, ids: list[int], tokens: int, max_length: int) -> dict[str, Any]:
     """The bare loop as the command line has it: load, answer, end."""
-    child = _Bare(artifact)
+    child = BareLoop(artifact)
     try:
-        return child.answer(ids, tokens, max_length)
+        return dict(child.answer(ids, tokens, max_length))
     finally:
         child.close()
 

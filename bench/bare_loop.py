@@ -1,0 +1,56 @@
+"""A process of `bench/bare_genai.py`: onnxruntime-genai with nothing around it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TypedDict, cast
+
+from firstlight_core.process.offline import child_environment
+
+_PROGRAM = Path(__file__).with_name("bare_genai.py")
+
+
+class BareAnswer(TypedDict):
+    """One answer of the loop; `load_s` is of the process."""
+
+    decode_tps: float
+    prefill_tps: float
+    cpu_s: float
+    load_s: float
+    text: str
+
+
+class BareLoop:
+    """One loaded artifact; without `options` onnxruntime chooses its threads."""
+
+    def __init__(self, artifact: Path, options: Mapping[str, str | int] | None = None) -> None:
+        given = [json.dumps(options)] if options else []
+        self._process = subprocess.Popen(
+            [sys.executable, str(_PROGRAM), str(artifact), *given],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=child_environment(),
+            text=True,
+        )
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
+    def answer(self, ids: Sequence[int], tokens: int, max_length: int) -> BareAnswer:
+        """Return the times of one prompt and so many decoded tokens."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        request = {"ids": list(ids), "tokens": tokens, "max_length": max_length}
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        return cast(BareAnswer, json.loads(self._process.stdout.readline()))
+
+    def close(self) -> None:
+        """End the process."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(10)

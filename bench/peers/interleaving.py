@@ -1,0 +1,82 @@
+"""Runs subjects in turns and notices what disturbs them."""
+
+import asyncio
+import os
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
+
+import psutil
+
+from bench.peers.document import Run, Samples
+from firstlight_core.measure.interference import InterferenceWatch, processor_seconds
+
+
+class Subject(Protocol):
+    """Something that is measured: a name, its long-lived processes, and one repetition."""
+
+    @property
+    def name(self) -> str:
+        """Its name in tables."""
+
+    @property
+    def pids(self) -> Sequence[int]:
+        """Its processes that live as long as it."""
+
+    async def repeat(self) -> Mapping[str, float]:
+        """Measure once; figures by metric."""
+
+
+async def run_in_turns(
+    subjects: Sequence[Subject],
+    rounds: int,
+    *,
+    kind: str,
+    model: str,
+    warm_up: bool,
+    tell: Callable[[str], Awaitable[None] | None] = lambda line: None,
+    watch: InterferenceWatch | None = None,
+) -> Run:
+    """Measure every subject once a round, each round beginning with the next one.
+
+    With `warm_up` a first round is thrown away. Programs that a subject starts and waits for count as its own.
+    """
+    watch = watch or InterferenceWatch(ours=seconds_with_children)
+    figures: dict[str, dict[str, list[float]]] = {
+        subject.name: defaultdict(list) for subject in subjects
+    }
+    load = [round(value, 2) for value in os.getloadavg()]
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    for number in range(rounds + warm_up):
+        counts = number >= warm_up
+        turn = number % len(subjects)
+        if counts:
+            watch.begin([pid for subject in subjects for pid in subject.pids])
+        for subject in [*subjects[turn:], *subjects[:turn]]:
+            measured = await subject.repeat()
+            for metric, value in measured.items() if counts else ():
+                figures[subject.name][metric].append(value)
+        if counts:
+            watch.end()
+        tell(f"round {number + 1 - warm_up} of {rounds}")
+    await asyncio.sleep(0)
+    return {
+        "kind": kind,
+        "model": model,
+        "at": at,
+        "load_average": load,
+        "void_reasons": watch.notes(),
+        "subjects": [
+            Samples(subject=name, figures=dict(metrics)) for name, metrics in figures.items()
+        ],
+    }
+
+
+def seconds_with_children(pids: Sequence[int]) -> float:
+    """Processor seconds of this process, of the children that it has waited for, and of those named."""
+    times = psutil.Process().cpu_times()
+    waited_for = float(
+        getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
+    )
+    return processor_seconds(pids) + waited_for

@@ -1,0 +1,180 @@
+"""What a user has before anything runs: artifact, GGUF files; their size, and the time and memory of making them."""
+
+import asyncio
+import json
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.measuring import timed
+from bench.peers.document import Run, Sizes
+from bench.peers.interleaving import Subject, run_in_turns
+from bench.peers.llama_cpp import LlamaCpp
+from bench.peers.models import INT4, LLAMA_FORMATS, OLIVE, TUNED, PeerModel, llama_name
+from bench.terminal import firstlight
+from firstlight_core.process.offline import OFFLINE
+
+REPEATS = 2
+_BY_HAND = Path(__file__).parents[1] / "hand_olive.py"
+_DEVICE = {"device": "cpu", "execution_providers": ["CPUExecutionProvider"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where everything of one model lies: `root/KEY` is the source, `root/peers/KEY` what is made of it."""
+
+    root: Path
+    model: PeerModel
+
+    @property
+    def source(self) -> Path:
+        """The Hugging Face folder."""
+        return self.root / self.model.key
+
+    @property
+    def made(self) -> Path:
+        """The folder of all that is made."""
+        return self.root / "peers" / self.model.key
+
+    @property
+    def int4(self) -> Path:
+        """Firstlight's default artifact."""
+        return self.made / "int4"
+
+    @property
+    def tuned(self) -> Path:
+        """What `firstlight tune` publishes."""
+        return self.made / "tuned"
+
+    @property
+    def olive(self) -> Path:
+        """The folder that Olive works in when it is run by hand."""
+        return self.made / "olive"
+
+    @property
+    def olive_model(self) -> Path:
+        """Olive's own artifact."""
+        configs = sorted(self.olive.rglob("genai_config.json"))
+        return configs[0].parent if configs else self.olive
+
+    def gguf(self, quantisation: str) -> Path:
+        """The GGUF file of a format of llama.cpp."""
+        return self.made / f"{quantisation.lower()}.gguf"
+
+    def sizes(self) -> list[Sizes]:
+        """Bytes on disk of every artifact and file that is there."""
+        paths = {INT4: self.int4, TUNED: self.tuned, OLIVE: self.olive_model}
+        paths |= {llama_name(q): self.gguf(q) for q in LLAMA_FORMATS}
+        return [
+            {"model": self.model.key, "subject": name, "bytes": _bytes_of(path)}
+            for name, path in paths.items()
+            if path.exists()
+        ]
+
+
+class Conversion:
+    """`firstlight convert`, the whole command on a machine that has never seen the source."""
+
+    name = INT4
+    pids: Sequence[int] = ()
+
+    def __init__(self, folders: Folders) -> None:
+        self._folders = folders
+
+    async def repeat(self) -> Mapping[str, float]:
+        """Convert anew."""
+        home = self._folders.made / "home"
+        for folder in (self._folders.int4, home):
+            shutil.rmtree(folder, ignore_errors=True)
+        source, target = self._folders.source, self._folders.int4
+        figures = await _timed([firstlight(), "convert", source, "-o", target], _home(home))
+        if preset := self._folders.model.template_preset:
+            await _timed([firstlight(), "template", target, "--preset", preset], _home(home))
+        return figures
+
+
+class OliveByHand:
+    """Olive's ModelBuilder pass with `precision: int4` and nothing else said."""
+
+    name = OLIVE
+    pids: Sequence[int] = ()
+
+    def __init__(self, folders: Folders) -> None:
+        self._folders = folders
+
+    async def repeat(self) -> Mapping[str, float]:
+        """Convert anew."""
+        folder = self._folders.olive
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        config = folder / "config.json"
+        config.write_text(json.dumps(olive_config(self._folders.source, folder)), "utf-8")
+        return await _timed([sys.executable, _BY_HAND, config], OFFLINE)
+
+
+class Quantisation:
+    """llama.cpp's converter to 16 bits, then its quantiser."""
+
+    pids: Sequence[int] = ()
+
+    def __init__(self, folders: Folders, llama: LlamaCpp, quantisation: str) -> None:
+        self.name = llama_name(quantisation)
+        self._folders = folders
+        self._llama = llama
+        self._quantisation = quantisation
+
+    async def repeat(self) -> Mapping[str, float]:
+        """Convert and quantise anew; the seconds of both, and the memory of the hungrier one."""
+        full, target = self._folders.gguf("F16"), self._folders.gguf(self._quantisation)
+        first = await _timed(
+            self._llama.converting(self._folders.source, full), self._llama.converting_environment
+        )
+        second = await _timed(self._llama.quantising(full, target, self._quantisation), {})
+        return {
+            "seconds": first["seconds"] + second["seconds"],
+            "peak_bytes": max(first["peak_bytes"], second["peak_bytes"]),
+        }
+
+
+async def measure_making(model: PeerModel, folders: Folders, llama: LlamaCpp) -> Run:
+    """Make everything but the tuned artifact, in turns; the last of each stays."""
+    folders.made.mkdir(parents=True, exist_ok=True)
+    subjects: list[Subject] = [Conversion(folders), OliveByHand(folders)]
+    subjects += [Quantisation(folders, llama, quantisation) for quantisation in LLAMA_FORMATS]
+    return await run_in_turns(subjects, REPEATS, kind="making", model=model.key, warm_up=False)
+
+
+async def tune(folders: Folders) -> None:
+    """Let `firstlight tune` publish its fastest artifact; a preset template as in the default artifact."""
+    home = folders.made / "home"
+    shutil.rmtree(folders.tuned, ignore_errors=True)
+    await _timed([firstlight(), "tune", folders.source, "-o", folders.tuned], _home(home))
+
+
+def olive_config(source: Path, folder: Path) -> dict[str, object]:
+    """Return the configuration file that one writes by hand: the course's one pass, on a CPU."""
+    return {
+        "input_model": {"type": "HfModel", "model_path": str(source)},
+        "systems": {"cpu": {"type": "LocalSystem", "accelerators": [_DEVICE]}},
+        "host": "cpu",
+        "target": "cpu",
+        "passes": {"builder": {"type": "ModelBuilder", "precision": "int4"}},
+        "output_dir": str(folder / "output"),
+        "cache_dir": str(folder / "cache"),
+    }
+
+
+async def _timed(command: Sequence[str | Path], environment: Mapping[str, str]) -> dict[str, float]:
+    seconds, peak = await asyncio.to_thread(timed, command, env=dict(environment))
+    return {"seconds": seconds, "peak_bytes": float(peak)}
+
+
+def _home(folder: Path) -> dict[str, str]:
+    return {"FIRSTLIGHT_HOME": str(folder)}
+
+
+def _bytes_of(path: Path) -> int:
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files)
