@@ -4,7 +4,7 @@ from firstlight_core.exports.table import EXPORTS
 
 PUBLISHED: dict[str, str] = {
     "foundry": "Copies the model into Foundry Local and asks it.",
-    "folder": "A copy for old CLIs and programs; nothing asked.",
+    "folder": "A copy for the Foundry CLI up to 0.8 and other programs; nothing asked.",
 }
 """The targets that put a copy into a cache, and what each means."""
 

@@ -11,10 +11,8 @@ from firstlight_core.documents.measure import DriftFigures
 from firstlight_core.files import JsonObject, JsonValue
 from firstlight_core.ledger import Entry
 from firstlight_core.measure.drift_words import closeness
+from firstlight_core.measure.quoted_length import quoted_index
 from firstlight_core.session import Session
-
-PROMPT_TOKENS = 128
-"""The table quotes one prompt length: of the measured ones, that which is nearest to this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,10 +154,10 @@ def with_speeds(figures: Figures, result: JsonObject, *, void: bool) -> Figures:
         run_rss_bytes=_whole(_inner(result.get("rss_bytes"), "peak")),
     )
     lengths = [(_whole(_inner(case, "prompt_tokens")), case) for case in _list(result.get("cases"))]
-    cases = [(length, case) for length, case in lengths if length]
-    if not cases:
+    quoted = quoted_index([length for length, _case in lengths])
+    if quoted is None:
         return figures
-    length, case = min(cases, key=lambda entry: abs(entry[0] - PROMPT_TOKENS))
+    length, case = lengths[quoted]
     decode = case.get("decode_tps")
     low, high = _inner(decode, "min"), _inner(decode, "max")
     return replace(

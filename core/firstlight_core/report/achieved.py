@@ -6,6 +6,7 @@ from pathlib import PurePath
 from typing import Literal
 
 from firstlight_core.documents.measure import QualityDocument
+from firstlight_core.measure.quoted_length import quoted_case
 from firstlight_core.report.facts import RunFacts, result_of
 from firstlight_core.report.proofs import (
     benchmark_proof,
@@ -85,14 +86,13 @@ def _deployment(facts: RunFacts) -> Achievement:
 def _speed(facts: RunFacts) -> Achievement:
     proof = benchmark_proof(facts)
     result = result_of(facts.benchmark, facts.in_use)
-    rates = [
-        f"decode {case['decode_tps']['median']:.0f} tok/s (median)"
-        for case in (result.get("cases", []) if result is not None else [])
-        if "decode_tps" in case
-    ]
-    note = {"passed": rates[0] if rates else proof.note, "missing": ""}.get(proof.state, proof.note)
-    if proof.state == "void" and rates:
-        note = f"{rates[0]}, but void: measure again"
+    case = quoted_case(result.get("cases", [])) if result is not None else None
+    rate = ""
+    if case is not None and "decode_tps" in case:
+        rate = f"decode {case['decode_tps']['median']:.0f} tok/s (median)"
+    note = {"passed": rate or proof.note, "missing": ""}.get(proof.state, proof.note)
+    if proof.state == "void" and rate:
+        note = f"{rate}, but void: measure again"
     return Achievement(outcome=_OUTCOMES[proof.state], title="Measured on this machine", note=note)
 
 

@@ -35,6 +35,7 @@ from firstlight_core.documents.report import (
 )
 from firstlight_core.documents.tuning import TunedManifest
 from firstlight_core.ledger import Run
+from firstlight_core.measure.quoted_length import quoted_case
 from firstlight_core.precision.table import PRECISIONS
 from firstlight_core.report.checklists import (
     closing_items,
@@ -80,7 +81,7 @@ def report_document(
         document["machine"] = machine
     if facts.model is not None and (model := only_known(ReportedModel, facts.model)):
         document["model"] = model
-    if precisions := _precision_rows(facts):
+    if precisions := precision_rows(facts):
         document["precisions"] = precisions
     if facts.conversions:
         document["conversions"] = [_conversion(made) for made in facts.conversions]
@@ -160,7 +161,7 @@ def _machine(facts: RunFacts) -> ReportedMachine:
     return machine
 
 
-def _precision_rows(facts: RunFacts) -> list[PrecisionRow]:
+def precision_rows(facts: RunFacts) -> list[PrecisionRow]:
     """Return the course's table with three kinds of figures side by side: claim, estimate, measured."""
     estimates = facts.model.get("estimates", {}) if facts.model is not None else {}
     rows = []
@@ -205,9 +206,10 @@ def _measured(facts: RunFacts, precision: str) -> ReportedFigures:
                     _add_drift(measured, quality["drift"])
     bench = facts.benchmark
     for result in bench.get("results", []) if bench is not None else []:
-        if result.get("precision") == precision and result.get("cases"):
+        case = quoted_case(result.get("cases", []))
+        if result.get("precision") == precision and case is not None:
             measured["load_s"] = result["load_s"]
-            _add_speeds(measured, result["cases"][-1])
+            _add_speeds(measured, case)
             if (rss := result.get("rss_bytes")) is not None:
                 measured["run_rss_bytes"] = rss["peak"]
             if (bench is not None and bench.get("void")) or result.get("void"):

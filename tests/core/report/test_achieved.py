@@ -6,12 +6,15 @@ from typing import Any
 import pytest
 
 from firstlight_core.documents.deploy import Deployed
+from firstlight_core.estimate.measured_figures import measured_figures
 from firstlight_core.ledger import Run
 from firstlight_core.report.achieved import Achievement, achievements
+from firstlight_core.report.document import precision_rows
 from firstlight_core.report.facts import current_facts
 from firstlight_core.session import Session
 from tests.core.report.test_report_claims import FAILED, artifact, bench, made, quality
 from tests.support import documents
+from tests.support.measured_documents import bench_case, bench_document, bench_result, figure
 
 
 def lines(run: Run | None = None, **session: Any) -> dict[str, Achievement]:
@@ -53,6 +56,25 @@ def test_a_void_benchmark_says_so() -> None:
     achieved = lines(**CONVERTED, benchmark=bench(void=True))["Measured on this machine"]
     assert achieved.outcome == "void"
     assert achieved.note == "decode 100 tok/s (median), but void: measure again"
+
+
+def test_every_place_quotes_the_same_prompt_length() -> None:
+    speeds = bench_document(
+        bench_result(
+            artifact("int4"),
+            bench_case(32, decode=figure(126.0)),
+            bench_case(128, decode=figure(112.0)),
+            bench_case(512, decode=figure(97.0)),
+            precision="int4",
+        )
+    )
+    session: dict[str, Any] = {**CONVERTED, "benchmark": speeds}
+    facts = current_facts(Session(**session), None)
+    (row,) = [row for row in precision_rows(facts) if row["precision"] == "int4"]
+    figures = measured_figures(session["artifacts"], Session(**session))["int4"]
+    assert lines(**session)["Measured on this machine"].note == "decode 112 tok/s (median)"
+    assert figures.decode_tps == 112.0
+    assert (row["measured"]["prompt_tokens"], row["measured"]["decode_tps"]) == (128, 112.0)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 PURPOSES: Mapping[str, str] = {
     "foundry": "this laptop",
-    "folder": "old CLIs",
+    "folder": "older Foundry CLI",
     "bundle": "my own code",
     "ollama": "Ollama",
     "vllm": "GPU server",

@@ -1,11 +1,11 @@
 """A benchmark as plots: bars of its targets, and curves over prompt length or over the rounds; no step is needed for them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from firstlight_core.documents.figures import Figure
 from firstlight_core.documents.measure import BenchCase, BenchDocument, BenchResult
-from firstlight_core.estimate.measured_figures import PROMPT_TOKENS
+from firstlight_core.measure.quoted_length import quoted_case, quoted_index
 from firstlight_core.precision.table import PRECISIONS
 from firstlight_core.text import one_line
 from firstlight_tui.widgets.charts import Bar, Bars, LinePlot, Series
@@ -35,20 +35,11 @@ def decode_of(case: BenchCase) -> Figure | None:
     return case.get("decode_tps")
 
 
-def quoted_case(cases: Sequence[BenchCase]) -> BenchCase | None:
-    """Return the case whose prompt length is quoted: the measured one nearest to 128 tokens."""
-    if not cases:
-        return None
-    return min(
-        cases, key=lambda case: abs(case.get("prompt_tokens", PROMPT_TOKENS) - PROMPT_TOKENS)
-    )
-
-
 def speed_bars(document: BenchDocument) -> Bars | None:
     """Return the writing speed of each target at the quoted prompt length; None where none was measured."""
-    lengths = {case.get("prompt_tokens") for r in document["results"] for case in r["cases"]}
-    length = min((n for n in lengths if n), key=lambda n: abs(n - PROMPT_TOKENS), default=None)
-    prompt = f"{length}-token prompt, " if length else ""
+    lengths = [case.get("prompt_tokens") for r in document["results"] for case in r["cases"]]
+    index = quoted_index(lengths)
+    prompt = f"{lengths[index]}-token prompt, " if index is not None else ""
     return _bars(document, f"Writing, tokens a second ({prompt}├─┤ min–max)", decode_of)
 
 

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Mapping
 
 from firstlight_core.documents.figures import Figure
 from firstlight_core.documents.measure import BenchCase, BenchDocument, BenchResult
-from firstlight_core.estimate.measured_figures import PROMPT_TOKENS
+from firstlight_core.measure.quoted_length import QUOTED_TOKENS, quoted_case
 from firstlight_core.monitor import ALERT_THRESHOLDS, MEMORY_ALERT
 from firstlight_core.process.events import Measured
 from firstlight_core.text import bytes_text, one_line, seconds_text
-from firstlight_tui.widgets.bench_plots import decode_of, label_of, prefill_of, quoted_case, ttft_of
+from firstlight_tui.widgets.bench_plots import decode_of, label_of, prefill_of, ttft_of
 from firstlight_tui.widgets.charts import Bar, Bars, Tile
 from firstlight_tui.widgets.charts.roles import Origin, Verdict
 from firstlight_tui.widgets.charts.scale import short
@@ -51,7 +51,7 @@ def live_bars(repetitions: Iterable[Measured]) -> Bars | None:
     rates = [m for m in repetitions if m.name == "decode_tps" and m.label]
     if not rates:
         return None
-    length = min({m.prompt_tokens for m in rates}, key=lambda n: abs(n - PROMPT_TOKENS))
+    length = min({m.prompt_tokens for m in rates}, key=lambda n: abs(n - QUOTED_TOKENS))
     samples: dict[str, list[float]] = {}
     for repetition in rates:
         if repetition.prompt_tokens == length:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from textual.content import Content
 
 from firstlight_core.documents.measure import BenchDocument, BenchResult
+from firstlight_core.measure.quoted_length import quoted_case
 from firstlight_core.monitor import ALERT_THRESHOLDS
 from firstlight_core.text import bytes_text, seconds_text
 from firstlight_tui.steps.benchmark.rows import processor_share
-from firstlight_tui.widgets.bench_plots import quoted_case, ttft_of
+from firstlight_tui.widgets.bench_plots import ttft_of
 from firstlight_tui.widgets.charts.canvas import Piece, fitted, lines_of, trough
 from firstlight_tui.widgets.charts.roles import BAD, BOLD, CAUTION, FILL, GOOD, MUTED, TITLE
 
