@@ -1,8 +1,8 @@
 """Walks the real wizard over a model and writes a picture of every step, of every theme, and the tour of the README.
 
 `make shots` runs it on the sample, `make shots MODEL=FOLDER` on a model of yours: everything in the pictures was
-converted, deployed and measured on the machine that took them. Needs rsvg-convert (Debian: librsvg2-bin) for the PNG
-files, and the font Noto Sans Mono (fonts-noto-mono).
+converted, deployed and measured on the machine that took them. Needs rsvg-convert (Debian: librsvg2-bin) and pngquant
+for the PNG files, and the font Noto Sans Mono (fonts-noto-mono).
 """
 
 import argparse
@@ -22,11 +22,14 @@ from textual.widgets import Button
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
+
+from cells import draw_cells  # noqa: E402
+
 SIZE = (120, 36)
 THEMES = ("firstlight", "ember", "paper", "dawn", "contrast")
 STEP_SECONDS = 900
 """A drift check of a real model against its original takes minutes."""
-ZOOM = "1.5"
+ZOOM = "2"
 FRAME_SECONDS = 3.0
 JOINER = "\\1\u200c"
 
@@ -52,8 +55,10 @@ def without_folders(svg: str, model: Path) -> str:
 def write_png(svg: str, name: str) -> None:
     """Write a picture as PNG, in a font of this machine."""
     # librsvg drops leading spaces unless it is told to keep them, and knows no textLength: a cell has 12.2 units.
-    local = svg.replace("<text ", '<text xml:space="preserve" letter-spacing="0.2" ').replace(
-        "&#160;", " "
+    local = (
+        draw_cells(svg)
+        .replace("<text ", '<text xml:space="preserve" letter-spacing="0.2" ')
+        .replace("&#160;", " ")
     )
     # As wide as Fira Code, for which the picture is made, and without its ligatures: `<|` stays two signs.
     local = local.replace("Fira Code", "Noto Sans Mono").replace("\u200c", "")
@@ -62,6 +67,8 @@ def write_png(svg: str, name: str) -> None:
         file.flush()
         target = HERE / f"{name}.png"
         subprocess.run(["rsvg-convert", "--zoom", ZOOM, file.name, "-o", target], check=True)
+    # A terminal has few colours: a palette of 256 loses nothing that is seen, and two thirds of the bytes.
+    subprocess.run(["pngquant", "--force", "--ext", ".png", "--strip", target], check=True)
     print(f"{name}.png  {target.stat().st_size // 1024} KiB")
 
 
@@ -147,9 +154,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, help="folder of the model; default: the sample")
     chosen: Path | None = parser.parse_args().model
-    if shutil.which("rsvg-convert") is None:
-        sys.stderr.write("rsvg-convert is missing; on Debian: apt-get install librsvg2-bin\n")
-        return 3
+    for program, package in (("rsvg-convert", "librsvg2-bin"), ("pngquant", "pngquant")):
+        if shutil.which(program) is None:
+            sys.stderr.write(f"{program} is missing; on Debian: apt-get install {package}\n")
+            return 3
     with tempfile.TemporaryDirectory() as home:
         os.environ["FIRSTLIGHT_HOME"] = home
         from firstlight_core.paths import find_paths
