@@ -1,7 +1,7 @@
-"""The precision table half filled with real measurements of the sample model, as a wizard to photograph.
+"""The precision table half filled with real measurements of a model, as a wizard to photograph.
 
-`python screenshots/precision_scene.py` measures once more (convert, benchmark, quality; about a minute on a quiet
-machine) and writes `scenes/precision.json`; `precision_scene()` only reads that file.
+`python screenshots/precision_scene.py [MODEL]` measures once more (convert, benchmark, quality; the sample takes about
+a minute on a quiet machine) and writes `scenes/precision.json`; `precision_scene()` only reads that file.
 """
 
 import asyncio
@@ -41,27 +41,26 @@ def precision_scene() -> WizardApp:
     )
 
 
-async def measure(folder: Path) -> Any:
-    """Convert the sample to three precisions, measure speed and drift; the session as JSON."""
+async def measure(model: Path, folder: Path) -> Any:
+    """Convert a model to three precisions, measure speed and drift; the session as JSON."""
     from firstlight_core.conversion.convert import convert_many
     from firstlight_core.estimate.estimates import estimates
     from firstlight_core.measure.benchmark import benchmark
     from firstlight_core.measure.quality import check_quality
     from firstlight_core.model.inspection import inspect_model
 
-    sample = find_paths().sample
-    inspection = inspect_model(sample)
+    inspection = inspect_model(model)
     outputs = {key: folder / key for key in MEASURED}
-    made = await convert_many(sample, outputs)
+    made = await convert_many(model, outputs)
     speeds = await benchmark([str(path) for path in outputs.values()])
     drifts: list[QualityDocument] = []
     for path in outputs.values():
-        quality = await check_quality(str(path), reference=str(sample))
+        quality = await check_quality(str(path), reference=str(model))
         drift: DriftDocument = {**quality["drift"], "worst": []}
         figures: QualityDocument = {**quality, "drift": drift, "checks": [], "answers": []}
         drifts.append(figures)
     session = Session(
-        source=str(sample),
+        source=str(model),
         model={**inspection.to_json(), "estimates": estimates(inspection)},
         precisions=("int4", "int4-compact"),
         artifacts=tuple(made["results"]),
@@ -72,7 +71,7 @@ async def measure(folder: Path) -> Any:
     return session.to_json()
 
 
-def write(session: Any, folder: Path) -> None:
+def write(session: Any, model: Path, folder: Path) -> None:
     """Write the scene without a path of this machine.
 
     Raises:
@@ -83,6 +82,7 @@ def write(session: Any, folder: Path) -> None:
     text = json.dumps(session, indent=1, allow_nan=False)
     text = text.replace(str(folder), ARTIFACTS_MARK)
     text = text.replace(str(find_paths().sample), SAMPLE_MARK)
+    text = text.replace(str(model), f"models/{model.name}")
     for private in (str(Path.home()), str(Path.cwd()), tempfile.gettempdir()):
         if private in text:
             raise ValueError(f"the scene still names {private}")
@@ -93,8 +93,9 @@ def write(session: Any, folder: Path) -> None:
 def main() -> int:
     """Measure and write; 1 when the machine was too busy for the speeds to count."""
     with tempfile.TemporaryDirectory() as name:
-        session = asyncio.run(measure(Path(name)))
-        write(session, Path(name))
+        model = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else find_paths().sample
+        session = asyncio.run(measure(model, Path(name)))
+        write(session, model, Path(name))
     for note in session["benchmark"]["notes"]:
         print(note)
     return int(session["benchmark"]["void"])

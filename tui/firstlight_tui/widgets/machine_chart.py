@@ -168,7 +168,9 @@ class MachinePanel:
             area.history(self._past("memory_used"), sample.memory_total, FILL)
         disk = f"disk {bytes_text(sample.disk_free)} free"
         if sample.disk_write_rate is not None:
-            disk += f" · writes {rate_text(sample.disk_write_rate)}"
+            with_rate = f"{disk} · writes {rate_text(sample.disk_write_rate)}"
+            # Half a word says less than none.
+            disk = with_rate if len(with_rate) <= area.width else disk
         area.line(area.height - 1, (disk, MUTED))
 
     def _job(self, area: _Area, sample: Sample) -> None:
