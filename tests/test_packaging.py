@@ -89,7 +89,9 @@ def test_its_metadata(wheel: Path) -> None:
         metadata = email.message_from_bytes(archive.read(name))
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "MIT"
-    assert set(metadata.get_all("Provides-Extra") or ()) >= {"convert", "foundry", "all"}
+    assert set(metadata.get_all("Provides-Extra") or ()) >= {
+        *("convert", "foundry", "gguf", "web", "all")
+    }
     assert len(str(metadata.get_payload())) > 1_000
 
 
@@ -198,7 +200,7 @@ def test_constraints_pin_every_direct_dependency_within_its_range() -> None:
         if line and not line.startswith("#")
     }
     extras = PROJECT["optional-dependencies"]
-    own = ("convert", "foundry", "web", "dev")
+    own = ("convert", "foundry", "gguf", "web", "dev")
     for text in [*PROJECT["dependencies"], *(text for name in own for text in extras[name])]:
         requirement = Requirement(text)
         name = requirement.name.lower().replace("_", "-")

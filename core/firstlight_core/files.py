@@ -27,6 +27,21 @@ _IN_USE = (32, 33)
 _DENIED = 5
 _PASSING = (_DENIED, 32, 33, 145)
 """Windows error codes while a scanner or an indexer reads a new file, or a deleted one is not gone yet."""
+_AWAY = (
+    *("ENOTCONN", "ESTALE", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH", "ETIMEDOUT"),
+    *("ENODEV", "ENXIO"),
+)
+"""Names of the error numbers with which a network drive, or a stick that was pulled out, answers."""
+_AWAY_ON_WINDOWS = (21, 53, 55, 59, 64, 67, 121, 433, 1167, 1231)
+"""Windows error codes for the same, ERROR_NOT_READY to ERROR_NETWORK_UNREACHABLE."""
+_SAME_AS = {
+    19: errno.EROFS,
+    39: errno.ENOSPC,
+    111: errno.ENAMETOOLONG,
+    112: errno.ENOSPC,
+    206: errno.ENAMETOOLONG,
+}
+"""Windows error codes that Python tells as another error number, and the one that they mean."""
 _PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 """Seconds between two tries."""
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
@@ -157,7 +172,25 @@ def write_whole(path: Path, content: bytes | str, *, mode: int = 0o644) -> None:
 
 
 def state_problem(error: OSError, path: Path) -> StateProblem:
-    """Turn an operating system error into a sentence that names the file and the remedy."""
+    """Turn an operating system error on writing into a sentence that names the file and the remedy."""
+    return StateProblem(f"Cannot write {shown_path(path)}: {_reason(error)}.", hint=_remedy(error))
+
+
+def system_problem(error: OSError) -> StateProblem:
+    """Turn an operating system error, wherever it arose, into a sentence and the remedy."""
+    reason = _reason(error)
+    sentence = f"{shown_path(error.filename)}: {reason}." if error.filename else f"{reason}."
+    return StateProblem(sentence, hint=_remedy(error))
+
+
+def _reason(error: OSError) -> str:
+    # Windows knows it better than the number that Python translates its code into.
+    if getattr(error, "winerror", None) and error.strerror:
+        return one_line(error.strerror.rstrip("."))
+    return os.strerror(error.errno) if error.errno else one_line(str(error))
+
+
+def _remedy(error: OSError) -> str:
     hints = {
         errno.ENOSPC: "The disk is full: free some space there and try again.",
         errno.EDQUOT: "Your disk quota is used up: free some space and try again.",
@@ -167,17 +200,21 @@ def state_problem(error: OSError, path: Path) -> StateProblem:
         errno.EIO: "The disk reports an error: check it before you go on.",
         errno.ENAMETOOLONG: "The name is too long for that file system: choose a shorter one.",
     }
-    reason = os.strerror(error.errno) if error.errno else str(error)
-    hint = hints.get(error.errno or 0, "Check the folder and try again.")
-    if (code := getattr(error, "winerror", None)) in _IN_USE:
-        hint = "Another program has a file of it open: end the chat, service or editor that does, and try again."
-    elif code == _DENIED:
+    code = getattr(error, "winerror", None)
+    number = _SAME_AS.get(code or 0, error.errno or 0)
+    if code in _AWAY_ON_WINDOWS or errno.errorcode.get(number) in _AWAY:
+        return (
+            "That drive does not answer: connect it again and try again, or choose another folder."
+        )
+    if code in _IN_USE:
+        return "Another program has a file of it open: end the chat, service or editor that does, and try again."
+    if code == _DENIED:
         # Windows says the same of a folder without permission and of one in which a file is open.
-        hint = (
+        return (
             "Another program has a file of it open, or you may not write there: "
             "end that program, or choose another folder."
         )
-    return StateProblem(f"Cannot write {shown_path(path)}: {reason}.", hint=hint)
+    return hints.get(number, "Check the folder and try again.")
 
 
 def write_json(path: Path, document: Any, *, indent: int | None = 2) -> None:

@@ -16,10 +16,27 @@ from firstlight_core import files, locks
 SHARING_VIOLATION, NOT_EMPTY, ACCESS_DENIED = 32, 145, 5
 
 
+ERRORS = {
+    3: (errno.ENOENT, "The system cannot find the path specified"),
+    ACCESS_DENIED: (errno.EACCES, "Access is denied"),
+    19: (errno.EACCES, "The media is write protected"),
+    21: (errno.EACCES, "The device is not ready"),
+    39: (errno.EINVAL, "The disk is full"),
+    53: (errno.ENOENT, "The network path was not found"),
+    64: (errno.EINVAL, "The specified network name is no longer available"),
+    112: (errno.ENOSPC, "There is not enough space on the disk"),
+    NOT_EMPTY: (errno.ENOTEMPTY, "The directory is not empty"),
+    206: (errno.ENOENT, "The filename or extension is too long"),
+    1231: (errno.EINVAL, "The network location cannot be reached"),
+}
+"""Error code of Windows → what Python 3.11 for Windows makes of it, and the text of the system."""
+_IN_USE = (errno.EACCES, "The process cannot access the file")
+
+
 def windows_error(code: int, path: object) -> OSError:
     """The exception that Python raises for an error code of Windows."""
-    number = errno.ENOTEMPTY if code == NOT_EMPTY else errno.EACCES
-    error = OSError(number, "The process cannot access the file", str(path))
+    number, text = ERRORS.get(code, _IN_USE)
+    error = OSError(number, text, str(path))
     error.winerror = code  # type: ignore[attr-defined,unused-ignore]
     return error
 

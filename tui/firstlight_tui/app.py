@@ -95,7 +95,7 @@ class WizardApp(WizardActs):
         self.set_interval(REPAINT_SECONDS, self.workspace.publish_works)
         self.set_interval(self._sample_every, self._take_sample)
         self.call_after_refresh(self.workspace.take_sample)
-        self.set_timer(SWEEP_SECONDS, self._sweep)
+        self.set_timer(SWEEP_SECONDS, partial(begin, self, self._sweep, group="sweep"))
         if self.memory is not None and self.workspace.is_new:
             offer = partial(self._offer_to_continue, self.memory)
             self.call_after_refresh(begin, self, offer, group="continue")

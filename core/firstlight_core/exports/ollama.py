@@ -1,12 +1,14 @@
 """The Ollama export: is it a model that Ollama imports, and does its Modelfile say what was settled?"""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from firstlight_core.artifact.artifact import check_artifact
 from firstlight_core.artifact.tokenizer_files import read_chat_template, read_special_tokens
 from firstlight_core.documents.artifact import InferenceModel
 from firstlight_core.documents.deploy import WrittenExport
+from firstlight_core.environment.toolchain import install_line
 from firstlight_core.errors import CheckFailed, InputRefused
 from firstlight_core.exports.ollama_commands import ollama_commands
 from firstlight_core.exports.ollama_modelfile import read_modelfile, write_modelfile
@@ -32,7 +34,7 @@ MLX_ONLY = (
 _NO_ADAPTER = "Ollama takes no adapters any more: since 0.34.1 it refuses ADAPTER in a Modelfile, and these weights are one."
 
 
-def check_import(weights: SourceWeights) -> list[str]:
+def check_import(weights: SourceWeights, *, find: Callable[[str], object] = find_spec) -> list[str]:
     """Notes on what `ollama create` makes of these weights.
 
     Raises:
@@ -46,7 +48,14 @@ def check_import(weights: SourceWeights) -> list[str]:
             hint="Merge it into its base, make a GGUF of the whole, and name that: --source FILE.gguf",
         )
     _check_files(weights.folder)
-    return [MLX_ONLY]
+    return [MLX_ONLY, *_missing_for_gguf(find)]
+
+
+def _missing_for_gguf(find: Callable[[str], object]) -> list[str]:
+    """Return how the packages that convert_hf_to_gguf.py imports are installed, unless all are there."""
+    if all(find(module) is not None for module in ("gguf", "sentencepiece", "torch")):
+        return []
+    return [f"What convert_hf_to_gguf.py imports is installed by: {install_line('gguf')}"]
 
 
 def _check_files(folder: Path) -> None:

@@ -9,11 +9,12 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from firstlight_core.documents.foundry import BackgroundAddress, BackgroundRecord, BackgroundRow
 from firstlight_core.documents.reading import read_document
@@ -28,11 +29,10 @@ from firstlight_core.errors import (
 from firstlight_core.files import read_json_object, write_json
 from firstlight_core.foundry.service import check_port, open_service, snippets
 from firstlight_core.paths import find_paths
-from firstlight_core.process.child import close_transport
 from firstlight_core.process.events import Event, Stage
 from firstlight_core.process.logs import LogFile
 from firstlight_core.process.offline import child_environment
-from firstlight_core.process.tree import KILL, can_stay, detach, process_trees
+from firstlight_core.process.tree import KILL, StartOptions, detach, let_go, process_trees
 from firstlight_core.text import one_line, shown_path
 
 if TYPE_CHECKING:
@@ -147,11 +147,6 @@ async def start_background(
         FirstlightError: what the service's own process reported.
         JobDied: it ended, or did not serve within `seconds`.
     """
-    if not can_stay():
-        raise UsageError(
-            "A service that stays cannot be started on Windows yet.",
-            hint="Start `firstlight serve NAME` in a terminal of its own.",
-        )
     check_port(port)
     if (running := find_background(target)) is not None:
         raise UsageError(
@@ -163,25 +158,14 @@ async def start_background(
     log = LogFile(find_paths().logs, "service")
     log.close()
     with (log.path or Path(os.devnull)).open("ab") as stderr:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",
-            "-m",
-            "firstlight_core.foundry.background",
-            str(Path(target).absolute()) if Path(target).is_dir() else target,
-            str(port),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=stderr,
-            env=child_environment(),
-            cwd=os.sep,
-            **process_trees().options(),
+        folder = Path(target)
+        process = _start(
+            [str(folder.absolute()) if folder.is_dir() else target, str(port)], stderr=stderr
         )
     service: BackgroundService | None = None
     try:
-        assert process.stdout is not None
         async with asyncio.timeout(seconds):
-            service = _read_answer(await process.stdout.readline())
+            service = _read_answer(await asyncio.to_thread(_first_line, process))
     except (TimeoutError, ValueError) as error:
         where = f"Its log: {shown_path(log.path)}" if log.path else ""
         raise JobDied("The service did not start.", hint="Try again.", detail=where) from error
@@ -189,8 +173,37 @@ async def start_background(
         if service is None:
             # The process that serves is in the group of the one that was started.
             process_trees().signal(process.pid, KILL)
-        close_transport(process)
+        let_go(process)
     return service
+
+
+def _start(arguments: Sequence[str], *, stderr: IO[bytes]) -> "subprocess.Popen[bytes]":
+    """Start the service's process so that it outlives this one."""
+    *better, last = process_trees().staying()
+    command = [sys.executable, "-P", "-m", "firstlight_core.foundry.background", *arguments]
+
+    def start(options: StartOptions) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env=child_environment(),
+            cwd=os.sep,
+            **options,
+        )
+
+    for options in better:
+        with contextlib.suppress(PermissionError):
+            return start(options)
+    return start(last)
+
+
+def _first_line(process: "subprocess.Popen[bytes]") -> bytes:
+    """Return what the process says first; empty when it ends without a word."""
+    assert process.stdout is not None
+    with process.stdout as stream:
+        return stream.readline()
 
 
 def _read_answer(line: bytes) -> BackgroundService:
@@ -242,8 +255,10 @@ async def _serve(target: str, port: int) -> None:
 
     task = asyncio.current_task()
     assert task is not None
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    # Windows has no such signals: who stops the service there ends its process, and the record goes with the order.
+    with contextlib.suppress(NotImplementedError):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     record: BackgroundService | None = None
     try:
         async with open_service(target, port=port) as service:

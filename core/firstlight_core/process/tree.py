@@ -4,7 +4,9 @@ import contextlib
 import ctypes
 import os
 import signal
+import subprocess
 import sys
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Protocol, TypedDict
 
@@ -14,6 +16,9 @@ KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 _CREATE_NEW_PROCESS_GROUP = 0x200
 """Windows sends a Ctrl-C of the console to every process of a group; the parent notifies its child instead."""
+_CREATE_NO_WINDOW = 0x08000000
+"""A console of its own that nobody sees: the console that is closed is another one, and no window opens."""
+_CREATE_BREAKAWAY_FROM_JOB = 0x01000000
 _TERMINATE_AND_QUOTA = 0x0001 | 0x0100
 _EXTENDED_LIMITS = 9
 _KILL_ON_CLOSE = 0x2000
@@ -66,6 +71,13 @@ class ProcessTrees(Protocol):
         """
         ...
 
+    def staying(self) -> Sequence[StartOptions]:
+        """Return the keyword arguments that start a process which outlives this one and its terminal, best first.
+
+        The system may refuse the first ones with PermissionError.
+        """
+        ...
+
     def adopt(self, pid: int) -> None:
         """Take charge of a child that was just started with `options`."""
         ...
@@ -91,6 +103,10 @@ if sys.platform != "win32":
         def options(self, *, same_session: bool = False) -> StartOptions:
             """Return the keyword arguments that make a session, or a group only."""
             return {"process_group": 0} if same_session else {"start_new_session": True}
+
+        def staying(self) -> Sequence[StartOptions]:
+            """Return the keyword arguments that make a session."""
+            return [self.options()]
 
         def adopt(self, pid: int) -> None:
             """Do nothing: the group exists from the start."""
@@ -120,6 +136,14 @@ class JobObjects:
     def options(self, *, same_session: bool = False) -> StartOptions:
         """Return the keyword arguments that keep the console's Ctrl-C from the child."""
         return {"creationflags": _CREATE_NEW_PROCESS_GROUP}
+
+    def staying(self) -> Sequence[StartOptions]:
+        """Return flags that leave the terminal's job; without, for a terminal whose job keeps what is in it."""
+        hidden = _CREATE_NEW_PROCESS_GROUP | _CREATE_NO_WINDOW
+        return [
+            {"creationflags": hidden | _CREATE_BREAKAWAY_FROM_JOB},
+            {"creationflags": hidden},
+        ]
 
     def adopt(self, pid: int) -> None:
         """Put the child into a job of its own; where the system refuses, its tree is searched at the end."""
@@ -232,18 +256,19 @@ else:
         return ProcessGroups()
 
 
-def can_stay(*, platform: str = sys.platform) -> bool:
-    """Return whether a child can outlive the program that started it; nothing here does that on Windows yet."""
-    return platform != "win32"
-
-
 def detach() -> None:
-    """Detach from the parent process, so that it need not wait; POSIX only.
-
-    Raises:
-        OSError: the system cannot.
-    """
-    if sys.platform == "win32":
-        raise OSError("Windows has no fork")
-    elif os.fork():
+    """Let the parent of this process have its end; on Windows no process waits for its children."""
+    if sys.platform != "win32" and os.fork():
         os._exit(0)
+
+
+def let_go(process: "subprocess.Popen[bytes]", *, platform: str = sys.platform) -> None:
+    """Forget a process that was started with `staying` and calls `detach`.
+
+    POSIX: the one that was started has ended in `detach` and is waited for. Windows: it runs, and is nobody's child.
+    """
+    if platform == "win32":
+        # Else its Popen object warns that it still runs.
+        process.returncode = 0
+    else:
+        process.wait()

@@ -5,13 +5,16 @@ import os
 import random
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
 from firstlight_core.artifact.inference_model import build_inference_model, opening_of
+from firstlight_core.environment import toolchain
 from firstlight_core.errors import CheckFailed, InputRefused, TemplateRefused
 from firstlight_core.exports.ollama import check_import, ollama_export, prove, runner_begins
 from firstlight_core.exports.ollama_modelfile import read_modelfile, write_modelfile
@@ -294,8 +297,26 @@ async def test_the_begin_token_stands_once(tmp_path: Path) -> None:
     assert runner_begins(SourceWeights(folder=tmp_path / "m.gguf"))
 
 
+def test_what_makes_a_gguf_is_installed_by_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    extra = project["optional-dependencies"]["gguf"]
+    requires = [f'{text}; extra == "gguf"' for text in extra]
+    monkeypatch.setattr(toolchain.metadata, "requires", lambda _: requires)
+    toolchain.install_line.cache_clear()
+    try:
+        _, note = check_import(weights_of(tmp_path), find=lambda name: name != "gguf" or None)
+    finally:
+        toolchain.install_line.cache_clear()
+    for text in extra:
+        assert Requirement(text).name in note
+    assert "pip install" in note and "firstlight" not in note and "\n" not in note
+    assert len(check_import(weights_of(tmp_path), find=lambda _: True)) == 1
+
+
 def test_weights_that_ollama_will_not_import_are_refused(tmp_path: Path) -> None:
-    (note,) = check_import(weights_of(tmp_path / "llama"))
+    (note,) = check_import(weights_of(tmp_path / "llama"), find=lambda _: True)
     assert "Apple silicon only" in note and "--source FILE.gguf" in note
     (tmp_path / "m.gguf").write_bytes(b"GGUF")
     assert check_import(SourceWeights(folder=tmp_path / "m.gguf")) == []

@@ -1,18 +1,23 @@
 """Services that outlive their starter, and the programs that are offered to talk to one."""
 
 import ast
+import gc
 import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from firstlight_core.deploy.deployment import deploy, undo
-from firstlight_core.errors import InputRefused, UsageError
+from firstlight_core.errors import InputRefused, JobDied, UsageError
+from firstlight_core.foundry import background
 from firstlight_core.foundry.background import (
     find_background,
     list_background,
@@ -22,7 +27,9 @@ from firstlight_core.foundry.background import (
 from firstlight_core.foundry.health import probe_service
 from firstlight_core.foundry.service import snippets
 from firstlight_core.paths import find_paths
+from firstlight_core.process.tree import JobObjects, StartOptions, end_descendants, let_go
 from firstlight_core.workflow.leftovers import find_leftovers, remove_leftovers
+from tests.support.windows import windows_error
 
 
 @pytest.mark.real
@@ -122,30 +129,60 @@ def test_every_snippet_names_the_service_and_is_a_program() -> None:
         ast.parse(texts[key])
 
 
-async def test_on_windows_no_service_stays_and_the_form_says_so(
+class WindowsTrees:
+    """Starts processes as Windows would: a terminal may hold what it started in its job."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, script: str, *, held: bool) -> None:
+        self.flags: list[int] = []
+        self.pids: list[int] = []
+        self._jobs = JobObjects(None)
+        start = subprocess.Popen
+
+        def popen(command: list[str], **options: Any) -> "subprocess.Popen[bytes]":
+            self.flags.append(options.pop("creationflags"))
+            if held and self.flags[-1] & 0x0100_0000:
+                raise windows_error(5, command[0])
+            process = start([sys.executable, "-c", script], **options)
+            self.pids.append(process.pid)
+            return process
+
+        monkeypatch.setattr(background.subprocess, "Popen", popen)
+        monkeypatch.setattr(background, "process_trees", lambda: self)
+        monkeypatch.setattr(background, "let_go", partial(let_go, platform="win32"))
+
+    def staying(self) -> Sequence[StartOptions]:
+        return self._jobs.staying()
+
+    def signal(self, pid: int, number: int) -> None:
+        end_descendants(pid)
+
+
+@pytest.mark.parametrize("held", [False, True])
+async def test_on_windows_a_service_leaves_console_and_job_of_its_terminal(
+    held: bool, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    record = (
+        "{'pid': os.getpid(), 'born': 1.0, 'target': 'a', 'base_url': 'http://x', 'model': 'a:1'}"
+    )
+    script = f"import json, os, signal; print(json.dumps({record}), flush=True); signal.pause()"
+    windows = WindowsTrees(monkeypatch, script, held=held)
+    service = await start_background("a")
+    try:
+        assert [service.pid] == windows.pids
+        # No window, no Ctrl-C of the console, and out of the terminal's job where that allows it.
+        assert windows.flags == [0x0900_0200, 0x0800_0200][: 1 + held]
+        gc.collect()
+        assert psutil.Process(service.pid).status() != psutil.STATUS_ZOMBIE
+        assert not recwarn
+    finally:
+        os.kill(service.pid, signal.SIGKILL)
+        os.waitpid(service.pid, 0)
+
+
+async def test_on_windows_a_service_that_does_not_begin_is_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from textual.app import App, ComposeResult
-    from textual.widgets import Checkbox
-
-    from firstlight_core.errors import UsageError
-    from firstlight_core.foundry import background
-    from firstlight_tui.state.deployment import ServiceWish
-    from firstlight_tui.steps.deploy import service_panel
-
-    assert background.can_stay(platform="linux") and not background.can_stay(platform="win32")
-    for module in (background, service_panel):
-        monkeypatch.setattr(module, "can_stay", lambda: False)
-    with pytest.raises(UsageError, match="cannot be started on Windows yet"):
-        await background.start_background("sample")
-
-    class Form(App[None]):
-        def compose(self) -> ComposeResult:
-            yield service_panel.ServiceForm(ServiceWish(0, True))
-
-    app = Form()
-    async with app.run_test():
-        tick = app.query_one(Checkbox)
-        assert tick.disabled and not tick.value
-        assert str(tick.label) == "ends with the wizard"
-        assert not app.query_one(service_panel.ServiceForm).wish.stays
+    windows = WindowsTrees(monkeypatch, "import signal; signal.pause()", held=False)
+    with pytest.raises(JobDied, match="did not start"):
+        await start_background("a", seconds=0.2)
+    assert os.waitpid(windows.pids[0], 0)[1] == signal.SIGKILL

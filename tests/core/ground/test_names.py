@@ -15,7 +15,9 @@ from firstlight_core.errors import FirstlightError, InputRefused, StateProblem, 
 from firstlight_core.exports import bundle_zip
 from firstlight_core.exports.bundle_zip import names_problem, write_bundle
 from firstlight_core.exports.verify import verify_bundle
+from firstlight_core.files import state_problem, system_problem
 from firstlight_core.paths import name_problem, path_problem, same_place
+from tests.support.windows import windows_error
 
 
 @pytest.mark.parametrize(
@@ -186,3 +188,29 @@ def test_a_console_of_windows_1252_shows_what_it_can(tmp_path: Path) -> None:
     words = (done.stdout + done.stderr).decode("cp1252")
     assert done.returncode == 1, words
     assert "Größe-\\u6a21\\u578b" in words and "Traceback" not in words
+
+
+@pytest.mark.parametrize(
+    ("error", "hint"),
+    [
+        (OSError(errno.ENOTCONN, "x"), "does not answer"),
+        (OSError(errno.ESTALE, "x"), "does not answer"),
+        (OSError(errno.ENODEV, "x"), "does not answer"),
+        (OSError(errno.EROFS, "x"), "read-only"),
+        (windows_error(19, "E:\\a"), "read-only"),
+        (windows_error(21, "E:\\a"), "does not answer"),
+        (windows_error(39, "E:\\a"), "disk is full"),
+        (windows_error(53, "\\\\s\\a"), "does not answer"),
+        (windows_error(64, "S:\\a"), "does not answer"),
+        (windows_error(206, "C:\\a"), "too long"),
+        (windows_error(33, "C:\\a"), "Another program"),
+    ],
+)
+def test_the_remedy_is_that_of_the_code_and_the_words_are_the_systems(
+    error: OSError, hint: str
+) -> None:
+    for problem in (state_problem(error, Path("a")), system_problem(error)):
+        assert hint in problem.hint
+        assert str(problem).endswith(".") and "\n" not in str(problem)
+        if getattr(error, "winerror", None):
+            assert error.strerror in str(problem)

@@ -16,9 +16,8 @@ from firstlight_core.errors import (
     FirstlightError,
     Interrupted,
     OutOfMemory,
-    StateProblem,
 )
-from firstlight_core.files import JsonObject, JsonValue
+from firstlight_core.files import JsonObject, JsonValue, system_problem
 from firstlight_core.process.events import Event, LogLine, LogPath, Notice, Progress, Stage
 from firstlight_core.settings import load_settings
 from firstlight_core.text import shown_path
@@ -128,11 +127,7 @@ def run_verb(
     except BrokenPipeError:
         raise SystemExit(1) from None
     except OSError as error:
-        fail(
-            document,
-            StateProblem(_what_failed(error), hint="Check the disk and permissions."),
-            as_json=as_json,
-        )
+        fail(document, system_problem(error), as_json=as_json)
     else:
         assert isinstance(result, dict)
         document = _judged({**document, "ok": True, **result})
@@ -144,12 +139,6 @@ def run_verb(
         if exit_code is not None:
             raise SystemExit(exit_code(cast(D, document)))
         raise SystemExit(0 if document["ok"] else 1)
-
-
-def _what_failed(error: OSError) -> str:
-    """Return an operating system error as a sentence, without its number."""
-    reason = error.strerror or str(error)
-    return f"{shown_path(error.filename)}: {reason}." if error.filename else f"{reason}."
 
 
 def _judged(document: JsonObject) -> JsonObject:

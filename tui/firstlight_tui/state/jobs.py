@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from firstlight_core.errors import FirstlightError
+from firstlight_core.files import system_problem
 from firstlight_tui.state.signal import Signal
 from firstlight_tui.state.tasks import Tasks
 from firstlight_tui.state.work import ResultT, Run, Work, WorkKey, WorkOf, Works
@@ -130,6 +131,10 @@ class Jobs:
                 done(result, work.seconds)
         except FirstlightError as error:
             work.error = error
+            work.end("failed")
+        except OSError as error:
+            # A drive that vanished, or a full disk, met where nobody expected it.
+            work.error = system_problem(error)
             work.end("failed")
         except asyncio.CancelledError:
             work.end("cancelled")

@@ -6,14 +6,24 @@ from typing import Any, cast
 from textual.app import App
 from textual.dom import DOMNode
 
+from firstlight_core.files import system_problem
+
 
 def begin(node: DOMNode, work: Callable[[], Awaitable[Any]], *, group: str, name: str = "") -> None:
     """Run `work` as a worker of `node`; an earlier one of the same group is cancelled.
 
     It takes a function, never a coroutine, so that nothing is left unawaited when it is cancelled before it begins.
-    Textual's types do not know that its `run_worker` takes such functions.
+    Textual's types do not know that its `run_worker` takes such functions. A drive that vanishes meanwhile is said,
+    and ends this work only.
     """
-    node.run_worker(cast(Any, work), name=name, group=group, exclusive=True)
+
+    async def carry_out() -> None:
+        try:
+            await work()
+        except OSError as error:
+            node.app.notify(system_problem(error).with_hint, severity="warning", markup=False)
+
+    node.run_worker(cast(Any, carry_out), name=name, group=group, exclusive=True)
 
 
 class AppTasks:

@@ -17,13 +17,14 @@ LENGTH_LIMIT = 4096
 """Characters; the longest path that Linux takes is 4,095 bytes."""
 ENTRIES_READ = 5_000
 """Names of one folder that are looked at for a completion."""
-
-
+WINDOWS = os.name == "nt"
+Scan = Callable[[str], AbstractContextManager[Iterator["os.DirEntry[str]"]]]
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
-def plain_path(text: str, *, windows: bool = os.name == "nt") -> str:
+def plain_path(text: str, *, windows: bool | None = None) -> str:
     """Return the path in what a terminal pastes for a dragged file: quoted, a file URL, escaped, with a newline."""
+    windows = WINDOWS if windows is None else windows
     lines = text.strip().splitlines()
     text = lines[0].strip() if lines else ""
     if windows and text.startswith("& "):
@@ -44,8 +45,9 @@ def plain_path(text: str, *, windows: bool = os.name == "nt") -> str:
     return text
 
 
-def looks_like_path(text: str, *, windows: bool = os.name == "nt") -> bool:
+def looks_like_path(text: str, *, windows: bool | None = None) -> bool:
     """Return whether a text is meant as a folder, not as words to search for."""
+    windows = WINDOWS if windows is None else windows
     starts = ("/", "~", ".", "'", '"', "file:")
     return text.startswith(starts) or "\\" in text or (windows and bool(_DRIVE.match(text)))
 
@@ -53,13 +55,14 @@ def looks_like_path(text: str, *, windows: bool = os.name == "nt") -> bool:
 def complete_folder(
     text: str,
     *,
-    windows: bool = os.name == "nt",
-    scan: Callable[[str], AbstractContextManager[Iterator[os.DirEntry[str]]]] = os.scandir,
+    windows: bool | None = None,
+    scan: Scan | None = None,
 ) -> str | None:
     """Return the first folder, by name, whose path begins with this text; hidden ones only when asked for.
 
     On Windows both slashes separate, the last one typed is kept, and the case of names does not count.
     """
+    windows = WINDOWS if windows is None else windows
     if not looks_like_path(text, windows=windows) or "\0" in text:
         return None
     cut = max(text.rfind("/"), text.rfind("\\") if windows else -1)
@@ -73,7 +76,7 @@ def complete_folder(
     begun = tail.lower() if windows else tail
     names = []
     try:
-        with scan(os.path.expanduser(head)) as entries:  # noqa: PTH111  (Path drops the last slash)
+        with (scan or os.scandir)(os.path.expanduser(head)) as entries:  # noqa: PTH111  (Path drops the last slash)
             for _count, entry in zip(range(ENTRIES_READ), entries, strict=False):
                 name = entry.name.lower() if windows else entry.name
                 hidden = entry.name.startswith(".") and not tail.startswith(".")
@@ -112,7 +115,7 @@ class PathInput(Input):
 
     def action_complete(self) -> None:
         """Take the completion of a name that was begun; else go on to the next widget."""
-        begun = self.value and not self.value.endswith(("/", "\\") if os.name == "nt" else "/")
+        begun = self.value and not self.value.endswith(("/", "\\") if WINDOWS else "/")
         if begun and self.cursor_at_end and self._suggestion not in ("", self.value):
             self.value = self._suggestion
             self.cursor_position = len(self.value)

@@ -11,7 +11,6 @@ from textual.message import Message
 from textual.widgets import Button, Checkbox, Input, Label
 
 from firstlight_core.errors import FirstlightError
-from firstlight_core.process.tree import can_stay
 from firstlight_core.text import one_line, seconds_text
 from firstlight_tui.modals.cancel_work import cancel_work
 from firstlight_tui.state.deployment import ServiceWish, serve_target
@@ -55,15 +54,11 @@ class ServiceForm(Horizontal):
             max_length=6,
             tooltip="The port on this machine; empty takes a free one",
         )
-        possible = can_stay()
         yield CheckBox(
-            "keep running after I quit" if possible else "ends with the wizard",
-            self._first.stays and possible,
+            "keep running after I quit",
+            self._first.stays,
             id="serve-stays",
-            disabled=not possible,
-            tooltip="Keep serving after the wizard is left, until it is stopped"
-            if possible
-            else "On Windows a service ends with what started it: use `firstlight serve` in a terminal of its own",
+            tooltip="Keep serving after the wizard is left, until it is stopped",
         )
         yield Button("Restart", id="serve-restart", compact=True)
 

@@ -15,6 +15,7 @@ from textual.widgets import Button, DataTable, Input
 
 from firstlight_core.documents.model import InspectDocument
 from firstlight_core.errors import FirstlightError, InputRefused
+from firstlight_core.files import system_problem
 from firstlight_core.monitor import Sample
 from firstlight_core.session import Session
 from firstlight_tui.modals import ConfirmScreen, DetailScreen
@@ -38,6 +39,7 @@ from firstlight_tui.steps.model.text import (
     facts_words,
     server_words,
 )
+from firstlight_tui.terminal.workers import begin
 from firstlight_tui.widgets import Words, WorkView
 from firstlight_tui.widgets.charts import Chart
 from firstlight_tui.widgets.path_input import PathInput, looks_like_path, plain_path
@@ -108,7 +110,7 @@ class ModelStep(StepScreen):
 
     def opened(self) -> None:
         self.workspace.sampled.subscribe(self, self._while_here(self._sampled))
-        self.run_worker(self._list_models(), group="models", exclusive=True)
+        begin(self, self._list_models, group="models")
         self.workspace.model_named.subscribe(self, self._while_here(lambda _: self._take_named()))
         if self.workspace.drafts.model is not None:
             self._take_named()
@@ -201,12 +203,14 @@ class ModelStep(StepScreen):
             named = await asyncio.to_thread(
                 find_named, text, self.workspace.services, sample=self.workspace.paths.sample
             )
-        except (FirstlightError, OSError, ValueError, RuntimeError) as error:
-            self._refuse(
-                error
-                if isinstance(error, FirstlightError)
-                else InputRefused("That cannot be a folder.", hint="Name another one.")
-            )
+        except FirstlightError as error:
+            self._refuse(error)
+            return
+        except OSError as error:
+            self._refuse(system_problem(error))
+            return
+        except (ValueError, RuntimeError):
+            self._refuse(InputRefused("That cannot be a folder.", hint="Name another one."))
             return
         first, base = (Named(Path(base_for)), named) if base_for else (named, None)
         if not named.hub_id:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -34,6 +35,7 @@ from firstlight_tui.steps.precision.keys import HELP, KEYS
 from firstlight_tui.steps.precision.options_screen import AdvancedScreen, RowOptions
 from firstlight_tui.steps.precision.plot import NOT_YET, memory_bars, size_bars, trade_off
 from firstlight_tui.steps.precision.rows import figures_of, rows_of
+from firstlight_tui.terminal.workers import begin
 from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.charts import Chart, PointChart
 from firstlight_tui.widgets.precision_table import PrecisionTable
@@ -96,10 +98,10 @@ class PrecisionStep(StepScreen):
             self.workspace.session = self.session.decide(precisions=(advised(self.session),))
         self._table.point_at(self.session.precisions[0])
         self._paint()
-        self.run_worker(self._read_ledger(), name="ledger", exclusive=True)
+        begin(self, self._read_ledger, group="ledger", name="ledger")
         if self.session.model is not None:
-            reading = self._read_history(self.session.model["fingerprint"])
-            self.run_worker(reading, name="history", group="history", exclusive=True)
+            reading = partial(self._read_history, self.session.model["fingerprint"])
+            begin(self, reading, group="history", name="history")
 
     async def _read_ledger(self) -> None:
         record = await self.workspace.ledger.written()
