@@ -116,6 +116,8 @@ NAMES = {
     },
     "time": {"clock_gettime", "CLOCK_BOOTTIME", "CLOCK_MONOTONIC", "CLOCK_UPTIME_RAW", "tzset"},
     "ctypes": {"CDLL", "WinDLL", "windll", "OleDLL", "cdll"},
+    # Raises on a Windows whose performance counters are off.
+    "psutil": {"getloadavg"},
     "socket": {"AF_UNIX", "socketpair", "fromfd"},
     "subprocess": {"STARTUPINFO", "CREATE_NEW_PROCESS_GROUP", "CREATE_NO_WINDOW"},
 }
@@ -188,6 +190,7 @@ def test_what_one_system_lacks_stands_behind_a_seam() -> None:
         "import ctypes\nctypes.CDLL(None)",
         "import subprocess\nsubprocess.run(['x'], start_new_session=True)",
         "import winreg",
+        "import psutil\nload = psutil.getloadavg()[0]",
     ],
 )
 def test_a_planted_one_is_found(tmp_path: Path, planted: str) -> None:

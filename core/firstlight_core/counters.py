@@ -82,6 +82,23 @@ def children_peak(
     return max_resident(True) * (1 if platform == "darwin" else 1024)
 
 
+def _load_averages() -> tuple[float, float, float]:
+    import psutil
+
+    return psutil.getloadavg()
+
+
+def load_average(*, read: Callable[[], tuple[float, float, float]] = _load_averages) -> float:
+    """Return how many processes wanted a core in the last minute; 0 where the system does not tell.
+
+    On Windows psutil counts it from performance counters, which can be switched off or broken: it raises RuntimeError.
+    """
+    try:
+        return read()[0]
+    except (OSError, RuntimeError):
+        return 0.0
+
+
 class WindowsClocks:
     """Interrupt time without sleep, and milliseconds since the start with it; takes kernel32 or its like."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import psutil
 
+from firstlight_core.counters import load_average
 from firstlight_core.process.offline import child_environment
 from firstlight_core.process.tree import KILL, process_trees
 from firstlight_core.text import visible
@@ -30,14 +31,14 @@ def patient(seconds: float, *, load: float | None = None, cores: int | None = No
 
     A probe that is hungry for a core is slow, not broken.
     """
-    busy = psutil.getloadavg()[0] if load is None else load
+    busy = load_average() if load is None else load
     share = busy / (cores or psutil.cpu_count() or 1)
     return seconds * min(MOST_PATIENT, max(1.0, share))
 
 
 def busy_words(*, load: float | None = None, cores: int | None = None) -> str:
     """Return the words before a silence that the machine's load explains; empty where it does not."""
-    busy = psutil.getloadavg()[0] if load is None else load
+    busy = load_average() if load is None else load
     if busy < 2 * (cores or psutil.cpu_count() or 1):
         return ""
     return f"your machine is very busy (load {busy:.0f}): "

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from firstlight_core.artifact.tokenizer_files import read_chat_template
+from firstlight_core.counters import load_average
 from firstlight_core.environment.toolchain import install_line
 from firstlight_core.errors import FirstlightError, ModelRefused, ToolchainMissing
 from firstlight_core.jobs.tensor_check import refuse_missing
@@ -41,7 +40,7 @@ def import_transformers() -> tuple[Any, Any]:
 def idle_cores() -> int:
     """Return the number of idle cores: torch's threads wait busily, which on a busy machine costs 4 ×."""
     cores = os.cpu_count() or 1
-    load = psutil.getloadavg()[0]
+    load = load_average()
     return max(1, min(cores, round(cores + 1 - load)))
 
 

@@ -13,6 +13,7 @@ from firstlight_core.counters import (
     children_peak,
     clocks,
     give_back_memory,
+    load_average,
     peak_memory,
     reset_peak,
 )
@@ -64,6 +65,16 @@ def test_a_second_precision_begins_on_windows(monkeypatch: pytest.MonkeyPatch) -
     give_back_memory(library=no_process)
     monkeypatch.setattr(counters, "_whole_process", no_process)
     reset_peak()
+
+
+def test_broken_performance_counters_of_windows_are_no_load() -> None:
+    """Seen of psutil on CPython for Windows: `firstlight doctor` ended with this RuntimeError."""
+
+    def broken() -> tuple[float, float, float]:
+        raise RuntimeError("PdhAddEnglishCounterW failed. Performance counters may be disabled.")
+
+    assert load_average(read=broken) == 0.0
+    assert load_average(read=lambda: (3.5, 2.0, 1.0)) == 3.5
 
 
 def test_a_library_without_malloc_trim_is_none() -> None:
