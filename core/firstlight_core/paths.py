@@ -57,6 +57,11 @@ class Paths:
         return self.cache / "work"
 
     @property
+    def tuning(self) -> Path:
+        """Builds, drifts and measurements of `firstlight tune`, which a later one takes over."""
+        return self.cache / "tuning"
+
+    @property
     def foundry(self) -> Path:
         """The private Foundry Local application folder (index, cache, logs)."""
         return self.data / "foundry"

@@ -4,7 +4,7 @@ from typing import Literal, TypedDict
 
 from firstlight_core.documents.workflow import WrittenReport
 
-LeftoverKind = Literal["reference", "logs", "staging", "artifacts", "previous", "service"]
+LeftoverKind = Literal["reference", "logs", "staging", "artifacts", "previous", "service", "tuning"]
 
 
 class ReportVerb(WrittenReport):

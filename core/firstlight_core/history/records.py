@@ -17,7 +17,12 @@ from firstlight_core.documents.measure import (
     QualityDocument,
     SpeedFigures,
 )
-from firstlight_core.documents.tuning import TrialRow, TunedDocument
+from firstlight_core.documents.tuning import (
+    LengthFigures,
+    StoppedTuningDocument,
+    TrialRow,
+    TunedDocument,
+)
 from firstlight_core.errors import FirstlightError
 from firstlight_core.files import JsonObject
 from firstlight_core.history.fingerprints import (
@@ -76,8 +81,10 @@ def bench_record(document: BenchDocument, result: BenchResult) -> RecordFacts:
     return facts
 
 
-def tune_records(document: TunedDocument) -> list[RecordFacts]:
-    """Return the record of the best setting."""
+def tune_records(document: TunedDocument | StoppedTuningDocument) -> list[RecordFacts]:
+    """Return the record of the best setting; a stopped tuning has none yet."""
+    if document["kind"] == "stopped":
+        return []
     best = document["best"]
     settings: RecordSettings = {
         "prompt_tokens": document["prompt_tokens"],
@@ -85,10 +92,14 @@ def tune_records(document: TunedDocument) -> list[RecordFacts]:
         "repeats": document["repeats"],
         "threads": best["label"],
     }
-    length = document["prompt_tokens"]
     target = document["source"] if document["kind"] == "source" else document["artifact"]
     folder = None if document["kind"] == "source" else document["artifact"]
-    series = list(_figures(best, length))
+    each = best.get("by_length")
+    series = (
+        [row for figures in each for row in _figures(figures, figures["prompt_tokens"])]
+        if each is not None
+        else list(_figures(best, document["prompt_tokens"]))
+    )
     facts = _facts("tune", Path(target).name, target, folder, settings, series)
     if document["kind"] != "artifact":
         facts["precision"] = document["precision"]
@@ -200,7 +211,9 @@ def _folder_of(target: str) -> Path | None:
         return None
 
 
-def _figures(figures: SpeedFigures | TrialRow, length: int | None) -> Iterator[SampleSeries]:
+def _figures(
+    figures: SpeedFigures | TrialRow | LengthFigures, length: int | None
+) -> Iterator[SampleSeries]:
     for measure in SPEEDS:
         figure = figures.get(measure)
         if figure is not None:

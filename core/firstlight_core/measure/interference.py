@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import urlsplit
 
 import psutil
@@ -69,6 +69,22 @@ class InterferenceWatch:
                 ours_too = {os.getpid(), *self._pids}
                 self._culprit = busiest(self._before, self._processes(), passed, ours=ours_too)
             self._busiest = max(self._busiest, share)
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave the load of a program out whose processor time cannot be told from others'; sleep still counts."""
+        awake, busy, ours = self._awake(), self._busy(), self._ours(self._pids)
+        try:
+            yield
+        finally:
+            passed = self._awake() - awake
+            start = self._start
+            self._start = (
+                start[0] + passed,
+                start[1] + passed,
+                start[2] + self._busy() - busy,
+                start[3] + self._ours(self._pids) - ours,
+            )
 
     def notes(self) -> list[str]:
         """Return one sentence for each reason to throw the figures away."""

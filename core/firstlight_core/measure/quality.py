@@ -156,9 +156,14 @@ class QualityOptions(TypedDict, total=False):
 
 
 async def check_quality_of_each(
-    targets: Sequence[str | Path | Target], **options: Unpack[QualityOptions]
+    targets: Sequence[str | Path | Target],
+    *,
+    on_stopped: Callable[[QualityDocument | QualitiesDocument], None] | None = None,
+    **options: Unpack[QualityOptions],
 ) -> QualityDocument | QualitiesDocument:
     """Check one target after another; of a single target its own document. Options as `check_quality`.
+
+    When it is cancelled, `on_stopped` takes the document of the targets that were checked by then, if there are any.
 
     Raises:
         FirstlightError: as `check_quality`.
@@ -168,7 +173,16 @@ async def check_quality_of_each(
     for target in targets:
         if len(targets) > 1:
             tell(Stage("target", f"Checking {find_target(target).label}"))
-        checked.append(await check_quality(target, **options))
+        try:
+            checked.append(await check_quality(target, **options))
+        except asyncio.CancelledError:
+            if checked and on_stopped is not None:
+                on_stopped(_of_each(checked))
+            raise
+    return _of_each(checked)
+
+
+def _of_each(checked: Sequence[QualityDocument]) -> QualityDocument | QualitiesDocument:
     return checked[0] if len(checked) == 1 else together(checked)
 
 

@@ -32,6 +32,21 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Remaining:
+    """The rest of a long measurement, as far as is known now; settings that drop out make it less."""
+
+    builds: int = 0
+    """Artifacts to build."""
+    rounds: int = 0
+    """Rounds, in each of which every setting that is left is measured once."""
+    measurements: int = 0
+    seconds: float | None = None
+    """An estimate from what was done so far; None before anything was."""
+    builds_only: bool = False
+    """Whether `seconds` is that of the builds alone: nothing was measured yet."""
+
+
+@dataclass(frozen=True, slots=True)
 class LogLine:
     """One line that the child, or a library in it, printed. Already sanitised and redacted."""
 
@@ -116,6 +131,7 @@ class Failed:
 Event = (
     Stage
     | Progress
+    | Remaining
     | LogLine
     | LogPath
     | Notice
@@ -131,6 +147,7 @@ _KINDS: dict[str, type[Any]] = {
     for kind in (
         Stage,
         Progress,
+        Remaining,
         LogLine,
         LogPath,
         Notice,

@@ -2,15 +2,10 @@
 
 from collections.abc import Sequence
 
-from firstlight_core.documents.figures import Figure
 from firstlight_core.documents.jobs_engine import Repetition
 from firstlight_core.documents.tuning import Speedup
-from firstlight_core.measure.metrics import percentile, spread
-
-SLOW = 1.15
-"""Ratio to the best median beyond which a setting is no longer measured."""
-MARGIN = 0.02
-"""Differences below this are none."""
+from firstlight_core.measure.metrics import figure, percentile
+from firstlight_core.tuning.gains import MARGIN
 
 
 def median(values: Sequence[float]) -> float:
@@ -18,17 +13,11 @@ def median(values: Sequence[float]) -> float:
     return percentile(values, 50)
 
 
-def still_running(seconds: Sequence[Sequence[float]]) -> list[int]:
-    """Indices of the settings that are worth another round; `seconds` of an answer, one list a setting."""
-    best = min(median(times) for times in seconds)
-    return [index for index, times in enumerate(seconds) if median(times) <= SLOW * best]
-
-
 def confirmed(ratios: Sequence[float]) -> bool:
     """Return whether these ratios to the baseline's speed, one per round, are more than chance.
 
     The median must be beyond `MARGIN`, and at most one round in five on the other side: seven coins that do not care
-    show that in 6 % of cases.
+    show that in 6 % of cases. Good enough to choose by; what is claimed of the winner is `gains.proven`.
     """
     return median(ratios) >= 1 + MARGIN and percentile(ratios, 20) > 1
 
@@ -55,8 +44,3 @@ def times_as_fast(samples: Sequence[Repetition], baseline: Sequence[Repetition])
         "decode": figure([new["decode_tps"] / old["decode_tps"] for new, old in rounds]),
         "prefill": figure([new["prefill_tps"] / old["prefill_tps"] for new, old in rounds]),
     }
-
-
-def figure(values: Sequence[float]) -> Figure:
-    """Return the spread of the values, with the values."""
-    return {**spread(values), "samples": list(values)}

@@ -1,146 +1,164 @@
-"""Settings measured against each other: in turns, round by round; what is clearly slower drops out."""
+"""Settings measured against each other: in turns, round by round; the slower half drops out at each rung."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from pathlib import Path
 
-from firstlight_core.artifact.target import artifact_target
-from firstlight_core.documents.jobs_engine import Repetition
-from firstlight_core.documents.tuning import TrialRow, TrialSettings, TuneStage
-from firstlight_core.inference.engine import open_engine
 from firstlight_core.measure.interference import InterferenceWatch
-from firstlight_core.measure.subjects import ArtifactSubject
 from firstlight_core.monitor import available_memory
 from firstlight_core.process.events import Event, Progress, Stage
-from firstlight_core.tuning.choice import figure, still_running
-from firstlight_core.tuning.settings import Build, Threads
+from firstlight_core.tuning.halving import Rung, measurements_left, survivors
+from firstlight_core.tuning.journal import Journal
+from firstlight_core.tuning.remaining import Outlook
+from firstlight_core.tuning.trial import Contestant, Started
 
-LEAST_ROUNDS = 2
-"""Rounds that every setting gets; one alone may have met a slow moment."""
 Tell = Callable[[Event], None]
-Started = Callable[[int], None] | None
-
-
-class Trial(ArtifactSubject):
-    """An artifact with one setting of its threads."""
-
-    def __init__(
-        self,
-        folder: Path,
-        threads: Threads,
-        *,
-        prompt_tokens: int,
-        new_tokens: int,
-        build: Build | None = None,
-    ) -> None:
-        super().__init__(artifact_target(folder), [prompt_tokens], new_tokens)
-        self.threads = threads
-        self.build = build
-        self.new_tokens = new_tokens
-        self.dropped = False
-
-    @property
-    def label(self) -> str:
-        return self.build.label if self.build is not None else self.threads.label
-
-    @property
-    def counted(self) -> list[Repetition]:
-        """The repetitions that count."""
-        return self.samples[self.lengths[0]]
-
-    @property
-    def seconds(self) -> list[float]:
-        """Seconds of a whole answer, prefill included, for each repetition."""
-        return [sample["total_s"] for sample in self.counted]
-
-    async def open(self, stack: AsyncExitStack, started: Started) -> None:
-        """Load it with these threads and nothing of Firstlight's own, and throw the first answer away."""
-        self._engine = await stack.enter_async_context(
-            open_engine(
-                self.artifact.folder,
-                max_length=self.max_length,
-                session=self.threads.options(),
-                started=started,
-            )
-        )
-        self.loaded = self._engine.loaded
-        await self.warm_up(self.lengths[0], self.new_tokens)
-
-    def row(self, stage: TuneStage) -> TrialRow:
-        """Return what was measured, as a row of the document."""
-        settings: TrialSettings = self.threads.to_json()
-        if self.build is not None:
-            settings = {**self.build.to_json(), **self.threads.to_json()}
-        row: TrialRow = {
-            "stage": stage,
-            "label": self.label,
-            "settings": settings,
-            "rounds": len(self.counted),
-            "total_s": figure(self.seconds),
-        }
-        if rates := [sample["decode_tps"] for sample in self.counted if "decode_tps" in sample]:
-            row["decode_tps"] = figure(rates)
-        if rates := [sample["prefill_tps"] for sample in self.counted if "prefill_tps" in sample]:
-            row["prefill_tps"] = figure(rates)
-        if times := [sample["ttft_s"] for sample in self.counted if "ttft_s" in sample]:
-            row["ttft_s"] = figure(times)
-        if self.dropped:
-            row["dropped"] = True
-        return row
 
 
 async def race(
-    trials: Sequence[Trial],
-    rounds: int,
+    name: str,
+    trials: Sequence[Contestant],
+    ladder: Sequence[Rung],
     *,
     watch: InterferenceWatch,
     tell: Tell,
+    journal: Journal,
+    outlook: Outlook,
     started: Started = None,
-    drop: bool = True,
     memory: Callable[[], int] = available_memory,
 ) -> None:
-    """Measure every trial once a round; after two rounds those that are clearly slower are left out.
+    """Measure every trial once a round, up each rung of the ladder; what an earlier process measured is taken over.
 
-    All are loaded at once where memory allows it; else each is loaded anew for every repetition.
+    All are loaded at once where memory allows it; else each is loaded anew for every repetition. A rung that has fewer
+    places than there are trials is for the fastest; the others are marked as dropped.
 
     Raises:
-        FirstlightError: an artifact cannot be loaded, or its engine died.
+        FirstlightError: an artifact cannot be loaded, its engine died, or the disk refuses.
     """
-    together = sum(trial.least_bytes for trial in trials) < memory()
-    running = list(trials)
-    many = f"{len(trials)} settings" if len(trials) > 1 else "the setting"
+    course = _Course(name, list(trials), ladder, watch, tell, journal, outlook, started)
+    course.take_over()
     async with AsyncExitStack() as stack:
-        if together:
-            tell(Stage("load", f"Loading {many}"))
-            for number, trial in enumerate(trials):
-                tell(Progress(number, len(trials), "settings", trial.label))
-                await trial.open(stack, started)
-            watch.begin([trial.engine.pid for trial in trials])
-        tell(Stage("race", f"Measuring {many}" + (" in turns" if len(trials) > 1 else "")))
-        done = 0
-        for number in range(rounds):
+        for at, rung in enumerate(ladder):
+            if at and course.drop_to(rung.settings) == 1:
+                break
+            if course.lacks(rung):
+                if not course.opened:
+                    await course.open(stack, memory)
+                try:
+                    await course.climb(at)
+                except BaseException:
+                    course.end()
+                    raise
+        course.end()
+
+
+class _Course:
+    """One race under way."""
+
+    def __init__(
+        self,
+        name: str,
+        running: list[Contestant],
+        ladder: Sequence[Rung],
+        watch: InterferenceWatch,
+        tell: Tell,
+        journal: Journal,
+        outlook: Outlook,
+        started: Started,
+    ) -> None:
+        self._name = name
+        self._running = running
+        self._ladder = ladder
+        self._watch = watch
+        self._tell = tell
+        self._journal = journal
+        self._outlook = outlook
+        self._started = started
+        self._together = True
+        self.opened = False
+
+    def take_over(self) -> None:
+        """Give every trial what an earlier process has measured of it."""
+        for trial in self._running:
+            for length in trial.lengths:
+                earlier = self._journal.samples(self._name, trial.key, length)
+                trial.samples[length] += earlier[: self._ladder[-1].rounds]
+
+    def drop_to(self, places: int) -> int:
+        """Let the fastest go on, and return how many they are; what is clearly slower leaves even where there is a place."""
+        running = self._running
+        remaining = survivors([trial.seconds for trial in running], places)
+        for index, trial in enumerate(running):
+            trial.dropped = index not in remaining
+        self._running = [running[index] for index in remaining]
+        return len(remaining)
+
+    def lacks(self, rung: Rung) -> bool:
+        """Return whether something is to be measured on this rung."""
+        return any(not t.fault and t.rounds < rung.rounds for t in self._running)
+
+    async def open(self, stack: AsyncExitStack, memory: Callable[[], int]) -> None:
+        """Load all that still run, if they fit into memory together."""
+        self.opened = True
+        running = self._running
+        self._together = sum(trial.memory for trial in running) < memory()
+        self._outlook.begin()
+        if not self._together:
+            return
+        self._tell(Stage("load", f"Loading {_many(running)}"))
+        for number, trial in enumerate(running):
+            self._tell(Progress(number, len(running), "settings", trial.label))
+            await trial.open(stack, self._started)
+        self._watch.begin([pid for trial in running for pid in trial.pids or ()])
+
+    async def climb(self, at: int) -> None:
+        """Measure all that run until they have had the rounds of rung `at`."""
+        rung, running = self._ladder[at], self._running
+        turns = " in turns" if len(running) > 1 else ""
+        step = f", step {at + 1} of {len(self._ladder)}" if len(self._ladder) > 1 else ""
+        self._tell(Stage("race", f"Measuring {_many(running)}{turns}{step}"))
+        self._say_left(at, min((trial.rounds for trial in running if not trial.fault), default=0))
+        lengths = len(running[0].lengths)
+        total = rung.rounds * len(running) * lengths
+        for number in range(rung.rounds):
             turn = number % len(running)
             for trial in running[turn:] + running[:turn]:
-                await _repeat(trial, together=together, watch=watch, tell=tell, started=started)
-                done += 1
-                total = done + len(running) * (rounds - number - 1)
-                tell(Progress(done, max(done, total), "measurements", trial.label))
-            if drop and number + 1 >= LEAST_ROUNDS:
-                remaining = still_running([trial.seconds for trial in running])
-                for index, trial in enumerate(running):
-                    trial.dropped = index not in remaining
-                running = [running[index] for index in remaining]
-        if together:
-            watch.end()
+                for length in trial.lengths:
+                    if len(trial.samples[length]) <= number and not trial.fault:
+                        await self._repeat(trial, length)
+                        done = sum(len(t.samples[size]) for t in running for size in t.lengths)
+                        self._tell(Progress(done, max(done, total), "measurements", trial.label))
+            self._say_left(at, number + 1)
+
+    def _say_left(self, at: int, done: int) -> None:
+        running = self._running
+        rounds, count = measurements_left(self._ladder, at, len(running), done)
+        self._outlook.expect(self._name, rounds, count * len(running[0].lengths))
+        self._outlook.say()
+
+    async def _repeat(self, trial: Contestant, length: int) -> None:
+        async with AsyncExitStack() as own:
+            pids: list[int] = []
+            if not self._together:
+                await trial.open(own, self._started)
+                pids = list(trial.pids or ())
+            if pids:
+                self._watch.begin(pids)
+            await trial.repeat(length, trial.new_tokens, self._tell)
+            if pids:
+                self._watch.end()
+        for sample in trial.samples[length][-1:]:
+            if not trial.fault:
+                self._journal.add(self._name, trial.key, length, sample)
+                self._outlook.measured()
+
+    def end(self) -> None:
+        """Say whether the machine was disturbed while this process measured."""
+        if self.opened:
+            if self._together:
+                self._watch.end()
+            self._journal.judge(self._name, self._watch.notes())
+        self._outlook.expect(self._name, 0, 0)
 
 
-async def _repeat(
-    trial: Trial, *, together: bool, watch: InterferenceWatch, tell: Tell, started: Started
-) -> None:
-    async with AsyncExitStack() as own:
-        if not together:
-            await trial.open(own, started)
-            watch.begin([trial.engine.pid])
-        await trial.repeat(trial.lengths[0], trial.new_tokens, tell)
-        if not together:
-            watch.end()
+def _many(trials: Sequence[Contestant]) -> str:
+    return f"{len(trials)} settings" if len(trials) > 1 else "the setting"

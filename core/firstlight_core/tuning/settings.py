@@ -117,6 +117,16 @@ class Build:
             parts.append("fp32 arithmetic")
         return ", ".join([self.precision.label, *parts])
 
+    @property
+    def gentler(self) -> bool:
+        """Whether it searches for better scales than the build of the same kind that rounds: no faster, but closer."""
+        return self.options.get("algorithm") == "k_quant"
+
+    @property
+    def kind(self) -> tuple[tuple[str, int | str | bool], ...]:
+        """Options that decide its speed: all of them, without the algorithm that finds the scales."""
+        return tuple((k, v) for k, v in self.options.items() if k != "algorithm")
+
     def to_json(self) -> BuildSettings:
         """Return its part of a document."""
         settings: BuildSettings = {"precision": self.precision.key}

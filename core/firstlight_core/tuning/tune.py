@@ -2,44 +2,41 @@
 
 import asyncio
 import contextlib
-import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from firstlight_core.artifact.artifact import check_artifact
 from firstlight_core.artifact.genai_config import CONFIG
-from firstlight_core.artifact.publishing import (
-    MANIFEST,
-    check_output,
-    open_staging,
-    publish,
-    read_manifest,
-)
+from firstlight_core.artifact.manifest import read_source
+from firstlight_core.artifact.publishing import check_output, open_staging
 from firstlight_core.artifact.target import artifact_folder, find_target
 from firstlight_core.documents.tuning import (
-    Comparison,
     ResetDocument,
-    SourceFigures,
-    TunedArtifactDocument,
     TunedDocument,
-    TunedManifest,
     TuneFigures,
 )
 from firstlight_core.errors import CheckFailed, InputRefused, StateProblem, UsageError
-from firstlight_core.files import state_problem, write_json
+from firstlight_core.files import state_problem
 from firstlight_core.locks import try_lock
-from firstlight_core.measure.benchmark import machine
 from firstlight_core.measure.interference import InterferenceWatch
-from firstlight_core.measure.quality import DRIFT_PROMPTS, prompts_for
+from firstlight_core.measure.quality import prompts_for
 from firstlight_core.measure.quality_prompts import QualityPrompt
+from firstlight_core.model.adapter import adapter_base
 from firstlight_core.model.sources import find_source
 from firstlight_core.paths import absolute, find_paths
 from firstlight_core.precision.table import DEFAULT_PRECISION, find_precision
-from firstlight_core.process.events import Event, Stage
+from firstlight_core.process.events import Event
+from firstlight_core.tuning.budget import read_budget
+from firstlight_core.tuning.build_cache import BuildCache
+from firstlight_core.tuning.build_search import Builds
+from firstlight_core.tuning.outcome import (
+    write_best,
+)
+from firstlight_core.tuning.peer import find_peer
+from firstlight_core.tuning.resumable import ArtifactTuning, OnStopped, SourceRun
 from firstlight_core.tuning.search import NEW_TOKENS, PROMPT_TOKENS, REPEATS, Search
-from firstlight_core.tuning.settings import AS_BUILT, Threads, thread_candidates
-from firstlight_core.tuning.sources import tune_source
-from firstlight_core.tuning.writing import own_threads, without_threads, write_threads
+from firstlight_core.tuning.settings import Threads, thread_candidates
+from firstlight_core.tuning.writing import own_threads, write_threads
 
 
 async def tune(
@@ -48,35 +45,46 @@ async def tune(
     output: str | Path | None = None,
     apply: bool = False,
     precision: str = DEFAULT_PRECISION,
+    drift_budget: str | None = None,
     max_drift: float | None = None,
     prompts: Path | Sequence[QualityPrompt] | None = None,
-    prompt_tokens: int = PROMPT_TOKENS,
+    prompt_tokens: int | Sequence[int] = PROMPT_TOKENS,
     new_tokens: int = NEW_TOKENS,
     repeats: int = REPEATS,
     candidates: Sequence[Threads] | None = None,
+    llama_bench: str | Path | None = None,
+    gguf: str | Path | None = None,
     on_event: Callable[[Event], None] | None = None,
     started: Callable[[int], None] | None = None,
+    on_stopped: OnStopped | None = None,
     watch: InterferenceWatch | None = None,
 ) -> TunedDocument:
     """Find the fastest setting of an artifact (its threads) or of a source (its threads and its build).
 
-    Speed is the time of a whole answer: `prompt_tokens` read and `new_tokens` written.
+    Speed is the time of a whole answer: `prompt_tokens` read and `new_tokens` written; of several prompt lengths the
+    geometric mean. Builds and measurements are kept as they are made: the same tuning, started again after it was
+    stopped or killed, goes on with them. A finished one leaves its builds.
 
     Args:
         output: where the best artifact of a source is published; without it only figures remain.
         apply: write the best threads into the artifact's genai_config.json.
         precision: the row of the table whose builds are tried.
-        max_drift: how far a build may drift from the original, as mean KL in nats; see `tune_source`.
+        drift_budget: how far a build may drift from the original: nats of mean KL ("0.05"), or times the drift of the
+            row as it is built ("1.5x"); 1.1 times by default.
+        max_drift: the same in nats.
         candidates: the settings of the threads that are tried; by default those that suit this machine.
+        llama_bench: llama.cpp's program; by default the one on the PATH.
+        gguf: the same weights for it; by default the only GGUF beside the source's weights.
+        on_stopped: takes what was done when the tuning is cancelled.
 
     Raises:
         UsageError: an option is out of range, or belongs to the other kind of target.
-        InputRefused: the target cannot be used.
-        CheckFailed: no build stays within `max_drift`, or the figures that `apply` would write are void.
+        InputRefused: the target, the program or the GGUF cannot be used.
+        CheckFailed: no build stays within the budget, or the figures that `apply` would write are void.
         StateProblem: another tuning runs, or the disk refuses.
     """
     search = Search(
-        prompt_tokens=prompt_tokens,
+        lengths=(prompt_tokens,) if isinstance(prompt_tokens, int) else tuple(prompt_tokens),
         new_tokens=new_tokens,
         repeats=repeats,
         candidates=tuple(candidates) if candidates is not None else thread_candidates(),
@@ -86,53 +94,45 @@ async def tune(
     )
     search.check()
     artifact, source = _find(what)
+    budget = read_budget(drift_budget, max_drift)
     if artifact is not None:
-        for name, given in (("--output", output), ("--max-drift", max_drift)):
+        for name, given in (
+            ("--output", output),
+            ("--max-drift", max_drift),
+            ("--drift-budget", drift_budget),
+        ):
             if given is not None:
                 raise UsageError(
                     f"{name} belongs to tuning a source; {artifact.name} is an artifact.",
                     hint="Name the model folder it was made of, or leave the option out.",
                 )
+        made_of = read_source(artifact)
+        origin = Path(made_of["path"]) if made_of is not None else None
         with _only_tuning():
-            return await _tune_artifact(artifact, search, apply=apply)
+            search.peer, notes = await find_peer(llama_bench, gguf, origin, search.tell)
+            document = await ArtifactTuning(artifact, search, notes, on_stopped).run()
+            if apply:
+                await asyncio.to_thread(keep, artifact, document)
+        return {**document, "applied": apply}
     assert source is not None
     if apply:
         raise UsageError(
             "--apply belongs to tuning an artifact.", hint="Publish the best one with --output DIR."
         )
-    if max_drift is not None and not (math.isfinite(max_drift) and max_drift >= 0):
-        raise UsageError("The drift that is allowed must be 0 nats or more.")
     row = find_precision(precision)
-    questions, origin = prompts_for(str(source), prompts)
-    destination = absolute(output) if output is not None else find_paths().work / "tuning"
-    if output is not None:
+    questions, origin_words = prompts_for(str(source), prompts)
+    destination = absolute(output) if output is not None else None
+    if destination is not None:
         check_output(destination, source=source)
-    with _only_tuning(), open_staging(destination) as staging:
-        outcome = await tune_source(
-            source,
-            search,
-            work=staging.work,
-            precision=row,
-            conversations=[prompt.messages for prompt in questions[:DRIFT_PROMPTS]],
-            max_drift=max_drift,
+    with _only_tuning(), contextlib.ExitStack() as stack:
+        staging = stack.enter_context(open_staging(destination)) if destination else None
+        search.peer, notes = await find_peer(llama_bench, gguf, source, search.tell)
+        cache = await asyncio.to_thread(
+            BuildCache.of, find_paths().tuning, source, adapter_base(source)
         )
-        figures: SourceFigures = {
-            **_document(search, outcome.compared),
-            "source": str(source),
-            "precision": row.key,
-            "prompts": origin,
-            "builds": outcome.builds,
-            "max_drift": outcome.max_drift,
-        }
-        if output is None:
-            return {"kind": "source", **figures}
-        search.tell(Stage("publish", "Publishing"))
-        command = ["firstlight", "tune", str(source), "-o", str(destination)]
-        command += ["--precision", row.key]
-        if max_drift is not None:
-            command += ["--max-drift", f"{max_drift:g}"]
-        await asyncio.to_thread(_publish, outcome.folder, destination, figures, command)
-        return {"kind": "published", **figures, "artifact": str(destination)}
+        made = Builds(source=source, precision=row, cache=cache, search=search)
+        tuning = SourceRun(made, notes, on_stopped)
+        return await tuning.run(questions, origin_words, budget, destination, staging)
 
 
 def keep(artifact: Path, document: TuneFigures) -> None:
@@ -149,12 +149,7 @@ def keep(artifact: Path, document: TuneFigures) -> None:
             hint="Close other programs, then tune again.",
             detail="\n".join(document["notes"]),
         )
-    _write(artifact, document)
-
-
-def _write(artifact: Path, document: TuneFigures) -> None:
-    threads = Threads.from_json(document["best"]["settings"])
-    write_threads(artifact, threads, tuned=_manifest(document))
+    write_best(artifact, document)
 
 
 def reset(what: str | Path) -> ResetDocument:
@@ -171,68 +166,6 @@ def reset(what: str | Path) -> ResetDocument:
     if removed := own_threads(artifact):
         write_threads(artifact, None, tuned=None)
     return {"kind": "reset", "artifact": str(artifact), "removed": removed}
-
-
-async def _tune_artifact(artifact: Path, search: Search, *, apply: bool) -> TunedArtifactDocument:
-    check_artifact(artifact)
-    with open_staging(find_paths().work / "tuning") as staging:
-        try:
-            plain = await asyncio.to_thread(without_threads, artifact, staging.work / artifact.name)
-        except OSError as error:
-            raise state_problem(error, staging.work) from error
-        threads = await search.fastest_threads(plain)
-        winner, baseline = search.trial(plain, threads), search.trial(plain, AS_BUILT)
-        _, compared = await search.compare(winner, baseline)
-        document = _document(search, compared)
-    if apply:
-        await asyncio.to_thread(keep, artifact, document)
-    return {"kind": "artifact", **document, "artifact": str(artifact), "applied": apply}
-
-
-def _document(search: Search, compared: Comparison) -> TuneFigures:
-    reasons = search.watch.notes()
-    return {
-        **compared,
-        "trials": search.trials,
-        "machine": machine(),
-        "prompt_tokens": search.prompt_tokens,
-        "new_tokens": search.new_tokens,
-        "repeats": search.repeats,
-        "notes": search.notes(),
-        "void": bool(reasons),
-        "void_reasons": reasons,
-    }
-
-
-def _manifest(document: TuneFigures) -> TunedManifest:
-    """Return the manifest entry of a tuning: the setting, its gain, and the machine."""
-    best, where = document["best"], document["machine"]
-    tuned: TunedManifest = {
-        "settings": best["settings"],
-        "machine": {
-            "cpu": where["cpu"],
-            "cores": where["cores"],
-            "threads": where["threads"],
-            "versions": where["versions"],
-        },
-    }
-    if (faster := best.get("faster")) is not None:
-        tuned["faster"] = {
-            "answer": faster["answer"]["median"],
-            "decode": faster["decode"]["median"],
-            "prefill": faster["prefill"]["median"],
-        }
-    if document["void"]:
-        tuned["void"] = True
-    return tuned
-
-
-def _publish(folder: Path, output: Path, document: TuneFigures, command: Sequence[str]) -> None:
-    _write(folder, document)
-    # What converted it named a folder that is about to go.
-    made = {**(read_manifest(folder) or {}), "artifact": output.name, "command": list(command)}
-    write_json(folder / MANIFEST, made)
-    publish(folder, output, keep_previous=True)
 
 
 def _find(what: str | Path) -> tuple[Path | None, Path | None]:

@@ -49,11 +49,20 @@ def without_threads(folder: Path, copy: Path) -> Path:
     """
     if not own_threads(folder):
         return folder
-    shutil.copytree(folder, copy, copy_function=_link, dirs_exist_ok=True)
+    linked_copy(folder, copy)
     config = _with(folder, None)
     # A new file: a link's content would be the artifact's own.
     write_whole(copy / CONFIG, json.dumps(config))
     return copy
+
+
+def linked_copy(folder: Path, copy: Path) -> None:
+    """Copy an artifact; its files are links where the disk has them, so a file may only be replaced, never written into.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    shutil.copytree(folder, copy, copy_function=_link, dirs_exist_ok=True)
 
 
 def _with(folder: Path, threads: Threads | None) -> JsonObject:

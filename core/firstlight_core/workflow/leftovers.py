@@ -21,6 +21,7 @@ from firstlight_core.paths import Paths, find_paths
 ON_REQUEST = ("artifacts", "previous", "service")
 """Kinds that the user may still want."""
 
+_TUNING = "builds and measurements of tunings; made again when needed"
 _PREVIOUS = "the deployment before the last one"
 
 
@@ -53,6 +54,7 @@ def find_leftovers(paths: Paths | None = None) -> list[Leftover]:
     paths = paths or find_paths()
     leftovers = [
         *_leftover(paths.reference, "reference", "reference logits; computed again when needed"),
+        *_tunings(paths),
         *_leftover(paths.logs, "logs", "what the tools printed"),
         *(
             item
@@ -107,6 +109,17 @@ def _leftover(folder: Path, kind: LeftoverKind, why: str) -> list[Leftover]:
         return []
     size = folder_size(folder)
     return [Leftover(path=str(folder), kind=kind, why=why, bytes=size)] if size else []
+
+
+def _tunings(paths: Paths) -> list[Leftover]:
+    """Return the builds and measurements of tunings; none while one runs, which needs them."""
+    lock_file = paths.work / "tuning.lock"
+    if lock_file.exists():
+        lock = try_lock(lock_file, create=False)
+        if lock is None:
+            return []
+        lock.release(unlink=True)
+    return _leftover(paths.tuning, "tuning", _TUNING)
 
 
 def _services() -> list[Leftover]:

@@ -12,7 +12,12 @@ import pytest
 
 from firstlight_core.documents.history import SampleSeries
 from firstlight_core.documents.measure import BenchDocument
-from firstlight_core.documents.tuning import TrialRow, TunedArtifactDocument
+from firstlight_core.documents.tuning import (
+    LengthFigures,
+    StoppedTuningDocument,
+    TrialRow,
+    TunedArtifactDocument,
+)
 from firstlight_core.history.fingerprints import (
     artifact_fingerprint,
     machine_fingerprint,
@@ -51,6 +56,18 @@ TUNED: TunedArtifactDocument = {
     "void": False,
     "artifact": "/models/out/int4",
     "applied": False,
+}
+STOPPED: StoppedTuningDocument = {
+    "kind": "stopped",
+    "target": "/models/out/int4",
+    "trials": [],
+    "machine": {"cpu": "A processor"},
+    "prompt_tokens": 256,
+    "new_tokens": 64,
+    "repeats": 3,
+    "builds": [],
+    "kept": {"builds": 0, "measurements": 1},
+    "notes": [],
 }
 
 
@@ -132,6 +149,13 @@ def test_every_kind_has_its_figures() -> None:
     (tuned,) = tune_records(TUNED)
     assert tuned["settings"]["threads"] == "2 threads"
     assert by_name(tuned["series"]) == {("total_s", 256): [0.8, 0.8, 0.8]}
+    each: list[LengthFigures] = [
+        {"prompt_tokens": 128, "total_s": figure([0.5])},
+        {"prompt_tokens": 512, "total_s": figure([1.28])},
+    ]
+    (lengths,) = tune_records({**TUNED, "best": {**BEST, "by_length": each}})
+    assert by_name(lengths["series"]) == {("total_s", 128): [0.5], ("total_s", 512): [1.28]}
+    assert tune_records(STOPPED) == []
     (checked,) = quality_records(QUALITY)
     assert ("top1_agreement", None) in by_name(checked["series"])
     made = conversion("int4")

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,17 @@ from firstlight_core.inference.engine import open_engine
 from firstlight_core.inference.session_options import THREAD_KEYS, session_options
 from firstlight_core.locks import try_lock
 from firstlight_core.measure.interference import InterferenceWatch
+from firstlight_core.measure.metrics import figure
 from firstlight_core.paths import find_paths
 from firstlight_core.precision.options import read_options, with_options
 from firstlight_core.precision.table import find_precision
 from firstlight_core.process.events import Event, Progress
 from firstlight_core.template.settle import undo_template
-from firstlight_core.tuning.choice import confirmed, fastest, figure, still_running, times_as_fast
-from firstlight_core.tuning.race import Trial, race
+from firstlight_core.tuning.choice import confirmed, fastest, times_as_fast
+from firstlight_core.tuning.halving import Rung, rungs, survivors
+from firstlight_core.tuning.journal import Journal
+from firstlight_core.tuning.race import race
+from firstlight_core.tuning.remaining import Outlook
 from firstlight_core.tuning.search import Search
 from firstlight_core.tuning.settings import (
     AS_BUILT,
@@ -33,6 +38,7 @@ from firstlight_core.tuning.settings import (
     thread_candidates,
 )
 from firstlight_core.tuning.summary import verdict
+from firstlight_core.tuning.trial import Trial
 from firstlight_core.tuning.tune import reset, tune
 from firstlight_core.tuning.writing import own_threads, without_threads, write_threads
 from tests.support.tiny_models import tiny_genai
@@ -93,7 +99,33 @@ def test_builds_begin_with_the_row_and_are_known_to_load(key: str, count: int) -
 
 
 def test_clearly_slower_settings_drop_out() -> None:
-    assert still_running([[1.0, 1.0], [1.1, 9.0, 1.1], [1.3, 1.2]]) == [0, 1]
+    # Only two places, and the third would have had one if it were not clearly slower.
+    assert survivors([[1.0, 1.0], [1.1, 9.0, 1.1], [1.14, 1.14]], keep=2) == [0, 1]
+    assert survivors([[1.0, 1.0], [1.1, 9.0, 1.1], [1.3, 1.2]], keep=3) == [0, 1]
+    assert survivors([[1.3], [1.0]], keep=2) == [1]
+
+
+@pytest.mark.parametrize(
+    ("count", "ladder"),
+    [
+        (1, ()),
+        (2, (Rung(2, 8),)),
+        (3, (Rung(3, 2), Rung(2, 8))),
+        (7, (Rung(7, 2), Rung(4, 4), Rung(2, 8))),
+        (11, (Rung(11, 2), Rung(6, 4), Rung(3, 8), Rung(2, 8))),
+    ],
+)
+def test_each_rung_halves_the_settings_and_doubles_the_rounds(
+    count: int, ladder: tuple[Rung, ...]
+) -> None:
+    assert rungs(count) == ladder
+    # Eight rounds for everybody are about twice the measurements.
+    measured = sum(
+        rung.settings * (rung.rounds - before.rounds)
+        for before, rung in zip((Rung(0, 0), *ladder), ladder, strict=False)
+    )
+    if count > 3:
+        assert measured <= 0.6 * 8 * count
 
 
 def test_the_fastest_is_taken_and_of_equals_the_first() -> None:
@@ -129,7 +161,9 @@ class Rigged:
     def __init__(self, *results: dict[str, Sequence[float]]) -> None:
         self.results = list(results)
 
-    async def __call__(self, trials: Sequence[Trial], rounds: int, **options: Any) -> None:
+    async def __call__(
+        self, name: str, trials: Sequence[Trial], ladder: Sequence[Rung], **options: Any
+    ) -> None:
         result = self.results.pop(0)
         for trial in trials:
             trial.samples[trial.lengths[0]] = [
@@ -144,10 +178,10 @@ def search(race_: Any, **options: Any) -> Search:
 
 async def test_a_winner_that_does_not_win_again_is_refuted(tmp_path: Path) -> None:
     folder = tiny_genai(tmp_path / "t")
-    for again, best in ([0.5, 0.6, 0.4], TWO), ([0.5, 1.6, 1.4], AS_BUILT):
+    for again, best in ([0.5, 0.6, 0.4, 0.5, 0.6], TWO), ([0.5, 1.6, 1.4, 0.5, 1.1], AS_BUILT):
         rigged = Rigged(
             {ONE.label: [2.0], TWO.label: [0.5], AS_BUILT.label: [1.0]},
-            {TWO.label: again, AS_BUILT.label: [1.0, 1.0, 1.0]},
+            {TWO.label: again, AS_BUILT.label: [1.0, 1.0, 1.0, 1.0, 1.0]},
         )
         tuning = search(rigged, candidates=(ONE, TWO))
         assert await tuning.fastest_threads(folder) == TWO
@@ -157,7 +191,7 @@ async def test_a_winner_that_does_not_win_again_is_refuted(tmp_path: Path) -> No
         assert taken.threads == best
         assert document["best"]["label"] == best.label
         assert ("refuted" in document) == (best == AS_BUILT)
-        assert ("faster" in document["best"]) == (best == TWO)
+        assert ("gain" in document["best"]) == ("faster" in document["best"]) == (best == TWO)
         assert [row["label"] for row in tuning.trials] == [
             threads.label for threads in (ONE, TWO, AS_BUILT)
         ]
@@ -167,16 +201,18 @@ async def test_a_winner_that_does_not_win_again_is_refuted(tmp_path: Path) -> No
 @pytest.mark.parametrize("memory", [2**40, 0], ids=["together", "one-after-another"])
 async def test_settings_are_measured_in_turns(tmp_path: Path, memory: int) -> None:
     folder = tiny_genai(tmp_path / "t")
-    trials = [Trial(folder, threads, prompt_tokens=8, new_tokens=8) for threads in (ONE, TWO)]
+    trials = [Trial(folder, threads, lengths=(8,), new_tokens=8) for threads in (ONE, TWO)]
     events: list[Event] = []
     pids: list[int] = []
     await race(
+        "threads",
         trials,
-        3,
+        (Rung(2, 3),),
         watch=InterferenceWatch(),
         tell=events.append,
+        journal=Journal(),
+        outlook=Outlook(events.append),
         started=pids.append,
-        drop=False,
         memory=lambda: memory,
     )
     order = [e.note for e in events if isinstance(e, Progress) and e.unit == "measurements"]
@@ -252,9 +288,9 @@ async def test_an_artifact_is_tuned_and_carries_the_result(tmp_path: Path) -> No
         folder,
         apply=True,
         candidates=(ONE, TWO),
-        prompt_tokens=32,
+        prompt_tokens=(16, 32),
         new_tokens=8,
-        repeats=3,
+        repeats=5,
         watch=InterferenceWatch(busy=lambda: 0.0),
     )
     assert [row["label"] for row in document["trials"]] == [
@@ -262,13 +298,19 @@ async def test_an_artifact_is_tuned_and_carries_the_result(tmp_path: Path) -> No
     ]
     assert all(row["rounds"] >= 2 for row in document["trials"])
     assert document["baseline"]["settings"] == AS_BUILT.to_json()
-    assert document["baseline"]["rounds"] == 3
+    assert document["baseline"]["rounds"] == 5
+    assert (document["prompt_tokens"], document["lengths"]) == (32, [16, 32])
+    each = document["baseline"]["by_length"]
+    assert [row["prompt_tokens"] for row in each] == [16, 32]
+    first = [row["total_s"]["samples"][0] for row in each]
+    assert document["baseline"]["total_s"]["samples"][0] == pytest.approx(math.prod(first) ** 0.5)
     assert own_threads(folder) == Threads.from_json(document["best"]["settings"]).options()
     assert (read_manifest(folder) or {})["tuned"]["settings"] == document["best"]["settings"]
     assert document["applied"] is True
     assert json.loads(json.dumps(document, allow_nan=False)) == document
     # Nothing is left of the work.
     assert [path.name for path in find_paths().work.iterdir()] == []
+    assert list(find_paths().tuning.iterdir()) == []
 
 
 @pytest.mark.real
@@ -282,7 +324,7 @@ async def test_void_figures_are_never_written(tmp_path: Path) -> None:
             candidates=(ONE,),
             prompt_tokens=32,
             new_tokens=8,
-            repeats=3,
+            repeats=5,
             watch=InterferenceWatch(whole=itertools.count(0, 100).__next__),
         )
     assert (folder / "genai_config.json").read_text() == before
@@ -298,7 +340,13 @@ async def test_wrong_targets_and_options(tmp_path: Path) -> None:
         ("sample", {"max_drift": float("nan")}, "0 nats"),
         ("sample", {"precision": "int3"}, "int3"),
         (folder, {"new_tokens": 2}, "new tokens"),
-        (folder, {"repeats": 1}, "repeats"),
+        (folder, {"repeats": 4}, "repeats"),
+        (folder, {"prompt_tokens": (128, 0)}, "prompt tokens"),
+        (folder, {"prompt_tokens": ()}, "prompt tokens"),
+        (folder, {"drift_budget": "1x"}, "--drift-budget"),
+        ("sample", {"drift_budget": "a little"}, "no drift budget"),
+        ("sample", {"drift_budget": "-1x"}, "no drift budget"),
+        ("sample", {"drift_budget": "1x", "max_drift": 0.1}, "say the same"),
     ):
         with pytest.raises(UsageError, match=words):
             await tune(what, **options)  # type: ignore[arg-type]

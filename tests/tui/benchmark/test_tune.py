@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Button, DataTable
+from textual.widgets import Button, DataTable, Input
 
 from firstlight_core.documents.tuning import (
+    PeerFigures,
     PublishedTuningDocument,
     Speedup,
+    StoppedTuningDocument,
     ThreadSettings,
     TrialRow,
     TunedArtifactDocument,
@@ -19,13 +21,13 @@ from firstlight_core.documents.tuning import (
     TuneStage,
 )
 from firstlight_core.errors import StateProblem
-from firstlight_core.process.events import Progress, Stage
+from firstlight_core.measure.metrics import figure
+from firstlight_core.process.events import Progress, Remaining, Stage
 from firstlight_core.session import Session
-from firstlight_core.tuning.choice import figure
 from firstlight_tui.app import WizardApp
 from firstlight_tui.steps.benchmark.screen import BenchmarkStep
 from firstlight_tui.steps.benchmark.tune_screen import TuneScreen
-from firstlight_tui.widgets import ProblemPanel, Words
+from firstlight_tui.widgets import ProblemPanel, Words, WorkView
 from tests.support.pilot import Build, age, settle
 from tests.support.wizard_documents import FULL
 from tests.support.wizard_services import Called, fake_services
@@ -73,6 +75,36 @@ THREADS: TunedArtifactDocument = {
     "artifact": str(FULL.artifact),
     "applied": False,
 }
+STOPPED: StoppedTuningDocument = {
+    "kind": "stopped",
+    "target": str(FULL.artifact),
+    "trials": [],
+    "machine": FIGURES["machine"],
+    "prompt_tokens": 256,
+    "new_tokens": 64,
+    "repeats": 3,
+    "builds": [],
+    "kept": {"builds": 0, "measurements": 1},
+    "notes": ["Kept: 1 measurement. The same tuning goes on with that."],
+}
+PEER: PeerFigures = {
+    "name": "llama.cpp",
+    "program": "/usr/bin/llama-bench",
+    "version": "b11434",
+    "model": "/models/tiny.gguf",
+    "label": "llama 135M Q4_0",
+    "threads": 2,
+    "total_s": figure([1.0]),
+    "decode_tps": figure([10.0]),
+    "prefill_tps": figure([100.0]),
+    "by_length": [],
+    "gain": {
+        "answer": {"ratio": 1.25, "interval": [1.2, 1.3]},
+        "decode": {"ratio": 1.25, "interval": [1.2, 1.3]},
+        "prefill": {"ratio": 1.0, "interval": [0.9, 1.1]},
+        "level": 0.98,
+    },
+}
 BUILD: PublishedTuningDocument = {
     "kind": "published",
     **FIGURES,
@@ -102,12 +134,20 @@ class Tuner:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.kept: list[Path] = []
         self.refuse = False
+        self.part = STOPPED
 
-    async def tune(self, what: str, *, on_event: Any, started: Any, **options: Any) -> Any:
+    async def tune(
+        self, what: str, *, on_event: Any, started: Any, on_stopped: Any, **options: Any
+    ) -> Any:
         self.calls.append((what, options))
         on_event(Stage("race", "Measuring 2 settings in turns"))
         on_event(Progress(1, 8, "measurements"))
-        await self.go.wait()
+        on_event(Remaining(0, 3, 7, 42.0))
+        try:
+            await self.go.wait()
+        except asyncio.CancelledError:
+            on_stopped(self.part)
+            raise
         return self.document
 
     def keep(self, artifact: Path, document: Mapping[str, Any]) -> None:
@@ -142,7 +182,7 @@ async def test_threads_are_tuned_by_keys_and_kept(
         assert screen.query_one("#keep").disabled
         await pilot.press("enter")
         await settle(pilot)
-        assert tuner.calls == [(FULL.artifact, {})]
+        assert tuner.calls == [(FULL.artifact, {"prompt_tokens": [256]})]
         table = screen.query_one("#trials", DataTable)
         rows_shown = ["".join(str(c) for c in table.get_row_at(i)) for i in range(table.row_count)]
         assert len(rows_shown) == 4
@@ -168,7 +208,12 @@ async def test_a_tuned_build_becomes_the_artifact(wizard: Build, called: Called)
         await press(pilot, "#build")
         ((what, options),) = tuner.calls
         assert what == FULL.source
-        assert options == {"precision": "int4", "output": Path("/models/out/int4-tuned")}
+        assert options == {
+            "precision": "int4",
+            "drift_budget": None,
+            "prompt_tokens": [256],
+            "output": Path("/models/out/int4-tuned"),
+        }
         text = str(app.screen.query_one("#verdict", Words).content)
         assert "Left out: INT4, blocks of 128, drifts further than 1 nats." in text
         await press(pilot, "#keep")
@@ -193,6 +238,8 @@ async def test_it_goes_on_behind_other_screens_and_stops_when_asked(
         await pilot.pause()
         assert isinstance(app.screen, BenchmarkStep)
         assert [work.name for work in app.workspace.busy] == ["tune"]
+        work = app.workspace.busy[0]
+        assert "go on" in work.keeps or "goes on" in work.keeps
         await pilot.press("t")
         await pilot.pause()
         assert str(app.screen.query_one("#close", Button).label) == "Stop"
@@ -202,6 +249,49 @@ async def test_it_goes_on_behind_other_screens_and_stops_when_asked(
         assert app.workspace.busy == []
         assert isinstance(app.screen, TuneScreen)
         assert not app.screen.query_one("#threads").disabled
+        assert "what was finished is kept" in str(
+            app.screen.query_one("#tune-work", WorkView).content
+        )
+        # It is no result: there is nothing to keep in the artifact.
+        assert app.screen.query_one("#keep").disabled
+
+
+async def test_lengths_and_the_budget_are_asked(wizard: Build, called: Called) -> None:
+    tuner = Tuner(BUILD)
+    app = build_with(wizard, called, tuner)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("t")
+        await settle(pilot)
+        app.screen.query_one("#lengths", Input).value = "128; 512"
+        await press(pilot, "#build")
+        assert app.screen.query_one(ProblemPanel).has_class("-shown")
+        assert not tuner.calls
+        app.screen.query_one("#lengths", Input).value = "128, 512"
+        app.screen.query_one("#budget", Input).value = "1.5x"
+        await press(pilot, "#build")
+        ((_, options),) = tuner.calls
+        assert (options["prompt_tokens"], options["drift_budget"]) == ([128, 512], "1.5x")
+
+
+async def test_what_is_left_is_told_and_a_peer_is_named(wizard: Build, called: Called) -> None:
+    tuner = Tuner({**THREADS, "peer": PEER, "taken_over": {"builds": 0, "measurements": 5}})
+    tuner.go.clear()
+    app = build_with(wizard, called, tuner)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("t")
+        await settle(pilot)
+        app.screen.query_one("#threads", Button).press()
+        await pilot.pause()
+        shown = str(app.screen.query_one("#tune-work", WorkView).content)
+        assert "left: 3 rounds, 7 measurements, 42 s (estimate)" in shown
+        tuner.go.set()
+        await settle(pilot)
+        text = str(app.screen.query_one("#verdict", Words).content)
+        assert "Against llama.cpp b11434 (llama 135M Q4_0), measured in turns: faster." in text
+        assert "prefill 1.00 × (0.90 to 1.10, inside the noise)" in text
+        assert "Taken over from an earlier tuning: 5 measurements." in text
 
 
 async def test_void_figures_are_not_kept_and_a_full_disk_is_told(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from firstlight_core.process.events import Progress, Stage
+from firstlight_core.process.events import Progress, Remaining, Stage
 from firstlight_tui.commands import bench_, chat_, output
 from firstlight_tui.commands.painting import Painted, ProgressLine, as_shown, wants_colour
 from firstlight_tui.terminal.switches import take_switches
@@ -124,6 +124,24 @@ def test_the_line_of_progress_is_rewritten_and_leaves() -> None:
     assert "\n" not in terminal.getvalue()
 
 
+def test_what_is_left_stands_there_while_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    for columns, shown in (
+        (
+            "100",
+            "Measuring 6 settings  1 of 12 measurements  left: 3 rounds, 42 s (estimate)  0:00",
+        ),
+        ("60", "Measuring 6 settings  1 of 12 measurements  0:00"),
+    ):
+        monkeypatch.setenv("COLUMNS", columns)
+        terminal = Terminal()
+        line = ProgressLine(stream=lambda terminal=terminal: terminal, clock=lambda: 0.0)
+        line.stage("Measuring 6 settings")
+        line.left("left: 3 rounds, 42 s (estimate)")
+        line.count(1, 12, "measurements")
+        line.draw()
+        assert terminal.getvalue().split("\r")[-1].rstrip() == shown
+
+
 def test_a_narrow_terminal_keeps_the_line_on_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "30")
     terminal = Terminal()
@@ -136,6 +154,9 @@ def test_a_pipe_gets_a_line_for_each_stage(capsys: pytest.CaptureFixture[str]) -
     show(Stage("load", "Loading int4"))
     show(Progress(1, 9))
     assert capsys.readouterr().err == "- Loading int4\n"
+    for rounds in (2, 1):
+        show(Remaining(rounds=rounds, measurements=4 * rounds, seconds=9.0))
+    assert capsys.readouterr().err == "  left: 2 rounds, 8 measurements, 9.00 s (estimate)\n"
 
 
 def test_a_switch_counts_before_the_first_word_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,16 @@ from firstlight_core.errors import (
     OutOfMemory,
 )
 from firstlight_core.files import JsonObject, JsonValue, system_problem
-from firstlight_core.process.events import Event, LogLine, LogPath, Notice, Progress, Stage
+from firstlight_core.process.events import (
+    Event,
+    LogLine,
+    LogPath,
+    Notice,
+    Progress,
+    Remaining,
+    Stage,
+)
+from firstlight_core.process.remaining import remaining_words
 from firstlight_core.settings import load_settings
 from firstlight_core.text import shown_path
 from firstlight_tui.commands.painting import PROGRESS, Painted, as_shown, rewrites_lines
@@ -61,14 +70,23 @@ def show_events(*, log: bool = False) -> Callable[[Event], None]:
     A terminal gets one line that is rewritten, everything else a line for each stage.
     """
     in_place = rewrites_lines(sys.stderr)
+    fresh = False
 
     def show(event: Event) -> None:
+        nonlocal fresh
         match event:
+            case Remaining() if in_place:
+                PROGRESS.left(remaining_words(event))
+            case Remaining() if fresh and (words := remaining_words(event)):
+                # Once a stage: a pipe is not rewritten.
+                fresh = False
+                note(f"  {words}")
             case Stage(label=label) if in_place:
                 PROGRESS.stage(label)
             case Progress(done=done, total=total, unit=unit) if in_place:
                 PROGRESS.count(done, total, unit)
             case Stage(label=label):
+                fresh = True
                 note(f"- {label}")
             case Notice(text=text):
                 note(Painted(text, "caution"))
@@ -104,10 +122,12 @@ def run_verb(
     *,
     as_json: bool,
     exit_code: Callable[[D], int] | None = None,
+    keeps: Callable[[], str] | None = None,
 ) -> None:
     """Run a verb, print its document (or show it as text), and leave with the exit code of SPEC 2.
 
-    A document whose `ok` is false leaves with 1, unless `exit_code` says otherwise.
+    A document whose `ok` is false leaves with 1, unless `exit_code` says otherwise. `keeps` returns a sentence: what stays
+    of work that is interrupted.
     """
     document: JsonObject = {"schema": f"firstlight/{verb}/1"}
     for mistake in load_settings()[1]:
@@ -117,7 +137,9 @@ def run_verb(
         if asyncio.iscoroutine(result):
             result = asyncio.run(_interruptible(result))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        fail(document, Interrupted("Interrupted; no partial files were left."), as_json=as_json)
+        left = keeps() if keeps is not None else ""
+        words = f"Interrupted. {left}" if left else "Interrupted; no partial files were left."
+        fail(document, Interrupted(words), as_json=as_json)
     except FirstlightError as error:
         fail(document, error, as_json=as_json)
     except MemoryError:

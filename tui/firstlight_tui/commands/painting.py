@@ -61,6 +61,10 @@ def as_shown(parts: tuple[str | Painted, ...], stream: TextIO) -> str:
     return "".join(shown)
 
 
+STAGE_COLUMNS = 28
+"""Columns of the stage's name that what is left of the work may not take."""
+
+
 @dataclass(slots=True)
 class ProgressLine:
     """The one line of a running verb: its stage, how far it is, and the time it has taken."""
@@ -69,6 +73,7 @@ class ProgressLine:
     clock: Callable[[], float] = time.monotonic
     _stage: str = ""
     _count: str = ""
+    _left: str = ""
     _began: float = 0.0
     _width: int = 0
 
@@ -84,6 +89,10 @@ class ProgressLine:
         whole = f" of {total:,}" if total else ""
         self._count = f"{done:,}{whole} {unit}".rstrip()
 
+    def left(self, words: str) -> None:
+        """Say what is left of the whole work."""
+        self._left = words
+
     def draw(self) -> None:
         """Write the line over the one before."""
         if not self._stage:
@@ -92,7 +101,11 @@ class ProgressLine:
         hours, minutes = divmod(minutes, 60)
         spent = f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
         columns = shutil.get_terminal_size().columns
-        end = "  ".join(["", *([self._count] if self._count else []), spent])
+        parts = [part for part in (self._count, self._left, spent) if part]
+        end = "  ".join(["", *parts])
+        if self._left and columns - len(end) < STAGE_COLUMNS:
+            # The clock and the stage count more than what is left.
+            end = "  ".join(["", *(part for part in parts if part != self._left)])
         line = one_line(self._stage, max(8, columns - len(end) - 1)) + end
         line = as_shown((line,), self.stream())[: columns - 1]
         self._write("\r" + line.ljust(self._width))
@@ -107,7 +120,7 @@ class ProgressLine:
     def end(self) -> None:
         """Take the line off for good: the answer follows."""
         self.clear()
-        self._stage = self._count = ""
+        self._stage = self._count = self._left = ""
 
     def _write(self, text: str) -> None:
         with contextlib.suppress(OSError, ValueError):

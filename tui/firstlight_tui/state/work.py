@@ -14,6 +14,7 @@ from firstlight_core.process.events import (
     Measured,
     Notice,
     Progress,
+    Remaining,
     Stage,
 )
 from firstlight_tui.state.work_rows import CheckRow, QueueRow
@@ -63,6 +64,8 @@ class Work:
     stages: list[tuple[Stage, float]] = field(default_factory=list)
     """Every stage so far, with the second at which it began."""
     progress: Progress | None = None
+    remaining: Remaining | None = None
+    """The rest of the whole work, where it says so."""
     measured: dict[str, float] = field(default_factory=dict)
     repetitions: deque[Measured] = field(default_factory=lambda: deque(maxlen=LINES_KEPT))
     """Figures that say of what they are, in the order in which they came."""
@@ -140,6 +143,8 @@ class Work:
                 self.stages.append((event, self.seconds))
             case Progress():
                 self.progress = event
+            case Remaining():
+                self.remaining = event
             case LogLine(text=text):
                 self.lines.append(text)
                 self.lines_seen += 1

@@ -3,6 +3,7 @@
 from textual.content import Content
 
 from firstlight_core.crowding import crowding
+from firstlight_core.process.remaining import remaining_words
 from firstlight_core.text import seconds_text
 from firstlight_tui.state.job_list import count_text
 from firstlight_tui.state.work import Work, waits_words
@@ -68,6 +69,8 @@ class WorkView(Words):
                 return waiting_words(work)
             case "running":
                 words = f"{time} so far"
+                if work.remaining is not None and (left := remaining_words(work.remaining)):
+                    words += f"; {left}"
                 if work.silent_seconds > SILENT_SECONDS:
                     words += f". No output for {seconds_text(work.silent_seconds)}; the process is still running."
                 return Content.styled(words, "$foreground-muted")

@@ -10,13 +10,22 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Button
+from textual.widgets import Button, Input
 
 from firstlight_core.documents.conversion import ConversionDocument
-from firstlight_core.documents.tuning import TunedDocument
-from firstlight_core.errors import FirstlightError
+from firstlight_core.documents.tuning import StoppedTuningDocument, TunedDocument
+from firstlight_core.errors import FirstlightError, UsageError
 from firstlight_core.text import seconds_text, shown_path
-from firstlight_core.tuning.summary import allowance, setting, verdict
+from firstlight_core.tuning.budget import ALLOWANCE
+from firstlight_core.tuning.search import PROMPT_TOKENS, read_lengths
+from firstlight_core.tuning.summary import (
+    allowance,
+    lengths_text,
+    peer_verdict,
+    setting,
+    taken_over,
+    verdict,
+)
 from firstlight_tui.modals.cancel_work import cancel_work
 from firstlight_tui.state.work import OnEvent, Run, Started, Work, WorkKey, WorkOf
 from firstlight_tui.state.workspace import Workspace
@@ -26,7 +35,9 @@ from firstlight_tui.widgets import ProblemPanel, Words, WorkView, cell
 from firstlight_tui.widgets.fitted_table import Cells, Column, FittedTable
 from firstlight_tui.widgets.screens import Page
 
-TUNE = WorkKey[TunedDocument]("tune")
+TuneResult = TunedDocument | StoppedTuningDocument
+TUNE = WorkKey[TuneResult]("tune")
+KEEPS = "Its builds and measurements are kept: the next tuning goes on with them."
 COLUMNS = (
     Column(key="setting", label="Setting"),
     Column(key="answer", label="Answer", width=8),
@@ -35,7 +46,8 @@ COLUMNS = (
     Column(key="rounds", label="Rounds", width=6),
 )
 INTRODUCTION = (
-    "Tries several settings on the same prompt, drops the slow ones, then compares the winner with the default once more. "
+    "Tries several settings on the same prompt, drops the slower half again and again, then compares the winner with the "
+    "default once more. One that is stopped goes on where it was. "
     "Threads: nothing is converted. Build: the model is also converted with other block sizes and algorithms; builds that "
     "drift too far from the original are left out."
 )
@@ -47,6 +59,9 @@ class TuneScreen(Page[str | None]):
     CSS = """
     TuneScreen DataTable { height: auto; margin-top: 1; }
     TuneScreen #verdict { margin-top: 1; }
+    TuneScreen #options { height: auto; margin-top: 1; }
+    TuneScreen #options Words { width: auto; margin-right: 1; }
+    TuneScreen #options Input { width: 14; margin-right: 3; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
@@ -64,7 +79,7 @@ class TuneScreen(Page[str | None]):
         return workspace_of(self)
 
     @property
-    def work(self) -> WorkOf[TunedDocument] | None:
+    def work(self) -> WorkOf[TuneResult] | None:
         """The tuning of the artifact in use, running or ended."""
         return self.workspace.works.of(TUNE)
 
@@ -77,7 +92,7 @@ class TuneScreen(Page[str | None]):
     def found(self) -> TunedDocument | None:
         """The document of a tuning of this artifact or its source, once there is one."""
         document = self.workspace.works.result(TUNE)
-        if document is None:
+        if document is None or document["kind"] == "stopped":
             return None
         if document["kind"] == "artifact":
             return document if document["artifact"] == self.artifact else None
@@ -89,6 +104,11 @@ class TuneScreen(Page[str | None]):
             box.border_subtitle = Content("Esc closes; what runs goes on")
             with VerticalScroll():
                 yield Words(INTRODUCTION, id="introduction", classes="muted")
+                with Horizontal(id="options"):
+                    yield Words("Prompt tokens")
+                    yield Input(placeholder=str(PROMPT_TOKENS), id="lengths", compact=True)
+                    yield Words("Drift budget")
+                    yield Input(placeholder=f"{ALLOWANCE:g}x", id="budget", compact=True)
                 yield WorkView(id="tune-work")
                 yield FittedTable(COLUMNS, id="trials")
                 yield Words(id="verdict")
@@ -113,6 +133,7 @@ class TuneScreen(Page[str | None]):
         running = work is not None and work.pending
         view, table = self.query_one("#tune-work", WorkView), self.query_one("#trials", FittedTable)
         self.query_one("#introduction").display = outcome is None
+        self.query_one("#options").display = not running
         view.display = work is not None and (running or outcome is None)
         view.show(work)
         table.show_rows(_rows(outcome) if outcome is not None else ())
@@ -137,7 +158,17 @@ class TuneScreen(Page[str | None]):
     @on(Button.Pressed, "#threads")
     def _tune_threads(self) -> None:
         tune, artifact = self.workspace.services.tune, self.artifact
-        self._begin(lambda on_event, started: tune(artifact, on_event=on_event, started=started))
+        if (lengths := self._lengths()) is None:
+            return
+        self._begin(
+            lambda on_event, started: tune(
+                artifact,
+                prompt_tokens=lengths,
+                on_event=on_event,
+                started=started,
+                on_stopped=self._keep_part,
+            )
+        )
 
     @on(Button.Pressed, "#build")
     def _tune_build(self) -> None:
@@ -145,22 +176,47 @@ class TuneScreen(Page[str | None]):
             return
         folder, tune = Path(self.artifact), self.workspace.services.tune
         source, precision = str(self.workspace.session.source), made["precision"]
+        budget = self.query_one("#budget", Input).value.strip() or None
+        if (lengths := self._lengths()) is None:
+            return
         output = folder.with_name(f"{folder.name.removesuffix('-tuned')}-tuned")
         self._begin(
             lambda on_event, started: tune(
-                source, precision=precision, output=output, on_event=on_event, started=started
+                source,
+                precision=precision,
+                drift_budget=budget,
+                prompt_tokens=lengths,
+                output=output,
+                on_event=on_event,
+                started=started,
+                on_stopped=self._keep_part,
             )
         )
 
-    def _begin(self, tuning: Run[TunedDocument]) -> None:
+    def _lengths(self) -> list[int] | None:
+        """Return the prompt lengths that were typed; None after the problem is shown."""
+        text = self.query_one("#lengths", Input).value.strip()
+        try:
+            return read_lengths([text]) if text else [PROMPT_TOKENS]
+        except UsageError as error:
+            self.query_one(ProblemPanel).show(error)
+            return None
+
+    def _keep_part(self, part: StoppedTuningDocument) -> None:
+        # What is done lies on the disk; a tuning that had done nothing keeps nothing.
+        work = self.workspace.works.of(TUNE)
+        if work is not None and any(part["kept"].values()):
+            work.finished_part = part
+
+    def _begin(self, tuning: Run[TuneResult]) -> None:
         chat = self.workspace.chat
 
-        async def run(on_event: OnEvent, started: Started) -> TunedDocument:
+        async def run(on_event: OnEvent, started: Started) -> TuneResult:
             await chat.rest()
             chat.close()
             return await tuning(on_event, started)
 
-        self.workspace.start(TUNE, "The tuning", run, alone=True, quiet=True)
+        self.workspace.start(TUNE, "The tuning", run, alone=True, quiet=True, keeps=KEEPS)
         self._show()
 
     @on(Button.Pressed, "#keep")
@@ -223,10 +279,12 @@ def _verdict(document: TunedDocument) -> str:
         else "Keeping it writes the threads into genai_config.json, which every runtime reads."
     )
     sentences = [
-        f"Medians, measured here: {document['prompt_tokens']} tokens read, {document['new_tokens']} written, rates in "
-        "tokens/s. Settings with few rounds were slower and left early.",
+        f"Medians, measured here: {lengths_text(document)}, rates in tokens/s. Settings with few rounds were slower and "
+        "left early.",
         verdict(document),
+        peer_verdict(document["peer"]) if "peer" in document else "",
         allowance(document),
+        taken_over(document),
         *(f"Left out: {b['label']}, {b['excluded']}." for b in builds if "excluded" in b),
         *document["notes"],
         where,

@@ -21,6 +21,7 @@ from firstlight_tui.steps.quality.text import evidence_text
 from firstlight_tui.steps.quality.worst_screen import WorstScreen
 from firstlight_tui.widgets import Words, WorkView
 
+KEEPS = "The targets that are checked by now are kept."
 QUALITY = WorkKey[QualityDocument | QualitiesDocument]("quality")
 
 
@@ -102,6 +103,9 @@ class QualityStep(MeasuringStep):
         # The chat rated the one target that it talked to.
         ratings = session.chat["ratings"] if session.chat and len(targets) == 1 else []
 
+        def keep(part: QualityDocument | QualitiesDocument) -> None:
+            work.finished_part = part
+
         async def run(on_event: OnEvent, started: Started) -> QualityDocument | QualitiesDocument:
             await self.quiet_the_chat()
             return await self.workspace.services.check_quality(
@@ -113,10 +117,19 @@ class QualityStep(MeasuringStep):
                 network=session.network,
                 on_event=on_event,
                 started=started,
+                on_stopped=keep,
             )
 
-        self.workspace.start(
-            QUALITY, "The quality check", run, done=_checked, alone=True, quiet=True
+        work = self.workspace.start(
+            QUALITY,
+            "The quality check",
+            run,
+            done=_checked,
+            # What was finished is whole: the checks of the targets before the one that was stopped.
+            stopped=_checked,
+            alone=True,
+            quiet=True,
+            keeps=KEEPS if len(targets) > 1 else "",
         )
         self.refresh_actions()
 
@@ -125,7 +138,10 @@ class QualityStep(MeasuringStep):
         # Once there is a result it deserves the room.
         view.display = work.status != "done"
         view.show(work)
-        if (document := self.workspace.works.result(QUALITY)) is not None:
+        document = self.workspace.works.result(QUALITY)
+        if document is None and not work.pending:
+            document = self.session.quality
+        if document is not None:
             self._show_document(document)
 
     def _show_document(self, document: QualityDocument | QualitiesDocument) -> None:
