@@ -209,6 +209,8 @@ def test_every_file_is_opened_without_text_mode() -> None:
     texts = []
     for path in [*(REPOSITORY / "core").rglob("*.py"), *(REPOSITORY / "tui").rglob("*.py")]:
         source = path.read_text("utf-8")
+        if "os.open(" not in source:
+            continue
         for function in ast.walk(ast.parse(source)):
             if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
                 continue

@@ -4,7 +4,6 @@ import importlib
 import inspect
 import re
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from firstlight_core.exports.table import EXPORTS
 from firstlight_core.precision.table import PRECISIONS
 from firstlight_tui.commands import VERBS
+from tests.support.program import run_firstlight
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text()
@@ -159,26 +159,14 @@ def test_uv_takes_torch_from_the_index_of_cpu_builds() -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_helps_and_speaks_json(verb: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "firstlight_tui", verb, "--help"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run_firstlight(verb, "--help")
     assert done.returncode == 0, done.stderr
     assert "--json" in done.stdout
     assert VERBS[verb].help.split(",")[0].split(";")[0].rstrip(".") in " ".join(done.stdout.split())
 
 
 def test_an_unknown_verb_is_a_usage_error() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "firstlight_tui", "fly"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run_firstlight("fly")
     assert done.returncode == 2 and "Traceback" not in done.stderr
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.program import run_firstlight
 from tests.support.schemas import checked
 
 GOOD = f"""
@@ -32,14 +33,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def call(environment: dict[str, str], *words: str | Path) -> tuple[int, dict[str, Any], str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "firstlight_tui", "convert", *map(str, words), "--json"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-    )
+    done = run_firstlight("convert", *words, "--json", environ=environment)
     return done.returncode, checked(json.loads(done.stdout)) if done.stdout else {}, done.stderr
 
 

@@ -16,8 +16,8 @@ from firstlight_core.model.folder import list_folder
 from firstlight_core.model.load_rules import refuse_generation
 from tests.core.jobs.test_adapter_merge import adapted
 from tests.core.jobs.test_yardstick import tiny
-from tests.e2e.test_inspect import firstlight
 from tests.support import zoo_kinds
+from tests.support.program import run_firstlight as firstlight
 from tests.support.zoo import ZOO, Animal, build, honest_folder
 
 REFUSED = [animal for animal in ZOO if animal.name in zoo_kinds.KINDS]

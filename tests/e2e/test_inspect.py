@@ -8,23 +8,13 @@ from typing import Any
 
 import pytest
 
+from tests.support.program import run_firstlight
 from tests.support.schemas import checked
 from tests.support.zoo import honest_folder
 
 
-def firstlight(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "firstlight_tui", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        stdin=subprocess.DEVNULL,
-        cwd=cwd,
-    )
-
-
 def inspect(source: str, *more: str) -> tuple[int, dict[str, Any], str]:
-    done = firstlight("inspect", source, "--json", *more)
+    done = run_firstlight("inspect", source, "--json", *more)
     return done.returncode, checked(json.loads(done.stdout)), done.stderr
 
 
@@ -55,7 +45,7 @@ def test_document_of_the_sample(sample: Path) -> None:
 
 
 def test_text_names_the_model_and_its_costs(sample: Path) -> None:
-    done = firstlight("inspect", "sample")
+    done = run_firstlight("inspect", "sample")
     assert done.returncode == 0
     assert "Qwen2ForCausalLM" in done.stdout
     assert "int4-compact" in done.stdout
@@ -80,7 +70,7 @@ def test_what_is_no_model(source: str, code: str, words: str) -> None:
 
 def test_unsupported_architecture_is_one_sentence(tmp_path: Path) -> None:
     folder = honest_folder(tmp_path / "m", architectures=["RwkvForCausalLM"])
-    done = firstlight("inspect", str(folder))
+    done = run_firstlight("inspect", str(folder))
     assert done.returncode == 1
     assert done.stdout == ""
     assert "does not convert RwkvForCausalLM" in done.stderr.splitlines()[0]
@@ -88,17 +78,17 @@ def test_unsupported_architecture_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_usage_errors() -> None:
-    assert firstlight("inspect").returncode == 2
-    assert firstlight("inspect", "").returncode == 2
-    assert firstlight("inspect", "sample", "--context", "0").returncode == 2
+    assert run_firstlight("inspect").returncode == 2
+    assert run_firstlight("inspect", "").returncode == 2
+    assert run_firstlight("inspect", "sample", "--context", "0").returncode == 2
 
 
 def test_hostile_folder_name_reaches_the_terminal_visibly(tmp_path: Path) -> None:
     folder = honest_folder(tmp_path / "m\x1b]52;c;UFdORUQ=\x07\u202e")
     for done in (
-        firstlight("inspect", str(folder)),
-        firstlight("inspect", str(folder), "--json"),
-        firstlight("inspect", str(folder) + "x"),
+        run_firstlight("inspect", str(folder)),
+        run_firstlight("inspect", str(folder), "--json"),
+        run_firstlight("inspect", str(folder) + "x"),
     ):
         assert "\x1b" not in done.stdout + done.stderr
         assert "\u202e" not in done.stdout + done.stderr

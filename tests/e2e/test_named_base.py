@@ -13,7 +13,7 @@ from firstlight_core.model.base_choice import choose_base
 from firstlight_core.session import Session
 from firstlight_core.workflow.plan import Plan, check_files, plan_of
 from firstlight_core.workflow.run_file import read_run_toml, write_plan
-from tests.e2e.test_inspect import firstlight
+from tests.support.program import run_firstlight as firstlight
 from tests.support.schemas import checked
 
 

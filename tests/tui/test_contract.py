@@ -12,7 +12,8 @@ import pytest
 from firstlight_core.documents.verb import ALWAYS
 from firstlight_core.errors import CheckFailed
 from firstlight_tui.commands.output import run_verb
-from tests.tui.commands.test_run_verbs import call, document
+from tests.support.program import run_firstlight as call
+from tests.tui.commands.test_run_verbs import document
 
 
 @pytest.mark.parametrize(

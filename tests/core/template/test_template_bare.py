@@ -18,7 +18,7 @@ from firstlight_core.template.presets import find_preset
 from firstlight_core.template.repair import repair_template
 from firstlight_core.template.settle import settle_template, undo_template
 from firstlight_core.workflow.services import Services
-from tests.e2e.test_inspect import firstlight
+from tests.support.program import run_firstlight as firstlight
 from tests.support.template_families import FAMILIES, write_family
 from tests.support.tiny_models import tiny_genai
 

@@ -17,7 +17,7 @@ from firstlight_core.template.variables import (
     variable_notes,
 )
 from firstlight_core.template.verdict import give_verdict
-from tests.e2e.test_inspect import firstlight
+from tests.support.program import run_firstlight as firstlight
 from tests.support.tiny_models import tiny_genai
 
 

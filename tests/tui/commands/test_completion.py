@@ -15,7 +15,7 @@ from firstlight_tui.commands.completion import completion_script
 from firstlight_tui.commands.guide import EXAMPLES, exit_codes
 from firstlight_tui.commands.manual import manual_page
 from firstlight_tui.commands.syntax import VerbSyntax, command_line_syntax
-from tests.tui.commands.test_run_verbs import call
+from tests.support.program import run_firstlight as call
 
 REPOSITORY = Path(__file__).parents[3]
 PRECISION_KEYS = {row.key for row in PRECISIONS}

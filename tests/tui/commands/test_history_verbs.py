@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from firstlight_core.history.store import HistoryStore
+from tests.support.program import run_firstlight as call
 from tests.support.records import new_document, record_facts
 from tests.support.schemas import checked
 from tests.support.tiny_models import tiny_genai
-from tests.tui.commands.test_run_verbs import call, document
+from tests.tui.commands.test_run_verbs import document
 
 STEADY = [100.0, 100.2, 99.8, 100.1, 99.9, 100.3, 99.7]
 

@@ -16,9 +16,9 @@ from firstlight_core.workflow.walk import walk
 from firstlight_tui.commands.output import run_verb
 from firstlight_tui.commands.plain import walk_plainly
 from firstlight_tui.commands.run_ import show_run
+from tests.support.program import run_firstlight as call
 from tests.support.wizard_documents import ENVIRONMENT, INFERENCE_MODEL
 from tests.support.wizard_services import Called, fake_services
-from tests.tui.commands.test_run_verbs import call
 
 
 def services(called: Called, **overrides: Any) -> Services:

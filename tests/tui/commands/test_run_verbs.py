@@ -1,9 +1,7 @@
 """The verbs run, runs, report and clean, as a user or a script calls them."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +9,8 @@ import pytest
 
 from firstlight_core.ledger import Run
 from firstlight_core.paths import find_paths
+from tests.support.program import run_firstlight as call
 from tests.support.schemas import checked
-
-
-def call(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Firstlight in a process of its own, without a terminal."""
-    return subprocess.run(
-        [sys.executable, "-m", "firstlight_tui", *map(str, arguments)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        env=dict(os.environ),
-    )
 
 
 def document(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:

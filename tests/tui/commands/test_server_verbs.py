@@ -1,15 +1,14 @@
 """connect, chat, bench and quality on a server, as a script calls them; piped questions."""
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from tests.support import faultkit
+from tests.support.program import run_firstlight as call
 from tests.support.schemas import checked
 from tests.support.scripted_server import Script, piece, serving
 
@@ -20,19 +19,6 @@ def script() -> Iterator[Script]:
         script.say("All", " is", " well.")
         script.counts = True
         yield script
-
-
-def call(*arguments: str, message: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Firstlight in a process of its own, `message` piped to it."""
-    return subprocess.run(
-        [sys.executable, "-m", "firstlight_tui", *arguments],
-        input=message if message is not None else "",
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env=dict(os.environ),
-    )
 
 
 def document(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
