@@ -37,6 +37,7 @@ def call(environment: dict[str, str], *words: str | Path) -> tuple[int, dict[str
     return done.returncode, checked(json.loads(done.stdout)) if done.stdout else {}, done.stderr
 
 
+@pytest.mark.slow
 def test_document_has_the_keys_of_the_contract(
     environment: dict[str, str], sample: Path, tmp_path: Path
 ) -> None:
@@ -53,6 +54,7 @@ def test_document_has_the_keys_of_the_contract(
     assert document["bytes"] == sum(p.stat().st_size for p in files) == manifest["bytes"]
 
 
+@pytest.mark.slow
 def test_undo_brings_the_version_before_back(
     environment: dict[str, str], sample: Path, tmp_path: Path
 ) -> None:
@@ -94,6 +96,7 @@ def test_dry_run_says_everything_and_writes_nothing(
     assert call(environment, tmp_path / "none", "-o", tmp_path / "out", "--dry-run")[0] == 1
 
 
+@pytest.mark.slow
 def test_mistakes_have_their_exit_codes(
     environment: dict[str, str], sample: Path, tmp_path: Path
 ) -> None:

@@ -23,6 +23,7 @@ def adapter(sample: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(sample.parent / "adapter", tmp_path / "far" / "adapter"))
 
 
+@pytest.mark.slow
 def test_convert_takes_the_base_and_remembers_it(
     adapter: Path, sample: Path, tmp_path: Path
 ) -> None:

@@ -12,7 +12,10 @@ import pytest
 from tests.support import faultkit
 
 WIZARD = [sys.executable, "-m", "firstlight_tui", "--demo"]
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal"),
+]
 FIRST = b"Environment"
 CTRL_Q = b"\x11"
 CTRL_N = b"\x0e"

@@ -112,6 +112,7 @@ def holding(called: Called) -> Any:
     return fake_services(called).replaced(what_still_holds=lambda session: (session, []))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", IDS[2:])
 async def test_no_finished_step_is_done_again(wizard: Build, called: Called, step: str) -> None:
     killed = wizard(remember=True, services=holding(Called()))
@@ -149,6 +150,7 @@ async def test_no_finished_step_is_done_again(wizard: Build, called: Called, ste
     assert len(list_runs()) == 1
 
 
+@pytest.mark.slow
 async def test_escape_starts_anew_and_is_not_asked_again(wizard: Build, called: Called) -> None:
     for again in (False, True):
         app = wizard(remember=True, services=holding(called))
@@ -176,6 +178,7 @@ async def test_escape_starts_anew_and_is_not_asked_again(wizard: Build, called: 
     assert [e.values["how"] for e in run.entries() if e.step == OVER] == ["declined"]
 
 
+@pytest.mark.slow
 async def test_a_declined_run_in_which_nothing_was_made_goes(wizard: Build, called: Called) -> None:
     app = wizard(remember=True, services=holding(called))
     async with app.run_test() as pilot:
@@ -203,6 +206,7 @@ async def test_finish_ends_the_run(wizard: Build, called: Called) -> None:
     assert find_unfinished() is None
 
 
+@pytest.mark.slow
 async def test_another_model_before_anything_was_made_leaves_one_run(
     wizard: Build, called: Called
 ) -> None:
@@ -305,6 +309,7 @@ KILLED_IN = {
 """Step → the service in the midst of which the wizard is killed; empty where the step only asks."""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
 @pytest.mark.parametrize("step", list(KILLED_IN))
 async def test_kill_9_at_each_step_and_resume(wizard: Build, called: Called, step: str) -> None:

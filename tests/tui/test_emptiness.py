@@ -24,6 +24,7 @@ def content_rows(pilot: Pilot[Any]) -> list[str]:
     return [line[region.x : region.right] for line in lines[region.y : region.bottom]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.STEP_ID)
 async def test_no_step_leaves_a_large_terminal_empty(wizard: Build, step: type[StepScreen]) -> None:
     app = wizard(session=FULL, first=step)

@@ -61,6 +61,7 @@ def test_a_mistyped_verb_is_still_a_verb(
     assert opened == []
 
 
+@pytest.mark.slow
 async def test_the_named_model_is_chosen_and_the_machine_is_checked_meanwhile(
     wizard: Build, called: Called, tmp_path: Path
 ) -> None:

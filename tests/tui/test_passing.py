@@ -82,6 +82,7 @@ async def test_a_dialog_that_goes_lets_the_next_one_paint(wizard: Build, closing
             assert paints(app)
 
 
+@pytest.mark.slow
 async def test_a_dialog_on_a_dialog_and_a_resize_meanwhile(wizard: Build) -> None:
     app = wizard(session=FULL)
     async with app.run_test(size=(120, 40)) as pilot:

@@ -18,6 +18,7 @@ def _lit(rail: StepRail) -> list[int]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "row"), [((120, 40), STEPS_AT + 2), ((80, 24), STEPS_AT + 2)])
 async def test_a_line_is_lit_under_the_mouse_and_opens_its_step(
     wizard: Build, size: tuple[int, int], row: int

@@ -12,6 +12,7 @@ from tests.support.wizard_documents import FULL, GIB
 SIZES = ((120, 40), (80, 24), (60, 18), (200, 60))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", list_screens(), ids=lambda step: step.STEP_ID)
 async def test_nothing_is_cut(wizard: Build, step: type[StepScreen]) -> None:
     async with wizard(session=FULL, first=step).run_test(size=SIZES[0]) as pilot:
@@ -24,6 +25,7 @@ async def test_nothing_is_cut(wizard: Build, step: type[StepScreen]) -> None:
         assert not faults, "\n".join(faults)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", list_screens(), ids=lambda step: step.STEP_ID)
 async def test_a_resized_step_looks_as_if_it_had_started_so(
     wizard: Build, step: type[StepScreen]

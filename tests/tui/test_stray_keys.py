@@ -137,6 +137,7 @@ async def show(app: WizardApp, pilot: Pilot[Any], step: type[StepScreen]) -> Non
     await pilot.pause()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", ROWS, ids=name_of)
 async def test_no_stray_key_ends_work(wizard: Build, called: Called, row: Row) -> None:
     slow = Slow()

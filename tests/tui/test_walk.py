@@ -25,6 +25,7 @@ from tests.support.wizard_services import Called, fake_services
 STEPS = list_screens()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
 @pytest.mark.parametrize("step", STEPS, ids=lambda s: s.STEP_ID)
 async def test_every_step_opens_empty_and_full(
@@ -61,6 +62,7 @@ async def test_enter_alone_leads_from_start_to_the_first_answer(
     assert "convert" in called.names()
 
 
+@pytest.mark.slow
 async def test_a_step_that_was_left_hears_of_nothing_any_more(
     wizard: Build, called: Called
 ) -> None:
@@ -92,6 +94,7 @@ async def test_a_step_that_was_left_hears_of_nothing_any_more(
         assert type(app.screen) is STEPS[0]
 
 
+@pytest.mark.slow
 async def test_walking_as_fast_as_keys_come_ends_nowhere_but_at_a_step(wizard: Build) -> None:
     app = wizard(session=FULL)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -140,6 +143,7 @@ async def test_the_summary_gives_no_void_figure_for_a_good_one(wizard: Build) ->
             assert ("void" in text) is void
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["convert", "deploy", "benchmark", "quality"])
 async def test_a_step_that_is_come_back_to_tells_how_its_work_ended(
     wizard: Build, name: str
@@ -165,6 +169,7 @@ async def test_a_step_that_is_come_back_to_tells_how_its_work_ended(
         assert "The process died." not in panel(app)
 
 
+@pytest.mark.slow
 async def test_the_stages_of_a_conversion_stay_to_be_read(wizard: Build) -> None:
     app = wizard(session=FULL, first=STEPS[3])
     async with app.run_test(size=(80, 24)) as pilot:

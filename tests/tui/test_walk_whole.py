@@ -72,6 +72,7 @@ def assert_whole(app: WizardApp, called: Called) -> None:
     assert steps >= {"model", "convert", "template", "deploy", "benchmark", "quality", "summary"}
 
 
+@pytest.mark.slow
 @BOTH_SIZES
 async def test_by_keys_alone(wizard: Build, called: Called, size: tuple[int, int]) -> None:
     app = wizard()
@@ -108,6 +109,7 @@ async def test_by_keys_alone(wizard: Build, called: Called, size: tuple[int, int
     assert_whole(app, called)
 
 
+@pytest.mark.slow
 @BOTH_SIZES
 async def test_by_the_mouse_alone(wizard: Build, called: Called, size: tuple[int, int]) -> None:
     app = wizard()

@@ -83,6 +83,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_genai(tmp_path_factory.mktemp("mutations") / "tiny", template=CAPITALS)
 
 
+@pytest.mark.slow
 def test_two_thousand_mutated_configs_never_surprise_the_check(original: Path) -> None:
     path = original / "genai_config.json"
     whole = path.read_text()

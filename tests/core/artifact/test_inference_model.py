@@ -181,6 +181,7 @@ FIELDS = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(FIELDS | JSONISH)
 @example({"Name": "a", "PromptTemplate": {"prompt": CONTENT}, "ModelConfig": {"top_p": 10**400}})

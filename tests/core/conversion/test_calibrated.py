@@ -224,6 +224,7 @@ class Words:
         return {"input_ids": [len(word) for word in text.split()]}
 
 
+@pytest.mark.slow
 def test_a_short_text_is_topped_up_and_a_long_one_cut(
     sample: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

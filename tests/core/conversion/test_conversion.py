@@ -73,6 +73,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+@pytest.mark.slow
 def test_foreign_olive_is_called_as_promised_and_its_files_published(
     sample: Path, tmp_path: Path, fake: Callable[[str], str]
 ) -> None:
@@ -90,6 +91,7 @@ def test_foreign_olive_is_called_as_promised_and_its_files_published(
     assert sorted({*manifest["files"], "firstlight.json"}) == names(tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_environment_variable_brings_the_foreign_olive(
     sample: Path, tmp_path: Path, good: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,6 +99,7 @@ def test_environment_variable_brings_the_foreign_olive(
     assert run(sample, tmp_path / "out")["precision"] == "int4"
 
 
+@pytest.mark.slow
 def test_second_conversion_keeps_the_first_for_undo(
     sample: Path, tmp_path: Path, good: str
 ) -> None:
@@ -135,6 +138,7 @@ FAKES: dict[str, tuple[str, type[FirstlightError], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(FAKES))
 def test_whatever_olive_leaves_only_a_speaking_artifact_is_published(
     kind: str, sample: Path, tmp_path: Path, fake: Callable[[str], str], clean_children: None
@@ -155,6 +159,7 @@ def test_unusable_command_line_is_a_toolchain_error(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_flood_of_output_is_survived(
     sample: Path, tmp_path: Path, fake: Callable[[str], str]
 ) -> None:
@@ -216,6 +221,7 @@ def test_cancel_ends_everything_within_a_second(
     assert names(tmp_path) == ["a fake olive.py", "home"]
 
 
+@pytest.mark.slow
 def test_one_failed_precision_does_not_stop_the_others(
     sample: Path, tmp_path: Path, fake: Callable[[str], str]
 ) -> None:
@@ -238,6 +244,7 @@ def test_one_failed_precision_does_not_stop_the_others(
     assert not (tmp_path / "int8").exists()
 
 
+@pytest.mark.slow
 def test_two_on_one_output_one_wins_and_the_other_is_told(
     sample: Path, tmp_path: Path, good: str
 ) -> None:
@@ -247,6 +254,7 @@ def test_two_on_one_output_one_wins_and_the_other_is_told(
     assert run(sample, output, olive=good)["artifact"] == str(output)
 
 
+@pytest.mark.slow
 def test_stages_are_told_in_order(sample: Path, tmp_path: Path, good: str) -> None:
     events: list[Event] = []
     pids: list[int] = []

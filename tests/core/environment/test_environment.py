@@ -73,6 +73,7 @@ async def check(name: str) -> dict[str, str]:
     return dict(row)
 
 
+@pytest.mark.slow
 async def test_all_rows_and_the_order(own_home: Path) -> None:
     """The real machine: every row answers in words, quick ones long before the toolchain."""
     order: list[str] = []

@@ -279,6 +279,7 @@ async def test_a_template_that_says_something_else_fails_the_proof(tmp_path: Pat
     assert "Somebody" in (caught.value.detail or "")
 
 
+@pytest.mark.slow
 async def test_the_begin_token_stands_once(tmp_path: Path) -> None:
     family = next(f for f in FAMILIES if f.key == "llama-3")
     folder = write_family(tmp_path / "family", family)

@@ -197,6 +197,7 @@ def _tool(name: str) -> str:
     return program
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("served", [MODEL, ADAPTED], ids=lambda served: served.name)
 def test_the_schema_of_compose_accepts_the_files(served: Served, tmp_path: Path) -> None:
     tool = _tool("check-jsonschema")

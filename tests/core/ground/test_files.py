@@ -47,6 +47,7 @@ def test_a_refused_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) ->
 SCRIPT = "import sys; from firstlight_core.files import write_whole; from pathlib import Path; write_whole(Path(sys.argv[1]), 'new' * 3000)"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # the fault kit leaves files open
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 @pytest.mark.parametrize("mode", ["signal=KILL", "error=ENOSPC", "error=EIO"])

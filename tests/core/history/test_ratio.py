@@ -67,6 +67,7 @@ def test_five_percent_are_found_nine_times_in_ten_at_the_default_repeats() -> No
     assert flagged(1.05, seed=2) >= 0.9
 
 
+@pytest.mark.slow
 def test_a_small_part_of_both() -> None:
     assert flagged(1.0, seed=3, comparisons=60) <= 0.05
     assert flagged(1.05, seed=4, comparisons=60) >= 0.8

@@ -82,6 +82,7 @@ def _write_many(path: Path, count: int) -> None:
         store.add(new_document(record_facts(), record_facts()))
 
 
+@pytest.mark.slow
 def test_two_processes_write_at_once_and_nothing_is_lost(store: HistoryStore) -> None:
     context = multiprocessing.get_context("spawn")
     writers = [context.Process(target=_write_many, args=(store.path, 20)) for _ in range(2)]

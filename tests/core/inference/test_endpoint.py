@@ -327,6 +327,7 @@ async def test_servers_are_looked_for_side_by_side(script: Script) -> None:
     assert "cannot be used" in servers[2]["sentence"]
 
 
+@pytest.mark.slow
 async def test_the_key_goes_only_where_it_was_meant_to(
     script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:

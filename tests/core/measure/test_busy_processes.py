@@ -83,6 +83,7 @@ def test_a_void_run_names_the_culprit() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_real_processes_are_seen() -> None:
     spinner = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:

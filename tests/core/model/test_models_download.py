@@ -127,6 +127,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     thread.join()
 
 
+@pytest.mark.slow
 async def test_download_fetches_what_a_conversion_reads(hub: Hub) -> None:
     events: list[Event] = []
     downloaded = await download_model("me/tiny", agreed=True, on_event=events.append)
@@ -145,6 +146,7 @@ async def test_download_fetches_what_a_conversion_reads(hub: Hub) -> None:
     assert not [line for line in hub.asked if "GET" in line and "/resolve/" in line]
 
 
+@pytest.mark.slow
 async def test_an_interrupted_download_goes_on(hub: Hub) -> None:
     # The library writes pieces of 10 MB: the weights must be larger than that.
     edit_config(hub.folder, vocab_size=60_000)

@@ -44,6 +44,7 @@ def test_a_broken_list_is_refused(tmp_path: Path) -> None:
         read_added_tokens(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_large_vocabulary_costs_no_memory(tmp_path: Path) -> None:
     vocabulary = {f"token {n}": n for n in range(200_000)}
     written(tmp_path, ("added_tokens", ADDED), ("model", {"vocab": vocabulary}))

@@ -108,6 +108,7 @@ async def test_a_template_that_does_not_carry_a_question_is_never_written(
     assert {path.name: path.read_bytes() for path in bare.iterdir()} == before
 
 
+@pytest.mark.slow
 async def test_a_lost_turn_needs_a_yes(bare: Path) -> None:
     loses = (
         "{% for m in messages %}{% if m.role == 'user' %}<|im_start|>{{ m.content }}<|im_end|>"

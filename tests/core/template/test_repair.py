@@ -26,6 +26,7 @@ def folder(tmp_path: Path) -> Path:
     return write_family(tmp_path / "model", CHATML)
 
 
+@pytest.mark.slow
 async def test_the_courses_fields_and_a_missing_stop_token_are_mended(folder: Path) -> None:
     config = json.loads((folder / "genai_config.json").read_text())
     config["model"]["eos_token_id"] = [0]
@@ -44,6 +45,7 @@ async def test_the_courses_fields_and_a_missing_stop_token_are_mended(folder: Pa
     assert written["PromptTemplate"] == document["prompt_template_of_tokenizer"]
 
 
+@pytest.mark.slow
 async def test_another_chat_template_gives_way_to_the_sources(folder: Path, tmp_path: Path) -> None:
     source = write_family(tmp_path / "source", CHATML)
     written = await settle_chat_template(folder, family_chat_template(find_preset("qwen")))

@@ -83,6 +83,7 @@ async def test_a_syntax_error_names_its_line(folder: Path, template: str, messag
     assert message in str(caught.value)
 
 
+@pytest.mark.slow
 async def test_the_sandbox_renders_what_the_families_define(tmp_path: Path) -> None:
     for family in FAMILIES:
         own = write_family(tmp_path / family.key, family)
@@ -169,6 +170,7 @@ PIECES = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(PIECES, max_size=25).map(" ".join) | st.text(max_size=60))
 def test_any_text_compiles_or_is_a_template_error(source: str) -> None:
@@ -186,6 +188,7 @@ RENDERS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(RENDERS)
 def test_no_rendering_breaks_the_cutter(renders: list[dict[str, str]]) -> None:

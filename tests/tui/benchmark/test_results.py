@@ -47,6 +47,7 @@ async def test_nothing_is_cut_and_charts_take_the_room(
             assert results.query_one("#plot-writing", Chart).size.height > 15
 
 
+@pytest.mark.slow
 async def test_dots_fall_while_it_measures(wizard: Build, called: Called) -> None:
     ends = asyncio.Event()
 

@@ -294,6 +294,7 @@ async def test_what_is_left_is_told_and_a_peer_is_named(wizard: Build, called: C
         assert "Taken over from an earlier tuning: 5 measurements." in text
 
 
+@pytest.mark.slow
 async def test_void_figures_are_not_kept_and_a_full_disk_is_told(
     wizard: Build, called: Called
 ) -> None:

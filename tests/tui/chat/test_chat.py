@@ -123,6 +123,7 @@ async def test_a_system_prompt_and_settings_reach_the_engine(wizard: Build, call
 
 
 # faultkit leaves the files that it wrote to the garbage collector.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_two_precisions_side_by_side(wizard: Build, called: Called, tmp_path: Path) -> None:
     for name in ("int4", "int8"):
@@ -166,6 +167,7 @@ async def test_two_precisions_side_by_side(wizard: Build, called: Called, tmp_pa
         )
 
 
+@pytest.mark.slow
 async def test_saved_conversations_replay(wizard: Build, called: Called, tmp_path: Path) -> None:
     app = wizard(session=OWN, first=ChatStep)
     async with app.run_test(size=(100, 30)) as pilot:
@@ -247,6 +249,7 @@ async def test_an_engine_that_dies_keeps_the_history_and_comes_back(
         assert len(opened) == 2 and app.workspace.chat.first.turns[-1].text == called.engine.answer
 
 
+@pytest.mark.slow
 async def test_three_deaths_in_a_minute_are_enough(wizard: Build, called: Called) -> None:
     opened: list[Target] = []
 
@@ -288,6 +291,7 @@ async def test_a_paste_is_cut_and_cleaned(wizard: Build, text: str, remaining: i
         )
 
 
+@pytest.mark.slow
 async def test_the_oldest_turns_give_way_when_the_context_is_full(
     wizard: Build, called: Called
 ) -> None:

@@ -81,6 +81,7 @@ def standing(app: WizardApp) -> list[str]:
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
+@pytest.mark.slow
 async def test_a_new_lane_answers_the_newest_question_after_the_same_turns(
     wizard: Build, called: Called, tmp_path: Path
 ) -> None:
@@ -132,6 +133,7 @@ async def test_three_lanes_fit_and_a_server_is_compared_by_its_words(
         assert app.screen is step_of(pilot), "three are enough"
 
 
+@pytest.mark.slow
 async def test_a_lane_that_dies_leaves_the_others_and_comes_back(
     wizard: Build, called: Called, tmp_path: Path
 ) -> None:
@@ -159,6 +161,7 @@ async def test_a_lane_that_dies_leaves_the_others_and_comes_back(
         assert [m["content"] for m in engines["int8"].asked[-1]] == ["two"]
 
 
+@pytest.mark.slow
 async def test_all_lanes_scroll_together(wizard: Build, called: Called, tmp_path: Path) -> None:
     engines = {"int4": FakeEngine("a b"), "int8": FakeEngine("a " * 300)}
     app = lanes_of(called, wizard, tmp_path, engines)
@@ -186,6 +189,7 @@ async def test_all_lanes_scroll_together(wizard: Build, called: Called, tmp_path
         assert left.scroll_y == left.max_scroll_y
 
 
+@pytest.mark.slow
 async def test_the_kept_lane_is_what_the_next_steps_work_on(
     wizard: Build, called: Called, tmp_path: Path
 ) -> None:
@@ -210,6 +214,7 @@ async def test_the_kept_lane_is_what_the_next_steps_work_on(
         assert shown(app).count("two") == 2
 
 
+@pytest.mark.slow
 async def test_a_connected_server_takes_the_place_of_the_artifact(
     wizard: Build, called: Called, tmp_path: Path
 ) -> None:
@@ -234,6 +239,7 @@ async def test_a_connected_server_takes_the_place_of_the_artifact(
         assert app.workspace.chat.first.artifact == str(tmp_path / "int4")
 
 
+@pytest.mark.slow
 async def test_the_list_says_both_numbers_and_reaches_servers(
     wizard: Build, called: Called, tmp_path: Path
 ) -> None:
@@ -306,6 +312,7 @@ async def test_every_lane_says_what_its_own_process_takes_now(
         )
 
 
+@pytest.mark.slow
 async def test_a_neighbour_is_offered_and_any_artifact_can_be_named(
     wizard: Build, called: Called, tmp_path: Path
 ) -> None:
@@ -339,6 +346,7 @@ def test_what_a_server_does_not_count_is_not_called_tokens() -> None:
     assert figures(told) == "measured: ? → 3 pieces, 9 pieces/s"
 
 
+@pytest.mark.slow
 async def test_a_save_overwrites_no_other_conversation(
     wizard: Build, called: Called, tmp_path: Path
 ) -> None:

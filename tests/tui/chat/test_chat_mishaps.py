@@ -89,6 +89,7 @@ async def test_a_question_right_after_another_context_is_answered(
         assert opened == [None, 64, 65]
 
 
+@pytest.mark.slow
 async def test_a_stop_leaves_every_lane_with_the_same_questions(
     wizard: Build, called: Called, tmp_path: Path
 ) -> None:
@@ -145,6 +146,7 @@ async def test_what_there_is_of_an_answer_is_saved(
     assert "**assistant:** half" in (tmp_path / "conversation.md").read_text()
 
 
+@pytest.mark.slow
 async def test_lanes_that_sample_draw_with_one_seed(
     wizard: Build, called: Called, tmp_path: Path
 ) -> None:
@@ -164,6 +166,7 @@ async def test_lanes_that_sample_draw_with_one_seed(
         assert first[2]["seed"] != first[1]["seed"]
 
 
+@pytest.mark.slow
 async def test_ratings_outlive_their_answers(wizard: Build, called: Called) -> None:
     app = wizard(session=OWN, first=ChatStep)
     async with app.run_test(size=(100, 30)) as pilot:
@@ -223,6 +226,7 @@ async def test_an_engine_that_dies_unasked_is_told_and_comes_back_with_the_next_
         assert texts(app) == [["one", engine.answer, "two", engine.answer]]
 
 
+@pytest.mark.slow
 async def test_text_of_many_tokens_a_character_is_counted_before_it_is_sent(
     wizard: Build, called: Called
 ) -> None:

@@ -49,6 +49,7 @@ async def test_an_empty_enter_asks_the_first_starter(wizard: Build, called: Call
         assert called.engine.asked[-1][-1]["content"] == QUESTIONS[0]
 
 
+@pytest.mark.slow
 async def test_queued_questions_are_asked_in_turn(wizard: Build, called: Called) -> None:
     class Slow(FakeEngine):
         async def chat(self, messages: Any, **options: Any) -> AsyncIterator[Event]:
@@ -91,6 +92,7 @@ async def test_tokens_are_counted_while_a_question_is_typed(wizard: Build) -> No
 
 
 # faultkit leaves the files that it wrote to the garbage collector.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_turns_begin_side_by_side(wizard: Build, called: Called, tmp_path: Path) -> None:
     engines = {"int4": FakeEngine("a long answer " * 60), "int8": FakeEngine("short")}

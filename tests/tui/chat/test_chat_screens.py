@@ -54,6 +54,7 @@ def answered_by(called: Called, build: Build, engine: FakeEngine) -> WizardApp:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["narrow", "wide"])
 async def test_the_arrow_keys_walk_the_tokens_of_an_answer(
     wizard: Build, called: Called, size: tuple[int, int]
@@ -84,6 +85,7 @@ async def test_the_arrow_keys_walk_the_tokens_of_an_answer(
         assert isinstance(app.screen, ChatStep)
 
 
+@pytest.mark.slow
 async def test_a_form_is_checked_before_it_is_used(
     wizard: Build, called: Called, tmp_path: Path
 ) -> None:
@@ -123,6 +125,7 @@ async def test_a_form_is_checked_before_it_is_used(
 
 
 # faultkit leaves the files that it wrote to the garbage collector.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_another_context_loads_anew_and_keeps_the_turns(
     wizard: Build, called: Called, tmp_path: Path
@@ -153,6 +156,7 @@ async def test_letters_go_to_the_question_wherever_the_focus_is(wizard: Build) -
         assert field.text == "xy" and app.focused is field
 
 
+@pytest.mark.slow
 async def test_stop_keeps_what_was_said(wizard: Build, called: Called) -> None:
     class Slow(FakeEngine):
         async def chat(self, messages: Any, **options: Any) -> AsyncIterator[Event]:
@@ -213,6 +217,7 @@ async def test_a_question_that_waits_for_a_loading_model_can_be_stopped(
         assert [m["content"] for m in called.engine.asked[-1]] == ["three"]
 
 
+@pytest.mark.slow
 async def test_more_lists_every_command_and_does_it(wizard: Build, called: Called) -> None:
     app = wizard(session=OWN, first=ChatStep)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -236,6 +241,7 @@ async def test_more_lists_every_command_and_does_it(wizard: Build, called: Calle
             await pilot.press("escape")
 
 
+@pytest.mark.slow
 async def test_answers_are_rated_and_copied(wizard: Build) -> None:
     app = wizard(session=OWN, first=ChatStep)
     async with app.run_test(size=(100, 30)) as pilot:

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from firstlight_core.artifact.target import Target
 from firstlight_core.inference.transcript import Turn
 from firstlight_core.process.events import Event, Reply, Token
@@ -39,6 +41,7 @@ def test_the_end_of_an_answer_is_found_without_reading_it_all() -> None:
     assert turn.pieces.read < LIVE_CHARACTERS
 
 
+@pytest.mark.slow
 async def test_a_long_answer_is_painted_in_bounded_parts_and_shown_whole_at_the_end(
     wizard: Callable[..., WizardApp], called: Called
 ) -> None:

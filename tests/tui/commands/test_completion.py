@@ -119,6 +119,7 @@ def test_an_unknown_shell_is_refused_with_those_that_there_are() -> None:
     assert "powershell" in refused.value.hint
 
 
+@pytest.mark.slow
 def test_the_option_prints_the_script_and_nothing_else() -> None:
     done = call("--completion", "bash")
     assert (done.returncode, done.stderr, done.stdout) == (

@@ -27,6 +27,7 @@ def store() -> HistoryStore:
     return history
 
 
+@pytest.mark.slow
 def test_the_list_its_filters_and_one_record(store: HistoryStore) -> None:
     done = call("history", "--json")
     listed = document(done)
@@ -49,6 +50,7 @@ def test_an_empty_history_is_no_error_and_makes_no_file(own_home: Path) -> None:
     assert not HistoryStore().path.exists()
 
 
+@pytest.mark.slow
 def test_exports(store: HistoryStore, tmp_path: Path) -> None:
     printed = call("history", "--export", "csv")
     assert printed.returncode == 0 and printed.stdout.startswith("id,recorded_at,kind,")
@@ -86,6 +88,7 @@ def test_bad_input_is_one_sentence(
     assert word in checked(json.loads(failed.stdout))["error"]["message"]
 
 
+@pytest.mark.slow
 def test_compare_leaves_with_one_for_a_regression(store: HistoryStore) -> None:
     same = call("compare", "1", "2", "--json")
     assert same.returncode == 0 and document(same)["regressions"] == 0

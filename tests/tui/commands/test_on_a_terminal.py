@@ -59,6 +59,7 @@ def on_a_terminal(*arguments: str) -> str:
     return shown.decode()
 
 
+@pytest.mark.slow
 @pty
 def test_a_refusal_is_red_on_a_terminal_only(tmp_path: Path) -> None:
     missing = str(tmp_path / "nowhere")
@@ -74,6 +75,7 @@ def test_a_refusal_is_red_on_a_terminal_only(tmp_path: Path) -> None:
     assert "\x1b" not in piped.stderr + piped.stdout and "\r" not in piped.stderr
 
 
+@pytest.mark.slow
 @pty
 def test_json_on_a_terminal_is_json(tmp_path: Path) -> None:
     shown = on_a_terminal("inspect", str(tmp_path / "nowhere"), "--json")

@@ -59,6 +59,7 @@ def test_without_a_yes_and_a_terminal_nothing_runs(tmp_path: Path) -> None:
     assert not find_paths().runs.exists()
 
 
+@pytest.mark.slow
 def test_a_missing_model_ends_the_walk_with_a_report(tmp_path: Path) -> None:
     path = tmp_path / "run.toml"
     path.write_text('source = "no-such-folder"\n[deploy]\nname = "x"')
@@ -93,6 +94,7 @@ def test_no_run_yet() -> None:
     assert (done.returncode, "no run yet" in done.stderr) == (1, True)
 
 
+@pytest.mark.slow
 def test_a_report_by_id_folder_and_last(run: Run) -> None:
     for name in (run.id, run.folder, "last"):
         done = call("report", name, "--json")
@@ -101,6 +103,7 @@ def test_a_report_by_id_folder_and_last(run: Run) -> None:
     assert call("report", "no-such-run").returncode == 1
 
 
+@pytest.mark.slow
 def test_clean_lists_first_and_removes_with_yes(run: Run) -> None:
     (run.folder / "artifacts").mkdir()
     (run.folder / "artifacts" / "model.onnx").write_bytes(b"x" * 2048)

@@ -53,6 +53,7 @@ def test_nothing_to_ask_says_what_to_do(script: Script) -> None:
 # Servers -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_connect_lists_models_as_targets(script: Script) -> None:
     script.offer("small", "large", faultkit.PAYLOAD)
     done = call("connect", script.url.removesuffix("/v1"), "--json")
@@ -75,6 +76,7 @@ def test_connect_without_an_address_asks_the_usual_ports() -> None:
     assert all(server["ok"] or server["sentence"] for server in servers)
 
 
+@pytest.mark.slow
 def test_bench_and_quality_on_a_server(script: Script) -> None:
     done = call(
         *("bench", script.url, "--lengths", "20", "--repeats", "1", "--new-tokens", "4"),
@@ -139,6 +141,7 @@ def test_a_fault_is_one_sentence_and_an_exit_code(script: Script, name: str) -> 
     assert faultkit.leaks((done.stdout + done.stderr).encode()) == []
 
 
+@pytest.mark.slow
 def test_a_dead_server_is_one_sentence_for_every_verb() -> None:
     for verb, more in (("chat", ["--prompt", "hi"]), ("bench", []), ("quality", [])):
         done = call(verb, "http://127.0.0.1:1/v1#m", *more, "--json")

@@ -38,6 +38,7 @@ def test_an_answer_that_cannot_be_written_is_told(arguments: tuple[str, ...]) ->
     assert "Traceback" not in done.stderr and len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 @linux
 def test_notes_that_cannot_be_written_stop_nothing() -> None:
     done = shell("2>/dev/full", "inspect", "/nowhere", "--json")
@@ -46,6 +47,7 @@ def test_notes_that_cannot_be_written_stop_nothing() -> None:
     assert shell("2>/dev/full", "inspect", "/nowhere").returncode == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("redirected", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
 def test_closed_streams_lead_nowhere(redirected: str) -> None:
     done = shell(redirected, "inspect", "sample")
@@ -55,6 +57,7 @@ def test_closed_streams_lead_nowhere(redirected: str) -> None:
     assert "Traceback" not in refused.stderr
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_early_ends_it_quietly() -> None:
     done = shell("| head -c 1", "inspect", "sample", "--json")
     assert done.stdout == "{"
@@ -67,6 +70,7 @@ def test_an_encoding_that_lacks_a_character_spells_it_out(tmp_path: Path) -> Non
     assert "\\u043c" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "verb", "words"),
     [

@@ -160,6 +160,7 @@ def test_a_port_in_use_is_named(address: str) -> None:
     assert ran.stderr.startswith(f"Port {port} cannot be used")
 
 
+@pytest.mark.slow
 def test_a_port_without_a_page_is_a_mistake() -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "firstlight_tui", "--port", "8000"],

@@ -178,6 +178,7 @@ async def test_several_share_one_olive_and_each_counts_at_once(
         assert session(pilot).artifact == "/models/out/int4"
 
 
+@pytest.mark.slow
 async def test_leaving_keeps_the_job_and_coming_back_shows_it_at_once(
     converting: Converting,
 ) -> None:
@@ -213,6 +214,7 @@ async def test_cancel_says_cancelled_and_offers_to_convert_again(converting: Con
         ]
 
 
+@pytest.mark.slow
 async def test_a_failure_is_shown_with_its_hint_and_retry_stays(
     wizard: Build, called: Called
 ) -> None:
@@ -337,6 +339,7 @@ async def test_a_result_can_be_chosen_for_the_next_steps(wizard: Build) -> None:
 # Methods ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
 async def test_the_methods_stand_beside_what_is_run(wizard: Build, size: tuple[int, int]) -> None:
     async with wizard(session=ONE, first=ConvertStep).run_test(size=size) as pilot:
@@ -361,6 +364,7 @@ async def test_the_methods_stand_beside_what_is_run(wizard: Build, size: tuple[i
         assert "one command (course method 1)" in text(pilot, "#plan")
 
 
+@pytest.mark.slow
 async def test_an_edited_configuration_is_checked_kept_and_run(
     wizard: Build, called: Called
 ) -> None:

@@ -15,6 +15,7 @@ from tests.support.wizard_services import Called, fake_services
 OPEN = FULL.decide(deployment=None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
 async def test_the_form_is_asked_and_kept(
     wizard: Build, called: Called, size: tuple[int, int]
@@ -35,6 +36,7 @@ async def test_the_form_is_asked_and_kept(
         assert asked["capacity"] == Capacity(gpus=4, context=20480)
 
 
+@pytest.mark.slow
 async def test_escape_writes_nothing_and_a_wrong_number_is_said(
     wizard: Build, called: Called
 ) -> None:

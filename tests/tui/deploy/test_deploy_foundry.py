@@ -70,6 +70,7 @@ def mark(listed: OptionList, start: str) -> None:
 # The cache --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
 async def test_the_cache_is_chosen_and_means_something_only_where_it_does(
     wizard: Build, called: Called, size: tuple[int, int]
@@ -101,6 +102,7 @@ async def test_the_cache_is_chosen_and_means_something_only_where_it_does(
     assert (asked["target"], asked["cache"]) == ("folder", "foundry")
 
 
+@pytest.mark.slow
 async def test_another_cache_is_another_deployment(wizard: Build) -> None:
     app = wizard(session=FULL, first=DeployStep)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -117,6 +119,7 @@ async def test_another_cache_is_another_deployment(wizard: Build) -> None:
 # The doctor -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["d", "mouse"])
 async def test_the_doctor_names_every_reason(
     wizard: Build, called: Called, tmp_path: Path, key: str
@@ -159,6 +162,7 @@ async def test_a_doctor_that_fails_is_a_sentence(wizard: Build, called: Called) 
 # The foundry command ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["0.8", "0.10", "0.12"])
 async def test_a_command_is_run_and_its_output_shown(
     wizard: Build, called: Called, tmp_path: Path, version: str
@@ -198,6 +202,7 @@ async def test_without_the_command_its_lines_can_be_copied(
         await until(pilot, lambda: "no such command here" in output(app))
 
 
+@pytest.mark.slow
 async def test_a_command_that_hangs_is_stopped_by_escape(
     wizard: Build, called: Called, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,6 +226,7 @@ async def test_a_command_that_hangs_is_stopped_by_escape(
         assert isinstance(app.screen, CliScreen)
 
 
+@pytest.mark.slow
 async def test_the_cache_is_moved_after_a_question_and_put_back_after_a_restart(
     wizard: Build, called: Called, tmp_path: Path
 ) -> None:
@@ -302,6 +308,7 @@ class Staying:
         )
 
 
+@pytest.mark.slow
 async def test_a_service_that_outlives_the_wizard_is_found_by_the_next_one(
     wizard: Build, called: Called
 ) -> None:
@@ -336,6 +343,7 @@ async def test_a_service_that_outlives_the_wizard_is_found_by_the_next_one(
         await until(pilot, lambda: not app.screen.query_one("#service").display)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
 async def test_the_port_is_chosen_kept_and_taken_again_on_restart(
     wizard: Build, called: Called, size: tuple[int, int]
@@ -380,6 +388,7 @@ async def settle_but_serving(app: WizardApp, pilot: Pilot[Any]) -> None:
             await pilot.pause(0.02)
 
 
+@pytest.mark.slow
 async def test_a_port_that_cannot_be_used_is_a_sentence(wizard: Build, called: Called) -> None:
     staying = Staying()
     app = wizard(session=FULL, first=DeployStep, services=staying.services(called))

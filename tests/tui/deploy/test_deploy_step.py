@@ -42,6 +42,7 @@ def rename(app: WizardApp, name: str) -> None:
     app.screen.query_one("#deploy-name", Input).value = name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
 async def test_deployed_both_answers_side_by_side_and_undone(
     wizard: Build, called: Called, size: tuple[int, int]
@@ -68,6 +69,7 @@ async def test_deployed_both_answers_side_by_side_and_undone(
     assert [name for name in called.names() if name in ("deploy", "undo")] == ["deploy", "undo"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
 async def test_by_mouse_alone_with_another_target(
     wizard: Build, called: Called, size: tuple[int, int]
@@ -90,6 +92,7 @@ async def test_by_mouse_alone_with_another_target(
         assert type(app.screen) is not DeployStep
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "said"),
     [
@@ -116,6 +119,7 @@ async def test_a_bad_name_is_said_while_it_is_typed(
     assert "deploy" not in called.names()
 
 
+@pytest.mark.slow
 async def test_a_taken_name_is_replaced_only_after_a_yes(wizard: Build, called: Called) -> None:
     services = fake_services(called, list_deployments=lambda: [TAKEN])
     app = wizard(session=OPEN, first=DeployStep, services=services)
@@ -138,6 +142,7 @@ async def test_a_taken_name_is_replaced_only_after_a_yes(wizard: Build, called: 
     assert asked["replace"] is True
 
 
+@pytest.mark.slow
 async def test_what_was_published_by_force_is_deployed_only_after_a_yes(
     wizard: Build, called: Called, tmp_path: Path
 ) -> None:
@@ -163,6 +168,7 @@ async def test_what_was_published_by_force_is_deployed_only_after_a_yes(
     assert asked["force"] is True
 
 
+@pytest.mark.slow
 async def test_an_export_has_a_name_of_its_own_and_is_not_what_is_served(
     wizard: Build, called: Called
 ) -> None:
@@ -190,6 +196,7 @@ async def test_an_export_has_a_name_of_its_own_and_is_not_what_is_served(
         await until(pilot, lambda: foundry.closed == 1)
 
 
+@pytest.mark.slow
 async def test_the_choice_survives_a_walk(wizard: Build) -> None:
     app = wizard(session=OPEN, first=DeployStep)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -205,6 +212,7 @@ async def test_the_choice_survives_a_walk(wizard: Build) -> None:
         assert app.screen.query_one("#target-folder", RadioButton).value
 
 
+@pytest.mark.slow
 async def test_a_name_that_the_template_got_later_is_suggested(wizard: Build) -> None:
     app = wizard(session=OPEN.decide(template=None), first=DeployStep)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -218,6 +226,7 @@ async def test_a_name_that_the_template_got_later_is_suggested(wizard: Build) ->
         assert app.screen.query_one("#deploy-name", Input).value == "sample-int4"
 
 
+@pytest.mark.slow
 async def test_answers_that_differ_are_not_called_verified(wizard: Build, called: Called) -> None:
     other = {**DEPLOYMENT, "verified": False, "ok": False, "answer": "INT8 \x1b[31m[b]x[/b]"}
 
@@ -235,6 +244,7 @@ async def test_answers_that_differ_are_not_called_verified(wizard: Build, called
         assert not DeployStep.done(app.workspace.session)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "error",
     [
@@ -281,6 +291,7 @@ async def test_a_running_deployment_can_be_cancelled(wizard: Build, called: Call
         await until(pilot, ended.is_set)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
 async def test_the_service_is_served_watched_copied_and_stopped(
     wizard: Build, called: Called, size: tuple[int, int]
@@ -314,6 +325,7 @@ async def test_the_service_is_served_watched_copied_and_stopped(
         await until(pilot, lambda: len(foundry.opened) == 2)
 
 
+@pytest.mark.slow
 async def test_a_service_of_the_version_before_says_so(wizard: Build, called: Called) -> None:
     foundry = FakeFoundry()
     services = fake_services(called, open_service=foundry.open_service, probe_service=foundry.probe)
@@ -330,6 +342,7 @@ async def test_a_service_of_the_version_before_says_so(wizard: Build, called: Ca
         await until(pilot, lambda: foundry.closed == 2)
 
 
+@pytest.mark.slow
 async def test_a_sick_service_and_a_dead_one_are_told_apart(wizard: Build, called: Called) -> None:
     foundry = FakeFoundry(health=Health(ok=False, sentence="It does not answer: refused."))
 
@@ -367,6 +380,7 @@ async def test_a_service_that_does_not_start_is_a_sentence(wizard: Build, called
         assert "not installed" in words(app, "#problem-words")
 
 
+@pytest.mark.slow
 async def test_quitting_while_it_serves_asks(wizard: Build, called: Called) -> None:
     foundry = FakeFoundry()
     app = wizard(

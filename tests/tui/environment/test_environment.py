@@ -109,6 +109,7 @@ async def test_the_table_never_scrolls_sideways(build: Build, size: tuple[int, i
         assert app.screen.query_one("#primary").region.bottom <= size[1]
 
 
+@pytest.mark.slow
 async def test_rows_come_one_by_one_and_survive_a_walk(build: Build) -> None:
     go_on = asyncio.Event()
 

@@ -81,6 +81,7 @@ async def by_mouse(pilot: Pilot[Any], machine: Machine) -> None:
 SHOWN = [THEMES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in THEMES[1:])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theme", SHOWN)
 @pytest.mark.parametrize("way", [by_keys, by_mouse], ids=lambda way: way.__name__)
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")

@@ -36,6 +36,7 @@ class Slow:
         return self.answer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("step", "service", "open_again"), CASES, ids=[c[0] for c in CASES])
 async def test_a_second_enter_does_not_cancel_what_the_first_began(
     wizard: Build, called: Called, step: str, service: str, open_again: dict[str, Any]

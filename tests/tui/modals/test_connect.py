@@ -89,6 +89,7 @@ async def choose_first(pilot: Pilot[Any]) -> None:
     await settle(pilot)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
 async def test_servers_are_listed_and_one_is_chosen_by_keys(
     wizard: Build, called: Called, size: tuple[int, int]
@@ -126,6 +127,7 @@ async def test_servers_are_listed_and_one_is_chosen_by_keys(
         assert isinstance(app.screen, ModelStep)
 
 
+@pytest.mark.slow
 async def test_the_mouse_alone_chooses_and_disconnects(wizard: Build, called: Called) -> None:
     app = wizard(session=FULL, first=ModelStep, services=services(called, Finder()))
     async with app.run_test(size=(120, 40)) as pilot:
@@ -153,6 +155,7 @@ async def test_the_mouse_alone_chooses_and_disconnects(wizard: Build, called: Ca
         )
 
 
+@pytest.mark.slow
 async def test_a_typed_address_is_asked_and_its_fault_told(wizard: Build, called: Called) -> None:
     finder = Finder()
     app = wizard(session=Session(), first=DeployStep, services=services(called, finder))
@@ -202,6 +205,7 @@ async def test_who_types_while_it_looks_goes_on_typing(wizard: Build, called: Ca
         assert app.screen.query_one("#address", Input).value == "loc"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("yes", [False, True])
 async def test_another_machine_is_asked_only_after_a_yes(
     wizard: Build, called: Called, yes: bool
@@ -229,6 +233,7 @@ async def test_another_machine_is_asked_only_after_a_yes(
             assert app.workspace.session.network is True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "address", ["http://", "user:word@host", "http://[::1", "ftp://x/y", "a b"]
 )
@@ -260,6 +265,7 @@ def test_an_address_is_completed() -> None:
     assert typed_address("  ") == ""
 
 
+@pytest.mark.slow
 async def test_hostile_names_are_only_text(wizard: Build, called: Called) -> None:
     hostile = {**FOUND[0], "models": [faultkit.PAYLOAD], "name": faultkit.PAYLOAD}
     fault = {**FOUND[1], "sentence": faultkit.PAYLOAD, "hint": faultkit.PAYLOAD}
@@ -319,6 +325,7 @@ async def test_choosing_a_model_leaves_the_server(wizard: Build, called: Called)
 # Measuring on a server ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_benchmark_and_quality_ask_the_server(wizard: Build, called: Called) -> None:
     ratings = {"kind": "conversation", "turns": [], "stats": [], "ratings": [5, 3]}
     session = FULL.decide(endpoint={**TINY, "network": True}).decide(chat=ratings)
@@ -464,6 +471,7 @@ FAULTS: dict[str, tuple[Callable[[Script], None], str, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAULTS)
 async def test_a_fault_in_the_chat_is_one_sentence_and_the_history_stays(
     wizard: Build, called: Called, script: Script, name: str
@@ -495,6 +503,7 @@ async def test_a_fault_in_the_chat_is_one_sentence_and_the_history_stays(
         assert asked[:2] == ["one", "All is well."] and asked[-1] == "three"
 
 
+@pytest.mark.slow
 async def test_an_answer_without_end_is_cut_and_kept(
     wizard: Build, called: Called, script: Script
 ) -> None:
@@ -522,6 +531,7 @@ async def test_a_form_that_a_server_takes_none_of_is_one_sentence(
         assert app.workspace.chat.first.settings.form() == {}
 
 
+@pytest.mark.slow
 async def test_a_dead_server_is_one_sentence_and_the_question_stays(
     wizard: Build, called: Called
 ) -> None:
@@ -536,6 +546,7 @@ async def test_a_dead_server_is_one_sentence_and_the_question_stays(
         assert "127.0.0.1:1 does not answer: Connection refused" in words(app, "#problem-words")
 
 
+@pytest.mark.slow
 async def test_a_whole_walk_on_a_server(wizard: Build, script: Script) -> None:
     """Found by its address, talked to, measured, checked, reported: with the real core, and no artifact at all."""
     script.counts = True

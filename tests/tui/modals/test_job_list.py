@@ -65,6 +65,7 @@ class Two:
         return [str(table.get_row_at(i)[0]) for i in range(table.row_count)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_second_measurement_waits_for_the_first_and_says_so(
     wizard: Build, called: Called, size: tuple[int, int]
@@ -87,6 +88,7 @@ async def test_a_second_measurement_waits_for_the_first_and_says_so(
         assert two.app.workspace.session.quality is not None and two.badge() == ""
 
 
+@pytest.mark.slow
 async def test_the_list_opens_on_its_key_and_stops_only_with_a_yes(
     wizard: Build, called: Called
 ) -> None:
@@ -118,6 +120,7 @@ async def test_the_list_opens_on_its_key_and_stops_only_with_a_yes(
         await settle(pilot)
 
 
+@pytest.mark.slow
 async def test_a_click_on_the_badge_opens_the_list_and_its_buttons_change_the_order(
     wizard: Build, called: Called
 ) -> None:

@@ -18,6 +18,7 @@ def test_letters_are_given_once_as_far_as_they_go() -> None:
     assert len({*LETTERS}) == len([*lettered(range(100))]) == 26
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_letter_focuses_and_a_digit_opens_a_step(
     wizard: Build, size: tuple[int, int]

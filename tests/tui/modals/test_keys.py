@@ -1,5 +1,6 @@
 """Keys are changed in the settings and count at once."""
 
+import pytest
 from textual.widgets import OptionList
 
 from firstlight_core.settings import load_settings
@@ -16,6 +17,7 @@ def highlight(screen: object, id: str) -> None:
     rows.highlighted = rows.get_option_index(id)
 
 
+@pytest.mark.slow
 async def test_a_key_is_pressed_and_counts_at_once(wizard: Build) -> None:
     app = wizard()
     async with app.run_test() as pilot:

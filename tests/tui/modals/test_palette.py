@@ -19,6 +19,7 @@ def rows_of(palette: Palette) -> list[str]:
     return [str(rows.get_option_at_index(at).prompt) for at in range(rows.option_count)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 async def test_acts_steps_and_terms_are_found(wizard: Build, size: tuple[int, int]) -> None:
     app = wizard(session=FULL, first=ChatStep)
@@ -48,6 +49,7 @@ async def test_acts_steps_and_terms_are_found(wizard: Build, size: tuple[int, in
         assert isinstance(app.screen, DetailScreen)
 
 
+@pytest.mark.slow
 async def test_an_act_is_done_on_the_step_beneath(wizard: Build) -> None:
     app = wizard()
     async with app.run_test() as pilot:
@@ -76,6 +78,7 @@ async def test_a_model_is_looked_into(wizard: Build) -> None:
         assert app.workspace.session.source == str(app.workspace.paths.sample)
 
 
+@pytest.mark.slow
 async def test_a_theme_is_shown_while_it_is_highlighted(wizard: Build) -> None:
     app = wizard()
     async with app.run_test() as pilot:

@@ -14,6 +14,7 @@ from tests.support.wizard_documents import FULL
 from tests.support.wizard_services import Called, fake_services
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 async def test_runs_are_compared_deleted_put_back_and_opened(
     wizard: Build, called: Called, size: tuple[int, int]

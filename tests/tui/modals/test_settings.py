@@ -26,6 +26,7 @@ def write(text: str) -> None:
     file.write_text(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_choice_counts_at_once_and_is_kept(wizard: Build, size: tuple[int, int]) -> None:
     app = wizard()
@@ -50,6 +51,7 @@ async def test_a_choice_counts_at_once_and_is_kept(wizard: Build, size: tuple[in
     assert app.return_code in (None, 0)
 
 
+@pytest.mark.slow
 async def test_a_folder_must_be_a_whole_path(wizard: Build, tmp_path: Path) -> None:
     app = wizard()
     async with app.run_test() as pilot:
@@ -67,6 +69,7 @@ async def test_a_folder_must_be_a_whole_path(wizard: Build, tmp_path: Path) -> N
         assert load_settings()[0].models == tmp_path
 
 
+@pytest.mark.slow
 async def test_a_threshold_of_the_monitor_must_be_a_number_in_its_range(wizard: Build) -> None:
     app = wizard()
     async with app.run_test() as pilot:
@@ -131,6 +134,7 @@ async def test_the_precision_of_the_settings_is_marked_first(wizard: Build) -> N
         assert "int8" in app.workspace.session.precisions or advised(session) == "int8"
 
 
+@pytest.mark.slow
 async def test_no_setting_is_written_on_the_loop(
     wizard: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -199,6 +199,7 @@ async def test_typing_searches_and_enter_takes_the_only_row(build: Build, called
         assert ("inspect", (Path("/models/zebra"),), {}) in called.calls
 
 
+@pytest.mark.slow
 async def test_keys_and_headers_sort_and_filter(build: Build) -> None:
     app = build()
     async with app.run_test(size=(120, 40)) as pilot:
@@ -252,6 +253,7 @@ async def test_the_table_never_scrolls_sideways(build: Build, size: tuple[int, i
 # Hub ids ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_a_hub_id_is_downloaded_only_after_a_yes(build: Build, tmp_path: Path) -> None:
     requests: list[tuple[str, bool]] = []
 
@@ -280,6 +282,7 @@ async def test_a_hub_id_is_downloaded_only_after_a_yes(build: Build, tmp_path: P
         )
 
 
+@pytest.mark.slow
 async def test_a_download_shows_how_far_it_is_and_can_be_cancelled(build: Build) -> None:
     ended = asyncio.Event()
 
@@ -354,6 +357,7 @@ async def test_a_refusal_stands_on_the_step_and_keeps_the_choices(build: Build) 
         assert panel.region.y >= 0 and panel.region.bottom <= 24
 
 
+@pytest.mark.slow
 async def test_an_adapter_without_its_base_asks_for_it(
     build: Build, called: Called, tmp_path: Path
 ) -> None:
@@ -390,6 +394,7 @@ def test_a_remembered_base_is_found_by_every_later_step(sample: Path, tmp_path: 
     assert adapter_base(adapter) == sample
 
 
+@pytest.mark.slow
 async def test_an_onnx_folder_is_adopted_and_conversion_skipped(
     build: Build, tmp_path: Path
 ) -> None:
@@ -433,6 +438,7 @@ async def test_a_chosen_folder_is_there_again_next_time(build: Build, tmp_path: 
     assert [(m.name, m.origin) for m in find_models()] == [("sample", "sample"), ("mine", "recent")]
 
 
+@pytest.mark.slow
 async def test_an_impossible_name_is_one_sentence(build: Build) -> None:
     app = build(inspect=Services().inspect)
     async with app.run_test(size=(80, 24)) as pilot:

@@ -36,6 +36,7 @@ VIEW = MachineView(
 )
 
 
+@pytest.mark.slow
 async def test_one_key_walks_through_the_forms(wizard: Build) -> None:
     app = wizard(session=FULL, first=ChatStep)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -59,6 +60,7 @@ async def test_one_key_walks_through_the_forms(wizard: Build) -> None:
         assert app.workspace.monitor.mode == "panel"
 
 
+@pytest.mark.slow
 async def test_a_tall_terminal_has_a_taller_panel(wizard: Build) -> None:
     app = wizard(session=FULL, first=ChatStep, history=History(read=lambda: SAMPLES[-1]))
     async with app.run_test(size=(200, 60)) as pilot:

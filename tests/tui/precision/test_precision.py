@@ -147,6 +147,7 @@ async def test_marks_by_key_and_by_mouse(wizard: Build) -> None:
         assert isinstance(pilot.app.focused, Button)
 
 
+@pytest.mark.slow
 async def test_the_goal_moves_the_star_and_follows_the_measurements(wizard: Build) -> None:
     starred = lambda pilot: [  # noqa: E731
         str(k.value) for k in table(pilot).rows if "★" in row(pilot, str(k.value))["mark"]
@@ -167,6 +168,7 @@ async def test_the_goal_moves_the_star_and_follows_the_measurements(wizard: Buil
         assert "410 tokens/s, before INT8 with 300" in text(pilot, "#advice")
 
 
+@pytest.mark.slow
 async def test_the_picture_comes_with_the_second_measured_row(wizard: Build) -> None:
     one = MEASURED.decide(quality=checked("int8", 0.0001, 1.0))
     for session, shown in ((OPEN, False), (one, False), (MEASURED, True)):
@@ -197,6 +199,7 @@ async def test_a_point_of_the_picture_is_a_row_of_the_table(wizard: Build) -> No
         assert table(pilot).highlighted == "int4"
 
 
+@pytest.mark.slow
 async def test_bars_stand_beside_size_and_speed_where_there_is_room(wizard: Build) -> None:
     for size, there in (((80, 24), False), ((120, 40), True), ((200, 60), True)):
         async with wizard(session=MEASURED, first=PrecisionStep).run_test(size=size) as pilot:
@@ -230,6 +233,7 @@ async def test_drift_measured_before_another_choice_comes_from_the_ledger(wizard
         assert row(pilot, "int8")["drift"] == "0.5"
 
 
+@pytest.mark.slow
 async def test_advanced_options_become_the_rows_configuration(wizard: Build) -> None:
     async with wizard(session=MEASURED, first=PrecisionStep).run_test(size=(80, 24)) as pilot:
         await settle(pilot)
@@ -261,6 +265,7 @@ async def test_advanced_options_become_the_rows_configuration(wizard: Build) -> 
         assert pilot.app.workspace.session.configs is None  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 async def test_a_calibration_text_is_checked_and_kept(wizard: Build, tmp_path: Path) -> None:
     text = tmp_path / "mine.txt"
     text.write_text("The words that this model will meet. " * 20)

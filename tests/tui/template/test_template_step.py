@@ -96,6 +96,7 @@ async def take_preset(pilot: Pilot[Any], downs: int) -> None:
     await settle(pilot)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
 async def test_the_courses_template_is_caught_and_mended_with_one_key(
     wizard: Build, called: Called, size: tuple[int, int]
@@ -119,6 +120,7 @@ async def test_the_courses_template_is_caught_and_mended_with_one_key(
         assert value(app, "prompt").endswith("<|im_start|>assistant")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
 async def test_by_mouse_alone(wizard: Build, called: Called, size: tuple[int, int]) -> None:
     app = wizard(session=OPEN, first=TemplateStep, services=services(called))
@@ -143,6 +145,7 @@ async def test_by_mouse_alone(wizard: Build, called: Called, size: tuple[int, in
     assert "preview_template" in called.names()
 
 
+@pytest.mark.slow
 async def test_an_edit_survives_a_walk_and_is_undone_and_redone(
     wizard: Build, called: Called
 ) -> None:
@@ -167,6 +170,7 @@ async def test_an_edit_survives_a_walk_and_is_undone_and_redone(
         assert asked["PromptTemplate"]["user"].startswith("X\n<|im")
 
 
+@pytest.mark.slow
 async def test_no_letter_is_lost_however_fast_they_come(wizard: Build, called: Called) -> None:
     app = wizard(session=OPEN, first=TemplateStep, services=services(called))
     async with app.run_test(size=(80, 24)) as pilot:
@@ -187,6 +191,7 @@ async def test_no_letter_is_lost_however_fast_they_come(wizard: Build, called: C
         assert asked["Name"] == "another"
 
 
+@pytest.mark.slow
 async def test_a_broken_field_is_named_and_gets_the_focus(wizard: Build, called: Called) -> None:
     app = wizard(session=OPEN, first=TemplateStep, services=services(called))
     async with app.run_test(size=(80, 24)) as pilot:
@@ -202,6 +207,7 @@ async def test_a_broken_field_is_named_and_gets_the_focus(wizard: Build, called:
         assert "settle_template" not in called.names()
 
 
+@pytest.mark.slow
 async def test_an_open_lock_is_written_only_after_a_yes(wizard: Build, called: Called) -> None:
     app = wizard(session=OPEN, first=TemplateStep, services=services(called))
     async with app.run_test(size=(80, 24)) as pilot:
@@ -225,6 +231,7 @@ async def test_an_open_lock_is_written_only_after_a_yes(wizard: Build, called: C
     assert forced == [True]
 
 
+@pytest.mark.slow
 async def test_a_save_that_the_lock_refuses_shows_where(wizard: Build, called: Called) -> None:
     app = wizard(session=OPEN, first=TemplateStep, services=services(called))
     async with app.run_test(size=(120, 40)) as pilot:
@@ -237,6 +244,7 @@ async def test_a_save_that_the_lock_refuses_shows_where(wizard: Build, called: C
         assert SENTENCE in words(app, "#lock")
 
 
+@pytest.mark.slow
 async def test_a_failed_save_keeps_the_fields(wizard: Build, called: Called) -> None:
     async def full(*arguments: Any, **options: Any) -> Any:
         raise StateProblem("Cannot write it: no space left.", hint="Free some space.")
@@ -252,6 +260,7 @@ async def test_a_failed_save_keeps_the_fields(wizard: Build, called: Called) -> 
         assert value(app, "name") == "mine" and app.workspace.session.template is None
 
 
+@pytest.mark.slow
 async def test_a_paste_of_several_lines_goes_in_whole(wizard: Build, called: Called) -> None:
     app = wizard(session=OPEN, first=TemplateStep, services=services(called))
     async with app.run_test(size=(80, 24)) as pilot:
@@ -270,6 +279,7 @@ async def test_a_paste_of_several_lines_goes_in_whole(wizard: Build, called: Cal
         assert len(field.value) < 20_100
 
 
+@pytest.mark.slow
 async def test_the_preview_is_text_at_once_and_tokens_soon(wizard: Build, called: Called) -> None:
     app = wizard(session=OPEN, first=TemplateStep, services=services(called))
     async with app.run_test(size=(120, 40)) as pilot:
@@ -285,6 +295,7 @@ async def test_the_preview_is_text_at_once_and_tokens_soon(wizard: Build, called
     assert called.names().count("preview_template") == 2
 
 
+@pytest.mark.slow
 async def test_changes_against_the_tokenizer(wizard: Build, called: Called) -> None:
     app = wizard(session=OPEN, first=TemplateStep, services=services(called))
     async with app.run_test(size=(120, 40)) as pilot:
@@ -296,6 +307,7 @@ async def test_changes_against_the_tokenizer(wizard: Build, called: Called) -> N
         assert words(app, "#changes").count("the same") == 4
 
 
+@pytest.mark.slow
 async def test_an_undone_save_is_told(wizard: Build, called: Called) -> None:
     undone: list[Path] = []
 
@@ -314,6 +326,7 @@ async def test_an_undone_save_is_told(wizard: Build, called: Called) -> None:
         assert str(app.screen.query_one("#primary", Button).label) == "Save template"
 
 
+@pytest.mark.slow
 async def test_what_lies_in_the_artifact_comes_before_the_tokenizers(
     wizard: Build, called: Called
 ) -> None:
@@ -336,6 +349,7 @@ async def test_what_lies_in_the_artifact_comes_before_the_tokenizers(
         assert app.workspace.session.template["inference_model"] == mine
 
 
+@pytest.mark.slow
 async def test_a_model_without_a_template_is_led_to_the_families(
     wizard: Build, called: Called
 ) -> None:
@@ -381,6 +395,7 @@ async def test_a_model_without_a_template_is_led_to_the_families(
     assert "<|im_start|>" in written[0][0]
 
 
+@pytest.mark.slow
 async def test_a_model_without_a_template_takes_its_familys_fields(
     wizard: Build, called: Called
 ) -> None:
@@ -409,6 +424,7 @@ async def test_a_model_without_a_template_takes_its_familys_fields(
         assert "Template matches" in words(app, "#lock")
 
 
+@pytest.mark.slow
 async def test_jinja_says_the_line_and_keeps_what_was_typed(wizard: Build, called: Called) -> None:
     app = wizard(
         session=OPEN,
@@ -453,6 +469,7 @@ async def test_nothing_of_a_hostile_model_reaches_the_screen_raw(
         assert app.workspace.drafts.template.document()["PromptTemplate"]["user"] == evil
 
 
+@pytest.mark.slow
 async def test_every_preset_can_be_taken(wizard: Build, called: Called) -> None:
     from firstlight_core.template.presets import PRESETS
 

@@ -54,6 +54,7 @@ async def rest(pilot: Pilot[Any]) -> None:
         await pilot.pause()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 async def test_editing_keys_and_letters_keep_their_order(wizard: Build, seed: int) -> None:
     names = bursts(seed)
@@ -69,6 +70,7 @@ async def test_editing_keys_and_letters_keep_their_order(wizard: Build, seed: in
         assert field.value == expected("", names)
 
 
+@pytest.mark.slow
 async def test_the_question_of_the_chat_too(wizard: Build) -> None:
     names = bursts(7)
     app = wizard(session=FULL, first=ChatStep)

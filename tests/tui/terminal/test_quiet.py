@@ -33,6 +33,7 @@ class Clock:
         return self.now
 
 
+@pytest.mark.slow
 def test_no_chore_is_done_while_someone_types_and_one_a_look_at_rest() -> None:
     clock = Clock()
     done: list[str] = []
@@ -51,6 +52,7 @@ def test_no_chore_is_done_while_someone_types_and_one_a_look_at_rest() -> None:
     assert done == ["a", "b"]
 
 
+@pytest.mark.slow
 def test_the_chores_end_and_leave_next_to_nothing_to_look_through() -> None:
     clock = Clock()
     quiet = IdleTasks(clock=clock)
@@ -78,6 +80,7 @@ async def test_every_key_ends_the_rest(wizard: Callable[..., WizardApp]) -> None
         assert quiet.rested == 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS, ids=lambda s: s.STEP_ID)
 async def test_no_step_makes_textual_read_every_style_anew(
     wizard: Callable[..., WizardApp], step: type[StepScreen]
