@@ -19,6 +19,8 @@ SEAMS = {
     "core/firstlight_core/locks.py",
     "core/firstlight_core/counters.py",
     "core/firstlight_core/cgroups.py",
+    "core/firstlight_core/page_cache.py",
+    "core/firstlight_core/sensors.py",
     "core/firstlight_core/monitor.py",
     "core/firstlight_core/artifact/atomic_rename.py",
     # What a machine is.

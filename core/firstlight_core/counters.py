@@ -138,6 +138,14 @@ def clocks(
     return (lambda: read(awake)), (lambda: read(whole))
 
 
+def tells_sleep(*, platform: str = sys.platform, has: Callable[[str], bool] | None = None) -> bool:
+    """Return whether the two clocks of `clocks` differ by the time that the machine slept."""
+    has = has or (lambda name: hasattr(time, name))
+    return platform == "win32" or has(
+        "CLOCK_UPTIME_RAW" if platform == "darwin" else "CLOCK_BOOTTIME"
+    )
+
+
 def _kernel32() -> Any:
     if sys.platform == "win32":
         kernel = ctypes.WinDLL("kernel32")

@@ -63,8 +63,6 @@ ALERT_THRESHOLDS: AlertThresholds = {
     "cpu_usage_percent": 80,
 }
 """The course's alert thresholds (Module 6, section 1: alert_thresholds; cpu_threshold), for report and gauges."""
-MEMORY_ALERT = ALERT_THRESHOLDS["memory_usage_percent"] / 100
-"""As a share of the whole."""
 EMPTY_SAMPLE = Sample(cpu=0.0, memory_used=0, memory_total=1)
 
 

@@ -3,7 +3,8 @@
 import pytest
 from textual.widgets import Button
 
-from firstlight_core.documents.measure import BenchDocument, BenchResult, ClientsLevel
+from firstlight_core.documents.bench_parts import ClientsLevel
+from firstlight_core.documents.measure import BenchDocument, BenchResult
 from firstlight_tui.steps.benchmark.rows import client_rows, figure_rows
 from firstlight_tui.steps.benchmark.screen import BenchmarkStep
 from firstlight_tui.widgets import Words

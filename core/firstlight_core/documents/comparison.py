@@ -4,7 +4,7 @@ from typing import Literal, NotRequired, TypedDict
 
 from firstlight_core.errors import ErrorDocument
 
-Unit = Literal["s", "tokens/s", "bytes", "nats", "share"]
+Unit = Literal["s", "tokens/s", "bytes", "nats", "share", "J/token"]
 Better = Literal["lower", "higher"]
 ChangeVerdict = Literal["regression", "improvement", "no-change", "not-judged"]
 

@@ -13,7 +13,7 @@ class SampleSeries(TypedDict):
     """One figure of a record with every sample that was taken."""
 
     measure: str
-    """`decode_tps`, `prefill_tps`, `ttft_s`, `load_s`, `peak_rss_bytes`, `kl` …"""
+    """`decode_tps`, `prefill_tps`, `ttft_s`, `load_s`, `load_cold_s`, `joules_per_token`, `peak_rss_bytes`, `kl` …"""
     unit: Unit
     better: Better
     prompt_tokens: int | None

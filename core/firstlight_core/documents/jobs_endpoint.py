@@ -83,6 +83,8 @@ class ClientsAnswered(TypedDict):
 
     seconds: float
     answers: list[TokenTimes]
+    asked_by: list[int]
+    """The client of each answer."""
     faults: list[str]
     """One sentence for each question that failed."""
 

@@ -5,8 +5,15 @@ Times in seconds, rates in tokens a second, sizes in bytes; every figure is meas
 
 from typing import Literal, NotRequired, TypedDict
 
+from firstlight_core.documents.bench_parts import (
+    BenchConditions,
+    ClientsLevel,
+    EnergyFigures,
+    LoadFigures,
+    MemoryBandwidth,
+)
 from firstlight_core.documents.comparison import ComparisonDocument
-from firstlight_core.documents.figures import Figure, LatencyPercentiles, TailPercentiles
+from firstlight_core.documents.figures import Figure, LatencyPercentiles
 from firstlight_core.documents.inference import CountedBy, ResidentBytes
 from firstlight_core.errors import ErrorDocument
 
@@ -35,25 +42,10 @@ class BenchCase(SpeedFigures, total=False):
     counted_by: CountedBy
     latency_s: LatencyPercentiles
     new_tokens: int
+    joules_per_token: Figure
+    """Energy of the processor for each written token, reading the prompt included; absent where it is not counted."""
     roofline_share: float
     """Share of the memory bandwidth that decoding reaches; absent where the weights may stay in the caches."""
-
-
-class ClientsLevel(TypedDict):
-    """Several clients at once: rates of all together, times of each."""
-
-    clients: int
-    requests: int
-    errors: int
-    error_rate: float
-    seconds: float
-    requests_per_s: NotRequired[float]
-    tokens_per_s: NotRequired[float]
-    counted_by: NotRequired[CountedBy]
-    latency_s: NotRequired[TailPercentiles]
-    ttft_s: NotRequired[TailPercentiles]
-    faults: NotRequired[dict[str, int]]
-    """Sentence → how often."""
 
 
 class BenchResult(TypedDict):
@@ -63,8 +55,13 @@ class BenchResult(TypedDict):
     target: str
     label: str
     load_s: float
+    """Of the process that was measured: with an artifact's files in the page cache where `load` is there."""
     cases: list[BenchCase]
     void: NotRequired[bool]
+    load: NotRequired[LoadFigures]
+    """Cold and warm loading of an artifact; absent from the records of earlier versions."""
+    energy: NotRequired[EnergyFigures]
+    """Absent where the machine counts none; the document then says why in `conditions`."""
     folder: NotRequired[str]
     precision: NotRequired[str]
     bytes: NotRequired[int]
@@ -119,16 +116,6 @@ class MachineDocument(TypedDict, total=False):
     """Package → version, of those that decide speed."""
 
 
-class MemoryBandwidth(TypedDict):
-    """The memory bandwidth of the machine, measured before the benchmark in bytes a second."""
-
-    triad_bytes_per_s: float
-    read_bytes_per_s: float
-    threads: int
-    array_bytes: int
-    """Of each of three arrays."""
-
-
 class BenchDocument(TypedDict):
     """The document of `firstlight bench`."""
 
@@ -142,6 +129,8 @@ class BenchDocument(TypedDict):
     results: list[BenchResult]
     overhead: NotRequired[list[Overhead]]
     memory_bandwidth: NotRequired[MemoryBandwidth]
+    conditions: NotRequired[BenchConditions]
+    """Absent from the records of earlier versions."""
     notes: list[str]
     void: bool
     """Whether the figures are worth nothing; `notes` says why."""

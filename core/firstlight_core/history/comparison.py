@@ -38,6 +38,8 @@ NAMES = {
     "ttft_s": "TTFT",
     "total_s": "answer",
     "load_s": "load",
+    "load_cold_s": "cold load",
+    "joules_per_token": "energy",
     "seconds": "conversion",
     "peak_rss_bytes": "peak memory",
     "bytes": "size",

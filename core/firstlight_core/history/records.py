@@ -43,6 +43,8 @@ MEASURES: Mapping[str, tuple[Unit, Better]] = {
     "decode_tps": ("tokens/s", "higher"),
     "total_s": ("s", "lower"),
     "load_s": ("s", "lower"),
+    "load_cold_s": ("s", "lower"),
+    "joules_per_token": ("J/token", "lower"),
     "seconds": ("s", "lower"),
     "peak_rss_bytes": ("bytes", "lower"),
     "bytes": ("bytes", "lower"),
@@ -67,10 +69,16 @@ def bench_record(document: BenchDocument, result: BenchResult) -> RecordFacts:
         settings["context"] = context
     if "overhead" in document:
         settings["through_foundry"] = True
-    series = [_series("load_s", None, [result["load_s"]])]
+    load = result.get("load", {})
+    warm = load["warm_s"]["samples"] if "warm_s" in load else [result["load_s"]]
+    series = [_series("load_s", None, warm)]
+    if "cold_s" in load:
+        series.append(_series("load_cold_s", None, load["cold_s"]["samples"]))
     for case in result["cases"]:
         length = case.get("prompt_tokens", case.get("asked_tokens"))
         series += _figures(case, length)
+        if (joules := case.get("joules_per_token")) is not None:
+            series.append(_series("joules_per_token", length, joules["samples"]))
     if (rss := result.get("rss_bytes")) is not None:
         series.append(_series("peak_rss_bytes", None, [rss["peak"]]))
     folder = result.get("folder")

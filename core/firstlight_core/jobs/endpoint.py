@@ -124,7 +124,7 @@ class Server:
     def measure_clients(self, request: ClientsRequest) -> ClientsAnswered:
         """Several clients at once, each asking its next question when it has an answer."""
         waiting = list(reversed(request["conversations"]))
-        answers: list[TokenTimes] = []
+        answers: list[tuple[int, TokenTimes]] = []
         faults: list[str] = []
         total = len(waiting)
 
@@ -135,7 +135,7 @@ class Server:
                 except IndexError:
                     return
                 try:
-                    answers.append(self._ask(messages, request, None).stats())
+                    answers.append((number, self._ask(messages, request, None).stats()))
                 except (FirstlightError, Stopped) as error:
                     faults.append(one_line(str(error) or "stopped", 160))
                 self.context.emit(Progress(len(answers) + len(faults), total, "requests"))
@@ -145,7 +145,8 @@ class Server:
             list(pool.map(client, range(int(request["clients"]))))
         return {
             "seconds": (time.perf_counter_ns() - began) / 1e9,
-            "answers": answers,
+            "answers": [answer for _, answer in answers],
+            "asked_by": [number for number, _ in answers],
             "faults": faults,
         }
 

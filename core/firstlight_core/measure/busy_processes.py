@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import psutil
 
 from firstlight_core.errors import CheckFailed, UsageError
-from firstlight_core.process.events import Event, Progress, Stage
+from firstlight_core.process.events import Event, Measured, Progress, Stage
 from firstlight_core.text import one_line
 
 QUIET_SHARE = 0.10
@@ -18,6 +18,9 @@ QUIET_SECONDS = 3
 NAMED_SHARE = 0.05
 """Share of all cores from which on a program is named."""
 LONGEST_WAIT = 86_400
+OTHERS_PERCENT, QUIET_FOR = "others_percent", "quiet_s"
+"""Figures that are told each second of waiting: the load of other programs in percent of all cores, labelled with the
+busiest one, and the seconds in a row that the machine has been quiet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +127,14 @@ async def wait_until_quiet(
         share = max(0.0, more - used) / passed / (psutil.cpu_count() or 1)
         top = busiest(before, after, passed, ours=ours)
         if share >= QUIET_SHARE and top is not None and (not culprit or top.pid != culprit.pid):
-            tell(Stage("quiet", f"Waiting until the machine is quiet: {top}"))
+            tell(Stage("quiet", f"Waiting until the machine is quiet: {top}", renews=True))
         culprit = top or culprit
         quiet = quiet + 1 if share < QUIET_SHARE else 0
         last, used, before = now, more, after
+        tell(
+            Measured(
+                OTHERS_PERCENT, 100 * share, "%", str(top) if top is not None else "no program"
+            )
+        )
+        tell(Measured(QUIET_FOR, float(quiet), "s"))
         tell(Progress(round(last - begun), round(limit), "seconds", f"{100 * share:.0f} % busy"))

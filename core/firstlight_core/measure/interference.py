@@ -1,4 +1,4 @@
-"""Notices what makes measurements worthless: a machine that slept, or one that was busy with something else."""
+"""Notices what makes measurements worthless: a machine that slept, was busy with something else, or was slowed down."""
 
 import contextlib
 import os
@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from firstlight_core.counters import clocks
+from firstlight_core.counters import clocks, tells_sleep
+from firstlight_core.documents.bench_parts import BenchConditions
 from firstlight_core.measure.busy_processes import (
     BusyProcess,
     Processes,
@@ -15,16 +16,18 @@ from firstlight_core.measure.busy_processes import (
     load_words,
     process_times,
 )
+from firstlight_core.measure.throttling import ThrottleWatch
 
 SLEPT_SECONDS = 1.0
 """A larger gap between the clock that counts sleep and the one that does not makes a run void (SAFETY 1.6)."""
 BUSY_SHARE = 0.25
 """Share of all cores used by other programs above which a run is void."""
 _CLOCKS = clocks()
+SLEEP_KNOWN = tells_sleep()
 
 
 class InterferenceWatch:
-    """Notices what makes figures worthless: a sleeping machine, or one that is busy with something else."""
+    """Notices what makes figures worthless: sleep, other programs, a processor that was slowed down."""
 
     def __init__(
         self,
@@ -34,6 +37,8 @@ class InterferenceWatch:
         busy: Callable[[], float] | None = None,
         ours: Callable[[Sequence[int]], float] | None = None,
         processes: Callable[[], Processes] | None = None,
+        throttle: ThrottleWatch | None = None,
+        sleep_known: bool = SLEEP_KNOWN,
     ) -> None:
         """Clocks in seconds: not counting sleep, counting it; processor time of everything, of ours, and of each program."""
         self._awake = awake or awake_clock
@@ -41,6 +46,9 @@ class InterferenceWatch:
         self._busy = busy or busy_seconds
         self._ours = ours or processor_seconds
         self._processes = processes or process_times
+        self._throttle = throttle or ThrottleWatch()
+        self._sleep_known = sleep_known
+        self._others_known = False
         self._before: Processes = {}
         self._culprit: BusyProcess | None = None
         self._slept = 0.0
@@ -54,7 +62,12 @@ class InterferenceWatch:
         self._pids = pids
         self._all_known = all_known
         self._before = self._processes()
+        self._throttle.begin()
         self._start = (self._awake(), self._whole(), self._busy(), self._ours(pids))
+
+    def look(self) -> None:
+        """A repetition has just ended."""
+        self._throttle.look()
 
     def end(self) -> None:
         """Measuring has stopped, the engines still run."""
@@ -62,7 +75,9 @@ class InterferenceWatch:
         passed = self._awake() - awake
         self._slept += max(0.0, self._whole() - whole - passed)
         others = (self._busy() - busy) - (self._ours(self._pids) - ours)
+        self._throttle.end(passed)
         if passed > 0 and self._all_known:
+            self._others_known = True
             share = others / passed / (psutil.cpu_count() or 1)
             if share > max(self._busiest, BUSY_SHARE):
                 # Looking at every process takes a while, so only when there is something to say.
@@ -96,7 +111,22 @@ class InterferenceWatch:
         if self._busiest > BUSY_SHARE:
             load = load_words(self._busiest, self._culprit)
             reasons.append(f"Void: other programs were using {load}. Close them and measure again.")
+        if slowed := self._throttle.reason():
+            reasons.append(f"Void: {slowed}. Let it cool down, plug it in, and measure again.")
         return reasons
+
+    def conditions(self) -> BenchConditions:
+        """Return what the machine did meanwhile; what the system does not tell is left out."""
+        conditions: BenchConditions = {}
+        if self._sleep_known:
+            conditions["slept_s"] = self._slept
+        if self._others_known:
+            conditions["others_share"] = max(0.0, self._busiest)
+        if (throttled := self._throttle.throttled) is not None:
+            conditions["throttled"] = throttled
+        if (clocks := self._throttle.clocks) is not None:
+            conditions["clock_mhz"] = clocks
+        return conditions
 
 
 def server_processes(base_url: str) -> list[int]:

@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from firstlight_core.documents.figures import TailPercentiles
-from firstlight_core.documents.measure import ClientsLevel
+from firstlight_core.documents.bench_parts import ClientsLevel
+from firstlight_core.documents.inference import TokenTimes
 from firstlight_core.errors import UsageError
-from firstlight_core.measure.metrics import percentile
+from firstlight_core.measure.metrics import percentile, spread, tail_percentiles
 from firstlight_core.measure.server_subject import EndpointSubject, counted_by
 
 MOST_CLIENTS = 64
@@ -51,18 +51,18 @@ async def measure_clients(
         level["tokens_per_s"] = sum(answer["new_tokens"] for answer in answers) / seconds
         level["counted_by"] = counted_by(answers)
     if times := [answer["total_s"] for answer in answers if "total_s" in answer]:
-        level["latency_s"] = _tail(times)
+        level["latency_s"] = tail_percentiles(times)
+        level["client_p95_s"] = spread(_each_client(reply["asked_by"], answers))
     if times := [answer["ttft_s"] for answer in answers if "ttft_s" in answer]:
-        level["ttft_s"] = _tail(times)
+        level["ttft_s"] = tail_percentiles(times)
     if faults:
         level["faults"] = dict(Counter(faults))
     return level
 
 
-def _tail(seconds: Sequence[float]) -> TailPercentiles:
-    return {
-        "p50": percentile(seconds, 50),
-        "p95": percentile(seconds, 95),
-        "p99": percentile(seconds, 99),
-        "max": max(seconds),
-    }
+def _each_client(asked_by: Sequence[int], answers: Sequence[TokenTimes]) -> list[float]:
+    """The 95th percentile of the time of an answer, of each client that got one."""
+    times: dict[int, list[float]] = {}
+    for client, answer in zip(asked_by, answers, strict=True):
+        times.setdefault(client, []).append(answer["total_s"])
+    return [percentile(own, 95) for own in times.values()]

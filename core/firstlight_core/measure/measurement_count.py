@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from firstlight_core.measure.server_subject import EndpointSubject
-from firstlight_core.measure.subjects import Subject
+from firstlight_core.measure.subjects import PairedArtifact, Subject
 from firstlight_core.process.events import Event, Progress, Stage
 
 
@@ -19,9 +18,10 @@ class MeasurementCount:
     ) -> None:
         self.tell = tell
         self._done = 0
-        servers = sum(isinstance(s, EndpointSubject) for s in subjects)
+        # Several clients ask each server, and an artifact through the service; of a pair its service.
+        asked = sum(not isinstance(s, PairedArtifact) for s in subjects)
         lengths = sum(len(s.lengths) for s in subjects)
-        self._total = lengths * (repeats + 1) + servers * len(levels)
+        self._total = lengths * (repeats + 1) + asked * len(levels)
 
     @property
     def stopped_words(self) -> str:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from firstlight_core.documents.figures import Figure, Spread
+from firstlight_core.documents.figures import Figure, Spread, TailPercentiles
 
 
 def spread(values: Sequence[float]) -> Spread:
@@ -38,6 +38,16 @@ def percentile(values: Sequence[float], percent: float) -> float:
     low = math.floor(rank)
     high = min(low + 1, len(ordered) - 1)
     return ordered[low] + (ordered[high] - ordered[low]) * (rank - low)
+
+
+def tail_percentiles(values: Sequence[float]) -> TailPercentiles:
+    """Return the percentiles that say how slow the slow ones are.
+
+    Raises:
+        ValueError: there are no values.
+    """
+    p50, p95, p99 = (percentile(values, percent) for percent in (50, 95, 99))
+    return {"p50": p50, "p95": p95, "p99": p99, "max": max(values)}
 
 
 def mean(values: Sequence[float]) -> float:

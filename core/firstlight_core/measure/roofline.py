@@ -4,14 +4,17 @@ A token reads every weight once, and the KV cache; a processor that decodes one 
 over these bytes is therefore the most tokens a second that this machine can do with this artifact.
 """
 
-from collections.abc import Callable, Iterable
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 import psutil
 
 from firstlight_core.artifact.artifact import Artifact
 from firstlight_core.artifact.genai_config import CONFIG, section
+from firstlight_core.documents.bench_parts import MemoryBandwidth
 from firstlight_core.documents.jobs_machine import BANDWIDTH, BandwidthRequest
-from firstlight_core.documents.measure import BenchDocument, MemoryBandwidth
+from firstlight_core.documents.measure import BenchDocument
 from firstlight_core.errors import FirstlightError
 from firstlight_core.files import read_json_object
 from firstlight_core.measure.weight_bytes import weight_bytes
@@ -37,19 +40,65 @@ def read_bytes(artifact: Artifact) -> int | None:
     return size if size is not None and size >= LEAST_BYTES else None
 
 
-async def measure_bandwidth(
+class Roofline:
+    """The memory bandwidth of this machine, and the bytes that a token of each artifact reads."""
+
+    def __init__(self, token_bytes: Mapping[Path, int], bandwidth: MemoryBandwidth | None) -> None:
+        """`token_bytes`: by folder of the artifact; one that memory says nothing about is absent."""
+        self.token_bytes = token_bytes
+        self.bandwidth = bandwidth
+
+    def add(self, document: BenchDocument, artifacts: Iterable[Artifact | None]) -> None:
+        """Add the bandwidth, the bytes that a token of each artifact reads, and the share of the bandwidth to its cases.
+
+        Args:
+            artifacts: of each result, None for a server.
+        """
+        if self.bandwidth is None:
+            return
+        document["memory_bandwidth"] = self.bandwidth
+        most = max(self.bandwidth["read_bytes_per_s"], self.bandwidth["triad_bytes_per_s"])
+        for result, artifact in zip(document["results"], artifacts, strict=True):
+            size = self.token_bytes.get(artifact.folder) if artifact is not None else None
+            if size is None or artifact is None:
+                continue
+            result["token_bytes"] = size
+            for case in result["cases"]:
+                decode, length = case.get("decode_tps"), case.get("prompt_tokens")
+                if decode is not None and length is not None:
+                    # Halfway through the answer.
+                    context = length + case.get("new_tokens", 0) / 2
+                    moved = size + artifact.kv_bytes_per_token * context
+                    case["roofline_share"] = decode["median"] * moved / most
+
+
+async def measure_roofline(
     artifacts: Iterable[Artifact | None],
     tell: Callable[[Event], None],
     started: Callable[[int], None] | None = None,
-) -> MemoryBandwidth | None:
-    """Measure the memory bandwidth of this machine; None when it would say nothing, or cannot be measured.
+) -> Roofline:
+    """Read what a token of each artifact reads, and measure the memory bandwidth unless it would say nothing.
 
     Args:
         artifacts: those that will be measured, None for a server.
     """
+    token_bytes = await asyncio.to_thread(
+        lambda: {
+            artifact.folder: size
+            for artifact in artifacts
+            if artifact is not None and (size := read_bytes(artifact)) is not None
+        }
+    )
+    bandwidth = await _measure_bandwidth(tell, started) if token_bytes else None
+    return Roofline(token_bytes, bandwidth)
+
+
+async def _measure_bandwidth(
+    tell: Callable[[Event], None], started: Callable[[int], None] | None
+) -> MemoryBandwidth | None:
     size = min(ARRAY_BYTES, available_memory() // 16)
     threads = psutil.cpu_count() or 1
-    if size < LEAST_BYTES or not any(a is not None and read_bytes(a) for a in artifacts):
+    if size < LEAST_BYTES:
         return None
     tell(Stage("bandwidth", "Measuring the memory"))
     request: BandwidthRequest = {"threads": threads, "array_bytes": size, "seconds": SECONDS}
@@ -63,34 +112,6 @@ async def measure_bandwidth(
         "threads": threads,
         "array_bytes": size,
     }
-
-
-def add_roofline(
-    document: BenchDocument,
-    artifacts: Iterable[Artifact | None],
-    bandwidth: MemoryBandwidth | None,
-) -> None:
-    """Add the bandwidth, the bytes that a token of each artifact reads, and the share of the bandwidth to its cases.
-
-    Args:
-        artifacts: of each result, None for a server.
-    """
-    if bandwidth is None:
-        return
-    document["memory_bandwidth"] = bandwidth
-    most = max(bandwidth["read_bytes_per_s"], bandwidth["triad_bytes_per_s"])
-    for result, artifact in zip(document["results"], artifacts, strict=True):
-        size = read_bytes(artifact) if artifact is not None else None
-        if size is None or artifact is None:
-            continue
-        result["token_bytes"] = size
-        for case in result["cases"]:
-            decode, length = case.get("decode_tps"), case.get("prompt_tokens")
-            if decode is not None and length is not None:
-                # Halfway through the answer.
-                context = length + case.get("new_tokens", 0) / 2
-                moved = size + artifact.kv_bytes_per_token * context
-                case["roofline_share"] = decode["median"] * moved / most
 
 
 def roofline_text(share: float) -> str:

@@ -10,18 +10,23 @@ import psutil
 from firstlight_core.artifact.artifact import check_artifact
 from firstlight_core.artifact.target import Target, artifact_folder
 from firstlight_core.documents import jobs_engine
+from firstlight_core.documents.bench_parts import ClientsLevel, LoadFigures
+from firstlight_core.documents.figures import Figure
 from firstlight_core.documents.inference import LoadedModel, TokenTimes
 from firstlight_core.documents.jobs_engine import Repetition
 from firstlight_core.documents.measure import BenchCase, BenchResult, SpeedFigures
 from firstlight_core.documents.messages import Message
 from firstlight_core.errors import InputRefused
 from firstlight_core.inference.engine import Engine, open_engine
-from firstlight_core.measure.metrics import figure, percentile
+from firstlight_core.measure.energy import EnergyLog
+from firstlight_core.measure.load_times import measure_loads
+from firstlight_core.measure.metrics import figure, percentile, tail_percentiles
 from firstlight_core.measure.prompt_sizer import PromptSizer
 from firstlight_core.process.events import Event, Measured
 
 Tell = Callable[[Event], None]
 
+NOTHING: Figure = {"median": 0.0, "min": 0.0, "max": 0.0, "samples": []}
 TEMPLATE_TOKENS = 64
 """Token reserve for the chat template and the prompt's beginning, when an artifact is prompted in words."""
 
@@ -38,6 +43,9 @@ class Subject(ABC):
         self.faults: list[str] = []
         """A sentence for each repetition that failed."""
         self.loaded: LoadedModel = {"load_s": 0.0}
+        self.sweep: list[ClientsLevel] = []
+        """Figures of several clients at once, level by level."""
+        self.energy = EnergyLog(None)
 
     @property
     def label(self) -> str:
@@ -64,7 +72,9 @@ class Subject(ABC):
 
     async def repeat(self, length: int, new_tokens: int, tell: Tell) -> None:
         """A repetition that counts."""
+        self.energy.start()
         sample = await self.measure(length, new_tokens)
+        self.energy.stop(length, sample.get("new_tokens", 0))
         self.samples[length].append(sample)
         if "ttft_s" in sample:
             tell(Measured("ttft_s", sample["ttft_s"], "s", self.label, length))
@@ -75,21 +85,26 @@ class Subject(ABC):
 
     def document(self) -> BenchResult:
         """Return this subject's entry in `results`."""
-        return {
+        document: BenchResult = {
             "kind": self.KIND,
             "target": self.target.text,
             "label": self.label,
             "load_s": self.loaded["load_s"],
             "cases": [self.case(length, self.samples[length]) for length in self.lengths],
         }
+        if (energy := self.energy.total()) is not None:
+            document["energy"] = energy
+        return document
 
     def case(self, length: int, samples: Sequence[Repetition]) -> BenchCase:
         """Return the figures at one prompt length."""
         case = cast(BenchCase, speed_figures(samples))
         if totals := [sample["total_s"] for sample in samples]:
-            p50, p95, p99 = (percentile(totals, percent) for percent in (50, 95, 99))
-            case["latency_s"] = {"p50": p50, "p95": p95, "p99": p99}
+            tail = tail_percentiles(totals)
+            case["latency_s"] = {"p50": tail["p50"], "p95": tail["p95"], "p99": tail["p99"]}
             case["new_tokens"] = round(percentile([s["new_tokens"] for s in samples], 50))
+        if (joules := self.energy.per_token(length)) is not None:
+            case["joules_per_token"] = joules
         return case
 
 
@@ -115,6 +130,7 @@ class ArtifactSubject(Subject):
             else ""
         )
         self.peak = 0
+        self._loads: LoadFigures | None = None
         self._engine: Engine | None = None
 
     def _margin(self) -> int:
@@ -134,6 +150,19 @@ class ArtifactSubject(Subject):
     @property
     def pids(self) -> list[int] | None:
         return [self.engine.pid]
+
+    async def measure_loads(
+        self, loads: int, tell: Tell, started: Callable[[int], None] | None
+    ) -> None:
+        """Load it cold and warm, `loads` times each; the last warm load is that of `open`."""
+        self._loads = await measure_loads(
+            self.artifact,
+            self.label,
+            loads,
+            max_length=self.max_length,
+            tell=tell,
+            started=started,
+        )
 
     async def open(self, stack: AsyncExitStack, started: Callable[[int], None] | None) -> None:
         self._engine = await stack.enter_async_context(
@@ -158,6 +187,10 @@ class ArtifactSubject(Subject):
         samples = [sample for samples in self.samples.values() for sample in samples]
         document = super().document()
         document["folder"] = str(self.artifact.folder)
+        if self._loads is not None:
+            warm = [*self._loads.get("warm_s", NOTHING)["samples"], self.loaded["load_s"]]
+            document["load"] = {**self._loads, "warm_s": figure(warm)}
+            document["load_s"] = document["load"]["warm_s"]["median"]
         if self.artifact.precision:
             document["precision"] = self.artifact.precision
         document["bytes"] = self.artifact.bytes
@@ -184,6 +217,11 @@ class PairedArtifact(ArtifactSubject):
         self.sizer = sizer
         self.question: list[Message] = []
         """The last question; the server gets the same one."""
+
+    async def measure_loads(
+        self, loads: int, tell: Tell, started: Callable[[int], None] | None
+    ) -> None:
+        """Measure nothing: the service holds the files of the artifact."""
 
     def _margin(self) -> int:
         return TEMPLATE_TOKENS

@@ -2,6 +2,10 @@
 
 A decoder reads every matrix once a token. Tables of which only rows are read (embeddings of their own, rotary
 tables) do not count; a table that is also the head does.
+
+The file is parsed here because no library is at hand: onnx comes with the `convert` extra only, and people who only run
+artifacts benchmark them too; onnxruntime names inputs and outputs, but no initialisers. onnx would also load the weights
+that lie in the file itself, which this skips. Tests compare the sums with models that onnx wrote.
 """
 
 import math

@@ -19,6 +19,8 @@ class Stage:
 
     name: str
     label: str
+    renews: bool = False
+    """Whether it is the part that runs already, with other words."""
 
 
 @dataclass(frozen=True, slots=True)

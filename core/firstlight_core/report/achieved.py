@@ -90,7 +90,9 @@ def _speed(facts: RunFacts) -> Achievement:
     rate = ""
     if case is not None and "decode_tps" in case:
         rate = f"decode {case['decode_tps']['median']:.0f} tok/s (median)"
-    note = {"passed": rate or proof.note, "missing": ""}.get(proof.state, proof.note)
+    missing = proof.note if facts.benchmark is not None else ""
+    notes = {"passed": rate or proof.note, "missing": missing}
+    note = notes.get(proof.state, proof.note)
     if proof.state == "void" and rate:
         note = f"{rate}, but void: measure again"
     return Achievement(outcome=_OUTCOMES[proof.state], title="Measured on this machine", note=note)

@@ -175,29 +175,6 @@ def _label(document: BenchResult | QualityDocument) -> str:
     return "" if document["kind"] == "quality" else document.get("label", "")
 
 
-def resource_rows(bench: BenchDocument) -> list[tuple[str, ...]]:
-    """Load time, memory before, loaded and at its peak, and processor of each target; empty where nothing was measured."""
-    rows = []
-    for result in bench["results"]:
-        mark = "void: " if bench.get("void") or result.get("void") else ""
-        rss = result.get("rss_bytes")
-        memory = (rss["baseline"], rss["loaded"], rss["peak"]) if rss is not None else ()
-        load, processor = result.get("load_s"), result.get("cpu_percent")
-        rows.append(
-            (
-                target_name(result),
-                f"{mark}{seconds_text(load)}" if load is not None else "",
-                *([f"{mark}{bytes_text(size)}" for size in memory] or ["", "", ""]),
-                f"{mark}{processor:.0f} %" if processor is not None else "",
-            )
-        )
-    return rows
-
-
-RESOURCES = ("Target", "Load", "RAM before", "RAM loaded", "RAM peak", "CPU, of all cores")
-"""The head of `resource_rows`."""
-
-
 def measured_word(bench: BenchDocument) -> str:
     """Return the note in the head of a column with figures of a benchmark."""
     return "measured, void" if bench.get("void") else "measured"
@@ -209,6 +186,8 @@ def bench_sentence(bench: BenchDocument) -> str:
     repetitions = f" of {repeats} repetitions after a warm-up" if repeats else ""
     tokens = f", {new} new tokens each" if new else ""
     void = "Void: measure again before you use these figures. " if bench.get("void") else ""
+    if bench.get("stopped"):
+        void += "Stopped early: the figures are of what was finished until then. "
     return f"{void}Median (least to most){repetitions}{tokens}."
 
 

@@ -148,6 +148,9 @@ def _latest_entries(entries: list[Entry]) -> dict[str, Entry]:
             latest.pop(entry.step, None)
         elif entry.step != "convert" and (entry.status == "done" or _answered_no(entry)):
             latest[entry.step] = entry
+        elif entry.status == "cancelled" and entry.values.get("stopped"):
+            # What was finished counts, unless there is a whole document, which says more.
+            latest.setdefault(entry.step, entry)
     return {step: entry for step, entry in latest.items() if entry.values}
 
 

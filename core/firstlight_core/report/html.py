@@ -8,7 +8,7 @@ from firstlight_core.documents.measure import BenchCase, BenchResult
 from firstlight_core.documents.report import ReportDocument
 from firstlight_core.measure.drift_words import KL_LIMITS, level_words
 from firstlight_core.precision.table import REFERENCE_PRECISION
-from firstlight_core.report import cells, rows
+from firstlight_core.report import cells, resources, rows
 from firstlight_core.report.charts import Bar, Spot, bar_chart, drift_chart, line_chart
 from firstlight_core.shells import command_line
 from firstlight_core.text import bytes_text, seconds_text
@@ -39,7 +39,7 @@ def report_html(document: ReportDocument) -> str:
         "conversion_sentence": cells.conversion_sentence,
         "measured_word": cells.measured_word,
         "drift_rows": cells.drift_rows,
-        "resource_rows": cells.resource_rows,
+        "resource_rows": resources.resource_rows,
         "target_name": cells.target_name,
         "tuned_sentence": cells.tuned_sentence,
         "model_rows": rows.model_rows,
@@ -58,7 +58,7 @@ def report_html(document: ReportDocument) -> str:
         claims=rows.claim_lines(document),
         measured_note=rows.MEASURED_NOTE,
         figures=cells.BENCH_FIGURES,
-        resources=cells.RESOURCES,
+        resources=resources.RESOURCES,
     )
     return drawn + "\n"
 

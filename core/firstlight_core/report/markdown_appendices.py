@@ -11,7 +11,6 @@ from firstlight_core.documents.report import (
 )
 from firstlight_core.report.cells import (
     BENCH_FIGURES,
-    RESOURCES,
     answer_cell,
     bench_rows,
     bench_sentence,
@@ -26,13 +25,13 @@ from firstlight_core.report.cells import (
     kl_number,
     measured_word,
     plain,
-    resource_rows,
     size_cell,
     speed_cell,
     table,
     target_name,
     tuned_sentence,
 )
+from firstlight_core.report.resources import RESOURCES, resource_rows
 from firstlight_core.report.rows import (
     bench_notes,
     deployment_rows,

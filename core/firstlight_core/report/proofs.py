@@ -7,6 +7,7 @@ from typing import Literal
 
 from firstlight_core.documents.measure import BenchResult, CheckRow, QualityDocument
 from firstlight_core.report.facts import RunFacts
+from firstlight_core.text import seconds_text
 
 State = Literal["passed", "failed", "void", "missing"]
 """passed: a valid check says yes; failed: it says no; void: its figures are worthless; missing: there was no check."""
@@ -44,6 +45,11 @@ def benchmark_proof(facts: RunFacts) -> Proof:
         for result in bench.get("results", [])
         for sweep in result.get("clients", [])
     ]
+    if bench.get("stopped"):
+        return Proof(
+            state="missing",
+            note="the benchmark was stopped early; its figures are of what was finished until then",
+        )
     clients = f"up to {max(levels)} clients at once" if levels else "one user at a time"
     return Proof(state="passed", note=f"measured here with {clients}")
 
@@ -59,13 +65,26 @@ def memory_proof(facts: RunFacts) -> Proof:
 
 
 def load_proof(facts: RunFacts) -> Proof:
-    """Return the verdict on loading; never a cold start, since the files are in the page cache during a measurement."""
+    """Judge whether loading was measured from a cold start: with the files out of the page cache."""
     bench = benchmark_proof(facts)
     if bench.state != "passed" or not any("load_s" in result for result in _results(facts)):
         return bench if bench.state != "passed" else Proof(state="missing", note="not measured")
+    cold = [
+        load["cold_s"]["median"] for r in _results(facts) if "cold_s" in (load := r.get("load", {}))
+    ]
+    if cold:
+        return Proof(
+            state="passed", note=f"a cold start takes at most {seconds_text(max(cold))} here"
+        )
+    reasons = [
+        load["cold_unknown"]
+        for r in _results(facts)
+        if "cold_unknown" in (load := r.get("load", {}))
+    ]
     return Proof(
         state="missing",
-        note="only loading with the files in the page cache is measured here, not a cold start",
+        note="only loading with the files in the page cache is measured here, not a cold start"
+        + (f": {reasons[0]}" if reasons else ""),
     )
 
 

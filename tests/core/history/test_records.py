@@ -99,7 +99,9 @@ async def test_a_benchmark_is_kept_with_every_sample_and_off_the_loop(
     for case in document["results"][0]["cases"]:
         samples = case["decode_tps"]["samples"]
         assert len(samples) == 3 and series["decode_tps", case["prompt_tokens"]] == samples
-    assert series["load_s", None] == [document["results"][0]["load_s"]]
+    load = document["results"][0]["load"]
+    assert series["load_s", None] == load["warm_s"]["samples"]
+    assert series.get(("load_cold_s", None), []) == load.get("cold_s", {"samples": []})["samples"]
     assert row["artifact_fingerprint"] == artifact_fingerprint(folder)
     assert row["settings"] == {"new_tokens": 4, "repeats": 3, "context": 20}
     assert row["machine_fingerprint"] == machine_fingerprint(document["machine"])

@@ -83,6 +83,7 @@ async def test_repetitions_interleave_and_the_warm_up_is_left_out(tmp_path: Path
         lengths=(8, 16, 500),
         new_tokens=8,
         repeats=2,
+        loads=0,
         on_event=events.append,
         started=pids.append,
     )
@@ -109,7 +110,7 @@ async def test_repetitions_interleave_and_the_warm_up_is_left_out(tmp_path: Path
 async def test_a_void_run_keeps_its_figures_and_says_so(tmp_path: Path) -> None:
     watch = InterferenceWatch(whole=itertools.count(0, 100).__next__)
     document = await benchmark(
-        [tiny_genai(tmp_path / "t")], lengths=(8,), new_tokens=4, repeats=1, watch=watch
+        [tiny_genai(tmp_path / "t")], lengths=(8,), new_tokens=4, repeats=1, loads=0, watch=watch
     )
     assert document["void"] is True
     assert document["notes"][0].startswith("Void")
@@ -132,6 +133,7 @@ async def test_a_cancelled_benchmark_hands_over_what_it_has_measured(tmp_path: P
             lengths=(8, 16),
             new_tokens=4,
             repeats=3,
+            loads=0,
             on_event=stop,
             on_stopped=handed.append,
             watch=InterferenceWatch(busy=lambda: 0.0),
@@ -164,6 +166,7 @@ async def test_a_benchmark_cancelled_before_its_first_round_hands_over_nothing(
             lengths=(8,),
             new_tokens=4,
             repeats=2,
+            loads=0,
             on_event=stop,
             on_stopped=handed.append,
         )
@@ -181,6 +184,8 @@ async def test_wrong_numbers_and_targets(tmp_path: Path) -> None:
         {"new_tokens": 1},
         {"repeats": 0},
         {"repeats": 10**6},
+        {"loads": -1},
+        {"loads": 10**6},
     ):
         with pytest.raises(UsageError):
             await benchmark([folder], **wrong)  # type: ignore[arg-type]
@@ -284,6 +289,53 @@ async def test_clients_ask_at_the_same_time(script: Script) -> None:
     assert level["tokens_per_s"] == pytest.approx(6 / level["seconds"])
     assert level["latency_s"]["p50"] <= level["latency_s"]["p99"] <= level["latency_s"]["max"]
     assert service_sentences(document)[0].startswith(f"{script.url}#one: 3 clients, ")
+    each = level["client_p95_s"]
+    assert 0 < each["min"] <= each["median"] <= each["max"] <= level["latency_s"]["max"]
+
+
+@pytest.mark.real
+async def test_several_clients_ask_an_artifact_through_the_service(
+    artifact: Callable[[str], Path],
+) -> None:
+    document = await benchmark(
+        [artifact("int4")], lengths=(16,), new_tokens=8, repeats=2, loads=0, clients=(1, 3)
+    )
+    (result,) = document["results"]
+    assert result["kind"] == "artifact" and result["cases"][0]["prompt_tokens"] == 16
+    single, three = result["clients"]
+    assert [(row["clients"], row["requests"], row["errors"]) for row in (single, three)] == [
+        (1, 2, 0),
+        (3, 6, 0),
+    ]
+    assert three["tokens_per_s"] > 0 and single["client_p95_s"]["median"] > 0
+    assert any("through Foundry Local's service" in note for note in document["notes"])
+    assert "overhead" not in document
+
+
+@pytest.mark.real
+async def test_an_artifact_is_loaded_cold_and_warm(artifact: Callable[[str], Path]) -> None:
+    events: list[Event] = []
+    pids: list[int] = []
+    document = await benchmark(
+        [artifact("int4")],
+        lengths=(8,),
+        new_tokens=4,
+        repeats=1,
+        loads=2,
+        on_event=events.append,
+        started=pids.append,
+    )
+    (result,) = document["results"]
+    load = result["load"]
+    assert len(load["warm_s"]["samples"]) == 2 and result["load_s"] == load["warm_s"]["median"]
+    assert ("cold_s" in load) is ("cold_unknown" not in load)
+    colds = [
+        event.value for event in events if isinstance(event, Measured) and "cold" in event.name
+    ]
+    assert load.get("cold_s", {"samples": []})["samples"] == colds
+    # Two cold loads (or one that is nobody's), one warm load between them, and the process that is measured.
+    assert len(pids) == (4 if colds else 3)
+    assert document["conditions"].keys() >= {"slept_s", "others_share"}
 
 
 async def test_errors_of_a_crowd_are_counted(script: Script) -> None:
@@ -298,8 +350,8 @@ async def test_errors_of_a_crowd_are_counted(script: Script) -> None:
 
 async def test_what_only_a_server_or_only_an_artifact_can_do(tmp_path: Path) -> None:
     folder = tiny_genai(tmp_path / "t")
-    with pytest.raises(UsageError, match="need a server"):
-        await benchmark([folder], clients=(1, 2))
+    with pytest.raises(UsageError, match="between 1 and 64"):
+        await benchmark([folder], clients=(0,))
     with pytest.raises(UsageError, match="between 1 and 64"):
         await benchmark(["http://127.0.0.1:1/v1"], clients=(0,))
     with pytest.raises(UsageError, match="through Foundry Local"):
@@ -316,6 +368,7 @@ async def test_a_server_and_an_artifact_interleave(script: Script, tmp_path: Pat
         lengths=(16,),
         new_tokens=4,
         repeats=2,
+        loads=0,
         on_event=events.append,
     )
     counted = [event for event in events if isinstance(event, Progress)]

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from firstlight_core.artifact.artifact import check_artifact
+from firstlight_core.artifact.artifact import Artifact, check_artifact
+from firstlight_core.documents.bench_parts import MemoryBandwidth
 from firstlight_core.documents.jobs_machine import BANDWIDTH
 from firstlight_core.errors import JobDied
 from firstlight_core.measure import roofline
-from firstlight_core.measure.roofline import add_roofline, measure_bandwidth, roofline_text
+from firstlight_core.measure.roofline import Roofline, measure_roofline, roofline_text
 from firstlight_core.measure.weight_bytes import weight_bytes
 from firstlight_core.process.events import Event, Stage
 from firstlight_core.process.runner import job_result
@@ -95,7 +96,7 @@ async def test_the_bandwidth_is_measured_in_a_child() -> None:
 async def test_a_small_artifact_or_none_is_not_worth_it(tmp_path: Path) -> None:
     events: list[Event] = []
     artifact = check_artifact(tiny_genai(tmp_path / "tiny"))
-    assert await measure_bandwidth([None, artifact], events.append) is None
+    assert (await measure_roofline([None, artifact], events.append)).bandwidth is None
     assert events == []
 
 
@@ -105,33 +106,35 @@ async def test_a_measurement_that_dies_leaves_the_benchmark_alone(
     async def die(*arguments: Any, **options: Any) -> Any:
         raise JobDied("It died.")
 
-    monkeypatch.setattr(roofline, "read_bytes", lambda artifact: 10**9)
+    read: list[Path] = []
+
+    def read_bytes(artifact: Artifact) -> int:
+        read.append(artifact.folder)
+        return 10**9
+
+    monkeypatch.setattr(roofline, "read_bytes", read_bytes)
     monkeypatch.setattr(roofline, "job_result", die)
     events: list[Event] = []
     artifact = check_artifact(tiny_genai(tmp_path / "tiny"))
-    assert await measure_bandwidth([artifact], events.append) is None
+    measured = await measure_roofline([artifact], events.append)
+    assert measured.bandwidth is None and measured.token_bytes == {artifact.folder: 10**9}
+    assert read == [artifact.folder], "each file is read once"
     assert events == [Stage("bandwidth", "Measuring the memory")]
 
 
-def test_the_share_is_rate_times_bytes_over_bandwidth(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_share_is_rate_times_bytes_over_bandwidth(tmp_path: Path) -> None:
     artifact = check_artifact(tiny_genai(tmp_path / "tiny"))
-    monkeypatch.setattr(roofline, "read_bytes", lambda artifact: 10**8)
     cases = [bench_case(128, new_tokens=16, decode=figure(50.0)) for _ in range(2)]
     document = bench_document(bench_result("/a", cases[0]), bench_result("http://b", cases[1]))
-    add_roofline(document, [artifact, None], None)
+    Roofline({artifact.folder: 10**8}, None).add(document, [artifact, None])
     assert "token_bytes" not in document["results"][0]
-    add_roofline(
-        document,
-        [artifact, None],
-        {
-            "triad_bytes_per_s": 8e9,
-            "read_bytes_per_s": 1e10,
-            "threads": 2,
-            "array_bytes": 1,
-        },
-    )
+    bandwidth: MemoryBandwidth = {
+        "triad_bytes_per_s": 8e9,
+        "read_bytes_per_s": 1e10,
+        "threads": 2,
+        "array_bytes": 1,
+    }
+    Roofline({artifact.folder: 10**8}, bandwidth).add(document, [artifact, None])
     share = 50 * (10**8 + artifact.kv_bytes_per_token * 136) / 1e10
     assert document["results"][0]["cases"][0]["roofline_share"] == pytest.approx(share)
     assert "token_bytes" not in document["results"][1]

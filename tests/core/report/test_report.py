@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firstlight_core.documents.bench_parts import ClientsLevel
 from firstlight_core.documents.ledger import TemplateValues
-from firstlight_core.documents.measure import BenchCase, BenchDocument, BenchResult, ClientsLevel
+from firstlight_core.documents.measure import BenchCase, BenchDocument, BenchResult
 from firstlight_core.documents.tuning import ThreadSettings, TunedManifest
 from firstlight_core.errors import InputRefused
 from firstlight_core.ledger import Run

@@ -7,17 +7,19 @@ from typing import Any
 
 import pytest
 
+from firstlight_core.documents.bench_parts import LoadFigures
 from firstlight_core.documents.conversion import ConversionDocument
 from firstlight_core.documents.deploy import Deployed
 from firstlight_core.documents.ledger import PrecisionValues
 from firstlight_core.documents.measure import BenchDocument, OwnTextDrift, QualityDocument
 from firstlight_core.documents.report import ReportDocument
 from firstlight_core.ledger import Run
-from firstlight_core.report.cells import drift_cell, drift_rows
+from firstlight_core.report.cells import bench_sentence, drift_cell, drift_rows
 from firstlight_core.report.document import report_document
 from firstlight_core.report.html import report_html
 from firstlight_core.report.markdown import report_markdown
 from tests.support import documents
+from tests.support.measured_documents import figure
 
 DRIFT = documents.drift()
 
@@ -318,3 +320,30 @@ def test_drift_rows_carry_their_intervals_and_the_users_own_text() -> None:
     assert rows["Perplexity, times the original's"] == "1.0088 ×"
     assert rows["On your own text: KL divergence, mean"] == "0.0021 nats"
     assert drift_cell({"top1_agreement": 1.0, "kl_mean": -2e-17}) == "100.0 %, KL 0"
+
+
+def test_a_stopped_benchmark_is_no_proof_and_says_so(tmp_path: Path) -> None:
+    part = bench(stopped=True, notes=["Stopped after 7 of 16 measurements."])
+    document = recorded(tmp_path, made("int4"), ("benchmark", "cancelled", part))
+    assert any("stopped early" in note for note in notes(document, "closing").values())
+    assert "Stopped early" in bench_sentence(part)
+
+
+@pytest.mark.parametrize(
+    ("load", "status", "word"),
+    [
+        ({}, "reminder", "not a cold start"),
+        ({"cold_unknown": "nobody tells", "warm_s": figure(0.2)}, "reminder", "nobody tells"),
+        ({"cold_s": figure(1.5), "warm_s": figure(0.2)}, "verified", "1.50 s"),
+    ],
+)
+def test_only_a_cold_load_verifies_a_cold_start(
+    tmp_path: Path, load: LoadFigures, status: str, word: str
+) -> None:
+    document = bench()
+    if load:
+        document["results"][0]["load"] = load
+    report = recorded(tmp_path, made("int4"), ("benchmark", "done", document))
+    title = "Caching and warming of the model"
+    assert statuses(report)[title] == status
+    assert word in notes(report, "production")[title]

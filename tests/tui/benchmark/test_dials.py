@@ -4,7 +4,8 @@ from firstlight_core.documents.figures import Figure
 from firstlight_core.documents.measure import BenchCase, BenchDocument, BenchResult
 from firstlight_core.process.events import Measured, Stage
 from firstlight_tui.state.work import Work
-from firstlight_tui.steps.benchmark.dials import live_bars, live_tiles, tiles
+from firstlight_tui.steps.benchmark.dials import tiles
+from firstlight_tui.steps.benchmark.live import live_bars, live_plots, live_rows, live_tiles
 from firstlight_tui.widgets.bench_plots import curves, label_of, speed_bars
 from tests.support.chart_gallery import text_of
 
@@ -141,3 +142,13 @@ def test_every_round_drops_a_dot() -> None:
     assert bars is not None and "128-token prompt" in bars.title
     assert [row.samples for row in bars.bars] == [(100, 110, 120), (80, 90, 100)]
     assert words(*text_of(bars, 80)).count("●") == 6
+    first, writing = live_plots(work.repetitions)
+    assert [len(line.points) for line in (*first.series, *writing.series)] == [3] * 4
+    rows = [[str(text) for text in row] for row in live_rows(work.repetitions)]
+    assert [row[:3] for row in rows] == [
+        ["int4", "32", "3×"],
+        ["int8", "32", "3×"],
+        ["int4", "128", "3×"],
+        ["int8", "128", "3×"],
+    ]
+    assert rows[0][3:6] == ["100 (100–100)", "–", "110 (100–120)"]

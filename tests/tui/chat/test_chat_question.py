@@ -10,6 +10,7 @@ import pytest
 from firstlight_core.artifact.target import artifact_target
 from firstlight_core.inference.transcript import Turn
 from firstlight_core.process.events import Event
+from firstlight_tui.modals.detail import DetailScreen
 from firstlight_tui.state.history import figures, repeats_itself
 from firstlight_tui.state.key_names import key_name
 from firstlight_tui.state.question_size import PromptSize
@@ -18,9 +19,11 @@ from firstlight_tui.steps.chat.facts import keys_content
 from firstlight_tui.steps.chat.keys import KEYS
 from firstlight_tui.steps.chat.screen import ChatStep
 from firstlight_tui.steps.chat.starters import QUESTIONS, Starters
+from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.ask import Ask
 from firstlight_tui.widgets.transcript import Transcript
-from tests.support.pilot import Build
+from tests.support.pilot import Build, settle
+from tests.support.wizard_documents import FULL
 from tests.support.wizard_services import Called, FakeEngine
 from tests.tui.chat.test_chat import OWN, idle, say
 from tests.tui.chat.test_chat_lanes import lanes_of
@@ -136,3 +139,17 @@ def test_the_panel_names_the_keys_that_the_chat_has() -> None:
     keys = {str(binding.id): key_name(binding.key) for binding in KEYS}
     assert f"{keys['chat.tokens']:7}the answer, token by token" in lines
     assert {line[:7].strip() for line in lines[1:]} <= {*keys.values(), "/"}
+
+
+async def test_the_panel_follows_the_keys_of_the_user(wizard: Build) -> None:
+    app = wizard(session=FULL, first=ChatStep)
+    async with app.run_test(size=(200, 60)) as pilot:
+        await settle(pilot)
+        app.set_keymap({"chat.tokens": "f3", "chat.rate": "unset_1"})
+        app.push_screen(DetailScreen("Settings", ""))
+        await pilot.pause()
+        await pilot.press("escape")
+        await settle(pilot)
+        words = str(app.screen.query_one("#chat-keys", Words).visual)
+        assert "F3     the answer, token by token" in words
+        assert "F10" not in words

@@ -162,3 +162,30 @@ def test_another_machine_is_never_asked_unasked(verb: str) -> None:
     done = call(verb, "http://192.0.2.1/v1#m", *more, "--json")
     assert (done.returncode, document(done)["error"]["code"]) == (2, "usage")
     assert "--network" in document(done)["error"]["hint"]
+
+
+def test_bench_streams_each_measurement_as_a_line(script: Script) -> None:
+    done = call(
+        *("bench", script.url, "--lengths", "20", "--repeats", "2", "--new-tokens", "4"),
+        "--json-lines",
+    )
+    assert done.returncode == 0
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    kinds = [line["event"] for line in lines]
+    assert kinds[-1] == "document" and kinds.count("document") == 1
+    figures = [line for line in lines if line["event"] == "measured"]
+    assert [line["name"] for line in figures].count("ttft_s") == 2
+    assert all(line["prompt_tokens"] == 20 for line in figures)
+    assert {"stage", "progress"} <= set(kinds)
+    checked({key: value for key, value in lines[-1].items() if key != "event"})
+    # The figures came before the document, and are the same.
+    samples = lines[-1]["results"][0]["cases"][0]["ttft_s"]["samples"]
+    assert [line["value"] for line in figures if line["name"] == "ttft_s"] == samples
+
+
+def test_an_error_is_the_last_line(script: Script) -> None:
+    script.status = 500
+    done = call("bench", script.url, "--lengths", "20", "--repeats", "1", "--json-lines")
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert done.returncode != 0
+    assert (last["event"], last["ok"]) == ("document", False) and last["error"]["message"]

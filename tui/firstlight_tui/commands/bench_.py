@@ -10,14 +10,30 @@ from firstlight_core.documents.figures import Spread
 from firstlight_core.documents.measure import BenchCase, BenchDocument, BenchResult
 from firstlight_core.errors import UsageError
 from firstlight_core.history.against import find_earlier
-from firstlight_core.measure.bench_words import service_sentences
+from firstlight_core.measure.bench_words import (
+    condition_sentences,
+    energy_sentence,
+    load_sentence,
+    service_sentences,
+)
 from firstlight_core.measure.benchmark import LENGTHS, NEW_TOKENS, REPEATS
+from firstlight_core.measure.load_times import LOADS
 from firstlight_core.measure.roofline import roofline_text
 from firstlight_core.text import bytes_text, seconds_text
 from firstlight_core.workflow.recorded import benchmark
 from firstlight_tui.commands.compare_ import show_comparison
-from firstlight_tui.commands.output import note, note_forced, run_verb, say, show_events
+from firstlight_tui.commands.output import (
+    line_events,
+    note,
+    note_forced,
+    print_line,
+    run_verb,
+    say,
+    show_events,
+)
 from firstlight_tui.commands.painting import Painted
+
+KEEPS = "What was measured until then is kept in the history."
 
 
 def bench(
@@ -29,8 +45,13 @@ def bench(
     ),
     new_tokens: int = typer.Option(NEW_TOKENS, "--new-tokens", help="Tokens to generate."),
     repeats: int = typer.Option(REPEATS, "--repeats", help="Repetitions after the warm-up."),
+    loads: int = typer.Option(
+        LOADS, "--loads", help="Load each artifact so often cold and warm; 0 loads it once."
+    ),
     clients: str = typer.Option(
-        "", "--clients", help="Numbers of clients that ask every server at once: 1,2,4."
+        "",
+        "--clients",
+        help="Numbers of clients that ask at once: 1,2,4. Artifacts are served by Foundry Local for it.",
     ),
     through_foundry: bool = typer.Option(
         False,
@@ -50,9 +71,22 @@ def bench(
         "--wait-quiet",
         help="Begin when other programs leave the processor alone; give up after so many seconds.",
     ),
+    json_lines: bool = typer.Option(
+        False,
+        "--json-lines",
+        help="A JSON object a line for each measurement as it is finished; the last one is the document.",
+    ),
     json: bool = typer.Option(False, "--json", help="One JSON document."),
 ) -> None:
     """Measure one or more targets, interleaved."""
+
+    parts: list[BenchDocument] = []
+
+    def stopped(part: BenchDocument) -> None:
+        parts.append(part)
+        if json_lines:
+            # The error that follows is the last line; this one holds what was finished.
+            print_line("part", part)
 
     async def work() -> BenchDocument:
         for target in targets:
@@ -66,12 +100,21 @@ def bench(
             clients=_numbers(clients, "numbers of clients", "--clients 1,2,4") if clients else (),
             through_foundry=through_foundry,
             network=network,
+            loads=loads,
             wait_quiet=wait_quiet,
-            on_event=show_events(),
+            on_event=line_events(show_events()) if json_lines else show_events(),
+            on_stopped=stopped,
         )
         return document if earlier is None else await asyncio.to_thread(earlier.compare, document)
 
-    run_verb("bench", work, _show, as_json=json)
+    run_verb(
+        "bench",
+        work,
+        _show,
+        as_json=json or json_lines,
+        as_line=json_lines,
+        keeps=lambda: KEEPS if parts else "",
+    )
 
 
 def _numbers(text: str, what: str, example: str) -> list[int]:
@@ -107,6 +150,9 @@ def _show(document: BenchDocument) -> None:
             say(sentence)
     for line in document["notes"] if not document["void"] else ():
         note(line)
+    if not document["void"]:
+        for line in condition_sentences(document.get("conditions", {})):
+            note(line)
     for comparison in document.get("against", []):
         say()
         show_comparison(comparison)
@@ -140,7 +186,7 @@ def _head(result: BenchResult) -> str:
         return f"models listed in {seconds_text(result['load_s'])}{failed}"
     rss = result["rss_bytes"]
     return (
-        f"loaded in {seconds_text(result['load_s'])}, memory {bytes_text(rss['loaded'])}, "
+        f"{load_sentence(result)}; memory {bytes_text(rss['loaded'])}, "
         f"peak {bytes_text(rss['peak'])}, CPU {result['cpu_percent']:.0f} %"
     )
 
@@ -155,6 +201,8 @@ def _sentences(result: BenchResult) -> Iterator[str]:
     ]
     if latencies:
         yield f"whole answers p50 / p95 / p99 at {', '.join(latencies)}"
+    if energy := energy_sentence(result):
+        yield energy
     shares = [case["roofline_share"] for case in result["cases"] if "roofline_share" in case]
     if shares:
         yield f"decoding reaches {roofline_text(max(shares))} ({bytes_text(result['token_bytes'])} a token, measured)"

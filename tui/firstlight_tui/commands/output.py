@@ -22,6 +22,7 @@ from firstlight_core.process.events import (
     Event,
     LogLine,
     LogPath,
+    Measured,
     Notice,
     Progress,
     Remaining,
@@ -100,6 +101,33 @@ def show_events(*, log: bool = False) -> Callable[[Event], None]:
     return show
 
 
+def print_line(event: str, fields: Mapping[str, Any]) -> None:
+    """Print one JSON object on one line of stdout, at once; `event` says what it is."""
+    PROGRESS.clear()
+    line = json.dumps({"event": event, **fields}, ensure_ascii=True, allow_nan=False)
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def line_events(show: Callable[[Event], None]) -> Callable[[Event], None]:
+    """Return a listener that prints each measurement as a line of JSON when it is finished, and tells `show` everything."""
+
+    def listen(event: Event) -> None:
+        show(event)
+        match event:
+            case Measured(name=name, value=value, unit=unit, label=label, prompt_tokens=length):
+                fields = {"name": name, "value": value, "unit": unit, "label": label}
+                print_line("measured", {**fields, "prompt_tokens": length} if length else fields)
+            case Stage(name=name, label=label):
+                print_line("stage", {"name": name, "label": label})
+            case Progress(done=done, total=total, unit=unit, note=words):
+                print_line("progress", {"done": done, "total": total, "unit": unit, "note": words})
+            case Notice(text=text):
+                print_line("notice", {"text": text})
+
+    return listen
+
+
 def progress_of(label: str, total: int, unit: str) -> Callable[[], None]:
     """Return what counts one of `total` things as done, on a terminal's line of progress."""
     done = 0
@@ -121,13 +149,14 @@ def run_verb(
     show: Callable[[D], None],
     *,
     as_json: bool,
+    as_line: bool = False,
     exit_code: Callable[[D], int] | None = None,
     keeps: Callable[[], str] | None = None,
 ) -> None:
     """Run a verb, print its document (or show it as text), and leave with the exit code of SPEC 2.
 
     A document whose `ok` is false leaves with 1, unless `exit_code` says otherwise. `keeps` returns a sentence: what stays
-    of work that is interrupted.
+    of work that is interrupted. With `as_line` the document is the last line of several, with `"event": "document"`.
     """
     document: JsonObject = {"schema": f"firstlight/{verb}/1"}
     for mistake in load_settings()[1]:
@@ -139,22 +168,26 @@ def run_verb(
     except (KeyboardInterrupt, asyncio.CancelledError):
         left = keeps() if keeps is not None else ""
         words = f"Interrupted. {left}" if left else "Interrupted; no partial files were left."
-        fail(document, Interrupted(words), as_json=as_json)
+        fail(document, Interrupted(words), as_json=as_json, as_line=as_line)
     except FirstlightError as error:
-        fail(document, error, as_json=as_json)
+        fail(document, error, as_json=as_json, as_line=as_line)
     except MemoryError:
         fail(
-            document, OutOfMemory("Memory ran out.", hint="Close other programs."), as_json=as_json
+            document,
+            OutOfMemory("Memory ran out.", hint="Close other programs."),
+            as_json=as_json,
+            as_line=as_line,
         )
     except BrokenPipeError:
         raise SystemExit(1) from None
     except OSError as error:
-        fail(document, system_problem(error), as_json=as_json)
+        fail(document, system_problem(error), as_json=as_json, as_line=as_line)
     else:
         assert isinstance(result, dict)
         document = _judged({**document, "ok": True, **result})
         if as_json:
-            print_json(_whole(document))
+            whole = _whole(document)
+            print_line("document", whole) if as_line else print_json(whole)
         else:
             show(cast(D, document))
         sys.stdout.flush()
@@ -222,10 +255,13 @@ async def _keep_drawing() -> None:
         PROGRESS.draw()
 
 
-def fail(document: JsonObject, error: FirstlightError, *, as_json: bool) -> NoReturn:
+def fail(
+    document: JsonObject, error: FirstlightError, *, as_json: bool, as_line: bool = False
+) -> NoReturn:
     """Tell an error as text or as the verb's document, and leave with its exit code."""
     if as_json:
-        print_json({**document, "ok": False, "error": error.to_json()})
+        failed = {**document, "ok": False, "error": error.to_json()}
+        print_line("document", failed) if as_line else print_json(failed)
     else:
         PROGRESS.end()
         note(Painted(str(error), "bad"))

@@ -139,8 +139,10 @@ class Work:
         self.last_event = self.clock()
         match event:
             case Stage():
-                self.stage, self.progress = event, None
-                self.stages.append((event, self.seconds))
+                renewed = event.renews and bool(self.stages)
+                begun = self.stages.pop()[1] if renewed else self.seconds
+                self.stage, self.progress = event, self.progress if renewed else None
+                self.stages.append((event, begun))
             case Progress():
                 self.progress = event
             case Remaining():

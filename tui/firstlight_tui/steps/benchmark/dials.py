@@ -1,93 +1,68 @@
-"""A benchmark as pictures: four tiles of the target in use, and live dots while it is measured."""
+"""A benchmark in four tiles: first token, writing, reading and memory of the target in use."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 from firstlight_core.documents.figures import Figure
 from firstlight_core.documents.measure import BenchCase, BenchDocument, BenchResult
-from firstlight_core.measure.quoted_length import QUOTED_TOKENS, quoted_case
-from firstlight_core.monitor import ALERT_THRESHOLDS, MEMORY_ALERT
-from firstlight_core.process.events import Measured
-from firstlight_core.text import bytes_text, one_line, seconds_text
+from firstlight_core.measure.quoted_length import quoted_case
+from firstlight_core.monitor import ALERT_THRESHOLDS, AlertThresholds
+from firstlight_core.text import bytes_text, seconds_text
 from firstlight_tui.widgets.bench_plots import decode_of, label_of, prefill_of, ttft_of
-from firstlight_tui.widgets.charts import Bar, Bars, Tile
+from firstlight_tui.widgets.charts import Tile
 from firstlight_tui.widgets.charts.roles import Origin, Verdict
 from firstlight_tui.widgets.charts.scale import short
 
 INSTANT_S = 0.2
 """A wait that feels like none (Nielsen 1993 puts the limit at 0.1 to 0.2 s)."""
-SLOW_S = ALERT_THRESHOLDS["response_time_ms"] / 1000
 READING_TPS = 5.0
 """Tokens a second that a person reads: 238 words a minute (Brysbaert 2019), about 1.3 tokens each."""
 
 
-def tiles(document: BenchDocument, result: BenchResult | None) -> tuple[Tile, ...]:
+def tiles(
+    document: BenchDocument,
+    result: BenchResult | None,
+    thresholds: AlertThresholds = ALERT_THRESHOLDS,
+) -> tuple[Tile, ...]:
     """First token, writing, reading and memory of one target; those that were not measured have a dash."""
     void = document["void"] or (result is not None and result.get("void", False))
     origin: Origin = "void" if void else "measured"
     case = quoted_case(result["cases"]) if result is not None else None
     ttft = ttft_of(case) if case is not None else None
     return (
-        _first_token(ttft, origin),
+        _first_token(ttft, origin, thresholds),
         _rate("writing", case, decode_of, document, origin),
         _rate("reading", case, prefill_of, document, origin),
-        _memory(result, document, origin),
+        _memory(result, document, origin, thresholds),
     )
 
 
-def live_tiles(measured: Mapping[str, float], memory: int | None) -> tuple[Tile, ...]:
-    """Return the same four while it is being measured: the newest repetition."""
-    ttft, decode = measured.get("ttft_s"), measured.get("decode_tps")
-    prefill = measured.get("prefill_tps")
-    return (
-        Tile(title="first token", figure=_seconds(ttft), origin=None),
-        Tile(title="writing", figure=_tokens(decode), origin=None),
-        Tile(title="reading", figure=_tokens(prefill), origin=None),
-        Tile(title="memory", figure=bytes_text(memory) if memory else "–", origin=None),
-    )
-
-
-def live_bars(repetitions: Iterable[Measured]) -> Bars | None:
-    """Return the single measurements so far as dots, a row for each target, at the quoted prompt length."""
-    rates = [m for m in repetitions if m.name == "decode_tps" and m.label]
-    if not rates:
-        return None
-    length = min({m.prompt_tokens for m in rates}, key=lambda n: abs(n - QUOTED_TOKENS))
-    samples: dict[str, list[float]] = {}
-    for repetition in rates:
-        if repetition.prompt_tokens == length:
-            samples.setdefault(repetition.label, []).append(repetition.value)
-    return Bars(
-        bars=tuple(Bar(label=one_line(k, 20), samples=tuple(v)) for k, v in samples.items()),
-        title=f"Writing so far, tokens a second ({length}-token prompt)",
-    )
-
-
-def _first_token(figure: Figure | None, origin: Origin) -> Tile:
+def _first_token(figure: Figure | None, origin: Origin, thresholds: AlertThresholds) -> Tile:
     if figure is None:
         return Tile(title="first token", figure="–", origin=None)
     seconds = figure["median"]
-    verdict, judged = _wait(seconds)
+    slow = thresholds["response_time_ms"] / 1000
+    verdict, judged = _wait(seconds, slow)
     return _judged(
         Tile(
             title="first token",
-            figure=_seconds(seconds),
+            figure=seconds_figure(seconds),
             origin=origin,
-            share=seconds / SLOW_S,
-            range_text=f"of {seconds_text(SLOW_S)}",
+            share=seconds / slow,
+            range_text=f"of {seconds_text(slow)}",
             verdict=verdict,
             judged=judged,
         )
     )
 
 
-def _wait(seconds: float) -> tuple[str, Verdict]:
+def _wait(seconds: float, slow: float) -> tuple[str, Verdict]:
+    if seconds > slow:
+        return f"above the limit of {seconds_text(slow)}", "bad"
     if seconds <= INSTANT_S:
         return "feels instant (< 200 ms)", "good"
     if seconds <= 1:
         return "a short wait", "good"
-    if seconds <= SLOW_S:
-        return "a wait one notices", "caution"
-    return f"above the limit of {seconds_text(SLOW_S)}", "bad"
+    return "a wait one notices", "caution"
 
 
 def _rate(
@@ -113,7 +88,7 @@ def _rate(
     return _judged(
         Tile(
             title=title,
-            figure=_tokens(rate),
+            figure=rate_figure(rate),
             origin=origin,
             share=rate / best if best else None,
             verdict=verdict,
@@ -122,13 +97,18 @@ def _rate(
     )
 
 
-def _memory(result: BenchResult | None, document: BenchDocument, origin: Origin) -> Tile:
+def _memory(
+    result: BenchResult | None,
+    document: BenchDocument,
+    origin: Origin,
+    thresholds: AlertThresholds,
+) -> Tile:
     peak = result["rss_bytes"]["peak"] if result is not None and "rss_bytes" in result else None
     if peak is None:
         return Tile(title="memory", figure="–", origin=None, verdict="a server's is its own")
     total = document["machine"].get("memory_bytes")
     share = peak / total if total else None
-    tight = share is not None and share >= MEMORY_ALERT
+    tight = share is not None and share >= thresholds["memory_usage_percent"] / 100
     return _judged(
         Tile(
             title="memory",
@@ -165,11 +145,13 @@ def _medians(
             yield figure["median"], label_of(result)
 
 
-def _seconds(seconds: float | None) -> str:
+def seconds_figure(seconds: float | None) -> str:
+    """Return a time as a headline figure; a dash where there is none."""
     if seconds is None:
         return "–"
     return f"{seconds * 1000:.3g} ms" if seconds < 1 else seconds_text(seconds)
 
 
-def _tokens(rate: float | None) -> str:
+def rate_figure(rate: float | None) -> str:
+    """Return a rate as a headline figure; a dash where there is none."""
     return f"{short(rate)} tok/s" if rate is not None else "–"

@@ -1,4 +1,4 @@
-"""A target against the course's alert thresholds: a row each with its gauge, and what is over them."""
+"""A target against the alert thresholds of the settings: a row each with its gauge, and what is over them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from textual.content import Content
 
 from firstlight_core.documents.measure import BenchDocument, BenchResult
 from firstlight_core.measure.quoted_length import quoted_case
-from firstlight_core.monitor import ALERT_THRESHOLDS
+from firstlight_core.monitor import ALERT_THRESHOLDS, AlertThresholds
 from firstlight_core.text import bytes_text, seconds_text
 from firstlight_tui.steps.benchmark.rows import processor_share
 from firstlight_tui.widgets.bench_plots import ttft_of
@@ -49,19 +49,23 @@ class Limit:
             (fitted(self.name, 13), MUTED),
             (fitted(self.figure, 11), BOLD),
             *trough(self.share / BEYOND, BAR, style),
-            (f" limit {self.threshold}  ", MUTED),
+            (fitted(f" limit {self.threshold}", 15), MUTED),
             (f"{mark} {words}", judged),
         ]
 
 
-def limits_of(document: BenchDocument, result: BenchResult | None) -> tuple[Limit, ...]:
-    """The figures of one target that the course has a threshold for; those that were not measured are left out."""
+def limits_of(
+    document: BenchDocument,
+    result: BenchResult | None,
+    thresholds: AlertThresholds = ALERT_THRESHOLDS,
+) -> tuple[Limit, ...]:
+    """The figures of one target that have a threshold; those that were not measured are left out."""
     if result is None:
         return ()
     limits = []
     case = quoted_case(result["cases"])
     if case is not None and (ttft := ttft_of(case)) is not None:
-        most = ALERT_THRESHOLDS["response_time_ms"] / 1000
+        most = thresholds["response_time_ms"] / 1000
         words = f"{1000 * ttft['median']:.3g} ms" if ttft["median"] < 1 else None
         limits.append(
             Limit(
@@ -74,18 +78,18 @@ def limits_of(document: BenchDocument, result: BenchResult | None) -> tuple[Limi
     total = document["machine"].get("memory_bytes")
     if total and "rss_bytes" in result:
         peak = result["rss_bytes"]["peak"]
-        percent = ALERT_THRESHOLDS["memory_usage_percent"]
+        percent = thresholds["memory_usage_percent"]
         share = peak / total / (percent / 100)
         limits.append(_percent("memory", bytes_text(peak), percent, share))
     if (load := processor_share(result)) is not None:
-        percent = ALERT_THRESHOLDS["cpu_usage_percent"]
+        percent = thresholds["cpu_usage_percent"]
         share = load / (percent / 100)
         limits.append(_percent("processor", f"{load:.0%}", percent, share, expected=True))
     rates = [level["error_rate"] for level in result.get("clients", [])]
     if (rate := result.get("error_rate")) is not None:
         rates.append(rate)
     if rates:
-        percent = ALERT_THRESHOLDS["error_rate_percent"]
+        percent = thresholds["error_rate_percent"]
         limits.append(
             _percent("errors", f"{max(rates):.0%}", percent, max(rates) / (percent / 100))
         )
@@ -104,11 +108,14 @@ def _percent(
     )
 
 
-def limits_content(limits: Sequence[Limit]) -> Content:
+def limits_content(
+    limits: Sequence[Limit], thresholds: AlertThresholds = ALERT_THRESHOLDS
+) -> Content:
     """A row for each limit below their title; nothing where nothing was measured."""
     if not limits:
         return Content("")
-    title: list[Piece] = [("Against the course's limits", TITLE)]
+    whose = "the course's" if thresholds == ALERT_THRESHOLDS else "your"
+    title: list[Piece] = [(f"Against {whose} limits", TITLE)]
     return lines_of([title, *(limit.pieces() for limit in limits)])
 
 

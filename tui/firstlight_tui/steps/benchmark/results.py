@@ -3,20 +3,34 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from rich.text import Text
+from textual import on
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.containers import Container, Horizontal, Vertical
 from textual.content import Content
+from textual.widgets import DataTable
 
-from firstlight_core.documents.measure import BenchDocument
-from firstlight_core.measure.bench_words import find_result
+from firstlight_core.documents.measure import BenchCase, BenchDocument, BenchResult
+from firstlight_core.measure.bench_words import (
+    condition_sentences,
+    energy_sentence,
+    find_result,
+)
+from firstlight_core.measure.interference import SLEPT_SECONDS
+from firstlight_core.monitor import ALERT_THRESHOLDS, AlertThresholds
 from firstlight_core.process.events import Measured
 from firstlight_core.text import one_line
-from firstlight_tui.steps.benchmark.dials import live_bars, live_tiles, tiles
+from firstlight_tui.modals.detail import DetailScreen
+from firstlight_tui.steps.benchmark.ceiling import Ceiling, ceiling_of
+from firstlight_tui.steps.benchmark.dials import tiles
 from firstlight_tui.steps.benchmark.limits import limits_content, limits_of, over_words
+from firstlight_tui.steps.benchmark.live import live_bars, live_plots, live_rows, live_tiles
+from firstlight_tui.steps.benchmark.loading import Loading, loading_of
+from firstlight_tui.steps.benchmark.opened_row import opened_row, opened_title
 from firstlight_tui.steps.benchmark.rows import client_rows, figure_rows, processor_share
+from firstlight_tui.steps.benchmark.waiting import QuietWait
 from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.bench_plots import curves, further_bars, label_of, speed_bars
-from firstlight_tui.widgets.charts import Chart, Tile, TilePane, TileRow
+from firstlight_tui.widgets.charts import Chart, LinePlot, Tile, TilePane, TileRow
 from firstlight_tui.widgets.charts.roles import MUTED
 from firstlight_tui.widgets.fitted_table import Column, FittedTable
 from firstlight_tui.widgets.words import part
@@ -24,6 +38,9 @@ from firstlight_tui.widgets.words import part
 TILES = ("first-token", "writing", "reading", "memory")
 BARS = ("speeds", "readings", "waits")
 """The first always; the others beside it where the terminal is wide."""
+MACHINE = ("ceiling", "loading")
+BESIDE = 90
+"""Columns from which two charts stand beside each other."""
 PLOTS = ("plot-first-token", "plot-writing")
 FIGURES = (
     Column(key="target", label="Target"),
@@ -44,7 +61,7 @@ CLIENTS = (
     Column(key="p95", label="p95 ms", width=7),
     Column(key="errors", label="Errors", width=6),
 )
-VOID = "✗ VOID: measure again before you use these figures."
+VOID = "✗ VOID: measure again before you use these figures. W waits until the machine is quiet."
 STOPPED = "! STOPPED EARLY: the figures are of what was measured until then."
 
 
@@ -55,7 +72,14 @@ class BenchResults(Vertical):
     BenchResults { height: 1fr; min-height: 22; }
     BenchResults #setup { height: auto; max-width: 100; }
     BenchResults #banner { display: none; width: 100%; height: auto; padding: 0 1; background: $error; color: $button-color-foreground; text-style: bold; }
+    BenchResults #quiet, BenchResults #others { display: none; }
+    BenchResults.-waiting #quiet { display: block; margin-bottom: 1; }
+    BenchResults.-waiting #others { display: block; height: 1fr; min-height: 7; max-height: 30; }
+    BenchResults.-waiting #dials, BenchResults.-waiting #bars { display: none; }
     BenchResults #bars { height: auto; margin-top: 1; }
+    BenchResults #machine { height: auto; layout: vertical; }
+    BenchResults.-beside #machine { layout: horizontal; }
+    BenchResults #machine Chart { margin: 1 2 0 0; }
     BenchResults #bars Chart { margin-right: 2; }
     BenchResults #readings, BenchResults #waits { display: none; }
     BenchResults #limits { margin-top: 1; }
@@ -65,15 +89,27 @@ class BenchResults(Vertical):
     BenchResults #notes { margin-top: 1; max-width: 100; }
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._opened: list[tuple[BenchDocument, BenchResult, BenchCase]] = []
+        """Target and prompt length of each row of the table."""
+        self._live_figures = -1
+        """Figures that the table of a running benchmark shows."""
+
     def compose(self) -> ComposeResult:
         yield Words(id="setup", classes="muted")
         yield Words(id="banner")
+        yield Words(id="quiet")
+        yield Chart(id="others")
         with TileRow(id="dials"):
             for name, tile in zip(TILES, live_tiles({}, None), strict=True):
                 yield TilePane(tile, id=name)
         with Horizontal(id="bars"):
             for name in BARS:
                 yield Chart(id=name)
+        with Container(id="machine"):
+            yield Chart(id="ceiling")
+            yield Chart(id="loading")
         with Horizontal(id="plots"):
             for name in PLOTS:
                 yield Chart(id=name)
@@ -82,10 +118,17 @@ class BenchResults(Vertical):
         yield Words(id="limits")
         yield Words(id="notes", classes="muted")
 
+    def show_wait(self, wait: QuietWait | None) -> None:
+        """Show the wait for a quiet machine in place of tiles that have nothing to say; None takes it away."""
+        self.set_class(wait is not None, "-waiting")
+        self.query_one("#quiet", Words).update(wait.content() if wait is not None else "")
+        self.query_one("#others", Chart).show(wait.plot() if wait is not None else None)
+
     def clear(self) -> None:
         """Show nothing but empty tiles."""
+        self._opened = []
         self._show_tiles(live_tiles({}, None))
-        for name in (*BARS, *PLOTS):
+        for name in (*BARS, *PLOTS, *MACHINE):
             self.query_one(f"#{name}", Chart).show(None)
         self.query_one("#plots").display = False
         for name in ("figures", "clients"):
@@ -98,33 +141,77 @@ class BenchResults(Vertical):
         self, measured: Mapping[str, float], repetitions: Iterable[Measured], memory: int | None
     ) -> None:
         """Show what has been measured so far; figures of an earlier document give way."""
-        self.clear()
         self._show_tiles(live_tiles(measured, memory))
-        self.query_one("#speeds", Chart).show(live_bars(repetitions))
+        for name in ("setup", "banner", "limits", "notes"):
+            self.query_one(f"#{name}", Words).update("")
+        self.query_one("#banner").display = False
+        self.query_one("#clients").display = False
+        for name in BARS[1:]:
+            self.query_one(f"#{name}", Chart).show(None)
+        self._show_machine(None, None)
+        so_far = list(repetitions)
+        self.query_one("#speeds", Chart).show(live_bars(so_far))
+        self._show_plots(live_plots(so_far))
+        self._opened = []
+        if len(so_far) != self._live_figures:
+            # The screen asks many times a second; the table is only built again when there is news.
+            self._live_figures = len(so_far)
+            self._show_table("figures", FIGURES, live_rows(so_far))
 
-    def show(self, document: BenchDocument, target: str | None) -> None:
+    def show(
+        self,
+        document: BenchDocument,
+        target: str | None,
+        thresholds: AlertThresholds = ALERT_THRESHOLDS,
+    ) -> None:
         """Show a document; the tiles are of `target`, where it was measured."""
+        self.show_wait(None)
+        self._live_figures = -1
         result = find_result(document, target)
-        limits = limits_of(document, result)
-        self._show_tiles(tiles(document, result))
+        limits = limits_of(document, result, thresholds)
+        self._show_tiles(tiles(document, result, thresholds))
         self.query_one("#setup", Words).update(setup_words(document))
         early = STOPPED if document.get("stopped") else ""
         words = VOID if document["void"] else early or over_words(limits)
         banner = self.query_one("#banner", Words)
         banner.display = bool(words)
         banner.update(words)
-        self.query_one("#limits", Words).update(limits_content(limits))
+        self.query_one("#limits", Words).update(limits_content(limits, thresholds))
         for name, bars in zip(BARS, (speed_bars(document), *further_bars(document)), strict=True):
             self.query_one(f"#{name}", Chart).show(bars)
-        plots = curves(document)
+        self._show_machine(ceiling_of(document), loading_of(document))
+        self._show_plots(curves(document))
+        self._show_table("figures", FIGURES, figure_rows(document))
+        self._opened = [
+            (document, result, case) for result in document["results"] for case in result["cases"]
+        ]
+        self._show_table("clients", CLIENTS, client_rows(document))
+        self.query_one("#notes", Words).update(notes_words(document))
+
+    @on(DataTable.RowSelected, "#figures")
+    def _open_row(self, event: DataTable.RowSelected) -> None:
+        """Open every figure of one row."""
+        if 0 <= event.cursor_row < len(self._opened):
+            document, result, case = self._opened[event.cursor_row]
+            words = opened_row(document, result, case)
+            self.app.push_screen(DetailScreen(opened_title(result, case), words))
+
+    def on_resize(self) -> None:
+        """Put the two charts of the machine beside each other where there is room."""
+        self.set_class(self.size.width >= BESIDE, "-beside")
+
+    def _show_machine(self, ceiling: Ceiling | None, loading: Loading | None) -> None:
+        for name, drawing in zip(MACHINE, (ceiling, loading), strict=True):
+            chart = self.query_one(f"#{name}", Chart)
+            chart.show(drawing)
+            chart.display = drawing is not None
+
+    def _show_plots(self, plots: Sequence[LinePlot]) -> None:
         self.query_one("#plots").display = bool(plots)
         for name, plot in zip(PLOTS, (*plots, None, None), strict=False):
             chart = self.query_one(f"#{name}", Chart)
             chart.show(plot)
             chart.display = plot is not None
-        self._show_table("figures", FIGURES, figure_rows(document))
-        self._show_table("clients", CLIENTS, client_rows(document))
-        self.query_one("#notes", Words).update(notes_words(document))
 
     def _show_tiles(self, drawn: Sequence[Tile]) -> None:
         for name, tile in zip(TILES, drawn, strict=True):
@@ -152,8 +239,18 @@ def setup_words(document: BenchDocument) -> Content:
     shares = [share for r in document["results"] if (share := processor_share(r)) is not None]
     if shares:
         facts.append(f"CPU {max(shares):.0%}".replace("%", " %"))
-    facts.append("machine busy ✗" if document["void"] else "machine quiet ✓")
+    facts += _condition_words(document)
     return Content.assemble(part(" · ".join(facts), MUTED))
+
+
+def _condition_words(document: BenchDocument) -> list[str]:
+    conditions = document.get("conditions", {})
+    throttled = conditions.get("throttled")
+    if not document["void"]:
+        return ["machine quiet, cool ✓" if throttled is False else "machine quiet ✓"]
+    if conditions.get("slept_s", 0.0) > SLEPT_SECONDS:
+        return ["machine slept ✗"]
+    return ["processor slowed down ✗"] if throttled else ["machine busy ✗"]
 
 
 def notes_words(document: BenchDocument) -> Content:
@@ -165,4 +262,11 @@ def notes_words(document: BenchDocument) -> Content:
         else "median (min–max); all figures measured here"
     )
     notes = [first, *added, *document["notes"]]
+    notes += (
+        f"{label_of(result)}: {words}."
+        for result in document["results"]
+        if (words := energy_sentence(result))
+    )
+    if not document["void"] and "conditions" in document:
+        notes += condition_sentences(document["conditions"])
     return Content("\n").join([Content(one_line(note, 400)) for note in notes])

@@ -20,9 +20,9 @@ def figure_rows(document: BenchDocument) -> Iterator[list[Text]]:
                 cell(_name(result), "bold"),
                 cell(_length(case), right=True),
                 cell(str(case.get("new_tokens", "–")), right=True),
-                cell(_spread(case.get("ttft_s"), 1000), right=True),
-                cell(_spread(case.get("prefill_tps")), right=True),
-                cell(_spread(case.get("decode_tps")), right=True),
+                cell(spread_text(case.get("ttft_s"), 1000), right=True),
+                cell(spread_text(case.get("prefill_tps")), right=True),
+                cell(spread_text(case.get("decode_tps")), right=True),
                 cell(f"{result['load_s']:.2f}", right=True),
                 cell(bytes_text(peak) if peak else "–", right=True),
             ]
@@ -66,7 +66,8 @@ def _number(value: float | None, digits: int, scale: float = 1.0) -> str:
     return f"{value * scale:.{digits}f}" if value is not None else "–"
 
 
-def _spread(figure: Spread | None, scale: float = 1.0) -> str:
+def spread_text(figure: Spread | None, scale: float = 1.0) -> str:
+    """Return median and span; a dash for a figure that was not measured."""
     if figure is None:
         return "–"
     median, low, high = (

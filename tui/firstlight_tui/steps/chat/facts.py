@@ -1,6 +1,6 @@
 """The panel beside the conversation in wide terminals: who answers, at what speed, with which settings, and what one can do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
@@ -10,6 +10,7 @@ from firstlight_core.session import Session
 from firstlight_core.text import bytes_text, one_line, seconds_text, shown_path
 from firstlight_tui.state.conversation import Conversation
 from firstlight_tui.state.key_names import key_name
+from firstlight_tui.state.keymap import UNSET
 from firstlight_tui.state.sampling_settings import NUMBERS, SamplingSettings, setting_words
 from firstlight_tui.steps.chat.columns import label_of
 from firstlight_tui.steps.chat.keys import KEYS
@@ -50,8 +51,14 @@ class ChatFacts(Vertical):
         with VerticalScroll(can_focus=False):
             yield Words(id="facts")
         yield Words(id="settings")
-        yield Words(keys_content(), id="chat-keys")
+        yield Words(id="chat-keys")
         yield Chart(id="answer-rates")
+
+    def show_keys(self) -> None:
+        """Paint the keys as they are now: the user may have changed them."""
+        active = self.screen.active_bindings.values()
+        keys = {entry.binding.id: entry.binding.key for entry in active if entry.binding.id}
+        self.query_one("#chat-keys", Words).update(keys_content(keys))
 
     def show(self, conversations: Sequence[Conversation], session: Session) -> None:
         """Paint what is known now; nothing where the panel is not shown."""
@@ -117,14 +124,18 @@ def settings_content(settings: SamplingSettings) -> Content:
     return lines_of(rows)
 
 
-def keys_content() -> Content:
-    """Acts of the chat with their keys."""
+def keys_content(changed: Mapping[str, str] | None = None) -> Content:
+    """Acts of the chat with their keys; `changed` has those that count now, by id."""
     lines = [Content.styled("what you can do", TITLE)]
-    keys = {binding.id: key_name(binding.key) for binding in KEYS}
-    acts = [(keys[f"chat.{act}"], words) for act, words in ACTS]
+    keys = {binding.id: binding.key for binding in KEYS} | dict(changed or {})
+    acts = [(_key_text(keys[f"chat.{act}"]), words) for act, words in ACTS]
     for key, words in (*acts, ("/", "everything else")):
         lines.append(Content.assemble(part(f"{key:7}", "$text-accent"), part(words, MUTED)))
     return Content("\n").join(lines)
+
+
+def _key_text(key: str) -> str:
+    return "–" if key.startswith(UNSET) else key_name(key)
 
 
 def answer_rates(conversations: Sequence[tuple[str, Conversation]]) -> LinePlot | None:

@@ -223,6 +223,11 @@ class ChatStep(StepScreen):
         self._delays = 0
         self.paint()
 
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
+        """Back from another screen, perhaps the settings, where keys can be changed."""
+        for panel in self.query(ChatFacts):
+            panel.show_keys()
+
     def paint(self) -> None:
         """Paint what has changed since the last time."""
         if self.gone or not self.is_attached:
