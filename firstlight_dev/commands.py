@@ -57,7 +57,7 @@ class Environment:
         return self.folder / ".stamp-installed"
 
     def fresh(self) -> bool:
-        """Whether it holds what pyproject.toml and constraints.txt ask for."""
+        """Return True if it holds what pyproject.toml and constraints.txt ask for."""
         sources = [ROOT / "pyproject.toml", ROOT / "constraints.txt"]
         if not self.stamp.is_file():
             return False

@@ -151,7 +151,7 @@ class Session:
 
     @property
     def network(self) -> bool:
-        """Whether the connected server may be on another machine."""
+        """True if the connected server may be on another machine."""
         return self.endpoint is not None and self.endpoint["network"]
 
     def measured(self, precision: str) -> ConversionDocument | None:

@@ -64,7 +64,7 @@ class Settings:
 
     @property
     def monitor(self) -> str:
-        """How much of the machine a step shows; one of `MONITORS`."""
+        """Amount of the machine that a step shows; one of `MONITORS`."""
         return self.values.get("monitor", MONITORS[0])
 
     @property

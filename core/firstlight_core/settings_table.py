@@ -69,7 +69,7 @@ class SettingRow:
 
     @property
     def is_number(self) -> bool:
-        """Whether the file holds a whole number, not a text."""
+        """True if the file holds a whole number, not a text."""
         return bool(self.unit)
 
 

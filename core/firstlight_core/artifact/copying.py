@@ -168,7 +168,7 @@ def _copy_files(
 
 
 def _compare_files(old: Manifest | None, new: Manifest) -> None:
-    """Whether the copy is what the conversion (or the template step) wrote."""
+    """Check that the copy is what the conversion (or the template step) wrote."""
     listed = old.get("files") if old is not None else None
     for name, known in listed.items() if isinstance(listed, Mapping) else ():
         entry = new["files"].get(name)

@@ -66,7 +66,7 @@ _LATER = frozenset({"inference_model.json", "chat_template.jinja", HIDDEN_MARK})
 
 
 def check_output(output: Path, *, source: Path | None = None) -> None:
-    """Whether `output` may be written or replaced.
+    """Check that `output` may be written or replaced.
 
     Raises:
         InputRefused: it is `/`, a link, a file, inside the source or around it, inside an artifact, or holds what is

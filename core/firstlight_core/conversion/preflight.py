@@ -52,7 +52,7 @@ def read_stamps(plan: ConversionPlan, inspection: Inspection) -> dict[str, Stamp
 
 
 def check_unchanged(plan: ConversionPlan, before: Preflight) -> None:
-    """Whether the source is what it was when the work began.
+    """Check that the source is what it was when the work began.
 
     Raises:
         ModelRefused: a file was changed, added or removed meanwhile.
@@ -72,7 +72,7 @@ def check_unchanged(plan: ConversionPlan, before: Preflight) -> None:
 def check_room(
     plan: ConversionPlan, before: Preflight, folder: Path, *, force: bool = False
 ) -> None:
-    """Whether the toolchain, the memory and the disk of `folder` suffice; `force` overrules the estimates.
+    """Check that the toolchain, the memory and the disk of `folder` suffice; `force` overrules the estimates.
 
     Raises:
         ModelRefused: the row makes no sense for this model.

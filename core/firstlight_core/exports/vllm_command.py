@@ -197,7 +197,7 @@ def lora_rank(rank: int) -> int:
 
 
 def check_adapter(adapter: Path) -> None:
-    """Whether vLLM can serve this adapter on its base (vLLM 0.32, vllm/lora/peft_helper.py).
+    """Check that vLLM can serve this adapter on its base (vLLM 0.32, vllm/lora/peft_helper.py).
 
     Raises:
         InputRefused: it uses what vLLM does not know.

@@ -37,7 +37,7 @@ class FoundryCli:
 
     @property
     def old(self) -> bool:
-        """Whether its core scans folders and has `cache cd` (up to 0.8); an unknown version counts as old."""
+        """True if its core scans folders and has `cache cd` (up to 0.8); an unknown version counts as old."""
         return self.release < (0, 10)
 
 
@@ -68,7 +68,7 @@ class CliCommand:
 
     @property
     def moves_cache(self) -> bool:
-        """Whether it changes where the CLI keeps every model."""
+        """True if it changes where the CLI keeps every model."""
         return self.arguments[:2] == ("cache", "cd")
 
     def to_json(self) -> CommandDocument:

@@ -252,7 +252,7 @@ def _groups(before: Sequence[SampleSeries], after: Sequence[SampleSeries]) -> It
 
 
 def _comparable(old: SampleSeries, new: SampleSeries) -> bool:
-    """Whether a ratio of medians exists: nothing is missing, and no median is 0."""
+    """Return True if a ratio of medians exists: nothing is missing, and no median is 0."""
     return all(
         entry["samples"] and percentile(entry["samples"], 50) > 0 for entry in (old, new)
     ) and all(math.isfinite(sample) for entry in (old, new) for sample in entry["samples"])

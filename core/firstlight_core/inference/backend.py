@@ -61,7 +61,7 @@ class ChatBackend(ABC):
 
     @property
     def alive(self) -> bool:
-        """Whether that process still runs."""
+        """True if that process still runs."""
         return self._job.alive
 
     async def chat(

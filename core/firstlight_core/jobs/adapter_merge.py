@@ -122,7 +122,7 @@ def _is_tied(model: Any) -> bool:
 
 
 def _check_complete(loaded: Any, adapter: Adapter, base: Path) -> None:
-    """Whether each layer that adapter_config.json has wrapped got its tensors; PEFT leaves out in silence what lacks.
+    """Check that each layer wrapped by adapter_config.json got its tensors; PEFT leaves out in silence what lacks.
 
     Layers that transformers joins or renames while it reads them (experts) are not told by name, and passed over.
 

@@ -25,7 +25,7 @@ class MeasurementCount:
 
     @property
     def stopped_words(self) -> str:
-        """How far it came, for a reader of the figures."""
+        """Progress so far, for a reader of the figures."""
         return f"Stopped after {self._done} of {self._total} measurements: the figures are of those that were finished."
 
     def begin(self) -> None:

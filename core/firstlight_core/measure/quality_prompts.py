@@ -49,12 +49,12 @@ class QualityPrompt:
 
     @property
     def expects_content(self) -> bool:
-        """Whether something about the content of the answer can be checked."""
+        """True if something about the content of the answer can be checked."""
         return bool(self.text is not None or self.regex or self.all_keys or self.any_keys)
 
     @property
     def expects_format(self) -> bool:
-        """Whether the form of the answer can be checked."""
+        """True if the form of the answer can be checked."""
         return bool(self.regex or self.schema is not None)
 
 

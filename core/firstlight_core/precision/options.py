@@ -221,7 +221,7 @@ def expected_of(config: OliveConfig) -> Expected:
 
 
 def check_row(config: OliveConfig, precision: Precision) -> None:
-    """Whether an edited configuration builds what its row is called: all figures of the artifact go under that name.
+    """Check that an edited configuration builds what its row is called: all figures of the artifact go under that name.
 
     Raises:
         UsageError: it quantises to other bits than the row, or only one of the two quantises.

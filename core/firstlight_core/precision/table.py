@@ -92,12 +92,12 @@ class Precision:
 
     @property
     def shares_tied_table(self) -> bool:
-        """Whether the embedding and the output head of a tied model are one quantised table."""
+        """True if the embedding and the output head of a tied model are one quantised table."""
         return self.bits == 4 or self.tied_only
 
     @property
     def is_reference(self) -> bool:
-        """Whether every weight is as trained: nothing can be closer to the original."""
+        """True if every weight is as trained: nothing can be closer to the original."""
         return self.key == REFERENCE_PRECISION
 
 

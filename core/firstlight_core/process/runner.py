@@ -59,7 +59,7 @@ class OpenJob:
 
     @property
     def alive(self) -> bool:
-        """Whether the child still runs."""
+        """True if the child still runs."""
         return self._child.process.returncode is None
 
     @property

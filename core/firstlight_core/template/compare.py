@@ -106,7 +106,7 @@ class Stretch:
 
     @property
     def count(self) -> str:
-        """How many tokens."""
+        """Number of tokens."""
         return f"{len(self.ids)} token" + ("" if len(self.ids) == 1 else "s")
 
 

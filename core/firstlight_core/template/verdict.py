@@ -177,7 +177,7 @@ class ParityVerdict:
 
     @property
     def locked(self) -> bool:
-        """Whether nothing differs that a template could repair, or that ordinary conversations contain."""
+        """True if nothing differs that a template could repair, or that ordinary conversations contain."""
         return self.word != "mismatch"
 
 

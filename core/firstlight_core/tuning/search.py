@@ -54,7 +54,7 @@ class Search:
         self.outlook = Outlook(self.tell)
 
     def check(self) -> None:
-        """Whether the numbers make sense.
+        """Check that the numbers make sense.
 
         Raises:
             UsageError: one is out of range.

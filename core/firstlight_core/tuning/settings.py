@@ -119,7 +119,7 @@ class Build:
 
     @property
     def gentler(self) -> bool:
-        """Whether it searches for better scales than the build of the same kind that rounds: no faster, but closer."""
+        """True if it searches for better scales than the build of the same kind that rounds: no faster, but closer."""
         return self.options.get("algorithm") == "k_quant"
 
     @property

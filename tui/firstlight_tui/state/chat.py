@@ -73,12 +73,12 @@ class Chat:
 
     @property
     def answering(self) -> bool:
-        """Whether any answer is being made or waited for."""
+        """True if any answer is being made or waited for."""
         return self._asking is not None or any(c.awaiting_answer for c in self.conversations)
 
     @property
     def busy(self) -> bool:
-        """Whether any model is being loaded or any answer is being made."""
+        """True if any model is being loaded or any answer is being made."""
         return any(conversation.busy for conversation in self.conversations)
 
     @property
@@ -206,7 +206,7 @@ class Chat:
 
     @property
     def full(self) -> bool:
-        """Whether no further conversation can be added."""
+        """True if no further conversation can be added."""
         return len(self.conversations) >= MOST
 
     def add(self, target: Target, *, network: bool = False) -> None:

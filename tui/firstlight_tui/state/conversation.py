@@ -86,17 +86,17 @@ class Conversation(Turns):
 
     @property
     def available(self) -> bool:
-        """Whether a model is loaded that answers."""
+        """True if a model is loaded that answers."""
         return self.status in ("ready", "answering")
 
     @property
     def busy(self) -> bool:
-        """Whether a model is being loaded or an answer is being made."""
+        """True if a model is being loaded or an answer is being made."""
         return self.status in ("opening", "answering")
 
     @property
     def awaiting_answer(self) -> bool:
-        """Whether an answer is being made, or waits until the model is loaded."""
+        """True if an answer is being made, or waits until the model is loaded."""
         return self.status == "answering" or not self._pending.empty()
 
     @property

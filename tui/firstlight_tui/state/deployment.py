@@ -69,7 +69,7 @@ class Choice:
 
     @property
     def cached(self) -> bool:
-        """Whether the target stands in a cache, under a name that only one deployment can have."""
+        """True if the target stands in a cache, under a name that only one deployment can have."""
         return self.target in PUBLISHED
 
     def replaces(self, targets: Mapping[str, str]) -> bool:

@@ -41,7 +41,7 @@ class Turns:
 
     @property
     def served(self) -> bool:
-        """Whether a server answers; it has its own memory and context."""
+        """True if a server answers; it has its own memory and context."""
         return self.target is not None and self.target.kind == "endpoint"
 
     @property

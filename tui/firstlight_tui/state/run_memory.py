@@ -79,7 +79,7 @@ class RunMemory:
 
     @property
     def unfinished(self) -> bool:
-        """Whether there is something that the next start will offer to continue."""
+        """True if there is something that the next start will offer to continue."""
         return self._written != Session() and not self._finished
 
     def close(self) -> None:

@@ -50,7 +50,7 @@ class LocalService:
 
     @property
     def held(self) -> bool:
-        """Whether a service runs, or starts, that ends with the wizard."""
+        """True if a service runs, or starts, that ends with the wizard."""
         return self._restart is not None
 
     @property

@@ -103,7 +103,7 @@ class TemplateEditing:
 
     @property
     def takes_families(self) -> bool:
-        """Whether a family's fields can be taken now."""
+        """True if a family's fields can be taken now."""
         return self.draft is not None or self.bare
 
     def families(self) -> list[tuple[str, str, str]]:
@@ -154,7 +154,7 @@ class TemplateEditing:
 
     @property
     def checking(self) -> bool:
-        """Whether a proof runs now."""
+        """True if a proof runs now."""
         return self.work is not None and self.work.running
 
     @property
@@ -167,12 +167,12 @@ class TemplateEditing:
 
     @property
     def fresh(self) -> bool:
-        """Whether the newest check is about the current fields."""
+        """True if the newest check is about the current fields."""
         return self._stands_in(self.report)
 
     @property
     def saved(self) -> bool:
-        """Whether the current fields are written."""
+        """True if the current fields are written."""
         return self._stands_in(self._workspace.session.template)
 
     def _stands_in(self, report: TemplateReport | None) -> bool:
@@ -182,7 +182,7 @@ class TemplateEditing:
 
     @property
     def differs(self) -> bool:
-        """Whether the renderers are known to differ for the current fields."""
+        """True if the renderers are known to differ for the current fields."""
         return self.fresh and self.report is not None and not self.report.get("locked")
 
     def broken_field(self, act: Act) -> tuple[str, InputRefused] | None:

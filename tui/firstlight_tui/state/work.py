@@ -96,27 +96,27 @@ class Work:
 
     @property
     def running(self) -> bool:
-        """Whether it runs now."""
+        """True if it runs now."""
         return self.status == "running"
 
     @property
     def waiting(self) -> bool:
-        """Whether other work comes before it."""
+        """True if other work comes before it."""
         return self.status == "waiting"
 
     @property
     def pending(self) -> bool:
-        """Whether it has not ended yet: it runs, or waits."""
+        """True if it has not ended yet: it runs, or waits."""
         return self.running or self.waiting
 
     @property
     def has_part(self) -> bool:
-        """Whether something of it was finished when it was cancelled."""
+        """True if something of it was finished when it was cancelled."""
         return False
 
     @property
     def seconds(self) -> float:
-        """How long it has run, or ran; while it waits, how long it has waited."""
+        """Seconds for which it has run, or ran; while it waits, seconds for which it has waited."""
         return (self.ended if self.ended is not None else self.clock()) - self.begun
 
     @property
@@ -195,7 +195,7 @@ class WorkOf(Work, Generic[ResultT]):
 
     @property
     def has_part(self) -> bool:
-        """Whether something of it was finished when it was cancelled."""
+        """True if something of it was finished when it was cancelled."""
         return self.finished_part is not None
 
 

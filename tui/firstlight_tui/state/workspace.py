@@ -118,7 +118,7 @@ class Workspace:
 
     @property
     def is_new(self) -> bool:
-        """Whether nothing has been decided yet, and nothing was named on the command line."""
+        """True if nothing has been decided yet, and nothing was named on the command line."""
         return self._session == Session() and self.drafts.model is None
 
     @property

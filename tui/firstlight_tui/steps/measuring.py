@@ -17,7 +17,7 @@ class MeasuringStep(StepScreen):
 
     @property
     def answered(self) -> bool:
-        """Whether there is a document."""
+        """True if there is a document."""
         return self.done(self.session)
 
     def compose_actions(self) -> ComposeResult:

@@ -33,7 +33,7 @@ class AsciiApp(App[int]):
 
     @property
     def ascii(self) -> bool:
-        """Whether the screen is painted in ASCII."""
+        """True if the screen is painted in ASCII."""
         return self._ascii.enabled
 
     def get_line_filters(self) -> Sequence[LineFilter]:

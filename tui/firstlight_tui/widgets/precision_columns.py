@@ -25,7 +25,7 @@ class PrecisionRow:
 
     @property
     def available(self) -> bool:
-        """Whether it can be made here."""
+        """True if it can be made here."""
         return bool(self.guess.get("available", True)) or self.figures is not None
 
 

@@ -64,7 +64,7 @@ class StepRail(Widget):
 
     @property
     def badge(self) -> str:
-        """How many jobs run and wait, as shown; empty when there are none."""
+        """Number of jobs that run and wait, as shown; empty when there are none."""
         return self._badge
 
     def show(self, entries: Sequence[RailEntry], badge: str) -> None:

@@ -33,7 +33,7 @@ class Limit:
 
     @property
     def broken(self) -> bool:
-        """Whether the figure is beyond the threshold, and should not be."""
+        """True if the figure is beyond the threshold, and should not be."""
         return self.share > 1 and not self.expected
 
     def pieces(self) -> list[Piece]:

@@ -94,12 +94,12 @@ class ChoiceForm(Grid):
 
     @property
     def replaces(self) -> bool:
-        """Whether a deployment of the chosen name would have to give way."""
+        """True if a deployment of the chosen name would have to give way."""
         return self.choice.replaces(self._targets_by_name)
 
     @property
     def name_is_valid(self) -> bool:
-        """Whether a deployment may have the chosen name."""
+        """True if a deployment may have the chosen name."""
         return name_words(self.choice.name, self._targets_by_name, None)[0]
 
     def focus_name(self) -> None:
