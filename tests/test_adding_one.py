@@ -226,6 +226,8 @@ async def test_an_export_is_a_row_and_its_module(
     monkeypatch.delitem(sys.modules, "firstlight_tui.commands.deploy_", raising=False)
     told = CliRunner().invoke(commands.build_cli(["deploy"]), ["deploy", "--help"]).stdout
     assert "vllm or note" in told
+    # Its help would name the note for every later test of this process.
+    del sys.modules["firstlight_tui.commands.deploy_"]
 
     run = Run.create("m", runs=tmp_path / "runs")
     run.record("deploy", "done", values=documents.exported("mine", "note"))
