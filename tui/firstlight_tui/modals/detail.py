@@ -31,8 +31,13 @@ class DetailScreen(Page[None]):
             with VerticalScroll():
                 yield Words(self._text)
 
+    @property
+    def text(self) -> str:
+        """The whole text without its styles."""
+        return self._text if isinstance(self._text, str) else self._text.plain
+
     def action_copy(self) -> None:
         """Put the whole text on the clipboard, sanitised."""
-        text = visible(self._text if isinstance(self._text, str) else self._text.plain)
+        text = visible(self.text)
         self.app.copy_to_clipboard(text)
         self.notify(f"Copied {len(text)} characters.", markup=False)

@@ -48,7 +48,7 @@ class HelpScreen(DetailScreen):
         self._keys = Content("\n").join(_key_column(step))
         self._words = Content("\n").join(_word_column(step))
         title = f"Help: {getattr(step, 'STEP_TITLE', '')}"
-        super().__init__(title, Content("\n\n").join((self._keys, self._words)))
+        super().__init__(title, self._keys)
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
@@ -57,6 +57,11 @@ class HelpScreen(DetailScreen):
             with VerticalScroll(), Container(id="help"):
                 yield Words(self._keys)
                 yield Words(self._words)
+
+    @property
+    def text(self) -> str:
+        """Both columns, one below the other."""
+        return f"{self._keys.plain}\n\n{self._words.plain}"
 
     def action_glossary(self) -> None:
         """Show every term."""

@@ -35,7 +35,12 @@ class Signal(Generic[News]):
         )
 
     def subscribe(self, subscriber: Subscriber, callback: Callable[[News], object]) -> None:
-        """Call `callback` with everything that is published while `subscriber` runs."""
+        """Call `callback` with everything that is published while `subscriber` runs.
+
+        A callback holds its subscriber, a step with all its parts; news may never come, so those that have gone are
+        let go here, too.
+        """
+        self._forget_gone()
         self._subscriptions.setdefault(subscriber, []).append(callback)
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
@@ -51,7 +56,13 @@ class Signal(Generic[News]):
         """Tell every listener, then every subscriber in its own turn."""
         for listener in list(self._listeners):
             listener(news)
+        self._forget_gone()
         for subscriber, callbacks in list(self._subscriptions.items()):
+            for callback in callbacks:
+                subscriber.call_next(callback, news)
+
+    def _forget_gone(self) -> None:
+        for subscriber in list(self._subscriptions):
             # `_pruning` is Textual's mark of a node whose parts are being removed.
             if (
                 not subscriber.is_running
@@ -59,6 +70,3 @@ class Signal(Generic[News]):
                 or getattr(subscriber, "_pruning", False)
             ):
                 self.unsubscribe(subscriber)
-                continue
-            for callback in callbacks:
-                subscriber.call_next(callback, news)

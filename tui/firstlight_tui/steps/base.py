@@ -192,7 +192,7 @@ class StepScreen(KeyBufferScreen):
     def first_focus(self) -> None:
         """Where Enter goes when the step opens; never to a button that stops work."""
         if not self.primary_cancels:
-            self.query_one("#primary", Button).focus()
+            self.set_focus(self.query_one("#primary", Button), scroll_visible=False)
 
     def _session_changed(self) -> None:
         self.refresh_actions()

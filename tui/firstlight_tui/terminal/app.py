@@ -6,11 +6,12 @@ import math
 import signal
 import sys
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 from textual import events
 from textual.dom import DOMNode
 from textual.driver import Driver
+from textual.screen import Screen
 
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.terminal import escape_guard, key_queue
@@ -59,6 +60,20 @@ class TerminalApp(AsciiApp):
     async def on_passed(self, message: key_queue.Passed) -> None:
         """A key has been dealt with."""
         await self._key_queue.passed(message.number)
+
+    def update_styles(self, node: DOMNode, animate: bool = True) -> None:
+        """Style a node anew; one that has no place yet gets its styles with its place, and needs none before."""
+        if node.is_attached:
+            super().update_styles(node, animate)
+
+    async def _replace_screen(self, screen: Screen[Any]) -> Screen[Any]:
+        """Take a screen away; the one that is shown instead paints itself, Textual would paint it once more."""
+        screen.post_message(events.ScreenSuspend())
+        stacks = self._screen_stacks.values()
+        if not self.is_screen_installed(screen) and all(screen not in stack for stack in stacks):
+            self.capture_mouse(None)
+            await screen.remove()
+        return screen
 
     def hold_keys(self) -> None:
         """Make later keys wait: a screen holds one back, and will send it with `keys_again`."""

@@ -34,7 +34,9 @@ class AppTasks:
 
     def begin(self, work: Callable[[], Awaitable[Any]], *, group: str, name: str = "") -> None:
         """Run `work`; an earlier one of the same group is cancelled."""
-        begin(self._app, work, name=name, group=group)
+        # Not in the context of the step that asks for it: a loaded model would hold that step to its end.
+        with self._app._context():
+            begin(self._app, work, name=name, group=group)
 
     def cancel(self, group: str) -> None:
         """Cancel what runs in this group."""

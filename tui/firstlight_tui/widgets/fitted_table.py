@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from rich.text import Text
 from textual import events
+from textual.geometry import Size
+from textual.reactive import Reactive
 from textual.widgets import DataTable
 
 Cells = Mapping[str, Text]
@@ -30,6 +32,8 @@ class FittedTable(DataTable[Text]):
     FittedTable { overflow-x: hidden; scrollbar-gutter: stable; }
     """
 
+    virtual_size: Reactive[Size] = Reactive(Size(0, 0))
+
     def __init__(self, columns: Sequence[Column], *, id: str) -> None:
         super().__init__(cursor_type="row", id=id)
         self._spec = tuple(columns)
@@ -39,6 +43,11 @@ class FittedTable(DataTable[Text]):
 
     def on_mount(self) -> None:
         self._rebuild()
+
+    def watch_virtual_size(self, before: Size, size: Size) -> None:
+        """Only another height moves anything: how wide the columns are never does."""
+        if before.height != size.height:
+            self.refresh(layout=True)
 
     def on_resize(self, event: events.Resize) -> None:
         """Fit the columns to the new width."""

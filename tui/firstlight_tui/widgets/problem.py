@@ -11,7 +11,7 @@ from firstlight_tui.widgets.words import Words, part
 
 
 class ProblemPanel(Vertical):
-    """Hidden until there is a problem."""
+    """Hidden until there is a problem; the first one makes its buttons, most steps never need them."""
 
     DEFAULT_CSS = """
     ProblemPanel { display: none; border: round $error; padding: 0 1; height: auto; max-height: 14; margin-top: 1; }
@@ -25,24 +25,26 @@ class ProblemPanel(Vertical):
     def __init__(self) -> None:
         super().__init__(id="problem")
         self._error: FirstlightError | None = None
+        self._more: Button | None = None
 
     def compose(self) -> ComposeResult:
         yield Words(id="problem-words")
         yield Words(id="problem-detail")
-        with Horizontal():
-            yield Button("Details", id="problem-more", compact=True)
-            yield Button("Copy", id="problem-copy", compact=True)
 
     def show(self, error: FirstlightError) -> None:
         """Show an error."""
         self._error = error
+        if self._more is None:
+            self._more = Button("Details", id="problem-more", compact=True)
+            copy = Button("Copy", id="problem-copy", compact=True)
+            self.mount(Horizontal(self._more, copy))
         self.query_one("#problem-words", Words).update(
             Content.assemble(
                 part("✗ ", "bold $text-error"), part(str(error), "bold"), part("\n" + error.hint)
             )
         )
         self.query_one("#problem-detail", Words).update(error.detail or "No further details.")
-        self.query_one("#problem-more").display = bool(error.detail)
+        self._more.display = bool(error.detail)
         self.add_class("-shown")
 
     def clear(self) -> None:

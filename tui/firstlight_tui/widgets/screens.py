@@ -1,15 +1,23 @@
 """Screens that come and go: painted once when they come, silent from the moment they go."""
 
+import asyncio
 from contextlib import ExitStack
-from typing import ClassVar, Generic
+from typing import ClassVar, Generic, Self
 
-from textual import events
+from textual import events, messages
 from textual.await_complete import AwaitComplete
 from textual.await_remove import AwaitRemove
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
+from textual.geometry import Region, Size
+from textual.reactive import Reactive
 from textual.screen import ModalScreen, Screen, ScreenResultType
+from textual.widget import Widget
 from textual.worker import NoActiveWorker, get_current_worker
+
+from firstlight_tui.widgets.layout_requests import answer_requests, drop_echoes, shown_bars
+
+LAYOUTS = 3
+"""Layouts at most before a screen is painted for the first time: of a part that never comes to rest it shows what is."""
 
 
 class BaseScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
@@ -33,11 +41,15 @@ class BaseScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
         ),
         Binding("unset_page_up", "press('pageup')", "Page up", id="move.page-up", show=False),
     ]
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
+    """The widget with the focus; it and the one before paint themselves, Textual would paint all."""
     gone = False
     """Whether it is being removed; what still comes for it is to be ignored."""
     _size_known = False
     _left: tuple[Size, str] | None = None
     """Size of the terminal and theme when another screen came on top."""
+    _laid_out = 0.0
+    """When it was laid out last, by the clock of messages."""
 
     @property
     def is_current(self) -> bool:
@@ -69,18 +81,74 @@ class BaseScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
         # lies below a dialog.
         if not self._size_known and event.size == self.app.size:
             event.prevent_default()
-        self._size_known = True
-        self._held.close()
+        if not self._size_known:
+            self._size_known = True
+            self.call_later(self._settle, LAYOUTS)
 
     def on_unmount(self) -> None:
         self._held.close()
+
+    async def _settle(self, layouts: int) -> None:
+        """Lay out what the parts ask for now that they know their sizes, then paint the screen for the first time."""
+        # Every part has its turn.
+        await asyncio.sleep(0)
+        self.call_later(self._paint_first, layouts)
+
+    async def _paint_first(self, layouts: int) -> None:
+        if self._layout_required and layouts:
+            self._layout_required = False
+            self._refresh_layout()
+            await self._settle(layouts - 1)
+        else:
+            self._held.close()
+            self._on_timer_update()
+
+    def _compositor_refresh(self) -> None:
+        if not self.app._batch_count:
+            super()._compositor_refresh()
+
+    def refresh(
+        self,
+        *regions: Region,
+        repaint: bool = True,
+        layout: bool = False,
+        recompose: bool = False,
+    ) -> Self:
+        """Ask for a painting or a layout; a layout paints what moves, and nothing else need be."""
+        return super().refresh(
+            *regions, repaint=repaint and not layout, layout=layout, recompose=recompose
+        )
+
+    def _refresh_layout(self, size: Size | None = None, scroll: bool = False) -> None:
+        if scroll and not self._layout_widgets:
+            # Only the places of what is scrolled change; requests for a layout stand.
+            super()._refresh_layout(size, scroll)
+            return
+        bars = shown_bars(self)
+        answer_requests(bars)
+        self._laid_out = events.Idle().time
+        super()._refresh_layout(size, scroll)
+        drop_echoes(bars)
+
+    async def _on_layout(self, message: messages.Layout) -> None:
+        # Before Textual's own handler: what was asked before the newest layout is part of it.
+        if message.time < self._laid_out:
+            message.stop()
+            message.prevent_default()
 
     def action_press(self, key: str) -> None:
         """Do what another key does."""
         self.app.simulate_key(key)
 
     def remove(self) -> AwaitRemove:
-        """Go; Textual would then lay out and paint the screen that is shown instead, once more."""
+        """Go, with all drawn lines; Textual would lay out and paint the screen that is shown instead once more.
+
+        Textual 8 holds the lines of the last thousand widgets that it has drawn, in all more objects than everything else:
+        each collection of garbage would look at them.
+        """
+        for part in self.walk_children(Widget, with_self=True):
+            for drawn in (part, *part._get_virtual_dom()):
+                drawn._styles_cache.clear()
         return self.app._prune(self)
 
     def leave(self) -> None:

@@ -20,15 +20,26 @@ class Words(Static):
     def update(self, content: VisualType = "", *, layout: bool = True) -> None:
         """Show other text; a string is sanitised, a `Content` was built from sanitised parts.
 
-        Running work asks for it twenty times a second: what is shown already is not painted again, and a widget whose
-        size does not follow its text makes nobody else move.
+        Running work asks for it twenty times a second: what is shown already is not painted again, and a text that
+        takes as many lines as the one before makes nobody else move.
         """
         painted = _look(content)
         if painted is not None and painted == self._shown:
             return
         self._shown = painted
-        safe = _safe(content) if isinstance(content, str) else content
-        super().update(safe, layout=layout and self.styles.auto_dimensions)
+        lines = self._lines()
+        super().update(_safe(content) if isinstance(content, str) else content, layout=False)
+        if not (layout and self.styles.auto_dimensions):
+            return
+        if lines is None or self.styles.is_auto_width or lines != self._lines():
+            self.refresh(layout=True)
+
+    def _lines(self) -> int | None:
+        """Lines that the text takes at the present width; None before the first layout."""
+        width = self.content_size.width
+        if not width:
+            return None
+        return self.get_content_height(self.container_size, self.screen.size, width)
 
 
 def _look(content: VisualType) -> tuple[object, ...] | None:

@@ -89,6 +89,10 @@ class ChatStep(StepScreen):
         self.chat.follow(self.session)
         self._chat_changed("status")
 
+    def on_unmount(self) -> None:
+        # Nobody else subscribes to the chat: it would hold this step, with all its parts, until another one opens.
+        self.chat.changed.unsubscribe(self)
+
     def on_resize(self) -> None:
         """Paint the panel that a wider terminal shows; Textual calls the handler of the base class, too."""
         self._dirty = True
@@ -98,7 +102,7 @@ class ChatStep(StepScreen):
         self.chat.follow(self.session)
 
     def first_focus(self) -> None:
-        self.query_one(Ask).focus()
+        self.set_focus(self.query_one(Ask), scroll_visible=False)
 
     def on_key(self, event: events.Key) -> None:
         """Give letters to the question, whichever button or column has the focus."""

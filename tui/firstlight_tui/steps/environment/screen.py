@@ -34,7 +34,7 @@ from firstlight_tui.steps.environment.rows import (
 )
 from firstlight_tui.terminal.workers import begin
 from firstlight_tui.widgets import Words
-from firstlight_tui.widgets.charts import TilePane, TileRow
+from firstlight_tui.widgets.charts.tile import TilePane, TileRow
 from firstlight_tui.widgets.fitted_table import FittedTable
 
 PROBLEMS, ALL = "problems", "all"
@@ -121,6 +121,10 @@ class EnvironmentStep(StepScreen):
             self._show_document(self.session.environment)
         elif self.work is None:
             self._probe()
+
+    def on_unmount(self) -> None:
+        # The application would hold the step, with all its parts, to the end.
+        self.app.theme_changed_signal.unsubscribe(self)
 
     def _probe(self, only: str | None = None) -> None:
         if self.work is not None and self.work.running:

@@ -41,7 +41,7 @@ from firstlight_tui.steps.model.text import (
 )
 from firstlight_tui.terminal.workers import begin
 from firstlight_tui.widgets import Words, WorkView
-from firstlight_tui.widgets.charts import Chart
+from firstlight_tui.widgets.charts.chart import Chart
 from firstlight_tui.widgets.path_input import PathInput, looks_like_path, plain_path
 
 
@@ -117,7 +117,9 @@ class ModelStep(StepScreen):
         elif self.session.endpoint is not None:
             self._show_card(server_words(self.session.endpoint))
         elif self.session.model is not None:
-            self._show_model(str(self.session.source), self.session.model)
+            # An inspection of this run has shown itself.
+            if self.workspace.works.result(INSPECT) is None:
+                self._show_model(str(self.session.source), self.session.model)
         elif self.session.source is not None and self.work is None:
             self._inspect(Named(Path(self.session.source)))
 
@@ -138,7 +140,7 @@ class ModelStep(StepScreen):
 
     def first_focus(self) -> None:
         if self.missing(self.session) and self.work is None:
-            self.query_one("#models").focus()
+            self.set_focus(self._table, scroll_visible=False)
         else:
             super().first_focus()
 

@@ -25,7 +25,8 @@ from firstlight_tui.steps.quality.scorecard import (
 )
 from firstlight_tui.steps.quality.text import check_words, verdict_words
 from firstlight_tui.widgets import Words
-from firstlight_tui.widgets.charts import Chart, Tile, TilePane, TileRow
+from firstlight_tui.widgets.charts.chart import Chart
+from firstlight_tui.widgets.charts.tile import Tile, TilePane, TileRow
 from firstlight_tui.widgets.drift_plot import documents_of, drift_gauge, label_of
 
 TILES = 5
@@ -101,7 +102,6 @@ class QualityResults(Vertical):
             pane.display = index < len(self._checks)
             if pane.display:
                 pane.show_tile(tiles[index])
-        self.query_one(TileRow).reflow()
         self.query_one("#gauge", Chart).show(drift_gauge(documents, labels, target))
         drift = chosen.get("drift")
         figures, worst = self.query_one("#figures", Words), self.query_one("#worst", Words)

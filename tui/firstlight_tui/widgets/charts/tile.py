@@ -8,6 +8,8 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.content import Content
+from textual.geometry import Size
+from textual.layout import DockArrangeResult
 from textual.message import Message
 
 from firstlight_tui.widgets.charts.canvas import Piece, bar, cut, fitted, lines_of, trough, wrapped
@@ -228,17 +230,22 @@ class TileRow(Container):
     TileRow.-lines { grid-rows: 1; }
     """
 
-    def on_resize(self) -> None:
-        """Give every row as many tiles as fit, all rows alike."""
-        self.reflow()
+    def on_mount(self) -> None:
+        self._see_height()
 
-    def reflow(self) -> None:
-        """Divide the tiles that are displayed into rows once more."""
-        lines = self.screen.size.height < LEAST_HEIGHT
-        self.set_class(lines, "-lines")
-        least = LINE_WIDTH if lines else LEAST_WIDTH
+    def on_resize(self) -> None:
+        """Take another form where the terminal has few rows."""
+        self._see_height()
+
+    def _see_height(self) -> None:
+        self.set_class(self.app.size.height < LEAST_HEIGHT, "-lines")
+
+    def arrange(self, size: Size, optimal: bool = False) -> DockArrangeResult:
+        """Arrange as many tiles in a row as this width has room for, all rows alike."""
+        least = LINE_WIDTH if self.has_class("-lines") else LEAST_WIDTH
         tiles = sum(child.display for child in self.children)
-        self.styles.grid_size_columns = columns_for(tiles, self.size.width, least)
+        self.styles.inline.set_rule("grid_size_columns", columns_for(tiles, size.width, least))
+        return super().arrange(size, optimal)
 
 
 def columns_for(tiles: int, width: int, least: int = LEAST_WIDTH) -> int:

@@ -1,0 +1,197 @@
+"""What a key costs: a screen that comes is laid out and painted once, and one that goes leaves nothing behind."""
+
+import gc
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+from weakref import ref
+
+import pytest
+from textual._compositor import Compositor
+from textual.css.stylesheet import Stylesheet
+from textual.screen import Screen
+from textual.widgets import Button
+
+from firstlight_core.errors import InputRefused
+from firstlight_tui.state.signal import Signal
+from firstlight_tui.steps.base import StepScreen
+from firstlight_tui.widgets import ProblemPanel, Words
+from firstlight_tui.widgets.fitted_table import Column, FittedTable
+from firstlight_tui.widgets.words import cell
+from tests.support.pilot import Build, panel, settle
+from tests.support.wizard_documents import FULL
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Count the layouts, and the paintings of a whole screen; Textual is watched, not replaced."""
+    counts: Counter[str] = Counter()
+
+    def count(owner: type, method: str, name: str) -> None:
+        original: Callable[..., Any] = getattr(owner, method)
+
+        def counted(*arguments: Any, **options: Any) -> Any:
+            counts[name] += 1
+            if name == "whole paintings" and counts[name] == 1:
+                counts["layouts before"] = counts["layouts"]
+            return original(*arguments, **options)
+
+        monkeypatch.setattr(owner, method, counted)
+
+    count(Screen, "_refresh_layout", "layouts")
+    count(Compositor, "render_full_update", "whole paintings")
+    count(Stylesheet, "apply", "styled")
+    return counts
+
+
+LAYOUTS = 3
+"""One as the screen comes, one where scrollbars come with it, one that its parts or Textual ask for."""
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_walking_paints_each_step_once(
+    wizard: Build, drawn: Counter[str], size: tuple[int, int]
+) -> None:
+    app = wizard(session=FULL)
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        for position in [*range(1, len(app.steps)), 0]:
+            drawn.clear()
+            assert not app.workspace.navigation.jump(position, app.workspace.session)
+            await settle(pilot)
+            assert drawn["whole paintings"] == 1, type(app.screen)
+            assert drawn["layouts before"] <= LAYOUTS, type(app.screen)
+
+
+async def test_help_is_painted_once_and_so_is_the_step_that_comes_back(
+    wizard: Build, drawn: Counter[str]
+) -> None:
+    app = wizard(session=FULL)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        drawn.clear()
+        await pilot.press("f1")
+        await settle(pilot)
+        assert drawn["whole paintings"] == 1 and drawn["layouts before"] <= LAYOUTS
+        drawn.clear()
+        await pilot.press("escape")
+        await settle(pilot)
+        assert (drawn["whole paintings"], drawn["layouts"]) == (1, 0)
+
+
+async def test_a_moving_focus_paints_two_widgets_not_the_screen(
+    wizard: Build, drawn: Counter[str]
+) -> None:
+    app = wizard(session=FULL)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        before = app.screen.focused
+        drawn.clear()
+        await pilot.press("tab")
+        await settle(pilot)
+        assert app.screen.focused is not before
+        assert drawn["whole paintings"] == drawn["layouts"] == 0
+
+
+async def test_a_widget_without_a_place_is_not_styled(wizard: Build, drawn: Counter[str]) -> None:
+    app = wizard(session=FULL)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        drawn.clear()
+        button = Button("Late", variant="warning", compact=True)
+        assert drawn["styled"] == 0
+        await app.screen.query_one("#actions").mount(button)
+        assert drawn["styled"] == 1
+        assert button.styles.color == app.screen.query_one("#install").styles.color
+
+
+async def test_a_step_that_was_left_is_gone_with_its_drawings(wizard: Build) -> None:
+    app = wizard(session=FULL)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        left, drawings = [], []
+        for position in [*range(1, len(app.steps)), 0, 1]:
+            left.append(ref(app.screen))
+            drawings = [ref(part._styles_cache) for part in app.screen.walk_children(Words)]
+            assert not app.workspace.navigation.jump(position, app.workspace.session)
+            await settle(pilot)
+        gc.collect()
+        # The one before is let go when the next one subscribes to the news.
+        assert not [step for screen in left[:-1] if (step := screen()) is not None]
+        assert not any(cache._cache for drawing in drawings if (cache := drawing()) is not None)
+
+
+async def test_another_width_of_a_table_moves_nothing_another_height_does(
+    wizard: Build, drawn: Counter[str]
+) -> None:
+    app = wizard(session=FULL)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        table = FittedTable((Column(key="a", label="A"), Column(key="b", width=5)), id="late")
+        await app.screen.query_one("#content").mount(table)
+        table.show_rows([("1", {"a": cell("one")})])
+        await settle(pilot)
+        drawn.clear()
+        table.label({"a": "Another"})
+        table.styles.width = 40
+        await settle(pilot)
+        assert (drawn["layouts"], table.size.width) == (1, 40)
+        drawn.clear()
+        table.show_rows([("1", {"a": cell("one")}), ("2", {"a": cell("two")})])
+        await settle(pilot)
+        assert drawn["layouts"] >= 1 and table.size.height >= 3
+
+
+async def test_another_text_moves_the_others_only_when_it_takes_more_lines(
+    wizard: Build, drawn: Counter[str]
+) -> None:
+    app = wizard(session=FULL)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        verdict = app.screen.query_one("#verdict", Words)
+        verdict.update("One line")
+        await settle(pilot)
+        drawn.clear()
+        verdict.update("Another line")
+        await settle(pilot)
+        assert (drawn["layouts"], verdict.size.height) == (0, 1)
+        verdict.update("Now\nthree\nlines")
+        await settle(pilot)
+        assert (drawn["layouts"], verdict.size.height) == (1, 3)
+
+
+async def test_the_buttons_of_a_problem_are_made_for_the_first_one(wizard: Build) -> None:
+    app = wizard(session=FULL)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        shown = app.screen.query_one(ProblemPanel)
+        assert not shown.query(Button) and not shown.display
+        assert isinstance(app.screen, StepScreen)
+        for detail in ("", "in detail"):
+            app.screen.show_problem(InputRefused("It is wrong.", hint="Mend it.", detail=detail))
+            await settle(pilot)
+            assert shown.display and panel(app).startswith("✗ It is wrong.\nMend it.")
+            assert shown.query_one("#problem-more").display == bool(detail)
+            assert shown.region.overlaps(app.screen.query_one("#content").region)
+
+
+def test_news_that_never_comes_holds_nobody() -> None:
+    class Step:
+        is_running = is_attached = True
+
+        def call_next(self, callback: Callable[..., Any], *args: Any) -> None:
+            callback(*args)
+
+    signal: Signal[int] = Signal()
+    heard: list[int] = []
+    step = Step()
+    signal.subscribe(step, lambda news, step=step: heard.append(news))  # type: ignore[misc]
+    signal.publish(1)
+    gone = ref(step)
+    step.is_running = False
+    del step
+    signal.subscribe(other := Step(), heard.append)
+    gc.collect()
+    assert gone() is None
+    signal.publish(2)
+    assert heard == [1, 2] and other.is_running
