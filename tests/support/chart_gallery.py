@@ -10,31 +10,13 @@ from textual.content import Content
 from firstlight_core.text import bytes_text
 from firstlight_themes import load_themes
 from firstlight_tui.terminal.ascii_filter import AsciiApp
-from firstlight_tui.widgets.charts import (
-    Bar,
-    Bars,
-    Chart,
-    Drawing,
-    DriftGauge,
-    Histogram,
-    LinePlot,
-    MachineScale,
-    Marker,
-    Part,
-    Pipeline,
-    PipelineStage,
-    PointChart,
-    PromptDrift,
-    Reference,
-    Scatter,
-    Series,
-    Size,
-    Spot,
-    StackedBar,
-    Tile,
-    TilePane,
-    TileRow,
-)
+from firstlight_tui.widgets.charts.bars import Bar, Bars, Part, StackedBar
+from firstlight_tui.widgets.charts.chart import Chart, Drawing, PointChart
+from firstlight_tui.widgets.charts.drift_gauge import DriftGauge, Histogram, Marker, PromptDrift
+from firstlight_tui.widgets.charts.lines import LinePlot, Reference, Series
+from firstlight_tui.widgets.charts.pipeline import MachineScale, Pipeline, PipelineStage, Size
+from firstlight_tui.widgets.charts.scatter import Scatter, Spot
+from firstlight_tui.widgets.charts.tile import Tile, TilePane, TileRow
 
 
 def _bytes(count: float, _: float) -> str:

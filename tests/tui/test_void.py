@@ -8,7 +8,7 @@ from firstlight_core.documents.measure import BenchDocument, BenchResult
 from firstlight_tui.steps.benchmark.rows import client_rows, figure_rows
 from firstlight_tui.steps.benchmark.screen import BenchmarkStep
 from firstlight_tui.widgets import Words
-from firstlight_tui.widgets.charts import TilePane
+from firstlight_tui.widgets.charts.tile import TilePane
 from tests.support.measured_documents import bench_case, bench_document, bench_result, figure
 from tests.support.pilot import Build, settle
 from tests.support.wizard_documents import FULL

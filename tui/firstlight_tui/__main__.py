@@ -1,5 +1,6 @@
 """Arguments only: a bare `firstlight` opens the wizard, a verb is the headless twin."""
 
+import gc
 import io
 import os
 import sys
@@ -127,6 +128,8 @@ def open_wizard(*, demo: bool = False, model: str | None = None) -> int:
             "or `firstlight run run.toml --yes` for a whole run.\n"
         )
         return 2
+    # Before the first of the many modules; `start_wizard` says why.
+    gc.disable()
     from firstlight_tui.start import start_wizard
 
     return start_wizard(demo=demo, model=model)

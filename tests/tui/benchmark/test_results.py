@@ -10,7 +10,8 @@ from firstlight_core.documents.measure import BenchDocument
 from firstlight_core.process.events import Measured
 from firstlight_tui.steps.benchmark.results import BenchResults, setup_words
 from firstlight_tui.steps.benchmark.screen import BenchmarkStep
-from firstlight_tui.widgets.charts import Chart, TilePane
+from firstlight_tui.widgets.charts.chart import Chart
+from firstlight_tui.widgets.charts.tile import TilePane
 from tests.support.pilot import Build, settle
 from tests.support.wizard_documents import FULL
 from tests.support.wizard_services import Called, fake_services

@@ -14,7 +14,7 @@ from firstlight_tui.steps.benchmark.results import BenchResults
 from firstlight_tui.steps.benchmark.screen import BenchmarkStep
 from firstlight_tui.steps.benchmark.waiting import quiet_wait
 from firstlight_tui.widgets import Words
-from firstlight_tui.widgets.charts import Chart
+from firstlight_tui.widgets.charts.chart import Chart
 from tests.core.measure.test_busy_processes import Machine
 from tests.support.chart_gallery import text_of
 from tests.support.pilot import Build, settle, until

@@ -6,7 +6,9 @@ import pytest
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
-from firstlight_tui.widgets.charts import Bar, Bars, Chart, PointChart, TilePane, TileRow
+from firstlight_tui.widgets.charts.bars import Bar, Bars
+from firstlight_tui.widgets.charts.chart import Chart, PointChart
+from firstlight_tui.widgets.charts.tile import TilePane, TileRow
 from tests.support.chart_gallery import SCATTER, TILES, GalleryApp
 
 

@@ -5,31 +5,14 @@ from rich.cells import cell_len
 
 from firstlight_core.text import bytes_text
 from firstlight_tui.terminal.ascii_marks import to_ascii
-from firstlight_tui.widgets.charts import (
-    Bar,
-    Bars,
-    Drawing,
-    DriftGauge,
-    Histogram,
-    LinePlot,
-    MachineScale,
-    Marker,
-    Part,
-    Pipeline,
-    PipelineStage,
-    PromptDrift,
-    Reference,
-    Scatter,
-    Series,
-    Size,
-    Spot,
-    StackedBar,
-    Tile,
-    cell_bar,
-)
-from firstlight_tui.widgets.charts.bars import NOISE, VOID
+from firstlight_tui.widgets.charts.bars import NOISE, VOID, Bar, Bars, Part, StackedBar, cell_bar
 from firstlight_tui.widgets.charts.canvas import bar, cut, fitted, spark, wrapped
-from firstlight_tui.widgets.charts.tile import columns_for
+from firstlight_tui.widgets.charts.chart import Drawing
+from firstlight_tui.widgets.charts.drift_gauge import DriftGauge, Histogram, Marker, PromptDrift
+from firstlight_tui.widgets.charts.lines import LinePlot, Reference, Series
+from firstlight_tui.widgets.charts.pipeline import MachineScale, Pipeline, PipelineStage, Size
+from firstlight_tui.widgets.charts.scatter import Scatter, Spot
+from firstlight_tui.widgets.charts.tile import Tile, columns_for
 from tests.support.chart_gallery import (
     BY_LENGTH,
     DRAWINGS,

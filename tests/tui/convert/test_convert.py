@@ -30,7 +30,7 @@ from firstlight_tui.steps.convert.screen import ConvertStep
 from firstlight_tui.steps.convert.text import built_words
 from firstlight_tui.steps.precision.screen import PrecisionStep
 from firstlight_tui.widgets import ProblemPanel, Words
-from firstlight_tui.widgets.charts import Chart
+from firstlight_tui.widgets.charts.chart import Chart
 from firstlight_tui.widgets.log_view import LogView
 from tests.support.pilot import SIZES, Build, age, settle
 from tests.support.wizard_documents import FULL, MODEL, conversion

@@ -10,7 +10,7 @@ from firstlight_tui.modals.monitor_page import MonitorPage, thinned
 from firstlight_tui.state.machine_view import MachineView
 from firstlight_tui.steps.chat.screen import ChatStep
 from firstlight_tui.widgets import MonitorPane
-from firstlight_tui.widgets.charts import Chart
+from firstlight_tui.widgets.charts.chart import Chart
 from firstlight_tui.widgets.machine_chart import MachinePanel, strip_line
 from tests.support.pilot import Build, settle
 from tests.support.wizard_documents import FULL, GIB

@@ -16,7 +16,7 @@ from firstlight_tui.modals import DetailScreen
 from firstlight_tui.steps.precision.options_screen import AdvancedScreen
 from firstlight_tui.steps.precision.screen import PrecisionStep
 from firstlight_tui.widgets import Words
-from firstlight_tui.widgets.charts import PointChart
+from firstlight_tui.widgets.charts.chart import PointChart
 from firstlight_tui.widgets.precision_columns import drift_text, number
 from firstlight_tui.widgets.precision_table import PrecisionTable
 from tests.support.measured_documents import (

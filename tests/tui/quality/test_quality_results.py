@@ -8,7 +8,8 @@ from firstlight_tui.steps.quality.results import QualityResults
 from firstlight_tui.steps.quality.screen import QualityStep
 from firstlight_tui.steps.quality.text import evidence_text
 from firstlight_tui.widgets import Words
-from firstlight_tui.widgets.charts import Chart, TilePane
+from firstlight_tui.widgets.charts.chart import Chart
+from firstlight_tui.widgets.charts.tile import TilePane
 from tests.support.pilot import SIZES, Build, settle
 from tests.support.wizard_documents import FULL
 from tests.tui.quality.test_scorecard import CHECKS, quality

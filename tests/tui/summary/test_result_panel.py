@@ -7,7 +7,7 @@ from firstlight_tui.steps.chat.screen import ChatStep
 from firstlight_tui.steps.summary.result_panel import ResultPanel
 from firstlight_tui.steps.summary.screen import SummaryStep
 from firstlight_tui.widgets import Words
-from firstlight_tui.widgets.charts import TilePane, TileRow
+from firstlight_tui.widgets.charts.tile import TilePane, TileRow
 from tests.support.pilot import SIZES, Build, settle
 from tests.support.wizard_documents import FULL
 

@@ -16,8 +16,9 @@ from firstlight_core.monitor import Sample
 from firstlight_core.text import bytes_text, seconds_text
 from firstlight_tui.state.machine_view import MachineView
 from firstlight_tui.terminal.app import workspace_of
-from firstlight_tui.widgets.charts import Chart, LinePlot, Reference, Series
 from firstlight_tui.widgets.charts.canvas import spark
+from firstlight_tui.widgets.charts.chart import Chart
+from firstlight_tui.widgets.charts.lines import LinePlot, Reference, Series
 from firstlight_tui.widgets.machine_chart import MINUTE, rate_text
 from firstlight_tui.widgets.screens import Page
 from firstlight_tui.widgets.words import Words, part

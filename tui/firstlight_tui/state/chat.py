@@ -18,7 +18,6 @@ from firstlight_core.inference.transcript import (
     save_conversation,
 )
 from firstlight_core.session import Session
-from firstlight_tui.state.candidates import check_fits
 from firstlight_tui.state.conversation import Change, Conversation, OpenTarget
 from firstlight_tui.state.sampling_settings import SamplingSettings
 from firstlight_tui.state.signal import Signal
@@ -195,6 +194,8 @@ class Chat:
         if reload and self.first.served:
             raise UsageError("A server has a context of its own.", hint="Leave context empty.")
         if reload and self.first.artifact is not None:
+            from firstlight_tui.state.candidates import check_fits
+
             check_fits(artifact_target(self.first.artifact), settings.context)
         for conversation in self.conversations:
             conversation.settings = settings
@@ -215,6 +216,8 @@ class Chat:
         Raises:
             FirstlightError: the target cannot be opened, or does not fit into memory.
         """
+        from firstlight_tui.state.candidates import check_fits
+
         first = self.first
         check_fits(target, first.settings.context)
         # A group of its own: beginning a task ends the one of the same group.

@@ -106,16 +106,6 @@ class Undone:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceWish:
-    """How the next service is to be started."""
-
-    port: int = 0
-    """0 takes a free one."""
-    stays: bool = False
-    """Whether it outlives the wizard."""
-
-
 def suggested_choice(session: Session) -> Choice:
     """Return the choice as deployed, else with the name of the template or of the artifact."""
     from firstlight_core.artifact.inference_model import default_name

@@ -22,6 +22,16 @@ HEALTH_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceWish:
+    """How the next service is to be started."""
+
+    port: int = 0
+    """0 takes a free one."""
+    stays: bool = False
+    """Whether it outlives the wizard."""
+
+
+@dataclass(frozen=True, slots=True)
 class Served:
     """A service that runs: where it answers, and how it answered last."""
 

@@ -32,15 +32,13 @@ from firstlight_core.text import one_line
 from firstlight_core.workflow.services import Services
 from firstlight_tui.state.chat import Chat
 from firstlight_tui.state.conversation import Change
-from firstlight_tui.state.deployment import Choice, ServiceWish
 from firstlight_tui.state.jobs import Jobs
 from firstlight_tui.state.machine_view import MachineView, MonitorMode, machine_view, rates_now
 from firstlight_tui.state.navigation import Navigation
 from firstlight_tui.state.run_record import RunRecord
-from firstlight_tui.state.service import LocalService
+from firstlight_tui.state.service import LocalService, ServiceWish
 from firstlight_tui.state.signal import Signal
 from firstlight_tui.state.tasks import Tasks
-from firstlight_tui.state.template_draft import TemplateDraft
 from firstlight_tui.state.work import ResultT, Run, Work, WorkKey, WorkOf, Works, waits_words
 
 REPORT = WorkKey[SummaryFiles]("report")
@@ -48,6 +46,8 @@ REPORT = WorkKey[SummaryFiles]("report")
 
 if TYPE_CHECKING:
     from firstlight_core.exports.vllm_command import Capacity
+    from firstlight_tui.state.deployment import Choice
+    from firstlight_tui.state.template_draft import TemplateDraft
 
 
 @dataclass(slots=True)
@@ -56,18 +56,18 @@ class Drafts:
 
     model: str | None = None
     """A folder or a hub id from the command line, until the Model step has looked into it."""
-    template: TemplateDraft | None = None
+    template: "TemplateDraft | None" = None
     chat_template: tuple[str, str] | None = None
     """Artifact and Jinja text, as typed."""
     template_preview: tuple[tuple[str | None, dict[str, str]], TemplatePreview] | None = None
     """`(artifact, PromptTemplate)` and the tokens of their preview."""
-    deployment: tuple[str | None, Choice] | None = None
+    deployment: "tuple[str | None, Choice] | None" = None
     """Artifact and choice, unless it is as suggested."""
     capacity: "Capacity | None" = None
     """The last requested size of a vLLM server."""
     service: ServiceWish = field(default_factory=ServiceWish)
 
-    def deployment_of(self, artifact: str | None) -> Choice | None:
+    def deployment_of(self, artifact: str | None) -> "Choice | None":
         """Return what was chosen for this artifact, None when nothing was."""
         if self.deployment is None or self.deployment[0] != artifact:
             return None

@@ -8,7 +8,8 @@ from firstlight_core.documents.measure import BenchCase, BenchDocument, BenchRes
 from firstlight_core.measure.quoted_length import quoted_case, quoted_index
 from firstlight_core.precision.table import PRECISIONS
 from firstlight_core.text import one_line
-from firstlight_tui.widgets.charts import Bar, Bars, LinePlot, Series
+from firstlight_tui.widgets.charts.bars import Bar, Bars
+from firstlight_tui.widgets.charts.lines import LinePlot, Series
 
 _LABELS: dict[str, str] = {precision.key: precision.label for precision in PRECISIONS}
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from firstlight_core.documents.measure import QualitiesDocument, QualityDocument
 from firstlight_core.text import one_line
-from firstlight_tui.widgets.charts import DriftGauge, Marker
+from firstlight_tui.widgets.charts.drift_gauge import DriftGauge, Marker
 
 
 def documents_of(quality: QualityDocument | QualitiesDocument) -> list[QualityDocument]:

@@ -6,7 +6,7 @@ from textual.containers import Vertical
 from firstlight_core.monitor import History, Sample
 from firstlight_tui.state.machine_view import MachineView
 from firstlight_tui.terminal.app import workspace_of
-from firstlight_tui.widgets.charts import Chart
+from firstlight_tui.widgets.charts.chart import Chart
 from firstlight_tui.widgets.machine_chart import MachinePanel, strip_line
 from firstlight_tui.widgets.words import Words
 

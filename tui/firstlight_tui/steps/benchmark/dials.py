@@ -8,9 +8,9 @@ from firstlight_core.measure.quoted_length import quoted_case
 from firstlight_core.monitor import ALERT_THRESHOLDS, AlertThresholds
 from firstlight_core.text import bytes_text, seconds_text
 from firstlight_tui.widgets.bench_plots import decode_of, label_of, prefill_of, ttft_of
-from firstlight_tui.widgets.charts import Tile
 from firstlight_tui.widgets.charts.roles import Origin, Verdict
 from firstlight_tui.widgets.charts.scale import short
+from firstlight_tui.widgets.charts.tile import Tile
 
 INSTANT_S = 0.2
 """A wait that feels like none (Nielsen 1993 puts the limit at 0.1 to 0.2 s)."""

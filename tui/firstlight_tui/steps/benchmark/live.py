@@ -11,7 +11,9 @@ from firstlight_core.text import bytes_text, one_line
 from firstlight_tui.steps.benchmark.dials import rate_figure, seconds_figure
 from firstlight_tui.steps.benchmark.rows import spread_text
 from firstlight_tui.widgets import cell
-from firstlight_tui.widgets.charts import Bar, Bars, LinePlot, Series, Tile
+from firstlight_tui.widgets.charts.bars import Bar, Bars
+from firstlight_tui.widgets.charts.lines import LinePlot, Series
+from firstlight_tui.widgets.charts.tile import Tile
 
 SPEEDS = ("ttft_s", "prefill_tps", "decode_tps")
 

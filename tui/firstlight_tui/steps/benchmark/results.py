@@ -30,8 +30,10 @@ from firstlight_tui.steps.benchmark.rows import client_rows, figure_rows, proces
 from firstlight_tui.steps.benchmark.waiting import QuietWait
 from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.bench_plots import curves, further_bars, label_of, speed_bars
-from firstlight_tui.widgets.charts import Chart, LinePlot, Tile, TilePane, TileRow
+from firstlight_tui.widgets.charts.chart import Chart
+from firstlight_tui.widgets.charts.lines import LinePlot
 from firstlight_tui.widgets.charts.roles import MUTED
+from firstlight_tui.widgets.charts.tile import Tile, TilePane, TileRow
 from firstlight_tui.widgets.fitted_table import Column, FittedTable
 from firstlight_tui.widgets.words import part
 

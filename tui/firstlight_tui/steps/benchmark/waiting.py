@@ -14,8 +14,8 @@ from firstlight_core.measure.busy_processes import (
 from firstlight_core.process.events import Measured
 from firstlight_core.text import one_line, seconds_text
 from firstlight_tui.state.work import Work
-from firstlight_tui.widgets.charts import LinePlot, Reference, Series
 from firstlight_tui.widgets.charts.canvas import Piece, lines_of, trough
+from firstlight_tui.widgets.charts.lines import LinePlot, Reference, Series
 from firstlight_tui.widgets.charts.roles import BOLD, CAUTION, FILL, GOOD, MUTED, TITLE
 
 WAITING = "quiet"

@@ -14,8 +14,9 @@ from firstlight_tui.state.keymap import UNSET
 from firstlight_tui.state.sampling_settings import NUMBERS, SamplingSettings, setting_words
 from firstlight_tui.steps.chat.columns import label_of
 from firstlight_tui.steps.chat.keys import KEYS
-from firstlight_tui.widgets.charts import Chart, LinePlot, Series
 from firstlight_tui.widgets.charts.canvas import Piece, fitted, lines_of, trough
+from firstlight_tui.widgets.charts.chart import Chart
+from firstlight_tui.widgets.charts.lines import LinePlot, Series
 from firstlight_tui.widgets.charts.roles import BOLD, CAUTION, FILL, MUTED, TITLE
 from firstlight_tui.widgets.words import Words, part
 

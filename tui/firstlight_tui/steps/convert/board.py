@@ -21,14 +21,9 @@ from firstlight_tui.state.conversion_stages import (
 from firstlight_tui.state.job_list import count_text
 from firstlight_tui.state.work import Work
 from firstlight_tui.widgets import Words
-from firstlight_tui.widgets.charts import (
-    Chart,
-    LinePlot,
-    Pipeline,
-    PipelineStage,
-    Reference,
-    Series,
-)
+from firstlight_tui.widgets.charts.chart import Chart
+from firstlight_tui.widgets.charts.lines import LinePlot, Reference, Series
+from firstlight_tui.widgets.charts.pipeline import Pipeline, PipelineStage
 from firstlight_tui.widgets.words import part
 from firstlight_tui.widgets.work_view import SILENT_SECONDS
 

@@ -9,7 +9,8 @@ from firstlight_core.documents.conversion import ConversionDocument
 from firstlight_core.documents.estimate import Estimates
 from firstlight_core.precision.table import find_precision
 from firstlight_core.text import bytes_text, seconds_text
-from firstlight_tui.widgets.charts import Bar, Bars, Chart
+from firstlight_tui.widgets.charts.bars import Bar, Bars
+from firstlight_tui.widgets.charts.chart import Chart
 
 Row = tuple[ConversionDocument, float | None, float | None]
 """A conversion, what was measured of it, and what was estimated."""

@@ -13,8 +13,8 @@ from textual.widgets import Button, Checkbox, Input, Label
 from firstlight_core.errors import FirstlightError
 from firstlight_core.text import one_line, seconds_text
 from firstlight_tui.modals.cancel_work import cancel_work
-from firstlight_tui.state.deployment import ServiceWish, serve_target
-from firstlight_tui.state.service import HEALTH_SECONDS, SERVE, LocalService, Served
+from firstlight_tui.state.deployment import serve_target
+from firstlight_tui.state.service import HEALTH_SECONDS, SERVE, LocalService, Served, ServiceWish
 from firstlight_tui.state.work import OnEvent, Started, Work
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.terminal.app import workspace_of

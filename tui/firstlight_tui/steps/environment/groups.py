@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from firstlight_tui.state.work_rows import CheckRow
-from firstlight_tui.widgets.charts import Tile
+from firstlight_tui.widgets.charts.tile import Tile
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,10 @@ from firstlight_core.precision.table import DEFAULT_PRECISION, find_precision
 from firstlight_core.text import bytes_text
 from firstlight_tui.terminal.app import workspace_of
 from firstlight_tui.widgets import Words
-from firstlight_tui.widgets.charts import Chart, LinePlot, MachineScale, Series, Size
 from firstlight_tui.widgets.charts.canvas import trough
+from firstlight_tui.widgets.charts.chart import Chart
+from firstlight_tui.widgets.charts.lines import LinePlot, Series
+from firstlight_tui.widgets.charts.pipeline import MachineScale, Size
 from firstlight_tui.widgets.charts.roles import FILL
 from firstlight_tui.widgets.words import part
 

@@ -10,7 +10,8 @@ from firstlight_core.documents.model import InspectDocument
 from firstlight_core.precision.table import DEFAULT_PRECISION, find_precision
 from firstlight_core.text import bytes_text, one_line, seconds_text
 from firstlight_tui.widgets import Words
-from firstlight_tui.widgets.charts import Bar, Bars, Chart, Part, StackedBar
+from firstlight_tui.widgets.charts.bars import Bar, Bars, Part, StackedBar
+from firstlight_tui.widgets.charts.chart import Chart
 
 PART_LABELS = {"embedding": "embedding", "body": "body", "head": "head"}
 

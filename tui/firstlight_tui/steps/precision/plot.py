@@ -7,8 +7,9 @@ from firstlight_core.estimate.recommendation import pareto_front
 from firstlight_core.measure.drift_words import KL_ZERO, kl_text
 from firstlight_core.precision.table import find_precision
 from firstlight_core.text import bytes_text
-from firstlight_tui.widgets.charts import Bar, Bars, Scatter, Spot
+from firstlight_tui.widgets.charts.bars import Bar, Bars
 from firstlight_tui.widgets.charts.scale import short
+from firstlight_tui.widgets.charts.scatter import Scatter, Spot
 from firstlight_tui.widgets.precision_columns import PrecisionRow
 
 NOT_YET = (

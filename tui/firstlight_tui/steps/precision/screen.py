@@ -37,7 +37,7 @@ from firstlight_tui.steps.precision.plot import NOT_YET, memory_bars, size_bars,
 from firstlight_tui.steps.precision.rows import figures_of, rows_of
 from firstlight_tui.terminal.workers import begin
 from firstlight_tui.widgets import Words
-from firstlight_tui.widgets.charts import Chart, PointChart
+from firstlight_tui.widgets.charts.chart import Chart, PointChart
 from firstlight_tui.widgets.precision_table import PrecisionTable
 from firstlight_tui.widgets.words import part
 

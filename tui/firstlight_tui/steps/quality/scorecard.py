@@ -15,8 +15,8 @@ from firstlight_core.documents.measure import (
 from firstlight_core.measure.drift_words import kl_text, level_words
 from firstlight_core.measure.quality_verdict import USABILITY_WORDS, usability
 from firstlight_core.text import one_line
-from firstlight_tui.widgets.charts import Histogram, PromptDrift, Tile
 from firstlight_tui.widgets.charts.canvas import Piece, spark, trough
+from firstlight_tui.widgets.charts.drift_gauge import Histogram, PromptDrift
 from firstlight_tui.widgets.charts.roles import (
     BAD,
     BOLD,
@@ -28,6 +28,7 @@ from firstlight_tui.widgets.charts.roles import (
     TROUGH,
     Verdict,
 )
+from firstlight_tui.widgets.charts.tile import Tile
 from firstlight_tui.widgets.token_view import change_content
 from firstlight_tui.widgets.words import part
 

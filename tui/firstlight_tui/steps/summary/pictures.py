@@ -8,7 +8,7 @@ from firstlight_core.precision.table import find_precision
 from firstlight_core.session import Session
 from firstlight_core.text import one_line
 from firstlight_tui.widgets.bench_plots import curves, speed_bars
-from firstlight_tui.widgets.charts import Chart
+from firstlight_tui.widgets.charts.chart import Chart
 from firstlight_tui.widgets.drift_plot import documents_of, drift_gauge
 from firstlight_tui.widgets.words import part
 

@@ -13,7 +13,7 @@ from firstlight_core.report.facts import RunFacts
 from firstlight_core.session import Session
 from firstlight_tui.steps.summary.trophy import claim_line, headline, tiles
 from firstlight_tui.widgets import Words
-from firstlight_tui.widgets.charts import TilePane, TileRow
+from firstlight_tui.widgets.charts.tile import TilePane, TileRow
 
 TILES = ("size", "speed", "closeness", "memory")
 

@@ -9,10 +9,10 @@ from firstlight_core.measure.drift_words import kl_text
 from firstlight_core.precision.table import PRECISIONS, find_precision
 from firstlight_core.report.claims import ClaimCheck
 from firstlight_core.text import bytes_text, one_line
-from firstlight_tui.widgets.charts import MiniBar, Tile
 from firstlight_tui.widgets.charts.canvas import Piece
 from firstlight_tui.widgets.charts.roles import BAD, BOLD, GOOD, MUTED, TITLE, Origin, Verdict
 from firstlight_tui.widgets.charts.scale import short
+from firstlight_tui.widgets.charts.tile import MiniBar, Tile
 from firstlight_tui.widgets.words import part
 
 MOST_BARS = 4
