@@ -28,8 +28,8 @@ class EstimateDocument(TypedDict):
     """Why it cannot run here, and what could; empty when it can."""
 
 
-class PartialEstimate(TypedDict, total=False):
-    """The estimate of a row with edited options: some keys of `EstimateDocument`."""
+class RowEstimate(TypedDict, total=False):
+    """The estimate that a row of the wizard shows; with edited options it has only some keys of `EstimateDocument`."""
 
     precision: str
     bytes: int
@@ -44,5 +44,5 @@ class PartialEstimate(TypedDict, total=False):
     reason: str
 
 
-Estimates = Mapping[str, PartialEstimate]
+Estimates = Mapping[str, RowEstimate]
 """Precision key → its estimate."""

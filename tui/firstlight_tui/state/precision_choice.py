@@ -1,7 +1,7 @@
 """Precisions in a session: their estimates, the recommended default, and rows with options of their own."""
 
 from firstlight_core.documents.conversion import ConversionDocument, OliveConfig
-from firstlight_core.documents.estimate import Estimates, PartialEstimate
+from firstlight_core.documents.estimate import Estimates, RowEstimate
 from firstlight_core.documents.model import InspectDocument
 from firstlight_core.estimate.edited_size import edited_bytes
 from firstlight_core.precision.options import costs_of
@@ -31,11 +31,11 @@ def estimates_of(session: Session) -> Estimates:
     }
 
 
-def _edited_estimate(model: InspectDocument, key: str, config: OliveConfig) -> PartialEstimate:
+def _edited_estimate(model: InspectDocument, key: str, config: OliveConfig) -> RowEstimate:
     """Return the size of an edited row, and the figures that do not depend on its options."""
     row, estimates = find_precision(key), model["estimates"]
     costs = estimates.get(costs_of(row, config).key, estimates[key])
-    partial: PartialEstimate = {}
+    partial: RowEstimate = {}
     if (size := edited_bytes(model, row, config)) is not None:
         partial["bytes"] = size
     if "peak_ram_bytes" in costs:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from firstlight_core.documents.estimate import PartialEstimate
+from firstlight_core.documents.estimate import RowEstimate
 from firstlight_core.estimate.measured_figures import Figures
 from firstlight_core.measure.drift_words import KL_ZERO, kl_text
 from firstlight_core.precision.table import Precision
@@ -16,7 +16,7 @@ class PrecisionRow:
     """The row of one precision: estimate, measurements, marks."""
 
     precision: Precision
-    guess: PartialEstimate
+    guess: RowEstimate
     figures: Figures | None
     marked: bool = False
     recommended: bool = False
