@@ -1,7 +1,6 @@
 """One table over all steps: no stray key ends work, whichever step it belongs to."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +17,7 @@ from firstlight_tui.state.work import Work
 from firstlight_tui.steps import list_screens
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.environment.install import Installation
-from tests.support.pilot import Build, age, painted, set_age, settle
+from tests.support.pilot import Build, age, painted, set_age, settle, until
 from tests.support.wizard_documents import FULL
 from tests.support.wizard_services import Called, fake_services
 
@@ -86,12 +85,6 @@ class Slow:
         if (hear := options.get("on_event")) is not None:
             hear(Stage("work", "Working"))
         await self.go_on.wait()
-
-
-async def until(pilot: Pilot[Any], reached: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not reached():
-            await pilot.pause(0.02)
 
 
 def name_of(row: Row) -> str:

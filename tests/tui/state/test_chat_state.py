@@ -1,7 +1,6 @@
 """The chat without a screen: asking, comparing, keeping, commands, settings, the death of an engine."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from firstlight_tui.state.sampling_settings import NUMBERS, SamplingSettings, re
 from tests.support import faultkit
 from tests.support.background import LoopTasks
 from tests.support.chat_view import ChatDesk, RecordingView
+from tests.support.waiting import until
 from tests.support.wizard_services import FakeEngine
 
 # faultkit leaves the files that it wrote to the garbage collector.
@@ -48,15 +48,10 @@ class Desk:
         self.view = RecordingView(self.tasks)
         self.commands = ChatCommands(self.workspace, self.view)
 
-    async def until(self, true: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
-            while not true():
-                await asyncio.sleep(0)
-
     async def rest(self) -> None:
         """Until nothing is loaded or answered any more, and no command works in the background."""
         groups = ("asking", "beside", "form", "prompt", "stop")
-        await self.until(
+        await until(
             lambda: not self.chat.busy and not any(self.tasks.running(name) for name in groups)
         )
 

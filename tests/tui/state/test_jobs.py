@@ -1,7 +1,7 @@
 """The queue of jobs without a screen: one conversion or measurement at a time, in an order that one can change."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -16,6 +16,7 @@ from firstlight_tui.state.work import OnEvent, Started, Work, WorkKey, WorkOf
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.benchmark.screen import BenchmarkStep, keep_stopped
 from tests.support.background import LoopTasks
+from tests.support.waiting import until
 from tests.support.wizard_documents import BENCHMARK, FULL
 from tests.support.wizard_services import Called, fake_services
 
@@ -50,11 +51,6 @@ class Bench:
         )
         return work
 
-    async def until(self, reached: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
-            while not reached():
-                await asyncio.sleep(0.001)
-
 
 @pytest.fixture
 async def bench() -> AsyncIterator[Bench]:
@@ -71,10 +67,10 @@ async def test_a_second_measurement_waits_and_begins_when_the_first_has_ended(be
     assert measure.waits_for == "The conversion" and measure.pending and not measure.running
     assert bench.start("benchmark") is measure, "it waits already"
     bench.gates["conversion"].set()
-    await bench.until(lambda: measure.running)
+    await until(lambda: measure.running)
     assert convert.status == "done" and bench.jobs.alone is measure and not bench.jobs.waiting
     bench.gates["benchmark"].set()
-    await bench.until(lambda: measure.status == "done")
+    await until(lambda: measure.status == "done")
     assert bench.done == ["conversion", "benchmark"]
 
 
@@ -87,12 +83,12 @@ async def test_never_do_two_of_them_run_at_once(bench: Bench) -> None:
     bench.jobs.changed.listen(count)
     works = [bench.start(f"job {number}") for number in range(5)]
     for number, work in enumerate(works):
-        await bench.until(lambda work=work: work.running)  # type: ignore[misc]
+        await until(lambda work=work: work.running)  # type: ignore[misc]
         if number % 2:
             bench.jobs.stop(work.name)
         else:
             bench.gates[work.name].set()
-    await bench.until(lambda: not any(work.pending for work in works))
+    await until(lambda: not any(work.pending for work in works))
     assert most == [1] and [work.status for work in works] == ["done", "cancelled"] * 2 + ["done"]
 
 
@@ -103,7 +99,7 @@ async def test_a_failure_lets_the_next_one_begin(bench: Bench) -> None:
     key = WorkKey[None]("conversion")
     failed = bench.jobs.start(WorkOf(key, "The conversion", alone=True), key, fail)
     after = bench.start("benchmark")
-    await bench.until(lambda: after.running)
+    await until(lambda: after.running)
     assert failed.status == "failed"
 
 
@@ -124,33 +120,33 @@ async def test_the_order_can_be_changed_and_one_can_leave_the_queue(bench: Bench
     assert first.status == "cancelled" and bench.jobs.waiting == [third, second]
     assert third.waits_for == "The conversion"
     bench.gates["conversion"].set()
-    await bench.until(lambda: third.running)
+    await until(lambda: third.running)
 
 
 async def test_nothing_begins_any_more_when_the_wizard_ends(bench: Bench) -> None:
     convert, after = bench.start("conversion"), bench.start("benchmark")
-    await bench.until(lambda: convert.entered)
+    await until(lambda: convert.entered)
     bench.jobs.close()
     bench.jobs.stop("conversion")
-    await bench.until(lambda: not convert.pending)
+    await until(lambda: not convert.pending)
     assert after.waiting
 
 
 async def test_what_was_finished_is_handed_over_when_work_is_cancelled(bench: Bench) -> None:
     bench.start("benchmark", part="three figures")
     nothing = bench.start("quality")
-    await bench.until(lambda: bench.jobs.works["benchmark"].entered)
+    await until(lambda: bench.jobs.works["benchmark"].entered)
     bench.jobs.stop("benchmark")
-    await bench.until(lambda: nothing.running)
+    await until(lambda: nothing.running)
     bench.jobs.stop("quality")
-    await bench.until(lambda: not nothing.pending)
+    await until(lambda: not nothing.pending)
     assert bench.stopped == ["three figures"]
 
 
 async def test_the_list_says_what_runs_what_waits_and_how_it_ended(bench: Bench) -> None:
     assert jobs_badge(bench.jobs) == "" and job_rows(bench.jobs) == []
     convert = bench.start("conversion")
-    await bench.until(lambda: convert.stage is not None)
+    await until(lambda: convert.stage is not None)
     convert.take(Progress(3, 24, "layers"))
     bench.start("benchmark")
     bench.start("quality")
@@ -162,7 +158,7 @@ async def test_the_list_says_what_runs_what_waits_and_how_it_ended(bench: Bench)
         ("○", "The quality", "after the benchmark"),
     ]
     bench.jobs.stop("conversion")
-    await bench.until(lambda: convert.status == "cancelled")
+    await until(lambda: convert.status == "cancelled")
     rows = job_rows(bench.jobs)
     assert [row.mark for row in rows] == ["◐", "○", "·"] and rows[-1].words == "stopped"
 

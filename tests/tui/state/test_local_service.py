@@ -1,7 +1,6 @@
 """The local service without a screen: held, restarted at its port, dead, and found when it outlives the wizard."""
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
@@ -12,16 +11,11 @@ from firstlight_core.foundry.background import BackgroundService
 from firstlight_core.workflow.services import Services
 from firstlight_tui.state.service import LocalService
 from tests.support.fake_service import FakeFoundry
+from tests.support.waiting import until
 
 STAYS = BackgroundService(
     pid=7, born=1.0, target="mine", base_url="http://127.0.0.1:99/v1", model="mine:1"
 )
-
-
-async def until(reached: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not reached():
-            await asyncio.sleep(0)
 
 
 def hold(service: LocalService, target: str = "mine") -> "asyncio.Task[object]":

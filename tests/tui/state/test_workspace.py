@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from firstlight_tui.state.work import OnEvent, Started, WorkKey
 from firstlight_tui.state.workspace import Workspace
 from tests.support import documents, faultkit
 from tests.support.background import LoopTasks
+from tests.support.waiting import until
 from tests.support.wizard_services import Called, fake_services
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -74,16 +75,11 @@ class Desk:
             warn=self.warnings.append,
         )
 
-    async def until(self, reached: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
-            while not reached():
-                await asyncio.sleep(0.001)
-
     async def ask(self, question: str) -> None:
         chat = self.workspace.chat
         chat.ask(question)
-        await self.until(lambda: not self.tasks.running("asking") and not chat.busy)
-        await self.until(lambda: not self.tasks.running("ledger"))
+        await until(lambda: not self.tasks.running("asking") and not chat.busy)
+        await until(lambda: not self.tasks.running("ledger"))
 
     def entries(self) -> list[Entry]:
         run = self.workspace.run_record
@@ -114,15 +110,15 @@ async def test_work_ends_in_the_session_whichever_step_is_open(desk: Desk) -> No
     workspace.worked.listen(lambda work: heard.append(work.status))
     work = workspace.start(CONVERT, "The conversion", run, done=desk.step.finished)
     assert workspace.start(CONVERT, "The conversion", run) is work, "it runs already"
-    await desk.until(lambda: work.pid == 4711)
+    await until(lambda: work.pid == 4711)
     assert workspace.busy == [work]
     assert workspace.leave_question().startswith("The conversion is still running.")
     release.set()
-    await desk.until(lambda: not work.running)
+    await until(lambda: not work.running)
     assert desk.step.results == [converted] and workspace.works.result(CONVERT) == converted
     assert heard[-1] == "done"
     assert work.pid is None and list(work.lines) == ["half"]
-    await desk.until(lambda: not desk.tasks.running("ledger"))
+    await until(lambda: not desk.tasks.running("ledger"))
     assert [entry.step for entry in desk.entries()] == ["convert"]
     assert workspace.leave_question() == ""
 
@@ -135,15 +131,15 @@ async def test_work_that_fails_or_is_cancelled_says_so(desk: Desk) -> None:
         await asyncio.Event().wait()
 
     failed = desk.workspace.start(CONVERT, "The conversion", fail)
-    await desk.until(lambda: failed.status == "failed")
+    await until(lambda: failed.status == "failed")
     assert isinstance(failed.error, FirstlightError) and not desk.step.results
     at_once = desk.workspace.start(DEPLOY, "The deployment", wait)
     desk.workspace.stop_work("deploy")
     assert at_once.status == "cancelled", "nothing of it has run that could say so"
     later = desk.workspace.start(QUALITY, "The check", wait)
-    await desk.until(lambda: later.entered)
+    await until(lambda: later.entered)
     desk.workspace.stop_work("quality")
-    await desk.until(lambda: later.status == "cancelled")
+    await until(lambda: later.status == "cancelled")
 
 
 async def test_a_new_choice_forgets_the_work_of_the_old_one(desk: Desk) -> None:
@@ -153,7 +149,7 @@ async def test_a_new_choice_forgets_the_work_of_the_old_one(desk: Desk) -> None:
     workspace, changes = desk.workspace, list[Session]()
     workspace.session_changed.listen(changes.append)
     failed = workspace.start(CONVERT, "The conversion", fail)
-    await desk.until(lambda: not failed.running)
+    await until(lambda: not failed.running)
     workspace.session = workspace.session
     assert "convert" in workspace.works and not changes, "the same session is no news"
     workspace.session = workspace.session.decide(source="/other")
@@ -190,7 +186,7 @@ async def test_every_turn_of_the_chat_appends_one_line_beside_the_loop(
     answer = workspace.chat.newest_answer
     assert answer is not None
     workspace.chat.rate(answer, 4)
-    await desk.until(lambda: not desk.tasks.running("ledger"))
+    await until(lambda: not desk.tasks.running("ledger"))
     entries = desk.entries()
     assert [(entry.step, entry.values["prompt"]) for entry in entries] == [
         ("chat", "What is int4?"),
@@ -300,7 +296,7 @@ async def test_a_full_disk_is_a_warning_and_the_next_line_is_tried_again(
         patch.setattr(Run, "record", full)
         desk.workspace.record("wizard", "done", {"how": "finished"})
         desk.workspace.ledger.append("chat", "done", TURN)
-        await desk.until(lambda: len(desk.warnings) == 2)
+        await until(lambda: len(desk.warnings) == 2)
     assert desk.warnings == ["The disk is full. Make room."] * 2
     desk.workspace.ledger.append("chat", "done", TURN)
-    await desk.until(lambda: len(desk.entries()) == 1)
+    await until(lambda: len(desk.entries()) == 1)
