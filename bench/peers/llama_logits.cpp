@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "ggml-backend.h"
 #include "llama.h"
 
 using Clock = std::chrono::steady_clock;
@@ -32,6 +33,8 @@ static void compute(llama_context * context, llama_token * ids, size_t count) {
 int main(int count, char ** words) {
     if (count != 4) end_with("usage: llama_logits MODEL THREADS CONTEXT");
     llama_log_set([](ggml_log_level, const char *, void *) {}, nullptr);
+    // Builds with one library for each kind of processor load the one that fits.
+    ggml_backend_load_all();
     llama_backend_init();
     const auto start = Clock::now();
     llama_model * model = llama_model_load_from_file(words[1], llama_model_default_params());

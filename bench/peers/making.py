@@ -56,8 +56,7 @@ class Folders:
     @property
     def olive_model(self) -> Path:
         """Olive's own artifact."""
-        configs = sorted(self.olive.rglob("genai_config.json"))
-        return configs[0].parent if configs else self.olive
+        return self.olive / "output"
 
     def gguf(self, quantisation: str) -> Path:
         """The GGUF file of a format of llama.cpp."""

@@ -25,7 +25,7 @@ from firstlight_core.documents import jobs_engine
 from firstlight_core.inference.engine import open_engine
 from firstlight_core.monitor import read_resident
 
-REPEATS = 5
+REPEATS = 3
 PROMPT = 512
 _FIRST_ID = 1_000
 

@@ -1,11 +1,12 @@
 """`docs/benchmarks.md`: the tables of `bench/results/peers.json`, and the findings written beside them by hand."""
 
 import statistics
-from collections.abc import Sequence
 from pathlib import Path
 
 from bench.measuring import REPOSITORY
+from bench.peers.curve_tables import curve_lines
 from bench.peers.document import DriftTest, PeersDocument, Run, latest_run
+from bench.peers.markdown import VOID, mib, spread, table, void_lines
 from bench.peers.models import (
     BARE,
     INT4,
@@ -20,7 +21,6 @@ from bench.peers.ratios import Ratio, ratio_of, samples_of, target_ratio
 
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
 FINDINGS = Path(__file__).with_name("findings.md")
-VOID = "void"
 BARE_TOLERANCE = 0.02
 MEMORY_LIMIT = 1.1
 DRIFT_TEST_LIMIT = 2.0
@@ -45,13 +45,14 @@ def page_text(document: PeersDocument, findings: str) -> str:
         "Written by `make bench-peers`; do not edit. Every sample is in `bench/results/peers.json`.",
         "",
         f"Machine: {machine['cpu']}, {machine['threads']} threads, {machine['memory']}, {machine['system']}. "
-        f"{versions}, {document['llama_cpp']} (built here, `GGML_NATIVE=ON`), two threads each.",
+        f"{versions}, {document['llama_cpp']}. Two threads each.",
         "",
         findings.strip(),
         "",
     ]
     for model in MODELS.values():
         lines += _model_lines(document, model)
+    lines += curve_lines(document)
     return "\n".join(lines)
 
 
@@ -63,31 +64,27 @@ def _model_lines(document: PeersDocument, model: PeerModel) -> list[str]:
     lines = [f"## {model.title}", ""] if speed or memory or drift or making else []
     if speed is not None:
         lines += ["Tokens a second, median (smallest to largest).", ""]
-        lines += _void_lines(speed) + _table(_SPEED_HEAD, _speed_rows(speed))
+        lines += void_lines(speed) + table(_SPEED_HEAD, _speed_rows(speed))
     targets = _target_rows(model, speed, memory, drift)
     if targets:
-        lines += _table(_TARGET_HEAD, targets)
+        lines += table(_TARGET_HEAD, targets)
     if memory is not None:
-        lines += _void_lines(memory) + _table(_MEMORY_HEAD, _memory_rows(document, memory, drift))
+        lines += void_lines(memory) + table(_MEMORY_HEAD, _memory_rows(document, memory, drift))
     if making is not None:
         lines += [
             "Making it:",
             "",
-            *_void_lines(making),
-            *_table(_MAKING_HEAD, _making_rows(making)),
+            *void_lines(making),
+            *table(_MAKING_HEAD, _making_rows(making)),
         ]
     return lines
-
-
-def _void_lines(run: Run) -> list[str]:
-    return [line for reason in run["void_reasons"] for line in (f"**{reason}**", "")]
 
 
 def _speed_rows(run: Run) -> list[list[str]]:
     return [
         [
             entry["subject"],
-            *(_spread(entry["figures"].get(metric, []), run, 1.0) for metric in METRICS),
+            *(spread(entry["figures"].get(metric, []), run) for metric in METRICS),
         ]
         for entry in run["subjects"]
     ]
@@ -179,10 +176,10 @@ def _memory_rows(document: PeersDocument, run: Run, drift: DriftTest | None) -> 
         rows.append(
             [
                 name,
-                _mib(sizes[name]) if name in sizes else "",
-                _spread(figures["load_s"], run, 1.0, digits=2) + " s",
-                _spread(figures["running_bytes"], run, 2**20) + " MiB",
-                _spread(figures["peak_bytes"], run, 2**20) + " MiB",
+                mib(sizes[name]) if name in sizes else "",
+                spread(figures["load_s"], run, digits=2) + " s",
+                spread(figures["running_bytes"], run, unit=2**20) + " MiB",
+                spread(figures["peak_bytes"], run, unit=2**20) + " MiB",
                 f"{own['kl_mean']:.3g}" if own is not None else "",
                 f"{100 * own['top1_agreement']:.1f} %" if own is not None else "",
             ]
@@ -194,27 +191,8 @@ def _making_rows(run: Run) -> list[list[str]]:
     return [
         [
             entry["subject"],
-            _spread(entry["figures"]["seconds"], run, 1.0) + " s",
-            _spread(entry["figures"]["peak_bytes"], run, 2**20) + " MiB",
+            spread(entry["figures"]["seconds"], run) + " s",
+            spread(entry["figures"]["peak_bytes"], run, unit=2**20) + " MiB",
         ]
         for entry in run["subjects"]
     ]
-
-
-def _mib(size: float) -> str:
-    return f"{size / 2**20:,.0f} MiB"
-
-
-def _spread(samples: Sequence[float], run: Run, unit: float, *, digits: int = 0) -> str:
-    if run["void_reasons"] or not samples:
-        return VOID
-    low, middle, high = (
-        f"{value / unit:,.{digits}f}"
-        for value in (min(samples), statistics.median(samples), max(samples))
-    )
-    return middle if low == high else f"{middle} ({low} to {high})"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = [head, ["---"] * len(head), *rows]
-    return [*("| " + " | ".join(cells) + " |" for cells in lines), ""]
