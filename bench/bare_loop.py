@@ -1,5 +1,6 @@
 """A process of `bench/bare_genai.py`: onnxruntime-genai with nothing around it."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -41,16 +42,25 @@ class BareLoop:
         return self._process.pid
 
     def answer(self, ids: Sequence[int], tokens: int, max_length: int) -> BareAnswer:
-        """Return the times of one prompt and so many decoded tokens."""
+        """Return the times of one prompt and so many decoded tokens.
+
+        Raises:
+            RuntimeError: the process ended.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         request = {"ids": list(ids), "tokens": tokens, "max_length": max_length}
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        return cast(BareAnswer, json.loads(self._process.stdout.readline()))
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the bare loop ended with {self._process.wait(10)}")
+        return cast(BareAnswer, json.loads(line))
 
     def close(self) -> None:
         """End the process."""
         assert self._process.stdin is not None
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
         self._process.wait(10)

@@ -26,6 +26,8 @@ class Run(TypedDict):
     load_average: list[float]
     void_reasons: list[str]
     """Sentences; figures of a run with any are worth nothing."""
+    void_rounds: list[int]
+    """Rounds beside which other programs were busy, or the machine slept; their samples stay here and count for nothing."""
     subjects: list[Samples]
 
 
@@ -99,6 +101,11 @@ def load_document(machine: MachineDocument, llama_cpp: str) -> PeersDocument:
 def save_document(document: PeersDocument) -> None:
     """Write the document."""
     write_json(RESULT, document)
+
+
+def valid_samples(run: Run, samples: list[float]) -> list[float]:
+    """Return the samples of the rounds that are not void."""
+    return [value for number, value in enumerate(samples) if number not in run["void_rounds"]]
 
 
 def latest_run(document: PeersDocument, kind: str, model: str) -> Run | None:

@@ -13,7 +13,8 @@ from bench.peers.interleaving import seconds_with_children
 from bench.peers.llama_cpp import LlamaCpp
 from bench.peers.making import Folders
 from bench.peers.memory import LlamaProcess
-from bench.peers.models import CONTEXT, INT4, LLAMA_FORMATS, OLIVE, TUNED, PeerModel, llama_name
+from bench.peers.models import CONTEXT, INT4, LLAMA_FORMATS, OLIVE, PeerModel, llama_name
+from firstlight_core.documents import jobs_engine
 from firstlight_core.documents.jobs_engine import TokenScores
 from firstlight_core.documents.measure import DriftFigures
 from firstlight_core.inference.engine import open_engine
@@ -25,6 +26,8 @@ from firstlight_core.measure.reference import Conversation, Reference, find_refe
 
 REPEATS = 1
 """Repeats of Firstlight's whole test of drift, a minute each; drift itself is the same every time."""
+CONTROL, CONTROL_MODEL = "F16", "smollm2"
+"""Weights in 16 bits drift by next to nothing, which shows that llama.cpp's logits are read right."""
 QUESTIONS = (
     "What is the capital of Portugal, and what is it known for?",
     "Explain to a child why the sky is blue.",
@@ -69,10 +72,9 @@ async def measure_drifts(model: PeerModel, folders: Folders, llama: LlamaCpp) ->
             forward.append(reference.forward_s + _forward_seconds(folders.int4, reference))
             watch.end()
         drifts = [_entry(INT4, own)]
-        for name, folder in ((TUNED, folders.tuned), (OLIVE, folders.olive_model)):
-            if folder.is_dir():
-                drifts.append(_entry(name, await _artifact_drift(folder, reference)))
-        for quantisation in (*LLAMA_FORMATS, "F16"):
+        # The tuned artifact has the same weights.
+        drifts.append(_entry(OLIVE, await _token_drift(folders.olive_model, reference)))
+        for quantisation in (*LLAMA_FORMATS, *((CONTROL,) if model.key == CONTROL_MODEL else ())):
             command = llama.logits_program(folders.gguf(quantisation), CONTEXT)
             figures = _llama_drift(command, reference, work / "rows.bin")
             drifts.append(_entry(llama_name(quantisation), figures))
@@ -84,6 +86,22 @@ async def measure_drifts(model: PeerModel, folders: Folders, llama: LlamaCpp) ->
         "forward_s": forward,
         "void_reasons": watch.notes(),
     }
+
+
+async def _token_drift(folder: Path, reference: Reference) -> DriftFigures:
+    """Return the drift of an artifact on the reference's tokens; it needs no chat template for that."""
+    scored: list[TokenScores] = []
+    async with open_engine(folder, max_length=CONTEXT) as engine:
+        for passage in reference.prompts:
+            request: jobs_engine.CompareRequest = {
+                "ids": passage["ids"],
+                "prompt_tokens": passage["prompt_tokens"],
+                "first_row": passage["first_row"],
+                "rows": str(reference.rows),
+                "vocab": reference.vocab,
+            }
+            scored.append(await engine.call(jobs_engine.COMPARE(request)))
+    return drift_figures(scored)
 
 
 async def _artifact_drift(folder: Path, reference: Reference) -> DriftFigures:

@@ -12,6 +12,9 @@ import psutil
 from bench.peers.document import Run, Samples
 from firstlight_core.measure.interference import InterferenceWatch, processor_seconds
 
+LEAST_ROUNDS = 5
+"""Rounds without disturbance that a longer run needs."""
+
 
 class Subject(Protocol):
     """Something that is measured: a name, its long-lived processes, and one repetition."""
@@ -28,6 +31,11 @@ class Subject(Protocol):
         """Measure once; figures by metric."""
 
 
+def own_watch() -> InterferenceWatch:
+    """Return a watch to which the programs that this process has waited for are its own."""
+    return InterferenceWatch(ours=seconds_with_children)
+
+
 async def run_in_turns(
     subjects: Sequence[Subject],
     rounds: int,
@@ -36,13 +44,15 @@ async def run_in_turns(
     model: str,
     warm_up: bool,
     tell: Callable[[str], Awaitable[None] | None] = lambda line: None,
-    watch: InterferenceWatch | None = None,
+    make_watch: Callable[[], InterferenceWatch] = own_watch,
 ) -> Run:
     """Measure every subject once a round, each round beginning with the next one.
 
-    With `warm_up` a first round is thrown away. Programs that a subject starts and waits for count as its own.
+    With `warm_up` a first round is thrown away. A disturbed round is void; where fewer than `LEAST_ROUNDS` remain, or
+    any of a shorter run is, the whole run is. Programs that a subject starts and waits for count as its own.
     """
-    watch = watch or InterferenceWatch(ours=seconds_with_children)
+    void_rounds: list[int] = []
+    reasons: list[str] = []
     figures: dict[str, dict[str, list[float]]] = {
         subject.name: defaultdict(list) for subject in subjects
     }
@@ -51,6 +61,7 @@ async def run_in_turns(
     for number in range(rounds + warm_up):
         counts = number >= warm_up
         turn = number % len(subjects)
+        watch = make_watch()
         if counts:
             watch.begin([pid for subject in subjects for pid in subject.pids])
         for subject in [*subjects[turn:], *subjects[:turn]]:
@@ -59,6 +70,9 @@ async def run_in_turns(
                 figures[subject.name][metric].append(value)
         if counts:
             watch.end()
+            if notes := watch.notes():
+                void_rounds.append(number - warm_up)
+                reasons += notes
         tell(f"round {number + 1 - warm_up} of {rounds}")
     await asyncio.sleep(0)
     return {
@@ -66,7 +80,8 @@ async def run_in_turns(
         "model": model,
         "at": at,
         "load_average": load,
-        "void_reasons": watch.notes(),
+        "void_reasons": [] if rounds - len(void_rounds) >= min(LEAST_ROUNDS, rounds) else reasons,
+        "void_rounds": void_rounds,
         "subjects": [
             Samples(subject=name, figures=dict(metrics)) for name, metrics in figures.items()
         ],

@@ -45,7 +45,7 @@ class Folders:
 
     @property
     def tuned(self) -> Path:
-        """What `firstlight tune` publishes."""
+        """A copy of it with the threads that `firstlight tune --apply` finds fastest."""
         return self.made / "tuned"
 
     @property
@@ -146,10 +146,11 @@ async def measure_making(model: PeerModel, folders: Folders, llama: LlamaCpp) ->
 
 
 async def tune(folders: Folders) -> None:
-    """Let `firstlight tune` publish its fastest artifact; a preset template as in the default artifact."""
-    home = folders.made / "home"
+    """Copy the default artifact and let `firstlight tune` write the fastest threads into the copy."""
     shutil.rmtree(folders.tuned, ignore_errors=True)
-    await _timed([firstlight(), "tune", folders.source, "-o", folders.tuned], _home(home))
+    shutil.copytree(folders.int4, folders.tuned)
+    home = folders.made / "home"
+    await _timed([firstlight(), "tune", folders.tuned, "--apply"], _home(home))
 
 
 def olive_config(source: Path, folder: Path) -> dict[str, object]:

@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Sequence
 
-from bench.peers.document import Run
+from bench.peers.document import Run, valid_samples
 
 VOID = "void"
 
@@ -15,11 +15,12 @@ def mib(size: float) -> str:
 
 def spread(samples: Sequence[float], run: Run, *, unit: float = 1.0, digits: int = 0) -> str:
     """Return median, smallest and largest of samples in `unit`; a void run has none to show."""
-    if run["void_reasons"] or not samples:
+    valid = valid_samples(run, list(samples))
+    if run["void_reasons"] or not valid:
         return VOID
     low, middle, high = (
         f"{value / unit:,.{digits}f}"
-        for value in (min(samples), statistics.median(samples), max(samples))
+        for value in (min(valid), statistics.median(valid), max(valid))
     )
     return middle if low == high else f"{middle} ({low} to {high})"
 
@@ -31,5 +32,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def void_lines(run: Run) -> list[str]:
-    """Return why the figures of a run are worth nothing, as paragraphs."""
-    return [line for reason in run["void_reasons"] for line in (f"**{reason}**", "")]
+    """Return why figures of a run are worth nothing, as paragraphs."""
+    reasons = [f"**{reason}**" for reason in run["void_reasons"]]
+    if run["void_rounds"] and not reasons:
+        reasons = [f"Rounds left out, as other programs were busy: {len(run['void_rounds'])}."]
+    return [line for reason in reasons for line in (reason, "")]

@@ -18,7 +18,7 @@ CONTEXT = 1024
 """Tokens of context when memory is measured, of every tool."""
 
 INT4 = "Firstlight INT4"
-TUNED = "Firstlight INT4, tuned"
+TUNED = "Firstlight INT4, threads tuned"
 BARE = "bare loop, Firstlight's artifact and options"
 OLIVE = "Olive by hand, bare loop"
 LLAMA = "llama.cpp"

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.peers.document import Run
+from bench.peers.document import Run, valid_samples
 from bench.peers.models import LLAMA, LLAMA_FORMATS, Metric, Target, llama_name
 
 
@@ -18,15 +18,11 @@ class Ratio:
 
 
 def samples_of(run: Run, subject: str, metric: str) -> list[float]:
-    """Return the samples of one subject; none where it was not measured."""
-    return next(
-        (
-            entry["figures"].get(metric, [])
-            for entry in run["subjects"]
-            if entry["subject"] == subject
-        ),
-        [],
-    )
+    """Return the samples of one subject that are not void; none where it was not measured."""
+    for entry in run["subjects"]:
+        if entry["subject"] == subject:
+            return valid_samples(run, entry["figures"].get(metric, []))
+    return []
 
 
 def ratio_of(ours: Sequence[float], theirs: Sequence[float]) -> Ratio | None:

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
@@ -11,7 +11,7 @@ from bench.peers.interleaving import run_in_turns, seconds_with_children
 from bench.peers.llama_cpp import read_rates
 from bench.peers.models import BARE, INT4, MODELS, OLIVE, TUNED, llama_name, speed_targets
 from bench.peers.page import page_text
-from bench.peers.ratios import fastest_llama, ratio_of, target_ratio
+from bench.peers.ratios import fastest_llama, ratio_of, samples_of, target_ratio
 from firstlight_core.documents.measure import MachineDocument
 from firstlight_core.measure.interference import InterferenceWatch
 
@@ -41,6 +41,7 @@ def speed_run(void_reasons: Sequence[str] = (), **decode: float) -> Run:
         "at": "2026-01-01T00:00:00Z",
         "load_average": [0.1, 0.1, 0.1],
         "void_reasons": list(void_reasons),
+        "void_rounds": [],
         "subjects": [
             {
                 "subject": name,
@@ -89,14 +90,41 @@ async def test_every_round_begins_with_the_next_subject_and_the_first_is_thrown_
     ]
 
 
+def watches(*busy: bool) -> Callable[[], InterferenceWatch]:
+    """Watches of one round each, in which other programs are busy or not."""
+    rounds = iter(busy)
+
+    def make() -> InterferenceWatch:
+        seconds = iter([0.0, 1e6 if next(rounds) else 0.0])
+        return InterferenceWatch(busy=lambda: next(seconds), ours=lambda pids: 0.0)
+
+    return make
+
+
 async def test_a_disturbed_run_is_void_and_keeps_its_samples() -> None:
-    seconds = iter(range(0, 1000, 10))
-    watch = InterferenceWatch(busy=lambda: float(next(seconds)), ours=lambda pids: 0.0)
     run = await run_in_turns(
-        [Counter("a", [])], 1, kind="speed", model="m", warm_up=False, watch=watch
+        [Counter("a", [])], 1, kind="speed", model="m", warm_up=False, make_watch=watches(True)
     )
     assert "other programs" in run["void_reasons"][0]
     assert run["subjects"][0]["figures"] == {"rate": [1.0]}
+
+
+async def test_a_disturbed_round_counts_for_nothing() -> None:
+    busy = watches(False, True, False, False, False, False)
+    run = await run_in_turns(
+        [Counter("a", [])], 6, kind="speed", model="m", warm_up=False, make_watch=busy
+    )
+    assert (run["void_reasons"], run["void_rounds"]) == ([], [1])
+    assert run["subjects"][0]["figures"] == {"rate": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]}
+    assert samples_of(run, "a", "rate") == [1.0, 3.0, 4.0, 5.0, 6.0]
+
+
+async def test_too_few_rounds_without_disturbance_are_no_run() -> None:
+    busy = watches(True, True, False, False, False, False)
+    run = await run_in_turns(
+        [Counter("a", [])], 6, kind="speed", model="m", warm_up=False, make_watch=busy
+    )
+    assert len(run["void_reasons"]) == 2
 
 
 def test_programs_that_were_waited_for_count_as_ours() -> None:

@@ -19,7 +19,8 @@ TOKENIZER = 5.0
 SCRATCH = 4_000_000
 """Activations and buffers of one append."""
 CHUNK = 32
-"""Tokens of one append whose logits stand in memory together, in float32 (`jobs/prefill_plan.py`: 16 to 64)."""
+"""Tokens of one append whose logits stand in memory together, in float32 (`jobs/prefill_plan.py`), where the head is
+computed for every token of a prompt; fitted."""
 
 
 def kv_cache_bytes(inspection: Inspection, context: int) -> int:

@@ -16,7 +16,7 @@ from firstlight_core.errors import InputRefused, JobFailed
 from firstlight_core.files import read_json_object
 from firstlight_core.inference.session_options import session_options
 from firstlight_core.inference.structured_output import unusable_form
-from firstlight_core.jobs.genai_sections import least_cache, section_of
+from firstlight_core.jobs.genai_sections import computes_head_once, least_cache, section_of
 from firstlight_core.jobs.generation_result import Answer
 from firstlight_core.jobs.prefill_plan import (
     chunk_ends,
@@ -68,7 +68,9 @@ class GenaiModel:
         self._defaults = section_of(described, "search")
         self.held: list[int] = []
         """The tokens in the KV cache, in order."""
-        self._chunk = chunk_tokens(section_of(described, "model"))
+        self._chunk = chunk_tokens(
+            section_of(described, "model"), head_once=computes_head_once(folder)
+        )
         self._planned = 0
         """Tokens at the start of the KV cache that were computed in whole chunks of the plan."""
         self._prompt = 0

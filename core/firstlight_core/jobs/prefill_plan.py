@@ -12,32 +12,34 @@ too: Foundry Local, which appends the whole prompt, answers SmolLM2's INT4 other
 
 from collections.abc import Mapping, Sequence
 
-_CHUNKS = ((200_000_000, 64), (400_000_000, 32))
-"""Multiply-adds of a token up to which a chunk has so many tokens: about 0.2 s on two cores at 140 giga-operations a
-second (measured: 64 tokens of SmolLM2-135M take 0.13 s, of a 0.5 B shape 0.5 s)."""
+_CHUNKS = ((150_000_000, 128), (300_000_000, 64), (600_000_000, 32))
+"""Multiply-adds of a token up to which a chunk has so many tokens: 0.1 to 0.25 s on two cores at 200 to 280 giga-operations
+a second (measured in INT4: 128 tokens of SmolLM2-135M or Gemma 3 270M take 0.14 s). Larger chunks gain nothing more there."""
 _SMALLEST = 16
 
 
-def chunk_tokens(model: Mapping[str, object]) -> int:
+def chunk_tokens(model: Mapping[str, object], *, head_once: bool = False) -> int:
     """Tokens of one append, from the `model` of a `genai_config.json`: stopping waits for one append.
 
-    It follows the model's size and never the clock. 12 h^2 weights a layer are usual for a hidden width of h.
+    It follows the model's size and never the clock. 12 h^2 weights a layer are usual for a hidden width of h;
+    the output head counts where it is computed for every token of a prompt, which `head_once` denies.
     """
     decoder = model.get("decoder")
     decoder = decoder if isinstance(decoder, Mapping) else {}
     named = (decoder.get("hidden_size"), decoder.get("num_hidden_layers"), model.get("vocab_size"))
     width, layers, vocabulary = (n if isinstance(n, int) and n > 0 else 0 for n in named)
-    work = 12 * layers * width**2 + vocabulary * width
+    work = 12 * layers * width**2 + (0 if head_once else vocabulary * width)
     return next((tokens for limit, tokens in _CHUNKS if work <= limit), _SMALLEST)
 
 
 def chunk_ends(count: int, size: int, *, start: int = 0) -> list[int]:
     """Return where the chunks of `count` prompt tokens end, the first beginning at `start`; no chunk but a whole prompt
-    has a single token.
+    has a single token, the last but one leaves it one of its own. A chunk never exceeds `size`, for attention computes
+    row 129 of an append alone.
     """
     ends = [*range(start + size, count, size), count]
     if len(ends) > 1 and ends[-1] - ends[-2] == 1:
-        del ends[-2]
+        ends[-2] -= 1
     return ends
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from firstlight_core.documents import jobs_engine
 from firstlight_core.inference.engine import Engine, open_engine
+from firstlight_core.jobs.genai_sections import computes_head_once
 from firstlight_core.jobs.prefill_plan import chunk_ends, chunk_tokens, is_repeatable, is_seeded
 from firstlight_core.process.events import Token
 
@@ -17,15 +18,17 @@ LENGTHS = (1, 2, 63, 64, 65, 66, 127, 128, 129, 130, 200)
 
 
 def test_a_plan_covers_the_prompt_and_leaves_no_token_alone() -> None:
-    for size in (16, 32, 64):
+    for size in (16, 32, 64, 128):
         for count in range(1, 300):
             ends = chunk_ends(count, size)
             widths = [end - start for start, end in zip([0, *ends], ends, strict=False)]
             assert sum(widths) == count
             assert widths == [count] or min(widths) >= 2
-            assert all(width == size for width in widths[:-1])
-    assert chunk_ends(65, 64) == [65]
-    assert chunk_ends(129, 64) == [64, 129]
+            assert max(widths) <= size
+            assert all(width == size for width in widths[:-2])
+    assert chunk_ends(65, 64) == [63, 65]
+    assert chunk_ends(129, 64) == [64, 127, 129]
+    assert chunk_ends(129, 128) == [127, 129]
     assert chunk_ends(100, 64, start=30) == [94, 100]
 
 
@@ -41,10 +44,24 @@ def test_the_size_of_a_chunk_follows_the_model() -> None:
         decoder = {"hidden_size": width, "num_hidden_layers": layers}
         return {"vocab_size": vocabulary, "decoder": decoder}
 
-    assert chunk_tokens(model(576, 30, 49_152)) == 64  # SmolLM2-135M
-    assert chunk_tokens(model(896, 24, 151_936)) == 32  # Qwen2.5-0.5B
-    assert chunk_tokens(model(2048, 16, 128_256)) == 16  # Llama 3.2 1B
-    assert chunk_tokens({}) == chunk_tokens({"decoder": 3, "vocab_size": "x"}) == 64
+    for once, every, shape in (
+        (128, 128, (576, 30, 49_152)),  # SmolLM2-135M
+        (128, 64, (640, 18, 262_144)),  # Gemma 3 270M
+        (64, 32, (896, 24, 151_936)),  # Qwen2.5-0.5B
+        (16, 16, (2048, 16, 128_256)),  # Llama 3.2 1B
+    ):
+        assert chunk_tokens(model(*shape), head_once=True) == once
+        assert chunk_tokens(model(*shape)) == every
+    assert chunk_tokens({}) == chunk_tokens({"decoder": 3, "vocab_size": "x"}) == 128
+
+
+def test_a_graph_says_whether_it_computes_the_head_for_every_token(tmp_path: Path) -> None:
+    (tmp_path / "genai_config.json").write_text('{"model": {"decoder": {"filename": "g.onnx"}}}')
+    assert not computes_head_once(tmp_path)
+    (tmp_path / "g.onnx").write_bytes(b"\x12/lm_head/MatMul_Q4\x12")
+    assert not computes_head_once(tmp_path)
+    (tmp_path / "g.onnx").write_bytes(b"\x12/lm_head/prune/Gather\x12/lm_head/MatMul_Q4")
+    assert computes_head_once(tmp_path)
 
 
 def test_what_asks_for_the_same_answer_each_time() -> None:
@@ -160,10 +177,10 @@ async def test_what_happens_between_two_questions_changes_no_answer(
     question = [{"role": "user", "content": text}]
     async with open_engine(artifact("int4")) as used, open_engine(artifact("int4")) as new:
         base = (await used.render(question))["ids"]
-        tokens, _ = await _asked(used, base[:100], penalty)
-        turn = [*base[:100], *tokens, *base[5:40]]
+        tokens, _ = await _asked(used, base[:150], penalty)
+        turn = [*base[:150], *tokens, *base[5:40]]
         said, reused = await _asked(used, turn, penalty)
-        assert (said, 64) == ((await _asked(new, turn, penalty))[0], reused)
+        assert (said, 128) == ((await _asked(new, turn, penalty))[0], reused)
 
         form = {"regex": "[a-z ]{5,40}", "greedy": True, "max_tokens": 12}
         held = await used.answer(question, **form)
@@ -177,7 +194,7 @@ async def test_what_happens_between_two_questions_changes_no_answer(
         retried = await used.answer(question, greedy=True, max_tokens=30)
         first = await new.answer(question, greedy=True, max_tokens=30)
         assert retried["tokens"] == first["tokens"]
-        assert retried["stats"]["reused_tokens"] >= 64
+        assert retried["stats"]["reused_tokens"] >= 128
 
         edited = [*base[:70], base[71], *base[71:140]]
         await _asked(used, base[:150])
