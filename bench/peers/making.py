@@ -150,7 +150,11 @@ async def tune(folders: Folders) -> None:
     shutil.rmtree(folders.tuned, ignore_errors=True)
     shutil.copytree(folders.int4, folders.tuned)
     home = folders.made / "home"
-    await _timed([firstlight(), "tune", folders.tuned, "--apply"], _home(home))
+    try:
+        await _timed([firstlight(), "tune", folders.tuned, "--apply"], _home(home))
+    except RuntimeError:
+        # Beside busy programs it writes nothing, and there is nothing tuned to measure.
+        shutil.rmtree(folders.tuned)
 
 
 def olive_config(source: Path, folder: Path) -> dict[str, object]:
