@@ -132,10 +132,12 @@ def _bare_rows(run: Run) -> list[list[str]]:
 
 
 def _memory_targets(run: Run) -> list[list[str]]:
+    name, goal = f"{INT4}: peak memory", f"<= {MEMORY_LIMIT} ×"
+    if run["void_reasons"]:
+        return [[name, LLAMA, goal, VOID, ""]]
     against = smallest_llama(run)
     ratio = ratio_of(samples_of(run, INT4, "peak_bytes"), samples_of(run, against, "peak_bytes"))
-    name, goal = f"{INT4}: peak memory", f"<= {MEMORY_LIMIT} ×"
-    if ratio is None or run["void_reasons"]:
+    if ratio is None:
         return [[name, against, goal, VOID, ""]]
     verdict = "reached" if ratio.median <= MEMORY_LIMIT else "**not reached**"
     return [[name, against, goal, f"{ratio.median:.2f} ×", verdict]]

@@ -188,3 +188,18 @@ def test_the_newest_run_that_is_not_void_is_shown() -> None:
     assert latest_run(document(first, second, void), "speed", SMOL.key) is second
     assert latest_run(document(void), "speed", SMOL.key) is void
     assert latest_run(document(first), "speed", "gemma3") is None
+
+
+def test_a_void_run_of_memory_names_no_ratio() -> None:
+    rounds = {"load_s": [0.3], "running_bytes": [2e8], "peak_bytes": [2e8]}
+    names = (INT4, llama_name("Q4_0"))
+    run: Run = {
+        **speed_run(["Void: busy."]),
+        "kind": "memory",
+        "void_rounds": [0],
+        "subjects": [{"subject": name, "figures": rounds} for name in names],
+    }
+    text = page_text(document(run), "")
+    assert f"| {INT4}: peak memory | llama.cpp | <= 1.1 × | void |  |" in text
+    valid = page_text(document({**run, "void_reasons": [], "void_rounds": []}), "")
+    assert f"| {INT4}: peak memory | llama.cpp Q4_0 | <= 1.1 × | 1.00 × | reached |" in valid
