@@ -93,13 +93,13 @@ async def _token_drift(folder: Path, reference: Reference) -> DriftFigures:
     scored: list[TokenScores] = []
     async with open_engine(folder, max_length=CONTEXT) as engine:
         for passage in reference.prompts:
-            request: jobs_engine.CompareRequest = {
-                "ids": passage["ids"],
-                "prompt_tokens": passage["prompt_tokens"],
-                "first_row": passage["first_row"],
-                "rows": str(reference.rows),
-                "vocab": reference.vocab,
-            }
+            request = jobs_engine.CompareRequest(
+                rows=str(reference.rows),
+                vocab=reference.vocab,
+                first_row=passage["first_row"],
+                prompt_tokens=passage["prompt_tokens"],
+                ids=passage["ids"],
+            )
             scored.append(await engine.call(jobs_engine.COMPARE(request)))
     return drift_figures(scored)
 
