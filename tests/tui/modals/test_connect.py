@@ -389,7 +389,7 @@ async def test_every_converted_precision_is_checked_and_shown(
         )
 
 
-async def test_without_a_server_several_clients_are_refused_in_words(
+async def test_without_a_server_several_clients_ask_the_artifact(
     wizard: Build, called: Called
 ) -> None:
     app = wizard(session=FULL, first=BenchmarkStep)
@@ -397,7 +397,9 @@ async def test_without_a_server_several_clients_are_refused_in_words(
         await settle(pilot)
         await pilot.press("c")
         await settle(pilot)
-        assert "benchmark" not in called.names()
+        name, arguments, options = called.calls[-1]
+        assert (name, arguments) == ("benchmark", ([FULL.artifact],))
+        assert options["clients"] == (1, 2, 4, 8)
 
 
 # Real servers ------------------------------------------------------------------------------------
