@@ -31,6 +31,8 @@ from firstlight_core.process.offline import OFFLINE, child_environment
 from firstlight_core.process.runner import job_result, open_job, run_job
 
 pytestmark = pytest.mark.usefixtures("clean_children")
+# Windows knows one way to end another process, and takes SIGTERM for it.
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
 async def events_of(act: str, **request: Any) -> list[Event]:
@@ -209,7 +211,7 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", sorted({KILL, signal.SIGTERM}))
 async def test_a_parent_that_is_killed_takes_its_children_with_it(number: int) -> None:
     parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
@@ -264,7 +266,7 @@ async def test_a_request_that_was_left_is_cancelled_and_answers_nobody_else() ->
 async def test_an_open_job_that_dies_says_so_every_time() -> None:
     async with open_job(SELFTEST, {"act": "serve"}) as job:
         await job.request("one")
-        os.kill(job.pid, signal.SIGKILL)
+        os.kill(job.pid, KILL)
         for _ in range(2):
             with pytest.raises(JobDied):
                 await job.request("two")
