@@ -4,7 +4,8 @@ changed sampling range or alert threshold."""
 import importlib
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -60,6 +61,22 @@ from tests.support.wizard_services import Called, fake_services
 
 AddRow = Callable[[tuple[Any, ...], Any, int], None]
 AddModule = Callable[[ModuleType, str, str], None]
+
+
+@contextmanager
+def imported_anew(name: str) -> Iterator[None]:
+    """Let a module be imported anew inside the block, and leave the one of before, or none, behind it."""
+    parent, _, short = name.rpartition(".")
+    before = sys.modules.pop(name, None)
+    try:
+        yield
+    finally:
+        sys.modules.pop(name, None)
+        if before is None:
+            vars(sys.modules[parent]).pop(short, None)
+        else:
+            sys.modules[name] = before
+            setattr(sys.modules[parent], short, before)
 
 
 @pytest.fixture
@@ -223,11 +240,10 @@ async def test_an_export_is_a_row_and_its_module(
         build_run_toml(tmp_path, 'source = "sample"\n[deploy]\nname = "n"\ntarget = "note"\n')
     )
     assert plan.deploy is not None and plan.deploy.target == "note"
-    monkeypatch.delitem(sys.modules, "firstlight_tui.commands.deploy_", raising=False)
-    told = CliRunner().invoke(commands.build_cli(["deploy"]), ["deploy", "--help"]).stdout
-    assert "vllm or note" in told
     # Its help would name the note for every later test of this process.
-    del sys.modules["firstlight_tui.commands.deploy_"]
+    with imported_anew("firstlight_tui.commands.deploy_"):
+        told = CliRunner().invoke(commands.build_cli(["deploy"]), ["deploy", "--help"]).stdout
+    assert "vllm or note" in told
 
     run = Run.create("m", runs=tmp_path / "runs")
     run.record("deploy", "done", values=documents.exported("mine", "note"))

@@ -74,7 +74,9 @@ def test_a_source_is_tuned_and_its_best_build_published(tmp_path: Path, sample: 
     code, again = firstlight("tune", source, "--drift-budget", "100x", *SHORT)
     assert (code, again["max_drift"]["kl_mean"]) == (0, pytest.approx(100 / 1.1 * limit))
     made = [row for row in rows.values() if "bytes" in row]
-    assert again["taken_over"] == {"builds": len(made), "measurements": 0}
+    assert again["taken_over"]["builds"] == len(made)
+    # A finished tuning leaves no measurement to go on from; one beside busy programs keeps those that count.
+    assert again["taken_over"]["measurements"] == 0 or reply["void"]
     assert {row["label"] for row in again["builds"] if row.get("reused")} == {
         row["label"] for row in made
     }

@@ -66,4 +66,4 @@ async def test_a_field_of_fixed_size_asks_for_no_layout_and_one_that_grows_does(
         for words, moves in zip(pilot.app.query(_Watched), (False, True), strict=True):
             words.paints.clear()
             words.update("two\nlines")
-            assert words.paints == [moves]
+            assert words.paints and (True in words.paints) is moves

@@ -147,7 +147,7 @@ class TokenScores(TypedDict):
     """Whether the request was stopped; the lists then end there."""
 
 
-ENGINE: Job[Empty, Empty] = Job("engine")
+ENGINE: Job[Empty, Empty] = Job("engine", large_pages=True)
 LOAD: Operation[LoadEngine, EngineLoaded] = Operation("load")
 RENDER: Operation[RenderRequest, RenderedPrompt] = Operation("render")
 CONTROL_TOKENS: Operation[Empty, ControlTokenNames] = Operation("control_tokens")

@@ -7,14 +7,17 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from firstlight_core.cgroups import oom_kills
 from firstlight_core.errors import JobDied, OutOfMemory, error_from_code
 from firstlight_core.paths import find_paths
 from firstlight_core.process.events import FRAME_LIMIT, Event, Failed, LogLine, decode
 from firstlight_core.process.exit_codes import explain_exit
+from firstlight_core.process.large_pages import with_large_pages
 from firstlight_core.process.logs import LogFile
 from firstlight_core.process.offline import child_environment
+from firstlight_core.process.operations import Job
 from firstlight_core.process.priority import beside_a_screen
 from firstlight_core.process.tree import KILL, TERMINATE, process_trees
 from firstlight_core.text import shown_path
@@ -43,23 +46,29 @@ class Child:
 
     @classmethod
     async def start(
-        cls, job: str, request: Mapping[str, object], *, network: bool, cwd: Path | None
+        cls,
+        job: Job[Any, Any],
+        request: Mapping[str, object],
+        *,
+        network: bool,
+        cwd: Path | None,
     ) -> "Child":
+        environment = child_environment(network=network)
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",
             "-m",
             "firstlight_core.jobs",
-            job,
+            job.name,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env=child_environment(network=network),
+            env=with_large_pages(environment) if job.large_pages else environment,
             cwd=str(cwd) if cwd is not None else _neutral_folder(),
             **process_trees().options(same_session=beside_a_screen()),
         )
         process_trees().adopt(process.pid)
-        child = cls(job, process, LogFile(find_paths().logs, job))
+        child = cls(job.name, process, LogFile(find_paths().logs, job.name))
         await child.send(dict(request))
         return child
 

@@ -19,6 +19,8 @@ class Job(Generic[RequestT, ReplyT]):
     """A job by the name of its row in `jobs.JOBS`; both types are TypedDicts. An open job has no reply of its own."""
 
     name: str
+    large_pages: bool = False
+    """True if its process reads the same memory over and over, and asks the system for large pages (`large_pages`)."""
 
 
 @dataclass(frozen=True, slots=True)

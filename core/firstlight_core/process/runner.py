@@ -28,9 +28,7 @@ async def run_job(
         FirstlightError: what the job reported, rebuilt.
         JobDied: its process ended without a result.
     """
-    child = await Child.start(
-        job.name, cast(Mapping[str, object], request), network=network, cwd=cwd
-    )
+    child = await Child.start(job, cast(Mapping[str, object], request), network=network, cwd=cwd)
     if started is not None:
         started(child.process.pid)
     try:
@@ -155,9 +153,7 @@ async def open_job(
     job: Job[RequestT, Empty], request: RequestT, *, network: bool = False, cwd: Path | None = None
 ) -> AsyncIterator[OpenJob]:
     """A long-lived job; leaving the block ends its process group."""
-    child = await Child.start(
-        job.name, cast(Mapping[str, object], request), network=network, cwd=cwd
-    )
+    child = await Child.start(job, cast(Mapping[str, object], request), network=network, cwd=cwd)
     try:
         yield OpenJob(child)
     finally:
