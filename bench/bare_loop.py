@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict, cast
 
+from firstlight_core.process.large_pages import with_large_pages
 from firstlight_core.process.offline import child_environment
 
 _PROGRAM = Path(__file__).with_name("bare_genai.py")
@@ -24,7 +25,7 @@ class BareAnswer(TypedDict):
 
 
 class BareLoop:
-    """One loaded artifact; without `options` onnxruntime chooses its threads."""
+    """One loaded artifact: with `options` in the environment of an engine, without as onnxruntime runs by itself."""
 
     def __init__(self, artifact: Path, options: Mapping[str, str | int] | None = None) -> None:
         given = [json.dumps(options)] if options else []
@@ -32,7 +33,7 @@ class BareLoop:
             [sys.executable, str(_PROGRAM), str(artifact), *given],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=child_environment(),
+            env=with_large_pages(child_environment()) if options else child_environment(),
             text=True,
         )
 

@@ -109,7 +109,8 @@ def test_a_suspended_engine_is_told_ended_and_started_anew(tmp_path: Path) -> No
     steps = [
         (b"loaded in", b"first\r"),
         (b"measured:", to_engine(signal.SIGSTOP)),
-        (0.3, b"second\r"),
+        # The end of the first answer is taken in before a second question can be asked.
+        (1.5, b"second\r"),
         # Stop cannot reach it; the wizard answers keys all the same.
         (0.5, b"\x1b"),
         (b"suspended", b"third\r"),

@@ -89,7 +89,7 @@ class ClientsAnswered(TypedDict):
     """One sentence for each question that failed."""
 
 
-ENDPOINT: Job[Empty, Empty] = Job("endpoint")
+ENDPOINT: Job[Empty, Empty] = Job("endpoint", large_pages=True)
 FIND: Operation[FindRequest, FoundServers] = Operation("find")
 LOAD: Operation[LoadServer, ServerLoaded] = Operation("load")
 CHAT: Operation[ServerChatRequest, ChatAnswer] = Operation("chat")

@@ -30,6 +30,7 @@ from firstlight_core.files import read_json_object, write_json
 from firstlight_core.foundry.service import check_port, open_service, snippets
 from firstlight_core.paths import find_paths
 from firstlight_core.process.events import Event, Stage
+from firstlight_core.process.large_pages import with_large_pages
 from firstlight_core.process.logs import LogFile
 from firstlight_core.process.offline import child_environment
 from firstlight_core.process.tree import KILL, StartOptions, detach, let_go, process_trees
@@ -188,7 +189,7 @@ def _start(arguments: Sequence[str], *, stderr: IO[bytes]) -> "subprocess.Popen[
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,
-            env=child_environment(),
+            env=with_large_pages(child_environment()),
             cwd=os.sep,
             **options,
         )
