@@ -17,6 +17,7 @@ from firstlight_core.text import one_line, shown_path
 
 RECENT_LIMIT = 30
 _SCAN_LIMIT = 500
+_LOOKED_AT = 5_000
 _PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?"
 _ADAPTER = "adapter_config.json"
 _MARKS = ("config.json", _ADAPTER)
@@ -250,3 +251,30 @@ def remember_folder(folder: Path) -> None:
         write_json(_recent_file(), recent)
     except (FirstlightError, UnicodeError):
         return
+
+
+def complete_folder(text: str, *, limit: int = 20) -> list[str]:
+    """Return the folders a half-typed path may mean, models and adapters first, each as the text that completes it."""
+    if not text or "\0" in text:
+        return []
+    head, _, start = text.rpartition("/")
+    parent = expanded(head + "/" if text.startswith("/") and not head else head or ".")
+    matches: list[tuple[bool, str]] = []
+    try:
+        with os.scandir(parent) as listing:
+            for number, entry in enumerate(listing):
+                if number > _LOOKED_AT:
+                    break
+                hidden = entry.name.startswith(".") and not start.startswith(".")
+                if hidden or not entry.name.startswith(start) or not entry.name.isprintable():
+                    continue
+                if entry.is_dir():
+                    matches.append(
+                        (
+                            not _is_source(parent / entry.name),
+                            f"{text[: len(text) - len(start)]}{entry.name}/",
+                        )
+                    )
+    except OSError:
+        return []
+    return [name for _, name in sorted(matches)[:limit]]

@@ -8,7 +8,7 @@ from firstlight_core.artifact.target import find_target
 from firstlight_core.errors import InputRefused, ModelRefused, UsageError
 from firstlight_core.inference.structured_output import read_schema
 from firstlight_core.model.inspection import inspect_model
-from firstlight_core.model.sources import find_source
+from firstlight_core.model.sources import complete_folder, find_source
 from firstlight_core.paths import absolute, find_paths
 
 
@@ -50,3 +50,4 @@ def test_the_home_of_nobody_is_a_folder_that_is_not_there(text: str) -> None:
         absolute(text)
     with pytest.raises(InputRefused, match="no schema file"):
         read_schema(text)
+    assert complete_folder(text) == []
