@@ -248,7 +248,7 @@ class StepScreen(KeyBufferScreen):
         """Show what happened and what to do next, where the user is looking."""
         panel = self.query_one(ProblemPanel)
         panel.show(error)
-        panel.scroll_visible(animate=False)
+        self.bring_into_view(panel)
 
     def clear_problem(self) -> None:
         """Take the problem panel away."""

@@ -48,6 +48,8 @@ class BaseScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
     _size_known = False
     _left: tuple[Size, str] | None = None
     """Size of the terminal and theme when another screen came on top."""
+    _sought: Widget | None = None
+    """What is to be scrolled into view as soon as it has a place."""
     _laid_out = 0.0
     """When it was laid out last, by the clock of messages."""
 
@@ -129,6 +131,18 @@ class BaseScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
         self._laid_out = events.Idle().time
         super()._refresh_layout(size, scroll)
         drop_echoes(bars)
+        if self._sought is not None:
+            self.bring_into_view(self._sought)
+
+    def bring_into_view(self, part: Widget) -> None:
+        """Scroll to a part: at once where it has a place, else after the layout that gives it one.
+
+        Textual's `scroll_visible` scrolls after the next refresh, which may come before that layout.
+        """
+        placed = part in self._compositor.full_map
+        self._sought = None if placed else part
+        if placed:
+            self.call_next(self.scroll_to_widget, part, animate=False, immediate=True)
 
     async def _on_layout(self, message: messages.Layout) -> None:
         # Before Textual's own handler: what was asked before the newest layout is part of it.
