@@ -49,7 +49,7 @@ class BaseScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
     _left: tuple[Size, str] | None = None
     """Size of the terminal and theme when another screen came on top."""
     _sought: Widget | None = None
-    """What is to be scrolled into view as soon as it has a place."""
+    """The part to scroll to as soon as it has a place."""
     _laid_out = 0.0
     """When it was laid out last, by the clock of messages."""
 
