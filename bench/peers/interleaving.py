@@ -1,10 +1,9 @@
 """Runs subjects in turns and notices what disturbs them."""
 
-import asyncio
 import os
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import psutil
@@ -43,7 +42,6 @@ async def run_in_turns(
     kind: str,
     model: str,
     warm_up: bool,
-    tell: Callable[[str], Awaitable[None] | None] = lambda line: None,
     make_watch: Callable[[], InterferenceWatch] = own_watch,
 ) -> Run:
     """Measure every subject once a round, each round beginning with the next one.
@@ -73,8 +71,6 @@ async def run_in_turns(
             if notes := watch.notes():
                 void_rounds.append(number - warm_up)
                 reasons += notes
-        tell(f"round {number + 1 - warm_up} of {rounds}")
-    await asyncio.sleep(0)
     return {
         "kind": kind,
         "model": model,

@@ -59,22 +59,14 @@ class Contestant(Subject):
 
     def length_figures(self) -> list[LengthFigures]:
         """Return the figures at each prompt length."""
-        rows: list[LengthFigures] = []
-        for length in self.lengths:
-            samples = self.samples[length]
-            row: LengthFigures = {
+        return [
+            {
+                **speed_figures(self.samples[length]),
                 "prompt_tokens": length,
-                "total_s": figure([sample["total_s"] for sample in samples]),
+                "total_s": figure([sample["total_s"] for sample in self.samples[length]]),
             }
-            figures = speed_figures(samples)
-            if (decode := figures.get("decode_tps")) is not None:
-                row["decode_tps"] = decode
-            if (prefill := figures.get("prefill_tps")) is not None:
-                row["prefill_tps"] = prefill
-            if (ttft := figures.get("ttft_s")) is not None:
-                row["ttft_s"] = ttft
-            rows.append(row)
-        return rows
+            for length in self.lengths
+        ]
 
 
 def combined(samples: Sequence[Repetition]) -> Repetition:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from rich.text import Text
 
 from firstlight_core.measure.metrics import spread
-from firstlight_core.measure.quoted_length import QUOTED_TOKENS
+from firstlight_core.measure.quoted_length import quoted_index
 from firstlight_core.process.events import Measured
 from firstlight_core.text import bytes_text, one_line
 from firstlight_tui.steps.benchmark.dials import rate_figure, seconds_figure
@@ -89,8 +89,9 @@ def _rounds(repetitions: Iterable[Measured], name: str) -> dict[tuple[str, int],
 
 
 def _quoted_length(rounds: Iterable[tuple[str, int]]) -> int | None:
-    lengths = {length for _, length in rounds}
-    return min(lengths, key=lambda n: abs(n - QUOTED_TOKENS), default=None)
+    lengths = [length for _, length in rounds]
+    index = quoted_index(lengths)
+    return lengths[index] if index is not None else None
 
 
 def _course(
