@@ -86,9 +86,9 @@ async def _worth_making(
 ) -> list[TriedBuild]:
     """Return the gentler builds that may win; the others are excluded, with the reason."""
     pairs = [(plain, made.gentler_than(plain)) for plain in made.plain]
-    needed = [(p, gentle) for p, gentle in pairs if gentle is not None and p.excluded]
+    needed = any(gentle is not None and plain.excluded for plain, gentle in pairs)
     close = [candidate for candidate in standing if not candidate.excluded]
-    measured = [candidate for candidate in standing if candidate in close or _in(candidate, needed)]
+    measured = [c for c in standing if not c.excluded or made.gentler_than(c) is not None]
     seconds: dict[Path, float] = {}
     if needed and close:
         times = await made.search.scout([(c.build, c.folder) for c in measured], threads)
@@ -108,7 +108,3 @@ async def _worth_making(
         else:
             wanted.append(gentle)
     return wanted
-
-
-def _in(candidate: TriedBuild, pairs: Sequence[tuple[TriedBuild, TriedBuild]]) -> bool:
-    return any(candidate is plain for plain, _ in pairs)
