@@ -131,20 +131,28 @@ class HistoryStore:
     # The file -------------------------------------------------------------------------------------
 
     def _with_file(self, action: Callable[["sqlite3.Connection"], Result]) -> Result:
-        """Open the file, bring its schema up to date and act; a damaged file is replaced once."""
+        """Open the file, bring its schema up to date and act; a damaged file is replaced once.
+
+        SQLite's own waiting leaves out the change to the write-ahead log and its recovery: there it answers "locked"
+        at once, so such an answer is tried again here until the time of waiting is over.
+        """
         sqlite3 = _import_sqlite3()
-        for attempt in (1, 2):
+        deadline = time.monotonic() + self._busy_seconds
+        replaced = False
+        while True:
             identity = _identity(self.path)
             try:
                 with contextlib.closing(self._open()) as connection:
                     return action(connection)
             except sqlite3.OperationalError as error:
-                raise self._problem(error) from error
+                if _result_code(error) not in (_BUSY, _LOCKED) or time.monotonic() >= deadline:
+                    raise self._problem(error) from error
+                time.sleep(0.02)
             except sqlite3.DatabaseError as error:
-                if attempt == 2:
+                if replaced:
                     raise self._problem(error) from error
                 self._set_aside(identity)
-        raise AssertionError("unreachable")
+                replaced = True
 
     def _open(self) -> "sqlite3.Connection":
         import sqlite3
@@ -215,8 +223,7 @@ class HistoryStore:
         return None
 
     def _problem(self, error: "sqlite3.Error") -> StateProblem:
-        # The lowest byte is the cause, the others say more of it (sqlite.org/rescode.html).
-        hint = _HINTS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, _HINT)
+        hint = _HINTS.get(_result_code(error), _HINT)
         return StateProblem(
             f"The history {shown_path(self.path)} cannot be used: {one_line(str(error))}.",
             hint=hint,
@@ -231,6 +238,11 @@ _HINTS = {
     _FULL: "The disk is full: free some space and try again.",
 }
 """Result code of SQLite → the way on."""
+
+
+def _result_code(error: "sqlite3.Error") -> int:
+    """Return the cause of an error: the lowest byte of its code (sqlite.org/rescode.html)."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def _import_sqlite3() -> ModuleType:

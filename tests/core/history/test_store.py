@@ -204,6 +204,25 @@ def test_a_writer_that_holds_the_file_too_long_is_a_sentence(store: HistoryStore
     assert store.path.exists() and impatient.notes == []
 
 
+def test_the_first_two_users_at_once_lose_nothing(
+    store: HistoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite does not wait for another writer while a new file changes to the write-ahead log."""
+    store.path.parent.mkdir()
+    holder = sqlite3.connect(store.path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        holder.execute("COMMIT")
+
+    monkeypatch.setattr("firstlight_core.history.store.time.sleep", wait)
+    assert len(store.add(new_document(record_facts()))) == 1
+    holder.close()
+    assert len(waits) == 1 and len(store.records()) == 1
+
+
 def test_nothing_half_is_kept(store: HistoryStore) -> None:
     facts = record_facts()
     facts["series"][0]["samples"] = [float("nan")]
