@@ -211,6 +211,19 @@ def test_the_figures_of_the_readme_are_of_this_table() -> None:
         assert f"| {precision.label} |" in README
 
 
+def test_the_readme_proves_with_the_figures_of_the_pages_it_names() -> None:
+    gate = (REPOSITORY / "docs" / "gate.md").read_text()
+    honest, planted = re.findall(r"^(\d+) honest builds and (\d+) builds with", gate, re.M)[0]
+    assert f"{planted} planted faults and {honest} honest builds" in README
+    support = (REPOSITORY / "docs" / "support.md").read_text()
+    rows, right, refused, wrong = re.findall(
+        r"(\d+) rows: (\d+) right, (\d+) refused .*, (\d+) wrong", support
+    )[0]
+    assert wrong == "0"
+    words = f"Of {rows} tiny models of all the architectures that the builder knows {right} were converted"
+    assert f"{words} and are right, {refused} are refused" in " ".join(README.split())
+
+
 def test_the_version_of_the_changelog() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     changelog = (REPOSITORY / "CHANGELOG.md").read_text()

@@ -13,7 +13,15 @@ from bench.peers.interleaving import seconds_with_children
 from bench.peers.llama_cpp import LlamaCpp
 from bench.peers.making import Folders
 from bench.peers.memory import LlamaProcess
-from bench.peers.models import CONTEXT, INT4, LLAMA_FORMATS, OLIVE, PeerModel, llama_name
+from bench.peers.models import (
+    CALIBRATED,
+    CONTEXT,
+    INT4,
+    LLAMA_FORMATS,
+    OLIVE,
+    PeerModel,
+    llama_name,
+)
 from firstlight_core.documents import jobs_engine
 from firstlight_core.documents.jobs_engine import TokenScores
 from firstlight_core.documents.measure import DriftFigures
@@ -73,7 +81,9 @@ async def measure_drifts(model: PeerModel, folders: Folders, llama: LlamaCpp) ->
             watch.end()
         drifts = [_entry(INT4, own)]
         # The tuned artifact has the same weights.
-        drifts.append(_entry(OLIVE, await _token_drift(folders.olive_model, reference)))
+        for name, folder in ((CALIBRATED, folders.calibrated), (OLIVE, folders.olive_model)):
+            if folder.is_dir():
+                drifts.append(_entry(name, await _token_drift(folder, reference)))
         for quantisation in (*LLAMA_FORMATS, *((CONTROL,) if model.key == CONTROL_MODEL else ())):
             command = llama.logits_program(folders.gguf(quantisation), CONTEXT)
             figures = _llama_drift(command, reference, work / "rows.bin")

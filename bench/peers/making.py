@@ -12,7 +12,15 @@ from bench.measuring import timed
 from bench.peers.document import Run, Sizes
 from bench.peers.interleaving import Subject, run_in_turns
 from bench.peers.llama_cpp import LlamaCpp
-from bench.peers.models import INT4, LLAMA_FORMATS, OLIVE, TUNED, PeerModel, llama_name
+from bench.peers.models import (
+    CALIBRATED,
+    INT4,
+    LLAMA_FORMATS,
+    OLIVE,
+    TUNED,
+    PeerModel,
+    llama_name,
+)
 from bench.terminal import firstlight
 from firstlight_core.process.offline import OFFLINE
 
@@ -44,6 +52,11 @@ class Folders:
         return self.made / "int4"
 
     @property
+    def calibrated(self) -> Path:
+        """The artifact of `--precision int4-calibrated`."""
+        return self.made / "calibrated"
+
+    @property
     def tuned(self) -> Path:
         """A copy of it with the threads that `firstlight tune --apply` finds fastest."""
         return self.made / "tuned"
@@ -64,7 +77,8 @@ class Folders:
 
     def sizes(self) -> list[Sizes]:
         """Bytes on disk of every artifact and file that is there."""
-        paths = {INT4: self.int4, TUNED: self.tuned, OLIVE: self.olive_model}
+        paths = {INT4: self.int4, TUNED: self.tuned, CALIBRATED: self.calibrated}
+        paths[OLIVE] = self.olive_model
         paths |= {llama_name(q): self.gguf(q) for q in LLAMA_FORMATS}
         return [
             {"model": self.model.key, "subject": name, "bytes": _bytes_of(path)}
@@ -76,19 +90,22 @@ class Folders:
 class Conversion:
     """`firstlight convert`, the whole command on a machine that has never seen the source."""
 
-    name = INT4
     pids: Sequence[int] = ()
 
-    def __init__(self, folders: Folders) -> None:
+    def __init__(self, name: str, folders: Folders, target: Path, *options: str) -> None:
+        self.name = name
         self._folders = folders
+        self._target = target
+        self._options = options
 
     async def repeat(self) -> Mapping[str, float]:
         """Convert anew."""
         home = self._folders.made / "home"
-        for folder in (self._folders.int4, home):
+        for folder in (self._target, home):
             shutil.rmtree(folder, ignore_errors=True)
-        source, target = self._folders.source, self._folders.int4
-        figures = await _timed([firstlight(), "convert", source, "-o", target], _home(home))
+        source, target = self._folders.source, self._target
+        command: list[str | Path] = [firstlight(), "convert", source, "-o", target, *self._options]
+        figures = await _timed(command, _home(home))
         if preset := self._folders.model.template_preset:
             await _timed([firstlight(), "template", target, "--preset", preset], _home(home))
         return figures
@@ -140,7 +157,11 @@ class Quantisation:
 async def measure_making(model: PeerModel, folders: Folders, llama: LlamaCpp) -> Run:
     """Make everything but the tuned artifact, in turns; the last of each stays."""
     folders.made.mkdir(parents=True, exist_ok=True)
-    subjects: list[Subject] = [Conversion(folders), OliveByHand(folders)]
+    subjects: list[Subject] = [
+        Conversion(INT4, folders, folders.int4),
+        Conversion(CALIBRATED, folders, folders.calibrated, "--precision", "int4-calibrated"),
+        OliveByHand(folders),
+    ]
     subjects += [Quantisation(folders, llama, quantisation) for quantisation in LLAMA_FORMATS]
     return await run_in_turns(subjects, REPEATS, kind="making", model=model.key, warm_up=False)
 

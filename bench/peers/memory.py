@@ -12,6 +12,7 @@ from bench.peers.interleaving import Subject, run_in_turns
 from bench.peers.llama_cpp import LlamaCpp
 from bench.peers.making import Folders
 from bench.peers.models import (
+    CALIBRATED,
     CONTEXT,
     INT4,
     LLAMA_FORMATS,
@@ -147,8 +148,9 @@ def memory_figures(pid: int, load_s: float) -> dict[str, float]:
 async def measure_memory(model: PeerModel, folders: Folders, llama: LlamaCpp) -> Run:
     """Measure every tool on one model."""
     subjects: list[Subject] = [EngineMemory(INT4, folders.int4)]
-    if folders.tuned.is_dir():
-        subjects.append(EngineMemory(TUNED, folders.tuned))
+    for name, folder in ((TUNED, folders.tuned), (CALIBRATED, folders.calibrated)):
+        if folder.is_dir():
+            subjects.append(EngineMemory(name, folder))
     subjects.append(BareMemory(OLIVE, folders.olive_model))
     subjects += [LlamaMemory(llama, q, folders.gguf(q)) for q in LLAMA_FORMATS]
     return await run_in_turns(subjects, REPEATS, kind="memory", model=model.key, warm_up=True)

@@ -19,6 +19,8 @@ CONTEXT = 1024
 
 INT4 = "Firstlight INT4"
 TUNED = "Firstlight INT4, threads tuned"
+CALIBRATED = "Firstlight INT4 calibrated"
+"""Its weights are rounded on a text, for which the conversion takes minutes; it is offered, never the default."""
 BARE = "bare loop, Firstlight's artifact and options"
 OLIVE = "Olive by hand, bare loop"
 LLAMA = "llama.cpp"

@@ -12,6 +12,7 @@ from bench.peers.llama_cpp import LlamaCpp
 from bench.peers.making import Folders
 from bench.peers.models import (
     BARE,
+    CALIBRATED,
     DEPTH,
     INT4,
     LLAMA_FORMATS,
@@ -107,10 +108,10 @@ class LlamaFormat:
 
 
 async def measure_speed(model: PeerModel, folders: Folders, llama: LlamaCpp) -> Run:
-    """Measure every tool on one model; the tuned artifact takes part where there is one."""
+    """Measure every tool on one model; tuned and calibrated artifact take part where they are there."""
     async with AsyncExitStack() as stack:
         subjects: list[Subject] = []
-        artifacts = {INT4: folders.int4, TUNED: folders.tuned}
+        artifacts = {INT4: folders.int4, TUNED: folders.tuned, CALIBRATED: folders.calibrated}
         for name, folder in artifacts.items():
             if folder.is_dir():
                 artifact = BenchedArtifact(name, folder)
