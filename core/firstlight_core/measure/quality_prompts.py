@@ -52,11 +52,6 @@ class QualityPrompt:
         """True if something about the content of the answer can be checked."""
         return bool(self.text is not None or self.regex or self.all_keys or self.any_keys)
 
-    @property
-    def expects_format(self) -> bool:
-        """True if the form of the answer can be checked."""
-        return bool(self.regex or self.schema is not None)
-
 
 def load_prompts(path: Path) -> list[QualityPrompt]:
     """Read a prompts file (JSON lines); empty lines and lines that begin with # are passed over.
