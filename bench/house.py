@@ -5,7 +5,7 @@ import re
 import sys
 import tomllib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,8 @@ class Module:
     name: str
     text: str
     tree: ast.Module
+    nodes: tuple[ast.AST, ...]
+    """Every node of the tree: walking it anew for each count took longer than parsing it."""
 
     @property
     def lines(self) -> int:
@@ -78,7 +80,8 @@ def read_modules(root: Path, folder: str) -> list[Module]:
         name = path.relative_to(root).as_posix()
         if not name.startswith(RECIPE):
             text = path.read_text(encoding="utf-8")
-            modules.append(Module(name, text, ast.parse(text, name)))
+            tree = ast.parse(text, name)
+            modules.append(Module(name, text, tree, tuple(ast.walk(tree))))
     return modules
 
 
@@ -111,13 +114,13 @@ def count_open_dicts(modules: Sequence[Module], aliases: set[str]) -> int:
         _is_open_dict(node)
         or (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in aliases)
         for module in modules
-        for node in ast.walk(module.tree)
+        for node in module.nodes
     )
 
 
-def bindings(tree: ast.AST) -> Iterator[str]:
+def bindings(nodes: Iterable[ast.AST]) -> Iterator[str]:
     """Yield every name that is bound: assignments, loops, parameters, attributes, `as`."""
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
                 yield name
@@ -131,7 +134,7 @@ def bindings(tree: ast.AST) -> Iterator[str]:
 
 def private_share(modules: Sequence[Module]) -> float:
     """Share of the bindings whose name is a private word, in percent."""
-    names = [name for module in modules for name in bindings(module.tree)]
+    names = [name for module in modules for name in bindings(module.nodes)]
     return 100 * sum(name.lstrip("_") in PRIVATE_WORDS for name in names) / max(1, len(names))
 
 
@@ -158,15 +161,15 @@ def find_small_modules(modules: Sequence[Module]) -> list[str]:
             importers = [
                 other.name
                 for other in modules
-                if other is not module and _imports(other.tree, path.parent.name, path.stem)
+                if other is not module and _imports(other.nodes, path.parent.name, path.stem)
             ]
             if len(importers) == 1:
                 small.append(module.name)
     return small
 
 
-def _imports(tree: ast.Module, package: str, stem: str) -> bool:
-    for node in ast.walk(tree):
+def _imports(nodes: Iterable[ast.AST], package: str, stem: str) -> bool:
+    for node in nodes:
         if isinstance(node, ast.ImportFrom) and node.module:
             parts = node.module.split(".")
             if parts[-2:] == [package, stem]:
@@ -183,7 +186,7 @@ def _code_lines(module: Module) -> list[tuple[int, str]]:
     the fields of the dataclass that it is made from.
     """
     skipped: set[int] = set()
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         prose = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         if isinstance(node, ast.stmt) and (prose or isinstance(node, ast.Import | ast.ImportFrom)):
             skipped.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
@@ -206,11 +209,12 @@ def find_duplicates(modules: Sequence[Module]) -> list[Duplicate]:
     code = {module.name: _code_lines(module) for module in modules}
     windows: dict[tuple[str, ...], list[tuple[str, int]]] = defaultdict(list)
     for name, lines in code.items():
+        texts = [text for _, text in lines]
+        # Brackets alone are layout.
+        has_word = [re.search(r"\w", text) is not None for text in texts]
         for index in range(len(lines) - DUPLICATE_LINES + 1):
-            window = tuple(text for _, text in lines[index : index + DUPLICATE_LINES])
-            # Brackets alone are layout.
-            if sum(bool(re.search(r"\w", text)) for text in window) >= DUPLICATE_LINES - 1:
-                windows[window].append((name, index))
+            if sum(has_word[index : index + DUPLICATE_LINES]) >= DUPLICATE_LINES - 1:
+                windows[tuple(texts[index : index + DUPLICATE_LINES])].append((name, index))
     duplicates = []
     for matches in windows.values():
         for number, (first, i) in enumerate(matches):
