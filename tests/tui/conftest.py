@@ -1,5 +1,6 @@
 """The wizard as a fixture: services that answer at once, a machine that never changes."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from textual.widgets import Input, TextArea
 
 from firstlight_core.monitor import History, Sample
 from firstlight_tui.app import WizardApp
+from tests.support.headless import compose_for_terminals_only, share_styles, wait_for_the_loop
 from tests.support.pilot import Build
 from tests.support.wizard_documents import GIB
 from tests.support.wizard_services import Called, fake_services
@@ -45,3 +47,13 @@ def steady_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
     """A blinking cursor would make pictures differ."""
     monkeypatch.setattr(Input, "cursor_blink", False)
     monkeypatch.setattr(TextArea, "cursor_blink", False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def headless() -> Iterator[None]:
+    """A wizard without a terminal neither parses its styles anew nor composes pictures that nobody sees."""
+    with pytest.MonkeyPatch.context() as patch:
+        share_styles(patch)
+        compose_for_terminals_only(patch)
+        wait_for_the_loop(patch)
+        yield
