@@ -3,8 +3,10 @@
 import asyncio
 import gc
 import os
+import re
 import shutil
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -31,6 +33,24 @@ def rare_collections() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)
+
+
+@pytest.fixture(scope="session")
+def folder_names() -> Counter[str]:
+    """How many tests of each name have had a folder."""
+    return Counter()
+
+
+@pytest.fixture
+def tmp_path(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    folder_names: Counter[str],
+) -> Path:
+    """A folder of the test's own. Pytest's lists the folders of all earlier tests to find a number for the next."""
+    name = re.sub(r"\W", "_", request.node.name)[:30]
+    folder_names[name.lower()] += 1
+    return tmp_path_factory.mktemp(f"{name}_{folder_names[name.lower()] - 1}", numbered=False)
 
 
 @pytest.fixture(autouse=True)
