@@ -20,6 +20,8 @@ class Script:
         self.lines: list[bytes] = []
         self.repeat: bytes | None = None
         """Sent again and again until the client hangs up."""
+        self.repeat_every = 0.0
+        """Seconds between two of them."""
         self.counts = False
         """Tell usage: 10 tokens for the template and 2 for each word."""
         self.stall = False
@@ -78,6 +80,7 @@ class Script:
                 handler.wfile.flush()
             while self.repeat is not None and status == 200 and not self.over.is_set():
                 handler.wfile.write(self.repeat)
+                self.over.wait(self.repeat_every)
             if self.stall:
                 self.over.wait(20)
         finally:

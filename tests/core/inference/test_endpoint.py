@@ -92,6 +92,7 @@ async def test_thinking_counts_as_tokens_but_is_no_answer(script: Script) -> Non
     assert (document["text"], document["stats"]["new_tokens"]) == ("yes", 2)
 
 
+@pytest.mark.slow
 async def test_the_model_is_chosen_or_asked_for(script: Script) -> None:
     script.offer("one", "two")
     script.say("x")
@@ -154,7 +155,11 @@ BROKEN: dict[str, tuple[Callable[[Script], None], type[FirstlightError], str]] =
     "no stream": (broken(lines=[b'{"choices": []}']), JobFailed, "not with a stream of events"),
     "dies mid-stream": (broken(lines=[piece("one"), piece("two")]), JobFailed, "broke off"),
     "stalls": (broken(lines=[piece("one")], stall=True), JobFailed, r"silent for 1\.50 s"),
-    "trickles": (broken(lines=[], repeat=b": still here\n\n"), JobFailed, r"within 3\.00 s"),
+    "trickles": (
+        broken(lines=[], repeat=b": still here\n\n", repeat_every=0.02),
+        JobFailed,
+        r"within 3\.00 s",
+    ),
     "huge": (broken(lines=[], repeat=piece("x" * 400_000)), JobFailed, "more than 4 MB"),
     "redirect": (
         broken(status=302, more_headers={"Location": "http://evil.example/"}),

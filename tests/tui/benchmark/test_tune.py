@@ -28,7 +28,7 @@ from firstlight_tui.app import WizardApp
 from firstlight_tui.steps.benchmark.screen import BenchmarkStep
 from firstlight_tui.steps.benchmark.tune_screen import TuneScreen
 from firstlight_tui.widgets import ProblemPanel, Words, WorkView
-from tests.support.pilot import Build, age, settle
+from tests.support.pilot import Build, age, settle, until
 from tests.support.wizard_documents import FULL
 from tests.support.wizard_services import Called, fake_services
 
@@ -167,6 +167,7 @@ async def press(pilot: Pilot[Any], button: str) -> None:
     await settle(pilot)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
 async def test_threads_are_tuned_by_keys_and_kept(
     wizard: Build, called: Called, size: tuple[int, int]
@@ -198,6 +199,7 @@ async def test_threads_are_tuned_by_keys_and_kept(
         assert app.workspace.session.template == FULL.template
 
 
+@pytest.mark.slow
 async def test_a_tuned_build_becomes_the_artifact(wizard: Build, called: Called) -> None:
     tuner = Tuner(BUILD)
     app = build_with(wizard, called, tuner)
@@ -222,6 +224,7 @@ async def test_a_tuned_build_becomes_the_artifact(wizard: Build, called: Called)
         assert not tuner.kept
 
 
+@pytest.mark.slow
 async def test_it_goes_on_behind_other_screens_and_stops_when_asked(
     wizard: Build, called: Called
 ) -> None:
@@ -256,6 +259,7 @@ async def test_it_goes_on_behind_other_screens_and_stops_when_asked(
         assert app.screen.query_one("#keep").disabled
 
 
+@pytest.mark.slow
 async def test_lengths_and_the_budget_are_asked(wizard: Build, called: Called) -> None:
     tuner = Tuner(BUILD)
     app = build_with(wizard, called, tuner)
@@ -283,9 +287,8 @@ async def test_what_is_left_is_told_and_a_peer_is_named(wizard: Build, called: C
         await pilot.press("t")
         await settle(pilot)
         app.screen.query_one("#threads", Button).press()
-        await pilot.pause()
-        shown = str(app.screen.query_one("#tune-work", WorkView).content)
-        assert "left: 3 rounds, 7 measurements, 42 s (estimate)" in shown
+        work, left = app.screen.query_one("#tune-work", WorkView), "left: 3 rounds, 7 measurements"
+        await until(pilot, lambda: f"{left}, 42 s (estimate)" in str(work.content))
         tuner.go.set()
         await settle(pilot)
         text = str(app.screen.query_one("#verdict", Words).content)
