@@ -4,8 +4,8 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; d
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 BIN := .venv/bin
 STAMP := .venv/.stamp-installed
-# Two workers: the real tools use every core themselves.
-WORKERS ?= 2
+# Three workers for two cores: a test of a screen waits half of its time.
+WORKERS ?= 3
 DEV := WORKERS=$(WORKERS) $(BIN)/python -m firstlight_dev
 VLLM := .venv-vllm
 VLLM_STAMP := $(VLLM)/.stamp-installed

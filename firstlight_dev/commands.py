@@ -106,8 +106,11 @@ def install(where: Environment, run: Run = run_tool) -> int:
 
 
 def pytest_command(where: Environment) -> list[str]:
-    """Two workers unless `WORKERS` says otherwise: the real tools use every core themselves."""
-    workers = os.environ.get("WORKERS") or "2"
+    """Three workers unless `WORKERS` says otherwise: two keep two cores busy while one waits for a screen or a child.
+
+    More would not be faster: the real tools use every core themselves.
+    """
+    workers = os.environ.get("WORKERS") or "3"
     return [where.program("python"), "-m", "pytest", "-q", "-n", workers, "--dist", "worksteal"]
 
 

@@ -141,6 +141,7 @@ def test_toolchain_problem_leaves_with_three(
     assert (code, document["error"]["code"]) == (3, "toolchain")
 
 
+@pytest.mark.slow
 def test_terminal_interrupt_leaves_with_130_and_nothing_behind(
     environment: dict[str, str], sample: Path, tmp_path: Path
 ) -> None:

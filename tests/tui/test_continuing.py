@@ -193,6 +193,7 @@ async def test_a_declined_run_in_which_nothing_was_made_goes(wizard: Build, call
     assert list_runs() == []
 
 
+@pytest.mark.slow
 async def test_finish_ends_the_run(wizard: Build, called: Called) -> None:
     app = wizard(remember=True, services=holding(called))
     async with app.run_test() as pilot:

@@ -199,6 +199,7 @@ def test_whatever_comes_is_refused_in_words_or_can_be_written(document: Any) -> 
     json.dumps({**known, "ModelConfig": config}, allow_nan=False)
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(st.text(), st.text(), st.text())
 def test_any_text_stands_whole_in_the_prompt(before: str, text: str, after: str) -> None:

@@ -150,6 +150,7 @@ def test_whatever_olive_leaves_only_a_speaking_artifact_is_published(
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["/no/such/program", "'unclosed", "   "])
 def test_unusable_command_line_is_a_toolchain_error(
     sample: Path, tmp_path: Path, command: str
@@ -183,6 +184,7 @@ def test_flood_of_output_is_survived(
     assert not any("\x1b" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_cancel_ends_everything_within_a_second(
     sample: Path, tmp_path: Path, fake: Callable[[str], str], clean_children: None
 ) -> None:

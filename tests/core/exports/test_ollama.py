@@ -255,6 +255,7 @@ def test_what_ollama_would_not_read_is_refused(text: str) -> None:
         assert dict(read_modelfile(text))["template"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["qwen2.5", "phi-3", "llama-3", "mistral"])
 async def test_the_families_are_proven_at_generation(tmp_path: Path, key: str) -> None:
     family = next(f for f in FAMILIES if f.key == key)

@@ -158,6 +158,7 @@ def test_a_file_over_the_limit_is_refused(tmp_path: Path) -> None:
     assert len(read_limited(tmp_path / "x", limit=11)) == 11
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(
         st.text(max_size=5), st.integers() | st.text(max_size=5) | st.none(), max_size=4

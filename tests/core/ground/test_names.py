@@ -177,6 +177,7 @@ def test_media_that_refuse_and_drives_that_vanish_are_one_sentence(
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "home") == ["kept"]
 
 
+@pytest.mark.slow
 def test_a_console_of_windows_1252_shows_what_it_can(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "firstlight_tui", "inspect", str(tmp_path / "Größe-模型")],

@@ -198,6 +198,7 @@ def test_a_machine_is_the_same_after_an_update_of_its_kernel() -> None:
     assert machine_fingerprint({}) != mark
 
 
+@pytest.mark.slow
 def test_neither_the_seam_nor_the_verbs_import_sqlite3_or_numpy_before_they_need_them() -> None:
     modules = "firstlight_core.workflow.recorded, firstlight_tui.commands.history_, firstlight_tui.commands.compare_"
     code = f"import sys, {modules}; print({{'sqlite3', 'numpy'}} & sys.modules.keys())"

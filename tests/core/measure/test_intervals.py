@@ -45,6 +45,7 @@ def test_a_mean_has_the_same_interval_each_time() -> None:
     assert mean_interval([[0.5, 0.5]] * 6) == (0.5, 0.5)
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
     """Twenty prompts of thirty tokens; each prompt is easier or harder than the next."""
     chance = random.Random(3)

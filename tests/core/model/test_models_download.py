@@ -179,6 +179,7 @@ async def test_an_interrupted_download_goes_on(hub: Hub) -> None:
     assert "bytes=" in asked
 
 
+@pytest.mark.slow
 async def test_what_arrives_must_be_what_was_announced(hub: Hub) -> None:
     hub.forged = True
     with pytest.raises(InputRefused, match="not what the hub announced"):
@@ -209,6 +210,7 @@ async def test_no_network_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         await download_model("me/tiny", agreed=True)
 
 
+@pytest.mark.slow
 async def test_a_foreign_kind_is_refused_before_its_weights(hub: Hub) -> None:
     config = json.loads((hub.folder / "config.json").read_text())
     config["quantization_config"] = {"quant_method": "awq"}
@@ -218,12 +220,14 @@ async def test_a_foreign_kind_is_refused_before_its_weights(hub: Hub) -> None:
     assert not [line for line in hub.asked if line.startswith("GET") and "safetensors" in line]
 
 
+@pytest.mark.slow
 async def test_a_repository_without_safetensors(hub: Hub) -> None:
     (hub.folder / "model.safetensors").unlink()
     with pytest.raises(ModelRefused, match="no safetensors weights"):
         await download_model("me/tiny", agreed=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("status", "words"), [(401, "has no model"), (403, "is gated")])
 async def test_the_hub_says_no(hub: Hub, status: int, words: str) -> None:
     hub.status = status

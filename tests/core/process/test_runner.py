@@ -109,6 +109,7 @@ async def test_hostile_output_is_made_harmless_and_capped() -> None:
     assert max(map(len, lines)) <= LINE_LIMIT + 1
 
 
+@pytest.mark.slow
 async def test_a_flood_of_output_fills_neither_memory_nor_disk() -> None:
     lines = FILE_LIMIT // 1_000 + 3_000
     events = await events_of("flood", lines=lines)
@@ -118,6 +119,7 @@ async def test_a_flood_of_output_fills_neither_memory_nor_disk() -> None:
     assert FILE_LIMIT - 5_000 < log.stat().st_size < FILE_LIMIT + 5_000
 
 
+@pytest.mark.slow
 async def test_a_listener_that_does_not_listen_holds_a_limited_backlog() -> None:
     pids: list[int] = []
     lines = 2 * LOG_BACKLOG

@@ -74,6 +74,7 @@ def test_doubts_name_the_line() -> None:
     assert all("\u200b" not in doubt for doubt in doubts)
 
 
+@pytest.mark.slow
 async def test_a_model_without_a_template_gets_its_familys_and_loses_it_again(bare: Path) -> None:
     assert read_chat_template(bare) is None
     before = {path.name: path.read_bytes() for path in bare.iterdir()}

@@ -55,6 +55,7 @@ def test_same_is_silent_and_two_places_are_two_sentences() -> None:
 IDS = st.lists(st.integers(0, 4), max_size=40)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(IDS, IDS)
 def test_hunks_turn_one_into_the_other(expected: list[int], actual: list[int]) -> None:

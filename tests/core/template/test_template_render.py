@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     "template",
     [
-        LOOPS,
+        pytest.param(LOOPS, marks=pytest.mark.slow),
         "{{ 'x' * 10**9 }}",
         "{{ '%1000000000d' % 1 }}",
         "{% for a in range(99999) %}{{ 'x' * 1000 }}{% endfor %}",

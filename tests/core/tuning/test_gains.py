@@ -23,6 +23,7 @@ def noisy(chance: random.Random, seconds: float) -> list[Repetition]:
     return series([seconds * chance.lognormvariate(0, 0.03) for _ in range(11)])
 
 
+@pytest.mark.slow
 def test_noise_is_no_gain_and_a_planted_gain_is_one() -> None:
     chance = random.Random(7)
     claimed = sum(

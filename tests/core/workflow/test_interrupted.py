@@ -95,6 +95,7 @@ asyncio.run(walk(PLAN, runs=Path(sys.argv[2]), services=services))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
 @pytest.mark.parametrize("step", list(SERVICES)[1:])
 async def test_kill_9_at_each_step_and_resume(tmp_path: Path, step: str) -> None:

@@ -1,5 +1,6 @@
 """A row of the benchmark's table, opened, and the bars against the memory of the machine."""
 
+import pytest
 from textual.widgets import DataTable
 
 from firstlight_core.documents.measure import BenchDocument
@@ -66,6 +67,7 @@ def test_bars_against_the_memory_name_share_and_bandwidth() -> None:
     assert ceiling_of(document(result("int4", 50))) is None
 
 
+@pytest.mark.slow
 async def test_enter_on_a_row_opens_it(wizard: Build) -> None:
     app = wizard(session=FULL.decide(benchmark=measured()), first=BenchmarkStep)
     async with app.run_test(size=(80, 24)) as pilot:

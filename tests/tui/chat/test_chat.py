@@ -62,6 +62,7 @@ def shown(app: WizardApp) -> str:
     return "\n".join(words)
 
 
+@pytest.mark.slow
 async def test_a_conversation_has_turns_figures_and_memory(wizard: Build, called: Called) -> None:
     app = wizard(session=OWN, first=ChatStep)
     async with app.run_test(size=(100, 30)) as pilot:
@@ -80,6 +81,7 @@ async def test_a_conversation_has_turns_figures_and_memory(wizard: Build, called
         )
 
 
+@pytest.mark.slow
 async def test_retry_and_edit_ask_again(wizard: Build, called: Called) -> None:
     app = wizard(session=OWN, first=ChatStep)
     async with app.run_test(size=(100, 30)) as pilot:
@@ -95,6 +97,7 @@ async def test_retry_and_edit_ask_again(wizard: Build, called: Called) -> None:
         assert called.engine.asked[-1][-1]["content"] == "First question"
 
 
+@pytest.mark.slow
 async def test_up_recalls_the_question_before(wizard: Build) -> None:
     app = wizard(session=OWN, first=ChatStep)
     async with app.run_test(size=(100, 30)) as pilot:

@@ -100,6 +100,7 @@ async def test_a_new_lane_answers_the_newest_question_after_the_same_turns(
         assert len(engines["int8"].asked) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(120, 40), (80, 24)], ids=["wide", "narrow"])
 async def test_three_lanes_fit_and_a_server_is_compared_by_its_words(
     wizard: Build, called: Called, tmp_path: Path, size: tuple[int, int]

@@ -58,6 +58,7 @@ def texts(app: WizardApp) -> list[list[str]]:
     return [[turn.text for turn in lane.turns] for lane in app.workspace.chat.conversations]
 
 
+@pytest.mark.slow
 async def test_a_question_right_after_another_context_is_answered(
     wizard: Build, called: Called, tmp_path: Path
 ) -> None:
@@ -209,6 +210,7 @@ async def test_clear_stops_the_answer_that_is_being_made(wizard: Build, called: 
         assert app.workspace.chat.first.turns == [] and app.workspace.chat.first.status == "ready"
 
 
+@pytest.mark.slow
 async def test_an_engine_that_dies_unasked_is_told_and_comes_back_with_the_next_question(
     wizard: Build, called: Called
 ) -> None:
@@ -260,6 +262,7 @@ async def test_html_and_line_breaks_of_an_answer_are_not_hidden(
         assert app.screen.query(Markdown).last().display
 
 
+@pytest.mark.slow
 async def test_only_a_command_is_taken_for_one_and_none_is_lost(
     wizard: Build, called: Called
 ) -> None:
@@ -288,6 +291,7 @@ async def test_lines_that_come_in_one_burst_are_told_apart(wizard: Build, called
         assert field.text == "more"
 
 
+@pytest.mark.slow
 async def test_a_draft_outlives_a_look_at_the_history(wizard: Build) -> None:
     app = wizard(session=OWN, first=ChatStep)
     async with app.run_test(size=(80, 24)) as pilot:

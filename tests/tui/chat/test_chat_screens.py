@@ -189,6 +189,7 @@ async def test_stop_keeps_what_was_said(wizard: Build, called: Called) -> None:
         assert "stopped" in shown(app)
 
 
+@pytest.mark.slow
 async def test_a_question_that_waits_for_a_loading_model_can_be_stopped(
     wizard: Build, called: Called
 ) -> None:
@@ -264,6 +265,7 @@ async def test_answers_are_rated_and_copied(wizard: Build) -> None:
         assert app.clipboard == app.workspace.chat.first.answers[-1].text
 
 
+@pytest.mark.slow
 async def test_control_tokens_in_the_users_text_are_told(wizard: Build, called: Called) -> None:
     class Strict(FakeEngine):
         as_text = True

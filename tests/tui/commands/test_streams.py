@@ -64,6 +64,7 @@ def test_a_reader_that_leaves_early_ends_it_quietly() -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_an_encoding_that_lacks_a_character_spells_it_out(tmp_path: Path) -> None:
     done = shell("", "inspect", str(tmp_path / "модель"), PYTHONIOENCODING="ascii")
     assert done.returncode == 1

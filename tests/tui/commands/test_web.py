@@ -147,6 +147,7 @@ def test_a_mistake_is_one_sentence(
     assert "Traceback" not in ran.stderr
 
 
+@pytest.mark.slow
 def test_a_port_in_use_is_named(address: str) -> None:
     port = str(urlsplit(address).port)
     ran = subprocess.run(

@@ -264,6 +264,7 @@ async def test_results_of_another_source_do_not_fill_this_session(converting: Co
         assert session(pilot).artifacts == () and session(pilot).artifact is None
 
 
+@pytest.mark.slow
 async def test_memory_beyond_the_prediction_asks_once_and_can_stop(converting: Converting) -> None:
     async with converting(ONE) as (app, pilot, olive):
 
@@ -310,6 +311,7 @@ async def test_memory_that_the_core_adds_up_is_shown_and_is_no_sign_of_life(
         await settle(pilot)
 
 
+@pytest.mark.slow
 async def test_stop_now_stops(converting: Converting) -> None:
     async with converting(ONE) as (app, pilot, _olive):
         app.workspace.sampled.publish(

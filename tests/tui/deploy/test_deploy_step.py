@@ -270,6 +270,7 @@ async def test_a_failure_is_a_sentence_and_the_choice_stays(
         assert app.screen.query_one("#deploy-name", Input).value == "mine"
 
 
+@pytest.mark.slow
 async def test_a_running_deployment_can_be_cancelled(wizard: Build, called: Called) -> None:
     began, ended = asyncio.Event(), asyncio.Event()
 

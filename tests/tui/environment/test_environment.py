@@ -329,6 +329,7 @@ async def test_a_cancelled_pip_leaves_no_process(clean_children: None) -> None:
         await task
 
 
+@pytest.mark.slow
 async def test_walking_needs_no_answer_from_this_step(build: Build) -> None:
     app = build()
     async with app.run_test(size=(80, 24)) as pilot:
@@ -339,6 +340,7 @@ async def test_walking_needs_no_answer_from_this_step(build: Build) -> None:
         assert type(app.screen) is not EnvironmentStep
 
 
+@pytest.mark.slow
 async def test_another_theme_paints_the_marks_in_its_own_colours(wizard: Build) -> None:
     app = wizard()
     async with app.run_test(size=(80, 24)) as pilot:

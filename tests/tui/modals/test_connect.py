@@ -520,6 +520,7 @@ async def test_an_answer_without_end_is_cut_and_kept(
         assert talk.turns[-1].text.startswith("on on on ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["/regex yes|no", '/schema {"type": "object"}'])
 async def test_a_form_that_a_server_takes_none_of_is_one_sentence(
     wizard: Build, called: Called, script: Script, form: str

@@ -144,6 +144,7 @@ async def test_a_click_on_the_badge_opens_the_list_and_its_buttons_change_the_or
         two.app.workspace.jobs.close()
 
 
+@pytest.mark.slow
 async def test_the_list_says_what_the_machine_gives_the_job(wizard: Build, called: Called) -> None:
     crowded = Sample(
         cpu=95.0, memory_used=6 * GIB, memory_total=16 * GIB, job_cpu=6.0, job_wanted=50.0

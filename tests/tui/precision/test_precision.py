@@ -121,6 +121,7 @@ async def test_a_row_that_cannot_run_stays_visible_and_says_why(wizard: Build) -
         assert "Not with this genai." in text(pilot, "#precision-detail")
 
 
+@pytest.mark.slow
 async def test_marks_by_key_and_by_mouse(wizard: Build) -> None:
     async with wizard(session=OPEN, first=PrecisionStep).run_test(size=(120, 40)) as pilot:
         await settle(pilot)

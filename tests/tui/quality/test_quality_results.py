@@ -36,6 +36,7 @@ async def test_the_verdict_comes_first(wizard: Build, size: tuple[int, int]) -> 
         assert not app.screen.query_one("#work").display
 
 
+@pytest.mark.slow
 async def test_a_tile_opens_the_evidence_of_its_check(wizard: Build) -> None:
     session = FULL.decide(quality=quality(*CHECKS, ok=False, target=INT4))
     app = wizard(session=session, first=QualityStep)

@@ -36,6 +36,7 @@ def test_the_distance_in_words() -> None:
     assert text.startswith("int4: What is int4?\nmean KL") and "_" not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
 @pytest.mark.parametrize("several", [True, False])
 async def test_both_answers_stand_side_by_side(

@@ -159,6 +159,7 @@ async def test_a_new_choice_forgets_the_work_of_the_old_one(desk: Desk) -> None:
 # The ledger -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_every_turn_of_the_chat_appends_one_line_beside_the_loop(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

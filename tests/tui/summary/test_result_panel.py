@@ -43,6 +43,7 @@ async def test_an_adopted_artifact_has_a_sentence_and_no_comparison(wizard: Buil
         assert panel.display and not panel.query_one(TileRow).display
 
 
+@pytest.mark.slow
 async def test_the_buttons_open_the_report_and_the_chat(
     wizard: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
