@@ -20,7 +20,6 @@ SEAMS = {
     "core/firstlight_core/counters.py",
     "core/firstlight_core/cgroups.py",
     "core/firstlight_core/page_cache.py",
-    "core/firstlight_core/process/free_memory.py",
     "core/firstlight_core/sensors.py",
     "core/firstlight_core/monitor.py",
     "core/firstlight_core/artifact/atomic_rename.py",
