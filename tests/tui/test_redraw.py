@@ -8,15 +8,20 @@ from weakref import ref
 
 import pytest
 from textual._compositor import Compositor
-from textual.css.stylesheet import Stylesheet
+from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.screen import Screen
+from textual.visual import Visual
 from textual.widgets import Button
 
 from firstlight_core.errors import InputRefused
+from firstlight_tui.modals.detail import DetailScreen
 from firstlight_tui.state.signal import Signal
 from firstlight_tui.steps.base import StepScreen
+from firstlight_tui.terminal.known_styles import KnownStyles
 from firstlight_tui.widgets import ProblemPanel, Words
 from firstlight_tui.widgets.fitted_table import Column, FittedTable
+from firstlight_tui.widgets.lazy_lines import LazyLines
 from firstlight_tui.widgets.words import cell
 from tests.support.pilot import Build, panel, settle
 from tests.support.wizard_documents import FULL
@@ -40,7 +45,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
     count(Screen, "_refresh_layout", "layouts")
     count(Compositor, "render_full_update", "whole paintings")
-    count(Stylesheet, "apply", "styled")
+    count(KnownStyles, "apply", "styled")
     return counts
 
 
@@ -195,3 +200,37 @@ def test_news_that_never_comes_holds_nobody() -> None:
     assert gone() is None
     signal.publish(2)
     assert heard == [1, 2] and other.is_running
+
+
+async def test_of_a_long_text_only_the_lines_in_sight_are_styled(wizard: Build) -> None:
+    text = Content("\n").join([Content.assemble((f"{n}", "bold"), " words") for n in range(900)])
+    app = wizard(session=FULL)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        app.push_screen(DetailScreen("Long", text))
+        await settle(pilot)
+        words = app.screen.query_one(Words)
+        assert words.size.height == 900 and 20 < words.styled_lines < 45
+        app.screen.query_one(VerticalScroll).scroll_end(animate=False)
+        await settle(pilot)
+        assert words.styled_lines < 90
+        shown = [strip.text for strip in app.screen._compositor.render_strips()]
+        assert any("899 words" in line for line in shown)
+
+
+@pytest.mark.parametrize("width", [7, 20, 80])
+async def test_lazy_lines_are_those_of_textual(wizard: Build, width: int) -> None:
+    text = Content.assemble(
+        ("What a key costs, and 漢字 in it\n\n", "bold"),
+        "a line of several words  with spaces at its end   \n",
+        ("averylongwordthatmustbecutsomewhereinthemiddle and more", "italic $text-accent"),
+        "\n",
+    )
+    app = wizard(session=FULL)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        words = app.screen.query_one("#verdict", Words)
+        lazy = LazyLines(text, width)
+        expected = Visual.to_strips(words, text, width, None, words.visual_style)
+        assert lazy.height == len(expected)
+        assert [lazy.line(y, words) for y in range(lazy.height)] == expected

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Vertical, VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.dom import DOMNode
 from textual.screen import Screen
@@ -54,7 +54,7 @@ class HelpScreen(DetailScreen):
         with Vertical(classes="dialog") as box:
             box.border_title = Content(visible(self._title))
             box.border_subtitle = Content("Esc closes · g all terms · c copies")
-            with VerticalScroll(), Container(id="help"):
+            with VerticalScroll(id="help"):
                 yield Words(self._keys)
                 yield Words(self._words)
 

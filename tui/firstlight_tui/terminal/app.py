@@ -1,6 +1,7 @@
 """An application whose keys come in the order in which they were typed, and that a signal ends."""
 
 import asyncio
+import contextlib
 import gc
 import math
 import signal
@@ -17,6 +18,11 @@ from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.terminal import escape_guard, key_queue
 from firstlight_tui.terminal.ascii_filter import AsciiApp
 from firstlight_tui.terminal.idle import LOOK_SECONDS, IdleTasks, keep_parsed_styles
+from firstlight_tui.terminal.known_styles import KnownStyles
+
+PAINTING_SECONDS = 0.25
+"""How long a screen that goes waits for the painting of the next one; there may be none, where yet another follows."""
+WRITING_SECONDS = 0.005
 
 
 class TerminalApp(AsciiApp):
@@ -28,8 +34,10 @@ class TerminalApp(AsciiApp):
         """`idle` are the tasks between the keys; the wizard of a test has none. `ascii` paints in ASCII only."""
         escape_guard.install()
         super().__init__(ascii=ascii)
+        self.stylesheet = KnownStyles(variables=self.get_css_variables())
         keep_parsed_styles(self)
         self._idle = idle
+        self._painted = asyncio.Event()
         self._key_queue = key_queue.Queue(self, super().on_event)
 
     def get_driver_class(self) -> type[Driver]:
@@ -67,13 +75,26 @@ class TerminalApp(AsciiApp):
             super().update_styles(node, animate)
 
     async def _replace_screen(self, screen: Screen[Any]) -> Screen[Any]:
-        """Take a screen away; the one that is shown instead paints itself, Textual would paint it once more."""
+        """Take a screen away once the one that is shown instead has painted itself; Textual would paint it once more.
+
+        To end all its parts takes as long as a painting, which somebody waits for.
+        """
         screen.post_message(events.ScreenSuspend())
         stacks = self._screen_stacks.values()
         if not self.is_screen_installed(screen) and all(screen not in stack for stack in stacks):
             self.capture_mouse(None)
+            self._painted.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PAINTING_SECONDS):
+                    await self._painted.wait()
+            # Another thread writes it to the terminal, and has its turn while this one rests.
+            await asyncio.sleep(WRITING_SECONDS)
             await screen.remove()
         return screen
+
+    def post_display_hook(self) -> None:
+        """Something was painted."""
+        self._painted.set()
 
     def hold_keys(self) -> None:
         """Make later keys wait: a screen holds one back, and will send it with `keys_again`."""

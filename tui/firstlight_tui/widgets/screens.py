@@ -163,6 +163,8 @@ class BaseScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
         for part in self.walk_children(Widget, with_self=True):
             for drawn in (part, *part._get_virtual_dom()):
                 drawn._styles_cache.clear()
+        # Textual would give the focus to a part that goes, too, and style both.
+        self.set_reactive(BaseScreen.focused, None)
         return self.app._prune(self)
 
     def leave(self) -> None:

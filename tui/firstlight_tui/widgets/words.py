@@ -2,20 +2,31 @@
 
 from rich.text import Text
 from textual.content import Content
+from textual.geometry import Size
+from textual.reactive import Reactive
+from textual.strip import Strip
 from textual.visual import VisualType
 from textual.widgets import Static
 
 from firstlight_core.text import visible
+from firstlight_tui.widgets.lazy_lines import LazyLines, can_be_lazy
 
 
 class Words(Static):
     """A `Static` for text from anywhere."""
+
+    auto_links: Reactive[bool] = Reactive(False)
+    """There are none in it; to look for them is a third of what a line costs."""
 
     def __init__(
         self, text: str | Content = "", *, id: str | None = None, classes: str = ""
     ) -> None:
         super().__init__(_safe(text), id=id, classes=classes, markup=False)
         self._shown = _look(text)
+        self._lazy: LazyLines | None = None
+        """The lines of the text at the newest width, if they can be painted one by one."""
+        self._painted: LazyLines | None = None
+        """Those that were painted last."""
 
     def update(self, content: VisualType = "", *, layout: bool = True) -> None:
         """Show other text; a string is sanitised, a `Content` was built from sanitised parts.
@@ -33,6 +44,36 @@ class Words(Static):
             return
         if lines is None or self.styles.is_auto_width or lines != self._lines():
             self.refresh(layout=True)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Return the lines that the text takes."""
+        if width and (lazy := self._lazy_lines(width)) is not None:
+            return lazy.height
+        return super().get_content_height(container, viewport, width)
+
+    def render_line(self, y: int) -> Strip:
+        """Return one line; of a text of several lines only those that are painted are styled."""
+        if self._dirty_regions:
+            self._painted = self._lazy_lines(self.size.width)
+            if self._painted is not None:
+                self._painted.forget_styles()
+                self._dirty_regions.clear()
+        return super().render_line(y) if self._painted is None else self._painted.line(y, self)
+
+    @property
+    def styled_lines(self) -> int:
+        """How many lines of a text of several lines have been styled for painting."""
+        return self._painted.styled if self._painted is not None else 0
+
+    def _lazy_lines(self, width: int) -> LazyLines | None:
+        text = self.visual
+        if not isinstance(text, Content) or not can_be_lazy(text, self.styles):
+            return None
+        if self.text_selection is not None:
+            return None
+        if self._lazy is None or self._lazy.text is not text or self._lazy.width != width:
+            self._lazy = LazyLines(text, width)
+        return self._lazy
 
     def _lines(self) -> int | None:
         """Lines that the text takes at the present width; None before the first layout."""
