@@ -298,6 +298,9 @@ class QualityFacts(TypedDict):
     verdict: str
     text: NotRequired[str]
     """Path of the user's own text."""
+    stopped: NotRequired[bool]
+    """Whether it was cancelled before the last check: `answers` has the questions that were finished, and a check that was
+    not reached is `not-run`. `ok` is false then."""
 
 
 class QualityDocument(QualityFacts):

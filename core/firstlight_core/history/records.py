@@ -118,9 +118,9 @@ def tune_records(document: TunedDocument | StoppedTuningDocument) -> list[Record
 
 
 def quality_records(document: QualityDocument | QualitiesDocument) -> list[RecordFacts]:
-    """Return a record for each checked target."""
+    """Return a record for each checked target; a check that was stopped has no figure to compare."""
     each = document["artifacts"] if document["kind"] == "qualities" else [document]
-    return [_quality_record(checked) for checked in each]
+    return [_quality_record(checked) for checked in each if not checked.get("stopped")]
 
 
 def conversion_records(documents: Sequence[ConversionDocument]) -> list[RecordFacts]:

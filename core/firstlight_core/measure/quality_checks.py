@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from firstlight_core.documents.inference import ChatAnswer
@@ -242,6 +242,11 @@ def memory_leak(rss: Sequence[int]) -> QualityCheck:
             "one_step": one_step,
         },
     )
+
+
+def because(check: QualityCheck, why: str) -> QualityCheck:
+    """Return a check that was not run, with the reason."""
+    return replace(check, evidence={"summary": why})
 
 
 def _signed(count: float) -> str:

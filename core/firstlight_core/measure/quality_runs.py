@@ -26,15 +26,17 @@ Listener = Callable[[Event], None]
 
 
 async def ask_questions(
-    engine: ChatBackend, prompts: Sequence[QualityPrompt], tell: Listener
-) -> list[Recorded]:
-    """Ask greedily, one after another; a question that is refused is recorded with its error.
+    engine: ChatBackend,
+    prompts: Sequence[QualityPrompt],
+    tell: Listener,
+    recorded: list[Recorded],
+) -> None:
+    """Ask greedily, one after another, and add each answer to `recorded`; a refused question is added with its error.
 
     Raises:
         JobDied: the engine died.
     """
     tell(Stage("answers", "Asking the questions"))
-    recorded = []
     for number, prompt in enumerate(prompts):
         try:
             answer = await engine.answer(prompt.messages, greedy=True, max_tokens=ANSWER_TOKENS)
@@ -44,7 +46,6 @@ async def ask_questions(
         except FirstlightError as error:
             recorded.append(Recorded(prompt=prompt, error=str(error)))
         tell(Progress(number + 1, len(prompts), "questions"))
-    return recorded
 
 
 async def generate_often(

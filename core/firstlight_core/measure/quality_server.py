@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import replace
 
 from firstlight_core.artifact.target import Target
 from firstlight_core.inference.backend import ChatBackend
@@ -12,6 +11,7 @@ from firstlight_core.measure.quality_checks import (
     QualityCheck,
     Recorded,
     answer_format,
+    because,
     consistent_speed,
     domain_answers,
     edge_cases,
@@ -39,34 +39,29 @@ async def check_server(
     prompts: Sequence[QualityPrompt],
     ratings: Sequence[int],
     tell: Listener,
+    recorded: list[Recorded],
     *,
     network: bool,
-) -> tuple[list[Recorded], list[QualityCheck]]:
-    """Return the answers of a server, and the course's five checks of it.
+) -> list[QualityCheck]:
+    """Return the course's five checks of a server; each of its answers is added to `recorded`.
 
     Raises:
         FirstlightError: as `talk.endpoint.open_endpoint`.
     """
     async with open_endpoint(target, network=network) as server:
-        recorded = await ask_questions(server, prompts, tell)
+        await ask_questions(server, prompts, tell, recorded)
     rates, why = await _rates(target, tell, network=network)
 
     def reopen() -> AbstractAsyncContextManager[ChatBackend]:
         return open_endpoint(target, network=network)
 
-    checks = [
+    return [
         domain_answers(recorded, ratings=ratings),
         answer_format(recorded),
-        _because(memory_leak([]), "A server's memory cannot be seen from outside."),
-        consistent_speed(rates) if not why else _because(consistent_speed({}), why),
+        because(memory_leak([]), "A server's memory cannot be seen from outside."),
+        consistent_speed(rates) if not why else because(consistent_speed({}), why),
         edge_cases(await try_edges(reopen, edge_inputs([], OVERLONG_WORDS), tell)),
     ]
-    return recorded, checks
-
-
-def _because(check: QualityCheck, why: str) -> QualityCheck:
-    """Return a check that was not run, with the reason."""
-    return replace(check, evidence={"summary": why})
 
 
 async def _rates(

@@ -225,8 +225,10 @@ def _answered_no(entry: Entry) -> bool:
 def _add_qualities(
     found: dict[str, QualityDocument], document: QualityDocument | QualitiesDocument | None
 ) -> None:
-    """Keep the newest document of each target."""
+    """Keep the newest whole document of each target: a check that was stopped proves nothing."""
     for quality in each_quality(document):
+        if quality.get("stopped"):
+            continue
         target = quality.get("target", "")
         found.pop(target, None)
         found[target] = quality

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from firstlight_core.documents.measure import BenchDocument
+from firstlight_core.documents.measure import BenchDocument, QualityDocument
 from firstlight_core.errors import UsageError
 from firstlight_core.process.events import Progress, Stage
+from firstlight_core.report.facts import current_facts
 from firstlight_core.session import Session
 from firstlight_tui.state.job_list import job_rows, jobs_badge
 from firstlight_tui.state.jobs import Jobs
@@ -15,9 +16,12 @@ from firstlight_tui.state.navigation import Navigation
 from firstlight_tui.state.work import OnEvent, Started, Work, WorkKey, WorkOf
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.benchmark.screen import BenchmarkStep, keep_stopped
+from firstlight_tui.steps.quality.scorecard import headline
+from firstlight_tui.steps.quality.screen import QualityStep
+from firstlight_tui.steps.quality.screen import keep_stopped as keep_stopped_check
 from tests.support.background import LoopTasks
 from tests.support.waiting import until
-from tests.support.wizard_documents import BENCHMARK, FULL
+from tests.support.wizard_documents import BENCHMARK, FULL, QUALITY
 from tests.support.wizard_services import Called, fake_services
 
 
@@ -209,3 +213,21 @@ async def test_a_stopped_benchmark_is_kept_but_never_in_the_place_of_a_whole_one
     run = workspace.run_record
     entries = list(run.entries()) if run is not None else []
     assert [entry.status for entry in entries] == ([] if whole else ["cancelled"])
+
+
+@pytest.mark.parametrize("before", [None, QUALITY])
+async def test_a_stopped_check_is_kept_but_never_in_the_place_of_a_whole_one(
+    before: QualityDocument | None,
+) -> None:
+    workspace, _ = workspace_of(FULL.decide(quality=before))
+    part: QualityDocument = {**QUALITY, "ok": False, "stopped": True}
+    keep_stopped_check(workspace, part, 12.0)
+    workspace.ledger.flush()
+    whole = before is not None
+    assert workspace.session.quality == (before if whole else part)
+    assert QualityStep.done(workspace.session) is whole
+    run = workspace.run_record
+    entries = list(run.entries()) if run is not None else []
+    assert [entry.status for entry in entries] == ([] if whole else ["cancelled"])
+    assert "STOPPED EARLY" in headline(part).plain and "no verdict" in headline(part).plain
+    assert (current_facts(workspace.session, run).qualities == ()) is not whole

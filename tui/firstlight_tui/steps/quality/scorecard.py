@@ -55,6 +55,12 @@ _SHARE_BAR = 20
 
 def headline(quality: QualityDocument) -> Content:
     """Return the verdict in capitals with its mark, the checks that passed, and how close the artifact is."""
+    if quality.get("stopped"):
+        answered = len(quality["answers"])
+        return Content.assemble(
+            part(" ◐ STOPPED EARLY ", f"{BOLD} reverse {CAUTION}"),
+            part(f"  {answered} question{'s' * (answered != 1)} answered, no verdict"),
+        )
     mark, style = _VERDICTS[level := usability(quality)]
     ran = [check for check in quality["checks"] if check["status"] != "not-run"]
     passed = sum(check["status"] == "pass" for check in ran)

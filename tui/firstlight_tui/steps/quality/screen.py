@@ -22,6 +22,7 @@ from firstlight_tui.steps.quality.worst_screen import WorstScreen
 from firstlight_tui.widgets import Words, WorkView
 
 KEEPS = "The targets that are checked by now are kept."
+KEEPS_ANSWERS = "The questions that are answered by now are kept."
 QUALITY = WorkKey[QualityDocument | QualitiesDocument]("quality")
 
 
@@ -53,7 +54,10 @@ class QualityStep(MeasuringStep):
 
     @classmethod
     def done(cls, session: Session) -> bool:
-        return session.quality is not None
+        document = session.quality
+        return document is not None and not (
+            document["kind"] == "quality" and document.get("stopped")
+        )
 
     def compose_step(self) -> ComposeResult:
         yield WorkView(id="work")
@@ -125,11 +129,10 @@ class QualityStep(MeasuringStep):
             "The quality check",
             run,
             done=_checked,
-            # What was finished is whole: the checks of the targets before the one that was stopped.
-            stopped=_checked,
+            stopped=keep_stopped,
             alone=True,
             quiet=True,
-            keeps=KEEPS if len(targets) > 1 else "",
+            keeps=KEEPS if len(targets) > 1 else KEEPS_ANSWERS,
         )
         self.refresh_actions()
 
@@ -166,3 +169,14 @@ def _checked(
     """Write the result of a quality check into the session and the ledger."""
     workspace.session = workspace.session.decide(quality=document)
     workspace.record("quality", "done" if document["ok"] else "failed", document, seconds=seconds)
+
+
+def keep_stopped(
+    workspace: Workspace, part: QualityDocument | QualitiesDocument, seconds: float
+) -> None:
+    """Keep what a stopped check has finished: whole targets, or the first one's answers unless there is a whole one."""
+    if part["kind"] == "qualities" or not part.get("stopped"):
+        _checked(workspace, part, seconds)
+    elif not QualityStep.done(workspace.session):
+        workspace.session = workspace.session.decide(quality=part)
+        workspace.record("quality", "cancelled", part, seconds=seconds)
