@@ -9,6 +9,8 @@ from textual.widgets import DataTable
 from bench.emptiness import LIMIT, empty_share
 from firstlight_tui.steps import list_screens
 from firstlight_tui.steps.base import StepScreen
+from firstlight_tui.steps.chat.about import ChatAbout
+from firstlight_tui.steps.chat.screen import ChatStep
 from tests.support.pilot import Build, settle
 from tests.support.wizard_documents import FULL
 
@@ -34,6 +36,30 @@ async def test_no_step_leaves_a_large_terminal_empty(wizard: Build, step: type[S
         await settle(pilot)
         share = empty_share(content_rows(pilot))
         assert share <= LIMIT, f"{share:.2f} of the rows are empty"
+
+
+@pytest.mark.parametrize("size", [(120, 40), (149, 44)])
+async def test_an_untouched_chat_says_who_answers_and_what_one_can_do(
+    wizard: Build, size: tuple[int, int]
+) -> None:
+    app = wizard(session=FULL, first=ChatStep)
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        rows = content_rows(pilot)
+        assert empty_share(rows) <= LIMIT
+        shown = "\n".join(rows)
+        for words in (
+            "INT4",
+            "on disk",
+            "template",
+            "temperature",
+            "what you can do",
+            "1  What is",
+        ):
+            assert words in shown, words
+        await pilot.press("enter")
+        await settle(pilot)
+        assert not app.screen.query_one(ChatAbout).display
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.STEP_ID)

@@ -1,10 +1,12 @@
 """The panel beside the conversation in wide terminals: who answers, at what speed, with which settings, and what one can do."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
+from textual.screen import Screen
 
 from firstlight_core.session import Session
 from firstlight_core.text import bytes_text, one_line, seconds_text, shown_path
@@ -57,9 +59,7 @@ class ChatFacts(Vertical):
 
     def show_keys(self) -> None:
         """Paint the keys as they are now: the user may have changed them."""
-        active = self.screen.active_bindings.values()
-        keys = {entry.binding.id: entry.binding.key for entry in active if entry.binding.id}
-        self.query_one("#chat-keys", Words).update(keys_content(keys))
+        self.query_one("#chat-keys", Words).update(keys_content(active_keys(self.screen)))
 
     def show(self, conversations: Sequence[Conversation], session: Session) -> None:
         """Paint what is known now; nothing where the panel is not shown."""
@@ -73,6 +73,12 @@ class ChatFacts(Vertical):
         self.query_one("#answer-rates", Chart).show(rates)
 
 
+def active_keys(screen: Screen[Any]) -> dict[str, str]:
+    """Return the keys that count now, by the id of what they do."""
+    active = screen.active_bindings.values()
+    return {entry.binding.id: entry.binding.key for entry in active if entry.binding.id}
+
+
 def facts_content(conversation: Conversation, label: str) -> Content:
     """Who answers, how fast the newest answer was, and what it takes of context and memory."""
     rows: list[list[Piece]] = [[(one_line(label, 40), f"{BOLD} $text-accent")]]
@@ -80,34 +86,34 @@ def facts_content(conversation: Conversation, label: str) -> Content:
         rows.append([(shown_path(conversation.artifact), MUTED)])
     newest = next((turn for turn in reversed(conversation.answers) if turn.stats), None)
     if newest is None:
-        rows.append(_fact("answers", "none yet"))
+        rows.append(fact("answers", "none yet"))
     else:
         stats = newest.stats
         if (rate := stats.get("decode_tps")) is not None:
-            rows.append(_fact("writing", f"{rate:.0f} tok/s"))
+            rows.append(fact("writing", f"{rate:.0f} tok/s"))
         if (prefill := stats.get("prefill_tps")) is not None:
-            rows.append(_fact("reading", f"{prefill:.0f} tok/s"))
+            rows.append(fact("reading", f"{prefill:.0f} tok/s"))
         if (wait := stats.get("ttft_s")) is not None:
             rows.append(
-                _fact("first token", f"{1000 * wait:.0f} ms" if wait < 1 else seconds_text(wait))
+                fact("first token", f"{1000 * wait:.0f} ms" if wait < 1 else seconds_text(wait))
             )
         sizes = f"{stats.get('prompt_tokens', '?')} → {stats.get('new_tokens', '?')} tokens"
-        rows.append(_fact("newest answer", sizes))
+        rows.append(fact("newest answer", sizes))
         if (reused := stats.get("reused_tokens")) is not None:
-            rows.append(_fact("from KV cache", f"{reused} tokens"))
-        rows.append(_fact("answers", str(len(conversation.answers))))
+            rows.append(fact("from KV cache", f"{reused} tokens"))
+        rows.append(fact("answers", str(len(conversation.answers))))
     if limit := conversation.limit:
         share = min(1.0, conversation.used / limit)
         style = CAUTION if share > 0.9 else FILL
         words = (f" {conversation.used} of {limit}", BOLD)
         rows.append([(fitted("context", NAME + 1), MUTED), *trough(share, BAR, style), words])
     if (rss := conversation.rss_bytes) is not None:
-        rows.append(_fact("memory", bytes_text(rss)))
+        rows.append(fact("memory", bytes_text(rss)))
     if (loaded := conversation.loaded) is not None:
         if kv_bytes := loaded.get("kv_bytes"):
-            rows.append(_fact("KV cache", bytes_text(kv_bytes)))
+            rows.append(fact("KV cache", bytes_text(kv_bytes)))
         opened = "connected in" if conversation.served else "loaded in"
-        rows.append(_fact(opened, seconds_text(loaded["load_s"])))
+        rows.append(fact(opened, seconds_text(loaded["load_s"])))
     return lines_of(rows)
 
 
@@ -119,9 +125,9 @@ def settings_content(settings: SamplingSettings) -> Content:
         value = setting_words(name, number)
         if name == "seed" and number is None:
             value = "a new one each time"
-        rows.append(_fact(name.replace("_", " ").replace("repetition ", ""), value))
+        rows.append(fact(name.replace("_", " ").replace("repetition ", ""), value))
     form = "a JSON schema" if settings.json_schema is not None else "any"
-    rows.append(_fact("form", "a regex" if settings.regex is not None else form))
+    rows.append(fact("form", "a regex" if settings.regex is not None else form))
     return lines_of(rows)
 
 
@@ -154,5 +160,6 @@ def answer_rates(conversations: Sequence[tuple[str, Conversation]]) -> LinePlot 
     return LinePlot(series=tuple(series), title="Writing by answer, tok/s", x_ticks=ticks)
 
 
-def _fact(name: str, value: str) -> list[Piece]:
+def fact(name: str, value: str) -> list[Piece]:
+    """Return a line with a name and its value."""
     return [(fitted(name, NAME + 1), MUTED), (value, BOLD)]

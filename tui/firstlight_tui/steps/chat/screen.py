@@ -19,6 +19,7 @@ from firstlight_tui.state.conversation import Change
 from firstlight_tui.state.question_size import QuestionSize
 from firstlight_tui.state.work import Work
 from firstlight_tui.steps.base import StepScreen
+from firstlight_tui.steps.chat.about import ChatAbout
 from firstlight_tui.steps.chat.columns import ColumnsPanel
 from firstlight_tui.steps.chat.dialogs import ChatDialogs
 from firstlight_tui.steps.chat.facts import ChatFacts
@@ -69,6 +70,7 @@ class ChatStep(StepScreen):
         with Horizontal(id="chat-room"):
             with Vertical(id="talk"):
                 yield ColumnsPanel(self.chat)
+                yield ChatAbout(self.chat.first, self.session)
                 yield Starters()
                 yield Ask(id="ask")
                 yield Words(id="question-size")
@@ -245,6 +247,7 @@ class ChatStep(StepScreen):
             return
         self.query_one(ChatFacts).show(self.chat.conversations, self.session)
         untouched = not self.chat.first.turns
+        self.query_one(ChatAbout).show(self.chat.first, self.session)
         self.query_one(Starters).display = untouched
         field = self.query_one(Ask)
         field.shortcuts = STARTER_KEYS if untouched else {}
