@@ -22,6 +22,7 @@ from firstlight_tui.terminal.known_styles import KnownStyles
 from firstlight_tui.widgets import ProblemPanel, Words
 from firstlight_tui.widgets.fitted_table import Column, FittedTable
 from firstlight_tui.widgets.lazy_lines import LazyLines
+from firstlight_tui.widgets.screens import BaseScreen
 from firstlight_tui.widgets.words import cell
 from tests.support.pilot import Build, panel, settle
 from tests.support.wizard_documents import FULL
@@ -234,3 +235,35 @@ async def test_lazy_lines_are_those_of_textual(wizard: Build, width: int) -> Non
         expected = Visual.to_strips(words, text, width, None, words.visual_style)
         assert lazy.height == len(expected)
         assert [lazy.line(y, words) for y in range(lazy.height)] == expected
+
+
+async def test_a_screen_goes_after_the_next_one_is_painted(
+    wizard: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def note(owner: type, method: str, what: str) -> None:
+        original: Callable[..., Any] = getattr(owner, method)
+
+        def noted(*arguments: Any, **options: Any) -> Any:
+            done.append(what)
+            return original(*arguments, **options)
+
+        monkeypatch.setattr(owner, method, noted)
+
+    note(Compositor, "render_full_update", "painted")
+    note(BaseScreen, "remove", "gone")
+    app = wizard(session=FULL)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        for key in ("ctrl+n", "ctrl+o"):
+            done.clear()
+            await pilot.press(key)
+            await settle(pilot)
+            assert done == ["painted", "gone"]
+        await pilot.press("f1")
+        await settle(pilot)
+        done.clear()
+        await pilot.press("q")
+        await settle(pilot)
+        assert done == ["painted", "gone"]
