@@ -135,7 +135,7 @@ async def check_quality(
 
 @dataclass(slots=True)
 class _Finished:
-    """What of a check is finished."""
+    """The part of a check that is finished."""
 
     recorded: list[Recorded] = field(default_factory=list)
     checks: list[QualityCheck] = field(default_factory=list)

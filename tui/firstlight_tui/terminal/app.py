@@ -21,7 +21,7 @@ from firstlight_tui.terminal.idle import LOOK_SECONDS, IdleTasks, keep_parsed_st
 from firstlight_tui.terminal.known_styles import KnownStyles
 
 PAINTING_SECONDS = 0.25
-"""How long a screen that goes waits for the painting of the next one; there may be none, where yet another follows."""
+"""Seconds that a screen that goes waits at most for the painting of the next one, which yet another may follow unpainted."""
 WRITING_SECONDS = 0.005
 
 

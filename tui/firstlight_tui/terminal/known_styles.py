@@ -51,12 +51,12 @@ class _Selected:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What a search has found."""
+    """The result of a search."""
 
     rules: RulesMap | None
     """None where no rule counts: the node keeps what it has."""
     given: RulesMap | None
-    """What a new node has of them, each value as the node keeps it; None before a node was new."""
+    """Those of a new node, each value as the node keeps it; None before a node was new."""
 
 
 class KnownStyles(Stylesheet):
@@ -69,7 +69,7 @@ class KnownStyles(Stylesheet):
         self._remembered: list[RuleSet] = []
         """The rules that everything here is of."""
         self.searches = 0
-        """How often a path was new."""
+        """Number of paths that were new."""
 
     def apply(
         self,

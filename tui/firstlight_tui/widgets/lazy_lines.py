@@ -24,12 +24,12 @@ class LazyLines:
 
     @property
     def height(self) -> int:
-        """How many lines there are."""
+        """Number of all lines."""
         return self._starts[-1]
 
     @property
     def styled(self) -> int:
-        """How many lines have their styles by now."""
+        """Number of lines that have their styles by now."""
         return sum(map(len, self._styled.values()))
 
     def forget_styles(self) -> None:

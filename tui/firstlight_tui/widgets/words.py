@@ -62,7 +62,7 @@ class Words(Static):
 
     @property
     def styled_lines(self) -> int:
-        """How many lines of a text of several lines have been styled for painting."""
+        """Number of lines that are styled by now, of a text of several lines."""
         return self._painted.styled if self._painted is not None else 0
 
     def _lazy_lines(self, width: int) -> LazyLines | None:
