@@ -56,7 +56,7 @@ class _Found:
     rules: RulesMap | None
     """None where no rule counts: the node keeps what it has."""
     given: RulesMap | None
-    """Those of a new node, each value as the node keeps it; None before a node was new."""
+    """Its values on a new node, each value as the node keeps it; None before a node was new."""
 
 
 class KnownStyles(Stylesheet):

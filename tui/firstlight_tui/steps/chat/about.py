@@ -1,4 +1,4 @@
-"""What an untouched chat says where no panel stands beside it: the model, how it is asked, and what one can do."""
+"""The lines of an untouched chat that no panel stands beside: the model, how it is asked, and what one can do."""
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
