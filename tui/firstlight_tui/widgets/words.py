@@ -26,7 +26,7 @@ class Words(Static):
         self._lazy: LazyLines | None = None
         """The lines of the text at the newest width, if they can be painted one by one."""
         self._painted: LazyLines | None = None
-        """Those that were painted last."""
+        """The lines that were painted last."""
 
     def update(self, content: VisualType = "", *, layout: bool = True) -> None:
         """Show other text; a string is sanitised, a `Content` was built from sanitised parts.
