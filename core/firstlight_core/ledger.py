@@ -13,7 +13,7 @@ from typing import Any
 from firstlight_core.documents.earlier import with_kinds
 from firstlight_core.documents.ledger import LedgerValues
 from firstlight_core.errors import InputRefused, StateProblem
-from firstlight_core.files import state_problem, sync_file, sync_folder
+from firstlight_core.files import exists, state_problem, sync_file, sync_folder
 from firstlight_core.paths import find_paths
 
 LEDGER = "ledger.jsonl"
@@ -118,7 +118,7 @@ class Run:
         )
         path = self.folder / LEDGER
         try:
-            fresh = not path.exists()
+            fresh = not exists(path)
             with open(path, "ab", opener=_private) as stream:
                 # A torn line of a killed run must not swallow this one.
                 lead = b"" if fresh or _ends_with_newline(path) else b"\n"

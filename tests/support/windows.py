@@ -96,8 +96,10 @@ def fake_windows(monkeypatch: pytest.MonkeyPatch) -> Locked:
 
     for name in ("unlink", "remove", "rename", "replace", "rmdir"):
         monkeypatch.setattr(os, name, refusing(getattr(os, name)))
-    # Windows has no dir_fd: shutil goes by names there.
+    # Windows has no dir_fd: shutil goes by names there. Python 3.14 decides it once, when shutil is imported.
     monkeypatch.setattr(shutil, "_use_fd_functions", False)
+    if hasattr(shutil, "_rmtree_impl"):
+        monkeypatch.setattr(shutil, "_rmtree_impl", shutil._rmtree_unsafe)
     monkeypatch.setattr(locks, "OPEN_FILES_CAN_GO", False)
     monkeypatch.setattr(files, "_sleep", held.waited.append)
     return held

@@ -210,7 +210,12 @@ async def test_a_network_drive_that_vanished_is_said_in_the_model_step(
         await settle(pilot)
         (notice,) = [n for n in app._notifications if "does not answer" in n.message]
         assert "\n" not in notice.message
-        monkeypatch.setattr(Path, "exists", lost)
+        stat = Path.stat
+
+        def stat_there(self: Path, **options: Any) -> Any:
+            return lost() if str(self).startswith("/share") else stat(self, **options)
+
+        monkeypatch.setattr(Path, "stat", stat_there)
         box = app.screen.query_one("#path", Input)
         box.focus()
         box.value = "/share/model"

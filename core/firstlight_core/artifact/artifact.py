@@ -10,7 +10,7 @@ from firstlight_core.artifact.genai_config import CONFIG, check_config, plain_na
 from firstlight_core.artifact.manifest import folder_bytes, read_manifest, read_source
 from firstlight_core.documents.artifact import AdoptedArtifact
 from firstlight_core.errors import InputRefused
-from firstlight_core.files import JsonObject, read_json_object
+from firstlight_core.files import JsonObject, exists, is_folder, read_json_object
 from firstlight_core.text import one_line, shown_path
 
 
@@ -40,7 +40,7 @@ def no_folder(folder: Path) -> InputRefused:
     folder_text = shown_path(folder)
     return InputRefused(
         f"{folder_text} is a file; an artifact is a folder."
-        if folder.exists()
+        if exists(folder)
         else f"There is no folder {folder_text}.",
         hint="Check the path, or convert first.",
     )
@@ -52,14 +52,14 @@ def check_artifact(folder: Path) -> Artifact:
     Raises:
         InputRefused: it is no artifact, is incomplete, or its configuration may load code or write files.
     """
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise no_folder(folder)
     if not os.access(folder, os.R_OK | os.X_OK):
         raise InputRefused(
             f"You may not read {shown_path(folder)}.",
             hint="Change its permissions, or copy the folder.",
         )
-    if not (folder / CONFIG).exists():
+    if not exists(folder / CONFIG):
         raise InputRefused(_no_config(folder), hint=_no_config_hint(folder))
     # Strict: genai reads a repeated key both times, while Python sees only the last one.
     config = read_json_object(folder / CONFIG)

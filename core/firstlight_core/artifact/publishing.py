@@ -30,7 +30,15 @@ from firstlight_core.artifact.staging import (
     unusable_output,
 )
 from firstlight_core.errors import InputRefused, StateProblem
-from firstlight_core.files import patiently, state_problem, sync_file, sync_folder
+from firstlight_core.files import (
+    exists,
+    is_file,
+    is_folder,
+    patiently,
+    state_problem,
+    sync_file,
+    sync_folder,
+)
 from firstlight_core.paths import (
     WINDOWS_PATH_LIMIT,
     WORK_DEPTH,
@@ -92,12 +100,12 @@ def check_output(output: Path, *, source: Path | None = None) -> None:
                 else other,
             )
         _check_place(output_text, real, source)
-        if not output.exists():
-            above = next((folder for folder in real.parents if folder.exists()), real)
-            if not above.is_dir():
+        if not exists(output):
+            above = next((folder for folder in real.parents if exists(folder)), real)
+            if not is_folder(above):
                 raise InputRefused(f"{shown_path(above)} is a file, not a folder.", hint=other)
             return
-        if not output.is_dir():
+        if not is_folder(output):
             raise InputRefused(f"{output_text} is a file, not a folder.", hint=other)
         present = sorted(entry.name for entry in output.iterdir())
     except OSError as error:
@@ -129,7 +137,7 @@ def _check_place(output_text: str, real: Path, source: Path | None) -> None:
             )
         if any(same_place(real, folder) for folder in origin.parents):
             raise InputRefused(f"{output_text} holds the source model itself.", hint=other)
-    if (around := next((f for f in real.parents if (f / MANIFEST).is_file()), None)) is not None:
+    if (around := next((f for f in real.parents if is_file(f / MANIFEST)), None)) is not None:
         raise InputRefused(
             f"{output_text} lies inside the artifact {shown_path(around)}, which would then hold what is not its own.",
             hint=other,
@@ -174,7 +182,7 @@ def publish(staged: Path, output: Path, *, keep_previous: bool = False) -> None:
     try:
         sync_tree(staged)
         sync_folder(staged.parent)
-        replaced = output.exists()
+        replaced = exists(output)
         if replaced:
             rename_exchange(staged, output, aside=staged.parent)
         else:
@@ -199,7 +207,7 @@ def previous_of(output: Path) -> Path:
     digest = hashlib.sha256(os.fsencode(output.absolute())).hexdigest()[:16]
     stored = find_paths().data / "previous" / digest
     beside = output.parent / f"{PREFIX}{short_name(output.name)}{_PREVIOUS}"
-    return beside if beside.exists() else stored
+    return beside if exists(beside) else stored
 
 
 def _keep(old: Path, output: Path) -> None:

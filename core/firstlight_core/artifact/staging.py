@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from firstlight_core.errors import FirstlightError, InputRefused, StateProblem
-from firstlight_core.files import delete_tree, patiently, state_problem
+from firstlight_core.files import delete_tree, exists, patiently, state_problem
 from firstlight_core.locks import Lock, try_lock
 from firstlight_core.text import one_line, shown_path
 
@@ -88,7 +88,7 @@ def open_staging(output: Path, *, beside: Path | None = None) -> Iterator[Stagin
 def _make_parents(parent: Path) -> list[Path]:
     made: list[Path] = []
     try:
-        missing = [folder for folder in (parent, *parent.parents) if not folder.exists()]
+        missing = [folder for folder in (parent, *parent.parents) if not exists(folder)]
         for folder in reversed(missing):
             folder.mkdir(exist_ok=True)
             made.append(folder)

@@ -44,6 +44,7 @@ from firstlight_core.errors import CheckFailed, InputRefused, ToolchainMissing, 
 from firstlight_core.exports.export import export, undo_export
 from firstlight_core.exports.table import EXPORTS
 from firstlight_core.exports.vllm_command import Capacity
+from firstlight_core.files import is_folder
 from firstlight_core.foundry.background import list_background, stop_background
 from firstlight_core.foundry.cli import find_foundry_cli
 from firstlight_core.foundry.cli_cache import find_cache
@@ -281,7 +282,7 @@ async def undo(name: str, *, target: str = "foundry") -> RemovedDocument:
 
 def _remove(output: Path) -> None:
     for folder in (output, previous_of(output)):
-        if folder.is_dir() and not folder.is_symlink():
+        if is_folder(folder) and not folder.is_symlink():
             remove_tree(folder)
     for folder in (output.parent, output.parent.parent):
         with contextlib.suppress(OSError):

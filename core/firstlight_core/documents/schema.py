@@ -6,6 +6,7 @@ Further keys are allowed everywhere: documents gain keys and lose none.
 import ast
 import inspect
 import itertools
+import sys
 import textwrap
 import types
 from collections.abc import Mapping, Sequence
@@ -139,17 +140,20 @@ def _hints(document: type) -> dict[str, Any]:
 
 def key_descriptions(document: Any) -> dict[str, str]:
     """Return the docstrings that stand below the keys of a TypedDict and of those that it extends."""
-    texts: dict[str, str] = {}
-    for base in getattr(document, "__orig_bases__", ()):
-        if is_typeddict(base):
-            texts |= key_descriptions(base)
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(document)))
     except (OSError, TypeError, SyntaxError):
         # A TypedDict made by a call has no class statement to read.
-        return texts
+        return {}
     if not isinstance(tree.body[0], ast.ClassDef):
-        return texts
+        return {}
+    texts: dict[str, str] = {}
+    # Only Python 3.12 and later keep the bases of a TypedDict, in `__orig_bases__`.
+    names = vars(sys.modules[document.__module__])
+    for base in tree.body[0].bases:
+        extended = names.get(ast.unparse(base))
+        if is_typeddict(extended):
+            texts |= key_descriptions(extended)
     body = tree.body[0].body
     for key, text in itertools.pairwise(body):
         match key, text:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from firstlight_core.errors import FirstlightError
-from firstlight_core.files import read_json, write_json
+from firstlight_core.files import exists, read_json, write_json
 from firstlight_core.paths import find_paths
 
 KEPT = 60
@@ -28,7 +28,7 @@ def _file() -> Any:
 def _read() -> list[dict[str, Any]]:
     path = _file()
     try:
-        rows = read_json(path, limit=2**20) if path.exists() else []
+        rows = read_json(path, limit=2**20) if exists(path) else []
     except (FirstlightError, OSError):
         return []
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []

@@ -16,7 +16,7 @@ from firstlight_core.exports.ollama_template import render_go
 from firstlight_core.exports.source_weights import SourceWeights, licences, links_out
 from firstlight_core.exports.target import ExportRequest
 from firstlight_core.exports.weights_folder import write_for_weights
-from firstlight_core.files import read_json_object
+from firstlight_core.files import is_file, read_json_object
 from firstlight_core.template.control_tokens import marking_tokens
 from firstlight_core.template.dates import date_formats, frozen_date_notes
 from firstlight_core.template.derive import USER
@@ -40,7 +40,7 @@ def check_import(weights: SourceWeights, *, find: Callable[[str], object] = find
     Raises:
         InputRefused: it will not take them.
     """
-    if weights.folder.is_file():
+    if is_file(weights.folder):
         return []
     if weights.adapter is not None:
         raise InputRefused(
@@ -77,10 +77,10 @@ def runner_begins(weights: SourceWeights) -> bool:
     Of safetensors it does so where tokenizer_config.json says `add_bos_token` (convert/tokenizer.go); the
     converters that make GGUF files note it by default.
     """
-    if weights.folder.is_file():
+    if is_file(weights.folder):
         return True
     path = weights.folder / "tokenizer_config.json"
-    config = read_json_object(path, strict=False) if path.is_file() else {}
+    config = read_json_object(path, strict=False) if is_file(path) else {}
     return config.get("add_bos_token") is True
 
 

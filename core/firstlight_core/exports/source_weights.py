@@ -5,7 +5,7 @@ from pathlib import Path
 
 from firstlight_core.artifact.manifest import read_source
 from firstlight_core.errors import FirstlightError, InputRefused
-from firstlight_core.files import read_limited
+from firstlight_core.files import is_file, is_folder, read_limited
 from firstlight_core.model.adapter import adapter_base, read_adapter
 from firstlight_core.model.fingerprint import fingerprint
 from firstlight_core.model.folder import list_folder
@@ -37,7 +37,7 @@ def source_of(artifact: Path) -> Path:
     """
     about = read_source(artifact)
     path = about["path"] if about is not None else ""
-    if not path or not Path(path).is_dir():
+    if not path or not is_folder(Path(path)):
         raise InputRefused(
             "The artifact does not say where its original weights are, or they are gone.",
             hint=_NAME_IT,
@@ -59,9 +59,9 @@ def original_weights(artifact: Path, source: Path | None = None) -> SourceWeight
             f"The path {shown_path(folder)} is not UTF-8, so no file can name it.",
             hint="Rename the folder, or make a link to it under a plain name.",
         ) from error
-    if folder.suffix == ".gguf" and folder.is_file():
+    if folder.suffix == ".gguf" and is_file(folder):
         return SourceWeights(folder=folder, bytes=folder.stat().st_size)
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise InputRefused(f"There is no folder {shown_path(folder)}.", hint=_NAME_IT)
     base = adapter_base(folder)
     if base is None:
@@ -102,7 +102,7 @@ def licences(*folders: Path | None) -> dict[str, bytes]:
     """Return the licence and notice files beside weights, by name; skips long and unreadable files."""
     texts: dict[str, bytes] = {}
     for folder in folders:
-        if folder is None or not folder.is_dir():
+        if folder is None or not is_folder(folder):
             continue
         for path in sorted(folder.iterdir()):
             if not path.name.lower().startswith(LICENCE_NAMES) or path.name in texts:

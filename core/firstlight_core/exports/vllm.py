@@ -24,7 +24,7 @@ from firstlight_core.exports.vllm_command import (
 )
 from firstlight_core.exports.vllm_manifests import claim_name, compose, kubernetes
 from firstlight_core.exports.weights_folder import write_for_weights
-from firstlight_core.files import read_json_object
+from firstlight_core.files import is_file, read_json_object
 from firstlight_core.shells import command_line
 from firstlight_core.text import bytes_text
 
@@ -49,7 +49,7 @@ def vllm_export(
     template = read_chat_template(artifact)
     if template is None:
         raise no_chat_template(artifact)
-    if weights.folder.is_file():
+    if is_file(weights.folder):
         raise InputRefused("vLLM serves safetensors here, no GGUF file.", hint="--source FOLDER")
     if weights.adapter is not None:
         check_adapter(weights.adapter)

@@ -26,7 +26,7 @@ from firstlight_core.errors import (
     UsageError,
     error_from_document,
 )
-from firstlight_core.files import read_json_object, write_json
+from firstlight_core.files import is_folder, read_json_object, write_json
 from firstlight_core.foundry.service import check_port, open_service, snippets
 from firstlight_core.paths import find_paths
 from firstlight_core.process.events import Event, Stage
@@ -161,7 +161,7 @@ async def start_background(
     with (log.path or Path(os.devnull)).open("ab") as stderr:
         folder = Path(target)
         process = _start(
-            [str(folder.absolute()) if folder.is_dir() else target, str(port)], stderr=stderr
+            [str(folder.absolute()) if is_folder(folder) else target, str(port)], stderr=stderr
         )
     service: BackgroundService | None = None
     try:

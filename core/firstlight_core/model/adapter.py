@@ -7,7 +7,7 @@ from pathlib import Path
 
 from firstlight_core.documents.model import AdapterDocument
 from firstlight_core.errors import ModelRefused
-from firstlight_core.files import JsonObject
+from firstlight_core.files import JsonObject, is_file
 from firstlight_core.model.adapter_bases import remembered_base
 from firstlight_core.model.adapter_tensors import (
     EMBEDDINGS,
@@ -329,7 +329,7 @@ def adapter_base(folder: Path, base: Path | None = None) -> Path | None:
         ModelRefused: the adapter is broken, or its base is not on this machine.
     """
     try:
-        if not (folder / CONFIG).is_file():
+        if not is_file(folder / CONFIG):
             return None
     except PermissionError as error:
         raise unreadable(folder) from error

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from firstlight_core.errors import FirstlightError, ModelRefused
-from firstlight_core.files import JsonObject, read_json_object, write_json
+from firstlight_core.files import JsonObject, exists, read_json_object, write_json
 from firstlight_core.model.folder import Member, ModelFolder, list_folder
 from firstlight_core.paths import find_paths
 from firstlight_core.text import shown_path
@@ -105,7 +105,7 @@ def _cache_file() -> Path:
 def _read_cache() -> JsonObject:
     path = _cache_file()
     try:
-        return read_json_object(path) if path.exists() else {}
+        return read_json_object(path) if exists(path) else {}
     except (FirstlightError, OSError):
         return {}
 

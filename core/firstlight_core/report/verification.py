@@ -14,7 +14,7 @@ from firstlight_core.exports.verify import (
     verify_bundle,
     verify_folder,
 )
-from firstlight_core.files import read_json_object, read_limited
+from firstlight_core.files import exists, is_file, is_folder, read_json_object, read_limited
 from firstlight_core.ledger import LEDGER
 from firstlight_core.report.digest import (
     FILES,
@@ -35,10 +35,10 @@ def verify(path: Path) -> VerifyDocument:
     Raises:
         InputRefused: it is none of these.
     """
-    if path.is_dir():
+    if is_folder(path):
         return verify_folder(path)
-    if not path.is_file():
-        what = "is neither a file nor a folder" if path.exists() else "is not there"
+    if not is_file(path):
+        what = "is neither a file nor a folder" if exists(path) else "is not there"
         raise InputRefused(f"{shown_path(path)} {what}.", hint=HINT)
     if path.suffix == ".json":
         return _verify_report(path)
@@ -126,7 +126,7 @@ def _unredacted(named: str) -> Path:
 
 def _artifact_problems(folder: Path, sums: Any) -> tuple[list[str], int]:
     """Hold an artifact against the checksums in the report, else against its own manifest."""
-    if not folder.is_dir():
+    if not is_folder(folder):
         return [f"{shown_path(folder)} is not there."], 0
     try:
         if isinstance(sums, Mapping):

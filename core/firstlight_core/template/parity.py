@@ -22,7 +22,7 @@ from firstlight_core.documents.artifact import InferenceModel
 from firstlight_core.documents.jobs_template import Rendering
 from firstlight_core.documents.template import Difference, ShapeRow, TemplateCheck
 from firstlight_core.errors import InputRefused, TemplateRefused
-from firstlight_core.files import read_json_object
+from firstlight_core.files import is_file, is_folder, read_json_object
 from firstlight_core.template.control_tokens import marking_tokens
 from firstlight_core.template.dates import date_formats, date_notes, with_today
 from firstlight_core.template.family import chat_template_of, unknown_markers
@@ -161,14 +161,14 @@ def _sides(
     chat_template: str | None,
     notes: list[str],
 ) -> Sides:
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise no_folder(folder)
-    if not (folder / "genai_config.json").is_file():
+    if not is_file(folder / "genai_config.json"):
         raise InputRefused(
             f"{shown_path(folder)} is not an artifact: it has no genai_config.json.",
             hint="Convert the model first: firstlight convert SOURCE -o DIR",
         )
-    if source is not None and not Path(source).is_dir():
+    if source is not None and not is_folder(Path(source)):
         raise InputRefused(
             f"There is no source folder {shown_path(source)}.",
             hint="Leave --source out to compare with the artifact's own tokenizer.",

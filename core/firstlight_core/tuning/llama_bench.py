@@ -13,7 +13,7 @@ from firstlight_core.artifact.target import Target
 from firstlight_core.documents.jobs_engine import Repetition
 from firstlight_core.environment.machine import core_count
 from firstlight_core.errors import InputRefused, JobFailed
-from firstlight_core.files import JsonObject
+from firstlight_core.files import JsonObject, is_folder
 from firstlight_core.inference.session_options import usable_threads
 from firstlight_core.measure.interference import InterferenceWatch
 from firstlight_core.paths import expanded, find_paths
@@ -51,7 +51,7 @@ def find_program(given: str | Path | None) -> str | None:
     if given is None:
         return shutil.which(PROGRAM)
     path = expanded(given)
-    if path.is_dir():
+    if is_folder(path):
         path /= PROGRAM
     program = shutil.which(str(path)) or shutil.which(str(given))
     if program is None:
@@ -82,7 +82,7 @@ def find_model(given: str | Path | None, source: Path | None) -> Path | None:
                 f"{shown_path(file)} is no GGUF file.", hint="--gguf takes a GGUF of the weights."
             )
         return file
-    beside = sorted(source.glob("*.gguf")) if source is not None and source.is_dir() else []
+    beside = sorted(source.glob("*.gguf")) if source is not None and is_folder(source) else []
     return beside[0].absolute() if len(beside) == 1 else None
 
 

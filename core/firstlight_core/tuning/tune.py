@@ -16,7 +16,7 @@ from firstlight_core.documents.tuning import (
     TuneFigures,
 )
 from firstlight_core.errors import CheckFailed, InputRefused, StateProblem, UsageError
-from firstlight_core.files import state_problem
+from firstlight_core.files import exists, state_problem
 from firstlight_core.locks import try_lock
 from firstlight_core.measure.interference import InterferenceWatch
 from firstlight_core.measure.quality import prompts_for
@@ -182,7 +182,7 @@ def _find(what: str | Path) -> tuple[Path | None, Path | None]:
         )
     with contextlib.suppress(UsageError, InputRefused):
         folder = artifact_folder(find_target(text))
-        if (folder / CONFIG).exists():
+        if exists(folder / CONFIG):
             return folder.absolute(), None
     return None, absolute(find_source(text))
 

@@ -11,6 +11,7 @@ from firstlight_core.documents.measure import BenchDocument, QualitiesDocument, 
 from firstlight_core.documents.run_file import Configs
 from firstlight_core.errors import InputRefused
 from firstlight_core.exports.vllm_command import Capacity
+from firstlight_core.files import is_file, is_folder
 from firstlight_core.measure.quality_prompts import ORIGINS
 from firstlight_core.model.adapter_bases import remembered_base
 from firstlight_core.model.base_choice import choose_base
@@ -115,17 +116,17 @@ def check_files(plan: Plan) -> None:
     if plan.calibration is not None:
         read_calibration(plan.calibration)
     quality = plan.quality or QualityChoice()
-    if quality.prompts is not None and not quality.prompts.is_file():
+    if quality.prompts is not None and not is_file(quality.prompts):
         raise InputRefused(
             f"There is no file {shown_path(quality.prompts)}.",
             hint="Correct `quality.prompts`: JSON lines, or the word sample.",
         )
-    if quality.reference is not None and not quality.reference.is_dir():
+    if quality.reference is not None and not is_folder(quality.reference):
         raise InputRefused(
             f"There is no folder {shown_path(quality.reference)}.",
             hint="Correct `quality.reference`: the source model, or the word source.",
         )
-    if quality.text is not None and not quality.text.is_file():
+    if quality.text is not None and not is_file(quality.text):
         raise InputRefused(
             f"There is no file {shown_path(quality.text)}.",
             hint="Correct `quality.text`: a text file, or leave it out.",

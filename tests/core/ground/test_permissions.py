@@ -1,16 +1,21 @@
 """Folders and files that this user may not read are told as such, and nothing else is blamed."""
 
+import errno
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from firstlight_core.artifact.artifact import check_artifact
-from firstlight_core.artifact.publishing import write_manifest
-from firstlight_core.errors import InputRefused
+from firstlight_core.artifact.publishing import check_output, write_manifest
+from firstlight_core.errors import FirstlightError, InputRefused
+from firstlight_core.files import exists, is_file, is_folder
+from firstlight_core.report.verification import verify
 from firstlight_core.template.parity import check_template
 from tests.support.template_families import FAMILIES, write_family
 
@@ -74,3 +79,56 @@ async def test_what_is_no_folder_is_told_apart(tmp_path: Path) -> None:
             check_artifact(path)
         with pytest.raises(InputRefused, match=message):
             await check_template(path)
+
+
+@pytest.fixture
+def newest_pathlib(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From Python 3.14 on these answer False where the system does not tell."""
+
+    def silent(real: Callable[..., bool]) -> Callable[..., bool]:
+        def look(self: Path, **options: Any) -> bool:
+            try:
+                return real(self, **options)
+            except OSError:
+                return False
+
+        return look
+
+    for name in ("exists", "is_dir", "is_file"):
+        monkeypatch.setattr(Path, name, silent(getattr(Path, name)))
+
+
+@pytest.mark.usefixtures("newest_pathlib")
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EHOSTDOWN, errno.ESTALE])
+async def test_what_does_not_answer_is_no_missing_folder(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    share = tmp_path / "share"
+    stat = Path.stat
+
+    def stat_there(self: Path, **options: Any) -> os.stat_result:
+        if share in self.parents:
+            raise OSError(number, os.strerror(number), str(self))
+        return stat(self, **options)
+
+    monkeypatch.setattr(Path, "stat", stat_there)
+    model = share / "model"
+    for look in (exists, is_folder, is_file, check_artifact, verify):
+        with pytest.raises(OSError) as caught:
+            look(model)
+        assert caught.value.errno == number
+    with pytest.raises(OSError, match=os.strerror(number)):
+        await check_template(model)
+    with pytest.raises(FirstlightError, match=os.strerror(number)):
+        check_output(model)
+    with pytest.raises(FirstlightError, match="File name too long"):
+        check_output(tmp_path / ("n" * 300))
+
+
+def test_what_is_nothing_is_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for path in ("gone", "file/below", "loop", "a\0b"):
+        assert not exists(tmp_path / path)
+    assert exists(tmp_path) and is_folder(tmp_path) and not is_file(tmp_path)
+    assert is_file(tmp_path / "file") and not is_folder(tmp_path / "file")

@@ -22,15 +22,18 @@ def autogroup(pid: int) -> str | None:
         return None
 
 
-@pytest.mark.parametrize(("screen", "lowered_by"), [("1", NICENESS), ("", 0)])
+@pytest.mark.parametrize("screen", ["1", ""])
 async def test_a_job_is_lowered_against_the_screen_only(
-    monkeypatch: pytest.MonkeyPatch, screen: str, lowered_by: int
+    monkeypatch: pytest.MonkeyPatch, screen: str
 ) -> None:
     before = autogroup(os.getpid())
+    own = psutil.Process().nice()
+    # Tests that somebody runs with `nice` are there already.
+    expected = max(own, NICENESS) if screen else own
     monkeypatch.setenv(BESIDE_A_SCREEN, screen)
     async with open_job(SELFTEST, {"act": "serve"}) as job:
         await job.request("echo")
-        assert psutil.Process(job.pid).nice() - psutil.Process().nice() == lowered_by
+        assert psutil.Process(job.pid).nice() == expected
         group = autogroup(job.pid)
         if screen:
             assert os.getsid(job.pid) == os.getsid(0), "niceness counts within one session only"

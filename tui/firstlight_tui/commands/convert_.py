@@ -15,7 +15,7 @@ from firstlight_core.documents.conversion import (
     RestoredDocument,
 )
 from firstlight_core.errors import InputRefused, UsageError
-from firstlight_core.files import read_json_object
+from firstlight_core.files import is_file, read_json_object
 from firstlight_core.model.base_choice import choose_base
 from firstlight_core.model.sources import find_source
 from firstlight_core.paths import absolute
@@ -78,7 +78,7 @@ def convert(
     def edited() -> OliveConfig | None:
         if config is None:
             return None
-        if not Path(config).is_file():
+        if not is_file(Path(config)):
             raise InputRefused(
                 f"There is no file {shown_path(config)}.",
                 hint="--dry-run prints a configuration that can be edited.",

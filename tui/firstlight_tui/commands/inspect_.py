@@ -6,6 +6,7 @@ import typer
 
 from firstlight_core.documents.model import InspectDocument
 from firstlight_core.estimate.estimates import estimates
+from firstlight_core.files import exists
 from firstlight_core.model.base_choice import choose_base
 from firstlight_core.model.download import download_model, resolve_hub_id
 from firstlight_core.model.inspection import inspect_model
@@ -34,7 +35,7 @@ def inspect(
     """Say what a model folder is, from its headers only, and what it will cost."""
 
     async def work() -> InspectDocument:
-        if download and not Path(source).exists() and resolve_hub_id(source) is None:
+        if download and not exists(Path(source)) and resolve_hub_id(source) is None:
             await download_model(source, agreed=True, on_event=show_events())
         folder = find_source(source)
         inspection = choose_base(folder, find_source(base)) if base else inspect_model(folder)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal, TypedDict
 
 from firstlight_core.documents.model import InspectDocument
+from firstlight_core.files import exists
 from firstlight_core.model.adapter_bases import remember_base
 from firstlight_core.model.sources import (
     looks_like_hub_id,
@@ -75,7 +76,7 @@ def find_named(text: str, services: Services, *, sample: Path) -> Named:
     if text == "sample":
         return Named(sample)
     folder = expanded(text)
-    if folder.exists() or folder.is_symlink() or not looks_like_hub_id(text):
+    if exists(folder) or folder.is_symlink() or not looks_like_hub_id(text):
         return Named(model_of_the_settings(text) or folder.absolute())
     if (snapshot := services.resolve_hub_id(text)) is not None:
         return Named(snapshot)
