@@ -22,17 +22,25 @@ SAMPLE = find_paths().sample
 # A busy machine is slow, not wrong.
 settings.register_profile("house", deadline=None)
 settings.load_profile("house")
+# Threads of torch that wait for each other on tiny models took more than half of the processor time of a conversion.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A shell that runs the tests in the background lets them, and all that they start, ignore Ctrl+C.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def rare_collections() -> None:
-    """Leave what was imported out of every garbage collection: looking at it was a third of a wizard's start."""
+def rare_collections() -> Iterator[None]:
+    """Leave what was imported out of every garbage collection: looking at it was a third of a wizard's start.
+
+    Pytest collects five times at its end; once is enough for what was left behind.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

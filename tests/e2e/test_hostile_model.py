@@ -98,9 +98,12 @@ def test_a_dying_engine_leaves_the_wizard_and_its_history(
         (b"measured:", b"/history\r"),
         (b"first", b"\x1b"),
         (0.5, CTRL_Q),
+        # The end of the first answer may have been drawn once more while the second is written: the wizard asks then.
+        (0.5, b"\t\r"),
     ]
     ran = faultkit.pty_run(chat(folder), steps, secs=120, env=environment(tmp_path))
-    assert ran["left"] == [] and ran["rc"] == 0, ran["out"][-3000:]
+    # The answer to the question is left over where nothing was asked.
+    assert ran["left"] in ([], [0.5]) and ran["rc"] == 0, ran["out"][-3000:]
     assert gone(tmp_path) == []
 
 

@@ -56,15 +56,24 @@ def independent(
 
 
 async def check_figures(
-    source: Path, artifact: Path, folder: Path, *, zero: bool, questions: Sequence[str] = QUESTIONS
+    source: Path,
+    artifact: Path,
+    folder: Path,
+    *,
+    zero: bool,
+    questions: Sequence[str] = QUESTIONS,
+    cache: Path | None = None,
 ) -> list[dict[str, Any]]:
-    """Hold the product's figures on TEXT, and on the original's answers to questions, against the script's; returns the product's."""
+    """Hold the product's figures on TEXT, and on the original's answers to questions, against the script's; returns the product's.
+
+    `cache` holds what the original says, where several artifacts of one source are held against it.
+    """
     conversations = [[{"role": "user", "content": question}] for question in questions]
-    reading = await read_text(source, TEXT)
+    reading = await read_text(source, TEXT, cache=cache)
     async with open_engine(artifact) as engine:
         measured = [await measure_own_text(engine, reading)]
         if conversations:
-            reference = await find_reference(source, conversations, new_tokens=TOKENS)
+            reference = await find_reference(source, conversations, new_tokens=TOKENS, cache=cache)
             measured.append(await measure_drift(engine, reference, conversations))
     texts = [list(p["ids"]) for p in reading.prompts]
     own = independent(source, artifact, folder, questions, texts)
@@ -92,11 +101,18 @@ async def check_figures(
 @pytest.mark.real
 @pytest.mark.parametrize("precision", ["fp32", "int8", "int4"])
 async def test_the_samples_figures_are_those_of_an_independent_computation(
-    artifact: Callable[[str], Path], sample: Path, tmp_path: Path, precision: str
+    artifact: Callable[[str], Path],
+    sample: Path,
+    tmp_path: Path,
+    shared_folder: Path,
+    precision: str,
 ) -> None:
-    made = artifact(precision)
     text, answers = await check_figures(
-        sample, made, tmp_path / "independent", zero=precision == "fp32"
+        sample,
+        artifact(precision),
+        tmp_path / "independent",
+        zero=precision == "fp32",
+        cache=shared_folder / "drift-figures",
     )
     assert text["text_tokens"] >= text["tokens"]
     assert text["stretches"] >= 2
