@@ -43,12 +43,16 @@ class Shown(App[None]):
         yield self._part("the words")
 
 
-async def test_every_part_is_drawn_and_a_picture_is_composed_when_it_is_wanted() -> None:
+async def test_a_picture_is_composed_when_it_is_wanted() -> None:
     async with Shown(Static).run_test() as pilot:
         await pilot.pause()
         strips = pilot.app.screen._compositor.render_strips()
         assert "the words" in "".join(strip.text for strip in strips)
         assert "the&#160;words" in pilot.app.export_screenshot()
+
+
+@pytest.mark.slow
+async def test_every_part_is_drawn() -> None:
     with pytest.raises(ZeroDivisionError):
         async with Shown(Failing).run_test():
             pass

@@ -54,6 +54,7 @@ LAYOUTS = 3
 """One as the screen comes, one where scrollbars come with it, one that its parts or Textual ask for."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
 async def test_walking_paints_each_step_once(
     wizard: Build, drawn: Counter[str], size: tuple[int, int]
@@ -111,6 +112,7 @@ async def test_a_widget_without_a_place_is_not_styled(wizard: Build, drawn: Coun
         assert button.styles.color == app.screen.query_one("#install").styles.color
 
 
+@pytest.mark.slow
 async def test_a_step_that_was_left_is_gone_with_its_drawings(wizard: Build) -> None:
     app = wizard(session=FULL)
     async with app.run_test(size=(120, 40)) as pilot:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from textual.app import App
 from textual.css.stylesheet import Stylesheet
 from textual.dom import DOMNode
@@ -45,6 +46,7 @@ async def test_a_step_that_comes_again_is_not_searched_for(wizard: Build) -> Non
         assert searches[-2:] == [0, 0]
 
 
+@pytest.mark.slow
 async def test_remembered_rules_are_those_of_a_search(wizard: Build) -> None:
     app = wizard(session=FULL)
     async with app.run_test(size=(120, 40)) as pilot:
