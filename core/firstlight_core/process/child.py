@@ -15,7 +15,7 @@ from firstlight_core.paths import find_paths
 from firstlight_core.process.events import FRAME_LIMIT, Event, Failed, LogLine, decode
 from firstlight_core.process.exit_codes import explain_exit
 from firstlight_core.process.large_pages import with_large_pages
-from firstlight_core.process.logs import LogFile
+from firstlight_core.process.logs import LogFile, last_words
 from firstlight_core.process.offline import child_environment
 from firstlight_core.process.operations import Job
 from firstlight_core.process.priority import beside_a_screen
@@ -111,7 +111,7 @@ class Child:
 
     def _log_detail(self) -> str:
         where = f"\nLog: {shown_path(self.log.path)}" if self.log.path else ""
-        return "\n".join([*self.log.tail][-20:]) + where
+        return "\n".join(last_words([*self.log.tail])) + where
 
     def _died(self, how: str, *, signal: str = "") -> JobDied:
         return JobDied(

@@ -4,6 +4,7 @@ import contextlib
 import os
 import time
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 
 from firstlight_core.files import BINARY
@@ -18,6 +19,9 @@ LINES_LIMIT = 20_000
 """Lines after which a log counts as a flood; Olive prints some hundred."""
 FLOOD_LINES = 5
 """Lines kept of each chunk (64 KiB) of a flood."""
+_LAST_LINES = 20
+_CRASHES = ("Fatal Python error", "Windows fatal exception")
+"""How faulthandler begins."""
 
 
 class LogFile:
@@ -72,6 +76,15 @@ class LogFile:
             raw = b"... the log was cut here ...\n"
         with contextlib.suppress(OSError):
             os.write(self._descriptor, raw)
+
+
+def last_words(lines: Sequence[str]) -> Sequence[str]:
+    """Return the lines of a log that say why its process ended: the last ones, or the first ones of a crash.
+
+    From Python 3.14 on the stack of the C code, which may be long, stands below that of Python.
+    """
+    crash = max((n for n, line in enumerate(lines) if line.startswith(_CRASHES)), default=None)
+    return lines[-_LAST_LINES:] if crash is None else lines[crash : crash + _LAST_LINES]
 
 
 def _clean(piece: bytes) -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstlight_core.process.logs import FILE_LIMIT, FILES_KEPT, LINE_LIMIT, LogFile
+from firstlight_core.process.logs import FILE_LIMIT, FILES_KEPT, LINE_LIMIT, LogFile, last_words
 
 
 def test_lines_are_split_at_returns_and_newlines() -> None:
@@ -82,3 +82,14 @@ def test_a_log_that_cannot_be_written_is_no_error(tmp_path: Path, blocked: bool)
     assert log.feed(b"line\n") == ["line"]
     assert log.path is None
     log.close()
+
+
+def test_the_last_words_of_a_crash_are_its_first_ones() -> None:
+    """Python 3.14 writes the stack of the C code, one line a function, below its own."""
+    lines = [f"step {n}" for n in range(30)]
+    assert last_words(lines) == lines[-20:]
+    crash = ["Fatal Python error: Aborted", "Current thread (most recent call first):"]
+    stack = [f"  Binary file, at _function+{n}" for n in range(40)]
+    assert last_words([*lines, *crash, *stack]) == [*crash, *stack[:18]]
+    assert last_words(["Fatal Python error: earlier", *lines, *crash]) == crash
+    assert last_words([]) == []
