@@ -1,25 +1,19 @@
-"""How a wizard without a terminal runs in the tests: parsed styles are shared, no picture is composed for nobody."""
+"""How a wizard without a terminal runs in the tests: parsed styles are shared, and it is idle when its loop is."""
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 import textual.app
 import textual.pilot
-from rich.console import RenderableType
-from textual._compositor import Compositor
 from textual._wait import SLEEP_GRANULARITY, wait_for_idle
 from textual.css.model import RuleSet
 from textual.css.stylesheet import Stylesheet
 from textual.css.types import CSSLocation
-from textual.geometry import Region
-from textual.screen import Screen
-from textual.strip import Strip
 
 
 def share_styles(patch: pytest.MonkeyPatch) -> None:
-    """Parse each sheet once for all wizards with the same variables: parsing is a tenth of a wizard's test.
+    """Parse each sheet once for all wizards with the same variables: parsing is a fifth of a wizard's test.
 
     What a sheet means follows from its text, its place and the theme's variables, all of which are in the key; a
     widget copies what applies to it, and nothing writes into the rules.
@@ -44,40 +38,6 @@ def share_styles(patch: pytest.MonkeyPatch) -> None:
         return self._parse_cache[sheet]
 
     patch.setattr(Stylesheet, "_parse_rules", parse_once)
-
-
-def compose_for_terminals_only(patch: pytest.MonkeyPatch) -> None:
-    """Draw every part of a screen, but do not put the parts together where no terminal shows them.
-
-    A headless app throws each composed picture away. A picture that a test asks for is composed as ever.
-    """
-    render_update, render_chops = Compositor.render_update, Compositor._render_chops
-    unseen = False
-
-    def render_update_if_seen(
-        self: Compositor,
-        full: bool = False,
-        screen_stack: list[Screen[object]] | None = None,
-        simplify: bool = False,
-    ) -> RenderableType | None:
-        nonlocal unseen
-        unseen = not full and self.root is not None and self.root.app.is_headless
-        try:
-            return render_update(self, full, screen_stack, simplify)
-        finally:
-            unseen = False
-
-    def render_chops_if_seen(
-        self: Compositor, crop: Region, is_rendered_line: Callable[[int], bool]
-    ) -> Sequence[Mapping[int, Strip]]:
-        if not unseen:
-            return render_chops(self, crop, is_rendered_line)
-        for _ in self._get_renders(crop):
-            pass
-        return []
-
-    patch.setattr(Compositor, "render_update", render_update_if_seen)
-    patch.setattr(Compositor, "_render_chops", render_chops_if_seen)
 
 
 def wait_for_the_loop(patch: pytest.MonkeyPatch) -> None:

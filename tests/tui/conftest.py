@@ -8,7 +8,7 @@ from textual.widgets import Input, TextArea
 
 from firstlight_core.monitor import History, Sample
 from firstlight_tui.app import WizardApp
-from tests.support.headless import compose_for_terminals_only, share_styles, wait_for_the_loop
+from tests.support.headless import share_styles, wait_for_the_loop
 from tests.support.pilot import Build
 from tests.support.wizard_documents import GIB
 from tests.support.wizard_services import Called, fake_services
@@ -51,9 +51,8 @@ def steady_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def headless() -> Iterator[None]:
-    """A wizard without a terminal neither parses its styles anew nor composes pictures that nobody sees."""
+    """A wizard parses no style that another one has parsed, and is idle when its loop is."""
     with pytest.MonkeyPatch.context() as patch:
         share_styles(patch)
-        compose_for_terminals_only(patch)
         wait_for_the_loop(patch)
         yield

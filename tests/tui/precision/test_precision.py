@@ -285,6 +285,8 @@ async def test_a_calibration_text_is_checked_and_kept(wizard: Build, tmp_path: P
         assert "missing.txt" in str(fault.content)
         assert fault.region.bottom <= 24
         field.value = str(text)
+        # The line of the fault goes, and the buttons move.
+        await settle(pilot)
         await pilot.click("#use")
         await settle(pilot)
         session = app.workspace.session
