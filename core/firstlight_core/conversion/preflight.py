@@ -11,9 +11,10 @@ from firstlight_core.documents.estimate import EstimateDocument
 from firstlight_core.environment.precision_support import precision_available
 from firstlight_core.environment.toolchain import install_line
 from firstlight_core.errors import ModelRefused, OutOfMemory, StateProblem, ToolchainMissing
+from firstlight_core.estimate.calibrated_cost import uneven_layers
 from firstlight_core.estimate.estimates import Room, estimate, pointless
 from firstlight_core.model.inspection import Inspection, inspect_model
-from firstlight_core.precision.options import costs_of
+from firstlight_core.precision.options import costs_of, layer_block
 from firstlight_core.text import bytes_text, shown_path
 
 Stamp = tuple[int, int, int]
@@ -82,6 +83,8 @@ def check_room(
     """
     if reason := pointless(before.inspection, plan.precision):
         raise ModelRefused(reason, hint="Choose another precision.")
+    if reason := uneven_layers(before.inspection, layer_block(plan.run_config)):
+        raise ModelRefused(reason, hint="Choose a smaller block size.")
     possible, reason = precision_available(plan.precision)
     if not possible:
         raise ToolchainMissing(

@@ -39,14 +39,21 @@ def edited_bytes(model: InspectDocument, precision: Precision, config: OliveConf
     ) != precision.builder_precision:
         return None
     try:
-        changed = _sum(model, read_options(config), bits) - _sum(model, read_options(own), bits)
+        changed = _sum(model, read_options(config), precision) - _sum(
+            model, read_options(own), precision
+        )
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
     return round(float(guess) + changed)
 
 
-def _sum(model: InspectDocument, options: Mapping[str, int | str | bool], bits: int) -> float:
-    block, algorithm = int(options["block_size"]), str(options["algorithm"])
+def _sum(
+    model: InspectDocument, options: Mapping[str, int | str | bool], precision: Precision
+) -> float:
+    assert precision.bits is not None
+    bits, block, algorithm = precision.bits, int(options["block_size"]), str(options["algorithm"])
+    # The option of a calibrated row is that of the layers alone.
+    head_block = precision.block_size if precision.calibrated else block
     zero_points = algorithm.startswith(
         "k_quant"
     )  # Calibrated bodies have them too, and come with k-quant heads.
@@ -55,7 +62,7 @@ def _sum(model: InspectDocument, options: Mapping[str, int | str | bool], bits: 
     packed = queries + 2 * model["key_value_heads"] * model["head_size"]
     layer = ((hidden, packed), (queries, hidden), (hidden, 2 * inner), (inner, hidden))
 
-    def size(columns: int, rows: int, width: int) -> float:
+    def size(columns: int, rows: int, width: int, block: int = block) -> float:
         return quantised_bytes(columns, rows, width, block, zero_points=zero_points)
 
     layers = model["layers"]
@@ -63,7 +70,7 @@ def _sum(model: InspectDocument, options: Mapping[str, int | str | bool], bits: 
     scale = model["parameters_by_kind"]["body"] / plain
     total = scale * layers * sum(size(*matrix, bits) for matrix in layer)
     head = 8 if algorithm in ("k_quant_last", "k_quant_mixed") else bits
-    total += size(hidden, model["vocab_size"], head)
+    total += size(hidden, model["vocab_size"], head, head_block)
     if algorithm == "k_quant_mixed":
         for matrix in (layer[0], layer[3]):
             total += promoted_layers(layers) * (size(*matrix, 8) - size(*matrix, bits))

@@ -7,8 +7,8 @@ k-quant brings its own zero points.
 """
 
 import copy
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
 from firstlight_core.documents.conversion import OliveConfig
 from firstlight_core.documents.precision import Expected
@@ -87,6 +87,14 @@ EMBEDDING = Option(
         OptionChoice(value=False, label="own table in FP32 (larger)"),
     ),
 )
+LAYER_BLOCK = Option(
+    key="block_size",
+    name="group_size",
+    label="Block size",
+    sentence="How many weights of a layer share one scale: larger blocks are smaller and faster, smaller blocks drift less.",
+    choices=tuple(OptionChoice(value=size, label=f"{size} weights") for size in (32, 64, 128)),
+)
+"""Of the calibration pass, for the layers; the output head keeps the builder's blocks."""
 HEAD = Option(
     key="algorithm",
     name="int4_algo_config",
@@ -100,8 +108,13 @@ HEAD = Option(
 _EIGHT_BITS = ("default", "k_quant")
 
 
-def options_for(precision: Precision, *, tied: bool) -> tuple[Option, ...]:
-    """Return the options that mean something for this row; none for rows that are not quantised."""
+def options_for(
+    precision: Precision, *, tied: bool, widths: Collection[int] = ()
+) -> tuple[Option, ...]:
+    """Return the options that mean something for this row; none for rows that are not quantised.
+
+    `widths`: columns of the layers' matrices, of which calibrated blocks must be a whole part.
+    """
     if precision.builder_precision == "int8":
         choices = tuple(c for c in ALGORITHM.choices if c.value in _EIGHT_BITS)
         algorithm = Option(
@@ -114,7 +127,12 @@ def options_for(precision: Precision, *, tied: bool) -> tuple[Option, ...]:
         return (BLOCK_SIZE, ACCURACY, algorithm)
     if precision.calibrated:
         # The body is rounded by then: the algorithm is that of the head, and with it of a tied embedding.
-        return (ACCURACY, HEAD)
+        whole = tuple(
+            choice
+            for choice in LAYER_BLOCK.choices
+            if not any(width % int(choice.value) for width in widths)
+        )
+        return (replace(LAYER_BLOCK, choices=whole), ACCURACY, HEAD)
     if precision.builder_precision == "int4":
         return (BLOCK_SIZE, ACCURACY, ALGORITHM, *((EMBEDDING,) if tied else ()))
     return ()
@@ -131,10 +149,10 @@ _BUILDERS_OWN: dict[str, int | str | bool] = {
 
 def read_options(config: OliveConfig) -> dict[str, int | str | bool]:
     """Return the quantiser options of a configuration by key, with the builder's default for an absent one."""
-    settings = _builder(config)
     chosen = dict(_BUILDERS_OWN)
-    for option in (BLOCK_SIZE, ACCURACY, ALGORITHM, EMBEDDING):
-        value = _get(settings, option.name)
+    block = LAYER_BLOCK if calibrates(config) else BLOCK_SIZE
+    for option in (block, ACCURACY, ALGORITHM, EMBEDDING):
+        value = _get(_settings_of(config, option), option.name)
         if isinstance(value, int | str):
             chosen[option.key] = value
     return chosen
@@ -153,7 +171,6 @@ def with_options(
         UsageError: an option or value is not one that is known to load for this row.
     """
     changed = copy.deepcopy(config)
-    settings = _builder(changed)
     offered = {option.key: option for option in options_for(precision, tied=tied)}
     for key, value in options.items():
         option = offered.get(key)
@@ -163,6 +180,7 @@ def with_options(
                 f"{one_line(key, 40)} = {one_line(str(value), 40)} is not known to load "
                 f"with {precision.label}."
             )
+        settings = _settings_of(changed, option)
         if value == _get(settings, option.name):
             continue
         if value == _BUILDERS_OWN[key] and _get(settings, option.name) is None:
@@ -244,10 +262,26 @@ def check_row(config: OliveConfig, precision: Precision) -> None:
         )
 
 
+def layer_block(config: OliveConfig) -> int | None:
+    """Return the block size of the layers that a calibration pass rounds; None without one, or where it names none."""
+    value = _settings(config, CALIBRATION_PASS).get(LAYER_BLOCK.name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _settings_of(config: OliveConfig, option: Option) -> JsonObject:
+    """Return the settings of the pass that an option belongs to."""
+    name = CALIBRATION_PASS if option.name == LAYER_BLOCK.name else "ModelBuilder"
+    return _settings(config, name)
+
+
 def _builder(config: OliveConfig) -> JsonObject:
-    """Return the settings of the first ModelBuilder pass; an empty object when there is none."""
+    return _settings(config, "ModelBuilder")
+
+
+def _settings(config: OliveConfig, kind: str) -> JsonObject:
+    """Return the settings of the first pass of this type; an empty object when there is none."""
     for settings in read_passes(config).values():
-        if settings.get("type") == "ModelBuilder":
+        if settings.get("type") == kind:
             inner = settings.get("config")
             return inner if isinstance(inner, dict) else settings
     return {}

@@ -1,6 +1,6 @@
 """The settings of tuning: threads of onnxruntime, and blocks and algorithm of the quantiser."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import psutil
@@ -140,15 +140,21 @@ class Build:
 
 
 def builds(
-    precision: Precision, own: Mapping[str, int | str | bool], *, tied: bool
+    precision: Precision,
+    own: Mapping[str, int | str | bool],
+    *,
+    tied: bool,
+    widths: Collection[int] = (),
 ) -> tuple[Build, ...]:
     """List the builds to try for a row whose configuration asks for `own`; the row as it is comes first.
 
     Each block size with rounding and with k-quant, which costs nothing when it runs and drifts less; and arithmetic in
     fp32 instead of int8. A row that names another algorithm keeps it. Rows that are not quantised have one build.
+    `widths`: columns of the layers' matrices, which limit the blocks of a calibrated row.
     """
     first = Build(precision=precision)
-    offered = {o.key: [c.value for c in o.choices] for o in options_for(precision, tied=tied)}
+    options_offered = options_for(precision, tied=tied, widths=widths)
+    offered = {option.key: [c.value for c in option.choices] for option in options_offered}
     if not offered:
         return (first,)
     algorithms = ["default", "k_quant"] if own["algorithm"] == "default" else [own["algorithm"]]

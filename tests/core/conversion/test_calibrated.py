@@ -16,7 +16,8 @@ from firstlight_core.conversion.calibration_text import (
 )
 from firstlight_core.conversion.olive_config import run_config
 from firstlight_core.conversion.plan import plan_conversion
-from firstlight_core.errors import FirstlightError, InputRefused, UsageError
+from firstlight_core.conversion.preflight import check_room, look
+from firstlight_core.errors import FirstlightError, InputRefused, ModelRefused, UsageError
 from firstlight_core.estimate.calibrated_cost import calibration_ram, calibration_seconds, unfit
 from firstlight_core.estimate.edited_size import edited_bytes
 from firstlight_core.estimate.estimates import Room, estimate, estimates
@@ -148,13 +149,15 @@ def test_a_configuration_that_calibrates_belongs_to_its_row(sample: Path, tmp_pa
         plan_conversion(sample, tmp_path / "o", precision="int4", config=config)
 
 
-def test_its_options_are_those_of_the_head(sample: Path) -> None:
-    assert [o.key for o in options_for(ROW, tied=True)] == ["accuracy_level", "algorithm"]
+def test_its_options_are_the_blocks_of_the_layers_and_the_head(sample: Path) -> None:
+    keys = [option.key for option in options_for(ROW, tied=True)]
+    assert keys == ["block_size", "accuracy_level", "algorithm"]
     own = run_config(sample, ROW)
     small = with_options(own, {"algorithm": "k_quant"}, precision=ROW, tied=True)
     assert expected_of(small)["bits"] == [4]
-    wider = run_config(sample, ROW)
-    wider["passes"]["calibrate"]["group_size"] = 64
+    wider = with_options(own, {"block_size": 64}, precision=ROW, tied=True)
+    assert wider["passes"]["calibrate"]["group_size"] == 64
+    assert wider["passes"]["build"] == own["passes"]["build"]
     assert expected_of(wider)["block_size"] == [32, 64]
     inspection = inspect_model(sample)
     document = {**inspection.to_json(), "estimates": estimates(inspection)}
@@ -162,7 +165,29 @@ def test_its_options_are_those_of_the_head(sample: Path) -> None:
     assert edited_bytes(document, ROW, own) == size
     head = 2048 * 256 // 32 * (16 + 0.5)
     assert edited_bytes(document, ROW, small) == pytest.approx(size - head, abs=2)
-    assert len(builds(ROW, {"algorithm": "k_quant_last", "accuracy_level": 4}, tied=True)) == 2
+
+
+def test_blocks_must_be_whole_in_every_matrix_of_the_layers(sample: Path, tmp_path: Path) -> None:
+    def blocks(*widths: int) -> list[int | str | bool]:
+        option = options_for(ROW, tied=True, widths=widths)[0]
+        return [choice.value for choice in option.choices]
+
+    assert blocks() == blocks(640, 2048) == [32, 64, 128]
+    assert blocks(576, 1536) == [32, 64]
+    config = with_options(run_config(sample, ROW), {"block_size": 128}, precision=ROW, tied=True)
+    plan = plan_conversion(sample, tmp_path / "o", precision=ROW.key, config=config)
+    before = look(plan)
+    check_room(plan, before, tmp_path)
+    structure = replace(before.inspection.structure, matrices=((576, 576),))
+    inspection = replace(before.inspection, structure=structure)
+    with pytest.raises(ModelRefused, match="blocks of 128, and this model has matrices of 576"):
+        check_room(plan, replace(before, inspection=inspection), tmp_path)
+
+
+def test_tuning_tries_the_blocks_that_are_whole() -> None:
+    own = {"block_size": 32, "algorithm": "k_quant_last", "accuracy_level": 4}
+    tried = builds(ROW, own, tied=True, widths={576, 1536})
+    assert [build.options for build in tried] == [{}, {"block_size": 64}, {"accuracy_level": 1}]
 
 
 # What it costs ----------------------------------------------------------------------------------

@@ -54,6 +54,7 @@ def test_what_the_formulas_do_not_know_has_no_size(sample: Path) -> None:
 MEASURED: tuple[tuple[str, dict[str, Any]], ...] = (
     ("int4", {"shared_embeddings": False, "algorithm": "k_quant_last", "block_size": 64}),
     ("int8", {"algorithm": "k_quant", "block_size": 128}),
+    ("int4-calibrated", {"algorithm": "k_quant", "block_size": 64}),
 )
 
 
