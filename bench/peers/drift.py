@@ -17,6 +17,7 @@ from bench.peers.models import (
     CALIBRATED,
     CONTEXT,
     INT4,
+    LARGE_BLOCKS,
     LLAMA_FORMATS,
     OLIVE,
     PeerModel,
@@ -81,7 +82,8 @@ async def measure_drifts(model: PeerModel, folders: Folders, llama: LlamaCpp) ->
             watch.end()
         drifts = [_entry(INT4, own)]
         # The tuned artifact has the same weights.
-        for name, folder in ((CALIBRATED, folders.calibrated), (OLIVE, folders.olive_model)):
+        others = {CALIBRATED: folders.calibrated, LARGE_BLOCKS: folders.large_blocks}
+        for name, folder in {**others, OLIVE: folders.olive_model}.items():
             if folder.is_dir():
                 drifts.append(_entry(name, await _token_drift(folder, reference)))
         for quantisation in (*LLAMA_FORMATS, *((CONTROL,) if model.key == CONTROL_MODEL else ())):

@@ -15,6 +15,7 @@ from bench.peers.llama_cpp import LlamaCpp
 from bench.peers.models import (
     CALIBRATED,
     INT4,
+    LARGE_BLOCKS,
     LLAMA_FORMATS,
     OLIVE,
     TUNED,
@@ -22,6 +23,10 @@ from bench.peers.models import (
     llama_name,
 )
 from bench.terminal import firstlight
+from firstlight_core.conversion.olive_config import run_config
+from firstlight_core.documents.conversion import OliveConfig
+from firstlight_core.precision.options import with_options
+from firstlight_core.precision.table import Precision, find_precision
 from firstlight_core.process.offline import OFFLINE
 
 REPEATS = 2
@@ -57,6 +62,11 @@ class Folders:
         return self.made / "calibrated"
 
     @property
+    def large_blocks(self) -> Path:
+        """The same with larger blocks and a 4-bit head."""
+        return self.made / "large-blocks"
+
+    @property
     def tuned(self) -> Path:
         """A copy of it with the threads that `firstlight tune --apply` finds fastest."""
         return self.made / "tuned"
@@ -78,7 +88,7 @@ class Folders:
     def sizes(self) -> list[Sizes]:
         """Bytes on disk of every artifact and file that is there."""
         paths = {INT4: self.int4, TUNED: self.tuned, CALIBRATED: self.calibrated}
-        paths[OLIVE] = self.olive_model
+        paths |= {LARGE_BLOCKS: self.large_blocks, OLIVE: self.olive_model}
         paths |= {llama_name(q): self.gguf(q) for q in LLAMA_FORMATS}
         return [
             {"model": self.model.key, "subject": name, "bytes": _bytes_of(path)}
@@ -157,9 +167,16 @@ class Quantisation:
 async def measure_making(model: PeerModel, folders: Folders, llama: LlamaCpp) -> Run:
     """Make everything but the tuned artifact, in turns; the last of each stays."""
     folders.made.mkdir(parents=True, exist_ok=True)
+    row = find_precision("int4-calibrated")
+    config = folders.made / "large-blocks.json"
+    config.write_text(json.dumps(large_blocks_config(folders.source, row, model)), "utf-8")
+    calibrated = ("--precision", row.key)
     subjects: list[Subject] = [
         Conversion(INT4, folders, folders.int4),
-        Conversion(CALIBRATED, folders, folders.calibrated, "--precision", "int4-calibrated"),
+        Conversion(CALIBRATED, folders, folders.calibrated, *calibrated),
+        Conversion(
+            LARGE_BLOCKS, folders, folders.large_blocks, *calibrated, "--config", str(config)
+        ),
         OliveByHand(folders),
     ]
     subjects += [Quantisation(folders, llama, quantisation) for quantisation in LLAMA_FORMATS]
@@ -176,6 +193,15 @@ async def tune(folders: Folders) -> None:
     except RuntimeError:
         # Beside busy programs it writes nothing, and there is nothing tuned to measure.
         shutil.rmtree(folders.tuned)
+
+
+def large_blocks_config(source: Path, row: Precision, model: PeerModel) -> OliveConfig:
+    """Return the configuration of the calibrated row with the options that "Advanced" offers for it."""
+    options: dict[str, int | str | bool] = {
+        "block_size": model.calibrated_block,
+        "algorithm": "k_quant",
+    }
+    return with_options(run_config(source, row), options, precision=row, tied=True)
 
 
 def olive_config(source: Path, folder: Path) -> dict[str, object]:

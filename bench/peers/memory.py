@@ -15,6 +15,7 @@ from bench.peers.models import (
     CALIBRATED,
     CONTEXT,
     INT4,
+    LARGE_BLOCKS,
     LLAMA_FORMATS,
     NEW_TOKENS,
     OLIVE,
@@ -148,7 +149,9 @@ def memory_figures(pid: int, load_s: float) -> dict[str, float]:
 async def measure_memory(model: PeerModel, folders: Folders, llama: LlamaCpp) -> Run:
     """Measure every tool on one model."""
     subjects: list[Subject] = [EngineMemory(INT4, folders.int4)]
-    for name, folder in ((TUNED, folders.tuned), (CALIBRATED, folders.calibrated)):
+    artifacts = {TUNED: folders.tuned, CALIBRATED: folders.calibrated}
+    artifacts[LARGE_BLOCKS] = folders.large_blocks
+    for name, folder in artifacts.items():
         if folder.is_dir():
             subjects.append(EngineMemory(name, folder))
     subjects.append(BareMemory(OLIVE, folders.olive_model))

@@ -15,6 +15,7 @@ from bench.peers.models import (
     CALIBRATED,
     DEPTH,
     INT4,
+    LARGE_BLOCKS,
     LLAMA_FORMATS,
     NEW_TOKENS,
     OLIVE,
@@ -108,10 +109,11 @@ class LlamaFormat:
 
 
 async def measure_speed(model: PeerModel, folders: Folders, llama: LlamaCpp) -> Run:
-    """Measure every tool on one model; tuned and calibrated artifact take part where they are there."""
+    """Measure every tool on one model; tuned and calibrated artifacts take part where they are there."""
     async with AsyncExitStack() as stack:
         subjects: list[Subject] = []
         artifacts = {INT4: folders.int4, TUNED: folders.tuned, CALIBRATED: folders.calibrated}
+        artifacts[LARGE_BLOCKS] = folders.large_blocks
         for name, folder in artifacts.items():
             if folder.is_dir():
                 artifact = BenchedArtifact(name, folder)
