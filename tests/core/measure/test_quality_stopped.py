@@ -1,6 +1,7 @@
 """A quality check that is stopped hands over the targets that are checked; before the first, what is finished of it."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,19 +14,20 @@ from firstlight_core.process.events import Event, Progress, Stage
 from tests.support.tiny_models import puppet
 
 
-@pytest.mark.real
-async def test_the_targets_that_are_checked_are_kept(tmp_path: Path) -> None:
+async def stopped(
+    models: Sequence[Path], texts: Sequence[str], when: Callable[[Event], bool]
+) -> QualityDocument | QualitiesDocument:
+    """Return what a check hands over that is cancelled at an event."""
     handed: list[QualityDocument | QualitiesDocument] = []
-    models = [puppet(tmp_path / name, ["Hello", "."]) for name in ("left", "right")]
 
     def stop(event: Event) -> None:
-        if isinstance(event, Stage) and event.label == "Checking right":
+        if when(event):
             running.cancel()
 
     running = asyncio.create_task(
         check_quality_of_each(
             models,
-            prompts=[read_prompt({"prompt": "Hello?"})],
+            prompts=[read_prompt({"prompt": text}) for text in texts],
             on_event=stop,
             on_stopped=handed.append,
         )
@@ -33,6 +35,17 @@ async def test_the_targets_that_are_checked_are_kept(tmp_path: Path) -> None:
     with pytest.raises(asyncio.CancelledError):
         await running
     (document,) = handed
+    return document
+
+
+@pytest.mark.real
+async def test_the_targets_that_are_checked_are_kept(tmp_path: Path) -> None:
+    models = [puppet(tmp_path / name, ["Hello", "."]) for name in ("left", "right")]
+    document = await stopped(
+        models,
+        ("Hello?",),
+        lambda event: isinstance(event, Stage) and event.label == "Checking right",
+    )
     assert document["kind"] == "quality"
     assert document["target"] == str(models[0])
     assert len(document["checks"]) == 5
@@ -41,23 +54,11 @@ async def test_the_targets_that_are_checked_are_kept(tmp_path: Path) -> None:
 @pytest.mark.real
 @pytest.mark.parametrize("until", ["questions", "generations"])
 async def test_the_answers_of_the_first_target_are_kept(tmp_path: Path, until: str) -> None:
-    handed: list[QualityDocument | QualitiesDocument] = []
-
-    def stop(event: Event) -> None:
-        if isinstance(event, Progress) and event.unit == until:
-            running.cancel()
-
-    running = asyncio.create_task(
-        check_quality_of_each(
-            [puppet(tmp_path / "left", ["Hello", "."])],
-            prompts=[read_prompt({"prompt": text}) for text in ("Hello?", "And you?")],
-            on_event=stop,
-            on_stopped=handed.append,
-        )
+    document = await stopped(
+        [puppet(tmp_path / "left", ["Hello", "."])],
+        ("Hello?", "And you?"),
+        lambda event: isinstance(event, Progress) and event.unit == until,
     )
-    with pytest.raises(asyncio.CancelledError):
-        await running
-    (document,) = handed
     assert document["kind"] == "quality"
     assert document["stopped"] and not document["ok"]
     answered = 1 if until == "questions" else 2
