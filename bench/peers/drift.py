@@ -14,12 +14,11 @@ from bench.peers.llama_cpp import LlamaCpp
 from bench.peers.making import Folders
 from bench.peers.memory import LlamaProcess
 from bench.peers.models import (
-    CALIBRATED,
     CONTEXT,
     INT4,
-    LARGE_BLOCKS,
     LLAMA_FORMATS,
     OLIVE,
+    TUNED,
     PeerModel,
     llama_name,
 )
@@ -81,10 +80,9 @@ async def measure_drifts(model: PeerModel, folders: Folders, llama: LlamaCpp) ->
             forward.append(reference.forward_s + _forward_seconds(folders.int4, reference))
             watch.end()
         drifts = [_entry(INT4, own)]
-        # The tuned artifact has the same weights.
-        others = {CALIBRATED: folders.calibrated, LARGE_BLOCKS: folders.large_blocks}
-        for name, folder in {**others, OLIVE: folders.olive_model}.items():
-            if folder.is_dir():
+        for name, folder in {**folders.artifacts, OLIVE: folders.olive_model}.items():
+            # The tuned artifact has the weights of the default one.
+            if name not in (INT4, TUNED):
                 drifts.append(_entry(name, await _token_drift(folder, reference)))
         for quantisation in (*LLAMA_FORMATS, *((CONTROL,) if model.key == CONTROL_MODEL else ())):
             command = llama.logits_program(folders.gguf(quantisation), CONTEXT)

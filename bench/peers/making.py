@@ -85,10 +85,20 @@ class Folders:
         """The GGUF file of a format of llama.cpp."""
         return self.made / f"{quantisation.lower()}.gguf"
 
+    @property
+    def artifacts(self) -> dict[str, Path]:
+        """Firstlight's artifacts that are there, by their names in tables."""
+        paths = {
+            INT4: self.int4,
+            TUNED: self.tuned,
+            CALIBRATED: self.calibrated,
+            LARGE_BLOCKS: self.large_blocks,
+        }
+        return {name: path for name, path in paths.items() if path.is_dir()}
+
     def sizes(self) -> list[Sizes]:
         """Bytes on disk of every artifact and file that is there."""
-        paths = {INT4: self.int4, TUNED: self.tuned, CALIBRATED: self.calibrated}
-        paths |= {LARGE_BLOCKS: self.large_blocks, OLIVE: self.olive_model}
+        paths = {**self.artifacts, OLIVE: self.olive_model}
         paths |= {llama_name(q): self.gguf(q) for q in LLAMA_FORMATS}
         return [
             {"model": self.model.key, "subject": name, "bytes": _bytes_of(path)}

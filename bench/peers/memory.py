@@ -12,14 +12,10 @@ from bench.peers.interleaving import Subject, run_in_turns
 from bench.peers.llama_cpp import LlamaCpp
 from bench.peers.making import Folders
 from bench.peers.models import (
-    CALIBRATED,
     CONTEXT,
-    INT4,
-    LARGE_BLOCKS,
     LLAMA_FORMATS,
     NEW_TOKENS,
     OLIVE,
-    TUNED,
     PeerModel,
     llama_name,
 )
@@ -148,12 +144,7 @@ def memory_figures(pid: int, load_s: float) -> dict[str, float]:
 
 async def measure_memory(model: PeerModel, folders: Folders, llama: LlamaCpp) -> Run:
     """Measure every tool on one model."""
-    subjects: list[Subject] = [EngineMemory(INT4, folders.int4)]
-    artifacts = {TUNED: folders.tuned, CALIBRATED: folders.calibrated}
-    artifacts[LARGE_BLOCKS] = folders.large_blocks
-    for name, folder in artifacts.items():
-        if folder.is_dir():
-            subjects.append(EngineMemory(name, folder))
+    subjects: list[Subject] = [EngineMemory(*named) for named in folders.artifacts.items()]
     subjects.append(BareMemory(OLIVE, folders.olive_model))
     subjects += [LlamaMemory(llama, q, folders.gguf(q)) for q in LLAMA_FORMATS]
     return await run_in_turns(subjects, REPEATS, kind="memory", model=model.key, warm_up=True)

@@ -12,15 +12,11 @@ from bench.peers.llama_cpp import LlamaCpp
 from bench.peers.making import Folders
 from bench.peers.models import (
     BARE,
-    CALIBRATED,
     DEPTH,
-    INT4,
-    LARGE_BLOCKS,
     LLAMA_FORMATS,
     NEW_TOKENS,
     OLIVE,
     PROMPTS,
-    TUNED,
     Metric,
     PeerModel,
     llama_name,
@@ -112,13 +108,10 @@ async def measure_speed(model: PeerModel, folders: Folders, llama: LlamaCpp) -> 
     """Measure every tool on one model; tuned and calibrated artifacts take part where they are there."""
     async with AsyncExitStack() as stack:
         subjects: list[Subject] = []
-        artifacts = {INT4: folders.int4, TUNED: folders.tuned, CALIBRATED: folders.calibrated}
-        artifacts[LARGE_BLOCKS] = folders.large_blocks
-        for name, folder in artifacts.items():
-            if folder.is_dir():
-                artifact = BenchedArtifact(name, folder)
-                await artifact.open(stack)
-                subjects.append(artifact)
+        for name, folder in folders.artifacts.items():
+            artifact = BenchedArtifact(name, folder)
+            await artifact.open(stack)
+            subjects.append(artifact)
         for name, folder, options in (
             (BARE, folders.int4, session_options({})),
             (OLIVE, folders.olive_model, None),

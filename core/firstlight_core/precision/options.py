@@ -24,6 +24,7 @@ from firstlight_core.precision.table import (
 )
 from firstlight_core.text import one_line
 
+BUILDER_PASS = "ModelBuilder"
 K_QUANT_ROW = "int4-quality"
 """The row whose conversion costs what that of a k-quant does."""
 
@@ -38,14 +39,15 @@ class OptionChoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """One option of the ModelBuilder pass."""
+    """One option of a pass of Olive."""
 
     key: str
     name: str
-    """How Olive's ModelBuilder pass calls it; `extra_options.` leads to the builder's own."""
+    """How the pass calls it; `extra_options.` leads to the builder's own."""
     label: str
     sentence: str
     choices: tuple[OptionChoice, ...]
+    pass_type: str = BUILDER_PASS
 
 
 BLOCK_SIZE = Option(
@@ -93,8 +95,9 @@ LAYER_BLOCK = Option(
     label="Block size",
     sentence="How many weights of a layer share one scale: larger blocks are smaller and faster, smaller blocks drift less.",
     choices=tuple(OptionChoice(value=size, label=f"{size} weights") for size in (32, 64, 128)),
+    pass_type=CALIBRATION_PASS,
 )
-"""Of the calibration pass, for the layers; the output head keeps the builder's blocks."""
+"""For the layers; the output head keeps the builder's blocks."""
 HEAD = Option(
     key="algorithm",
     name="int4_algo_config",
@@ -117,14 +120,7 @@ def options_for(
     """
     if precision.builder_precision == "int8":
         choices = tuple(c for c in ALGORITHM.choices if c.value in _EIGHT_BITS)
-        algorithm = Option(
-            key=ALGORITHM.key,
-            name=ALGORITHM.name,
-            label=ALGORITHM.label,
-            sentence=ALGORITHM.sentence,
-            choices=choices,
-        )
-        return (BLOCK_SIZE, ACCURACY, algorithm)
+        return (BLOCK_SIZE, ACCURACY, replace(ALGORITHM, choices=choices))
     if precision.calibrated:
         # The body is rounded by then: the algorithm is that of the head, and with it of a tied embedding.
         whole = tuple(
@@ -152,7 +148,7 @@ def read_options(config: OliveConfig) -> dict[str, int | str | bool]:
     chosen = dict(_BUILDERS_OWN)
     block = LAYER_BLOCK if calibrates(config) else BLOCK_SIZE
     for option in (block, ACCURACY, ALGORITHM, EMBEDDING):
-        value = _get(_settings_of(config, option), option.name)
+        value = _get(_settings(config, option.pass_type), option.name)
         if isinstance(value, int | str):
             chosen[option.key] = value
     return chosen
@@ -180,7 +176,7 @@ def with_options(
                 f"{one_line(key, 40)} = {one_line(str(value), 40)} is not known to load "
                 f"with {precision.label}."
             )
-        settings = _settings_of(changed, option)
+        settings = _settings(changed, option.pass_type)
         if value == _get(settings, option.name):
             continue
         if value == _BUILDERS_OWN[key] and _get(settings, option.name) is None:
@@ -214,7 +210,7 @@ def expected_of(config: OliveConfig) -> Expected:
 
     Empty for configurations that are not one plain quantising ModelBuilder pass.
     """
-    settings = _builder(config)
+    settings = _settings(config, BUILDER_PASS)
     builder_bits = BUILDER_BITS.get(str(settings.get("precision")))
     block = _get(settings, BLOCK_SIZE.name)
     level = _get(settings, ACCURACY.name)
@@ -230,9 +226,8 @@ def expected_of(config: OliveConfig) -> Expected:
         expected["bits"] = [4, 8]
     if isinstance(block, int):
         # The head keeps the builder's block where the calibrated body has another.
-        groups = [_get(entry, "group_size") for entry in passes[:-1]]
-        sizes = {size for size in groups if isinstance(size, int)}
-        expected["block_size"] = sorted({block, *sizes})
+        layers = layer_block(config)
+        expected["block_size"] = sorted({block} if layers is None else {block, layers})
     if isinstance(level, int) and level:
         expected["accuracy_level"] = [level]
     return expected
@@ -250,7 +245,7 @@ def check_row(config: OliveConfig, precision: Precision) -> None:
             hint="Name the row int4-calibrated with --precision, or take the Gptq pass out.",
             field="passes",
         )
-    wanted = str(_builder(config).get("precision") or precision.builder_precision)
+    wanted = str(_settings(config, BUILDER_PASS).get("precision") or precision.builder_precision)
     if (
         wanted != precision.builder_precision
         and {wanted, precision.builder_precision} & BUILDER_BITS.keys()
@@ -266,16 +261,6 @@ def layer_block(config: OliveConfig) -> int | None:
     """Return the block size of the layers that a calibration pass rounds; None without one, or where it names none."""
     value = _settings(config, CALIBRATION_PASS).get(LAYER_BLOCK.name)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _settings_of(config: OliveConfig, option: Option) -> JsonObject:
-    """Return the settings of the pass that an option belongs to."""
-    name = CALIBRATION_PASS if option.name == LAYER_BLOCK.name else "ModelBuilder"
-    return _settings(config, name)
-
-
-def _builder(config: OliveConfig) -> JsonObject:
-    return _settings(config, "ModelBuilder")
 
 
 def _settings(config: OliveConfig, kind: str) -> JsonObject:
