@@ -12,6 +12,7 @@ SEAMS = {
     # Processes, files, locks and counters: rule 18 of the house.
     "core/firstlight_core/process/tree.py",
     "core/firstlight_core/process/limits.py",
+    "core/firstlight_core/process/mapped_pages.py",
     "core/firstlight_core/process/priority.py",
     "core/firstlight_core/process/exit_codes.py",
     "core/firstlight_core/files.py",

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from firstlight_core.inference.engine import open_engine
+from firstlight_core.process.mapped_pages import mappings
 from tests.support.schemas import checked
 
 pytestmark = pytest.mark.real
@@ -302,6 +303,17 @@ async def test_a_later_turn_answers_as_a_fresh_process_does(artifact: Artifact) 
             kept_tokens = warm["stats"]["reused_tokens"]
             turns.append({"role": "assistant", "content": cold["text"]})
     assert kept_tokens >= 64
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc/PID/smaps")
+async def test_weights_that_were_packed_are_not_held_twice(artifact: Artifact) -> None:
+    """The embedding is the head: onnxruntime reads all of it to pack the head, and one row for a token after that."""
+    data = (artifact("int4") / "model.onnx.data").resolve()
+    async with open_engine(artifact("int4")) as engine:
+        described = Path(f"/proc/{engine.pid}/smaps").read_text(errors="surrogateescape")
+        kept = [part for part in mappings(described) if part.file == data]
+        assert kept and sum(part.resident for part in kept) == 0
+        assert (await engine.answer([{"role": "user", "content": "Hello"}], greedy=True))["text"]
 
 
 def test_chat_in_a_process_of_its_own_answers_as_an_engine_that_was_asked_before(

@@ -27,6 +27,7 @@ from firstlight_core.jobs.prefill_plan import (
 )
 from firstlight_core.process.context import JobContext
 from firstlight_core.process.events import Progress, Tokens
+from firstlight_core.process.mapped_pages import release_mapped
 from firstlight_core.text import one_line
 
 FLUSH_NS = 30_000_000
@@ -59,6 +60,7 @@ class GenaiModel:
                 hint="The folder is damaged or was made for another version: convert the model again.",
             ) from error
         self.load_s = (time.perf_counter_ns() - began) / 1e9
+        release_mapped(folder.glob("*.data"))
         self.max_length = max_length
         self._cache = max(max_length, least_cache(folder))
         self.stop_ids = frozenset(int(i) for i in self.tokenizer.eos_token_ids)

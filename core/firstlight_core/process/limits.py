@@ -54,7 +54,11 @@ else:
 
     @contextlib.contextmanager
     def limited(seconds: float, memory: int, late: Callable[[], Exception]) -> Iterator[None]:
-        """Raise `late()` when this block runs longer, and MemoryError (Linux) when it grows by more than `memory`."""
+        """Raise `late()` when this block runs longer, and MemoryError (Linux) when it grows by more than `memory`.
+
+        The block should call, not loop: what a signal handler raises at the end of a loop's turn skips the `try` and `with` of
+        the loop's own frame on Python 3.13, this one's end included.
+        """
 
         def interrupt(number: int, frame: FrameType | None) -> None:
             raise late()
