@@ -18,6 +18,7 @@ from bench.peers.making import Folders, measure_making, tune
 from bench.peers.memory import measure_memory
 from bench.peers.models import MODELS, PeerModel
 from bench.peers.page import write_page
+from bench.peers.parity import measure_parity
 from bench.peers.speed import measure_speed
 from firstlight_core.measure.benchmark import machine
 
@@ -25,11 +26,23 @@ Measure = Callable[[PeerModel, Folders, LlamaCpp], Awaitable[Run]]
 RUNS: dict[str, Measure] = {
     "making": measure_making,
     "speed": measure_speed,
+    "parity": measure_parity,
     "memory": measure_memory,
     "lengths": measure_lengths,
     "sizes": measure_sizes,
 }
-STAGES = ("build", "making", "tune", "speed", "memory", "drift", "lengths", "sizes", "page")
+STAGES = (
+    "build",
+    "making",
+    "tune",
+    "speed",
+    "parity",
+    "memory",
+    "drift",
+    "lengths",
+    "sizes",
+    "page",
+)
 
 
 async def run_stages(

@@ -20,7 +20,7 @@ class Run(TypedDict):
     """One interleaved run on one model."""
 
     kind: str
-    """`speed`, `memory` or `making`."""
+    """`speed`, `parity`, `memory`, `making`, `lengths` or `sizes`."""
     model: str
     at: str
     load_average: list[float]

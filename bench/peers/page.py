@@ -18,6 +18,7 @@ from bench.peers.models import (
     llama_name,
     speed_targets,
 )
+from bench.peers.parity import KIND
 from bench.peers.ratios import Ratio, ratio_of, samples_of, target_ratio
 
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
@@ -61,12 +62,13 @@ def _model_lines(document: PeersDocument, model: PeerModel) -> list[str]:
     speed = latest_run(document, "speed", model.key)
     drift = next((t for t in reversed(document["drift_tests"]) if t["model"] == model.key), None)
     memory = latest_run(document, "memory", model.key)
+    parity = latest_run(document, KIND, model.key)
     making = latest_run(document, "making", model.key)
     lines = [f"## {model.title}", ""] if speed or memory or drift or making else []
     if speed is not None:
         lines += ["Tokens a second, median (smallest to largest).", ""]
         lines += void_lines(speed) + table(_SPEED_HEAD, _speed_rows(speed))
-    targets = _target_rows(model, speed, memory, drift)
+    targets = _target_rows(model, speed, memory, drift, parity)
     if targets:
         lines += table(_TARGET_HEAD, targets)
     if memory is not None:
@@ -92,7 +94,11 @@ def _speed_rows(run: Run) -> list[list[str]]:
 
 
 def _target_rows(
-    model: PeerModel, speed: Run | None, memory: Run | None, drift: DriftTest | None
+    model: PeerModel,
+    speed: Run | None,
+    memory: Run | None,
+    drift: DriftTest | None,
+    parity: Run | None,
 ) -> list[list[str]]:
     rows: list[list[str]] = []
     for target in speed_targets(model) if speed is not None else ():
@@ -100,8 +106,8 @@ def _target_rows(
         if speed is not None and samples_of(speed, target.subject, target.metric):
             name = f"{target.subject}: {METRICS[target.metric].lower()}"
             rows.append(_verdict_row(name, against, f">= {target.least} ×", ratio, target.least))
-    if speed is not None:
-        rows += _bare_rows(speed)
+    if (equal := parity or speed) is not None:
+        rows += _bare_rows(equal)
     if memory is not None:
         rows += _memory_targets(memory)
     if drift is not None:

@@ -11,6 +11,7 @@ from bench.peers.interleaving import run_in_turns, seconds_with_children
 from bench.peers.llama_cpp import read_rates
 from bench.peers.models import BARE, INT4, MODELS, OLIVE, TUNED, llama_name, speed_targets
 from bench.peers.page import page_text
+from bench.peers.parity import joined
 from bench.peers.ratios import fastest_llama, ratio_of, samples_of, target_ratio
 from firstlight_core.documents.measure import MachineDocument
 from firstlight_core.measure.interference import InterferenceWatch
@@ -188,6 +189,29 @@ def test_the_newest_run_that_is_not_void_is_shown() -> None:
     assert latest_run(document(first, second, void), "speed", SMOL.key) is second
     assert latest_run(document(void), "speed", SMOL.key) is void
     assert latest_run(document(first), "speed", "gemma3") is None
+
+
+def test_several_loads_are_one_run_and_a_void_round_of_the_second_stays_its_own() -> None:
+    second: Run = {**speed_run((), **{INT4: 240.0}), "void_rounds": [1]}
+    run = joined([speed_run(), second])
+    assert run["void_rounds"] == [4] and run["void_reasons"] == []
+    assert samples_of(run, INT4, "decode_64") == pytest.approx([120, 132, 108, 240, 216])
+    assert samples_of(run, BARE, "decode_64") == pytest.approx(
+        [120.5, 132.55, 108.45, 120.5, 108.45]
+    )
+
+
+def test_loads_of_which_most_rounds_are_void_are_no_run() -> None:
+    busy: Run = {**speed_run(["Void: busy."]), "void_rounds": [0, 1]}
+    assert joined([speed_run(), busy])["void_reasons"] == []
+    assert joined([speed_run(), busy, {**busy, "void_rounds": [0, 1, 2]}])["void_reasons"] != []
+
+
+def test_bench_is_held_to_the_bare_loop_by_the_run_of_the_two_alone() -> None:
+    alone: Run = {**speed_run((), **{INT4: 121.0}), "kind": "parity"}
+    text = page_text(document(speed_run((), **{INT4: 200.0}), alone), "")
+    rows = [line for line in text.splitlines() if line.startswith("| `firstlight bench`")]
+    assert len(rows) == 3 and all("1.004 ×" in row and row.endswith("| reached |") for row in rows)
 
 
 def test_a_void_run_of_memory_names_no_ratio() -> None:
