@@ -1,5 +1,6 @@
 """What a key costs: a screen that comes is laid out and painted once, and one that goes leaves nothing behind."""
 
+import asyncio
 import gc
 from collections import Counter
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from textual.widgets import Button
 
 from firstlight_core.errors import InputRefused
 from firstlight_tui.modals.detail import DetailScreen
+from firstlight_tui.modals.help import HelpScreen
 from firstlight_tui.state.signal import Signal
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.terminal.known_styles import KnownStyles
@@ -84,6 +86,24 @@ async def test_help_is_painted_once_and_so_is_the_step_that_comes_back(
         await pilot.press("escape")
         await settle(pilot)
         assert (drawn["whole paintings"], drawn["layouts"]) == (1, 0)
+
+
+async def test_a_screen_that_comes_while_paintings_are_held_is_painted_after(
+    wizard: Build, drawn: Counter[str]
+) -> None:
+    app = wizard(session=FULL)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        # As Markdown does at the end of an answer.
+        with app.batch_update():
+            await pilot.press("f1")
+            await settle(pilot)
+            drawn.clear()
+        # A pause of the pilot would wake every screen.
+        async with asyncio.timeout(20):
+            while not drawn["whole paintings"]:
+                await asyncio.sleep(0)
+        assert isinstance(app.screen, HelpScreen)
 
 
 async def test_a_moving_focus_paints_two_widgets_not_the_screen(

@@ -21,14 +21,14 @@ from firstlight_tui.steps import WizardStep, list_steps
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.late import load_rest
 from firstlight_tui.terminal.app_keys import APP_KEYS
-from firstlight_tui.terminal.idle import REST_SECONDS, IdleTasks, read_styles, screens_of
+from firstlight_tui.terminal.idle import IdleTasks, Repaint, read_styles, screens_of
 from firstlight_tui.terminal.preferences import Preferences
 from firstlight_tui.terminal.workers import AppTasks, begin
 from firstlight_tui.widgets.screens import BaseScreen
 
 REPAINT_SECONDS = 0.1
-UNPAINTED_SAMPLES = 3
-"""Samples in a row that are not painted at most while keys are pressed."""
+PAINTED_WORKS, PAINTED_SAMPLES = 5, 4
+"""While keys are pressed one in so many news of work, and one in so many samples, is painted."""
 SWEEP_SECONDS = 2.0
 """After the first paint, where it delays nothing."""
 
@@ -75,8 +75,7 @@ class WizardApp(WizardActs):
         self.workspace.drafts.model = model
         self.memory = RunMemory(self.workspace) if remember else None
         self._sample_every = sample_every
-        self._unpainted = 0
-        """Samples since the last one that was painted."""
+        self._works_painted, self._sample_painted = Repaint(PAINTED_WORKS), Repaint(PAINTED_SAMPLES)
         themes, self.theme_failures = load_themes(self.workspace.paths.config / "themes")
         self.theme_names = [theme.name for theme in themes]
         for theme in themes:
@@ -92,7 +91,7 @@ class WizardApp(WizardActs):
         self.preferences.watch_theme()
         for mistake in self.preferences.mistakes:
             self.notify(mistake, severity="warning", markup=False)
-        self.set_interval(REPAINT_SECONDS, self.workspace.publish_works)
+        self.set_interval(REPAINT_SECONDS, self._publish_works)
         self.set_interval(self._sample_every, self._take_sample)
         self.call_after_refresh(self.workspace.take_sample)
         self.set_timer(SWEEP_SECONDS, partial(begin, self, self._sweep, group="sweep"))
@@ -100,7 +99,8 @@ class WizardApp(WizardActs):
             offer = partial(self._offer_to_continue, self.memory)
             self.call_after_refresh(begin, self, offer, group="continue")
         if self._idle is not None:
-            self.call_after_refresh(begin, self, partial(load_rest, self, self.steps), group="load")
+            load = partial(load_rest, self, self.steps, self._idle.rest)
+            self.call_after_refresh(begin, self, load, group="load")
         if self.preferences.settings.keys:
             warn = self.preferences.warn_of_unknown_keys
             self.call_after_refresh(begin, self, warn, group="keys")
@@ -111,14 +111,16 @@ class WizardApp(WizardActs):
         if self.memory is not None:
             self.memory.close()
 
+    def _publish_works(self) -> None:
+        if self._works_painted.due(self.since_key):
+            self.workspace.publish_works()
+
     async def _take_sample(self) -> None:
-        """Sample the machine; while keys are pressed only every few samples are painted, which takes 20 ms."""
-        if self.since_key < REST_SECONDS and self._unpainted < UNPAINTED_SAMPLES:
-            self._unpainted += 1
-            await asyncio.to_thread(self.workspace.history.take)
-        else:
-            self._unpainted = 0
+        """Sample the machine, and paint it where that is due."""
+        if self._sample_painted.due(self.since_key):
             await self.workspace.take_sample()
+        else:
+            await asyncio.to_thread(self.workspace.history.take)
 
     async def _offer_to_continue(self, memory: RunMemory) -> None:
         from firstlight_tui.modals.continue_run import offer_to_continue

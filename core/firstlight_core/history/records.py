@@ -118,9 +118,9 @@ def tune_records(document: TunedDocument | StoppedTuningDocument) -> list[Record
 
 
 def quality_records(document: QualityDocument | QualitiesDocument) -> list[RecordFacts]:
-    """Return a record for each checked target; a check that was stopped has no figure to compare."""
+    """Return a record for each checked target; that of a check that was stopped is void."""
     each = document["artifacts"] if document["kind"] == "qualities" else [document]
-    return [_quality_record(checked) for checked in each if not checked.get("stopped")]
+    return [_quality_record(checked) for checked in each]
 
 
 def conversion_records(documents: Sequence[ConversionDocument]) -> list[RecordFacts]:
@@ -168,7 +168,10 @@ def _quality_record(document: QualityDocument) -> RecordFacts:
         series.append(_series("top1_agreement", None, [drift["top1_agreement"]]))
     label = folder.name if folder is not None else document["target"]
     where = str(folder) if folder is not None else None
-    return _facts("quality", label, document["target"], where, settings, series)
+    facts = _facts("quality", label, document["target"], where, settings, series)
+    if document.get("stopped"):
+        facts["void"], facts["void_reasons"] = True, [document["verdict"]]
+    return facts
 
 
 def _conversion_record(document: ConversionDocument) -> RecordFacts:

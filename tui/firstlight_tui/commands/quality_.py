@@ -20,6 +20,10 @@ from firstlight_core.workflow.recorded import check_quality
 from firstlight_tui.commands.output import run_verb, say, show_events
 from firstlight_tui.commands.painting import Painted, Role
 
+KEEPS = "The targets that are checked by now are kept in the history."
+KEEPS_ANSWERS = (
+    "The answers and checks that are finished are kept in the history, without a verdict."
+)
 _MARKS = {"pass": "pass", "fail": "FAIL", "not-run": "not run", "needs-you": "needs you"}
 _ROLES: dict[str, Role] = {
     "pass": "good",
@@ -59,6 +63,8 @@ def quality(
 ) -> None:
     """Check the quality of one or more targets; leaves with 1 when a check failed."""
 
+    parts: list[QualityDocument | QualitiesDocument] = []
+
     async def work() -> QualityDocument | QualitiesDocument:
         if base is not None and reference is None:
             raise UsageError("--base belongs to --reference.", hint="Name the adapter there.")
@@ -71,9 +77,18 @@ def quality(
             text=text,
             network=network,
             on_event=show_events(),
+            on_stopped=parts.append,
         )
 
-    run_verb("quality", work, _show, as_json=json)
+    run_verb("quality", work, _show, as_json=json, keeps=lambda: keeps_words(parts))
+
+
+def keeps_words(parts: Sequence[QualityDocument | QualitiesDocument]) -> str:
+    """Return what stays of an interrupted check, as a sentence; empty where nothing was finished."""
+    if not parts:
+        return ""
+    part = parts[-1]
+    return KEEPS_ANSWERS if part["kind"] == "quality" and part.get("stopped") else KEEPS
 
 
 def _show(document: QualityDocument | QualitiesDocument) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import importlib
 import pkgutil
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,8 @@ from firstlight_tui import modals
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.terminal.idle import read_styles, screens_of
+
+HELP = f"{modals.__name__}.help"
 
 
 class LateStep:
@@ -58,14 +60,25 @@ class LateStep:
         self.load().passed_over(workspace)
 
 
-async def load_rest(app: App[Any], steps: "Sequence[LateStep | type[StepScreen]]") -> None:
-    """Import in a thread what the first paint did not need, and read its styles, before anybody asks for it."""
-    loads: list[Callable[[], object]] = [step.load for step in steps]
-    loads += [
+async def load_rest(
+    app: App[Any],
+    steps: "Sequence[LateStep | type[StepScreen]]",
+    rest: Callable[[], Awaitable[None]],
+) -> None:
+    """Import in a thread what the first paint did not need, and read its styles, before anybody asks for it.
+
+    The help comes first and at once, for any key may ask for it; before each of the others `rest` waits for a moment
+    without keys: imports and styles hold the screen for 20 ms at a time.
+    """
+    first: list[Callable[[], object]] = [partial(importlib.import_module, HELP)]
+    later: list[Callable[[], object]] = [step.load for step in steps]
+    later += [
         partial(importlib.import_module, module.name)
         for module in pkgutil.iter_modules(modals.__path__, f"{modals.__name__}.")
     ]
-    for load in loads:
+    for load in first + later:
+        if load not in first:
+            await rest()
         await asyncio.to_thread(load)
         read_styles(app, screens_of("firstlight_tui"))
         app.stylesheet.parse()

@@ -1,7 +1,6 @@
 """An application whose keys come in the order in which they were typed, and that a signal ends."""
 
 import asyncio
-import contextlib
 import gc
 import math
 import signal
@@ -15,14 +14,16 @@ from textual.driver import Driver
 from textual.screen import Screen
 
 from firstlight_tui.state.workspace import Workspace
-from firstlight_tui.terminal import escape_guard, key_queue
+from firstlight_tui.terminal import escape_guard, key_queue, light_strips
 from firstlight_tui.terminal.ascii_filter import AsciiApp
 from firstlight_tui.terminal.idle import LOOK_SECONDS, IdleTasks, keep_parsed_styles
 from firstlight_tui.terminal.known_styles import KnownStyles
+from firstlight_tui.terminal.writes import Writes
 
-PAINTING_SECONDS = 0.25
-"""Seconds that a screen that goes waits at most for the painting of the next one, which yet another may follow unpainted."""
 WRITING_SECONDS = 0.005
+"""So long after a painting garbage may be collected: another thread writes it to the terminal meanwhile."""
+PENDING_SECONDS = 0.05
+"""Seconds for which a key holds back the paintings of what came before it, at most."""
 
 
 class TerminalApp(AsciiApp):
@@ -33,11 +34,16 @@ class TerminalApp(AsciiApp):
     def __init__(self, *, idle: IdleTasks | None = None, ascii: bool = False) -> None:
         """`idle` are the tasks between the keys; the wizard of a test has none. `ascii` paints in ASCII only."""
         escape_guard.install()
+        light_strips.install()
         super().__init__(ascii=ascii)
         self.stylesheet = KnownStyles(variables=self.get_css_variables())
         keep_parsed_styles(self)
         self._idle = idle
         self._painted = asyncio.Event()
+        self._after_key: list[Callable[[], None]] = []
+        """What waits for the end of the key that is pending."""
+        self._leaving: set[asyncio.Task[None]] = set()
+        """Screens that are ending."""
         self._key_queue = key_queue.Queue(self, super().on_event)
 
     def get_driver_class(self) -> type[Driver]:
@@ -68,6 +74,9 @@ class TerminalApp(AsciiApp):
     async def on_passed(self, message: key_queue.Passed) -> None:
         """A key has been dealt with."""
         await self._key_queue.passed(message.number)
+        later, self._after_key = self._after_key, []
+        for update in later:
+            update()
 
     def update_styles(self, node: DOMNode, animate: bool = True) -> None:
         """Style a node anew; one that has no place yet gets its styles with its place, and needs none before."""
@@ -75,26 +84,63 @@ class TerminalApp(AsciiApp):
             super().update_styles(node, animate)
 
     async def _replace_screen(self, screen: Screen[Any]) -> Screen[Any]:
-        """Take a screen away once the one that is shown instead has painted itself; Textual would paint it once more.
+        """Take a screen away in a task of its own, once the one that is shown instead is on the terminal.
 
-        To end all its parts takes as long as a painting, which somebody waits for.
+        Textual would paint that one once more, and let the next key wait until the last part has ended.
         """
         screen.post_message(events.ScreenSuspend())
         stacks = self._screen_stacks.values()
         if not self.is_screen_installed(screen) and all(screen not in stack for stack in stacks):
             self.capture_mouse(None)
             self._painted.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(PAINTING_SECONDS):
-                    await self._painted.wait()
-            # Another thread writes it to the terminal, and has its turn while this one rests.
-            await asyncio.sleep(WRITING_SECONDS)
-            await screen.remove()
+            task = asyncio.create_task(self._end(screen))
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
         return screen
+
+    @property
+    def _writes(self) -> Writes | None:
+        """What the driver's thread still has to write; None where another driver writes."""
+        writes = getattr(self._driver, "writes", None)
+        return writes if isinstance(writes, Writes) else None
+
+    async def _end(self, screen: Screen[Any]) -> None:
+        """End a screen that is not shown any more; to end all its parts takes as long as a painting."""
+        await self._painted.wait()
+        if self._writes is not None:
+            await self._writes.done()
+        await screen.remove()
+
+    async def _shutdown(self) -> None:
+        # Nothing is painted any more.
+        self._painted.set()
+        if self._writes is not None:
+            self._writes.close()
+        await asyncio.gather(*self._leaving)
+        await super()._shutdown()
+
+    def _end_batch(self) -> None:
+        super()._end_batch()
+        if not self._batch_count and self._screen_stack:
+            # Textual asks only itself whether anything waits, and a screen that came meanwhile would stay unpainted.
+            self.screen.check_idle()
 
     def post_display_hook(self) -> None:
         """Something was painted."""
         self._painted.set()
+        if self._idle is not None and not gc.isenabled():
+            loop = asyncio.get_running_loop()
+            loop.call_later(WRITING_SECONDS, self._idle.painted, self._idle.keys)
+
+    @property
+    def key_pending(self) -> bool:
+        """Whether a key has come that no part has dealt with yet: what it changes is painted with all that waits."""
+        return self._key_queue.under_way and self.since_key < PENDING_SECONDS
+
+    def after_key(self, update: Callable[[], None]) -> None:
+        """Call `update` when the key that is pending has been dealt with."""
+        if update not in self._after_key:
+            self._after_key.append(update)
 
     def hold_keys(self) -> None:
         """Make later keys wait: a screen holds one back, and will send it with `keys_again`."""

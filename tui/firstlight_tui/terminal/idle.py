@@ -1,9 +1,11 @@
 """Tasks between two keys, so that no key waits for them: later styles and imports, cyclic garbage.
 
 A collection of everything that Textual and its widgets made takes 40 to 200 ms, and comes when it likes: without this
-module it was the longest that a key had to wait (bench/responsiveness.py).
+module it was the longest that a key had to wait (bench/responsiveness.py). Even the youngest objects wait for the
+redraw of a key: to look at them a dozen times while a step is painted takes a seventh of its time.
 """
 
+import asyncio
 import gc
 import inspect
 import sys
@@ -21,7 +23,9 @@ LOOK_SECONDS = 0.1
 """How often it looks whether the keys are at rest; one chore a look."""
 REST_SECONDS = 0.25
 """So long after the last key a chore of some milliseconds goes unnoticed."""
-YOUNG, MIDDLE, OLD = 2_000, 10, 1
+LONGEST_SECONDS = 0.1
+"""So long a key holds collections back at most; most keys are painted before."""
+YOUNG, MIDDLE, OLD = 2_000, 4, 1
 """New objects before the youngest are looked at; looks before those that stayed are; times of that before a whole
 collection is worth it. One dialog leaves some thousand objects that refer to each other: 40 of them at once take 200 ms,
 so every rest is used."""
@@ -61,6 +65,26 @@ def keep_parsed_styles(app: App[Any]) -> None:
     app.stylesheet._parse_cache = LRUCache(SHEETS)
 
 
+class Repaint:
+    """Whether what comes of itself is painted now: always at rest, while keys are pressed one time in a few.
+
+    A monitor, or running work, takes 10 to 20 ms to paint, and often just when a key has come.
+    """
+
+    def __init__(self, every: int) -> None:
+        """Of `every` times in a row one is painted at least."""
+        self._every = every
+        self._left_out = 0
+
+    def due(self, since_key: float) -> bool:
+        """Return whether it is to be painted this time."""
+        self._left_out += 1
+        if since_key < REST_SECONDS and self._left_out < self._every:
+            return False
+        self._left_out = 0
+        return True
+
+
 class IdleTasks:
     """Run the chores one at a time while no key comes."""
 
@@ -72,6 +96,7 @@ class IdleTasks:
     ) -> None:
         self._clock = clock
         self._touched = clock()
+        self._keys = 0
         self._chores = chores if chores is not None else _chores()
 
     @property
@@ -79,12 +104,31 @@ class IdleTasks:
         """Seconds since the last key."""
         return self._clock() - self._touched
 
+    @property
+    def keys(self) -> int:
+        """Number of keys and movements of the mouse so far."""
+        return self._keys
+
     def touch(self) -> None:
-        """A key was pressed, or the mouse moved."""
+        """A key was pressed, or the mouse moved: no collection comes before its redraw."""
         self._touched = self._clock()
+        self._keys += 1
+        gc.disable()
+
+    def painted(self, keys: int) -> None:
+        """What came after so many keys is on the terminal; garbage is collected unless another key has come."""
+        if keys == self._keys:
+            gc.enable()
+
+    async def rest(self) -> None:
+        """Wait until the keys are at rest."""
+        while self.rested < REST_SECONDS:
+            await asyncio.sleep(LOOK_SECONDS)
 
     def look(self) -> None:
         """Do the next chore if the keys are at rest; when all are done, a whole collection if it is worth it."""
+        if self.rested >= LONGEST_SECONDS:
+            gc.enable()
         if self.rested < REST_SECONDS:
             return
         if next(self._chores, None) is None and gc.get_count()[2] >= OLD:
@@ -93,8 +137,8 @@ class IdleTasks:
 
 def _chores() -> Iterator[str]:
     """Each is done when the next one is asked for its name."""
-    # The parsed styles and the widgets of the first step: by far the most of what lives.
-    gc.collect()
+    # The parsed styles and the widgets of the first step, by far the most of what lives. They are not looked through
+    # before: that would take 30 ms of the first second, for little garbage.
     gc.freeze()
     yield "styles"
     for name, service in FUNCTIONS.items():
@@ -102,6 +146,5 @@ def _chores() -> Iterator[str]:
         service.load()
         if len(sys.modules) > modules:
             yield name
-    gc.collect()
     gc.freeze()
     yield "rooms"

@@ -38,6 +38,11 @@ class Queue:
         self._under_way = 0
         """The number of the key that is on its way; 0 when there is none."""
 
+    @property
+    def under_way(self) -> bool:
+        """Whether a key is on its way."""
+        return self._under_way > 0
+
     async def take(self, event: Typed) -> None:
         """A key has come: send it on its way, or let it wait for its turn."""
         if not self._under_way and not self._on_hold:

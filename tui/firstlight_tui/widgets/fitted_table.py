@@ -3,11 +3,16 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from rich.segment import Segment
+from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.geometry import Size
 from textual.reactive import Reactive
 from textual.widgets import DataTable
+from textual.widgets._data_table import CellCacheKey
+
+from firstlight_tui.widgets.table_cell import cell_line, is_one_line
 
 Cells = Mapping[str, Text]
 
@@ -48,6 +53,53 @@ class FittedTable(DataTable[Text]):
         """Only another height moves anything: how wide the columns are never does."""
         if before.height != size.height:
             self.refresh(layout=True)
+
+    def _render_cell(
+        self,
+        row_index: int,
+        column_index: int,
+        base_style: Style,
+        width: int,
+        cursor: bool = False,
+        hover: bool = False,
+    ) -> list[list[Segment]]:
+        if row_index < 0 or column_index < 0 or width <= 2 * self.cell_padding:
+            return super()._render_cell(row_index, column_index, base_style, width, cursor, hover)
+        row_key = self._row_locations.get_key(row_index)
+        column_key = self._column_locations.get_key(column_index)
+        if row_key is None or column_key is None:
+            return super()._render_cell(row_index, column_index, base_style, width, cursor, hover)
+        key: CellCacheKey = (
+            row_key,
+            column_key,
+            base_style,
+            cursor,
+            hover,
+            self._show_hover_cursor,
+            self._update_count,
+            self._pseudo_class_state,
+        )
+        if (lines := self._cell_render_cache.get(key)) is not None:
+            return lines
+        text = self._get_row_renderables(row_index).cells[column_index]
+        if self.rows[row_key].height != 1 or not (isinstance(text, Text) and is_one_line(text)):
+            return super()._render_cell(row_index, column_index, base_style, width, cursor, hover)
+        is_fixed = row_index < self.fixed_rows or column_index < self.fixed_columns
+        own, after = self._get_styles_to_render_cell(
+            False,
+            False,
+            is_fixed,
+            hover,
+            cursor,
+            self.show_cursor,
+            self._show_hover_cursor,
+            self.cursor_foreground_priority == "css",
+            self.cursor_background_priority == "css",
+        )
+        before = base_style + Style.from_meta({"row": row_index, "column": column_index}) + own
+        lines = [cell_line(text, width, self.cell_padding, before, after, self.app.console)]
+        self._cell_render_cache[key] = lines
+        return lines
 
     def on_resize(self, event: events.Resize) -> None:
         """Fit the columns to the new width."""

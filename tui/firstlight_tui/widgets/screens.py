@@ -14,6 +14,8 @@ from textual.screen import ModalScreen, Screen, ScreenResultType
 from textual.widget import Widget
 from textual.worker import NoActiveWorker, get_current_worker
 
+from firstlight_tui.terminal.app import TerminalApp
+from firstlight_tui.terminal.compositor import SeenCompositor
 from firstlight_tui.widgets.layout_requests import answer_requests, drop_echoes, shown_bars
 
 LAYOUTS = 3
@@ -52,6 +54,12 @@ class BaseScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
     """The part to scroll to as soon as it has a place."""
     _laid_out = 0.0
     """When it was laid out last, by the clock of messages."""
+
+    def __init__(
+        self, name: str | None = None, id: str | None = None, classes: str | None = None
+    ) -> None:
+        super().__init__(name, id, classes)
+        self._compositor = SeenCompositor()
 
     @property
     def is_current(self) -> bool:
@@ -103,7 +111,17 @@ class BaseScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
             await self._settle(layouts - 1)
         else:
             self._held.close()
-            self._on_timer_update()
+            self._update()
+
+    def _on_timer_update(self) -> None:
+        if isinstance(self.app, TerminalApp) and self.app.key_pending:
+            self.app.after_key(self._update)
+        else:
+            self._update()
+
+    def _update(self) -> None:
+        """Lay out and paint what has asked for it."""
+        super()._on_timer_update()
 
     def _compositor_refresh(self) -> None:
         if not self.app._batch_count:

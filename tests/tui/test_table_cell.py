@@ -1,0 +1,62 @@
+"""A cell that is painted quickly looks as Rich would lay it out."""
+
+import pytest
+from rich.console import Console
+from rich.padding import Padding
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+from textual.renderables.styled import Styled
+
+from firstlight_tui.widgets.table_cell import cell_line, is_one_line
+from firstlight_tui.widgets.words import cell
+
+CONSOLE = Console(width=120, color_system="truecolor", force_terminal=True)
+BEFORE, AFTER = Style(bgcolor="blue", meta={"row": 1}), Style(color="red")
+
+
+def letters(segments: list[Segment]) -> list[tuple[str, Style | None]]:
+    """Every letter with its style, however the line is cut into segments."""
+    return [(letter, style) for text, style, _ in segments for letter in text]
+
+
+def shown(text: Text) -> Text:
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text
+
+
+TEXTS = [
+    cell("short"),
+    cell("12.5", right=True),
+    cell("a text that is much too long for its cell", "bold green"),
+    cell("a number that is too long for its cell", right=True),
+    cell("漢字 and words, cut within a wide letter 漢字漢字"),
+    cell("spaces at its end    "),
+    cell(""),
+    Text.assemble(("two", "bold"), " styles", ("!", "italic red"), justify="left"),
+]
+
+
+@pytest.mark.parametrize("width", [5, 12, 13, 40])
+@pytest.mark.parametrize("padding", [0, 1])
+@pytest.mark.parametrize("text", TEXTS, ids=lambda text: text.plain)
+def test_a_cell_looks_as_rich_lays_it_out(text: Text, width: int, padding: int) -> None:
+    text = shown(text)
+    assert is_one_line(text)
+    styled = Styled(Padding(text, (0, padding)), pre_style=BEFORE, post_style=AFTER)
+    options = CONSOLE.options.update_dimensions(width, 1).update(no_wrap=True)
+    (expected,) = CONSOLE.render_lines(styled, options)
+    line = cell_line(text, width, padding, BEFORE, AFTER, CONSOLE)
+    assert letters(line) == letters(expected)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        Text("two\nlines", justify="left"),
+        Text("tab\t", justify="left"),
+        Text("centred", justify="center"),
+    ],
+)
+def test_other_shapes_are_left_to_rich(text: Text) -> None:
+    assert not is_one_line(shown(text))
