@@ -68,9 +68,10 @@ def run_wizard(app: "WizardApp") -> int:
     Garbage is collected from the first paint on: nothing that is made before it is garbage.
     """
     from firstlight_core.process.priority import BESIDE_A_SCREEN
-    from firstlight_tui.terminal.idle import settle_garbage
+    from firstlight_tui.terminal.idle import settle_garbage, share_time
 
     settle_garbage()
+    share_time()
     # A terminal that is not raw yet, or not any more, makes a signal of Ctrl+C: it must not cut off the last lines.
     signal.signal(signal.SIGINT, partial(_interrupted, app))
     _watch_children_without_threads()

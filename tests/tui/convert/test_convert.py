@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.content import Content
 from textual.pilot import Pilot
 from textual.widgets import Button, OptionList, TextArea
 
@@ -31,8 +32,9 @@ from firstlight_tui.steps.convert.text import built_words
 from firstlight_tui.steps.precision.screen import PrecisionStep
 from firstlight_tui.widgets import ProblemPanel, Words
 from firstlight_tui.widgets.charts.chart import Chart
+from firstlight_tui.widgets.charts.lines import LinePlot
 from firstlight_tui.widgets.log_view import LogView
-from tests.support.pilot import SIZES, Build, age, settle
+from tests.support.pilot import SIZES, Build, age, set_age, settle
 from tests.support.wizard_documents import FULL, MODEL, conversion
 from tests.support.wizard_services import Called, fake_services
 
@@ -103,6 +105,36 @@ def converting(wizard: Build, called: Called) -> Converting:
             yield app, pilot, olive
 
     return begun
+
+
+async def test_a_conversion_without_news_paints_no_plot(
+    converting: Converting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with converting(ONE) as (app, pilot, olive):
+        await pilot.pause()
+        set_age(app, "convert", 12.0)
+        work = app.workspace.works["convert"]
+        work.clock = lambda: work.begun + 12.0
+        app.workspace.publish_works()
+        await pilot.pause()
+        drawn: list[str] = []
+        original = LinePlot.draw
+
+        def draw(plot: LinePlot, width: int, height: int) -> Content:
+            drawn.append(plot.title)
+            return original(plot, width, height)
+
+        monkeypatch.setattr(LinePlot, "draw", draw)
+        for _ in range(3):
+            app.workspace.publish_works()
+            await pilot.pause()
+        assert not drawn
+        work.remember_memory(float(GIB))
+        app.workspace.publish_works()
+        await pilot.pause()
+        assert len(drawn) == 1 and "1.00 GiB" in drawn[0]
+        olive.go_on.set()
+        await settle(pilot)
 
 
 def text(pilot: Pilot[Any], selector: str) -> str:

@@ -30,6 +30,7 @@ YOUNG, MIDDLE, OLD = 2_000, 4, 1
 collection is worth it. One dialog leaves some thousand objects that refer to each other: 40 of them at once take 200 ms,
 so every rest is used."""
 NEVER = 1_000_000
+SWITCH_SECONDS = 0.001
 SHEETS = 1_024
 """Parsed sheets of CSS that are kept; each widget class has one."""
 
@@ -38,6 +39,11 @@ def settle_garbage() -> None:
     """Exclude all objects that exist now from garbage collection, and leave whole collections to the idle tasks."""
     gc.freeze()
     gc.set_threshold(YOUNG, MIDDLE, NEVER)
+
+
+def share_time() -> None:
+    """Let a thread wait 1 ms for one that computes: Python's 5 ms are much of what a key may take, several times over."""
+    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 def read_styles(app: App[Any], screens: Iterable[type[Screen[Any]]]) -> None:

@@ -104,11 +104,16 @@ class ConversionBoard(Vertical):
         return LinePlot(
             series=(Series(label="RAM", points=points, filled=True),),
             title=title,
-            y_text=lambda value, largest: bytes_text(value) if value else "0",
+            y_text=_tick_text,
             x_ends=("start", seconds_text(points[-1][0]) if points else ""),
             reference=Reference(value=predicted, label=label) if predicted is not None else None,
             in_bytes=True,
         )
+
+
+def _tick_text(value: float, largest: float) -> str:
+    """Words of a tick; one function for all plots, or no two of them would be equal and each would be painted."""
+    return bytes_text(value) if value else "0"
 
 
 def plan_estimate_words(keys: Sequence[str], estimates: Estimates) -> Content:
