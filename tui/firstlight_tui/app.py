@@ -116,11 +116,7 @@ class WizardApp(WizardActs):
             self.workspace.publish_works()
 
     async def _take_sample(self) -> None:
-        """Sample the machine, and paint it where that is due."""
-        if self._sample_painted.due(self.since_key):
-            await self.workspace.take_sample()
-        else:
-            await asyncio.to_thread(self.workspace.history.take)
+        await self.workspace.take_sample(publish=self._sample_painted.due(self.since_key))
 
     async def _offer_to_continue(self, memory: RunMemory) -> None:
         from firstlight_tui.modals.continue_run import offer_to_continue

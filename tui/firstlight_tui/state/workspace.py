@@ -168,10 +168,11 @@ class Workspace:
             sample, job_cpu=cpu, job_wanted=wanted, job_rss=int(held) if held else sample.job_rss
         )
 
-    async def take_sample(self) -> None:
-        """Add a sample to the history and publish it."""
+    async def take_sample(self, *, publish: bool = True) -> None:
+        """Add a sample to the history, and publish it unless nobody needs to paint it."""
         await asyncio.to_thread(self.history.take)
-        self.sampled.publish(self.history.last)
+        if publish:
+            self.sampled.publish(self.history.last)
 
     def machine_view(self, samples: Iterable[Sample]) -> MachineView:
         """Return what the monitor shows of these samples and of what runs now."""

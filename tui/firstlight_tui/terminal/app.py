@@ -41,7 +41,7 @@ class TerminalApp(AsciiApp):
         self._idle = idle
         self._painted = asyncio.Event()
         self._after_key: list[Callable[[], None]] = []
-        """What waits for the end of the key that is pending."""
+        """Updates that wait for the end of the key that is pending."""
         self._leaving: set[asyncio.Task[None]] = set()
         """Screens that are ending."""
         self._key_queue = key_queue.Queue(self, super().on_event)
@@ -100,7 +100,7 @@ class TerminalApp(AsciiApp):
 
     @property
     def _writes(self) -> Writes | None:
-        """What the driver's thread still has to write; None where another driver writes."""
+        """The writes that the driver's thread has before it; None where another driver writes."""
         writes = getattr(self._driver, "writes", None)
         return writes if isinstance(writes, Writes) else None
 

@@ -72,7 +72,7 @@ def keep_parsed_styles(app: App[Any]) -> None:
 
 
 class Repaint:
-    """Whether what comes of itself is painted now: always at rest, while keys are pressed one time in a few.
+    """Rule for what comes of itself: painted always at rest, and one time in a few while keys are pressed.
 
     A monitor, or running work, takes 10 to 20 ms to paint, and often just when a key has come.
     """
@@ -122,7 +122,7 @@ class IdleTasks:
         gc.disable()
 
     def painted(self, keys: int) -> None:
-        """What came after so many keys is on the terminal; garbage is collected unless another key has come."""
+        """Collect garbage again unless a key has come since: what so many keys asked for is on the terminal."""
         if keys == self._keys:
             gc.enable()
 

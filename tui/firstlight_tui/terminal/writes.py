@@ -13,7 +13,7 @@ class Mark(str):
 
 
 class Writes:
-    """What a driver's thread still has to write."""
+    """The texts that a driver's thread has not written yet."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         """`write` gives the thread a text."""
