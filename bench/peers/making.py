@@ -179,7 +179,7 @@ async def measure_making(model: PeerModel, folders: Folders, llama: LlamaCpp) ->
     folders.made.mkdir(parents=True, exist_ok=True)
     row = find_precision("int4-calibrated")
     config = folders.made / "large-blocks.json"
-    config.write_text(json.dumps(large_blocks_config(folders.source, row, model)), "utf-8")
+    config.write_text(json.dumps(large_blocks_config(folders.source, row)), "utf-8")
     calibrated = ("--precision", row.key)
     subjects: list[Subject] = [
         Conversion(INT4, folders, folders.int4),
@@ -205,12 +205,9 @@ async def tune(folders: Folders) -> None:
         shutil.rmtree(folders.tuned)
 
 
-def large_blocks_config(source: Path, row: Precision, model: PeerModel) -> OliveConfig:
+def large_blocks_config(source: Path, row: Precision) -> OliveConfig:
     """Return the configuration of the calibrated row with the options that "Advanced" offers for it."""
-    options: dict[str, int | str | bool] = {
-        "block_size": model.calibrated_block,
-        "algorithm": "k_quant",
-    }
+    options: dict[str, int | str | bool] = {"block_size": 128, "algorithm": "k_quant"}
     return with_options(run_config(source, row), options, precision=row, tied=True)
 
 

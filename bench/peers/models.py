@@ -22,7 +22,7 @@ TUNED = "Firstlight INT4, threads tuned"
 CALIBRATED = "Firstlight INT4 calibrated"
 """Its weights are rounded on a text, for which the conversion takes minutes; it is offered, never the default."""
 LARGE_BLOCKS = "Firstlight INT4 calibrated, larger blocks, 4-bit head"
-"""The same with layers in the largest blocks that are a whole part of every matrix."""
+"""The same with layers in blocks of 128."""
 BARE = "bare loop, Firstlight's artifact and options"
 OLIVE = "Olive by hand, bare loop"
 LLAMA = "llama.cpp"
@@ -41,8 +41,6 @@ class PeerModel:
     """Preset of a chat template for a base model, which has none."""
     rounds: int
     """Rounds of the comparison of speed, so that one run takes less than eight minutes."""
-    calibrated_block: int
-    """The largest block size of 32, 64 and 128 that divides the columns of every matrix."""
     decode_target: float
     tuned_decode_target: float
 
@@ -55,7 +53,6 @@ MODELS = {
             title="SmolLM2-135M-Instruct",
             template_preset=None,
             rounds=12,
-            calibrated_block=64,
             decode_target=1.0,
             tuned_decode_target=1.1,
         ),
@@ -64,7 +61,6 @@ MODELS = {
             title="Gemma 3 270M (base)",
             template_preset="gemma",
             rounds=8,
-            calibrated_block=128,
             decode_target=1.25,
             tuned_decode_target=1.3,
         ),

@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,13 +13,31 @@ import pytest
 
 from firstlight_core.artifact.publishing import read_manifest
 from firstlight_core.conversion.convert import convert
+from firstlight_core.conversion.olive_config import run_config
 from firstlight_core.inference.engine import open_engine
 from firstlight_core.measure.drift import measure_drift
 from firstlight_core.measure.quality_prompts import load_prompts
 from firstlight_core.measure.reference import find_reference
+from firstlight_core.precision.options import with_options
+from firstlight_core.precision.table import find_precision
 from firstlight_core.process.events import Event, Progress, Stage
+from firstlight_core.process.offline import child_environment
 
 pytestmark = pytest.mark.real
+_WRITE = """
+import json, sys
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM
+torch.manual_seed(0)
+folder, hidden, wide, tied = sys.argv[1:]
+config = AutoConfig.for_model(
+    "llama", vocab_size=2048, hidden_size=int(hidden), num_hidden_layers=2, num_attention_heads=2,
+    num_key_value_heads=1, head_dim=48, intermediate_size=int(wide), max_position_embeddings=1024,
+    bos_token_id=1, eos_token_id=2, pad_token_id=0,
+)
+config.tie_word_embeddings = tied == "tied"
+AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(folder)
+"""
 
 
 def halves(sample: Path, folder: Path) -> tuple[Path, Path]:
@@ -102,3 +123,36 @@ async def test_an_adapter_is_merged_and_then_rounded(sample: Path, tmp_path: Pat
     assert made["built"]["bits"] == [4, 8]
     assert made["agreement"]["top1"] >= 0.9
     assert made["calibration"]["source"] == "own answers"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("key", "options", "ends"),
+    [
+        ("int4-quality", {}, "tied"),
+        ("int4-calibrated", {}, "untied"),
+        ("int4-calibrated", {"block_size": 128, "algorithm": "k_quant"}, "tied"),
+        ("int4-calibrated", {"block_size": 64, "algorithm": "k_quant"}, "untied"),
+    ],
+)
+async def test_rows_of_part_blocks_and_odd_numbers_of_them_are_proven(
+    key: str, options: dict[str, int | str | bool], ends: str, sample: Path, tmp_path: Path
+) -> None:
+    """96 and 160 columns: 3 and 5 blocks of 32, 1 ½ and 2 ½ of 64."""
+    source = tmp_path / "source"
+    subprocess.run(
+        [sys.executable, "-P", "-c", _WRITE, str(source), "96", "160", ends],
+        env=child_environment(),
+        check=True,
+        capture_output=True,
+    )
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        shutil.copy(sample / name, source / name)
+    row, tied = find_precision(key), ends == "tied"
+    config = with_options(run_config(source, row), options, precision=row, tied=tied)
+    made = await convert(source, tmp_path / "out", precision=key, config=config)
+    assert made["proof"]["level"] == "proven"
+    assert made["agreement"]["structure"]["error_max"] < 1e-4
+    assert made["proof"]["weights"]["unmatched"] == []
+    wanted = {32, int(options.get("block_size", 32))}
+    assert made["built"]["block_size"] == sorted(wanted)

@@ -14,7 +14,8 @@ from firstlight_core.errors import ModelRefused, OutOfMemory, StateProblem, Tool
 from firstlight_core.estimate.calibrated_cost import uneven_layers
 from firstlight_core.estimate.estimates import Room, estimate, pointless
 from firstlight_core.model.inspection import Inspection, inspect_model
-from firstlight_core.precision.options import costs_of, layer_block
+from firstlight_core.precision.options import costs_of
+from firstlight_core.precision.table import calibrates
 from firstlight_core.text import bytes_text, shown_path
 
 Stamp = tuple[int, int, int]
@@ -83,8 +84,8 @@ def check_room(
     """
     if reason := pointless(before.inspection, plan.precision):
         raise ModelRefused(reason, hint="Choose another precision.")
-    if reason := uneven_layers(before.inspection, layer_block(plan.run_config)):
-        raise ModelRefused(reason, hint="Choose a smaller block size.")
+    if calibrates(plan.run_config) and (reason := uneven_layers(before.inspection)):
+        raise ModelRefused(reason, hint="Choose another precision.")
     possible, reason = precision_available(plan.precision)
     if not possible:
         raise ToolchainMissing(

@@ -47,19 +47,17 @@ def unfit(inspection: Inspection, precision: Precision) -> str:
             f"The installed builder cannot read calibrated weights of {shape.architecture}: "
             "INT4 quality drifts less than INT4 without a calibration."
         )
-    if reason := uneven_layers(inspection, precision.block_size):
+    if reason := uneven_layers(inspection):
         return f"{reason} INT4 quality pads them."
     return ""
 
 
-def uneven_layers(inspection: Inspection, block: int | None) -> str:
-    """Return why layers cannot be calibrated in blocks of so many weights; empty when they can, or for None."""
-    if block is None or block < 1:
-        return ""
-    odd = next((columns for columns, _ in inspection.structure.matrices if columns % block), None)
+def uneven_layers(inspection: Inspection) -> str:
+    """Return why layers cannot be calibrated; empty when they can: a row of 4-bit weights must end with a byte."""
+    odd = next((columns for columns, _ in inspection.structure.matrices if columns % 2), None)
     if odd is None:
         return ""
-    return f"Calibrated weights come in whole blocks of {block}, and this model has matrices of {odd} columns."
+    return f"Calibrated weights are stored two to a byte, and this model has matrices of {odd} columns."
 
 
 def calibration_seconds(inspection: Inspection) -> float:

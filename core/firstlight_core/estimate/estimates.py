@@ -139,19 +139,7 @@ def pointless(inspection: Inspection, precision: Precision) -> str:
     """Return why a row makes no sense for this model; empty when it does."""
     if precision.tied_only and not inspection.structure.tied:
         return "The model's output head is not its embedding, so there is no table to share: INT8 makes the same."
-    return _uneven(inspection, precision) or unfit(inspection, precision)
-
-
-def _uneven(inspection: Inspection, precision: Precision) -> str:
-    """Return why onnxruntime's k-quant cannot pack a model: zero points of two groups of 32 share a byte."""
-    if "k_quant" not in str(precision.builder_options.get("int4_algo_config", "")):
-        return ""
-    odd = [columns for columns, _ in inspection.structure.matrices if columns % 64]
-    return (
-        f"k-quant packs rows of a multiple of 64 only; this model has rows of {odd[0]}."
-        if odd
-        else ""
-    )
+    return unfit(inspection, precision)
 
 
 def overflows(inspection: Inspection, precision: Precision) -> str:

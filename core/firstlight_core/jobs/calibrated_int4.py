@@ -2,8 +2,7 @@
 
 The pass wants wikitext from the hub. Here it gets the user's text, or what the model itself says to a few questions:
 it is loaded then anyway, not yet quantised, and an adapter is merged. It works in float32: the pass would load a
-bfloat16 model as it is stored, and round what the layers hand on. And the grid of each group of weights is searched
-for (`SearchedGrid`), where the pass takes the smallest and the largest weight: that alone takes a third off the drift.
+bfloat16 model as it is stored, and round what the layers hand on. How a matrix is rounded is `weight_rounding`.
 """
 
 import contextlib
@@ -16,9 +15,11 @@ from typing import Any, TypedDict
 from firstlight_core.documents.conversion import CalibrationDocument, OliveConfig
 from firstlight_core.documents.jobs_conversion import CalibrationRequest
 from firstlight_core.documents.messages import Message
-from firstlight_core.errors import FirstlightError, ModelRefused
+from firstlight_core.errors import FirstlightError
+from firstlight_core.jobs import part_blocks, weight_rounding
+from firstlight_core.jobs.calibrated_head import CalibratedHead
 from firstlight_core.jobs.chat_template import ChatTemplate
-from firstlight_core.jobs.transformers_model import idle_cores, load_tokenizer, stop_ids
+from firstlight_core.jobs.transformers_model import idle_threads, load_tokenizer, stop_ids
 from firstlight_core.model.own_files import own_files
 from firstlight_core.precision.olive_reading import read_input
 from firstlight_core.process.events import Event, Progress, Stage
@@ -28,10 +29,6 @@ LONGEST_PASSAGE = 512
 """Tokens of one conversation or passage that are used."""
 LARGE = 10**9
 """Parameters from which fewer answers are computed at once, and shorter ones: each costs a pass over all weights."""
-SHARES = tuple(1 - 0.3 * step / 8 for step in range(9))
-"""Shares of a group's weight range that are tried for its scale."""
-ATTEMPTS = 6
-"""How often a matrix is tried with more damping before it is given up."""
 
 
 class Sample(TypedDict):
@@ -48,12 +45,14 @@ class Calibrator:
         self._tell = tell
         self._text: CalibrationRequest | None = None
         self._source, self._base = Path(), ""
+        self._head = CalibratedHead()
         self.document: CalibrationDocument | None = None
         """Calibration data of the last conversion; None without a pass."""
 
     def begin(self, text: CalibrationRequest | None, config: OliveConfig) -> None:
         """Take up the text of the next conversion (`CalibrationText.to_json`), and whose tokenizer reads it."""
         self.document = None
+        self._head.forget()
         self._text = text
         model = read_input(config)
         self._source, self._base = Path(model.source), model.base or ""
@@ -62,10 +61,10 @@ class Calibrator:
         """Adjust the pass in this process; an Olive without it fails when the pass runs."""
         from olive.passes.pytorch import gptq, quant_utils
 
+        part_blocks.install()
+        self._head.install()
         inner = gptq.run_layerwise_quantization
-        grid = _searched_grid(gptq.WeightQuantizer)
-        gptq.WeightQuantizer = grid
-        gptq.Gptq.process_module = staticmethod(_on_fresh_weights(gptq.Gptq.process_module, grid))
+        weight_rounding.install(gptq.Gptq)
 
         def run(model: Any, wrapper: Any, data_config: Any, **named: Any) -> Any:
             began = time.perf_counter_ns()
@@ -74,9 +73,12 @@ class Calibrator:
             original = quant_utils.get_calibration_dataset
             quant_utils.get_calibration_dataset = lambda *_, **__: samples
             named["process_module"] = self._counting(network, named["process_module"])
+            keep_head = self._head.watch(wrapper)
             try:
                 with idle_threads():
-                    return inner(model, wrapper, data_config, **named)
+                    device = inner(model, wrapper, data_config, **named)
+                    keep_head()
+                    return device
             finally:
                 quant_utils.get_calibration_dataset = original
                 assert self.document is not None
@@ -159,86 +161,20 @@ class Calibrator:
         return rows
 
     def _counting(self, network: Any, inner: Callable[..., None]) -> Callable[..., None]:
-        """Return the pass's work on one matrix, counted in layers, and tried again where it cannot be solved."""
-        import torch
-
+        """Return the pass's work on one matrix, counted in layers."""
         layers = int(network.config.get_text_config().num_hidden_layers)
         each = sum(hasattr(module, "quant_info") for module in network.modules()) / layers
         done = 0
         self._tell(Stage("calibrate", "Rounding the weights on the calibration text"))
         self._tell(Progress(0, layers, "layers"))
 
-        def process(module: Any, *rest: Any, **named: Any) -> None:
+        def process(*rest: Any, **named: Any) -> None:
             nonlocal done
-            gram = module.quant_info.data["H"]
-            if not bool(torch.isfinite(gram).all() and torch.isfinite(module.weight).all()):
-                raise ModelRefused(
-                    "The original computes numbers that are not finite (NaN or infinity).",
-                    hint="Its weights are damaged: copy or download the model again.",
-                )
-            for attempt in range(ATTEMPTS):
-                try:
-                    inner(module, *rest, **named)
-                    break
-                except torch.linalg.LinAlgError:
-                    # The pass has added its damping in place, so another turn has more of it.
-                    if attempt + 1 == ATTEMPTS:
-                        raise
+            inner(*rest, **named)
             done += 1
             self._tell(Progress(min(layers, int(done / each)), layers, "layers"))
 
         return process
-
-
-def _searched_grid(inner: Any) -> Any:
-    """Olive's `WeightQuantizer`, but a group's grid is the one of several that costs its outputs least.
-
-    A range narrower than the weights clips the outermost and puts all others on a finer grid. What an error costs is
-    its square times how large the input of its column is on the calibration text (the diagonal of the pass's matrix).
-    """
-    import torch
-
-    class SearchedGrid(inner):  # type: ignore[misc]
-        inputs: Any = None
-        """Mean square of every input of the matrix that is being rounded."""
-        group = 0
-        """Groups of it that have their grid."""
-
-        def find_qparams(self, tensor: Any) -> tuple[Any, Any]:
-            scales, zeros = super().find_qparams(tensor)
-            width = tensor.shape[-1]
-            cls = type(self)
-            if cls.inputs is None or scales.shape[-1] != 1:
-                return scales, zeros
-            cost = cls.inputs[cls.group * width : (cls.group + 1) * width]
-            cls.group += 1
-            best, least = scales, torch.full_like(scales, float("inf"))
-            for share in SHARES:
-                tried = scales * share
-                error = self.fake_quantize(tensor, tried, zeros) - tensor
-                lost = (error.square() * cost).sum(-1, keepdim=True)
-                best, least = torch.where(lost < least, tried, best), torch.minimum(lost, least)
-            return best, zeros
-
-    return SearchedGrid
-
-
-def _on_fresh_weights(inner: Callable[..., None], grid: Any) -> Callable[..., None]:
-    """Return the pass's work on one matrix, in blocks of one group.
-
-    In larger blocks it would look for the grids of all groups but the first in weights that it has not yet corrected.
-    """
-    import torch
-
-    def process_module(module: Any, **named: Any) -> None:
-        size = module.quant_info.quantizer.group_size
-        grid.inputs, grid.group = torch.diag(module.quant_info.data["H"]).clone(), 0
-        try:
-            inner(module, **{**named, **({"blocksize": size} if size > 0 else {})})
-        finally:
-            grid.inputs = None
-
-    return process_module
 
 
 def _within(rows: list[list[int]], budget: int) -> list[list[int]]:
@@ -249,19 +185,6 @@ def _within(rows: list[list[int]], budget: int) -> list[list[int]]:
             break
         used.append(row)
     return used
-
-
-@contextlib.contextmanager
-def idle_threads() -> Any:
-    """As many threads of torch as there are idle cores, while the block runs."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(idle_cores())
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _renderer(source: Path, base: str, tokenizer: Any) -> Callable[[Sequence[Message]], list[int]]:

@@ -1,7 +1,8 @@
 """The original in transformers: read offline, from safetensors only, and without running anything of its folder."""
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,19 @@ def idle_cores() -> int:
     cores = os.cpu_count() or 1
     load = load_average()
     return max(1, min(cores, round(cores + 1 - load)))
+
+
+@contextlib.contextmanager
+def idle_threads() -> Iterator[None]:
+    """As many threads of torch as there are idle cores, while the block runs."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(idle_cores())
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def load_tokenizer(source: Path, base: str | None) -> Any:

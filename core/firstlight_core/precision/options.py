@@ -7,7 +7,7 @@ k-quant brings its own zero points.
 """
 
 import copy
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from firstlight_core.documents.conversion import OliveConfig
@@ -111,24 +111,14 @@ HEAD = Option(
 _EIGHT_BITS = ("default", "k_quant")
 
 
-def options_for(
-    precision: Precision, *, tied: bool, widths: Collection[int] = ()
-) -> tuple[Option, ...]:
-    """Return the options that mean something for this row; none for rows that are not quantised.
-
-    `widths`: columns of the layers' matrices, of which calibrated blocks must be a whole part.
-    """
+def options_for(precision: Precision, *, tied: bool) -> tuple[Option, ...]:
+    """Return the options that mean something for this row; none for rows that are not quantised."""
     if precision.builder_precision == "int8":
         choices = tuple(c for c in ALGORITHM.choices if c.value in _EIGHT_BITS)
         return (BLOCK_SIZE, ACCURACY, replace(ALGORITHM, choices=choices))
     if precision.calibrated:
         # The body is rounded by then: the algorithm is that of the head, and with it of a tied embedding.
-        whole = tuple(
-            choice
-            for choice in LAYER_BLOCK.choices
-            if not any(width % int(choice.value) for width in widths)
-        )
-        return (replace(LAYER_BLOCK, choices=whole), ACCURACY, HEAD)
+        return (LAYER_BLOCK, ACCURACY, HEAD)
     if precision.builder_precision == "int4":
         return (BLOCK_SIZE, ACCURACY, ALGORITHM, *((EMBEDDING,) if tied else ()))
     return ()

@@ -84,8 +84,7 @@ class Builds:
         row = run_config(self.source, self.precision, base=adapter_base(self.source))
         tied = inspection.structure.tied
         self._estimate = estimate(inspection, self.precision)["seconds"]
-        widths = {columns for columns, _ in inspection.structure.matrices}
-        for build in builds(self.precision, read_options(row), tied=tied, widths=widths):
+        for build in builds(self.precision, read_options(row), tied=tied):
             config = (
                 with_options(row, build.options, precision=self.precision, tied=tied)
                 if build.options

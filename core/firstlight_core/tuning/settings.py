@@ -1,6 +1,6 @@
 """The settings of tuning: threads of onnxruntime, and blocks and algorithm of the quantiser."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import psutil
@@ -21,6 +21,8 @@ SPINS = (SPIN_MICROSECONDS, 0, 1_000)
 """Microseconds that an idle thread stays awake; a millisecond is onnxruntime's own, 0 lets it sleep at once."""
 BLOCKS = (32, 64, 128)
 """Weights that share a scale. Smaller blocks than the builder's 32 are larger files and more arithmetic."""
+HEADS = {"k_quant": "4-bit head", "k_quant_last": "8-bit head"}
+"""The algorithm of a calibrated row in words: it is that of the output head alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +114,12 @@ class Build:
         if "block_size" in self.options:
             parts.append(f"blocks of {self.options['block_size']}")
         if "algorithm" in self.options:
-            parts.append(str(self.options["algorithm"]).replace("_", "-"))
+            algorithm = str(self.options["algorithm"])
+            parts.append(
+                HEADS.get(algorithm, algorithm)
+                if self.precision.calibrated
+                else algorithm.replace("_", "-")
+            )
         if self.options.get("accuracy_level") == 1:
             parts.append("fp32 arithmetic")
         return ", ".join([self.precision.label, *parts])
@@ -120,7 +127,7 @@ class Build:
     @property
     def gentler(self) -> bool:
         """True if it searches for better scales than the build of the same kind that rounds: no faster, but closer."""
-        return self.options.get("algorithm") == "k_quant"
+        return self.options.get("algorithm") == "k_quant" and not self.precision.calibrated
 
     @property
     def kind(self) -> tuple[tuple[str, int | str | bool], ...]:
@@ -144,16 +151,15 @@ def builds(
     own: Mapping[str, int | str | bool],
     *,
     tied: bool,
-    widths: Collection[int] = (),
 ) -> tuple[Build, ...]:
     """List the builds to try for a row whose configuration asks for `own`; the row as it is comes first.
 
     Each block size with rounding and with k-quant, which costs nothing when it runs and drifts less; and arithmetic in
-    fp32 instead of int8. A row that names another algorithm keeps it. Rows that are not quantised have one build.
-    `widths`: columns of the layers' matrices, which limit the blocks of a calibrated row.
+    fp32 instead of int8. A row that names another algorithm keeps it; a calibrated one is tried with a head of 4 bits
+    too. Rows that are not quantised have one build.
     """
     first = Build(precision=precision)
-    options_offered = options_for(precision, tied=tied, widths=widths)
+    options_offered = options_for(precision, tied=tied)
     offered = {option.key: [c.value for c in option.choices] for option in options_offered}
     if not offered:
         return (first,)
@@ -163,6 +169,9 @@ def builds(
         for block in BLOCKS
         for algorithm in algorithms
     ]
+    if precision.calibrated:
+        # The algorithm is that of the head: what is fastest of all has large blocks and a head of 4 bits.
+        wanted.append({"block_size": BLOCKS[-1], "algorithm": "k_quant"})
     wanted.append({"accuracy_level": 1})
     candidates = [first]
     for options in wanted:

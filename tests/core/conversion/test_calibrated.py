@@ -167,27 +167,36 @@ def test_its_options_are_the_blocks_of_the_layers_and_the_head(sample: Path) -> 
     assert edited_bytes(document, ROW, small) == pytest.approx(size - head, abs=2)
 
 
-def test_blocks_must_be_whole_in_every_matrix_of_the_layers(sample: Path, tmp_path: Path) -> None:
-    def blocks(*widths: int) -> list[int | str | bool]:
-        option = options_for(ROW, tied=True, widths=widths)[0]
-        return [choice.value for choice in option.choices]
-
-    assert blocks() == blocks(640, 2048) == [32, 64, 128]
-    assert blocks(576, 1536) == [32, 64]
+def test_blocks_need_not_be_whole(sample: Path, tmp_path: Path) -> None:
+    blocks = [choice.value for choice in options_for(ROW, tied=True)[0].choices]
+    assert blocks == [32, 64, 128]
     config = with_options(run_config(sample, ROW), {"block_size": 128}, precision=ROW, tied=True)
     plan = plan_conversion(sample, tmp_path / "o", precision=ROW.key, config=config)
     before = look(plan)
-    check_room(plan, before, tmp_path)
-    structure = replace(before.inspection.structure, matrices=((576, 576),))
-    inspection = replace(before.inspection, structure=structure)
-    with pytest.raises(ModelRefused, match="blocks of 128, and this model has matrices of 576"):
+
+    def check(columns: int) -> None:
+        structure = replace(before.inspection.structure, matrices=((columns, 576),))
+        inspection = replace(before.inspection, structure=structure)
         check_room(plan, replace(before, inspection=inspection), tmp_path)
 
+    check(576)
+    check(34)
+    with pytest.raises(ModelRefused, match="two to a byte, and this model has matrices of 577"):
+        check(577)
 
-def test_tuning_tries_the_blocks_that_are_whole() -> None:
+
+def test_tuning_tries_larger_blocks_and_a_smaller_head() -> None:
     own = {"block_size": 32, "algorithm": "k_quant_last", "accuracy_level": 4}
-    tried = builds(ROW, own, tied=True, widths={576, 1536})
-    assert [build.options for build in tried] == [{}, {"block_size": 64}, {"accuracy_level": 1}]
+    tried = builds(ROW, own, tied=True)
+    assert [build.options for build in tried] == [
+        {},
+        {"block_size": 64},
+        {"block_size": 128},
+        {"block_size": 128, "algorithm": "k_quant"},
+        {"accuracy_level": 1},
+    ]
+    assert [build.gentler for build in tried] == [False] * 5
+    assert tried[3].label == "INT4 calibrated, blocks of 128, 4-bit head"
 
 
 # What it costs ----------------------------------------------------------------------------------
@@ -229,8 +238,8 @@ def test_it_is_not_offered_where_the_builder_misreads_it(sample: Path) -> None:
     inspection = inspect_model(sample)
     other = replace(inspection, shape=replace(inspection.shape, architecture="Phi3ForCausalLM"))
     assert "Phi3ForCausalLM" in unfit(other, ROW)
-    odd = replace(inspection, structure=replace(inspection.structure, matrices=((48, 10),)))
-    assert "48 columns" in unfit(odd, ROW)
+    odd = replace(inspection, structure=replace(inspection.structure, matrices=((47, 10),)))
+    assert "47 columns" in unfit(odd, ROW)
     assert estimate(odd, ROW, room=PLENTY)["blocked_by"] == "model"
     for row in PRECISIONS:
         assert not unfit(inspection, row)

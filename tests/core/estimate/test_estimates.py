@@ -302,16 +302,12 @@ def test_windows_and_rotary_tables_of_a_config(
     )
 
 
-@pytest.mark.parametrize(("columns", "fits"), [(96, False), (128, True), (576, True)])
-def test_k_quant_is_offered_only_where_it_can_pack_the_rows(
-    sample: Path, columns: int, fits: bool
-) -> None:
-    """The matrix: `cannot reshape array of size 96 into shape (64,newaxis)` after the whole build."""
+@pytest.mark.parametrize("columns", [96, 128, 576])
+def test_k_quant_is_offered_for_rows_of_an_odd_number_of_blocks(sample: Path, columns: int) -> None:
+    """`jobs/odd_blocks.py` packs their zero points; onnxruntime's quantiser failed after the whole build."""
     inspection = inspect_model(sample)
     inspection = replace(
         inspection, structure=replace(inspection.structure, matrices=((columns, 64),))
     )
-    row = estimate(inspection, find_precision("int4-quality"), room=PLENTY)
-    assert row["available"] is fits
-    assert ("rows of 96" in row["reason"]) is not fits
-    assert estimate(inspection, find_precision("int4"), room=PLENTY)["available"]
+    for key in ("int4", "int4-quality", "int4-calibrated"):
+        assert estimate(inspection, find_precision(key), room=PLENTY)["available"]

@@ -64,15 +64,6 @@ def is_tied(session: Session) -> bool:
     return session.model is not None and bool(session.model.get("tied_embeddings"))
 
 
-def layer_widths(session: Session) -> frozenset[int]:
-    """Columns of the matrices of a plain decoder layer of the source; empty where none is chosen."""
-    model = session.model
-    if model is None:
-        return frozenset()
-    queries = model["attention_heads"] * model["head_size"]
-    return frozenset({model["hidden_size"], model["intermediate_size"], queries} - {0})
-
-
 def configured(session: Session, key: str, config: OliveConfig | None) -> Session:
     """Return the session with another configuration of a row; None restores the row's own.
 

@@ -28,7 +28,6 @@ from firstlight_tui.state.precision_choice import (
     configured,
     estimates_of,
     is_tied,
-    layer_widths,
 )
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.precision.card import card
@@ -240,7 +239,7 @@ class PrecisionStep(StepScreen):
         """Choose the quantiser's options of the highlighted row."""
         session, key = self.session, self._table.highlighted
         row, tied = find_precision(key), is_tied(session)
-        options = options_for(row, tied=tied, widths=layer_widths(session))
+        options = options_for(row, tied=tied)
         if not options or session.source is None:
             self.say_why_not(f"{row.label} is not quantised: there is nothing to choose.")
             return

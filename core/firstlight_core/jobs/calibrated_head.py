@@ -1,0 +1,97 @@
+"""The output head rounded on the calibration text too, and with it the embedding of a tied model.
+
+Olive's pass leaves the head to the builder, which rounds it with onnxruntime's k-quant: without the text, in many passes
+over a table that is held several times. Here the inputs of the head on the text are kept (a sum of outer products), and
+the quantiser's call for the head is answered by the arithmetic of the layers, whatever its bits and blocks.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from firstlight_core.jobs.transformers_model import idle_threads
+from firstlight_core.jobs.weight_rounding import DAMPING, Sums, factor, round_columns
+
+ROWS = 4096
+"""Rows of the head that are rounded at a time; they do not depend on each other."""
+
+
+class CalibratedHead:
+    """The head's inputs on the text of one conversion, until the builder asks for its weights."""
+
+    def __init__(self) -> None:
+        self._sums: Sums | None = None
+        self._vocab = 0
+        self._last: list[Any] = []
+
+    def forget(self) -> None:
+        """Begin another conversion: the builder's own quantiser rounds what nothing is known of."""
+        self._sums = None
+
+    def watch(self, wrapper: Any) -> Callable[[], None]:
+        """Follow what the last layer hands on; the returned function ends that, and keeps the head's inputs."""
+        import torch
+
+        made: list[Any] = []
+
+        def hand_on(module: Any, given: Any, output: Any) -> None:
+            made.append(output[0] if isinstance(output, tuple) else output)
+
+        handle = wrapper.get_layers(return_name=False)[-1].register_forward_hook(hand_on)
+
+        def end() -> None:
+            handle.remove()
+            norm, head = wrapper.get_pre_head_layernorm(False), wrapper.get_lm_head(False)
+            width = head.weight.shape[1]
+            sums = Sums(torch.zeros(width, width), [])
+            with torch.no_grad():
+                # The first half was computed with weights of the last layer that were not rounded yet.
+                for states in made[len(made) // 2 :]:
+                    sums.take(norm(states))
+            self._sums, self._vocab = sums, len(head.weight)
+
+        return end
+
+    def install(self) -> None:
+        """Answer onnxruntime's k-quant for the head, in this process."""
+        from onnxruntime.quantization.neural_compressor import weight_only
+
+        inner = weight_only.quant_tensor_k_quant_cuda
+
+        def quantise(data: Any, num_bits: int = 4, group_size: int = 32) -> Any:
+            sums = self._sums
+            if (
+                sums is None
+                or data.shape[0] != self._vocab
+                or not 0 <= data.shape[1] - sums.width < group_size
+            ):
+                return inner(data, num_bits, group_size)
+            with idle_threads():
+                return rounded_table(data, sums, num_bits, group_size)
+
+        weight_only.quant_tensor_k_quant_cuda = quantise
+
+
+def rounded_table(data: Any, sums: Sums, bits: int, group: int) -> tuple[Any, Any, Any]:
+    """Return numbers (groups of all rows, weights), scales and zero points of a table, as k-quant returns them.
+
+    `data`: (rows, columns), filled up to whole groups.
+    """
+    import numpy as np
+    import torch
+
+    rows, filled = data.shape
+    groups = filled // group
+    solved, costs = factor(sums.products.clone(), DAMPING), sums.costs
+    numbers = np.empty((rows, groups, group), np.uint8)
+    scales, zeros = np.empty((rows, groups), np.float32), np.empty((rows, groups), np.uint8)
+    for first in range(0, rows, ROWS):
+        part = slice(first, first + ROWS)
+        weights = torch.from_numpy(np.array(data[part].T[: sums.width], np.float32, order="C"))
+        weights[costs == 0] = 0
+        scale, zero = round_columns(weights, solved, costs, group, 2**bits - 1)
+        filling = torch.zeros(filled - sums.width, weights.shape[1])
+        weights = torch.cat([weights, filling]).view(groups, group, -1)
+        weights.div_(scale[:, None]).add_(zero[:, None]).round_()
+        numbers[part] = weights.permute(2, 0, 1).numpy()
+        scales[part], zeros[part] = scale.t().numpy(), zero.t().numpy()
+    return numbers.reshape(-1, group), scales.reshape(-1, 1), zeros.reshape(-1, 1)
