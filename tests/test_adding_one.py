@@ -215,6 +215,7 @@ async def test_a_step_is_a_row_and_two_modules(
         assert lines[-2].endswith("10 Notes")
 
 
+@pytest.mark.slow
 async def test_an_export_is_a_row_and_its_module(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -276,6 +277,7 @@ def test_a_verb_is_a_row_and_its_module(
     assert _named_folder("greet") is None
 
 
+@pytest.mark.slow
 async def test_a_theme_is_one_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     folder = tmp_path / "themes"
     shutil.copytree(Path(firstlight_themes.__file__).parent, folder)

@@ -117,6 +117,7 @@ def test_the_makefile_runs_the_same() -> None:
         assert f"WORKERS=3 .venv/bin/python -m firstlight_dev {command}" in done.stdout, done.stderr
 
 
+@pytest.mark.slow
 def test_the_notices_name_what_is_installed() -> None:
     text = notices.notices()
     for name in ("textual", "psutil", "jinja2", "onnxruntime", "transformers"):

@@ -30,26 +30,31 @@ def house() -> House:
     return count()
 
 
+@pytest.mark.slow
 def test_open_dicts_become_fewer(house: House) -> None:
     for part, limit in OPEN_DICTS.items():
         assert house.open_dicts[part] <= limit, part
 
 
+@pytest.mark.slow
 def test_names_say_what_a_value_is(house: House) -> None:
     for part, limit in PRIVATE_WORDS.items():
         assert house.private_words[part] <= limit, part
 
 
+@pytest.mark.slow
 def test_no_import_runs_up_or_in_a_circle(house: House) -> None:
     assert sum(map(len, house.imports.circles)) <= MODULES_IN_CIRCLES, house.imports.circles
     assert len(house.imports.arrows_up) <= ARROWS_UP, house.imports.arrows_up
 
 
+@pytest.mark.slow
 def test_no_module_is_too_long_or_a_part_of_its_neighbour(house: House) -> None:
     assert len(house.long_modules) <= LONG_MODULES, house.long_modules
     assert len(house.small_modules) <= SMALL_MODULES, house.small_modules
 
 
+@pytest.mark.slow
 def test_nothing_stands_twice(house: House) -> None:
     assert len(house.duplicates) <= DUPLICATES, house.duplicates
 

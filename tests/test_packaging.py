@@ -50,6 +50,7 @@ def names(wheel: Path) -> set[str]:
         return set(archive.namelist())
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_three_packages_and_nothing_else(names: set[str]) -> None:
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {
@@ -59,6 +60,7 @@ def test_the_wheel_holds_three_packages_and_nothing_else(names: set[str]) -> Non
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -79,10 +81,12 @@ def test_what_is_needed_at_run_time_is_in_it(names: set[str], name: str) -> None
     assert name in names
 
 
+@pytest.mark.slow
 def test_nothing_that_was_made_by_running_is_in_it(names: set[str]) -> None:
     assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
 
 
+@pytest.mark.slow
 def test_its_metadata(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [n for n in archive.namelist() if n.endswith(".dist-info/METADATA")]
@@ -140,11 +144,13 @@ def own_environment(folder: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_the_installed_command_tells_its_version(clean: Path, tmp_path: Path) -> None:
     done = run(clean / "firstlight", "--version", cwd=tmp_path, env=own_environment(tmp_path))
     assert done == f"firstlight {PROJECT['version']}\n"
 
 
+@pytest.mark.slow
 def test_the_installed_wheel_is_what_runs(clean: Path, tmp_path: Path) -> None:
     where = run(
         clean / "python",
@@ -155,6 +161,7 @@ def test_the_installed_wheel_is_what_runs(clean: Path, tmp_path: Path) -> None:
     assert str(REPOSITORY) not in where
 
 
+@pytest.mark.slow
 def test_the_installed_command_finds_its_sample(clean: Path, tmp_path: Path) -> None:
     done = run(clean / "firstlight", "paths", cwd=tmp_path, env=own_environment(tmp_path))
     sample = Path(dict(line.split(maxsplit=1) for line in done.splitlines())["sample"])
@@ -162,6 +169,7 @@ def test_the_installed_command_finds_its_sample(clean: Path, tmp_path: Path) -> 
     assert REPOSITORY not in sample.parents
 
 
+@pytest.mark.slow
 def test_the_installed_command_inspects_and_lists(clean: Path, tmp_path: Path) -> None:
     env = own_environment(tmp_path)
     sample = run(

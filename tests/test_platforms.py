@@ -174,6 +174,7 @@ def foreign(root: Path) -> list[str]:
     return matches
 
 
+@pytest.mark.slow
 def test_what_one_system_lacks_stands_behind_a_seam() -> None:
     assert foreign(REPOSITORY) == []
 

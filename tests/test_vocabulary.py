@@ -142,6 +142,7 @@ def docstring_faults(name: str, tree: ast.Module) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_docstrings_name_their_thing_or_say_what_it_does() -> None:
     faults = [fault for name, tree in sources() for fault in docstring_faults(name, tree)]
     assert faults == []
@@ -151,6 +152,7 @@ def test_public_names_use_the_words_of_the_field() -> None:
     assert [fault for name, tree in sources() for fault in name_faults(name, tree)] == []
 
 
+@pytest.mark.slow
 def test_sentences_that_a_person_reads_use_the_words_of_the_field() -> None:
     assert [fault for name, tree in sources() for fault in word_faults(name, tree)] == []
 

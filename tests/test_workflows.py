@@ -44,6 +44,7 @@ def test_there_are_three() -> None:
     assert WORKFLOWS == ["ci.yml", "nightly.yml", "release.yml"]
 
 
+@pytest.mark.slow
 def test_they_are_valid() -> None:
     done = check_schema("vendor.github-workflows", *(FOLDER / name for name in WORKFLOWS))
     assert done.returncode == 0, done.stdout + done.stderr

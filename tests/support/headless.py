@@ -38,6 +38,8 @@ def share_styles(patch: pytest.MonkeyPatch) -> None:
         return self._parse_cache[sheet]
 
     patch.setattr(Stylesheet, "_parse_rules", parse_once)
+    # The same identity, without a call of Python for each rule and widget.
+    patch.setattr(RuleSet, "__hash__", object.__hash__)
 
 
 def wait_for_the_loop(patch: pytest.MonkeyPatch) -> None:

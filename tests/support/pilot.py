@@ -4,15 +4,26 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+from _pytest.mark import ParameterSet
 from textual.pilot import Pilot
 
 from firstlight_tui.app import WizardApp
 from firstlight_tui.state.work import WorkKey, WorkOf
+from firstlight_tui.steps import list_screens
 from firstlight_tui.widgets import ProblemPanel, Words
 
 Build = Callable[..., WizardApp]
 """The fixture `wizard`: builds a wizard; any argument of `WizardApp` may be given."""
 SIZES = [(80, 24), (120, 40)]
+
+
+def steps_of_which_slow(*ids: str) -> list[ParameterSet]:
+    """Every step, as parameters; those of `ids` are left to the whole run."""
+    return [
+        pytest.param(screen, marks=[pytest.mark.slow] if screen.STEP_ID in ids else [])
+        for screen in list_screens()
+    ]
 
 
 async def settle(pilot: Pilot[Any]) -> None:

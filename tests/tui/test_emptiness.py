@@ -11,7 +11,7 @@ from firstlight_tui.steps import list_screens
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.chat.about import ChatAbout
 from firstlight_tui.steps.chat.screen import ChatStep
-from tests.support.pilot import Build, settle
+from tests.support.pilot import Build, settle, steps_of_which_slow
 from tests.support.wizard_documents import FULL
 
 STEPS = list_screens()
@@ -62,7 +62,7 @@ async def test_an_untouched_chat_says_who_answers_and_what_one_can_do(
         assert not app.screen.query_one(ChatAbout).display
 
 
-@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.STEP_ID)
+@pytest.mark.parametrize("step", steps_of_which_slow("deploy"), ids=lambda step: step.STEP_ID)
 async def test_no_table_scrolls_sideways(wizard: Build, step: type[StepScreen]) -> None:
     async with wizard(session=FULL, first=step).run_test(size=(120, 40)) as pilot:
         await settle(pilot)

@@ -3,14 +3,11 @@
 import pytest
 
 from firstlight_core.session import Session
-from firstlight_tui.steps import list_screens
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.rail import in_use_words
 from firstlight_tui.widgets import Words
-from tests.support.pilot import Build, settle
+from tests.support.pilot import Build, settle, steps_of_which_slow
 from tests.support.wizard_documents import FULL, conversion
-
-STEPS = list_screens()
 
 TWO = FULL.decide(artifacts=(conversion("int8"), conversion("int4")))
 
@@ -40,7 +37,9 @@ def test_what_is_in_use_in_words(session: Session, words: str) -> None:
     assert in_use_words(session) == words
 
 
-@pytest.mark.parametrize("step", STEPS, ids=lambda s: s.STEP_ID)
+@pytest.mark.parametrize(
+    "step", steps_of_which_slow("deploy", "summary", "precision"), ids=lambda s: s.STEP_ID
+)
 async def test_every_screen_names_it(wizard: Build, step: type[StepScreen]) -> None:
     async with wizard(session=TWO, first=step).run_test(size=(80, 24)) as pilot:
         await settle(pilot)

@@ -14,16 +14,16 @@ from firstlight_core.model.sources import FoundModel
 from firstlight_tui.app import WizardApp
 from firstlight_tui.steps import list_screens
 from firstlight_tui.steps.base import StepScreen
-from tests.support.pilot import SIZES, settle
+from tests.support.pilot import SIZES, settle, steps_of_which_slow
 from tests.support.wizard_documents import FULL
 from tests.support.wizard_services import Called, fake_services
 
-STEPS = list_screens()
+SLOW = {screen.STEP_ID for screen in list_screens()} - {"chat", "model"}
 THEMES = ("firstlight", "paper")
 """A dark one and a light one."""
 
 
-@pytest.mark.parametrize("step", STEPS, ids=lambda s: s.STEP_ID)
+@pytest.mark.parametrize("step", steps_of_which_slow(*SLOW), ids=lambda s: s.STEP_ID)
 async def test_look(
     snapshot: SnapshotAssertion,
     wizard: Callable[..., WizardApp],

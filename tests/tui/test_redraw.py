@@ -120,6 +120,7 @@ async def test_a_moving_focus_paints_two_widgets_not_the_screen(
         assert drawn["whole paintings"] == drawn["layouts"] == 0
 
 
+@pytest.mark.slow
 async def test_a_widget_without_a_place_is_not_styled(wizard: Build, drawn: Counter[str]) -> None:
     app = wizard(session=FULL)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -149,6 +150,7 @@ async def test_a_step_that_was_left_is_gone_with_its_drawings(wizard: Build) -> 
         assert not any(cache._cache for drawing in drawings if (cache := drawing()) is not None)
 
 
+@pytest.mark.slow
 async def test_another_width_of_a_table_moves_nothing_another_height_does(
     wizard: Build, drawn: Counter[str]
 ) -> None:
@@ -188,6 +190,7 @@ async def test_another_text_moves_the_others_only_when_it_takes_more_lines(
         assert (drawn["layouts"], verdict.size.height) == (1, 3)
 
 
+@pytest.mark.slow
 async def test_the_buttons_of_a_problem_are_made_for_the_first_one(wizard: Build) -> None:
     app = wizard(session=FULL)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -203,6 +206,7 @@ async def test_the_buttons_of_a_problem_are_made_for_the_first_one(wizard: Build
             assert shown.region.overlaps(app.screen.query_one("#content").region)
 
 
+@pytest.mark.slow
 def test_news_that_never_comes_holds_nobody() -> None:
     class Step:
         is_running = is_attached = True
@@ -259,6 +263,7 @@ async def test_lazy_lines_are_those_of_textual(wizard: Build, width: int) -> Non
         assert [lazy.line(y, words) for y in range(lazy.height)] == expected
 
 
+@pytest.mark.slow
 async def test_a_screen_goes_after_the_next_one_is_painted(
     wizard: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,6 +41,7 @@ async def test_every_step_opens_empty_and_full(
             assert primary.region.right <= size[0] and primary.region.bottom <= size[1]
 
 
+@pytest.mark.slow
 async def test_enter_alone_leads_from_start_to_the_first_answer(
     wizard: Build, called: Called
 ) -> None:

@@ -38,6 +38,7 @@ async def test_the_same_words_are_not_painted_again(text: str | Content) -> None
         assert words.paints != []
 
 
+@pytest.mark.slow
 async def test_other_styles_are_painted_though_the_words_are_the_same() -> None:
     class Page(App[None]):
         def compose(self) -> ComposeResult:
@@ -50,6 +51,7 @@ async def test_other_styles_are_painted_though_the_words_are_the_same() -> None:
         assert words.paints != []
 
 
+@pytest.mark.slow
 async def test_a_field_of_fixed_size_asks_for_no_layout_and_one_that_grows_does() -> None:
     class Page(App[None]):
         CSS = ".fixed { height: 1; width: 20; }"

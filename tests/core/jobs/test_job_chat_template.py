@@ -30,6 +30,7 @@ def test_what_runs_too_long_is_interrupted_and_the_limits_are_lifted() -> None:
     assert resource.getrlimit(resource.RLIMIT_AS) == before
 
 
+@pytest.mark.slow
 def test_what_grows_too_much_is_refused() -> None:
     with pytest.raises(MemoryError), limited(5, 2**26, late):
         bytearray(2**28)

@@ -112,6 +112,7 @@ async def test_up_recalls_the_question_before(wizard: Build) -> None:
         assert app.screen.query_one(Ask).text == ""
 
 
+@pytest.mark.slow
 async def test_a_system_prompt_and_settings_reach_the_engine(wizard: Build, called: Called) -> None:
     app = wizard(session=OWN, first=ChatStep)
     async with app.run_test(size=(100, 30)) as pilot:
@@ -224,6 +225,7 @@ async def test_the_decode_rate_is_told_while_an_answer_is_made(
         assert "so far" not in str(standing.render())
 
 
+@pytest.mark.slow
 async def test_an_engine_that_dies_keeps_the_history_and_comes_back(
     wizard: Build, called: Called
 ) -> None:

@@ -112,6 +112,7 @@ async def test_a_stop_leaves_every_lane_with_the_same_questions(
         assert texts(app) == [["first", "half "], ["first", "one two"]]
 
 
+@pytest.mark.slow
 async def test_a_lane_closed_while_another_answers_stays_closed(
     wizard: Build, called: Called, tmp_path: Path
 ) -> None:

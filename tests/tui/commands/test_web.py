@@ -129,7 +129,9 @@ def test_the_wizard_of_a_page_opens_on_what_was_named() -> None:
     ("arguments", "code", "words"),
     [
         (("--port", "70000"), 2, "'--port'"),
-        (("nowhere/at/all",), 1, "There is no folder nowhere/at/all."),
+        pytest.param(
+            *(("nowhere/at/all",), 1, "There is no folder nowhere/at/all."), marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence(

@@ -325,6 +325,7 @@ async def test_memory_beyond_the_prediction_asks_once_and_can_stop(converting: C
         assert "peak RAM 600.0 MiB" in text(pilot, "#work")
 
 
+@pytest.mark.slow
 async def test_memory_that_the_core_adds_up_is_shown_and_is_no_sign_of_life(
     converting: Converting,
 ) -> None:
@@ -524,6 +525,7 @@ async def test_a_precision_may_begin_before_the_one_before_is_checked(
         assert "✓ INT8" in pipeline(pilot) and "✓ Publish" in pipeline(pilot)
 
 
+@pytest.mark.slow
 async def test_a_wizard_that_is_killed_while_it_converts_leaves_its_first_steps(
     converting: Converting,
 ) -> None:

@@ -62,7 +62,11 @@ async def test_escape_writes_nothing_and_a_wrong_number_is_said(
 
 
 @pytest.mark.parametrize(
-    "verified,said", [(True, "read back and checked"), (False, "Written. sample")]
+    "verified,said",
+    [
+        (True, "read back and checked"),
+        pytest.param(False, "Written. sample", marks=pytest.mark.slow),
+    ],
 )
 async def test_an_export_is_not_called_verified_by_foundry_local(
     wizard: Build, called: Called, verified: bool, said: str

@@ -146,6 +146,7 @@ async def test_the_doctor_names_every_reason(
         await pilot.press("escape")
 
 
+@pytest.mark.slow
 async def test_a_doctor_that_fails_is_a_sentence(wizard: Build, called: Called) -> None:
     async def refuse(*arguments: Any, **options: Any) -> Any:
         raise StateProblem("The folder cannot be read.", hint="Look at it.")

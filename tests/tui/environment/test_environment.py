@@ -237,6 +237,7 @@ PLAN = InstallPlan(
 )
 
 
+@pytest.mark.slow
 async def test_one_key_installs_after_the_command_was_shown(build: Build, machine: Machine) -> None:
     ran: list[InstallPlan] = []
 
@@ -271,6 +272,7 @@ async def test_one_key_installs_after_the_command_was_shown(build: Build, machin
         assert not app.screen.query_one("#install", Button).display
 
 
+@pytest.mark.slow
 async def test_a_failed_installation_says_why_where_the_user_looks(build: Build) -> None:
     async def run(plan: InstallPlan, **_: Any) -> dict[str, Any]:
         raise ToolchainMissing("pip could not install the packages.", hint="The disk is full.")

@@ -16,7 +16,7 @@ def words_of(screen: object) -> str:
     return "\n".join(str(words.content) for words in screen.query(Words))
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", [SIZES[0], pytest.param(SIZES[1], marks=pytest.mark.slow)])
 async def test_help_begins_with_the_keys_of_the_focus(wizard: Build, size: tuple[int, int]) -> None:
     app = wizard(session=FULL, first=PrecisionStep)
     async with app.run_test(size=size) as pilot:

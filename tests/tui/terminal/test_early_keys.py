@@ -5,15 +5,12 @@ from textual import events
 from textual.app import ComposeResult
 from textual.widgets import Button
 
-from firstlight_tui.steps import list_screens
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.chat.screen import ChatStep
 from firstlight_tui.steps.summary.screen import SummaryStep
 from firstlight_tui.widgets.ask import Ask
-from tests.support.pilot import Build, settle
+from tests.support.pilot import Build, settle, steps_of_which_slow
 from tests.support.wizard_documents import FULL
-
-STEPS = list_screens()
 
 
 async def test_letters_typed_at_once_stand_in_the_field_in_their_order(wizard: Build) -> None:
@@ -49,7 +46,7 @@ async def test_enter_pressed_at_once_presses_the_primary_button_once(wizard: Bui
         assert _Counted.presses == 1
 
 
-@pytest.mark.parametrize("step", STEPS, ids=lambda s: s.STEP_ID)
+@pytest.mark.parametrize("step", steps_of_which_slow("deploy", "template"), ids=lambda s: s.STEP_ID)
 async def test_a_key_that_no_widget_wants_reaches_the_step(
     wizard: Build, step: type[StepScreen]
 ) -> None:

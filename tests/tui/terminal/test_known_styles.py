@@ -31,6 +31,7 @@ def wrong_rules(app: App[int], screen: Screen[Any]) -> list[str]:
     return wrong
 
 
+@pytest.mark.slow
 async def test_a_step_that_comes_again_is_not_searched_for(wizard: Build) -> None:
     app = wizard(session=FULL)
     async with app.run_test(size=(120, 40)) as pilot:
