@@ -10,10 +10,12 @@ import pytest
 from rich.segment import Segment
 from rich.style import Style
 from textual._compositor import Compositor
+from textual._context import visible_screen_stack
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from firstlight_tui.modals import ConfirmScreen
 from firstlight_tui.modals.detail import DetailScreen
 from firstlight_tui.modals.help import HelpScreen
 from firstlight_tui.steps import list_screens
@@ -50,6 +52,28 @@ async def test_the_picture_is_that_of_textual(wizard: Build, step: type[StepScre
             compositor = app.screen._compositor
             assert isinstance(compositor, SeenCompositor)
             assert lines_of(compositor, plain=False) == lines_of(compositor, plain=True)
+
+
+async def test_a_dialog_shows_the_step_below_as_textual_does(
+    wizard: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = wizard(session=FULL)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        step = app.screen
+        app.push_screen(ConfirmScreen("Really?", yes="Yes", no="No"))
+        await settle(pilot)
+        pictures = []
+        for render in (type(app.screen).render_lines, Widget.render_lines):
+            monkeypatch.setattr(ConfirmScreen, "render_lines", render)
+            app.screen.refresh()
+            visible_screen_stack.set([step])
+            strips = app.screen._compositor.render_strips()
+            pictures.append(
+                [[(s, style) for text, style, _ in strip for s in text] for strip in strips]
+            )
+        assert pictures[0] == pictures[1]
+        assert step.STEP_TITLE in strips[1].text
 
 
 async def test_covered_lines_are_not_asked_for(

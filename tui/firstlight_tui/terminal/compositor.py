@@ -10,6 +10,7 @@ from typing import cast
 
 from textual._compositor import Compositor
 from textual.geometry import Region
+from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -62,6 +63,12 @@ def _strips(
         strip = ask(same[0], 1)[0]
         yield from ((y, strip) for y in same)
     others = [y for y in lines if y not in alike]
+    if isinstance(widget, Screen) and others:
+        # A dialog draws the screen below it: once for each painting.
+        wanted = set(others)
+        strips = ask(others[0], others[-1] + 1 - others[0])
+        yield from (line for line in enumerate(strips, others[0]) if line[0] in wanted)
+        return
     while others:
         rows = 1
         while rows < len(others) and others[rows] == others[0] + rows:

@@ -5,17 +5,20 @@ from contextlib import ExitStack
 from typing import ClassVar, Generic, Self
 
 from textual import events, messages
+from textual._context import visible_screen_stack
 from textual.await_complete import AwaitComplete
 from textual.await_remove import AwaitRemove
 from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
 from textual.reactive import Reactive
 from textual.screen import ModalScreen, Screen, ScreenResultType
+from textual.strip import Strip
 from textual.widget import Widget
 from textual.worker import NoActiveWorker, get_current_worker
 
 from firstlight_tui.terminal.app import TerminalApp
 from firstlight_tui.terminal.compositor import SeenCompositor
+from firstlight_tui.terminal.tint import tinted
 from firstlight_tui.widgets.layout_requests import answer_requests, drop_echoes, shown_bars
 
 LAYOUTS = 3
@@ -199,6 +202,15 @@ class BaseScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
 
 class Dialog(BaseScreen[ScreenResultType], ModalScreen[ScreenResultType]):
     """A screen on top of a step."""
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Return what is seen of the screen below, in the tint of this one."""
+        below, tint = visible_screen_stack.get(), self.styles.background
+        if not below or below[-1] is self or tint.a == 1:
+            return super().render_lines(crop)
+        strips = below.pop()._compositor.render_strips()[crop.y : crop.bottom]
+        under = self.visual_style.rich_style
+        return [tinted(strip.crop(crop.x, crop.right), tint, under) for strip in strips]
 
     def dismiss(self, result: ScreenResultType | None = None) -> AwaitComplete:
         """Go, with an answer."""

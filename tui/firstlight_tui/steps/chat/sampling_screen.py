@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Grid, Horizontal, Vertical
+from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Input, Label, TextArea
 
 from firstlight_core.artifact.sampling_ranges import SAMPLING_RANGES
@@ -29,7 +29,10 @@ class SamplingScreen(Dialog[SamplingSettings | None]):
 
     CSS = """
     SamplingScreen .dialog { width: 76; padding: 0 2; }
-    SamplingScreen Grid { grid-size: 3; grid-columns: 20 12 1fr; grid-rows: 1; height: auto; }
+    SamplingScreen #numbers { height: auto; }
+    SamplingScreen #numbers Words { width: 20; text-wrap: nowrap; text-overflow: ellipsis; }
+    SamplingScreen #numbers Words.muted { width: 1fr; padding-left: 1; }
+    SamplingScreen #numbers Vertical { width: 12; height: auto; }
     SamplingScreen .form { height: auto; }
     SamplingScreen .form Label { width: 20; }
     SamplingScreen #json_schema { height: 3; width: 1fr; border: none; padding: 0; background: $panel; }
@@ -63,12 +66,16 @@ class SamplingScreen(Dialog[SamplingSettings | None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
             box.border_title = "Sampling settings"
-            with Grid():
-                for name in NUMBERS:
-                    value = getattr(self._settings, name)
-                    yield Label(name.replace("_", " "))
-                    yield Input("" if value is None else number_text(value), id=name, compact=True)
-                    yield Label(f" {SAMPLING_RANGES[name].meaning}", classes="muted")
+            # Three columns, not a row of three parts for each number: a dialog with a third of the parts less opens sooner.
+            with Horizontal(id="numbers"):
+                yield Words("\n".join(name.replace("_", " ") for name in NUMBERS))
+                with Vertical():
+                    for name in NUMBERS:
+                        value = getattr(self._settings, name)
+                        text = "" if value is None else number_text(value)
+                        yield Input(text, id=name, compact=True)
+                meanings = (SAMPLING_RANGES[name].meaning for name in NUMBERS)
+                yield Words("\n".join(meanings), classes="muted")
             schema = self._settings.json_schema
             with Horizontal(classes="form"):
                 yield Label("JSON schema,\nor a file of one")
