@@ -43,8 +43,9 @@ async def test_the_tiles_are_of_the_artifact_in_use(wizard: Build, void: bool) -
         assert BenchmarkStep.done(session) is not void
         primary = str(screen.query_one("#primary", Button).label)
         assert primary.startswith("Measure again" if void else "Next")
+        assert screen.query_one("#skip").display is void, "what has its answer is not skipped"
         notes = str(screen.query_one("#notes", Words).render())
-        assert notes.startswith("Void: measure again" if void else "median")
+        assert notes.startswith("median (min–max) of void" if void else "median (min–max);")
 
 
 def test_a_row_of_a_void_result_says_so() -> None:

@@ -89,6 +89,11 @@ def test_a_passed_threshold_is_said_with_advice() -> None:
     view = replace(VIEW, samples=tuple(full), alerts=find_alerts(full))
     assert "! RAM 94 % full. Close programs" in MachinePanel(view=view).draw(118, 4).plain
     assert strip_line(view).plain.startswith("! RAM 94 % full")
+    busy = [replace(sample, cpu=97.0) for sample in SAMPLES]
+    view = replace(VIEW, samples=tuple(busy), alerts=find_alerts(busy))
+    assert (
+        strip_line(view).plain.startswith("! CPU 97 %") and strip_line(view).plain.count("CPU") == 1
+    )
 
 
 def test_a_whole_run_is_thinned_to_its_peaks() -> None:

@@ -23,6 +23,11 @@ class MeasuringStep(StepScreen):
     def compose_actions(self) -> ComposeResult:
         yield Button("Skip", id="skip", compact=True)
 
+    def refresh_actions(self) -> None:
+        """Paint the buttons again; what has its answer is not skipped."""
+        super().refresh_actions()
+        self.query_one("#skip").display = not self.answered
+
     @on(Button.Pressed, "#skip")
     def _skip(self) -> None:
         self.action_next()

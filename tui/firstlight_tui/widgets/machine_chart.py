@@ -233,11 +233,12 @@ def strip_line(view: MachineView) -> Content:
     if sample is None:
         return Content("")
     pieces: list[Piece] = [(f"! {alert.words}  ", CAUTION) for alert in view.alerts]
+    is_said = any(alert.figure == "cpu_usage_percent" for alert in view.alerts)
     past = [s.cpu for s in view.samples[-8:]]
     rate = f"{view.decode_rate:.0f} tok/s" if view.decode_rate else "–"
+    if not is_said:
+        pieces += [("CPU ", MUTED), (f"{sample.cpu:3.0f} % ", "")]
     pieces += [
-        ("CPU ", MUTED),
-        (f"{sample.cpu:3.0f} % ", ""),
         (spark(past, 8, top=100).rjust(8), SERIES[1]),
         ("  RAM ", MUTED),
         (f"{gib(sample.memory_used)}/{sample.memory_total / GIB:.0f} GiB", ""),

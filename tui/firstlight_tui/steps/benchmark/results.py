@@ -50,7 +50,7 @@ FIGURES = (
     Column(key="new", label="New", width=4, from_width=108),
     Column(key="ttft", label="TTFT ms", width=17),
     Column(key="prefill", label="Prefill tok/s", width=20, from_width=84),
-    Column(key="decode", label="Decode tok/s", width=19),
+    Column(key="decode", label="Decode tok/s", width=17),
     Column(key="load", label="Load s", width=6, from_width=116),
     Column(key="memory", label="RAM peak", width=10, from_width=100),
 )
@@ -72,6 +72,7 @@ class BenchResults(Vertical):
 
     DEFAULT_CSS = """
     BenchResults { height: 1fr; min-height: 22; }
+    BenchResults.-empty { min-height: 8; }
     BenchResults #setup { height: auto; max-width: 100; }
     BenchResults #banner { display: none; width: 100%; height: auto; padding: 0 1; background: $error; color: $button-color-foreground; text-style: bold; }
     BenchResults #quiet, BenchResults #others { display: none; }
@@ -123,11 +124,14 @@ class BenchResults(Vertical):
     def show_wait(self, wait: QuietWait | None) -> None:
         """Show the wait for a quiet machine in place of tiles that have nothing to say; None takes it away."""
         self.set_class(wait is not None, "-waiting")
+        if wait is not None:
+            self.remove_class("-empty")
         self.query_one("#quiet", Words).update(wait.content() if wait is not None else "")
         self.query_one("#others", Chart).show(wait.plot() if wait is not None else None)
 
     def clear(self) -> None:
         """Show nothing but empty tiles."""
+        self.add_class("-empty")
         self._opened = []
         self._show_tiles(live_tiles({}, None))
         for name in (*BARS, *PLOTS, *MACHINE):
@@ -143,6 +147,7 @@ class BenchResults(Vertical):
         self, measured: Mapping[str, float], repetitions: Iterable[Measured], memory: int | None
     ) -> None:
         """Show what has been measured so far; figures of an earlier document give way."""
+        self.remove_class("-empty")
         self._show_tiles(live_tiles(measured, memory))
         for name in ("setup", "banner", "limits", "notes"):
             self.query_one(f"#{name}", Words).update("")
@@ -168,6 +173,7 @@ class BenchResults(Vertical):
     ) -> None:
         """Show a document; the tiles are of `target`, where it was measured."""
         self.show_wait(None)
+        self.remove_class("-empty")
         self._live_figures = -1
         result = find_result(document, target)
         limits = limits_of(document, result, thresholds)
@@ -259,7 +265,7 @@ def notes_words(document: BenchDocument) -> Content:
     """Return the meaning of the figures, the overhead of a service, and the notes of the benchmark."""
     added = [case["summary"] for entry in document.get("overhead", []) for case in entry["cases"]]
     first = (
-        "Void: measure again before you use these figures. Median (min–max)"
+        "median (min–max) of void figures"
         if document["void"]
         else "median (min–max); all figures measured here"
     )

@@ -95,4 +95,4 @@ def tile_of(group: Group, rows: Sequence[CheckRow]) -> Tile:
             judged="caution",
             verdict=f"without {names}",
         )
-    return Tile(title=group.title, figure="Look", origin=None, judged="caution", verdict=names)
+    return Tile(title=group.title, figure="Warning", origin=None, judged="caution", verdict=names)

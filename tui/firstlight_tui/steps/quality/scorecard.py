@@ -14,7 +14,7 @@ from firstlight_core.documents.measure import (
 )
 from firstlight_core.measure.drift_words import kl_text, level_words
 from firstlight_core.measure.quality_verdict import USABILITY_WORDS, usability
-from firstlight_core.text import one_line
+from firstlight_core.text import bytes_text, one_line
 from firstlight_tui.widgets.charts.canvas import Piece, spark, trough
 from firstlight_tui.widgets.charts.drift_gauge import Histogram, PromptDrift
 from firstlight_tui.widgets.charts.roles import (
@@ -108,7 +108,7 @@ def _figure(check: CheckRow) -> tuple[str, str]:
         return f"{count} fault{'s' * (count != 1)}", ""
     if "bytes_per_generation" in evidence:
         growth = evidence["bytes_per_generation"]["value"]
-        return f"{growth / 1024:+.1f} KiB".replace("-", "−"), ""
+        return f"{'−' if growth < 0 else '+'}{bytes_text(abs(growth))}", ""
     if "slowest_share" in evidence:
         rates = evidence.get("decode_tps", {})
         ordered = [rates[key] for key in sorted(rates, key=_length)]

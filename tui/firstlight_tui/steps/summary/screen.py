@@ -217,9 +217,7 @@ def _closing(facts: RunFacts) -> list[Content]:
     lines = [_item(achievement) for achievement in achievements(facts)]
     verdicts = [str(quality.get("verdict") or "") for quality in facts.qualities]
     return lines + [
-        Content.styled(f"  {one_line(words, 800)}", "$foreground-muted")
-        for words in verdicts
-        if words
+        Content.styled(one_line(words, 800), "$foreground-muted") for words in verdicts if words
     ]
 
 

@@ -123,7 +123,7 @@ def _closeness(own: Figures | None) -> Tile:
         figure=f"{share:.1%} same".replace("%", " %") if share is not None else "–",
         origin="measured",
         share=share,
-        detail=f"mean KL {kl_text(own.kl_mean)} nats",
+        detail=f"mean KL {kl_text(own.kl_mean)}",
         verdict=words,
         judged=judged,
     )
