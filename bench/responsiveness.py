@@ -19,8 +19,8 @@ from bench.random_model import bench_folder, big_source, int4_of
 from bench.terminal import Terminal, words_of
 
 Samples = Generator[float, None, None]
-KEYS, FEW = 300, 40
-F1, SETTINGS, CLOSE = b"\x1bOP", b"\x1b[15~", b"q"
+KEYS, FEW = 300, 100
+F1, SETTINGS, PREFERENCES, CLOSE = b"\x1bOP", b"\x1b[15~", b"\x1b[23~", b"q"
 ENTER, NEXT, BACK, ESCAPE, WIPE = b"\r", b"\x0e", b"\x0f", b"\x1b", b"\x15"
 AGAIN = b"r"
 LETTERS = itertools.cycle(chr(number).encode() for number in range(0x100, 0x180))
@@ -33,6 +33,7 @@ FIRST_STEP, MODEL_STEP, SAMPLING = (
     b"repetition penalty",
 )
 CHECKED = (b"Ready", b"Blocked")
+CHANGES = b"Enter changes"
 PROBING, CONVERTING = b"Looking", b"esc Stop"
 LOADING, LOADED = b"loading in its own process", b"loaded in"
 READING, ANSWERING = b"reading the prompt", b"Esc stops"
@@ -42,6 +43,8 @@ TARGET, STEP_TARGET = "p99 <= 0.05 s, worst <= 0.2 s", "p99 <= 0.1 s, worst <= 0
 TRIES = 60
 LINE = 30
 """Letters that a field takes before it is wiped."""
+LOOK_SECONDS = 0.3
+"""Longer than Esc is held back, and than an answer needs to paint itself."""
 SETTLE_SECONDS = 1.0
 """For what was asked of the wizard to begin."""
 PROMPT_WORDS = 1_500
@@ -62,6 +65,7 @@ def measure() -> list[Figure]:
             ("loading the 0.5 B shape", loading(home, artifact)),
             ("prefill of the 0.5 B shape", prefill(home, artifact)),
             ("generating with the 0.5 B shape", generating(home, artifact)),
+            ("the settings at rest", preferences(home)),
             ("the settings over an answer", settings(home, artifact)),
         ):
             keys = range(FEW if "settings" in name else KEYS)
@@ -154,6 +158,16 @@ def generating(home: str, artifact: Path) -> Samples:
         yield from while_busy(terminal, ANSWERING, again=ask_again(terminal), letters=True)
 
 
+def preferences(home: str) -> Samples:
+    """The settings of the whole wizard, over a step at rest; only their opening, as `settings`."""
+    with opened(home) as terminal:
+        terminal.wait_for(*CHECKED)
+        while True:
+            yield terminal.redraw(PREFERENCES, CHANGES)
+            terminal.press(ESCAPE)
+            terminal.rest(LOOK_SECONDS)
+
+
 def settings(home: str, artifact: Path) -> Samples:
     """Another dialog over an answer that is being made: a dozen fields, and the step behind it tinted.
 
@@ -162,11 +176,12 @@ def settings(home: str, artifact: Path) -> Samples:
     with opened(home, "chat", artifact) as terminal:
         ask = ask_again(terminal)
         while True:
-            ask()
-            terminal.wait_for(ANSWERING)
+            # An answer that goes on paints itself twenty times a second.
+            if ANSWERING not in words_of(terminal.rest(LOOK_SECONDS)):
+                ask()
+                terminal.wait_for(ANSWERING)
             yield terminal.redraw(SETTINGS, SAMPLING)
             terminal.press(ESCAPE)
-            terminal.rest(SETTLE_SECONDS)
 
 
 def ask_again(terminal: Terminal) -> Callable[[], None]:

@@ -62,12 +62,13 @@ class Terminal:
                 break
         return drawn
 
-    def rest(self, seconds: float) -> None:
-        """Let time pass; what is drawn is read all the same, or the wizard would wait for its terminal."""
-        until = time.perf_counter() + seconds
+    def rest(self, seconds: float) -> bytes:
+        """Let time pass and return what is drawn; unread, it would make the wizard wait for its terminal."""
+        drawn, until = b"", time.perf_counter() + seconds
         while (left := until - time.perf_counter()) > 0:
             if select.select([self.fd], [], [], left)[0]:
-                self._drawn()
+                drawn += self._drawn()
+        return drawn
 
     def _drawn(self) -> bytes:
         try:

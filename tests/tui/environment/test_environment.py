@@ -185,7 +185,7 @@ def test_every_check_belongs_to_one_tile_and_what_blocks_comes_first() -> None:
         row("torch", "missing"),
         row("python"),
     ]
-    assert [problem["id"] for problem in problems(rows)] == ["torch", "cmake", "cpu"]
+    assert [problem["id"] for problem in problems(rows)] == ["torch", "cpu", "cmake"]
 
 
 def test_renewing_keeps_the_other_rows_and_judges_all() -> None:

@@ -25,6 +25,8 @@ from firstlight_tui.widgets.path_input import PathInput, plain_path
 from firstlight_tui.widgets.screens import Dialog
 from firstlight_tui.widgets.words import Words, part
 
+WORDS = 32
+"""Letters of a value that stand in its row."""
 _DEFAULT = "\0default"
 _KEYS_HELP = "Every act with its key; press another one, or take the keys of vim."
 
@@ -77,9 +79,10 @@ class SettingsScreen(Dialog[None]):
         for row in SETTINGS:
             value = settings.values.get(row.name)
             won = row.name in settings.from_environment
-            words = _label(row, value) if value else f"{self._default(row)} (default)"
-            note = f"  ({row.variable} wins)" if won else ""
-            rows.append(Option(Content(f"{row.title:17}{one_line(words, 40)}{note}"), id=row.name))
+            words = one_line(_label(row, value) if value else self._default(row), WORDS)
+            note = "" if value else " (default)"
+            note += f"  ({row.variable} wins)" if won else ""
+            rows.append(Option(Content(f"{row.title:17}{words}{note}"), id=row.name))
         changed = len(settings.keys)
         keys = f"{changed} changed" if changed else "as shipped (default)"
         return [*rows, Option(Content(f"{'Keys':17}{keys}"), id=KEYS)]

@@ -205,7 +205,7 @@ class Dialog(BaseScreen[ScreenResultType], ModalScreen[ScreenResultType]):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Return what is seen of the screen below, in the tint of this one."""
-        below, tint = visible_screen_stack.get(), self.styles.background
+        below, tint = visible_screen_stack.get(None), self.styles.background
         if not below or below[-1] is self or tint.a == 1:
             return super().render_lines(crop)
         strips = below.pop()._compositor.render_strips()[crop.y : crop.bottom]

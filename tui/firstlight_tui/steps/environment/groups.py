@@ -56,10 +56,13 @@ def is_problem(row: CheckRow) -> bool:
 
 def problems(rows: Iterable[CheckRow]) -> list[CheckRow]:
     """Return the rows that ask for attention: what blocks first, what is optional last."""
-    return sorted(
-        (row for row in rows if is_problem(row)),
-        key=lambda row: (not row.get("vital", False), _SEVERITY.index(row["status"])),
-    )
+    return sorted((row for row in rows if is_problem(row)), key=_urgency)
+
+
+def _urgency(row: CheckRow) -> tuple[bool, bool, int]:
+    vital = bool(row.get("vital", False))
+    is_optional = not vital and row["status"] == "missing"
+    return (not vital, is_optional, _SEVERITY.index(row["status"]))
 
 
 def tile_of(group: Group, rows: Sequence[CheckRow]) -> Tile:
