@@ -10,7 +10,14 @@ from firstlight_core.workflow.services import FUNCTIONS
 from firstlight_tui.app import WizardApp
 from firstlight_tui.steps import list_screens
 from firstlight_tui.steps.base import StepScreen
-from firstlight_tui.terminal.idle import REST_SECONDS, IdleTasks, screens_of, settle_garbage
+from firstlight_tui.terminal.idle import (
+    OLD,
+    REST_SECONDS,
+    WHOLE_SECONDS,
+    IdleTasks,
+    screens_of,
+    settle_garbage,
+)
 from tests.support.pilot import settle
 from tests.support.wizard_documents import FULL
 
@@ -62,6 +69,17 @@ def test_the_chores_end_and_leave_next_to_nothing_to_look_through() -> None:
     for _ in range(len(FUNCTIONS) + 3):
         quiet.look()
     assert len(gc.get_objects()) < before / 10
+
+
+def test_everything_is_looked_through_in_a_long_rest_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole: list[float] = []
+    clock = Clock()
+    quiet = IdleTasks(clock=clock, chores=iter(()))
+    monkeypatch.setattr(gc, "collect", lambda: whole.append(clock.now))
+    monkeypatch.setattr(gc, "get_count", lambda: (0, 0, OLD))
+    for clock.now in (REST_SECONDS, WHOLE_SECONDS):
+        quiet.look()
+    assert whole == [WHOLE_SECONDS]
 
 
 def test_whole_collections_are_left_to_the_chores() -> None:

@@ -116,7 +116,8 @@ class TerminalApp(AsciiApp):
         self._painted.set()
         if self._writes is not None:
             self._writes.close()
-        await asyncio.gather(*self._leaving)
+        # Whatever happens to them, the terminal is given back.
+        await asyncio.gather(*self._leaving, return_exceptions=True)
         await super()._shutdown()
 
     def _end_batch(self) -> None:

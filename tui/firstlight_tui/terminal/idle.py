@@ -23,6 +23,8 @@ LOOK_SECONDS = 0.1
 """How often it looks whether the keys are at rest; one chore a look."""
 REST_SECONDS = 0.25
 """So long after the last key a chore of some milliseconds goes unnoticed."""
+WHOLE_SECONDS = 1.0
+"""So long after the last key everything is looked through, for 20 to 40 ms: a pause between two words is shorter."""
 LONGEST_SECONDS = 0.1
 """So long a key holds collections back at most; most keys are painted before."""
 YOUNG, MIDDLE, OLD = 2_000, 4, 1
@@ -103,6 +105,8 @@ class IdleTasks:
         self._clock = clock
         self._touched = clock()
         self._keys = 0
+        self._holds = False
+        """Whether a key holds collections back."""
         self._chores = chores if chores is not None else _chores()
 
     @property
@@ -119,11 +123,17 @@ class IdleTasks:
         """A key was pressed, or the mouse moved: no collection comes before its redraw."""
         self._touched = self._clock()
         self._keys += 1
+        self._holds = True
         gc.disable()
 
     def painted(self, keys: int) -> None:
         """Collect garbage again unless a key has come since: what so many keys asked for is on the terminal."""
         if keys == self._keys:
+            self._collect_again()
+
+    def _collect_again(self) -> None:
+        if self._holds:
+            self._holds = False
             gc.enable()
 
     async def rest(self) -> None:
@@ -134,10 +144,11 @@ class IdleTasks:
     def look(self) -> None:
         """Do the next chore if the keys are at rest; when all are done, a whole collection if it is worth it."""
         if self.rested >= LONGEST_SECONDS:
-            gc.enable()
+            self._collect_again()
         if self.rested < REST_SECONDS:
             return
-        if next(self._chores, None) is None and gc.get_count()[2] >= OLD:
+        done = next(self._chores, None) is None
+        if done and self.rested >= WHOLE_SECONDS and gc.get_count()[2] >= OLD:
             gc.collect()
 
 
