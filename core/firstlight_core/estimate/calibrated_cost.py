@@ -29,7 +29,7 @@ FORWARD = 4 * 12e-12
 """A token and a weight of the body: two passes through each layer, two operations each."""
 GRAM = 2 * 12.5e-12
 """A token and the square of a matrix's columns: the sum of the outer products of its inputs."""
-COLUMN, SOLVE, UPDATE = 9e-5, 1.5e-11, 7e-11
+COLUMN, SOLVE, UPDATE = 5e-5, 3e-11, 3e-11
 """A column; its cube; and a row times the square of the columns: rounding one after another, correcting the rest."""
 RAM_BODY = 7.4
 """Peak bytes a parameter, fitted to SmolLM2-135M: the weights in float32, what they were read from, what is written."""
@@ -66,8 +66,8 @@ def calibration_seconds(inspection: Inspection) -> float:
     passes = ANSWER * inspection.parameters + FORWARD * TOKENS * structure.body
     rounding = 0.0
     for columns, rows in structure.matrices:
-        # Query, key, value, gate and up share the hidden width; a layer has one matrix of each other width.
-        count = shape.layers * (5 if columns == shape.hidden else 1)
+        # Query, key and value have one input, gate and up another, and the attention's output is often as wide.
+        count = shape.layers * (3 if columns == shape.hidden else 1)
         rounding += count * (GRAM * TOKENS * columns**2 + COLUMN * columns + SOLVE * columns**3)
         rounding += UPDATE * rows * columns**2
     return passes + rounding

@@ -14,7 +14,11 @@ pytest.importorskip("olive")
 
 from firstlight_core.errors import ModelRefused  # noqa: E402
 from firstlight_core.jobs import odd_blocks, part_blocks  # noqa: E402
-from firstlight_core.jobs.calibrated_head import CalibratedHead, rounded_table  # noqa: E402
+from firstlight_core.jobs.calibrated_head import (  # noqa: E402
+    TIED_DAMPING,
+    CalibratedHead,
+    rounded_table,
+)
 from firstlight_core.jobs.graph_matrices import Graph  # noqa: E402
 from firstlight_core.jobs.weight_rounding import (  # noqa: E402
     SHARES,
@@ -309,12 +313,34 @@ def test_the_head_is_closer_on_the_text_than_k_quant_makes_it(bits: int, group: 
     )
 
 
+def test_a_table_that_is_the_embedding_too_is_as_close_as_k_quant_makes_it() -> None:
+    from onnxruntime.quantization.neural_compressor.weight_only import quant_tensor_k_quant_cpu
+
+    columns, rows, group = 128, 600, 32
+    sums = sums_of(inputs(800, columns))
+    weights = np.random.default_rng(0).normal(size=(rows, columns)).astype(np.float32)
+
+    def errors(numbers: Array, scales: Array, zeros: Array) -> tuple[float, float]:
+        made = ((numbers.astype(np.float32) - zeros) * scales).reshape(rows, -1)
+        distance = float(np.linalg.norm(made - weights))
+        return output_error(made, weights, sums.products.numpy()), distance
+
+    output, distance = errors(*rounded_table(weights, sums, 4, group, TIED_DAMPING))
+    blind_output, blind_distance = errors(*quant_tensor_k_quant_cpu(weights, 4, group))
+    assert output < 0.9 * blind_output
+    assert distance < 1.02 * blind_distance
+    _, far = errors(*rounded_table(weights, sums, 4, group))
+    assert far > 1.1 * distance
+
+
 def test_only_the_head_of_this_conversion_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     from onnxruntime.quantization.neural_compressor import weight_only
 
     monkeypatch.setattr(weight_only, "quant_tensor_k_quant_cuda", lambda *rest: "k-quant")
     layer = torch.nn.Linear(64, 64, bias=False)
+    embedding = torch.nn.Embedding(100, 64)
     wrapper = SimpleNamespace(
+        model=SimpleNamespace(get_input_embeddings=lambda: embedding),
         get_layers=lambda **_: [layer],
         get_pre_head_layernorm=lambda _: torch.nn.LayerNorm(64),
         get_lm_head=lambda _: torch.nn.Linear(64, 100, bias=False),
