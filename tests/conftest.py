@@ -159,7 +159,7 @@ def artifact(shared_folder: Path) -> Callable[..., Path]:
             finally:
                 if own is not None:
                     os.environ["FIRSTLIGHT_HOME"] = own
-            assert document["ok"], document["results"]
+            assert document["ok"], document["failures"]
 
         folder = shared_folder / f"sample-{precision}"
         if not folder.exists():

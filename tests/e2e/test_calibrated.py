@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from firstlight_core.artifact.publishing import read_manifest
-from firstlight_core.conversion.convert import convert
+from firstlight_core.conversion.convert import convert, convert_plans, plan_conversion
 from firstlight_core.conversion.olive_config import run_config
 from firstlight_core.inference.engine import open_engine
 from firstlight_core.measure.drift import measure_drift
@@ -125,18 +125,22 @@ async def test_an_adapter_is_merged_and_then_rounded(sample: Path, tmp_path: Pat
     assert made["calibration"]["source"] == "own answers"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("key", "options", "ends"),
-    [
-        ("int4-quality", {}, "tied"),
-        ("int4-calibrated", {}, "untied"),
-        ("int4-calibrated", {"block_size": 128, "algorithm": "k_quant"}, "tied"),
-        ("int4-calibrated", {"block_size": 64, "algorithm": "k_quant"}, "untied"),
+PART_BLOCKS: dict[str, list[tuple[str, dict[str, int | str | bool]]]] = {
+    "tied": [
+        ("int4-quality", {}),
+        ("int4-calibrated", {"block_size": 128, "algorithm": "k_quant"}),
     ],
-)
+    "untied": [
+        ("int4-calibrated", {}),
+        ("int4-calibrated", {"block_size": 64, "algorithm": "k_quant"}),
+    ],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ends", PART_BLOCKS)
 async def test_rows_of_part_blocks_and_odd_numbers_of_them_are_proven(
-    key: str, options: dict[str, int | str | bool], ends: str, sample: Path, tmp_path: Path
+    ends: str, sample: Path, tmp_path: Path
 ) -> None:
     """96 and 160 columns: 3 and 5 blocks of 32, 1 ½ and 2 ½ of 64."""
     source = tmp_path / "source"
@@ -148,11 +152,18 @@ async def test_rows_of_part_blocks_and_odd_numbers_of_them_are_proven(
     )
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
         shutil.copy(sample / name, source / name)
-    row, tied = find_precision(key), ends == "tied"
-    config = with_options(run_config(source, row), options, precision=row, tied=tied)
-    made = await convert(source, tmp_path / "out", precision=key, config=config)
-    assert made["proof"]["level"] == "proven"
-    assert made["agreement"]["structure"]["error_max"] < 1e-4
-    assert made["proof"]["weights"]["unmatched"] == []
-    wanted = {32, int(options.get("block_size", 32))}
-    assert made["built"]["block_size"] == sorted(wanted)
+    plans = []
+    for number, (key, options) in enumerate(PART_BLOCKS[ends]):
+        row = find_precision(key)
+        config = with_options(run_config(source, row), options, precision=row, tied=ends == "tied")
+        plans.append(
+            plan_conversion(source, tmp_path / f"out-{number}", precision=key, config=config)
+        )
+    document = await convert_plans(plans)
+    assert document["ok"], document["failures"]
+    for made, (_, options) in zip(document["results"], PART_BLOCKS[ends], strict=True):
+        assert made["proof"]["level"] == "proven"
+        assert made["agreement"]["structure"]["error_max"] < 1e-4
+        assert made["proof"]["weights"]["unmatched"] == []
+        wanted = {32, int(options.get("block_size", 32))}
+        assert made["built"]["block_size"] == sorted(wanted)

@@ -14,27 +14,46 @@ from typing import Any
 import pytest
 
 from firstlight_core.inference.engine import open_engine
+from firstlight_core.paths import find_paths
 from firstlight_core.process.mapped_pages import mappings
+from tests.conftest import make_once
+from tests.support.program import run_firstlight
 from tests.support.schemas import checked
 
 pytestmark = pytest.mark.real
 
 Artifact = Callable[[str], Path]
+Drifts = dict[str, dict[str, Any]]
 
 
-def firstlight(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [sys.executable, "-m", "firstlight_tui", *arguments],
+def document(*arguments: str, stdin: bytes = b"") -> tuple[int, dict[str, Any]]:
+    if not stdin:
+        done = run_firstlight(*arguments, "--json")
+        return done.returncode, checked(json.loads(done.stdout))
+    piped = subprocess.run(
+        [sys.executable, "-m", "firstlight_tui", *arguments, "--json"],
         input=stdin,
         capture_output=True,
         timeout=120,
         check=False,
     )
+    return piped.returncode, checked(json.loads(piped.stdout))
 
 
-def document(*arguments: str, stdin: bytes = b"") -> tuple[int, dict[str, Any]]:
-    done = firstlight(*arguments, "--json", stdin=stdin)
-    return done.returncode, checked(json.loads(done.stdout))
+@pytest.fixture
+def asked_sample(shared_folder: Path, artifact: Artifact, sample: Path, own_home: Path) -> Drifts:
+    """FP32 has been compared with the sample once per run: what the sample answers is kept in this test's home."""
+
+    def make(folder: Path) -> None:
+        code, reply = document("quality", str(artifact("fp32")), "--reference", str(sample))
+        assert code == 0
+        shutil.copytree(find_paths().reference, folder / "reference")
+        (folder / "drift.json").write_text(json.dumps(reply["drift"]))
+
+    asked = make_once(shared_folder / "asked-sample", make)
+    shutil.copytree(asked / "reference", find_paths().reference, dirs_exist_ok=True)
+    drift: dict[str, Any] = json.loads((asked / "drift.json").read_text())
+    return {"fp32": drift}
 
 
 def test_chat_answers_correctly_and_the_same_each_time(artifact: Artifact) -> None:
@@ -47,9 +66,9 @@ def test_chat_answers_correctly_and_the_same_each_time(artifact: Artifact) -> No
     assert reply["finish_reason"] == "stop"
     assert reply["stats"]["new_tokens"] == len(reply["tokens"])
     assert {"prompt_tokens", "ttft_s", "prefill_tps", "decode_tps"} <= reply["stats"].keys()
-    again = firstlight(*question)
-    assert again.stdout.decode().strip() == reply["text"]
-    assert b"tokens/s" in again.stderr
+    again = run_firstlight(*question)
+    assert again.stdout.strip() == reply["text"]
+    assert "tokens/s" in again.stderr
 
 
 def test_chat_reads_a_pipe_and_a_seed_repeats(artifact: Artifact) -> None:
@@ -119,10 +138,10 @@ def test_wrong_targets(verb: str, sample: Path, tmp_path: Path) -> None:
     code, reply = document(verb, str(sample), *more)
     assert (code, reply["error"]["code"]) == (1, "refused")
     assert "source model" in reply["error"]["message"]
-    done = firstlight(verb, str(sample), *more)
+    done = run_firstlight(verb, str(sample), *more)
     assert done.returncode == 1
-    assert b"Traceback" not in done.stderr
-    assert done.stdout == b""
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
 
 
 def test_an_interrupted_chat_leaves_with_130_and_no_child(own_artifact: Path) -> None:
@@ -187,7 +206,9 @@ def test_bench_refuses_wrong_numbers(
     assert words in reply["error"]["message"]
 
 
-def test_quality_of_the_sample_with_drift(artifact: Artifact, sample: Path, tmp_path: Path) -> None:
+def test_quality_of_the_sample_with_drift(
+    artifact: Artifact, sample: Path, tmp_path: Path, asked_sample: Drifts
+) -> None:
     text = tmp_path / "text.txt"
     text.write_text(
         "The harbour was quiet when the ferry came in, an hour late and half empty. " * 9
@@ -229,13 +250,11 @@ def test_quality_of_the_sample_with_drift(artifact: Artifact, sample: Path, tmp_
 
 
 def test_drift_grows_with_the_loss_and_the_reference_is_kept(
-    artifact: Artifact, sample: Path
+    artifact: Artifact, sample: Path, asked_sample: Drifts
 ) -> None:
-    drifts = {}
-    for precision in ("fp32", "int4"):
-        code, reply = document("quality", str(artifact(precision)), "--reference", str(sample))
-        assert code == 0
-        drifts[precision] = reply["drift"]
+    code, reply = document("quality", str(artifact("int4")), "--reference", str(sample))
+    assert code == 0
+    drifts = asked_sample | {"int4": reply["drift"]}
     assert drifts["fp32"]["kl_mean"] < 1e-5 < drifts["int4"]["kl_mean"]
     assert drifts["fp32"]["reference_cached"] is False
     assert drifts["int4"]["reference_cached"] is True
@@ -260,7 +279,9 @@ def test_quality_names_the_wrong_line(artifact: Artifact, tmp_path: Path) -> Non
     assert "line 1" in reply["error"]["message"]
 
 
-def test_a_damaged_artifact_is_told_apart_by_drift(own_artifact: Path, sample: Path) -> None:
+def test_a_damaged_artifact_is_told_apart_by_drift(
+    own_artifact: Path, sample: Path, asked_sample: Drifts
+) -> None:
     """Weights overwritten with noise still load and speak; only the drift sees it."""
     weights = own_artifact / "model.onnx.data"
     raw = bytearray(weights.read_bytes())

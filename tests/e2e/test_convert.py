@@ -15,7 +15,12 @@ from typing import Any
 import pytest
 
 from firstlight_core.artifact.publishing import read_manifest, sha256_of
-from firstlight_core.conversion.convert import convert, convert_many
+from firstlight_core.conversion.convert import (
+    convert,
+    convert_many,
+    convert_plans,
+    plan_conversion,
+)
 from firstlight_core.conversion.work import ConversionWork
 from firstlight_core.deploy.deployment import deploy
 from firstlight_core.errors import (
@@ -25,6 +30,7 @@ from firstlight_core.errors import (
     OutOfMemory,
 )
 from firstlight_core.process.events import Event, Progress, Stage
+from tests.conftest import make_once
 from tests.support import faultkit
 
 pytestmark = pytest.mark.real
@@ -362,26 +368,39 @@ def test_readonly_source_and_long_names_work_and_paths_stay_out_of_the_result(
     deep.chmod(0o755)
 
 
+@pytest.fixture
+def configured(shared_folder: Path, sample: Path) -> Path:
+    """The sample as an edited configuration and as the course's make it, in one process of Olive."""
+
+    def make(folder: Path) -> None:
+        plan = plan_conversion(sample, folder / "edited")
+        edited = plan.run_config
+        edited["passes"]["build"]["int4_block_size"] = 64
+        edited["output_dir"] = "/elsewhere"
+        plans = [
+            plan_conversion(sample, folder / name, config=config)
+            for name, config in (("edited", edited), ("course", plan.course_config))
+        ]
+        document = asyncio.run(convert_plans(plans))
+        assert document["ok"], document["failures"]
+
+    return make_once(shared_folder / "configured", make)
+
+
 @pytest.mark.slow
-def test_edited_configuration_is_run_as_it_is(sample: Path, tmp_path: Path) -> None:
-    from firstlight_core.conversion.convert import plan_conversion
-
-    config = plan_conversion(sample, tmp_path / "out").run_config
-    config["passes"]["build"]["int4_block_size"] = 64
-    config["output_dir"] = "/elsewhere"
-    document = run(sample, tmp_path / "out", config=config)
-    assert document["built"]["block_size"] == [64]
+def test_edited_configuration_is_run_as_it_is(configured: Path) -> None:
+    manifest = read_manifest(configured / "edited")
+    assert manifest is not None
+    assert manifest["built"]["block_size"] == [64]
 
 
 @pytest.mark.slow
-def test_course_configuration_runs_with_its_own_limits(sample: Path, tmp_path: Path) -> None:
-    from firstlight_core.conversion.convert import plan_conversion
-
-    config = plan_conversion(sample, tmp_path / "out").course_config
-    document = run(sample, tmp_path / "out", config=config)
+def test_course_configuration_runs_with_its_own_limits(configured: Path) -> None:
+    manifest = read_manifest(configured / "course")
+    assert manifest is not None
     # The course asks for block 128, and ModelBuilder ignores it: what was made is read back.
-    assert document["built"]["bits"] == [4]
-    assert document["built"]["block_size"] != [128]
+    assert manifest["built"]["bits"] == [4]
+    assert manifest["built"]["block_size"] != [128]
 
 
 @pytest.mark.slow

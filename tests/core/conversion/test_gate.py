@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +16,46 @@ from firstlight_core.process.offline import child_environment
 ROOT = Path(__file__).parents[3]
 
 
-def held(program: str, tmp_path: Path) -> Any:
-    """Run a program on `bench.gate_builds` in a process of its own, and read what it prints last."""
-    begin = (
-        "import json, sys\nfrom pathlib import Path\nfrom bench.gate_builds import *\n"
-        "from firstlight_core.conversion.verdict import decide\nenvironment(); warm_up()\n"
-        f"root = Path({str(tmp_path)!r})\n"
-    )
-    ended = subprocess.run(
-        [sys.executable, "-c", begin + program],
+SERVE = """
+import json, sys
+from pathlib import Path
+from bench import gate_builds
+from firstlight_core.conversion.verdict import decide
+gate_builds.environment()
+gate_builds.warm_up()
+tools = {**vars(gate_builds), "json": json, "Path": Path, "decide": decide}
+for line in sys.stdin:
+    program, folder = json.loads(line)
+    exec(program, {**tools, "root": Path(folder)})
+    print("END", flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def builds() -> Iterator[subprocess.Popen[str]]:
+    """A process with `bench.gate_builds` that runs one program after another: loading its libraries takes the longest."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVE],
         cwd=ROOT,
         env={**child_environment(), "PYTHONSAFEPATH": "", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr[-3000:]
-    return json.loads(ended.stdout.splitlines()[-1])
+    ) as process:
+        yield process
+
+
+def held(builds: subprocess.Popen[str], program: str, folder: Path) -> Any:
+    """Run a program in that process, and read what it prints last."""
+    assert builds.stdin and builds.stdout
+    builds.stdin.write(json.dumps([program, str(folder)]) + "\n")
+    builds.stdin.flush()
+    lines: list[str] = []
+    for line in builds.stdout:
+        if line == "END\n":
+            return json.loads(lines[-1])
+        lines.append(line)
+    pytest.fail("The process has ended; its traceback stands in what the test wrote.")
 
 
 HONEST = """
@@ -107,17 +131,21 @@ print(json.dumps(told))
 
 @pytest.mark.real
 @pytest.mark.slow
-def test_the_reported_cases_are_red_by_the_gate_alone(tmp_path: Path) -> None:
+def test_the_reported_cases_are_red_by_the_gate_alone(
+    builds: subprocess.Popen[str], tmp_path: Path
+) -> None:
     """What conversions once did to these folders, planted again: the corrections take no part here."""
-    faults_by_name = held(REPORTED, tmp_path)
+    faults_by_name = held(builds, REPORTED, tmp_path)
     assert len(faults_by_name) == 10
     assert not [name for name, fault in faults_by_name.items() if not fault]
 
 
 @pytest.mark.real
 @pytest.mark.slow
-def test_honest_builds_are_proven_at_every_precision(tmp_path: Path) -> None:
-    faults_by_name = held(HONEST, tmp_path)
+def test_honest_builds_are_proven_at_every_precision(
+    builds: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    faults_by_name = held(builds, HONEST, tmp_path)
     assert len(faults_by_name) == 12
     for name, (fault, level, covered) in faults_by_name.items():
         assert (fault, level) == ("", "proven"), name
@@ -126,8 +154,10 @@ def test_honest_builds_are_proven_at_every_precision(tmp_path: Path) -> None:
 
 @pytest.mark.real
 @pytest.mark.slow
-def test_no_planted_fault_passes_at_four_bits(tmp_path: Path) -> None:
-    faults_by_name = held(FAULTY, tmp_path)
+def test_no_planted_fault_passes_at_four_bits(
+    builds: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    faults_by_name = held(builds, FAULTY, tmp_path)
     assert faults_by_name.pop("honest") == ""
     assert len(faults_by_name) >= 15
     assert not [name for name, fault in faults_by_name.items() if not fault]
