@@ -13,6 +13,16 @@ if TYPE_CHECKING:
 def main() -> int:
     """Entry point of the console script; imports only what the request needs."""
     _usable_streams()
+    code = _answered()
+    try:
+        sys.stderr.flush()
+    except OSError:
+        # Notes that cannot be written stop nothing, and change no exit code.
+        _forget(2)
+    return code
+
+
+def _answered() -> int:
     try:
         code = _run(sys.argv[1:])
         sys.stdout.flush()
@@ -29,7 +39,7 @@ def main() -> int:
         return _left(left)
     else:
         return code
-    _forget_stdout()
+    _forget(1)
     return code
 
 
@@ -38,18 +48,20 @@ def _left(left: SystemExit) -> int:
     try:
         sys.stdout.flush()
     except OSError:
-        _forget_stdout()
+        _forget(1)
         return 1
     return left.code if isinstance(left.code, int) else int(left.code is not None)
 
 
-def _forget_stdout() -> None:
-    """Unwritten output would fail again when the interpreter ends, with a traceback."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+def _forget(descriptor: int) -> None:
+    """Unwritten output would fail again when the interpreter ends, with a traceback or an exit code of Python's own."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
 def _usable_streams() -> None:
-    """Closed ones lead nowhere, and a character that an encoding lacks is spelled out instead of being an error."""
+    """Closed ones lead nowhere, a character that an encoding lacks is spelled out instead of being an error, and a line is
+    there for a program that reads it as soon as it is written: some verbs wait after it.
+    """
     # A descriptor that is free here would be taken by the next file that is opened.
     while (free := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
@@ -59,7 +71,7 @@ def _usable_streams() -> None:
     sys.stderr = sys.stderr or open(2, "w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors="backslashreplace", line_buffering=True)
 
 
 def _run(arguments: list[str]) -> int:
