@@ -25,8 +25,6 @@ settings.register_profile("house", deadline=None)
 settings.load_profile("house")
 # Threads of torch that wait for each other on tiny models took more than half of the processor time of a conversion.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Users do not set it: a line that a verb prints before it waits has to reach a pipe without.
-os.environ.pop("PYTHONUNBUFFERED", None)
 # What is imported and what is found at the start stays: looking through it again and again was a tenth of finding the tests.
 gc.set_threshold(100_000, 20, 100)
 # A shell that runs the tests in the background lets them, and all that they start, ignore Ctrl+C.

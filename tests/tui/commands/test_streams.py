@@ -17,9 +17,11 @@ linux = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/fu
 def shell(redirected: str, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """A verb with redirections, as a shell does them."""
     command = " ".join(["exec", '"$@"', redirected])
+    # Unbuffered streams, which users do not have, hide what is still unwritten at the end.
+    environment = {name: v for name, v in os.environ.items() if name != "PYTHONUNBUFFERED"}
     return subprocess.run(
         ["sh", "-c", command, "sh", *FIRSTLIGHT, *arguments],
-        env={**os.environ, **environ},
+        env={**environment, **environ},
         capture_output=True,
         text=True,
         timeout=60,

@@ -22,11 +22,13 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="ends the server
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The printed address of a server that runs."""
     home = tmp_path_factory.mktemp("web")
+    # Users do not set it: the address has to reach a pipe without.
+    environment = {name: v for name, v in os.environ.items() if name != "PYTHONUNBUFFERED"}
     server = subprocess.Popen(
         [sys.executable, "-m", "firstlight_tui", "--web", "--demo", "--no-browser"],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "FIRSTLIGHT_HOME": str(home)},
+        env={**environment, "FIRSTLIGHT_HOME": str(home)},
     )
     assert server.stdout is not None
     yield server.stdout.readline().split()[-1]
