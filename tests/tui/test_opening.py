@@ -86,3 +86,18 @@ async def test_a_hub_id_that_is_not_here_is_asked_about(wizard: Build, called: C
         await settle(pilot)
         assert isinstance(app.screen, ConfirmScreen)
         assert app.workspace.session.model is None
+
+
+async def test_a_question_that_comes_before_its_step_is_complete_stays(
+    wizard: Build, called: Called
+) -> None:
+    """A complete step asks to be shown; what lies over it by then is neither replaced nor shown twice."""
+    services = fake_services(called).replaced(resolve_hub_id=lambda text: None)
+    app = wizard(first=ModelStep, model="owner/name", services=services)
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        question = app.screen
+        app.show_step()
+        await settle(pilot)
+        assert app.screen is question and isinstance(question, ConfirmScreen)
+        assert sum(isinstance(screen, ModelStep) for screen in app.screen_stack) == 1

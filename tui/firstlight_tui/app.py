@@ -138,9 +138,11 @@ class WizardApp(WizardActs):
             return
         if self.memory is not None:
             self.memory.remember()
-        if type(screen := self.screen) is self._step or (
-            isinstance(screen, StepScreen) and not screen.complete
-        ):
+        screen = self.screen
+        if isinstance(screen, StepScreen) and not screen.complete:
+            return
+        # A step may ask something before it is complete: its dialog lies over it, and stays.
+        if self._step in [type(s) for s in self.screen_stack if isinstance(s, StepScreen)][-1:]:
             return
         if isinstance(screen, BaseScreen):
             screen.leave()
