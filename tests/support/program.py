@@ -32,6 +32,12 @@ class Call(TypedDict):
     environ: dict[str, str]
 
 
+def buffered_environment(**own: str) -> dict[str, str]:
+    """This environment as users have it: with unbuffered streams nothing that is kept back, or left unwritten, shows."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return {**kept, **own}
+
+
 def run_firstlight(
     *words: str | Path,
     message: str | None = None,

@@ -1,7 +1,6 @@
 """The headless twin on streams of every kind: closed, full, cut off, of another encoding; and JSON for wrong command lines."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from firstlight_tui.commands.output import run_verb
+from tests.support.program import buffered_environment
 
 FIRSTLIGHT = [sys.executable, "-m", "firstlight_tui"]
 linux = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
@@ -17,11 +17,9 @@ linux = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/fu
 def shell(redirected: str, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """A verb with redirections, as a shell does them."""
     command = " ".join(["exec", '"$@"', redirected])
-    # Unbuffered streams, which users do not have, hide what is still unwritten at the end.
-    environment = {name: v for name, v in os.environ.items() if name != "PYTHONUNBUFFERED"}
     return subprocess.run(
         ["sh", "-c", command, "sh", *FIRSTLIGHT, *arguments],
-        env={**environment, **environ},
+        env=buffered_environment(**environ),
         capture_output=True,
         text=True,
         timeout=60,

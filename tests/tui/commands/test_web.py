@@ -1,6 +1,5 @@
 """The wizard in a browser: who may open its page, and what the page may ask for."""
 
-import os
 import signal
 import socket
 import subprocess
@@ -14,6 +13,7 @@ import pytest
 
 from firstlight_core.errors import UsageError
 from firstlight_tui.commands.web import LoopbackGuard, web_application, wizard_command
+from tests.support.program import buffered_environment
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="ends the server by a signal")
 
@@ -22,13 +22,11 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="ends the server
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The printed address of a server that runs."""
     home = tmp_path_factory.mktemp("web")
-    # Users do not set it: the address has to reach a pipe without.
-    environment = {name: v for name, v in os.environ.items() if name != "PYTHONUNBUFFERED"}
     server = subprocess.Popen(
         [sys.executable, "-m", "firstlight_tui", "--web", "--demo", "--no-browser"],
         stdout=subprocess.PIPE,
         text=True,
-        env={**environment, "FIRSTLIGHT_HOME": str(home)},
+        env=buffered_environment(FIRSTLIGHT_HOME=str(home)),
     )
     assert server.stdout is not None
     yield server.stdout.readline().split()[-1]
