@@ -146,5 +146,4 @@ class WizardApp(WizardActs):
             return
         if isinstance(screen, BaseScreen):
             screen.leave()
-        read_styles(self, [self._step])
         self.switch_screen(self._step())

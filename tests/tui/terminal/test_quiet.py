@@ -2,21 +2,29 @@
 
 import gc
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from textual.css.stylesheet import Stylesheet
+from textual.screen import Screen
+from textual.widgets import OptionList
 
 from firstlight_core.workflow.services import FUNCTIONS
 from firstlight_tui.app import WizardApp
+from firstlight_tui.modals.settings import SettingsScreen
 from firstlight_tui.steps import list_screens
 from firstlight_tui.steps.base import StepScreen
+from firstlight_tui.steps.late import load_rest
 from firstlight_tui.terminal.idle import (
-    OLD,
+    LOOKS,
     REST_SECONDS,
     WHOLE_SECONDS,
+    YOUNG,
     IdleTasks,
+    begin_collecting,
     screens_of,
     settle_garbage,
+    styles_read,
 )
 from tests.support.pilot import settle
 from tests.support.wizard_documents import FULL
@@ -76,16 +84,38 @@ def test_everything_is_looked_through_in_a_long_rest_only(monkeypatch: pytest.Mo
     clock = Clock()
     quiet = IdleTasks(clock=clock, chores=iter(()))
     monkeypatch.setattr(gc, "collect", lambda: whole.append(clock.now))
-    monkeypatch.setattr(gc, "get_count", lambda: (0, 0, OLD))
+    monkeypatch.setattr(gc, "get_count", lambda: (0, LOOKS, 0))
     for clock.now in (REST_SECONDS, WHOLE_SECONDS):
         quiet.look()
     assert whole == [WHOLE_SECONDS]
 
 
-def test_whole_collections_are_left_to_the_chores() -> None:
+def test_all_but_the_youngest_is_left_to_the_chores() -> None:
     settle_garbage()
-    assert gc.get_threshold()[2] > 1_000
+    assert min(gc.get_threshold()[1:]) > 1_000
     assert gc.get_freeze_count() > 10_000
+
+
+def test_the_first_screen_is_not_looked_through() -> None:
+    gc.disable()
+    gc.unfreeze()
+    first = [[number] for number in range(YOUNG)]
+    begin_collecting()
+    assert gc.isenabled() and gc.get_count()[0] < YOUNG / 2
+    assert gc.get_freeze_count() > len(first) and gc.get_threshold()[0]
+
+
+async def test_a_wizard_begins_to_collect_with_its_first_painting(
+    wizard: Callable[..., WizardApp],
+) -> None:
+    gc.disable()
+    gc.unfreeze()
+    try:
+        async with wizard(idle=IdleTasks(chores=iter(()))).run_test() as pilot:
+            await settle(pilot)
+            assert gc.isenabled() and gc.get_freeze_count() > 10_000
+    finally:
+        gc.enable()
 
 
 async def test_every_key_ends_the_rest(wizard: Callable[..., WizardApp]) -> None:
@@ -113,6 +143,45 @@ async def test_no_step_makes_textual_read_every_style_anew(
         await settle(pilot)
         assert type(app.screen) is step
         assert sheets == []
+
+
+def forget_styles(app: WizardApp, *screens: type[Screen[Any]]) -> None:
+    """Take the styles of screens away again, as if nobody had read them."""
+    for file, name in list(app.stylesheet.source):
+        if name in [f"{screen.__name__}.CSS" for screen in screens]:
+            del app.stylesheet.source[file, name]
+
+
+async def test_the_styles_of_one_screen_are_read_at_each_rest(
+    wizard: Callable[..., WizardApp],
+) -> None:
+    app = wizard(session=FULL)
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        forget_styles(app, *STEPS[1:4])
+        left: list[int] = []
+
+        async def rest() -> None:
+            left.append(sum(not styles_read(app, step) for step in STEPS))
+
+        await load_rest(app, (), rest)
+        assert left[:4] == [3, 2, 1, 0]
+
+
+async def test_a_dialog_whose_styles_nobody_has_read_reads_no_others(
+    wizard: Callable[..., WizardApp], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = wizard(session=FULL)
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        forget_styles(app, SettingsScreen)
+        again: list[str] = []
+        monkeypatch.setattr(app.stylesheet, "reparse", lambda: again.append("all"))
+        await pilot.press("f11")
+        await settle(pilot)
+        assert isinstance(app.screen, SettingsScreen) and styles_read(app, SettingsScreen)
+        assert again == []
+        assert app.screen.query_one(OptionList).styles.border_top[0] == ""
 
 
 def test_the_screens_of_the_wizard_are_found() -> None:

@@ -14,7 +14,7 @@ from firstlight_core.steps import Step as Row
 from firstlight_tui import modals
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.base import StepScreen
-from firstlight_tui.terminal.idle import read_styles, screens_of
+from firstlight_tui.terminal.idle import read_styles, screens_of, styles_read
 
 HELP = f"{modals.__name__}.help"
 
@@ -67,18 +67,27 @@ async def load_rest(
 ) -> None:
     """Import in a thread what the first paint did not need, and read its styles, before anybody asks for it.
 
-    The help comes first and at once, for any key may ask for it; before each of the others `rest` waits for a moment
-    without keys: imports and styles hold the screen for 20 ms at a time.
+    The help comes first and at once, for any key may ask for it. Before each of the others, and before the styles of
+    each screen, `rest` waits for a moment without keys: all styles at once hold the screen for 20 ms.
     """
-    first: list[Callable[[], object]] = [partial(importlib.import_module, HELP)]
+    await asyncio.to_thread(importlib.import_module, HELP)
+    await _read_new_styles(app, rest)
     later: list[Callable[[], object]] = [step.load for step in steps]
     later += [
         partial(importlib.import_module, module.name)
         for module in pkgutil.iter_modules(modals.__path__, f"{modals.__name__}.")
     ]
-    for load in first + later:
-        if load not in first:
-            await rest()
+    for load in later:
+        await rest()
         await asyncio.to_thread(load)
-        read_styles(app, screens_of("firstlight_tui"))
-        app.stylesheet.parse()
+        await _read_new_styles(app, rest)
+
+
+async def _read_new_styles(app: App[Any], rest: Callable[[], Awaitable[None]]) -> None:
+    """Read the styles of every screen that is there now, one screen after each rest."""
+    for screen in list(screens_of("firstlight_tui")):
+        if not styles_read(app, screen):
+            await rest()
+            read_styles(app, [screen])
+            app.stylesheet.parse()
+            await asyncio.sleep(0)

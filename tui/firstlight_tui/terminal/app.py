@@ -16,7 +16,13 @@ from textual.screen import Screen
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.terminal import escape_guard, key_queue, light_strips
 from firstlight_tui.terminal.ascii_filter import AsciiApp
-from firstlight_tui.terminal.idle import LOOK_SECONDS, IdleTasks, keep_parsed_styles
+from firstlight_tui.terminal.idle import (
+    LOOK_SECONDS,
+    IdleTasks,
+    begin_collecting,
+    keep_parsed_styles,
+    read_styles,
+)
 from firstlight_tui.terminal.known_styles import KnownStyles
 from firstlight_tui.terminal.writes import Writes
 
@@ -56,6 +62,11 @@ class TerminalApp(AsciiApp):
 
             return LastingDriver if driver is LinuxDriver else driver
         return driver
+
+    def _load_screen_css(self, screen: Screen[Any]) -> None:
+        # Before Textual's own, which parses the styles of all screens anew for one that it has not seen.
+        read_styles(self, [type(screen)])
+        super()._load_screen_css(screen)
 
     @property
     def since_key(self) -> float:
@@ -154,7 +165,7 @@ class TerminalApp(AsciiApp):
     def on_mount(self) -> None:
         if self._idle is not None:
             self.set_interval(LOOK_SECONDS, self._idle.look)
-            self.call_after_refresh(gc.enable)
+            self.call_after_refresh(begin_collecting)
         if sys.platform != "win32":
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):

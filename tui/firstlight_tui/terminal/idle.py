@@ -1,8 +1,9 @@
 """Tasks between two keys, so that no key waits for them: later styles and imports, cyclic garbage.
 
 A collection of everything that Textual and its widgets made takes 40 to 200 ms, and comes when it likes: without this
-module it was the longest that a key had to wait (bench/responsiveness.py). Even the youngest objects wait for the
-redraw of a key: to look at them a dozen times while a step is painted takes a seventh of its time.
+module it was the longest that a key had to wait (bench/responsiveness.py). Of itself Python looks at the youngest objects
+only, and even they wait for the redraw of a key: to look at them a dozen times while a step is painted takes a seventh of
+its time.
 """
 
 import asyncio
@@ -27,10 +28,10 @@ WHOLE_SECONDS = 1.0
 """So long after the last key everything is looked through, for 20 to 40 ms: a pause between two words is shorter."""
 LONGEST_SECONDS = 0.1
 """So long a key holds collections back at most; most keys are painted before."""
-YOUNG, MIDDLE, OLD = 2_000, 4, 1
-"""New objects before the youngest are looked at; looks before those that stayed are; times of that before a whole
-collection is worth it. One dialog leaves some thousand objects that refer to each other: 40 of them at once take 200 ms,
-so every rest is used."""
+YOUNG, LOOKS = 2_000, 4
+"""New objects before the youngest are looked at; looks at them before a whole collection is worth it. One dialog leaves
+some thousand objects that refer to each other: 40 of them at once take 200 ms, so every rest is used. A look at all that
+outlived its first one, with the step that is shown, took 25 to 70 ms after every second walk, just before the next key."""
 NEVER = 1_000_000
 SWITCH_SECONDS = 0.001
 SHEETS = 1_024
@@ -38,9 +39,15 @@ SHEETS = 1_024
 
 
 def settle_garbage() -> None:
-    """Exclude all objects that exist now from garbage collection, and leave whole collections to the idle tasks."""
+    """Exclude all objects that exist now from garbage collection, and leave all but the youngest to the idle tasks."""
     gc.freeze()
-    gc.set_threshold(YOUNG, MIDDLE, NEVER)
+    gc.set_threshold(YOUNG, NEVER, NEVER)
+
+
+def begin_collecting() -> None:
+    """Collect garbage from now on; the first screen is not looked through: that took 15 to 40 ms of the first key."""
+    gc.freeze()
+    gc.enable()
 
 
 def share_time() -> None:
@@ -52,9 +59,17 @@ def read_styles(app: App[Any], screens: Iterable[type[Screen[Any]]]) -> None:
     """Read the CSS of screens before they are first shown: Textual would parse every sheet anew for each of them."""
     for screen in screens:
         if screen.CSS:
-            where = (inspect.getfile(screen), f"{screen.__name__}.CSS")
             scope = screen.__name__ if screen.SCOPED_CSS else ""
-            app.stylesheet.add_source(screen.CSS, read_from=where, scope=scope)
+            app.stylesheet.add_source(screen.CSS, read_from=_source_of(screen), scope=scope)
+
+
+def styles_read(app: App[Any], screen: type[Screen[Any]]) -> bool:
+    """Return whether the CSS of a screen, if it has any, has been read."""
+    return not screen.CSS or app.stylesheet.has_source(*_source_of(screen))
+
+
+def _source_of(screen: type[Screen[Any]]) -> tuple[str, str]:
+    return inspect.getfile(screen), f"{screen.__name__}.CSS"
 
 
 def screens_of(package: str, root: type[Screen[Any]] = Screen) -> Iterator[type[Screen[Any]]]:
@@ -148,7 +163,7 @@ class IdleTasks:
         if self.rested < REST_SECONDS:
             return
         done = next(self._chores, None) is None
-        if done and self.rested >= WHOLE_SECONDS and gc.get_count()[2] >= OLD:
+        if done and self.rested >= WHOLE_SECONDS and gc.get_count()[1] >= LOOKS:
             gc.collect()
 
 
