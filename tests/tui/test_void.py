@@ -3,15 +3,21 @@
 import pytest
 from textual.widgets import Button
 
+from bench.emptiness import LIMIT, empty_share
 from firstlight_core.documents.bench_parts import ClientsLevel
 from firstlight_core.documents.measure import BenchDocument, BenchResult
+from firstlight_core.monitor import ALERT_THRESHOLDS, AlertThresholds
+from firstlight_tui.steps.benchmark.limits import limits_content, limits_of, over_words
+from firstlight_tui.steps.benchmark.results import BenchResults
 from firstlight_tui.steps.benchmark.rows import client_rows, figure_rows
 from firstlight_tui.steps.benchmark.screen import BenchmarkStep
 from firstlight_tui.widgets import Words
+from firstlight_tui.widgets.charts.chart import Chart
 from firstlight_tui.widgets.charts.tile import TilePane
 from tests.support.measured_documents import bench_case, bench_document, bench_result, figure
 from tests.support.pilot import Build, settle
 from tests.support.wizard_documents import FULL
+from tests.tui.test_emptiness import content_rows
 
 VOID = "Void: other programs used 70 % of the processor."
 
@@ -46,6 +52,42 @@ async def test_the_tiles_are_of_the_artifact_in_use(wizard: Build, void: bool) -
         assert screen.query_one("#skip").display is void, "what has its answer is not skipped"
         notes = str(screen.query_one("#notes", Words).render())
         assert notes.startswith("median (min–max) of void" if void else "median (min–max);")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 60)])
+async def test_rounds_that_are_void_are_drawn_where_there_is_room(
+    wizard: Build, size: tuple[int, int]
+) -> None:
+    document = bench_document(result("/models/out/int4", 22.0, void=True), notes=[VOID], void=True)
+    session = FULL.decide(benchmark=document)
+    async with wizard(session=session, first=BenchmarkStep).run_test(size=size) as pilot:
+        await settle(pilot)
+        tall = size[1] >= 45
+        screen = pilot.app.screen
+        assert screen.query_one("#plots").display is tall
+        shown = screen.query_one("#plot-writing", Chart).render().plain if tall else ""
+        assert shown.startswith("✗ VOID  Writing each round" if tall else "")
+        if tall:
+            share = empty_share(content_rows(pilot))
+            assert share <= LIMIT, f"{share:.2f} of the rows are empty"
+        screen.query_one(BenchResults).show(
+            bench_document(result("/a/int4", 22.0, void=False)), None
+        )
+        await settle(pilot)
+        assert screen.query_one("#plots").display
+        assert screen.query_one("#plot-writing", Chart).render().plain.startswith("Writing each")
+
+
+def test_a_void_figure_keeps_no_limit_and_breaks_none() -> None:
+    void = document(void=True)
+    void["machine"]["memory_bytes"] = 24 * 2**30
+    strict: AlertThresholds = {**ALERT_THRESHOLDS, "response_time_ms": 1}
+    limits = limits_of(void, void["results"][0], strict)
+    assert [limit.name for limit in limits if limit.void] == ["first token", "processor"]
+    assert over_words(limits) == ""
+    rows = limits_content(limits).plain.splitlines()
+    assert ["✗ VOID" in row for row in rows] == [False, True, False, True]
+    assert "✓ within" in rows[2], "memory is what it is"
 
 
 def test_a_row_of_a_void_result_says_so() -> None:

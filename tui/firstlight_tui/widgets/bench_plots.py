@@ -1,6 +1,7 @@
 """A benchmark as plots: bars of its targets, and curves over prompt length or over the rounds; no step is needed for them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from firstlight_core.documents.figures import Figure
@@ -88,6 +89,17 @@ def curves(document: BenchDocument) -> tuple[LinePlot, ...]:
         or _rounds(document, "Writing each round, tok/s", decode_of, 1),
     )
     return tuple(plot for plot in plots if plot is not None)
+
+
+def void_rounds(document: BenchDocument) -> tuple[LinePlot, ...]:
+    """Return first token and writing speed over the rounds of a void benchmark: they show what disturbed which round."""
+    if not document.get("void"):
+        return ()
+    plots = (
+        _rounds(document, "First token each round, ms", ttft_of, 1000),
+        _rounds(document, "Writing each round, tok/s", decode_of, 1),
+    )
+    return tuple(replace(plot, void=True) for plot in plots if plot is not None)
 
 
 def _rounds(

@@ -30,11 +30,13 @@ class Limit:
     """Figure divided by threshold."""
     expected: bool = False
     """Whether a figure beyond it is no fault: an engine that answers takes the processor."""
+    void: bool = False
+    """Whether other programs made the figure: it keeps no limit, and breaks none."""
 
     @property
     def broken(self) -> bool:
         """True if the figure is beyond the threshold, and should not be."""
-        return self.share > 1 and not self.expected
+        return self.share > 1 and not self.expected and not self.void
 
     def pieces(self) -> list[Piece]:
         """The row: name, figure, gauge, threshold, verdict."""
@@ -45,6 +47,8 @@ class Limit:
             mark, words, judged = ("!", "expected while it answers", CAUTION)
         if self.broken:
             mark, words, judged = ("✗", "OVER THE LIMIT", f"{BOLD} {BAD}")
+        if self.void:
+            style, mark, words, judged = MUTED, "✗", "VOID", f"{BOLD} {BAD}"
         return [
             (fitted(self.name, 13), MUTED),
             (fitted(self.figure, 11), BOLD),
@@ -62,6 +66,7 @@ def limits_of(
     """The figures of one target that have a threshold; those that were not measured are left out."""
     if result is None:
         return ()
+    void = document["void"] or result.get("void", False)
     limits = []
     case = quoted_case(result["cases"])
     if case is not None and (ttft := ttft_of(case)) is not None:
@@ -73,6 +78,7 @@ def limits_of(
                 figure=words or seconds_text(ttft["median"]),
                 threshold=seconds_text(most),
                 share=ttft["median"] / most,
+                void=void,
             )
         )
     total = document["machine"].get("memory_bytes")
@@ -84,7 +90,8 @@ def limits_of(
     if (load := processor_share(result)) is not None:
         percent = thresholds["cpu_usage_percent"]
         share = load / (percent / 100)
-        limits.append(_percent("processor", f"{load:.0%}", percent, share, expected=True))
+        figure = f"{load:.0%}"
+        limits.append(_percent("processor", figure, percent, share, expected=True, void=void))
     rates = [level["error_rate"] for level in result.get("clients", [])]
     if (rate := result.get("error_rate")) is not None:
         rates.append(rate)
@@ -97,7 +104,13 @@ def limits_of(
 
 
 def _percent(
-    name: str, figure: str, percent: float, share: float, *, expected: bool = False
+    name: str,
+    figure: str,
+    percent: float,
+    share: float,
+    *,
+    expected: bool = False,
+    void: bool = False,
 ) -> Limit:
     return Limit(
         name=name,
@@ -105,6 +118,7 @@ def _percent(
         threshold=f"{percent:g} %",
         share=share,
         expected=expected,
+        void=void,
     )
 
 

@@ -29,7 +29,13 @@ from firstlight_tui.steps.benchmark.opened_row import opened_row, opened_title
 from firstlight_tui.steps.benchmark.rows import client_rows, figure_rows, processor_share
 from firstlight_tui.steps.benchmark.waiting import QuietWait
 from firstlight_tui.widgets import Words
-from firstlight_tui.widgets.bench_plots import curves, further_bars, label_of, speed_bars
+from firstlight_tui.widgets.bench_plots import (
+    curves,
+    further_bars,
+    label_of,
+    speed_bars,
+    void_rounds,
+)
 from firstlight_tui.widgets.charts.chart import Chart
 from firstlight_tui.widgets.charts.lines import LinePlot
 from firstlight_tui.widgets.charts.roles import MUTED
@@ -87,6 +93,7 @@ class BenchResults(Vertical):
     BenchResults #readings, BenchResults #waits { display: none; }
     BenchResults #limits { margin-top: 1; }
     BenchResults #plots { height: 1fr; min-height: 8; max-height: 24; margin-top: 1; display: none; }
+    BenchResults.-plots #plots, BenchResults.-void-plots.-tall #plots { display: block; }
     BenchResults #plots Chart { height: 100%; margin-right: 2; }
     BenchResults FittedTable { height: auto; max-height: 14; margin-top: 1; display: none; }
     BenchResults #notes { margin-top: 1; max-width: 100; }
@@ -134,9 +141,9 @@ class BenchResults(Vertical):
         self.add_class("-empty")
         self._opened = []
         self._show_tiles(live_tiles({}, None))
-        for name in (*BARS, *PLOTS, *MACHINE):
+        for name in (*BARS, *MACHINE):
             self.query_one(f"#{name}", Chart).show(None)
-        self.query_one("#plots").display = False
+        self._show_plots(())
         for name in ("figures", "clients"):
             self.query_one(f"#{name}").display = False
         for name in ("setup", "banner", "limits", "notes"):
@@ -188,7 +195,7 @@ class BenchResults(Vertical):
         for name, bars in zip(BARS, (speed_bars(document), *further_bars(document)), strict=True):
             self.query_one(f"#{name}", Chart).show(bars)
         self._show_machine(ceiling_of(document), loading_of(document))
-        self._show_plots(curves(document))
+        self._show_plots(curves(document) or void_rounds(document))
         self._show_table("figures", FIGURES, figure_rows(document))
         self._opened = [
             (document, result, case) for result in document["results"] for case in result["cases"]
@@ -205,8 +212,9 @@ class BenchResults(Vertical):
             self.app.push_screen(DetailScreen(opened_title(result, case), words))
 
     def on_resize(self) -> None:
-        """Put the two charts of the machine beside each other where there is room."""
+        """Put the two charts of the machine beside each other, and show rounds that are void, where there is room."""
         self.set_class(self.size.width >= BESIDE, "-beside")
+        self.set_class(self.screen.has_class("-tall"), "-tall")
 
     def _show_machine(self, ceiling: Ceiling | None, loading: Loading | None) -> None:
         for name, drawing in zip(MACHINE, (ceiling, loading), strict=True):
@@ -215,7 +223,8 @@ class BenchResults(Vertical):
             chart.display = drawing is not None
 
     def _show_plots(self, plots: Sequence[LinePlot]) -> None:
-        self.query_one("#plots").display = bool(plots)
+        void = any(plot.void for plot in plots)
+        self.update_classes({"-plots": bool(plots) and not void, "-void-plots": void})
         for name, plot in zip(PLOTS, (*plots, None, None), strict=False):
             chart = self.query_one(f"#{name}", Chart)
             chart.show(plot)

@@ -9,6 +9,7 @@ from textual.content import Content
 
 from firstlight_tui.widgets.charts.canvas import Canvas, Dots, Piece, cut, lines_of, spark
 from firstlight_tui.widgets.charts.roles import (
+    BAD,
     BOLD,
     CAUTION,
     MUTED,
@@ -64,6 +65,8 @@ class LinePlot:
     """Whether the upright axis counts bytes: its ticks are round in binary units."""
     tall: int = 10
     """The lines that it asks for when its height follows its content."""
+    void: bool = False
+    """Whether the figures are worth nothing: its title says so, and no line looks like a measurement."""
 
     def rows(self, width: int) -> int:
         """Return the preferred rows; it draws itself in any number."""
@@ -117,18 +120,25 @@ class LinePlot:
         return Axis(min(values), max(values), log=self.x_log)
 
     def _legend(self, canvas: Canvas, width: int) -> None:
-        canvas.text(0, 0, cut(self.title, width), TITLE)
+        canvas.text(0, 0, cut(self._head, width), BAD if self.void else TITLE)
         if len(self.series) < 2:
             return
         pieces: list[Piece] = []
         for index, line in enumerate(self.series):
-            pieces += [(f"{mark_of(index)} ", SERIES[index % len(SERIES)]), (f"{line.label}  ", "")]
+            pieces += [(f"{mark_of(index)} ", self._style(index)), (f"{line.label}  ", "")]
         pieces[-1] = (self.series[-1].label, "")
         row = self._head_rows(width) - 1
         start = max(0, width - self._legend_cells())
         for text, style in pieces:
             canvas.text(start, row, cut(text, width - start), style)
             start += cell_len(text)
+
+    @property
+    def _head(self) -> str:
+        return f"✗ VOID  {self.title}" if self.void else self.title
+
+    def _style(self, index: int) -> str:
+        return MUTED if self.void else SERIES[index % len(SERIES)]
 
     def _legend_cells(self) -> int:
         return sum(cell_len(line.label) + 4 for line in self.series) - 2
@@ -137,7 +147,7 @@ class LinePlot:
         """The title and the legend stand in one row where both fit."""
         if len(self.series) < 2:
             return int(bool(self.title))
-        together = cell_len(self.title) + 2 + self._legend_cells() <= width
+        together = cell_len(self._head) + 2 + self._legend_cells() <= width
         return 1 if together or not self.title else 2
 
     def _x_line(self, canvas: Canvas, axis: Axis, left: int, row: int, columns: int) -> None:
@@ -171,7 +181,7 @@ class LinePlot:
         area: tuple[int, int, int, int],
     ) -> None:
         (x_axis, y_axis), (left, top, columns, room) = axes, area
-        style = SERIES[index % len(SERIES)]
+        style = self._style(index)
         dots = Dots(columns, room)
         spots = [
             (x_axis.cell(x, dots.width), dots.height - 1 - y_axis.cell(y, dots.height))
@@ -197,7 +207,7 @@ class LinePlot:
         for index, line in enumerate(self.series[: max(0, height)]):
             words = cut(line.label or self.title, width // 2)
             values = [y for _, y in sorted(line.points)]
-            style = SERIES[index % len(SERIES)]
+            style = self._style(index)
             rows.append(
                 [(f"{words} ", MUTED), (spark(values, max(0, width - cell_len(words) - 1)), style)]
             )
