@@ -2,14 +2,16 @@
 
 import pytest
 from rich.cells import cell_len
+from textual.content import Content
 
-from firstlight_core.text import bytes_text
+from firstlight_core.text import bytes_text, visible
 from firstlight_tui.terminal.ascii_marks import to_ascii
 from firstlight_tui.widgets.charts.bars import NOISE, VOID, Bar, Bars, Part, StackedBar, cell_bar
 from firstlight_tui.widgets.charts.canvas import bar, cut, fitted, spark, wrapped
 from firstlight_tui.widgets.charts.chart import Drawing
 from firstlight_tui.widgets.charts.drift_gauge import DriftGauge, Histogram, Marker, PromptDrift
 from firstlight_tui.widgets.charts.lines import LinePlot, Reference, Series
+from firstlight_tui.widgets.charts.paragraphs import Paragraph, Paragraphs
 from firstlight_tui.widgets.charts.pipeline import MachineScale, Pipeline, PipelineStage, Size
 from firstlight_tui.widgets.charts.scatter import Scatter, Spot
 from firstlight_tui.widgets.charts.tile import Tile, columns_for
@@ -36,6 +38,7 @@ EMPTY: dict[str, Drawing] = {
     "machine": MachineScale(sizes=()),
     "stacked": StackedBar(parts=()),
     "tile": Tile(title="", figure=""),
+    "paragraphs": Paragraphs([]),
 }
 ODD: dict[str, Drawing] = {
     "bars": Bars(
@@ -51,6 +54,13 @@ ODD: dict[str, Drawing] = {
     "pipeline": Pipeline(stages=(PipelineStage(label=HOSTILE, note=HOSTILE, status="failed"),)),
     "stacked": StackedBar(parts=(Part(HOSTILE, 1), Part("b", 0))),
     "tile": Tile(title=HOSTILE, figure=HOSTILE, verdict=HOSTILE, share=7, range_text=HOSTILE),
+    "paragraphs": Paragraphs(
+        [
+            Paragraph(
+                head=[(" 名前 │ ", "")], text=Content(f"{visible(HOSTILE)} {'名前' * 30} and words")
+            )
+        ]
+    ),
 }
 
 
@@ -235,3 +245,19 @@ def test_a_stacked_bar_names_its_parts_inside_or_below() -> None:
     assert text_of(wide, 90)[0].count("▕") == 2 and "body 79 %" in text_of(wide, 90)[0]
     narrow = text_of(wide, 40)
     assert narrow[1] == "embedding 21 % · body 79 %".ljust(40)
+
+
+def test_further_lines_of_a_paragraph_begin_below_its_text() -> None:
+    text = Content("one two three four five six seven eight")
+    drawing = Paragraphs(
+        [Paragraph(head=[("  名 │ ", "")], text=text), Paragraph(text=Content("end"))]
+    )
+    assert drawing.draw(26, 9).plain.split("\n") == [
+        "  名 │ one two three four",
+        "     │ five six seven",
+        "     │ eight",
+        "end",
+    ]
+    assert drawing.rows(26) == 4 and drawing.draw(26, 2).plain.count("\n") == 1
+    # Without room for an indent there is none.
+    assert drawing.draw(18, 9).plain.split("\n")[1][0] != " "

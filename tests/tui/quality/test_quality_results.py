@@ -3,16 +3,17 @@
 import pytest
 from textual.widgets import Input
 
+from firstlight_core.measure.quality_verdict import give_verdict
 from firstlight_tui.modals import DetailScreen
 from firstlight_tui.steps.quality.results import QualityResults
 from firstlight_tui.steps.quality.screen import QualityStep
-from firstlight_tui.steps.quality.text import evidence_text
+from firstlight_tui.steps.quality.text import check_words, evidence_text
 from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.charts.chart import Chart
 from firstlight_tui.widgets.charts.tile import TilePane
 from tests.support.pilot import SIZES, Build, settle
 from tests.support.wizard_documents import FULL
-from tests.tui.quality.test_scorecard import CHECKS, quality
+from tests.tui.quality.test_scorecard import CHECKS, DRIFT, quality
 
 INT4 = "/models/out/int4"
 
@@ -64,6 +65,65 @@ async def test_of_several_targets_the_one_in_use_is_on_the_tiles(wizard: Build) 
         assert str(results.query_one("#verdict", Words).render()).endswith("INT4")
         assert sum(pane.display for pane in results.query(TilePane)) == 3
         assert results.query_one("#gauge", Chart).render().plain.count("0.0048") == 2
+
+
+WORDS = [
+    "It",
+    "stores",
+    "every",
+    "weight",
+    "in",
+    "four",
+    "bits",
+    "and",
+    "keeps",
+    "a",
+    "scale",
+    "for",
+    "each",
+    "block",
+    "of",
+    "32",
+    "of",
+    "them.",
+]
+LONG = f"{' '.join(WORDS)} " * 3
+
+
+async def test_the_drift_is_said_once_and_further_lines_are_indented(wizard: Build) -> None:
+    document = quality(*CHECKS[:3], target=INT4)
+    example = document["drift"]["worst"][0]
+    example = {**example, "original": LONG, "artifact": LONG.replace("four", "4")}
+    document["drift"] = {
+        **document["drift"],
+        "worst": [example, example],
+        "top1_interval": [0.9, 0.98],
+    }
+    document["checks"] = [{**row, "evidence": {"summary": LONG}} for row in document["checks"]]
+    document["verdict"], document["ok"] = give_verdict([], document["drift"])
+    session = FULL.decide(quality=document)
+    async with wizard(session=session, first=QualityStep).run_test(size=(200, 60)) as pilot:
+        await settle(pilot)
+        screen = pilot.app.screen
+        card = str(screen.query_one("#drift", Words).render())
+        assert card.count("mean KL") == card.count("perplexity") == card.count("96.4%") == 1
+        assert "90.0 to 98.0%" in card and "KL below 0.02" in card
+        for name, begin in (
+            ("worst", "           │ "),
+            ("further", "           │ "),
+            ("checks", " " * 14),
+        ):
+            chart = screen.query_one(f"#{name}", Chart)
+            lines = chart.render().plain.split("\n")
+            assert any(line.startswith(f"{begin}{word}") for line in lines for word in WORDS), lines
+            assert len(lines) == chart.size.height
+
+
+def test_of_several_targets_each_drift_is_said_once() -> None:
+    one = quality(*CHECKS[:2], target=INT4)
+    one["verdict"], _ = give_verdict([], DRIFT)
+    words = check_words({"kind": "qualities", "ok": True, "artifacts": [one, one]}).plain
+    assert words.count("mean KL") == words.count("perplexity") == words.count("int4 ") == 2
 
 
 def test_evidence_in_words() -> None:

@@ -118,6 +118,9 @@ def test_each_check_is_a_tile_with_its_figure() -> None:
     assert [tile.judged for tile in tiles] == ["good", "good", "good", "caution", "bad"]
     # By length, not by the text of the length.
     assert tiles[3].detail == "█▇▅"
+    # A check without a figure has no word in its place: the verdict below says it.
+    (plain,) = check_tiles(quality({**CHECKS[0], "evidence": {"summary": "passed"}}))
+    assert (plain.figure, plain.verdict) == ("–", "passed")
     skipped: CheckRow = {"id": "new", "title": "", "status": "not-run", "evidence": {"summary": ""}}
     (tile,) = check_tiles(quality(skipped))
     assert (tile.title, tile.figure, tile.verdict) == ("new", "–", "not run")
@@ -139,8 +142,13 @@ def test_the_drift_of_every_target_stands_on_one_scale() -> None:
 
 
 def test_the_figures_beside_the_divergence() -> None:
-    text = drift_line(DRIFT).plain
+    (text,) = text_of(drift_line(DRIFT), 100)
     assert "Same next token 96.4 %" in text and "×1.009" in text and "18 of 20" in text
+    # A narrow terminal cuts none of them in two.
+    assert [line.strip()[:22] for line in text_of(drift_line(DRIFT), 52)] == [
+        "Same next token 96.4 %",
+        "Perplexity ×1.009   Sa",
+    ]
     prompts = prompt_drift(DRIFT)
     assert prompts is not None and "0.006" in text_of(prompts, 60)[0]
     older = DRIFT.copy()

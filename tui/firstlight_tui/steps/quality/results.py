@@ -63,15 +63,15 @@ class QualityResults(Vertical):
             for index in range(TILES):
                 yield TilePane(Tile(title="", figure=""), id=f"tile-{index}", choosable=True)
         yield Chart(id="gauge")
-        yield Words(id="figures")
+        yield Chart(id="figures")
         with Container(id="evidence"):
             with Vertical(id="examples"):
                 yield Chart(id="by-prompt")
-                yield Words(id="worst")
-                yield Words(id="further")
+                yield Chart(id="worst")
+                yield Chart(id="further")
                 yield Chart(id="histogram")
             with Vertical(id="check-panel"):
-                yield Words(id="checks")
+                yield Chart(id="checks")
                 yield Words(id="drift", classes="card")
 
     def on_resize(self) -> None:
@@ -104,18 +104,17 @@ class QualityResults(Vertical):
                 pane.show_tile(tiles[index])
         self.query_one("#gauge", Chart).show(drift_gauge(documents, labels, target))
         drift = chosen.get("drift")
-        figures, worst = self.query_one("#figures", Words), self.query_one("#worst", Words)
-        figures.update(drift_line(drift) if drift else "")
-        example = worst_example(drift, label) if drift else None
-        worst.update(example or "")
-        more = further_examples(drift, label) if drift else Content("")
-        further = self.query_one("#further", Words)
-        further.update(more)
-        further.set_class(bool(more.plain), "-some")
-        figures.display, worst.display = drift is not None, example is not None
+        figures = self.query_one("#figures", Chart)
+        figures.show(drift_line(drift) if drift else None)
+        figures.display = drift is not None
+        worst, further = self.query_one("#worst", Chart), self.query_one("#further", Chart)
+        worst.show(worst_example(drift, label) if drift else None)
+        worst.display = worst.drawing is not None
+        further.show(further_examples(drift, label) if drift else None)
+        further.set_class(further.drawing is not None, "-some")
         self.query_one("#by-prompt", Chart).show(prompt_drift(drift) if drift else None)
         self.query_one("#histogram", Chart).show(histogram(drift) if drift else None)
-        self.query_one("#checks", Words).update(check_words(quality))
+        self.query_one("#checks", Chart).show(check_words(quality))
         card, words = self.query_one("#drift", Words), verdict_words(quality)
         card.display = words is not None
         card.update(words or "")

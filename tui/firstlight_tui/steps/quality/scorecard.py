@@ -1,7 +1,8 @@
 """A quality document as a scorecard: the verdict, a tile for each check, the drift on its scale, the worst example."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
+from rich.cells import cell_len
 from textual.content import Content
 
 from firstlight_core.documents.measure import (
@@ -15,8 +16,9 @@ from firstlight_core.documents.measure import (
 from firstlight_core.measure.drift_words import kl_text, level_words
 from firstlight_core.measure.quality_verdict import USABILITY_WORDS, usability
 from firstlight_core.text import bytes_text, one_line
-from firstlight_tui.widgets.charts.canvas import Piece, spark, trough
+from firstlight_tui.widgets.charts.canvas import Piece, fitted, spark, trough
 from firstlight_tui.widgets.charts.drift_gauge import Histogram, PromptDrift
+from firstlight_tui.widgets.charts.paragraphs import Figures, Paragraph, Paragraphs
 from firstlight_tui.widgets.charts.roles import (
     BAD,
     BOLD,
@@ -51,6 +53,7 @@ _STATUS_WORDS: Mapping[CheckStatus, tuple[str, Verdict]] = {
     "not-run": ("not run", "none"),
 }
 _SHARE_BAR = 20
+NO_FIGURE = "–"
 
 
 def headline(quality: QualityDocument) -> Content:
@@ -90,7 +93,7 @@ def _tile(check: CheckRow) -> Tile:
     figure, detail = _figure(check)
     return Tile(
         title=_TITLES.get(check["id"], check["id"]),
-        figure=figure if check["status"] != "not-run" else "–",
+        figure=figure if check["status"] != "not-run" else NO_FIGURE,
         origin=None,
         detail=detail,
         verdict=words,
@@ -116,7 +119,7 @@ def _figure(check: CheckRow) -> tuple[str, str]:
     if "cases" in evidence:
         good = sum(case["outcome"] != "failed" for case in evidence["cases"])
         return f"{good} of {len(evidence['cases'])}", ""
-    return _STATUS_WORDS[check["status"]][0], ""
+    return NO_FIGURE, ""
 
 
 def _length(text: str) -> int:
@@ -135,54 +138,61 @@ def histogram(drift: DriftDocument) -> Histogram | None:
     return Histogram(nats=tuple(values)) if len(values) > 1 else None
 
 
-def drift_line(drift: DriftDocument) -> Content:
+def drift_line(drift: DriftDocument) -> Figures:
     """Same next token, perplexity, same whole answer: the three figures beside the KL."""
     share = drift["top1_agreement"]
-    pieces: list[Piece] = [
-        part("Same next token ", TITLE),
-        part(f"{share:.1%} ".replace("%", " %"), BOLD),
-        *trough(share, _SHARE_BAR, FILL),
-        part("   Perplexity ", TITLE),
-        part(f"×{drift['perplexity_ratio']:.3f}", BOLD),
+    figures: list[list[Piece]] = [
+        [
+            part("Same next token ", TITLE),
+            part(f"{share:.1%} ".replace("%", " %"), BOLD),
+            *trough(share, _SHARE_BAR, FILL),
+        ],
+        [part("Perplexity ", TITLE), part(f"×{drift['perplexity_ratio']:.3f}", BOLD)],
     ]
     if "prompts" in drift and "prompts_diverged" in drift:
         same = drift["prompts"] - drift["prompts_diverged"]
-        pieces += [
-            part("   Same whole answer ", TITLE),
-            part(f"{same} of {drift['prompts']}", BOLD),
-        ]
-    return Content.assemble(*pieces)
+        words = part(f"{same} of {drift['prompts']}", BOLD)
+        figures.append([part("Same whole answer ", TITLE), words])
+    return Figures([Content.assemble(*pieces) for pieces in figures])
 
 
 FURTHER = 4
 """Further examples that a tall terminal shows below the worst one."""
 
 
-def worst_example(drift: DriftDocument, label: str) -> Content | None:
+def worst_example(drift: DriftDocument, label: str) -> Paragraphs | None:
     """Return the prompt that drifted most: what the original says, and what the artifact changes."""
-    return _example(drift["worst"][0], label, "Worst") if drift["worst"] else None
+    return _examples(drift["worst"][:1], label, "Worst")
 
 
-def further_examples(drift: DriftDocument, label: str) -> Content:
+def further_examples(drift: DriftDocument, label: str) -> Paragraphs | None:
     """Return the prompts that drifted most after the worst one."""
-    examples = drift["worst"][1 : 1 + FURTHER]
-    return Content("\n\n").join([_example(each, label, "Then") for each in examples])
+    return _examples(drift["worst"][1 : 1 + FURTHER], label, "Then")
 
 
-def _example(example: DriftExample, label: str, word: str) -> Content:
+def _examples(examples: Sequence[DriftExample], label: str, word: str) -> Paragraphs | None:
+    lines: list[Paragraph] = []
+    for example in examples:
+        if lines:
+            lines.append(Paragraph(text=Content("")))
+        lines += _example(example, label, word)
+    return Paragraphs(lines) if lines else None
+
+
+def _example(example: DriftExample, label: str, word: str) -> Iterator[Paragraph]:
     original, artifact = one_line(example["original"], 300), one_line(example["artifact"], 300)
     at = example["first_divergence"]
     where = f" at token {at + 1}" if at is not None else ", no other token chosen"
-    width = max(len("original"), len(label))
-    return Content.assemble(
-        part(f"{word}: {one_line(example['prompt'], 80)}", TITLE),
+    width = max(cell_len("original"), cell_len(label))
+    prompt = Content.assemble(
+        part(one_line(example["prompt"], 80), TITLE),
         part(f"   KL {kl_text(example['kl_mean'])}{where}", MUTED),
-        part(f"\n  {'original':{width}} ", MUTED),
-        part("│ ", TROUGH),
-        part(original),
-        part(f"\n  {label:{width}} ", MUTED),
-        part("│ ", TROUGH),
-        change_content(original, artifact)
-        if original != artifact
-        else part("the same answer", GOOD),
     )
+    yield Paragraph(head=[part(f"{word}: ", TITLE)], text=prompt)
+    change = change_content(original, artifact)
+    same = Content.assemble(part("the same answer", GOOD))
+    for name, text in (
+        ("original", Content(original)),
+        (label, same if original == artifact else change),
+    ):
+        yield Paragraph(head=[part(f"  {fitted(name, width)} ", MUTED), ("│ ", TROUGH)], text=text)

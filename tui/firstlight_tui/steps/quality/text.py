@@ -1,21 +1,22 @@
 """A quality document in words: check by check for one target, a short block for each of several."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from textual.content import Content
 
 from firstlight_core.documents.measure import (
     CheckRow,
-    DriftDocument,
-    DriftFigures,
     QualitiesDocument,
     QualityDocument,
 )
 from firstlight_core.measure.drift_words import kl_text
 from firstlight_core.text import one_line
+from firstlight_tui.widgets.charts.paragraphs import Paragraph, Paragraphs
 from firstlight_tui.widgets.words import part
 
+EVIDENCE = 14
+"""Cells before the evidence of a check."""
 MARKS = {
     "pass": ("✓ pass      ", "$text-success"),
     "fail": ("✗ fail      ", "$text-error"),
@@ -24,18 +25,18 @@ MARKS = {
 }
 
 
-def check_words(document: QualityDocument | QualitiesDocument) -> Content:
+def check_words(document: QualityDocument | QualitiesDocument) -> Paragraphs:
     """Return every check with its status and evidence; of several targets a block each."""
     if document["kind"] == "qualities":
-        return Content("\n").join([_block(quality) for quality in document["artifacts"]])
+        return Paragraphs([line for quality in document["artifacts"] for line in _block(quality)])
     lines = []
     for check in document["checks"]:
         mark, style = MARKS[check["status"]]
-        lines.append(Content.assemble(part(mark, style), part(check["title"], "bold")))
+        lines.append(Paragraph(head=[(mark, style)], text=_styled(check["title"], "bold")))
         # The rest of the evidence is in the report.
-        evidence = f"              {one_line(check['evidence']['summary'], 400)}"
-        lines.append(Content.assemble(part(evidence, "$foreground-muted")))
-    return Content("\n").join(lines)
+        evidence = _styled(one_line(check["evidence"]["summary"], 400), "$foreground-muted")
+        lines.append(Paragraph(head=[(" " * EVIDENCE, "")], text=evidence))
+    return Paragraphs(lines)
 
 
 def evidence_text(check: CheckRow) -> str:
@@ -55,49 +56,25 @@ def evidence_text(check: CheckRow) -> str:
 
 
 def verdict_words(document: QualityDocument | QualitiesDocument) -> Content | None:
-    """Drift, where it was measured, and the verdict; None of several targets."""
+    """Return the verdict, which has the drift with its intervals; None of several targets."""
     if document["kind"] == "qualities":
         return None
-    parts = []
+    words = [part(one_line(document["verdict"], 600), "bold")]
     if "drift" in document:
-        parts.append(part("Drift against the original, measured: ", "$text-accent"))
-        parts.append(part(_drift_figures(document["drift"])))
-        parts.append(part("\n"))
-    parts.append(part(one_line(document["verdict"], 600), "bold"))
-    return Content.assemble(*parts)
+        percentile = kl_text(document["drift"]["kl_p95"])
+        words.append(
+            part(f"\n95 % of the tokens have a KL below {percentile}.", "$foreground-muted")
+        )
+    return Content.assemble(*words)
 
 
-def _block(document: QualityDocument) -> Content:
+def _block(document: QualityDocument) -> Iterator[Paragraph]:
     marks = [MARKS[check["status"]] for check in document["checks"]]
-    name = one_line(Path(document["target"]).name, 60)
-    drift = document.get("drift")
-    return Content.assemble(
-        part(f"{name:20} ", "bold"),
-        *(part(mark[:2], style) for mark, style in marks),
-        part(f" {_drift_figures(drift)}" if drift is not None else ""),
-        part(f"\n  {one_line(document['verdict'], 400)}", "$foreground-muted"),
-    )
+    name = _styled(f"{one_line(Path(document['target']).name, 60):20} ", "bold")
+    yield Paragraph(text=Content.assemble(name, *(part(mark[:2], style) for mark, style in marks)))
+    verdict = _styled(one_line(document["verdict"], 400), "$foreground-muted")
+    yield Paragraph(head=[("  ", "")], text=verdict)
 
 
-def _drift_figures(drift: DriftDocument) -> str:
-    """Return the figures of a drift, each with its interval; those on the user's text after them."""
-    words = _figures(drift)
-    return f"{words}. On your text: {_figures(drift['own_text'])}" if "own_text" in drift else words
-
-
-def _figures(drift: DriftFigures) -> str:
-    share = f"top-1 agreement {drift['top1_agreement']:.1%}"
-    divergence = f"mean KL {kl_text(drift['kl_mean'])}"
-    ratio = f"perplexity ratio {drift['perplexity_ratio']:.4f}"
-    return "; ".join(
-        [
-            share + _between(drift.get("top1_interval"), "{:.1%}".format),
-            divergence + _between(drift.get("kl_interval"), kl_text),
-            f"95th percentile KL {kl_text(drift['kl_p95'])}",
-            ratio + _between(drift.get("perplexity_interval"), "{:.4f}".format),
-        ]
-    )
-
-
-def _between(interval: Sequence[float] | None, text: Callable[[float], str]) -> str:
-    return f" ({text(interval[0])} to {text(interval[1])})" if interval else ""
+def _styled(text: str, style: str) -> Content:
+    return Content.assemble(part(text, style))

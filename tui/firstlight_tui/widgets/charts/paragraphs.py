@@ -1,0 +1,88 @@
+"""Text that keeps its shape when it is wrapped: indented further lines, and figures that no line cuts in two."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rich.cells import cell_len
+from textual.content import Content
+
+from firstlight_tui.widgets.charts.canvas import Piece
+
+LEAST_ROOM = 16
+"""Cells of text below which a line begins at the left, whatever stands before the first one."""
+RULE = "│"
+GAP = "   "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Paragraph:
+    """A text and what stands before its first line; of that only a rule is repeated before the others."""
+
+    text: Content
+    head: Sequence[Piece] = ()
+
+    def lines(self, width: int) -> list[Content]:
+        """Return the lines, each at most `width` cells."""
+        head = Content.assemble(*self.head)
+        room = width - head.cell_length
+        if room < LEAST_ROOM:
+            return (head + self.text).wrap(max(1, width))
+        first, *others = self.text.wrap(room) or [Content("")]
+        below = Content.assemble(*((_blank(text), style) for text, style in self.head))
+        return [head + first, *(below + line for line in others)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Paragraphs:
+    """A drawing of several paragraphs, one below the other."""
+
+    paragraphs: Sequence[Paragraph]
+    _lines: dict[int, list[Content]] = field(default_factory=dict)
+    """The lines by width."""
+
+    @property
+    def plain(self) -> str:
+        """The text without its styles, each paragraph in one line."""
+        lines = (Content.assemble(*each.head) + each.text for each in self.paragraphs)
+        return "\n".join(line.plain for line in lines)
+
+    def rows(self, width: int) -> int:
+        """As many as the text takes."""
+        return len(self._wrapped(width))
+
+    def draw(self, width: int, height: int) -> Content:
+        """Return the lines from the first one on."""
+        return Content("\n").join(self._wrapped(width)[:height])
+
+    def _wrapped(self, width: int) -> list[Content]:
+        if width not in self._lines:
+            self._lines[width] = [line for each in self.paragraphs for line in each.lines(width)]
+        return self._lines[width]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Figures:
+    """A drawing of short texts, as many in a line as fit; none of them is cut where a line holds it."""
+
+    figures: Sequence[Content]
+
+    def rows(self, width: int) -> int:
+        """As many as the figures take."""
+        return len(self._wrapped(width))
+
+    def draw(self, width: int, height: int) -> Content:
+        """Return the lines from the first one on."""
+        return Content("\n").join(self._wrapped(width)[:height])
+
+    def _wrapped(self, width: int) -> list[Content]:
+        lines: list[Content] = []
+        for figure in self.figures:
+            if lines and lines[-1].cell_length + len(GAP) + figure.cell_length <= width:
+                lines[-1] = lines[-1] + GAP + figure
+            else:
+                lines += figure.wrap(max(1, width))
+        return lines
+
+
+def _blank(text: str) -> str:
+    return "".join(RULE if letter == RULE else " " * cell_len(letter) for letter in text)
