@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,14 @@ gc.set_threshold(100_000, 20, 100)
 # A shell that runs the tests in the background lets them, and all that they start, ignore Ctrl+C.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+LOADED_BY_COLLECTION = pytest.StashKey[set[str]]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Note the top-level modules that importing the tests has loaded."""
+    session.config.stash[LOADED_BY_COLLECTION] = {name.split(".")[0] for name in sys.modules}
 
 
 @pytest.fixture(scope="session", autouse=True)

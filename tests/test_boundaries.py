@@ -11,6 +11,7 @@ import pytest
 import firstlight_core
 import firstlight_tui
 from firstlight_core.jobs import JOBS
+from tests.conftest import LOADED_BY_COLLECTION
 
 REPOSITORY = Path(__file__).parents[1]
 HEAVY = (
@@ -109,6 +110,11 @@ def test_the_module_of_every_job_is_there_and_light(job: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_finding_the_tests_loads_nothing_heavy(request: pytest.FixtureRequest) -> None:
+    """Torch and Olive at the top of one test's module cost every worker five seconds of processor time."""
+    assert not request.config.stash[LOADED_BY_COLLECTION] & set(HEAVY)
 
 
 def test_the_oracle_sees_a_heavy_import() -> None:

@@ -6,21 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.slow
-torch = pytest.importorskip("torch")
-onnx = pytest.importorskip("onnx")
-onnxruntime = pytest.importorskip("onnxruntime")
-pytest.importorskip("olive")
-
-from firstlight_core.errors import ModelRefused  # noqa: E402
-from firstlight_core.jobs import odd_blocks, part_blocks  # noqa: E402
-from firstlight_core.jobs.calibrated_head import (  # noqa: E402
-    TIED_DAMPING,
-    CalibratedHead,
-    rounded_table,
-)
-from firstlight_core.jobs.graph_matrices import Graph  # noqa: E402
-from firstlight_core.jobs.weight_rounding import (  # noqa: E402
+from firstlight_core.errors import ModelRefused
+from firstlight_core.jobs import odd_blocks, part_blocks
+from firstlight_core.jobs.calibrated_head import TIED_DAMPING, CalibratedHead, rounded_table
+from firstlight_core.jobs.graph_matrices import Graph
+from firstlight_core.jobs.weight_rounding import (
     SHARES,
     InputSums,
     Sums,
@@ -28,6 +18,15 @@ from firstlight_core.jobs.weight_rounding import (  # noqa: E402
     round_columns,
     round_together,
 )
+from tests.support.lazy_modules import at_first_use, installed
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not installed("torch", "onnx", "onnxruntime", "olive"), reason="needs the conversion tools"
+    ),
+]
+torch, onnx, onnxruntime = map(at_first_use, ("torch", "onnx", "onnxruntime"))
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
