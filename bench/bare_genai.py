@@ -1,7 +1,8 @@
 """The shortest honest onnxruntime-genai loop, for as many requests as it is asked: `python bench/bare_genai.py ARTIFACT [OPTIONS]`.
 
-OPTIONS are session options as JSON; without them onnxruntime chooses. A line of stdin is a request {ids, tokens,
-max_length}, a line of stdout its answer {decode_tps, prefill_tps, cpu_s, load_s, text}.
+OPTIONS are session options as JSON; without them onnxruntime chooses. A prompt is appended in pieces of `piece` tokens, as a
+whole without it. A line of stdin is a request {ids, tokens,
+max_length, piece?}, a line of stdout its answer {decode_tps, prefill_tps, cpu_s, load_s, text}.
 """
 
 import json
@@ -33,7 +34,9 @@ def main() -> None:
         generator = genai.Generator(model, parameters)
         stream = tokenizer.create_stream()
         spent, begun = time.process_time_ns(), time.perf_counter_ns()
-        generator.append_tokens(numpy.array(ids, dtype=numpy.int32))
+        piece = request.get("piece", len(ids))
+        for start in range(0, len(ids), piece):
+            generator.append_tokens(numpy.array(ids[start : start + piece], dtype=numpy.int32))
         generator.generate_next_token()
         first = time.perf_counter_ns()
         text = stream.decode(generator.get_next_tokens()[0])

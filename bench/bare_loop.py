@@ -42,15 +42,23 @@ class BareLoop:
         """The process."""
         return self._process.pid
 
-    def answer(self, ids: Sequence[int], tokens: int, max_length: int) -> BareAnswer:
-        """Return the times of one prompt and so many decoded tokens.
+    def answer(
+        self, ids: Sequence[int], tokens: int, max_length: int, piece: int | None = None
+    ) -> BareAnswer:
+        """Return the times of one prompt, appended in pieces of `piece` tokens or as a whole, and so many decoded tokens.
 
         Raises:
             RuntimeError: the process ended.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        request = {"ids": list(ids), "tokens": tokens, "max_length": max_length}
+        request: dict[str, list[int] | int] = {
+            "ids": list(ids),
+            "tokens": tokens,
+            "max_length": max_length,
+        }
+        if piece is not None:
+            request["piece"] = piece
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
@@ -61,7 +69,5 @@ class BareLoop:
 
     def close(self) -> None:
         """End the process."""
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
-        self._process.wait(10)
+        with contextlib.suppress(BrokenPipeError), self._process:
+            pass

@@ -17,8 +17,8 @@ from bench.peers.speed import BareArtifact, BenchedArtifact
 from firstlight_core.inference.session_options import session_options
 
 KIND = "parity"
-LOADS = 6
-ROUNDS = 6
+LOADS = 12
+ROUNDS = 3
 """Rounds of each load; the first one after it is thrown away."""
 
 

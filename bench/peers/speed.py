@@ -22,7 +22,10 @@ from bench.peers.models import (
     llama_name,
 )
 from firstlight_core.artifact.target import artifact_target
+from firstlight_core.files import read_json_object
 from firstlight_core.inference.session_options import session_options
+from firstlight_core.jobs.genai_sections import computes_head_once, section_of
+from firstlight_core.jobs.prefill_plan import chunk_tokens
 from firstlight_core.measure.subjects import ArtifactSubject
 
 _FIRST_ID = 1_000
@@ -59,13 +62,16 @@ class BenchedArtifact:
 
 
 class BareArtifact:
-    """An artifact in a bare onnxruntime-genai loop; without `options` onnxruntime-genai chooses the threads."""
+    """An artifact in a bare onnxruntime-genai loop: with `options` and in an engine's pieces of a prompt, or, without
+    them, with the threads that onnxruntime-genai chooses and a prompt as a whole.
+    """
 
     def __init__(
         self, name: str, folder: Path, options: Mapping[str, str | int] | None = None
     ) -> None:
         self.name = name
         self._loop = BareLoop(folder, options)
+        self._piece = engine_piece(folder) if options else None
 
     @property
     def pids(self) -> Sequence[int]:
@@ -78,7 +84,9 @@ class BareArtifact:
         context = max(PROMPTS.values()) + NEW_TOKENS
         for metric, length in PROMPTS.items():
             ids = range(_FIRST_ID, _FIRST_ID + length)
-            answer = await asyncio.to_thread(self._loop.answer, ids, NEW_TOKENS, context)
+            answer = await asyncio.to_thread(
+                self._loop.answer, ids, NEW_TOKENS, context, self._piece
+            )
             rates[metric] = answer["prefill_tps"]
             if length == DEPTH:
                 rates["decode_64"] = answer["decode_tps"]
@@ -87,6 +95,12 @@ class BareArtifact:
     def close(self) -> None:
         """End the process."""
         self._loop.close()
+
+
+def engine_piece(folder: Path) -> int:
+    """Return how many tokens of a prompt an engine appends at once."""
+    model = section_of(read_json_object(folder / "genai_config.json"), "model")
+    return chunk_tokens(model, head_once=computes_head_once(folder))
 
 
 class LlamaFormat:
