@@ -27,15 +27,28 @@ async def measure_parity(model: PeerModel, folders: Folders, llama: LlamaCpp) ->
     runs: list[Run] = []
     for number in range(LOADS):
         async with AsyncExitStack() as stack:
-            bare = BareArtifact(BARE, folders.int4, session_options({}))
-            stack.callback(bare.close)
-            benched = BenchedArtifact(INT4, folders.int4)
-            await benched.open(stack)
-            subjects: list[Subject] = [bare, benched] if number % 2 else [benched, bare]
+            # Large pages go to whoever loads first, so each does in turn, and alone.
+            ways = [open_bare, open_benched] if number % 2 else [open_benched, open_bare]
+            subjects = [await way(folders, stack) for way in ways]
             runs.append(
                 await run_in_turns(subjects, ROUNDS, kind=KIND, model=model.key, warm_up=True)
             )
     return joined(runs)
+
+
+async def open_bare(folders: Folders, stack: AsyncExitStack) -> Subject:
+    """Return INT4 in a bare loop, loaded until the stack is closed."""
+    bare = BareArtifact(BARE, folders.int4, session_options({}))
+    stack.callback(bare.close)
+    await bare.repeat()
+    return bare
+
+
+async def open_benched(folders: Folders, stack: AsyncExitStack) -> Subject:
+    """Return INT4 as `firstlight bench` measures it, loaded until the stack is closed."""
+    benched = BenchedArtifact(INT4, folders.int4)
+    await benched.open(stack)
+    return benched
 
 
 def joined(runs: Sequence[Run]) -> Run:
