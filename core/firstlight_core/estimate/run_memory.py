@@ -2,13 +2,15 @@
 
 ONNX Runtime 1.31 maps the file of weights and packs every matrix that is multiplied into memory of its own: float32
 matrices once more, quantised ones with three numbers more a block (MatMulNBits at accuracy level 4), while their own
-scales stay in the file and are read. A table that is only looked up stays in the file; one that a tied head shares is copied.
+scales stay in the file and are read. A table that is only looked up stays in the file; one that a tied head shares is copied,
+and where pages can be given back (Linux) the copy in the file is in memory only until it is packed.
 Measured on SmolLM2-135M, Gemma 3 270M and a 0.5 B shape (docs/estimates.md).
 """
 
 from firstlight_core.estimate.artifact_size import matrix_bytes, quantised_bytes, quantiser
 from firstlight_core.model.inspection import Inspection
 from firstlight_core.precision.table import Precision
+from firstlight_core.process.mapped_pages import RELEASES_PAGES
 
 BASE = 66_000_000
 """Python, numpy, onnxruntime and onnxruntime-genai, before an artifact is loaded."""
@@ -34,8 +36,13 @@ def kv_cache_bytes(inspection: Inspection, context: int) -> int:
     return 2 * positions * shape.kv_heads * shape.head_size * 4
 
 
-def loaded_bytes(inspection: Inspection, precision: Precision) -> tuple[float, float]:
-    """Bytes of the weights in memory once they are loaded, and the most while they are being loaded."""
+def loaded_bytes(
+    inspection: Inspection, precision: Precision, *, releases_pages: bool = RELEASES_PAGES
+) -> tuple[float, float]:
+    """Bytes of the weights in memory once they are loaded, and the most while they are being loaded.
+
+    With `releases_pages` the engine gives back what it has mapped and packed (`process/mapped_pages.py`).
+    """
     shape, structure = inspection.shape, inspection.structure
     table = shape.vocab * shape.hidden
     if precision.bits is None:
@@ -46,29 +53,35 @@ def loaded_bytes(inspection: Inspection, precision: Precision) -> tuple[float, f
     rows = [*structure.matrices, (shape.hidden, shape.vocab)]
     blocks = sum(-(-columns // block) * count for columns, count in rows)
     loaded = matrix_bytes(inspection, precision) + PACKED * blocks + 4 * structure.vectors
-    if structure.tied and precision.shares_tied_table:
-        head_bits = 8 if zero_points else bits
-        loaded += quantised_bytes(
-            shape.hidden, shape.vocab, head_bits, block, zero_points=zero_points
-        )
-    return loaded, loaded
+    if not (structure.tied and precision.shares_tied_table):
+        return loaded, loaded
+    head_bits = 8 if zero_points else bits
+    most = loaded + quantised_bytes(
+        shape.hidden, shape.vocab, head_bits, block, zero_points=zero_points
+    )
+    return loaded if releases_pages else most, most
 
 
 def loading_bytes(inspection: Inspection, precision: Precision) -> float:
     """Resident bytes of a process that loads the artifact and answers a short prompt."""
     loaded, most = loaded_bytes(inspection, precision)
-    ready = loaded + TOKENIZER * inspection.tokenizer.bytes + SCRATCH
-    return BASE + max(most, ready)
+    return BASE + TOKENIZER * inspection.tokenizer.bytes + max(most, loaded + SCRATCH)
 
 
-def run_bytes(inspection: Inspection, precision: Precision, context: int) -> float:
-    """Most resident bytes of a process that runs the artifact with `context` tokens."""
-    loaded, most = loaded_bytes(inspection, precision)
+def run_bytes(
+    inspection: Inspection,
+    precision: Precision,
+    context: int,
+    *,
+    releases_pages: bool = RELEASES_PAGES,
+) -> float:
+    """Most resident bytes of a process that runs the artifact with `context` tokens; it reads the tokenizer first."""
+    loaded, most = loaded_bytes(inspection, precision, releases_pages=releases_pages)
     width = 2 if precision.half_pass else 4
     cache = kv_cache_bytes(inspection, context) * width / 4
     logits = min(CHUNK, context) * inspection.shape.vocab * 4
-    ready = loaded + TOKENIZER * inspection.tokenizer.bytes + cache + logits + SCRATCH
-    return BASE + max(most, ready)
+    ready = loaded + cache + logits + SCRATCH
+    return BASE + TOKENIZER * inspection.tokenizer.bytes + max(most, ready)
 
 
 def rough_run_bytes(weight_bytes: int) -> int:

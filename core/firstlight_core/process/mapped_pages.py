@@ -12,6 +12,8 @@ from pathlib import Path
 
 MADV_DONTNEED = 4
 SMAPS = Path("/proc/self/smaps")
+RELEASES_PAGES = sys.platform == "linux"
+"""Whether this system is asked to take the pages of a mapped file out of memory."""
 
 
 @dataclass(frozen=True, slots=True)
