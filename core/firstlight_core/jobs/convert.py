@@ -35,6 +35,7 @@ from firstlight_core.jobs.original import ReferenceModel
 from firstlight_core.precision.olive_reading import object_at, read_input, read_passes
 from firstlight_core.process.context import JobContext, peak_rss
 from firstlight_core.process.events import Stage
+from firstlight_core.process.loading import without_collections
 from firstlight_core.process.operations import Empty
 from firstlight_core.shells import split_command
 from firstlight_core.text import one_line, shown_path
@@ -219,12 +220,13 @@ def _fingerprint(config: OliveConfig) -> None:
 def _load_olive(context: JobContext) -> OliveLog:
     context.emit(Stage("load-olive", "Loading Olive"))
     try:
-        install()
-        lazy_weights.install()
-        olive_files.install()
-        tied_int8.install()
-        corrections.install()
-        from olive.workflows import run  # noqa: F401
+        with without_collections():
+            install()
+            lazy_weights.install()
+            olive_files.install()
+            tied_int8.install()
+            corrections.install()
+            from olive.workflows import run  # noqa: F401
     except (ImportError, OSError) as error:
         known = explain_text(f"{type(error).__name__}: {error}")
         raise known or ToolchainMissing(

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from firstlight_core.model.adapter import WEIGHTS
 from firstlight_core.model.folder import list_folder
 from firstlight_core.model.own_files import own_files, token_rows
 from firstlight_core.model.safetensors_headers import read_header
+from firstlight_core.process.loading import without_collections
 from firstlight_core.text import one_line
 
 _SAFE = {"local_files_only": True, "trust_remote_code": False}
@@ -26,9 +28,12 @@ def import_transformers() -> tuple[Any, Any]:
     Raises:
         ToolchainMissing: one of them cannot be imported.
     """
+    loaded = "transformers.modeling_utils" in sys.modules
     try:
-        import torch
-        import transformers
+        with contextlib.nullcontext() if loaded else without_collections():
+            import torch
+            import transformers
+            import transformers.modeling_utils
     except ImportError as error:
         raise ToolchainMissing(
             f"The original cannot be run: {one_line(str(error))}",
