@@ -129,3 +129,24 @@ def test_of_several_targets_each_drift_is_said_once() -> None:
 def test_evidence_in_words() -> None:
     assert evidence_text(CHECKS[3]).endswith("128 tokens of prompt: 90.0 tokens/s")
     assert "✓ a: answered." in evidence_text(CHECKS[4])
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
+async def test_what_is_going_to_be_checked_stands_there_until_there_is_a_result(
+    wizard: Build, size: tuple[int, int]
+) -> None:
+    app = wizard(session=FULL.decide(quality=None), first=QualityStep)
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        ahead = app.screen.query_one("#ahead", Chart)
+        assert ahead.display is (size[1] >= 30)
+        if ahead.display:
+            lines = ahead.render().plain.split("\n")
+            assert [line[2:13].strip() for line in lines if line.startswith("○")] == [
+                *("answers", "format", "memory", "speed", "edge cases", "drift")
+            ]
+            assert max(map(len, lines)) <= 100
+        assert isinstance(app.screen, QualityStep)
+        app.screen._show_document(quality(*CHECKS, target=INT4))
+        await settle(pilot)
+        assert not ahead.display

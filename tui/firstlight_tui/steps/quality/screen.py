@@ -16,10 +16,12 @@ from firstlight_tui.modals import DetailScreen
 from firstlight_tui.state.work import OnEvent, Started, Work, WorkKey
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.measuring import MeasuringStep
+from firstlight_tui.steps.quality.ahead import LEAST_HEIGHT, checks_ahead
 from firstlight_tui.steps.quality.results import QualityResults
 from firstlight_tui.steps.quality.text import evidence_text
 from firstlight_tui.steps.quality.worst_screen import WorstScreen
 from firstlight_tui.widgets import Words, WorkView
+from firstlight_tui.widgets.charts.chart import Chart
 
 KEEPS = "The targets that are checked by now are kept."
 KEEPS_ANSWERS = "The questions that are answered by now are kept."
@@ -59,6 +61,8 @@ class QualityStep(MeasuringStep):
             document["kind"] == "quality" and document.get("stopped")
         )
 
+    DEFAULT_CSS = "QualityStep #ahead { margin-top: 1; max-width: 100; }"
+
     def compose_step(self) -> ComposeResult:
         yield WorkView(id="work")
         yield QualityResults()
@@ -69,6 +73,15 @@ class QualityStep(MeasuringStep):
         yield Input(placeholder="prompts.jsonl", id="prompts", compact=True)
         yield Words("Your own text, to measure the drift on it too (optional)", classes="heading")
         yield Input(placeholder="text.txt", id="text", compact=True)
+        yield Chart(checks_ahead(), id="ahead")
+
+    def on_resize(self) -> None:
+        """Say what is going to be checked where there is room."""
+        self._show_ahead()
+
+    def _show_ahead(self) -> None:
+        roomy = self.size.height >= LEAST_HEIGHT
+        self.query_one("#ahead").display = roomy and not self.query_one(QualityResults).display
 
     def opened(self) -> None:
         if self.work is None:
@@ -153,6 +166,7 @@ class QualityStep(MeasuringStep):
             for made in self.session.artifacts
         }
         self.query_one(QualityResults).show(document, labels, self.session.target)
+        self._show_ahead()
 
     @on(QualityResults.EvidenceWanted)
     def _evidence(self, event: QualityResults.EvidenceWanted) -> None:
