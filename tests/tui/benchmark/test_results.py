@@ -12,7 +12,7 @@ from firstlight_tui.steps.benchmark.results import BenchResults, setup_words
 from firstlight_tui.steps.benchmark.screen import BenchmarkStep
 from firstlight_tui.widgets.charts.chart import Chart
 from firstlight_tui.widgets.charts.tile import TilePane
-from tests.support.pilot import Build, settle
+from tests.support.pilot import SIZES, Build, settle
 from tests.support.wizard_documents import FULL
 from tests.support.wizard_services import Called, fake_services
 from tests.tui.benchmark.test_dials import document, result
@@ -75,3 +75,20 @@ async def test_dots_fall_while_it_measures(wizard: Build, called: Called) -> Non
         ends.set()
         await settle(pilot)
         assert "●" not in speeds.render().plain and "★" in speeds.render().plain
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
+async def test_what_is_measured_stands_there_until_there_is_a_figure(
+    wizard: Build, size: tuple[int, int]
+) -> None:
+    app = wizard(session=FULL.decide(benchmark=None), first=BenchmarkStep)
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        ahead = app.screen.query_one("#ahead", Chart)
+        assert ahead.display is (size[1] >= 30)
+        if ahead.display:
+            assert "after prompts of 32, 128 and 512 tokens" in ahead.render().plain
+        results = app.screen.query_one(BenchResults)
+        results.show(BOTH, "/models/out/int4")
+        await settle(pilot)
+        assert not ahead.display

@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterable
 
 from firstlight_core.documents.figures import Figure
 from firstlight_core.documents.measure import BenchCase, BenchDocument, BenchResult
+from firstlight_core.measure.benchmark import LENGTHS, REPEATS
 from firstlight_core.measure.quoted_length import quoted_case
 from firstlight_core.monitor import ALERT_THRESHOLDS, AlertThresholds
 from firstlight_core.text import bytes_text, seconds_text
 from firstlight_tui.widgets.bench_plots import decode_of, label_of, prefill_of, ttft_of
+from firstlight_tui.widgets.charts.paragraphs import Paragraphs, checklist
 from firstlight_tui.widgets.charts.roles import Origin, Verdict
 from firstlight_tui.widgets.charts.scale import short
 from firstlight_tui.widgets.charts.tile import Tile
@@ -33,6 +35,21 @@ def tiles(
         _rate("writing", case, decode_of, document, origin),
         _rate("reading", case, prefill_of, document, origin),
         _memory(result, document, origin, thresholds),
+    )
+
+
+def figures_ahead() -> Paragraphs:
+    """Return what a benchmark measures, for as long as it has measured nothing."""
+    lengths = ", ".join(map(str, LENGTHS[:-1]))
+    return checklist(
+        {
+            "first token": f"The wait for the first word after prompts of {lengths} and {LENGTHS[-1]} tokens (TTFT).",
+            "writing": "Tokens a second after the first one (decode).",
+            "reading": "Tokens of the prompt a second (prefill).",
+            "memory": "The most RAM that the engine takes.",
+            "loading": "The time until it can answer, from the disk and from memory.",
+            "rounds": f"{REPEATS} after a warm-up; beside a busy program they are void, and say so.",
+        }
     )
 
 

@@ -21,7 +21,7 @@ from firstlight_core.process.events import Measured
 from firstlight_core.text import one_line
 from firstlight_tui.modals.detail import DetailScreen
 from firstlight_tui.steps.benchmark.ceiling import Ceiling, ceiling_of
-from firstlight_tui.steps.benchmark.dials import tiles
+from firstlight_tui.steps.benchmark.dials import figures_ahead, tiles
 from firstlight_tui.steps.benchmark.limits import limits_content, limits_of, over_words
 from firstlight_tui.steps.benchmark.live import live_bars, live_plots, live_rows, live_tiles
 from firstlight_tui.steps.benchmark.loading import Loading, loading_of
@@ -39,7 +39,7 @@ from firstlight_tui.widgets.bench_plots import (
 from firstlight_tui.widgets.charts.chart import Chart
 from firstlight_tui.widgets.charts.lines import LinePlot
 from firstlight_tui.widgets.charts.roles import MUTED
-from firstlight_tui.widgets.charts.tile import Tile, TilePane, TileRow
+from firstlight_tui.widgets.charts.tile import LEAST_HEIGHT, Tile, TilePane, TileRow
 from firstlight_tui.widgets.fitted_table import Column, FittedTable
 from firstlight_tui.widgets.words import part
 
@@ -79,6 +79,8 @@ class BenchResults(Vertical):
     DEFAULT_CSS = """
     BenchResults { height: 1fr; min-height: 22; }
     BenchResults.-empty { min-height: 8; }
+    BenchResults #ahead { display: none; height: auto; margin-top: 1; max-width: 100; }
+    BenchResults.-empty.-roomy #ahead { display: block; }
     BenchResults #setup { height: auto; max-width: 100; }
     BenchResults #banner { display: none; width: 100%; height: auto; padding: 0 1; background: $error; color: $button-color-foreground; text-style: bold; }
     BenchResults #quiet, BenchResults #others { display: none; }
@@ -100,7 +102,7 @@ class BenchResults(Vertical):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(classes="-empty")
         self._opened: list[tuple[BenchDocument, BenchResult, BenchCase]] = []
         """Target and prompt length of each row of the table."""
         self._live_figures = -1
@@ -114,6 +116,7 @@ class BenchResults(Vertical):
         with TileRow(id="dials"):
             for name, tile in zip(TILES, live_tiles({}, None), strict=True):
                 yield TilePane(tile, id=name)
+        yield Chart(figures_ahead(), id="ahead")
         with Horizontal(id="bars"):
             for name in BARS:
                 yield Chart(id=name)
@@ -215,6 +218,7 @@ class BenchResults(Vertical):
         """Put the two charts of the machine beside each other, and show rounds that are void, where there is room."""
         self.set_class(self.size.width >= BESIDE, "-beside")
         self.set_class(self.screen.has_class("-tall"), "-tall")
+        self.set_class(self.screen.size.height >= LEAST_HEIGHT, "-roomy")
 
     def _show_machine(self, ceiling: Ceiling | None, loading: Loading | None) -> None:
         for name, drawing in zip(MACHINE, (ceiling, loading), strict=True):

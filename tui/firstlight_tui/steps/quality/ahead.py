@@ -1,33 +1,18 @@
 """The list of what the quality step checks, for as long as there is no result."""
 
-from textual.content import Content
-
 from firstlight_core.measure.quality_checks import RIGHT_SHARE
-from firstlight_tui.widgets.charts.paragraphs import Paragraph, Paragraphs
-from firstlight_tui.widgets.charts.roles import BOLD, MUTED
-from firstlight_tui.widgets.words import part
-
-LEAST_HEIGHT = 30
-"""Rows of a terminal from which there is room for it."""
-_PASSES = {
-    "answers": f"Your questions get the answers that you expect, at least {RIGHT_SHARE * 100:.0f} % of them.",
-    "format": "Answers are clean text in the form that you asked for, and end by themselves.",
-    "memory": "RAM does not grow from answer to answer.",
-    "speed": "After a long prompt it still writes at least a third as fast as after a short one.",
-    "edge cases": "Empty, very long and unusual inputs get an answer or a clear refusal.",
-    "drift": "Original and artifact read the same texts, and the probabilities of every next token are compared.",
-}
-"""Conditions of passing, by the title of the tile."""
-_TITLE_CELLS = max(map(len, _PASSES)) + 1
+from firstlight_tui.widgets.charts.paragraphs import Paragraphs, checklist
 
 
 def checks_ahead() -> Paragraphs:
     """Return the five checks and the drift, each with what has to hold."""
-    return Paragraphs(
-        [
-            Paragraph(
-                head=[part("○ ", MUTED), part(title.ljust(_TITLE_CELLS), BOLD)], text=Content(words)
-            )
-            for title, words in _PASSES.items()
-        ]
+    return checklist(
+        {
+            "answers": f"Your questions get the answers that you expect, at least {RIGHT_SHARE * 100:.0f} % of them.",
+            "format": "Answers are clean text in the form that you asked for, and end by themselves.",
+            "memory": "RAM does not grow from answer to answer.",
+            "speed": "After a long prompt it still writes at least a third as fast as after a short one.",
+            "edge cases": "Empty, very long and unusual inputs get an answer or a clear refusal.",
+            "drift": "Original and artifact read the same texts, and the probabilities of every next token are compared.",
+        }
     )

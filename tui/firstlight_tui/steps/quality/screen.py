@@ -16,12 +16,13 @@ from firstlight_tui.modals import DetailScreen
 from firstlight_tui.state.work import OnEvent, Started, Work, WorkKey
 from firstlight_tui.state.workspace import Workspace
 from firstlight_tui.steps.measuring import MeasuringStep
-from firstlight_tui.steps.quality.ahead import LEAST_HEIGHT, checks_ahead
+from firstlight_tui.steps.quality.ahead import checks_ahead
 from firstlight_tui.steps.quality.results import QualityResults
 from firstlight_tui.steps.quality.text import evidence_text
 from firstlight_tui.steps.quality.worst_screen import WorstScreen
 from firstlight_tui.widgets import Words, WorkView
 from firstlight_tui.widgets.charts.chart import Chart
+from firstlight_tui.widgets.charts.tile import LEAST_HEIGHT
 
 KEEPS = "The targets that are checked by now are kept."
 KEEPS_ANSWERS = "The questions that are answered by now are kept."

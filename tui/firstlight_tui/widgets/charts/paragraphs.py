@@ -1,12 +1,13 @@
 """Text that keeps its shape when it is wrapped: indented further lines, and figures that no line cuts in two."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rich.cells import cell_len
 from textual.content import Content
 
 from firstlight_tui.widgets.charts.canvas import Piece
+from firstlight_tui.widgets.charts.roles import BOLD, MUTED
 
 LEAST_ROOM = 16
 """Cells of text below which a line begins at the left, whatever stands before the first one."""
@@ -58,6 +59,20 @@ class Paragraphs:
         if width not in self._lines:
             self._lines[width] = [line for each in self.paragraphs for line in each.lines(width)]
         return self._lines[width]
+
+
+def checklist(meanings: Mapping[str, str]) -> Paragraphs:
+    """Return one paragraph for each thing that is still to be done: its name, and what it means beside it."""
+    width = max(map(cell_len, meanings)) + 2
+    return Paragraphs(
+        [
+            Paragraph(
+                head=[("○ ", MUTED), (name + " " * (width - cell_len(name)), BOLD)],
+                text=Content(words),
+            )
+            for name, words in meanings.items()
+        ]
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
