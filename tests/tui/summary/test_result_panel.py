@@ -7,6 +7,7 @@ from firstlight_tui.steps.chat.screen import ChatStep
 from firstlight_tui.steps.summary.result_panel import ResultPanel
 from firstlight_tui.steps.summary.screen import SummaryStep
 from firstlight_tui.widgets import Words
+from firstlight_tui.widgets.charts.chart import Chart
 from firstlight_tui.widgets.charts.tile import TilePane, TileRow
 from tests.support.pilot import SIZES, Build, settle
 from tests.support.wizard_documents import FULL
@@ -21,7 +22,7 @@ async def test_the_result_comes_first(wizard: Build, size: tuple[int, int]) -> N
         text = str(panel.query_one("#result", Words).render())
         assert text.startswith("☼ ") and "runs on this machine." in text and "INT4" in text
         assert "410 tok/s" in panel.query_one("#tile-speed", TilePane).render().plain
-        assert "size ×0.125" in str(panel.query_one("#claims", Words).render())
+        assert "size ×0.125" in panel.query_one("#claims", Chart).render().plain
         assert panel.region.y < app.screen.query_one("#closing").region.y
         for button in app.screen.query("#actions Button").results(Button):
             assert button.region.right <= size[0]

@@ -52,3 +52,12 @@ async def test_finish_waits_for_the_report_and_asks_nothing(wizard: Build, calle
         go_on.set()
         await until(pilot, lambda: not app.is_running)
     assert app.return_code == 0
+
+
+async def test_the_files_stand_in_one_column(wizard: Build) -> None:
+    app = wizard(session=FULL, first=SummaryStep)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        lines = str(app.screen.query_one("#files", Words).render()).split("\n")
+        assert lines[-1].startswith("Run again  firstlight run ")
+        assert len({line.rindex("  ") for line in lines}) == 1

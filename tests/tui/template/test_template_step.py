@@ -16,6 +16,7 @@ from firstlight_tui.modals import ConfirmScreen, DetailScreen
 from firstlight_tui.modals.preset import PresetScreen
 from firstlight_tui.steps.template.jinja_screen import JinjaScreen
 from firstlight_tui.steps.template.screen import TemplateStep
+from firstlight_tui.steps.template.verdicts import parity_content
 from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.template_fields import TemplateFields
 from tests.support.pilot import SIZES, Build, settle
@@ -480,3 +481,11 @@ async def test_every_preset_can_be_taken(wizard: Build, called: Called) -> None:
             await take_preset(pilot, index)
             found = app.workspace.drafts.template.document()["PromptTemplate"]
             assert found == find_preset(preset.key).prompt_template
+
+
+def test_the_verdict_reads_as_a_sentence() -> None:
+    assert parity_content(TEMPLATE, fresh=True, saved=True).plain == (
+        " ● Template matches  1 of 2 conversations: all renderers give the same tokens.  Saved."
+    )
+    odd = parity_content({**TEMPLATE, "exceptions": ["tools"]}, fresh=True, saved=True).plain
+    assert " ● Template matches  1 of 2 conversations (onnxruntime-genai reads one " in odd

@@ -18,7 +18,7 @@ from firstlight_core.measure.quality_verdict import USABILITY_WORDS, usability
 from firstlight_core.text import bytes_text, one_line
 from firstlight_tui.widgets.charts.canvas import Piece, fitted, spark, trough
 from firstlight_tui.widgets.charts.drift_gauge import Histogram, PromptDrift
-from firstlight_tui.widgets.charts.paragraphs import Figures, Paragraph, Paragraphs
+from firstlight_tui.widgets.charts.paragraphs import Facts, Paragraph, Paragraphs
 from firstlight_tui.widgets.charts.roles import (
     BAD,
     BOLD,
@@ -138,7 +138,7 @@ def histogram(drift: DriftDocument) -> Histogram | None:
     return Histogram(nats=tuple(values)) if len(values) > 1 else None
 
 
-def drift_line(drift: DriftDocument) -> Figures:
+def drift_line(drift: DriftDocument) -> Facts:
     """Same next token, perplexity, same whole answer: the three figures beside the KL."""
     share = drift["top1_agreement"]
     figures: list[list[Piece]] = [
@@ -153,7 +153,7 @@ def drift_line(drift: DriftDocument) -> Figures:
         same = drift["prompts"] - drift["prompts_diverged"]
         words = part(f"{same} of {drift['prompts']}", BOLD)
         figures.append([part("Same whole answer ", TITLE), words])
-    return Figures([Content.assemble(*pieces) for pieces in figures])
+    return Facts([Content.assemble(*pieces) for pieces in figures])
 
 
 FURTHER = 4

@@ -13,6 +13,7 @@ from firstlight_core.report.facts import RunFacts
 from firstlight_core.session import Session
 from firstlight_tui.steps.summary.trophy import claim_line, headline, tiles
 from firstlight_tui.widgets import Words
+from firstlight_tui.widgets.charts.chart import Chart
 from firstlight_tui.widgets.charts.tile import TilePane, TileRow
 
 TILES = ("size", "speed", "closeness", "memory")
@@ -32,7 +33,7 @@ class ResultPanel(Vertical):
         with TileRow(id="tiles"):
             for name, tile in zip(TILES, tiles({}, "", None, None), strict=True):
                 yield TilePane(tile, id=f"tile-{name}")
-        yield Words(id="claims")
+        yield Chart(id="claims")
 
     def show(self, name: str, session: Session, entries: Sequence[Entry], facts: RunFacts) -> None:
         """Show what the session and the entries of its ledger say of the artifact in use; `name` is the model's."""
@@ -52,9 +53,9 @@ class ResultPanel(Vertical):
         ):
             self.query_one(f"#tile-{each}", TilePane).show_tile(tile)
         checks = check_claims(find_precision(key), figures, fp32) if own is not None else []
-        claims = self.query_one("#claims", Words)
+        claims = self.query_one("#claims", Chart)
         claims.display = bool(checks)
-        claims.update(claim_line(checks))
+        claims.show(claim_line(checks))
 
 
 def _fp32_bytes(session: Session) -> int | None:

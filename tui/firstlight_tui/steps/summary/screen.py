@@ -28,6 +28,9 @@ from firstlight_tui.terminal.workers import begin
 from firstlight_tui.widgets import StepChosen, Words, WorkView
 from firstlight_tui.widgets.words import part
 
+LABELS = 11
+"""Cells of the names of the files, and of `Run again`."""
+
 
 class SummaryStep(StepScreen):
     """The closing list, the report and the script that repeats the run."""
@@ -161,12 +164,13 @@ class SummaryStep(StepScreen):
             (written["html"], "HTML"),
         )
         lines = [
-            Content.assemble(part(f"{label:9}", "$text-accent"), part(shown_path(path)))
+            Content.assemble(part(f"{label:{LABELS}}", "$text-accent"), part(shown_path(path)))
             for path, label in paths
             if path
         ]
         if command := self._command(written):
-            lines.append(Content.assemble(part("Run again", "$text-accent"), part(command, "bold")))
+            again = part(f"{'Run again':{LABELS}}", "$text-accent")
+            lines.append(Content.assemble(again, part(command, "bold")))
         files = self.query_one("#files", Words)
         files.display = True
         files.update(Content("\n").join(lines))

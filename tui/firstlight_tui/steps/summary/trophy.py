@@ -9,7 +9,7 @@ from firstlight_core.measure.drift_words import kl_text
 from firstlight_core.precision.table import PRECISIONS, find_precision
 from firstlight_core.report.claims import ClaimCheck
 from firstlight_core.text import bytes_text, one_line
-from firstlight_tui.widgets.charts.canvas import Piece
+from firstlight_tui.widgets.charts.paragraphs import Facts
 from firstlight_tui.widgets.charts.roles import BAD, BOLD, GOOD, MUTED, TITLE, Origin, Verdict
 from firstlight_tui.widgets.charts.scale import short
 from firstlight_tui.widgets.charts.tile import MiniBar, Tile
@@ -65,17 +65,17 @@ def tiles(
     )
 
 
-def claim_line(checks: Sequence[ClaimCheck]) -> Content:
-    """Return the claims in one line, each with its measurement and whether it holds."""
+def claim_line(checks: Sequence[ClaimCheck]) -> Facts | None:
+    """Return the claims, each with its measurement and whether it holds; None without any."""
     if not checks:
-        return Content("")
-    pieces: list[Piece] = [part("Claim → measured here  ", TITLE)]
+        return None
+    facts = [Content.assemble(part("Claim → measured here", TITLE))]
     marks = {True: ("✓", GOOD), False: ("✗", BAD), None: ("–", MUTED)}
     for check in checks:
-        pieces.append(part(f"  {check.subject} ", MUTED))
-        pieces.append(part(f"{check.claim} → {check.measured} "))
-        pieces.append(part(*marks[check.holds]))
-    return Content.assemble(*pieces)
+        claim = part(f"{check.claim} → {check.measured} ")
+        pieces = (part(f"{check.subject} ", MUTED), claim, part(*marks[check.holds]))
+        facts.append(Content.assemble(*pieces))
+    return Facts(facts)
 
 
 def _size(figures: Mapping[str, Figures], own: Figures | None, fp32_bytes: int | None) -> Tile:

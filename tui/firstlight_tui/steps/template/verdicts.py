@@ -37,12 +37,13 @@ def parity_content(document: TemplateReport | None, *, fresh: bool, saved: bool)
     exceptions = len(document.get("exceptions") or ())
     shapes = document.get("shapes") or ()
     same = sum("differs" not in (row["genai"], row["prompt_template"]) for row in shapes)
-    count = part(f" {same} of {len(shapes)} conversations " if shapes else " ", "bold")
+    counted = f" {same} of {len(shapes)} conversations" if shapes else ""
+    count = part(f"{counted}: " if counted else " ", "bold")
     if document.get("locked") and exceptions:
         kinds = "one unusual text" if exceptions == 1 else f"{exceptions} unusual texts"
         pieces = [
             part(" ● Template matches ", f"bold reverse {GOOD}"),
-            count,
+            part(f"{counted} ", "bold"),
             part(f"(onnxruntime-genai reads {kinds} otherwise, whatever the template)."),
         ]
     elif document.get("locked"):

@@ -1,4 +1,4 @@
-"""Text that keeps its shape when it is wrapped: indented further lines, and figures that no line cuts in two."""
+"""Text that keeps its shape when it is wrapped: indented further lines, and facts that no line cuts in two."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -76,13 +76,18 @@ def checklist(meanings: Mapping[str, str]) -> Paragraphs:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Figures:
+class Facts:
     """A drawing of short texts, as many in a line as fit; none of them is cut where a line holds it."""
 
-    figures: Sequence[Content]
+    facts: Sequence[Content]
+
+    @property
+    def plain(self) -> str:
+        """The text of one line without its styles."""
+        return GAP.join(fact.plain for fact in self.facts)
 
     def rows(self, width: int) -> int:
-        """As many as the figures take."""
+        """As many as the facts take."""
         return len(self._wrapped(width))
 
     def draw(self, width: int, height: int) -> Content:
@@ -91,11 +96,11 @@ class Figures:
 
     def _wrapped(self, width: int) -> list[Content]:
         lines: list[Content] = []
-        for figure in self.figures:
-            if lines and lines[-1].cell_length + len(GAP) + figure.cell_length <= width:
-                lines[-1] = lines[-1] + GAP + figure
+        for fact in self.facts:
+            if lines and lines[-1].cell_length + len(GAP) + fact.cell_length <= width:
+                lines[-1] = lines[-1] + GAP + fact
             else:
-                lines += figure.wrap(max(1, width))
+                lines += fact.wrap(max(1, width))
         return lines
 
 
