@@ -1,5 +1,7 @@
 """A cell that is painted quickly looks as Rich would lay it out."""
 
+from typing import Any
+
 import pytest
 from rich.console import Console
 from rich.padding import Padding
@@ -7,9 +9,13 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual.renderables.styled import Styled
+from textual.widgets import DataTable
 
+from firstlight_tui.widgets.fitted_table import Column, FittedTable
 from firstlight_tui.widgets.table_cell import cell_line, is_one_line
 from firstlight_tui.widgets.words import cell
+from tests.support.pilot import Build, settle
+from tests.support.wizard_documents import FULL
 
 CONSOLE = Console(width=120, color_system="truecolor", force_terminal=True)
 BEFORE, AFTER = Style(bgcolor="blue", meta={"row": 1}), Style(color="red")
@@ -48,6 +54,39 @@ def test_a_cell_looks_as_rich_lays_it_out(text: Text, width: int, padding: int) 
     (expected,) = CONSOLE.render_lines(styled, options)
     line = cell_line(text, width, padding, BEFORE, AFTER, CONSOLE)
     assert letters(line) == letters(expected)
+
+
+async def test_a_header_is_painted_as_quickly_as_a_row_and_looks_the_same(
+    wizard: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = (Column(key="a", label="Found [1]"), Column(key="b", label="RAM peak", width=8))
+    async with wizard(session=FULL).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        table = FittedTable(columns, id="late")
+        await pilot.app.screen.query_one("#content").mount(table)
+        table.show_rows([("1", {"a": cell("one"), "b": cell("2", right=True)})])
+        await settle(pilot)
+        asked: list[int] = []
+        rich = DataTable._render_cell
+
+        def counted(part: DataTable[Text], row: int, *arguments: Any) -> list[list[Segment]]:
+            asked.append(row)
+            return rich(part, row, *arguments)
+
+        monkeypatch.setattr(DataTable, "_render_cell", counted)
+        style = Style(bgcolor="blue")
+        for hover in (False, True):
+            for row, column in ((-1, 0), (-1, 1), (0, 0), (0, 1)):
+                quick = table._render_cell(row, column, style, 12, False, hover)
+                assert asked == []
+                table._cell_render_cache.clear()
+                assert [letters(line) for line in quick] == [
+                    letters(line) for line in rich(table, row, column, style, 12, False, hover)
+                ]
+                table._cell_render_cache.clear()
+        assert "Found [1]" in "".join(
+            text for text, _, _ in table._render_cell(-1, 0, style, 12)[0]
+        )
 
 
 @pytest.mark.parametrize(

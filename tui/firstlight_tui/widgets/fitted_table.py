@@ -63,9 +63,10 @@ class FittedTable(DataTable[Text]):
         cursor: bool = False,
         hover: bool = False,
     ) -> list[list[Segment]]:
-        if row_index < 0 or column_index < 0 or width <= 2 * self.cell_padding:
+        if column_index < 0 or width <= 2 * self.cell_padding:
             return super()._render_cell(row_index, column_index, base_style, width, cursor, hover)
-        row_key = self._row_locations.get_key(row_index)
+        is_header = row_index < 0
+        row_key = self._header_row_key if is_header else self._row_locations.get_key(row_index)
         column_key = self._column_locations.get_key(column_index)
         if row_key is None or column_key is None:
             return super()._render_cell(row_index, column_index, base_style, width, cursor, hover)
@@ -82,13 +83,14 @@ class FittedTable(DataTable[Text]):
         if (lines := self._cell_render_cache.get(key)) is not None:
             return lines
         text = self._get_row_renderables(row_index).cells[column_index]
-        if self.rows[row_key].height != 1 or not (isinstance(text, Text) and is_one_line(text)):
+        height = self.header_height if is_header else self.rows[row_key].height
+        if height != 1 or not (isinstance(text, Text) and is_one_line(text)):
             return super()._render_cell(row_index, column_index, base_style, width, cursor, hover)
         is_fixed = row_index < self.fixed_rows or column_index < self.fixed_columns
         own, after = self._get_styles_to_render_cell(
+            is_header,
             False,
-            False,
-            is_fixed,
+            is_fixed and not is_header,
             hover,
             cursor,
             self.show_cursor,
@@ -167,7 +169,9 @@ class FittedTable(DataTable[Text]):
         self.clear(columns=True)
         for column in columns:
             width = column.width or max(4, left * column.share // shares)
-            self.add_column(self._labels[column.key], key=column.key, width=width)
+            label = self._labels[column.key]
+            words = Text(label, no_wrap=True, overflow="ellipsis", justify="left")
+            self.add_column(words, key=column.key, width=width)
         for key, cells in self._shown.items():
             self.add_row(*self._row(cells), key=key)
         if current is not None and current in self._shown:
