@@ -10,7 +10,6 @@ from firstlight_tui.modals.monitor_page import MonitorPage, thinned
 from firstlight_tui.state.machine_view import MachineView
 from firstlight_tui.steps.chat.screen import ChatStep
 from firstlight_tui.widgets import MonitorPane
-from firstlight_tui.widgets.charts.chart import Chart
 from firstlight_tui.widgets.machine_chart import MachinePanel, strip_line
 from tests.support.pilot import Build, settle
 from tests.support.wizard_documents import FULL, GIB
@@ -42,7 +41,8 @@ async def test_one_key_walks_through_the_forms(wizard: Build) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         pane = app.screen.query_one(MonitorPane)
-        assert pane.query_one(Chart).display and pane.size.height == 4
+        assert pane.size.height == 4 and "chat: int4" in pane.render().plain
+        assert not pane.children
         await pilot.press("f12")
         await pilot.pause()
         assert isinstance(app.screen, MonitorPage)
@@ -51,7 +51,8 @@ async def test_one_key_walks_through_the_forms(wizard: Build) -> None:
         assert not app.screen.query_one(MonitorPane).display
         await pilot.press("f12")
         await pilot.pause()
-        assert app.screen.query_one(MonitorPane).size.height == 1
+        strip = app.screen.query_one(MonitorPane)
+        assert strip.size.height == 1 and strip.render().plain.split()[-1] == "–"
         await pilot.press("f12")
         await pilot.pause()
         assert app.screen.query_one(MonitorPane).size.height == 4

@@ -85,7 +85,7 @@ class _Area:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachinePanel:
-    """CPU, memory, the job and its speed side by side."""
+    """CPU, memory, the job and its speed side by side; in a single line the same in short."""
 
     view: MachineView
 
@@ -95,6 +95,8 @@ class MachinePanel:
 
     def draw(self, width: int, height: int) -> Content:
         """Return the columns; the last line says which threshold is passed and what to do."""
+        if height == 1:
+            return strip_line(self.view).wrap(max(1, width))[0]
         canvas = Canvas(width, height)
         sample = self.view.last
         if sample is None:

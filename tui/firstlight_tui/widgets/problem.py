@@ -1,6 +1,5 @@
 """The panel of an error: the sentence and the hint, where the user is looking; the detail is one key away."""
 
-from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Button
@@ -11,7 +10,7 @@ from firstlight_tui.widgets.words import Words, part
 
 
 class ProblemPanel(Vertical):
-    """Hidden until there is a problem; the first one makes its buttons, most steps never need them."""
+    """Hidden until there is a problem; the first one makes its parts, most steps never need them."""
 
     DEFAULT_CSS = """
     ProblemPanel { display: none; border: round $error; padding: 0 1; height: auto; max-height: 14; margin-top: 1; }
@@ -25,11 +24,8 @@ class ProblemPanel(Vertical):
     def __init__(self) -> None:
         super().__init__(id="problem")
         self._error: FirstlightError | None = None
+        self._words, self._detail = Words(id="problem-words"), Words(id="problem-detail")
         self._more: Button | None = None
-
-    def compose(self) -> ComposeResult:
-        yield Words(id="problem-words")
-        yield Words(id="problem-detail")
 
     def show(self, error: FirstlightError) -> None:
         """Show an error."""
@@ -37,13 +33,13 @@ class ProblemPanel(Vertical):
         if self._more is None:
             self._more = Button("Details", id="problem-more", compact=True)
             copy = Button("Copy", id="problem-copy", compact=True)
-            self.mount(Horizontal(self._more, copy))
-        self.query_one("#problem-words", Words).update(
+            self.mount(self._words, self._detail, Horizontal(self._more, copy))
+        self._words.update(
             Content.assemble(
                 part("✗ ", "bold $text-error"), part(str(error), "bold"), part("\n" + error.hint)
             )
         )
-        self.query_one("#problem-detail", Words).update(error.detail or "No further details.")
+        self._detail.update(error.detail or "No further details.")
         self._more.display = bool(error.detail)
         self.add_class("-shown")
 
