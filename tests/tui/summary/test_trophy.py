@@ -76,7 +76,9 @@ def test_claims_are_held_against_measurements() -> None:
     assert facts is not None
     line = facts.plain
     narrow = facts.draw(58, 9).plain.split("\n")
-    assert [row.split(" ")[0] for row in narrow] == ["Claim", "speed", "quality"], "no claim is cut in two"
+    assert [row.split(" ")[0] for row in narrow] == ["Claim", "speed", "quality"], (
+        "no claim is cut in two"
+    )
     assert "size ×0.125 → ×0.194 ✗" in line and "Fastest → fastest of 2 ✓" in line
     assert [c.holds for c in check_claims(find_precision("int8"), BOTH, FP32)] == [
         False,
