@@ -122,7 +122,7 @@ async def test_an_adapter_is_merged_and_then_rounded(sample: Path, tmp_path: Pat
     made = await convert(sample.parent / "adapter", tmp_path / "out", precision="int4-calibrated")
     assert made["built"]["bits"] == [4, 8]
     assert made["agreement"]["top1"] >= 0.9
-    assert made["calibration"]["source"] == "own answers"
+    assert made["calibration"]["source"] == "built-in"
 
 
 PART_BLOCKS: dict[str, list[tuple[str, dict[str, int | str | bool]]]] = {

@@ -1,4 +1,4 @@
-"""The text that a calibrated precision is rounded on: the user's own, or questions that the original answers itself."""
+"""The text that a calibrated precision is rounded on: built in, the original's own answers, or the user's."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -11,12 +11,20 @@ from firstlight_core.errors import InputRefused
 from firstlight_core.files import read_limited
 from firstlight_core.inference.sampling import check_text
 from firstlight_core.measure.quality_prompts import load_prompts
+from firstlight_core.paths import absolute
 from firstlight_core.precision.calibration import LONGEST_ANSWER, QUESTIONS, TOKENS
 from firstlight_core.text import shown_path
 
 T = TypeVar("T")
 OWN_ANSWERS = "own answers"
-"""The source when the user gives no calibration text: the original's greedy answers to `QUESTIONS`."""
+"""The source of a text that is the original's greedy answers to `QUESTIONS`."""
+BUILT_IN = "built-in"
+"""The text when the user gives none: questions with answers, so that the original need not answer."""
+BUILT_IN_FILE = Path(__file__).with_name("calibration_talks.jsonl")
+OWN_ANSWERS_FILE = BUILT_IN_FILE.with_name("own-answers")
+"""Stands for the questions of `QUESTIONS`; there is no such file."""
+WORDS = {BUILT_IN: BUILT_IN_FILE, OWN_ANSWERS_FILE.name: OWN_ANSWERS_FILE}
+"""Names in place of a file."""
 TEXT_LIMIT = 8 * 2**20
 PASSAGES = 64
 """Conversations or passages that are used at most, evenly spread over a file."""
@@ -29,14 +37,14 @@ LEAST_CHARACTERS = 256
 class CalibrationText:
     """The calibration text of a conversion, before it is encoded."""
 
-    source: str = OWN_ANSWERS
-    """`own answers`, or the absolute path of the user's file."""
+    source: str
+    """`own answers`, `built-in`, or the absolute path of the user's file."""
     conversations: tuple[tuple[Message, ...], ...] = ()
     """Each is answered by the original, unless an assistant has the last word."""
     passages: tuple[str, ...] = ()
     """Plain text, taken as it is."""
     sha256: str = ""
-    """Hash of the user's file; empty for built-in questions."""
+    """Hash of the user's file; empty for what is built in."""
 
     def to_json(self) -> CalibrationRequest:
         """Return the text as the convert job takes it."""
@@ -54,18 +62,42 @@ class CalibrationText:
         return request
 
 
+def built_in_text() -> CalibrationText:
+    """Return the built-in questions with their answers."""
+    talks = tuple(talk.messages for talk in load_prompts(BUILT_IN_FILE))
+    return CalibrationText(source=BUILT_IN, conversations=talks)
+
+
 def own_answers() -> CalibrationText:
     """Return the built-in questions, for the original to answer."""
     conversations = tuple((Message(role="user", content=question),) for question in QUESTIONS)
-    return CalibrationText(conversations=conversations)
+    return CalibrationText(source=OWN_ANSWERS, conversations=conversations)
+
+
+def calibration_file(named: str | Path) -> Path:
+    """Return the file of a word, or the absolute path.
+
+    Raises:
+        UsageError: it is empty or holds a NUL.
+    """
+    return WORDS.get(str(named)) or absolute(named)
+
+
+def calibration_name(path: Path) -> str:
+    """Return the word for a file that has one, else its absolute path."""
+    return next((word for word, file in WORDS.items() if file == path), str(path.absolute()))
 
 
 def read_calibration(path: Path) -> CalibrationText:
-    """Return a prompts file (JSON lines, as `quality` takes it) or plain text.
+    """Return the text of a prompts file (JSON lines, as `quality` takes it), of plain text, or of a word's file.
 
     Raises:
         InputRefused: it cannot be read, or holds no text.
     """
+    if path == BUILT_IN_FILE:
+        return built_in_text()
+    if path == OWN_ANSWERS_FILE:
+        return own_answers()
     content = read_limited(path, limit=TEXT_LIMIT)
     known = CalibrationText(source=str(path.absolute()), sha256=hashlib.sha256(content).hexdigest())
     if _is_json_lines(content):

@@ -89,6 +89,7 @@ def run_config(source: Path, precision: Precision, *, base: Path | None = None) 
             "bits": 4,
             "group_size": options["int4_block_size"],
             "sym": False,
+            "damp_percent": 0.1,
         }
     passes["build"] = {
         "type": "ModelBuilder",

@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from firstlight_core.conversion.calibration_text import (
+    BUILT_IN,
     CalibrationText,
-    own_answers,
+    built_in_text,
+    calibration_file,
+    calibration_name,
     read_calibration,
 )
 from firstlight_core.conversion.olive_config import (
@@ -58,6 +61,11 @@ class ConversionPlan:
         """Return what the produced graph must hold, read back by the gate."""
         return expected_of(self.run_config) if self.edited else self.precision.expected
 
+    @property
+    def answers(self) -> bool:
+        """Whether the original answers questions for the text that weights are rounded on."""
+        return self.calibration is not None and self.calibration.source != BUILT_IN
+
     def to_json(self) -> PlanDocument:
         """Return the plan as `--dry-run` prints it."""
         document: PlanDocument = {
@@ -90,8 +98,8 @@ def plan_conversion(
 ) -> ConversionPlan:
     """Lay out one conversion; `config` is an edited configuration file of method 2.
 
-    `calibration` is a file with the text that a calibrated precision is rounded on; without one the original answers
-    questions.
+    `calibration` is the text that a calibrated precision is rounded on, a file or a word of `WORDS`; without one the
+    built-in text.
 
     Raises:
         UsageError: an unknown precision or method, or a configuration that cannot be run.
@@ -121,7 +129,7 @@ def plan_conversion(
         command += ["--config", COURSE_CONFIG_NAME]
     text = _calibration(calibration, row, needed=calibrates(run))
     if calibration is not None:
-        command += ["--calibration", str(absolute(calibration))]
+        command += ["--calibration", calibration_name(calibration_file(calibration))]
     return ConversionPlan(
         source=folder,
         output=target,
@@ -148,7 +156,7 @@ def _calibration(
         )
     if not needed:
         return None
-    return own_answers() if path is None else read_calibration(absolute(path))
+    return built_in_text() if path is None else read_calibration(calibration_file(path))
 
 
 def _reason(precision: Precision, method: str, *, edited: bool, adapter: bool) -> str:

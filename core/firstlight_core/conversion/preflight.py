@@ -112,7 +112,7 @@ def check_room(
 def estimate_of(plan: ConversionPlan, before: Preflight) -> EstimateDocument:
     """Return the estimate of a plan on the disk that it would be written to, as JSON."""
     room = Room.here(plan.output.parent)
-    return estimate(before.inspection, plan.precision, room=room)
+    return estimate(before.inspection, plan.precision, room=room, answers=plan.answers)
 
 
 def _what_fits(inspection: Inspection, room: Room) -> str:

@@ -209,6 +209,7 @@ class ConversionWork:
             remember_conversion(
                 self._before.inspection,
                 plan.precision,
+                answers=plan.answers,
                 seconds=measured["seconds"],
                 peak_rss_bytes=peak,
             )

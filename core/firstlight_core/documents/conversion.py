@@ -80,7 +80,7 @@ class CalibrationDocument(TypedDict):
     """The calibration data of the weights."""
 
     source: str
-    """`own answers`, or the path of the user's file."""
+    """`own answers`, `built-in`, or the path of the user's file."""
     prompts: int
     tokens: int
     sha256: NotRequired[str]

@@ -68,7 +68,7 @@ class RunFile(TypedDict):
     method: NotRequired[str]
     configs: NotRequired[Configs]
     calibration: NotRequired[str]
-    """The text or prompts that a calibrated precision is rounded on; without it the original answers questions."""
+    """The text or prompts that a calibrated precision is rounded on, or a word; without it the built-in text."""
     artifact: NotRequired[str]
     template: NotRequired[TemplateTable]
     deploy: NotRequired[DeployTable]

@@ -4,7 +4,7 @@ Measured piece by piece with olive-ai 0.13.0 and torch 2.13 on one core (docs/in
 """
 
 from firstlight_core.model.inspection import Inspection
-from firstlight_core.precision.calibration import LONGEST_ANSWER, QUESTIONS, TOKENS
+from firstlight_core.precision.calibration import BUILT_IN_TOKENS, LONGEST_ANSWER, QUESTIONS, TOKENS
 from firstlight_core.precision.table import Precision
 
 ARCHITECTURES = (
@@ -25,8 +25,8 @@ LONGEST_SECONDS = 2 * 3600.0
 """A conversion that would take longer is not offered."""
 ANSWER = 110e-9
 """A parameter of the model, for all answers together: one pass over the weights for each token of a batch."""
-FORWARD = 4 * 12e-12
-"""A token and a weight of the body: two passes through each layer, two operations each."""
+FORWARD = 2 * 12e-12
+"""A token and a weight of the body: two operations."""
 GRAM = 2 * 12.5e-12
 """A token and the square of a matrix's columns: the sum of the outer products of its inputs."""
 COLUMN, SOLVE, UPDATE = 5e-5, 3e-11, 3e-11
@@ -60,15 +60,16 @@ def uneven_layers(inspection: Inspection) -> str:
     return f"Calibrated weights are stored two to a byte, and this model has matrices of {odd} columns."
 
 
-def calibration_seconds(inspection: Inspection) -> float:
-    """Return the seconds of answering and rounding on one core."""
+def calibration_seconds(inspection: Inspection, *, answers: bool = False) -> float:
+    """Return the seconds of rounding on one core, and of the original's `answers` where it gives them."""
     shape, structure = inspection.shape, inspection.structure
-    passes = ANSWER * inspection.parameters + FORWARD * TOKENS * structure.body
+    tokens = TOKENS if answers else BUILT_IN_TOKENS
+    passes = ANSWER * inspection.parameters * answers + FORWARD * tokens * structure.body
     rounding = 0.0
     for columns, rows in structure.matrices:
         # Query, key and value have one input, gate and up another, and the attention's output is often as wide.
         count = shape.layers * (3 if columns == shape.hidden else 1)
-        rounding += count * (GRAM * TOKENS * columns**2 + COLUMN * columns + SOLVE * columns**3)
+        rounding += count * (GRAM * tokens * columns**2 + COLUMN * columns + SOLVE * columns**3)
         rounding += UPDATE * rows * columns**2
     return passes + rounding
 

@@ -66,11 +66,16 @@ class Room:
 
 
 def bare_estimate(
-    inspection: Inspection, precision: Precision, *, available: int | None = None
+    inspection: Inspection,
+    precision: Precision,
+    *,
+    available: int | None = None,
+    answers: bool = False,
 ) -> BareEstimate:
     """Return peak RAM (of Olive's stage, and of all) and seconds by the formulas alone, without what this machine taught.
 
-    `available` bytes of memory bound what the check takes; by default it has all that it wants.
+    `available` bytes of memory bound what the check takes; by default it has all that it wants. A calibrated precision is
+    rounded on `answers` of the original, or on the built-in text.
     """
     shape, structure = inspection.shape, inspection.structure
     cost = cost_of(precision)
@@ -84,7 +89,7 @@ def bare_estimate(
     ) / 1e9
     if precision.calibrated:
         ram = max(ram, calibration_ram(inspection))
-        seconds += calibration_seconds(inspection)
+        seconds += calibration_seconds(inspection, answers=answers)
     # The original runs while another process has the artifact loaded.
     check = check_bytes(inspection, precision, build=ram, available=available)
     return {
@@ -95,12 +100,17 @@ def bare_estimate(
 
 
 def estimate(
-    inspection: Inspection, precision: Precision, *, context: int = 2048, room: Room | None = None
+    inspection: Inspection,
+    precision: Precision,
+    *,
+    context: int = 2048,
+    room: Room | None = None,
+    answers: bool = False,
 ) -> EstimateDocument:
     """Return the predicted cost of this precision of this model, and whether it is available here."""
     size = artifact_bytes(inspection, precision)
     room = room or Room.here()
-    bare = bare_estimate(inspection, precision, available=room.memory)
+    bare = bare_estimate(inspection, precision, available=room.memory, answers=answers)
     ram_factor, _ = factor("peak_ram_bytes", precision.key, inspection.parameters)
     time_factor, runs = factor("seconds", precision.key, inspection.parameters)
     peak = round(bare["peak_ram_bytes"] * ram_factor)
@@ -199,10 +209,15 @@ def inspect_and_estimate(folder: Path, *, base: Path | None = None) -> InspectDo
 
 
 def remember_conversion(
-    inspection: Inspection, precision: Precision, *, seconds: float, peak_rss_bytes: int
+    inspection: Inspection,
+    precision: Precision,
+    *,
+    seconds: float,
+    peak_rss_bytes: int,
+    answers: bool = False,
 ) -> None:
     """Teach later estimates what one conversion on this machine took."""
-    bare = bare_estimate(inspection, precision)
+    bare = bare_estimate(inspection, precision, answers=answers)
     remember(
         precision.key,
         inspection.parameters,

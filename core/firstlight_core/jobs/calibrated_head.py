@@ -5,7 +5,6 @@ over a table that is held several times. Here the inputs of the head on the text
 the quantiser's call for the head is answered by the arithmetic of the layers, whatever its bits and blocks.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from firstlight_core.jobs.transformers_model import idle_threads
@@ -33,31 +32,16 @@ class CalibratedHead:
         """Begin another conversion: the builder's own quantiser rounds what nothing is known of."""
         self._sums = None
 
-    def watch(self, wrapper: Any) -> Callable[[], None]:
-        """Follow what the last layer hands on; the returned function ends that, and keeps the head's inputs."""
+    def keep(self, network: Any, states: Any) -> None:
+        """Take up what the head of a network gets on the text (tokens, width)."""
         import torch
 
-        made: list[Any] = []
-
-        def hand_on(module: Any, given: Any, output: Any) -> None:
-            made.append(output[0] if isinstance(output, tuple) else output)
-
-        handle = wrapper.get_layers(return_name=False)[-1].register_forward_hook(hand_on)
-
-        def end() -> None:
-            handle.remove()
-            norm, head = wrapper.get_pre_head_layernorm(False), wrapper.get_lm_head(False)
-            width = head.weight.shape[1]
-            sums = Sums(torch.zeros(width, width), [])
-            with torch.no_grad():
-                # The first half was computed with weights of the last layer that were not rounded yet.
-                for states in made[len(made) // 2 :]:
-                    sums.take(norm(states))
-            self._sums, self._vocab = sums, len(head.weight)
-            table = wrapper.model.get_input_embeddings()
-            self._damping = TIED_DAMPING if table.weight is head.weight else DAMPING
-
-        return end
+        head = network.get_output_embeddings()
+        width = head.weight.shape[1]
+        self._sums, self._vocab = Sums(torch.zeros(width, width), []), len(head.weight)
+        self._sums.take(states)
+        tied = network.get_input_embeddings().weight is head.weight
+        self._damping = TIED_DAMPING if tied else DAMPING
 
     def install(self) -> None:
         """Answer onnxruntime's k-quant for the head, in this process."""

@@ -10,7 +10,7 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from firstlight_core.documents.conversion import CalibrationDocument, OliveConfig
 from firstlight_core.documents.jobs_conversion import CalibrationRequest
@@ -19,6 +19,7 @@ from firstlight_core.errors import FirstlightError
 from firstlight_core.jobs import part_blocks, weight_rounding
 from firstlight_core.jobs.calibrated_head import CalibratedHead
 from firstlight_core.jobs.chat_template import ChatTemplate
+from firstlight_core.jobs.one_pass import round_in_one_pass
 from firstlight_core.jobs.transformers_model import idle_threads, load_tokenizer, stop_ids
 from firstlight_core.model.own_files import own_files
 from firstlight_core.precision.olive_reading import read_input
@@ -27,15 +28,9 @@ from firstlight_core.process.events import Event, Progress, Stage
 Tell = Callable[[Event], None]
 LONGEST_PASSAGE = 512
 """Tokens of one conversation or passage that are used."""
+DEVICE = "cpu"
 LARGE = 10**9
 """Parameters from which fewer answers are computed at once, and shorter ones: each costs a pass over all weights."""
-
-
-class Sample(TypedDict):
-    """One sequence as the pass takes it: tensors of one row."""
-
-    input_ids: Any
-    attention_mask: Any
 
 
 class Calibrator:
@@ -59,37 +54,35 @@ class Calibrator:
 
     def install(self) -> None:
         """Adjust the pass in this process; an Olive without it fails when the pass runs."""
-        from olive.passes.pytorch import gptq, quant_utils
+        from olive.passes.pytorch import gptq
 
         part_blocks.install()
         self._head.install()
-        inner = gptq.run_layerwise_quantization
         weight_rounding.install(gptq.Gptq)
 
         def run(model: Any, wrapper: Any, data_config: Any, **named: Any) -> Any:
             began = time.perf_counter_ns()
             network = wrapper.model.float()
-            samples = self._samples(network)
-            original = quant_utils.get_calibration_dataset
-            quant_utils.get_calibration_dataset = lambda *_, **__: samples
-            named["process_module"] = self._counting(network, named["process_module"])
-            keep_head = self._head.watch(wrapper)
+            rows = self._rows(network)
+            work = self._counting(network, named["process_module"])
             try:
                 with idle_threads():
-                    device = inner(model, wrapper, data_config, **named)
-                    keep_head()
-                    return device
+                    states = round_in_one_pass(
+                        network,
+                        rows,
+                        take_input=named["input_hook"],
+                        round_module=lambda matrix: work(matrix, DEVICE),
+                    )
+                    self._head.keep(network, states)
+                    return DEVICE
             finally:
-                quant_utils.get_calibration_dataset = original
                 assert self.document is not None
                 self.document["seconds"] = round((time.perf_counter_ns() - began) / 1e9, 3)
 
         gptq.run_layerwise_quantization = run
 
-    def _samples(self, network: Any) -> list[Sample]:
-        """Return the text as tokens, one sequence at a time, as the pass takes them."""
-        import torch
-
+    def _rows(self, network: Any) -> list[list[int]]:
+        """Return the text as tokens: conversations and passages."""
         text = self._text
         assert text is not None
         self._tell(Stage("calibration", "Preparing the calibration text"))
@@ -122,10 +115,7 @@ class Calibrator:
         if added_tokens is not None:
             document["added_tokens"] = added_tokens
         self.document = document
-        return [
-            {"input_ids": (ids := torch.tensor([row])), "attention_mask": torch.ones_like(ids)}
-            for row in used
-        ]
+        return used
 
     def _answered(
         self,
@@ -143,7 +133,8 @@ class Calibrator:
         large = sum(p.numel() for p in network.parameters()) > LARGE
         limit = text["longest_answer"] // (2 if large else 1)
         width = 8 if large else 24
-        self._tell(Stage("calibration-answers", words))
+        if any(turns[-1]["role"] != "assistant" for turns in conversations):
+            self._tell(Stage("calibration-answers", words))
         rows: list[list[int]] = []
         for start in range(0, len(conversations), width):
             if sum(map(len, rows)) >= text["tokens"]:

@@ -32,6 +32,9 @@ def packing(inner: Callable[..., Any]) -> Callable[..., Any]:
     def from_module(kind: Any, linear: Any, *rest: Any, group_size: int = -1, **named: Any) -> Any:
         columns = linear.in_features
         lacking = -columns % group_size if group_size > 0 else 0
+        numbers = getattr(linear.quant_info, "numbers", None)
+        if numbers is not None and not rest:
+            return _of_numbers(kind, linear, numbers, lacking, group_size=group_size, **named)
         if not lacking:
             return inner(kind, linear, *rest, group_size=group_size, **named)
         biased = linear.bias is not None
@@ -52,6 +55,26 @@ def packing(inner: Callable[..., Any]) -> Callable[..., Any]:
         return made
 
     return from_module
+
+
+def _of_numbers(kind: Any, linear: Any, numbers: Any, lacking: int, **named: Any) -> Any:
+    """Return the packed matrix of numbers that the rounding kept, which Olive would work out once more."""
+    import torch
+
+    columns, bias = linear.in_features, linear.bias
+    made = kind.from_tensors(
+        torch.nn.functional.pad(numbers, (0, lacking)),
+        quantized=True,
+        in_features=columns + lacking,
+        out_features=linear.out_features,
+        bias=bias is not None,
+        **named,
+    )
+    if bias is not None:
+        made.bias = bias.clone()
+    made.qweight = made.qweight[:, : columns * made.quantizer.bits // 8].contiguous()
+    made.cols = columns
+    return made
 
 
 def reading(inner: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:

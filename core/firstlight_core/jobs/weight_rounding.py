@@ -21,6 +21,8 @@ DAMPING = 0.01
 """Share of the mean square of an input that is added to each, so that the matrix can be solved."""
 ATTEMPTS = 6
 """How often a matrix is tried with more damping before it is given up."""
+SMALL = 192
+"""Columns of a triangular matrix that are inverted at once."""
 STRIP = 32
 """Columns that are rounded before the rest of their group is corrected."""
 
@@ -81,7 +83,12 @@ class Sums:
     def take(self, inputs: Any) -> None:
         """Add inputs: the last dimension is the width of the matrices."""
         rows = inputs.reshape(-1, inputs.shape[-1]).float()
-        self.products.addmm_(rows.t(), rows)
+        half = self.width // 2
+        above, below = rows[:, :half], rows[:, half:]
+        # The sum is symmetric: one quarter of it is the mirror image of another.
+        self.products[:half].addmm_(above.t(), rows)
+        self.products[half:, half:].addmm_(below.t(), below)
+        self.products[half:, :half] = self.products[:half, half:].t()
         self.count += len(rows)
 
     @property
@@ -117,23 +124,27 @@ def round_together(module: Any, damping: float = DAMPING) -> None:
     solved = factor(sums.products, damping)
     weights[costs == 0] = 0
     largest = 2**quantizer.bits - 1
-    scales, zeros = round_columns(weights, solved, costs, quantizer.group_size, largest)
+    numbers = torch.empty(weights.shape, dtype=torch.uint8)
+    group = quantizer.group_size
+    scales, zeros = round_columns(weights, solved, costs, group, largest, numbers)
     first = 0
     for each in sums.modules:
         last = first + each.out_features
         each.weight.data = weights[:, first:last].t().to(each.weight.dtype).contiguous()
         each.quant_info.scales = scales[:, first:last].t().contiguous()
+        each.quant_info.numbers = numbers[:, first:last].t().contiguous()
         each.quant_info.zero_points = zeros[:, first:last].t().to(torch.int32).contiguous()
         each.quant_info.data = None
         first = last
 
 
 def round_columns(
-    weights: Any, solved: Any, costs: Any, group: int, largest: int
+    weights: Any, solved: Any, costs: Any, group: int, largest: int, numbers: Any = None
 ) -> tuple[Any, Any]:
     """Round a transposed matrix (columns, rows) in place; return scales and zero points (groups, rows).
 
-    `solved`: the upper Cholesky factor of the inverse of the inputs' sums; `costs`: mean square of each input.
+    `solved`: the upper Cholesky factor of the inverse of the inputs' sums; `costs`: mean square of each input; `numbers`
+    takes up what is stored for each weight.
     """
     import torch
 
@@ -151,6 +162,8 @@ def round_columns(
             for step in range(begin, end):
                 row, error = strip[step - begin], errors[step - first]
                 rounded = torch.div(row, scale).add_(zero).round_().clamp_(0, largest)
+                if numbers is not None:
+                    numbers[step] = rounded
                 rounded.sub_(zero).mul_(scale)
                 torch.sub(row, rounded, out=error).div_(solved[step, step])
                 row.copy_(rounded)
@@ -203,5 +216,19 @@ def factor(sums: Any, damping: float) -> Any:
         except torch.linalg.LinAlgError:
             if attempt + 1 == ATTEMPTS:
                 raise
-    identity = torch.eye(len(sums))
-    return torch.linalg.solve_triangular(factor, identity, upper=True)
+    return _inverse(factor)
+
+
+def _inverse(factor: Any) -> Any:
+    """Return the inverse of an upper triangular matrix, half by half: most of its work is plain products."""
+    import torch
+
+    width = len(factor)
+    if width <= SMALL:
+        return torch.linalg.solve_triangular(factor, torch.eye(width), upper=True)
+    half = width // 2
+    made = torch.zeros_like(factor)
+    made[:half, :half] = _inverse(factor[:half, :half])
+    made[half:, half:] = _inverse(factor[half:, half:])
+    made[:half, half:] = -made[:half, :half] @ (factor[:half, half:] @ made[half:, half:])
+    return made

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from firstlight_core.conversion.calibration_text import read_calibration
+from firstlight_core.conversion.calibration_text import calibration_file, read_calibration
 from firstlight_core.documents.artifact import InferenceModel
 from firstlight_core.documents.deploy import Deployed
 from firstlight_core.documents.inference import ChatRecord
@@ -88,7 +88,7 @@ class Plan:
     configs: Configs = field(default_factory=dict)
     """Edited Olive configurations by precision (method `config`); the others are converted as their rows say."""
     calibration: Path | None = None
-    """The text or prompts that a calibrated precision is rounded on; None has the original answer questions."""
+    """The text or prompts that a calibrated precision is rounded on; None means the built-in text."""
     template: TemplateChoice | None = None
     """None leaves the artifact's files as they are."""
     deploy: DeployChoice | None = None
@@ -168,7 +168,7 @@ def plan_of(session: Session) -> Plan:
             for key, config in (session.configs or {}).items()
             if key in precisions and session.method == "config"
         },
-        calibration=Path(session.calibration)
+        calibration=calibration_file(session.calibration)
         if session.calibration is not None
         and any(find_precision(key).calibrated for key in precisions)
         else None,

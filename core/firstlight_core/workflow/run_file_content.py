@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from firstlight_core.conversion.calibration_text import calibration_name
 from firstlight_core.documents.run_file import (
     BenchTable,
     ChatTable,
@@ -42,7 +43,7 @@ def run_file_content(plan: Plan) -> RunFile:
         if configs := portable(plan.configs, plan.source):
             content["configs"] = configs
         if plan.calibration is not None:
-            content["calibration"] = str(plan.calibration.absolute())
+            content["calibration"] = calibration_name(plan.calibration)
     else:
         content["artifact"] = str(plan.artifact)
     if plan.template is not None:

@@ -11,6 +11,9 @@ from firstlight_core.conversion.calibration_text import (
     OWN_ANSWERS,
     PASSAGE_CHARACTERS,
     PASSAGES,
+    built_in_text,
+    calibration_file,
+    calibration_name,
     own_answers,
     read_calibration,
 )
@@ -40,8 +43,9 @@ def write(folder: Path, content: str | bytes, name: str = "text.txt") -> Path:
 # The text ---------------------------------------------------------------------------------------
 
 
-def test_without_a_file_the_original_answers_questions() -> None:
-    text = own_answers()
+def test_the_original_answers_questions_where_that_is_asked_for() -> None:
+    text = read_calibration(calibration_file("own-answers"))
+    assert text == own_answers()
     assert (text.source, text.passages) == (OWN_ANSWERS, ())
     assert [turns[0]["content"] for turns in text.conversations] == list(QUESTIONS)
     assert len(set(QUESTIONS)) == len(QUESTIONS) == 24
@@ -50,6 +54,31 @@ def test_without_a_file_the_original_answers_questions() -> None:
 def test_the_questions_are_not_those_that_drift_is_measured_on(sample: Path) -> None:
     asked = (sample.parent / "prompts.jsonl").read_text()
     assert not [question for question in QUESTIONS if question in asked]
+
+
+def test_the_built_in_text_needs_no_answers(sample: Path, tmp_path: Path) -> None:
+    text = read_calibration(calibration_file("built-in"))
+    assert (text.source, text.sha256, text.passages) == ("built-in", "", ())
+    assert {turns[-1]["role"] for turns in text.conversations} == {"assistant"}
+    assert text.to_json()["further"] == []
+    asked = (sample.parent / "prompts.jsonl").read_text()
+    assert not [turn for talk in text.conversations for turn in talk if turn["content"] in asked]
+    plan = plan_conversion(sample, tmp_path / "o", precision=ROW.key)
+    assert plan.calibration == text
+    assert not plan.answers
+    assert "--calibration" not in plan.command
+    asked_for = plan_conversion(
+        sample, tmp_path / "o", precision=ROW.key, calibration="own-answers"
+    )
+    assert asked_for.answers
+    assert asked_for.command[-2:] == ["--calibration", "own-answers"]
+    assert asked_for.to_json()["calibration"] == {"source": OWN_ANSWERS, "prompts": 24}
+
+
+def test_a_file_of_the_words_name_is_named_by_its_path(tmp_path: Path) -> None:
+    assert calibration_file(f"{tmp_path}/built-in") == tmp_path / "built-in"
+    assert calibration_name(tmp_path / "built-in") == f"{tmp_path}/built-in"
+    assert calibration_name(calibration_file("built-in")) == "built-in"
 
 
 def test_prompts_are_read_as_quality_reads_them(tmp_path: Path) -> None:
@@ -109,8 +138,9 @@ def test_the_plan_calibrates_before_it_builds(sample: Path, tmp_path: Path) -> N
     plan = plan_conversion(sample, tmp_path / "out", precision=ROW.key)
     assert list(plan.run_config["passes"]) == ["calibrate", "build"]
     assert plan.run_config["passes"]["calibrate"]["group_size"] == 32
-    assert plan.calibration == own_answers()
-    assert plan.to_json()["calibration"] == {"source": OWN_ANSWERS, "prompts": 24}
+    assert plan.run_config["passes"]["calibrate"]["damp_percent"] == 0.1
+    assert plan.calibration == built_in_text()
+    assert plan.to_json()["calibration"] == {"source": "built-in", "prompts": 24}
     assert "Gptq" in plan.reason
     json.dumps(plan.to_json(), allow_nan=False)
 
@@ -219,14 +249,16 @@ def test_a_larger_model_costs_more_than_in_proportion(sample: Path) -> None:
     inspection = inspect_model(sample)
     small = like(inspection, layers=30, hidden=576, wide=1536, vocab=49_152)
     large = like(inspection, layers=32, hidden=4096, wide=14_336, vocab=128_256)
-    assert 40 < calibration_seconds(small) < 120
+    assert 12 < calibration_seconds(small) < 40
+    answered = calibration_seconds(small, answers=True)
+    assert calibration_seconds(small) < 0.6 * answered
     assert calibration_seconds(large) > 30 * calibration_seconds(small)
     assert calibration_ram(large) > 6 * large.parameters
 
 
 def test_what_takes_hours_is_not_offered(sample: Path) -> None:
     inspection = inspect_model(sample)
-    large = like(inspection, layers=32, hidden=4096, wide=14_336, vocab=128_256)
+    large = like(inspection, layers=80, hidden=8192, wide=28_672, vocab=128_256)
     row = estimate(large, ROW, room=PLENTY)
     assert (row["available"], row["blocked_by"]) == (False, "time")
     assert "would take about" in row["reason"]
@@ -287,15 +319,13 @@ def test_a_short_text_is_topped_up_and_a_long_one_cut(
     }
     calibrator = ChatBackend(lambda event: None)
     calibrator.begin({**request, "passages": ["word " * 300]}, config)
-    samples = calibrator._samples(None)
-    assert [one["input_ids"].shape[1] for one in samples] == [300, 50, 50]
-    assert samples[0]["attention_mask"].shape == (1, 300)
+    assert list(map(len, calibrator._rows(None))) == [300, 50, 50]
     found = calibrator.document
     assert found is not None
     assert (found["tokens"], found["prompts"], found["added_tokens"]) == (300, 1, 100)
     assert "The text is short" in messages[-1]
     calibrator.begin({**request, "passages": ["word " * 300] * 4}, config)
-    assert len(calibrator._samples(None)) == 2
+    assert len(calibrator._rows(None)) == 2
     assert calibrator.document is not None
     assert calibrator.document["tokens"] == 600
     assert "added_tokens" not in calibrator.document

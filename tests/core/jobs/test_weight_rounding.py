@@ -148,6 +148,20 @@ def test_matrices_of_one_input_share_its_sums_and_are_rounded_as_each_alone() ->
         assert one.quant_info.scales.shape == (one.out_features, 2)
 
 
+@pytest.mark.parametrize("columns", [64, 600])
+def test_the_factor_is_that_of_the_inverse(columns: int) -> None:
+    products = sums_of(inputs(2 * columns, columns)).products
+    damped = products + 0.01 * products.diagonal().mean() * torch.eye(columns)
+    made = factor(products.clone(), 0.01)
+    assert not made.tril(-1).any()
+    assert torch.allclose(made.t() @ made @ damped, torch.eye(columns), atol=1e-3)
+
+
+def test_the_sum_of_outer_products_is_whole() -> None:
+    given = inputs(50, 33)
+    assert torch.allclose(sums_of(given).products, given.t() @ given, rtol=1e-4, atol=1e-4)
+
+
 def test_other_inputs_have_sums_of_their_own() -> None:
     first, second, sums = matrix(16, 64, 32), matrix(8, 64, 32), InputSums()
     sums.add(first, (inputs(50, 64),), None)
@@ -222,6 +236,20 @@ def test_the_kernel_reads_part_blocks_and_odd_numbers_of_them(
     )
     assert packed.qweight.shape == (rows, columns // 2)
     assert torch.equal(packed.bias, module.bias)
+    # Olive's own packing works the same numbers out of the weights.
+    del info.numbers
+    again = from_module(
+        QuantLinear,
+        module,
+        bits=4,
+        symmetric=False,
+        group_size=group,
+        scales=info.scales,
+        zero_points=info.zero_points,
+    )
+    assert torch.equal(packed.qweight, again.qweight)
+    assert torch.equal(packed.qzeros, again.qzeros)
+    assert torch.equal(packed.scales, again.scales)
     read = SimpleNamespace(
         qweight=packed.qweight, scales=packed.scales, qzeros=packed.qzeros, bits=4, group_size=group
     )
@@ -336,33 +364,22 @@ def test_only_the_head_of_this_conversion_is_answered(monkeypatch: pytest.Monkey
     from onnxruntime.quantization.neural_compressor import weight_only
 
     monkeypatch.setattr(weight_only, "quant_tensor_k_quant_cuda", lambda *rest: "k-quant")
-    layer = torch.nn.Linear(64, 64, bias=False)
-    embedding = torch.nn.Embedding(100, 64)
-    wrapper = SimpleNamespace(
-        model=SimpleNamespace(get_input_embeddings=lambda: embedding),
-        get_layers=lambda **_: [layer],
-        get_pre_head_layernorm=lambda _: torch.nn.LayerNorm(64),
-        get_lm_head=lambda _: torch.nn.Linear(64, 100, bias=False),
+    network = SimpleNamespace(
+        get_input_embeddings=lambda: torch.nn.Embedding(100, 64),
+        get_output_embeddings=lambda: torch.nn.Linear(64, 100, bias=False),
     )
     head = CalibratedHead()
     head.install()
     quantise: Any = weight_only.quant_tensor_k_quant_cuda
     table = np.ones((100, 64), np.float32)
     assert quantise(table, 4, 32) == "k-quant"
-    end = head.watch(wrapper)
-    for part in [*inputs(90, 64).split(30), *inputs(60, 64).split(20)]:
-        layer(part)
-    end()
+    head.keep(network, inputs(60, 64))
     assert quantise(np.ones((99, 64), np.float32), 4, 32) == "k-quant"
     numbers, scales, _ = quantise(table, 4, 32)
     assert numbers.shape == (200, 32)
     assert len(scales) == 200
-    assert head._sums is not None
-    # What the last layer computed before it was rounded does not count.
-    assert head._sums.count == 60
     head.forget()
     assert quantise(table, 4, 32) == "k-quant"
-    layer(inputs(5, 64))
 
 
 def test_an_artifact_is_read_as_the_kernel_reads_it(tmp_path: Any) -> None:

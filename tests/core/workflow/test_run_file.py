@@ -240,6 +240,17 @@ def test_a_calibration_text_comes_back_with_its_precision(tmp_path: Path) -> Non
     assert plan_of(session.decide(precisions=("int4",))).calibration is None
 
 
+def test_a_word_in_place_of_a_calibration_text_stays_a_word(tmp_path: Path) -> None:
+    session = Session().decide(
+        source="/m", precisions=("int4-calibrated",), calibration="own-answers"
+    )
+    plan = plan_of(session)
+    check_files(plan)
+    path = write_plan(tmp_path / "run.toml", plan)
+    assert 'calibration = "own-answers"' in path.read_text()
+    assert read_run_toml(path).calibration == plan.calibration
+
+
 def test_a_calibration_text_that_is_missing_is_refused_before_any_work(tmp_path: Path) -> None:
     plan = Plan(
         source=tmp_path, precisions=("int4-calibrated",), calibration=tmp_path / "missing.txt"

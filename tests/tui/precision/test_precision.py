@@ -297,6 +297,12 @@ async def test_a_calibration_text_is_checked_and_kept(wizard: Build, tmp_path: P
         await pilot.press("a")
         await settle(pilot)
         assert pilot.app.screen.query_one("#calibration", Input).value == str(text)
+        pilot.app.screen.query_one("#calibration", Input).value = "own-answers"
+        await pilot.click("#use")
+        await settle(pilot)
+        assert app.workspace.session.calibration == "own-answers"
+        await pilot.press("a")
+        await settle(pilot)
         await pilot.click("#own")
         await settle(pilot)
         assert app.workspace.session.calibration is None

@@ -84,7 +84,7 @@ def configured(session: Session, key: str, config: OliveConfig | None) -> Sessio
 
 
 def calibrated_on(session: Session, calibration: str | None) -> Session:
-    """Return the session with another calibration text; with None the original answers questions instead.
+    """Return the session with another calibration text; None means the built-in one.
 
     An artifact that was rounded on the old text no longer belongs to its row.
     """

@@ -1,5 +1,6 @@
 """The precision step of a walk."""
 
+from firstlight_core.conversion.calibration_text import calibration_name
 from firstlight_core.documents.ledger import PrecisionValues
 from firstlight_core.workflow.walk_state import StepResult, WalkState
 
@@ -15,5 +16,5 @@ async def work(walk: WalkState) -> StepResult:
     if plan.configs:
         values["edited"] = sorted(plan.configs)
     if plan.calibration is not None:
-        values["calibration"] = str(plan.calibration)
+        values["calibration"] = calibration_name(plan.calibration)
     return StepResult(values=values)

@@ -11,9 +11,12 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Button, Input, Select
 
-from firstlight_core.conversion.calibration_text import read_calibration
+from firstlight_core.conversion.calibration_text import (
+    calibration_file,
+    calibration_name,
+    read_calibration,
+)
 from firstlight_core.errors import FirstlightError
-from firstlight_core.paths import expanded
 from firstlight_core.precision.options import Option
 from firstlight_core.text import one_line, visible
 from firstlight_tui.widgets.screens import Dialog
@@ -85,12 +88,13 @@ class AdvancedScreen(Dialog[RowOptions | None]):
                         yield Words("Text", classes="option-label")
                         yield Input(
                             self._calibration or "",
-                            placeholder="~/my-prompts.jsonl; empty: the original's own answers",
+                            placeholder="~/my-prompts.jsonl, own-answers; empty: built in",
                             compact=True,
                             id="calibration",
                         )
                     yield Words(
-                        "What the weights are rounded on: text or prompts (JSON lines) like those the model will meet.",
+                        "What the weights are rounded on: text or prompts (JSON lines) like those the model will meet, or the "
+                        "word own-answers: what the original says to 24 questions.",
                         classes="sentence",
                     )
                 yield Words(
@@ -131,6 +135,6 @@ class AdvancedScreen(Dialog[RowOptions | None]):
         typed = self.query_one("#calibration", Input).value.strip() if self._calibrated else ""
         if not typed:
             return None
-        path = expanded(typed).absolute()
+        path = calibration_file(typed)
         read_calibration(path)
-        return str(path)
+        return calibration_name(path)
