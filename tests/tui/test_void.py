@@ -11,6 +11,7 @@ from firstlight_tui.steps.benchmark.limits import limits_content, limits_of, ove
 from firstlight_tui.steps.benchmark.results import BenchResults
 from firstlight_tui.steps.benchmark.rows import client_rows, figure_rows
 from firstlight_tui.steps.benchmark.screen import BenchmarkStep
+from firstlight_tui.steps.summary.screen import SummaryStep
 from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.charts.chart import Chart
 from firstlight_tui.widgets.charts.tile import TilePane
@@ -76,6 +77,17 @@ async def test_rounds_that_are_void_are_drawn_where_there_is_room(
         await settle(pilot)
         assert screen.query_one("#plots").display
         assert screen.query_one("#plot-writing", Chart).render().plain.startswith("Writing each")
+
+
+async def test_the_summary_of_a_void_benchmark_leaves_no_room_empty(wizard: Build) -> None:
+    document = bench_document(result("/models/out/int4", 22.0, void=True), notes=[VOID], void=True)
+    session = FULL.decide(benchmark=document)
+    async with wizard(session=session, first=SummaryStep).run_test(size=(200, 60)) as pilot:
+        await settle(pilot)
+        plots = pilot.app.screen.query_one("#curves").query(Chart)
+        assert [plot.render().plain.startswith("✗ VOID") for plot in plots] == [True, True]
+        share = empty_share(content_rows(pilot))
+        assert share <= LIMIT, f"{share:.2f} of the rows are empty"
 
 
 def test_a_void_figure_keeps_no_limit_and_breaks_none() -> None:

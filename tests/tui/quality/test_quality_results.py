@@ -3,6 +3,8 @@
 import pytest
 from textual.widgets import Input
 
+from bench.emptiness import LIMIT, empty_share
+from firstlight_core.documents.measure import PromptAnswer
 from firstlight_core.measure.quality_verdict import give_verdict
 from firstlight_tui.modals import DetailScreen
 from firstlight_tui.steps.quality.results import QualityResults
@@ -14,6 +16,7 @@ from firstlight_tui.widgets.charts.tile import TilePane
 from tests.support.pilot import SIZES, Build, settle
 from tests.support.wizard_documents import FULL
 from tests.tui.quality.test_scorecard import CHECKS, DRIFT, quality
+from tests.tui.test_emptiness import content_rows
 
 INT4 = "/models/out/int4"
 
@@ -117,6 +120,37 @@ async def test_the_drift_is_said_once_and_further_lines_are_indented(wizard: Bui
             lines = chart.render().plain.split("\n")
             assert any(line.startswith(f"{begin}{word}") for line in lines for word in WORDS), lines
             assert len(lines) == chart.size.height
+
+
+@pytest.mark.parametrize("size", [(120, 40), (200, 60)])
+async def test_without_a_drift_the_room_is_that_of_the_evidence(
+    wizard: Build, size: tuple[int, int]
+) -> None:
+    document = quality(*CHECKS, ok=False, target=INT4)
+    del document["drift"]
+    document["verdict"] = "Not good enough. 3 of 5 checks that ran passed."
+    document["checks"] = [
+        {**row, "evidence": {**row["evidence"], "summary": " ".join(WORDS)}}
+        for row in document["checks"]
+    ]
+    asked: list[PromptAnswer] = [{"prompt": f"Question {n}?", "answer": LONG} for n in range(9)]
+    document["checks"][0]["evidence"]["answers"] = asked
+    session = FULL.decide(quality=document)
+    async with wizard(session=session, first=QualityStep).run_test(size=size) as pilot:
+        await settle(pilot)
+        screen = pilot.app.screen
+        assert not screen.query_one("#examples").display
+        shown = screen.query_one("#checks", Chart).render().plain
+        tall = size[1] >= 45
+        assert ("? Question 4?" in shown) is tall and "Question 5?" not in shown
+        assert ("✗ b: failed" in shown) is tall
+        if tall:
+            share = empty_share(content_rows(pilot))
+            assert share <= LIMIT, f"{share:.2f} of the rows are empty"
+        else:
+            await pilot.resize_terminal(200, 60)
+            await settle(pilot)
+            assert "? Question 4?" in screen.query_one("#checks", Chart).render().plain
 
 
 def test_of_several_targets_each_drift_is_said_once() -> None:

@@ -56,6 +56,9 @@ class QualityResults(Vertical):
     def __init__(self) -> None:
         super().__init__()
         self._checks: list[CheckRow] = []
+        self._quality: QualityDocument | QualitiesDocument | None = None
+        """The document that is shown."""
+        self._has_drift = False
 
     def compose(self) -> ComposeResult:
         yield Words(id="verdict")
@@ -75,8 +78,10 @@ class QualityResults(Vertical):
                 yield Words(id="drift", classes="card")
 
     def on_resize(self) -> None:
-        """Show the histogram where there are many rows."""
-        self.set_class(self.screen.size.height >= 45, "-tall")
+        """Show the histogram, or more of the evidence, where there are many rows."""
+        if (tall := self.screen.has_class("-tall")) != self.has_class("-tall"):
+            self.set_class(tall, "-tall")
+            self._show_checks()
 
     def show(
         self,
@@ -114,10 +119,18 @@ class QualityResults(Vertical):
         further.set_class(further.drawing is not None, "-some")
         self.query_one("#by-prompt", Chart).show(prompt_drift(drift) if drift else None)
         self.query_one("#histogram", Chart).show(histogram(drift) if drift else None)
-        self.query_one("#checks", Chart).show(check_words(quality))
+        # Where no original was compared, the room of the examples is that of the evidence.
+        self.query_one("#examples").display = drift is not None
+        self._quality, self._has_drift = quality, drift is not None
+        self._show_checks()
         card, words = self.query_one("#drift", Words), verdict_words(quality)
-        card.display = words is not None
+        card.display = words is not None and bool(words.plain)
         card.update(words or "")
+
+    def _show_checks(self) -> None:
+        if self._quality is not None:
+            whole = not self._has_drift and self.has_class("-tall")
+            self.query_one("#checks", Chart).show(check_words(self._quality, whole=whole))
 
     @on(TilePane.Chosen)
     def _chosen(self, event: TilePane.Chosen) -> None:

@@ -17,6 +17,8 @@ from firstlight_tui.widgets.words import part
 
 EVIDENCE = 14
 """Cells before the evidence of a check."""
+FEW = 5
+"""Questions, faults or cases of one check that stand on the step; all of them are one key away."""
 MARKS = {
     "pass": ("✓ pass      ", "$text-success"),
     "fail": ("✗ fail      ", "$text-error"),
@@ -25,8 +27,13 @@ MARKS = {
 }
 
 
-def check_words(document: QualityDocument | QualitiesDocument) -> Paragraphs:
-    """Return every check with its status and evidence; of several targets a block each."""
+def check_words(
+    document: QualityDocument | QualitiesDocument, *, whole: bool = False
+) -> Paragraphs:
+    """Return every check with its status and evidence; of several targets a block each.
+
+    `whole` adds the first questions, faults and cases of each check.
+    """
     if document["kind"] == "qualities":
         return Paragraphs([line for quality in document["artifacts"] for line in _block(quality)])
     lines = []
@@ -36,7 +43,26 @@ def check_words(document: QualityDocument | QualitiesDocument) -> Paragraphs:
         # The rest of the evidence is in the report.
         evidence = _styled(one_line(check["evidence"]["summary"], 400), "$foreground-muted")
         lines.append(Paragraph(head=[(" " * EVIDENCE, "")], text=evidence))
+        lines += _particulars(check) if whole else ()
     return Paragraphs(lines)
+
+
+def _particulars(check: CheckRow) -> Iterator[Paragraph]:
+    """Yield the first faults, cases and answers of a check, a line or two each."""
+    evidence = check["evidence"]
+    indent = " " * EVIDENCE
+    for fault in evidence.get("faults", [])[:FEW]:
+        yield Paragraph(head=[(f"{indent}✗ ", "$text-error")], text=_line(fault["prompt"], 200))
+        yield Paragraph(head=[(f"{indent}  ", "")], text=_line(fault["fault"], 300))
+    for case in evidence.get("cases", [])[:FEW]:
+        mark, style = (
+            ("✗", "$text-error") if case["outcome"] == "failed" else ("✓", "$text-success")
+        )
+        words = f"{case['name']}: {case['outcome']}. {case['words']}"
+        yield Paragraph(head=[(f"{indent}{mark} ", style)], text=_line(words, 300))
+    for answer in evidence.get("answers", [])[:FEW]:
+        yield Paragraph(head=[(f"{indent}? ", "$text-accent")], text=_line(answer["prompt"], 200))
+        yield Paragraph(head=[(f"{indent}  ", "")], text=_line(answer["answer"], 300))
 
 
 def evidence_text(check: CheckRow) -> str:
@@ -74,6 +100,10 @@ def _block(document: QualityDocument) -> Iterator[Paragraph]:
     yield Paragraph(text=Content.assemble(name, *(part(mark[:2], style) for mark, style in marks)))
     verdict = _styled(one_line(document["verdict"], 400), "$foreground-muted")
     yield Paragraph(head=[("  ", "")], text=verdict)
+
+
+def _line(text: str, most: int) -> Content:
+    return Content(one_line(text, most))
 
 
 def _styled(text: str, style: str) -> Content:

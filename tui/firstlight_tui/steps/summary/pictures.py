@@ -7,7 +7,7 @@ from textual.content import Content
 from firstlight_core.precision.table import find_precision
 from firstlight_core.session import Session
 from firstlight_core.text import one_line
-from firstlight_tui.widgets.bench_plots import curves, speed_bars
+from firstlight_tui.widgets.bench_plots import curves, speed_bars, void_rounds
 from firstlight_tui.widgets.charts.chart import Chart
 from firstlight_tui.widgets.drift_plot import documents_of, drift_gauge
 from firstlight_tui.widgets.words import part
@@ -44,7 +44,7 @@ class RunPictures(Vertical):
         if quality is not None:
             gauge = drift_gauge(documents_of(quality), labels, session.target)
         self.query_one("#gauge", Chart).show(gauge)
-        plots = curves(benchmark) if benchmark is not None else ()
+        plots = (curves(benchmark) or void_rounds(benchmark)) if benchmark is not None else ()
         rates = speed_bars(benchmark) if benchmark is not None else None
         self.query_one("#rates", Chart).show(rates)
         self.query_one("#curves").display = bool(plots)
