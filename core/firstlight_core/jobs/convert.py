@@ -26,7 +26,14 @@ from firstlight_core.documents.jobs_conversion import (
 )
 from firstlight_core.environment.toolchain import install_line
 from firstlight_core.errors import FirstlightError, JobFailed, ModelRefused, ToolchainMissing
-from firstlight_core.jobs import corrections, lazy_weights, olive_files, tensor_check, tied_int8
+from firstlight_core.jobs import (
+    corrections,
+    lazy_weights,
+    olive_files,
+    tensor_check,
+    tied_int8,
+    transformers_index,
+)
 from firstlight_core.jobs.adapter_merge import fits, merge_adapter
 from firstlight_core.jobs.calibrated_int4 import Calibrator
 from firstlight_core.jobs.float16_range import refuse_beyond_float16
@@ -221,6 +228,7 @@ def _load_olive(context: JobContext) -> OliveLog:
     context.emit(Stage("load-olive", "Loading Olive"))
     try:
         with without_collections():
+            transformers_index.install()
             install()
             lazy_weights.install()
             olive_files.install()

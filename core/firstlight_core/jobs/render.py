@@ -19,6 +19,7 @@ from firstlight_core.documents.jobs_template import (
     RenderRequest,
 )
 from firstlight_core.errors import TemplateRefused
+from firstlight_core.jobs import transformers_index
 from firstlight_core.process.context import JobContext
 from firstlight_core.process.limits import limit_self
 from firstlight_core.text import one_line
@@ -131,6 +132,7 @@ def _open_jinja(folder: Path, template: str | None, request: RenderRequest) -> O
 def _open_transformers(folder: Path, template: str | None, request: RenderRequest) -> Opened:
     # A tokenizer needs no torch, and importing it is nine tenths of this job's time.
     sys.modules["torch"] = None  # type: ignore[assignment]
+    transformers_index.install()
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     try:
