@@ -4,9 +4,8 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; d
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 BIN := .venv/bin
 STAMP := .venv/.stamp-installed
-# Three workers for two cores: a test of a screen waits half of its time.
-WORKERS ?= 3
-DEV := WORKERS=$(WORKERS) $(BIN)/python -m firstlight_dev
+# WORKERS=N runs the tests in N processes; firstlight_dev has a number for each command.
+DEV := $(if $(WORKERS),WORKERS=$(WORKERS) )$(BIN)/python -m firstlight_dev
 VLLM := .venv-vllm
 VLLM_STAMP := $(VLLM)/.stamp-installed
 # Real weights, the artifacts made of them and the table for the README (about 7 GB).

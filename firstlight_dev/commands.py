@@ -105,21 +105,20 @@ def install(where: Environment, run: Run = run_tool) -> int:
     return 0
 
 
-def pytest_command(where: Environment) -> list[str]:
-    """Three workers unless `WORKERS` says otherwise: two keep two cores busy while one waits for a screen or a child.
-
-    More would not be faster: the real tools use every core themselves.
-    """
-    workers = os.environ.get("WORKERS") or "3"
-    return [where.program("python"), "-m", "pytest", "-q", "-n", workers, "--dist", "worksteal"]
+def pytest_command(where: Environment, workers: int) -> list[str]:
+    """`workers` unless `WORKERS` says otherwise; two cores are meant."""
+    number = os.environ.get("WORKERS") or str(workers)
+    return [where.program("python"), "-m", "pytest", "-q", "-n", number, "--dist", "worksteal"]
 
 
 def _test(where: Environment, rest: list[str], run: Run) -> int:
-    return run([*pytest_command(where), *rest])
+    # Two workers keep two cores busy while one waits for a screen or a child; the real tools use every core themselves.
+    return run([*pytest_command(where, 3), *rest])
 
 
 def _quick(where: Environment, rest: list[str], run: Run) -> int:
-    return run([*pytest_command(where), "-m", "not real and not slow", *rest])
+    # Without the real tools it is the screens that wait: three workers leave a fifth of two cores idle.
+    return run([*pytest_command(where, 4), "-m", "not real and not slow", *rest])
 
 
 _SHIPPED = ("-p", "firstlight_core", "-p", "firstlight_tui", "-p", "firstlight_themes")

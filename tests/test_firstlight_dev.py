@@ -82,6 +82,15 @@ def test_arguments_go_on(fresh: Environment, monkeypatch: pytest.MonkeyPatch) ->
     assert command[-2:] == ["tests/core", "-x"] and command[command.index("-n") + 1] == "1"
 
 
+def test_the_tests_of_screens_have_a_worker_more(
+    fresh: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WORKERS", raising=False)
+    runs = Runs()
+    assert main(["test"], where=fresh, run=runs) == main(["quick"], where=fresh, run=runs) == 0
+    assert [command[command.index("-n") + 1] for command in runs.commands] == ["3", "4"]
+
+
 def test_what_is_not_known_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fly"], run=Runs()) == 2
     assert "usage" in capsys.readouterr().err

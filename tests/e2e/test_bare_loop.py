@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from bench.bare_loop import BareLoop
 from bench.peers.speed import engine_piece
 from firstlight_core.inference.session_options import session_options
 
+pytestmark = [pytest.mark.real, pytest.mark.slow]
 IDS = tuple(range(300, 350))
 
 
