@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 import pytest
 
 from bench.peers.document import PeersDocument, Run, latest_run
+from bench.peers.drift import QUESTIONS
 from bench.peers.interleaving import run_in_turns, seconds_with_children
 from bench.peers.llama_cpp import read_rates
 from bench.peers.models import BARE, INT4, MODELS, OLIVE, TUNED, llama_name, speed_targets
 from bench.peers.page import page_text
 from bench.peers.parity import joined
 from bench.peers.ratios import fastest_llama, ratio_of, samples_of, target_ratio
+from firstlight_core.conversion.calibration_text import built_in_text, own_answers
 from firstlight_core.documents.measure import MachineDocument
 from firstlight_core.measure.interference import InterferenceWatch
 
@@ -132,6 +134,11 @@ def test_programs_that_were_waited_for_count_as_ours() -> None:
     before = seconds_with_children([])
     subprocess.run([sys.executable, "-c", "sum(range(3_000_000))"], check=True)
     assert seconds_with_children([]) - before > 0.02
+
+
+def test_drift_is_measured_on_other_questions_than_weights_are_rounded_on() -> None:
+    talks = (*built_in_text().conversations, *own_answers().conversations)
+    assert not {turns[0]["content"] for turns in talks} & set(QUESTIONS)
 
 
 def test_a_ratio_is_taken_round_by_round() -> None:

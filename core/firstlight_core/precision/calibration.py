@@ -19,7 +19,7 @@ QUESTIONS: tuple[str, ...] = (
     "Summarise in one sentence: The train was late because snow had covered the rails.",
     "Write four lines about rain on a roof.",
     "What does a computer do with zeros and ones?",
-    "Translate into French: Good morning, how are you?",
+    "Translate into French: Where is the train station, please?",
     "Why should people sleep enough?",
     "Give me a simple recipe for pancakes.",
     "Which planet is the largest, and how large is it?",

@@ -24,6 +24,7 @@ from firstlight_core.errors import FirstlightError, InputRefused, ModelRefused, 
 from firstlight_core.estimate.calibrated_cost import calibration_ram, calibration_seconds, unfit
 from firstlight_core.estimate.edited_size import edited_bytes
 from firstlight_core.estimate.estimates import Room, estimate, estimates
+from firstlight_core.measure.quality import GENERAL_PROMPTS
 from firstlight_core.model.inspection import Inspection, inspect_model
 from firstlight_core.precision.calibration import QUESTIONS
 from firstlight_core.precision.options import expected_of, options_for, with_options
@@ -53,7 +54,10 @@ def test_the_original_answers_questions_where_that_is_asked_for() -> None:
 
 def test_the_questions_are_not_those_that_drift_is_measured_on(sample: Path) -> None:
     asked = (sample.parent / "prompts.jsonl").read_text()
-    assert not [question for question in QUESTIONS if question in asked]
+    talks = [turns[0]["content"] for turns in built_in_text().conversations]
+    for question in (*QUESTIONS, *talks):
+        assert question not in asked
+        assert question not in GENERAL_PROMPTS
 
 
 def test_the_built_in_text_needs_no_answers(sample: Path, tmp_path: Path) -> None:
