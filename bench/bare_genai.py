@@ -20,8 +20,9 @@ def main() -> None:
     if len(sys.argv) > 2:
         options = {"model": {"decoder": {"session_options": json.loads(sys.argv[2])}}}
         config.overlay(json.dumps(options))
+    # In an engine's order: the weights then use the memory that reading a tokenizer leaves behind.
+    tokenizer = genai.Tokenizer(config)
     model = genai.Model(config)
-    tokenizer = genai.Tokenizer(model)
     load_s = (time.perf_counter_ns() - loading) / 1e9
     for line in sys.stdin:
         request = json.loads(line)
@@ -29,7 +30,10 @@ def main() -> None:
         parameters = genai.GeneratorParams(model)
         # min_length keeps it from stopping early, so that every run decodes the same number.
         parameters.set_search_options(
-            do_sample=False, max_length=request["max_length"], min_length=len(ids) + new
+            do_sample=False,
+            repetition_penalty=1.0,
+            max_length=request["max_length"],
+            min_length=len(ids) + new,
         )
         generator = genai.Generator(model, parameters)
         stream = tokenizer.create_stream()
