@@ -15,7 +15,7 @@ from textual.widgets import DataTable
 
 from firstlight_core.errors import FirstlightError
 from firstlight_core.estimate.measured_figures import Figures
-from firstlight_core.estimate.recommendation import find_goal, next_goal, recommend
+from firstlight_core.estimate.recommendation import next_goal, recommend
 from firstlight_core.ledger import Entry
 from firstlight_core.precision.options import options_for, read_options, with_options
 from firstlight_core.precision.table import PRECISIONS, REFERENCE_PRECISION, find_precision
@@ -155,7 +155,7 @@ class PrecisionStep(StepScreen):
         sentence = advice.sentence if advice else "No row can run here; the card says why."
         self.query_one("#advice", Words).update(
             Content.assemble(
-                part(f"★ {find_goal(session.goal).label}: ", "bold $text-success"),
+                part("★ " if advice else "", "bold $text-success"),
                 part(sentence),
                 part("  g: another goal", "$foreground-muted"),
             )
