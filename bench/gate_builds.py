@@ -67,13 +67,15 @@ def warm_up() -> None:
     """Load the builder with Firstlight's adjustments."""
     from firstlight_core.jobs import corrections, lazy_weights, olive_bridge, tied_int8
     from firstlight_core.jobs.transformers_model import import_transformers
+    from firstlight_core.process.loading import without_collections
 
-    torch, _ = import_transformers()
-    torch.set_num_threads(1)
-    olive_bridge.install()
-    lazy_weights.install()
-    tied_int8.install()
-    corrections.install()
+    with without_collections():
+        torch, _ = import_transformers()
+        torch.set_num_threads(1)
+        olive_bridge.install()
+        lazy_weights.install()
+        tied_int8.install()
+        corrections.install()
 
 
 def tiny_model(kind: str, *, seed: int = 0, vocab: int = 320, **values: Any) -> Any:

@@ -25,7 +25,8 @@ from firstlight_core.process.offline import child_environment
 
 pytestmark = pytest.mark.real
 _WRITE = """
-import json, sys
+import gc, sys
+gc.disable()
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 torch.manual_seed(0)

@@ -16,7 +16,8 @@ from firstlight_core.jobs.genai_sections import least_cache
 from firstlight_core.process.offline import child_environment
 
 _WRITE = """
-import json, sys
+import gc, sys
+gc.disable()
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 torch.manual_seed(0)
