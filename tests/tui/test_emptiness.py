@@ -7,10 +7,12 @@ from textual.pilot import Pilot
 from textual.widgets import DataTable
 
 from bench.emptiness import LIMIT, empty_share
+from firstlight_core.documents.measure import QualitiesDocument
 from firstlight_tui.steps import list_screens
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.chat.about import ChatAbout
 from firstlight_tui.steps.chat.screen import ChatStep
+from firstlight_tui.steps.quality.screen import QualityStep
 from tests.support.pilot import Build, settle, steps_of_which_slow
 from tests.support.wizard_documents import FULL
 
@@ -36,6 +38,23 @@ async def test_no_step_leaves_a_large_terminal_empty(wizard: Build, step: type[S
         await settle(pilot)
         share = empty_share(content_rows(pilot))
         assert share <= LIMIT, f"{share:.2f} of the rows are empty"
+
+
+async def test_the_quality_of_several_targets_fills_a_large_terminal(wizard: Build) -> None:
+    first = FULL.quality
+    assert first is not None and first["kind"] == "quality"
+    several: QualitiesDocument = {
+        "kind": "qualities",
+        "ok": True,
+        "artifacts": [first, {**first, "target": "/models/out/int8"}],
+    }
+    app = wizard(session=FULL.decide(quality=several), first=QualityStep)
+    async with app.run_test(size=(200, 60)) as pilot:
+        await settle(pilot)
+        rows = content_rows(pilot)
+        assert empty_share(rows) <= LIMIT
+        titles = [check["title"] for check in first["checks"]]
+        assert all(any(title in row for row in rows) for title in titles), titles
 
 
 @pytest.mark.parametrize("size", [(120, 40), (149, 44)])

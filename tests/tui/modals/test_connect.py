@@ -79,7 +79,8 @@ def services(called: Called, finder: Any, **more: Any) -> Services:
 
 
 def words(app: WizardApp, selector: str) -> str:
-    return str(app.screen.query_one(selector, Words).render())
+    """What stands there; nothing as long as nothing does."""
+    return "\n".join(str(found.render()) for found in app.screen.query(selector))
 
 
 async def choose_first(pilot: Pilot[Any]) -> None:

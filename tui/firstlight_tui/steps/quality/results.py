@@ -23,7 +23,7 @@ from firstlight_tui.steps.quality.scorecard import (
     prompt_drift,
     worst_example,
 )
-from firstlight_tui.steps.quality.text import check_words, verdict_words
+from firstlight_tui.steps.quality.text import all_words, check_words, verdict_words
 from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.charts.chart import Chart
 from firstlight_tui.widgets.charts.tile import Tile, TilePane, TileRow
@@ -58,7 +58,9 @@ class QualityResults(Vertical):
         self._checks: list[CheckRow] = []
         self._quality: QualityDocument | QualitiesDocument | None = None
         """The document that is shown."""
-        self._has_drift = False
+        self._shown: QualityDocument | None = None
+        """The target that the tiles are about."""
+        self._label = ""
 
     def compose(self) -> ComposeResult:
         yield Words(id="verdict")
@@ -121,16 +123,21 @@ class QualityResults(Vertical):
         self.query_one("#histogram", Chart).show(histogram(drift) if drift else None)
         # Where no original was compared, the room of the examples is that of the evidence.
         self.query_one("#examples").display = drift is not None
-        self._quality, self._has_drift = quality, drift is not None
+        self._quality, self._shown, self._label = quality, chosen, label
         self._show_checks()
         card, words = self.query_one("#drift", Words), verdict_words(quality)
         card.display = words is not None and bool(words.plain)
         card.update(words or "")
 
     def _show_checks(self) -> None:
-        if self._quality is not None:
-            whole = not self._has_drift and self.has_class("-tall")
-            self.query_one("#checks", Chart).show(check_words(self._quality, whole=whole))
+        if self._quality is None or self._shown is None:
+            return
+        tall = self.has_class("-tall")
+        self.query_one("#checks", Chart).show(
+            all_words(self._quality, self._shown, self._label)
+            if tall
+            else check_words(self._quality)
+        )
 
     @on(TilePane.Chosen)
     def _chosen(self, event: TilePane.Chosen) -> None:

@@ -81,8 +81,10 @@ class QualityStep(MeasuringStep):
         self._show_ahead()
 
     def _show_ahead(self) -> None:
+        # A screen may be resized before it has its widgets.
         roomy = self.size.height >= LEAST_HEIGHT
-        self.query_one("#ahead").display = roomy and not self.query_one(QualityResults).display
+        results = any(panel.display for panel in self.query(QualityResults))
+        self.query("#ahead").set(display=roomy and not results)
 
     def opened(self) -> None:
         if self.work is None:

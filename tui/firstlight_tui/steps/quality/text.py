@@ -47,6 +47,21 @@ def check_words(
     return Paragraphs(lines)
 
 
+def all_words(
+    document: QualityDocument | QualitiesDocument, chosen: QualityDocument, label: str
+) -> Paragraphs:
+    """Return what a tall terminal has room for: of several targets also the checks of the chosen one, `label`.
+
+    Without a drift each check comes with its questions, faults and cases.
+    """
+    checks = check_words(chosen, whole="drift" not in chosen)
+    if document["kind"] == "quality":
+        return checks
+    name = Paragraph(text=_styled(one_line(label, 60), "bold"))
+    blocks = check_words(document).paragraphs
+    return Paragraphs([*blocks, Paragraph(text=Content("")), name, *checks.paragraphs])
+
+
 def _particulars(check: CheckRow) -> Iterator[Paragraph]:
     """Yield the first faults, cases and answers of a check, a line or two each."""
     evidence = check["evidence"]
