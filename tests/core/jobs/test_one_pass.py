@@ -6,43 +6,51 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.slow
-torch = pytest.importorskip("torch")
+from firstlight_core.jobs.one_pass import round_in_one_pass
+from tests.support.lazy_modules import at_first_use, installed
 
-from firstlight_core.jobs.one_pass import round_in_one_pass  # noqa: E402
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not installed("torch"), reason="needs the conversion tools"),
+]
+torch = at_first_use("torch")
 
 WIDTH = 8
 
 
-class Layer(torch.nn.Module):  # type: ignore[misc]
-    """Query and key have one input, the output another; what went before is summed up."""
+def decoder_of_two_layers() -> Any:
+    """A causal network whose classes need torch, which is loaded here."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        for name in ("query", "key", "output"):
-            matrix = torch.nn.Linear(WIDTH, WIDTH, bias=False)
-            matrix.quant_info = name
-            setattr(self, name, matrix)
+    class Layer(torch.nn.Module):  # type: ignore[misc]
+        """Query and key have one input, the output another; what went before is summed up."""
 
-    def forward(self, states: Any) -> Any:
-        return states + self.output(torch.tanh(self.query(states) * self.key(states)).cumsum(1))
+        def __init__(self) -> None:
+            super().__init__()
+            for name in ("query", "key", "output"):
+                matrix = torch.nn.Linear(WIDTH, WIDTH, bias=False)
+                matrix.quant_info = name
+                setattr(self, name, matrix)
 
+        def forward(self, states: Any) -> Any:
+            return states + self.output(torch.tanh(self.query(states) * self.key(states)).cumsum(1))
 
-class Decoder(torch.nn.Module):  # type: ignore[misc]
-    """A causal network of two such layers."""
+    class Decoder(torch.nn.Module):  # type: ignore[misc]
+        """A causal network of two such layers."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.table = torch.nn.Embedding(20, WIDTH)
-        self.layers = torch.nn.ModuleList([Layer(), Layer()])
-        self.shapes: list[tuple[int, ...]] = []
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = torch.nn.Embedding(20, WIDTH)
+            self.layers = torch.nn.ModuleList([Layer(), Layer()])
+            self.shapes: list[tuple[int, ...]] = []
 
-    def forward(self, input_ids: Any, use_cache: bool, attention_mask: Any = None) -> Any:
-        self.shapes.append(tuple(input_ids.shape))
-        states = self.table(input_ids)
-        for layer in self.layers:
-            states = layer(states)
-        return SimpleNamespace(last_hidden_state=states)
+        def forward(self, input_ids: Any, use_cache: bool, attention_mask: Any = None) -> Any:
+            self.shapes.append(tuple(input_ids.shape))
+            states = self.table(input_ids)
+            for layer in self.layers:
+                states = layer(states)
+            return SimpleNamespace(last_hidden_state=states)
+
+    return Decoder()
 
 
 def network_of(decoder: Any, head: Any) -> Any:
@@ -51,7 +59,7 @@ def network_of(decoder: Any, head: Any) -> Any:
 
 def test_each_matrix_is_rounded_on_what_the_original_hands_it() -> None:
     torch.manual_seed(0)
-    decoder, rows = Decoder(), [[3, 1, 4, 1, 5], [9, 2, 6, 5], [3, 5, 8]]
+    decoder, rows = decoder_of_two_layers(), [[3, 1, 4, 1, 5], [9, 2, 6, 5], [3, 5, 8]]
     taken: list[tuple[Any, Any]] = []
     rounded: list[Any] = []
     original = copy.deepcopy(decoder)
@@ -96,7 +104,7 @@ def test_each_matrix_is_rounded_on_what_the_original_hands_it() -> None:
 
 
 def test_short_rows_fill_up_the_batch_of_a_long_one() -> None:
-    decoder, counts = Decoder(), []
+    decoder, counts = decoder_of_two_layers(), []
     states = round_in_one_pass(
         network_of(decoder, torch.nn.Linear(WIDTH, 20)),
         [[1, 2], [3] * 9, [4] * 5, [5, 6]],
@@ -110,7 +118,7 @@ def test_short_rows_fill_up_the_batch_of_a_long_one() -> None:
 def test_a_head_that_the_configuration_rounds_too_comes_last() -> None:
     head, rounded = torch.nn.Linear(WIDTH, 20), []
     head.quant_info = "head"
-    decoder = Decoder()
+    decoder = decoder_of_two_layers()
     round_in_one_pass(
         network_of(decoder, head),
         [[1, 2, 3]],
@@ -122,7 +130,7 @@ def test_a_head_that_the_configuration_rounds_too_comes_last() -> None:
 
 
 def test_nothing_of_it_stays_on_the_network_when_it_fails() -> None:
-    decoder = Decoder()
+    decoder = decoder_of_two_layers()
 
     def fail(matrix: Any) -> None:
         raise RuntimeError
