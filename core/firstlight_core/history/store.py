@@ -199,10 +199,11 @@ class HistoryStore:
                 return
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
             aside = self.path.with_name(f"history.damaged-{stamp}.sqlite3")
-            self.path.rename(aside)
+            # The file itself goes last: whoever begins the new one makes side files of its own at once.
             for suffix in SIDE_FILES:
                 with contextlib.suppress(FileNotFoundError):
                     Path(f"{self.path}{suffix}").rename(f"{aside}{suffix}")
+            self.path.rename(aside)
         except OSError as error:
             raise state_problem(error, self.path) from error
         finally:

@@ -147,6 +147,30 @@ def test_two_that_meet_the_same_damage_set_it_aside_once(store: HistoryStore) ->
     assert sum(len(entry.notes) for entry in stores) == 1
 
 
+def test_what_is_begun_while_a_damaged_file_goes_keeps_its_side_files(
+    store: HistoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.path.parent.mkdir()
+    store.path.write_bytes(b"rubbish" * 1000)
+    rename = Path.rename
+    begun: list[sqlite3.Connection] = []
+
+    def rename_and_begin(path: Path, target: Path) -> Path:
+        moved = rename(path, target)
+        if path == store.path:
+            # Another program finds no file and begins one.
+            begun.append(HistoryStore(store.path)._open())
+        return moved
+
+    monkeypatch.setattr(Path, "rename", rename_and_begin)
+    store.add(new_document(record_facts()))
+    assert len(begun) == 1
+    begun[0].execute("PRAGMA user_version").fetchone()
+    begun[0].close()
+    assert [path.name for path in store.path.parent.glob("history.damaged-*-*")] == []
+    assert len(store.records()) == 1
+
+
 def test_a_later_schema_is_left_alone(store: HistoryStore) -> None:
     store.add(new_document(record_facts()))
     with sqlite3.connect(store.path) as connection:
