@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,17 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> None:
         _OPENED.append(os.fsdecode(arguments[0]))
 
 
-sys.addaudithook(_hear)
+@cache
+def _listen() -> None:
+    """Hear of every event from now on; such a hook stays, and costs all later tests of its process."""
+    sys.addaudithook(_hear)
 
 
 @contextmanager
 def opened_files() -> Iterator[list[str]]:
     """The paths that this process opens inside the block."""
     global _OPENED
+    _listen()
     _OPENED = []
     try:
         yield _OPENED
