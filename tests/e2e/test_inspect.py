@@ -94,6 +94,7 @@ def test_hostile_folder_name_reaches_the_terminal_visibly(tmp_path: Path) -> Non
         assert "\u202e" not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_folder_cannot_shadow_modules(sample: Path, tmp_path: Path) -> None:
     for name in ("json", "torch", "typer", "firstlight_core"):
         (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'canary')!r}, 'w')")

@@ -40,6 +40,7 @@ async def test_no_step_leaves_a_large_terminal_empty(wizard: Build, step: type[S
         assert share <= LIMIT, f"{share:.2f} of the rows are empty"
 
 
+@pytest.mark.slow
 async def test_the_quality_of_several_targets_fills_a_large_terminal(wizard: Build) -> None:
     first = FULL.quality
     assert first is not None and first["kind"] == "quality"
@@ -57,6 +58,7 @@ async def test_the_quality_of_several_targets_fills_a_large_terminal(wizard: Bui
         assert all(any(title in row for row in rows) for title in titles), titles
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(120, 40), (149, 44)])
 async def test_an_untouched_chat_says_who_answers_and_what_one_can_do(
     wizard: Build, size: tuple[int, int]

@@ -61,6 +61,7 @@ async def test_a_dialog_is_painted_once_and_a_step_below_a_page_not_at_all(
         assert any(str(FULL.source)[:8] in words or "Firstlight" in words for words in drawn)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closing", ["at once", "later"])
 async def test_a_dialog_that_goes_lets_the_next_one_paint(wizard: Build, closing: str) -> None:
     async def close(pilot: Pilot[Any], dialog: DetailScreen) -> None:

@@ -172,6 +172,7 @@ async def test_another_width_of_a_table_moves_nothing_another_height_does(
         assert drawn["layouts"] >= 1 and table.size.height >= 3
 
 
+@pytest.mark.slow
 async def test_another_text_moves_the_others_only_when_it_takes_more_lines(
     wizard: Build, drawn: Counter[str]
 ) -> None:

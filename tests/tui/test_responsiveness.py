@@ -41,6 +41,7 @@ async def press(pilot: Pilot[Any], keys: bytes) -> None:
         await pilot.press(event.key)
 
 
+@pytest.mark.slow
 async def test_help_covers_the_rail_and_the_steps_are_named(wizard: Build) -> None:
     async with wizard(session=FULL).run_test(size=SIZE) as pilot:
         await settle(pilot)
@@ -65,6 +66,7 @@ async def test_help_covers_the_rail_and_the_steps_are_named(wizard: Build) -> No
         assert says(pilot, bench.FIRST_STEP) and not says(pilot, bench.MODEL_STEP)
 
 
+@pytest.mark.slow
 async def test_probing_is_said_while_the_machine_is_probed(wizard: Build, called: Called) -> None:
     go_on = asyncio.Event()
 
@@ -87,6 +89,7 @@ async def test_probing_is_said_while_the_machine_is_probed(wizard: Build, called
         await settle(pilot)
 
 
+@pytest.mark.slow
 async def test_converting_is_said_while_it_runs(wizard: Build, called: Called) -> None:
     go_on = asyncio.Event()
 

@@ -119,6 +119,7 @@ async def test_the_wizard_may_be_left_while_a_step_is_being_made(wizard: Build, 
     assert app.return_code in (None, 0)
 
 
+@pytest.mark.slow
 async def test_what_does_not_fit_is_read_by_keys_alone(wizard: Build) -> None:
     app = wizard(session=FULL, first=STEPS[-1])
     async with app.run_test(size=(80, 20)) as pilot:

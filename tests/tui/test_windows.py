@@ -113,6 +113,7 @@ async def test_what_was_dragged_onto_the_terminal_is_inspected(
         assert [Path(path).name for path in looked] == ["C:\\Models\\Qwen 2.5"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shell", "post", "variable"),
     [
@@ -225,6 +226,7 @@ async def test_a_network_drive_that_vanished_is_said_in_the_model_step(
         assert app.workspace.session == FULL and app.return_code is None
 
 
+@pytest.mark.slow
 async def test_a_drive_that_vanishes_during_the_looks_at_start_ends_no_wizard(
     wizard: Build, called: Called
 ) -> None:

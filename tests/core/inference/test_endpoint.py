@@ -105,6 +105,7 @@ async def test_the_model_is_chosen_or_asked_for(script: Script) -> None:
         await listen(script.url + "#three")
 
 
+@pytest.mark.slow
 async def test_hostile_text_is_made_visible(script: Script) -> None:
     script.say(
         *(faultkit.PAYLOAD[i : i + 5] for i in range(0, len(faultkit.PAYLOAD), 5)),

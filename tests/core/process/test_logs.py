@@ -52,6 +52,7 @@ def test_tokens_are_redacted(tmp_path: Path) -> None:
     assert log.path.read_text() == "Authorization: <token>\n"
 
 
+@pytest.mark.slow
 def test_a_file_is_capped_and_says_so(tmp_path: Path) -> None:
     log = LogFile(tmp_path, "x")
     for _ in range(FILE_LIMIT // 900):

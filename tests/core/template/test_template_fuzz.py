@@ -66,6 +66,7 @@ print(json.dumps(seen))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs an interval timer")
 def test_a_fuzzed_template_renders_or_says_why_not(tmp_path: Path) -> None:
     folder = write_family(tmp_path / "family", FAMILIES[0])

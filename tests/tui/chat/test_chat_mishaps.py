@@ -280,6 +280,7 @@ async def test_only_a_command_is_taken_for_one_and_none_is_lost(
         assert "/nosuch" not in shown(app)
 
 
+@pytest.mark.slow
 async def test_lines_that_come_in_one_burst_are_told_apart(wizard: Build, called: Called) -> None:
     app = wizard(session=OWN, first=ChatStep)
     async with app.run_test(size=(80, 24)) as pilot:

@@ -107,6 +107,7 @@ def converting(wizard: Build, called: Called) -> Converting:
     return begun
 
 
+@pytest.mark.slow
 async def test_a_conversion_without_news_paints_no_plot(
     converting: Converting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -269,6 +270,7 @@ async def test_a_failure_is_shown_with_its_hint_and_retry_stays(
         assert session(pilot).artifact == "/models/out/int4"
 
 
+@pytest.mark.slow
 async def test_one_failure_of_several_is_told_and_loses_nothing(
     wizard: Build, called: Called
 ) -> None:

@@ -188,6 +188,7 @@ async def test_a_command_is_run_and_its_output_shown(
         await until(pilot, lambda: type(app.screen) is DeployStep)
 
 
+@pytest.mark.slow
 async def test_without_the_command_its_lines_can_be_copied(
     wizard: Build, called: Called, tmp_path: Path
 ) -> None:

@@ -366,6 +366,7 @@ async def test_a_sick_service_and_a_dead_one_are_told_apart(wizard: Build, calle
         assert foundry.closed == 1 and app.workspace.service.served is None
 
 
+@pytest.mark.slow
 async def test_a_service_that_does_not_start_is_a_sentence(wizard: Build, called: Called) -> None:
     @asynccontextmanager
     async def refuse(target: str, **options: Any) -> AsyncIterator[Any]:

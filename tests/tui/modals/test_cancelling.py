@@ -92,6 +92,7 @@ async def test_young_work_is_cancelled_without_a_question(wizard: Build, called:
         assert app.workspace.works["benchmark"].status == "cancelled"
 
 
+@pytest.mark.slow
 async def test_the_question_goes_when_the_work_ends_by_itself(
     wizard: Build, called: Called
 ) -> None:

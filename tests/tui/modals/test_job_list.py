@@ -162,6 +162,7 @@ async def test_the_list_says_what_the_machine_gives_the_job(wizard: Build, calle
         two.app.workspace.jobs.close()
 
 
+@pytest.mark.slow
 async def test_an_empty_list_says_what_comes_here(wizard: Build) -> None:
     app = wizard(session=FULL, first=BenchmarkStep)
     async with app.run_test(size=(80, 24)) as pilot:

@@ -41,6 +41,7 @@ async def test_a_key_is_pressed_and_counts_at_once(wizard: Build) -> None:
         assert load_settings()[0].keys == {"app.help": "f2"}
 
 
+@pytest.mark.slow
 async def test_vim_moves_in_a_table_and_in_dialogs(wizard: Build) -> None:
     app = wizard(first=ModelStep)
     async with app.run_test() as pilot:

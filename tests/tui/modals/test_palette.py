@@ -67,6 +67,7 @@ async def test_an_act_is_done_on_the_step_beneath(wizard: Build) -> None:
         assert isinstance(app.screen, DetailScreen)
 
 
+@pytest.mark.slow
 async def test_a_model_is_looked_into(wizard: Build) -> None:
     app = wizard()
     async with app.run_test() as pilot:

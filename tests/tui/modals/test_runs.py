@@ -50,6 +50,7 @@ async def test_runs_are_compared_deleted_put_back_and_opened(
         assert not (find_paths().runs / DELETED).exists()
 
 
+@pytest.mark.slow
 async def test_a_run_is_found_in_the_palette(wizard: Build) -> None:
     run = Run.create("sample")
     run.record("summary", "done", values={"session": FULL.to_json()})

@@ -52,6 +52,7 @@ def test_a_new_edit_forgets_what_was_undone() -> None:
     assert not edited.redo() and edited.texts["name"] == "two"
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.sampled_from(FIELDS), TEXTS), max_size=12))
 def test_undoing_everything_gives_the_beginning(edits: list[tuple[str, str]]) -> None:
     now = [0.0]

@@ -450,6 +450,7 @@ async def test_jinja_says_the_line_and_keeps_what_was_typed(wizard: Build, calle
         assert "{{%ok" in app.screen.query_one("#jinja").text  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 async def test_nothing_of_a_hostile_model_reaches_the_screen_raw(
     wizard: Build, called: Called
 ) -> None:

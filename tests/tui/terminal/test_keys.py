@@ -84,6 +84,7 @@ async def test_the_question_of_the_chat_too(wizard: Build) -> None:
         assert ask.text == expected("", names)
 
 
+@pytest.mark.slow
 async def test_a_key_that_opens_a_dialog_takes_the_keys_behind_it_there(wizard: Build) -> None:
     app = wizard(session=FULL, first=ChatStep)
     async with app.run_test(size=(80, 24)) as pilot:

@@ -63,6 +63,7 @@ async def test_remembered_rules_are_those_of_a_search(wizard: Build) -> None:
         assert isinstance(app.screen, HelpScreen) and not wrong_rules(app, app.screen)
 
 
+@pytest.mark.slow
 async def test_focus_disabling_classes_and_another_theme_change_what_is_remembered(
     wizard: Build,
 ) -> None:

@@ -54,6 +54,7 @@ async def test_the_picture_is_that_of_textual(wizard: Build, step: type[StepScre
             assert lines_of(compositor, plain=False) == lines_of(compositor, plain=True)
 
 
+@pytest.mark.slow
 async def test_a_dialog_shows_the_step_below_as_textual_does(
     wizard: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -105,6 +105,7 @@ def test_the_first_screen_is_not_looked_through() -> None:
     assert gc.get_freeze_count() > len(first) and gc.get_threshold()[0]
 
 
+@pytest.mark.slow
 async def test_a_wizard_begins_to_collect_with_its_first_painting(
     wizard: Callable[..., WizardApp],
 ) -> None:
