@@ -59,7 +59,8 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def words(app: WizardApp, selector: str) -> str:
-    return str(app.screen.query_one(selector, Words).visual)
+    """What stands there; nothing as long as nothing does."""
+    return "\n".join(str(found.visual) for found in app.screen.query(selector).results(Words))
 
 
 async def complete(pilot: Pilot[Any], begun: str) -> str:

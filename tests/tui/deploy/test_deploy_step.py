@@ -31,7 +31,8 @@ TAKEN = Deployment(name="Old-One", path=Path("/x"), target="foundry", id="Old-On
 
 
 def words(app: WizardApp, selector: str) -> str:
-    return str(app.screen.query_one(selector, Words).visual)
+    """What stands there; nothing as long as nothing does."""
+    return "\n".join(str(found.visual) for found in app.screen.query(selector).results(Words))
 
 
 def primary(app: WizardApp) -> str:

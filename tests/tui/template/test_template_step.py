@@ -51,7 +51,8 @@ PREVIEW = {
 
 
 def words(app: WizardApp, selector: str) -> str:
-    return str(app.screen.query_one(selector, Words).visual)
+    """What stands there; nothing as long as nothing does."""
+    return "\n".join(str(found.visual) for found in app.screen.query(selector).results(Words))
 
 
 def value(app: WizardApp, name: str) -> str:
