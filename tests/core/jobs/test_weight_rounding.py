@@ -1,5 +1,6 @@
 """Rounding on a text: its arithmetic against the plain one, and the kernels against the rounded numbers."""
 
+import functools
 from types import SimpleNamespace
 from typing import Any
 
@@ -225,7 +226,8 @@ def test_the_kernel_reads_part_blocks_and_odd_numbers_of_them(
     round_together(module)
     info = module.quant_info
     from_module = part_blocks.packing(QuantLinear.from_module.__func__)
-    packed = from_module(
+    pack = functools.partial(
+        from_module,
         QuantLinear,
         module,
         bits=4,
@@ -234,19 +236,12 @@ def test_the_kernel_reads_part_blocks_and_odd_numbers_of_them(
         scales=info.scales,
         zero_points=info.zero_points,
     )
+    packed = pack()
     assert packed.qweight.shape == (rows, columns // 2)
     assert torch.equal(packed.bias, module.bias)
     # Olive's own packing works the same numbers out of the weights.
     del info.numbers
-    again = from_module(
-        QuantLinear,
-        module,
-        bits=4,
-        symmetric=False,
-        group_size=group,
-        scales=info.scales,
-        zero_points=info.zero_points,
-    )
+    again = pack()
     assert torch.equal(packed.qweight, again.qweight)
     assert torch.equal(packed.qzeros, again.qzeros)
     assert torch.equal(packed.scales, again.scales)

@@ -23,6 +23,7 @@ from firstlight_tui.steps.key_buffer import KeyBufferScreen
 from firstlight_tui.steps.rail import in_use_words, rail_entries
 from firstlight_tui.terminal.app import workspace_of
 from firstlight_tui.widgets import KeyBar, MonitorPane, ProblemPanel, StepChosen, StepRail, Words
+from firstlight_tui.widgets.charts.tile import LEAST_HEIGHT
 from firstlight_tui.widgets.words import part
 
 TALL = 45
@@ -184,6 +185,7 @@ class StepScreen(KeyBufferScreen):
 
     def _size_classes(self, size: Size) -> None:
         self.set_class(size.height >= TALL, "-tall")
+        self.set_class(size.height >= LEAST_HEIGHT, "-roomy")
         self.set_class(size.width <= FOLDED, "-folded")
 
     def opened(self) -> None:

@@ -39,7 +39,7 @@ from firstlight_tui.widgets.bench_plots import (
 from firstlight_tui.widgets.charts.chart import Chart
 from firstlight_tui.widgets.charts.lines import LinePlot
 from firstlight_tui.widgets.charts.roles import MUTED
-from firstlight_tui.widgets.charts.tile import LEAST_HEIGHT, Tile, TilePane, TileRow
+from firstlight_tui.widgets.charts.tile import Tile, TilePane, TileRow
 from firstlight_tui.widgets.fitted_table import Column, FittedTable
 from firstlight_tui.widgets.words import part
 
@@ -217,8 +217,8 @@ class BenchResults(Vertical):
     def on_resize(self) -> None:
         """Put the two charts of the machine beside each other, and show rounds that are void, where there is room."""
         self.set_class(self.size.width >= BESIDE, "-beside")
-        self.set_class(self.screen.has_class("-tall"), "-tall")
-        self.set_class(self.screen.size.height >= LEAST_HEIGHT, "-roomy")
+        for name in ("-tall", "-roomy"):
+            self.set_class(self.screen.has_class(name), name)
 
     def _show_machine(self, ceiling: Ceiling | None, loading: Loading | None) -> None:
         for name, drawing in zip(MACHINE, (ceiling, loading), strict=True):

@@ -22,7 +22,6 @@ from firstlight_tui.steps.quality.text import evidence_text
 from firstlight_tui.steps.quality.worst_screen import WorstScreen
 from firstlight_tui.widgets import Words, WorkView
 from firstlight_tui.widgets.charts.chart import Chart
-from firstlight_tui.widgets.charts.tile import LEAST_HEIGHT
 
 KEEPS = "The targets that are checked by now are kept."
 KEEPS_ANSWERS = "The questions that are answered by now are kept."
@@ -62,7 +61,11 @@ class QualityStep(MeasuringStep):
             document["kind"] == "quality" and document.get("stopped")
         )
 
-    DEFAULT_CSS = "QualityStep #ahead { margin-top: 1; max-width: 100; }"
+    DEFAULT_CSS = """
+    QualityStep #ahead { margin-top: 1; max-width: 100; display: none; }
+    QualityStep.-roomy #ahead { display: block; }
+    QualityStep.-checked #ahead { display: none; }
+    """
 
     def compose_step(self) -> ComposeResult:
         yield WorkView(id="work")
@@ -75,16 +78,6 @@ class QualityStep(MeasuringStep):
         yield Words("Your own text, to measure the drift on it too (optional)", classes="heading")
         yield Input(placeholder="text.txt", id="text", compact=True)
         yield Chart(checks_ahead(), id="ahead")
-
-    def on_resize(self) -> None:
-        """Say what is going to be checked where there is room."""
-        self._show_ahead()
-
-    def _show_ahead(self) -> None:
-        # A screen may be resized before it has its widgets.
-        roomy = self.size.height >= LEAST_HEIGHT
-        results = any(panel.display for panel in self.query(QualityResults))
-        self.query("#ahead").set(display=roomy and not results)
 
     def opened(self) -> None:
         if self.work is None:
@@ -169,7 +162,7 @@ class QualityStep(MeasuringStep):
             for made in self.session.artifacts
         }
         self.query_one(QualityResults).show(document, labels, self.session.target)
-        self._show_ahead()
+        self.set_class(self.query_one(QualityResults).display, "-checked")
 
     @on(QualityResults.EvidenceWanted)
     def _evidence(self, event: QualityResults.EvidenceWanted) -> None:
