@@ -61,7 +61,7 @@ class Session:
     configs: Configs | None = None
     """Edited Olive configurations by precision, for method `config`."""
     calibration: str | None = None
-    """The file that calibrated precisions are rounded on, or a word (`own-answers`); None means the built-in text."""
+    """The file that weights are rounded on, or a word (`own-answers`, `none`); None means the built-in text."""
     method: str = "config"
     """Conversion method of the course: `command` or `config`."""
     artifacts: tuple[ConversionDocument, ...] = ()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from firstlight_core.documents.conversion import OliveConfig
 from firstlight_core.documents.jobs_conversion import CalibrationRequest
 from firstlight_core.documents.messages import Message
 from firstlight_core.errors import InputRefused
@@ -13,6 +14,7 @@ from firstlight_core.inference.sampling import check_text
 from firstlight_core.measure.quality_prompts import load_prompts
 from firstlight_core.paths import absolute
 from firstlight_core.precision.calibration import LONGEST_ANSWER, QUESTIONS, TOKENS
+from firstlight_core.precision.table import Precision, calibrates
 from firstlight_core.text import shown_path
 
 T = TypeVar("T")
@@ -23,7 +25,13 @@ BUILT_IN = "built-in"
 BUILT_IN_FILE = Path(__file__).with_name("calibration_talks.jsonl")
 OWN_ANSWERS_FILE = BUILT_IN_FILE.with_name("own-answers")
 """Stands for the questions of `QUESTIONS`; there is no such file."""
-WORDS = {BUILT_IN: BUILT_IN_FILE, OWN_ANSWERS_FILE.name: OWN_ANSWERS_FILE}
+NEAREST_FILE = BUILT_IN_FILE.with_name("none")
+"""Stands for no text: weights are rounded to the nearest; there is no such file."""
+WORDS = {
+    BUILT_IN: BUILT_IN_FILE,
+    OWN_ANSWERS_FILE.name: OWN_ANSWERS_FILE,
+    NEAREST_FILE.name: NEAREST_FILE,
+}
 """Names in place of a file."""
 TEXT_LIMIT = 8 * 2**20
 PASSAGES = 64
@@ -88,12 +96,28 @@ def calibration_name(path: Path) -> str:
     return next((word for word, file in WORDS.items() if file == path), str(path.absolute()))
 
 
-def read_calibration(path: Path) -> CalibrationText:
+def text_for(
+    row: Precision, calibration: str | Path | None, config: OliveConfig | None = None
+) -> str | Path | None:
+    """Return the calibration of several precisions if this row, or its edited configuration, has a use for it, else None."""
+    if calibration is None:
+        return None
+    if calibration_file(calibration) == NEAREST_FILE:
+        return calibration if config is None and row.nearest is not None else None
+    rounds = row.calibrated if config is None else calibrates(config)
+    return calibration if rounds else None
+
+
+def read_calibration(path: Path) -> CalibrationText | None:
     """Return the text of a prompts file (JSON lines, as `quality` takes it), of plain text, or of a word's file.
+
+    None for the word that asks for none.
 
     Raises:
         InputRefused: it cannot be read, or holds no text.
     """
+    if path == NEAREST_FILE:
+        return None
     if path == BUILT_IN_FILE:
         return built_in_text()
     if path == OWN_ANSWERS_FILE:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from firstlight_core.conversion.calibration_text import text_for
 from firstlight_core.conversion.plan import ConversionPlan, plan_conversion
 from firstlight_core.conversion.work import (
     BuiltArtifact,
@@ -48,7 +49,7 @@ async def convert(
 ) -> ConversionDocument:
     """Convert `source` and publish the artifact as `output`.
 
-    `calibration` names the text of a calibrated precision. `olive` replaces the Olive entry point (default:
+    `calibration` names the text that weights are rounded on. `olive` replaces the Olive entry point (default:
     `FIRSTLIGHT_OLIVE`). `force` goes on where only an estimate or a red numbers gate stands against it.
 
     Raises:
@@ -83,8 +84,8 @@ async def convert_many(
 ) -> ConversionsDocument:
     """Convert to several precisions, `{precision: output}`, with Olive loaded once.
 
-    `configs` holds edited configurations of method `config` by precision; `calibration` names the text of the calibrated
-    ones. A precision that fails does not stop the others. `on_done` gets each precision with its document, or with its failure.
+    `configs` holds edited configurations of method `config` by precision; `calibration` names the text of those
+    that are rounded on one. A precision that fails does not stop the others. `on_done` gets each precision with its document, or with its failure.
 
     Raises:
         FirstlightError: a plan, the source or an output is refused before anything has begun.
@@ -96,7 +97,7 @@ async def convert_many(
             precision=key,
             method=method,
             config=(configs or {}).get(key),
-            calibration=calibration if find_precision(key).calibrated else None,
+            calibration=text_for(find_precision(key), calibration, (configs or {}).get(key)),
         )
         for key, output in outputs.items()
     ]

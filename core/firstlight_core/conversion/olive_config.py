@@ -87,7 +87,7 @@ def run_config(source: Path, precision: Precision, *, base: Path | None = None) 
         passes["calibrate"] = {
             "type": CALIBRATION_PASS,
             "bits": 4,
-            "group_size": options["int4_block_size"],
+            "group_size": precision.body_block,
             "sym": False,
             "damp_percent": 0.1,
         }

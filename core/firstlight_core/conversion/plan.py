@@ -5,6 +5,7 @@ from pathlib import Path
 
 from firstlight_core.conversion.calibration_text import (
     BUILT_IN,
+    NEAREST_FILE,
     CalibrationText,
     built_in_text,
     calibration_file,
@@ -19,9 +20,11 @@ from firstlight_core.conversion.olive_config import (
 )
 from firstlight_core.documents.conversion import Method, OliveConfig, PlanDocument
 from firstlight_core.documents.precision import Expected
-from firstlight_core.errors import UsageError
+from firstlight_core.errors import FirstlightError, UsageError
+from firstlight_core.estimate.estimates import form_of
 from firstlight_core.model.adapter import adapter_base
 from firstlight_core.model.adapter_bases import remembered_base
+from firstlight_core.model.inspection import inspect_model
 from firstlight_core.paths import absolute
 from firstlight_core.precision.options import check_row, expected_of
 from firstlight_core.precision.table import DEFAULT_PRECISION, Precision, calibrates, find_precision
@@ -98,8 +101,8 @@ def plan_conversion(
 ) -> ConversionPlan:
     """Lay out one conversion; `config` is an edited configuration file of method 2.
 
-    `calibration` is the text that a calibrated precision is rounded on, a file or a word of `WORDS`; without one the
-    built-in text.
+    `calibration` is the text that weights are rounded on, a file or a word of `WORDS`; without one the built-in text,
+    where the model can be calibrated on this machine.
 
     Raises:
         UsageError: an unknown precision or method, or a configuration that cannot be run.
@@ -113,13 +116,19 @@ def plan_conversion(
         )
     if config is not None and method != "config":
         raise UsageError("A configuration file belongs to --method config.")
-    row = find_precision(precision)
     folder, target = absolute(source), absolute(output)
     base = adapter_base(folder)
-    run = run_config(folder, row, base=base)
+    named = calibration_file(calibration) if calibration is not None else None
+    row = find_precision(precision)
+    _check_text(named, row)
     if config is not None:
         run = checked_config(config, source=folder, base=base)
         check_row(run, row)
+        row = form_of(row, None, rounded=calibrates(run))
+    else:
+        row = _form(row, folder, named)
+        run = run_config(folder, row, base=base)
+    text = _calibration(named, row, needed=calibrates(run))
     command = ["firstlight", "convert", str(folder), "-o", str(target), "--precision", row.key]
     if base is not None and remembered_base(folder) is not None:
         command += ["--base", str(base)]
@@ -127,9 +136,8 @@ def plan_conversion(
         command += ["--method", method]
     if config is not None:
         command += ["--config", COURSE_CONFIG_NAME]
-    text = _calibration(calibration, row, needed=calibrates(run))
-    if calibration is not None:
-        command += ["--calibration", calibration_name(calibration_file(calibration))]
+    if named is not None:
+        command += ["--calibration", calibration_name(named)]
     return ConversionPlan(
         source=folder,
         output=target,
@@ -146,17 +154,39 @@ def plan_conversion(
     )
 
 
-def _calibration(
-    path: str | Path | None, row: Precision, *, needed: bool
-) -> CalibrationText | None:
-    if path is not None and not needed:
+def _check_text(named: Path | None, row: Precision) -> None:
+    if named == NEAREST_FILE and row.nearest is None:
         raise UsageError(
-            f"{row.label} is not rounded on a text.",
-            hint="--calibration belongs to --precision int4-calibrated.",
+            f"{row.label} is not rounded on a text."
+            if not row.calibrated
+            else f"{row.label} is always rounded on a text.",
+            hint="Leave --calibration out.",
         )
-    if not needed:
-        return None
-    return built_in_text() if path is None else read_calibration(calibration_file(path))
+
+
+def _form(row: Precision, folder: Path, named: Path | None) -> Precision:
+    """Return the form of the row that is made of this folder."""
+    if row.nearest is None or named is not None:
+        return form_of(row, None, rounded=named != NEAREST_FILE)
+    try:
+        inspection = inspect_model(folder)
+    except FirstlightError:
+        # Refused, with its reason, when the conversion begins.
+        return row
+    return form_of(row, inspection)
+
+
+def _calibration(named: Path | None, row: Precision, *, needed: bool) -> CalibrationText | None:
+    if named is None:
+        return built_in_text() if needed else None
+    if needed is (named == NEAREST_FILE):
+        raise UsageError(
+            "The configuration rounds on a calibration text."
+            if needed
+            else f"{row.label} is not rounded on a text.",
+            hint="Leave --calibration out.",
+        )
+    return read_calibration(named)
 
 
 def _reason(precision: Precision, method: str, *, edited: bool, adapter: bool) -> str:

@@ -12,7 +12,7 @@ from firstlight_core.environment.precision_support import precision_available
 from firstlight_core.environment.toolchain import install_line
 from firstlight_core.errors import ModelRefused, OutOfMemory, StateProblem, ToolchainMissing
 from firstlight_core.estimate.calibrated_cost import uneven_layers
-from firstlight_core.estimate.estimates import Room, estimate, pointless
+from firstlight_core.estimate.estimates import Room, estimate, form_of, pointless
 from firstlight_core.model.inspection import Inspection, inspect_model
 from firstlight_core.precision.options import costs_of
 from firstlight_core.precision.table import calibrates
@@ -121,7 +121,8 @@ def _what_fits(inspection: Inspection, room: Room) -> str:
     fitting = [
         row.key
         for row in PRECISIONS
-        if estimate(inspection, row, room=room)["peak_ram_bytes"] <= room.memory
+        if estimate(inspection, form_of(row, inspection, room=room), room=room)["peak_ram_bytes"]
+        <= room.memory
     ]
     if fitting:
         return f"Close other programs, or choose a precision that fits: {', '.join(fitting)}."

@@ -81,9 +81,10 @@ def kind_of(built: BuiltGraph, *, calibrated: bool = False, precision: str | Non
     else:
         plain = "fp16" if built["dtype"] == "float16" else REFERENCE_PRECISION
     limits = {
-        row.key: row.gate_limits
+        form.key: form.gate_limits
         for row in PRECISIONS
-        if (row.course_name, row.calibrated) == (plain, calibrated)
+        for form in row.forms
+        if (form.course_name, form.calibrated) == (plain, calibrated)
     }
     return limits.get(precision or plain) or next(iter(limits.values()), plain)
 

@@ -1,7 +1,7 @@
 """Documents of the estimates of a conversion."""
 
 from collections.abc import Mapping
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 BlockedBy = Literal["", "model", "toolchain", "memory", "disk", "time"]
 
@@ -26,6 +26,8 @@ class EstimateDocument(TypedDict):
     """The obstacle; empty when it can run here."""
     reason: str
     """Why it cannot run here, and what could; empty when it can."""
+    calibrated: NotRequired[bool]
+    """Whether the weights are rounded on a text; INT4's are, unless the model or this machine does not allow it."""
 
 
 class RowEstimate(TypedDict, total=False):
@@ -42,6 +44,7 @@ class RowEstimate(TypedDict, total=False):
     available: bool
     blocked_by: BlockedBy
     reason: str
+    calibrated: bool
 
 
 Estimates = Mapping[str, RowEstimate]

@@ -75,6 +75,8 @@ class InspectDocument(InspectionDocument):
 
     estimates: dict[str, EstimateDocument]
     """Precision key → estimate."""
+    nearest_estimates: NotRequired[dict[str, EstimateDocument]]
+    """Precision key → estimate with weights rounded to the nearest, for rows that are rounded on a text unless asked not to."""
 
 
 class FoundModelDocument(TypedDict):

@@ -21,7 +21,8 @@ def quantised_bytes(
     """Bytes of `rows` × `columns` weights in MatMulNBits: packed blocks, a float32 scale and maybe a zero point each."""
     blocks = -(-columns // block)
     packed = blocks * (block * bits / 8 + 4)
-    return rows * (packed + (blocks * bits / 8 if zero_points else 0))
+    # The zero points of a row end with a whole byte.
+    return rows * (packed + (-(-blocks * bits // 8) if zero_points else 0))
 
 
 def promoted_layers(layers: int) -> int:
@@ -35,24 +36,24 @@ def rope_bytes(shape: ModelShape) -> int:
     return shape.rope_positions * shape.head_size * 4
 
 
-def quantiser(precision: Precision) -> tuple[int, int, bool]:
-    """Bits, block size and whether there are zero points (k-quant has them) of a quantised row."""
-    bits = precision.bits or 4
-    return (
-        bits,
+def head_bytes(shape: ModelShape, precision: Precision) -> float:
+    """Bytes of the output head of a quantised row."""
+    return quantised_bytes(
+        shape.hidden,
+        shape.vocab,
+        precision.head_bits,
         precision.block_size,
-        "k_quant" in str(precision.builder_options.get("int4_algo_config", "")),
+        zero_points=precision.has_zero_points,
     )
 
 
 def matrix_bytes(inspection: Inspection, precision: Precision) -> float:
     """Bytes of all matrices of a quantised row, the output head among them."""
-    shape = inspection.shape
-    bits, block, mixed = quantiser(precision)
+    shape, zero_points = inspection.shape, precision.has_zero_points
+    bits, block = precision.bits or 4, precision.body_block
     rows = list(inspection.structure.matrices)
-    total = sum(quantised_bytes(k, n, bits, block, zero_points=mixed) for k, n in rows)
-    head_bits = 8 if mixed else bits
-    total += quantised_bytes(shape.hidden, shape.vocab, head_bits, block, zero_points=mixed)
+    total = sum(quantised_bytes(k, n, bits, block, zero_points=zero_points) for k, n in rows)
+    total += head_bytes(shape, precision)
     if precision.builder_options.get("int4_algo_config") == "k_quant_mixed":
         queries = shape.heads * shape.head_size + 2 * shape.kv_heads * shape.head_size
         for columns, out in ((shape.hidden, queries), (shape.intermediate, shape.hidden)):

@@ -6,6 +6,7 @@ Works on the document of `firstlight inspect`, which the wizard keeps: nothing i
 from collections.abc import Mapping
 
 from firstlight_core.documents.conversion import OliveConfig
+from firstlight_core.documents.estimate import EstimateDocument
 from firstlight_core.documents.model import InspectDocument
 from firstlight_core.estimate.artifact_size import promoted_layers, quantised_bytes
 from firstlight_core.precision.olive_reading import object_at, read_passes
@@ -19,8 +20,7 @@ def edited_bytes(model: InspectDocument, precision: Precision, config: OliveConf
     The matrices are those of a plain decoder layer, scaled to the parameters that the body really has: only the
     difference of two such sums counts.
     """
-    own: OliveConfig = {"passes": {"build": {"type": "ModelBuilder", **precision.builder_options}}}
-    estimate = model.get("estimates", {}).get(precision.key)
+    estimate = estimate_of_form(model, precision)
     guess = estimate.get("bytes") if estimate is not None else None
     bits = precision.bits
     entries = list(read_passes(config).values())
@@ -40,11 +40,29 @@ def edited_bytes(model: InspectDocument, precision: Precision, config: OliveConf
         return None
     try:
         changed = _sum(model, read_options(config), precision) - _sum(
-            model, read_options(own), precision
+            model, _own_options(precision), precision
         )
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
     return round(float(guess) + changed)
+
+
+def estimate_of_form(model: InspectDocument, precision: Precision) -> EstimateDocument | None:
+    """Return the estimate of this form of a row; None when the document has none."""
+    estimate = model.get("estimates", {}).get(precision.key)
+    if estimate is not None and estimate.get("calibrated", precision.calibrated) is not (
+        precision.calibrated
+    ):
+        return model.get("nearest_estimates", {}).get(precision.key)
+    return estimate
+
+
+def _own_options(precision: Precision) -> dict[str, int | str | bool]:
+    """Return the options of the row as it is."""
+    build: OliveConfig = {
+        "passes": {"build": {"type": "ModelBuilder", **precision.builder_options}}
+    }
+    return {**read_options(build), "block_size": precision.body_block}
 
 
 def _sum(

@@ -111,8 +111,8 @@ def estimate(
     size = artifact_bytes(inspection, precision)
     room = room or Room.here()
     bare = bare_estimate(inspection, precision, available=room.memory, answers=answers)
-    ram_factor, _ = factor("peak_ram_bytes", precision.key, inspection.parameters)
-    time_factor, runs = factor("seconds", precision.key, inspection.parameters)
+    ram_factor, _ = factor("peak_ram_bytes", _learnt_as(precision), inspection.parameters)
+    time_factor, runs = factor("seconds", _learnt_as(precision), inspection.parameters)
     peak = round(bare["peak_ram_bytes"] * ram_factor)
     tokens = min(context, inspection.shape.context or context)
     # Olive's cache and its output are one file with two names; the FP32 graph of a second pass is twice its FP16.
@@ -142,7 +142,35 @@ def estimate(
         "available": not blocked_by,
         "blocked_by": blocked_by,
         "reason": reason,
+        "calibrated": precision.calibrated,
     }
+
+
+def form_of(
+    precision: Precision,
+    inspection: Inspection | None,
+    *,
+    rounded: bool | None = None,
+    room: Room | None = None,
+) -> Precision:
+    """Return the form of a row that is made of this model here: rounded on a text if that is possible, else to the nearest.
+
+    `rounded` is what the user, an edited configuration or an estimate says: on a text (True) or to the nearest (False).
+    Nothing but this function decides it.
+    """
+    nearest = precision.nearest
+    if nearest is None or rounded or (rounded is None and inspection is None):
+        return precision
+    if rounded is None and inspection is not None:
+        room = room or Room.here()
+        guess = estimate(inspection, precision, room=room)
+        if guess["available"]:
+            return precision
+        # Without any tools neither can be made: what would be made with them counts.
+        other = estimate(inspection, nearest, room=room)
+        if guess["blocked_by"] == other["blocked_by"] == "toolchain":
+            return precision
+    return nearest
 
 
 def pointless(inspection: Inspection, precision: Precision) -> str:
@@ -187,7 +215,13 @@ def estimates(
 ) -> dict[str, EstimateDocument]:
     """Return the estimate of every row of the precision table, by key; what does not fit says what would."""
     room = room or Room.here()
-    rows = {row.key: estimate(inspection, row, context=context, room=room) for row in PRECISIONS}
+    forms = [form_of(row, inspection, room=room) for row in PRECISIONS]
+    return _advised(
+        {form.key: estimate(inspection, form, context=context, room=room) for form in forms}
+    )
+
+
+def _advised(rows: dict[str, EstimateDocument]) -> dict[str, EstimateDocument]:
     fitting = ", ".join(row.label for row in PRECISIONS if rows[row.key]["available"])
     advice = f" It would fit as: {fitting}." if fitting else f" {_NOTHING_FITS}"
     return {
@@ -198,14 +232,30 @@ def estimates(
     }
 
 
+def with_estimates(inspection: Inspection, *, context: int = 2048) -> InspectDocument:
+    """Return the inspection with the estimates of every precision, those rounded to the nearest among them."""
+    room = Room.here()
+    found = estimates(inspection, context=context, room=room)
+    nearest = {
+        row.key: estimate(inspection, row.nearest, context=context, room=room)
+        for row in PRECISIONS
+        if row.nearest is not None and found[row.key]["calibrated"]
+    }
+    return {**inspection.to_json(), "estimates": found, "nearest_estimates": nearest}
+
+
 def inspect_and_estimate(folder: Path, *, base: Path | None = None) -> InspectDocument:
     """Return the inspection of a model folder, with the estimates of every precision.
 
     Raises:
         ModelRefused: as `inspect_model`.
     """
-    inspection = inspect_model(folder, base=base)
-    return {**inspection.to_json(), "estimates": estimates(inspection)}
+    return with_estimates(inspect_model(folder, base=base))
+
+
+def _learnt_as(precision: Precision) -> str:
+    """Return the name under which conversions teach: the two forms of a row need different memory."""
+    return f"{precision.key} on a text" if precision.nearest is not None else precision.key
 
 
 def remember_conversion(
@@ -219,7 +269,7 @@ def remember_conversion(
     """Teach later estimates what one conversion on this machine took."""
     bare = bare_estimate(inspection, precision, answers=answers)
     remember(
-        precision.key,
+        _learnt_as(precision),
         inspection.parameters,
         {
             "build_ram_bytes": bare["build_ram_bytes"],

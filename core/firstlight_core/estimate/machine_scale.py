@@ -24,7 +24,9 @@ class SizeFit:
 
 def sizes_that_fit(memory: int) -> tuple[SizeFit, ...]:
     """Return every usual size, smallest first, against `memory` bytes; an estimate."""
-    cost = cost_of(find_precision(DEFAULT_PRECISION))
+    row = find_precision(DEFAULT_PRECISION)
+    # What cannot be calibrated for want of memory is rounded to the nearest.
+    cost = cost_of(row.nearest or row)
     rows = []
     for label, parameters in SIZES:
         table = _TABLE_SHARE * parameters

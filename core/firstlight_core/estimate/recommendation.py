@@ -89,10 +89,10 @@ def recommend(
 
 
 def _doubtful(rows: list[Precision], figures: Mapping[str, Figures]) -> list[Precision]:
-    """Unchecked rows with fewer bits per weight than a row that drifts too far."""
-    far = [row.weight_bits for row in rows if row.key in figures and figures[row.key].drifted]
+    """Unchecked rows that store more coarsely than a row that drifts too far."""
+    far = [row.fineness for row in rows if row.key in figures and figures[row.key].drifted]
     unknown = [row for row in rows if row.key not in figures or figures[row.key].usable is None]
-    return [row for row in unknown if any(row.weight_bits < bits for bits in far)]
+    return [row for row in unknown if any(row.fineness < other for other in far)]
 
 
 def _choose(

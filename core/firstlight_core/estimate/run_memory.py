@@ -7,7 +7,7 @@ and where pages can be given back (Linux) the copy in the file is in memory only
 Measured on SmolLM2-135M, Gemma 3 270M and a 0.5 B shape (docs/estimates.md).
 """
 
-from firstlight_core.estimate.artifact_size import matrix_bytes, quantised_bytes, quantiser
+from firstlight_core.estimate.artifact_size import head_bytes, matrix_bytes
 from firstlight_core.model.inspection import Inspection
 from firstlight_core.precision.table import Precision
 from firstlight_core.process.mapped_pages import RELEASES_PAGES
@@ -49,16 +49,13 @@ def loaded_bytes(
         # On a CPU, FP16 weights are widened to float32. A tied table is packed for the head and kept for looking up.
         loaded = 4.0 * (structure.body + table + (table if structure.tied else 0))
         return loaded, loaded + 4 * table
-    bits, block, zero_points = quantiser(precision)
-    rows = [*structure.matrices, (shape.hidden, shape.vocab)]
-    blocks = sum(-(-columns // block) * count for columns, count in rows)
+    body, head = precision.body_block, precision.block_size
+    blocks = sum(-(-columns // body) * count for columns, count in structure.matrices)
+    blocks += -(-shape.hidden // head) * shape.vocab
     loaded = matrix_bytes(inspection, precision) + PACKED * blocks + 4 * structure.vectors
     if not (structure.tied and precision.shares_tied_table):
         return loaded, loaded
-    head_bits = 8 if zero_points else bits
-    most = loaded + quantised_bytes(
-        shape.hidden, shape.vocab, head_bits, block, zero_points=zero_points
-    )
+    most = loaded + head_bytes(shape, precision)
     return loaded if releases_pages else most, most
 
 

@@ -3,6 +3,8 @@
 TOKENS = 4_096
 """Tokens that the weights are rounded on, answers included; a few more where the last answer ends."""
 
+TALKS = 24
+"""Talks of the built-in text."""
 BUILT_IN_TOKENS = 1_600
 """About the tokens of the built-in text, for estimates."""
 LONGEST_ANSWER = 160

@@ -37,7 +37,11 @@ class BuildCache:
 
     def folder(self, build: Build) -> Path:
         """Return where a build is, or will be."""
-        return self.root / f"{build.name}-{_digest([self.identity, build.to_json()])}"
+        what = [self.identity, build.to_json()]
+        if build.precision.nearest is not None:
+            # Beside the same row rounded to the nearest.
+            what.append("on a text")
+        return self.root / f"{build.name}-{_digest(what)}"
 
     def size(self, plan: ConversionPlan) -> int | None:
         """Return the bytes of a build that is there and whole; None when it must be made."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from firstlight_core.conversion.calibration_text import NEAREST_FILE
 from firstlight_core.conversion.convert import convert_plans
 from firstlight_core.conversion.olive_config import run_config
 from firstlight_core.conversion.plan import ConversionPlan, plan_conversion
@@ -19,7 +20,7 @@ from firstlight_core.measure.reference import Conversation, Reference
 from firstlight_core.model.adapter import adapter_base
 from firstlight_core.model.inspection import inspect_model
 from firstlight_core.precision.options import read_options, with_options
-from firstlight_core.precision.table import Precision
+from firstlight_core.precision.table import Precision, find_precision
 from firstlight_core.process.events import Event, Progress, Stage
 from firstlight_core.tuning.build_cache import BuildCache
 from firstlight_core.tuning.search import Search
@@ -91,7 +92,16 @@ class Builds:
                 else None
             )
             folder = self.cache.folder(build)
-            plan = plan_conversion(self.source, folder, precision=self.precision.key, config=config)
+            nearest = (
+                config is None and self.precision is find_precision(build.precision.key).nearest
+            )
+            plan = plan_conversion(
+                self.source,
+                folder,
+                precision=self.precision.key,
+                config=config,
+                calibration=NEAREST_FILE.name if nearest else None,
+            )
             size = await asyncio.to_thread(self.cache.size, plan)
             self.tried.append(
                 TriedBuild(build=build, plan=plan, bytes=size, reused=size is not None)

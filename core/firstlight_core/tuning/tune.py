@@ -16,12 +16,14 @@ from firstlight_core.documents.tuning import (
     TuneFigures,
 )
 from firstlight_core.errors import CheckFailed, InputRefused, StateProblem, UsageError
+from firstlight_core.estimate.estimates import form_of
 from firstlight_core.files import exists, state_problem
 from firstlight_core.locks import try_lock
 from firstlight_core.measure.interference import InterferenceWatch
 from firstlight_core.measure.quality import prompts_for
 from firstlight_core.measure.quality_prompts import QualityPrompt
 from firstlight_core.model.adapter import adapter_base
+from firstlight_core.model.inspection import inspect_model
 from firstlight_core.model.sources import find_source
 from firstlight_core.paths import absolute, find_paths
 from firstlight_core.precision.table import DEFAULT_PRECISION, find_precision
@@ -119,7 +121,7 @@ async def tune(
         raise UsageError(
             "--apply belongs to tuning an artifact.", hint="Publish the best one with --output DIR."
         )
-    row = find_precision(precision)
+    row = form_of(find_precision(precision), await asyncio.to_thread(inspect_model, source))
     questions, origin_words = prompts_for(str(source), prompts)
     destination = absolute(output) if output is not None else None
     if destination is not None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from firstlight_core.conversion.calibration_text import calibration_file, read_calibration
+from firstlight_core.conversion.calibration_text import calibration_file, read_calibration, text_for
 from firstlight_core.documents.artifact import InferenceModel
 from firstlight_core.documents.deploy import Deployed
 from firstlight_core.documents.inference import ChatRecord
@@ -88,7 +88,7 @@ class Plan:
     configs: Configs = field(default_factory=dict)
     """Edited Olive configurations by precision (method `config`); the others are converted as their rows say."""
     calibration: Path | None = None
-    """The text or prompts that a calibrated precision is rounded on; None means the built-in text."""
+    """The text or prompts that weights are rounded on, or a word; None means the built-in text."""
     template: TemplateChoice | None = None
     """None leaves the artifact's files as they are."""
     deploy: DeployChoice | None = None
@@ -168,10 +168,7 @@ def plan_of(session: Session) -> Plan:
             for key, config in (session.configs or {}).items()
             if key in precisions and session.method == "config"
         },
-        calibration=calibration_file(session.calibration)
-        if session.calibration is not None
-        and any(find_precision(key).calibrated for key in precisions)
-        else None,
+        calibration=_calibration_of(session, precisions),
         template=TemplateChoice(inference_model=session.template["inference_model"])
         if session.template is not None
         else None,
@@ -180,6 +177,15 @@ def plan_of(session: Session) -> Plan:
         benchmark=_bench_of(session.benchmark) if session.benchmark is not None else None,
         quality=_quality_of(session.quality, source) if session.quality is not None else None,
     )
+
+
+def _calibration_of(session: Session, precisions: tuple[str, ...]) -> Path | None:
+    named, configs = session.calibration, session.configs or {}
+    if named is None or not any(
+        text_for(find_precision(key), named, configs.get(key)) for key in precisions
+    ):
+        return None
+    return calibration_file(named)
 
 
 def _deploy_of(deployed: Deployed) -> DeployChoice:

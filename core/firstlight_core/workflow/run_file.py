@@ -11,7 +11,7 @@ import tomli_w
 from firstlight_core.artifact.inference_model import check_name, validate_inference_model
 from firstlight_core.artifact.model_caches import CACHES
 from firstlight_core.artifact.sampling_ranges import SAMPLING_RANGES
-from firstlight_core.conversion.calibration_text import WORDS
+from firstlight_core.conversion.calibration_text import WORDS, text_for
 from firstlight_core.deploy.targets import asks_capacity, deploy_targets
 from firstlight_core.errors import InputRefused, TemplateRefused, UsageError
 from firstlight_core.exports.vllm_command import CAPACITY_LIMITS, Capacity
@@ -88,8 +88,10 @@ def _plan(top: Section) -> Plan:
     if configs and method != "config":
         raise top.wrong("configs", "belongs to the method `config`")
     calibration = top.path("calibration", words=WORDS)
-    if calibration is not None and not any(find_precision(key).calibrated for key in precisions):
-        raise top.wrong("calibration", "belongs to the precision int4-calibrated")
+    if calibration is not None and not any(
+        text_for(find_precision(key), calibration, configs.get(key)) for key in precisions
+    ):
+        raise top.wrong("calibration", "belongs to a precision that is rounded on a text")
     template = top.section("template")
     return Plan(
         source=source,

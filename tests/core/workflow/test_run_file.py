@@ -170,8 +170,12 @@ def test_the_words_for_the_sample(write: Write) -> None:
             "`configs.int4` holds a date or a number",
         ),
         (
-            'source = "x"\ncalibration = "y.txt"',
-            "`calibration` belongs to the precision int4-calibrated",
+            'source = "x"\nprecisions = ["int8"]\ncalibration = "y.txt"',
+            "`calibration` belongs to a precision that is rounded on a text",
+        ),
+        (
+            'source = "x"\nprecisions = ["int4-calibrated"]\ncalibration = "none"',
+            "`calibration` belongs to a precision that is rounded on a text",
         ),
         ("#" + "x" * 2**20, "larger"),
     ],

@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from firstlight_core.documents.model import InspectDocument
-from firstlight_core.estimate.estimates import estimates
+from firstlight_core.estimate.estimates import with_estimates
 from firstlight_core.files import exists
 from firstlight_core.model.base_choice import choose_base
 from firstlight_core.model.download import download_model, resolve_hub_id
@@ -40,7 +40,7 @@ def inspect(
         folder = find_source(source)
         inspection = choose_base(folder, find_source(base)) if base else inspect_model(folder)
         remember_folder(inspection.adapter.folder if inspection.adapter else inspection.folder)
-        return {**inspection.to_json(), "estimates": estimates(inspection, context=context)}
+        return with_estimates(inspection, context=context)
 
     run_verb("inspect", work, _show, as_json=json)
 

@@ -8,6 +8,7 @@ from firstlight_core.conversion.progress import seconds_left
 from firstlight_core.documents.estimate import Estimates
 from firstlight_core.estimate.estimates import BASE_SECONDS
 from firstlight_core.precision.table import Precision, find_precision
+from firstlight_tui.state.precision_choice import form_of_estimate
 from firstlight_tui.state.work import Work
 from firstlight_tui.state.work_rows import QueueRow
 
@@ -127,7 +128,7 @@ def _progress(
     current = (current_row(work) if work is not None else None) or (rows[0] if rows else None)
     stages: list[StageProgress] = []
     for index, row in enumerate(rows):
-        phases = phases_of(find_precision(row["precision"]))
+        phases = phases_of(form_of_estimate(row["precision"], estimates))
         seconds = float(estimates.get(row["precision"], {}).get("seconds") or _UNKNOWN_SECONDS)
         weights = phase_seconds(phases, seconds)
         if index:

@@ -1,11 +1,19 @@
 """Precisions in a session: their estimates, the recommended default, and rows with options of their own."""
 
+from firstlight_core.conversion.calibration_text import NEAREST_FILE
 from firstlight_core.documents.conversion import ConversionDocument, OliveConfig
 from firstlight_core.documents.estimate import Estimates, RowEstimate
 from firstlight_core.documents.model import InspectDocument
-from firstlight_core.estimate.edited_size import edited_bytes
+from firstlight_core.estimate.edited_size import edited_bytes, estimate_of_form
+from firstlight_core.estimate.estimates import form_of
 from firstlight_core.precision.options import costs_of
-from firstlight_core.precision.table import DEFAULT_PRECISION, PRECISIONS, find_precision
+from firstlight_core.precision.table import (
+    DEFAULT_PRECISION,
+    PRECISIONS,
+    Precision,
+    calibrates,
+    find_precision,
+)
 from firstlight_core.session import Session
 from firstlight_core.settings import default_precision
 
@@ -25,17 +33,33 @@ def estimates_of(session: Session) -> Estimates:
         return {}
     estimates = session.model.get("estimates") or {}
     edited = session.configs or {} if session.method == "config" else {}
+    if session.calibration == NEAREST_FILE.name:
+        estimates = {**estimates, **(session.model.get("nearest_estimates") or {})}
     return {
         key: _edited_estimate(session.model, key, edited[key]) if key in edited else {**estimate}
         for key, estimate in estimates.items()
     }
 
 
+def form_in(session: Session, key: str) -> Precision:
+    """Return the form of a row that a conversion of this session makes, as far as the estimates know."""
+    return form_of_estimate(key, estimates_of(session))
+
+
+def form_of_estimate(key: str, estimates: Estimates) -> Precision:
+    """Return the form of a row that an estimate is of."""
+    return form_of(find_precision(key), None, rounded=estimates.get(key, {}).get("calibrated"))
+
+
 def _edited_estimate(model: InspectDocument, key: str, config: OliveConfig) -> RowEstimate:
     """Return the size of an edited row, and the figures that do not depend on its options."""
-    row, estimates = find_precision(key), model["estimates"]
-    costs = estimates.get(costs_of(row, config).key, estimates[key])
-    partial: RowEstimate = {}
+    row, estimates = (
+        form_of(find_precision(key), None, rounded=calibrates(config)),
+        model["estimates"],
+    )
+    own = estimate_of_form(model, row) or estimates[key]
+    costs = own if (like := costs_of(row, config)) is row else estimates.get(like.key, own)
+    partial: RowEstimate = {"calibrated": row.calibrated}
     if (size := edited_bytes(model, row, config)) is not None:
         partial["bytes"] = size
     if "peak_ram_bytes" in costs:
@@ -84,12 +108,17 @@ def configured(session: Session, key: str, config: OliveConfig | None) -> Sessio
 
 
 def calibrated_on(session: Session, calibration: str | None) -> Session:
-    """Return the session with another calibration text; None means the built-in one.
+    """Return the session with another calibration text; None means the built-in one, `none` rounding to the nearest.
 
-    An artifact that was rounded on the old text no longer belongs to its row.
+    An artifact that was rounded on the old text no longer belongs to its row, nor an edited configuration to the other
+    form of one.
     """
     if calibration == session.calibration:
         return session
+    if NEAREST_FILE.name in (calibration, session.calibration):
+        for row in PRECISIONS:
+            if row.nearest is not None:
+                session = configured(session, row.key, None)
     remaining = tuple(a for a in session.artifacts if not find_precision(a["precision"]).calibrated)
     return session.decide(
         calibration=calibration, artifacts=remaining, artifact=_in_use(session, remaining)

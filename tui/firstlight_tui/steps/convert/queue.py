@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
+from firstlight_core.conversion.calibration_text import text_for
 from firstlight_core.conversion.progress import HELD, PEAK, memory_alarm
 from firstlight_core.documents.conversion import ConversionOutcome, FailedPrecision, OliveConfig
 from firstlight_core.documents.estimate import Estimates
@@ -140,7 +141,9 @@ class ConversionJob:
                 self._outputs[key],
                 precision=key,
                 config=self._configs.get(key),
-                calibration=self._calibration if find_precision(key).calibrated else None,
+                calibration=text_for(
+                    find_precision(key), self._calibration, self._configs.get(key)
+                ),
                 method=self._method,
                 on_event=hear,
                 started=started,

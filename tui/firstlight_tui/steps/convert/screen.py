@@ -11,6 +11,7 @@ from textual.containers import Container, Vertical, VerticalScroll
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from firstlight_core.conversion.calibration_text import text_for
 from firstlight_core.crowding import crowding
 from firstlight_core.documents.conversion import OliveConfig
 from firstlight_core.errors import FirstlightError
@@ -269,4 +270,5 @@ class ConvertStep(StepScreen):
             return None
         key, source = self._method_key(), Path(session.source)
         edited = (session.configs or {}).get(key)
-        return method_texts(partial(plan, source, Path("OUTPUT"), precision=key), key, edited)
+        own = text_for(find_precision(key), session.calibration)
+        return method_texts(partial(plan, source, Path("OUTPUT"), precision=key), key, edited, own)

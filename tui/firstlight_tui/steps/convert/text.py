@@ -1,18 +1,21 @@
 """The words of the convert step: the methods of the course, the plan, and a line for each result."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from textual.content import Content
 
+from firstlight_core.conversion.calibration_text import NEAREST_FILE
 from firstlight_core.conversion.plan import ConversionPlan
 from firstlight_core.documents.conversion import ConversionDocument, OliveConfig
+from firstlight_core.precision.calibration import TALKS
 from firstlight_core.precision.table import find_precision
 from firstlight_core.session import Session
 from firstlight_core.shells import command_line
 from firstlight_core.text import bytes_text, one_line, seconds_text, shown_path
+from firstlight_tui.state.precision_choice import form_in
 from firstlight_tui.steps.convert.method_screen import MethodTexts
 from firstlight_tui.widgets.words import part
 
@@ -35,14 +38,17 @@ def run_words(plan: ConversionPlan) -> str:
 
 
 def method_texts(
-    plan: Callable[..., ConversionPlan], precision: str, edited: OliveConfig | None
+    plan: Callable[..., ConversionPlan],
+    precision: str,
+    edited: OliveConfig | None,
+    calibration: str | Path | None = None,
 ) -> MethodTexts:
     """Return the texts of the method screen; `plan` lays out one conversion, given `method` or `config`.
 
     Raises:
         FirstlightError: no plan can be made.
     """
-    plans = {method: plan(method=method) for method in METHODS}
+    plans = {method: plan(method=method, calibration=calibration) for method in METHODS}
     return MethodTexts(
         label=find_precision(precision).label,
         course={method: course_words(planned, method) for method, planned in plans.items()},
@@ -73,14 +79,23 @@ def plan_words(session: Session, source: str, pending: list[str]) -> Content:
     method = METHODS.get(session.method, session.method)
     if edited and session.method == "config":
         method += f", edited for {', '.join(find_precision(key).label for key in edited)}"
-    if session.calibration is not None and any(find_precision(key).calibrated for key in keys):
-        method += f", rounded on {shown_path(Path(session.calibration).name)}"
+    if rounded := _rounded_words(session, keys):
+        method += f", {rounded}"
     return Content.assemble(
         part(one_line(source, 60), "bold"),
         part(" → "),
         part(labels, "bold $text-accent"),
         part(f"   {method} · m shows or edits it", "$foreground-muted"),
     )
+
+
+def _rounded_words(session: Session, keys: Sequence[str]) -> str:
+    """Return what the weights are rounded on; empty where they are rounded to the nearest."""
+    if not any(form_in(session, key).calibrated for key in keys):
+        return ""
+    if session.calibration in (None, NEAREST_FILE.name):
+        return f"rounded on {TALKS} built-in talks"
+    return f"rounded on {shown_path(Path(session.calibration or '').name)}"
 
 
 def result_words(document: ConversionDocument, *, used: bool) -> Content:

@@ -12,11 +12,12 @@ from textual.content import Content
 from textual.widgets import Button, Input, Select
 
 from firstlight_core.conversion.calibration_text import (
+    NEAREST_FILE,
     calibration_file,
     calibration_name,
     read_calibration,
 )
-from firstlight_core.errors import FirstlightError
+from firstlight_core.errors import FirstlightError, UsageError
 from firstlight_core.precision.options import Option
 from firstlight_core.text import one_line, visible
 from firstlight_tui.widgets.screens import Dialog
@@ -61,11 +62,16 @@ class AdvancedScreen(Dialog[RowOptions | None]):
         *,
         calibrated: bool = False,
         calibration: str | None = None,
+        optional: bool = False,
     ) -> None:
-        """`calibrated` asks for the text of the calibration too; `calibration` is the one so far."""
+        """`calibrated` asks for the text of the calibration too; `calibration` is the one so far.
+
+        `optional`: the word `none` asks for no calibration.
+        """
         super().__init__()
         self._title, self._options, self._values = title, options, values
         self._calibrated, self._calibration = calibrated, calibration
+        self._optional = optional
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
@@ -92,9 +98,10 @@ class AdvancedScreen(Dialog[RowOptions | None]):
                             compact=True,
                             id="calibration",
                         )
+                    none = ", or none: each weight to the nearest step" if self._optional else ""
                     yield Words(
                         "What the weights are rounded on: text or prompts (JSON lines) like those the model will meet, or the "
-                        "word own-answers: what the original says to 24 questions.",
+                        f"word own-answers: what the original says to 24 questions{none}.",
                         classes="sentence",
                     )
                 yield Words(
@@ -136,5 +143,7 @@ class AdvancedScreen(Dialog[RowOptions | None]):
         if not typed:
             return None
         path = calibration_file(typed)
+        if path == NEAREST_FILE and not self._optional:
+            raise UsageError("This row is always rounded on a text.")
         read_calibration(path)
         return calibration_name(path)

@@ -8,7 +8,7 @@ from firstlight_core.estimate.recommendation import Recommendation
 from firstlight_core.ledger import Entry
 from firstlight_core.precision.table import PRECISIONS
 from firstlight_core.session import Session
-from firstlight_tui.state.precision_choice import estimates_of, is_edited
+from firstlight_tui.state.precision_choice import estimates_of, form_of_estimate, is_edited
 from firstlight_tui.widgets.precision_columns import PrecisionRow
 
 
@@ -24,10 +24,11 @@ def rows_of(
     session: Session, figures: Mapping[str, Figures], advice: Recommendation | None = None
 ) -> dict[str, PrecisionRow]:
     """Return one row for each precision."""
+    estimates = estimates_of(session)
     return {
         precision.key: PrecisionRow(
-            precision=precision,
-            guess=estimates_of(session).get(precision.key, {}),
+            precision=form_of_estimate(precision.key, estimates),
+            guess=estimates.get(precision.key, {}),
             figures=figures.get(precision.key),
             marked=precision.key in session.precisions,
             recommended=advice is not None and advice.precision == precision.key,

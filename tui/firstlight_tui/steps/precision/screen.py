@@ -13,6 +13,7 @@ from textual.containers import Container, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import DataTable
 
+from firstlight_core.conversion.calibration_text import NEAREST_FILE, text_for
 from firstlight_core.errors import FirstlightError
 from firstlight_core.estimate.measured_figures import Figures
 from firstlight_core.estimate.recommendation import next_goal, recommend
@@ -27,6 +28,7 @@ from firstlight_tui.state.precision_choice import (
     calibrated_on,
     configured,
     estimates_of,
+    form_in,
     is_tied,
 )
 from firstlight_tui.steps.base import StepScreen
@@ -238,25 +240,33 @@ class PrecisionStep(StepScreen):
     def action_advanced(self) -> None:
         """Choose the quantiser's options of the highlighted row."""
         session, key = self.session, self._table.highlighted
-        row, tied = find_precision(key), is_tied(session)
+        row, tied = form_in(session, key), is_tied(session)
+        nearest = session.calibration == NEAREST_FILE.name
         options = options_for(row, tied=tied)
         if not options or session.source is None:
             self.say_why_not(f"{row.label} is not quantised: there is nothing to choose.")
             return
         try:
             own = self.workspace.services.plan_conversion(
-                Path(session.source), Path("OUTPUT"), precision=key
+                Path(session.source),
+                Path("OUTPUT"),
+                precision=key,
+                calibration=text_for(find_precision(key), session.calibration) if nearest else None,
             ).run_config
         except FirstlightError as error:
             self.show_problem(error)
             return
+
+        # A row without another form is always rounded on a text.
+        optional = find_precision(key).nearest
+        asks_text = row.calibrated or (nearest and optional is not None)
 
         def use(chosen: RowOptions | None) -> None:
             if chosen is None:
                 return
             config = with_options(own, chosen.values, precision=row, tied=tied)
             changed = configured(self.session, key, None if config == own else config)
-            if row.calibrated:
+            if asks_text and not (nearest and optional is None and chosen.calibration is None):
                 changed = calibrated_on(changed, chosen.calibration)
             self.workspace.session = changed
 
@@ -265,7 +275,8 @@ class PrecisionStep(StepScreen):
             f"Advanced: {row.label}",
             options,
             read_options(config),
-            calibrated=row.calibrated,
-            calibration=session.calibration,
+            calibrated=asks_text,
+            calibration=None if nearest and optional is None else session.calibration,
+            optional=optional is not None,
         )
         self.app.push_screen(screen, use)
