@@ -1,7 +1,7 @@
-"""Whether `firstlight bench` measures what a bare loop does: the two alone, in turn, over several loads of both.
+"""Whether `firstlight bench` measures what a bare loop does: the two in turn, each alone, over several loads of both.
 
 Where an engine's pages come to lie decides some percent of its speed for as long as it lives, so one load of each says
-little about the two ways of measuring.
+little about the two ways of measuring; and two that are loaded at once do not find the same pages free.
 """
 
 from collections import defaultdict
@@ -17,7 +17,7 @@ from bench.peers.speed import BareArtifact, BenchedArtifact
 from firstlight_core.inference.session_options import session_options
 
 KIND = "parity"
-LOADS = 12
+LOADS = 16
 ROUNDS = 3
 """Rounds of each load; the first one after it is thrown away."""
 
@@ -26,13 +26,16 @@ async def measure_parity(model: PeerModel, folders: Folders, llama: LlamaCpp) ->
     """Measure INT4 in both ways; `llama` takes no part."""
     runs: list[Run] = []
     for number in range(LOADS):
-        async with AsyncExitStack() as stack:
-            # Large pages go to whoever loads first, so each does in turn, and alone.
-            ways = [open_bare, open_benched] if number % 2 else [open_benched, open_bare]
-            subjects = [await way(folders, stack) for way in ways]
-            runs.append(
-                await run_in_turns(subjects, ROUNDS, kind=KIND, model=model.key, warm_up=True)
-            )
+        # Who is loaded first alternates.
+        ways = [open_bare, open_benched] if number % 2 else [open_benched, open_bare]
+        loads: list[Run] = []
+        for way in ways:
+            async with AsyncExitStack() as stack:
+                subject = await way(folders, stack)
+                loads.append(
+                    await run_in_turns([subject], ROUNDS, kind=KIND, model=model.key, warm_up=True)
+                )
+        runs.append(side_by_side(loads))
     return joined(runs)
 
 
@@ -49,6 +52,16 @@ async def open_benched(folders: Folders, stack: AsyncExitStack) -> Subject:
     benched = BenchedArtifact(INT4, folders.int4)
     await benched.open(stack)
     return benched
+
+
+def side_by_side(loads: Sequence[Run]) -> Run:
+    """Return runs of as many rounds of different subjects as one; a round is void where it is in any of them."""
+    return {
+        **loads[0],
+        "void_reasons": [reason for run in loads for reason in run["void_reasons"]],
+        "void_rounds": sorted({number for run in loads for number in run["void_rounds"]}),
+        "subjects": [entry for run in loads for entry in run["subjects"]],
+    }
 
 
 def joined(runs: Sequence[Run]) -> Run:

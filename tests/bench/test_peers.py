@@ -12,7 +12,7 @@ from bench.peers.interleaving import run_in_turns, seconds_with_children
 from bench.peers.llama_cpp import read_rates
 from bench.peers.models import BARE, INT4, MODELS, OLIVE, TUNED, llama_name, speed_targets
 from bench.peers.page import page_text
-from bench.peers.parity import joined
+from bench.peers.parity import joined, side_by_side
 from bench.peers.ratios import fastest_llama, ratio_of, samples_of, target_ratio
 from firstlight_core.conversion.calibration_text import built_in_text, own_answers
 from firstlight_core.documents.measure import MachineDocument
@@ -206,6 +206,18 @@ def test_several_loads_are_one_run_and_a_void_round_of_the_second_stays_its_own(
     assert samples_of(run, BARE, "decode_64") == pytest.approx(
         [120.5, 132.55, 108.45, 120.5, 108.45]
     )
+
+
+def test_loads_of_one_way_each_are_one_run_whose_void_rounds_are_of_either() -> None:
+    both = speed_run()
+    alone: list[Run] = [
+        {**both, "subjects": [entry for entry in both["subjects"] if entry["subject"] == name]}
+        for name in (INT4, BARE)
+    ]
+    run = side_by_side([{**alone[0], "void_rounds": [2]}, {**alone[1], "void_rounds": [0, 2]}])
+    assert run["void_rounds"] == [0, 2]
+    assert [entry["subject"] for entry in run["subjects"]] == [INT4, BARE]
+    assert samples_of(run, BARE, "decode_64") == pytest.approx([132.55])
 
 
 def test_loads_of_which_most_rounds_are_void_are_no_run() -> None:
