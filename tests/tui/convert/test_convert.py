@@ -479,9 +479,12 @@ def test_silence_and_overlong_work_are_said() -> None:
     running.queue.append({"precision": "int4", "state": "running", "begun": 0.0})
     running.take(Stage("start", "Converting"))
     estimates: Estimates = {"int4": {"seconds": 12.0}}
-    now[0] = 30.0
-    note = bar_note(running, progress_of(running, estimates))
-    assert note == "30 s · about 17 s in all (estimate)", "nothing is known before Olive is loaded"
+    for now[0], words in (
+        (10.0, "10 s · about 17 s in all (estimate)"),
+        (30.0, "30 s · longer than the 17 s estimated"),
+    ):
+        note = bar_note(running, progress_of(running, estimates))
+        assert note == words, "nothing is known before Olive is loaded"
     running.take(Stage("build", "Building the graph"))
     now[0] = 160.0
     words = str(work_words(running, estimates, Crowding(12.4, 80.2, 12.4)))

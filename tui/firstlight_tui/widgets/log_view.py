@@ -40,7 +40,7 @@ class LogView(Vertical):
         known = len(self._lines)
         appended = fresh[:known] == self._lines
         self._lines = fresh
-        self.query_one(Collapsible).title = f"Log, {seen} lines"
+        self.query_one(Collapsible).title = f"Log, {seen} {'line' if seen == 1 else 'lines'}"
         log = self.query_one(RichLog)
         if not appended:
             log.clear()

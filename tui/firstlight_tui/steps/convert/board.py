@@ -137,7 +137,10 @@ def bar_note(work: Work, progress: ConversionPlanProgress) -> str:
     if not work.running:
         return elapsed
     if progress.left is None:
-        return f"{elapsed} · about {seconds_text(progress.expected)} in all (estimate)"
+        expected = seconds_text(progress.expected)
+        if work.seconds > progress.expected:
+            return f"{elapsed} · longer than the {expected} estimated"
+        return f"{elapsed} · about {expected} in all (estimate)"
     slower = progress.left + work.seconds > (1 + UNCERTAINTY) * progress.expected
     left = "a few seconds left" if progress.left < 3 else f"about {_round(progress.left)} left"
     return f"{elapsed} · {left}{', slower than estimated' if slower else ''}"
