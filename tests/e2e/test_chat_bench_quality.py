@@ -155,7 +155,7 @@ def test_an_interrupted_chat_leaves_with_130_and_no_child(own_artifact: Path) ->
         pass
     children = _children(process.pid)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
+    process.communicate(timeout=120)
     assert process.returncode == 130
     assert children
     assert not any(Path(f"/proc/{pid}").exists() for pid in children)

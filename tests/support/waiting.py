@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 
-async def until(reached: Callable[[], bool], *, seconds: float = 10) -> None:
+async def until(reached: Callable[[], bool], *, seconds: float = 60) -> None:
     """Let the loop run until something is so; no state between two turns of the loop is missed."""
     async with asyncio.timeout(seconds):
         while not reached():

@@ -97,7 +97,7 @@ async def walk_to(app: WizardApp, step: str) -> None:
 
 async def offered(app: WizardApp, pilot: Pilot[Any]) -> None:
     """Wait until the question is on the screen: it comes after the first paint, from a thread."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not (isinstance(app.screen, ContinueScreen) and app.screen.is_mounted):
             await pilot.pause(0.02)
     # Its first second is over: before, Escape was meant for what was on the screen.

@@ -100,7 +100,7 @@ async def test_a_screen_that_comes_while_paintings_are_held_is_painted_after(
             await settle(pilot)
             drawn.clear()
         # A pause of the pilot would wake every screen.
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not drawn["whole paintings"]:
                 await asyncio.sleep(0)
         assert isinstance(app.screen, HelpScreen)

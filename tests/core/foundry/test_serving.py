@@ -93,7 +93,7 @@ async def test_a_service_that_was_killed_leaves_neither_process_nor_record(
     service = await start_background(str(own_artifact))
     group = psutil.Process(service.pid).children(recursive=True)
     os.kill(service.pid, signal.SIGKILL)
-    _, alive = psutil.wait_procs(group, timeout=20)
+    _, alive = psutil.wait_procs(group, timeout=60)
     assert not alive
     assert service.record.exists() and list_background() == [] and not service.record.exists()
     stop_background(service)

@@ -21,12 +21,12 @@ def test_what_runs_too_long_is_interrupted_and_the_limits_are_lifted() -> None:
     began = time.monotonic()
 
     def spin() -> None:
-        while time.monotonic() - began < 10:
+        while time.monotonic() - began < 60:
             pass
 
     with pytest.raises(TemplateRefused, match="did not finish"), limited(0.1, 2**30, late):
         spin()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert resource.getrlimit(resource.RLIMIT_AS) == before
 
 

@@ -81,7 +81,7 @@ def test_verdict(animal: Animal, tmp_path: Path, own_home: Path) -> None:
             assert words_are_clean(
                 *inspection.warnings, inspection.licence or "", str(inspection.to_json())
             )
-    assert time.perf_counter() - began < 5
+    assert time.perf_counter() - began < 60
     assert not (tmp_path / CANARY).exists()
     ours = str(Path(firstlight_core.__file__).parent)
     inside = (str(tmp_path), str(own_home), sys.prefix, sys.base_prefix, ours)

@@ -134,7 +134,7 @@ def test_children_are_found_and_ended_without_a_group() -> None:
         while not (children := root.children()):
             root.status()
         end_descendants(child.pid)
-        psutil.wait_procs(children, timeout=10)
+        psutil.wait_procs(children, timeout=60)
         assert child.wait(10) != 0
         assert not any(process.is_running() for process in children)
 

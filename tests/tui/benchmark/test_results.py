@@ -12,7 +12,7 @@ from firstlight_tui.steps.benchmark.results import BenchResults, setup_words
 from firstlight_tui.steps.benchmark.screen import BenchmarkStep
 from firstlight_tui.widgets.charts.chart import Chart
 from firstlight_tui.widgets.charts.tile import TilePane
-from tests.support.pilot import SIZES, Build, settle
+from tests.support.pilot import SIZES, Build, settle, until
 from tests.support.wizard_documents import FULL
 from tests.support.wizard_services import Called, fake_services
 from tests.tui.benchmark.test_dials import document, result
@@ -66,11 +66,8 @@ async def test_dots_fall_while_it_measures(wizard: Build, called: Called) -> Non
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         await pilot.press("r")
-        async with asyncio.timeout(20):
-            speeds = app.screen.query_one("#speeds", Chart)
-            while "●" not in speeds.render().plain:
-                await pilot.pause(0.02)
-        assert speeds.render().plain.count("●") == 2
+        speeds = app.screen.query_one("#speeds", Chart)
+        await until(pilot, lambda: speeds.render().plain.count("●") == 2)
         assert "110 tok/s" in app.screen.query_one("#writing", TilePane).render().plain
         ends.set()
         await settle(pilot)

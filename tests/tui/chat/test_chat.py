@@ -16,12 +16,13 @@ from firstlight_core.errors import JobDied
 from firstlight_core.inference.transcript import load_conversation
 from firstlight_core.process.events import Event, Token
 from firstlight_tui.app import WizardApp
+from firstlight_tui.modals import ChooseScreen
 from firstlight_tui.steps.chat.columns import ConversationColumn
 from firstlight_tui.steps.chat.screen import ChatStep
 from firstlight_tui.widgets.ask import PASTE_LIMIT, Ask
 from firstlight_tui.widgets.transcript import Message
 from tests.support import faultkit
-from tests.support.pilot import Build
+from tests.support.pilot import Build, opened
 from tests.support.wizard_documents import FULL, conversion
 from tests.support.wizard_services import Called, FakeEngine, fake_services, rendered_prompt
 
@@ -37,15 +38,15 @@ async def idle(pilot: Pilot[Any]) -> None:
     """Until every lane has answered."""
     app = pilot.app
     assert isinstance(app, WizardApp)
-    for _ in range(400):
-        await pilot.pause()
-        asking = [w for w in app.workers if w.group == "asking" and not w.is_finished]
-        lanes = app.workspace.chat.conversations
-        if not asking and all(lane.status in ("ready", "failed") for lane in lanes):
+    async with asyncio.timeout(60):
+        while True:
             await pilot.pause()
-            return
-        await asyncio.sleep(0)
-    raise AssertionError([lane.status for lane in app.workspace.chat.conversations])
+            asking = [w for w in app.workers if w.group == "asking" and not w.is_finished]
+            lanes = app.workspace.chat.conversations
+            if not asking and all(lane.status in ("ready", "failed") for lane in lanes):
+                break
+            await asyncio.sleep(0)
+    await pilot.pause()
 
 
 async def say(pilot: Pilot[Any], text: str) -> None:
@@ -149,7 +150,7 @@ async def test_two_precisions_side_by_side(wizard: Build, called: Called, tmp_pa
     async with app.run_test(size=(120, 40)) as pilot:
         await idle(pilot)
         await pilot.press("f6")
-        await pilot.pause()
+        await opened(pilot, ChooseScreen)
         await pilot.press("enter")
         await idle(pilot)
         assert len(app.screen.query(ConversationColumn)) == 2
@@ -161,7 +162,7 @@ async def test_two_precisions_side_by_side(wizard: Build, called: Called, tmp_pa
         spans = [span for span in content.spans if "reverse" in str(span.style)]  # type: ignore[union-attr]
         assert str(content)[spans[0].start : spans[0].end].strip() == "every"
         await pilot.press("f7")
-        await pilot.pause()
+        await opened(pilot, ChooseScreen)
         await pilot.press("down", "enter")
         await pilot.pause()
         assert app.workspace.session.artifact == str(tmp_path / "int8")

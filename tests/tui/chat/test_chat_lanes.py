@@ -24,7 +24,7 @@ from firstlight_tui.steps.chat.columns import ConversationColumn
 from firstlight_tui.steps.chat.screen import ChatStep
 from firstlight_tui.widgets.transcript import Transcript
 from tests.support import faultkit
-from tests.support.pilot import Build
+from tests.support.pilot import Build, opened, until
 from tests.support.wizard_documents import FULL, conversion
 from tests.support.wizard_services import Called, FakeEngine, fake_services
 from tests.tui.chat.test_chat import idle, say, shown
@@ -252,11 +252,8 @@ async def test_the_list_says_both_numbers_and_reaches_servers(
         for row in rows:
             assert "needs at least" in row.words and "is available" in row.words
         await pilot.press("f6")
-        for _ in range(200):
-            await pilot.pause()
-            if isinstance(app.screen, ChooseScreen):
-                break
-        assert app.screen.query_one(OptionList).option_count == 3
+        rows_shown = await opened(pilot, ChooseScreen)
+        assert rows_shown.query_one(OptionList).option_count == 3
         await pilot.press("end", "enter")
         await pilot.pause()
         assert isinstance(app.screen, ConnectScreen)
@@ -332,10 +329,7 @@ async def test_a_neighbour_is_offered_and_any_artifact_can_be_named(
         await say(pilot, f"/beside {tmp_path / 'nowhere'}")
         assert not app.workspace.chat.beside
         await say(pilot, f"/beside {tmp_path / 'other'}")
-        for _ in range(200):
-            await pilot.pause()
-            if app.workspace.chat.beside:
-                break
+        await until(pilot, lambda: app.workspace.chat.beside)
         await idle(pilot)
         assert app.workspace.chat.beside[0].answers[-1].text == "other"
 

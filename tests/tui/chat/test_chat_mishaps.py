@@ -21,7 +21,7 @@ from firstlight_tui.steps.chat.screen import ChatStep
 from firstlight_tui.widgets.ask import Ask
 from firstlight_tui.widgets.problem import ProblemPanel
 from tests.support import faultkit
-from tests.support.pilot import Build
+from tests.support.pilot import Build, until
 from tests.support.wizard_services import Called, FakeEngine, fake_services, rendered_prompt
 from tests.tui.chat.test_chat import OWN, idle, say, shown
 from tests.tui.chat.test_chat_lanes import lanes_of, standing
@@ -47,11 +47,7 @@ async def begin(pilot: Pilot[Any], text: str, engine: FakeEngine) -> None:
     before = len(engine.asked)
     pilot.app.screen.query_one(Ask).text = text
     await pilot.press("enter")
-    for _ in range(200):
-        await pilot.pause()
-        if len(engine.asked) > before:
-            return
-    raise AssertionError("it was never asked")
+    await until(pilot, lambda: len(engine.asked) > before)
 
 
 def texts(app: WizardApp) -> list[list[str]]:

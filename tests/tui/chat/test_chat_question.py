@@ -1,6 +1,5 @@
 """What stands around the question: starters, a queue, the count of tokens, and answers that begin side by side."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from firstlight_tui.steps.chat.starters import QUESTIONS, Starters
 from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.ask import Ask
 from firstlight_tui.widgets.transcript import Transcript
-from tests.support.pilot import Build, settle
+from tests.support.pilot import Build, settle, until
 from tests.support.wizard_documents import FULL
 from tests.support.wizard_services import Called, FakeEngine
 from tests.tui.chat.test_chat import OWN, idle, say
@@ -70,11 +69,7 @@ async def test_queued_questions_are_asked_in_turn(wizard: Build, called: Called)
             await pilot.pause()
         standing = app.screen.query_one("#standing")
         assert app.workspace.chat.queued == ["two", "three"]
-        for _ in range(100):
-            await pilot.pause(0.02)
-            if "first token" in str(standing.render()):
-                break
-        assert "first token" in str(standing.render())
+        await until(pilot, lambda: "first token" in str(standing.render()))
         engine.stopped.set()
         await idle(pilot)
         assert [m[-1]["content"] for m in engine.asked] == ["one", "two", "three"]
@@ -87,10 +82,7 @@ async def test_tokens_are_counted_while_a_question_is_typed(wizard: Build) -> No
         await idle(pilot)
         await pilot.press(*"hello")
         line = app.screen.query_one("#question-size")
-        for _ in range(200):
-            await pilot.pause(0.02)
-            if "left" in str(line.render()):
-                break
+        await until(pilot, lambda: "left" in str(line.render()))
         assert "prompt 2 tokens · 1,022 left · Enter sends" in str(line.render())
 
 
@@ -111,12 +103,7 @@ async def test_turns_begin_side_by_side(wizard: Build, called: Called, tmp_path:
             columns = app.screen.query(ConversationColumn)
             return [[m.virtual_region.y for m in c.query_one(Transcript).messages] for c in columns]
 
-        for _ in range(100):
-            await asyncio.sleep(0.02)
-            await pilot.pause()
-            if tops()[0] == tops()[1]:
-                break
-        assert tops()[0] == tops()[1] and len(tops()[0]) == 4
+        await until(pilot, lambda: tops()[0] == tops()[1] and len(tops()[0]) == 4)
 
 
 def test_an_answer_that_goes_round_in_a_circle_is_noticed() -> None:

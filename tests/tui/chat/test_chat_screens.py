@@ -20,27 +20,14 @@ from firstlight_tui.steps.chat.screen import ChatStep
 from firstlight_tui.steps.chat.token_screen import AlternativesScreen
 from firstlight_tui.widgets.ask import Ask
 from tests.support import faultkit
-from tests.support.pilot import Build
+from tests.support.pilot import Build, opened, until
 from tests.support.wizard_services import Called, FakeEngine, fake_services
 from tests.tui.chat.test_chat import OWN, idle, say, shown
 
 
-async def until(pilot: Pilot[Any], kind: type) -> Any:
-    """The screen of this kind, as soon as it is there."""
-    for _ in range(200):
-        await pilot.pause()
-        if isinstance(pilot.app.screen, kind):
-            return pilot.app.screen
-    raise AssertionError(pilot.app.screen)
-
-
 async def reads(pilot: Pilot[Any], where: str, words: str) -> None:
     """Until a widget says these words."""
-    for _ in range(200):
-        await pilot.pause()
-        if words in str(pilot.app.screen.query_one(where).render()):
-            return
-    raise AssertionError(str(pilot.app.screen.query_one(where).render()))
+    await until(pilot, lambda: words in str(pilot.app.screen.query_one(where).render()))
 
 
 def answered_by(called: Called, build: Build, engine: FakeEngine) -> WizardApp:
@@ -64,7 +51,7 @@ async def test_the_arrow_keys_walk_the_tokens_of_an_answer(
         await idle(pilot)
         await say(pilot, "What is int4?")
         await pilot.press("f10")
-        await until(pilot, AlternativesScreen)
+        await opened(pilot, AlternativesScreen)
         await reads(pilot, "#likely", "Token 1 of 7")
         await reads(pilot, "#likely", "▶  90.00%")
         assert called.engine.asked[-1] == [{"role": "user", "content": "What is int4?"}]
@@ -93,7 +80,7 @@ async def test_a_form_is_checked_before_it_is_used(
     async with app.run_test(size=(80, 24)) as pilot:
         await idle(pilot)
         await pilot.press("f5")
-        drawer = await until(pilot, SamplingScreen)
+        drawer = await opened(pilot, SamplingScreen)
         use = drawer.query_one("#yes", Button)
         assert use.region.bottom <= 24
         for schema, regex, words in (
@@ -110,7 +97,7 @@ async def test_a_form_is_checked_before_it_is_used(
         drawer.query_one("#json_schema", TextArea).text = '{"type": "object"}'
         drawer.query_one("#regex", Input).value = ""
         drawer._use()
-        await until(pilot, ChatStep)
+        await opened(pilot, ChatStep)
         await say(pilot, "go")
         assert called.engine.options[-1]["json_schema"] == {"type": "object"}
         await say(pilot, "/regex yes|no")
@@ -169,10 +156,9 @@ async def test_stop_keeps_what_was_said(wizard: Build, called: Called) -> None:
         await idle(pilot)
         app.screen.query_one(Ask).text = "go"
         await pilot.press("enter")
-        for _ in range(100):
-            await pilot.pause()
-            if app.workspace.chat.first.answers and app.workspace.chat.first.answers[-1].pieces:
-                break
+        first = app.workspace.chat.first
+        await until(pilot, lambda: first.answers and first.answers[-1].pieces)
+        await pilot.pause()
         assert app.screen.query_one("#stop").display
         # One answer at a time: the question waits, and comes back when it is stopped.
         app.screen.query_one(Ask).text = "more"
@@ -225,20 +211,20 @@ async def test_more_lists_every_command_and_does_it(wizard: Build, called: Calle
         await idle(pilot)
         await say(pilot, "one")
         await pilot.click("#more")
-        rows = await until(pilot, ChooseScreen)
+        rows = await opened(pilot, ChooseScreen)
         assert rows.query_one(OptionList).option_count == len(COMMANDS)
         rows.query_one(OptionList).highlighted = list(COMMANDS).index("/system")
         await pilot.press("enter")
-        await until(pilot, ChatStep)
+        await opened(pilot, ChatStep)
         assert app.screen.query_one(Ask).text == "/system "
         await say(pilot, "/hist")
-        await until(pilot, DetailScreen)
+        await opened(pilot, DetailScreen)
         await pilot.press("escape")
         await say(pilot, "/co")
         assert any("/copy or /context" in str(n.message) for n in app._notifications)
         for command in ("/model", "/stats", "/prompt"):
             await say(pilot, command)
-            await until(pilot, DetailScreen)
+            await opened(pilot, DetailScreen)
             await pilot.press("escape")
 
 
@@ -257,9 +243,9 @@ async def test_answers_are_rated_and_copied(wizard: Build) -> None:
         await say(pilot, "/rate 6")
         assert app.workspace.session.chat["ratings"] == [5]
         await say(pilot, "/rate")
-        await until(pilot, ChooseScreen)
+        await opened(pilot, ChooseScreen)
         await pilot.press("down", "enter")
-        await until(pilot, ChatStep)
+        await opened(pilot, ChatStep)
         assert app.workspace.session.chat["ratings"] == [4] and "★★★★☆" in shown(app)
         await pilot.press("f9")
         assert app.clipboard == app.workspace.chat.first.answers[-1].text

@@ -239,8 +239,9 @@ async def test_cancel_says_cancelled_and_offers_to_convert_again(converting: Con
         # The precision that was finished before stays.
         assert [a["precision"] for a in session(pilot).artifacts] == ["int8"]
         assert primary(pilot) == "Convert"
-        assert app.workspace.run_record is not None
-        remaining = [e for e in app.workspace.run_record.entries() if e.step == "convert"]
+        run = await app.workspace.ledger.written()
+        assert run is not None
+        remaining = [e for e in run.entries() if e.step == "convert"]
         assert [(e.status, e.values["precision"]) for e in remaining] == [
             ("done", "int8"),
             ("cancelled", "int4"),
@@ -536,8 +537,9 @@ async def test_a_wizard_that_is_killed_while_it_converts_leaves_its_first_steps(
 ) -> None:
     async with converting(ONE) as (app, pilot, olive):
         # Nothing has ended yet, and the ledger knows what was decided.
-        assert app.workspace.run_record is not None
-        steps = {entry.step: entry.values for entry in app.workspace.run_record.entries()}
+        run = await app.workspace.ledger.written()
+        assert run is not None
+        steps = {entry.step: entry.values for entry in run.entries()}
         assert steps["precision"] == {"precisions": ["int4"], "method": "config"}
         assert ONE.model is not None and steps["model"]["path"] == ONE.source
         assert set(ONE.model) <= set(steps["model"])

@@ -32,7 +32,7 @@ from firstlight_tui.steps.deploy.screen import DeployStep
 from firstlight_tui.widgets import Words
 from tests.support.fake_foundry import environment, fake_foundry
 from tests.support.fake_service import FakeFoundry
-from tests.support.pilot import SIZES, Build, set_age, settle, until
+from tests.support.pilot import SIZES, Build, click_soon, set_age, settle, until
 from tests.support.wizard_documents import FULL
 from tests.support.wizard_services import Called, fake_services
 from tests.tui.deploy.test_deploy_step import primary, words
@@ -366,8 +366,7 @@ async def test_the_port_is_chosen_kept_and_taken_again_on_restart(
         assert field.value == "5273"
         await pilot.press("f7")
         await until(pilot, lambda: "5273" in words(app, "#service"))
-        await until(pilot, lambda: app.screen.query_one("#serve-restart").region.width > 0)
-        await pilot.click("#serve-restart")
+        await click_soon(pilot, "#serve-restart")
         await until(pilot, lambda: len(ports) == 2 and app.workspace.service.served is not None)
         assert ports == [5273, 5273] and foundry.closed == 1
         await pilot.press("ctrl+n")
@@ -385,7 +384,7 @@ async def test_the_port_is_chosen_kept_and_taken_again_on_restart(
 
 
 async def settle_but_serving(app: WizardApp, pilot: Pilot[Any]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while type(app.screen) is DeployStep:
             await pilot.pause(0.02)
 

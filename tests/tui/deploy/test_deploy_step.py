@@ -22,7 +22,16 @@ from firstlight_tui.steps.deploy.screen import DeployStep
 from firstlight_tui.widgets import Words
 from tests.support import documents
 from tests.support.fake_service import FakeFoundry
-from tests.support.pilot import SIZES, Build, age, set_age, settle, until
+from tests.support.pilot import (
+    SIZES,
+    Build,
+    age,
+    click_soon,
+    opened,
+    set_age,
+    settle,
+    until,
+)
 from tests.support.wizard_documents import DEPLOYMENT, FULL
 from tests.support.wizard_services import Called, fake_services
 
@@ -398,7 +407,7 @@ async def test_quitting_while_it_serves_asks(wizard: Build, called: Called) -> N
         await pilot.press("f7")
         await until(pilot, lambda: app.workspace.service.served is not None)
         await pilot.press("ctrl+q")
-        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
-        await pilot.click("#yes")
+        await opened(pilot, ConfirmScreen)
+        await click_soon(pilot, "#yes")
         await until(pilot, lambda: not app.is_running)
     assert foundry.closed == 1

@@ -432,7 +432,7 @@ def connected(script: Script, called: Called) -> dict[str, Any]:
 
 async def until(pilot: Pilot[Any], true: Callable[[], bool]) -> None:
     """Until it is true; the time limit is for a test that hangs."""
-    for _ in range(600):
+    for _ in range(3000):
         if true():
             return
         await pilot.pause(0.02)

@@ -16,7 +16,7 @@ from firstlight_tui.state.precision_choice import advised
 from firstlight_tui.steps.precision.screen import PrecisionStep
 from firstlight_tui.terminal import preferences
 from firstlight_tui.widgets import MonitorPane
-from tests.support.pilot import SIZES, Build, settle
+from tests.support.pilot import SIZES, Build, settle, until
 from tests.support.wizard_documents import FULL, MODEL
 
 
@@ -119,9 +119,7 @@ async def test_a_theme_that_is_chosen_by_f2_is_kept(wizard: Build) -> None:
     async with app.run_test() as pilot:
         await settle(pilot)
         app.theme = "ember"
-        await pilot.pause(0.8)
-        await settle(pilot)
-        assert load_settings()[0].values == {"theme": "ember"}
+        await until(pilot, lambda: load_settings()[0].values == {"theme": "ember"})
 
 
 async def test_the_precision_of_the_settings_is_marked_first(wizard: Build) -> None:
@@ -153,7 +151,5 @@ async def test_no_setting_is_written_on_the_loop(
             await app.preferences.change({"theme": theme})
         assert app.theme == "paper" and load_settings()[0].values == {"theme": "paper"}
         app.theme = "ember"
-        await pilot.pause(0.8)
-        await settle(pilot)
-        assert load_settings()[0].values == {"theme": "ember"}
+        await until(pilot, lambda: load_settings()[0].values == {"theme": "ember"})
     assert threads and threading.get_ident() not in threads

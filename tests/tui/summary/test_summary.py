@@ -25,10 +25,9 @@ async def test_a_check_that_ends_while_the_summary_is_open_is_counted(wizard: Bu
         app.workspace.session = app.workspace.session.decide(quality=QUALITY)
         await settle(pilot)
         assert "Validated against the original" in said()
-        assert app.workspace.run_record is not None
-        remaining = [
-            e.values["session"] for e in app.workspace.run_record.entries() if e.step == "summary"
-        ]
+        run = await app.workspace.ledger.written()
+        assert run is not None
+        remaining = [e.values["session"] for e in run.entries() if e.step == "summary"]
         assert remaining[0]["quality"] is None and remaining[-1]["quality"] == QUALITY
 
 
