@@ -3,7 +3,6 @@
 `python -m firstlight_core.glossary docs/glossary.md` writes the page (`make glossary`).
 """
 
-import re
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -74,20 +73,38 @@ def find_terms(words: str) -> list[Term]:
 def terms_in(text: str) -> list[Term]:
     """Return the terms that appear in a text, in the order of their first appearance; the longest name counts."""
     rest = " ".join(text.split())
-    lower = rest.lower()
+    lower = "".join(low if len(low := letter.lower()) == 1 else letter for letter in rest)
     first: dict[str, int] = {}
     names = [(name, term["term"]) for term in list_terms() for name in names_of(term)]
     for name, term in sorted(names, key=lambda pair: -len(pair[0])):
-        if name.lower() not in lower:
-            continue
         # What is written in capitals is found in capitals only.
-        flags = 0 if name.isupper() else re.IGNORECASE
-        pattern = re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-]|\.\w)", flags)
-        if (match := pattern.search(rest)) is not None:
-            first[term] = min(match.start(), first.get(term, match.start()))
-            rest = pattern.sub(lambda match: " " * len(match[0]), rest)
+        words, needle = (rest, name) if name.isupper() else (lower, name.lower())
+        for start in list(_whole_words(words, needle)):
+            end = start + len(needle)
+            first[term] = min(start, first.get(term, start))
+            blank = " " * len(needle)
+            rest, lower = (text[:start] + blank + text[end:] for text in (rest, lower))
     present = [term for term in list_terms() if term["term"] in first]
     return sorted(present, key=lambda term: first[term["term"]])
+
+
+def _whole_words(text: str, words: str) -> Iterator[int]:
+    """Yield where the words stand in a text, but not as a part of others, of a file's name, say.
+
+    Without a regular expression: to compile those of the glossary took longer than all the rest of the help.
+    """
+    start = text.find(words)
+    while start >= 0:
+        end = start + len(words)
+        before, after = text[start - 1 : start], text[end : end + 1]
+        named = after == "." and _joins(text[end + 1 : end + 2])
+        if not (_joins(before) or before == "-" or _joins(after) or after == "-" or named):
+            yield start
+        start = text.find(words, end)
+
+
+def _joins(letter: str) -> bool:
+    return letter.isalnum() or letter == "_"
 
 
 def glossary_page() -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from textual.app import App
 
+from firstlight_core.glossary import read_glossary
 from firstlight_core.session import Session
 from firstlight_core.steps import Step as Row
 from firstlight_tui import modals
@@ -70,7 +71,7 @@ async def load_rest(
     The help comes first and at once, for any key may ask for it. Before each of the others, and before the styles of
     each screen, `rest` waits for a moment without keys: all styles at once hold the screen for 20 ms.
     """
-    await asyncio.to_thread(importlib.import_module, HELP)
+    await asyncio.to_thread(_load_help)
     await _read_new_styles(app, rest)
     later: list[Callable[[], object]] = [step.load for step in steps]
     later += [
@@ -81,6 +82,12 @@ async def load_rest(
         await rest()
         await asyncio.to_thread(load)
         await _read_new_styles(app, rest)
+
+
+def _load_help() -> None:
+    """Import the help, and read what it explains."""
+    importlib.import_module(HELP)
+    read_glossary()
 
 
 async def _read_new_styles(app: App[Any], rest: Callable[[], Awaitable[None]]) -> None:

@@ -14,7 +14,13 @@ from textual.driver import Driver
 from textual.screen import Screen
 
 from firstlight_tui.state.workspace import Workspace
-from firstlight_tui.terminal import escape_guard, key_queue, light_strips
+from firstlight_tui.terminal import (
+    escape_guard,
+    key_queue,
+    light_strips,
+    plain_lines,
+    quick_messages,
+)
 from firstlight_tui.terminal.ascii_filter import AsciiApp
 from firstlight_tui.terminal.idle import (
     LOOK_SECONDS,
@@ -41,6 +47,8 @@ class TerminalApp(AsciiApp):
         """`idle` are the tasks between the keys; the wizard of a test has none. `ascii` paints in ASCII only."""
         escape_guard.install()
         light_strips.install()
+        plain_lines.install()
+        quick_messages.install()
         super().__init__(ascii=ascii)
         self.stylesheet = KnownStyles(variables=self.get_css_variables())
         keep_parsed_styles(self)

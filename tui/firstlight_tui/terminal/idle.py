@@ -28,6 +28,8 @@ WHOLE_SECONDS = 1.0
 """So long after the last key everything is looked through, for 20 to 40 ms: a pause between two words is shorter."""
 LONGEST_SECONDS = 0.1
 """So long a key holds collections back at most; most keys are painted before."""
+PAINTED_SECONDS = 0.01
+"""How often it looks whether a key is on the terminal."""
 YOUNG, LOOKS = 2_000, 4
 """New objects before the youngest are looked at; looks at them before a whole collection is worth it. One dialog leaves
 some thousand objects that refer to each other: 40 of them at once take 200 ms, so every rest is used. A look at all that
@@ -150,6 +152,11 @@ class IdleTasks:
         if self._holds:
             self._holds = False
             gc.enable()
+
+    async def redrawn(self) -> None:
+        """Wait until what the newest key asked for is on the terminal, but not long."""
+        while self._holds and self.rested < LONGEST_SECONDS:
+            await asyncio.sleep(PAINTED_SECONDS)
 
     async def rest(self) -> None:
         """Wait until the keys are at rest."""
