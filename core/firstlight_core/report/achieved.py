@@ -1,7 +1,7 @@
 """The achievements of a run, step by step, in the words of its last screen; failed and void ones say so."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Literal
 
@@ -31,6 +31,8 @@ class Achievement:
     outcome: Outcome
     title: str
     note: str = ""
+    step: str = ""
+    """Id of the step that achieves it; empty for a connection, which is no step."""
 
 
 def achievements(facts: RunFacts) -> list[Achievement]:
@@ -39,12 +41,17 @@ def achievements(facts: RunFacts) -> list[Achievement]:
     connected = [Achievement(outcome="done", title="Connected to a running server", note=server)]
     return [
         *(connected if server else []),
-        _model(facts),
-        _template(facts),
-        _deployment(facts),
-        _simple(facts, "chat", "Tested in a conversation"),
-        _speed(facts),
-        _quality(facts),
+        *(
+            replace(achieve(facts), step=step)
+            for step, achieve in (
+                ("convert", _model),
+                ("template", _template),
+                ("deploy", _deployment),
+                ("chat", _conversation),
+                ("benchmark", _speed),
+                ("quality", _quality),
+            )
+        ),
     ]
 
 
@@ -81,6 +88,10 @@ def _deployment(facts: RunFacts) -> Achievement:
     if proof.state == "passed" and deployed is not None:
         note = f"{deployed['id']}, verified"
     return Achievement(outcome=_OUTCOMES[proof.state], title="Deployed to Foundry Local", note=note)
+
+
+def _conversation(facts: RunFacts) -> Achievement:
+    return _simple(facts, "chat", "Tested in a conversation")
 
 
 def _speed(facts: RunFacts) -> Achievement:

@@ -95,6 +95,9 @@ def test_a_step_that_failed_was_not_skipped(tmp_path: Path) -> None:
     run.record("convert", "failed", values={"error": documents.failure("No room.")})
     achieved = lines(run)
     assert achieved["Measured on this machine"] == Achievement(
-        outcome="failed", title="Measured on this machine", note="The engine died."
+        outcome="failed",
+        title="Measured on this machine",
+        note="The engine died.",
+        step="benchmark",
     )
     assert achieved["Model converted to ONNX"].note == "No room."

@@ -10,8 +10,10 @@ from firstlight_core.documents.measure import BenchDocument
 from firstlight_core.process.events import Measured
 from firstlight_tui.steps.benchmark.results import BenchResults, setup_words
 from firstlight_tui.steps.benchmark.screen import BenchmarkStep
+from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.charts.chart import Chart
 from firstlight_tui.widgets.charts.tile import TilePane
+from tests.support.measured_documents import bench_case, bench_document, bench_result
 from tests.support.pilot import SIZES, Build, settle, until
 from tests.support.wizard_documents import FULL
 from tests.support.wizard_services import Called, fake_services
@@ -46,6 +48,29 @@ async def test_nothing_is_cut_and_charts_take_the_room(
         assert results.query_one("#plot-writing", Chart).size.height >= 7
         if size == (200, 60):
             assert results.query_one("#plot-writing", Chart).size.height > 15
+
+
+@pytest.mark.slow
+async def test_a_short_benchmark_says_what_it_means_and_what_else_can_be_measured(
+    wizard: Build,
+) -> None:
+    short = bench_document(bench_result("/models/out/int4", bench_case()))
+    short["repeats"] = 1
+    for figure in (short["results"][0]["cases"][0][name] for name in ("ttft_s", "decode_tps")):
+        figure["samples"] = figure["samples"][:1]
+    app = wizard(session=FULL.decide(benchmark=short), first=BenchmarkStep)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        results = app.screen.query_one(BenchResults)
+        assert "1 round " in results.query_one("#setup", Words).render().plain
+        answers = results.query_one("#answers", Chart).render().plain
+        # 40 tokens at 900, and 120 at 410 a second; a page is more than the model holds.
+        assert "a question, 40 → 120" in answers and "≈ 0.34 s" in answers
+        assert "a page" not in answers
+        assert "measure in full" in results.query_one("#more", Chart).render().plain
+        results.show(BOTH, None)
+        await settle(pilot)
+        assert not results.query_one("#more").display
 
 
 @pytest.mark.slow

@@ -477,7 +477,7 @@ def test_what_does_not_fit_says_why_and_what_would() -> None:
         "int4": {"available": False, "reason": "Needs 64 GiB of memory; 8 GiB is available."},
         "fp32": {"available": True, "reason": ""},
     }
-    text = fit_words(rows).plain
+    text = fit_words(rows).text.plain
     assert "will not fit" in text and "64 GiB" in text and "What fits: FP32" in text
 
 

@@ -155,15 +155,24 @@ async def test_the_goal_moves_the_star_and_follows_the_measurements(wizard: Buil
     ]
     async with wizard(session=OPEN, first=PrecisionStep).run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        assert starred(pilot) == ["int4-compact"]
+        # The row to start with is recommended and chosen.
+        assert starred(pilot) == ["int4"]
+        assert "Start with INT4: " in text(pilot, "#advice")
         assert "(estimate)" in text(pilot, "#advice")
-        await pilot.press("g", "g")
+        session = lambda: pilot.app.workspace.session  # type: ignore[attr-defined]  # noqa: E731
+        assert session().precisions == ("int4",)
+        await pilot.press("g")
+        await settle(pilot)
+        # The choice follows the recommendation that it came from.
+        assert starred(pilot) == ["int4-compact"] and session().precisions == ("int4-compact",)
+        assert "smallest" in text(pilot, "#advice")
+        await pilot.press("space", "g", "g")
         await settle(pilot)
         assert pilot.app.workspace.session.goal == "closest"  # type: ignore[attr-defined]
-        assert starred(pilot) == ["int8"]
+        assert starred(pilot) == ["int8"] and session().precisions == ()
     async with wizard(session=MEASURED, first=PrecisionStep).run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        await pilot.press("g")
+        await pilot.press("g", "g")
         await settle(pilot)
         assert starred(pilot) == ["int4"]
         assert "410 tokens/s, before INT8 with 300" in text(pilot, "#advice")

@@ -2,15 +2,19 @@
 
 import threading
 
+import pytest
 from textual.widgets import Button
 
+from bench.emptiness import empty_share
 from firstlight_core.ledger import Run
 from firstlight_tui.state.workspace import REPORT
+from firstlight_tui.steps.quality.screen import QualityStep
 from firstlight_tui.steps.summary.screen import SummaryStep
 from firstlight_tui.widgets import Words
 from tests.support.pilot import Build, settle, until
 from tests.support.wizard_documents import FULL, QUALITY
 from tests.support.wizard_services import Called, fake_services
+from tests.tui.test_emptiness import content_rows
 
 
 async def test_a_check_that_ends_while_the_summary_is_open_is_counted(wizard: Build) -> None:
@@ -60,3 +64,35 @@ async def test_the_files_stand_in_one_column(wizard: Build) -> None:
         lines = str(app.screen.query_one("#files", Words).render()).split("\n")
         assert lines[-1].startswith("Run again  firstlight run ")
         assert len({line.rindex("  ") for line in lines}) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("left", ["all", "quality"])
+async def test_what_is_open_stands_there_with_the_key_that_goes_there(
+    wizard: Build, left: str
+) -> None:
+    session = FULL.decide(quality=None)
+    if left == "all":
+        session = session.decide(benchmark=None)
+    app = wizard(session=session, first=SummaryStep)
+    async with app.run_test(size=(200, 60)) as pilot:
+        await settle(pilot)
+        closing = str(app.screen.query_one("#closing", Words).render())
+        assert "not yet; k goes there" in closing
+        assert ("b goes there" in closing) is (left == "all")
+        rows = content_rows(pilot)
+        assert empty_share(rows) < 0.4
+        assert any("check the quality" in row for row in rows)
+        assert any("Run again" in row for row in rows), "the files are in sight"
+        await pilot.press("k")
+        await settle(pilot)
+        assert isinstance(app.screen, QualityStep)
+
+
+async def test_a_step_that_is_done_has_no_key(wizard: Build) -> None:
+    app = wizard(session=FULL, first=SummaryStep)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("k")
+        await settle(pilot)
+        assert isinstance(app.screen, SummaryStep)

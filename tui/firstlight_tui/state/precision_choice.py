@@ -1,21 +1,28 @@
 """Precisions in a session: their estimates, the recommended default, and rows with options of their own."""
 
+from collections.abc import Mapping
+
 from firstlight_core.conversion.calibration_text import NEAREST_FILE
 from firstlight_core.documents.conversion import ConversionDocument, OliveConfig
 from firstlight_core.documents.estimate import Estimates, RowEstimate
 from firstlight_core.documents.model import InspectDocument
+from firstlight_core.estimate.calibrated_offer import offer_calibrated
 from firstlight_core.estimate.edited_size import edited_bytes, estimate_of_form
 from firstlight_core.estimate.estimates import form_of
+from firstlight_core.estimate.measured_figures import Figures
+from firstlight_core.estimate.recommendation import Recommendation, find_goal, recommend
 from firstlight_core.precision.options import costs_of
 from firstlight_core.precision.table import (
     DEFAULT_PRECISION,
     PRECISIONS,
+    REFERENCE_PRECISION,
     Precision,
     calibrates,
     find_precision,
 )
 from firstlight_core.session import Session
 from firstlight_core.settings import default_precision
+from firstlight_core.text import bytes_text
 
 
 def is_edited(session: Session, key: str) -> bool:
@@ -81,6 +88,36 @@ def advised(session: Session) -> str:
         if estimates_of(session).get(key, {}).get("available", True):
             return key
     return DEFAULT_PRECISION
+
+
+def recommended(
+    session: Session, figures: Mapping[str, Figures], *, by_goal: bool
+) -> Recommendation | None:
+    """Return the row that is recommended; None when no row can run here.
+
+    It is the row to start with, which is also the chosen one, until somebody asks for a goal or Quality refutes it.
+    """
+    estimates, key = estimates_of(session), advised(session)
+    own = figures.get(key)
+    refuted = own is not None and (own.usable is False or own.drifted)
+    by_figures = recommend(session.goal, estimates, figures)
+    if by_goal or refuted or by_figures is None:
+        return by_figures
+    words = f"Start with {find_precision(key).label}"
+    size = estimates.get(key, {}).get("bytes")
+    whole = estimates.get(REFERENCE_PRECISION, {}).get("bytes")
+    if size and whole and key != REFERENCE_PRECISION:
+        reference = find_precision(REFERENCE_PRECISION).label
+        words += (
+            f": {bytes_text(size)} instead of the {bytes_text(whole)} of {reference} (estimate)"
+        )
+    sentences = [f"{words}.", offer_calibrated(estimates, figures)]
+    return Recommendation(
+        goal=find_goal(session.goal),
+        precision=key,
+        basis="estimate",
+        sentence=" ".join(filter(None, sentences)),
+    )
 
 
 def is_tied(session: Session) -> bool:

@@ -56,6 +56,8 @@ class Drafts:
 
     model: str | None = None
     """A folder or a hub id from the command line, until the Model step has looked into it."""
+    by_goal: bool = False
+    """Whether somebody has asked for a goal: until then the precision to start with is recommended."""
     template: "TemplateDraft | None" = None
     chat_template: tuple[str, str] | None = None
     """Artifact and Jinja text, as typed."""

@@ -25,6 +25,7 @@ from firstlight_tui.steps.benchmark.dials import figures_ahead, tiles
 from firstlight_tui.steps.benchmark.limits import limits_content, limits_of, over_words
 from firstlight_tui.steps.benchmark.live import live_bars, live_plots, live_rows, live_tiles
 from firstlight_tui.steps.benchmark.loading import Loading, loading_of
+from firstlight_tui.steps.benchmark.more import answer_times, more_to_measure
 from firstlight_tui.steps.benchmark.opened_row import opened_row, opened_title
 from firstlight_tui.steps.benchmark.rows import client_rows, figure_rows, processor_share
 from firstlight_tui.steps.benchmark.waiting import QuietWait
@@ -80,7 +81,6 @@ class BenchResults(Vertical):
     BenchResults { height: 1fr; min-height: 22; }
     BenchResults.-empty { min-height: 8; }
     BenchResults #ahead { display: none; height: auto; margin-top: 1; max-width: 100; }
-    BenchResults.-empty.-roomy #ahead { display: block; }
     BenchResults #setup { height: auto; max-width: 100; }
     BenchResults #banner { display: none; width: 100%; height: auto; padding: 0 1; background: $error; color: $button-color-foreground; text-style: bold; }
     BenchResults #quiet, BenchResults #others { display: none; }
@@ -95,10 +95,11 @@ class BenchResults(Vertical):
     BenchResults #readings, BenchResults #waits { display: none; }
     BenchResults #limits { margin-top: 1; }
     BenchResults #plots { height: 1fr; min-height: 8; max-height: 24; margin-top: 1; display: none; }
-    BenchResults.-plots #plots, BenchResults.-void-plots.-tall #plots { display: block; }
+    BenchResults.-plots #plots { display: block; }
     BenchResults #plots Chart { height: 100%; margin-right: 2; }
     BenchResults FittedTable { height: auto; max-height: 14; margin-top: 1; display: none; }
     BenchResults #notes { margin-top: 1; max-width: 100; }
+    BenchResults #answers, BenchResults #more { display: none; margin-top: 1; max-width: 100; }
     """
 
     def __init__(self) -> None:
@@ -129,6 +130,8 @@ class BenchResults(Vertical):
         yield FittedTable(FIGURES, id="figures")
         yield FittedTable(CLIENTS, id="clients")
         yield Words(id="limits")
+        yield Chart(id="answers")
+        yield Chart(id="more")
         yield Words(id="notes", classes="muted")
 
     def show_wait(self, wait: QuietWait | None) -> None:
@@ -147,6 +150,7 @@ class BenchResults(Vertical):
         for name in (*BARS, *MACHINE):
             self.query_one(f"#{name}", Chart).show(None)
         self._show_plots(())
+        self.remove_class("-bare")
         for name in ("figures", "clients"):
             self.query_one(f"#{name}").display = False
         for name in ("setup", "banner", "limits", "notes"):
@@ -157,7 +161,7 @@ class BenchResults(Vertical):
         self, measured: Mapping[str, float], repetitions: Iterable[Measured], memory: int | None
     ) -> None:
         """Show what has been measured so far; figures of an earlier document give way."""
-        self.remove_class("-empty")
+        self.remove_class("-empty", "-bare")
         self._show_tiles(live_tiles(measured, memory))
         for name in ("setup", "banner", "limits", "notes"):
             self.query_one(f"#{name}", Words).update("")
@@ -198,7 +202,11 @@ class BenchResults(Vertical):
         for name, bars in zip(BARS, (speed_bars(document), *further_bars(document)), strict=True):
             self.query_one(f"#{name}", Chart).show(bars)
         self._show_machine(ceiling_of(document), loading_of(document))
-        self._show_plots(curves(document) or void_rounds(document))
+        plots = curves(document) or void_rounds(document)
+        self._show_plots(plots)
+        self.set_class(not plots, "-bare")
+        self.query_one("#answers", Chart).show(answer_times(document, result))
+        self.query_one("#more", Chart).show(more_to_measure(document))
         self._show_table("figures", FIGURES, figure_rows(document))
         self._opened = [
             (document, result, case) for result in document["results"] for case in result["cases"]
@@ -215,10 +223,8 @@ class BenchResults(Vertical):
             self.app.push_screen(DetailScreen(opened_title(result, case), words))
 
     def on_resize(self) -> None:
-        """Put the two charts of the machine beside each other, and show rounds that are void, where there is room."""
+        """Put the two charts of the machine beside each other where there is room."""
         self.set_class(self.size.width >= BESIDE, "-beside")
-        for name in ("-tall", "-roomy"):
-            self.set_class(self.screen.has_class(name), name)
 
     def _show_machine(self, ceiling: Ceiling | None, loading: Loading | None) -> None:
         for name, drawing in zip(MACHINE, (ceiling, loading), strict=True):
@@ -256,7 +262,8 @@ def setup_words(document: BenchDocument) -> Content:
         facts.append(f"{cores} cores")
     lengths = "/".join(str(length) for length in document["lengths"])
     facts.append(f"{lengths} → {document['new_tokens']} tokens")
-    facts.append(f"{document['repeats']} rounds")
+    rounds = document["repeats"]
+    facts.append(f"{rounds} round{'' if rounds == 1 else 's'}")
     shares = [share for r in document["results"] if (share := processor_share(r)) is not None]
     if shares:
         facts.append(f"CPU {max(shares):.0%}".replace("%", " %"))

@@ -39,6 +39,11 @@ class BenchmarkStep(MeasuringStep):
         "all of them alike. A server is timed from outside: its memory and load are its own."
     )
     WORK = BENCHMARK
+    CSS = """
+    BenchmarkStep.-roomy BenchResults.-empty #ahead { display: block; }
+    BenchmarkStep.-tall BenchResults.-void-plots #plots { display: block; }
+    BenchmarkStep.-roomy BenchResults.-bare #answers, BenchmarkStep.-roomy BenchResults.-bare #more { display: block; }
+    """
     _judged_by: AlertThresholds | None = None
     """Thresholds of the limits that are shown."""
     RUN_LABEL = "Measure"

@@ -211,11 +211,12 @@ class ConvertStep(StepScreen):
         results.display = bool(self.session.artifacts)
         at = results.highlighted
         results.clear_options()
+        names = [find_precision(made["precision"]).label for made in self.session.artifacts]
+        labels = max(map(len, names), default=0)
         for document in self.session.artifacts:
             used = str(document["artifact"]) == self.session.artifact
-            results.add_option(
-                Option(result_words(document, used=used), id=str(document["precision"]))
-            )
+            words = result_words(document, used=used, labels=labels)
+            results.add_option(Option(words, id=str(document["precision"])))
         results.highlighted = at if at is not None and at < results.option_count else None
 
     @on(OptionList.OptionSelected, "#results")

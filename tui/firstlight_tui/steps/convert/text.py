@@ -17,6 +17,7 @@ from firstlight_core.shells import command_line
 from firstlight_core.text import bytes_text, one_line, seconds_text, shown_path
 from firstlight_tui.state.precision_choice import form_in
 from firstlight_tui.steps.convert.method_screen import MethodTexts
+from firstlight_tui.widgets.charts.paragraphs import HangingText, Paragraph
 from firstlight_tui.widgets.words import part
 
 METHODS = {
@@ -98,8 +99,11 @@ def _rounded_words(session: Session, keys: Sequence[str]) -> str:
     return f"rounded on {shown_path(Path(session.calibration or '').name)}"
 
 
-def result_words(document: ConversionDocument, *, used: bool) -> Content:
-    """Return one finished precision, measured; the arrow marks the artifact that the next steps use."""
+def result_words(document: ConversionDocument, *, used: bool, labels: int) -> HangingText:
+    """Return one finished precision, measured; the arrow marks the artifact that the next steps use.
+
+    `labels` is the width of the longest name in the list.
+    """
     smoke = document.get("smoke") or {}
     label = find_precision(str(document["precision"])).label
     facts = [bytes_text(document["bytes"]), f"{seconds_text(document['seconds'])} in Olive"]
@@ -108,13 +112,14 @@ def result_words(document: ConversionDocument, *, used: bool) -> Content:
     if built := built_words(document.get("built")):
         facts.append(built)
     answer = one_line(str(smoke.get("text", "")), 40)
-    return Content.assemble(
-        part("▸ " if used else "✓ ", "bold $text-primary" if used else "$text-success"),
-        part(f"{label:13}", "bold"),
-        part("measured  ", "$text-accent"),
-        part(", ".join(facts)),
-        part(f"  “{answer}”" if answer else "", "$foreground-muted"),
-    )
+    head = [
+        ("▸ " if used else "✓ ", "bold $text-primary" if used else "$text-success"),
+        (f"{label:{labels}}  ", "bold"),
+        ("measured  ", "$text-accent"),
+    ]
+    quoted = part(f"  “{answer}”" if answer else "", "$foreground-muted")
+    text = Content.assemble(part(", ".join(facts)), quoted)
+    return HangingText(Paragraph(head=head, text=text))
 
 
 def built_words(built: Any) -> str:

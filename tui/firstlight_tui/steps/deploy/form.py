@@ -148,9 +148,7 @@ class ChoiceForm(Grid):
         self.query_one("#name-words", Words).update(
             name if session.artifact is not None else "There is no artifact yet: convert first."
         )
-        self.query_one("#target-words", Words).update(
-            f"{choice.target}: {target_words(choice.target)}"
-        )
+        self.query_one("#target-words", Words).update(target_words(choice.target))
         self.query_one("#cache-words", Words).update(f"{CACHES[choice.cache][1]} (Doctor).")
 
 

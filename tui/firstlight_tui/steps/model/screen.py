@@ -10,7 +10,6 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, VerticalScroll
-from textual.content import Content
 from textual.widgets import Button, DataTable, Input
 
 from firstlight_core.documents.model import InspectDocument
@@ -42,6 +41,7 @@ from firstlight_tui.steps.model.text import (
 from firstlight_tui.terminal.workers import begin
 from firstlight_tui.widgets import Words, WorkView
 from firstlight_tui.widgets.charts.chart import Chart
+from firstlight_tui.widgets.charts.paragraphs import HangingText
 from firstlight_tui.widgets.path_input import PathInput, looks_like_path, plain_path
 
 
@@ -279,7 +279,7 @@ class ModelStep(StepScreen):
             weight_bytes=model.get("weight_bytes") or 0,
         )
 
-    def _show_card(self, words: Content | None) -> None:
+    def _show_card(self, words: HangingText | None) -> None:
         self.query_one("#what-comes").display = words is None
         self.query_one(ProspectsPane).display = False
         self.query_one("#parts", Chart).show(None)

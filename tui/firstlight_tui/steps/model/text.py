@@ -13,9 +13,10 @@ from firstlight_core.estimate.run_memory import rough_run_bytes
 from firstlight_core.model.sources import FoundModel
 from firstlight_core.model.support import STATUS_WORDS
 from firstlight_core.precision.table import DEFAULT_PRECISION, find_precision
-from firstlight_core.text import bytes_text, one_line, seconds_text, shown_path
+from firstlight_core.text import bytes_text, one_line, seconds_text, shown_path, visible
 from firstlight_tui.steps.model.inspection import ArtifactFacts
 from firstlight_tui.widgets import cell
+from firstlight_tui.widgets.charts.paragraphs import HangingText, Paragraph
 from firstlight_tui.widgets.fitted_table import Column
 from firstlight_tui.widgets.words import part
 
@@ -106,7 +107,7 @@ def count_words(count: object) -> str:
     return f"{count / 1e6:,.1f} M" if isinstance(count, int) else "?"
 
 
-def facts_words(source: str, model: InspectDocument) -> Content:
+def facts_words(source: str, model: InspectDocument) -> HangingText:
     """Return the card of one inspected model; every figure read from headers, but for the line that says estimate."""
     size = model.get("weight_bytes")
     kinds = model.get("parameters_by_kind")
@@ -119,12 +120,15 @@ def facts_words(source: str, model: InspectDocument) -> Content:
     mark = SUPPORT[model.get("supported")]
     context = model.get("context_length")
     lines = [
-        Content.assemble(part(shown_path(source), "bold")),
-        Content.assemble(part(f"{model.get('architecture')}  "), mark),
+        Paragraph(text=Content.assemble(part(shown_path(source), "bold"))),
+        Paragraph(text=Content.assemble(part(f"{model.get('architecture')}  "), mark)),
         *_measured(model.get("support")),
         fit_words(model.get("estimates") or {}),
         *(
-            Content.styled(f"! {one_line(str(warning), 300)}", "$text-warning")
+            Paragraph(
+                head=[("! ", "$text-warning")],
+                text=Content.styled(visible(one_line(str(warning), 300)), "$text-warning"),
+            )
             for warning in model.get("warnings") or ()
         ),
         _line("parameters", f"{count_words(model.get('parameters'))}", ", ".join(by_kind)),
@@ -145,30 +149,30 @@ def facts_words(source: str, model: InspectDocument) -> Content:
         lines.append(_line("adapter", lora, f"base found: {base}"))
     digest = str(model.get("fingerprint") or "")
     lines.append(_line("fingerprint", digest[: digest.find(":") + 13] + "…" if digest else "–"))
-    return Content("\n").join(lines)
+    return HangingText(*lines)
 
 
-def _measured(support: SupportDocument | None) -> list[Content]:
+def _measured(support: SupportDocument | None) -> list[Paragraph]:
     """Return the compatibility matrix' verdict on such a model in one line."""
     if not support:
         return []
     status = support["status"]
     colour = "$text-success" if status == "proven" else "$text-warning"
     words = STATUS_WORDS.get(status, status)
-    return [
-        Content.assemble(
-            part(f"{words}: ", colour),
-            part(one_line(str(support.get("reason")), 240), "$foreground-muted"),
-        )
-    ]
-
-
-def _line(name: str, main: str, more: str = "") -> Content:
-    return Content.assemble(
-        part(f"{name:12}", "$foreground-muted"),
-        part(main),
-        part(f"  {more}" if more else "", "$foreground-muted"),
+    text = Content.assemble(
+        part(f"{words}: ", colour),
+        part(one_line(str(support.get("reason")), 240), "$foreground-muted"),
     )
+    return [Paragraph(text=text)]
+
+
+def _line(name: str, main: str, more: str = "") -> Paragraph:
+    text = Content.assemble(part(main), part(f"  {more}" if more else "", "$foreground-muted"))
+    return _named(name, text)
+
+
+def _named(name: str, text: Content) -> Paragraph:
+    return Paragraph(head=[(f"{name:12}", "$foreground-muted")], text=text)
 
 
 def _template(model: InspectDocument) -> str:
@@ -176,7 +180,7 @@ def _template(model: InspectDocument) -> str:
     return str(template) if template else "none: the Template step helps"
 
 
-def fit_words(estimates: Mapping[str, EstimateDocument]) -> Content:
+def fit_words(estimates: Mapping[str, EstimateDocument]) -> Paragraph:
     """Return whether the advised precision can be made here; when it cannot, why, and which ones can."""
     row = estimates.get(DEFAULT_PRECISION)
     if row is None:
@@ -186,27 +190,26 @@ def fit_words(estimates: Mapping[str, EstimateDocument]) -> Content:
         needs = f"needs {bytes_text(row['peak_ram_bytes'])} of RAM"
         if row.get("seconds") is not None:
             needs += f" and {seconds_text(row['seconds'])} to convert"
-        return Content.assemble(
-            part(f"{'estimate':12}", "$foreground-muted"),
+        text = Content.assemble(
             part(f"{label}: {bytes_text(row['bytes'])}, "),
             part("fits", "bold $text-success"),
             part(f"  {needs}", "$foreground-muted"),
         )
+        return _named("estimate", text)
     fitting = [find_precision(key).label for key, other in estimates.items() if other["available"]]
     would = f" What fits: {', '.join(fitting)}." if fitting else ""
-    return Content.assemble(
-        part(f"{'estimate':12}", "$foreground-muted"),
+    text = Content.assemble(
         part(f"{label}: will not fit. ", "bold $text-error"),
         part(one_line(str(row.get("reason", "")), 300) + would),
     )
+    return _named("estimate", text)
 
 
-def adopted_words(folder: str, facts: ArtifactFacts) -> Content:
+def adopted_words(folder: str, facts: ArtifactFacts) -> HangingText:
     """Return the card of an ONNX folder that is used as it is."""
-    lines = [
-        Content.assemble(part(shown_path(folder), "bold")),
-        Content.styled(
-            "✓ An ONNX Runtime GenAI artifact: adopted, conversion is skipped.", "$text-success"
+    return HangingText(
+        *_title(
+            shown_path(folder), "✓ An ONNX Runtime GenAI artifact: adopted, conversion is skipped."
         ),
         _line(
             "artifact",
@@ -214,24 +217,26 @@ def adopted_words(folder: str, facts: ArtifactFacts) -> Content:
             f"context {facts.get('context_length')} tokens, "
             f"made as {facts.get('precision') or 'unknown precision'}",
         ),
-    ]
-    return Content("\n").join(lines)
+    )
 
 
-def server_words(endpoint: ConnectedServer) -> Content:
+def server_words(endpoint: ConnectedServer) -> HangingText:
     """Return the card of a connected server."""
     where = f"another machine, {endpoint['target']}" if endpoint["network"] else endpoint["target"]
-    return Content("\n").join(
-        [
-            Content.assemble(part(one_line(endpoint["model"], 80), "bold")),
-            Content.styled(
-                "✓ A running server: nothing is converted or deployed.", "$text-success"
-            ),
-            _line(
-                "server",
-                one_line(endpoint["server"] or "at your address", 80),
-                one_line(where, 200),
-            ),
-            _line("next", "Chat, Benchmark, Quality", "Ctrl+G disconnects"),
-        ]
+    return HangingText(
+        *_title(
+            one_line(endpoint["model"], 80),
+            "✓ A running server: nothing is converted or deployed.",
+        ),
+        _line(
+            "server", one_line(endpoint["server"] or "at your address", 80), one_line(where, 200)
+        ),
+        _line("next", "Chat, Benchmark, Quality", "Ctrl+G disconnects"),
+    )
+
+
+def _title(name: str, state: str) -> tuple[Paragraph, Paragraph]:
+    return (
+        Paragraph(text=Content.assemble(part(name, "bold"))),
+        Paragraph(text=Content.styled(state, "$text-success")),
     )

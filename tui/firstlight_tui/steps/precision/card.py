@@ -8,9 +8,9 @@ from textual.content import Content
 from firstlight_core.documents.conversion import OliveConfig
 from firstlight_core.estimate.measured_figures import Figures
 from firstlight_core.precision.options import options_for, read_options
-from firstlight_core.text import bytes_text, one_line, seconds_text
+from firstlight_core.text import bytes_text, one_line, seconds_text, visible
+from firstlight_tui.widgets.charts.paragraphs import HangingText, Paragraph
 from firstlight_tui.widgets.precision_columns import PrecisionRow, drift_text, number
-from firstlight_tui.widgets.words import part
 
 Estimated = Literal["bytes", "peak_ram_bytes", "disk_bytes", "seconds", "run_ram_bytes"]
 ESTIMATED: tuple[tuple[Estimated, str, Callable[[float], str]], ...] = (
@@ -30,17 +30,14 @@ def card(
     reference: PrecisionRow | None = None,
     source_bytes: float | None = None,
     whole: bool = False,
-) -> Content:
+) -> HangingText:
     """Note, claim, estimate, measurements, options and, when it cannot run here, the reason.
 
     `reference` is the FP32 row, of which the claims are shares; `source_bytes` the size of the source's weights;
     `whole` adds what the estimate assumes.
     """
-    lines = [
-        Content.assemble(
-            part(row.precision.label, "bold"), part(f"  {one_line(row.precision.note)}")
-        )
-    ]
+    note = Content(f"  {visible(one_line(row.precision.note))}")
+    lines = [Paragraph(text=Content.styled(row.precision.label, "bold") + note)]
     if not row.available:
         reason = one_line(str(row.guess.get("reason") or "It cannot run here."))
         lines.append(_line("not here", reason, "$text-warning"))
@@ -66,7 +63,7 @@ def card(
     lines.append(_line("measured", measured_words(row) or "nothing yet"))
     if options := options_words(row, config, tied=tied):
         lines.append(_line("advanced", options))
-    return Content("\n").join(lines)
+    return HangingText(*lines)
 
 
 def _share(row: PrecisionRow, reference: PrecisionRow | None) -> str:
@@ -148,5 +145,5 @@ def options_words(row: PrecisionRow, config: OliveConfig | None, *, tied: bool) 
     return "; ".join(parts) or "an edited configuration"
 
 
-def _line(mark: str, words: str, style: str = "$text-accent") -> Content:
-    return Content.assemble(part(f"{mark:9}", style), part(words))
+def _line(mark: str, words: str, style: str = "$text-accent") -> Paragraph:
+    return Paragraph(head=[(f"{mark:10}", style)], text=Content(visible(words)))

@@ -1,16 +1,14 @@
-"""The precisions as pictures: the measured trade-off of drift against size or speed; before it, size and memory as bars."""
+"""The measured trade-off of the precisions, as a picture: drift against size or speed."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from firstlight_core.estimate.measured_figures import Figures
 from firstlight_core.estimate.recommendation import pareto_front
 from firstlight_core.measure.drift_words import KL_ZERO, kl_text
 from firstlight_core.precision.table import find_precision
 from firstlight_core.text import bytes_text
-from firstlight_tui.widgets.charts.bars import Bar, Bars
 from firstlight_tui.widgets.charts.scale import short
 from firstlight_tui.widgets.charts.scatter import Scatter, Spot
-from firstlight_tui.widgets.precision_columns import PrecisionRow
 
 NOT_YET = (
     "Convert two precisions and check their quality: their drift against their size is drawn here."
@@ -76,37 +74,3 @@ def _token_words(seconds: float, largest: float) -> str:
 
 def _drift_words(nats: float, largest: float) -> str:
     return kl_text(nats) if nats >= 0.001 else short(nats)
-
-
-def size_bars(rows: Iterable[PrecisionRow]) -> Bars | None:
-    """The size of each precision: measured where it was converted, else the estimate."""
-    return _bars("Size on disk  ≈ estimate", ((row, *_size(row)) for row in rows))
-
-
-def memory_bars(rows: Iterable[PrecisionRow]) -> Bars | None:
-    """The memory that it takes to run each precision: measured where it was, else the estimate."""
-    return _bars("Memory to run it  ≈ estimate", ((row, *_memory(row)) for row in rows))
-
-
-def _size(row: PrecisionRow) -> tuple[float | None, float | None]:
-    return row.figures.bytes if row.figures else None, row.guess.get("bytes")
-
-
-def _memory(row: PrecisionRow) -> tuple[float | None, float | None]:
-    return row.figures.run_rss_bytes if row.figures else None, row.guess.get("run_ram_bytes")
-
-
-def _bars(
-    title: str, rows: Iterable[tuple[PrecisionRow, float | None, float | None]]
-) -> Bars | None:
-    bars = tuple(
-        Bar(
-            label=row.precision.label + (" ★" if row.recommended else ""),
-            median=float(value),
-            figure=bytes_text(value) if measured else f"≈ {bytes_text(value)}",
-            note="" if row.available else "✗",
-        )
-        for row, measured, guess in rows
-        if (value := measured or guess)
-    )
-    return Bars(bars=bars, title=title, compared=False) if bars else None

@@ -16,7 +16,7 @@ from textual.widgets import DataTable
 from firstlight_core.conversion.calibration_text import NEAREST_FILE, text_for
 from firstlight_core.errors import FirstlightError
 from firstlight_core.estimate.measured_figures import Figures
-from firstlight_core.estimate.recommendation import next_goal, recommend
+from firstlight_core.estimate.recommendation import Recommendation, find_goal, next_goal
 from firstlight_core.ledger import Entry
 from firstlight_core.precision.options import options_for, read_options, with_options
 from firstlight_core.precision.table import PRECISIONS, REFERENCE_PRECISION, find_precision
@@ -30,16 +30,19 @@ from firstlight_tui.state.precision_choice import (
     estimates_of,
     form_in,
     is_tied,
+    recommended,
 )
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.precision.card import card
 from firstlight_tui.steps.precision.keys import HELP, KEYS
 from firstlight_tui.steps.precision.options_screen import AdvancedScreen, RowOptions
-from firstlight_tui.steps.precision.plot import NOT_YET, memory_bars, size_bars, trade_off
+from firstlight_tui.steps.precision.plot import NOT_YET, trade_off
 from firstlight_tui.steps.precision.rows import figures_of, rows_of
 from firstlight_tui.terminal.workers import begin
 from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.charts.chart import Chart, PointChart
+from firstlight_tui.widgets.charts.paragraphs import HangingText
+from firstlight_tui.widgets.precision_bars import memory_bars, size_bars
 from firstlight_tui.widgets.precision_table import PrecisionTable
 from firstlight_tui.widgets.words import part
 
@@ -131,7 +134,7 @@ class PrecisionStep(StepScreen):
     def _available(self, key: str) -> bool:
         return bool(estimates_of(self.session).get(key, {}).get("available", True))
 
-    def _card(self, *, whole: bool = False) -> Content:
+    def _card(self, *, whole: bool = False) -> HangingText:
         """Return the card of the highlighted row."""
         session, key = self.session, self._table.highlighted
         rows = rows_of(session, figures_of(session, self._ledger, self._earlier))
@@ -149,7 +152,7 @@ class PrecisionStep(StepScreen):
             return
         session = self.session
         figures = figures_of(session, self._ledger, self._earlier)
-        advice = recommend(session.goal, estimates_of(session), figures)
+        advice = self._advice(session, figures)
         rows = list(rows_of(session, figures, advice).values())
         self._table.show(rows)
         self.query_one("#sizes", Chart).show(size_bars(rows))
@@ -159,11 +162,22 @@ class PrecisionStep(StepScreen):
             Content.assemble(
                 part("★ " if advice else "", "bold $text-success"),
                 part(sentence),
-                part("  g: another goal", "$foreground-muted"),
+                part(f"  {self._goal_hint()}", "$foreground-muted"),
             )
         )
         self.query_one("#precision-detail", Words).update(self._card())
         self._plot(figures)
+
+    def _advice(self, session: Session, figures: Mapping[str, Figures]) -> Recommendation | None:
+        return recommended(session, figures, by_goal=self._by_goal)
+
+    @property
+    def _by_goal(self) -> bool:
+        """Whether somebody has asked for a goal, now or in an earlier sitting."""
+        return self.workspace.drafts.by_goal or self.session.goal != Session().goal
+
+    def _goal_hint(self) -> str:
+        return "g: another goal" if self._by_goal else "g: other goals"
 
     def _plot(self, figures: Mapping[str, Figures]) -> None:
         """Draw the trade-off; the highlighted row is the selected point."""
@@ -224,13 +238,25 @@ class PrecisionStep(StepScreen):
             self.set_focus(self._table)
 
     def action_goal(self) -> None:
-        """Recommend for the next goal."""
-        self.workspace.session = self.session.decide(goal=next_goal(self.session.goal).key)
+        """Recommend for the next goal; a choice that only followed the recommendation follows it."""
+        session = self.session
+        figures = figures_of(session, self._ledger, self._earlier)
+        before = self._advice(session, figures)
+        goal = next_goal(session.goal) if self._by_goal else find_goal(session.goal)
+        self.workspace.drafts.by_goal = True
+        session = session.decide(goal=goal.key)
+        advice = self._advice(session, figures)
+        followed = before is not None and session.precisions == (before.precision,)
+        if advice is not None and advice.precision and followed and not session.artifacts:
+            session = session.decide(precisions=(advice.precision,))
+            self._table.point_at(advice.precision)
+        self.workspace.session = session
+        self._paint()
 
     def action_details(self) -> None:
         """Show everything that is known of the highlighted row."""
         label = find_precision(self._table.highlighted).label
-        self.app.push_screen(DetailScreen(label, self._card(whole=True)))
+        self.app.push_screen(DetailScreen(label, self._card(whole=True).paragraphs.content))
 
     def action_picture(self) -> None:
         """Draw the other picture."""

@@ -44,7 +44,6 @@ class QualityResults(Vertical):
     QualityResults #histogram { display: none; margin-top: 1; max-width: 100; }
     QualityResults #evidence, QualityResults #examples, QualityResults #check-panel { height: auto; }
     QualityResults #further { display: none; margin-top: 1; }
-    QualityResults.-tall #histogram, QualityResults.-tall #further.-some { display: block; }
     """
 
     @dataclass
@@ -61,6 +60,8 @@ class QualityResults(Vertical):
         self._shown: QualityDocument | None = None
         """The target that the tiles are about."""
         self._label = ""
+        self._is_tall = False
+        """Whether what is shown is for a tall terminal."""
 
     def compose(self) -> ComposeResult:
         yield Words(id="verdict")
@@ -80,9 +81,8 @@ class QualityResults(Vertical):
                 yield Words(id="drift", classes="card")
 
     def on_resize(self) -> None:
-        """Show the histogram, or more of the evidence, where there are many rows."""
-        if (tall := self.screen.has_class("-tall")) != self.has_class("-tall"):
-            self.set_class(tall, "-tall")
+        """Show more of the evidence where there are many rows."""
+        if self._is_tall != self.screen.has_class("-tall"):
             self._show_checks()
 
     def show(
@@ -132,7 +132,7 @@ class QualityResults(Vertical):
     def _show_checks(self) -> None:
         if self._quality is None or self._shown is None:
             return
-        tall = self.has_class("-tall")
+        self._is_tall = tall = self.screen.has_class("-tall")
         self.query_one("#checks", Chart).show(
             all_words(self._quality, self._shown, self._label)
             if tall

@@ -65,6 +65,7 @@ class QualityStep(MeasuringStep):
     QualityStep #ahead { margin-top: 1; max-width: 100; display: none; }
     QualityStep.-roomy #ahead { display: block; }
     QualityStep.-checked #ahead { display: none; }
+    QualityStep.-tall #histogram, QualityStep.-tall #further.-some { display: block; }
     """
 
     def compose_step(self) -> ComposeResult:

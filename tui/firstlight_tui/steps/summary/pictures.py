@@ -19,7 +19,8 @@ class RunPictures(Vertical):
     """Drift, speeds and curves; nothing in small terminals, as tall as the room in tall ones."""
 
     DEFAULT_CSS = """
-    RunPictures { display: none; height: 1fr; min-height: 16; }
+    RunPictures { display: none; height: auto; }
+    RunPictures.-curves { height: 1fr; min-height: 16; }
     RunPictures #gauge { margin-top: 1; }
     RunPictures #rates { margin-top: 1; }
     RunPictures #curves { height: 1fr; min-height: 8; margin-top: 1; }
@@ -36,6 +37,7 @@ class RunPictures(Vertical):
     def show(self, session: Session) -> None:
         """Draw what the session holds; what was not measured takes no room."""
         quality, benchmark = session.quality, session.benchmark
+        self.set_class(quality is None and benchmark is None, "-none")
         labels = {
             str(made["artifact"]): find_precision(str(made["precision"])).label
             for made in session.artifacts
@@ -48,6 +50,7 @@ class RunPictures(Vertical):
         rates = speed_bars(benchmark) if benchmark is not None else None
         self.query_one("#rates", Chart).show(rates)
         self.query_one("#curves").display = bool(plots)
+        self.set_class(bool(plots), "-curves")
         for name, plot in zip(CURVES, (*plots, None, None), strict=False):
             chart = self.query_one(f"#{name}", Chart)
             chart.show(plot)

@@ -18,16 +18,20 @@ from firstlight_core.ledger import Entry, Run
 from firstlight_core.report.achieved import Achievement, Outcome, achievements
 from firstlight_core.report.facts import RunFacts, current_facts
 from firstlight_core.session import Session
-from firstlight_core.text import one_line, shown_path
+from firstlight_core.text import one_line, shown_path, visible
 from firstlight_tui.state.work import OnEvent, Started, Work
 from firstlight_tui.state.workspace import REPORT
 from firstlight_tui.steps.base import StepScreen
 from firstlight_tui.steps.summary.pictures import RunPictures, answer_content
 from firstlight_tui.steps.summary.result_panel import ResultPanel
+from firstlight_tui.steps.summary.still_open import KEYS, StillOpen, open_steps
 from firstlight_tui.terminal.workers import begin
 from firstlight_tui.widgets import StepChosen, Words, WorkView
+from firstlight_tui.widgets.charts.paragraphs import HangingText, Paragraph
 from firstlight_tui.widgets.words import part
 
+TITLES = 32
+"""Cells of the titles of the closing list."""
 LABELS = 11
 """Cells of the names of the files, and of `Run again`."""
 
@@ -45,6 +49,8 @@ class SummaryStep(StepScreen):
     SummaryStep #answer { width: 1fr; height: auto; max-width: 100; margin-left: 2; display: none; }
     SummaryStep.-broad #answer { display: block; }
     SummaryStep.-tall RunPictures { display: block; }
+    SummaryStep.-tall RunPictures.-none { display: none; }
+    SummaryStep.-tall StillOpen.-some { display: block; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "write", "Write again", id="summary.write", tooltip="Write the report again"),
@@ -62,18 +68,31 @@ class SummaryStep(StepScreen):
             id="summary.copy",
             tooltip="Copy the command that repeats the run",
         ),
+        *(
+            Binding(
+                key,
+                f"to_step('{step}')",
+                f"To {step}",
+                id=f"summary.{step}",
+                tooltip=f"Go to the step that is still open: {step}",
+            )
+            for step, key in KEYS.items()
+        ),
     ]
 
     def __init__(self) -> None:
         super().__init__()
         self._leaving = False
         """Whether the wizard ends as soon as the report is written."""
+        self._open: list[str] = []
+        """Ids of the steps that were skipped."""
 
     def compose_step(self) -> ComposeResult:
         yield ResultPanel()
         with Horizontal(id="achieved"):
             yield Words(id="closing")
             yield Words(id="answer")
+        yield StillOpen()
         yield RunPictures()
         yield WorkView(id="work")
         yield Words(id="files", classes="card")
@@ -84,9 +103,19 @@ class SummaryStep(StepScreen):
 
     @on(Button.Pressed, "#talk")
     def _talk(self) -> None:
+        self.action_to_step("chat")
+
+    def action_to_step(self, id: str) -> None:
+        """Go to a step."""
         steps = self.workspace.navigation.steps
-        index = next(i for i, step in enumerate(steps) if step.STEP_ID == "chat")
+        index = next(i for i, step in enumerate(steps) if id == step.STEP_ID)
         self.post_message(StepChosen(index))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer to go to the steps that are still open."""
+        if action == "to_step" and parameters[0] not in self._open:
+            return False
+        return super().check_action(action, parameters)
 
     @on(Button.Pressed, "#open-report")
     def action_open_report(self) -> None:
@@ -97,7 +126,7 @@ class SummaryStep(StepScreen):
             self.notify(f"Report: {shown_path(written['html'])}", markup=False)
 
     def opened(self) -> None:
-        self.query_one("#files").display = False
+        self.query_one("#files").display = self.query_one("#work").display = False
         self.action_write()
 
     def _session_changed(self) -> None:
@@ -109,7 +138,11 @@ class SummaryStep(StepScreen):
         """Show what the ledger and the session prove together: a failed step leaves nothing in the session."""
         name = self.workspace.paths.model_name(self.session.source or self.session.target or "")
         self.query_one(ResultPanel).show(name, self.session, entries, facts)
-        self.query_one("#closing", Words).update(Content("\n").join(_closing(facts)))
+        achieved = achievements(facts)
+        self._open = open_steps(achieved)
+        self.query_one("#closing", Words).update(_closing(achieved, facts))
+        self.query_one(StillOpen).show(self.session, entries, achieved)
+        self.refresh_bindings()
         self.query_one("#answer", Words).update(answer_content(self.session))
         self.query_one(RunPictures).show(self.session)
 
@@ -149,7 +182,9 @@ class SummaryStep(StepScreen):
         self.workspace.start(REPORT, "The report", run)
 
     def show_work(self, work: Work) -> None:
-        self.query_one("#work", WorkView).show(work if work.error is not None else None)
+        failed = self.query_one("#work", WorkView)
+        failed.display = work.error is not None
+        failed.show(work if work.error is not None else None)
         if self._leaving and not work.running:
             self._leaving = False
             if work.error is None:
@@ -216,23 +251,25 @@ def _read(session: Session, run_record: Run | None) -> tuple[RunFacts, list[Entr
     return current_facts(session, run_record), entries
 
 
-def _closing(facts: RunFacts) -> list[Content]:
+def _closing(achieved: Sequence[Achievement], facts: RunFacts) -> HangingText:
     """Return the achievements line by line, and the verdicts on the quality."""
-    lines = [_item(achievement) for achievement in achievements(facts)]
     verdicts = [str(quality.get("verdict") or "") for quality in facts.qualities]
-    return lines + [
-        Content.styled(one_line(words, 800), "$foreground-muted") for words in verdicts if words
+    below = [
+        Paragraph(text=Content.styled(one_line(words, 800), "$foreground-muted"))
+        for words in verdicts
+        if words
     ]
+    return HangingText(*map(_item, achieved), *below)
 
 
-def _item(achievement: Achievement) -> Content:
+def _item(achievement: Achievement) -> Paragraph:
     mark, style = MARKS[achievement.outcome]
-    note = achievement.note or ("skipped" if achievement.outcome == "skipped" else "")
-    return Content.assemble(
-        part(mark, style),
-        part(
-            f"{achievement.title:32}",
-            "$foreground-muted" if achievement.outcome == "skipped" else "bold",
-        ),
-        part(one_line(note, 160), "$foreground-muted"),
+    note, skipped = achievement.note, achievement.outcome == "skipped"
+    if skipped:
+        key = KEYS.get(achievement.step, "")
+        note = "; ".join(filter(None, (note or "not yet", key and f"{key} goes there")))
+    title = f"{visible(achievement.title):{TITLES}}"
+    return Paragraph(
+        head=[(mark, style), (title, "$foreground-muted" if skipped else "bold")],
+        text=Content.styled(visible(one_line(note, 160)), "$foreground-muted"),
     )

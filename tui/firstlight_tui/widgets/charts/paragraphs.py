@@ -5,6 +5,10 @@ from dataclasses import dataclass, field
 
 from rich.cells import cell_len
 from textual.content import Content
+from textual.css.styles import RulesMap
+from textual.strip import Strip
+from textual.style import Style
+from textual.visual import RenderOptions, Visual
 
 from firstlight_tui.widgets.charts.canvas import Piece
 from firstlight_tui.widgets.charts.roles import BOLD, MUTED
@@ -42,10 +46,16 @@ class Paragraphs:
     """The lines by width."""
 
     @property
+    def content(self) -> Content:
+        """The text, each paragraph in one line."""
+        return Content("\n").join(
+            [Content.assemble(*each.head) + each.text for each in self.paragraphs]
+        )
+
+    @property
     def plain(self) -> str:
         """The text without its styles, each paragraph in one line."""
-        lines = (Content.assemble(*each.head) + each.text for each in self.paragraphs)
-        return "\n".join(line.plain for line in lines)
+        return self.content.plain
 
     def rows(self, width: int) -> int:
         """As many as the text takes."""
@@ -59,6 +69,36 @@ class Paragraphs:
         if width not in self._lines:
             self._lines[width] = [line for each in self.paragraphs for line in each.lines(width)]
         return self._lines[width]
+
+
+class HangingText(Visual):
+    """Paragraphs for a part that shows any visual: a text, or a row of a list."""
+
+    def __init__(self, *paragraphs: Paragraph) -> None:
+        self.paragraphs = Paragraphs(paragraphs)
+
+    @property
+    def plain(self) -> str:
+        """The text without its styles, each paragraph in one line."""
+        return self.paragraphs.plain
+
+    def __str__(self) -> str:
+        return self.plain
+
+    def get_optimal_width(self, rules: RulesMap, container_width: int) -> int:
+        """Return the width of the longest paragraph in one line."""
+        return self.paragraphs.content.get_optimal_width(rules, container_width)
+
+    def get_height(self, rules: RulesMap, width: int) -> int:
+        """Return the lines that it takes."""
+        return self.paragraphs.rows(width)
+
+    def render_strips(
+        self, width: int, height: int | None, style: Style, options: RenderOptions
+    ) -> list[Strip]:
+        """Return the lines."""
+        rows = self.paragraphs.rows(width) if height is None else height
+        return self.paragraphs.draw(width, rows).render_strips(width, height, style, options)
 
 
 def checklist(meanings: Mapping[str, str]) -> Paragraphs:
