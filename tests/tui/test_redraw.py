@@ -295,3 +295,27 @@ async def test_a_screen_goes_after_the_next_one_is_painted(
         await pilot.press("q")
         await settle(pilot)
         assert done == ["painted", "gone"]
+
+
+async def test_a_layout_before_a_painting_of_everything_paints_nothing(
+    wizard: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painted: list[Screen[Any]] = []
+    app = wizard(session=FULL)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        step = app.screen
+        assert isinstance(step, BaseScreen)
+        original = type(app)._display
+
+        def display(self: Any, screen: Screen[Any], renderable: Any) -> None:
+            painted.append(screen)
+            original(self, screen, renderable)
+
+        monkeypatch.setattr(type(app), "_display", display)
+        for everything in (True, False):
+            painted.clear()
+            step.query_one("#purpose", Words).styles.height = 3 if everything else 2
+            step._layout_required, step._repaint_required = True, everything
+            step._update()
+            assert painted == [step]

@@ -55,6 +55,8 @@ class BaseScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
     """Size of the terminal and theme when another screen came on top."""
     _sought: Widget | None = None
     """The part to scroll to as soon as it has a place."""
+    _all_follows = False
+    """Whether the layout under way paints nothing, as a painting of everything follows it."""
     _laid_out = 0.0
     """When it was laid out last, by the clock of messages."""
 
@@ -123,11 +125,14 @@ class BaseScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
             self._update()
 
     def _update(self) -> None:
-        """Lay out and paint what has asked for it."""
+        """Lay out and paint what has asked for it; where everything is painted, what a layout moves is not before."""
+        shown = self.is_current and not self.app._batch_count
+        self._all_follows = shown and self._layout_required and self._repaint_required
         super()._on_timer_update()
+        self._all_follows = False
 
     def _compositor_refresh(self) -> None:
-        if not self.app._batch_count:
+        if not (self.app._batch_count or self._all_follows):
             super()._compositor_refresh()
 
     def refresh(
@@ -146,11 +151,13 @@ class BaseScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
         if scroll and not self._layout_widgets:
             # Only the places of what is scrolled change; requests for a layout stand.
             super()._refresh_layout(size, scroll)
+            self._all_follows = False
             return
         bars = shown_bars(self)
         answer_requests(bars)
         self._laid_out = events.Idle().time
         super()._refresh_layout(size, scroll)
+        self._all_follows = False
         drop_echoes(bars)
         if self._sought is not None:
             self.bring_into_view(self._sought)

@@ -9,12 +9,13 @@ from textual.content import Content
 from firstlight_core.estimate.machine_scale import sizes_that_fit
 from firstlight_core.monitor import Sample
 from firstlight_core.precision.table import DEFAULT_PRECISION, find_precision
-from firstlight_core.text import bytes_text
+from firstlight_core.text import bytes_text, visible
 from firstlight_tui.terminal.app import workspace_of
 from firstlight_tui.widgets import Words
 from firstlight_tui.widgets.charts.canvas import trough
 from firstlight_tui.widgets.charts.chart import Chart
 from firstlight_tui.widgets.charts.lines import LinePlot, Series
+from firstlight_tui.widgets.charts.paragraphs import HangingText, Paragraph
 from firstlight_tui.widgets.charts.pipeline import MachineScale, Size
 from firstlight_tui.widgets.charts.roles import FILL
 from firstlight_tui.widgets.words import part
@@ -47,8 +48,9 @@ class MachineCard(Vertical):
 
     def show_processor(self, finding: str) -> None:
         """Show what was found of the processor."""
-        words = Content.assemble(part("CPU   ", "$foreground-muted"), part(finding or "looking …"))
-        self.query_one("#processor", Words).update(words)
+        text = Content(visible(finding or "looking …"))
+        words = Paragraph(head=[("CPU   ", "$foreground-muted")], text=text)
+        self.query_one("#processor", Words).update(HangingText(words))
 
     def show_sample(self, sample: Sample) -> None:
         """Show memory and disk; before the first sample nothing is known."""

@@ -7,9 +7,10 @@ from rich.text import Text
 from textual.content import Content
 
 from firstlight_core.documents.environment import CheckDocument, DoctorDocument
-from firstlight_core.text import one_line
+from firstlight_core.text import one_line, visible
 from firstlight_tui.state.work_rows import CheckRow, WaitingRow
 from firstlight_tui.widgets import cell
+from firstlight_tui.widgets.charts.paragraphs import HangingText, Paragraph
 from firstlight_tui.widgets.fitted_table import Column
 from firstlight_tui.widgets.words import part
 
@@ -92,7 +93,7 @@ def _kind(row: CheckDocument) -> str:
     return "optional" if status == "missing" and not row["vital"] else status
 
 
-def detail_words(row: CheckRow) -> Content:
+def detail_words(row: CheckRow) -> HangingText:
     """Return found, needed, why and fix: the text of the card under the table."""
     details = (
         ("Found", row["found"]),
@@ -100,12 +101,13 @@ def detail_words(row: CheckRow) -> Content:
         ("Why", row.get("why", "")),
         ("Fix", row.get("fix", "")),
     )
-    lines = [
-        Content.assemble(part(f"{name:7}", "$foreground-muted"), part(text))
-        for name, text in details
-        if text
-    ]
-    return Content("\n").join(lines)
+    return HangingText(
+        *(
+            Paragraph(head=[(f"{name:8}", "$foreground-muted")], text=Content(visible(text)))
+            for name, text in details
+            if text
+        )
+    )
 
 
 def course_text(document: DoctorDocument | None) -> Content:
