@@ -83,7 +83,7 @@ def plan_words(session: Session, source: str, pending: list[str]) -> Content:
     if rounded := _rounded_words(session, keys):
         method += f", {rounded}"
     return Content.assemble(
-        part(one_line(source, 60), "bold"),
+        part(one_line(source, 40), "bold"),
         part(" → "),
         part(labels, "bold $text-accent"),
         part(f"   {method} · m shows or edits it", "$foreground-muted"),

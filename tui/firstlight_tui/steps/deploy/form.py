@@ -149,7 +149,7 @@ class ChoiceForm(Grid):
             name if session.artifact is not None else "There is no artifact yet: convert first."
         )
         self.query_one("#target-words", Words).update(target_words(choice.target))
-        self.query_one("#cache-words", Words).update(f"{CACHES[choice.cache][1]} (Doctor).")
+        self.query_one("#cache-words", Words).update(f"{CACHES[choice.cache][1]}; d says by whom.")
 
 
 def name_words(name: str, targets: Mapping[str, str], current: str | None) -> tuple[bool, Content]:

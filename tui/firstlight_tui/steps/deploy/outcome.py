@@ -7,6 +7,7 @@ from textual.content import Content
 from firstlight_core.documents.deploy import Deployed
 from firstlight_core.text import one_line, seconds_text, shown_path, visible
 from firstlight_tui.state.deployment import next_commands
+from firstlight_tui.widgets.charts.paragraphs import HangingText, Paragraph
 from firstlight_tui.widgets.token_view import change_content
 from firstlight_tui.widgets.words import Words, part
 
@@ -86,55 +87,49 @@ def _headline(document: Deployed) -> tuple[str, str]:
             return part("✓ Published; nothing was asked. ", "bold $text-success")
 
 
-def _places(document: Deployed) -> Content:
+def _places(document: Deployed) -> HangingText:
     lines = []
     if document["kind"] == "answered" and (question := document["question"]):
-        asked = part(one_line(question, 300))
-        lines.append(Content.assemble(part(f"{'asked':9}", "$text-accent"), asked))
-    folder = part(shown_path(document["path"]))
-    lines.append(Content.assemble(part(f"{'folder':9}", "$text-accent"), folder))
+        lines.append(_named("asked", part(one_line(question, 300))))
+    lines.append(_named("folder", part(shown_path(document["path"]))))
     if config := document.get("model_config"):
         values = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in config.items())
-        lines.append(
-            Content.assemble(part("answers  ", "$text-accent"), part(f"by default with {values}"))
-        )
+        lines.append(_named("answers", part(f"by default with {values}")))
     seen_by = document["seen_by"] if document["kind"] != "export" else []
     if readers := [row for row in seen_by if row["sees"] or row["here"]]:
         seen = "; ".join(
             f"{'' if row['sees'] else 'not by '}{one_line(str(row['reader']), 80)}"
             for row in readers
         )
-        lines.append(Content.assemble(part("found by ", "$text-accent"), part(f"{seen} (Doctor)")))
-    lines += [Content.assemble(part(one_line(str(n), 400))) for n in document.get("notes", ())]
-    return Content("\n").join(lines)
+        lines.append(_named("found by", part(f"{seen} · d says why")))
+    lines += [
+        Paragraph(text=Content(visible(one_line(str(note), 400))))
+        for note in document.get("notes", ())
+    ]
+    return HangingText(*lines)
 
 
-def _commands(document: Deployed) -> Content:
+def _commands(document: Deployed) -> HangingText:
     """Return the command to type next, the others that can be typed here, and which programs the rest needs."""
     commands = next_commands(document["commands"])
     lines = []
     if (first := commands.first) is not None:
-        lines.append(
-            Content.assemble(
-                part("next     ", "$text-accent"),
-                part(one_line(first["command"], 300), "bold $text-success"),
-                part(f"  {one_line(first['does'], 160)} · c copies it", "$foreground-muted"),
-            )
-        )
+        does = part(f"  {one_line(first['does'], 160)} · c copies it", "$foreground-muted")
+        command = part(one_line(first["command"], 300), "bold $text-success")
+        lines.append(_named("next", command, does))
     for row in commands.further:
-        lines.append(
-            Content.assemble(
-                part("or       ", "$text-accent"),
-                part(one_line(row["command"], 300)),
-                part(f"  {one_line(row['does'], 160)}", "$foreground-muted"),
-            )
-        )
+        does = part(f"  {one_line(row['does'], 160)}", "$foreground-muted")
+        lines.append(_named("or", part(one_line(row["command"], 300)), does))
     if programs := commands.absent_programs:
         count = len(commands.absent)
         names = ", ".join(one_line(name, 40) for name in programs)
         words = f"{count} more command{'s' * (count != 1)} for {names}, not found here: F6"
-        lines.append(Content.assemble(part(words, "$foreground-muted")))
-    return Content("\n").join(lines)
+        lines.append(Paragraph(text=Content.assemble(part(words, "$foreground-muted"))))
+    return HangingText(*lines)
+
+
+def _named(name: str, *pieces: tuple[str, str]) -> Paragraph:
+    return Paragraph(head=[(f"{name:9}", "$text-accent")], text=Content.assemble(*pieces))
 
 
 def command_rows(document: Deployed | None) -> list[tuple[str, str, str]]:

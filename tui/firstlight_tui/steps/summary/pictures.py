@@ -9,6 +9,7 @@ from firstlight_core.session import Session
 from firstlight_core.text import one_line
 from firstlight_tui.widgets.bench_plots import curves, speed_bars, void_rounds
 from firstlight_tui.widgets.charts.chart import Chart
+from firstlight_tui.widgets.charts.paragraphs import HangingText, Paragraph
 from firstlight_tui.widgets.drift_plot import documents_of, drift_gauge
 from firstlight_tui.widgets.words import part
 
@@ -57,15 +58,18 @@ class RunPictures(Vertical):
             chart.display = plot is not None
 
 
-def answer_content(session: Session) -> Content:
-    """A question and what the model answered, as it was proven; nothing where nothing was asked."""
+def answer_words(session: Session) -> HangingText:
+    """Return a question and what the model answered, as it was proven; nothing where nothing was asked."""
     deployed = session.deployment
     if deployed is None or deployed["kind"] != "answered":
-        return Content("")
+        return HangingText()
     lines = []
     if deployed["question"]:
         asked = part(one_line(deployed["question"], 300), "bold $text-secondary")
-        lines.append(Content.assemble(part("asked    ", "$text-accent"), asked))
-    answer = part(one_line(deployed["answer"], 600))
-    lines.append(Content.assemble(part("it says  ", "$text-accent"), answer))
-    return Content("\n").join(lines)
+        lines.append(_named("asked", asked))
+    lines.append(_named("it says", part(one_line(deployed["answer"], 600))))
+    return HangingText(*lines)
+
+
+def _named(name: str, piece: tuple[str, str]) -> Paragraph:
+    return Paragraph(head=[(f"{name:9}", "$text-accent")], text=Content.assemble(piece))

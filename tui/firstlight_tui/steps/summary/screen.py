@@ -22,7 +22,7 @@ from firstlight_core.text import one_line, shown_path, visible
 from firstlight_tui.state.work import OnEvent, Started, Work
 from firstlight_tui.state.workspace import REPORT
 from firstlight_tui.steps.base import StepScreen
-from firstlight_tui.steps.summary.pictures import RunPictures, answer_content
+from firstlight_tui.steps.summary.pictures import RunPictures, answer_words
 from firstlight_tui.steps.summary.result_panel import ResultPanel
 from firstlight_tui.steps.summary.still_open import KEYS, StillOpen, open_steps
 from firstlight_tui.terminal.workers import begin
@@ -85,7 +85,7 @@ class SummaryStep(StepScreen):
         self._leaving = False
         """Whether the wizard ends as soon as the report is written."""
         self._open: list[str] = []
-        """Ids of the steps that were skipped."""
+        """Ids of the steps that are not done, or void."""
 
     def compose_step(self) -> ComposeResult:
         yield ResultPanel()
@@ -143,7 +143,7 @@ class SummaryStep(StepScreen):
         self.query_one("#closing", Words).update(_closing(achieved, facts))
         self.query_one(StillOpen).show(self.session, entries, achieved)
         self.refresh_bindings()
-        self.query_one("#answer", Words).update(answer_content(self.session))
+        self.query_one("#answer", Words).update(answer_words(self.session))
         self.query_one(RunPictures).show(self.session)
 
     def action_write(self) -> None:
@@ -265,7 +265,7 @@ def _closing(achieved: Sequence[Achievement], facts: RunFacts) -> HangingText:
 def _item(achievement: Achievement) -> Paragraph:
     mark, style = MARKS[achievement.outcome]
     note, skipped = achievement.note, achievement.outcome == "skipped"
-    if skipped:
+    if achievement.outcome != "done":
         key = KEYS.get(achievement.step, "")
         note = "; ".join(filter(None, (note or "not yet", key and f"{key} goes there")))
     title = f"{visible(achievement.title):{TITLES}}"

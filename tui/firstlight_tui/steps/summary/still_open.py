@@ -61,7 +61,7 @@ class StillOpen(Vertical):
     def show(
         self, session: Session, entries: Sequence[Entry], achieved: Sequence[Achievement]
     ) -> None:
-        """Show the steps that were skipped, and before a whole benchmark how the precisions compare."""
+        """Show the steps that are open, and before a whole benchmark how the precisions compare."""
         steps = open_steps(achieved)
         self.set_class(bool(steps), "-some")
         self.query_one("#open-steps", Chart).show(_paragraphs(steps) if steps else None)
@@ -83,8 +83,8 @@ class StillOpen(Vertical):
 
 
 def open_steps(achieved: Sequence[Achievement]) -> list[str]:
-    """Return the ids of the steps that were skipped and that a key goes to."""
-    return [each.step for each in achieved if each.outcome == "skipped" and each.step in KEYS]
+    """Return the ids of the steps that are not done, or void, and that a key goes to."""
+    return [each.step for each in achieved if each.outcome != "done" and each.step in KEYS]
 
 
 def _paragraphs(steps: Sequence[str]) -> Paragraphs:

@@ -41,7 +41,7 @@ def headline(name: str, own: Figures | None, fp32_bytes: int | None) -> Content:
             facts.append(_CLOSE[own.closeness][0])
     return Content.assemble(
         part("☼ ", TITLE),
-        part(f"{one_line(name, 60)} runs on this machine.", BOLD),
+        part(f"{one_line(name, 40)} runs on this machine.", BOLD),
         part(f"   {' · '.join(facts)}" if facts else ""),
     )
 
