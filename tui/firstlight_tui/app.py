@@ -116,9 +116,7 @@ class WizardApp(WizardActs):
             self.workspace.publish_works()
 
     async def _take_sample(self) -> None:
-        if self._idle is not None:
-            # Its thread reads some twenty files, and after each waits for the interpreter that paints the key.
-            await self._idle.redrawn()
+        await self.redrawn()
         await self.workspace.take_sample(publish=self._sample_painted.due(self.since_key))
 
     async def _offer_to_continue(self, memory: RunMemory) -> None:

@@ -81,6 +81,14 @@ class TerminalApp(AsciiApp):
         """Seconds since the last key or movement of the mouse."""
         return self._idle.rested if self._idle is not None else math.inf
 
+    async def redrawn(self) -> None:
+        """Wait until the newest key is on the terminal, but not long.
+
+        The monitor's thread reads some twenty files, and after each waits for the interpreter that paints the key.
+        """
+        if self._idle is not None:
+            await self._idle.redrawn()
+
     async def on_event(self, event: events.Event) -> None:
         """Every key and every movement of the mouse passes here."""
         if self._idle is not None and isinstance(event, events.InputEvent):

@@ -17,7 +17,7 @@ USES = (
     ("a page to sum up", 500, 150),
     ("a long document", 3_000, 400),
 )
-"""What a model is used for, with the tokens of the prompt and of the answer."""
+"""Uses of a model, with the tokens of the prompt and of the answer."""
 
 
 def answer_times(document: BenchDocument, result: BenchResult | None) -> Bars | None:

@@ -120,7 +120,7 @@ def facts_words(source: str, model: InspectDocument) -> HangingText:
     mark = SUPPORT[model.get("supported")]
     context = model.get("context_length")
     lines = [
-        Paragraph(text=Content.assemble(part(_name_of(source), "bold"))),
+        Paragraph(text=_name_and_folder(Path(source))),
         Paragraph(text=Content.assemble(part(f"{model.get('architecture')}  "), mark)),
         *_measured(model.get("support")),
         fit_words(model.get("estimates") or {}),
@@ -147,7 +147,6 @@ def facts_words(source: str, model: InspectDocument) -> HangingText:
         base = shown_path(str(model.get("base_folder", "")))
         lora = f"LoRA, rank {adapter.get('rank')}, on {one_line(str(adapter.get('base')), 80)}"
         lines.append(_line("adapter", lora, f"base found: {base}"))
-    lines.append(_line("folder", shown_path(source)))
     digest = str(model.get("fingerprint") or "")
     lines.append(_line("fingerprint", digest[: digest.find(":") + 13] + "…" if digest else "–"))
     return HangingText(*lines)
@@ -236,9 +235,9 @@ def server_words(endpoint: ConnectedServer) -> HangingText:
     )
 
 
-def _name_of(source: str) -> str:
-    """Return the last part of a folder's path."""
-    return shown_path(Path(source).name or source)
+def _name_and_folder(source: Path) -> Content:
+    folder = part(f"  in {shown_path(source.parent)}", "$foreground-muted")
+    return Content.assemble(part(shown_path(source.name), "bold"), folder)
 
 
 def _title(name: str, state: str) -> tuple[Paragraph, Paragraph]:
