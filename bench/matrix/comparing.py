@@ -83,7 +83,22 @@ class Converter:
         return folder / "artifact"
 
 
-def load_original(source: Path, base: Path | None) -> Any:
+class Original:
+    """The model in transformers; what it answers to a text is computed once, however many precisions are held against it."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._logits: dict[tuple[tuple[int, ...], int], Any] = {}
+
+    def logits(self, ids: Sequence[int], prefill: int) -> Any:
+        """Logits (tokens, vocabulary) in float64, in two passes."""
+        key = (tuple(ids), prefill)
+        if key not in self._logits:
+            self._logits[key] = original_logits(self._model, ids, prefill)
+        return self._logits[key]
+
+
+def load_original(source: Path, base: Path | None) -> Original:
     """The model in transformers, in float32; an adapter stays unmerged on its base."""
     import torch
     from transformers import AutoModelForCausalLM
@@ -97,7 +112,7 @@ def load_original(source: Path, base: Path | None) -> Any:
             if rows and rows != model.get_input_embeddings().weight.shape[0]:
                 model.resize_token_embeddings(rows, mean_resizing=False)
             model = PeftModel.from_pretrained(model, str(source))
-    return model.eval()
+    return Original(model.eval())
 
 
 def _rows(adapter: Path) -> int:
@@ -197,12 +212,12 @@ def texts(vocabulary: int, context: int, window: int = 0) -> list[tuple[list[int
     return [(long, max(1, room - STEPS)), (short, SHORT), *edges]
 
 
-def measure(original: Any, artifact: Path, given: list[tuple[list[int], int]]) -> Figures:
+def measure(original: Original, artifact: Path, given: list[tuple[list[int], int]]) -> Figures:
     """The worst figures over all texts, position by position."""
     import numpy
 
     pairs = [
-        (original_logits(original, ids, prefill), artifact_logits(artifact, ids, prefill))
+        (original.logits(ids, prefill), artifact_logits(artifact, ids, prefill))
         for ids, prefill in given
     ]
     return compare(*(numpy.concatenate(side) for side in zip(*pairs, strict=True)))

@@ -81,8 +81,9 @@ def main() -> None:
     out = sys.stdout
     sys.stdout = sys.stderr
     work = Path(sys.argv[1])
-    import torch
+    from firstlight_core.jobs.transformers_model import import_transformers
 
+    torch, _ = import_transformers()
     torch.set_num_threads(1)
     converter = Converter(work / "olive")
     known = {row.key: row for row in rows()}
