@@ -32,6 +32,7 @@ from firstlight_core.jobs import (
     olive_files,
     tensor_check,
     tied_int8,
+    torch_parts,
     transformers_index,
 )
 from firstlight_core.jobs.adapter_merge import fits, merge_adapter
@@ -228,6 +229,7 @@ def _load_olive(context: JobContext) -> OliveLog:
     context.emit(Stage("load-olive", "Loading Olive"))
     try:
         with without_collections():
+            torch_parts.install()
             transformers_index.install()
             install()
             lazy_weights.install()

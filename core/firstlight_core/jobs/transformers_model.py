@@ -11,7 +11,7 @@ from firstlight_core.artifact.tokenizer_files import read_chat_template
 from firstlight_core.counters import load_average
 from firstlight_core.environment.toolchain import install_line
 from firstlight_core.errors import FirstlightError, ModelRefused, ToolchainMissing
-from firstlight_core.jobs import transformers_index
+from firstlight_core.jobs import torch_parts, transformers_index
 from firstlight_core.jobs.tensor_check import refuse_missing
 from firstlight_core.model.adapter import WEIGHTS
 from firstlight_core.model.folder import list_folder
@@ -33,6 +33,9 @@ def import_transformers() -> tuple[Any, Any]:
     try:
         with contextlib.nullcontext() if loaded else without_collections():
             import torch
+
+            if not loaded:
+                torch_parts.install()
             import transformers
 
             if not loaded:
