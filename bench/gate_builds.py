@@ -114,11 +114,16 @@ def tiny_model(kind: str, *, seed: int = 0, vocab: int = 320, **values: Any) -> 
     return model.eval()
 
 
-def save(folder: Path, model: Any) -> Path:
-    """A complete source folder: the model and a small byte-level tokenizer."""
+def save(folder: Path, model: Any, files: Path | None = None) -> Path:
+    """A complete source folder: the model and a small byte-level tokenizer, or the tokenizer of `files`."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     model.save_pretrained(folder)
+    if files is not None:
+        for path in files.iterdir():
+            if path.suffix != ".safetensors" and not (folder / path.name).exists():
+                shutil.copy(path, folder)
+        return folder
     made = Tokenizer(models.BPE())
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     made.decoder = decoders.ByteLevel()
@@ -148,7 +153,8 @@ def build(source: Path, output: Path, precision: str) -> Path:
     from firstlight_core.precision.olive_reading import object_at
     from firstlight_core.precision.table import find_precision
 
-    row = find_precision(precision)
+    # Rounded to the nearest where a row has two forms; `gate_calibrated` builds the other.
+    row = find_precision(precision).forms[-1]
     extra = object_at(row.builder_options, "extra_options")
     options = {**BUILDER_OPTIONS, **row.builder_options, **extra}
     options.pop("extra_options", None)
@@ -214,7 +220,7 @@ class Bench:
             raise RuntimeError(f"{self.source} cannot be computed here")
         self.reference: Reference = reference
 
-    def hold(self, artifact: Path) -> tuple[Checked, AnswersReply]:
+    def hold(self, artifact: Path, *, calibrated: bool = False) -> tuple[Checked, AnswersReply]:
         """Return the inputs of the gate: `passed` and `original` of `conversion/verdict.py`."""
         from firstlight_core.conversion.verdict import is_rounded
         from firstlight_core.jobs.gate import _Checker
@@ -222,7 +228,7 @@ class Bench:
         checker = _Checker()
         with quiet():
             checked = checker.check({"artifact": str(artifact), "expected": {}})
-            proof = self.yardstick.prove(artifact)
+            proof = self.yardstick.prove(artifact, calibrated=calibrated)
             request: CompareRequest = {
                 "artifact": str(artifact),
                 "rounded": is_rounded(checked["built"]),
@@ -234,6 +240,7 @@ class Bench:
             "smoke": compared["smoke"],
             "built": checked["built"],
             "agreement": compared["agreement"],
+            "calibrated": calibrated,
         }
         return passed, {"reference": self.reference, "proof": proof, "reason": proof["reason"]}
 

@@ -198,6 +198,35 @@ def two_tokens_swapped(model: Any) -> bool:
     return True
 
 
+def half_rows_zeroed(model: Any) -> bool:
+    """Half of eight rows of one matrix is zero."""
+    for name, parameter in model.named_parameters():
+        if parameter.dim() == 2 and any(part in name for part in ("up_proj", "fc1", "w1")):
+            parameter.data[8:16, parameter.shape[1] // 2 :] = 0
+            return True
+    return False
+
+
+def rows_scaled(model: Any) -> bool:
+    """Eight rows of one matrix are half as large again."""
+    for name, parameter in model.named_parameters():
+        if parameter.dim() == 2 and any(part in name for part in ("up_proj", "fc1", "w1")):
+            parameter.data[8:16] *= 1.5
+            return True
+    return False
+
+
+def head_rows_swapped(model: Any) -> bool:
+    """Two rows of an output head of its own change places."""
+    head = model.get_output_embeddings().weight
+    if head is model.get_input_embeddings().weight:
+        return False
+    held = head.data[-1].clone()
+    head.data[-1] = head.data[-2]
+    head.data[-2] = held
+    return True
+
+
 def wrong_eps(model: Any) -> bool:
     """The norms' epsilon is a thousand times larger."""
     for name in ("rms_norm_eps", "norm_eps", "layer_norm_eps", "layer_norm_epsilon"):
@@ -211,6 +240,7 @@ SOURCE: tuple[Change, ...] = (
     rope_theta, rope_type_dropped, window_dropped, window_halved, head_from_table, table_from_head, bias_lost, norm_plus_one, norm_scaled,
     layer_zeroed, layers_swapped, queries_permuted, queries_and_keys_swapped, gate_and_up_swapped, rows_zeroed,
     matrix_scaled, token_rows_shifted, two_tokens_swapped, wrong_eps,
+    half_rows_zeroed, rows_scaled, head_rows_swapped,
 )  # fmt: skip
 
 

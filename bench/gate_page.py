@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from bench.gate_moved import CALIBRATED, WEIGHTS_ALONE, moved_limits, moved_page
 from firstlight_core.conversion import verdict
 from firstlight_core.documents.conversion import Agreement, Distance, WeightFigures
 from firstlight_core.documents.jobs_conversion import AnswersReply, Checked, Proof, Reference
@@ -16,16 +17,13 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results" / "gate.jsonl"
 LIMITS = ROOT / "core" / "firstlight_core" / "conversion" / "gate_thresholds.json"
 PAGE = ROOT / "docs" / "gate.md"
-KINDS = {"fp32": "32", "fp16": "16", "int8": "8", "int4": "4"}
+KINDS = {"fp32": "32", "fp16": "16", "int8": "8", "int4": "4", CALIBRATED: "4"}
 FLOOR = 1e-6
 """Weights that are stored as they are differ by nothing at all; a limit leaves room for one float32 rounding."""
-NET = {"fp32": 1e-6, "fp16": 1e-3, "int8": 0.3, "int4": 5.0}
+NET = {"fp32": 1e-6, "fp16": 1e-3, "int8": 0.3, "int4": 5.0, CALIBRATED: 5.0}
 """Least limits of the KL divergence of a proven artifact: a net for kernels gone wrong, no judgement of its quality."""
-ALONE = {"fp32": 0.1, "fp16": 0.1, "int8": 0.3, "int4": 2.0}
+ALONE = {"fp32": 0.1, "fp16": 0.1, "int8": 0.3, "int4": 2.0, CALIBRATED: 2.0}
 """Least limits where nothing else is measured: room for an original in sixteen bits, and for real models at four."""
-CALIBRATED = {"weight_error": 0.35, "row_error": 2.0, "slope": 0.15}
-"""Our choice, about twice the worst of the six builds that were looked at: GPTQ moves weights so that their errors
-balance, at times a whole row. Its structure is held to the same limit as any other."""
 SHOWN_BY = {
     "row_error": ("rows_zeroed", "two_tokens_swapped"),
     "slope": ("matrix_scaled",),
@@ -36,7 +34,8 @@ Row = dict[str, Any]
 
 def kind(row: Row) -> str:
     """The row of the limits that a build is judged by."""
-    return "int4" if row["precision"].startswith("int4") else str(row["precision"].split("-")[0])
+    name = str(row["precision"])
+    return name if name == CALIBRATED else name.split("-")[0]
 
 
 def middle(low: float, high: float) -> float:
@@ -57,23 +56,29 @@ def limits_of(honest: list[Row], planted: list[Row]) -> dict[str, dict[str, floa
     whole matrix may be four times as far away as the worst honest one.
     """
     right = max(r["structure"] for r in honest)
-    hidden = {name for names in SHOWN_BY.values() for name in names}
-    visible = [r for r in planted if r.get("structure") is not None and r["fault"] not in hidden]
+    visible = [
+        r for r in planted if r.get("structure") is not None and r["fault"] not in WEIGHTS_ALONE
+    ]
     structure = middle(right, min(r["structure"] for r in visible))
-    by_kind = {}
+    by_kind: dict[str, dict[str, float]] = {}
+    plain = [r for r in honest if kind(r) != CALIBRATED]
     for name, bits in KINDS.items():
-        mine = [r for r in honest if kind(r) == name]
-        own = worst(honest, "error", bits)
+        own = worst(plain, "error", bits)
         limits = {"structure_error": structure, "weight_error": float(f"{4 * max(own, FLOOR):.0e}")}
-        for figure, faults in SHOWN_BY.items():
-            wrong = [r for r in planted if r["fault"] in faults and r.get(figure)]
+        if name == CALIBRATED:
+            limits |= moved_limits(honest, planted, by_kind["int4"]["weight_error"])
+        for figure, faults in SHOWN_BY.items() if name != CALIBRATED else ():
+            wrong = [
+                r
+                for r in planted
+                if r["fault"] in faults and r.get(figure) and kind(r) != CALIBRATED
+            ]
             least = min(max(r[figure].values()) for r in wrong)
-            limits[figure] = middle(worst(honest, figure, bits), least)
-        kls = [r["kl"] for r in mine]
+            limits[figure] = middle(worst(plain, figure, bits), least)
+        kls = [r["kl"] for r in honest if kind(r) == name]
         limits["kl_mean"] = max(NET[name], float(f"{10 * max(kls):.1e}"))
         limits["kl_alone"] = max(ALONE[name], float(f"{1.5 * max(kls):.1e}"))
         by_kind[name] = limits
-    by_kind["int4-calibrated"] = {**by_kind["int4"], **CALIBRATED}
     return by_kind
 
 
@@ -101,6 +106,8 @@ def as_told(row: Row) -> tuple[Checked, AnswersReply]:
         "row_error": row.get("row_error") or {},
         "slope": row.get("slope") or {},
     }
+    if "moved" in row:
+        weights["moved"] = row["moved"]
     passed: Checked = {
         "smoke": {"prompt": "", "tokens": 0, "text": "", "ids": []},
         "built": {
@@ -113,6 +120,7 @@ def as_told(row: Row) -> tuple[Checked, AnswersReply]:
             "embedding": "",
         },
         "agreement": agreement,
+        "calibrated": kind(row) == CALIBRATED,
     }
     reference: Reference = {
         "answers": [],
@@ -185,17 +193,18 @@ def page(honest: list[Row], planted: list[Row], failed: list[Row]) -> str:
     weak = [r for r in planted if "kl" in r and r["kl"] <= most[kind(r)]]
     text = (ROOT / "bench" / "gate_page.md").read_text("utf-8")
     table = [
-        "| | structure | weights: matrix | row | scale | KL, proven | KL alone |",
-        "|---|--:|--:|--:|--:|--:|--:|",
+        "| | structure | weights: matrix | row | scale | scale of a row | KL, proven | KL alone |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for name, row in limits.items():
         figures = " | ".join(
-            f"{row[key]:g}"
+            f"{row[key]:g}" if key in row else ""
             for key in (
                 "structure_error",
                 "weight_error",
                 "row_error",
                 "slope",
+                "row_slope",
                 "kl_mean",
                 "kl_alone",
             )
@@ -205,10 +214,13 @@ def page(honest: list[Row], planted: list[Row], failed: list[Row]) -> str:
         "| | honest builds | structure, worst | weights, worst | row, worst | scale, worst | KL, worst |",
         "|---|--:|--:|--:|--:|--:|--:|",
     ]
+    plain = [r for r in honest if kind(r) != CALIBRATED]
     for name, bits in KINDS.items():
         mine = [r for r in honest if kind(r) == name]
+        if name == CALIBRATED:
+            continue
         values = [max(r["structure"] for r in mine)]
-        values += [worst(honest, figure, bits) for figure in ("error", "row_error", "slope")]
+        values += [worst(plain, figure, bits) for figure in ("error", "row_error", "slope")]
         values.append(max(r["kl"] for r in mine))
         seen.append(f"| {name} | {len(mine)} | " + " | ".join(f"{v:.2g}" for v in values) + " |")
     names = list(dict.fromkeys(row["fault"] for row in planted))
@@ -217,7 +229,9 @@ def page(honest: list[Row], planted: list[Row], failed: list[Row]) -> str:
         "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for name in names:
-        builds = [(row, by) for row, by in verdicts if row["fault"] == name]
+        builds = [
+            (row, by) for row, by in verdicts if row["fault"] == name and kind(row) != CALIBRATED
+        ]
         count = Counter(by for _, by in builds)
         errors = [r["structure"] for r, by in builds if by == "structure"]
         cells = [count[key] or "" for key in ("weights", "structure", "logits", "runtime", "")]
@@ -229,11 +243,12 @@ def page(honest: list[Row], planted: list[Row], failed: list[Row]) -> str:
         )
     families = sorted({row["family"] for row in honest})
     through = [
-        f"- {r['family']} {r['precision']}: {r['fault']} (structure {r['structure']:.1g})"
+        f"- {r['family']} {r['precision']}: {r['fault']} (structure {r['structure'] or 0:.1g})"
         for r in passing
     ]
     left_out = [f"- {r['family']} {r['precision']}: {r['failed'][:120]}" for r in failed]
     return text.format(
+        **moved_page(honest, planted, refused_by),
         honest=len(honest),
         planted=len(planted),
         wrongly=len(wrongly),

@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from firstlight_core.documents.conversion import (
     Agreement,
@@ -22,7 +22,11 @@ from firstlight_core.documents.jobs_conversion import AnswersReply, Checked
 from firstlight_core.errors import CheckFailed
 from firstlight_core.precision.table import PRECISIONS, REFERENCE_PRECISION
 
-WeightLimit = Literal["weight_error", "row_error", "slope"]
+WeightLimit = Literal["weight_error", "row_error", "slope", "row_slope"]
+_KINDS = {"8": "int8", "16": "fp16", "32": "fp32"}
+"""Bits → the row of the limits; fewer bits are INT4's."""
+_MOVED = "int4-calibrated"
+"""The row of the limits for matrices that were rounded on a text."""
 _FILE = Path(__file__).with_name("gate_thresholds.json")
 _HINT = "That is damage, not drift: nothing was published. Try another precision, or --force to publish it all the same."
 
@@ -34,6 +38,8 @@ class GateLimits(TypedDict):
     weight_error: float
     row_error: float
     slope: float
+    row_slope: NotRequired[float]
+    """Of the weights of a row, where they were rounded on a text."""
     kl_mean: float
     """Limit for the artifact as a user runs it, when its structure is proven."""
     kl_alone: float
@@ -138,7 +144,7 @@ def decide(passed: Checked, original: AnswersReply) -> Judged:
         proof["reason"] = "the original was computed as it is stored, not in float32"
     structure = agreement.get("structure")
     known = reference["model_type"] in thresholds()["model_types"]
-    fault = _weight_fault(weights, kind, known=known)
+    fault = _weight_fault(weights, known=known)
     if structure is not None and exact:
         proof["level"] = "proven"
         fault = fault or _structure_fault(structure, limits)
@@ -149,33 +155,33 @@ def decide(passed: Checked, original: AnswersReply) -> Judged:
     return Judged(proof, fault)
 
 
-def _weight_fault(weights: WeightFigures | None, kind: str, *, known: bool) -> str:
+def _weight_fault(weights: WeightFigures | None, *, known: bool) -> str:
     if weights is None:
         return ""
     if known and (strange := [*weights["unmatched"], *weights["unused"]]):
         more = f" and {len(strange) - 1} more" if len(strange) > 1 else ""
         return f"The artifact's weights are not its original's: {str(strange[0])[:80]}{more} cannot be found again."
-    figures: tuple[tuple[dict[str, float], WeightLimit], ...] = (
-        (weights["error"], "weight_error"),
-        (weights["row_error"], "row_error"),
-        (weights["slope"], "slope"),
-    )
-    for errors, limit in figures:
+    figures: list[tuple[dict[str, float], WeightLimit, str]] = [
+        (weights["error"], "weight_error", ""),
+        (weights["row_error"], "row_error", ""),
+        (weights["slope"], "slope", ""),
+    ]
+    if (moved := weights.get("moved")) is not None:
+        figures += [
+            (moved["error"], "weight_error", _MOVED),
+            (moved["row_error"], "row_error", _MOVED),
+            (moved["row_slope"], "row_slope", _MOVED),
+            (moved["slope"], "slope", _MOVED),
+        ]
+    for errors, limit, moved_kind in figures:
         for bits, value in errors.items():
-            allowed = _of_bits(bits, kind)[limit]
+            allowed = thresholds()["limits"][moved_kind or _KINDS.get(bits, "int4")][limit]
             if not value <= allowed:
                 return (
                     "The artifact's weights are not its original's: at "
                     f"{bits} bits they differ by {value:.2g}, rounding explains {allowed:.2g}."
                 )
     return ""
-
-
-def _of_bits(bits: str, kind: str) -> GateLimits:
-    """Return the limits of matrices with these bits in an artifact of this kind."""
-    few = kind if kind.startswith("int4") else "int4"
-    kinds = {"8": "int8", "16": "fp16", "32": "fp32"}
-    return thresholds()["limits"][kinds.get(bits, few)]
 
 
 def _structure_fault(structure: Distance, limits: GateLimits) -> str:

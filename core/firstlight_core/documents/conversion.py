@@ -103,8 +103,22 @@ class Covered(TypedDict):
     rope_length_passed: bool | None
 
 
+class MovedFigures(TypedDict):
+    """How matrices differ whose weights were moved together, so that their output on a text changes least (GPTQ)."""
+
+    error: dict[str, float]
+    """Bits → the largest relative error (Frobenius norm) of a matrix."""
+    row_error: dict[str, float]
+    """Bits → the largest relative error of a row, of its weights or of what it computes: whichever is smaller."""
+    row_slope: dict[str, float]
+    """Bits → the largest distance from 1 of the factor between the weights of a row and its original's."""
+    slope: dict[str, float]
+    """Bits → the largest distance from 1 of the factor that brings a matrix and what it computes, both counting alike,
+    closest to its original and what that computes."""
+
+
 class WeightFigures(TypedDict):
-    """How the stored matrices of an artifact differ from those of the original."""
+    """How the stored matrices of an artifact differ from those of the original, but for those of `moved`."""
 
     matrices: int
     unmatched: list[str]
@@ -117,6 +131,8 @@ class WeightFigures(TypedDict):
     """Bits → the largest relative error of one row among rows of usual size."""
     slope: dict[str, float]
     """Bits → the largest distance from 1 of the factor between a matrix and its original."""
+    moved: NotRequired[MovedFigures]
+    """Matrices that were rounded on a text, held against their original by what they compute."""
 
 
 class ProofDocument(TypedDict):

@@ -41,6 +41,7 @@ from firstlight_core.jobs.float16_range import refuse_beyond_float16
 from firstlight_core.jobs.olive_bridge import OliveLog, WrittenBytes, install
 from firstlight_core.jobs.original import ReferenceModel
 from firstlight_core.precision.olive_reading import object_at, read_input, read_passes
+from firstlight_core.precision.table import calibrates
 from firstlight_core.process.context import JobContext, peak_rss
 from firstlight_core.process.events import Stage
 from firstlight_core.process.loading import without_collections
@@ -201,7 +202,9 @@ class _Converter:
             reference = self._yardstick.reference
             if reference is None:
                 return {"reference": None, "proof": None, "reason": self._yardstick.reason}
-            proof = self._yardstick.prove(Path(request["artifact"]))
+            proof = self._yardstick.prove(
+                Path(request["artifact"]), calibrated=calibrates(request["config"])
+            )
             give_back_memory()
         except FirstlightError:
             raise

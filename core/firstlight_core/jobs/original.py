@@ -8,6 +8,7 @@ from firstlight_core.documents.jobs_conversion import Proof, Reference, Text
 from firstlight_core.estimate.check_memory import original_fits, original_is_exact
 from firstlight_core.jobs.folded import folded
 from firstlight_core.jobs.graph_matrices import Graph
+from firstlight_core.jobs.matrix_inputs import matrix_inputs
 from firstlight_core.jobs.original_text import (
     PROMPTS,
     STEPS,
@@ -89,8 +90,11 @@ class ReferenceModel:
         }
         return self.reference
 
-    def prove(self, artifact: Path) -> Proof:
-        """Put the artifact's quantised matrices into the original, compare them, and have it compute again."""
+    def prove(self, artifact: Path, *, calibrated: bool = False) -> Proof:
+        """Put the artifact's quantised matrices into the original, compare them, and have it compute again.
+
+        `calibrated`: its weights were rounded on a text, so what they make of their inputs is compared too.
+        """
         assert self.reference is not None
         if not self._exact:
             return _unproven("the original was computed as it is stored, not in float32")
@@ -116,7 +120,9 @@ class ReferenceModel:
                     return _unproven(
                         f"the folded adapter is {far:.1g} away from the adapter itself"
                     )
-            figures = WeightProof(model).put(graph.matrices())
+            inputs = matrix_inputs(model, texts) if calibrated else {}
+            figures = WeightProof(model, inputs).put(graph.matrices())
+            del inputs
             own["weights"] = figures
             if graph.is_rounded() and figures["unmatched"]:
                 node = one_line(figures["unmatched"][0], 80)

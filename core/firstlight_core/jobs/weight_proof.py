@@ -6,15 +6,18 @@ be the original's but for the rounding of their bits.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from firstlight_core.documents.conversion import WeightFigures
+from firstlight_core.documents.conversion import MovedFigures, WeightFigures
 from firstlight_core.jobs.graph_matrices import StoredMatrix
+from firstlight_core.jobs.row_difference import RowDifference, shrinkage
 
 LEAST_LIKENESS = 0.7
 """Cosine between a block of rows and its rounded self; 4 bits give 0.98 and more, 2 bits above 0.8."""
+MOVED_BITS = 4
+"""Bits up to which a rounding on a text moves weights further than to the nearest step but one."""
 CHUNK = 8192
 """Rows that are compared at a time: copies of a whole vocabulary table would be the peak of the conversion."""
 _LAYER = re.compile(r"(?:^|[./])(?:layers|h|blocks)[./](\d+)(?:[./]|$)")
@@ -36,6 +39,8 @@ class WeightProof:
 
     model: Any
     """The plain original in float32: changed in place."""
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    """Where the artifact was rounded on a text: what goes into each matrix (`jobs/matrix_inputs.py`)."""
     figures: WeightFigures = field(init=False)
     _used: dict[str, set[int]] = field(init=False, default_factory=dict)
     _weights: dict[str, Any] = field(init=False, default_factory=dict)
@@ -128,29 +133,42 @@ class WeightProof:
         import torch
 
         weight = self._weights[span.name]
-        key = str(matrix.bits)
-        product = square = 0.0
-        rows, sizes = [], []
+        inputs = None
+        if not matrix.table and matrix.bits <= MOVED_BITS:
+            inputs = self.inputs.get(span.name)
+        weights, outputs = RowDifference(0.05), RowDifference(0.3)
+        # A row that the training has left near zero is rounded away beside its neighbours without harm.
         for begin in range(0, span.rows, CHUNK):
             count = min(CHUNK, span.rows - begin)
             first = span.stored_first + begin
             part = matrix.values[first : first + count]
             made = torch.from_numpy(part.astype("float32", copy=True))
             own = weight.data[span.first + begin : span.first + begin + count]
-            product += float((made * own).sum(dtype=torch.float64))
-            square += float((own * own).sum(dtype=torch.float64))
-            rows.append((made - own).norm(dim=1))
-            sizes.append(own.norm(dim=1))
+            weights.add(made, own)
+            if inputs is not None:
+                outputs.add(made @ inputs.t(), own @ inputs.t())
             own.copy_(made)
-        row_errors, row_sizes = torch.cat(rows), torch.cat(sizes)
-        slope = product / square if square else 1.0
-        # A row that the training has left near zero is rounded away beside its neighbours without harm.
-        floor = 0.05 * float(row_sizes.square().mean().sqrt()) + 1e-12
-        worst = float((row_errors / row_sizes.clamp(min=floor)).max())
-        error = float(row_errors.norm()) / max(float(row_sizes.norm()), 1e-12)
-        for name, value in (("error", error), ("row_error", worst), ("slope", abs(slope - 1))):
-            held: dict[str, float] = self.figures[name]  # type: ignore[literal-required]
-            held[key] = max(held.get(key, 0.0), value)
+        key = str(matrix.bits)
+        if inputs is None:
+            _raise(self.figures["error"], key, weights.error)
+            _raise(self.figures["row_error"], key, weights.row_error)
+            _raise(self.figures["slope"], key, weights.slope)
+            return
+        nothing: MovedFigures = {"error": {}, "row_error": {}, "row_slope": {}, "slope": {}}
+        moved = self.figures.setdefault("moved", nothing)
+        _raise(moved["error"], key, weights.error)
+        _raise(
+            moved["row_error"],
+            key,
+            float(torch.minimum(weights.row_errors, outputs.row_errors).max()),
+        )
+        _raise(moved["row_slope"], key, weights.row_slope)
+        mean = float(inputs.square().sum()) / inputs.shape[1]
+        _raise(moved["slope"], key, shrinkage([(outputs, 1.0), (weights, mean)]))
+
+
+def _raise(largest: dict[str, float], key: str, value: float) -> None:
+    largest[key] = max(largest.get(key, 0.0), value)
 
 
 def round_small(model: Any, stored: list[Any]) -> None:

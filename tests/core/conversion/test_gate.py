@@ -129,6 +129,28 @@ print(json.dumps(told))
 """
 
 
+ROUNDED_ON_A_TEXT = """
+from bench.gate_calibrated import FORMS, WIDE, calibrated_builder
+from bench.gate_faults import SOURCE
+from bench.gate_moved import WEIGHTS_ALONE
+import copy
+told = {}
+rounded = calibrated_builder()
+model = tiny_model("llama", **WIDE)
+bench = Bench(save(root / "source", model), root / "y")
+for form in FORMS:
+    passed, asked = bench.hold(rounded(bench.source, root / form.name / "artifact", form), calibrated=True)
+    judged = decide(passed, asked)
+    told[f"honest {form.name}"] = [judged.fault, judged.proof["level"], sorted(asked["proof"]["weights"]["moved"]["error"])]
+for change in SOURCE:
+    wrong = copy.deepcopy(model)
+    if change.__name__ in WEIGHTS_ALONE and change(wrong):
+        artifact = rounded(save(root / "wrong", wrong), root / change.__name__ / "artifact", FORMS[0])
+        told[change.__name__] = [decide(*bench.hold(artifact, calibrated=True)).fault]
+print(json.dumps(told))
+"""
+
+
 @pytest.mark.real
 @pytest.mark.slow
 def test_the_reported_cases_are_red_by_the_gate_alone(
@@ -138,6 +160,19 @@ def test_the_reported_cases_are_red_by_the_gate_alone(
     faults_by_name = held(builds, REPORTED, tmp_path)
     assert len(faults_by_name) == 10
     assert not [name for name, fault in faults_by_name.items() if not fault]
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_weights_rounded_on_a_text_hide_no_fault_of_weights(
+    builds: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    outcomes = held(builds, ROUNDED_ON_A_TEXT, tmp_path)
+    honest = {name: outcome for name, outcome in outcomes.items() if name.startswith("honest")}
+    assert len(honest) == 3 and len(outcomes) == 9
+    assert set(map(str, honest.values())) == {"['', 'proven', ['4']]"}
+    for name in outcomes.keys() - honest.keys():
+        assert "weights are not its original's" in outcomes[name][0], name
 
 
 @pytest.mark.real
@@ -229,6 +264,68 @@ def test_rows_are_found_by_their_numbers() -> None:
     assert aligned(large, large[8:20].flip(0)) is None
     assert aligned(large, torch.randn(12, 16, generator=chance)) is None
     assert aligned(large, torch.zeros(12, 16)) is None
+
+
+@pytest.mark.real
+def test_rows_are_held_against_their_original() -> None:
+    import torch
+
+    from firstlight_core.jobs.row_difference import RowDifference, shrinkage
+
+    chance = torch.Generator().manual_seed(0)
+    own = torch.randn(40, 16, generator=chance)
+    own[3] = 0.001
+    made = own * 1.05
+    made[7] = 0
+    made[3] = 5e-3
+    known = RowDifference(0.1)
+    for part in (slice(0, 25), slice(25, 40)):
+        known.add(made[part], own[part])
+    assert known.error == pytest.approx(float((made - own).norm() / own.norm()), rel=1e-5)
+    assert known.row_error == pytest.approx(1.0)
+    assert known.row_slope == pytest.approx(1.0)
+    assert known.slope == pytest.approx(float((made * own).sum() / (own * own).sum()) - 1, rel=1e-4)
+    ratio = float((made * own).sum() / (made * made).sum())
+    assert shrinkage([(known, 2.0)]) == pytest.approx(1 - ratio, rel=1e-4)
+    double = RowDifference(0.1)
+    double.add(own * 2, own)
+    twice = 4 * float((own * own).sum())
+    both = float((made * own).sum() * 3 + twice / 2) / float((made * made).sum() * 3 + twice)
+    assert shrinkage([(known, 3.0), (double, 1.0)]) == pytest.approx(1 - both, rel=1e-4)
+    nothing = RowDifference(0.1)
+    nothing.add(torch.zeros(2, 3), torch.zeros(2, 3))
+    assert (nothing.error, nothing.row_error, nothing.row_slope) == (0, 0, 0)
+    assert (nothing.slope, shrinkage([(nothing, 1.0)])) == (0, 0)
+
+
+@pytest.mark.real
+def test_the_inputs_of_every_matrix_are_taken_once() -> None:
+    import torch
+
+    from firstlight_core.jobs.matrix_inputs import TOKENS, matrix_inputs
+
+    class Network(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed = torch.nn.Embedding(200, 8)
+            self.left, self.right = (torch.nn.Linear(8, 4, bias=False) for _ in range(2))
+            self.head = torch.nn.Linear(4, 200, bias=False)
+
+        def forward(self, input_ids: Any, use_cache: bool) -> Any:
+            state = self.embed(input_ids)
+            return self.head(self.left(state) * self.right(state))
+
+    network = Network()
+    texts: Any = [{"ids": list(range(150))}, {"ids": [5, 6]}]
+    inputs = matrix_inputs(network, texts)
+    assert {name: tuple(given.shape) for name, given in inputs.items()} == {
+        "left.weight": (TOKENS + 2, 8),
+        "right.weight": (TOKENS + 2, 8),
+        "head.weight": (TOKENS + 2, 4),
+    }
+    assert torch.equal(inputs["left.weight"][-2:], network.embed.weight[5:7])
+    network(torch.tensor([[1]]), False)
+    assert len(inputs["left.weight"]) == TOKENS + 2
 
 
 def test_figures_are_those_of_an_independent_computation() -> None:

@@ -82,13 +82,44 @@ def test_every_figure_beyond_its_limit_is_red(kind: str, wrong: dict[str, Any], 
     assert document["proof"]["level"] == "wrong"
 
 
-def test_calibrated_weights_have_limits_of_their_own() -> None:
-    passed, original = figures("int4", slope={"4": 0.05})
-    assert decide(passed, original).fault
+def moved(**values: float) -> dict[str, dict[str, float]]:
+    """Figures of matrices that were rounded on a text; `values` say what is wrong with them."""
+    limits = thresholds()["limits"]["int4-calibrated"]
+    right = {
+        "error": limits["weight_error"] / 2,
+        "row_error": limits["row_error"] / 2,
+        "row_slope": limits["row_slope"] / 2,
+        "slope": limits["slope"] / 2,
+    }
+    return {name: {"4": value} for name, value in {**right, **values}.items()}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({}, ""),
+        ({"error": 0.5}, "differ by 0.5"),
+        ({"row_slope": 1.0}, "differ by 1"),
+        ({"row_error": 1.0}, "differ by 1"),
+        ({"slope": 0.04}, "differ by 0.04"),
+        ({"slope": float("nan")}, "differ by nan"),
+    ],
+)
+def test_calibrated_weights_are_judged_by_what_they_compute(
+    wrong: dict[str, float], words: str
+) -> None:
+    passed, original = figures("int4")
+    original["proof"]["weights"]["moved"] = moved(**wrong)
     judged = decide({**passed, "calibrated": True}, original)
-    assert (judged.fault, judged.proof["kind"]) == ("", "int4-calibrated")
-    passed, original = figures("int8", slope={"8": 0.05})
-    assert decide({**passed, "calibrated": True}, original).fault
+    assert judged.proof["kind"] == "int4-calibrated"
+    assert words in judged.fault and bool(words) == bool(judged.fault)
+
+
+@pytest.mark.parametrize("bits", ["4", "8"])
+def test_what_a_calibration_did_not_move_is_held_to_the_limits_of_others(bits: str) -> None:
+    passed, original = figures("int4", slope={bits: 0.05})
+    original["proof"]["weights"]["moved"] = moved()
+    assert f"at {bits} bits" in decide({**passed, "calibrated": True}, original).fault
 
 
 def test_an_unknown_architecture_falls_back_and_says_so() -> None:
