@@ -78,13 +78,13 @@ async def test_what_is_open_stands_there_with_the_key_that_goes_there(
     async with app.run_test(size=(200, 60)) as pilot:
         await settle(pilot)
         closing = str(app.screen.query_one("#closing", Words).render())
-        assert "not yet; k goes there" in closing
+        assert "not yet; u goes there" in closing
         assert ("b goes there" in closing) is (left == "all")
         rows = content_rows(pilot)
         assert empty_share(rows) < 0.4
         assert any("check the quality" in row for row in rows)
         assert any("Run again" in row for row in rows), "the files are in sight"
-        await pilot.press("k")
+        await pilot.press("u")
         await settle(pilot)
         assert isinstance(app.screen, QualityStep)
 
@@ -93,6 +93,6 @@ async def test_a_step_that_is_done_has_no_key(wizard: Build) -> None:
     app = wizard(session=FULL, first=SummaryStep)
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        await pilot.press("k")
+        await pilot.press("u")
         await settle(pilot)
         assert isinstance(app.screen, SummaryStep)

@@ -20,7 +20,7 @@ from firstlight_tui.widgets.precision_bars import memory_bars, size_bars
 from firstlight_tui.widgets.precision_columns import PrecisionRow
 from firstlight_tui.widgets.words import part
 
-KEYS: Mapping[str, str] = {"template": "t", "deploy": "d", "benchmark": "b", "quality": "k"}
+KEYS: Mapping[str, str] = {"template": "t", "deploy": "d", "benchmark": "b", "quality": "u"}
 """The key that goes to a step that is still open."""
 _ADDS: Mapping[str, tuple[str, str]] = {
     "template": (
