@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from firstlight_core.documents.jobs_conversion import ConvertRequest
+    from firstlight_core.model.inspection import Inspection
 
 PREFILL, STEPS = 150, 20
 """Tokens of the long text that are read in one go, and one by one after them."""
@@ -61,22 +62,36 @@ class Converter:
         self._converter: Any = convert._Converter(work, "", Quiet())  # type: ignore[arg-type]
         self._number = 0
 
-    def convert(self, source: Path, base: Path | None, precision: str) -> Path:
-        """Convert and return the artifact; a mistake of the tools comes out as an exception."""
+    def convert(
+        self,
+        source: Path,
+        base: Path | None,
+        precision: str,
+        *,
+        inspection: "Inspection | None" = None,
+    ) -> Path:
+        """Convert and return the artifact; a mistake of the tools comes out as an exception.
+
+        With an inspection, in the form of the row that a user of this model gets: rounded on a text where it can be.
+        """
+        from firstlight_core.conversion.calibration_text import built_in_text
         from firstlight_core.conversion.olive_config import run_config
-        from firstlight_core.precision.table import find_precision
+        from firstlight_core.estimate.estimates import form_of
+        from firstlight_core.precision.table import calibrates, find_precision
 
         self._number += 1
         folder = self._work / f"out{self._number}"
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "artifact").mkdir(parents=True)
         (folder / "work").mkdir()
-        config = run_config(source, find_precision(precision), base=base)
+        row = find_precision(precision)
+        row = row.forms[-1] if inspection is None else form_of(row, inspection)
+        config = run_config(source, row, base=base)
         request: ConvertRequest = {
             "config": config,
             "folder": str(folder),
             "layers": 0,
-            "calibration": None,
+            "calibration": built_in_text().to_json() if calibrates(config) else None,
             "force": False,
         }
         self._converter.convert(request)

@@ -15,7 +15,14 @@ from bench.matrix.comparing import Converter, Figures, load_original, measure, t
 from bench.matrix.rows import Row, rows
 from bench.matrix.tiny import write_model
 
-LIMITS = {"fp32": 1e-9, "int8": 0.3, "int8-compact": 0.3, "int4": 3.5, "int4-quality": 3.5}
+LIMITS = {
+    "fp32": 1e-9,
+    "int8": 0.3,
+    "int8-compact": 0.3,
+    "int4": 3.5,
+    "int4-quality": 3.5,
+    "int4-calibrated": 3.5,
+}
 """Largest mean KL of a right row (nats): FP32 rows that are right stay below 5e-10, the weakest planted fault is 3e-9; of quantised
 rows only those count as wrong that say something else altogether (unrelated logits of this spread: about 9)."""
 
@@ -58,7 +65,8 @@ def make(row: Row, converter: Converter, work: Path) -> dict[str, Any]:
     why = ""
     for precision in row.precisions:
         try:
-            precision_figures = measure(original, converter.convert(source, base, precision), given)
+            artifact = converter.convert(source, base, precision, inspection=inspection)
+            precision_figures = measure(original, artifact, given)
         except Exception as error:
             traceback.print_exc()
             worst, why = "failed", f"{precision}: {type(error).__name__}: {error}"
