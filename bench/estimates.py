@@ -35,7 +35,7 @@ from firstlight_core.inference.engine import open_engine
 from firstlight_core.model.inspection import Inspection, inspect_model
 from firstlight_core.monitor import PeakMemory
 from firstlight_core.paths import find_paths
-from firstlight_core.precision.table import BASE_RAM, PRECISIONS, Precision
+from firstlight_core.precision.table import BASE_RAM, PRECISIONS, Precision, find_precision
 
 DOCS = Path(__file__).parent.parent / "docs"
 GOALS = {
@@ -56,6 +56,12 @@ CONTEXT = 2048
 QUESTION = "Tell me about the sea, and the mountains behind it. " * 16
 BUSY = 1.0
 """Load average from which the seconds of a conversion say nothing about the machine."""
+
+
+FORMS = {
+    row.key if form is row else f"{row.key} none": form for row in PRECISIONS for form in row.forms
+}
+"""Every form of every row by name; `none`: rounded to the nearest, as by `--calibration none`."""
 
 
 def estimated(inspection: Inspection, precision: Precision) -> dict[str, float]:
@@ -92,7 +98,14 @@ async def run_memory(artifact: Path, context: int) -> int:
 async def measure(source: Path, output: Path, precision: Precision, context: int) -> dict[str, Any]:
     """Convert once and run it once; bytes of the folder, peak resident bytes of all processes, seconds in Olive."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    document = await convert(source, output, precision=precision.key, force=True)
+    nearest = find_precision(precision.key).nearest is precision
+    document = await convert(
+        source,
+        output,
+        precision=precision.key,
+        calibration="none" if nearest else None,
+        force=True,
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     run_ram = await run_memory(output, context)
     shutil.rmtree(output)
@@ -168,13 +181,12 @@ def table(document: dict[str, Any]) -> str:
 def refresh(document: dict[str, Any], work: Path, own: dict[str, Path]) -> None:
     """Compute every estimate again with the formulas of today; the measurements stay, and so does what is not here."""
     known: dict[str, Inspection] = {}
-    rows = {row.key: row for row in PRECISIONS}
     for case in document["cases"]:
         name = case["model"]
         if name not in own and name not in _names():
             continue
         known.setdefault(name, inspect_model(source_folder(name, work, own)))
-        case["estimate"] = estimated(known[name], rows[case["precision"]])
+        case["estimate"] = estimated(known[name], FORMS[case["precision"]])
 
 
 def fit(document: dict[str, Any], work: Path, own: dict[str, Path]) -> str:
@@ -228,7 +240,7 @@ def _names() -> list[str]:
 def main() -> int:
     """Run the cases that were asked for and write both files."""
     names = _names()
-    keys = [row.key for row in PRECISIONS]
+    keys = list(FORMS)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="*", choices=names)
     parser.add_argument("--source", nargs="*", type=Path, default=[])
@@ -247,26 +259,24 @@ def main() -> int:
     for name in [] if arguments.table else [*models, *own]:
         source = source_folder(name, arguments.work, own)
         inspection = inspect_model(source)
-        for row in (row for row in PRECISIONS if row.key in arguments.precisions):
+        for key, row in ((key, row) for key, row in FORMS.items() if key in arguments.precisions):
             guess = estimated(inspection, row)
             load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
             began = time.strftime("%Y-%m-%d %H:%M")
             try:
-                output = arguments.work / "out" / f"{name}-{row.key}"
+                output = arguments.work / "out" / f"{name}-{key.replace(' ', '-')}"
                 real = asyncio.run(measure(source, output, row, context_of(inspection)))
             except FirstlightError as error:
-                sys.stderr.write(f"{name} {row.key}: {error}\n{error.detail[-1500:]}\n")
+                sys.stderr.write(f"{name} {key}: {error}\n{error.detail[-1500:]}\n")
                 continue
-            case = {"model": name, "precision": row.key, "at": began, "load_before": load}
+            case = {"model": name, "precision": key, "at": began, "load_before": load}
             case |= {"measured": real, "estimate": guess}
             sys.stderr.write(
-                f"{name} {row.key}: "
+                f"{name} {key}: "
                 + ", ".join(f"{k} {real[k]} ({guess[k] / real[k] - 1:+.1%})" for k in GOALS)
                 + f", load {load:.1f}\n"
             )
-            others = [
-                c for c in document["cases"] if (c["model"], c["precision"]) != (name, row.key)
-            ]
+            others = [c for c in document["cases"] if (c["model"], c["precision"]) != (name, key)]
             places = {model: position for position, model in enumerate(names)}
             document["cases"] = sorted(
                 [*others, case],

@@ -143,7 +143,8 @@ async def test_a_precision_is_one_row(add_row: AddRow, tmp_path: Path, sample: P
 
     model = inspect_and_estimate(sample)
     estimate = model["estimates"]["int4-wide"]
-    compact, plain = (model["estimates"][key]["bytes"] for key in ("int4-compact", "int4"))
+    rounded = model["nearest_estimates"]
+    compact, plain = (rounded[key]["bytes"] for key in ("int4-compact", "int4"))
     assert compact < estimate["bytes"] < plain and estimate["seconds"] > 0
     assert run_config(sample, row)["passes"]["build"]["int4_block_size"] == 64
     builder = course_config(sample, tmp_path, row)["passes"]["builder"]

@@ -182,7 +182,8 @@ async def measure_making(model: PeerModel, folders: Folders, llama: LlamaCpp) ->
     config.write_text(json.dumps(large_blocks_config(folders.source, row)), "utf-8")
     calibrated = ("--precision", row.key)
     subjects: list[Subject] = [
-        Conversion(INT4, folders, folders.int4),
+        # As in the stored results; the row's own way is `LARGE_BLOCKS`.
+        Conversion(INT4, folders, folders.int4, "--calibration", "none"),
         Conversion(CALIBRATED, folders, folders.calibrated, *calibrated),
         Conversion(
             LARGE_BLOCKS, folders, folders.large_blocks, *calibrated, "--config", str(config)

@@ -44,7 +44,7 @@ def test_a_source_is_tuned_and_its_best_build_published(tmp_path: Path, sample: 
     assert reply["schema"] == "firstlight/tune/1"
     assert reply["ok"] is True
     rows = {row["label"]: row for row in reply["builds"]}
-    assert len(rows) == 7
+    assert len(rows) == 4
     limit = reply["max_drift"]["kl_mean"]
     assert limit == pytest.approx(1.1 * rows["INT4"]["drift"]["kl_mean"])
     for row in rows.values():

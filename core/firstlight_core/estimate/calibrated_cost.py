@@ -3,6 +3,8 @@
 Measured piece by piece with olive-ai 0.13.0 and torch 2.13 on one core (docs/int4.md): the constants are seconds.
 """
 
+import platform
+
 from firstlight_core.model.inspection import Inspection
 from firstlight_core.precision.calibration import BUILT_IN_TOKENS, LONGEST_ANSWER, QUESTIONS, TOKENS
 from firstlight_core.precision.table import Precision
@@ -50,6 +52,20 @@ def unfit(inspection: Inspection, precision: Precision) -> str:
     if reason := uneven_layers(inspection):
         return f"{reason} INT4 quality pads them."
     return ""
+
+
+def slower_here(inspection: Inspection, precision: Precision, *, machine: str | None = None) -> str:
+    """Return why this machine would run a calibrated row more slowly than the one rounded to the nearest; empty when not.
+
+    onnxruntime 1.31 has fast kernels for ARM (KleidiAI) that take whole blocks only. `machine`: as `platform.machine()`.
+    """
+    if (machine or platform.machine()).lower() not in ("arm64", "aarch64"):
+        return ""
+    block = precision.body_block
+    part = next((columns for columns, _ in inspection.structure.matrices if columns % block), None)
+    if part is None:
+        return ""
+    return f"Matrices of {part} columns are no whole blocks of {block}, which this processor computes more slowly."
 
 
 def uneven_layers(inspection: Inspection) -> str:

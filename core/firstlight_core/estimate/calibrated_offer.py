@@ -1,24 +1,23 @@
-"""When INT4 drifts noticeably, what a calibrated INT4 costs and gains: measured here, or estimated until it is."""
+"""When INT4 drifts noticeably, what the finer INT4 calibrated costs and gains: measured here, or estimated until it is."""
 
 from collections.abc import Mapping
 
 from firstlight_core.documents.estimate import Estimates
 from firstlight_core.estimate.measured_figures import Figures
-from firstlight_core.precision.table import PRECISIONS, Precision
+from firstlight_core.precision.table import DEFAULT_PRECISION, PRECISIONS, Precision, find_precision
 from firstlight_core.text import bytes_text, seconds_text
 
 NOTICEABLE = ("noticeable", "far")
-"""Quality's words for a row that is worth a calibration."""
+"""Quality's words for a row beside which a finer one is worth its cost."""
 
 
 def offer_calibrated(estimates: Estimates, figures: Mapping[str, Figures]) -> str:
-    """Return one sentence that offers the calibrated row beside a plain row of as many bits; empty when there is none to make."""
-    offered = next((row for row in PRECISIONS if row.calibrated), None)
-    if offered is None:
-        return ""
-    plain = next((row for row in PRECISIONS if _is_plain(row, offered)), None)
-    known = figures.get(plain.key) if plain is not None else None
-    if plain is None or known is None or known.closeness not in NOTICEABLE:
+    """Return one sentence that offers the finer calibrated row beside the default one; empty when there is none to make."""
+    plain = find_precision(DEFAULT_PRECISION)
+    finer = (row for row in PRECISIONS if row.calibrated and row.fineness > plain.fineness)
+    offered = next(finer, None)
+    known = figures.get(plain.key)
+    if offered is None or known is None or known.closeness not in NOTICEABLE:
         return ""
     made = figures.get(offered.key)
     if made is not None and made.kl_mean is not None and known.kl_mean:
@@ -26,7 +25,7 @@ def offer_calibrated(estimates: Estimates, figures: Mapping[str, Figures]) -> st
     guess = estimates.get(offered.key, {})
     if not guess.get("available") or (made is not None and made.usable is False):
         return ""
-    words = f"{plain.label} is noticeably different{_distance(known)}: {offered.label} rounds on a text instead"
+    words = f"{plain.label} is noticeably different{_distance(known)}: {offered.label} stores more finely"
     costs = []
     if known.bytes is not None and guess.get("bytes") is not None:
         costs.append(f"{bytes_text(guess['bytes'] - known.bytes)} more")
@@ -49,17 +48,6 @@ def _measured(plain: Precision, known: Figures, offered: Precision, made: Figure
             f", converted in {seconds_text(made.seconds)} instead of {seconds_text(known.seconds)}"
         )
     return words + "."
-
-
-def _is_plain(row: Precision, offered: Precision) -> bool:
-    """Return whether a row has the builder's bits and block of the offered one, and rounds to the nearest."""
-    same = ("int4_block_size", "int4_accuracy_level")
-    return (
-        row.builder_precision == offered.builder_precision
-        and not row.calibrated
-        and "int4_algo_config" not in row.builder_options
-        and all(row.builder_options.get(k) == offered.builder_options.get(k) for k in same)
-    )
 
 
 def _distance(known: Figures) -> str:

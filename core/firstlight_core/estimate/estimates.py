@@ -19,6 +19,7 @@ from firstlight_core.estimate.calibrated_cost import (
     LONGEST_SECONDS,
     calibration_ram,
     calibration_seconds,
+    slower_here,
     unfit,
 )
 from firstlight_core.estimate.calibration import factor, remember
@@ -164,7 +165,7 @@ def form_of(
     if rounded is None and inspection is not None:
         room = room or Room.here()
         guess = estimate(inspection, precision, room=room)
-        if guess["available"]:
+        if guess["available"] and not slower_here(inspection, precision):
             return precision
         # Without any tools neither can be made: what would be made with them counts.
         other = estimate(inspection, nearest, room=room)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from firstlight_core.documents.conversion import OliveConfig
 from firstlight_core.errors import UsageError
+from firstlight_core.files import JsonObject
 from firstlight_core.precision.olive_reading import read_passes
 from firstlight_core.precision.row import (
     BUILDER_BITS,
@@ -35,7 +36,56 @@ __all__ = [
 BASE_RAM = 499_000_000
 """Bytes of the processes before a weight is read: Python, torch, transformers and Olive, and the check that waits."""
 
-_INT4 = Claim(size="×0.125", speed="Fastest", quality="Acceptable", use="Resource-limited")
+_INT4_CLAIM = Claim(size="×0.125", speed="Fastest", quality="Acceptable", use="Resource-limited")
+_INT4_NEAREST = Precision(
+    key="int4",
+    label="INT4",
+    weight_bits=5,
+    claim=_INT4_CLAIM,
+    course_name="int4",
+    builder_precision="int4",
+    builder_options={"int4_block_size": 32, "int4_accuracy_level": 4},
+    expected={"bits": [4], "block_size": [32], "accuracy_level": [4]},
+    gate_limits="int4",
+    cost=Cost(
+        ram_body=2.5,
+        ram_table=10.05,
+        ram_untied=1.15,
+        seconds_body=8.0,
+        seconds_table=13.0,
+        seconds_untied=10.0,
+    ),
+    needs_good_pair=False,
+    note="The course's advice: start here. Every weight rounded to the nearest step, in blocks of 32.",
+)
+_COMPACT_NEAREST = Precision(
+    key="int4-compact",
+    label="INT4 compact",
+    weight_bits=4.25,
+    claim=_INT4_CLAIM,
+    course_name="int4",
+    builder_precision="int4",
+    builder_options={"int4_block_size": 128, "int4_accuracy_level": 4},
+    expected={"bits": [4], "block_size": [128], "accuracy_level": [4]},
+    gate_limits="int4",
+    cost=Cost(
+        ram_body=3.45,
+        ram_table=9.1,
+        ram_untied=0.5,
+        seconds_body=8.0,
+        seconds_table=12.0,
+        seconds_untied=10.0,
+    ),
+    note="One scale for 128 weights instead of 32: smaller, a little more drift.",
+)
+_CALIBRATED_BUILD: JsonObject = {
+    "int4_accuracy_level": 4,
+    # What the calibration of the layers leaves, the output head, is rounded on the text too (`jobs/calibrated_head.py`).
+    "int4_algo_config": "k_quant",
+}
+_CALIBRATED_COST = Cost(
+    ram_body=1.5, ram_table=20.0, ram_untied=2.0, seconds_body=4.0, seconds_table=30.0
+)
 
 PRECISIONS: tuple[Precision, ...] = (
     Precision(
@@ -108,43 +158,34 @@ PRECISIONS: tuple[Precision, ...] = (
     Precision(
         key="int4",
         label="INT4",
-        weight_bits=5,
-        claim=_INT4,
+        weight_bits=4.28125,
+        claim=_INT4_CLAIM,
         course_name="int4",
         builder_precision="int4",
-        builder_options={"int4_block_size": 32, "int4_accuracy_level": 4},
-        expected={"bits": [4], "block_size": [32], "accuracy_level": [4]},
-        gate_limits="int4",
-        cost=Cost(
-            ram_body=2.5,
-            ram_table=10.05,
-            ram_untied=1.15,
-            seconds_body=8.0,
-            seconds_table=13.0,
-            seconds_untied=10.0,
-        ),
+        builder_options={"int4_block_size": 32, **_CALIBRATED_BUILD},
+        calibrated=True,
+        layer_block=128,
+        nearest=_INT4_NEAREST,
+        expected={"bits": [4], "block_size": [32, 128], "accuracy_level": [4]},
+        gate_limits="int4-calibrated",
+        cost=_CALIBRATED_COST,
         needs_good_pair=False,
-        note="The course's advice: start here; if the quality is not satisfactory, try INT8 or FP16.",
+        note="The course's advice: start here. Rounded on a text so that the answers change least.",
     ),
     Precision(
         key="int4-compact",
         label="INT4 compact",
-        weight_bits=4.25,
-        claim=_INT4,
+        weight_bits=4.28125,
+        claim=_INT4_CLAIM,
         course_name="int4",
         builder_precision="int4",
-        builder_options={"int4_block_size": 128, "int4_accuracy_level": 4},
+        builder_options={"int4_block_size": 128, **_CALIBRATED_BUILD},
+        calibrated=True,
+        nearest=_COMPACT_NEAREST,
         expected={"bits": [4], "block_size": [128], "accuracy_level": [4]},
-        gate_limits="int4",
-        cost=Cost(
-            ram_body=3.45,
-            ram_table=9.1,
-            ram_untied=0.5,
-            seconds_body=8.0,
-            seconds_table=12.0,
-            seconds_untied=10.0,
-        ),
-        note="One scale for 128 weights instead of 32: smaller, a little more drift.",
+        gate_limits="int4-calibrated",
+        cost=_CALIBRATED_COST,
+        note="The output head in blocks of 128 too: smaller and faster, a little more drift.",
     ),
     Precision(
         key="int4-quality",
@@ -182,7 +223,7 @@ PRECISIONS: tuple[Precision, ...] = (
         expected={"bits": [4, 8], "block_size": [32], "accuracy_level": [4]},
         gate_limits="int4-calibrated",
         cost=Cost(
-            ram_body=1.5, ram_table=11.5, ram_untied=2.0, seconds_body=4.0, seconds_table=165.0
+            ram_body=1.5, ram_table=20.0, ram_untied=2.0, seconds_body=4.0, seconds_table=165.0
         ),
         note="GPTQ: each layer is rounded so that its output on a text changes least; the conversion takes minutes.",
     ),
@@ -222,7 +263,10 @@ def preferred_precision(keys: Iterable[str]) -> str | None:
 
 def cost_of(precision: Precision) -> Cost:
     """Return what converting to this precision costs; a row that was not measured costs what its builder's plain row does."""
-    cost = precision.cost or find_precision(precision.builder_precision).cost
+    plain = find_precision(precision.builder_precision)
+    if not precision.calibrated:
+        plain = plain.nearest or plain
+    cost = precision.cost or plain.cost
     if cost is None:
         raise LookupError(
             f"No row of builder precision {precision.builder_precision} was measured."

@@ -23,7 +23,7 @@ from firstlight_core.conversion.preflight import check_room, look
 from firstlight_core.errors import FirstlightError, InputRefused, ModelRefused, UsageError
 from firstlight_core.estimate.calibrated_cost import calibration_ram, calibration_seconds, unfit
 from firstlight_core.estimate.edited_size import edited_bytes
-from firstlight_core.estimate.estimates import Room, estimate, estimates
+from firstlight_core.estimate.estimates import Room, estimate, estimates, form_of
 from firstlight_core.measure.quality import GENERAL_PROMPTS
 from firstlight_core.model.inspection import Inspection, inspect_model
 from firstlight_core.precision.calibration import QUESTIONS
@@ -179,8 +179,8 @@ def test_a_configuration_that_calibrates_belongs_to_its_row(sample: Path, tmp_pa
     edited = plan_conversion(sample, tmp_path / "o", precision=ROW.key, config=config)
     assert edited.calibration is not None
     assert edited.expected == ROW.expected
-    with pytest.raises(UsageError, match="which INT4 does not"):
-        plan_conversion(sample, tmp_path / "o", precision="int4", config=config)
+    with pytest.raises(UsageError, match="which INT8 does not"):
+        plan_conversion(sample, tmp_path / "o", precision="int8", config=config)
 
 
 def test_its_options_are_the_blocks_of_the_layers_and_the_head(sample: Path) -> None:
@@ -266,7 +266,8 @@ def test_what_takes_hours_is_not_offered(sample: Path) -> None:
     row = estimate(large, ROW, room=PLENTY)
     assert (row["available"], row["blocked_by"]) == (False, "time")
     assert "would take about" in row["reason"]
-    assert estimate(large, find_precision("int4"), room=PLENTY)["available"]
+    assert form_of(find_precision("int4"), large, room=PLENTY) is find_precision("int4").nearest
+    assert estimates(large, room=PLENTY)["int4"]["available"]
     assert estimate(inspection, ROW, room=PLENTY)["available"]
 
 

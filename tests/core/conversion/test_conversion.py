@@ -318,8 +318,11 @@ def test_plan_says_what_the_course_says_and_what_is_run(sample: Path, tmp_path: 
 def test_adapter_plan_merges_first(sample: Path, tmp_path: Path) -> None:
     plan = plan_conversion(sample.parent / "adapter", tmp_path / "out")
     assert plan.base == sample
-    assert list(plan.run_config["passes"]) == ["build"]
+    assert list(plan.run_config["passes"]) == ["calibrate", "build"]
     assert plan.run_config["input_model"]["adapter_path"] == str(sample.parent / "adapter")
+    nearest = plan_conversion(sample.parent / "adapter", tmp_path / "out", calibration="none")
+    assert list(nearest.run_config["passes"]) == ["build"]
+    assert nearest.run_config["input_model"] == plan.run_config["input_model"]
 
 
 BAD_CONFIGS: list[tuple[Any, str]] = [

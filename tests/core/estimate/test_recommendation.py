@@ -153,7 +153,7 @@ def test_a_calibrated_row_is_offered_where_int4_drifts_noticeably() -> None:
     far = figures("int4", kl_mean=0.4, closeness="far", bytes=18 * MIB, seconds=6.0)
     assert offer_calibrated(guesses, {}) == offer_calibrated(guesses, close) == ""
     offer = offer_calibrated(guesses, far)
-    assert offer.startswith("INT4 is noticeably different (mean KL 0.4): INT4 calibrated rounds")
+    assert offer.startswith("INT4 is noticeably different (mean KL 0.4): INT4 calibrated stores")
     assert "2.00 MiB more, about 60 s to convert; estimate" in offer
     for goal in GOALS:
         advice = recommend(goal.key, guesses, far)

@@ -15,37 +15,44 @@ from firstlight_core.precision.options import (
     read_options,
     with_options,
 )
-from firstlight_core.precision.table import PRECISIONS, find_precision
+from firstlight_core.precision.table import PRECISIONS, Precision, find_precision
 
 SOURCE = Path("/models/m")
 
 
-@pytest.mark.parametrize("row", PRECISIONS, ids=lambda row: row.key)
-def test_a_rows_own_configuration_is_what_its_row_expects(row: object) -> None:
-    precision = find_precision(row.key)  # type: ignore[attr-defined]
+FORMS = [form for row in PRECISIONS for form in row.forms]
+INT4 = find_precision("int4")
+assert INT4.nearest is not None
+NEAREST = INT4.nearest
+
+
+@pytest.mark.parametrize("precision", FORMS, ids=lambda row: f"{row.key}-{row.calibrated}")
+def test_a_rows_own_configuration_is_what_its_row_expects(precision: Precision) -> None:
     wanted = {k: v for k, v in precision.expected.items() if k != "dtype" and v}
     found = expected_of(run_config(SOURCE, precision))
     assert found.items() <= wanted.items() if options_for(precision, tied=True) else not found
 
 
 def test_only_quantised_rows_have_options_and_only_tied_models_an_embedding() -> None:
-    def keys(precision: str, *, tied: bool) -> list[str]:
-        return [option.key for option in options_for(find_precision(precision), tied=tied)]
+    def keys(precision: Precision, *, tied: bool) -> list[str]:
+        return [option.key for option in options_for(precision, tied=tied)]
 
-    assert keys("fp32", tied=True) == keys("fp16", tied=True) == []
-    assert keys("int4", tied=True) == [
+    fp32, fp16, int8 = map(find_precision, ("fp32", "fp16", "int8"))
+    assert keys(fp32, tied=True) == keys(fp16, tied=True) == []
+    assert keys(NEAREST, tied=True) == [
         "block_size",
         "accuracy_level",
         "algorithm",
         "shared_embeddings",
     ]
-    assert "shared_embeddings" not in keys("int4", tied=False)
-    assert "shared_embeddings" not in keys("int8", tied=True)
+    assert keys(INT4, tied=True) == ["block_size", "accuracy_level", "algorithm"]
+    assert "shared_embeddings" not in keys(NEAREST, tied=False)
+    assert "shared_embeddings" not in keys(int8, tied=True)
 
 
 def test_options_come_back_as_they_went_in() -> None:
-    for key in ("int4", "int8", "int4-quality", "int4-calibrated"):
-        row = find_precision(key)
+    rows = (NEAREST, *map(find_precision, ("int4", "int8", "int4-quality", "int4-calibrated")))
+    for row in rows:
         own = run_config(SOURCE, row)
         offered = options_for(row, tied=True)
         for values in itertools.product(*([c.value for c in o.choices] for o in offered)):
@@ -58,14 +65,17 @@ def test_options_come_back_as_they_went_in() -> None:
             assert expected["block_size"] == sorted({int(chosen["block_size"]), *head})
             assert expected["accuracy_level"] == [chosen["accuracy_level"]]
             # It passes the check of an edited configuration.
-            plan = plan_conversion(SOURCE, "/out", precision=key, config=changed)
+            plan = plan_conversion(SOURCE, "/out", precision=row.key, config=changed)
+            assert plan.precision is row
             assert plan.expected == expected_of(changed)
 
 
 def test_the_rows_own_values_change_nothing() -> None:
-    row = find_precision("int4")
-    own = run_config(SOURCE, row)
-    assert with_options(own, read_options(own), precision=row, tied=True) == own
+    for row in (INT4, NEAREST):
+        own = run_config(SOURCE, row)
+        offered = {option.key for option in options_for(row, tied=True)}
+        values = {key: value for key, value in read_options(own).items() if key in offered}
+        assert with_options(own, values, precision=row, tied=True) == own
 
 
 @pytest.mark.parametrize(
@@ -79,14 +89,14 @@ def test_the_rows_own_values_change_nothing() -> None:
     ],
 )
 def test_what_is_not_known_to_load_is_refused(key: str, value: int | str | bool) -> None:
-    row = find_precision("int4")
-    with pytest.raises(UsageError, match="not known to load with INT4"):
-        with_options(run_config(SOURCE, row), {key: value}, precision=row, tied=True)
+    for row in (INT4, NEAREST):
+        with pytest.raises(UsageError, match="not known to load with INT4"):
+            with_options(run_config(SOURCE, row), {key: value}, precision=row, tied=True)
 
 
 @pytest.mark.real
 async def test_the_graph_holds_what_was_chosen(tmp_path: Path, sample: Path) -> None:
-    row = find_precision("int4")
+    row = NEAREST
     chosen: dict[str, int | str | bool] = {
         "block_size": 64,
         "accuracy_level": 1,

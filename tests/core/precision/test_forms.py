@@ -80,3 +80,17 @@ def test_the_forms_of_a_row_are_one_row() -> None:
         if row.nearest is not None:
             assert (row.calibrated, row.nearest.calibrated) == (True, False)
             assert row.nearest.nearest is None
+
+
+@pytest.mark.parametrize("machine", ["arm64", "aarch64", "x86_64"])
+def test_arm_keeps_whole_blocks(
+    inspection: Inspection, monkeypatch: pytest.MonkeyPatch, machine: str
+) -> None:
+    """SmolLM2's 576 columns are 4 ½ blocks of 128, for which onnxruntime 1.31 has no fast kernel there."""
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    row = find_precision("int4")
+    part = replace(inspection, structure=replace(inspection.structure, matrices=((576, 100),)))
+    whole = replace(inspection, structure=replace(inspection.structure, matrices=((640, 100),)))
+    assert form_of(row, part, room=PLENTY).calibrated is (machine == "x86_64")
+    assert form_of(row, whole, room=PLENTY).calibrated
+    assert form_of(row, part, rounded=True, room=PLENTY).calibrated

@@ -22,14 +22,17 @@ def test_keys_are_unique_and_the_default_exists() -> None:
     assert find_precision(DEFAULT_PRECISION).key == "int4"
 
 
-@pytest.mark.parametrize("row", PRECISIONS, ids=lambda row: row.key)
+FORMS = [form for row in PRECISIONS for form in row.forms]
+
+
+@pytest.mark.parametrize("row", FORMS, ids=lambda row: f"{row.key}-{row.calibrated}")
 def test_row_is_consistent(row, tmp_path) -> None:  # type: ignore[no-untyped-def]
     options = row.builder_options
     assert row.expected["bits"] == sorted(row.expected["bits"])
     if "int4_block_size" in options:
-        block = options["int4_block_size"]
-        assert row.expected["block_size"] == [block]
-        if len(row.expected["bits"]) == 1:
+        block = row.body_block
+        assert row.expected["block_size"] == sorted({block, row.block_size})
+        if not row.has_zero_points:
             # 4 bits a weight and one 32-bit scale a block.
             assert row.weight_bits == 4 + 32 / block
         if row.calibrated:
@@ -65,7 +68,7 @@ def test_a_row_names_its_course_precision_its_gate_limits_and_its_cost() -> None
         assert row.course_name in keys and row.gate_limits in thresholds()["limits"]
         assert cost_of(row) is row.cost
     unmeasured = replace(find_precision("int4-quality"), cost=None)
-    assert cost_of(unmeasured) is find_precision("int4").cost
+    assert cost_of(unmeasured) is find_precision("int4").nearest.cost
 
 
 def test_what_lies_closer_to_the_original_follows_from_the_rows() -> None:

@@ -74,10 +74,21 @@ def test_every_setting_is_one_that_an_artifact_may_bring() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "count"), [("int4", 7), ("int4-compact", 7), ("int4-quality", 4), ("fp16", 1)]
+    ("key", "nearest", "count"),
+    [
+        ("int4", False, 4),
+        ("int4", True, 7),
+        ("int4-compact", False, 4),
+        ("int4-compact", True, 7),
+        ("int4-quality", False, 4),
+        ("fp16", False, 1),
+    ],
 )
-def test_builds_begin_with_the_row_and_are_known_to_load(key: str, count: int) -> None:
-    precision = find_precision(key)
+def test_builds_begin_with_the_row_and_are_known_to_load(
+    key: str, nearest: bool, count: int
+) -> None:
+    row_of_table = find_precision(key)
+    precision = (row_of_table.nearest or row_of_table) if nearest else row_of_table
     row = run_config(Path("source"), precision)
     candidates = builds(precision, read_options(row), tied=True)
     assert len(candidates) == count

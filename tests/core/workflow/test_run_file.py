@@ -197,10 +197,12 @@ def test_edited_configurations_come_back_in_another_place(tmp_path: Path) -> Non
     """What the advanced options left, and a whole file of method 2; the plan moves together with its source."""
     here, there = tmp_path / "here", tmp_path / "there"
     source = here / "model"
+    nearest = find_precision("int4").nearest
+    assert nearest is not None
     advanced = with_options(
-        run_config(source, find_precision("int4")),
+        run_config(source, nearest),
         {"block_size": 64, "shared_embeddings": False},
-        precision=find_precision("int4"),
+        precision=nearest,
         tied=True,
     )
     edited = course_config(source, here / "out", find_precision("int8"))
@@ -241,7 +243,18 @@ def test_a_calibration_text_comes_back_with_its_precision(tmp_path: Path) -> Non
     assert read_run_toml(path).calibration == text
     path.write_text('source = "m"\nprecisions = ["int4-calibrated"]\ncalibration = "mine.txt"\n')
     assert read_run_toml(path).calibration == tmp_path / "mine.txt"
-    assert plan_of(session.decide(precisions=("int4",))).calibration is None
+    assert plan_of(session.decide(precisions=("int4",))).calibration == text
+    assert plan_of(session.decide(precisions=("int8",))).calibration is None
+
+
+def test_rounding_to_the_nearest_is_a_word_too(tmp_path: Path) -> None:
+    session = Session().decide(source="/m", precisions=("int4", "fp32"), calibration="none")
+    plan = plan_of(session)
+    check_files(plan)
+    path = write_plan(tmp_path / "run.toml", plan)
+    assert 'calibration = "none"' in path.read_text()
+    assert read_run_toml(path).calibration == plan.calibration
+    assert plan_of(session.decide(precisions=("int4-calibrated",))).calibration is None
 
 
 def test_a_word_in_place_of_a_calibration_text_stays_a_word(tmp_path: Path) -> None:
