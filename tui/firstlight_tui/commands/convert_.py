@@ -53,7 +53,7 @@ def convert(
     calibration: str | None = typer.Option(
         None,
         "--calibration",
-        help="Text or prompts (JSON lines) that int4-calibrated is rounded on, or own-answers; default: a built-in text.",
+        help="Text or prompts (JSON lines) that weights are rounded on, own-answers, or none (to the nearest); default: a built-in text.",
     ),
     dry_run: bool = typer.Option(False, "--dry-run", help="Only say what would be run, and why."),
     force: bool = typer.Option(
