@@ -15,18 +15,14 @@ from bench.peers.llama_cpp import LlamaCpp
 from bench.peers.models import (
     CALIBRATED,
     INT4,
-    LARGE_BLOCKS,
     LLAMA_FORMATS,
+    NEAREST,
     OLIVE,
     TUNED,
     PeerModel,
     llama_name,
 )
 from bench.terminal import firstlight
-from firstlight_core.conversion.olive_config import run_config
-from firstlight_core.documents.conversion import OliveConfig
-from firstlight_core.precision.options import with_options
-from firstlight_core.precision.table import Precision, find_precision
 from firstlight_core.process.offline import OFFLINE
 
 REPEATS = 2
@@ -62,9 +58,9 @@ class Folders:
         return self.made / "calibrated"
 
     @property
-    def large_blocks(self) -> Path:
-        """The same with larger blocks and a 4-bit head."""
-        return self.made / "large-blocks"
+    def nearest(self) -> Path:
+        """The artifact of `--calibration none`."""
+        return self.made / "nearest"
 
     @property
     def tuned(self) -> Path:
@@ -92,7 +88,7 @@ class Folders:
             INT4: self.int4,
             TUNED: self.tuned,
             CALIBRATED: self.calibrated,
-            LARGE_BLOCKS: self.large_blocks,
+            NEAREST: self.nearest,
         }
         return {name: path for name, path in paths.items() if path.is_dir()}
 
@@ -177,17 +173,10 @@ class Quantisation:
 async def measure_making(model: PeerModel, folders: Folders, llama: LlamaCpp) -> Run:
     """Make everything but the tuned artifact, in turns; the last of each stays."""
     folders.made.mkdir(parents=True, exist_ok=True)
-    row = find_precision("int4-calibrated")
-    config = folders.made / "large-blocks.json"
-    config.write_text(json.dumps(large_blocks_config(folders.source, row)), "utf-8")
-    calibrated = ("--precision", row.key)
     subjects: list[Subject] = [
-        # As in the stored results; the row's own way is `LARGE_BLOCKS`.
-        Conversion(INT4, folders, folders.int4, "--calibration", "none"),
-        Conversion(CALIBRATED, folders, folders.calibrated, *calibrated),
-        Conversion(
-            LARGE_BLOCKS, folders, folders.large_blocks, *calibrated, "--config", str(config)
-        ),
+        Conversion(INT4, folders, folders.int4),
+        Conversion(NEAREST, folders, folders.nearest, "--calibration", "none"),
+        Conversion(CALIBRATED, folders, folders.calibrated, "--precision", "int4-calibrated"),
         OliveByHand(folders),
     ]
     subjects += [Quantisation(folders, llama, quantisation) for quantisation in LLAMA_FORMATS]
@@ -204,12 +193,6 @@ async def tune(folders: Folders) -> None:
     except RuntimeError:
         # Beside busy programs it writes nothing, and there is nothing tuned to measure.
         shutil.rmtree(folders.tuned)
-
-
-def large_blocks_config(source: Path, row: Precision) -> OliveConfig:
-    """Return the configuration of the calibrated row with the options that "Advanced" offers for it."""
-    options: dict[str, int | str | bool] = {"block_size": 128, "algorithm": "k_quant"}
-    return with_options(run_config(source, row), options, precision=row, tied=True)
 
 
 def olive_config(source: Path, folder: Path) -> dict[str, object]:

@@ -10,7 +10,6 @@ from bench.peers.markdown import VOID, mib, spread, table, void_lines
 from bench.peers.models import (
     BARE,
     INT4,
-    LARGE_BLOCKS,
     LLAMA,
     METRICS,
     MODELS,
@@ -160,11 +159,10 @@ def _drift_targets(test: DriftTest) -> list[list[str]]:
     mean = {entry["subject"]: entry["kl_mean"] for entry in test["drifts"]}
     other = llama_name("Q4_0")
     rows = []
-    for subject in (INT4, LARGE_BLOCKS):
-        if subject in mean and other in mean:
-            verdict = "reached" if mean[subject] <= mean[other] else "**not reached**"
-            text = f"{mean[subject]:.3g} against {mean[other]:.3g} nats"
-            rows.append([f"{subject}: drift", other, "not above", text, verdict])
+    if INT4 in mean and other in mean:
+        verdict = "reached" if mean[INT4] <= mean[other] else "**not reached**"
+        text = f"{mean[INT4]:.3g} against {mean[other]:.3g} nats"
+        rows.append([f"{INT4}: drift", other, "not above", text, verdict])
     name = f"the whole test of drift, {test['prompts']} prompts"
     goal = f"<= {DRIFT_TEST_LIMIT:.0f} ×"
     if test["void_reasons"]:

@@ -16,6 +16,8 @@ from firstlight_core.errors import (
 )
 from firstlight_core.text import one_line, redact, visible
 
+_UNKNOWN = "This message is not known to Firstlight: the log has the details."
+_UNROUNDED = "--calibration none converts INT4 without the text."
 _SMALLER = "Close other programs, choose a smaller precision or a smaller model."
 
 
@@ -134,8 +136,13 @@ def explain_text(text: str) -> FirstlightError | None:
     return None
 
 
-def explain(error: BaseException | None, *, otherwise: str = "") -> FirstlightError:
-    """Return the error to raise for an exception of a tool, or for its silence."""
+def explain(
+    error: BaseException | None, *, otherwise: str = "", calibrated: bool = False
+) -> FirstlightError:
+    """Return the error to raise for an exception of a tool, or for its silence.
+
+    `calibrated`: the weights were rounded on a text, which can be left out.
+    """
     if isinstance(error, FirstlightError):
         return error
     if error is None:
@@ -153,6 +160,6 @@ def explain(error: BaseException | None, *, otherwise: str = "") -> FirstlightEr
     stack = "".join(traceback.format_exception(error))[-6000:]
     return JobFailed(
         f"Olive failed: {one_line(f'{type(error).__name__}: {error}', 300)}",
-        hint="This message is not known to Firstlight: the log has the details.",
+        hint=f"{_UNKNOWN} {_UNROUNDED}" if calibrated else _UNKNOWN,
         detail=visible(redact(stack)),
     )

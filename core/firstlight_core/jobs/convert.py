@@ -174,7 +174,9 @@ class _Converter:
         if watch.incomplete is not None:
             raise watch.incomplete
         if not made:
-            raise explain(cause or watch.cause, otherwise=watch.refused)
+            raise explain(
+                cause or watch.cause, otherwise=watch.refused, calibrated=calibrates(config)
+            )
         figures["olive_peak_rss_bytes"] = peak_rss()
         if self._calibrator is not None and self._calibrator.document is not None:
             figures["calibration"] = self._calibrator.document

@@ -103,6 +103,9 @@ def test_known_error_passes_through_and_unknown_is_named() -> None:
 
 
 def test_silence_has_a_sentence_too() -> None:
+    assert "--calibration none" not in explain(KeyError("surprise")).hint
+    rounding = explain(KeyError("surprise"), calibrated=True)
+    assert "--calibration none converts INT4 without the text" in rounding.hint
     assert "without a model" in str(explain(None))
     assert "FP16 is not supported" in str(explain(None, otherwise="FP16 is not supported on CPU."))
 

@@ -79,7 +79,7 @@ for way in ("plain", "ours"):
         folder = place / way / key.replace("/", "-")
         for name in ("out", "cache"):
             (folder / name).mkdir(parents=True)
-        config = run_config(source, find_precision(key.partition(" ")[0]))
+        config = run_config(source, find_precision(key.partition(" ")[0]).forms[-1])
         if " without " in key:
             names = [key.partition(" without ")[2]]
             config["passes"]["build"]["extra_options"]["nodes_to_exclude"] = names

@@ -22,7 +22,8 @@ ROWS = [
 
 
 def test_the_table_was_read() -> None:
-    assert len(ROWS) == len(PRECISIONS)
+    forms = sum(len(row.forms) for row in PRECISIONS)
+    assert len(ROWS) == forms and {row.label for row in PRECISIONS} <= {name for name, *_ in ROWS}
 
 
 @pytest.mark.parametrize(("name", "share", "nats", "ratio"), ROWS)
@@ -38,5 +39,5 @@ def test_every_word_has_one_zone_in_the_same_order() -> None:
     assert [limit for _, limit in KL_LIMITS] == sorted(limit for _, limit in KL_LIMITS)
     # The sample's artifacts choose the original's token in at least 98 %.
     assert {kl_level(nats) for nats in (0.0, 2e-8, 4.5e-6, 3.8e-4, 9.8e-4)} == {"very-close"}
-    assert kl_level(0.3) == "noticeable" and kl_level(0.31) == "far"
+    assert kl_level(0.235) == "noticeable" and kl_level(0.24) == "far"
     assert level_words("very-close") == "very close"
