@@ -221,6 +221,16 @@ def test_a_pipeline_shows_the_pending_stages_and_one_honest_bar() -> None:
     assert "◐" in "\n".join(PIPELINE.draw(50, 3).plain.split("\n"))
 
 
+def test_the_stages_of_a_calibrated_conversion_lie_side_by_side_at_120_columns() -> None:
+    labels = ("Load", "Calibrate", "Build", "Quantise", "Compare", "Check", "Publish")
+    pipeline = Pipeline(stages=tuple(PipelineStage(label=label) for label in labels))
+    for width in (95, 97, 105, 112, 168):
+        lines = text_of(pipeline, width)
+        assert len(lines) == 5 and all(f"○ {label} " in lines[1] for label in labels), width
+        assert all(cell_len(line) <= width for line in lines)
+    assert len(text_of(pipeline, 94)) == 8
+
+
 def test_a_machine_scale_ends_where_the_memory_does() -> None:
     scale = MachineScale(
         sizes=(Size("1 B", True), Size("7 B", True, tight=True), Size("14 B", False))

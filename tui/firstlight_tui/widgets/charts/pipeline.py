@@ -19,6 +19,7 @@ MARKS: dict[Status, tuple[str, str]] = {
 }
 _BOX = 12
 """Least cells of a box."""
+_WIDEST = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,16 +79,27 @@ class Pipeline:
         return sum(stage.status == "done" for stage in self.stages)
 
     def _lies(self, width: int) -> bool:
-        longest = max(cell_len(stage.label) for stage in self.stages)
-        return len(self.stages) * max(_BOX, longest + 6) <= width
+        return sum(self._least()) <= width
+
+    def _least(self) -> list[int]:
+        """Least cells of each box, the arrow behind it included."""
+        return [max(_BOX, cell_len(stage.label) + 7) for stage in self.stages]
+
+    def _widths(self, width: int) -> list[int]:
+        """Cells of each box: the same for all where that is enough, else each what it needs and a part of the rest."""
+        least, each = self._least(), min(_WIDEST, width // len(self.stages))
+        if each >= max(least):
+            return [each] * len(least)
+        more, over = divmod(width - sum(least), len(least))
+        return [cells + more + (index < over) for index, cells in enumerate(least)]
 
     def _boxes(self, canvas: Canvas, width: int) -> None:
-        each = min(24, width // len(self.stages))
-        for index, stage in enumerate(self.stages):
+        left = 0
+        for index, (stage, each) in enumerate(zip(self.stages, self._widths(width), strict=True)):
             mark, style = MARKS[stage.status]
             heavy = stage.status == "running"
             corners, across, side = ("┏┓┗┛", "━", "┃") if heavy else ("╭╮╰╯", "─", "│")
-            edge, left, room = (FILL if heavy else TROUGH), index * each, each - 1
+            edge, room = (FILL if heavy else TROUGH), each - 1
             canvas.text(left, 0, f"{corners[0]}{across * (room - 2)}{corners[1]}", edge)
             canvas.text(left, 3, f"{corners[2]}{across * (room - 2)}{corners[3]}", edge)
             for row in (1, 2):
@@ -100,6 +112,7 @@ class Pipeline:
                 canvas.text(left + 2, 2, cut(self._time(stage), room - 4), MUTED)
             if index + 1 < len(self.stages):
                 canvas.text(left + room, 1, "→", TROUGH)
+            left += each
 
     def _line(self, stage: PipelineStage, width: int) -> list[Piece]:
         mark, style = MARKS[stage.status]
