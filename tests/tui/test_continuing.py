@@ -227,6 +227,7 @@ async def test_another_model_before_anything_was_made_leaves_one_run(
     assert unfinished is not None and unfinished.name == "other"
 
 
+@pytest.mark.slow
 async def test_a_wizard_that_lives_keeps_its_run(wizard: Build, called: Called) -> None:
     app = wizard(remember=True, services=holding(called))
     async with app.run_test() as pilot:

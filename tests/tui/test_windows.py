@@ -163,6 +163,7 @@ async def test_an_output_that_windows_cannot_hold_is_one_sentence(
     await refused(wizard, fake_services(called, convert=convert), says)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "says"),
     [

@@ -28,6 +28,7 @@ def edited(sample: Path, key: str | Precision, **options: Any) -> int | None:
     return edited_bytes(document(sample), row, config)
 
 
+@pytest.mark.slow
 def test_the_rows_own_options_change_nothing(sample: Path) -> None:
     estimated = document(sample)["estimates"]
     for key in ("int8", "int8-compact", "int4", "int4-compact", "int4-quality", "int4-calibrated"):

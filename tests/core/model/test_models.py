@@ -346,6 +346,7 @@ print(found.parameters, seconds, int(peak) // 1024)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("layers", "hidden", "shards"), [(32, 4096, 3), (80, 8192, 30)])
 def test_large_models_are_inspected_from_headers(
     tmp_path: Path, layers: int, hidden: int, shards: int

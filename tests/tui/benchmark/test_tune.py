@@ -278,6 +278,7 @@ async def test_lengths_and_the_budget_are_asked(wizard: Build, called: Called) -
         assert (options["prompt_tokens"], options["drift_budget"]) == ([128, 512], "1.5x")
 
 
+@pytest.mark.slow
 async def test_what_is_left_is_told_and_a_peer_is_named(wizard: Build, called: Called) -> None:
     tuner = Tuner({**THREADS, "peer": PEER, "taken_over": {"builds": 0, "measurements": 5}})
     tuner.go.clear()

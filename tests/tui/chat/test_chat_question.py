@@ -29,6 +29,7 @@ from tests.tui.chat.test_chat_lanes import lanes_of
 from tests.tui.chat.test_chat_screens import answered_by
 
 
+@pytest.mark.slow
 async def test_a_digit_asks_a_starter_and_later_is_a_letter(wizard: Build, called: Called) -> None:
     app = wizard(session=OWN, first=ChatStep)
     async with app.run_test(size=(80, 24)) as pilot:

@@ -73,6 +73,7 @@ def record_of(run: Run) -> list[tuple[str, str]]:
     return [(entry.step, entry.status) for entry in run.entries()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deploys", [True, False], ids=["whole", "a failed step"])
 def test_it_leaves_the_record_and_the_exit_code_of_the_run_that_repeats_it(
     capsys: pytest.CaptureFixture[str], deploys: bool

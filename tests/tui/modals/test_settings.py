@@ -114,6 +114,7 @@ async def test_each_mistake_is_said_and_the_wizard_opens(wizard: Build) -> None:
         assert app.theme == "firstlight"
 
 
+@pytest.mark.slow
 async def test_a_theme_that_is_chosen_by_f2_is_kept(wizard: Build) -> None:
     app = wizard()
     async with app.run_test() as pilot:

@@ -122,6 +122,7 @@ async def test_the_drift_is_said_once_and_further_lines_are_indented(wizard: Bui
             assert len(lines) == chart.size.height
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(120, 40), (200, 60)])
 async def test_without_a_drift_the_room_is_that_of_the_evidence(
     wizard: Build, size: tuple[int, int]
