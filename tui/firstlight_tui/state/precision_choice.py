@@ -1,6 +1,7 @@
 """Precisions in a session: their estimates, the recommended default, and rows with options of their own."""
 
 from collections.abc import Mapping
+from enum import Enum
 
 from firstlight_core.conversion.calibration_text import NEAREST_FILE
 from firstlight_core.documents.conversion import ConversionDocument, OliveConfig
@@ -23,6 +24,16 @@ from firstlight_core.precision.table import (
 from firstlight_core.session import Session
 from firstlight_core.settings import default_precision
 from firstlight_core.text import bytes_text
+
+
+class AsksText(Enum):
+    """Whether the options of a row ask what its weights are rounded on."""
+
+    ALWAYS = "always"
+    """The row is always rounded on a text."""
+    OPTIONAL = "optional"
+    """The word `none` asks for no text: each weight to the nearest step."""
+    NEVER = "never"
 
 
 def is_edited(session: Session, key: str) -> bool:
@@ -56,6 +67,25 @@ def form_in(session: Session, key: str) -> Precision:
 def form_of_estimate(key: str, estimates: Estimates) -> Precision:
     """Return the form of a row that an estimate is of."""
     return form_of(find_precision(key), None, rounded=estimates.get(key, {}).get("calibrated"))
+
+
+def asks_text(session: Session, key: str) -> AsksText:
+    """Return whether the options of a row ask for a calibration text in this session."""
+    if find_precision(key).nearest is not None:
+        chosen_nearest = session.calibration == NEAREST_FILE.name
+        possible = chosen_nearest or form_in(session, key).calibrated
+        return AsksText.OPTIONAL if possible else AsksText.NEVER
+    return AsksText.ALWAYS if form_in(session, key).calibrated else AsksText.NEVER
+
+
+def initial_text(session: Session, key: str) -> str | None:
+    """Return the calibration text that the options of a row start with; None is the built-in one.
+
+    A row that is always rounded on a text has no use for `none`, which another row was given.
+    """
+    asks = asks_text(session, key)
+    refused = asks is AsksText.ALWAYS and session.calibration == NEAREST_FILE.name
+    return None if refused or asks is AsksText.NEVER else session.calibration
 
 
 def _edited_estimate(model: InspectDocument, key: str, config: OliveConfig) -> RowEstimate:

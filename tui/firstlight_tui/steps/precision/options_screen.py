@@ -20,6 +20,7 @@ from firstlight_core.conversion.calibration_text import (
 from firstlight_core.errors import FirstlightError, UsageError
 from firstlight_core.precision.options import Option
 from firstlight_core.text import one_line, visible
+from firstlight_tui.state.precision_choice import AsksText
 from firstlight_tui.widgets.screens import Dialog
 from firstlight_tui.widgets.words import Words
 
@@ -60,18 +61,13 @@ class AdvancedScreen(Dialog[RowOptions | None]):
         options: Sequence[Option],
         values: Values,
         *,
-        calibrated: bool = False,
+        asks_text: AsksText = AsksText.NEVER,
         calibration: str | None = None,
-        optional: bool = False,
     ) -> None:
-        """`calibrated` asks for the text of the calibration too; `calibration` is the one so far.
-
-        `optional`: the word `none` asks for no calibration.
-        """
+        """`calibration` is the text so far."""
         super().__init__()
         self._title, self._options, self._values = title, options, values
-        self._calibrated, self._calibration = calibrated, calibration
-        self._optional = optional
+        self._asks_text, self._calibration = asks_text, calibration
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
@@ -89,7 +85,7 @@ class AdvancedScreen(Dialog[RowOptions | None]):
                             id=f"option-{option.key}",
                         )
                     yield Words(option.sentence, classes="sentence")
-                if self._calibrated:
+                if self._asks_text is not AsksText.NEVER:
                     with Horizontal(classes="option"):
                         yield Words("Text", classes="option-label")
                         yield Input(
@@ -98,7 +94,8 @@ class AdvancedScreen(Dialog[RowOptions | None]):
                             compact=True,
                             id="calibration",
                         )
-                    none = ", or none: each weight to the nearest step" if self._optional else ""
+                    optional = self._asks_text is AsksText.OPTIONAL
+                    none = ", or none: each weight to the nearest step" if optional else ""
                     yield Words(
                         "What the weights are rounded on: text or prompts (JSON lines) like those the model will meet, or the "
                         f"word own-answers: what the original says to 24 questions{none}.",
@@ -139,11 +136,13 @@ class AdvancedScreen(Dialog[RowOptions | None]):
         self.dismiss(RowOptions(chosen, calibration))
 
     def _checked_calibration(self) -> str | None:
-        typed = self.query_one("#calibration", Input).value.strip() if self._calibrated else ""
+        if self._asks_text is AsksText.NEVER:
+            return None
+        typed = self.query_one("#calibration", Input).value.strip()
         if not typed:
             return None
         path = calibration_file(typed)
-        if path == NEAREST_FILE and not self._optional:
+        if path == NEAREST_FILE and self._asks_text is AsksText.ALWAYS:
             raise UsageError("This row is always rounded on a text.")
         read_calibration(path)
         return calibration_name(path)

@@ -25,10 +25,12 @@ from firstlight_core.text import one_line
 from firstlight_tui.modals import DetailScreen
 from firstlight_tui.state.precision_choice import (
     advised,
+    asks_text,
     calibrated_on,
     configured,
     estimates_of,
     form_in,
+    initial_text,
     is_tied,
     recommended,
 )
@@ -267,11 +269,12 @@ class PrecisionStep(StepScreen):
         """Choose the quantiser's options of the highlighted row."""
         session, key = self.session, self._table.highlighted
         row, tied = form_in(session, key), is_tied(session)
-        nearest = session.calibration == NEAREST_FILE.name
         options = options_for(row, tied=tied)
         if not options or session.source is None:
             self.say_why_not(f"{row.label} is not quantised: there is nothing to choose.")
             return
+        # A text changes no option; `none` makes the row's other form.
+        nearest = session.calibration == NEAREST_FILE.name
         try:
             own = self.workspace.services.plan_conversion(
                 Path(session.source),
@@ -282,17 +285,14 @@ class PrecisionStep(StepScreen):
         except FirstlightError as error:
             self.show_problem(error)
             return
-
-        # A row without another form is always rounded on a text.
-        optional = find_precision(key).nearest
-        asks_text = row.calibrated or (nearest and optional is not None)
+        calibration = initial_text(session, key)
 
         def use(chosen: RowOptions | None) -> None:
             if chosen is None:
                 return
             config = with_options(own, chosen.values, precision=row, tied=tied)
             changed = configured(self.session, key, None if config == own else config)
-            if asks_text and not (nearest and optional is None and chosen.calibration is None):
+            if chosen.calibration != calibration:
                 changed = calibrated_on(changed, chosen.calibration)
             self.workspace.session = changed
 
@@ -301,8 +301,7 @@ class PrecisionStep(StepScreen):
             f"Advanced: {row.label}",
             options,
             read_options(config),
-            calibrated=asks_text,
-            calibration=None if nearest and optional is None else session.calibration,
-            optional=optional is not None,
+            asks_text=asks_text(session, key),
+            calibration=calibration,
         )
         self.app.push_screen(screen, use)
