@@ -188,10 +188,12 @@ def test_points_on_one_cell_move_apart() -> None:
 
 
 def test_the_gauge_names_its_zones_and_every_marker() -> None:
-    for width in (60, 120):
+    for width in (36, 57, 60, 120):
         text = "\n".join(text_of(GAUGE, width))
-        for words in ("very close", "close", "noticeable", "far", "1e-6", "1e-2"):
+        for words in ("very close", " close ", " noticeable ", " far", "1e-6", "1e-2"):
             assert words in text, (width, words)
+    for width in (57, 60, 120):
+        text = "\n".join(text_of(GAUGE, width))
         for marker in GAUGE.markers:
             assert f"{marker.label} " in text
         assert "◀FP32 0" in text and "▶" in text and "▲INT4 0.00038" in text

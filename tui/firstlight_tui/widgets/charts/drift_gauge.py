@@ -82,10 +82,8 @@ class DriftGauge:
             canvas.text(left + start, row, line * (end - start), style)
             if start:
                 canvas.text(left + start, row, "┼", TROUGH)
-            words = cut(level_words(name), end - start)
-            canvas.text(
-                left + start + max(0, (end - start - cell_len(words)) // 2), row + 1, words, style
-            )
+        for name, column, words in _zone_names(names, starts, room):
+            canvas.text(left + column, row + 1, words, _LINES[name][1])
         for column, _, _ in self._spots(left, room):
             canvas.text(column, row, "◆", BOLD)
 
@@ -118,6 +116,22 @@ class DriftGauge:
 
     def _style(self, marker: Marker) -> str:
         return _LINES[kl_level(marker.nats)][1]
+
+
+def _zone_names(
+    names: Sequence[str], starts: Sequence[int], room: int
+) -> list[tuple[str, int, str]]:
+    """Name, column and words of each zone: in its middle, or beside it where its neighbour leaves the cells it lacks."""
+    placed: list[tuple[str, int, str]] = []
+    free_to = room
+    for name, start, end in reversed(list(zip(names, starts, [*starts[1:], room], strict=True))):
+        words = cut(level_words(name), free_to)
+        column = min(
+            start + max(0, (end - start - cell_len(words)) // 2), free_to - cell_len(words)
+        )
+        placed.append((name, column, words))
+        free_to = max(0, column - 1)
+    return placed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
